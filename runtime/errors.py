@@ -1,0 +1,84 @@
+"""What can go wrong at run time. Each class answers: may the same call succeed if tried again?
+
+    DspecError
+    ├── ArtifactError        the file is not an artifact this version can load
+    ├── InputError           the application passed inputs the program does not take
+    ├── ConfigurationError   a key, endpoint, model or state directory is missing or unusable
+    ├── BudgetExceeded       the next call could pass the budget's wall
+    ├── AnswerError          the model answered, and the answer is unusable: a wrong answer
+    │   ├── ParseError       no value of the declared type could be read from it
+    │   └── CheckFailed      an `assert` did not hold after every retry
+    └── ProviderError        the model did not answer: never a score
+        ├── RateLimited      retryable, honours `retry_after`
+        ├── Unavailable      retryable: connection, timeout, 5xx, cut or malformed body
+        ├── Refused          final for this request: 400, content filter, context window
+        └── Unauthorized     final for the run: authentication or billing
+"""
+
+from __future__ import annotations
+
+
+class DspecError(Exception):
+    """Base of everything this package raises on purpose. `help` says what to do, if known."""
+
+    def __init__(self, message: str, *, help: str = "") -> None:  # noqa: A002
+        super().__init__(message)
+        self.message = message
+        self.help = help
+
+
+class ArtifactError(DspecError):
+    pass
+
+
+class InputError(DspecError):
+    pass
+
+
+class ConfigurationError(DspecError):
+    pass
+
+
+class BudgetExceeded(DspecError):
+    pass
+
+
+class AnswerError(DspecError):
+    """`raw` is the model's last text, for traces; it is data and is never shown as markup."""
+
+    def __init__(self, message: str, *, raw: str = "", help: str = "") -> None:  # noqa: A002
+        super().__init__(message, help=help)
+        self.raw = raw
+
+
+class ParseError(AnswerError):
+    pass
+
+
+class CheckFailed(AnswerError):
+    pass
+
+
+class ProviderError(DspecError):
+    retryable = False
+
+
+class RateLimited(ProviderError):
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None, help: str = "") -> None:  # noqa: A002
+        super().__init__(message, help=help)
+        self.retry_after = retry_after
+        """Seconds the provider asked to wait, if it said so."""
+
+
+class Unavailable(ProviderError):
+    retryable = True
+
+
+class Refused(ProviderError):
+    pass
+
+
+class Unauthorized(ProviderError):
+    pass

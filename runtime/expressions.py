@@ -1,0 +1,94 @@
+"""Expressions of metrics, checks and programs, as data that artifacts carry.
+
+The compiler lowers checked syntax to these nodes; `evaluate` computes them. There are no loops, no
+user-defined functions and no attribute access on Python objects: an expression reads JSON values
+and calls functions of the table in `functions`, so evaluating an untrusted artifact is safe.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .types import Frozen, JsonValue
+
+BinaryOperator = Literal["or", "and", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "+", "-", "*", "/"]
+
+
+class Constant(Frozen):
+    op: Literal["constant"] = "constant"
+    value: JsonValue
+
+
+class Variable(Frozen):
+    """A name in scope: a program input, a `let`, a field, `gold`, `pred`, a comprehension's variable."""
+
+    op: Literal["variable"] = "variable"
+    name: str
+
+
+class Member(Frozen):
+    op: Literal["member"] = "member"
+    target: Expression
+    name: str
+
+
+class Item(Frozen):
+    """`target[index]`; out of range or missing gives None."""
+
+    op: Literal["item"] = "item"
+    target: Expression
+    index: Expression
+
+
+class Apply(Frozen):
+    """A call of a function in the table of `functions`."""
+
+    op: Literal["apply"] = "apply"
+    function: str
+    arguments: tuple[Expression, ...]
+    named: dict[str, Expression] = Field(default_factory=dict)
+
+
+class UnaryOp(Frozen):
+    op: Literal["unary"] = "unary"
+    operator: Literal["not", "-"]
+    operand: Expression
+
+
+class BinaryOp(Frozen):
+    op: Literal["binary"] = "binary"
+    operator: BinaryOperator
+    left: Expression
+    right: Expression
+
+
+class If(Frozen):
+    op: Literal["if"] = "if"
+    condition: Expression
+    consequence: Expression
+    alternative: Expression
+
+
+class ListOfItems(Frozen):
+    op: Literal["list"] = "list"
+    items: tuple[Expression, ...]
+
+
+class ForEach(Frozen):
+    """`[element for variable in iterable]`."""
+
+    op: Literal["for"] = "for"
+    element: Expression
+    variable: str
+    iterable: Expression
+
+
+Expression = Annotated[
+    Constant | Variable | Member | Item | Apply | UnaryOp | BinaryOp | If | ListOfItems | ForEach,
+    Field(discriminator="op"),
+]
+
+for _model in (Member, Item, Apply, UnaryOp, BinaryOp, If, ListOfItems, ForEach):
+    _model.model_rebuild()

@@ -1,0 +1,180 @@
+"""The program model: what a compile tunes, an artifact carries and `execute` runs.
+
+A program is a value. Tuning one gives another; nothing is changed in place, so candidates can be
+compared, hashed and run side by side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from .expressions import Expression
+from .types import Frozen, JsonValue, Row, Type
+
+
+class FieldSpec(Frozen):
+    """One input or output. `default` is used when `has_default`; None can be a default."""
+
+    name: str
+    type: Type
+    description: str = ""
+    has_default: bool = False
+    default: JsonValue = None
+
+
+class Check(Frozen):
+    """`assert` (hard) or `suggest` (soft) on a signature's, record's or program's values."""
+
+    kind: Literal["assert", "suggest"]
+    condition: Expression
+    message: Expression
+    """Evaluates to the text that goes back to the model."""
+
+
+class Record(Frozen):
+    name: str
+    description: str = ""
+    fields: tuple[FieldSpec, ...]
+    checks: tuple[Check, ...] = ()
+
+
+class Signature(Frozen):
+    """What a predictor is asked: `instruction` may be rewritten by optimizers, `fixed` never."""
+
+    name: str
+    instruction: str
+    fixed: tuple[str, ...] = ()
+    inputs: tuple[FieldSpec, ...]
+    outputs: tuple[FieldSpec, ...]
+    checks: tuple[Check, ...] = ()
+    max_retries: int = 2
+    """How often a failed check goes back to the model before the call gives up (or goes on)."""
+
+
+class Demo(Frozen):
+    """A worked example in the prompt. A labelled row may lack outputs of inner steps."""
+
+    inputs: Row
+    outputs: Row
+    augmented: bool = False
+    """True when the outputs were produced by a teacher run rather than given as labels."""
+
+
+Strategy = Literal["Predict", "ChainOfThought"]
+
+
+class Predictor(Frozen):
+    """One model call with its learnable state, addressed by its module's name.
+
+    `signature.outputs` already includes what the strategy adds (`reasoning` for ChainOfThought).
+    """
+
+    strategy: Strategy
+    signature: Signature
+    lm: str
+    """Key into the program's `lms`."""
+    demos: tuple[Demo, ...] = ()
+
+
+class LM(Frozen):
+    """Settings of one model. Secrets are names of environment variables, never values."""
+
+    name: str
+    model: str
+    """Any LiteLLM model string, or `embedded/…`."""
+    api_base: str | None = None
+    api_base_env: str | None = None
+    api_key_env: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    timeout: float = 120.0
+    """Seconds for one attempt, connection and whole answer included."""
+    retry: int = 4
+    """Further attempts after a retryable failure."""
+    fallback: tuple[str, ...] = ()
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel: int | None = None
+    price_input: float | None = None
+    """USD per million tokens."""
+    price_output: float | None = None
+    parse: Literal["lenient", "strict"] = "lenient"
+    adapter: Literal["chat", "json"] = "chat"
+
+
+class CallStep(Frozen):
+    """`let name = module(field = expr, …)`: one run of a predictor. The value is its outputs."""
+
+    kind: Literal["call"] = "call"
+    name: str
+    predictor: str
+    arguments: dict[str, Expression]
+
+
+class ValueStep(Frozen):
+    """`let name = expr` without a model call."""
+
+    kind: Literal["value"] = "value"
+    name: str
+    value: Expression
+
+
+class CheckStep(Frozen):
+    """`assert` or `suggest` between steps: on failure `blames` is asked again with the message."""
+
+    kind: Literal["check"] = "check"
+    check: Check
+    blames: str | None
+    """Name of the nearest preceding CallStep that the condition reads, or None."""
+
+
+class Program(Frozen):
+    """A straight-line data-flow graph over predictors.
+
+    A bare module is the program with one CallStep. Steps run as soon as what they read is there.
+    """
+
+    name: str
+    inputs: tuple[FieldSpec, ...]
+    outputs: tuple[FieldSpec, ...]
+    steps: tuple[CallStep | ValueStep | CheckStep, ...]
+    returns: dict[str, Expression]
+    predictors: dict[str, Predictor]
+    records: dict[str, Record] = Field(default_factory=dict)
+    lms: dict[str, LM] = Field(default_factory=dict)
+
+    def with_predictor(
+        self, address: str, *, instruction: str | None = None, demos: tuple[Demo, ...] | None = None
+    ) -> Program:
+        """The same program with one predictor's instruction or demos replaced."""
+        predictor = self.predictors[address]
+        if instruction is not None:
+            signature = predictor.signature.model_copy(update={"instruction": instruction})
+            predictor = predictor.model_copy(update={"signature": signature})
+        if demos is not None:
+            predictor = predictor.model_copy(update={"demos": demos})
+        return self.model_copy(update={"predictors": {**self.predictors, address: predictor}})
+
+    def with_lms(self, lms: dict[str, LM]) -> Program:
+        """The same program on other models; `lms` replaces the entries of the same names."""
+        return self.model_copy(update={"lms": {**self.lms, **lms}})
+
+    def calls_per_run(self) -> int:
+        """Model calls of one run when every answer parses and every check holds."""
+        return sum(step.kind == "call" for step in self.steps)
+
+
+def canonical(value: BaseModel | JsonValue) -> str:
+    """The one JSON text of a value: sorted keys, no spaces, non-ASCII kept."""
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: BaseModel | JsonValue) -> str:
+    """SHA-256 of `canonical(value)`, in hexadecimal."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()

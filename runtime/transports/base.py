@@ -1,0 +1,83 @@
+"""The seam between the engine and whatever answers: one request in, one answer out.
+
+A transport makes exactly one attempt. Retries, deadlines, budgets, caching and concurrency are the
+engine's. A transport translates every failure into a `ProviderError` and never lets a key reach an
+error's text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from ..program import LM, canonical
+from ..types import JsonValue
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Everything that determines an answer, and nothing else; `sample` tells repeats apart."""
+
+    lm: LM
+    messages: tuple[Message, ...]
+    sample: int = 0
+    temperature: float | None = None
+    """Overrides the LM's, for exploring rounds."""
+    response_format: dict[str, JsonValue] | None = None
+
+    def identity(self) -> str:
+        """Canonical JSON of what the ledger keys an answer by."""
+        return canonical(
+            {
+                "endpoint": self.lm.api_base or self.lm.api_base_env,
+                "model": self.lm.model,
+                "messages": [[message.role, message.content] for message in self.messages],
+                "parameters": self.parameters(),
+                "sample": self.sample,
+            }
+        )
+
+    def parameters(self) -> dict[str, JsonValue]:
+        """Sampling parameters that are set, by their OpenAI names."""
+        values: dict[str, JsonValue] = {
+            "temperature": self.lm.temperature if self.temperature is None else self.temperature,
+            "max_tokens": self.lm.max_tokens,
+            "seed": self.lm.seed,
+            "response_format": self.response_format,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    input_tokens: int = 0
+    output_tokens: int = 0
+    estimated: bool = False
+    """True when the provider reported none and the counts are an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    text: str
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = None
+    """USD, or None where no price is known."""
+    finish_reason: str = "stop"
+
+
+class Transport(Protocol):
+    """Life cycle: made once per endpoint, `complete` called many times at once, closed once."""
+
+    async def complete(self, request: Request) -> Answer:
+        """One attempt. Raises `ProviderError`; cancellation closes the attempt's connection."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,89 @@
+"""Types of field values, as data that artifacts carry.
+
+A type is a small frozen tree. It says nothing of how a value is asked for or read back: prompts and
+parsing are in `adapters` and `values`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+ScalarName = Literal["str", "int", "float", "bool", "date", "datetime", "any", "image"]
+
+
+class Frozen(BaseModel):
+    """Base of every value that artifacts carry: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scalar(Frozen):
+    kind: Literal["scalar"] = "scalar"
+    name: ScalarName
+
+
+class ListOf(Frozen):
+    kind: Literal["list"] = "list"
+    item: Type
+
+
+class DictOf(Frozen):
+    """`dict[K, V]`; keys are strings on the wire, whatever K is."""
+
+    kind: Literal["dict"] = "dict"
+    key: Type
+    value: Type
+
+
+class OptionalOf(Frozen):
+    kind: Literal["optional"] = "optional"
+    item: Type
+
+
+class OneOf(Frozen):
+    """A union of string literals, in the order they were declared."""
+
+    kind: Literal["one_of"] = "one_of"
+    values: tuple[str, ...]
+
+
+class RecordRef(Frozen):
+    """A record by name; its fields stand in the program's `records` table."""
+
+    kind: Literal["record"] = "record"
+    name: str
+
+
+Type = Annotated[Scalar | ListOf | DictOf | OptionalOf | OneOf | RecordRef, Field(discriminator="kind")]
+
+ListOf.model_rebuild()
+DictOf.model_rebuild()
+OptionalOf.model_rebuild()
+
+STR = Scalar(name="str")
+INT = Scalar(name="int")
+FLOAT = Scalar(name="float")
+BOOL = Scalar(name="bool")
+ANY = Scalar(name="any")
+
+Row = dict[str, JsonValue]
+"""Values by field name: plain JSON, already checked against the fields' types."""
+
+
+def spell(kind: Type) -> str:
+    """The type as a user would write it: `list[str]?`, `"a" | "b"`."""
+    match kind:
+        case Scalar(name=name) | RecordRef(name=name):
+            return name
+        case ListOf(item=item):
+            return f"list[{spell(item)}]"
+        case DictOf(key=key, value=value):
+            return f"dict[{spell(key)}, {spell(value)}]"
+        case OptionalOf(item=OneOf() as item):
+            return f"({spell(item)})?"
+        case OptionalOf(item=item):
+            return f"{spell(item)}?"
+        case OneOf(values=values):
+            return " | ".join(f'"{value}"' for value in values)
