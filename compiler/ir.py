@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from dspec.runtime.expressions import Expression
-from dspec.runtime.program import LM, FieldSpec, Program
+from dspec.runtime.program import LM, FieldSpec, Program, Record
 from dspec.runtime.types import Frozen, JsonValue
 
 IR_VERSION = 1
@@ -34,7 +34,7 @@ class Split(Frozen):
 
 
 class DataSource(Frozen):
-    """Where rows come from; `path` is relative to the file that declares the dataset."""
+    """Where rows come from; `path` is relative to the folder of the project's root file."""
 
     kind: Literal["csv", "jsonl", "json", "parquet"]
     path: str
@@ -47,6 +47,8 @@ class Dataset(Frozen):
     inputs: tuple[FieldSpec, ...]
     fields: tuple[FieldSpec, ...]
     split: Split | None = None
+    records: dict[str, Record] = Field(default_factory=dict)
+    """Records that the columns' types name, with those they name in turn."""
 
 
 class RowsRef(Frozen):
@@ -132,11 +134,37 @@ class Project(Frozen):
     version: int = IR_VERSION
     lms: dict[str, LM] = Field(default_factory=dict)
     programs: dict[str, Program] = Field(default_factory=dict)
-    """Modules (as one-step programs) and programs."""
+    """Modules (as one-step programs) and programs, on their own models or the default one."""
+    unbound: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """By program: the predictors that name no model, so that an optimize block's `lm` replaces theirs."""
     datasets: dict[str, Dataset] = Field(default_factory=dict)
     metrics: dict[str, Metric] = Field(default_factory=dict)
     optimizes: dict[str, Optimize] = Field(default_factory=dict)
     evals: dict[str, Eval] = Field(default_factory=dict)
+
+    def on_lm(self, program: str, lm: str | None) -> Program:
+        """A program whose unbound predictors use the model `lm`; as it is when `lm` is None."""
+        found = self.programs[program]
+        addresses = self.unbound.get(program, ())
+        if lm is None or not addresses:
+            return found
+        predictors = {
+            address: predictor.model_copy(update={"lm": lm}) if address in addresses else predictor
+            for address, predictor in found.predictors.items()
+        }
+        lms: dict[str, LM] = {}
+        waiting = sorted({predictor.lm for predictor in predictors.values()})
+        while waiting:
+            name = waiting.pop(0)
+            if name not in lms:
+                lms[name] = self.lms[name]
+                waiting += lms[name].fallback
+        return found.model_copy(update={"predictors": predictors, "lms": lms})
+
+    def student(self, optimize: str) -> Program:
+        """What an optimize block starts from: its program, on the block's own `lm` if it names one."""
+        block = self.optimizes[optimize]
+        return self.on_lm(block.program, block.lm)
 
 
 Eval.model_rebuild()

@@ -1,0 +1,8 @@
+"""The grammar room: text ⇄ tree, and the formatter. Knows nothing of what a name means."""
+
+from __future__ import annotations
+
+from .parser import parse
+from .tokens import Token, tokenize
+
+__all__ = ["Token", "parse", "tokenize"]

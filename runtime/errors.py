@@ -1,18 +1,20 @@
 """What can go wrong at run time. Each class answers: may the same call succeed if tried again?
 
-    DspecError
-    ├── ArtifactError        the file is not an artifact this version can load
-    ├── InputError           the application passed inputs the program does not take
-    ├── ConfigurationError   a key, endpoint, model or state directory is missing or unusable
-    ├── BudgetExceeded       the next call could pass the budget's wall
-    ├── AnswerError          the model answered, and the answer is unusable: a wrong answer
-    │   ├── ParseError       no value of the declared type could be read from it
-    │   └── CheckFailed      an `assert` did not hold after every retry
-    └── ProviderError        the model did not answer: never a score
-        ├── RateLimited      retryable, honours `retry_after`
-        ├── Unavailable      retryable: connection, timeout, 5xx, cut or malformed body
-        ├── Refused          final for this request: 400, content filter, context window
-        └── Unauthorized     final for the run: authentication or billing
+DspecError
+├── ArtifactError        the file is not an artifact this version can load
+├── InputError           the application passed inputs the program does not take
+├── ConfigurationError   a key, endpoint, model or state directory is missing or unusable
+├── BudgetExceeded       the next call could pass the budget's wall
+├── Stopped              the engine was told to stop before this call was made
+├── AnswerError          the model answered, and the answer is unusable: a wrong answer
+│   ├── ParseError       no value of the declared type could be read from it
+│   ├── CheckFailed      an `assert` did not hold after every retry
+│   └── EvaluationError  an expression met values that it cannot compute with
+└── ProviderError        the model did not answer: never a score
+    ├── RateLimited      retryable, honours `retry_after`
+    ├── Unavailable      retryable: connection, timeout, 5xx, cut or malformed body
+    ├── Refused          final for this request: 400, content filter, context window
+    └── Unauthorized     final for the run: authentication or billing
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ class DspecError(Exception):
         super().__init__(message)
         self.message = message
         self.help = help
+        if help:
+            self.add_note(f"help: {help}")  # so that a traceback in an application shows it too
 
 
 class ArtifactError(DspecError):
@@ -43,6 +47,10 @@ class BudgetExceeded(DspecError):
     pass
 
 
+class Stopped(DspecError):
+    pass
+
+
 class AnswerError(DspecError):
     """`raw` is the model's last text, for traces; it is data and is never shown as markup."""
 
@@ -56,6 +64,10 @@ class ParseError(AnswerError):
 
 
 class CheckFailed(AnswerError):
+    pass
+
+
+class EvaluationError(AnswerError):
     pass
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
@@ -103,6 +103,8 @@ class LM(Frozen):
     price_input: float | None = None
     """USD per million tokens."""
     price_output: float | None = None
+    custom_endpoint: bool = False
+    """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
     adapter: Literal["chat", "json"] = "chat"
 
@@ -133,6 +135,9 @@ class CheckStep(Frozen):
     """Name of the nearest preceding CallStep that the condition reads, or None."""
 
 
+Step = Annotated[CallStep | ValueStep | CheckStep, Field(discriminator="kind")]
+
+
 class Program(Frozen):
     """A straight-line data-flow graph over predictors.
 
@@ -142,7 +147,7 @@ class Program(Frozen):
     name: str
     inputs: tuple[FieldSpec, ...]
     outputs: tuple[FieldSpec, ...]
-    steps: tuple[CallStep | ValueStep | CheckStep, ...]
+    steps: tuple[Step, ...]
     returns: dict[str, Expression]
     predictors: dict[str, Predictor]
     records: dict[str, Record] = Field(default_factory=dict)

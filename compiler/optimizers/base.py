@@ -5,32 +5,40 @@ and the engine read it; `run` receives options already validated against it.
 
 Rules of `run`:
 - the student is a value; the result is a new program, and the student itself where nothing beat it;
-- every random draw comes from `context.rng(name)`, made before any call is awaited, so that results
+- every random draw comes from a stream named within the step (`context.rng(name)`), so that results
   do not depend on the order in which answers arrive;
-- model calls go only through `context.evaluator`, never around it.
+- model calls go only through `context.evaluator`, never around it;
+- `BudgetExceeded` and `Stopped` end the step: one that has scored candidates by then returns the best of them
+  with `cut` set, one that has nothing yet lets the exception pass.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from dspec.runtime.errors import BudgetExceeded, DspecError, Stopped
 from dspec.runtime.program import Program
 from dspec.runtime.types import JsonValue
 
 if TYPE_CHECKING:
-    from ..data import Rows
+    from ..data.rows import Rows
     from ..evaluation import Evaluator
 
 OptionType = Literal["int", "float", "bool", "str", "int_list"]
 Tuned = Literal["instructions", "demos", "weights"]
 
 
+class OptimizerError(DspecError):
+    """A step cannot run on this student, teacher or metric; the message says which and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: `default` None means unset; bounds are inclusive."""
+    """One option: `default` None means unset; bounds are inclusive, and hold for each of a list."""
 
     name: str
     type: OptionType
@@ -42,11 +50,35 @@ class Option:
     """True when `none` may be written."""
 
 
-class Calls(NamedTuple):
-    """Model calls of the task and teacher models, when every answer parses at once."""
+class Range(NamedTuple):
+    """A number of model calls that is known only within bounds, both inclusive."""
 
-    least: int
-    most: int
+    least: int = 0
+    most: int = 0
+
+    def __add__(self, other: object) -> Range:
+        if not isinstance(other, Range):
+            return NotImplemented
+        return Range(self.least + other.least, self.most + other.most)
+
+
+class Calls(NamedTuple):
+    """Model calls of a step when every answer parses and every check holds at once.
+
+    `task` are runs of the program being tuned, `teacher` runs that look for demos. Answers that the
+    ledger or the evaluation store already has lower what is paid, never what is counted here.
+    """
+
+    task: Range = Range()
+    teacher: Range = Range()
+
+    @property
+    def least(self) -> int:
+        return self.task.least + self.teacher.least
+
+    @property
+    def most(self) -> int:
+        return self.task.most + self.teacher.most
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +86,26 @@ class Facts:
     """What a cost formula may depend on, all known before the first call."""
 
     train: int
+    """Rows in train."""
     val: int
+    """Rows that candidates are scored on: val's, or train's where there is no val."""
     predictors: int
     calls_per_run: int
+    """Model calls of one run of the student."""
+    teacher_calls_per_run: int | None = None
+    """Model calls of one run of the teacher; None: the student's."""
+
+    @property
+    def teacher_calls(self) -> int:
+        return self.calls_per_run if self.teacher_calls_per_run is None else self.teacher_calls_per_run
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
     """The facts of one optimizer.
 
-    `sets`/`keeps` say what of the student is replaced and what survives; `candidates` whether the
-    step offers `.candidates`; `calls` is the cost formula.
+    `sets` says what of the student is replaced (the rest survives); `candidates` whether the step
+    offers `.candidates`; `calls` is the cost formula.
     """
 
     name: str
@@ -82,13 +123,22 @@ class Spec:
     """True when the metric's `accept` decides which traces become demos."""
     candidates: bool = False
     min_train: Callable[[Options], int] = field(default=lambda options: 1)
+    """Fewest training rows the step can do anything with."""
+    advised_train: int = 1
+    """Training rows from which the step is worth its calls (a hint, not an error)."""
+    contradiction: Callable[[Options], str | None] = field(default=lambda options: None)
+    """What is wrong with these options together, or None."""
 
     def option(self, name: str) -> Option | None:
         return next((option for option in self.options if option.name == name), None)
 
 
 class Options:
-    """Option values by name, defaults filled in from the spec."""
+    """Option values by name, defaults filled in from the spec.
+
+    A value that arrives as a float where an int is meant (`4.0`) is the checker's business; the
+    readers below assert what the checker has established.
+    """
 
     def __init__(self, spec: Spec, given: Mapping[str, JsonValue]) -> None:
         self._values: dict[str, JsonValue] = {option.name: option.default for option in spec.options}
@@ -96,6 +146,10 @@ class Options:
 
     def __getitem__(self, name: str) -> JsonValue:
         return self._values[name]
+
+    def as_dict(self) -> dict[str, JsonValue]:
+        """All values, defaults included: what the artifact's provenance hashes."""
+        return dict(self._values)
 
     def integer(self, name: str) -> int:
         value = self._values[name]
@@ -110,6 +164,13 @@ class Options:
     def flag(self, name: str) -> bool:
         return bool(self._values[name])
 
+    def integers(self, name: str) -> tuple[int, ...] | None:
+        value = self._values[name]
+        if value is None:
+            return None
+        assert isinstance(value, list), name
+        return tuple(item for item in value if isinstance(item, int))
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -121,7 +182,8 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        return sum(self.scores) / len(self.scores)
+        """Mean of the scores, correctly rounded: equal for equal scores in any order."""
+        return math.fsum(self.scores) / len(self.scores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +193,8 @@ class StepResult:
     program: Program
     candidates: tuple[Candidate, ...] = ()
     notes: tuple[str, ...] = ()
+    cut: BudgetExceeded | Stopped | None = None
+    """What ended the step before it was done, if anything did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +204,11 @@ class Context:
     evaluator: Evaluator
     train: Rows
     val: Rows
+    """Never empty: train's rows where there is no val."""
     teacher: Program | None
     rng: Callable[[str], random.Random]
-    progress: Callable[[str], None]
+    progress: Callable[[str, float | None], None]
+    """Told of each candidate that was scored: its label, and its score."""
 
 
 Run = Callable[[Program, Options, Context], Awaitable[StepResult]]

@@ -1,0 +1,23 @@
+"""Adapters: a signature, demos and inputs become messages; an answer's text becomes typed outputs.
+
+An adapter is a layout for both directions. It never calls a model and never changes a value: what a
+prompt shows can be read back (`markers` escapes what would break the layout). Text from users, rows
+and models is data; no template is ever built from it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from .base import LEFT_OUT, Adapter, Problem, Reading
+from .chat import ChatAdapter
+from .json_object import JsonAdapter
+
+__all__ = ["LEFT_OUT", "Adapter", "Problem", "Reading", "adapter"]
+
+_ADAPTERS: dict[str, Adapter] = {"chat": ChatAdapter(), "json": JsonAdapter()}
+
+
+def adapter(name: Literal["chat", "json"]) -> Adapter:
+    """The adapter that an LM's `adapter` setting names."""
+    return _ADAPTERS[name]

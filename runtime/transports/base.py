@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from ..endpoints import address
 from ..program import LM, canonical
 from ..types import JsonValue
 
@@ -34,10 +35,13 @@ class Request:
     response_format: dict[str, JsonValue] | None = None
 
     def identity(self) -> str:
-        """Canonical JSON of what the ledger keys an answer by."""
+        """Canonical JSON of what the ledger keys an answer by: never a key, always the real address.
+
+        Raises ConfigurationError when the variable that names the address is not set.
+        """
         return canonical(
             {
-                "endpoint": self.lm.api_base or self.lm.api_base_env,
+                "endpoint": address(self.lm),
                 "model": self.lm.model,
                 "messages": [[message.role, message.content] for message in self.messages],
                 "parameters": self.parameters(),

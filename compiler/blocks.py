@@ -1,0 +1,505 @@
+"""The table of declarations: what each kind of block may hold, with types, defaults and a line of doc.
+
+Check, completion, hover and the docs read this table and nothing else, so that a word which the
+checker accepts is a word that the editor offers. Options of optimizers stand in `optimizers.table`,
+functions in `dspec.runtime.functions`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dspec.runtime.types import JsonValue
+
+from .symbols import DeclarationKind
+
+ItemKind = Literal[
+    "doc", "input", "output", "field", "assert", "suggest", "let", "return", "step", "given", "expect", "gate"
+]
+"""Items other than `name = value` and `name { … }`, by the word that starts them."""
+
+ValueKind = Literal[
+    "text",  # a string
+    "texts",  # a string or a list of strings
+    "integer",
+    "number",
+    "flag",  # true or false
+    "choice",  # one of `choices`, as a string
+    "secret",  # env("NAME") and nothing else
+    "address",  # a string or env("NAME")
+    "reference",  # the name of a declaration of one of the kinds in `refers`
+    "references",  # a list of such names
+    "rows",  # a dataset or one of its parts
+    "expression",  # checked by the block's own rules
+    "amount",  # rows or percent
+]
+
+Presence = Literal["never", "optional", "required"]
+Body = Literal["block", "value", "either"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeSpec:
+    """`name = value`. `default` None means unset; bounds are inclusive."""
+
+    name: str
+    value: ValueKind
+    doc: str
+    required: bool = False
+    default: JsonValue = None
+    choices: tuple[str, ...] = ()
+    refers: tuple[DeclarationKind, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    placeholder: str = ""
+    """What a fix or a completion writes after `=`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SectionSpec:
+    """`name { … }`. With `free`, any further name is allowed and has that kind of value."""
+
+    name: str
+    doc: str
+    attributes: tuple[AttributeSpec, ...]
+    free: ValueKind | None = None
+    supported: bool = True
+
+    def attribute(self, name: str) -> AttributeSpec | None:
+        return next((attribute for attribute in self.attributes if attribute.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSpec:
+    """One declaration kind. `form` shows its shape, for messages and hover."""
+
+    keyword: str
+    doc: str
+    form: str
+    body: Body
+    named: bool = True
+    parameters: Presence = "never"
+    returns: Presence = "never"
+    items: tuple[ItemKind, ...] = ()
+    attributes: tuple[AttributeSpec, ...] = ()
+    sections: tuple[SectionSpec, ...] = ()
+
+    def attribute(self, name: str) -> AttributeSpec | None:
+        return next((attribute for attribute in self.attributes if attribute.name == name), None)
+
+    def section(self, name: str) -> SectionSpec | None:
+        return next((section for section in self.sections if section.name == name), None)
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """What may stand in the body, as a message lists it: items, then attributes and sections."""
+        words = ["a doc string" if item == "doc" else item for item in self.items]
+        words += [attribute.name for attribute in self.attributes]
+        return (*words, *(section.name for section in self.sections))
+
+
+A = AttributeSpec
+
+PRICE = SectionSpec(
+    "price",
+    "What the model costs, for budgets, where the price map does not know it.",
+    (
+        A("input", "number", "USD per million input tokens.", required=True, minimum=0, placeholder="0.15"),
+        A("output", "number", "USD per million output tokens.", required=True, minimum=0, placeholder="0.60"),
+    ),
+)
+
+TRAIN = SectionSpec(
+    "train",
+    "Where and how this model can be fine-tuned.",
+    (),
+    free="expression",
+    supported=False,
+)
+
+SPLIT = SectionSpec(
+    "split",
+    "Parts of the rows, in rows or percent, drawn once with a seed.",
+    (
+        A("seed", "integer", "Seed of the shuffle before the parts are cut.", default=0, placeholder="7"),
+        A(
+            "stratify",
+            "expression",
+            "Column whose values keep their shares in every part.",
+            placeholder="label",
+        ),
+    ),
+    free="amount",
+)
+
+BUDGET = SectionSpec(
+    "budget",
+    "A hard wall: at the wall the best program so far is written.",
+    (
+        A("usd", "number", "Most money to spend, in US dollars.", minimum=0, placeholder="2.00"),
+        A("calls", "integer", "Most model calls to make.", minimum=1, placeholder="1000"),
+        A(
+            "tokens",
+            "integer",
+            "Most tokens to use, prompts and answers together.",
+            minimum=1,
+            placeholder="1000000",
+        ),
+        A("minutes", "number", "Longest time to run.", minimum=0, placeholder="10"),
+    ),
+)
+
+BLOCKS: dict[str, BlockSpec] = {
+    spec.keyword: spec
+    for spec in (
+        BlockSpec(
+            "dspec", "The language version that this file is written in.", "dspec 1", "value", named=False
+        ),
+        BlockSpec(
+            "import",
+            "Makes another file's declarations reachable as `alias.name`.",
+            'import "lms.dspec" as lms',
+            "value",
+        ),
+        BlockSpec(
+            "extern",
+            "A typed function or tool from outside the language.",
+            'extern search(query: str) -> list[str] = bm25("data/abstracts.jsonl")',
+            "either",
+            parameters="required",
+            returns="required",
+            items=("doc",),
+            attributes=(
+                A("source", "expression", "Where the function comes from.", placeholder='python("m:f")'),
+            ),
+        ),
+        BlockSpec("type", "A name for a type.", 'type Intent = "refund" | "other"', "value"),
+        BlockSpec(
+            "record",
+            "A structured value with named, typed fields.",
+            "record Line { field sku: str }",
+            "block",
+            items=("doc", "field", "assert", "suggest"),
+        ),
+        BlockSpec(
+            "lm",
+            "A language model and how to call it.",
+            'lm mini { model = "openai/gpt-4o-mini" }',
+            "block",
+            items=("doc",),
+            attributes=(
+                A(
+                    "model",
+                    "text",
+                    "Any LiteLLM model string, or `embedded/…` for the offline learner.",
+                    required=True,
+                    placeholder='"openai/gpt-4o-mini"',
+                ),
+                A(
+                    "api_base",
+                    "address",
+                    "Endpoint to call instead of the provider's own.",
+                    placeholder='env("LM_URL")',
+                ),
+                A(
+                    "api_key",
+                    "secret",
+                    "Environment variable that holds the key.",
+                    placeholder='env("LM_KEY")',
+                ),
+                A("temperature", "number", "Sampling temperature.", minimum=0, maximum=2, placeholder="0.0"),
+                A("max_tokens", "integer", "Longest answer, in tokens.", minimum=1, placeholder="1000"),
+                A("seed", "integer", "Sampling seed, for providers that take one.", placeholder="1"),
+                A(
+                    "timeout",
+                    "number",
+                    "Seconds for one attempt.",
+                    default=120.0,
+                    minimum=0.1,
+                    placeholder="120",
+                ),
+                A(
+                    "retry",
+                    "integer",
+                    "Further attempts after a failure that may pass.",
+                    default=4,
+                    minimum=0,
+                    maximum=20,
+                    placeholder="4",
+                ),
+                A(
+                    "fallback",
+                    "references",
+                    "Models to ask, in order, when this one fails for good.",
+                    refers=("lm",),
+                    placeholder="[other]",
+                ),
+                A("rpm", "integer", "Most requests per minute.", minimum=1, placeholder="500"),
+                A("tpm", "integer", "Most tokens per minute.", minimum=1, placeholder="200000"),
+                A("max_parallel", "integer", "Most requests in flight.", minimum=1, placeholder="8"),
+                A(
+                    "parse",
+                    "choice",
+                    "How forgivingly answers are read.",
+                    default="lenient",
+                    choices=("lenient", "strict"),
+                    placeholder='"strict"',
+                ),
+                A(
+                    "adapter",
+                    "choice",
+                    "How prompts and answers are laid out.",
+                    default="chat",
+                    choices=("chat", "json"),
+                    placeholder='"json"',
+                ),
+                A(
+                    "default",
+                    "flag",
+                    "True for the model that modules use unless told otherwise.",
+                    default=False,
+                    placeholder="true",
+                ),
+            ),
+            sections=(PRICE, TRAIN),
+        ),
+        BlockSpec(
+            "signature",
+            "What a model is asked: inputs, outputs and an instruction.",
+            'signature Route { "Decide the intent."; input text: str; output intent: str }',
+            "block",
+            items=("doc", "input", "output", "assert", "suggest"),
+            attributes=(
+                A(
+                    "fixed",
+                    "texts",
+                    "Text that follows the instruction and that no optimizer may rewrite.",
+                    placeholder='"…"',
+                ),
+                A(
+                    "max_retries",
+                    "integer",
+                    "How often a failed check goes back to the model.",
+                    default=2,
+                    minimum=0,
+                    maximum=10,
+                    placeholder="2",
+                ),
+            ),
+        ),
+        BlockSpec(
+            "module",
+            "A signature with the strategy that answers it.",
+            "module router = ChainOfThought(Route)",
+            "value",
+        ),
+        BlockSpec(
+            "program",
+            "A straight-line graph of module calls.",
+            "program Answer(question: str) -> (answer: str) { … }",
+            "block",
+            parameters="required",
+            returns="optional",
+            items=("doc", "let", "assert", "suggest", "return"),
+        ),
+        BlockSpec(
+            "dataset",
+            "Rows with typed columns, and how they are split.",
+            'dataset tickets { source = csv("tickets.csv"); input text: str; field intent: str }',
+            "block",
+            items=("doc", "input", "field"),
+            attributes=(
+                A(
+                    "source",
+                    "expression",
+                    "Where the rows come from.",
+                    required=True,
+                    placeholder='csv("data/rows.csv")',
+                ),
+            ),
+            sections=(SPLIT,),
+        ),
+        BlockSpec(
+            "metric",
+            "How good a program's outputs are for one row.",
+            "metric right(gold: tickets, pred: router) = gold.intent == pred.intent",
+            "either",
+            parameters="required",
+            items=("doc",),
+            attributes=(
+                A(
+                    "score",
+                    "expression",
+                    "true/false or a number in 0..1; higher is better.",
+                    required=True,
+                    placeholder="gold.label == pred.label",
+                ),
+                A(
+                    "accept",
+                    "expression",
+                    "true/false: may this run become a demo?",
+                    placeholder="score >= 0.5",
+                ),
+                A(
+                    "feedback",
+                    "expression",
+                    "Text for optimizers that reflect on failures.",
+                    placeholder='if score then "correct" else "wrong"',
+                ),
+            ),
+        ),
+        BlockSpec(
+            "optimize",
+            "A program and the steps that tune it.",
+            "optimize router_v1 { program = router; metric = right; train = tickets.train; step … }",
+            "block",
+            items=("doc", "step"),
+            attributes=(
+                A(
+                    "program",
+                    "reference",
+                    "The module or program to tune.",
+                    required=True,
+                    refers=("module", "program", "optimize"),
+                    placeholder="router",
+                ),
+                A(
+                    "metric",
+                    "reference",
+                    "What decides which program is better.",
+                    required=True,
+                    refers=("metric",),
+                    placeholder="right",
+                ),
+                A("train", "rows", "Rows that demos are made from.", required=True, placeholder="rows.train"),
+                A("val", "rows", "Rows that candidates are compared on.", placeholder="rows.val"),
+                A(
+                    "lm",
+                    "reference",
+                    "Model of the modules that name none.",
+                    refers=("lm",),
+                    placeholder="mini",
+                ),
+                A(
+                    "prompt_lm",
+                    "reference",
+                    "Model that writes instructions.",
+                    refers=("lm",),
+                    placeholder="mini",
+                ),
+                A(
+                    "teacher_lm",
+                    "reference",
+                    "Model of the teacher's modules that name none.",
+                    refers=("lm",),
+                    placeholder="large",
+                ),
+                A("seed", "integer", "Seed of every random draw.", default=0, placeholder="9"),
+                A(
+                    "emit",
+                    "expression",
+                    "The step whose program is written; the last one unless said.",
+                    placeholder="demos",
+                ),
+            ),
+            sections=(BUDGET,),
+        ),
+        BlockSpec(
+            "eval",
+            "Scores a program on rows and sets the exit code by its gates.",
+            "eval ship { program = router_v1; metric = right; data = tickets.test; gate score >= 0.8 }",
+            "block",
+            items=("doc", "gate"),
+            attributes=(
+                A(
+                    "program",
+                    "reference",
+                    "What is scored.",
+                    required=True,
+                    refers=("module", "program", "optimize"),
+                    placeholder="router",
+                ),
+                A(
+                    "baseline",
+                    "reference",
+                    "What it is compared with.",
+                    refers=("module", "program", "optimize"),
+                    placeholder="router",
+                ),
+                A(
+                    "metric",
+                    "reference",
+                    "How outputs are scored.",
+                    required=True,
+                    refers=("metric",),
+                    placeholder="right",
+                ),
+                A("data", "rows", "Rows to score on.", required=True, placeholder="rows.test"),
+            ),
+        ),
+        BlockSpec(
+            "test",
+            "An example that a program must answer in a given way.",
+            'test lost_card { program = router; given text = "My card is gone"; expect intent == "card_lost" }',
+            "block",
+            items=("doc", "given", "expect"),
+            attributes=(
+                A(
+                    "program",
+                    "reference",
+                    "What is tested.",
+                    required=True,
+                    refers=("module", "program", "optimize"),
+                    placeholder="router",
+                ),
+            ),
+        ),
+    )
+}
+
+STRATEGIES: dict[str, str] = {
+    "Predict": "One call that answers the signature directly.",
+    "ChainOfThought": "One call that writes its reasoning before the outputs.",
+}
+"""Module strategies that run."""
+
+LATER_STRATEGIES: tuple[str, ...] = (
+    "ReAct",
+    "ProgramOfThought",
+    "MultiChainComparison",
+    "BestOfN",
+    "Refine",
+    "python",
+)
+
+SOURCES: dict[str, str] = {
+    "csv": "Comma-separated values with a header line.",
+    "jsonl": "One JSON object per line.",
+    "json": "A JSON list of objects.",
+    "parquet": "A Parquet table.",
+}
+"""Dataset sources that load."""
+
+LATER_SOURCES: tuple[str, ...] = ("huggingface", "python")
+
+EXTERN_SOURCES: tuple[str, ...] = ("python", "bm25", "embeddings", "colbert", "mcp")
+
+TYPES: dict[str, str] = {
+    "str": "Text.",
+    "int": "A whole number.",
+    "float": "A number.",
+    "bool": "true or false.",
+    "date": "A calendar date, as `2024-05-31`.",
+    "datetime": "A date and time in ISO 8601.",
+    "any": "Any JSON value.",
+    "image": "An image.",
+    "list": "`list[T]`: a list of values of one type.",
+    "dict": "`dict[K, V]`: values by key.",
+}
+"""Built-in types."""
+
+
+def holders(item: ItemKind) -> tuple[str, ...]:
+    """The kinds of declaration that `item` may stand in."""
+    return tuple(spec.keyword for spec in BLOCKS.values() if item in spec.items)

@@ -1,0 +1,311 @@
+"""The compile itself: score, run the steps, score again, and put it all into an artifact.
+
+An artifact depends on inputs, seed and answers and on nothing else: not on time, not on the number of
+threads, not on what the ledger or the store already knew. Calls and costs in it are those of a fresh
+run, so the second compile gives the same bytes as the first.
+
+At the budget's wall, or when the engine is told to stop, the best program scored so far is the
+result; every other failure ends the compile, with what was answered kept in the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from dspec.runtime.artifact import Artifact, Provenance, StepRecord
+from dspec.runtime.engine import Engine
+from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.program import LM, Program, digest
+
+from . import ir
+from .budget import Wall
+from .data import Rows
+from .evals import WIDTH, EvalResult, evaluate_named, scored
+from .evaluation import Evaluation, Evaluator, RowResult, Spent
+from .events import CandidateScored, Report, StepFinished, StepStarted, silent
+from .optimizers.base import Candidate, Context, Options, StepResult
+from .optimizers.table import RUNS
+from .plan import Plan, Resolved, StepPlan, named_program, plan_resolved, resolve, spec_of
+from .statistics import Paired, paired
+from .store import Store, program_digest
+from .streams import stream
+from .tasks import Halt
+
+__all__ = ["Built", "EvalResult", "StepOutcome", "build", "evaluate_named"]
+
+Status = Literal["complete", "budget", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """One step that ran: calls `planned`, and what it `spent` beyond the steps before it."""
+
+    name: str
+    optimizer: str
+    planned: StepPlan
+    spent: Spent
+    result: StepResult
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A compile's result. `final` is None when the budget ended before the last scoring.
+
+    `comparison` is the final program against the one it started from, on the rows both were scored on.
+    """
+
+    artifact: Artifact
+    status: Status
+    plan: Plan
+    steps: tuple[StepOutcome, ...]
+    spent: Spent
+    baseline: Evaluation | None
+    final: Evaluation | None
+    comparison: Paired | None
+    notes: tuple[str, ...]
+
+
+async def build(
+    project: ir.Project,
+    name: str,
+    folder: Path,
+    *,
+    engine: Engine,
+    store: Store,
+    width: int = WIDTH,
+    clock: Callable[[], float] = time.monotonic,
+    report: Report = silent,
+) -> Built:
+    """Compile the optimize block `name`; `folder` is where data paths start.
+
+    Raises DataError, OptimizerError, MetricError, ProviderError and ConfigurationError. BudgetExceeded
+    and Stopped are results (`Built.status`), not errors.
+    """
+    resolved = resolve(project, name, folder)
+    evaluator = Evaluator(
+        engine,
+        store,
+        resolved.metric,
+        width=width,
+        wall=Wall(resolved.optimize.budget, clock),
+        report=report,
+    )
+    compile_ = _Compile(project, resolved, plan_resolved(project, resolved), evaluator, report)
+    try:
+        await compile_.run()
+    except (BudgetExceeded, Stopped) as halt:
+        compile_.halted(halt)
+    return compile_.built()
+
+
+class _Compile:
+    """One compile in progress: what has been made and scored so far."""
+
+    def __init__(
+        self,
+        project: ir.Project,
+        resolved: Resolved,
+        planned: Plan,
+        evaluator: Evaluator,
+        report: Report,
+    ) -> None:
+        self._project = project
+        self._resolved = resolved
+        self._plan = planned
+        self._evaluator = evaluator
+        self._report = report
+        self._programs: dict[str, Program] = {}
+        self._outcomes: list[StepOutcome] = []
+        self._status: Status = "complete"
+        self._notes: list[str] = []
+        self._baseline: Evaluation | None = None
+        self._final: Evaluation | None = None
+        self._emitted = resolved.student
+        self._best: Candidate | None = None
+
+    async def run(self) -> None:
+        resolved = self._resolved
+        student = resolved.student
+        self._baseline = await self._evaluator.evaluate(student, resolved.val, label="baseline")
+        self._best = Candidate("baseline", student, self._baseline.scores)
+        for index, step in enumerate(resolved.optimize.steps):
+            student = await self._step(index, step, student)
+            if self._status != "complete":
+                return
+        self._emitted = self._programs[resolved.optimize.emit]
+        try:
+            self._final = await self._evaluator.evaluate(
+                self._emitted, resolved.val, label=resolved.optimize.name
+            )
+        except (BudgetExceeded, Stopped) as halt:
+            self._halt(halt)
+            self._notes.append("every step ran, but the result could not be scored any more")
+
+    async def _step(self, index: int, step: ir.StepSpec, previous: Program) -> Program:
+        resolved, spec = self._resolved, spec_of(step)
+        planned = self._plan.steps[index]
+        lm = resolved.optimize.lm
+        student = named_program(self._project, self._programs, step.student, lm) or previous
+        teacher = named_program(self._project, self._programs, step.teacher, lm)
+        if spec.takes_teacher and resolved.teacher_lm is not None:
+            teacher = self._on_teacher_lm(teacher or student, resolved.teacher_lm)
+        self._report(
+            StepStarted(step.name, spec.name, index + 1, len(resolved.optimize.steps), planned.calls)
+        )
+        before = self._evaluator.snapshot()
+        context = Context(
+            evaluator=self._evaluator,
+            train=resolved.train,
+            val=resolved.val,
+            teacher=teacher,
+            rng=lambda name: stream(resolved.optimize.seed, step.name, name),
+            progress=self._progress(step.name),
+        )
+        result = await RUNS[spec.name](student, Options(spec, step.options), context)
+        spent = self._evaluator.spent.since(before)
+        self._outcomes.append(StepOutcome(step.name, spec.name, planned, spent, result))
+        self._programs[step.name] = result.program
+        if result.candidates and self._best is not None:
+            self._best = max(self._best, result.candidates[0], key=lambda one: one.score)
+        if result.cut is not None:
+            self._halt(result.cut)
+            self._settle_for_best()
+        self._report(StepFinished(step.name, spent.calls, result.notes))
+        return result.program
+
+    def halted(self, halt: Halt) -> None:
+        """The wall was met where the step had nothing to show for itself."""
+        self._halt(halt)
+        self._settle_for_best()
+
+    def _halt(self, halt: Halt) -> None:
+        self._status = "stopped" if isinstance(halt, Stopped) else "budget"
+        self._notes.append(halt.message)
+
+    def _settle_for_best(self) -> None:
+        """The result is the best program that was scored, even if that is the one we started from."""
+        if self._best is None:
+            self._notes.append("nothing was scored: the program is the one it started from")
+            return
+        self._emitted = self._best.program
+        self._notes.append(f"cut short: the result is `{self._best.label}`, the best that was scored")
+
+    def _progress(self, step: str) -> Callable[[str, float | None], None]:
+        best: float | None = None
+
+        def tell(candidate: str, score: float | None) -> None:
+            nonlocal best
+            if score is not None:
+                best = score if best is None else max(best, score)
+            self._report(CandidateScored(step, candidate, score, best))
+
+        return tell
+
+    def _on_teacher_lm(self, program: Program, lm: LM) -> Program:
+        """The program with every predictor on the teacher's model, and the models that falls back to."""
+        lms: dict[str, LM] = {}
+        waiting = [lm.name]
+        while waiting:
+            name = waiting.pop()
+            if name not in lms:
+                lms[name] = self._project.lms[name]
+                waiting.extend(lms[name].fallback)
+        predictors = {
+            address: predictor.model_copy(update={"lm": lm.name})
+            for address, predictor in program.predictors.items()
+        }
+        return program.model_copy(update={"predictors": predictors, "lms": lms})
+
+    def built(self) -> Built:
+        comparison: Paired | None = None
+        if self._baseline is not None and self._final is not None:
+            comparison = paired(self._baseline.scores, self._final.scores)
+            if comparison.low <= 0.0:
+                self._notes.append(
+                    "no sure improvement on the rows it was chosen on: "
+                    f"{comparison.better} rows better, {comparison.worse} worse"
+                )
+        return Built(
+            artifact=self._artifact(),
+            status=self._status,
+            plan=self._plan,
+            steps=tuple(self._outcomes),
+            spent=replace(self._evaluator.spent),
+            baseline=self._baseline,
+            final=self._final,
+            comparison=comparison,
+            notes=tuple(self._notes),
+        )
+
+    def _artifact(self) -> Artifact:
+        resolved, optimize = self._resolved, self._resolved.optimize
+        spent, metric = self._evaluator.spent, self._resolved.metric
+        role: Literal["train", "val"] = "train" if optimize.val is None else "val"
+        final = self._final
+        if final is None and self._best is not None and self._best.program is self._emitted:
+            final = _as_evaluation(self._best, resolved.val)
+        return Artifact(
+            name=optimize.name,
+            program=self._emitted,
+            scores={} if final is None else {role: scored(metric.name, final)},
+            provenance=Provenance(
+                toolchain=f"dspc {_version()}",
+                source=program_digest(resolved.student),
+                data={"train": _rows_digest(resolved.train), "val": _rows_digest(resolved.val)},
+                metric=digest(metric.model_dump(mode="json", include={"score", "accept", "feedback"})),
+                options=digest([_step_record(step).model_dump(mode="json") for step in optimize.steps]),
+                seeds={"optimize": optimize.seed},
+                models=self._models(),
+                steps=tuple(self._record(outcome) for outcome in self._outcomes),
+                calls=spent.calls,
+                input_tokens=spent.input_tokens,
+                output_tokens=spent.output_tokens,
+                cost_usd=spent.usd,
+            ),
+            notes=tuple(self._notes) if self._status != "complete" else (),
+        )
+
+    def _models(self) -> dict[str, str]:
+        models = {name: lm.model for name, lm in sorted(self._emitted.lms.items())}
+        teacher = self._resolved.teacher_lm
+        return models if teacher is None else {**models, "teacher": teacher.model}
+
+    def _record(self, outcome: StepOutcome) -> StepRecord:
+        step = next(step for step in self._resolved.optimize.steps if step.name == outcome.name)
+        score = None
+        if outcome.result.candidates:
+            evaluation = _as_evaluation(outcome.result.candidates[0], self._resolved.val)
+            score = scored(self._resolved.metric.name, evaluation)
+        return _step_record(step).model_copy(update={"score": score, "calls": outcome.spent.calls})
+
+
+def _step_record(step: ir.StepSpec) -> StepRecord:
+    """The step with all its options, defaults included."""
+    spec = spec_of(step)
+    options = Options(spec, step.options).as_dict()
+    return StepRecord(name=step.name, optimizer=spec.name, options=options)
+
+
+def _as_evaluation(candidate: Candidate, rows: Rows) -> Evaluation:
+    """A candidate's scores as an evaluation, for its interval; outputs are not kept."""
+    return Evaluation(
+        tuple(RowResult(row.index, score, None) for row, score in zip(rows, candidate.scores, strict=True))
+    )
+
+
+def _rows_digest(rows: Rows) -> str:
+    return digest([row.digest for row in rows])
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("dspc")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,1 @@
+"""Names and types: from syntax trees to checked values, one file per kind of declaration."""

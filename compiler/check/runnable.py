@@ -1,0 +1,51 @@
+"""What modules, programs and optimize blocks have in common: inputs, outputs and a program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dspec.runtime.program import Program
+
+from ..symbols import Symbol
+from .kinds import Group, Member
+from .session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """Something that can be run, scored and tuned.
+
+    `program` is None when its model is unknown or something in it cannot run yet. `unbound` are the
+    addresses of predictors that name no model. `known` is False after a mistake: then inputs and
+    outputs may be incomplete and nothing is said about them.
+    """
+
+    symbol: Symbol
+    inputs: Mapping[str, Member]
+    outputs: Mapping[str, Member]
+    program: Program | None
+    unbound: tuple[str, ...] = ()
+    known: bool = True
+
+    def results(self) -> Group:
+        """What a run gives: `pred`, or the value of a call."""
+        return Group(
+            f"the outputs of `{self.symbol.name}`", self.outputs, "output", open=not self.known
+        )
+
+
+def runnable(session: Session, symbol: Symbol) -> Runnable | None:
+    """The checked module, program or optimize block; None when it needs itself."""
+    from . import modules, optimize, programs
+
+    match symbol.kind:
+        case "module":
+            return modules.module(session, symbol)
+        case "program":
+            return programs.program(session, symbol)
+        case "optimize":
+            found = optimize.optimize(session, symbol)
+            return found.runnable if found else None
+        case _:
+            return None

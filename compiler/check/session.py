@@ -1,0 +1,159 @@
+"""What the checks of one analysis share: the diagnostics, the symbols, and results by declaration.
+
+Every declaration is checked once, on first need, so the order in a file does not matter: a module
+asks for its signature and the signature is checked then. A declaration that needs itself gets None
+from `once`, and whoever owns that kind of cycle reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar, cast
+
+from dspec.grammar.tree import Block, Declaration, Node, Span
+
+from ..diagnostics import Diagnostic, Edit, Fix, Label, report
+from ..source import Location, Source
+from ..symbols import FileScope, Symbol, SymbolKind, Use
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One declaration in its file: turns nodes, which count from the declaration, into locations."""
+
+    scope: FileScope
+    block: Block
+    declaration: Declaration
+
+    @property
+    def source(self) -> Source:
+        return self.scope.source
+
+    def at(self, node: Node | Span) -> Location:
+        span = node.span if isinstance(node, Node) else node
+        return Location(self.source, self.block.start + span.start, self.block.start + span.end)
+
+    def text(self, node: Node) -> str:
+        """What the user wrote for `node`."""
+        return self.block.text[node.span.start : node.span.end]
+
+
+_RUNNING = object()
+
+
+@dataclass
+class Session:
+    """The state of one analysis. `folder` holds the root file; `probe` allows reading data files."""
+
+    root: Path
+    folder: Path
+    main: FileScope
+    probe: bool
+    diagnostics: list[Diagnostic] = field(default_factory=lambda: [])
+    declared: list[Symbol] = field(default_factory=lambda: [])
+    uses: list[Use] = field(default_factory=lambda: [])
+    owners: dict[int, FileScope] = field(default_factory=lambda: {})
+    used: set[int] = field(default_factory=lambda: set())
+    records: dict[str, Symbol] = field(default_factory=lambda: {})
+    """Records of every file, by key."""
+    lms: dict[str, Symbol] = field(default_factory=lambda: {})
+    """Models of every file, by key."""
+    doubles: list[Symbol] = field(default_factory=lambda: [])
+    """Declarations whose names were taken: checked, but never found by name."""
+    results: dict[tuple[object, int], object] = field(default_factory=lambda: {})
+
+    def once(self, compute: Callable[[Session, Symbol], T], symbol: Symbol) -> T | None:
+        """`compute(self, symbol)`, computed the first time only; None while it is still running."""
+        key = (compute, id(symbol))
+        found = self.results.get(key)
+        if found is None:
+            self.results[key] = _RUNNING
+            found = self.results[key] = compute(self, symbol)
+        return None if found is _RUNNING else cast(T, found)
+
+    def has_lm_mistake(self, place: Place) -> bool:
+        """True when a model may stand in an import that could not be read."""
+        return None in place.scope.imports.values() or None in self.main.imports.values()
+
+    def symbol_of(self, place: Place) -> Symbol | None:
+        """The symbol that the declaration at `place` declares."""
+        name = place.declaration.name
+        return place.scope.symbols.get(name.text) if name else None
+
+    def place(self, symbol: Symbol) -> Place:
+        return Place(self.owners[id(symbol)], symbol.block, symbol.declaration)
+
+    def report(
+        self,
+        code: str,
+        message: str,
+        location: Location,
+        label: str = "",
+        *,
+        secondary: tuple[Label, ...] = (),
+        notes: tuple[str, ...] = (),
+        help: str = "",  # noqa: A002
+        fixes: tuple[Fix, ...] = (),
+    ) -> None:
+        self.diagnostics.append(
+            report(code, message, location, label, secondary=secondary, notes=notes, help=help, fixes=fixes)
+        )
+
+    def declare(
+        self, place: Place, kind: SymbolKind, name: str, node: Node | Span, doc: str = "", detail: str = ""
+    ) -> Symbol:
+        """A new symbol inside a declaration: a field, a `let`, a step."""
+        symbol = Symbol(
+            kind,
+            name,
+            place.scope.prefix + name,
+            place.at(node),
+            place.declaration,
+            place.block,
+            doc,
+            detail,
+        )
+        self.owners[id(symbol)] = place.scope
+        self.declared.append(symbol)
+        return symbol
+
+    def use(self, place: Place, node: Node, symbol: Symbol | None) -> None:
+        """Record that `node` names `symbol`."""
+        if symbol is not None:
+            self.uses.append(Use(place.at(node), symbol))
+            self.used.add(id(symbol))
+
+
+def replace(location: Location, text: str, title: str = "") -> Fix:
+    """The fix that writes `text` at `location`."""
+    old = location.source.text[location.start : location.end]
+    return Fix(title or f"Replace `{old}` with `{text}`", (Edit(location, text),))
+
+
+def suggestions(location: Location, names: tuple[str, ...]) -> tuple[Fix, ...]:
+    """One fix per suggestion; only a single one is safe to apply unseen."""
+    safe = len(names) == 1
+    return tuple(
+        Fix(f"Replace with `{name}`", (Edit(location, name),), "machine" if safe else "maybe") for name in names
+    )
+
+
+def insert_item(place: Place, text: str, title: str, *, safe: bool = False) -> tuple[Fix, ...]:
+    """The fix that adds an item at the end of the declaration's block; none if it has no closed block."""
+    declaration = place.declaration
+    body = place.block.text[: declaration.span.end]
+    if declaration.items is None or not body.endswith("}"):
+        return ()
+    end = declaration.span.end - 1
+    head = body[:end]
+    before = head.rstrip()
+    if "\n" in head[len(before) :]:
+        addition, where = f"\n  {text}", len(before)
+    else:
+        addition, where = (f" {text}" if before.endswith(("{", ";")) else f"; {text}"), len(before)
+    edit = Edit(place.at(Span(where, where)), addition + (" " if where == end else ""))
+    return (Fix(title, (edit,), "machine" if safe else "maybe"),)

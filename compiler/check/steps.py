@@ -1,0 +1,420 @@
+"""The `step`s of an optimize block: optimizers, their options, and the chain they form.
+
+A step's student is the previous step's program unless `student =` says otherwise. The chain is
+typed by what each step tunes, so that work which a later step throws away is reported before it is
+paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dspec.grammar.tree import Argument, Attribute, Call, Expr, ListLiteral, Literal, Name, Node, Reference, Step
+from dspec.runtime.types import JsonValue
+
+from .. import ir
+from ..diagnostics import Edit, Fix, Label
+from ..optimizers.base import Option, Options, Spec
+from ..optimizers.table import ALIASES, NOT_YET, SPECS
+from ..optimizers.table import find as find_optimizer
+from ..spelling import closest, quoted
+from ..symbols import Symbol
+from .attributes import described, number_of, out_of_range
+from .names import did_you_mean, find, is_open, listed, named
+from .session import Place, Session, replace, suggestions
+from .shape import later
+
+PROGRAMS = ("module", "program", "optimize")
+
+
+@dataclass(frozen=True, slots=True)
+class StepInfo:
+    """`spec` and `options` are None when the optimizer is unknown or cannot run yet.
+
+    `student` and `teacher` are the steps or programs that were named; `clean` is False after a
+    mistake in the options.
+    """
+
+    name: str
+    symbol: Symbol | None
+    node: Step
+    call: Call | None
+    spec: Spec | None
+    given: Mapping[str, JsonValue] = field(default_factory=lambda: {})
+    arguments: Mapping[str, Argument] = field(default_factory=lambda: {})
+    student: str | None = None
+    teacher: str | None = None
+    clean: bool = True
+
+    def options(self) -> Options | None:
+        return Options(self.spec, self.given) if self.spec and self.clean else None
+
+    def ir(self) -> ir.StepSpec | None:
+        if self.spec is None:
+            return None
+        return ir.StepSpec(
+            name=self.name,
+            optimizer=self.spec.name,
+            options=dict(self.given),
+            student=self.student,
+            teacher=self.teacher,
+        )
+
+
+def steps(session: Session, place: Place, itself: Symbol) -> list[StepInfo]:
+    """The steps in order, each checked by itself."""
+    found: list[StepInfo] = []
+    nodes = [item for item in place.declaration.items or () if isinstance(item, Step)]
+    for node in nodes:
+        found.append(_step(session, place, node, found, nodes, itself))
+    return found
+
+
+def _step(
+    session: Session, place: Place, node: Step, before: Sequence[StepInfo], nodes: list[Step], itself: Symbol
+) -> StepInfo:
+    name = node.name.text if node.name else f"step{len(before) + 1}"
+    symbol = session.declare(place, "step", name, node.name or node, detail="step") if node.name else None
+    first = next((step for step in before if step.name == name and step.symbol), None)
+    if first and first.symbol and node.name:
+        session.report(
+            "DS0203",
+            f"two steps are called `{name}`",
+            place.at(node.name),
+            "again here",
+            secondary=(Label(first.symbol.location, "first here"),),
+        )
+    value = node.value
+    if not isinstance(value, Call):
+        bare = isinstance(value, Reference) and (value.name.text in SPECS or value.name.text in NOT_YET)
+        session.report(
+            "DS0601",
+            "a step is an optimizer with its options in parentheses",
+            place.at(value),
+            described(place, value),
+            help=f"write `{place.text(value)}()`" if bare else "for example `step demos = BootstrapFewShot()`",
+            fixes=(replace(place.at(value), f"{place.text(value)}()"),) if bare else (),
+        )
+        return StepInfo(name, symbol, node, None, None, clean=False)
+    optimizer = value.callee.name.text if isinstance(value.callee, Reference) else place.text(value.callee)
+    spec = find_optimizer(optimizer)
+    if spec is None:
+        if optimizer in NOT_YET:
+            _names_in(session, place, value, before, nodes, itself)
+            later(session, place, f"the optimizer `{optimizer}` ({NOT_YET[optimizer]})", value.callee)
+        else:
+            near = closest(optimizer, [*SPECS, *ALIASES, *NOT_YET])
+            session.report(
+                "DS0601",
+                f"there is no optimizer named `{optimizer}`{did_you_mean(near)}",
+                place.at(value.callee),
+                "unknown optimizer",
+                help="" if near else f"those that run are {listed(SPECS)}",
+                fixes=suggestions(place.at(value.callee), near),
+            )
+        return StepInfo(name, symbol, node, value, None, clean=False)
+    return _options(session, place, StepInfo(name, symbol, node, value, spec), spec, value, before, nodes, itself)
+
+
+def _options(
+    session: Session,
+    place: Place,
+    info: StepInfo,
+    spec: Spec,
+    call: Call,
+    before: Sequence[StepInfo],
+    nodes: list[Step],
+    itself: Symbol,
+) -> StepInfo:
+    given: dict[str, JsonValue] = {}
+    arguments: dict[str, Argument] = {}
+    student: str | None = None
+    teacher: str | None = None
+    clean = True
+    for argument in call.arguments:
+        if argument.name is None:
+            clean = False
+            session.report(
+                "DS0602",
+                f"options of `{spec.name}` are given by name",
+                place.at(argument),
+                "which option?",
+                help=f"its options are {listed([option.name for option in spec.options])}",
+            )
+            continue
+        name = argument.name.text
+        if name in arguments:
+            session.report(
+                "DS0106",
+                f"`{name}` is given twice to `{spec.name}`",
+                place.at(argument),
+                "again here",
+                secondary=(Label(place.at(arguments[name]), "first here"),),
+            )
+            continue
+        arguments[name] = argument
+        if name == "student":
+            student = _program_or_step(session, place, argument.value, before, nodes, itself, "`student`")
+            clean = clean and student is not None
+        elif name == "teacher" and spec.takes_teacher:
+            teacher = _program_or_step(session, place, argument.value, before, nodes, itself, "`teacher`")
+            clean = clean and teacher is not None
+        elif name == "teacher":
+            clean = False
+            session.report(
+                "DS0620",
+                f"`{spec.name}` takes no teacher",
+                place.at(argument),
+                "has no use for one",
+                help=f"those that take one are {quoted([n for n, s in SPECS.items() if s.takes_teacher])}",
+            )
+        else:
+            option = spec.option(name)
+            if option is None:
+                clean = False
+                _unknown_option(session, place, spec, argument.name)
+                continue
+            known, value = option_value(session, place, spec, option, argument.value)
+            clean = clean and known
+            if known:
+                given[name] = value
+    result = StepInfo(
+        info.name, info.symbol, info.node, call, spec, given, arguments, student, teacher, clean
+    )
+    _contradiction(session, place, result)
+    return result
+
+
+def _unknown_option(session: Session, place: Place, spec: Spec, name: Name) -> None:
+    known = [option.name for option in spec.options]
+    near = closest(name.text, [*known, "student", *(["teacher"] if spec.takes_teacher else [])])
+    elsewhere = [other.name for other in SPECS.values() if other.option(name.text)]
+    hint = f"its options are {listed(known)}"
+    if elsewhere:
+        hint += f"; `{name.text}` is an option of {quoted(elsewhere, 'and')}"
+    session.report(
+        "DS0602",
+        f"`{spec.name}` has no option `{name.text}`{did_you_mean(near)}",
+        place.at(name),
+        "unknown option",
+        help="" if near else hint,
+        fixes=suggestions(place.at(name), near),
+    )
+
+
+WORDED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "`true` or `false`",
+    "str": "text in quotes",
+    "int_list": "a list of whole numbers",
+}
+
+
+def option_value(
+    session: Session, place: Place, spec: Spec, option: Option, node: Expr
+) -> tuple[bool, JsonValue]:
+    """Whether `node` is a value for the option, and that value; reports what does not fit."""
+    if isinstance(node, Literal) and node.value is None and option.optional:
+        return True, None
+    value = _literal(option, node)
+    if value is None:
+        wanted = WORDED[option.type] + (" or `none`" if option.optional else "")
+        session.report(
+            "DS0617",
+            f"`{option.name}` of `{spec.name}` is {wanted}, and this is {described(place, node)}",
+            place.at(node),
+            described(place, node),
+            help=option.doc,
+        )
+        return False, None
+    numbers = value if isinstance(value, list) else [value]
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            continue
+        low, high = option.minimum, option.maximum
+        if (low is not None and number < low) or (high is not None and number > high):
+            out_of_range(session, place, node, f"`{option.name}` of `{spec.name}`", low, high)
+            return False, None
+    return True, value
+
+
+def _literal(option: Option, node: Expr) -> JsonValue:
+    number = number_of(node)
+    match option.type:
+        case "int":
+            return number if isinstance(number, int) else None
+        case "float":
+            return None if number is None else float(number)
+        case "bool":
+            return node.value if isinstance(node, Literal) and isinstance(node.value, bool) else None
+        case "str":
+            return node.value if isinstance(node, Literal) and isinstance(node.value, str) else None
+        case "int_list":
+            if not isinstance(node, ListLiteral):
+                return None
+            numbers = [number_of(item) for item in node.items]
+            whole: list[JsonValue] = [number for number in numbers if isinstance(number, int)]
+            return whole if len(whole) == len(numbers) else None
+
+
+def _contradiction(session: Session, place: Place, info: StepInfo) -> None:
+    options = info.options()
+    if options is None or info.spec is None or info.call is None:
+        return
+    wrong = info.spec.contradiction(options)
+    if wrong is None:
+        return
+    mentioned = [argument for name, argument in info.arguments.items() if name in wrong]
+    primary: Node = mentioned[0] if mentioned else info.call.callee
+    session.report(
+        "DS0603",
+        f"these options of `{info.spec.name}` do not go together: {wrong}",
+        place.at(primary),
+        secondary=tuple(Label(place.at(other)) for other in mentioned[1:]),
+    )
+
+
+def _program_or_step(
+    session: Session,
+    place: Place,
+    node: Expr,
+    before: Sequence[StepInfo],
+    nodes: list[Step],
+    itself: Symbol,
+    what: str,
+) -> str | None:
+    """An earlier step or a program by name; reports anything else."""
+    if isinstance(node, Reference):
+        name = node.name.text
+        step = next((step for step in before if step.name == name), None)
+        if step is not None:
+            session.use(place, node, step.symbol)
+            return name
+        if any(other.name is not None and other.name.text == name for other in nodes):
+            session.report(
+                "DS0618",
+                f"{what} names the step `{name}`, which has not run yet",
+                place.at(node),
+                "a later step, or this one",
+                help="steps run in the order they are written",
+            )
+            return None
+    symbol = find(session, place, node)
+    if symbol is itself:
+        session.report(
+            "DS0618",
+            f"{what} names `{itself.name}`, the block that it stands in",
+            place.at(node),
+            "not finished yet",
+        )
+        return None
+    if symbol is not None and symbol.kind in PROGRAMS:
+        return symbol.key
+    if symbol is not None:
+        session.report(
+            "DS0202",
+            f"`{symbol.name}` is a {symbol.kind}, but {what} needs an earlier step or a program",
+            place.at(node),
+            f"a {symbol.kind}",
+            secondary=(Label(symbol.location, "declared here"),),
+        )
+        return None
+    if is_open(place, node):
+        return None
+    known = [step.name for step in before if step.symbol] + named(PROGRAMS, place.scope)
+    written = place.text(node)
+    near = closest(written, known)
+    session.report(
+        "DS0201",
+        f"there is no earlier step or program named `{written}`{did_you_mean(near)}",
+        place.at(node),
+        "not declared",
+        help="" if near else f"{what} may be {listed(known)}" if known else "",
+        fixes=suggestions(place.at(node), near),
+    )
+    return None
+
+
+def _names_in(
+    session: Session,
+    place: Place,
+    call: Call,
+    before: Sequence[StepInfo],
+    nodes: list[Step],
+    itself: Symbol,
+) -> None:
+    """Check the steps and programs that an optimizer names which cannot run yet."""
+    for argument in call.arguments:
+        node = argument.value
+        if isinstance(node, Call) and isinstance(node.callee, Attribute):
+            node = node.callee.target  # joint.candidates.top(5)
+        if isinstance(node, Attribute) and node.name is not None and node.name.text == "candidates":
+            node = node.target
+        wanted = argument.name.text if argument.name else ""
+        if isinstance(node, Reference) and wanted in ("", "teacher", "student"):
+            _program_or_step(session, place, node, before, nodes, itself, f"`{wanted or 'the first argument'}`")
+
+
+# The chain ----------------------------------------------------------------------------------------
+
+
+def check_chain(session: Session, place: Place, chain: Sequence[StepInfo], emit: str | None) -> None:
+    """Report work that a later step throws away, and steps whose result nobody uses."""
+    tuned: dict[str, dict[str, str]] = {}
+    previous: str | None = None
+    used: set[str] = set()
+    by_name = {step.name: step for step in chain}
+    for step in chain:
+        if step.spec is None or not step.clean:
+            return  # what it tunes, and from what, is unknown
+        student = step.student or previous
+        start = tuned.get(student, {}) if student else {}
+        used |= {name for name in (student, step.teacher) if name}
+        for what in sorted(step.spec.sets):
+            maker = start.get(what)
+            if maker is not None and step.teacher != maker and student == maker:
+                _discards(session, place, by_name[maker], step, what)
+        tuned[step.name] = {**start, **dict.fromkeys(step.spec.sets, step.name)}
+        previous = step.name
+    last = emit or (chain[-1].name if chain else None)
+    for step in chain:
+        if step.name != last and step.name not in used:
+            session.report(
+                "DS0621",
+                f"the result of step `{step.name}` is never used",
+                place.at(step.node.name or step.node),
+                "paid for, not used",
+                help=f"no later step starts from it, and `{last}` is what is written",
+            )
+
+
+def _discards(session: Session, place: Place, maker: StepInfo, step: StepInfo, what: str) -> None:
+    assert step.spec is not None
+    assert maker.spec is not None
+    fixes: tuple[Fix, ...] = ()
+    hint = f"remove the step `{maker.name}`"
+    if step.spec.takes_teacher and step.call is not None and maker.symbol and "teacher" not in step.arguments:
+        hint = f"learn from it with `teacher = {maker.name}`, or {hint}"
+        text = place.text(step.call)
+        inner = text[:-1].rstrip()
+        comma = "" if inner.endswith(("(", ",")) else ", "
+        end = step.call.span.start + len(inner)
+        where = type(step.call.span)(end, end)
+        fixes = (
+            Fix(
+                f"Pass `teacher = {maker.name}`",
+                (Edit(place.at(where), f"{comma}{' ' if inner.endswith(',') else ''}teacher = {maker.name}"),),
+                "maybe",
+            ),
+        )
+    session.report(
+        "DS0610",
+        f"step `{step.name}` throws away the {what} that step `{maker.name}` made",
+        place.at(step.node.name or step.node),
+        f"`{step.spec.name}` replaces the {what} of its student",
+        secondary=(Label(place.at(maker.node.name or maker.node), f"`{maker.name}` makes {what} here"),),
+        help=hint,
+        fixes=fixes,
+    )

@@ -1,0 +1,117 @@
+"""Syntax problems, which the parser gives as data, as diagnostics."""
+
+from __future__ import annotations
+
+from dspec.grammar.tree import KEYWORDS, Block, Problem, Span
+
+from ..diagnostics import Edit, Fix, Label
+from ..source import Location, Source
+from ..spelling import closest
+from .names import did_you_mean
+from .session import Session, suggestions
+
+HABITS = {
+    "model": "lm",
+    "llm": "lm",
+    "struct": "record",
+    "class": "record",
+    "enum": "type",
+    "function": "extern",
+    "def": "program",
+    "tool": "extern",
+    "data": "dataset",
+    "optimizer": "optimize",
+    "compile": "optimize",
+    "evaluate": "eval",
+    "include": "import",
+    "use": "import",
+}
+"""What other languages call a declaration."""
+
+
+def check_syntax(session: Session, source: Source, block: Block) -> None:
+    """Report a block's syntax problems. Text that never ends has swallowed what would close a block."""
+    swallowed = any(problem.kind == "bad_string" and len(problem.found) > 2 for problem in block.problems)
+    for problem in block.problems:
+        if not (swallowed and problem.kind == "unclosed"):
+            _report(session, source, block, problem)
+
+
+def _report(session: Session, source: Source, block: Block, problem: Problem) -> None:
+
+    def at(span: Span) -> Location:
+        return Location(source, block.start + span.start, block.start + span.end)
+
+    here = at(problem.span)
+    found = f"`{_short(problem.found)}`" if problem.found.strip() else "the end"
+    match problem.kind:
+        case "unclosed":
+            _unclosed(session, source, block, problem)
+        case "unknown_keyword":
+            near = closest(problem.found, KEYWORDS) or tuple(
+                word for word in (HABITS.get(problem.found.lower()),) if word
+            )
+            session.report(
+                "DS0103",
+                f"{found} declares nothing{did_you_mean(near)}",
+                here,
+                "unknown declaration",
+                help="" if near else f"a declaration starts with one of {', '.join(KEYWORDS[1:])}",
+                fixes=suggestions(here, near),
+            )
+        case "bad_string":
+            expected = f"; {problem.expected[0]}" if problem.expected else ""
+            session.report("DS0109", f"this text in quotes is broken{expected}", here, "never ends, or has an unknown escape")
+        case "bad_character":
+            session.report(
+                "DS0114", f"{found} means nothing in this language", here, "remove it, or put it in quotes"
+            )
+        case "too_deep":
+            session.report(
+                "DS0113", "this is nested too deeply to be read", here, help="give an inner part a name of its own"
+            )
+        case "unexpected":
+            _unexpected(session, problem, here, found)
+
+
+def _unclosed(session: Session, source: Source, block: Block, problem: Problem) -> None:
+    opener = problem.opener or problem.span
+    word = block.text[opener.start : opener.end] or "{"
+    closer = {"{": "}", "(": ")", "[": "]"}.get(word, "}")
+    declaration = block.declaration
+    owner = ""
+    if declaration is not None and declaration.name is not None:
+        owner = f" of {declaration.keyword.text} `{declaration.name.text}`"
+    end = block.start + len(block.text.rstrip())
+    separator = "\n" if word == "{" and "\n" in block.text.rstrip() else ""
+    session.report(
+        "DS0102",
+        f"the `{word}`{owner} is never closed",
+        Location(source, block.start + opener.start, block.start + opener.end),
+        "opened here",
+        secondary=(Label(Location(source, end, end), f"`{closer}` is missing by here"),),
+        fixes=(Fix(f"Insert `{closer}`", (Edit(Location(source, end, end), separator + closer),), "maybe"),),
+    )
+
+
+def _unexpected(session: Session, problem: Problem, here: Location, found: str) -> None:
+    wanted = list(problem.expected)
+    expected = ""
+    if wanted:
+        shown = [word if word.startswith(("a ", "an ", "the ")) else f"`{word.strip('`')}`" for word in wanted[:5]]
+        expected = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+        if len(wanted) > 5:
+            expected = f"{', '.join(shown)} or one of {len(wanted) - 5} others"
+    after = f" after `{_short(problem.previous)}`" if problem.previous.strip() else ""
+    message = f"expected {expected}{after}, found {found}" if expected else f"{found} cannot stand here{after}"
+    fixes: tuple[Fix, ...] = ()
+    if len(wanted) == 1 and not wanted[0].startswith(("a ", "an ", "the ")):
+        start = Location(here.source, here.start, here.start)
+        word = wanted[0].strip("`")
+        fixes = (Fix(f"Insert `{word}`", (Edit(start, word),), "maybe"),)
+    session.report("DS0101", message, here, "unexpected", fixes=fixes)
+
+
+def _short(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= 24 else line[:23] + "…"

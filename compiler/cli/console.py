@@ -1,0 +1,70 @@
+"""What every command shares: consoles, exit codes, and how an error looks.
+
+Results go to stdout, everything else to stderr, so that a pipe sees results alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import IntEnum
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from dspec.runtime.errors import DspecError
+
+
+class Exit(IntEnum):
+    """Exit codes, as `dspc --help` prints them."""
+
+    OK = 0
+    FINDINGS = 1
+    """Errors in the source, a failed gate, input that does not fit."""
+    USAGE = 2
+    BUDGET = 3
+    """The budget is spent; the best program so far is written."""
+    ENVIRONMENT = 4
+    """A key, a model or a state folder is missing, or a provider does not answer."""
+    BUG = 70
+    INTERRUPTED = 130
+
+
+def stdout() -> Console:
+    return Console(highlight=False, soft_wrap=True)
+
+
+def stderr() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(text: str) -> None:
+    """JSON for machines: no colour, no wrapping."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def print_error(message: str, help: str = "") -> None:  # noqa: A002
+    console = stderr()
+    console.print(Text.assemble(("error", "bold red"), (": ", "bold"), message))
+    if help:
+        console.print(Text.assemble(("  help", "bold cyan"), ": ", help))
+
+
+def fail(message: str, *, help: str = "", code: Exit = Exit.FINDINGS) -> NoReturn:  # noqa: A002
+    """Print an error and leave with `code`."""
+    print_error(message, help)
+    raise typer.Exit(code)
+
+
+def exit_code(error: DspecError) -> Exit:
+    """Which exit code an error that reached the top stands for."""
+    from dspec.runtime.errors import BudgetExceeded, ConfigurationError, ProviderError
+
+    match error:
+        case BudgetExceeded():
+            return Exit.BUDGET
+        case ConfigurationError() | ProviderError():
+            return Exit.ENVIRONMENT
+        case _:
+            return Exit.FINDINGS

@@ -1,0 +1,100 @@
+"""`dspc eval`: score programs on held-out rows, and hold them to their gates."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import Exit, fail, print_json, stderr, stdout
+from .session import ThreadsOption, TransportChoice, TransportOption
+from .sources import SourceArgument
+
+if TYPE_CHECKING:
+    from dspec.runtime.program import Program
+
+    from ..build import EvalResult
+    from ..ir import Project
+
+
+def evaluate(
+    path: SourceArgument,
+    names: Annotated[list[str] | None, typer.Argument(help="The eval blocks; all if left out.")] = None,
+    threads: ThreadsOption = 16,
+    transport: TransportOption = TransportChoice.auto,
+    compiled: Annotated[
+        Path | None, typer.Option(help="Folder of the artifacts; `compiled` beside the file if left out.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
+) -> None:
+    """Run eval blocks on what was compiled before. Exits with 1 when a gate does not hold."""
+    from . import report
+    from .sources import checked, pick
+
+    _, project = checked(path)
+    if not project.evals:
+        fail(f"{path} declares no eval block")
+    wanted = [pick(list(project.evals), name, "eval", path) for name in names or project.evals]
+    folder = compiled or path.resolve().parent / "compiled"
+    results = asyncio.run(evaluate_all(path, project, wanted, folder, threads, transport, quiet=json))
+    if json:
+        print_json(report.evals_json(results))
+    else:
+        report.draw_evals(stdout(), results)
+    if not all(result.passed for result in results):
+        raise typer.Exit(Exit.FINDINGS)
+
+
+async def evaluate_all(
+    path: Path,
+    project: Project,
+    names: list[str],
+    folder: Path,
+    threads: int,
+    transport: TransportChoice,
+    *,
+    quiet: bool,
+) -> list[EvalResult]:
+    from ..build import evaluate_named
+    from .progress import reporting
+    from .session import open_session
+
+    blocks = [project.evals[name] for name in names]
+    programs = load_compiled(
+        project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder
+    )
+    async with open_session(path, threads, transport) as session:
+        with reporting(stderr(), lambda: session.engine.tally, quiet=quiet) as report:
+            return [
+                await evaluate_named(
+                    project,
+                    name,
+                    path.resolve().parent,
+                    engine=session.engine,
+                    store=session.store,
+                    compiled=programs,
+                    report=report,
+                )
+                for name in names
+            ]
+
+
+def load_compiled(project: Project, names: set[str | None], folder: Path) -> dict[str, Program]:
+    """The artifacts of the optimize blocks among `names`, on the models as the source has them now.
+
+    An artifact carries no address, so a model with a literal one is taken from the source.
+    """
+    from dspec.runtime.artifact import read_artifact
+
+    programs: dict[str, Program] = {}
+    for name in sorted(filter(None, names)):
+        place = folder / f"{name}.dspc.json"
+        if name not in project.optimizes:
+            continue
+        if not place.exists():
+            fail(f"`{name}` has not been compiled: there is no {place}", help="run `dspc compile` first")
+        program = read_artifact(place).program
+        programs[name] = program.with_lms({lm: project.lms[lm] for lm in program.lms if lm in project.lms})
+    return programs

@@ -1,0 +1,52 @@
+"""`dspc init`: a project that compiles, offline and free, from the first minute."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import Exit, fail, stdout
+
+
+class Template(StrEnum):
+    classifier = "classifier"
+    pipeline = "pipeline"
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to put it; made if absent.")] = Path(),
+    template: Annotated[
+        Template, typer.Option(help="classifier: one step; pipeline: two steps.")
+    ] = Template.classifier,
+) -> None:
+    """Start a project: a .dspec file, a little data, and nothing that needs a key."""
+    origin = files("dspec.compiler.cli") / "templates" / template.value
+    planned = list(walk(origin, folder))
+    if taken := [target for _, target in planned if target.exists()]:
+        fail(
+            f"{taken[0]} is already there; nothing was written",
+            help="name another folder: dspc init my-project",
+            code=Exit.USAGE,
+        )
+    for source, target in planned:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    console = stdout()
+    for _, target in planned:
+        console.print(f"wrote {target}", markup=False)
+    main = folder / "main.dspec"
+    console.print(f"\nNext: dspc check {main} · dspc plan {main} · dspc compile {main}", markup=False)
+
+
+def walk(source: Traversable, target: Path) -> list[tuple[Traversable, Path]]:
+    """Every file below `source` with the path it gets below `target`, sorted."""
+    pairs: list[tuple[Traversable, Path]] = []
+    for entry in sorted(source.iterdir(), key=lambda e: e.name):
+        place = target / entry.name
+        pairs.extend(walk(entry, place) if entry.is_dir() else [(entry, place)])
+    return pairs

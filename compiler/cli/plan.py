@@ -1,0 +1,81 @@
+"""`dspc plan`: what a compile will ask for, before it asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from .console import print_json, stdout
+from .sources import SourceArgument
+
+if TYPE_CHECKING:
+    from ..optimizers.base import Range
+    from ..plan import Plan
+
+
+def plan(
+    path: SourceArgument,
+    name: Annotated[str | None, typer.Argument(help="The optimize block, if there are several.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Say how many model calls a compile makes, and what they cost. Calls no model."""
+    from ..plan import plan as make_plan
+    from .sources import checked, pick
+
+    _, project = checked(path)
+    chosen = pick(list(project.optimizes), name, "optimize", path)
+    made = make_plan(project, chosen, path.resolve().parent)
+    if json:
+        print_json(made.to_json())
+    else:
+        draw(made)
+
+
+def spell(calls: Range) -> str:
+    if calls.least == calls.most:
+        return f"{calls.most:,}"
+    return f"{calls.least:,} to {calls.most:,}"
+
+
+def draw(made: Plan) -> None:
+    console = stdout()
+    table = Table(title=f"plan of {made.optimize}", title_justify="left", box=None, pad_edge=False)
+    for heading in ("what", "how", "rows", "calls", "teacher calls"):
+        table.add_column(heading, justify="left" if heading in ("what", "how") else "right")
+    val = str(made.steps[0].val) if made.steps else ""
+    table.add_row("baseline", "score the program as it is", val, spell(made.baseline), "")
+    for step in made.steps:
+        table.add_row(
+            f"step {step.name}",
+            step.optimizer,
+            f"{step.train} + {step.val}",
+            spell(step.task),
+            spell(step.teacher) if step.teacher.most else "",
+        )
+    table.add_row("final", "score the result, unless a step did", val, spell(made.final), "")
+    for evaluation in made.evals:
+        table.add_row(
+            f"eval {evaluation.name}",
+            "score result and baseline",
+            str(evaluation.rows),
+            spell(evaluation.calls),
+            "",
+        )
+    table.add_section()
+    table.add_row("in all", "", "", f"{made.least:,} to {made.most:,}", "", style="bold")
+    console.print(table)
+    estimate = made.estimate
+    console.print(
+        f"\none run: about {estimate.input_tokens:,} tokens in, {estimate.output_tokens:,} out, "
+        "before demos are added"
+    )
+    if estimate.least_usd is None or estimate.most_usd is None:
+        console.print("price unknown: add `price { input = …; output = … }` to the lm")
+    else:
+        console.print(
+            f"cost: ${estimate.least_usd:.4f} to ${estimate.most_usd:.4f} with prompts of that size"
+        )
+    for note in made.notes:
+        console.print(f"· {note}", markup=False)

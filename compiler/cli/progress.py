@@ -1,0 +1,128 @@
+"""What a running compile shows: live bars on a terminal, one line per result anywhere else.
+
+Both read the same events; neither decides anything. Time appears here and nowhere in results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from dspec.runtime.engine import Tally
+
+from ..events import CandidateScored, Event, Report, RowScored, ScoringStarted, StepFinished, StepStarted
+
+REFRESH_PER_SECOND = 8
+
+
+@contextmanager
+def reporting(console: Console, tally: Callable[[], Tally], *, quiet: bool = False) -> Generator[Report]:
+    """A `Report` that draws on `console` while the context is open."""
+    if quiet:
+        yield lambda event: None
+    elif console.is_terminal:
+        with Bars(console, tally) as bars:
+            yield bars.report
+    else:
+        yield Lines(console).report
+
+
+def percent(score: float) -> str:
+    return f"{100 * score:.1f}"
+
+
+class Lines:
+    """Plain lines: steps, candidates and finished scorings, for logs and CI."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def report(self, event: Event) -> None:
+        match event:
+            case StepStarted(step=step, optimizer=optimizer, index=index, steps=steps, planned=planned):
+                self._say(
+                    f"step {index}/{steps} {step}: {optimizer}, {planned.least} to {planned.most} calls planned"
+                )
+            case CandidateScored(candidate=candidate, score=float(score), best=best):
+                mark = "  best so far" if best == score else ""
+                self._say(f"  {candidate}: {percent(score)}{mark}")
+            case CandidateScored(candidate=candidate):
+                self._say(f"  {candidate}")
+            case StepFinished(step=step, calls=calls, notes=notes):
+                self._say(f"step {step}: done, {calls} calls")
+                for note in notes:
+                    self._say(f"  {note}")
+            case RowScored(label=label, done=done, rows=rows, score=score) if done == rows:
+                self._say(f"{label}: {percent(score)} on {rows} rows")
+            case RowScored() | ScoringStarted():
+                pass
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, markup=False)
+
+
+class Bars:
+    """Live bars: one for the steps, one for whatever is being scored."""
+
+    def __init__(self, console: Console, tally: Callable[[], Tally]) -> None:
+        self._tally = tally
+        self._lines = Lines(console)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[score]}"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[spent]}", style="dim"),
+            console=console,
+            transient=True,
+            refresh_per_second=REFRESH_PER_SECOND,
+        )
+        self._scoring: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+    def report(self, event: Event) -> None:
+        if isinstance(event, ScoringStarted):
+            self._scoring[event.label] = self._progress.add_task(
+                event.label, total=event.rows, score="", spent=self._spent()
+            )
+        elif isinstance(event, RowScored) and (task := self._scoring.get(event.label)) is not None:
+            self._progress.update(task, completed=event.done, score=percent(event.score), spent=self._spent())
+            if event.done == event.rows:
+                self._progress.remove_task(self._scoring.pop(event.label))
+        self._lines.report(event)
+
+    def _spent(self) -> str:
+        tally = self._tally()
+        return f"{tally.calls} calls, {tally.replayed + tally.shared} free, ${tally.cost:.4f}"
+
+
+def spent_line(tally: Tally) -> Text:
+    """What a compile cost, in one line."""
+    parts = [f"{tally.calls} model call{'' if tally.calls == 1 else 's'}"]
+    if tally.replayed:
+        parts.append(f"{tally.replayed} answered from the ledger")
+    if tally.shared:
+        parts.append(f"{tally.shared} shared in flight")
+    parts.append(f"{tally.input_tokens + tally.output_tokens:,} tokens")
+    parts.append(f"${tally.cost:.4f}" + (f" and {tally.unpriced} unpriced" if tally.unpriced else ""))
+    return Text(" · ".join(parts), "dim")

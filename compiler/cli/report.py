@@ -1,0 +1,180 @@
+"""Results of a compile or an eval: as a table for people, as JSON for machines.
+
+The JSON is stable: `{"version": 1, "compiled": […]}` and `{"version": 1, "evals": […]}`. Scores are in 0..1,
+costs in USD. `needed` counts calls as if nothing had been answered before, `made` what was paid for now.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dspec.runtime.artifact import Score
+from dspec.runtime.types import JsonValue
+
+from ..evals import EvalResult, scored
+from ..statistics import Paired
+from .progress import spent_line
+
+if TYPE_CHECKING:
+    from .compile import Compiled
+
+
+def draw_compiled(console: Console, result: Compiled) -> None:
+    """What a compile did: scores before and after, calls against the plan, and where the artifact is."""
+    built = result.built
+    table = _score_table(result.name)
+    if built.baseline is not None and built.final is not None:
+        metric = next(iter(built.artifact.scores.values())).metric
+        _row(
+            table,
+            "val, which chose it",
+            scored(metric, built.baseline),
+            scored(metric, built.final),
+        )
+    for evaluation in result.evals:
+        _row(table, f"eval {evaluation.name}", evaluation.baseline_score, evaluation.score)
+    console.print(table)
+    console.print()
+    for evaluation in result.evals:
+        _draw_verdict(console, evaluation)
+    for note in built.notes:
+        console.print(f"note: {note}", markup=False)
+    needed = built.spent.calls + sum(evaluation.spent.calls for evaluation in result.evals)
+    console.print(
+        f"calls: at most {result.planned:,} planned, {needed:,} needed, {result.tally.calls:,} made now",
+        markup=False,
+    )
+    console.print(spent_line(result.tally))
+    console.print(f"wrote {result.artifact}", markup=False)
+
+
+def draw_evals(console: Console, evaluations: list[EvalResult]) -> None:
+    table = _score_table("")
+    for evaluation in evaluations:
+        _row(table, f"eval {evaluation.name}", evaluation.baseline_score, evaluation.score)
+    console.print(table)
+    console.print()
+    for evaluation in evaluations:
+        _draw_verdict(console, evaluation)
+
+
+def _score_table(title: str) -> Table:
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    table.add_column("score (95 % interval)")
+    for heading in ("rows", "baseline", "optimized", "gain"):
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _row(table: Table, what: str, before: Score | None, after: Score) -> None:
+    gain = "" if before is None else f"{100 * (after.score - before.score):+.1f}"
+    table.add_row(what, str(after.n), _spell(before), _spell(after), gain)
+
+
+def _spell(score: Score | None) -> str:
+    if score is None:
+        return "–"
+    return f"{100 * score.score:.1f} ({100 * score.low:.1f} to {100 * score.high:.1f})"
+
+
+def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
+    if (pair := evaluation.comparison) is not None:
+        console.print(
+            f"eval {evaluation.name}: {pair.better} rows better, {pair.worse} worse, {pair.same} the same; "
+            f"gain {100 * pair.difference:+.1f} ({100 * pair.low:+.1f} to {100 * pair.high:+.1f})"
+            + ("" if pair.low > 0 or pair.high < 0 else ": no real difference"),
+            markup=False,
+        )
+    if evaluation.program.failures:
+        console.print(f"  {evaluation.program.failures} rows without a usable answer (scored 0)")
+    for gate in evaluation.gates:
+        mark = Text("gate holds", "green") if gate.held else Text("gate FAILED", "bold red")
+        console.print(Text.assemble("  ", mark, f"  {gate.text}"))
+
+
+def compiled_json(results: list[Compiled]) -> str:
+    return _dump({"version": 1, "compiled": [_compiled(result) for result in results]})
+
+
+def evals_json(evaluations: list[EvalResult]) -> str:
+    return _dump({"version": 1, "evals": [_evaluation(evaluation) for evaluation in evaluations]})
+
+
+def _dump(value: JsonValue) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def _compiled(result: Compiled) -> JsonValue:
+    built, tally = result.built, result.tally
+    metric = next((score.metric for score in built.artifact.scores.values()), "")
+    return {
+        "name": result.name,
+        "artifact": str(result.artifact),
+        "status": built.status,
+        "baseline": None if built.baseline is None else _score(scored(metric, built.baseline)),
+        "final": None if built.final is None else _score(scored(metric, built.final)),
+        "comparison": _paired(built.comparison),
+        "steps": [
+            {
+                "name": step.name,
+                "optimizer": step.optimizer,
+                "planned": {"least": step.planned.calls.least, "most": step.planned.calls.most},
+                "calls": step.spent.calls,
+                "notes": list(step.result.notes),
+                "candidates": [
+                    {"label": candidate.label, "score": candidate.score}
+                    for candidate in step.result.candidates
+                ],
+            }
+            for step in built.steps
+        ],
+        "evals": [_evaluation(evaluation) for evaluation in result.evals],
+        "calls": {
+            "needed": built.spent.calls + sum(evaluation.spent.calls for evaluation in result.evals),
+            "made": tally.calls,
+            "replayed": tally.replayed,
+            "shared": tally.shared,
+        },
+        "tokens": {"input": tally.input_tokens, "output": tally.output_tokens},
+        "cost_usd": None if tally.unpriced else tally.cost,
+        "notes": list(built.notes),
+    }
+
+
+def _evaluation(evaluation: EvalResult) -> JsonValue:
+    return {
+        "name": evaluation.name,
+        **_score(evaluation.score),
+        "baseline": None if evaluation.baseline_score is None else _score(evaluation.baseline_score),
+        "comparison": _paired(evaluation.comparison),
+        "failures": evaluation.program.failures,
+        "gates": [{"text": gate.text, "held": gate.held} for gate in evaluation.gates],
+        "passed": evaluation.passed,
+        "rows": [
+            {"index": row.index, "score": row.score, "outputs": row.outputs, "reason": row.reason}
+            for row in evaluation.program.rows
+        ],
+    }
+
+
+def _score(score: Score) -> dict[str, JsonValue]:
+    return {"score": score.score, "low": score.low, "high": score.high, "n": score.n}
+
+
+def _paired(pair: Paired | None) -> JsonValue:
+    if pair is None:
+        return None
+    return {
+        "difference": pair.difference,
+        "low": pair.low,
+        "high": pair.high,
+        "better": pair.better,
+        "worse": pair.worse,
+        "same": pair.same,
+        "p_value": pair.p_value,
+    }

@@ -1,0 +1,124 @@
+"""`dspc run`: call a compiled program, or one as its source has it."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import Exit, fail, print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dspec.runtime.application import Application
+    from dspec.runtime.prediction import Prediction
+    from dspec.runtime.program import FieldSpec
+    from dspec.runtime.types import JsonValue, Row
+
+
+def run(
+    target: Annotated[
+        Path, typer.Argument(help="An artifact (.dspc.json), or a .dspec file.", show_default=False)
+    ],
+    name: Annotated[str | None, typer.Argument(help="Of a .dspec file: the module or program.")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            help="`name=value`, `@file.json`, or `-` for JSON on standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    lm: Annotated[str | None, typer.Option(help="Another model for all of its modules.")] = None,
+    api_base: Annotated[str | None, typer.Option(help="Where the model is served.")] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Show each step's inputs and outputs.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Outputs as JSON.")] = False,
+) -> None:
+    """Run a program once. Text values may be written as they are, others as JSON."""
+    application = open_target(target, name, lm, api_base)
+    with application:
+        row = read_inputs(inputs or [], application.inputs)
+        prediction = application(**row)
+    if json:
+        print_json(jsonlib.dumps(dict(prediction), ensure_ascii=False, indent=2))
+    else:
+        draw(prediction)
+    if trace:
+        draw_trace(prediction)
+
+
+def open_target(target: Path, name: str | None, lm: str | None, api_base: str | None) -> Application:
+    from dspec.runtime.application import load, of_program
+
+    if target.suffix != ".dspec":
+        return load(target, lm=lm, api_base=api_base)
+    from .sources import checked, pick
+
+    _, project = checked(target)
+    chosen = pick(list(project.programs), name, "module or program", target)
+    return of_program(project.programs[chosen], lm=lm, api_base=api_base)
+
+
+def read_inputs(given: Sequence[str], fields: Sequence[FieldSpec]) -> Row:
+    """The inputs named on the command line; the program checks them."""
+    row: Row = {}
+    kinds = {field.name: field for field in fields}
+    for text in given:
+        if text == "-":
+            row |= read_object(sys.stdin.read(), "standard input")
+        elif text.startswith("@"):
+            try:
+                row |= read_object(Path(text[1:]).read_text(encoding="utf-8"), text[1:])
+            except (OSError, UnicodeDecodeError) as error:
+                fail(f"{text[1:]} cannot be read: {error}", code=Exit.USAGE)
+        else:
+            name, equals, value = text.partition("=")
+            if not equals:
+                fail(f"`{text}` is not an input", help="write --input name=value", code=Exit.USAGE)
+            row[name] = read_value(value, kinds.get(name))
+    return row
+
+
+def read_object(text: str, where: str) -> Row:
+    try:
+        value: JsonValue = jsonlib.loads(text)
+    except (ValueError, RecursionError) as error:
+        fail(f"{where} is not JSON: {error}", code=Exit.USAGE)
+    if not isinstance(value, dict):
+        fail(f"{where} is not a JSON object", help='write {"name": value}', code=Exit.USAGE)
+    return value
+
+
+def read_value(text: str, field: FieldSpec | None) -> JsonValue:
+    """Text for text fields; JSON for others, and the text itself where it is none."""
+    from dspec.runtime.types import OneOf, Scalar
+
+    if field is None or isinstance(field.type, OneOf) or field.type == Scalar(name="str"):
+        return text
+    try:
+        return jsonlib.loads(text)
+    except ValueError:
+        return text
+
+
+def draw(prediction: Prediction) -> None:
+    console = stdout()
+    for name, value in prediction.items():
+        shown = value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False, indent=2)
+        console.print(f"{name}: {shown}", markup=False)
+
+
+def draw_trace(prediction: Prediction) -> None:
+    console = stderr()
+    for step in prediction.trace:
+        console.print(f"step {step.step} ({step.predictor}, {step.attempts} calls)", markup=False)
+        for what, values in (("in ", step.inputs), ("out", step.outputs)):
+            for name, value in values.items():
+                console.print(f"  {what} {name}: {jsonlib.dumps(value, ensure_ascii=False)}", markup=False)
+        for note in step.notes:
+            console.print(f"  {note}", markup=False)

@@ -1,0 +1,106 @@
+"""`dspc show`: what is in a file: the checked IR of a source, the program in an artifact."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from .console import Exit, fail, print_json, stdout
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dspec.runtime.artifact import Artifact
+    from dspec.runtime.program import Program
+
+
+def show(
+    target: Annotated[
+        Path, typer.Argument(help="An artifact (.dspc.json) or a .dspec file.", show_default=False)
+    ],
+    ir: Annotated[bool, typer.Option("--ir", help="The checked IR, as JSON.")] = False,
+    prompt: Annotated[
+        str | None,
+        typer.Option(metavar="PREDICTOR", help="The messages that this predictor sends, inputs as blanks."),
+    ] = None,
+) -> None:
+    """Show an artifact's instructions, demos and scores, or a source's programs."""
+    from dspec.runtime.artifact import read_artifact
+
+    console = stdout()
+    if target.suffix != ".dspec":
+        artifact = read_artifact(target)
+        if ir:
+            print_json(artifact.program.model_dump_json(indent=2))
+        elif prompt is not None:
+            draw_prompt(console, artifact.program, prompt)
+        else:
+            draw_artifact(console, artifact)
+        return
+    from .sources import checked
+
+    _, project = checked(target)
+    if ir:
+        print_json(project.model_dump_json(indent=2))
+    elif prompt is not None:
+        holder = next((p for p in project.programs.values() if prompt in p.predictors), None)
+        if holder is None:
+            known = sorted({name for program in project.programs.values() for name in program.predictors})
+            fail(f"there is no predictor `{prompt}`", help=f"there is {', '.join(known)}", code=Exit.USAGE)
+        draw_prompt(console, holder, prompt)
+    else:
+        for program in project.programs.values():
+            draw_program(console, program)
+
+
+def draw_artifact(console: Console, artifact: Artifact) -> None:
+    for role, score in artifact.scores.items():
+        console.print(
+            f"{score.metric} on {role}: {100 * score.score:.1f} "
+            f"({100 * score.low:.1f} to {100 * score.high:.1f}, {score.n} rows)",
+            markup=False,
+        )
+    for step in artifact.provenance.steps:
+        console.print(f"step {step.name}: {step.optimizer}, {step.calls} calls", markup=False)
+    draw_program(console, artifact.program)
+
+
+def draw_program(console: Console, program: Program) -> None:
+    from dspec.runtime.types import spell
+
+    inputs = ", ".join(f"{field.name}: {spell(field.type)}" for field in program.inputs)
+    outputs = ", ".join(f"{field.name}: {spell(field.type)}" for field in program.outputs)
+    console.print(Text.assemble("\n", (program.name, "bold"), f"({inputs}) -> ({outputs})"))
+    for address, predictor in program.predictors.items():
+        lm = program.lms.get(predictor.lm)
+        model = predictor.lm if lm is None else lm.model
+        console.print(Text.assemble("\n", (address, "bold"), f"  {predictor.strategy} on {model}"))
+        console.print(f"  {predictor.signature.instruction}", markup=False)
+        for text in predictor.signature.fixed:
+            console.print(f"  {text}  (fixed)", markup=False)
+        for demo in predictor.demos:
+            origin = "bootstrapped" if demo.augmented else "labelled"
+            pair = f"{jsonlib.dumps(demo.inputs, ensure_ascii=False)} -> {jsonlib.dumps(demo.outputs, ensure_ascii=False)}"
+            console.print(f"  demo ({origin}): {pair}", markup=False)
+
+
+def draw_prompt(console: Console, program: Program, address: str) -> None:
+    from dspec.runtime.adapters import adapter
+
+    predictor = program.predictors.get(address)
+    if predictor is None:
+        fail(
+            f"there is no predictor `{address}`",
+            help=f"there is {', '.join(program.predictors)}",
+            code=Exit.USAGE,
+        )
+    lm = program.lms.get(predictor.lm)
+    layout = adapter("chat" if lm is None else lm.adapter)
+    blanks = {field.name: f"<{field.name}>" for field in predictor.signature.inputs}
+    for message in layout.render(predictor, dict(blanks), program.records):
+        console.print(Text(f"── {message.role}", "bold"))
+        console.print(message.content, markup=False)

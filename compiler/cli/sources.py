@@ -1,0 +1,75 @@
+"""From a path on the command line to checked projects and their findings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..analysis import Analysis, analyse
+from ..ir import Project
+from ..render import render, summary
+from .console import Exit, fail, stderr
+
+SourceArgument = Annotated[Path, typer.Argument(help="A .dspec file.", show_default=False)]
+
+
+def find_sources(paths: list[Path]) -> list[Path]:
+    """The `.dspec` files named, and those below the folders named, sorted."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found.extend(sorted(p for p in path.rglob("*.dspec") if ".dspec" not in p.parts[:-1]))
+        elif path.exists():
+            found.append(path)
+        else:
+            fail(f"there is no file {path}", help="name a .dspec file or a folder", code=Exit.USAGE)
+    if not found:
+        fail(f"no .dspec file in {', '.join(map(str, paths))}", code=Exit.USAGE)
+    return found
+
+
+def print_findings(analysis: Analysis) -> None:
+    """Diagnostics as text on stderr, with a closing count; nothing where there are none."""
+    if not analysis.diagnostics:
+        return
+    console = stderr()
+    text = render(
+        analysis.diagnostics,
+        colour=console.color_system is not None,
+        unicode=not console.options.ascii_only,
+        width=console.width,
+    )
+    console.file.write(text + "\n" + summary(analysis.diagnostics) + "\n")
+
+
+def checked(path: Path) -> tuple[Analysis, Project]:
+    """The checked project of a file; prints findings, and leaves if there are errors."""
+    (source,) = find_sources([path])[:1]
+    analysis = analyse(source)
+    print_findings(analysis)
+    if analysis.project is None:
+        raise typer.Exit(Exit.FINDINGS)
+    return analysis, analysis.project
+
+
+def pick(names: list[str], given: str | None, kind: str, path: Path) -> str:
+    """The declaration meant: the one given, or the only one there is."""
+    if given is None:
+        if len(names) == 1:
+            return names[0]
+        if not names:
+            fail(f"{path} declares no {kind}", help=f"add an `{kind}` block")
+        fail(
+            f"{path} declares several {kind} blocks: {', '.join(names)}",
+            help="name the one you mean",
+            code=Exit.USAGE,
+        )
+    if given not in names:
+        fail(
+            f"{path} declares no {kind} `{given}`",
+            help=f"there is {', '.join(names)}" if names else "",
+            code=Exit.USAGE,
+        )
+    return given

@@ -1,0 +1,87 @@
+"""DS05: metrics."""
+
+from __future__ import annotations
+
+from .base import Code
+from .snippets import DATA, GRADED, METRIC, TICKETS, optimize
+
+
+def metric(body: str) -> str:
+    return DATA + f"metric right(gold: tickets, pred: router) {body}\n"
+
+
+OTHER = """\
+signature Sum { "Summarise the message."; input text: str; output summary: str }
+module summarize = Predict(Sum)
+"""
+
+METRICS: dict[str, Code] = {
+    "DS0501": Code(
+        "error",
+        "not a column",
+        "The metric, or the split, reads a column that the dataset does not declare. At run time it would be missing on every "
+        "row, and every comparison with it would fail.",
+        metric("= gold.topci == pred.topic"),
+        metric("= gold.topic == pred.topic"),
+        TICKETS,
+    ),
+    "DS0502": Code(
+        "error",
+        "not an output",
+        "The metric reads an output that the program does not have.",
+        metric("= gold.topic == pred.label"),
+        metric("= gold.topic == pred.topic"),
+        TICKETS,
+    ),
+    "DS0504": Code(
+        "error",
+        "comparison that never changes",
+        "The two sides have types whose values can never be equal, so the comparison says the same for every row.",
+        metric("= gold.topic == len(pred.topic)"),
+        metric("= len(gold.topic) == len(pred.topic)"),
+        TICKETS,
+    ),
+    "DS0505": Code(
+        "warning",
+        "number without `accept`",
+        "Bootstrapping keeps the runs that the metric accepts. A metric that gives a number must say where good "
+        "begins, or a run that scores 0.01 becomes an example to follow.",
+        GRADED + optimize("step demos = BootstrapFewShot()").replace("= right", "= near"),
+        GRADED.replace("pred.topic) }", "pred.topic); accept = score >= 0.8 }")
+        + optimize("step demos = BootstrapFewShot()").replace("= right", "= near"),
+        TICKETS,
+    ),
+    "DS0506": Code(
+        "warning",
+        "score ignores the program",
+        "The score does not read what the program answered, so it is the same for every program.",
+        metric("= gold.topic == gold.text"),
+        metric("= gold.topic == pred.topic"),
+        TICKETS,
+    ),
+    "DS0508": Code(
+        "error",
+        "metric needs a row and outputs",
+        "A metric has two parameters: the first is a row of a dataset, the second the outputs of a program. Naming "
+        "both lets every field be checked.",
+        DATA + "metric right(gold: tickets) = gold.topic == gold.text\n",
+        metric("= gold.topic == pred.topic"),
+        TICKETS,
+    ),
+    "DS0510": Code(
+        "error",
+        "not a score",
+        "A score is true or false, or a number from 0 to 1, where higher is better.",
+        metric("{ score = pred.topic }"),
+        metric("{ score = pred.topic == gold.topic }"),
+        TICKETS,
+    ),
+    "DS0511": Code(
+        "error",
+        "metric for something else",
+        "The metric reads columns or outputs that these rows or this program do not have.",
+        METRIC + OTHER + "eval e { program = summarize; metric = right; data = tickets.test }\n",
+        METRIC + OTHER + "eval e { program = router; metric = right; data = tickets.test }\n",
+        TICKETS,
+    ),
+}

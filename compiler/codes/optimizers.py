@@ -1,0 +1,137 @@
+"""DS06: optimizers and the chain they form."""
+
+from __future__ import annotations
+
+from .base import Code
+from .snippets import METRIC, TICKETS, optimize
+
+PLAIN = """\
+program Echo(text: str) -> (topic: str) { return topic = lower(text) }
+"""
+
+FEW = {"tickets.csv": "text,topic\n" + "".join(f"message {n},billing\n" for n in range(40))}
+
+
+def block(*lines: str) -> str:
+    return METRIC + optimize(*lines)
+
+
+OPTIMIZERS: dict[str, Code] = {
+    "DS0601": Code(
+        "error",
+        "unknown optimizer",
+        "A step is a call of an optimizer by its name in DSPy, with options by name.",
+        block("step demos = BootstrapFewshots()"),
+        block("step demos = BootstrapFewShot()"),
+        TICKETS,
+    ),
+    "DS0602": Code(
+        "error",
+        "unknown option",
+        "The optimizer has no option of this name. Options have the names that DSPy gives them.",
+        block("step demos = BootstrapFewShot(max_bootstraped_demos = 4)"),
+        block("step demos = BootstrapFewShot(max_bootstrapped_demos = 4)"),
+        TICKETS,
+    ),
+    "DS0603": Code(
+        "error",
+        "options that contradict each other",
+        "Each option is fine by itself; together they leave nothing to do, or say two different things.",
+        block("step s = BootstrapFewShotWithRandomSearch(num_candidate_programs = 2, restrict = [7])"),
+        block("step s = BootstrapFewShotWithRandomSearch(num_candidate_programs = 8, restrict = [7])"),
+        TICKETS,
+    ),
+    "DS0605": Code(
+        "error",
+        "too few rows",
+        "With these options the step needs more training rows than there are.",
+        METRIC.replace("split { train = 50%; val = 30%; test = 20% }", "split { train = 1; val = 30%; test = 20% }")
+        + optimize("step demos = LabeledFewShot(k = 8)"),
+        block("step demos = LabeledFewShot(k = 8)"),
+        TICKETS,
+    ),
+    "DS0606": Code(
+        "warning",
+        "no rows to choose by",
+        "The step compares candidates. On the rows that their demos were made from, the candidate that remembers best "
+        "wins, not the one that generalises best.",
+        METRIC
+        + "optimize v1 {\n  program = router; metric = right; train = tickets.train\n"
+        + "  step s = BootstrapFewShotWithRandomSearch()\n}\n",
+        block("step s = BootstrapFewShotWithRandomSearch()"),
+        TICKETS,
+    ),
+    "DS0607": Code(
+        "hint",
+        "small for this optimizer",
+        "The optimizer pays off from more rows than there are; a simpler one gives about as much for fewer calls.",
+        block("step s = BootstrapFewShotWithRandomSearch()"),
+        block("step s = BootstrapFewShot()"),
+        FEW,
+    ),
+    "DS0610": Code(
+        "warning",
+        "work thrown away",
+        "A step replaces what an earlier one made, so the earlier one was paid for nothing. Passing it as the teacher "
+        "keeps its work.",
+        block("step labels = LabeledFewShot(k = 8)", "step demos = BootstrapFewShot()"),
+        block("step labels = LabeledFewShot(k = 8)", "step demos = BootstrapFewShot(teacher = labels)"),
+        TICKETS,
+    ),
+    "DS0615": Code(
+        "error",
+        "nothing to tune",
+        "The program calls no model, so there is no instruction and there are no demos to tune.",
+        METRIC + PLAIN + optimize("step demos = BootstrapFewShot()").replace("program = router", "program = Echo"),
+        METRIC + PLAIN + optimize("step demos = BootstrapFewShot()"),
+        TICKETS,
+    ),
+    "DS0617": Code(
+        "error",
+        "wrong kind of value for an option",
+        "The option takes another kind of value.",
+        block('step demos = BootstrapFewShot(max_rounds = "two")'),
+        block("step demos = BootstrapFewShot(max_rounds = 2)"),
+        TICKETS,
+    ),
+    "DS0618": Code(
+        "error",
+        "not finished yet",
+        "Steps run in the order they are written; a step can build on earlier ones only.",
+        block("step demos = BootstrapFewShot(teacher = demos)"),
+        block("step labels = LabeledFewShot(k = 8)", "step demos = BootstrapFewShot(teacher = labels)"),
+        TICKETS,
+    ),
+    "DS0619": Code(
+        "error",
+        "no step",
+        "An optimize block without a step would write the program as it is.",
+        block(),
+        block("step demos = BootstrapFewShot()"),
+        TICKETS,
+    ),
+    "DS0620": Code(
+        "error",
+        "takes no teacher",
+        "The optimizer makes its demos from labels alone and has no use for a teacher.",
+        block("step first = BootstrapFewShot()", "step demos = LabeledFewShot(teacher = first)"),
+        block("step first = LabeledFewShot()", "step demos = BootstrapFewShot(teacher = first)"),
+        TICKETS,
+    ),
+    "DS0621": Code(
+        "warning",
+        "step never used",
+        "No later step starts from this one, and it is not the one that is written.",
+        block("step a = LabeledFewShot()", "step b = BootstrapFewShot(student = router)"),
+        block("step a = LabeledFewShot()", "step b = BootstrapFewShot(student = router, teacher = a)"),
+        TICKETS,
+    ),
+    "DS0622": Code(
+        "error",
+        "`emit` names no step",
+        "`emit` says which step's program is written; without it, the last one's is.",
+        block("step demos = BootstrapFewShot()", "emit = demo"),
+        block("step demos = BootstrapFewShot()", "emit = demos"),
+        TICKETS,
+    ),
+}

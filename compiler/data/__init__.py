@@ -1,0 +1,27 @@
+"""Rows: reading, probing, checking and splitting the data a program is tuned and judged on."""
+
+from .checking import Findings, check, problems
+from .probing import Column, Probe, probe
+from .problem import DataError, DataProblem
+from .report import Places, diagnose
+from .rows import Example, Rows, load_rows
+from .splits import part, part_sizes, parts
+
+__all__ = [
+    "Column",
+    "DataError",
+    "DataProblem",
+    "Example",
+    "Findings",
+    "Places",
+    "Probe",
+    "Rows",
+    "check",
+    "diagnose",
+    "load_rows",
+    "part",
+    "part_sizes",
+    "parts",
+    "probe",
+    "problems",
+]

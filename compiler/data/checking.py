@@ -1,0 +1,118 @@
+"""Everything that is wrong with a dataset, before a cent is spent on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from dspec.runtime.program import digest
+from dspec.runtime.types import Frozen
+
+from .. import ir
+from ..spelling import plural
+from . import cache as caching
+from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
+from .problem import SHOWN, DataError, DataProblem, quoted
+from .rows import Collected, Rows, collect
+from .splits import arithmetic, part_sizes, parts, stratification
+from .tables import MAX_ROWS, open_table
+
+
+class Findings(Frozen):
+    """What a check found. `rows` is None when the file cannot be read.
+
+    `exact` False says that only the first rows were read, and the rest counted. `sizes` holds each
+    part's rows, empty when there is no split or its arithmetic does not hold.
+    """
+
+    problems: tuple[DataProblem, ...]
+    rows: int | None = None
+    exact: bool = True
+    sizes: dict[str, int] = Field(default_factory=dict)
+
+
+def problems(
+    dataset: ir.Dataset, folder: Path, *, root: Path | None = None, cache: Path | None = None
+) -> list[DataProblem]:
+    """What is wrong with `dataset`, in a fixed order; see `check`."""
+    return list(check(dataset, folder, root=root, cache=cache).problems)
+
+
+def check(
+    dataset: ir.Dataset, folder: Path, *, root: Path | None = None, cache: Path | None = None
+) -> Findings:
+    """Problems, row count and part sizes. Never raises for what is in the file.
+
+    Rows are read as a compile reads them, all of them in a file of up to `probing.WHOLE_BYTES`.
+    `cache` is a folder for results, keyed by the declaration and the file's size and time of change.
+    """
+    key = caching.key(dataset.source, folder, root, digest(dataset)) if cache else None
+    if cache and key and (text := caching.recall(cache, key)):
+        try:
+            return Findings.model_validate_json(text)
+        except ValueError:
+            pass  # A damaged entry is no entry.
+    try:
+        findings = _check(dataset, folder, root)
+    except DataError as error:
+        findings = Findings(problems=error.problems)
+    if cache and key:
+        caching.remember(cache, key, findings.model_dump_json())
+    return findings
+
+
+def _check(dataset: ir.Dataset, folder: Path, root: Path | None) -> Findings:
+    with open_table(dataset.source, folder, root) as table:
+        if is_sampled(table):
+            collected = collect(dataset, table, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
+        else:
+            collected = collect(dataset, table, max_rows=MAX_ROWS)
+    rows = collected.seen if collected.complete else count_rows(dataset.source, folder, root)
+    found = list(collected.problems)
+    if not rows:
+        return Findings(problems=tuple(found), rows=0)
+    split = arithmetic(dataset, rows)
+    sizes = part_sizes(dataset.split, rows) if dataset.split and not split else {}
+    found += split
+    found += _placement(dataset, collected, whole=not split)
+    return Findings(problems=tuple(found), rows=rows, exact=collected.complete, sizes=sizes)
+
+
+def _placement(dataset: ir.Dataset, collected: Collected, *, whole: bool) -> list[DataProblem]:
+    """Stratification, and inputs in two parts; only where every row could be read and placed."""
+    usable = collected.complete and not collected.problems
+    strata = stratification(dataset, collected.examples if usable else ())
+    if not usable or not whole or any(problem.is_error for problem in strata):
+        return strata
+    return strata + duplicates(parts(dataset, collected.examples))
+
+
+def duplicates(parts: dict[str, Rows]) -> list[DataProblem]:
+    """Inputs that stand in two parts, one problem for each pair of parts."""
+    where = {name: {digest(example.inputs): example for example in rows} for name, rows in parts.items()}
+    found: list[DataProblem] = []
+    names = list(where)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            shared = [where[first][key] for key in where[first] if key in where[second]]
+            if shared:
+                found.append(_duplicated(first, second, tuple(sorted(shared, key=lambda e: e.index))))
+    return found
+
+
+def _duplicated(first: str, second: str, shared: Rows) -> DataProblem:
+    values = tuple(quoted(next(iter(example.inputs.values()), None)) for example in shared[:SHOWN])
+    count = len(shared)
+    verb = "appears" if count == 1 else "appear"
+    return DataProblem(
+        kind="duplicates",
+        message=f"{plural(count, 'identical input')} {verb} in both `{first}` and `{second}`: "
+        f"{', '.join(values)}{'' if count <= SHOWN else f' and {count - SHOWN:,} more'}",
+        help="remove the copies from the file: rows seen in training inflate the score",
+        part=first,
+        other=second,
+        count=count,
+        rows=tuple(example.index + 1 for example in shared[:SHOWN]),
+        values=values,
+    )

@@ -1,0 +1,80 @@
+"""From raw cells to declared types.
+
+What an absent cell means, in one place:
+
+| cell | declared type | value |
+| --- | --- | --- |
+| not there, or an empty csv cell | has a default | the default |
+| not there, or an empty csv cell | `T?` | null |
+| empty csv cell | `str` | the empty text |
+| not there, or an empty csv cell | any other | the row breaks the type |
+
+So every row that is read has a value for every declared column. A column that no row has is
+reported as missing even when it is optional, because a misspelt name would read as "all null";
+only a default lets a whole column be absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from dspec.runtime import values
+from dspec.runtime.program import FieldSpec, Record
+from dspec.runtime.types import STR, JsonValue, OneOf, OptionalOf, Row, Type
+
+from .problem import quoted
+from .tables import RawRow
+
+
+class BrokenCell(NamedTuple):
+    """`given` is the value's text, cut; `shown` how a message quotes it."""
+
+    column: str
+    given: str
+    shown: str
+    reason: str
+
+
+def typed_row(
+    raw: RawRow, specs: Collection[FieldSpec], records: Mapping[str, Record], *, text: bool
+) -> tuple[Row, list[BrokenCell]]:
+    """One row's declared columns as typed values, and the cells that break their type."""
+    row: Row = {}
+    broken: list[BrokenCell] = []
+    for spec in specs:
+        try:
+            row[spec.name] = _cell(raw.values, spec, records, text=text)
+        except ValueError as error:
+            given = raw.values.get(spec.name)
+            shown = quoted(given) if spec.name in raw.values else "no value"
+            broken.append(
+                BrokenCell(spec.name, given[:80] if isinstance(given, str) else "", shown, str(error))
+            )
+    return row, broken
+
+
+def _cell(
+    cells: Mapping[str, JsonValue], spec: FieldSpec, records: Mapping[str, Record], *, text: bool
+) -> JsonValue:
+    absent = spec.name not in cells or (text and cells[spec.name] == "")
+    if absent and spec.has_default:
+        return spec.default
+    if absent and isinstance(spec.type, OptionalOf):
+        return None
+    if spec.name not in cells:
+        raise ValueError("the row has no value")
+    value = cells[spec.name]
+    if not text:
+        return values.coerce(value, spec.type, records)
+    assert isinstance(value, str)
+    if value == "" and spec.type != STR:
+        raise ValueError("the cell is empty")
+    return values.from_text(value, spec.type, records)
+
+
+def literals(kind: Type) -> tuple[str, ...]:
+    """The values of a union of literals, optional or not; empty for other types."""
+    if isinstance(kind, OptionalOf):
+        return literals(kind.item)
+    return kind.values if isinstance(kind, OneOf) else ()

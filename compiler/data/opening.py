@@ -1,0 +1,136 @@
+"""Opening a data file: the untrusted border.
+
+A data file is a regular file whose real place lies inside the project's root. Opening never blocks
+(a fifo is refused, not waited for), never follows a link out of the root, and what is read is
+bounded by the caller line by line.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import BinaryIO
+
+from ..state import project_root
+from .problem import DataError, unreadable
+
+MAX_FILE_BYTES = 1 << 30
+"""Largest file a compile reads whole; a check samples what is larger than `probing.WHOLE_BYTES`."""
+
+MAX_JSON_BYTES = 64 << 20
+"""Largest `json` file: it must be in memory at once, unlike csv and jsonl."""
+
+MAX_LINE_BYTES = 16 << 20
+
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def open_inside(path: str, folder: Path, root: Path | None = None) -> BinaryIO:
+    """Open `path`, relative to `folder`, for reading bytes. Raises DataError (`unreadable`).
+
+    `root` bounds where the file may really lie, links resolved; without it that is the project
+    that `folder` is in.
+    """
+    real = resolve_inside(path, folder, root)
+    flags = os.O_RDONLY
+    for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOFOLLOW", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    try:
+        descriptor = os.open(real, flags)
+    except OSError as error:
+        raise unreadable(f"data file `{path}` cannot be read: {_reason(error)}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise unreadable(f"data file `{path}` is not a regular file")
+    return os.fdopen(descriptor, "rb")
+
+
+def resolve_inside(path: str, folder: Path, root: Path | None = None) -> Path:
+    """Where `path` really lies. Raises DataError (`unreadable`) when that is no file inside `root`."""
+    root = root or _root(folder)
+    inside = "data files are named relative to the .dspec file and lie inside the project"
+    if not path or "\0" in path:
+        raise unreadable("the data file's path is empty" if not path else "a path cannot hold a NUL", inside)
+    if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or path.startswith("\\"):
+        raise unreadable(f"data file `{path}` is named by an absolute path", inside)
+    try:
+        border = root.resolve()
+        real = (folder / path).resolve(strict=True)
+    except RuntimeError:
+        raise unreadable(f"data file `{path}` is a loop of symbolic links") from None
+    except OSError as error:
+        raise _not_found(path, folder, root, error) from None
+    if not real.is_relative_to(border):
+        raise unreadable(f"data file `{path}` lies outside the project", inside)
+    if real.is_dir():
+        raise unreadable(f"data file `{path}` is a folder")
+    return real
+
+
+def lines(stream: BinaryIO, name: str) -> Iterator[str]:
+    """Lines as text, ends kept, without a BOM. Raises DataError on bad UTF-8 and overlong lines."""
+    number = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if number == 1:
+            if line.startswith(_UTF16):
+                raise unreadable(f"data file `{name}` is UTF-16, not UTF-8", "save the file as UTF-8")
+            line = line.removeprefix(_BOM)
+        if len(line) > MAX_LINE_BYTES:
+            raise unreadable(f"line {number} of `{name}` is longer than {MAX_LINE_BYTES >> 20} MiB")
+        try:
+            text = line.decode()
+        except UnicodeDecodeError as error:
+            bad = line[error.start]
+            raise unreadable(
+                f"`{name}` is not UTF-8: line {number}, byte {error.start + 1} is 0x{bad:02x}",
+                "save the file as UTF-8",
+            ) from None
+        yield text
+
+
+def check_size(stream: BinaryIO, name: str, limit: int, help: str) -> None:  # noqa: A002
+    """Raises DataError when the file is larger than `limit` bytes."""
+    size = os.fstat(stream.fileno()).st_size
+    if size > limit:
+        raise unreadable(f"`{name}` has {size >> 20:,} MiB; at most {limit >> 20:,} can be read", help)
+
+
+def _root(folder: Path) -> Path:
+    return project_root(folder / "any.dspec")
+
+
+def _not_found(path: str, folder: Path, root: Path, error: OSError) -> DataError:
+    """Never tells what exists outside the root: only then does it name the reason."""
+    border = root.absolute()
+    place = Path(os.path.normpath(folder.absolute() / path))
+    if not place.is_relative_to(border):
+        return unreadable(f"data file `{path}` lies outside the project")
+    return unreadable(f"data file `{path}` cannot be read: {_reason(error)}", _nearby(place))
+
+
+def _nearby(place: Path) -> str:
+    """Names a file that may have been meant: same name, another case or ending, in that folder."""
+    try:
+        with os.scandir(place.parent) as entries:
+            found = [entry.name for entry, _ in zip(entries, range(1000), strict=False)]
+    except OSError:
+        return ""
+    stem = place.stem.casefold()
+    near = sorted(name for name in found if Path(name).stem.casefold() == stem)
+    return f"did you mean `{near[0]}`?" if near else ""
+
+
+def _reason(error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return "there is no such file"
+        case PermissionError():
+            return "permission denied"
+        case NotADirectoryError():
+            return "a part of its path is not a folder"
+        case _:
+            return (error.strerror or type(error).__name__).lower()

@@ -1,0 +1,214 @@
+"""Rows: a dataset's examples in memory, typed, in file order.
+
+`collect` is the one loop that reads a table; a check and a compile differ only in how much they
+read and in what they do with the problems.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dspec.runtime.program import FieldSpec, digest
+from dspec.runtime.types import Row, spell
+
+from .. import ir
+from ..spelling import closest, plural
+from . import opening
+from .columns import BrokenCell, literals, typed_row
+from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable
+from .tables import MAX_ROWS, BrokenRow, Table, open_table
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One row: `index` counts from 0 in file order; `inputs` go to the program, `labels` do not."""
+
+    index: int
+    inputs: Row
+    labels: Row
+    _digest: str = field(default="", init=False, repr=False, compare=False)
+
+    @property
+    def row(self) -> Row:
+        return self.inputs | self.labels
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the row's canonical JSON; the row's identity wherever results are remembered."""
+        if not self._digest:
+            object.__setattr__(self, "_digest", digest(self.row))
+        return self._digest
+
+
+Rows = tuple[Example, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """`examples` are the rows that could be read; `complete` says the table was read to its end."""
+
+    examples: Rows
+    problems: list[DataProblem]
+    seen: int
+    complete: bool
+
+
+def load_rows(dataset: ir.Dataset, folder: Path, *, root: Path | None = None) -> Rows:
+    """Every row of `dataset`, in file order. `folder` is the declaring file's, `root` the project's.
+
+    Raises DataError with every problem found: the file cannot be read or is empty, columns are
+    missing, rows are broken or break the declared types.
+    """
+    with open_table(dataset.source, folder, root) as table:
+        advice = "take a sample of it: an optimizer needs hundreds of rows, not millions"
+        if table.size > opening.MAX_FILE_BYTES:
+            size = f"{table.size >> 20:,} MiB; at most {opening.MAX_FILE_BYTES >> 20:,} can be read"
+            raise unreadable(f"`{table.name}` has {size}", advice)
+        collected = collect(dataset, table, max_rows=MAX_ROWS)
+    if collected.problems:
+        raise DataError(collected.problems)
+    if not collected.complete:
+        raise unreadable(f"`{table.name}` has more than {plural(MAX_ROWS, 'row')}", advice)
+    return collected.examples
+
+
+def collect(
+    dataset: ir.Dataset, table: Table, *, max_rows: int, max_bytes: int = opening.MAX_FILE_BYTES
+) -> Collected:
+    """Read up to `max_rows` rows or `max_bytes` bytes. Raises DataError only for an unreadable file."""
+    specs = dataset.inputs + dataset.fields
+    inputs = [spec.name for spec in dataset.inputs]
+    labels = [spec.name for spec in dataset.fields]
+    absent = _absent_from_header(specs, table)
+    usable = [spec for spec in specs if spec.name not in absent]
+    examples: list[Example] = []
+    faults = _Faults(table, {spec.name: spec for spec in specs})
+    seen = 0
+    present: set[str] = set()
+    keys: Counter[str] = Counter()
+    complete = True
+    for raw in table.rows:
+        if seen >= max_rows or table.consumed() > max_bytes:
+            complete = False
+            break
+        seen += 1
+        if isinstance(raw, BrokenRow):
+            faults.broken(raw)
+            continue
+        if table.columns is None:
+            present.update(name for name in labels + inputs if name in raw.values)
+            _count_keys(keys, raw.values)
+        row, broken = typed_row(raw, usable, dataset.records, text=table.text)
+        if broken:
+            faults.add(raw.number, broken)
+        elif not absent:
+            examples.append(Example(seen - 1, {n: row[n] for n in inputs}, {n: row[n] for n in labels}))
+    if seen == 0:
+        problem = DataProblem(kind="empty", message=f"`{table.name}` has no rows")
+        return Collected((), [*_missing(table, absent, Counter(table.columns or ())), problem], 0, complete)
+    if table.columns is None and keys:
+        absent = [spec.name for spec in specs if spec.name not in present and not spec.has_default]
+    known = Counter(table.columns) if table.columns is not None else keys
+    problems = [*faults.malformed(), *_missing(table, absent, known), *faults.mistyped(absent)]
+    return Collected(tuple(examples), problems, seen, complete)
+
+
+def _absent_from_header(specs: tuple[FieldSpec, ...], table: Table) -> list[str]:
+    if table.columns is None:
+        return []
+    return [spec.name for spec in specs if spec.name not in table.columns and not spec.has_default]
+
+
+def _count_keys(keys: Counter[str], values: Mapping[str, object]) -> None:
+    """Keys that rows name, for the message about a missing column; bounded against hostile opening."""
+    for name in values:
+        if name in keys or len(keys) < 200:
+            keys[name] += 1
+
+
+def _missing(table: Table, absent: list[str], known: Counter[str]) -> list[DataProblem]:
+    problems: list[DataProblem] = []
+    names = list(known)
+    for column in absent:
+        near = closest(column, names[:200])
+        has = listed([f"`{name[:60]}`" for name in names], shown=12) if names else "none"
+        problems.append(
+            DataProblem(
+                kind="column_missing",
+                message=f"column `{column}` is not in `{table.name}`; its columns: {has}",
+                help=f"did you mean `{near[0]}`?" if near else "",
+                column=column,
+                suggestions=near,
+            )
+        )
+    return problems
+
+
+class _Faults:
+    """Counts what is wrong with rows and keeps the first few of each kind."""
+
+    def __init__(self, table: Table, specs: Mapping[str, FieldSpec]) -> None:
+        self._table = table
+        self._specs = specs
+        self._malformed: list[BrokenRow] = []
+        self._malformed_count = 0
+        self._counts: Counter[str] = Counter()
+        self._cells: dict[str, list[tuple[int, BrokenCell]]] = {}
+
+    def broken(self, row: BrokenRow) -> None:
+        self._malformed_count += 1
+        if len(self._malformed) < SHOWN:
+            self._malformed.append(row)
+
+    def add(self, number: int, cells: list[BrokenCell]) -> None:
+        for cell in cells:
+            self._counts[cell.column] += 1
+            kept = self._cells.setdefault(cell.column, [])
+            if len(kept) < SHOWN:
+                kept.append((number, cell))
+
+    def malformed(self) -> list[DataProblem]:
+        if not self._malformed:
+            return []
+        first, count, unit = self._malformed[0], self._malformed_count, self._table.unit
+        others = [str(row.number) for row in self._malformed[1:]]
+        also = f" (so are {unit}s {listed(others, count - 1)})" if count > 2 else ""
+        also = f" (so is {unit} {others[0]})" if count == 2 else also
+        return [
+            DataProblem(
+                kind="malformed",
+                message=f"{plural(count, 'row')} of `{self._table.name}` cannot be read: "
+                f"{unit} {first.number} {first.reason}{also}",
+                count=count,
+                unit=unit,
+                rows=tuple(row.number for row in self._malformed),
+            )
+        ]
+
+    def mistyped(self, absent: list[str]) -> list[DataProblem]:
+        return [self._mistyped(name) for name in self._specs if name in self._counts and name not in absent]
+
+    def _mistyped(self, column: str) -> DataProblem:
+        count, cells, unit = self._counts[column], self._cells[column], self._table.unit
+        numbers = listed([f"{number}: {cell.shown}" for number, cell in cells], count)
+        kind = self._specs[column].type
+        rows = "row breaks" if count == 1 else "rows break"
+        choices = literals(kind)
+        near = closest(cells[0][1].given, choices[:200], 1)
+        declared = spell(kind) if len(choices) <= 6 else f"one of {len(choices)} literals"
+        return DataProblem(
+            kind="type_broken",
+            message=f"{count:,} {rows} the declared type of `{column}` ({unit}{'s' * (count > 1)} {numbers})",
+            help=f"did you mean {quoted(near[0])}?"
+            if near
+            else f"`{column}` is {declared}: {cells[0][1].reason}",
+            column=column,
+            count=count,
+            unit=unit,
+            rows=tuple(number for number, _ in cells),
+            values=tuple(cell.shown for _, cell in cells),
+            suggestions=near,
+        )

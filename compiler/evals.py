@@ -1,0 +1,136 @@
+"""`eval` blocks: a program against its baseline on held-out rows, and the gates that must hold.
+
+Both programs run on the same rows, so they are compared row by row. A gate that cannot be computed is
+a mistake in the gate and raises; it never counts as held or as failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dspec.runtime.artifact import Score
+from dspec.runtime.engine import Engine
+from dspec.runtime.errors import ConfigurationError, DspecError, EvaluationError
+from dspec.runtime.interpret import evaluate
+from dspec.runtime.program import Program
+from dspec.runtime.types import JsonValue
+from dspec.runtime.values import short
+
+from . import ir
+from .data import load_rows, part
+from .evaluation import Evaluation, Evaluator, Spent
+from .events import Report, silent
+from .statistics import Paired, interval, paired
+from .store import Store
+
+WIDTH = 256
+"""Runs in flight at most; the engine's threads bound the calls."""
+
+
+class GateError(DspecError):
+    """A gate gave something other than true or false."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """`text` is the gate as written."""
+
+    text: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResult:
+    """Scores with their intervals; `comparison` is the program against the baseline, row by row."""
+
+    name: str
+    program: Evaluation
+    score: Score
+    baseline: Evaluation | None
+    baseline_score: Score | None
+    comparison: Paired | None
+    gates: tuple[GateResult, ...]
+    spent: Spent
+
+    @property
+    def passed(self) -> bool:
+        return all(gate.held for gate in self.gates)
+
+
+def scored(metric: str, evaluation: Evaluation) -> Score:
+    """An evaluation as artifacts carry it: the mean and its 95 % interval, to six decimals."""
+    low, high = interval(evaluation.scores)
+    return Score(
+        metric=metric,
+        score=round(evaluation.score, 6),
+        low=round(low, 6),
+        high=round(high, 6),
+        n=len(evaluation.rows),
+    )
+
+
+async def evaluate_named(
+    project: ir.Project,
+    name: str,
+    folder: Path,
+    *,
+    engine: Engine,
+    store: Store,
+    compiled: Mapping[str, Program] | None = None,
+    width: int = WIDTH,
+    report: Report = silent,
+) -> EvalResult:
+    """Run the `eval` block `name`. `compiled` holds the programs of the optimize blocks it names.
+
+    Raises ConfigurationError when one of those is not there, DataError for rows that cannot be used,
+    GateError for a gate that is neither true nor false, and what an evaluation raises.
+    """
+    block = project.evals[name]
+    dataset = project.datasets[block.data.dataset]
+    rows = part(dataset, load_rows(dataset, folder), block.data.part)
+    metric = project.metrics[block.metric]
+    evaluator = Evaluator(engine, store, metric, width=width, report=report)
+    programs = compiled or {}
+    subject = _program(project, programs, block.program)
+    after = await evaluator.evaluate(subject, rows, label=block.program)
+    before: Evaluation | None = None
+    if block.baseline is not None:
+        other = _program(project, programs, block.baseline)
+        before = await evaluator.evaluate(other, rows, label=f"baseline {block.baseline}")
+    return EvalResult(
+        name=name,
+        program=after,
+        score=scored(metric.name, after),
+        baseline=before,
+        baseline_score=None if before is None else scored(metric.name, before),
+        comparison=paired(before.scores, after.scores) if before is not None and rows else None,
+        gates=tuple(_gate(gate, after, before) for gate in block.gates),
+        spent=evaluator.spent,
+    )
+
+
+def _program(project: ir.Project, compiled: Mapping[str, Program], name: str) -> Program:
+    if name in compiled:
+        return compiled[name]
+    if name in project.optimizes:
+        raise ConfigurationError(
+            f"`{name}` has not been compiled yet", help=f"run `dspc compile` for {name} first"
+        )
+    return project.programs[name]
+
+
+def _gate(gate: ir.Gate, after: Evaluation, before: Evaluation | None) -> GateResult:
+    scope: dict[str, JsonValue] = {"score": after.score}
+    if before is not None:
+        scope["baseline"] = {"score": before.score}
+    try:
+        held = evaluate(gate.condition, scope)
+    except EvaluationError as error:
+        raise GateError(f"gate `{gate.text}` cannot be computed: {error.message}") from error
+    if not isinstance(held, bool):
+        raise GateError(
+            f"gate `{gate.text}` gave {short(held)}", help="a gate is a comparison: true or false"
+        )
+    return GateResult(gate.text, held)

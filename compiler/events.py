@@ -1,0 +1,67 @@
+"""What a compile tells while it runs: typed events, passed to one callback.
+
+Events are for eyes and logs. They carry no clock and nothing is decided by them; their order among
+concurrent candidates is that of the answers and may differ between runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .optimizers.base import Calls
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """`index` counts from 1; `planned` are the step's calls as `plan` gives them."""
+
+    step: str
+    optimizer: str
+    index: int
+    steps: int
+    planned: Calls
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    step: str
+    calls: int
+    """Calls the step needed, those included that the ledger or the store answered."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringStarted:
+    """A program is about to be scored on `rows` rows; `label` says which ("baseline", "final")."""
+
+    label: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowScored:
+    """One more row: `score` is the mean over the `done` rows so far, in 0..1."""
+
+    label: str
+    done: int
+    rows: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateScored:
+    """A step's candidate is fully scored; `score` is None when the step scores none."""
+
+    step: str
+    candidate: str
+    score: float | None
+    best: float | None
+
+
+Event = StepStarted | StepFinished | ScoringStarted | RowScored | CandidateScored
+Report = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """The report of whoever does not want one."""

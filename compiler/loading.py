@@ -1,0 +1,187 @@
+"""Files of a project: the root folder, reading a source, following imports.
+
+The untrusted border of the front end. A source is a regular UTF-8 file of bounded size inside the
+project's root, symlinks followed before the check; anything else gives a reason in words. Nothing
+outside the root is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dspec.grammar import parse
+from dspec.grammar.tree import Block, Declaration, Literal, SourceTree
+
+from .source import MAX_SOURCE_BYTES, Source
+
+ROOT_MARKERS = ("dspec.toml", "pyproject.toml", ".git")
+MAX_FILES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProblem:
+    """Why an import leads nowhere: one of the codes for imports, and the reason as a sentence's end."""
+
+    code: str
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class Import:
+    """One `import "path" as alias`: the file behind it, or why there is none."""
+
+    alias: str
+    block: Block
+    declaration: Declaration
+    target: Path | None = None
+    problem: ImportProblem | None = None
+
+
+@dataclass(slots=True, eq=False)
+class File:
+    """One source of the project, parsed, with its imports in order."""
+
+    source: Source
+    tree: SourceTree
+    imports: list[Import] = field(default_factory=lambda: [])
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The root file and every file it reaches, by resolved path, in the order of discovery."""
+
+    root: Path
+    main: File
+    files: dict[Path, File]
+    problem: str | None = None
+    """Why the root file itself could not be read."""
+
+
+def project_root(path: Path) -> Path:
+    """The nearest folder above `path` that is marked as a project's root, else the file's own."""
+    folder = path.parent
+    for candidate in (folder, *folder.parents):
+        if any((candidate / marker).exists() for marker in ROOT_MARKERS):
+            return candidate
+    return folder
+
+
+def read_text(path: Path, root: Path) -> str | ImportProblem:
+    """The text of a source inside `root`, or why it cannot be had. Never blocks on a fifo or device."""
+    try:
+        real = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        return ImportProblem("DS0204", "there is no such file" if isinstance(error, FileNotFoundError) else _words(error))
+    if not real.is_relative_to(root):
+        return ImportProblem("DS0207", "it lies outside the project's root")
+    try:
+        descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        return ImportProblem("DS0204", _words(error))
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            return ImportProblem("DS0204", "it is not a regular file")
+        if status.st_size > MAX_SOURCE_BYTES:
+            return ImportProblem(
+                "DS0204", f"it has {status.st_size >> 20:,} MiB; at most {MAX_SOURCE_BYTES >> 20} are read"
+            )
+        try:
+            data = stream.read(MAX_SOURCE_BYTES + 1)
+        except OSError as error:
+            return ImportProblem("DS0204", _words(error))
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return ImportProblem("DS0204", f"it is not UTF-8 text (byte {error.start:,}, in line {line:,})")
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder"
+    if isinstance(error, PermissionError):
+        return "it may not be read (permissions)"
+    if isinstance(error, RuntimeError) or getattr(error, "errno", None) == 40:
+        return "it is a symbolic link that leads back to itself"
+    reason = getattr(error, "strerror", None)
+    return f"the system says: {reason}" if reason else "it cannot be opened"
+
+
+def load(path: Path, text: str | None = None) -> Loaded:
+    """The root file and its imports. `text` stands in for the root file's content on disk."""
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - keeps symlinks, which `resolve` would not
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError):
+        real = path
+    root = project_root(real)
+    problem: str | None = None
+    if text is None:
+        found = read_text(path, root)
+        if isinstance(found, ImportProblem):
+            problem, text = found.reason, ""
+        else:
+            text = found
+    main = _file(real, root, text)
+    files = {real: main}
+    waiting = [main]
+    while waiting:
+        file = waiting.pop(0)
+        for entry in file.imports:
+            _follow(entry, file, root, files, waiting)
+    return Loaded(root, main, files, problem)
+
+
+def _file(path: Path, root: Path, text: str) -> File:
+    try:
+        name = path.relative_to(root).as_posix()
+    except ValueError:
+        name = path.name
+    tree = parse(text)
+    file = File(Source(path, name, text), tree)
+    for block in tree.blocks:
+        declaration = block.declaration
+        if declaration and declaration.keyword.text == "import" and declaration.name:
+            file.imports.append(Import(declaration.name.text, block, declaration))
+    return file
+
+
+def _follow(entry: Import, file: File, root: Path, files: dict[Path, File], waiting: list[File]) -> None:
+    value = entry.declaration.value
+    if not (isinstance(value, Literal) and isinstance(value.value, str)):
+        return  # the shape check says so
+    written = value.value
+    if written.startswith(("/", "~")) or "\\" in written or ":" in written:
+        _fail(entry, "DS0207", "paths are relative to this file and use `/`")
+        return
+    if "\0" in written or not written.strip():
+        _fail(entry, "DS0204", "that is not a path")
+        return
+    target = Path(os.path.normpath(file.source.path.parent / written))
+    if not target.is_relative_to(root):
+        _fail(entry, "DS0207", "it lies outside the project's root")
+        return
+    try:
+        real = target.resolve()
+    except (OSError, RuntimeError):
+        real = target
+    if real not in files:
+        if len(files) >= MAX_FILES:
+            _fail(entry, "DS0204", f"a project reads at most {MAX_FILES} files")
+            return
+        text = read_text(target, root)
+        if isinstance(text, ImportProblem):
+            _fail(entry, text.code, text.reason)
+            return
+        imported = _file(real, root, text)
+        files[real] = imported
+        waiting.append(imported)
+    entry.target = real
+
+
+def _fail(entry: Import, code: str, reason: str) -> None:
+    entry.problem = ImportProblem(code, reason)

@@ -1,0 +1,248 @@
+"""BootstrapFewShot: run a teacher on training rows and keep the traces the metric accepts as demos.
+
+Algorithm: `BootstrapFewShot` of DSPy (Khattab et al., 2023, arXiv:2310.03714, "bootstrapping
+demonstrations"). Rows are tried in order until there are enough demos. Attempts run at the same time,
+but only as many as the one-by-one algorithm is certain to make too, so that none is paid in vain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.program import Demo, Program
+
+from ..scoring import MetricError
+from .base import Calls, Context, Facts, OptimizerError, Option, Options, Range, Spec, StepResult
+from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels
+
+if TYPE_CHECKING:
+    from ..data.rows import Example, Rows
+
+MAX_ERRORS = 10
+"""Rows on which the metric may fail when `max_errors` is not set."""
+
+DEMO_OPTIONS = (
+    Option(
+        "max_bootstrapped_demos",
+        "int",
+        4,
+        "Demos per predictor taken from accepted teacher runs. 0 bootstraps nothing.",
+        minimum=0,
+    ),
+    Option(
+        "max_labeled_demos",
+        "int",
+        16,
+        "Demos per predictor in all, filled up with labelled rows that were not bootstrapped. It is "
+        "also how many labelled demos a teacher that has none of its own is given.",
+        minimum=0,
+    ),
+    Option(
+        "max_rounds",
+        "int",
+        1,
+        "Attempts per row. From the second on the teacher answers afresh at temperature 1.0.",
+        minimum=1,
+    ),
+    Option(
+        "max_errors",
+        "int",
+        None,
+        "Rows on which the metric may fail before the step stops; 10 when not set. An answer that "
+        "does not parse is a failed attempt, not an error.",
+        minimum=1,
+        optional=True,
+    ),
+    Option(
+        "metric_threshold",
+        "float",
+        None,
+        "A trace becomes a demo only if its score is at least this, besides passing `accept`.",
+        minimum=0.0,
+        maximum=1.0,
+        optional=True,
+    ),
+)
+
+
+def teacher_calls(demos: int, options: Options, facts: Facts) -> Range:
+    """Calls to bootstrap up to `demos` demos: one run a demo at best, every row and round at worst."""
+    if demos == 0:
+        return Range()
+    rounds = options.integer("max_rounds")
+    return Range(min(demos, facts.train) * facts.teacher_calls, facts.train * rounds * facts.teacher_calls)
+
+
+def _calls(options: Options, facts: Facts) -> Calls:
+    demos = options.integer("max_bootstrapped_demos")
+    return Calls(teacher=teacher_calls(demos, options, facts))
+
+
+SPEC = Spec(
+    name="BootstrapFewShot",
+    doc="Runs a teacher on training rows and keeps what the metric accepts as demos, reasoning and "
+    "inner steps included; the rest is filled up with labelled rows.",
+    source="DSPy, BootstrapFewShot; arXiv:2310.03714",
+    options=DEMO_OPTIONS,
+    sets=frozenset({"demos"}),
+    calls=_calls,
+    takes_teacher=True,
+    bootstraps=True,
+    advised_train=5,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A row whose trace passed, and the demo of each predictor that the trace called."""
+
+    example: Example
+    demos: dict[str, Demo]
+
+
+async def run(student: Program, options: Options, context: Context) -> StepResult:
+    teacher = prepare_teacher(student, options, context)
+    demos = options.integer("max_bootstrapped_demos")
+    accepted, halt = await bootstrap(teacher, context.train, demos, options, context)
+    if halt is not None and not accepted:
+        raise halt
+    program = assemble(student, accepted, context.train, demos, options, context.rng)
+    notes: tuple[str, ...] = ()
+    if len(accepted) < min(demos, len(context.train)) and halt is None:
+        notes = (f"the metric accepted {len(accepted)} of {len(context.train)} rows; wanted {demos}",)
+    return StepResult(program, notes=notes, cut=halt)
+
+
+def prepare_teacher(student: Program, options: Options, context: Context) -> Program:
+    """The teacher, or the student where there is none; without demos of its own it gets labels.
+
+    Raises OptimizerError when its predictors are not the student's.
+    """
+    teacher = student if context.teacher is None else context.teacher
+    require_match(student, teacher)
+    labels = options.integer("max_labeled_demos")
+    if labels == 0 or has_demos(teacher):
+        return teacher
+    return with_labels(teacher, context.train, labels, lambda name: context.rng(f"teacher/{name}"))
+
+
+def require_match(student: Program, teacher: Program) -> None:
+    """Demos move from one program to the other only if both have the same predictors."""
+    ours, theirs = (_shape(program) for program in (student, teacher))
+    if ours == theirs:
+        return
+    differing = sorted(
+        address for address in ours.keys() | theirs.keys() if ours.get(address) != theirs.get(address)
+    )
+    raise OptimizerError(
+        f"teacher `{teacher.name}` does not match student `{student.name}`: "
+        f"they differ in predictor {', '.join(f'`{address}`' for address in differing)}",
+        help="a teacher needs the student's predictors, with the same inputs and outputs",
+    )
+
+
+def _shape(program: Program) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    return {
+        address: (
+            tuple(field.name for field in predictor.signature.inputs),
+            tuple(field.name for field in predictor.signature.outputs),
+        )
+        for address, predictor in program.predictors.items()
+    }
+
+
+async def bootstrap(
+    teacher: Program, rows: Rows, wanted: int, options: Options, context: Context
+) -> tuple[list[Accepted], BudgetExceeded | Stopped | None]:
+    """The first `wanted` rows that the teacher solves, in the rows' order.
+
+    A halt (the budget's wall) comes back beside what was found until then; other errors are raised.
+    A row is started only while the rows that have passed and those still running could not make
+    `wanted` by themselves: one by one, it would have been tried whatever those bring.
+    """
+    attempts = _Attempts(teacher, options, context)
+    found: dict[int, Accepted] = {}
+    running: dict[asyncio.Task[Accepted | None], int] = {}
+    halt: BudgetExceeded | Stopped | None = None
+    place = 0
+    try:
+        while True:
+            while halt is None and place < len(rows) and len(found) + len(running) < wanted:
+                running[asyncio.create_task(attempts.row(rows[place]))] = place
+                place += 1
+            if not running:
+                return [found[place] for place in sorted(found)], halt
+            done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in sorted(done, key=running.__getitem__):
+                at = running.pop(task)
+                try:
+                    accepted = task.result()
+                except (BudgetExceeded, Stopped) as error:
+                    halt = error
+                else:
+                    if accepted is not None:
+                        found[at] = accepted
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+class _Attempts:
+    """The attempts of one demo set, and the metric's failures among them."""
+
+    def __init__(self, teacher: Program, options: Options, context: Context) -> None:
+        self._teacher = teacher
+        self._context = context
+        self._rounds = options.integer("max_rounds")
+        self._threshold = options.number("metric_threshold")
+        limit = options["max_errors"]
+        self._max_errors = limit if isinstance(limit, int) else MAX_ERRORS
+        self._errors = 0
+
+    async def row(self, example: Example) -> Accepted | None:
+        """Up to `max_rounds` attempts at one row; None when none passed."""
+        program = hide(self._teacher, example)
+        for attempt_number in range(self._rounds):
+            attempt = await self._context.evaluator.attempt(
+                program,
+                example,
+                sample=attempt_number,
+                temperature=1.0 if attempt_number else None,
+            )
+            if attempt.passes(self._threshold):
+                return Accepted(example, traced(attempt.trace, example.digest, self._context.rng))
+            if attempt.metric_failed:
+                self._errors += 1
+                if self._errors >= self._max_errors:
+                    raise MetricError(
+                        attempt.reason or "the metric failed",
+                        help=f"the step stops after {self._errors} such rows (`max_errors`)",
+                    )
+        return None
+
+
+def assemble(
+    student: Program,
+    accepted: list[Accepted],
+    rows: Rows,
+    demos: int,
+    options: Options,
+    rng: Streams,
+) -> Program:
+    """The student with up to `demos` bootstrapped demos per predictor, filled up with labelled rows.
+
+    Rows whose inputs are shown already are not shown again.
+    """
+    labels = options.integer("max_labeled_demos")
+    shown = [one.example.inputs for one in accepted]
+    rest = tuple(row for row in rows if row.inputs not in shown)
+    for address, predictor in student.predictors.items():
+        bootstrapped = [one.demos[address] for one in accepted if address in one.demos][:demos]
+        room = max(0, labels - len(bootstrapped))
+        filling = draw(labels_for(predictor, rest), room, rng(f"labels/{address}"))
+        student = student.with_predictor(address, demos=(*bootstrapped, *filling))
+    return student

@@ -1,0 +1,149 @@
+"""BootstrapFewShotWithOptuna: bootstrap a pool of demos once, then search for the best single demo.
+
+Algorithm: `BootstrapFewShotWithOptuna` of DSPy; the search is Optuna's TPE (Bergstra et al., 2011),
+seeded from the step's stream. Where there are no more combinations than trials, each is scored once
+and there is nothing to search.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.program import Program
+
+from ..tasks import together
+from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
+from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher, teacher_calls
+from .ranking import ranked
+
+Choice = tuple[int, ...]
+"""Index of the demo that each predictor shows, in the predictors' order."""
+
+
+def pool_size(options: Options) -> int:
+    """Bootstrapped demos per predictor to choose from."""
+    demos = options["max_demos"]
+    return demos if isinstance(demos, int) else options.integer("max_bootstrapped_demos")
+
+
+def _calls(options: Options, facts: Facts) -> Calls:
+    scoring = facts.val * facts.calls_per_run
+    trials = options.integer("num_candidate_programs")
+    return Calls(
+        task=Range(scoring, scoring * (trials + 1)),
+        teacher=teacher_calls(pool_size(options), options, facts),
+    )
+
+
+SPEC = Spec(
+    name="BootstrapFewShotWithOptuna",
+    doc="Bootstraps a pool of demos once, then lets Optuna search for the one demo per predictor "
+    "that scores best on val. What it starts from competes too.",
+    source="DSPy, BootstrapFewShotWithOptuna; TPE: Bergstra et al., NeurIPS 2011",
+    options=(
+        *DEMO_OPTIONS,
+        Option(
+            "max_demos",
+            "int",
+            None,
+            "Bootstrapped demos in the pool; max_bootstrapped_demos when not set.",
+            minimum=0,
+            optional=True,
+        ),
+        Option("num_candidate_programs", "int", 16, "Trials, each scored on all of val.", minimum=1),
+    ),
+    sets=frozenset({"demos"}),
+    calls=_calls,
+    needs_val=True,
+    takes_teacher=True,
+    bootstraps=True,
+    candidates=True,
+    advised_train=50,
+)
+
+
+async def run(student: Program, options: Options, context: Context) -> StepResult:
+    size = pool_size(options)
+    teacher = prepare_teacher(student, options, context)
+    accepted, halt = await bootstrap(teacher, context.train, size, options, context)
+    if halt is not None:
+        raise halt
+    pool = assemble(student, accepted, context.train, size, options, context.rng)
+    search = _Search(student, pool, context)
+    trials = options.integer("num_candidate_programs")
+    if search.combinations <= trials:
+        return await _enumerate(search)
+    return await _sample(search, trials, context.rng("tpe").getrandbits(32))
+
+
+async def _enumerate(search: _Search) -> StepResult:
+    choices = itertools.product(*(range(n) for n in search.sizes)) if search.sizes else ()
+    found = await together([search.score(None), *(search.score(choice) for choice in choices)])
+    scored = [one for one in found if isinstance(one, Candidate)]
+    halts = [one for one in found if not isinstance(one, Candidate)]
+    if halts and not scored:
+        raise halts[0]
+    note = f"scored all {search.combinations} combinations: no more than there are trials"
+    return ranked(
+        scored, cut=halts[0] if halts else None, notes=(note,) if search.sizes else ("no demos to choose",)
+    )
+
+
+async def _sample(search: _Search, trials: int, seed: int) -> StepResult:
+    # A second to import: only a compile that searches pays for it.
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, multivariate=True)
+    )
+    space: dict[str, optuna.distributions.BaseDistribution] = {
+        address: optuna.distributions.IntDistribution(0, size - 1)
+        for address, size in zip(search.addresses, search.sizes, strict=True)
+    }
+    scored = [await search.score(None)]
+    for _ in range(trials):
+        trial = study.ask(space)
+        choice = tuple(int(trial.params[address]) for address in search.addresses)
+        try:
+            candidate = await search.score(choice)
+        except (BudgetExceeded, Stopped) as halt:
+            return ranked(scored, cut=halt)
+        study.tell(trial, candidate.score)
+        scored.append(candidate)
+    return ranked(scored)
+
+
+class _Search:
+    """The space of choices and what is known of it. `sizes` holds predictors that have any demos."""
+
+    def __init__(self, student: Program, pool: Program, context: Context) -> None:
+        self._student = student
+        self._pool = pool
+        self._context = context
+        self.addresses = tuple(address for address, predictor in pool.predictors.items() if predictor.demos)
+        self.sizes = tuple(len(pool.predictors[address].demos) for address in self.addresses)
+        self.combinations = math.prod(self.sizes)
+        self.known: dict[Choice | None, Candidate] = {}
+
+    async def score(self, choice: Choice | None) -> Candidate:
+        """The candidate of one choice, or the student as it came; scored once, then remembered."""
+        known = self.known.get(choice)
+        if known is not None:
+            return known
+        program = self._student
+        label = "as it came"
+        if choice is not None:
+            label = "demos " + " ".join(str(index) for index in choice)
+            for address in program.predictors:
+                program = program.with_predictor(address, demos=())
+            for address, index in zip(self.addresses, choice, strict=True):
+                demo = self._pool.predictors[address].demos[index]
+                program = program.with_predictor(address, demos=(demo,))
+        evaluation = await self._context.evaluator.evaluate(program, self._context.val, label=label)
+        candidate = Candidate(label, program, evaluation.scores)
+        self.known[choice] = candidate
+        self._context.progress(label, candidate.score)
+        return candidate

@@ -1,0 +1,110 @@
+"""Demos from rows and from traces: what every optimizer that sets demos shares.
+
+A row becomes a demo of a predictor only if it has one of the predictor's inputs and labels at least
+one of its outputs; what else of the predictor's fields the row does not have is left out of the demo.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from dspec.runtime.program import Demo, Predictor, Program
+from dspec.runtime.types import OptionalOf, Row
+
+if TYPE_CHECKING:
+    from dspec.runtime.execute import TraceStep
+
+    from ..data.rows import Example, Rows
+
+Streams = Callable[[str], random.Random]
+
+
+def without_demos(program: Program) -> Program:
+    """The program with no demos at all; instructions stay."""
+    for address in program.predictors:
+        program = program.with_predictor(address, demos=())
+    return program
+
+
+def has_demos(program: Program) -> bool:
+    return any(predictor.demos for predictor in program.predictors.values())
+
+
+def labelled(predictor: Predictor, example: Example) -> Demo | None:
+    """The row as a demo of `predictor`, or None where it has nothing to show."""
+    row = example.row
+    outputs: Row = {
+        field.name: row[field.name]
+        for field in predictor.signature.outputs
+        if field.name in example.labels
+        and (row[field.name] is not None or isinstance(field.type, OptionalOf))
+    }
+    inputs: Row = {field.name: row[field.name] for field in predictor.signature.inputs if field.name in row}
+    if not outputs or (predictor.signature.inputs and not inputs):
+        return None
+    return Demo(inputs=inputs, outputs=outputs)
+
+
+def labels_for(predictor: Predictor, rows: Rows) -> list[Demo]:
+    """The rows that can show `predictor` something, as demos, in their order."""
+    demos = (labelled(predictor, row) for row in rows)
+    return [demo for demo in demos if demo is not None]
+
+
+def with_labels(program: Program, rows: Rows, k: int, rng: Streams | None) -> Program:
+    """Every predictor's demos replaced by up to `k` labelled rows.
+
+    `rng` draws them, from one stream per predictor; without it the first k are taken.
+    """
+    for address, predictor in program.predictors.items():
+        demos = labels_for(predictor, rows)
+        program = program.with_predictor(
+            address, demos=draw(demos, k, rng(f"labels/{address}") if rng else None)
+        )
+    return program
+
+
+def draw(demos: Sequence[Demo], k: int, rng: random.Random | None) -> tuple[Demo, ...]:
+    """Up to `k` of the demos: drawn in random order, or the first ones."""
+    if rng is None:
+        return tuple(demos[:k])
+    return tuple(rng.sample(demos, min(k, len(demos))))
+
+
+def hide(program: Program, example: Example) -> Program:
+    """The program without the demos that show this very row, whose answer they would give away.
+
+    A demo shows the row when it shares input fields with the row's inputs and all of them agree.
+    """
+    for address, predictor in program.predictors.items():
+        kept = tuple(demo for demo in predictor.demos if not _shows(demo, example))
+        if len(kept) < len(predictor.demos):
+            program = program.with_predictor(address, demos=kept)
+    return program
+
+
+def _shows(demo: Demo, example: Example) -> bool:
+    shared = demo.inputs.keys() & example.inputs.keys()
+    return bool(shared) and all(demo.inputs[name] == example.inputs[name] for name in shared)
+
+
+def traced(trace: Collection[TraceStep], digest: str, rng: Streams) -> dict[str, Demo]:
+    """One demo per predictor of an accepted trace.
+
+    Of several calls of one predictor the last is taken half of the time, else a random earlier one:
+    late calls are often the most telling, and not always. The draw depends on the row alone.
+    """
+    calls: dict[str, list[Demo]] = {}
+    for step in trace:
+        demo = Demo(inputs=step.inputs, outputs=step.outputs, augmented=True)
+        calls.setdefault(step.predictor, []).append(demo)
+    chosen: dict[str, Demo] = {}
+    for address, demos in calls.items():
+        if len(demos) == 1:
+            chosen[address] = demos[0]
+            continue
+        draws = rng(f"trace/{address}/{digest}")
+        chosen[address] = demos[-1] if draws.random() < 0.5 else draws.choice(demos[:-1])
+    return chosen

@@ -1,0 +1,40 @@
+"""LabeledFewShot: labelled training rows as demos, without a single model call.
+
+Algorithm: `LabeledFewShot` of DSPy. Each predictor gets its own sample of the rows that can show it
+something; existing demos are replaced, instructions stay.
+"""
+
+from __future__ import annotations
+
+from .base import Calls, Context, Facts, Option, Options, Spec, StepResult
+from .demos import Program, labels_for, with_labels
+
+
+def _calls(options: Options, facts: Facts) -> Calls:
+    return Calls()
+
+
+SPEC = Spec(
+    name="LabeledFewShot",
+    doc="Puts labelled training rows into the prompt as they are. Makes no model calls.",
+    source="DSPy, LabeledFewShot",
+    options=(
+        Option("k", "int", 16, "Demos per predictor; all rows where there are fewer.", minimum=0),
+        Option("sample", "bool", True, "Draw the rows at random; false takes the first k in order."),
+    ),
+    sets=frozenset({"demos"}),
+    calls=_calls,
+    needs_metric=False,
+)
+
+
+async def run(student: Program, options: Options, context: Context) -> StepResult:
+    rng = context.rng if options.flag("sample") else None
+    program = with_labels(student, context.train, options.integer("k"), rng)
+    unlabelled = [
+        address
+        for address, predictor in student.predictors.items()
+        if not labels_for(predictor, context.train)
+    ]
+    notes = tuple(f"no row has a label for `{address}`: it gets no demos" for address in unlabelled)
+    return StepResult(program, notes=notes)

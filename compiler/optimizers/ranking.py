@@ -1,0 +1,26 @@
+"""The end of every search: candidates best first, and the winner."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..store import program_digest
+from ..tasks import Halt
+from .base import Candidate, StepResult
+
+
+def ranked(
+    scored: Sequence[Candidate], *, cut: Halt | None = None, notes: tuple[str, ...] = ()
+) -> StepResult:
+    """The result of a search over `scored`, which holds at least one, in the order proposed.
+
+    Of equal scores the one proposed first wins. Repeats of a program are left out.
+    """
+    distinct: dict[str, Candidate] = {}
+    for candidate in scored:
+        distinct.setdefault(program_digest(candidate.program), candidate)
+    repeats = len(scored) - len(distinct)
+    if repeats:
+        notes += (f"{repeats} of {len(scored)} candidates came out like an earlier one",)
+    best_first = tuple(sorted(distinct.values(), key=lambda candidate: -candidate.score))
+    return StepResult(best_first[0].program, best_first, notes, cut)

@@ -1,0 +1,314 @@
+"""The plan: model calls of a compile, before a cent is spent.
+
+Every number comes from the optimizers' one cost formula (`Spec.calls`) and from the rows that would
+be used; no model is called. The real compile stays within `most`, for answers that parse and checks
+that hold at once; what a bad answer can add stands in the notes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from dspec.runtime.adapters import adapter
+from dspec.runtime.prices import price
+from dspec.runtime.program import LM, Predictor, Program, canonical
+from dspec.runtime.transports.answers import estimate_text, estimate_tokens
+
+from . import ir
+from .data import Rows, load_rows, part
+from .optimizers.base import Calls, Facts, OptimizerError, Options, Range, Spec
+from .optimizers.table import NOT_YET, find
+
+SAMPLE_ROWS = 20
+"""Rows whose prompts are rendered for the estimate of tokens."""
+OUTPUT_TOKENS = 12
+"""Assumed tokens of an output whose size nobody knows; `reasoning` counts several times as much."""
+REASONING_TOKENS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One step: calls of the program (`task`) and of its teacher, with the rows they run on."""
+
+    name: str
+    optimizer: str
+    task: Range
+    teacher: Range
+    train: int
+    val: int
+
+    @property
+    def calls(self) -> Calls:
+        return Calls(self.task, self.teacher)
+
+
+@dataclass(frozen=True, slots=True)
+class EvalPlan:
+    """An `eval` block that scores this compile's result: calls of program and baseline together."""
+
+    name: str
+    rows: int
+    calls: Range
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Tokens of one run as the program stands, from rendered prompts; USD where every price is known.
+
+    Demos that a step will add make prompts longer: `most_usd` is for the plan's `most` calls with the
+    prompts as they are now.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    least_usd: float | None
+    most_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `dspc plan` prints. `baseline` and `final` are the scorings before and after the steps."""
+
+    optimize: str
+    baseline: Range
+    steps: tuple[StepPlan, ...]
+    final: Range
+    least: int
+    most: int
+    estimate: Estimate
+    evals: tuple[EvalPlan, ...] = ()
+    """What `dspc compile` scores after the steps; `least` and `most` hold these calls, too."""
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Canonical JSON of the plan; a range is `[least, most]`."""
+        return canonical(_PLAIN.dump_python(self, mode="json"))
+
+
+_PLAIN = TypeAdapter(Plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """An optimize block with everything it names looked up: what plan and build start from."""
+
+    optimize: ir.Optimize
+    student: Program
+    metric: ir.Metric
+    train: Rows
+    val: Rows
+    """Rows that candidates are scored on: train's where there is no val."""
+    teacher_lm: LM | None
+
+
+def resolve(project: ir.Project, name: str, folder: Path) -> Resolved:
+    """Load the rows and look up the program of optimize block `name`.
+
+    Raises DataError for rows that cannot be used, OptimizerError when there are none to train on.
+    """
+    optimize = project.optimizes[name]
+    loaded: dict[str, Rows] = {}
+
+    def rows(ref: ir.RowsRef) -> Rows:
+        dataset = project.datasets[ref.dataset]
+        if ref.dataset not in loaded:
+            loaded[ref.dataset] = load_rows(dataset, folder)
+        return part(dataset, loaded[ref.dataset], ref.part)
+
+    train = rows(optimize.train)
+    val = train if optimize.val is None else rows(optimize.val)
+    for ref, found in ((optimize.train, train), (optimize.val or optimize.train, val)):
+        if not found:
+            raise OptimizerError(
+                f"`{spell_rows(ref)}` has no rows", help="an optimizer needs at least one row"
+            )
+    return Resolved(
+        optimize,
+        project.student(name),
+        project.metrics[optimize.metric],
+        train,
+        val,
+        None if optimize.teacher_lm is None else project.lms[optimize.teacher_lm],
+    )
+
+
+def spell_rows(ref: ir.RowsRef) -> str:
+    return ref.dataset if ref.part is None else f"{ref.dataset}.{ref.part}"
+
+
+def spec_of(step: ir.StepSpec) -> Spec:
+    """The step's optimizer. Raises OptimizerError for one that does not run yet."""
+    spec = find(step.optimizer)
+    if spec is None:
+        reason = NOT_YET.get(step.optimizer, "there is no such optimizer")
+        raise OptimizerError(f"step `{step.name}`: {step.optimizer} cannot run: {reason}")
+    return spec
+
+
+def plan(project: ir.Project, name: str, folder: Path) -> Plan:
+    """Calls per step of optimize block `name` and of the evals that score it; calls no model."""
+    made = plan_resolved(project, resolve(project, name, folder))
+    evals = tuple(
+        _plan_eval(project, block, folder) for block in project.evals.values() if block.program == name
+    )
+    return replace(
+        made,
+        evals=evals,
+        least=made.least + sum(one.calls.least for one in evals),
+        most=made.most + sum(one.calls.most for one in evals),
+    )
+
+
+def _plan_eval(project: ir.Project, block: ir.Eval, folder: Path) -> EvalPlan:
+    dataset = project.datasets[block.data.dataset]
+    rows = len(part(dataset, load_rows(dataset, folder), block.data.part))
+    names = [block.program] if block.baseline is None else [block.program, block.baseline]
+    calls = rows * sum(_student(project, name).calls_per_run() for name in names)
+    # Rows that a step has scored already, and a result equal to its baseline, are not asked for again.
+    return EvalPlan(block.name, rows, Range(0, calls))
+
+
+def _student(project: ir.Project, name: str) -> Program:
+    return project.student(name) if name in project.optimizes else project.programs[name]
+
+
+def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
+    optimize, student = resolved.optimize, resolved.student
+    scoring = len(resolved.val) * student.calls_per_run()
+    programs: dict[str, Program] = {}
+    previous = student
+    steps: list[StepPlan] = []
+    for step in optimize.steps:
+        spec = spec_of(step)
+        starts = named_program(project, programs, step.student, optimize.lm) or previous
+        teacher = named_program(project, programs, step.teacher, optimize.lm) or starts
+        facts = Facts(
+            train=len(resolved.train),
+            val=len(resolved.val),
+            predictors=len(starts.predictors),
+            calls_per_run=starts.calls_per_run(),
+            teacher_calls_per_run=teacher.calls_per_run(),
+        )
+        calls = spec.calls(Options(spec, step.options), facts)
+        steps.append(
+            StepPlan(step.name, spec.name, calls.task, calls.teacher, len(resolved.train), len(resolved.val))
+        )
+        programs[step.name] = previous = starts
+    baseline = Range(scoring, scoring)
+    # A winner that a search has already scored costs nothing more.
+    final = Range(0, len(resolved.val) * programs[optimize.emit].calls_per_run())
+    # What a search scores can have been scored before: as the baseline, or by an earlier step.
+    least = baseline.least + sum(step.teacher.least for step in steps)
+    most = baseline.most + final.most + sum(step.calls.most for step in steps)
+    return Plan(
+        optimize=optimize.name,
+        baseline=baseline,
+        steps=tuple(steps),
+        final=final,
+        least=least,
+        most=most,
+        estimate=_estimate(student, resolved.val, least, most),
+        notes=_notes(resolved, most),
+    )
+
+
+def named_program(
+    project: ir.Project, steps: Mapping[str, Program], name: str | None, lm: str | None
+) -> Program | None:
+    """A program by what a step calls it: an earlier step's, or a module or program on the block's `lm`.
+
+    Raises OptimizerError for another optimize block.
+    """
+    if name is None:
+        return None
+    if name in steps:
+        return steps[name]
+    if name in project.optimizes:
+        raise OptimizerError(
+            f"`{name}` is an optimize block: another block's result cannot be a student or teacher yet",
+            help="name a step of this block, a module or a program",
+        )
+    return project.on_lm(name, lm)
+
+
+def _notes(resolved: Resolved, most: int) -> tuple[str, ...]:
+    student, optimize = resolved.student, resolved.optimize
+    notes = [
+        f"an answer that does not parse is asked for once more: at most {most} further calls",
+    ]
+    retries = max(
+        (
+            predictor.signature.max_retries
+            for predictor in student.predictors.values()
+            if predictor.signature.checks
+        ),
+        default=2 if any(step.kind == "check" for step in student.steps) else 0,
+    )
+    if retries:
+        notes.append(f"an answer that breaks a check is asked for again, up to {retries} times")
+    if optimize.val is None:
+        notes.append("no val: candidates are scored on the rows they were made from")
+    notes.append("answers that are already in the ledger are not paid again")
+    return tuple(notes)
+
+
+def _estimate(program: Program, rows: Rows, least: int, most: int) -> Estimate:
+    """Mean tokens of one call, from prompts rendered on some rows; steps' inputs by their names."""
+    sample = rows[:SAMPLE_ROWS]
+    inputs = outputs = 0
+    usd: float | None = 0.0
+    calls = [step for step in program.steps if step.kind == "call"]
+    for step in calls:
+        predictor = program.predictors[step.predictor]
+        lm = program.lms.get(predictor.lm)
+        if lm is None:
+            usd = None
+            continue
+        tokens = [
+            estimate_tokens(
+                adapter(lm.adapter).render(
+                    predictor,
+                    {
+                        field.name: example.row.get(field.name, field.default)
+                        for field in predictor.signature.inputs
+                    },
+                    program.records,
+                )
+            )
+            for example in sample
+        ]
+        asked = math.ceil(sum(tokens) / len(tokens))
+        answered = _answer_tokens(predictor, sample)
+        each = price(lm)
+        inputs += asked
+        outputs += answered
+        if each is None:
+            usd = None
+        elif usd is not None:
+            usd += asked * each.input + answered * each.output
+    # `usd` is for a run; least and most count calls.
+    share = None if usd is None else usd / max(1, len(calls))
+    return Estimate(
+        inputs,
+        outputs,
+        None if share is None else share * least,
+        None if share is None else share * most,
+    )
+
+
+def _answer_tokens(predictor: Predictor, sample: Rows) -> int:
+    """Tokens of one answer: labels where rows have them, else a guess by the output's name."""
+    total = 0
+    for field in predictor.signature.outputs:
+        labels = [row.labels[field.name] for row in sample if field.name in row.labels]
+        if labels:
+            total += math.ceil(sum(estimate_text(canonical(label)) for label in labels) / len(labels))
+        else:
+            total += REASONING_TOKENS if field.name == "reasoning" else OUTPUT_TOKENS
+        total += estimate_text(f"[[ ## {field.name} ## ]]")
+    return total

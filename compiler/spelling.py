@@ -1,0 +1,58 @@
+"""Did you mean: the few known words that a misspelt one most likely stands for.
+
+Edit distance with transpositions (optimal string alignment, Damerau 1964), case ignored. Only close
+words are offered, since a far-fetched suggestion is worse than none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+MAX_WORD = 64
+
+
+def distance(a: str, b: str, limit: int) -> int:
+    """Insertions, deletions, substitutions and swaps of neighbours; `limit + 1` when beyond `limit`."""
+    if abs(len(a) - len(b)) > limit:
+        return limit + 1
+    before: list[int] = []
+    above = list(range(len(b) + 1))
+    for i, left in enumerate(a, 1):
+        row = [i]
+        for j, right in enumerate(b, 1):
+            cost = min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (left != right))
+            if i > 1 and j > 1 and left == b[j - 2] and a[i - 2] == right:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        if min(row) > limit:
+            return limit + 1
+        before, above = above, row
+    return min(above[-1], limit + 1)
+
+
+def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
+    """At most `limit` of `known`, nearest first; ties by spelling. Empty when nothing is near."""
+    wanted = word.casefold()[:MAX_WORD]
+    reach = max(1, (len(wanted) + 1) // 3)
+    ranked: list[tuple[int, str]] = []
+    for candidate in dict.fromkeys(known):
+        other = candidate.casefold()[:MAX_WORD]
+        away = distance(wanted, other, reach)
+        if away > reach and min(len(wanted), len(other)) >= 3 and (wanted in other or other in wanted):
+            away = reach
+        if away <= reach:
+            ranked.append((away, candidate))
+    return tuple(candidate for _, candidate in sorted(ranked)[:limit])
+
+
+def quoted(words: Iterable[str], conjunction: str = "and") -> str:
+    """`a`, `b` and `c`: names as a message lists them."""
+    marked = [f"`{word}`" for word in words]
+    if len(marked) < 2:
+        return "".join(marked)
+    return f"{', '.join(marked[:-1])} {conjunction} {marked[-1]}"
+
+
+def plural(count: int, noun: str, many: str = "") -> str:
+    """`1 row`, `2 rows`, `2 entries`."""
+    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

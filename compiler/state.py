@@ -1,0 +1,45 @@
+"""Where a project keeps what it learned: `.dspec/` in the project's root.
+
+Everything in it can be deleted at any time: answers would be paid again, nothing else is lost.
+`DSPEC_STATE_DIR` moves it, for machines whose checkout is read-only or shared.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dspec.runtime.errors import ConfigurationError
+
+ROOT_MARKERS = ("dspec.toml", "pyproject.toml", ".git")
+
+
+def project_root(path: Path) -> Path:
+    """The nearest folder at or above `path`'s that marks a project, else the folder itself."""
+    folder = path.resolve().parent
+    for candidate in (folder, *folder.parents):
+        if any((candidate / marker).exists() for marker in ROOT_MARKERS):
+            return candidate
+    return folder
+
+
+def state_folder(root: Path) -> Path:
+    """The state folder, made if absent and kept out of version control.
+
+    Raises `ConfigurationError` when it cannot be written.
+    """
+    override = os.environ.get("DSPEC_STATE_DIR")
+    folder = Path(override).expanduser() if override else root / ".dspec"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(13, "not writable", str(folder))
+    except OSError as error:
+        raise ConfigurationError(
+            f"the state folder {folder} cannot be used: {error.strerror or error}",
+            help="make it writable, or set DSPEC_STATE_DIR to a folder that is",
+        ) from error
+    return folder

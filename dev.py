@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Every daily command of this repository, for a machine with nothing but Python 3.11 and git.
+
+    python3 dev.py demo            compile the ticket example, score it, run the result
+    python3 dev.py test [ARGS]     run the test suite (arguments go to pytest)
+    python3 dev.py lint            ruff: rules and formatting
+    python3 dev.py fix             ruff: apply what it can
+    python3 dev.py types           pyright, strict
+    python3 dev.py bench [NAME]    the benchmarks in bench/
+    python3 dev.py build           wheel and sdist into dist/
+    python3 dev.py generate        rebuild the checked-in generated files
+    python3 dev.py pins            refresh constraints.txt from the environment
+    python3 dev.py shell CMD …     any command inside the environment
+
+The environment is `.venv`, made on first use from `constraints.txt` and remade when that changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+ROOMS = ("grammar", "compiler", "runtime", "lsp")
+GENERATORS = ("dspec.grammar.table",)
+"""Modules that rewrite a checked-in generated file when run."""
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> None:
+    """Run a command in the environment; end with its exit code if it fails."""
+    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment["PIP_CONSTRAINT"] = str(ROOT / "constraints.txt")
+    environment.setdefault("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    result = subprocess.run([str(part) for part in command], cwd=cwd, env=environment, check=False)
+    if result.returncode:
+        sys.exit(result.returncode)
+
+
+def python_311() -> str:
+    """An interpreter of 3.11 or newer: this one, or one on the PATH."""
+    if sys.version_info >= (3, 11):
+        return sys.executable
+    for name in ("python3.13", "python3.12", "python3.11"):
+        if found := shutil.which(name):
+            return found
+    sys.exit(f"dspec needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+
+
+def setup() -> None:
+    """Make `.venv`, or leave it if nothing it depends on has changed."""
+    recipe = hashlib.sha256(
+        (ROOT / "pyproject.toml").read_bytes() + (ROOT / "constraints.txt").read_bytes()
+    ).hexdigest()
+    stamp = VENV / "recipe.sha256"
+    if stamp.is_file() and stamp.read_text().strip() == recipe and PYTHON.exists():
+        return
+    print("Setting up .venv (about a minute, once) …", flush=True)
+    shutil.rmtree(VENV, ignore_errors=True)
+    base = python_311()
+    if subprocess.run([base, "-m", "venv", str(VENV)], check=False, capture_output=True).returncode:
+        # Debian splits ensurepip off: an environment without pip, filled by the pip there is.
+        shutil.rmtree(VENV, ignore_errors=True)
+        run(base, "-m", "venv", "--without-pip", VENV)
+        run(base, "-m", "pip", "--python", PYTHON, "install", "--quiet", "pip")
+    run(PYTHON, "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}[dev]")
+    stamp.write_text(recipe + "\n")
+
+
+def link_types() -> None:
+    """Rebuild `build/types/dspec`: the rooms under their import names, where pyright can see them."""
+    package = ROOT / "build" / "types" / "dspec"
+    shutil.rmtree(package, ignore_errors=True)
+    package.mkdir(parents=True)
+    for room in ROOMS:
+        (package / room).symlink_to(ROOT / room, target_is_directory=True)
+    for path in (ROOT / "runtime" / "facade").iterdir():
+        if path.is_file():
+            (package / path.name).symlink_to(path)
+
+
+def demo(_: list[str]) -> None:
+    example = ROOT / "examples" / "tickets"
+    run(BIN / "dspc", "compile", example / "tickets.dspec")
+    run(PYTHON, example / "app.py")
+
+
+def test(arguments: list[str]) -> None:
+    run(PYTHON, "-m", "pytest", *arguments)
+
+
+def lint(_: list[str]) -> None:
+    run(BIN / "ruff", "check", ".")
+    run(BIN / "ruff", "format", "--check", ".")
+
+
+def fix(_: list[str]) -> None:
+    run(BIN / "ruff", "check", "--fix", ".")
+    run(BIN / "ruff", "format", ".")
+
+
+def types(_: list[str]) -> None:
+    link_types()
+    run(BIN / "pyright")
+
+
+def bench(arguments: list[str]) -> None:
+    names = arguments or sorted(path.stem for path in (ROOT / "bench").glob("*.py"))
+    for name in names:
+        print(f"\n== {name}", flush=True)
+        run(PYTHON, ROOT / "bench" / f"{name}.py")
+
+
+def build(_: list[str]) -> None:
+    run(PYTHON, "-m", "build", "--outdir", ROOT / "dist", ROOT)
+
+
+def generate(_: list[str]) -> None:
+    for module in GENERATORS:
+        run(PYTHON, "-P", "-m", module)
+
+
+def pins(_: list[str]) -> None:
+    """Rewrite constraints.txt with what is installed now. Names and versions only, no addresses."""
+    listed = subprocess.run(
+        [str(PYTHON), "-m", "pip", "freeze", "--exclude-editable"], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    header = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()[0]
+    build_tools = [
+        line
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if line.startswith("setuptools==")
+    ]
+    exact = [line for line in listed if "==" in line and not line.startswith("setuptools==")]
+    lines = [header, *sorted(exact + build_tools, key=str.lower)]
+    (ROOT / "constraints.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def shell(arguments: list[str]) -> None:
+    run(*arguments)
+
+
+COMMANDS = {
+    command.__name__: command
+    for command in (demo, test, lint, fix, types, bench, build, generate, pins, shell)
+}
+
+
+def main() -> None:
+    name, *arguments = sys.argv[1:] or ["help"]
+    if name not in COMMANDS:
+        print(__doc__)
+        sys.exit(0 if name in ("help", "-h", "--help") else 2)
+    setup()
+    COMMANDS[name](arguments)
+
+
+if __name__ == "__main__":
+    main()

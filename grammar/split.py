@@ -1,0 +1,68 @@
+"""Text → blocks, one per declaration, before anything is parsed.
+
+Two kinds of places start a block. A complete header at column 0 (`lm mini {`) does whatever stands
+before it, so that one unclosed bracket or string never costs more than its own declaration; one
+regular expression finds these. Between them, a scan that minds strings, comments and brackets finds
+the rest: misspelt keywords, headers that are still being typed, declarations that are indented.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .tokens import HEADER, PATTERN
+from .tree import KEYWORDS
+
+_CERTAIN = re.compile(rf"^{HEADER}", re.MULTILINE)
+_CONTINUING = ("and", "or", "not", "in", "then", "else", "for")
+_LIKELY = re.compile(
+    rf"(?:{'|'.join(word for word in KEYWORDS if word not in ('dspec', 'import'))})[ \t]++"
+    rf"(?!(?:{'|'.join(_CONTINUING)})\b)[^\W\d]"
+    r'|import[ \t]*+"'
+    r"|dspec[ \t]++[0-9]"
+)
+
+
+def certain_starts(text: str) -> list[int]:
+    """Offsets where a declaration starts, whatever stands before them."""
+    return [match.start() for match in _CERTAIN.finditer(text)]
+
+
+def inner_starts(stretch: str) -> list[int]:
+    """Offsets of the blocks in a stretch of text that has no certain start but its own.
+
+    The first block starts at the first token. Another starts at a word at column 0 that is a keyword
+    with a name behind it or that stands where no bracket is open, and at a keyword with a name that
+    opens a line or follows a block, likewise where no bracket is open.
+    """
+    starts: list[int] = []
+    depth = 0
+    fresh = True  # nothing but blanks since the line began or a block closed
+    line_start = 0
+    for match in PATTERN.finditer(stretch):
+        kind = match.lastgroup
+        if kind == "newline":
+            fresh, line_start = True, match.end()
+            continue
+        if kind == "space":
+            if match[0] == "\ufeff":
+                line_start = match.end()
+            continue
+        if kind == "comment":
+            continue
+        start = match.start()
+        symbol = match[0] if kind == "symbol" else ""
+        if not starts:
+            starts.append(start)
+        elif fresh and kind == "name" and (not depth or start == line_start):
+            likely = _LIKELY.match(stretch, start)
+            if likely or (not depth and start == line_start and match[0] not in _CONTINUING):
+                starts.append(start)
+                depth = 0
+        fresh = False
+        if symbol and symbol in "{([":
+            depth += 1
+        elif symbol and symbol in "})]" and depth:
+            depth -= 1
+            fresh = symbol == "}" and not depth
+    return starts

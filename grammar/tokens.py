@@ -1,0 +1,71 @@
+"""Lossless tokens: every character of the text lies in exactly one token, blanks and comments too.
+
+The formatter and the editor read these; `lexemes` makes the parser's terminals from the same
+pattern, so that the two can never disagree. Scanning is one pass of one regular expression without
+backtracking (possessive repeats), so hostile text costs no more than its length. Nothing here
+raises: what the language does not know becomes a token of kind `unknown`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, NamedTuple, cast
+
+from .tree import KEYWORDS
+
+TokenKind = Literal[
+    "space",  # blanks within a line; also a byte order mark at the very start
+    "newline",  # one line ending
+    "comment",  # from `#` to the end of the line
+    "name",  # a word, reserved or not
+    "number",
+    "percent",  # a number with `%` directly behind it
+    "string",  # with its quotes, one line or triple
+    "broken_string",  # a string that is never closed, up to where it gives up
+    "symbol",  # brackets, operators, `;`
+    "unknown",  # characters that the language does not use
+]
+
+
+class Token(NamedTuple):
+    kind: TokenKind
+    text: str
+    start: int
+    """Offset of the first code point."""
+
+    @property
+    def end(self) -> int:
+        return self.start + len(self.text)
+
+
+# What starts a declaration whatever comes before it, even within a string that spans lines: without
+# this, one forgotten `"""` would swallow the rest of the file.
+_WORDS = "|".join(word for word in KEYWORDS if word not in ("dspec", "import"))
+HEADER = (
+    rf"(?:(?:{_WORDS})[ \t]++[^\W\d]\w*+[ \t]*+[({{=]"
+    r'|import[ \t]*+"'
+    r"|dspec[ \t]++[0-9])"
+)
+
+_LINE = r'"(?!"")(?:[^"\\\n\r]++|\\[^\n\r]|\r(?!\n))*+'
+_TRIPLE = rf'"""(?:[^"\\\n]++|\\[^\n]?|"(?!"")|\n(?!{HEADER}))*+'
+
+PATTERN = re.compile(
+    r"(?P<space>\A\uFEFF|(?:[^\S\n\r]|\r(?!\n))++)"
+    r"|(?P<name>[^\W\d]\w*+)"
+    r"|(?P<symbol>->|==|!=|<=|>=|[{}()\[\]=:;,.|?+\-*/<>])"
+    r"|(?P<newline>\r?\n)"
+    rf'|(?P<string>{_TRIPLE}"""|{_LINE}")'
+    r"|(?P<percent>[0-9][0-9_]*+(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+%)"
+    r"|(?P<number>[0-9][0-9_]*+(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+)"
+    r"|(?P<comment>\#(?:[^\n\r]++|\r(?!\n))*+)"
+    rf"|(?P<broken_string>{_TRIPLE}|{_LINE}\\?)"
+    r'|(?P<unknown>[^\s\w"#{}()\[\]=:;,.|?+\-*/<>]++|.)'
+)
+
+
+def tokenize(text: str) -> list[Token]:
+    """The text in tokens; joining their texts gives the text back. Never raises."""
+    return [
+        Token(cast(TokenKind, match.lastgroup), match[0], match.start()) for match in PATTERN.finditer(text)
+    ]

@@ -1,0 +1,27 @@
+"""Children of a syntax node, whatever its class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from typing import cast
+
+from .tree import Node
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly below, names included, in the order of the node's fields."""
+    for name in _fields(type(node)):
+        value: object = getattr(node, name)
+        if isinstance(value, Node):
+            yield value
+        elif isinstance(value, tuple):
+            for element in cast("tuple[object, ...]", value):
+                if isinstance(element, Node):
+                    yield element
+
+
+@cache
+def _fields(kind: type[Node]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind) if one.name != "span")

@@ -1,0 +1,172 @@
+"""Checking open documents: at once without the data files, and with them once the typing pauses.
+
+Reading data takes as long as the files are large, so it happens in one worker thread, and its result
+counts only while the document is still the one that was checked. Until the next such pass, what it
+found is carried along with the declarations that have not changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+from dspec.compiler.analysis import Analysis, analyse
+from dspec.compiler.diagnostics import Diagnostic, Label, in_order
+from dspec.compiler.source import Location
+from dspec.grammar.tree import Block
+
+from .documents import Document, Documents
+
+logger = logging.getLogger(__name__)
+
+BREATH = 0.002
+"""Seconds that a task waits for newer edits before it works."""
+PAUSE = 0.3
+"""Seconds without an edit before data files are read."""
+
+Publish = Callable[[Document, list[Diagnostic]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A diagnostic that only the data could give, within a declaration of this text at that offset."""
+
+    text: str
+    start: int
+    diagnostic: Diagnostic
+
+
+class Checks:
+    """The latest analysis of every open document, and one running check for each."""
+
+    def __init__(self, documents: Documents, publish: Publish, clear: Callable[[str], None]) -> None:
+        self._documents = documents
+        self._publish = publish
+        self._clear = clear
+        self._analyses: dict[str, tuple[Document, Analysis]] = {}
+        self._findings: dict[str, list[Finding]] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._worker = ThreadPoolExecutor(1, "data")
+
+    def schedule(self, uri: str) -> None:
+        """Check a document's newest version soon; a check of an older one is dropped."""
+        self._cancel(uri)
+        task = self._running[uri] = asyncio.ensure_future(self._check(uri))
+        task.add_done_callback(_log_failure)
+
+    def schedule_all(self) -> None:
+        """Check everything again: a file that was imported or read may have changed."""
+        self._analyses.clear()
+        for document in self._documents.all():
+            self.schedule(document.uri)
+
+    def drop(self, uri: str) -> None:
+        """Forget a document that was closed."""
+        self._cancel(uri)
+        self._findings.pop(uri, None)
+        if self._analyses.pop(uri, None):
+            self._clear(uri)
+
+    def close(self) -> None:
+        for uri in list(self._running):
+            self._cancel(uri)
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    def analysis(self, document: Document) -> Analysis:
+        """The analysis of one version of a document, made once, without the data."""
+        known = self._analyses.get(document.uri)
+        if known is None or known[0] is not document:
+            known = (document, analyse(document.path, text=document.text.content, probe=False))
+            self._analyses[document.uri] = known
+        return known[1]
+
+    def _cancel(self, uri: str) -> None:
+        if running := self._running.pop(uri, None):
+            running.cancel()
+
+    async def _check(self, uri: str) -> None:
+        await asyncio.sleep(BREATH)
+        document = self._documents.get(uri)
+        if document is None:
+            return
+        quick = self.analysis(document)
+        self._publish(document, shown(quick, carried(self._findings.get(uri, []), quick)))
+        await asyncio.sleep(PAUSE)
+        if not any(symbol.kind == "dataset" for symbol in quick.symbols.scope.symbols.values()):
+            self._findings.pop(uri, None)
+            return
+        work = partial(analyse, document.path, text=document.text.content)
+        full = await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        if self._documents.get(uri) is document:
+            self._findings[uri] = findings(quick, full)
+            self._publish(document, shown(full, []))
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("a check failed", exc_info=error)
+
+
+def shown(analysis: Analysis, further: list[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics of the analysed file itself, in order."""
+    own = [found for found in analysis.diagnostics if found.primary.location.source is analysis.source]
+    return in_order(own + further) if further else own
+
+
+def findings(quick: Analysis, full: Analysis) -> list[Finding]:
+    """What the data added to an analysis of the same text."""
+    known = {_identity(diagnostic) for diagnostic in quick.diagnostics}
+    found: list[Finding] = []
+    for diagnostic in shown(full, []):
+        place = diagnostic.primary.location
+        block = _block_at(full.tree.blocks, place)
+        if block and _identity(diagnostic) not in known:
+            found.append(Finding(block.text, block.start, diagnostic))
+    return found
+
+
+def carried(known: list[Finding], analysis: Analysis) -> list[Diagnostic]:
+    """Findings in declarations that still read the same, moved to where they stand now."""
+    starts = {block.text: block.start for block in analysis.tree.blocks} if known else {}
+    return [
+        _moved(finding, analysis, starts[finding.text] - finding.start)
+        for finding in known
+        if finding.text in starts
+    ]
+
+
+def _moved(finding: Finding, analysis: Analysis, distance: int) -> Diagnostic:
+    old = finding.diagnostic
+    end = finding.start + len(finding.text)
+
+    def move(label: Label) -> Label:
+        place = label.location
+        return Label(Location(analysis.source, place.start + distance, place.end + distance), label.text)
+
+    near = tuple(
+        move(label)
+        for label in old.secondary
+        if label.location.source is old.primary.location.source
+        and finding.start <= label.location.start <= label.location.end <= end
+    )
+    return replace(old, primary=move(old.primary), secondary=near, fixes=())
+
+
+def _block_at(blocks: tuple[Block, ...], place: Location) -> Block | None:
+    return next(
+        (
+            block
+            for block in blocks
+            if block.start <= place.start and place.end <= block.start + len(block.text)
+        ),
+        None,
+    )
+
+
+def _identity(diagnostic: Diagnostic) -> tuple[str, str, int, int]:
+    place = diagnostic.primary.location
+    return diagnostic.code, diagnostic.message, place.start, place.end

@@ -1,0 +1,78 @@
+"""The documents that the editor has open: immutable versions, replaced on every change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lsprotocol import types
+from pygls.uris import to_fs_path
+
+from .text import Encoding, Place, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    uri: str
+    path: Path
+    version: int
+    text: Text
+
+
+class Documents:
+    """Open documents by URI. An edit to a document that is not open is ignored: it is the client's slip."""
+
+    def __init__(self) -> None:
+        self.encoding: Encoding = "utf-16"
+        self._open: dict[str, Document] = {}
+
+    def open(self, item: types.TextDocumentItem) -> Document:
+        document = Document(item.uri, _path(item.uri), item.version, Text(_clean(item.text), self.encoding))
+        self._open[item.uri] = document
+        return document
+
+    def change(
+        self,
+        identifier: types.VersionedTextDocumentIdentifier,
+        changes: Sequence[types.TextDocumentContentChangeEvent],
+    ) -> Document | None:
+        document = self._open.get(identifier.uri)
+        if document is None:
+            return None
+        text = document.text
+        for change in changes:
+            if isinstance(change, types.TextDocumentContentChangePartial):
+                start, end = change.range.start, change.range.end
+                text = text.edited(
+                    Place(start.line, start.character), Place(end.line, end.character), _clean(change.text)
+                )
+            else:
+                text = Text(_clean(change.text), self.encoding)
+        document = replace(document, version=identifier.version, text=text)
+        self._open[identifier.uri] = document
+        return document
+
+    def close(self, uri: str) -> None:
+        self._open.pop(uri, None)
+
+    def get(self, uri: str) -> Document | None:
+        return self._open.get(uri)
+
+    def all(self) -> tuple[Document, ...]:
+        return tuple(self._open.values())
+
+
+_HALVES = re.compile("[\ud800-\udfff]")
+
+
+def _clean(text: str) -> str:
+    """The text without halves of surrogate pairs, which JSON can carry and no file can hold."""
+    return text if text.isascii() else _HALVES.sub("\ufffd", text)
+
+
+def _path(uri: str) -> Path:
+    """Where the document lies; a name in the working directory for one that no file holds yet."""
+    path = to_fs_path(uri)
+    return Path(path) if path and "\0" not in path else Path("untitled.dspec")

@@ -1,0 +1,223 @@
+"""Completion in a block's body: what may start an item, and what each item may go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from dspec.compiler.blocks import AttributeSpec
+from dspec.compiler.optimizers.table import find as find_optimizer
+from dspec.grammar.lexemes import ITEM_WORDS
+
+from . import offers
+from .cursor import Spot, find, named, terminal, word
+from .expressions import expression
+from .offers import Suggestion
+from .places import PROGRAMS, Place, literals_at, literals_for, names_at, rows_at, type_at
+from .shapes import Fields, columns, interface, look_up
+from .variables import declared, target
+
+
+def item(place: Place, spot: Spot) -> Iterable[Suggestion]:
+    first = word(spot.element, 0)
+    if spot.index == 0:
+        return () if place.cursor.in_string else _item_start(place, spot)
+    if first in ITEM_WORDS and terminal(spot.element, 1) not in ("ASSIGN", "{"):
+        handler = ITEMS.get(first)
+        return handler(place, spot) if handler else ()
+    if terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
+        return ()
+    attribute = place.spec.attribute(first)
+    return _attribute_value(place, spot, attribute) if attribute else ()
+
+
+def _item_start(place: Place, spot: Spot) -> Iterator[Suggestion]:
+    yield from offers.items(place.spec)
+    bare = place.cursor.rest.lstrip().startswith(("=", "{"))
+    yield from offers.attributes(place.spec, named(spot.others), bare=bare)
+
+
+def section(place: Place, spot: Spot) -> Iterable[Suggestion]:
+    outer = place.cursor.braces[0]
+    section = place.spec.section(word(outer.element, outer.index - 1))
+    if section is None:
+        return ()
+    if spot.index == 0:
+        present = named(spot.others)
+        bare = place.cursor.rest.lstrip().startswith("=")
+        found = list(offers.attributes(section, present, bare=bare))
+        if section.name == "split":
+            free = [name for name in ("train", "val", "test") if name not in present]
+            found += [Suggestion(name, "attribute", "rows or percent", "", f"{name} = ", 2) for name in free]
+        return found
+    attribute = section.attribute(word(spot.element, 0))
+    if attribute is None or terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
+        return ()
+    if attribute.name == "stratify" and spot.index == 2:
+        return offers.fields(_own_columns(place))
+    return _attribute_value(place, spot, attribute)
+
+
+def _own_columns(place: Place) -> Fields:
+    declaration = declared(place.cursor)
+    name = declaration.name.text if declaration and declaration.name else ""
+    found = look_up(place.scope, name)
+    return columns(*found) if found else ()
+
+
+def _attribute_value(place: Place, spot: Spot, attribute: AttributeSpec) -> Iterable[Suggestion]:
+    inner = place.cursor.inner
+    match attribute.value:
+        case "choice":
+            return literals_at(place, attribute.choices) if inner is spot and spot.index == 2 else ()
+        case "expression":
+            return _block_expression(place, spot, attribute.name)
+        case _ if place.cursor.in_string:
+            return ()
+        case "reference":
+            return names_at(place, spot, attribute.refers, after=1) if inner is spot else ()
+        case "references":
+            return names_at(place, inner, attribute.refers, after=-1) if inner.group.opener == "[" else ()
+        case "rows":
+            return rows_at(place, spot) if inner is spot else ()
+        case "flag":
+            return offers.constants("true", "false") if spot.index == 2 else ()
+        case "secret" | "address":
+            env = "Reads an environment variable when the program runs."
+            return (Suggestion("env", "function", 'env("NAME")', env, 'env("', 1),) if spot.index == 2 else ()
+        case _:
+            return ()
+
+
+def _block_expression(place: Place, spot: Spot, attribute: str) -> Iterable[Suggestion]:
+    """Attributes whose value the block's own rules check."""
+    match place.spec.keyword, attribute:
+        case "dataset", "source":
+            return offers.sources() if spot.index == 2 and not place.cursor.in_string else ()
+        case "extern", "source":
+            return offers.extern_sources() if spot.index == 2 and not place.cursor.in_string else ()
+        case "optimize", "emit":
+            return _steps(spot, before=False) if spot.index == 2 and not place.cursor.in_string else ()
+        case _:
+            return expression(place)
+
+
+def _field(place: Place, spot: Spot) -> Iterable[Suggestion]:
+    """`input name: type = default "description"`."""
+    colon = find(spot.before, "COLON")
+    assign = find(spot.before, "ASSIGN")
+    if colon >= 0 and assign < 0:
+        return type_at(place, spot)
+    if assign >= 0 and place.cursor.inner is spot and spot.index == assign + 1:
+        name = word(spot.element, 1)
+        return literals_for(place, next((f.value for f in _own_fields(place) if f.name == name), None))
+    return ()
+
+
+def _own_fields(place: Place) -> Fields:
+    declaration = declared(place.cursor)
+    name = declaration.name.text if declaration and declaration.name else ""
+    found = look_up(place.scope, name)
+    if found is None:
+        return ()
+    own = interface(*found)
+    return (*own.inputs, *own.outputs) if own else columns(*found)
+
+
+def _check(place: Place, spot: Spot) -> Iterable[Suggestion]:
+    return expression(place)
+
+
+def _let(place: Place, spot: Spot) -> Iterable[Suggestion]:
+    return expression(place) if spot.index > 2 and terminal(spot.element, 2) == "ASSIGN" else ()
+
+
+def _return(place: Place, spot: Spot) -> Iterable[Suggestion]:
+    """`return name = expr, …`: the outputs that are not returned yet, or a value for one."""
+    start = max((i for i in range(spot.index) if terminal(spot.element, i) == "COMMA"), default=0) + 1
+    if spot.index == start and not place.cursor.in_string:
+        declaration = declared(place.cursor)
+        found = look_up(place.scope, declaration.name.text) if declaration and declaration.name else None
+        outputs = interface(*found) if found else None
+        given = {
+            word(spot.element, i - 1)
+            for i in range(len(spot.element))
+            if terminal(spot.element, i) == "ASSIGN"
+        }
+        return offers.arguments(outputs.outputs, given, "output") if outputs else ()
+    return expression(place)
+
+
+def _given(place: Place, spot: Spot) -> Iterable[Suggestion]:
+    declaration = declared(place.cursor)
+    tested = target(place.cursor, declaration, place.scope) if declaration else None
+    if tested is None:
+        return ()
+    if spot.index == 1 and not place.cursor.in_string:
+        given = {word(element, 1) for element in spot.others if word(element, 0) == "given"}
+        return offers.arguments(tested.inputs, given, "input")
+    if spot.index == 3 and terminal(spot.element, 2) == "ASSIGN":
+        name = word(spot.element, 1)
+        return literals_for(place, next((f.value for f in tested.inputs if f.name == name), None))
+    return ()
+
+
+def _step(place: Place, spot: Spot) -> Iterable[Suggestion]:
+    """`step name = Optimizer(options)`; the name may be missing."""
+    at = find(spot.element, "ASSIGN")
+    first = at + 1 if 0 < at <= spot.index else 1
+    if place.cursor.inner is spot:
+        return offers.optimizers() if spot.index == first and not place.cursor.in_string else ()
+    if len(place.cursor.spots) != 3 or terminal(spot.element, spot.index) != "(":
+        return ()
+    return _options(place, spot, word(spot.element, first))
+
+
+def _options(place: Place, step: Spot, optimizer: str) -> Iterable[Suggestion]:
+    spec = find_optimizer(optimizer)
+    spot = place.cursor.inner
+    if spec is None or place.cursor.in_string:
+        return ()
+    if spot.index == 0:
+        present = named(spot.others)
+        found = [offers.option(option) for option in spec.options if option.name not in present]
+        student = "The program that is tuned; the previous step's unless said."
+        if spec.takes_teacher and "teacher" not in present:
+            teacher = "Whose successful runs become demos; the student unless said."
+            found.insert(0, Suggestion("teacher", "option", "step or program", teacher, "teacher = ", 2))
+        if "student" not in present:
+            found.append(Suggestion("student", "option", "step or program", student, "student = ", 4))
+        return found
+    if terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
+        return ()
+    if word(spot.element, 0) in ("teacher", "student"):
+        chosen = names_at(place, spot, PROGRAMS, after=1)
+        return [*(_steps(step, before=True) if spot.index == 2 else ()), *chosen]
+    option = spec.option(word(spot.element, 0))
+    if option is None or spot.index != 2:
+        return ()
+    words = (*(("true", "false") if option.type == "bool" else ()), *(("none",) if option.optional else ()))
+    return offers.constants(*words)
+
+
+def _steps(spot: Spot, *, before: bool) -> Iterator[Suggestion]:
+    """The named steps of the block, or those before the cursor's."""
+    for number, element in enumerate(spot.group.elements):
+        if before and number >= spot.number:
+            return
+        if word(element, 0) == "step" and terminal(element, 2) == "ASSIGN":
+            yield Suggestion(word(element, 1), "variable", f"step: {word(element, 3)}", rank=1)
+
+
+ITEMS: dict[str, Callable[[Place, Spot], Iterable[Suggestion]]] = {
+    "input": _field,
+    "output": _field,
+    "field": _field,
+    "assert": _check,
+    "suggest": _check,
+    "expect": _check,
+    "gate": _check,
+    "let": _let,
+    "return": _return,
+    "given": _given,
+    "step": _step,
+}

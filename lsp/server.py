@@ -1,0 +1,113 @@
+"""The language server: wiring only.
+
+Text synchronisation is synchronous and cheap. Every request handler is a coroutine that first
+yields, so that the edits and cancellations already waiting are read before work starts on an old
+version. Features are pure functions of an analysis and an offset; nothing here imports a user's
+Python, opens a socket or writes a file, and no message box is ever shown: what goes wrong goes to
+the log, which is standard error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+from importlib.metadata import version
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcContentModified
+from pygls.lsp.server import LanguageServer
+
+from dspec.compiler.diagnostics import Diagnostic
+
+from .checks import BREATH, Checks
+from .convert import to_completion, to_diagnostic
+from .documents import Document, Documents
+from .features.completion import complete
+from .protocol import Protocol
+from .text import ENCODINGS, Place
+
+logger = logging.getLogger(__name__)
+
+TRIGGERS = (".", "=", "(", ",", "|", ":", '"')
+
+
+class Server(LanguageServer):
+    """Open documents and their checks. `exit_code` is what the process ends with."""
+
+    def __init__(self) -> None:
+        super().__init__("dspc", version("dspc"), protocol_cls=Protocol)  # type: ignore[misc]
+        self.documents = Documents()
+        self.checks = Checks(self.documents, self.publish, self.clear)
+        self.exit_code = 1
+
+    def publish(self, document: Document, found: list[Diagnostic]) -> None:
+        converted = [to_diagnostic(diagnostic, document.text, document.uri) for diagnostic in found]
+        self.text_document_publish_diagnostics(
+            types.PublishDiagnosticsParams(document.uri, converted, document.version)
+        )
+
+    def clear(self, uri: str) -> None:
+        self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
+
+    def stop(self, exit_code: int) -> None:
+        """End the loop that reads messages."""
+        self.exit_code = exit_code
+        if self._stop_event is not None:
+            self._stop_event.set()
+
+    def report_server_error(self, error: Exception, source: type[Exception]) -> None:  # type: ignore[override]
+        logger.error("%s: %s", source.__name__, error)
+
+
+def make_server() -> Server:
+    server = Server()
+
+    def initialize(params: types.InitializeParams) -> None:
+        agreed = str(types.PositionEncodingKind(server.workspace.position_encoding).value)
+        server.documents.encoding = next(known for known in ENCODINGS if known == agreed)
+        # What was imported stays for good: collecting it again and again costs visible pauses.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+
+    def did_save(params: types.DidSaveTextDocumentParams) -> None:
+        server.checks.schedule_all()
+
+    async def completion(params: types.CompletionParams) -> types.CompletionList | None:
+        document = server.documents.get(params.text_document.uri)
+        await asyncio.sleep(BREATH)
+        if document is None:
+            return None
+        if server.documents.get(document.uri) is not document:
+            raise JsonRpcContentModified("the text changed meanwhile")
+        text = document.text
+        offset = text.offset(Place(params.position.line, params.position.character))
+        found = complete(server.checks.analysis(document), offset)
+        items = [to_completion(suggestion, text, found.start, offset) for suggestion in found.suggestions]
+        return types.CompletionList(is_incomplete=False, items=items)
+
+    server.feature(types.INITIALIZE)(initialize)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE)(did_save)
+    server.feature(
+        types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS))
+    )(completion)
+    return server
+
+
+def serve() -> None:
+    """Serve over standard input and output until the client says goodbye or hangs up.
+
+    Ends the process: with 0 after `shutdown` and `exit`, otherwise with 1.
+    """
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    output = sys.stdout.buffer
+    sys.stdout = sys.stderr  # a stray print would break the conversation
+    server = make_server()
+    try:
+        server.start_io(sys.stdin.buffer, output)
+    finally:
+        server.checks.close()
+    sys.exit(server.exit_code)

@@ -1,0 +1,220 @@
+"""What every adapter offers, and the part of rendering that they share.
+
+The system message and the demos' turns depend on the predictor alone, so they are rendered once per
+predictor and kept in a bounded cache: a compile asks the same candidate hundreds of times. The cache
+is keyed by identity and holds what it is keyed by; program values are never changed in place.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Generic, TypeVar
+
+from ..errors import ParseError
+from ..program import LM, Demo, FieldSpec, Predictor, Record, Signature
+from ..reading import adapt, read
+from ..transports.base import Message
+from ..types import JsonValue, OptionalOf, Row
+from ..values import shown
+from .markers import escape
+from .templates import fill
+from .words import in_words
+
+LEFT_OUT = "(left out of this example)"
+"""Stands in a demo's turn for a value that its row does not have."""
+
+Records = Mapping[str, Record]
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an output could not be read; `field` is the output's name."""
+
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What could be read from an answer. `notes` say what had to be repaired on the way."""
+
+    values: Row = field(default_factory=dict[str, JsonValue])
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """An answer's parts before they are typed: sections as `texts`, members of a JSON answer as `values`."""
+
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+    values: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    notes: tuple[str, ...] = ()
+
+
+class Adapter(ABC):
+    """Stateless, safe to share between threads."""
+
+    @abstractmethod
+    def layout(self, outputs: Sequence[FieldSpec]) -> str:
+        """The layout to answer in, as the system message shows it."""
+
+    @abstractmethod
+    def names(self, outputs: Sequence[FieldSpec]) -> str:
+        """The outputs to give, in one phrase for a reminder."""
+
+    @abstractmethod
+    def answer(self, demo: Demo, outputs: Sequence[FieldSpec]) -> str:
+        """A demo's outputs as the model would have answered them."""
+
+    @abstractmethod
+    def split(self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool) -> Split:
+        """What the answer holds for each of `outputs`, which are the signature's or some of them."""
+
+    @abstractmethod
+    def response_format(self, predictor: Predictor, records: Records, lm: LM) -> dict[str, JsonValue] | None:
+        """What to ask the endpoint for, beside the prompt."""
+
+    def render(self, predictor: Predictor, inputs: Row, records: Records) -> tuple[Message, ...]:
+        """The messages of one call. `inputs` holds every input, already checked."""
+        prefix = _prefix(self, _Same(predictor), _Same(records))
+        signature = predictor.signature
+        question = sections(signature.inputs, inputs)
+        text = f"{question}\n\nAnswer with {self.names(signature.outputs)}."
+        return (*prefix, Message("user", text.lstrip("\n")))
+
+    def read(
+        self,
+        predictor: Predictor,
+        text: str,
+        records: Records,
+        *,
+        strict: bool = False,
+        only: Collection[str] | None = None,
+    ) -> Reading:
+        """Every output that can be read from the answer, and what is wrong with the others.
+
+        With `only`, the outputs of those names; the others need not be there.
+        """
+        outputs = predictor.signature.outputs
+        if only is not None:
+            outputs = tuple(output for output in outputs if output.name in only)
+        split = self.split(text, outputs, predictor.signature, strict=strict)
+        values: Row = {}
+        problems: list[Problem] = []
+        for output in outputs:
+            name, kind = output.name, output.type
+            given = split.texts.get(name, split.values.get(name, LEFT_OUT))
+            if isinstance(given, str) and given.strip() == LEFT_OUT:
+                if output.has_default:
+                    values[name] = output.default
+                elif isinstance(kind, OptionalOf):
+                    values[name] = None
+                else:
+                    problems.append(Problem(name, "is missing"))
+                continue
+            try:
+                if name in split.texts:
+                    values[name] = read(split.texts[name], kind, records, strict=strict)
+                else:
+                    values[name] = adapt(given, kind, records, strict=strict)
+            except ValueError as error:
+                problems.append(Problem(name, str(error)))
+        return Reading(values, tuple(problems), split.notes)
+
+    def parse(self, predictor: Predictor, text: str, records: Records, *, strict: bool = False) -> Row:
+        """The typed outputs. Raises ParseError that names every output it could not read."""
+        reading = self.read(predictor, text, records, strict=strict)
+        if reading.problems:
+            raise ParseError(describe_problems(reading.problems), raw=text)
+        return reading.values
+
+    def correction(self, predictor: Predictor, problems: Sequence[Problem]) -> Message:
+        """The turn that follows an unreadable answer and asks for the named outputs only."""
+        wanted = {problem.field for problem in problems}
+        outputs = [output for output in predictor.signature.outputs if output.name in wanted]
+        lines = [f"{escape(problem.field)}: {escape(problem.message)}" for problem in problems]
+        return Message("user", fill("correction", problems=lines, names=self.names(outputs), whole=False))
+
+    def objection(self, predictor: Predictor, messages: Sequence[str]) -> Message:
+        """The turn that follows an answer which broke a check and asks for a whole new answer."""
+        lines = [escape(message) for message in messages]
+        names = self.names(predictor.signature.outputs)
+        return Message("user", fill("correction", problems=lines, names=names, whole=True))
+
+
+def describe_problems(problems: Sequence[Problem]) -> str:
+    return "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
+
+
+def header(name: str) -> str:
+    return f"[[ ## {name} ## ]]"
+
+
+def sections(fields: Sequence[FieldSpec], row: Row) -> str:
+    """Every field under its header, blocks parted by a blank line."""
+    return "\n\n".join(
+        f"{header(field.name)}\n{escape(shown(row[field.name])) if field.name in row else LEFT_OUT}"
+        for field in fields
+    )
+
+
+class _Same(Generic[Thing]):
+    """Wraps a value so that a cache compares it by identity."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Thing) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value  # pyright: ignore[reportUnknownMemberType]
+
+
+@lru_cache(maxsize=512)
+def _prefix(adapter: Adapter, same: _Same[Predictor], records: _Same[Records]) -> tuple[Message, ...]:
+    """The system message and the demos' turns."""
+    signature = same.value.signature
+    partial, complete = _arranged(same.value)
+    seen: set[str] = set()
+    system = fill(
+        "system",
+        inputs=[_listed(field, records.value, seen) for field in signature.inputs],
+        outputs=[_listed(field, records.value, seen) for field in signature.outputs],
+        layout=adapter.layout(signature.outputs),
+        left_out=LEFT_OUT if partial else "",
+        task=[signature.instruction, *signature.fixed],
+    )
+    messages = [Message("system", system)]
+    for demo in (*partial, *complete):
+        messages.append(Message("user", sections(signature.inputs, demo.inputs)))
+        messages.append(Message("assistant", adapter.answer(demo, signature.outputs)))
+    return tuple(messages)
+
+
+def _arranged(predictor: Predictor) -> tuple[list[Demo], list[Demo]]:
+    """Demos that lack a value, then complete ones; a demo with no input or no output shows nothing."""
+    signature = predictor.signature
+    partial: list[Demo] = []
+    complete: list[Demo] = []
+    for demo in predictor.demos:
+        inputs = sum(field.name in demo.inputs for field in signature.inputs)
+        outputs = sum(field.name in demo.outputs for field in signature.outputs)
+        if outputs == len(signature.outputs) and inputs == len(signature.inputs):
+            complete.append(demo)
+        elif outputs and (inputs or not signature.inputs):
+            partial.append(demo)
+    return partial, complete
+
+
+def _listed(field: FieldSpec, records: Records, seen: set[str]) -> str:
+    description = " ".join(field.description.split())
+    line = f"- {field.name} ({in_words(field.type, records, seen)})"
+    return f"{line}: {description}" if description else line

@@ -1,0 +1,59 @@
+"""The `json` adapter: inputs in sections as in `chat`, the answer as one JSON object.
+
+Endpoints that can constrain decoding get a schema with the request. The answer is read the same way
+whether they honoured it or not.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from ..program import LM, Demo, FieldSpec, Predictor, Signature
+from ..repair import json_object, strict_json
+from ..types import JsonValue
+from .base import LEFT_OUT, Adapter, Records, Split
+from .schema import object_schema
+from .words import quoted
+
+# Endpoints known to take a strict schema; others are asked for a JSON object, which nearly all know.
+_TAKES_SCHEMA = re.compile(r"openai/(gpt-4o|gpt-4\.1|gpt-[5-9]|o[1-9])")
+
+
+class JsonAdapter(Adapter):
+    def layout(self, outputs: Sequence[FieldSpec]) -> str:
+        body = ", ".join(f"{quoted(field.name)}: ..." for field in outputs)
+        return f"Layout of an answer, one JSON object:\n{{{body}}}"
+
+    def names(self, outputs: Sequence[FieldSpec]) -> str:
+        keys = ", ".join(quoted(field.name) for field in outputs)
+        return f"one JSON object with {keys}"
+
+    def answer(self, demo: Demo, outputs: Sequence[FieldSpec]) -> str:
+        return json.dumps(
+            {field.name: demo.outputs.get(field.name, LEFT_OUT) for field in outputs}, ensure_ascii=False
+        )
+
+    def response_format(self, predictor: Predictor, records: Records, lm: LM) -> dict[str, JsonValue] | None:
+        own_endpoint = lm.api_base is not None or lm.api_base_env is not None
+        schema = (
+            object_schema(predictor.signature.outputs, records)
+            if _TAKES_SCHEMA.match(lm.model) and not own_endpoint
+            else None
+        )
+        if schema is None:
+            return {"type": "json_object"}
+        name = re.sub(r"\W", "_", predictor.signature.name, flags=re.ASCII)[:64] or "answer"
+        return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
+
+    def split(self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool) -> Split:
+        names = [field.name for field in outputs]
+        try:
+            exact = strict_json(text)
+        except ValueError:
+            exact = None
+        if isinstance(exact, dict):
+            return Split(values={name: exact[name] for name in names if name in exact})
+        given = {} if strict else json_object(text, names)
+        return Split(values=given, notes=("repaired the JSON",) if given else ())

@@ -1,0 +1,20 @@
+"""Escaping of section headers inside values.
+
+Every `[[ ##` in a value gets a backslash in front, so a header never appears inside a value, wherever
+its lines end; `unescape` takes exactly that backslash away again. Both are linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+
+_OPENING = re.compile(r"\[\[\s*+##")
+_ESCAPED = re.compile(r"\\(\[\[\s*+##)")
+
+
+def escape(text: str) -> str:
+    return _OPENING.sub(lambda match: "\\" + match[0], text) if "[[" in text else text
+
+
+def unescape(text: str) -> str:
+    return _ESCAPED.sub(lambda match: match[1], text) if "\\[[" in text else text

@@ -1,0 +1,77 @@
+"""JSON Schema of a signature's outputs, in the subset that strict decoding takes.
+
+That subset wants every property required and no open objects, so a signature with `any`, `dict` or
+a record that contains itself has no such schema.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..program import FieldSpec, Record
+from ..types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+
+_SCALARS: dict[str, str] = {
+    "str": "string",
+    "date": "string",
+    "datetime": "string",
+    "image": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+}
+_MAX_PROPERTIES = 200
+
+
+class _Open(Exception):
+    """The type has values that a strict schema cannot list."""
+
+
+def object_schema(fields: Sequence[FieldSpec], records: Mapping[str, Record]) -> dict[str, JsonValue] | None:
+    """The schema of one object with these fields, or None where there is none."""
+    budget = [_MAX_PROPERTIES]
+    try:
+        return _object(fields, records, (), budget)
+    except _Open:
+        return None
+
+
+def _object(
+    fields: Sequence[FieldSpec], records: Mapping[str, Record], inside: tuple[str, ...], budget: list[int]
+) -> dict[str, JsonValue]:
+    budget[0] -= len(fields)
+    if budget[0] < 0:
+        raise _Open
+    properties: dict[str, JsonValue] = {}
+    for field in fields:
+        schema = _schema(field.type, records, inside, budget)
+        if field.description:
+            schema["description"] = field.description
+        properties[field.name] = schema
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [field.name for field in fields],
+        "additionalProperties": False,
+    }
+
+
+def _schema(
+    kind: Type, records: Mapping[str, Record], inside: tuple[str, ...], budget: list[int]
+) -> dict[str, JsonValue]:
+    match kind:
+        case Scalar(name="any") | DictOf():
+            raise _Open
+        case Scalar(name=name):
+            return {"type": _SCALARS[name]}
+        case OneOf(values=values):
+            return {"type": "string", "enum": [*values]}
+        case OptionalOf(item=item):
+            return {"anyOf": [_schema(item, records, inside, budget), {"type": "null"}]}
+        case ListOf(item=item):
+            return {"type": "array", "items": _schema(item, records, inside, budget)}
+        case RecordRef(name=name):
+            record = records.get(name)
+            if record is None or name in inside:
+                raise _Open
+            return _object(record.fields, records, (*inside, name), budget)

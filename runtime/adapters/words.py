@@ -1,0 +1,58 @@
+"""Types as a prompt shows them: short, because tokens cost money.
+
+A record's fields are spelled out at its first mention and named afterwards, so a prompt is linear in
+the size of the records table whatever refers to what.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from ..program import Record
+from ..types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+
+_SCALARS = {
+    "str": "text",
+    "int": "whole number",
+    "float": "number",
+    "bool": "true or false",
+    "date": "date, YYYY-MM-DD",
+    "datetime": "date and time, ISO 8601",
+    "any": "any JSON value",
+    "image": "image",
+}
+
+
+def in_words(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
+    """The type in words; `seen` holds the records already spelled out and is added to."""
+    match kind:
+        case Scalar(name=name):
+            return _SCALARS[name]
+        case OneOf(values=values):
+            return "one of " + ", ".join(quoted(value) for value in values)
+        case OptionalOf(item=item):
+            return f"{in_words(item, records, seen)}, or null"
+        case ListOf(item=item):
+            return f"JSON list of {in_words(item, records, seen)}"
+        case DictOf(value=value):
+            return f"JSON object, each value {in_words(value, records, seen)}"
+        case RecordRef(name=name):
+            return f"{name} as a JSON object" if name in seen else _spelled(name, records, seen)
+
+
+def _spelled(name: str, records: Mapping[str, Record], seen: set[str]) -> str:
+    seen.add(name)
+    record = records.get(name)
+    if record is None:
+        return f"{name} as a JSON object"
+    parts: list[str] = []
+    for field in record.fields:
+        part = f"{quoted(field.name)}: {in_words(field.type, records, seen)}"
+        note = " ".join(field.description.split())
+        parts.append(f"{part} ({note})" if note else part)
+    return f"{name} as a JSON object {{{', '.join(parts)}}}"
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

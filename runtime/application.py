@@ -1,0 +1,262 @@
+"""Loading an artifact and calling it: all that an application embeds.
+
+Loading reads one file and nothing else. Keys and addresses come from the environment or from the
+caller, never from the artifact. Calls run on one background event loop, so they work the same from
+plain code, from inside a running loop and from several threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, overload
+
+from .artifact import Artifact, read_artifact
+from .background import Background, background
+from .endpoints import split_model
+from .engine import Engine
+from .errors import ConfigurationError, DspecError
+from .execute import run
+from .ledger import Ledger
+from .prediction import Prediction
+from .program import LM, FieldSpec, Program
+from .types import JsonValue, Row
+
+Value = TypeVar("Value")
+PerModel = str | Mapping[str, str] | None
+"""One value for every model of the program, or values by the models' names in it."""
+
+
+def load(
+    path: str | Path,
+    *,
+    lm: PerModel = None,
+    api_base: PerModel = None,
+    api_key_env: PerModel = None,
+    threads: int = 16,
+    cache: str | Path | None = None,
+) -> Application:
+    """The compiled program in an artifact, ready to be called.
+
+    `lm` replaces models (`"openai/gpt-4o-mini"`), `api_base` says where they are served, `api_key_env`
+    which environment variable holds the key; each is one value for all models or a mapping by the
+    models' names. `threads` bounds the calls in flight. With `cache`, answers are kept in that file and
+    a request that was answered before is not paid again.
+
+    Raises ArtifactError when the file cannot be loaded, ConfigurationError when an override names no
+    model of the program or a model's address is missing. No model is called.
+    """
+    artifact = read_artifact(Path(path))
+    program = _configured(artifact.program, lm, api_base, api_key_env)
+    return Application(artifact, program, threads=threads, cache=None if cache is None else Path(cache))
+
+
+def of_program(program: Program, *, lm: PerModel = None, api_base: PerModel = None) -> Application:
+    """A program that was not compiled, ready to be called; otherwise as `load`."""
+    artifact = Artifact(name=program.name, program=program)
+    return Application(artifact, _configured(program, lm, api_base, None))
+
+
+class Application:
+    """A loaded program. Calling it runs it: `p(text="…").intent`."""
+
+    def __init__(
+        self, artifact: Artifact, program: Program, *, threads: int = 16, cache: Path | None = None
+    ) -> None:
+        if threads < 1:
+            raise ConfigurationError("`threads` must be at least 1")
+        self.artifact = artifact
+        self.program = program
+        self._threads = threads
+        self._cache = cache
+        self._home: Background | None = None
+        self._engine: Engine | None = None
+        self._ledger: Ledger | None = None
+
+    @property
+    def name(self) -> str:
+        return self.artifact.name
+
+    @property
+    def inputs(self) -> tuple[FieldSpec, ...]:
+        return self.program.inputs
+
+    @property
+    def outputs(self) -> tuple[FieldSpec, ...]:
+        return self.program.outputs
+
+    def __call__(self, /, **inputs: JsonValue) -> Prediction:
+        """One run. Raises InputError, AnswerError or ProviderError (`dspec.errors`)."""
+        return self._wait(self._one(inputs))
+
+    async def acall(self, /, **inputs: JsonValue) -> Prediction:
+        """As a call, without blocking the caller's event loop."""
+        return await asyncio.wrap_future(background().submit(self._one(inputs)))
+
+    @overload
+    def batch(
+        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: Literal[False] = False
+    ) -> list[Prediction]: ...
+    @overload
+    def batch(
+        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: Literal[True]
+    ) -> list[Prediction | DspecError]: ...
+    def batch(
+        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: bool = False
+    ) -> list[Prediction] | list[Prediction | DspecError]:
+        """A run for each row, `threads` at once, results in the rows' order.
+
+        With `return_exceptions` a row that fails gives its error in place of a prediction; otherwise
+        the error of the first failing row is raised and rows not yet started are dropped.
+        """
+        return self._wait(self._many(list(rows), threads, keep=return_exceptions))
+
+    @overload
+    async def abatch(
+        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: Literal[False] = False
+    ) -> list[Prediction]: ...
+    @overload
+    async def abatch(
+        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: Literal[True]
+    ) -> list[Prediction | DspecError]: ...
+    async def abatch(
+        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: bool = False
+    ) -> list[Prediction] | list[Prediction | DspecError]:
+        """As `batch`, without blocking the caller's event loop."""
+        work = self._many(list(rows), threads, keep=return_exceptions)
+        return await asyncio.wrap_future(background().submit(work))
+
+    def close(self) -> None:
+        """Closes connections and the cache. The next call opens them again."""
+        if self._home is not None:
+            self._wait(self._aclose())
+
+    def __enter__(self) -> Application:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        takes = ", ".join(spec.name for spec in self.inputs)
+        gives = ", ".join(spec.name for spec in self.outputs)
+        return f"<dspec program {self.name}({takes}) -> ({gives})>"
+
+    def _wait(self, work: Coroutine[Any, Any, Value]) -> Value:
+        future = background().submit(work)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    async def _one(self, inputs: Row) -> Prediction:
+        return Prediction(await run(self.program, inputs, self._open()))
+
+    async def _many(self, rows: Sequence[Row], threads: int, *, keep: bool) -> list[Prediction | DspecError]:
+        if threads < 1:
+            raise ConfigurationError("`threads` must be at least 1")
+        engine = self._open()
+        results: list[Prediction | DspecError | None] = [None] * len(rows)
+        places = iter(range(len(rows)))
+        failed = False
+
+        async def work() -> None:
+            nonlocal failed
+            for place in places:
+                if failed and not keep:
+                    return
+                try:
+                    results[place] = Prediction(await run(self.program, rows[place], engine))
+                except DspecError as error:
+                    results[place] = error
+                    failed = True
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(threads, len(rows))):
+                group.create_task(work())
+        if not keep:
+            for result in results:
+                if isinstance(result, DspecError):
+                    raise result
+        return [result for result in results if result is not None]
+
+    def _open(self) -> Engine:
+        """The engine on the loop that is running; in a forked child or after a shutdown, a new one."""
+        home = background()
+        if self._engine is None or self._home is not home:
+            self._ledger = None if self._cache is None else Ledger(self._cache)
+            self._engine = Engine(threads=self._threads, ledger=self._ledger)
+            self._home = home
+            home.at_stop.append(self._aclose)
+        return self._engine
+
+    async def _aclose(self) -> None:
+        engine, ledger, home = self._engine, self._ledger, self._home
+        self._engine = self._ledger = self._home = None
+        if home is not None and self._aclose in home.at_stop:
+            home.at_stop.remove(self._aclose)
+        if engine is not None:
+            await engine.aclose()
+        if ledger is not None:
+            ledger.close()
+
+
+def _configured(program: Program, lm: PerModel, api_base: PerModel, api_key_env: PerModel) -> Program:
+    """The program on the application's models. Raises ConfigurationError."""
+    used = _used(program)
+    models, addresses, keys = (
+        _by_name(value, what, used, program)
+        for value, what in ((lm, "lm"), (api_base, "api_base"), (api_key_env, "api_key_env"))
+    )
+    lms: dict[str, LM] = {}
+    for name in used:
+        changed = program.lms[name]
+        if name in models:
+            changed = _with_model(changed, models[name])
+        embedded = split_model(changed.model)[0] == "embedded"
+        if name in addresses and not (embedded and isinstance(api_base, str)):
+            changed = changed.model_copy(
+                update={"api_base": addresses[name], "api_base_env": None, "custom_endpoint": False}
+            )
+        if name in keys:
+            changed = changed.model_copy(update={"api_key_env": keys[name]})
+        if changed.custom_endpoint:
+            raise ConfigurationError(
+                f"the model `{name}` ({changed.model}) was compiled against its own endpoint, "
+                "and artifacts never carry an address",
+                help=f'say where it is served: load(…, api_base={{"{name}": "http://…/v1"}}), '
+                f'or use another model: load(…, lm={{"{name}": "…"}})',
+            )
+        lms[name] = changed
+    return program.with_lms(lms)
+
+
+def _used(program: Program) -> list[str]:
+    """The models that a run can ask, fallbacks included, in the program's order."""
+    wanted = {predictor.lm for predictor in program.predictors.values()}
+    wanted |= {other for name in wanted for other in program.lms[name].fallback}
+    return [name for name in program.lms if name in wanted]
+
+
+def _by_name(value: PerModel, what: str, used: Sequence[str], program: Program) -> dict[str, str]:
+    if value is None:
+        return {}
+    if isinstance(value, str):
+        return dict.fromkeys(used, value)
+    for name in value:
+        if name not in program.lms:
+            raise ConfigurationError(
+                f"`{what}` names the model `{name}`, which the program does not have",
+                help=f"its models are {', '.join(f'`{other}`' for other in used)}",
+            )
+    return dict(value)
+
+
+def _with_model(lm: LM, model: str) -> LM:
+    """Another model in an LM's place; what belonged to the old one's provider does not come along."""
+    changes: dict[str, object] = {"model": model, "price_input": None, "price_output": None}
+    if split_model(model)[0] != split_model(lm.model)[0]:
+        changes |= {"api_base": None, "api_base_env": None, "api_key_env": None, "custom_endpoint": False}
+    return lm.model_copy(update=changes if model != lm.model else {})

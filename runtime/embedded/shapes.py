@@ -1,0 +1,166 @@
+"""What kind of value an output asks for, read from the words a prompt uses for its type.
+
+The words are those of the adapters (`one of "a", "b"`, `JSON list of text`, `date, or null`) and the
+spelling of the language itself (`"a" | "b"`, `list[str]?`), so that a prompt written by hand is understood
+too. Reading never fails: words that say nothing known make the shape `text`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "text", "label", "bool", "int", "float", "date", "datetime", "any", "list", "dict", "record", "optional"
+]
+
+MAX_DEPTH = 12
+MAX_LABELS = 400
+MAX_WORDS = 20_000
+"""Characters of one type's description that are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    name: str
+    shape: Shape
+    note: str = ""
+    """The field's description, on one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    """The allowed values, in declared order, of a `label`."""
+    item: Shape | None = None
+    """Of a `list` and an `optional`; the values of a `dict`."""
+    fields: tuple[Field, ...] = ()
+    """Of a `record`."""
+
+
+TEXT = Shape("text")
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_NEXT_LABEL = re.compile(r'\s*(?:,\s*or\s+|,|\||or\b)\s*(?=")')
+_BARE_LABELS = re.compile(r"[\w./+&-]+(?:\s*[,|;]\s*(?:or\s+)?[\w./+&-]+)+")
+_SCALARS: tuple[tuple[re.Pattern[str], Kind], ...] = (
+    (re.compile(r"true or false|bool(?:ean)?\b", re.IGNORECASE), "bool"),
+    (re.compile(r"whole number|int(?:eger)?\b", re.IGNORECASE), "int"),
+    (re.compile(r"number\b|float\b|decimal\b", re.IGNORECASE), "float"),
+    (re.compile(r"date and time(?:, ISO 8601)?|datetime\b", re.IGNORECASE), "datetime"),
+    (re.compile(r"date\b(?:, YYYY-MM-DD)?", re.IGNORECASE), "date"),
+    (re.compile(r"any JSON value|any\b", re.IGNORECASE), "any"),
+    (re.compile(r"text\b|str(?:ing)?\b|image\b", re.IGNORECASE), "text"),
+)
+_LIST = re.compile(r"(?:JSON )?(?:list|array) of\s+|list\[", re.IGNORECASE)
+_DICT = re.compile(r"JSON object, each value\s+|dict\[\s*\w+\s*,\s*", re.IGNORECASE)
+_RECORD = re.compile(r"(?:(\w+) as )?(?:a )?JSON object\s*", re.IGNORECASE)
+_ONE_OF = re.compile(r"(?:exactly )?one of:?\s*|literal\[", re.IGNORECASE)
+_OR_NULL = re.compile(r"\)?\s*(?:,?\s*or (?:null|none)\b|\?|\|\s*none\b)", re.IGNORECASE)
+_KEY = re.compile(r'\s*("(?:[^"\\]|\\.)*")\s*:\s*')
+
+
+def read_shape(words: str) -> Shape:
+    """The shape that a type's description names."""
+    return _Reader(words[:MAX_WORDS]).shape(0)
+
+
+class _Reader:
+    """A cursor over one description; records spelled out once are known by name afterwards."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+        self.at = 0
+        self.records: dict[str, Shape] = {}
+
+    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        match = pattern.match(self.words, self.at)
+        if match:
+            self.at = match.end()
+        return match
+
+    def shape(self, depth: int) -> Shape:
+        while self.at < len(self.words) and self.words[self.at] in " \t(":
+            self.at += 1
+        shape = self.plain(depth)
+        while self.take(_OR_NULL):
+            if shape.kind != "optional":
+                shape = Shape("optional", item=shape)
+        return shape
+
+    def plain(self, depth: int) -> Shape:
+        if depth > MAX_DEPTH:
+            return TEXT
+        for opening, kind in ((_LIST, "list"), (_DICT, "dict")):
+            if opened := self.take(opening):
+                # "list of text, or null" may mean either; a list without null in it suits both.
+                bracketed = "[" in opened[0]
+                item = self.shape(depth + 1) if bracketed else self.plain(depth + 1)
+                if bracketed:
+                    self.close("]")
+                return Shape("list" if kind == "list" else "dict", item=item)
+        if match := self.take(_RECORD):
+            return self.record(match[1] or "", depth)
+        asks = self.take(_ONE_OF)
+        labels = self.labels(bare=asks is not None)
+        if labels:
+            self.close("]")
+            return Shape("label", labels=labels)
+        for pattern, kind in _SCALARS:
+            if self.take(pattern):
+                return Shape(kind)
+        return TEXT
+
+    def close(self, bracket: str) -> None:
+        if self.words.startswith(bracket, self.at):
+            self.at += 1
+
+    def labels(self, *, bare: bool) -> tuple[str, ...]:
+        found: dict[str, None] = {}
+        while (match := self.take(_QUOTED)) and len(found) < MAX_LABELS:
+            found.setdefault(_unquoted(match[0]))
+            if not self.take(_NEXT_LABEL):
+                break
+        if not found and bare and (match := self.take(_BARE_LABELS)):
+            parts = (part.strip().removeprefix("or ") for part in re.split(r"[,|;]", match[0]))
+            found = dict.fromkeys(part for part in parts if part)
+        return tuple(found)
+
+    def record(self, name: str, depth: int) -> Shape:
+        if not self.words.startswith("{", self.at):
+            return self.records.get(name, Shape("record"))
+        self.at += 1
+        fields: list[Field] = []
+        while match := self.take(_KEY):
+            shape = self.shape(depth + 1)
+            fields.append(Field(_unquoted(match[1]), shape, self.note()))
+            if not self.words.startswith(",", self.at):
+                break
+            self.at += 1
+        self.close("}")
+        shape = Shape("record", fields=tuple(fields))
+        self.records[name] = shape
+        return shape
+
+    def note(self) -> str:
+        """A parenthesised remark after a record's field; brackets inside it must pair up."""
+        if not self.words.startswith(" (", self.at):
+            return ""
+        start = self.at + 2
+        level = 1
+        for at in range(start, len(self.words)):
+            level += {"(": 1, ")": -1}.get(self.words[at], 0)
+            if level == 0:
+                self.at = at + 1
+                return self.words[start:at]
+        return ""
+
+
+def _unquoted(quoted: str) -> str:
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        return quoted[1:-1]

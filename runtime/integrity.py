@@ -1,0 +1,136 @@
+"""What a program that was read from a file must satisfy beyond its shape.
+
+Names reach prompts, so they are plain words; every reference inside the program leads somewhere; every
+function is one that this version has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from .expressions import (
+    Apply,
+    BinaryOp,
+    Constant,
+    Expression,
+    ForEach,
+    If,
+    Item,
+    ListOfItems,
+    Member,
+    UnaryOp,
+    Variable,
+)
+from .functions import FUNCTIONS
+from .program import CallStep, Check, CheckStep, FieldSpec, Predictor, Program, ValueStep
+from .types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
+
+_NAME = re.compile(r"[^\W\d]\w{0,99}")
+
+
+def faults(program: Program) -> Iterator[str]:
+    """What is wrong with the program, each with its place."""
+    yield from _fields(program.inputs, "program.inputs", program)
+    yield from _fields(program.outputs, "program.outputs", program)
+    for name, record in program.records.items():
+        yield from _fields(record.fields, f"program.records.{name}", program)
+        yield from _checks(record.checks, f"program.records.{name}")
+    for name, lm in program.lms.items():
+        for other in lm.fallback:
+            if other not in program.lms:
+                yield f"program.lms.{name}: there is no lm `{other}` to fall back to"
+    for name, predictor in program.predictors.items():
+        yield from _predictor(name, predictor, program)
+    for index, step in enumerate(program.steps):
+        yield from _step(step, f"program.steps[{index}]", program)
+    for name, expression in program.returns.items():
+        yield from _functions(expression, f"program.returns.{name}")
+    for output in program.outputs:
+        if output.name not in program.returns:
+            yield f"program.returns: the output `{output.name}` is missing"
+
+
+def _predictor(name: str, predictor: Predictor, program: Program) -> Iterator[str]:
+    where = f"program.predictors.{name}"
+    if predictor.lm not in program.lms:
+        yield f"{where}: there is no lm `{predictor.lm}`"
+    signature = predictor.signature
+    yield from _fields((*signature.inputs, *signature.outputs), f"{where}.signature", program)
+    if not signature.outputs:
+        yield f"{where}.signature: it has no outputs"
+    if not 0 <= signature.max_retries <= 100:
+        yield f"{where}.signature.max_retries: must lie in 0..100"
+    yield from _checks(signature.checks, f"{where}.signature")
+
+
+def _step(step: CallStep | ValueStep | CheckStep, where: str, program: Program) -> Iterator[str]:
+    match step:
+        case CallStep():
+            if step.predictor not in program.predictors:
+                yield f"{where}: there is no predictor `{step.predictor}`"
+            for name, expression in step.arguments.items():
+                yield from _functions(expression, f"{where}.arguments.{name}")
+        case ValueStep():
+            yield from _functions(step.value, where)
+        case CheckStep():
+            yield from _checks((step.check,), where)
+
+
+def _fields(fields: Sequence[FieldSpec], where: str, program: Program) -> Iterator[str]:
+    seen: set[str] = set()
+    for field in fields:
+        if not _NAME.fullmatch(field.name):
+            yield f"{where}: {field.name[:80]!r} is not a name"
+        if field.name in seen:
+            yield f"{where}: `{field.name}` is there twice"
+        seen.add(field.name)
+        yield from _type(field.type, f"{where}.{field.name}", program)
+
+
+def _type(kind: Type, where: str, program: Program) -> Iterator[str]:
+    match kind:
+        case ListOf(item=item) | OptionalOf(item=item):
+            yield from _type(item, where, program)
+        case DictOf(key=key, value=value):
+            yield from _type(key, where, program)
+            yield from _type(value, where, program)
+        case RecordRef(name=name) if name not in program.records:
+            yield f"{where}: there is no record `{name}`"
+        case OneOf(values=()):
+            yield f"{where}: a union without values"
+        case _:
+            pass
+
+
+def _checks(checks: Sequence[Check], where: str) -> Iterator[str]:
+    for check in checks:
+        yield from _functions(check.condition, where)
+        yield from _functions(check.message, where)
+
+
+def _functions(expression: Expression, where: str) -> Iterator[str]:
+    """Functions that this version does not have."""
+    match expression:
+        case Constant() | Variable():
+            return
+        case Member(target=target):
+            parts: tuple[Expression, ...] = (target,)
+        case Item(target=target, index=index):
+            parts = (target, index)
+        case Apply(function=function, arguments=arguments, named=named):
+            if function not in FUNCTIONS:
+                yield f"{where}: this version of dspec has no function `{function}`"
+            parts = (*arguments, *named.values())
+        case UnaryOp(operand=operand):
+            parts = (operand,)
+        case BinaryOp(left=left, right=right):
+            parts = (left, right)
+        case If():
+            parts = (expression.condition, expression.consequence, expression.alternative)
+        case ListOfItems(items=items):
+            parts = items
+        case ForEach(element=element, iterable=iterable):
+            parts = (element, iterable)
+    for part in parts:
+        yield from _functions(part, where)

@@ -1,0 +1,179 @@
+"""How fast an endpoint may be asked: admission shared by all its callers, and rate windows.
+
+A `Gate` stands before each endpoint. One caller's 429 closes it for all until `Retry-After` has
+passed, and narrows it (half the calls in flight, then back up: fast to near the old width, then one
+more per round). Failures of other kinds close it only when they come in a row, so that a single
+reset connection delays nobody else. Jitter is random on purpose and never enters a result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import random
+from collections import deque
+from dataclasses import dataclass
+
+from .errors import ProviderError, RateLimited
+
+PATIENCE = 300.0
+"""Seconds: a longer `Retry-After` is not waited for, the caller is told instead."""
+
+_MINUTE = 60.0
+_TURNED_AWAY = 30.0
+"""Seconds for which a closed gate stays closed; then one may try whether the key was put right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """`base · 2ⁿ` seconds up to `cap`, of which a random part between half and all is waited."""
+
+    base: float = 0.5
+    cap: float = 30.0
+    in_a_row: int = 5
+    """Failures with no success in between after which the whole endpoint pauses."""
+
+    def delay(self, failures: int) -> float:
+        """Seconds to wait after the n-th failure, from 1."""
+        longest = min(self.cap, self.base * 2.0 ** min(failures - 1, 30))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+class Gate:
+    """Admission to one endpoint, first come first served, at most `width` at once."""
+
+    def __init__(self, width: int, backoff: Backoff) -> None:
+        self.width = width
+        self.inside = 0
+        self._most = width
+        self._backoff = backoff
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._resume_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed_by: Exception | None = None
+        self._closed_until = 0.0
+        self._pauses = 0
+        self._last_pause = float("-inf")
+        self._last_cut = float("-inf")
+        self._failures_in_a_row = 0
+        self._climb_fast_to = width
+        self._credit = 0
+
+    async def enter(self) -> None:
+        """Waits for a place. Raises what `close` was given. Every `enter` needs one `leave`."""
+        loop = asyncio.get_running_loop()
+        if self._closed_by is not None and loop.time() < self._closed_until:
+            raise copy.copy(self._closed_by)
+        if not self._waiting and self.inside < self.width and loop.time() >= self._resume_at:
+            self.inside += 1
+            return
+        turn: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(turn)
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        self.inside -= 1
+        if self._waiting:
+            self._admit()
+
+    def close(self, error: Exception) -> None:
+        """Turns away everyone who waits or comes within half a minute: a bad key gets no better by asking."""
+        self._closed_by = error
+        self._closed_until = asyncio.get_running_loop().time() + _TURNED_AWAY
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_exception(copy.copy(error))
+
+    def succeeded(self) -> None:
+        self._failures_in_a_row = 0
+        self._pauses = 0
+        if self.width < self._most:
+            self._credit += 1
+            if self.width < self._climb_fast_to or self._credit >= self.width:
+                self._credit = 0
+                self.width += 1
+
+    def failed(self, error: ProviderError, failures: int, began: float) -> float:
+        """Notes a retryable failure of an attempt begun at loop time `began`.
+
+        `failures` counts this call's own, from 1. Returns the seconds to wait before its next attempt.
+        """
+        now = asyncio.get_running_loop().time()
+        own = self._backoff.delay(failures)
+        self._failures_in_a_row += 1
+        if isinstance(error, RateLimited):
+            if began >= self._last_cut:
+                self._last_cut = now
+                self._climb_fast_to = max(1, self.width * 4 // 5)
+                self.width = max(1, self.width // 2)
+                self._credit = 0
+            if error.retry_after is not None:
+                # never earlier than asked, and not everyone at the same instant
+                own = error.retry_after * random.uniform(1.0, 1.05)  # noqa: S311
+                self._pause_until(now + error.retry_after)
+                return own
+        elif self._failures_in_a_row < self._backoff.in_a_row:
+            return own
+        if began >= self._last_pause:
+            self._pauses += 1
+            self._last_pause = now
+            self._pause_until(now + self._backoff.delay(self._pauses))
+        return own
+
+    def _pause_until(self, moment: float) -> None:
+        self._resume_at = max(self._resume_at, moment)
+
+    def _admit(self) -> None:
+        """Lets in whoever may enter; during a pause, one timer does it at the end for all."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._resume_at:
+            if self._timer is None:
+                self._timer = loop.call_at(self._resume_at, self._wake)
+            return
+        while self._waiting and self.inside < self.width:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.inside += 1
+                turn.set_result(None)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._admit()
+
+
+class RateWindow:
+    """At most `limit` units begun within any sixty seconds (`rpm`, `tpm`)."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._begun: deque[tuple[float, int]] = deque()
+        self._total = 0
+        self._turn = asyncio.Lock()
+
+    async def take(self, units: int) -> None:
+        """Waits until `units` fit, and counts them. More than the whole limit counts as the limit."""
+        units = min(units, self._limit)
+        async with self._turn:
+            loop = asyncio.get_running_loop()
+            while True:
+                now = loop.time()
+                while self._begun and self._begun[0][0] <= now - _MINUTE:
+                    self._total -= self._begun.popleft()[1]
+                if self._total + units <= self._limit:
+                    break
+                await asyncio.sleep(self._begun[0][0] + _MINUTE - now)
+            self._begun.append((now, units))
+            self._total += units
+
+    def settle(self, units: int) -> None:
+        """Corrects an estimate by `units` (negative gives room back), as of now."""
+        if units:
+            self._begun.append((asyncio.get_running_loop().time(), units))
+            self._total += units

@@ -1,0 +1,132 @@
+"""Every provider LiteLLM knows, one attempt at a time.
+
+LiteLLM translates requests, answers and errors; everything it would do besides is turned off: its
+retries (it makes several paid calls out of one), caching, callbacks, downloading of prices, reading of
+`.env`, logging and printing. Importing it takes seconds, so this module is imported only for a model
+that needs it, and not on the event loop.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ..endpoints import Endpoint
+from ..errors import Unavailable
+from .answers import checked, failure, read_retry_after, usage_of
+from .base import Answer, Request, Usage
+
+_QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
+_WRAPPING = re.compile(r"^(?:litellm\.\w+: |\w+Error: |\w+Exception - )+")
+_import_lock = threading.Lock()
+_open = 0
+"""How many transports are in use: LiteLLM's clients are shared by them all and closed with the last."""
+
+
+class LiteLLMTransport:
+    """Calls to one endpoint through `litellm.acompletion`."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        global _open
+        self._endpoint = endpoint
+        self._litellm = _load()
+        self._closed = False
+        with _import_lock:
+            _open += 1
+
+    async def complete(self, request: Request) -> Answer:
+        options: dict[str, Any] = {
+            **request.parameters(),
+            "model": request.lm.model,
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "max_retries": 0,
+            "timeout": request.lm.timeout,
+            "caching": False,
+            "drop_params": False,
+        }
+        if self._endpoint.url is not None:
+            options["api_base"] = self._endpoint.url
+        if self._endpoint.key is not None:
+            options["api_key"] = self._endpoint.key
+        elif self._endpoint.url is not None:
+            # without one, LiteLLM would send a key it finds in the environment to whatever address this is
+            options["api_key"] = "none"
+        try:
+            response = await self._litellm.acompletion(**options)
+        except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
+            status = getattr(error, "status_code", None)
+            message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
+            if not isinstance(status, int) or status < 300:
+                problem = self._endpoint.scrub(message) or type(error).__name__
+                raise Unavailable(f"the call failed: {problem}") from None
+            raise failure(status, message, self._endpoint, _retry_after(error)) from None
+        return _answer(response, request)
+
+    async def aclose(self) -> None:
+        global _open
+        if self._closed:
+            return
+        self._closed = True
+        with _import_lock:
+            _open -= 1
+            last = _open == 0
+        if last:
+            await self._litellm.close_litellm_async_clients()
+            self._litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def _answer(response: Any, request: Request) -> Answer:
+    """LiteLLM's response object, read with the same suspicion as a body."""
+    choices = getattr(response, "choices", None)
+    if not choices:
+        raise Unavailable("the answer has no choices")
+    message = getattr(choices[0], "message", None)
+    if message is None:
+        raise Unavailable("the answer has no message")
+    extra = cast("Mapping[str, Any]", getattr(message, "provider_specific_fields", None) or {})
+    texts = (getattr(message, "content", None), getattr(message, "refusal", None), extra.get("refusal"))
+    text = next((text for text in texts if isinstance(text, str) and text), "")
+    finish = getattr(choices[0], "finish_reason", None)
+    return checked(text, finish if isinstance(finish, str) else "stop", _usage(response), request)
+
+
+def _usage(response: Any) -> Usage | None:
+    usage = getattr(response, "usage", None)
+    return usage_of(getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
+
+
+def _retry_after(error: Exception) -> float | None:
+    for headers in (
+        getattr(error, "litellm_response_headers", None),
+        getattr(getattr(error, "response", None), "headers", None),
+    ):
+        if isinstance(headers, Mapping):
+            found = read_retry_after(cast("Mapping[str, str]", headers))
+            if found is not None:
+                return found
+    return None
+
+
+def _load() -> Any:
+    """LiteLLM, imported without network or `.env`, and told to be quiet."""
+    with _import_lock:
+        before = {name: os.environ.get(name) for name in _QUIET_IMPORT}
+        os.environ.update(_QUIET_IMPORT)
+        try:
+            litellm: Any = importlib.import_module("litellm")
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+        litellm.suppress_debug_info = True
+        litellm.telemetry = False
+        for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        return litellm

@@ -1,0 +1,53 @@
+"""The table of codes: every `wrong` snippet gives its code, every `right` one is clean."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from dspec.compiler import codes as codes_room
+from dspec.compiler.analysis import analyse
+from dspec.compiler.codes import CODES, Code
+
+ROOM = Path(codes_room.__file__).parent.parent
+
+NOT_A_SNIPPET = {"DS0810"}
+"""About a file that cannot be read at all: shown in `test_analysis`."""
+
+
+def codes_of(folder: Path, code: Code, text: str) -> list[str]:
+    (folder / "dspec.toml").touch()
+    for name, content in code.files.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    path = folder / "main.dspec"
+    path.write_text(text, encoding="utf-8")
+    return [diagnostic.code for diagnostic in analyse(path).diagnostics]
+
+
+@pytest.mark.parametrize("name", sorted(set(CODES) - NOT_A_SNIPPET))
+def test_wrong_snippet_gives_its_code_and_no_other(name: str, tmp_path: Path) -> None:
+    assert set(codes_of(tmp_path, CODES[name], CODES[name].wrong)) == {name}
+
+
+@pytest.mark.parametrize("name", sorted(CODES))
+def test_right_snippet_is_clean(name: str, tmp_path: Path) -> None:
+    assert codes_of(tmp_path, CODES[name], CODES[name].right) == []
+
+
+def test_table_and_reports_agree() -> None:
+    """No code in the table that nothing reports, none reported that is not in the table."""
+    reported: set[str] = set()
+    for path in ROOM.rglob("*.py"):
+        if path.parent.name != "codes":
+            reported |= set(re.findall(r'"(DS\d{4})"', path.read_text(encoding="utf-8")))
+    assert reported == set(CODES)
+
+
+@pytest.mark.parametrize("name", sorted(CODES))
+def test_texts_are_finished(name: str) -> None:
+    code = CODES[name]
+    assert re.fullmatch(r"DS0[1-8]\d\d", name)
+    assert code.title and not code.title.endswith(".")
+    assert code.explanation.endswith(".")

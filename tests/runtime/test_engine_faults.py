@@ -1,0 +1,153 @@
+"""What a provider may do wrong, one fault at a time and all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from requesting import FAST, ask, fake_lm
+from server import FakeServer
+
+from dspec.runtime.engine import CallEvent, Engine
+from dspec.runtime.errors import ProviderError, RateLimited, Refused, Unauthorized, Unavailable
+from dspec.runtime.limits import Backoff
+
+PASSING = [
+    "429",
+    "429:0.01",
+    "408",
+    "500",
+    "503",
+    "529",
+    "reset",
+    "cut",
+    "malformed",
+    "html",
+    "empty",
+    "null",
+    "choices",
+    "huge",
+    "deep",
+]
+FINAL = [
+    ("400", Refused, "told to say 400"),
+    ("404", Refused, "told to say 404"),
+    ("413", Refused, "told to say 413"),
+    ("422", Refused, "told to say 422"),
+    ("filter", Refused, "content filter"),
+    ("redirect", Refused, "307"),
+    ("401", Unauthorized, "key was not accepted"),
+    ("403", Unauthorized, "key was not accepted"),
+    ("402", Unauthorized, "no credit left"),
+    ("quota", Unauthorized, "no credit left"),
+]
+
+
+@pytest.mark.parametrize("fault", PASSING)
+async def test_a_passing_fault_is_asked_again(fault: str) -> None:
+    async with FakeServer(faults=[fault, fault]) as server, Engine(backoff=FAST) as engine:
+        completion = await engine.complete(ask(fake_lm(server.url)))
+    assert completion.answer.text == "You said: hello"
+    assert (len(server.calls), engine.tally.calls, engine.tally.attempts) == (3, 1, 3)
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "reset", "malformed", "empty"])
+async def test_a_lasting_fault_is_given_up_after_exactly_the_retries(fault: str) -> None:
+    async with FakeServer(faults={fault: 1.0}) as server, Engine(backoff=FAST) as engine:
+        with pytest.raises(RateLimited if fault == "429" else Unavailable, match="after 3 attempts"):
+            await engine.complete(ask(fake_lm(server.url, retry=2)))
+    assert (len(server.calls), engine.tally.failed) == (3, 1)
+
+
+@pytest.mark.parametrize(("fault", "kind", "said"), FINAL)
+async def test_a_final_fault_is_asked_once(fault: str, kind: type[ProviderError], said: str) -> None:
+    async with FakeServer(faults={fault: 1.0}) as server, Engine(backoff=FAST) as engine:
+        with pytest.raises(kind, match=said) as caught:
+            await engine.complete(ask(fake_lm(server.url)))
+    assert len(server.calls) == 1
+    assert str(caught.value).startswith(f"lm fake (openai/gpt-4o-mini) at {server.url}: ")
+
+
+async def test_stopping_at_max_tokens_is_an_answer_that_says_so() -> None:
+    async with FakeServer(faults=["length"]) as server, Engine() as engine:
+        completion = await engine.complete(ask(fake_lm(server.url)))
+    assert completion.answer.finish_reason == "length"
+
+
+async def test_retry_after_is_waited_by_everyone_at_the_endpoint() -> None:
+    async with FakeServer(faults=["429:0.4"]) as server, Engine(backoff=FAST, threads=4) as engine:
+        lm = fake_lm(server.url)
+        begun = time.monotonic()
+        first = asyncio.create_task(engine.complete(ask(lm, "first")))
+        await asyncio.sleep(0.1)
+        await engine.complete(ask(lm, "second"))
+        others = time.monotonic() - begun
+        await first
+        own = time.monotonic() - begun
+    assert 0.4 <= others < 0.7
+    assert 0.4 <= own < 0.7
+
+
+async def test_a_pause_of_one_endpoint_leaves_others_alone() -> None:
+    async with FakeServer(faults=["429:1"]) as paused, FakeServer() as free, Engine(threads=1) as engine:
+        waiting = asyncio.create_task(engine.complete(ask(fake_lm(paused.url))))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(0.5):
+            await engine.complete(ask(fake_lm(free.url)))
+        assert not waiting.done()
+
+
+async def test_a_wait_of_hours_is_reported_instead() -> None:
+    async with FakeServer(faults=["429:7200"]) as server, Engine() as engine:
+        with pytest.raises(RateLimited, match="429") as caught:
+            await engine.complete(ask(fake_lm(server.url)))
+    assert caught.value.retry_after == 7200
+
+
+@pytest.mark.parametrize("fault", ["hang", "drip"])
+async def test_the_deadline_holds_for_the_whole_attempt(fault: str) -> None:
+    async with FakeServer(faults={fault: 1.0}) as server, Engine(backoff=FAST) as engine:
+        begun = time.monotonic()
+        with pytest.raises(Unavailable, match=r"no whole answer within 0\.3 s"):
+            await engine.complete(ask(fake_lm(server.url, timeout=0.3, retry=1)))
+    assert 0.6 <= time.monotonic() - begun < 1.6
+    assert len(server.calls) == 2
+
+
+async def test_no_server_at_all() -> None:
+    async with FakeServer() as server:
+        url = server.url
+    async with Engine(backoff=FAST) as engine:
+        with pytest.raises(Unavailable, match="after 5 attempts: the connection failed"):
+            await engine.complete(ask(fake_lm(url)))
+
+
+async def test_a_dead_endpoint_pauses_everyone_and_recovers() -> None:
+    patient = Backoff(base=0.05, cap=0.2)
+    events: list[CallEvent] = []
+    async with (
+        FakeServer(dead_from=10) as server,
+        Engine(backoff=patient, threads=4, on_event=events.append) as engine,
+    ):
+        lm = fake_lm(server.url, retry=20)
+        run = asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(40)))
+        await asyncio.sleep(1.0)
+        asked_while_dead = len(server.calls) - 9
+        server.dead_from = None
+        assert len(await run) == 40
+    # four callers retrying on their own every 0.2 s would have made many more
+    assert asked_while_dead <= 45
+    assert engine.tally.failed == 0
+
+
+async def test_a_run_full_of_faults_loses_no_row_and_gives_the_same_answers() -> None:
+    rates = {"429:0.01": 0.05, "500": 0.05, "reset": 0.05, "cut": 0.05, "malformed": 0.05, "empty": 0.05}
+    prompts = [f"row {i}" for i in range(200)]
+    async with FakeServer(faults={**rates, "hang": 0.01}) as server, Engine(backoff=FAST) as engine:
+        lm = fake_lm(server.url, timeout=0.5, retry=8)
+        completions = await asyncio.gather(*(engine.complete(ask(lm, prompt)) for prompt in prompts))
+    assert [c.answer.text for c in completions] == [f"You said: {prompt}" for prompt in prompts]
+    assert all(count == 1 for count in server.answered.values())
+    assert len(server.answered) == 200
+    assert len(server.calls) / 200 <= 1.6  # 31 of 100 attempts fail: 1.45 expected

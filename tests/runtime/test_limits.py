@@ -1,0 +1,131 @@
+"""Admission to an endpoint: order, width, pauses; and rates per minute."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from requesting import ask, fake_lm
+from server import FakeServer
+
+from dspec.runtime import limits
+from dspec.runtime.engine import Engine
+from dspec.runtime.errors import RateLimited, Unauthorized, Unavailable
+from dspec.runtime.limits import Backoff, Gate, RateWindow
+
+STILL = Backoff(base=0.05, cap=0.1, in_a_row=3)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+@given(st.integers(1, 10_000))
+def test_backoff_grows_to_its_cap_with_jitter(failures: int) -> None:
+    delay = Backoff(base=1.0, cap=60.0).delay(failures)
+    longest = min(60.0, 2.0 ** min(failures - 1, 10))
+    assert longest / 2 <= delay <= longest
+
+
+async def test_first_come_first_served_and_leavers_are_skipped() -> None:
+    gate = Gate(1, STILL)
+    order: list[int] = []
+
+    async def visit(number: int) -> None:
+        await gate.enter()
+        order.append(number)
+        await asyncio.sleep(0)
+        gate.leave()
+
+    await gate.enter()
+    visits = [asyncio.create_task(visit(i)) for i in range(4)]
+    await asyncio.sleep(0)
+    visits[1].cancel()
+    gate.leave()
+    await asyncio.gather(*visits, return_exceptions=True)
+    assert order == [0, 2, 3]
+    assert gate.inside == 0
+
+
+async def test_a_place_given_to_one_who_just_left_goes_on() -> None:
+    gate = Gate(1, STILL)
+    await gate.enter()
+    first = asyncio.create_task(gate.enter())
+    second = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+    gate.leave()
+    first.cancel()
+    await asyncio.wait([first])
+    await asyncio.wait_for(second, 1.0)
+    assert gate.inside == 1
+
+
+async def test_429_halves_the_width_once_per_round_and_success_brings_it_back() -> None:
+    gate = Gate(16, STILL)
+    began = now()
+    for _ in range(5):
+        gate.failed(RateLimited("slow", retry_after=0.0), 1, began)
+    assert gate.width == 8
+    gate.failed(RateLimited("slow", retry_after=0.0), 1, now())
+    assert gate.width == 4
+    for _ in range(200):
+        gate.succeeded()
+    assert gate.width == 16
+
+
+async def test_single_failures_pause_nobody_and_a_row_of_them_everybody() -> None:
+    gate = Gate(4, STILL)
+
+    async def entering() -> float:
+        begun = time.monotonic()
+        await gate.enter()
+        gate.leave()
+        return time.monotonic() - begun
+
+    for _ in range(2):
+        gate.failed(Unavailable("reset"), 1, now())
+    assert await entering() < 0.02
+    gate.failed(Unavailable("reset"), 1, now())
+    assert await entering() >= 0.02
+    gate.succeeded()
+    gate.failed(Unavailable("reset"), 1, now())
+    assert await entering() < 0.02
+
+
+async def test_a_closed_gate_turns_away_those_who_wait_and_those_who_come() -> None:
+    gate = Gate(1, STILL)
+    await gate.enter()
+    waiting = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0)
+    gate.close(Unauthorized("bad key", help="another key"))
+    for attempt in (waiting, asyncio.create_task(gate.enter())):
+        with pytest.raises(Unauthorized, match="bad key") as caught:
+            await attempt
+        assert caught.value.help == "another key"
+
+
+async def test_rate_windows_hold_back_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_MINUTE", 0.2)
+    window = RateWindow(10)
+    begun = time.monotonic()
+    await window.take(6)
+    await window.take(4)
+    assert time.monotonic() - begun < 0.1
+    await window.take(1)
+    assert 0.2 <= time.monotonic() - begun < 0.35
+    window.settle(-5)
+    await window.take(99)
+    assert time.monotonic() - begun < 0.7
+
+
+async def test_rpm_and_tpm_of_an_lm_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "_MINUTE", 0.3)
+    async with FakeServer() as server, Engine() as engine:
+        for settings in ({"rpm": 3}, {"tpm": 60}):
+            lm = fake_lm(server.url, **settings)
+            begun = time.monotonic()
+            await asyncio.gather(*(engine.complete(ask(lm, f"{settings} {i}")) for i in range(5)))
+            assert 0.3 <= time.monotonic() - begun < 1.5

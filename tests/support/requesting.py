@@ -1,0 +1,30 @@
+"""Requests to a `FakeServer`, for tests of the engine and the transports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from dspec.runtime.limits import Backoff
+from dspec.runtime.program import LM
+from dspec.runtime.transports.base import Message, Request
+
+FAST = Backoff(base=0.001, cap=0.01)
+"""Retries at once: what is tested is that they happen."""
+
+
+def fake_lm(url: str, **settings: Any) -> LM:
+    """An LM behind a `FakeServer`."""
+    return LM(**{"name": "fake", "model": "openai/gpt-4o-mini", "api_base": url, **settings})
+
+
+def ask(lm: LM, prompt: str = "hello", **settings: Any) -> Request:
+    return Request(lm, (Message("system", "Be brief."), Message("user", prompt)), **settings)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Waits until `condition` holds, for five seconds at most."""
+    async with asyncio.timeout(5.0):
+        while not condition():
+            await asyncio.sleep(0.005)

@@ -1,0 +1,335 @@
+"""A provider on loopback: OpenAI-compatible chat completions whose answers, latency and faults are chosen.
+
+In a test, it runs in the same loop and shows what it was asked:
+
+    async with FakeServer(lambda call: "yes", faults=["429:0.1", "500"]) as server:
+        LM(name="fake", model="openai/fake", api_base=server.url)
+        ...
+    assert server.asked[digest] == 1
+
+For a process that must survive another's death, or a benchmark, it runs by itself and prints its URL
+(`spawned(...)` does that for a test; `GET /stats` tells what it was asked):
+
+    python tests/support/server.py --port 0 --answer embedded --latency 0.05 --fault 500=0.05
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import hashlib
+import json
+import socket
+import struct
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+FAULTS = (
+    "429",  # "429:0.5" with Retry-After in seconds
+    "quota",  # 429 that means: no money left
+    "500",  # any other status likewise
+    "reset",  # the connection is reset before the answer
+    "cut",  # half of the body, then the end
+    "malformed",  # status 200 and not JSON
+    "html",
+    "empty",  # an answer of no text
+    "null",  # an answer whose content is null
+    "choices",  # no choices
+    "filter",  # withheld by the content filter
+    "length",  # stopped by max_tokens
+    "no_usage",
+    "zero_usage",
+    "hang",  # never answers
+    "drip",  # answers, one byte at a time
+    "huge",  # five megabytes
+    "deep",  # JSON of a hundred thousand brackets
+    "redirect",
+    "leak",  # an error that repeats the key it was given
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as the server saw it."""
+
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+    number: int
+    """From 1, over the server's life."""
+    port: int = 0
+    """The asker's: equal for requests over one connection."""
+
+    @property
+    def prompt(self) -> str:
+        return str(self.body["messages"][-1]["content"])
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.body, sort_keys=True).encode()).hexdigest()[:16]
+
+
+Answering = Callable[[Call], str] | Callable[[Call], Awaitable[str]]
+
+
+def echo(call: Call) -> str:
+    return f"You said: {call.prompt}"
+
+
+class FakeServer:
+    """`faults` is what happens to the first requests, in order (None is no fault), or the rate of each fault.
+
+    Rates are drawn from the request's content and how often it came, so a run has the same faults however
+    its requests interleave. `dead_from` makes every request from that number on fail with 503.
+    """
+
+    def __init__(
+        self,
+        answer: Answering = echo,
+        *,
+        faults: Sequence[str | None] | Mapping[str, float] = (),
+        latency: float = 0.0,
+        dead_from: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.answer = answer
+        self.faults = faults
+        self.latency = latency
+        self.dead_from = dead_from
+        self.seed = seed
+        self.url = ""
+        self.calls: list[Call] = []
+        self.asked: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()
+        """Whole, proper answers by request digest."""
+        self.in_flight = 0
+        self.most_in_flight = 0
+        self.hung_up = 0
+        """Requests whose asker went away before the answer."""
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> FakeServer:
+        await self.start(0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self, port: int) -> None:
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_get("/stats", self._stats)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port, backlog=1024)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _stats(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "asked": self.asked,
+                "answered": self.answered,
+                "most_in_flight": self.most_in_flight,
+                "requests": len(self.calls),
+            }
+        )
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        peer = request.transport.get_extra_info("peername") if request.transport else None
+        call = Call(body, request.headers, len(self.calls) + 1, peer[1] if peer else 0)
+        self.calls.append(call)
+        self.asked[call.digest] += 1
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        try:
+            return await self._respond(request, call)
+        except asyncio.CancelledError:
+            self.hung_up += 1
+            raise
+        finally:
+            self.in_flight -= 1
+
+    async def _respond(self, request: web.Request, call: Call) -> web.StreamResponse:
+        if self.latency:
+            await asyncio.sleep(self.latency)
+        fault = self._fault(call)
+        kind, _, detail = (fault or "").partition(":")
+        if kind == "429" and detail:
+            return web.json_response(
+                {"error": {"message": "slow down"}}, status=429, headers={"Retry-After": detail}
+            )
+        if kind == "quota":
+            error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
+            return web.json_response({"error": error}, status=429)
+        if kind == "leak":
+            text = f"bad header {request.headers.get('Authorization')} for {request.url}"
+            return web.json_response({"error": {"message": text}}, status=int(detail or 400))
+        if kind.isdigit():
+            return web.json_response({"error": {"message": f"told to say {kind}"}}, status=int(kind))
+        if kind == "redirect":
+            return web.Response(status=307, headers={"Location": detail or "http://127.0.0.1:9/"})
+        if kind == "hang":
+            await asyncio.sleep(3600)
+        if kind == "reset":
+            return self._reset(request)
+        given = self.answer(call)
+        text = given if isinstance(given, str) else await given
+        body = json.dumps(_completion(call, text, kind)).encode()
+        match kind:
+            case "malformed":
+                body = body[:-1] + b",,"
+            case "html":
+                body = b"<html><body>Bad gateway</body></html>"
+            case "deep":
+                body = b"[" * 100_000
+            case "huge":
+                body = json.dumps(_completion(call, "x" * 5_000_000, "")).encode()
+            case _:
+                pass
+        if kind in ("cut", "drip"):
+            return await self._piecemeal(request, body, kind)
+        if kind in ("", "no_usage", "zero_usage", "length"):
+            self.answered[call.digest] += 1
+        return web.Response(body=body, content_type="application/json")
+
+    def _fault(self, call: Call) -> str | None:
+        if self.dead_from is not None and call.number >= self.dead_from:
+            return "503"
+        if not isinstance(self.faults, Mapping):
+            return self.faults[call.number - 1] if call.number <= len(self.faults) else None
+        source = f"{self.seed} {call.digest} {self.asked[call.digest]}".encode()
+        draw = int.from_bytes(hashlib.sha256(source).digest()[:8]) / 2**64
+        for fault, rate in self.faults.items():
+            if draw < rate:
+                return fault
+            draw -= rate
+        return None
+
+    @staticmethod
+    def _reset(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        connection: socket.socket = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+        return web.Response()
+
+    @staticmethod
+    async def _piecemeal(request: web.Request, body: bytes, kind: str) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": str(len(body))})
+        response.content_type = "application/json"
+        await response.prepare(request)
+        if kind == "cut":
+            await response.write(body[: len(body) // 2])
+            assert request.transport is not None
+            request.transport.close()
+            return response
+        for i in range(len(body)):
+            await response.write(body[i : i + 1])
+            await asyncio.sleep(0.05)
+        return response
+
+
+def _completion(call: Call, text: str, kind: str) -> dict[str, Any]:
+    content: str | None = {"empty": "", "filter": None, "null": None}.get(kind, text)
+    finish = {"length": "length", "filter": "content_filter"}.get(kind, "stop")
+    counted = sum(len(str(message["content"]).split()) for message in call.body["messages"])
+    usage = {"prompt_tokens": counted, "completion_tokens": len(text.split())}
+    if kind == "zero_usage":
+        usage = {"prompt_tokens": 0, "completion_tokens": 0}
+    message = {"role": "assistant", "content": content}
+    choices = [{"index": 0, "message": message, "finish_reason": finish}]
+    completion: dict[str, Any] = {
+        "id": f"chatcmpl-{call.number}",
+        "object": "chat.completion",
+        "created": 1,
+        "model": call.body["model"],
+        "choices": [] if kind == "choices" else choices,
+    }
+    if kind != "no_usage":
+        completion["usage"] = {**usage, "total_tokens": sum(usage.values())}
+    return completion
+
+
+def embedded() -> Callable[[Call], Awaitable[str]]:
+    """Answers by the embedded model, so that programs really score behind the server."""
+    from dspec.runtime.embedded import EmbeddedTransport
+    from dspec.runtime.program import LM
+    from dspec.runtime.transports.base import Message, Request
+
+    transport = EmbeddedTransport()
+
+    async def answer(call: Call) -> str:
+        body = call.body
+        lm = LM(name="embedded", model="embedded/icl", seed=body.get("seed"))
+        messages = tuple(Message(message["role"], message["content"]) for message in body["messages"])
+        request = Request(lm, messages, temperature=body.get("temperature"))
+        return (await transport.complete(request)).text
+
+    return answer
+
+
+@contextlib.contextmanager
+def spawned(*flags: str) -> Iterator[str]:
+    """The server as a process of its own; gives its URL and ends it afterwards."""
+    command = [sys.executable, str(Path(__file__)), "--port", "0", *flags]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="An OpenAI-compatible server on loopback, for tests.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--answer", default="echo", help="`echo`, `embedded`, or a fixed text")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--dead-from", type=int, help="number of the first request that fails with 503")
+    parser.add_argument("--seed", type=int, default=0, help="of the faults")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="KIND=RATE",
+        help=f"KIND is a status or one of {' '.join(FAULTS)}",
+    )
+    flags = parser.parse_args()
+    answer: Answering
+    if flags.answer == "echo":
+        answer = echo
+    elif flags.answer == "embedded":
+        answer = embedded()
+    else:
+        answer = lambda call: flags.answer  # noqa: E731
+    parts = [fault.rpartition("=") for fault in flags.fault]
+    rates = {kind: float(rate) for kind, _, rate in parts}
+    server = FakeServer(
+        answer, faults=rates, latency=flags.latency, dead_from=flags.dead_from, seed=flags.seed
+    )
+
+    async def serve() -> None:
+        await server.start(flags.port)
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()

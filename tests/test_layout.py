@@ -1,0 +1,91 @@
+"""The lines of ARCHITECTURE.md's table of rooms, checked."""
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = {
+    "grammar": set[str](),
+    "runtime": set[str](),
+    "compiler": {"grammar", "runtime"},
+    "lsp": {"grammar", "compiler", "runtime"},
+}
+"""Each room with the rooms it may import."""
+
+
+def python_files(room: str) -> list[Path]:
+    return sorted((ROOT / room).rglob("*.py"))
+
+
+def imported_modules(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return names
+
+
+def modules_after(statement: str) -> set[str]:
+    """Top-level and first-level names in `sys.modules` after a statement, in a fresh interpreter."""
+    code = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd="/"
+    ).stdout
+    return set(json.loads(output.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_only_what_stands_below_them(room: str) -> None:
+    for path in python_files(room):
+        for name in imported_modules(path):
+            if name.startswith("dspec."):
+                target = name.split(".")[1]
+                assert target == room or target in ROOMS[room], f"{path} imports {name}"
+
+
+def test_every_package_on_disk_is_in_the_wheel() -> None:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = set(configuration["tool"]["setuptools"]["packages"])
+    on_disk = {"dspec"}
+    for room in ROOMS:
+        for init in (ROOT / room).rglob("__init__.py"):
+            if init.parent != ROOT / "runtime" / "facade":
+                on_disk.add(".".join(["dspec", *init.parent.relative_to(ROOT).parts]))
+    assert declared == on_disk
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import dspec", {"pydantic", "jinja2", "lark", "optuna", "pygls", "litellm", "aiohttp"}),
+        ("import dspec.runtime", {"lark", "optuna", "pygls", "litellm", "aiohttp", "numpy"}),
+        ("from dspec import load", {"lark", "optuna", "pygls", "litellm", "aiohttp", "numpy"}),
+        ("import dspec.grammar", {"pydantic", "optuna", "pygls", "litellm", "aiohttp"}),
+        ("import dspec.compiler.analysis", {"optuna", "pygls", "litellm", "aiohttp", "numpy"}),
+        ("import dspec.compiler.cli.main", {"optuna", "pygls", "litellm", "aiohttp", "lark"}),
+        ("import dspec.lsp.server", {"optuna", "litellm", "aiohttp", "numpy"}),
+    ],
+)
+def test_imports_stay_light(statement: str, absent: set[str]) -> None:
+    loaded = modules_after(statement)
+    assert not absent & loaded
+    assert not set(ROOMS) & loaded, "a room leaked into the top-level namespace"
+
+
+def test_nothing_unpickles_evaluates_or_renders_unsandboxed() -> None:
+    banned = {"pickle", "cloudpickle", "marshal", "shelve", "dill"}
+    for room in ROOMS:
+        for path in python_files(room):
+            assert not banned & imported_modules(path), path
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                    assert node.func.id not in {"eval", "exec", "Environment"}, f"{path}:{node.lineno}"
