@@ -441,7 +441,8 @@ BLOCKS: dict[str, BlockSpec] = {
         BlockSpec(
             "test",
             "An example that a program must answer in a given way.",
-            'test lost_card { program = router; given text = "My card is gone"; expect intent == "card_lost" }',
+            'test lost_card { program = router; given text = "My card is gone"; expect intent == '
+            '"card_lost" }',
             "block",
             items=("doc", "given", "expect"),
             attributes=(

@@ -46,7 +46,7 @@ class File:
 
     source: Source
     tree: SourceTree
-    imports: list[Import] = field(default_factory=lambda: [])
+    imports: list[Import] = field(default_factory=list[Import])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,9 @@ def read_text(path: Path, root: Path) -> str | ImportProblem:
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        return ImportProblem("DS0204", "there is no such file" if isinstance(error, FileNotFoundError) else _words(error))
+        return ImportProblem(
+            "DS0204", "there is no such file" if isinstance(error, FileNotFoundError) else _words(error)
+        )
     if not real.is_relative_to(root):
         return ImportProblem("DS0207", "it lies outside the project's root")
     try:

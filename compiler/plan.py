@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -22,6 +22,7 @@ from dspec.runtime.transports.answers import estimate_text, estimate_tokens
 from . import ir
 from .data import Rows, load_rows, part
 from .optimizers.base import Calls, Facts, OptimizerError, Options, Range, Spec
+from .optimizers.demos import has_demos
 from .optimizers.table import NOT_YET, find
 
 SAMPLE_ROWS = 20
@@ -181,11 +182,15 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
     optimize, student = resolved.optimize, resolved.student
     scoring = len(resolved.val) * student.calls_per_run()
     programs: dict[str, Program] = {}
-    previous = student
+    # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
+    scored = {""}
+    previous = ""
     steps: list[StepPlan] = []
     for step in optimize.steps:
         spec = spec_of(step)
-        starts = named_program(project, programs, step.student, optimize.lm) or previous
+        named = named_program(project, programs, step.student, optimize.lm)
+        starts = named or programs.get(previous, student)
+        origin = step.student or previous
         teacher = named_program(project, programs, step.teacher, optimize.lm) or starts
         facts = Facts(
             train=len(resolved.train),
@@ -193,17 +198,23 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
             predictors=len(starts.predictors),
             calls_per_run=starts.calls_per_run(),
             teacher_calls_per_run=teacher.calls_per_run(),
+            student_scored=origin in scored,
+            student_bare=origin not in programs and not has_demos(starts),
         )
         calls = spec.calls(Options(spec, step.options), facts)
         steps.append(
             StepPlan(step.name, spec.name, calls.task, calls.teacher, len(resolved.train), len(resolved.val))
         )
-        programs[step.name] = previous = starts
+        programs[step.name] = starts
+        if spec.candidates:
+            scored.add(step.name)
+        previous = step.name
     baseline = Range(scoring, scoring)
-    # A winner that a search has already scored costs nothing more.
-    final = Range(0, len(resolved.val) * programs[optimize.emit].calls_per_run())
-    # What a search scores can have been scored before: as the baseline, or by an earlier step.
-    least = baseline.least + sum(step.teacher.least for step in steps)
+    unscored = len(resolved.val) * programs[optimize.emit].calls_per_run()
+    final = Range() if optimize.emit in scored else Range(0, unscored)
+    # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
+    teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0
+    least = baseline.least + teaching
     most = baseline.most + final.most + sum(step.calls.most for step in steps)
     return Plan(
         optimize=optimize.name,

@@ -27,7 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 from dspec.runtime.endpoints import address
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.execute import TraceStep
-from dspec.runtime.program import Program, canonical, digest
+from dspec.runtime.program import Program, digest
 from dspec.runtime.types import JsonValue, Row
 
 FORMAT = 1
@@ -190,7 +190,9 @@ class Store:
         """Write what is pending in one transaction; on failure forget it and note the problem."""
         if self._database is None or not self._pending:
             return
-        rows = [(key, *_seal(key, run)) for key, run in self._pending.items()]
+        rows = [
+            (key, *sealed) for key, run in self._pending.items() if (sealed := _seal(key, run)) is not None
+        ]
         try:
             with self._database:
                 self._database.executemany(
@@ -284,9 +286,16 @@ def _connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _seal(key: bytes, run: RunResult) -> tuple[bytes, bytes]:
-    """A run's JSON, and a checksum that binds it to its key."""
-    body = canonical(asdict(run)).encode()
+def _seal(key: bytes, run: RunResult) -> tuple[bytes, bytes] | None:
+    """A run's JSON, and a checksum that binds it to its key; None for what JSON cannot say.
+
+    Members keep their order: demos made from a stored trace are written to the artifact as they come.
+    """
+    try:
+        text = json.dumps(asdict(run), ensure_ascii=False, allow_nan=False)
+    except (ValueError, RecursionError):
+        return None
+    body = text.encode(errors="surrogatepass")
     return body, hashlib.sha256(key + body).digest()
 
 

@@ -31,7 +31,8 @@ DeclarationKind = Literal[
     "import",
 ]
 SymbolKind = (
-    DeclarationKind | Literal["input", "output", "field", "column", "let", "step", "parameter", "variable", "part"]
+    DeclarationKind
+    | Literal["input", "output", "field", "column", "let", "step", "parameter", "variable", "part"]
 )
 
 

@@ -11,12 +11,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from .build import BUILDERS
 from .lexemes import Lexeme
 
+TABLE_PATH = Path(__file__).with_name("table.json")
 Builder = Callable[..., Any]
 
 
@@ -124,8 +125,7 @@ class Stack:
 @cache
 def shipped_automaton() -> Automaton:
     """The automaton of `dspec.lark`, with `build`'s function for every production."""
-    text = files(__package__ or "dspec.grammar").joinpath("table.json").read_text(encoding="utf-8")
-    table: dict[str, Any] = json.loads(text)
+    table: dict[str, Any] = json.loads(TABLE_PATH.read_text(encoding="utf-8"))
     return Automaton(
         states=table["states"],
         productions=[

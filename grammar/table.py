@@ -18,8 +18,9 @@ from typing import Any, cast
 from lark import Lark
 from lark.lexer import Lexer, PatternStr, Token
 
+from .automaton import TABLE_PATH
+
 GRAMMAR_PATH = Path(__file__).with_name("dspec.lark")
-TABLE_PATH = Path(__file__).with_name("table.json")
 
 Table = dict[str, Any]
 

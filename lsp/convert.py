@@ -6,7 +6,7 @@ from lsprotocol import types
 
 from dspec.compiler.diagnostics import Diagnostic, Label
 
-from .features.completion import Suggestion
+from .features.completion import Found, Suggestion
 from .text import Text
 
 SEVERITIES = {
@@ -63,13 +63,19 @@ def to_diagnostic(diagnostic: Diagnostic, text: Text, uri: str) -> types.Diagnos
     )
 
 
-def to_completion(suggestion: Suggestion, text: Text, start: int, end: int) -> types.CompletionItem:
-    """A suggestion that replaces `text[start:end]`, the word under the cursor."""
+def to_completions(found: Found, text: Text, end: int) -> types.CompletionList:
+    """What was found for the word that ends at the cursor, in our order, whatever the client's taste."""
+    place = to_range(text, found.start, end)
+    items = [to_completion(each, place, number) for number, each in enumerate(found.suggestions)]
+    return types.CompletionList(is_incomplete=False, items=items)
+
+
+def to_completion(suggestion: Suggestion, place: types.Range, number: int) -> types.CompletionItem:
     return types.CompletionItem(
         label=suggestion.label,
         kind=KINDS[suggestion.kind],
         detail=suggestion.detail or None,
         documentation=suggestion.doc or None,
-        text_edit=types.TextEdit(to_range(text, start, end), suggestion.insert or suggestion.label),
-        sort_text=f"{suggestion.rank}{suggestion.label}",
+        text_edit=types.TextEdit(place, suggestion.insert or suggestion.label),
+        sort_text=f"{number:05}",
     )

@@ -22,7 +22,7 @@ from pygls.lsp.server import LanguageServer
 from dspec.compiler.diagnostics import Diagnostic
 
 from .checks import BREATH, Checks
-from .convert import to_completion, to_diagnostic
+from .convert import to_completions, to_diagnostic
 from .documents import Document, Documents
 from .features.completion import complete
 from .protocol import Protocol
@@ -85,8 +85,7 @@ def make_server() -> Server:
         text = document.text
         offset = text.offset(Place(params.position.line, params.position.character))
         found = complete(server.checks.analysis(document), offset)
-        items = [to_completion(suggestion, text, found.start, offset) for suggestion in found.suggestions]
-        return types.CompletionList(is_incomplete=False, items=items)
+        return to_completions(found, text, offset)
 
     server.feature(types.INITIALIZE)(initialize)
     server.feature(types.TEXT_DOCUMENT_DID_SAVE)(did_save)

@@ -229,14 +229,18 @@ def _read(path: Path) -> bytes:
         raise ArtifactError("there is no such file", help="`dspc compile` writes it") from None
     except (OSError, ValueError) as error:
         raise ArtifactError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    with os.fdopen(handle, "rb") as file:
-        about = os.fstat(file.fileno())
+    try:
+        about = os.fstat(handle)
         if not stat.S_ISREG(about.st_mode):
             raise ArtifactError("is not a regular file")
-        data = file.read(MAX_BYTES + 1) if about.st_size <= MAX_BYTES else b""
-    if about.st_size > MAX_BYTES or len(data) > MAX_BYTES:
-        raise ArtifactError(f"is larger than {MAX_BYTES // 1024**2} MB, which no artifact is")
-    return data
+        if about.st_size <= MAX_BYTES:
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                data = file.read(MAX_BYTES + 1)
+            if len(data) <= MAX_BYTES:
+                return data
+    finally:
+        os.close(handle)
+    raise ArtifactError(f"is larger than {MAX_BYTES // 1024**2} MB, which no artifact is")
 
 
 def parse_artifact(data: bytes) -> Artifact:

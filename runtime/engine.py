@@ -334,7 +334,10 @@ class Engine:
             if kind == "litellm":
                 # importing it takes seconds: other endpoints' calls go on meanwhile
                 opened = await asyncio.to_thread(open_transport, endpoint, kind)
-                self._transports.setdefault(endpoint, opened)
+                if endpoint in self._transports:
+                    await opened.aclose()
+                else:
+                    self._transports[endpoint] = opened
             else:
                 self._transports[endpoint] = open_transport(endpoint, kind)
         if endpoint not in self._gates:

@@ -117,7 +117,8 @@ class Gate:
             if error.retry_after is not None:
                 # never earlier than asked, and not everyone at the same instant
                 own = error.retry_after * random.uniform(1.0, 1.05)  # noqa: S311
-                self._pause_until(now + error.retry_after)
+                if error.retry_after <= PATIENCE:
+                    self._pause_until(now + error.retry_after)
                 return own
         elif self._failures_in_a_row < self._backoff.in_a_row:
             return own

@@ -7,6 +7,7 @@ and reads as unset.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from dspec.grammar.tree import (
     Argument,
     Attribute,
@@ -29,7 +30,7 @@ from ..symbols import Symbol
 from .names import did_you_mean, resolve
 from .session import Place, Session, replace, suggestions
 
-SECRET_HELP = 'write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it'
+KEY_HELP = 'write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it'
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +157,23 @@ class Reader:
         if isinstance(node, Literal) and isinstance(node.value, str):
             if self._attribute(name).value == "address":
                 return node.value
-            variable = f"{(self.place.declaration.name or self.place.declaration.keyword).text.upper()}_API_KEY"
+            variable = (
+                f"{(self.place.declaration.name or self.place.declaration.keyword).text.upper()}_API_KEY"
+            )
             self.session.report(
                 "DS0705",
                 f"`{name}` holds a secret in the source",
                 self.place.at(node),
                 "a literal key",
-                help=SECRET_HELP,
-                fixes=(replace(self.place.at(node), f'env("{variable}")', f'Read it from `env("{variable}")`'),),
+                help=KEY_HELP,
+                fixes=(
+                    replace(self.place.at(node), f'env("{variable}")', f'Read it from `env("{variable}")`'),
+                ),
             )
             return None
-        wanted = '`env("NAME")`' if self._attribute(name).value == "secret" else 'text in quotes or `env("NAME")`'
+        wanted = (
+            '`env("NAME")`' if self._attribute(name).value == "secret" else 'text in quotes or `env("NAME")`'
+        )
         self._wrong(name, node, wanted)
         return None
 
@@ -184,7 +191,12 @@ class Reader:
         if not isinstance(node, ListLiteral):
             path = isinstance(node, Reference | Attribute)
             fix = (replace(self.place.at(node), f"[{self.place.text(node)}]"),) if path else ()
-            self._wrong(name, node, f"a list of names, as in `[{self.place.text(node) if path else 'a, b'}]`", fixes=fix)
+            self._wrong(
+                name,
+                node,
+                f"a list of names, as in `[{self.place.text(node) if path else 'a, b'}]`",
+                fixes=fix,
+            )
             return ()
         found = [(item, resolve(self.session, self.place, item, kinds, f"`{name}`")) for item in node.items]
         return tuple((item, symbol) for item, symbol in found if symbol is not None)

@@ -100,7 +100,8 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         kind = _kind_by_ending(node)
         session.report(
             "DS0110",
-            f"`source` says how rows are read, as in `csv(\"data/rows.csv\")`, and this is {described(place, node)}",
+            '`source` says how rows are read, as in `csv("data/rows.csv")`, and this is '
+            f"{described(place, node)}",
             place.at(node),
             described(place, node),
             fixes=(replace(place.at(node), f"{kind}({place.text(node)})"),) if kind else (),
@@ -136,7 +137,8 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         else:
             session.report(
                 "DS0110",
-                f"`{option}` of `{name.text}` is text in quotes, and this is {described(place, argument.value)}",
+                f"`{option}` of `{name.text}` is text in quotes, and this is "
+                f"{described(place, argument.value)}",
                 place.at(argument.value),
                 described(place, argument.value),
             )
@@ -159,7 +161,12 @@ def _located(
     """The source with its path told from the root file's folder; reports one outside the project."""
     folder = place.source.path.parent
     target = Path(os.path.normpath(folder / path))
-    if PurePosixPath(path).is_absolute() or "\\" in path or "\0" in path or not target.is_relative_to(session.root):
+    if (
+        PurePosixPath(path).is_absolute()
+        or "\\" in path
+        or "\0" in path
+        or not target.is_relative_to(session.root)
+    ):
         session.report(
             "DS0413",
             f'the data file "{path}" lies outside the project',
@@ -242,7 +249,8 @@ def _amount(session: Session, place: Place, item: Setting) -> ir.Amount | None:
         fix = (replace(place.at(item.value), f"{number * 100:g}%"),)
     session.report(
         "DS0110",
-        f"the part `{item.name.text}` is a number of rows or a percentage, and this is {described(place, item.value)}",
+        f"the part `{item.name.text}` is a number of rows or a percentage, and this is "
+        f"{described(place, item.value)}",
         place.at(item.value),
         described(place, item.value),
         help="for example `20%` or `200`",
@@ -279,9 +287,7 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
     return member.name
 
 
-def _look(
-    session: Session, place: Place, found: ir.Dataset
-) -> tuple[int | None, Mapping[str, int] | None]:
+def _look(session: Session, place: Place, found: ir.Dataset) -> tuple[int | None, Mapping[str, int] | None]:
     """What the file says: problems become diagnostics. Not asked when data may not be touched."""
     if not session.probe:
         return None, None

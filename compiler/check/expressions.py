@@ -36,9 +36,11 @@ from dspec.runtime.expressions import (
     If,
     Item,
     ListOfItems,
-    Member as MemberOf,
     UnaryOp,
     Variable,
+)
+from dspec.runtime.expressions import (
+    Member as MemberOf,
 )
 from dspec.runtime.functions import FUNCTIONS
 from dspec.runtime.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Type
@@ -56,7 +58,6 @@ from .kinds import (
     STR,
     Group,
     Kind,
-    Member,
     assignable,
     is_number,
     is_unknown,
@@ -64,8 +65,9 @@ from .kinds import (
     join,
     spell,
 )
-from .names import did_you_mean, find, is_open, listed, named
-from .session import Place, Session, replace as replacement, suggestions
+from .names import did_you_mean, find, is_open, listed
+from .session import Place, Session, suggestions
+from .session import replace as replacement
 
 NOTHING = Constant(value=None)
 
@@ -101,7 +103,7 @@ class Scope:
     names: Mapping[str, Binding]
     purpose: str
     calls: CallHandler | None = None
-    reads: set[str] = field(default_factory=lambda: set())
+    reads: set[str] = field(default_factory=set[str])
     records: Callable[[str], Group | None] = lambda key: None
     sheltered: str = ""
 
@@ -120,7 +122,8 @@ def infer(scope: Scope, node: Expr) -> Typed:
         case Percent():
             scope.session.report(
                 "DS0313",
-                f"`{scope.place.text(node)}` is a share of a dataset's rows and has no value in {scope.purpose}",
+                f"`{scope.place.text(node)}` is a share of a dataset's rows and has no value in "
+                f"{scope.purpose}",
                 scope.place.at(node),
                 "only in a `split`",
                 help=f"write {node.value / 100:g}",
@@ -226,7 +229,9 @@ def not_a_value(scope: Scope, node: Expr, group: Group, what: str) -> None:
     )
 
 
-def not_a_member(scope: Scope, node: Expr, text: str, union: OneOf, what: str, declared: Symbol | None) -> None:
+def not_a_member(
+    scope: Scope, node: Expr, text: str, union: OneOf, what: str, declared: Symbol | None
+) -> None:
     near = closest(text, union.values)
     secondary = (Label(declared.location, f"`{declared.name}` is declared here"),) if declared else ()
     shown = ", ".join(f'"{choice}"' for choice in union.values[:8])
@@ -304,7 +309,9 @@ def _reference(scope: Scope, node: Reference, name: Name) -> Typed:
             scope.place.at(node),
             "not a value",
             secondary=(Label(symbol.location, "declared here"),),
-            help=f"call it: `{name.text}(…)`" if symbol.kind in ("module", "program", "extern") and scope.calls else "",
+            help=f"call it: `{name.text}(…)`"
+            if symbol.kind in ("module", "program", "extern") and scope.calls
+            else "",
         )
     return Typed(ANY)
 
@@ -490,7 +497,11 @@ def _cannot_call(scope: Scope, node: Call) -> Typed:
             from .names import unknown
 
             unknown(
-                scope.session, scope.place, callee, (callee.target.name, callee.name), ("module", "program", "extern")
+                scope.session,
+                scope.place,
+                callee,
+                (callee.target.name, callee.name),
+                ("module", "program", "extern"),
             )
             return _arguments_only(scope, node)
         text = scope.place.text(callee.target)
@@ -504,7 +515,10 @@ def _cannot_call(scope: Scope, node: Call) -> Typed:
         infer(scope, callee.target)
     else:
         scope.session.report(
-            "DS0318", f"`{scope.place.text(callee)}` cannot be called", scope.place.at(callee), "not a function"
+            "DS0318",
+            f"`{scope.place.text(callee)}` cannot be called",
+            scope.place.at(callee),
+            "not a function",
         )
     return _arguments_only(scope, node)
 
@@ -518,7 +532,9 @@ def _arguments_only(scope: Scope, node: Call) -> Typed:
 
 def _unary(scope: Scope, node: Unary) -> Typed:
     if node.operator == "not":
-        return Typed(BOOL, UnaryOp(operator="not", operand=truth(scope, node.operand, "the operand of `not`")))
+        return Typed(
+            BOOL, UnaryOp(operator="not", operand=truth(scope, node.operand, "the operand of `not`"))
+        )
     typed = infer(scope, node.operand)
     if isinstance(node.operand, Literal) and isinstance(node.operand.value, int | float):
         return Typed(typed.kind, Constant(value=-node.operand.value))
@@ -533,7 +549,9 @@ def _unary(scope: Scope, node: Unary) -> Typed:
     return Typed(typed.kind, UnaryOp(operator="-", operand=typed.code))
 
 
-def _conditional(scope: Scope, condition: Expr, consequence: Expr, alternative: Expr, want: Type | None) -> Typed:
+def _conditional(
+    scope: Scope, condition: Expr, consequence: Expr, alternative: Expr, want: Type | None
+) -> Typed:
     test = truth(scope, condition, "the condition of `if`")
     branches = scope.inside("`if`")
     then, other = infer(branches, consequence), infer(branches, alternative)
@@ -546,7 +564,9 @@ def _conditional(scope: Scope, condition: Expr, consequence: Expr, alternative: 
             spell(other.kind),
             secondary=(Label(scope.place.at(consequence), spell(then.kind)),),
         )
-    return Typed(ANY if kind is None else kind, If(condition=test, consequence=then.code, alternative=other.code))
+    return Typed(
+        ANY if kind is None else kind, If(condition=test, consequence=then.code, alternative=other.code)
+    )
 
 
 def _list(scope: Scope, items: tuple[Expr, ...], want: Type | None) -> Typed:
@@ -583,7 +603,9 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
             spell(source.kind),
         )
         item = ANY
-    variable = scope.session.declare(scope.place, "variable", node.variable.text, node.variable, detail=spell(item))
+    variable = scope.session.declare(
+        scope.place, "variable", node.variable.text, node.variable, detail=spell(item)
+    )
     binding = Binding(item, Variable(name=node.variable.text), variable)
     inner = scope.inside("a list comprehension").having(node.variable.text, binding)
     kind, code = value(inner, node.element, "an item of a list")
@@ -591,5 +613,3 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
         ListOf(item=kind),
         ForEach(element=code, variable=node.variable.text, iterable=source.code),
     )
-
-

@@ -91,7 +91,10 @@ def declare(session: Session, file: File, scope: FileScope) -> None:
             continue
         if name in TYPES and kind in ("type", "record"):
             session.report(
-                "DS0209", f"`{name}` is a built-in type and cannot be declared again", symbol.location, "built in"
+                "DS0209",
+                f"`{name}` is a built-in type and cannot be declared again",
+                symbol.location,
+                "built in",
             )
             continue
         scope.symbols[name] = symbol
@@ -137,11 +140,17 @@ def check_version(session: Session, file: File) -> None:
     if isinstance(value, Literal):
         place = Location(source, block.start + value.span.start, block.start + value.span.end)
         if not isinstance(value.value, int) or isinstance(value.value, bool) or value.value < 1:
-            session.report("DS0112", f"there is no language version {_text(block, value.span)}", place, f"known: {LANGUAGE_VERSION}")
+            session.report(
+                "DS0112",
+                f"there is no language version {_text(block, value.span)}",
+                place,
+                f"known: {LANGUAGE_VERSION}",
+            )
         elif value.value > LANGUAGE_VERSION:
             session.report(
                 "DS0112",
-                f"this file is written in version {value.value} of the language, and this compiler knows version "
+                f"this file is written in version {value.value} of the language, and this compiler knows "
+                "version "
                 f"{LANGUAGE_VERSION}",
                 place,
                 "newer than this compiler",
@@ -170,7 +179,9 @@ def check_imports(session: Session, loaded: Loaded, file: File, scope: FileScope
         if entry.problem is None or not isinstance(value, Literal):
             continue
         written = str(value.value)
-        near = _near_files(file, written, loaded.root) if entry.problem.reason == "there is no such file" else ()
+        near = (
+            _near_files(file, written, loaded.root) if entry.problem.reason == "there is no such file" else ()
+        )
         session.report(
             entry.problem.code,
             f'cannot import "{written}": {entry.problem.reason}{did_you_mean(near)}',
@@ -217,7 +228,9 @@ def _cycle(session: Session, scope: FileScope, entry: Import, way: list[File], t
     place = Place(scope, entry.block, entry.declaration)
     session.report(
         "DS0214",
-        "a file imports itself" if len(names) == 2 else f"these files import each other in a circle: {' → '.join(names)}",
+        "a file imports itself"
+        if len(names) == 2
+        else f"these files import each other in a circle: {' → '.join(names)}",
         place.at(entry.declaration.value or entry.declaration),
         "closes the circle",
         help="move what both need into a third file",

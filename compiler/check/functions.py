@@ -74,7 +74,9 @@ def _argument(
             f"{what} is {_worded(wanted)}, and this is {spell(typed.kind)}",
             scope.place.at(argument.value),
             spell(typed.kind),
-            help=f"it may be none; decide what then: `if {text} == none then … else {text}`" if optional else "",
+            help=f"it may be none; decide what then: `if {text} == none then … else {text}`"
+            if optional
+            else "",
         )
     return typed.code, typed.kind
 
@@ -109,9 +111,8 @@ def _result(function: Function, kinds: dict[str, Kind]) -> Kind:
         case Marker.SAME:
             return kinds.get(function.parameters[0].name, ANY)
         case Marker.NUMBER | Marker.NUMBERS:
-            whole = {INT, BOOL}
             every = [kind.item if isinstance(kind, ListOf) else kind for kind in kinds.values()]
-            return INT if every and all(kind in whole for kind in every) else FLOAT
+            return INT if every and all(kind in (INT, BOOL) for kind in every) else FLOAT
         case Marker.TEXTS:
             return STR
         case Marker():
@@ -163,8 +164,8 @@ def _unknown(scope: Scope, node: Call, name: Name) -> None:
         f"there is no {what} named `{name.text}`{did_you_mean(near)}",
         scope.place.at(name),
         "not declared",
-        help="" if near else f"there are {plural(len(FUNCTIONS), 'function')}, among them `len`, `contains` and `f1`",
+        help=""
+        if near
+        else f"there are {plural(len(FUNCTIONS), 'function')}, among them `len`, `contains` and `f1`",
         fixes=suggestions(scope.place.at(name), near),
     )
-
-

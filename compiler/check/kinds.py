@@ -10,7 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dspec.runtime.types import ANY, BOOL, FLOAT, INT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+from dspec.runtime.types import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INT,
+    STR,
+    DictOf,
+    ListOf,
+    OneOf,
+    OptionalOf,
+    RecordRef,
+    Scalar,
+    Type,
+)
 from dspec.runtime.types import spell as spell_type
 
 from ..source import Location
@@ -93,7 +106,8 @@ def assignable(got: Kind, want: Type) -> bool:
             return True
         case Scalar(name="int"), Scalar(name="float"):
             return True
-    return False
+        case _:
+            return False
 
 
 def comparable(a: Kind, b: Kind) -> bool:
@@ -115,7 +129,8 @@ def comparable(a: Kind, b: Kind) -> bool:
             return comparable(left, right)
         case (ListOf() | DictOf() | RecordRef(), _) | (_, ListOf() | DictOf() | RecordRef()):
             return type(a) is type(b) or {type(a), type(b)} == {DictOf, RecordRef}
-    return (is_number(a) and is_number(b)) or (is_text(a) and is_text(b)) or a == b
+        case _:
+            return (is_number(a) and is_number(b)) or (is_text(a) and is_text(b)) or a == b
 
 
 def join(a: Kind, b: Kind) -> Kind | None:

@@ -67,7 +67,9 @@ def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]
                 f"lm `{symbol.name}` falls back to {way}",
                 read.place.at(node),
                 "a circle",
-                secondary=() if other is symbol else (Label(other.location, f"`{other.name}` is declared here"),),
+                secondary=()
+                if other is symbol
+                else (Label(other.location, f"`{other.name}` is declared here"),),
                 help="a fallback is another model that is asked when this one fails for good",
             )
         else:
@@ -77,25 +79,24 @@ def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]
 
 def _falls_back_to(session: Session, start: Symbol, goal: Symbol, seen: set[int]) -> bool:
 
-
     if id(start) in seen:
         return False
     seen.add(id(start))
     place = session.place(start)
     setting = settings(place.declaration.items).get("fallback")
 
-
     if setting is None or not isinstance(setting.value, ListLiteral):
         return False
     for item in setting.value.items:
         other = find(session, place, item)
-        if other is goal or (other is not None and other.kind == "lm" and _falls_back_to(session, other, goal, seen)):
+        if other is goal or (
+            other is not None and other.kind == "lm" and _falls_back_to(session, other, goal, seen)
+        ):
             return True
     return False
 
 
 def is_default(session: Session, symbol: Symbol) -> bool:
-
 
     setting = settings(session.place(symbol).declaration.items).get("default")
     return setting is not None and isinstance(setting.value, Literal) and setting.value.value is True
@@ -161,6 +162,7 @@ def no_lm_help(session: Session, scope: FileScope) -> str:
         return 'declare one: `lm mini { model = "openai/gpt-4o-mini" }`'
     names = ", ".join(f"`{symbol.name}`" for symbol in known[:3])
     return (
-        f"this project has {len(known)} models ({names}): mark one with `default = true`, name one on the module "
+        f"this project has {len(known)} models ({names}): mark one with `default = true`, name one on the "
+        "module "
         f"with `lm = {known[0].name}`, or on the optimize block"
     )

@@ -110,7 +110,11 @@ def _parameters(
         elif position > 1:
             resolve_type(session, place, node.type)
         elif not isinstance(node.type, NamedType):
-            session.report("DS0202", f"`{node.name.text}` names {title.replace('row', 'name')}, not a type", place.at(node.type))
+            session.report(
+                "DS0202",
+                f"`{node.name.text}` names {title.replace('row', 'name')}, not a type",
+                place.at(node.type),
+            )
         elif position == 0:
             found = resolve(session, place, node.type, ("dataset",), f"`{node.name.text}`")
             data = dataset(session, found) if found else None
@@ -190,6 +194,4 @@ def _ignores(
 
 def accept_fix(session: Session, info: MetricInfo) -> tuple[Fix, ...]:
     """The fix that tells a graded metric which runs may become demos."""
-    return insert_item(
-        session.place(info.symbol), "accept = score >= 0.5", "Insert `accept = score >= 0.5`"
-    )
+    return insert_item(session.place(info.symbol), "accept = score >= 0.5", "Insert `accept = score >= 0.5`")

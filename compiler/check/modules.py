@@ -76,7 +76,9 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[str, Call] |
         place.at(value),
         "no strategy",
         help=f"write `Predict({written})` or `ChainOfThought({written})`" if wrap else "",
-        fixes=suggestions(place.at(value), (f"Predict({written})", f"ChainOfThought({written})")) if wrap else (),
+        fixes=suggestions(place.at(value), (f"Predict({written})", f"ChainOfThought({written})"))
+        if wrap
+        else (),
     )
     return None
 
@@ -180,9 +182,7 @@ def _runnable(
                     arguments={name: Variable(name=name) for name in found.inputs},
                 ),
             ),
-            returns={
-                spec.name: MemberOf(target=Variable(name=step), name=spec.name) for spec in specs
-            },
+            returns={spec.name: MemberOf(target=Variable(name=step), name=spec.name) for spec in specs},
             predictors={address: predictor},
             records=reachable(session, [m.type for m in (*found.inputs.values(), *outputs.values())]),
             lms=settings,

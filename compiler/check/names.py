@@ -57,7 +57,9 @@ def named(kinds: Collection[str], scope: FileScope) -> list[str]:
     names = [symbol.name for symbol in scope.symbols.values() if symbol.kind in kinds]
     for alias, imported in scope.imports.items():
         if imported is not None:
-            names += [f"{alias}.{symbol.name}" for symbol in imported.symbols.values() if symbol.kind in kinds]
+            names += [
+                f"{alias}.{symbol.name}" for symbol in imported.symbols.values() if symbol.kind in kinds
+            ]
     return names
 
 
@@ -218,6 +220,8 @@ def _unknown_alias(session: Session, place: Place, qualifier: Name, name: Name) 
         f"no import is called `{qualifier.text}`{did_you_mean(near)}",
         place.at(qualifier),
         "not imported",
-        help="" if near else f'add `import "{qualifier.text}.dspec" as {qualifier.text}` if such a file exists',
+        help=""
+        if near
+        else f'add `import "{qualifier.text}.dspec" as {qualifier.text}` if such a file exists',
         fixes=tuple(replace(place.at(qualifier), alias) for alias in near),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dspec.grammar.tree import Binary, Expr, Literal
-from dspec.runtime.expressions import BinaryOp
+from dspec.runtime.expressions import BinaryOp, Expression
 from dspec.runtime.types import DictOf, ListOf, OneOf, OptionalOf, Type
 
 from ..diagnostics import Label
@@ -54,7 +54,7 @@ def binary(scope: Scope, node: Binary) -> Typed:
     return Typed(_arithmetic(scope, node, first_kind, second_kind), code)
 
 
-def _side(scope: Scope, node: Expr, operator: str):  # type: ignore[no-untyped-def]
+def _side(scope: Scope, node: Expr, operator: str) -> tuple[Expression, Type]:
     from .expressions import infer, not_a_value
 
     typed = infer(scope, node)
@@ -90,7 +90,8 @@ def _always(scope: Scope, node: Binary, left: Type, right: Type, outcome: str) -
         shared = "the two unions share no value"
     elif isinstance(right, ListOf) and comparable(left, right.item) and node.operator in ("==", "!="):
         word = "in" if node.operator == "==" else "not in"
-        shared = f"to ask whether the list holds it, write `{place.text(node.left)} {word} {place.text(node.right)}`"
+        asked = f"{place.text(node.left)} {word} {place.text(node.right)}"
+        shared = f"to ask whether the list holds it, write `{asked}`"
     scope.session.report(
         "DS0504",
         f"this comparison is always {outcome}: `{place.text(node.left)}` is {spell(left)}, "
@@ -126,7 +127,8 @@ def _membership(scope: Scope, node: Binary, left: Type, right: Type) -> None:
         return
     scope.session.report(
         "DS0313",
-        f"`{node.operator}` looks into a list, a dict or text, and `{place.text(node.right)}` is {spell(right)}",
+        f"`{node.operator}` looks into a list, a dict or text, and `{place.text(node.right)}` is "
+        f"{spell(right)}",
         place.at(node.right),
         spell(right),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dspec.grammar.tree import Call, CheckItem, Declaration, Let, Parameter, Reference, Return
+from dspec.grammar.tree import Call, CheckItem, Declaration, Let, Reference, Return
 from dspec.runtime.expressions import Expression, Variable
 from dspec.runtime.program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, ValueStep
 from dspec.runtime.types import Type
@@ -29,19 +29,21 @@ from .session import Place, Session
 from .shape import later
 from .signatures import parameter_specs, parameters
 
+AnyStep = CallStep | ValueStep | CheckStep
+
 
 @dataclass
 class Graph:
     """The program as it is being read. `feeds` maps a value to the calls that it was made from."""
 
-    steps: list[CallStep | ValueStep | CheckStep] = field(default_factory=lambda: [])
-    predictors: dict[str, Predictor] = field(default_factory=lambda: {})
-    unbound: list[str] = field(default_factory=lambda: [])
-    types: list[Type] = field(default_factory=lambda: [])
-    models: list[str] = field(default_factory=lambda: [])
-    feeds: dict[str, frozenset[str]] = field(default_factory=lambda: {})
-    called: dict[str, tuple[Symbol, Call]] = field(default_factory=lambda: {})
-    read: set[str] = field(default_factory=lambda: set())
+    steps: list[AnyStep] = field(default_factory=list[AnyStep])
+    predictors: dict[str, Predictor] = field(default_factory=dict[str, Predictor])
+    unbound: list[str] = field(default_factory=list[str])
+    types: list[Type] = field(default_factory=list[Type])
+    models: list[str] = field(default_factory=list[str])
+    feeds: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    called: dict[str, tuple[Symbol, Call]] = field(default_factory=dict[str, tuple[Symbol, Call]])
+    read: set[str] = field(default_factory=set[str])
     runs: bool = True
     """False when something in it cannot run yet or is mistaken: then there is no runtime program."""
 
@@ -93,7 +95,9 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
             lms=lms,
         )
     known = bool(outputs) or not (place.block.problems or declaration.items is None)
-    return Runnable(symbol, inputs, outputs, built, tuple(dict.fromkeys(graph.unbound)), known and bool(outputs))
+    return Runnable(
+        symbol, inputs, outputs, built, tuple(dict.fromkeys(graph.unbound)), known and bool(outputs)
+    )
 
 
 def _promised(
@@ -111,13 +115,24 @@ def _promised(
             place.at(returns),
             "which name?",
             help=f"write `-> (answer: {written})`",
-            fixes=(Fix(f"Write `(answer: {written})`", (Edit(place.at(returns), f"(answer: {written})"),), "maybe"),),
+            fixes=(
+                Fix(
+                    f"Write `(answer: {written})`",
+                    (Edit(place.at(returns), f"(answer: {written})"),),
+                    "maybe",
+                ),
+            ),
         )
         return None
     found = parameters(session, place, returns, "output")
     for node in returns:
-        if isinstance(node, Parameter) and node.default is not None:
-            session.report("DS0322", f"the output `{node.name.text}` has a default", place.at(node.default), "no default here")
+        if node.default is not None:
+            session.report(
+                "DS0322",
+                f"the output `{node.name.text}` has a default",
+                place.at(node.default),
+                "no default here",
+            )
     return found
 
 
@@ -181,7 +196,9 @@ def _let_value(graph: Graph, scope: Scope, item: Let, name: str) -> Typed:
             scope.place,
             scope.names,
             scope.purpose,
-            calls=lambda inner, call, callee: _call(graph, inner, call, callee, name if call is node else None),
+            calls=lambda inner, call, callee: _call(
+                graph, inner, call, callee, name if call is node else None
+            ),
             reads=scope.reads,
             records=scope.records,
         )
@@ -319,7 +336,9 @@ def _returned(
         elif promised is not None and position < len(order):
             name = order[position]
         else:
-            name = argument.value.name.text if isinstance(argument.value, Reference) else f"output{position + 1}"
+            name = (
+                argument.value.name.text if isinstance(argument.value, Reference) else f"output{position + 1}"
+            )
         if name in codes:
             session.report("DS0106", f"`{name}` is returned twice", place.at(argument), "again here")
             continue
@@ -346,7 +365,8 @@ def _returned(
     if absent and not stray:
         session.report(
             "DS0305",
-            f"program `{symbol.name}` promises {quoted(absent)} and does not return {'it' if len(absent) == 1 else 'them'}",
+            f"program `{symbol.name}` promises {quoted(absent)} and does not return "
+            f"{'it' if len(absent) == 1 else 'them'}",
             place.at(items[0]),
             f"lacks {quoted(absent)}",
             secondary=tuple(
@@ -367,7 +387,8 @@ def _unused(graph: Graph, scope: Scope, inputs: Mapping[str, Member], *, values:
         if name not in used:
             session.report(
                 "DS0309",
-                f"the result of `{callee.name}` is never used: 1 of {plural(per_run, 'paid call')} per run is for nothing",
+                f"the result of `{callee.name}` is never used: 1 of {plural(per_run, 'paid call')} per run "
+                "is for nothing",
                 place.at(node),
                 "paid for, not used",
                 help=f"use `{name}` or remove the call",

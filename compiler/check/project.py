@@ -12,10 +12,11 @@ from .. import ir
 from ..loading import File
 from ..symbols import FileScope, Symbol
 from .datasets import dataset
+from .evals import evaluation
 from .externs import check_test, extern
 from .lms import check_defaults, lm
 from .metrics import metric
-from .optimize import evaluation, optimize
+from .optimize import optimize
 from .records import record, record_fields
 from .runnable import runnable
 from .session import Place, Session

@@ -52,7 +52,9 @@ def fields(session: Session, place: Place, role: Role) -> tuple[Member, ...]:
     return tuple(found.values())
 
 
-def field_specs(session: Session, place: Place, members: tuple[Member, ...], role: Role) -> tuple[FieldSpec, ...]:
+def field_specs(
+    session: Session, place: Place, members: tuple[Member, ...], role: Role
+) -> tuple[FieldSpec, ...]:
     """Runtime fields, with their defaults checked."""
     nodes = {
         item.name.text: item

@@ -30,9 +30,7 @@ class Runnable:
 
     def results(self) -> Group:
         """What a run gives: `pred`, or the value of a call."""
-        return Group(
-            f"the outputs of `{self.symbol.name}`", self.outputs, "output", open=not self.known
-        )
+        return Group(f"the outputs of `{self.symbol.name}`", self.outputs, "output", open=not self.known)
 
 
 def runnable(session: Session, symbol: Symbol) -> Runnable | None:

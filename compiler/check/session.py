@@ -53,18 +53,18 @@ class Session:
     folder: Path
     main: FileScope
     probe: bool
-    diagnostics: list[Diagnostic] = field(default_factory=lambda: [])
-    declared: list[Symbol] = field(default_factory=lambda: [])
-    uses: list[Use] = field(default_factory=lambda: [])
-    owners: dict[int, FileScope] = field(default_factory=lambda: {})
-    used: set[int] = field(default_factory=lambda: set())
-    records: dict[str, Symbol] = field(default_factory=lambda: {})
+    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    declared: list[Symbol] = field(default_factory=list[Symbol])
+    uses: list[Use] = field(default_factory=list[Use])
+    owners: dict[int, FileScope] = field(default_factory=dict[int, FileScope])
+    used: set[int] = field(default_factory=set[int])
+    records: dict[str, Symbol] = field(default_factory=dict[str, Symbol])
     """Records of every file, by key."""
-    lms: dict[str, Symbol] = field(default_factory=lambda: {})
+    lms: dict[str, Symbol] = field(default_factory=dict[str, Symbol])
     """Models of every file, by key."""
-    doubles: list[Symbol] = field(default_factory=lambda: [])
+    doubles: list[Symbol] = field(default_factory=list[Symbol])
     """Declarations whose names were taken: checked, but never found by name."""
-    results: dict[tuple[object, int], object] = field(default_factory=lambda: {})
+    results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
 
     def once(self, compute: Callable[[Session, Symbol], T], symbol: Symbol) -> T | None:
         """`compute(self, symbol)`, computed the first time only; None while it is still running."""
@@ -73,7 +73,7 @@ class Session:
         if found is None:
             self.results[key] = _RUNNING
             found = self.results[key] = compute(self, symbol)
-        return None if found is _RUNNING else cast(T, found)
+        return None if found is _RUNNING else cast("T", found)
 
     def has_lm_mistake(self, place: Place) -> bool:
         """True when a model may stand in an import that could not be read."""
@@ -138,7 +138,8 @@ def suggestions(location: Location, names: tuple[str, ...]) -> tuple[Fix, ...]:
     """One fix per suggestion; only a single one is safe to apply unseen."""
     safe = len(names) == 1
     return tuple(
-        Fix(f"Replace with `{name}`", (Edit(location, name),), "machine" if safe else "maybe") for name in names
+        Fix(f"Replace with `{name}`", (Edit(location, name),), "machine" if safe else "maybe")
+        for name in names
     )
 
 

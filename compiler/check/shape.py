@@ -16,6 +16,7 @@ from dspec.grammar.tree import (
     Given,
     Item,
     Let,
+    Node,
     Return,
     Section,
     Setting,
@@ -89,7 +90,9 @@ def _header(session: Session, place: Place, declaration: Declaration, spec: Bloc
         return False
     if declaration.value is None and declaration.items is None:
         if not broken:
-            body = {"block": "a block in braces", "value": "a value after `=`", "either": "`=` or a block"}[spec.body]
+            body = {"block": "a block in braces", "value": "a value after `=`", "either": "`=` or a block"}[
+                spec.body
+            ]
             _misshapen(session, place, f"{keyword} `{called}` needs {body}", spec)
         return False
     return True
@@ -137,7 +140,8 @@ def _misplaced(session: Session, place: Place, item: Item, kind: ItemKind, spec:
     homes = holders(kind)
     hint = ""
     if spec.keyword in ("dataset", "record") and kind in ("input", "output", "field"):
-        hint = f"; in {article(spec.keyword)}, use {quoted([k for k in spec.items if k in ('input', 'field')], 'or')}"
+        fields = [other for other in spec.items if other in ("input", "field")]
+        hint = f"; in {article(spec.keyword)}, use {quoted(fields, 'or')}"
     head = Span(item.span.start, item.span.start + (len(kind) if kind != "doc" else len(place.text(item))))
     session.report(
         "DS0104",
@@ -233,7 +237,9 @@ def _unknown_attribute(session: Session, place: Place, item: Setting | Section, 
     known = [attribute.name for attribute in spec.attributes] + [section.name for section in spec.sections]
     near = closest(name, known)
     elsewhere = [
-        other.keyword for other in BLOCKS.values() if other is not spec and (other.attribute(name) or other.section(name))
+        other.keyword
+        for other in BLOCKS.values()
+        if other is not spec and (other.attribute(name) or other.section(name))
     ]
     extra = "" if near or not elsewhere else f"; `{name}` belongs in {article(elsewhere[0])}"
     session.report(
@@ -248,7 +254,9 @@ def _unknown_attribute(session: Session, place: Place, item: Setting | Section, 
     )
 
 
-def _twice(session: Session, place: Place, item: Setting | Section, seen: dict[str, Setting | Section]) -> None:
+def _twice(
+    session: Session, place: Place, item: Setting | Section, seen: dict[str, Setting | Section]
+) -> None:
     name = item.name.text
     first = seen.setdefault(name, item)
     if first is item:
@@ -286,11 +294,8 @@ def _missing(session: Session, place: Place, attribute: AttributeSpec, spec: Blo
     )
 
 
-def later(session: Session, place: Place, what: str, node: object) -> None:
+def later(session: Session, place: Place, what: str, node: Node) -> None:
     """Report something that the language has and this version cannot run."""
-    from dspec.grammar.tree import Node
-
-    assert isinstance(node, Node)
     session.report(
         "DS0120",
         f"not supported yet: {what}",

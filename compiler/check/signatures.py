@@ -36,7 +36,13 @@ def default_instruction(inputs: Mapping[str, Member], outputs: Mapping[str, Memb
 
 def _series(names: list[str]) -> str:
     marked = [f"`{name}`" for name in names]
-    return marked[0] if len(marked) == 1 else f"{', '.join(marked[:-1])} and {marked[-1]}" if marked else "nothing"
+    return (
+        marked[0]
+        if len(marked) == 1
+        else f"{', '.join(marked[:-1])} and {marked[-1]}"
+        if marked
+        else "nothing"
+    )
 
 
 def signature(session: Session, symbol: Symbol) -> SignatureInfo | None:
@@ -62,7 +68,10 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
             continue
         outputs[member.name] = member
     if items is not None and not place.block.problems:
-        for role, members, hint in (("input", inputs, "input text: str"), ("output", outputs, "output answer: str")):
+        for role, members, hint in (
+            ("input", inputs, "input text: str"),
+            ("output", outputs, "output answer: str"),
+        ):
             if not members:
                 session.report(
                     "DS0310",
@@ -139,7 +148,11 @@ def parameters(
     for node in nodes:
         kind = resolve_type(session, place, node.type) if node.type else STR
         symbol = session.declare(
-            place, "output" if role == "output" else "parameter", node.name.text, node.name, detail=spell(kind)
+            place,
+            "output" if role == "output" else "parameter",
+            node.name.text,
+            node.name,
+            detail=spell(kind),
         )
         first = found.get(node.name.text) or (taken or {}).get(node.name.text)
         if first and first.symbol:

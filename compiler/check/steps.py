@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dspec.grammar.tree import Argument, Attribute, Call, Expr, ListLiteral, Literal, Name, Node, Reference, Step
+from dspec.grammar.tree import (
+    Argument,
+    Attribute,
+    Call,
+    Expr,
+    ListLiteral,
+    Literal,
+    Name,
+    Node,
+    Reference,
+    Step,
+)
 from dspec.runtime.types import JsonValue
 
 from .. import ir
@@ -41,8 +52,8 @@ class StepInfo:
     node: Step
     call: Call | None
     spec: Spec | None
-    given: Mapping[str, JsonValue] = field(default_factory=lambda: {})
-    arguments: Mapping[str, Argument] = field(default_factory=lambda: {})
+    given: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    arguments: Mapping[str, Argument] = field(default_factory=dict[str, Argument])
     student: str | None = None
     teacher: str | None = None
     clean: bool = True
@@ -93,7 +104,9 @@ def _step(
             "a step is an optimizer with its options in parentheses",
             place.at(value),
             described(place, value),
-            help=f"write `{place.text(value)}()`" if bare else "for example `step demos = BootstrapFewShot()`",
+            help=f"write `{place.text(value)}()`"
+            if bare
+            else "for example `step demos = BootstrapFewShot()`",
             fixes=(replace(place.at(value), f"{place.text(value)}()"),) if bare else (),
         )
         return StepInfo(name, symbol, node, None, None, clean=False)
@@ -114,7 +127,9 @@ def _step(
                 fixes=suggestions(place.at(value.callee), near),
             )
         return StepInfo(name, symbol, node, value, None, clean=False)
-    return _options(session, place, StepInfo(name, symbol, node, value, spec), spec, value, before, nodes, itself)
+    return _options(
+        session, place, StepInfo(name, symbol, node, value, spec), spec, value, before, nodes, itself
+    )
 
 
 def _options(
@@ -310,6 +325,9 @@ def _program_or_step(
             "not finished yet",
         )
         return None
+    if symbol is not None and symbol.kind == "optimize":
+        later(session, place, f"{what} from another optimize block, `{symbol.name}`", node)
+        return None
     if symbol is not None and symbol.kind in PROGRAMS:
         return symbol.key
     if symbol is not None:
@@ -354,7 +372,9 @@ def _names_in(
             node = node.target
         wanted = argument.name.text if argument.name else ""
         if isinstance(node, Reference) and wanted in ("", "teacher", "student"):
-            _program_or_step(session, place, node, before, nodes, itself, f"`{wanted or 'the first argument'}`")
+            _program_or_step(
+                session, place, node, before, nodes, itself, f"`{wanted or 'the first argument'}`"
+            )
 
 
 # The chain ----------------------------------------------------------------------------------------
@@ -405,7 +425,11 @@ def _discards(session: Session, place: Place, maker: StepInfo, step: StepInfo, w
         fixes = (
             Fix(
                 f"Pass `teacher = {maker.name}`",
-                (Edit(place.at(where), f"{comma}{' ' if inner.endswith(',') else ''}teacher = {maker.name}"),),
+                (
+                    Edit(
+                        place.at(where), f"{comma}{' ' if inner.endswith(',') else ''}teacher = {maker.name}"
+                    ),
+                ),
                 "maybe",
             ),
         )

@@ -61,14 +61,22 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
             )
         case "bad_string":
             expected = f"; {problem.expected[0]}" if problem.expected else ""
-            session.report("DS0109", f"this text in quotes is broken{expected}", here, "never ends, or has an unknown escape")
+            session.report(
+                "DS0109",
+                f"this text in quotes is broken{expected}",
+                here,
+                "never ends, or has an unknown escape",
+            )
         case "bad_character":
             session.report(
                 "DS0114", f"{found} means nothing in this language", here, "remove it, or put it in quotes"
             )
         case "too_deep":
             session.report(
-                "DS0113", "this is nested too deeply to be read", here, help="give an inner part a name of its own"
+                "DS0113",
+                "this is nested too deeply to be read",
+                here,
+                help="give an inner part a name of its own",
             )
         case "unexpected":
             _unexpected(session, problem, here, found)
@@ -98,12 +106,16 @@ def _unexpected(session: Session, problem: Problem, here: Location, found: str) 
     wanted = list(problem.expected)
     expected = ""
     if wanted:
-        shown = [word if word.startswith(("a ", "an ", "the ")) else f"`{word.strip('`')}`" for word in wanted[:5]]
+        shown = [
+            word if word.startswith(("a ", "an ", "the ")) else f"`{word.strip('`')}`" for word in wanted[:5]
+        ]
         expected = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
         if len(wanted) > 5:
             expected = f"{', '.join(shown)} or one of {len(wanted) - 5} others"
     after = f" after `{_short(problem.previous)}`" if problem.previous.strip() else ""
-    message = f"expected {expected}{after}, found {found}" if expected else f"{found} cannot stand here{after}"
+    message = (
+        f"expected {expected}{after}, found {found}" if expected else f"{found} cannot stand here{after}"
+    )
     fixes: tuple[Fix, ...] = ()
     if len(wanted) == 1 and not wanted[0].startswith(("a ", "an ", "the ")):
         start = Location(here.source, here.start, here.start)

@@ -56,7 +56,9 @@ def resolve_type(session: Session, place: Place, node: TypeNode) -> Type:
             return ListOf(item=resolve_type(session, place, item))
         case DictType(key=key, value=value):
             found = resolve_type(session, place, key)
-            if found != ANY and not (isinstance(found, OneOf) or found in (Scalar(name="str"), Scalar(name="int"))):
+            if found != ANY and not (
+                isinstance(found, OneOf) or found in (Scalar(name="str"), Scalar(name="int"))
+            ):
                 session.report(
                     "DS0301",
                     f"a dict's keys are text or whole numbers, and `{place.text(key)}` is neither",
@@ -146,7 +148,9 @@ def _named(session: Session, place: Place, node: NamedType) -> Type:
     return ANY
 
 
-def alias(session: Session, symbol: Symbol, place: Place | None = None, node: NamedType | None = None) -> Type:
+def alias(
+    session: Session, symbol: Symbol, place: Place | None = None, node: NamedType | None = None
+) -> Type:
     """What a `type` declaration stands for. A cycle is reported where it closes."""
     found = session.once(_check_alias, symbol)
     if found is not None:

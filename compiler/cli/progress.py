@@ -44,14 +44,17 @@ def percent(score: float) -> str:
 
 
 class Lines:
-    """Plain lines: steps, candidates and finished scorings, for logs and CI."""
+    """Plain lines: steps, candidates and the scorings before and after, for logs and CI."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._in_step = False
+        """Within a step, a candidate's score comes as one event of its own."""
 
     def report(self, event: Event) -> None:
         match event:
             case StepStarted(step=step, optimizer=optimizer, index=index, steps=steps, planned=planned):
+                self._in_step = True
                 self._say(
                     f"step {index}/{steps} {step}: {optimizer}, {planned.least} to {planned.most} calls planned"
                 )
@@ -61,10 +64,13 @@ class Lines:
             case CandidateScored(candidate=candidate):
                 self._say(f"  {candidate}")
             case StepFinished(step=step, calls=calls, notes=notes):
+                self._in_step = False
                 self._say(f"step {step}: done, {calls} calls")
                 for note in notes:
                     self._say(f"  {note}")
-            case RowScored(label=label, done=done, rows=rows, score=score) if done == rows:
+            case RowScored(label=label, done=done, rows=rows, score=score) if (
+                done == rows and not self._in_step
+            ):
                 self._say(f"{label}: {percent(score)} on {rows} rows")
             case RowScored() | ScoringStarted():
                 pass

@@ -45,11 +45,13 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     for note in built.notes:
         console.print(f"note: {note}", markup=False)
     needed = built.spent.calls + sum(evaluation.spent.calls for evaluation in result.evals)
+    saved = result.planned - needed
     console.print(
-        f"calls: at most {result.planned:,} planned, {needed:,} needed, {result.tally.calls:,} made now",
+        f"calls: at most {result.planned:,} planned, {needed:,} needed"
+        + (f" ({saved:,} fewer: scores already known, or demos found early)" if saved > 0 else ""),
         markup=False,
     )
-    console.print(spent_line(result.tally))
+    console.print(Text.assemble("now: ", spent_line(result.tally)))
     console.print(f"wrote {result.artifact}", markup=False)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..analysis import Analysis, analyse
-from ..ir import Project
-from ..render import render, summary
 from .console import Exit, fail, stderr
+
+if TYPE_CHECKING:
+    from ..analysis import Analysis
+    from ..ir import Project
 
 SourceArgument = Annotated[Path, typer.Argument(help="A .dspec file.", show_default=False)]
 
@@ -32,6 +33,8 @@ def find_sources(paths: list[Path]) -> list[Path]:
 
 def print_findings(analysis: Analysis) -> None:
     """Diagnostics as text on stderr, with a closing count; nothing where there are none."""
+    from ..render import render, summary
+
     if not analysis.diagnostics:
         return
     console = stderr()
@@ -46,6 +49,8 @@ def print_findings(analysis: Analysis) -> None:
 
 def checked(path: Path) -> tuple[Analysis, Project]:
     """The checked project of a file; prints findings, and leaves if there are errors."""
+    from ..analysis import analyse
+
     (source,) = find_sources([path])[:1]
     analysis = analyse(source)
     print_findings(analysis)

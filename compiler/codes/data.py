@@ -24,7 +24,8 @@ DATASETS: dict[str, Code] = {
     "DS0401": Code(
         "error",
         "data cannot be read",
-        "The file is missing, empty, of another format, or some of its rows are damaged. Paths are relative to the "
+        "The file is missing, empty, of another format, or some of its rows are damaged. Paths are "
+        "relative to the "
         "file that declares the dataset.",
         dataset(path="ticket.csv"),
         dataset(),
@@ -33,7 +34,8 @@ DATASETS: dict[str, Code] = {
     "DS0402": Code(
         "error",
         "column not in the file",
-        "The dataset declares a column that the file does not have. Read as missing, it would make every comparison "
+        "The dataset declares a column that the file does not have. Read as missing, it would make every "
+        "comparison "
         "with it false.",
         dataset("input text: str; field topics: str"),
         dataset(),
@@ -42,7 +44,8 @@ DATASETS: dict[str, Code] = {
     "DS0403": Code(
         "error",
         "rows break a type",
-        "Some rows hold a value that the declared type does not allow. The message counts them and shows the first "
+        "Some rows hold a value that the declared type does not allow. The message counts them and shows "
+        "the first "
         "few with their lines.",
         dataset("input text: str; field topic: int"),
         dataset(),
@@ -51,7 +54,8 @@ DATASETS: dict[str, Code] = {
     "DS0404": Code(
         "error",
         "program's input not in the data",
-        "A program runs on the `input` columns of a row, by name. A column marked `field` is a label and never shown "
+        "A program runs on the `input` columns of a row, by name. A column marked `field` is a label and "
+        "never shown "
         "to it.",
         METRIC.replace("input text: str; output", "input message: str; output")
         + optimize("step demos = BootstrapFewShot()"),
@@ -69,7 +73,8 @@ DATASETS: dict[str, Code] = {
     "DS0406": Code(
         "warning",
         "same input in two parts",
-        "Rows with the same input stand in two parts of the split, so that what was learned on one is asked again in "
+        "Rows with the same input stand in two parts of the split, so that what was learned on one is "
+        "asked again in "
         "the other, and scores look better than they are.",
         dataset("input text: str; field topic: str", "split { train = 50%; test = 50% }"),
         dataset("input text: str; field topic: str"),
@@ -78,12 +83,11 @@ DATASETS: dict[str, Code] = {
     "DS0407": Code(
         "error",
         "tuning on the test part",
-        "A part called `test` is kept to score the final program. Once an optimizer has read it, it can no longer "
+        "A part called `test` is kept to score the final program. Once an optimizer has read it, it can "
+        "no longer "
         "say how the program does on rows it has not seen.",
-        METRIC
-        + "optimize v1 { program = router; metric = right; train = tickets.test; step d = BootstrapFewShot() }\n",
-        METRIC
-        + "optimize v1 { program = router; metric = right; train = tickets.train; step d = BootstrapFewShot() }\n",
+        METRIC + optimize("step d = BootstrapFewShot()").replace(".train;", ".test;"),
+        METRIC + optimize("step d = BootstrapFewShot()"),
         TICKETS,
     ),
     "DS0409": Code(
@@ -97,7 +101,8 @@ DATASETS: dict[str, Code] = {
     "DS0410": Code(
         "warning",
         "too rare to stratify",
-        "A stratified split keeps the share of each value in every part. A value with fewer rows than there are parts "
+        "A stratified split keeps the share of each value in every part. A value with fewer rows than "
+        "there are parts "
         "is missing from some.",
         dataset("input text: str; field topic: str", "split { train = 50%; test = 50%; stratify = topic }"),
         dataset("input text: str; field topic: str", "split { train = 50%; test = 50% }"),
@@ -107,16 +112,15 @@ DATASETS: dict[str, Code] = {
         "error",
         "unknown part",
         "The dataset's `split` has no part of this name.",
-        METRIC
-        + "eval e { program = router; metric = right; data = tickets.tset }\n",
-        METRIC
-        + "eval e { program = router; metric = right; data = tickets.test }\n",
+        METRIC + "eval e { program = router; metric = right; data = tickets.tset }\n",
+        METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
         TICKETS,
     ),
     "DS0413": Code(
         "error",
         "data outside the project",
-        "Data files stand inside the project, below the nearest folder with a `dspec.toml`, a `pyproject.toml` or a "
+        "Data files stand inside the project, below the nearest folder with a `dspec.toml`, a "
+        "`pyproject.toml` or a "
         "`.git`; nothing outside it is read.",
         dataset(path="../tickets.csv"),
         dataset(),
@@ -132,4 +136,3 @@ DATASETS: dict[str, Code] = {
         TICKETS,
     ),
 }
-

@@ -19,7 +19,8 @@ METRICS: dict[str, Code] = {
     "DS0501": Code(
         "error",
         "not a column",
-        "The metric, or the split, reads a column that the dataset does not declare. At run time it would be missing on every "
+        "The metric, or the split, reads a column that the dataset does not declare. At run time it would "
+        "be missing on every "
         "row, and every comparison with it would fail.",
         metric("= gold.topci == pred.topic"),
         metric("= gold.topic == pred.topic"),
@@ -36,7 +37,8 @@ METRICS: dict[str, Code] = {
     "DS0504": Code(
         "error",
         "comparison that never changes",
-        "The two sides have types whose values can never be equal, so the comparison says the same for every row.",
+        "The two sides have types whose values can never be equal, so the comparison says the same for "
+        "every row.",
         metric("= gold.topic == len(pred.topic)"),
         metric("= len(gold.topic) == len(pred.topic)"),
         TICKETS,
@@ -44,7 +46,8 @@ METRICS: dict[str, Code] = {
     "DS0505": Code(
         "warning",
         "number without `accept`",
-        "Bootstrapping keeps the runs that the metric accepts. A metric that gives a number must say where good "
+        "Bootstrapping keeps the runs that the metric accepts. A metric that gives a number must say "
+        "where good "
         "begins, or a run that scores 0.01 becomes an example to follow.",
         GRADED + optimize("step demos = BootstrapFewShot()").replace("= right", "= near"),
         GRADED.replace("pred.topic) }", "pred.topic); accept = score >= 0.8 }")
@@ -62,7 +65,8 @@ METRICS: dict[str, Code] = {
     "DS0508": Code(
         "error",
         "metric needs a row and outputs",
-        "A metric has two parameters: the first is a row of a dataset, the second the outputs of a program. Naming "
+        "A metric has two parameters: the first is a row of a dataset, the second the outputs of a "
+        "program. Naming "
         "both lets every field be checked.",
         DATA + "metric right(gold: tickets) = gold.topic == gold.text\n",
         metric("= gold.topic == pred.topic"),

@@ -41,19 +41,11 @@ OPTIMIZERS: dict[str, Code] = {
         block("step s = BootstrapFewShotWithRandomSearch(num_candidate_programs = 8, restrict = [7])"),
         TICKETS,
     ),
-    "DS0605": Code(
-        "error",
-        "too few rows",
-        "With these options the step needs more training rows than there are.",
-        METRIC.replace("split { train = 50%; val = 30%; test = 20% }", "split { train = 1; val = 30%; test = 20% }")
-        + optimize("step demos = LabeledFewShot(k = 8)"),
-        block("step demos = LabeledFewShot(k = 8)"),
-        TICKETS,
-    ),
     "DS0606": Code(
         "warning",
         "no rows to choose by",
-        "The step compares candidates. On the rows that their demos were made from, the candidate that remembers best "
+        "The step compares candidates. On the rows that their demos were made from, the candidate that "
+        "remembers best "
         "wins, not the one that generalises best.",
         METRIC
         + "optimize v1 {\n  program = router; metric = right; train = tickets.train\n"
@@ -64,7 +56,8 @@ OPTIMIZERS: dict[str, Code] = {
     "DS0607": Code(
         "hint",
         "small for this optimizer",
-        "The optimizer pays off from more rows than there are; a simpler one gives about as much for fewer calls.",
+        "The optimizer pays off from more rows than there are; a simpler one gives about as much for "
+        "fewer calls.",
         block("step s = BootstrapFewShotWithRandomSearch()"),
         block("step s = BootstrapFewShot()"),
         FEW,
@@ -72,7 +65,8 @@ OPTIMIZERS: dict[str, Code] = {
     "DS0610": Code(
         "warning",
         "work thrown away",
-        "A step replaces what an earlier one made, so the earlier one was paid for nothing. Passing it as the teacher "
+        "A step replaces what an earlier one made, so the earlier one was paid for nothing. Passing it as "
+        "the teacher "
         "keeps its work.",
         block("step labels = LabeledFewShot(k = 8)", "step demos = BootstrapFewShot()"),
         block("step labels = LabeledFewShot(k = 8)", "step demos = BootstrapFewShot(teacher = labels)"),
@@ -82,7 +76,9 @@ OPTIMIZERS: dict[str, Code] = {
         "error",
         "nothing to tune",
         "The program calls no model, so there is no instruction and there are no demos to tune.",
-        METRIC + PLAIN + optimize("step demos = BootstrapFewShot()").replace("program = router", "program = Echo"),
+        METRIC
+        + PLAIN
+        + optimize("step demos = BootstrapFewShot()").replace("program = router", "program = Echo"),
         METRIC + PLAIN + optimize("step demos = BootstrapFewShot()"),
         TICKETS,
     ),

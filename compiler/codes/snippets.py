@@ -38,4 +38,8 @@ GRADED = DATA + "metric near(gold: tickets, pred: router) { score = f1(gold.topi
 def optimize(*lines: str) -> str:
     """An optimize block over the declarations above, with further lines."""
     body = "".join(f"  {line}\n" for line in lines)
-    return "optimize v1 {\n  program = router; metric = right; train = tickets.train; val = tickets.val\n" + body + "}\n"
+    return (
+        "optimize v1 {\n  program = router; metric = right; train = tickets.train; val = tickets.val\n"
+        + body
+        + "}\n"
+    )

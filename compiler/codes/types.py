@@ -25,7 +25,8 @@ TYPES: dict[str, Code] = {
     "DS0301": Code(
         "error",
         "types do not fit",
-        "A value of one type stands where another is declared. Both places are shown. A whole number may stand for a "
+        "A value of one type stands where another is declared. Both places are shown. A whole number may "
+        "stand for a "
         "number, and a literal of a union for text; nothing else is converted in silence.",
         program(CALL, "return answer = a.sources"),
         program(CALL, 'return answer = join(a.sources, "; ")'),
@@ -61,15 +62,18 @@ TYPES: dict[str, Code] = {
     "DS0306": Code(
         "error",
         "literal outside its union",
-        "The text is compared with, or given to, a union of literals that does not hold it. In a metric such a "
+        "The text is compared with, or given to, a union of literals that does not hold it. In a metric "
+        "such a "
         "comparison would score every row as wrong.",
         'dspec 1\n\nsignature Rate { input text: str; output mood: "good" | "bad"; suggest mood != "god" }\n',
-        'dspec 1\n\nsignature Rate { input text: str; output mood: "good" | "bad"; suggest mood != "good" }\n',
+        'dspec 1\n\nsignature Rate { input text: str; output mood: "good" | "bad"; suggest mood != "good" '
+        "}\n",
     ),
     "DS0307": Code(
         "error",
         "record contains itself",
-        "Every value of the record would need another one inside it, without end. A field that may be missing, or a "
+        "Every value of the record would need another one inside it, without end. A field that may be "
+        "missing, or a "
         "list, ends it.",
         "dspec 1\n\nrecord Part { field name: str; field inner: Part }\n",
         "dspec 1\n\nrecord Part { field name: str; field inner: Part? }\n",
@@ -91,21 +95,24 @@ TYPES: dict[str, Code] = {
     "DS0313": Code(
         "error",
         "operator does not apply",
-        "The operator works on other types. Text and numbers are never mixed; `str(…)` makes text of a value.",
+        "The operator works on other types. Text and numbers are never mixed; `str(…)` makes text of a "
+        "value.",
         program(CALL, 'return answer = "sources: " + len(a.sources)'),
         program(CALL, 'return answer = "sources: " + str(len(a.sources))'),
     ),
     "DS0315": Code(
         "error",
         "not true or false",
-        "A condition is true or false. Text, numbers and lists do not count as either; compare them with something.",
+        "A condition is true or false. Text, numbers and lists do not count as either; compare them with "
+        "something.",
         program(CALL, 'assert len(a.sources) else "name a source"', RETURN),
         program(CALL, 'assert len(a.sources) > 0 else "name a source"', RETURN),
     ),
     "DS0316": Code(
         "error",
         "union of types",
-        "A union lists string literals. A value that may be missing is written `T?`; a value of several shapes is a "
+        "A union lists string literals. A value that may be missing is written `T?`; a value of several "
+        "shapes is a "
         "record with optional fields.",
         "dspec 1\n\ntype Value = str | int\n",
         'dspec 1\n\ntype Value = "low" | "high"\n',
@@ -127,7 +134,8 @@ TYPES: dict[str, Code] = {
     "DS0319": Code(
         "error",
         "model call in the wrong place",
-        "Only programs call modules. Metrics, checks and gates are computed, so that scoring a row twice costs "
+        "Only programs call modules. Metrics, checks and gates are computed, so that scoring a row twice "
+        "costs "
         "nothing.",
         DATA + "metric right(gold: tickets, pred: router) = gold.topic == router(text = gold.text).topic\n",
         DATA + "metric right(gold: tickets, pred: router) = gold.topic == pred.topic\n",
@@ -136,7 +144,8 @@ TYPES: dict[str, Code] = {
     "DS0320": Code(
         "error",
         "not a regular expression",
-        "The pattern cannot be read, and every row would fail on it. Patterns are matched in linear time; look-around "
+        "The pattern cannot be read, and every row would fail on it. Patterns are matched in linear time; "
+        "look-around "
         "and back-references do not exist.",
         program(CALL, 'assert matches(a.answer, "[a-z") else "lower case"', RETURN),
         program(CALL, 'assert matches(a.answer, "[a-z]+") else "lower case"', RETURN),
@@ -144,7 +153,8 @@ TYPES: dict[str, Code] = {
     "DS0321": Code(
         "error",
         "default is computed",
-        "A default is part of what is sent and remembered, so it must be known when the file is read: a literal or a "
+        "A default is part of what is sent and remembered, so it must be known when the file is read: a "
+        "literal or a "
         "list of literals.",
         "dspec 1\n\nsignature Ask { input question: str; input limit: int = 2 + 3; output answer: str }\n",
         "dspec 1\n\nsignature Ask { input question: str; input limit: int = 5; output answer: str }\n",
@@ -157,4 +167,3 @@ TYPES: dict[str, Code] = {
         "dspec 1\n\nsignature Ask { input question: str; output answer: str? }\n",
     ),
 }
-

@@ -7,6 +7,7 @@ bounded by the caller line by line.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from ..state import project_root
-from .problem import DataError, unreadable
+from .problem import DataError, DataProblem, unreadable
 
 MAX_FILE_BYTES = 1 << 30
 """Largest file a compile reads whole; a check samples what is larger than `probing.WHOLE_BYTES`."""
@@ -29,7 +30,7 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def open_inside(path: str, folder: Path, root: Path | None = None) -> BinaryIO:
-    """Open `path`, relative to `folder`, for reading bytes. Raises DataError (`unreadable`).
+    """Open `path`, relative to `folder`, for reading bytes. Raises DataError (`unreadable`, `outside`).
 
     `root` bounds where the file may really lie, links resolved; without it that is the project
     that `folder` is in.
@@ -49,22 +50,22 @@ def open_inside(path: str, folder: Path, root: Path | None = None) -> BinaryIO:
 
 
 def resolve_inside(path: str, folder: Path, root: Path | None = None) -> Path:
-    """Where `path` really lies. Raises DataError (`unreadable`) when that is no file inside `root`."""
+    """Where `path` really lies. Raises DataError when that is no file inside `root`."""
     root = root or _root(folder)
-    inside = "data files are named relative to the .dspec file and lie inside the project"
     if not path or "\0" in path:
-        raise unreadable("the data file's path is empty" if not path else "a path cannot hold a NUL", inside)
+        raise unreadable("the data file's path is empty" if not path else "a path cannot hold a NUL")
     if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or path.startswith("\\"):
-        raise unreadable(f"data file `{path}` is named by an absolute path", inside)
+        raise _outside(path)
     try:
         border = root.resolve()
         real = (folder / path).resolve(strict=True)
-    except RuntimeError:
-        raise unreadable(f"data file `{path}` is a loop of symbolic links") from None
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        # A loop is a RuntimeError before Python 3.13, an OSError since.
+        if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:
+            raise unreadable(f"data file `{path}` is a loop of symbolic links") from None
         raise _not_found(path, folder, root, error) from None
     if not real.is_relative_to(border):
-        raise unreadable(f"data file `{path}` lies outside the project", inside)
+        raise _outside(path)
     if real.is_dir():
         raise unreadable(f"data file `{path}` is a folder")
     return real
@@ -99,6 +100,12 @@ def check_size(stream: BinaryIO, name: str, limit: int, help: str) -> None:  # n
         raise unreadable(f"`{name}` has {size >> 20:,} MiB; at most {limit >> 20:,} can be read", help)
 
 
+def _outside(path: str) -> DataError:
+    message = f"data file `{path}` lies outside the project"
+    advice = "data files lie inside the project and are named relative to the .dspec file"
+    return DataError([DataProblem(kind="outside", message=message, help=advice)])
+
+
 def _root(folder: Path) -> Path:
     return project_root(folder / "any.dspec")
 
@@ -108,7 +115,7 @@ def _not_found(path: str, folder: Path, root: Path, error: OSError) -> DataError
     border = root.absolute()
     place = Path(os.path.normpath(folder.absolute() / path))
     if not place.is_relative_to(border):
-        return unreadable(f"data file `{path}` lies outside the project")
+        return _outside(path)
     return unreadable(f"data file `{path}` cannot be read: {_reason(error)}", _nearby(place))
 
 

@@ -16,6 +16,7 @@ from dspec.runtime.types import Frozen, JsonValue
 
 Kind = Literal[
     "unreadable",
+    "outside",
     "malformed",
     "empty",
     "column_missing",
@@ -25,7 +26,7 @@ Kind = Literal[
     "stratify_small",
     "duplicates",
 ]
-"""`unreadable` concerns the whole file, `malformed` some of its rows."""
+"""`unreadable` and `outside` (the project) concern the whole file, `malformed` some of its rows."""
 
 WARNINGS: frozenset[Kind] = frozenset({"stratify_small", "duplicates"})
 """Problems that a compile may live with; all others stop it."""

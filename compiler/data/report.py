@@ -11,12 +11,13 @@ from .problem import DataProblem, Kind
 
 CODES_BY_KIND: dict[Kind, str] = {
     "unreadable": "DS0401",
+    "outside": "DS0413",
     "malformed": "DS0401",
     "empty": "DS0401",
     "column_missing": "DS0402",
     "type_broken": "DS0403",
     "split": "DS0405",
-    "stratify_column": "DS0405",
+    "stratify_column": "DS0501",
     "stratify_small": "DS0410",
     "duplicates": "DS0406",
 }

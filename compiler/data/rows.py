@@ -198,13 +198,13 @@ class _Faults:
         rows = "row breaks" if count == 1 else "rows break"
         choices = literals(kind)
         near = closest(cells[0][1].given, choices[:200], 1)
-        declared = spell(kind) if len(choices) <= 6 else f"one of {len(choices)} literals"
+        reason = cells[0][1].reason
+        if not reason.startswith("expected"):
+            reason = f"`{column}` is {spell(kind) if len(choices) <= 6 else 'a union of literals'}: {reason}"
         return DataProblem(
             kind="type_broken",
             message=f"{count:,} {rows} the declared type of `{column}` ({unit}{'s' * (count > 1)} {numbers})",
-            help=f"did you mean {quoted(near[0])}?"
-            if near
-            else f"`{column}` is {declared}: {cells[0][1].reason}",
+            help=f"did you mean {quoted(near[0])}?" if near else reason,
             column=column,
             count=count,
             unit=unit,

@@ -68,7 +68,7 @@ class Table:
 
 @contextmanager
 def open_table(source: ir.DataSource, folder: Path, root: Path | None = None) -> Generator[Table]:
-    """Open a dataset's file. Raises DataError (`unreadable`, or `empty` for a csv without a header).
+    """Open a dataset's file. Raises DataError: `unreadable`, `outside`, or `empty` (a csv without header).
 
     Errors found further on are raised while `rows` is consumed.
     """

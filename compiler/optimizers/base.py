@@ -94,6 +94,10 @@ class Facts:
     """Model calls of one run of the student."""
     teacher_calls_per_run: int | None = None
     """Model calls of one run of the teacher; None: the student's."""
+    student_scored: bool = False
+    """The student has been scored on these val rows before: as the baseline, or by a search."""
+    student_bare: bool = False
+    """The student is known to have no demos, so that it is its own zero-shot candidate."""
 
     @property
     def teacher_calls(self) -> int:

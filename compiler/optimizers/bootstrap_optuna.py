@@ -31,8 +31,9 @@ def pool_size(options: Options) -> int:
 def _calls(options: Options, facts: Facts) -> Calls:
     scoring = facts.val * facts.calls_per_run
     trials = options.integer("num_candidate_programs")
+    as_it_came = 0 if facts.student_scored else 1
     return Calls(
-        task=Range(scoring, scoring * (trials + 1)),
+        task=Range(scoring * as_it_came, scoring * (trials + as_it_came)),
         teacher=teacher_calls(pool_size(options), options, facts),
     )
 

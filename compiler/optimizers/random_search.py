@@ -43,6 +43,8 @@ def _calls(options: Options, facts: Facts) -> Calls:
     numbers = selected(options)
     demos = options.integer("max_bootstrapped_demos")
     scoring = facts.val * facts.calls_per_run
+    as_it_came = 0 if facts.student_scored else 1
+    others = len(numbers) - (facts.student_bare and ZERO_SHOT in numbers)
     bootstraps = any(number >= UNSHUFFLED for number in numbers) and demos > 0
     # All sets ask one teacher, whose runs are shared: together they never need more than one set
     # that has to try every row.
@@ -51,7 +53,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
         teacher = Range(0, teacher.most)
     elif UNSHUFFLED not in numbers:
         teacher = Range(min(teacher.least, facts.teacher_calls), teacher.most)
-    return Calls(task=Range(scoring, scoring * (len(numbers) + 1)), teacher=teacher)
+    return Calls(Range(scoring * as_it_came, scoring * (as_it_came + others)), teacher)
 
 
 def _contradiction(options: Options) -> str | None:

@@ -50,7 +50,7 @@ def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Suggestion]:
         present = {
             block.declaration.keyword.text
             for block in blocks
-            if block.declaration and block is not cursor.block
+            if block.declaration and block.start != cursor.start
         }
         return offers.declarations(present)
     spec = BLOCKS.get(word(top.group.elements[0], 0))

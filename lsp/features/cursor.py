@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from dspec.grammar import tokenize
+from dspec.grammar import parse, tokenize
 from dspec.grammar.lexemes import ITEM_WORDS, Lexeme, read_lexemes
-from dspec.grammar.tree import Block, SourceTree
+from dspec.grammar.tree import Block, Declaration, SourceTree
 
 Opener = Literal["", "{", "(", "["]
 
@@ -66,7 +66,8 @@ class Cursor:
     at_line_start: bool
     rest: str
     """The line behind the cursor."""
-    block: Block | None
+    declaration: Declaration | None
+    """The declaration around the cursor, read with a word at the cursor where it is broken without."""
     spots: tuple[Spot, ...]
 
     @property
@@ -105,7 +106,15 @@ def locate(tree: SourceTree, offset: int) -> Cursor | None:
         return None
     line = text[local:].partition("\n")[0]
     at_line_start = not in_string and (base + word == 0 or tree.text[base + word - 1] == "\n")
-    return Cursor(base + start, in_string, at_line_start, line, block, spots)
+    declaration = _declaration(block, spliced) if block else None
+    return Cursor(base + start, in_string, at_line_start, line, declaration, spots)
+
+
+def _declaration(block: Block, spliced: str) -> Declaration | None:
+    if not block.problems:
+        return block.declaration
+    read = parse(spliced).blocks
+    return (read[0].declaration if read else None) or block.declaration
 
 
 def _way_to(text: str, start: int) -> tuple[Spot, ...] | None:

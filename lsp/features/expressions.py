@@ -9,7 +9,7 @@ from .cursor import Part, Spot, find, named, terminal, word
 from .offers import Suggestion
 from .places import Place, literals_for
 from .shapes import Fields, Value, interface, look_up, members
-from .variables import CALLABLE, Variables, chain, chain_start, declared, variables
+from .variables import CALLABLE, Variables, chain, chain_start, variables
 
 COMPARISONS = ("EQ", "NE")
 OPERAND_ENDS = ("NAME", "STRING", "NUMBER", "PERCENT", "TRUE", "FALSE", "NONE", "(", "[")
@@ -60,7 +60,7 @@ def _callables(place: Place, qualifier: str = "") -> Iterable[Suggestion]:
     """Modules and programs: only a program's own items may call one."""
     if place.spec.keyword != "program":
         return ()
-    itself = declared(place.cursor)
+    itself = place.cursor.declaration
     name = itself.name.text if itself and itself.name else ""
     found = offers.references(place.scope, ("module", "program"), qualifier)
     return (suggestion for suggestion in found if suggestion.label != name)

@@ -13,8 +13,10 @@ from .cursor import Spot, find, named, terminal, word
 from .expressions import expression
 from .offers import Suggestion
 from .places import PROGRAMS, Place, literals_at, literals_for, names_at, rows_at, type_at
-from .shapes import Fields, columns, interface, look_up
-from .variables import declared, target
+from .shapes import Fields, fields, parameters
+from .variables import target
+
+ROLES = ("input", "output", "field")
 
 
 def item(place: Place, spot: Spot) -> Iterable[Suggestion]:
@@ -53,15 +55,8 @@ def section(place: Place, spot: Spot) -> Iterable[Suggestion]:
     if attribute is None or terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
         return ()
     if attribute.name == "stratify" and spot.index == 2:
-        return offers.fields(_own_columns(place))
+        return offers.fields(_own_fields(place, "input", "field"))
     return _attribute_value(place, spot, attribute)
-
-
-def _own_columns(place: Place) -> Fields:
-    declaration = declared(place.cursor)
-    name = declaration.name.text if declaration and declaration.name else ""
-    found = look_up(place.scope, name)
-    return columns(*found) if found else ()
 
 
 def _attribute_value(place: Place, spot: Spot, attribute: AttributeSpec) -> Iterable[Suggestion]:
@@ -109,18 +104,15 @@ def _field(place: Place, spot: Spot) -> Iterable[Suggestion]:
         return type_at(place, spot)
     if assign >= 0 and place.cursor.inner is spot and spot.index == assign + 1:
         name = word(spot.element, 1)
-        return literals_for(place, next((f.value for f in _own_fields(place) if f.name == name), None))
+        return literals_for(
+            place, next((f.value for f in _own_fields(place, *ROLES) if f.name == name), None)
+        )
     return ()
 
 
-def _own_fields(place: Place) -> Fields:
-    declaration = declared(place.cursor)
-    name = declaration.name.text if declaration and declaration.name else ""
-    found = look_up(place.scope, name)
-    if found is None:
-        return ()
-    own = interface(*found)
-    return (*own.inputs, *own.outputs) if own else columns(*found)
+def _own_fields(place: Place, *roles: str) -> Fields:
+    declaration = place.cursor.declaration
+    return fields(declaration.items, place.scope, roles) if declaration else ()
 
 
 def _check(place: Place, spot: Spot) -> Iterable[Suggestion]:
@@ -135,20 +127,20 @@ def _return(place: Place, spot: Spot) -> Iterable[Suggestion]:
     """`return name = expr, …`: the outputs that are not returned yet, or a value for one."""
     start = max((i for i in range(spot.index) if terminal(spot.element, i) == "COMMA"), default=0) + 1
     if spot.index == start and not place.cursor.in_string:
-        declaration = declared(place.cursor)
-        found = look_up(place.scope, declaration.name.text) if declaration and declaration.name else None
-        outputs = interface(*found) if found else None
+        declaration = place.cursor.declaration
+        returns = declaration.returns if declaration else None
+        outputs = parameters(returns, place.scope) if isinstance(returns, tuple) else ()
         given = {
             word(spot.element, i - 1)
             for i in range(len(spot.element))
             if terminal(spot.element, i) == "ASSIGN"
         }
-        return offers.arguments(outputs.outputs, given, "output") if outputs else ()
+        return offers.arguments(outputs, given, "output")
     return expression(place)
 
 
 def _given(place: Place, spot: Spot) -> Iterable[Suggestion]:
-    declaration = declared(place.cursor)
+    declaration = place.cursor.declaration
     tested = target(place.cursor, declaration, place.scope) if declaration else None
     if tested is None:
         return ()

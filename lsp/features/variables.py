@@ -43,13 +43,9 @@ Variables = Mapping[str, Variable]
 CALLABLE = ("module", "program", "extern")
 
 
-def declared(cursor: Cursor) -> Declaration | None:
-    return cursor.block.declaration if cursor.block else None
-
-
 def variables(cursor: Cursor, scope: FileScope) -> dict[str, Variable]:
     """What an expression at the cursor can read, by the kind of its declaration."""
-    declaration = declared(cursor)
+    declaration = cursor.declaration
     if declaration is None:
         return {}
     found: dict[str, Variable] = {}

@@ -22,7 +22,7 @@ from .prompt import divide, read_brief, read_question
 PREFIX = "embedded/"
 MODELS = ("icl",)
 MAX_REMEMBERED = 64
-"""Prompts whose examples stay learned, the most recently used ones."""
+"""Prompts whose examples stay learned, the most recently used ones; the last one always."""
 MAX_REMEMBERED_CHARACTERS = 1_000_000
 """Of all those prompts together: what was learned is some hundred times as large as its text."""
 CHARACTERS_PER_TOKEN = 4
@@ -70,7 +70,9 @@ class EmbeddedTransport:
             if key not in self._learners:
                 self._learners[key] = (learner, size)
                 self._characters += size
-            while len(self._learners) > MAX_REMEMBERED or self._characters > MAX_REMEMBERED_CHARACTERS:
+            while len(self._learners) > 1 and (
+                len(self._learners) > MAX_REMEMBERED or self._characters > MAX_REMEMBERED_CHARACTERS
+            ):
                 _, (_, freed) = self._learners.popitem(last=False)
                 self._characters -= freed
         return learner

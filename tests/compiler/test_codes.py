@@ -49,5 +49,6 @@ def test_table_and_reports_agree() -> None:
 def test_texts_are_finished(name: str) -> None:
     code = CODES[name]
     assert re.fullmatch(r"DS0[1-8]\d\d", name)
-    assert code.title and not code.title.endswith(".")
+    assert code.title
+    assert not code.title.endswith(".")
     assert code.explanation.endswith(".")

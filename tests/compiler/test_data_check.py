@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 from datasets import INTENT, dataset, field, jsonl, rows, split, write
 
-from dspec.compiler import codes
 from dspec.compiler.data import DataProblem, Places, check, diagnose, probe, problems
 from dspec.compiler.data.checking import duplicates
 from dspec.compiler.data.probing import WHOLE_BYTES
-from dspec.compiler.data.report import CODES_BY_KIND
 from dspec.compiler.source import Location, Source
 from dspec.runtime.types import INT
 
@@ -74,9 +72,7 @@ def test_duplicates_are_reported_for_each_pair_of_parts() -> None:
     assert [(p.part, p.other, p.count) for p in found] == [("a", "b", 2), ("a", "c", 1)]
 
 
-def test_a_problem_becomes_a_diagnostic_at_the_place_it_concerns(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = {code: codes.Code("error", "", "", "", "") for code in CODES_BY_KIND.values()}
-    monkeypatch.setattr("dspec.compiler.diagnostics.CODES", table)
+def test_a_problem_becomes_a_diagnostic_at_the_place_it_concerns() -> None:
     source = Source(Path("/q.dspec"), "q.dspec", 'csv("rows.csv") intnet str split train val stratify')
 
     def at(word: str) -> Location:
@@ -93,6 +89,7 @@ def test_a_problem_becomes_a_diagnostic_at_the_place_it_concerns(monkeypatch: py
     )
     expected = {
         "unreadable": "csv",
+        "outside": "csv",
         "malformed": "csv",
         "empty": "csv",
         "column_missing": "intnet",
@@ -116,6 +113,7 @@ def test_a_problem_becomes_a_diagnostic_at_the_place_it_concerns(monkeypatch: py
         )
         diagnostic = diagnose(problem, places)
         assert source.text[diagnostic.primary.location.start :].startswith(word), kind
+        assert (diagnostic.severity == "error") == problem.is_error, "the table of codes says the same"
         assert (diagnostic.message, diagnostic.help) == ("what", "do")
         assert [fix.title for fix in diagnostic.fixes] == ["rename to `intent`"] * (kind == "column_missing")
         bare = diagnose(problem, Places(at("csv")))

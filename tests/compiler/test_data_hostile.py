@@ -23,7 +23,7 @@ def refused(folder: Path, path: str = "rows.csv", root: Path | None = None) -> s
     with pytest.raises(DataError) as probed:
         probe(declared.source, folder, root=root)
     (problem,) = check(declared, folder, root=root).problems
-    assert problem.kind == "unreadable"
+    assert problem.kind == ("outside" if "outside the project" in problem.message else "unreadable")
     assert problem.message == caught.value.message == probed.value.message
     return problem.message
 
@@ -50,8 +50,8 @@ def test_folders_devices_and_loops_are_refused(tmp_path: Path) -> None:
     assert "loop of symbolic links" in refused(tmp_path, "a.csv")
     (tmp_path / "null.csv").symlink_to("/dev/null")
     assert "outside the project" in refused(tmp_path, "null.csv")
-    assert "absolute path" in refused(tmp_path, "/dev/zero")
-    assert "absolute path" in refused(tmp_path, "C:\\rows.csv")
+    assert "outside the project" in refused(tmp_path, "/dev/zero")
+    assert "outside the project" in refused(tmp_path, "C:\\rows.csv")
     assert "NUL" in refused(tmp_path, "a\0b.csv")
     assert "path is empty" in refused(tmp_path, "")
 

@@ -21,8 +21,8 @@ from scripted import (
 )
 
 from dspec.compiler import ir
-from dspec.compiler.data import Example
 from dspec.compiler.budget import Wall
+from dspec.compiler.data import Example
 from dspec.compiler.evaluation import Evaluator
 from dspec.compiler.events import Event, RowScored, ScoringStarted
 from dspec.compiler.scoring import MetricError, Verdict, judge
@@ -153,10 +153,18 @@ async def test_samples_and_temperatures_are_asked_apart(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("score", "shown"),
-    [(None, "null"), (1.5, "1.5"), (-0.1, "-0.1"), (2, "2"), ("yes", '"yes"'), ([1], "[1]"), (10**400, "large")],
+    [
+        (None, "null"),
+        (1.5, "1.5"),
+        (-0.1, "-0.1"),
+        (2, "2"),
+        ("yes", '"yes"'),
+        ([1], "[1]"),
+        (10**400, "large"),
+    ],
 )
 def test_a_score_that_is_none_names_the_row_and_the_value(score: object, shown: str) -> None:
-    with pytest.raises(MetricError, match="metric `right` gave .* on row 4") as caught:
+    with pytest.raises(MetricError, match=r"metric `right` gave .* on row 4") as caught:
         judge(metric(constant(score)), {}, {}, 3)
     assert shown in caught.value.message
     assert "0 to 1" in caught.value.help
@@ -196,14 +204,12 @@ async def test_a_metric_that_fails_on_some_rows_keeps_the_reason_and_stops_when_
 ) -> None:
     # `gold.note` is a number on the first rows only: comparing it with text fails there.
     broken = metric(BinaryOp(operator="<", left=member("gold", "note"), right=constant(1)))
-    data = tuple(
-        Example(i, {"text": f"row {i} of g0"}, {"note": "text" if i < 3 else 0}) for i in range(8)
-    )
+    data = tuple(Example(i, {"text": f"row {i} of g0"}, {"note": "text" if i < 3 else 0}) for i in range(8))
     with scripted(monkeypatch, Script(oracle)) as engine:
         found = await Evaluator(engine, Store(), broken, max_errors=4).evaluate(classifier(), data)
         assert found.scores == (0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0)
         assert "failed on row 2" in (found.rows[1].reason or "")
-        with pytest.raises(MetricError, match="`score` of metric `right` failed on row 1: .*2 more rows"):
+        with pytest.raises(MetricError, match=r"`score` of metric `right` failed on row 1: .*2 more rows"):
             await Evaluator(engine, Store(), broken, max_errors=3).evaluate(classifier(), data)
 
 
@@ -218,7 +224,7 @@ async def test_progress_counts_every_row_and_ends_at_the_score(monkeypatch: pyte
     assert scored[-1].score == pytest.approx(found.score)
 
 
-@pytest.mark.parametrize("limit", range(0, 14))
+@pytest.mark.parametrize("limit", range(14))
 async def test_the_wall_of_calls_is_never_passed_and_what_was_paid_is_kept(
     monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
@@ -243,8 +249,13 @@ async def test_the_walls_of_tokens_and_money_are_never_passed(
 ) -> None:
     program = classifier()
     lm = program.lms["fake"].model_copy(
-        update={"max_tokens": 20, "price_input": 1.0, "price_output": 2.0, "model": "hosted_vllm/m",
-                "api_base": "http://localhost:1/v1"}
+        update={
+            "max_tokens": 20,
+            "price_input": 1.0,
+            "price_output": 2.0,
+            "model": "hosted_vllm/m",
+            "api_base": "http://localhost:1/v1",
+        }
     )
     program = program.with_lms({"fake": lm})
     for limit in (150, 900, 2500):

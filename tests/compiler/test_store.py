@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +31,24 @@ def test_what_was_put_is_found_again_by_another_process(tmp_path: Path) -> None:
     with Store(path) as store:
         assert store.lookup(KEYS) == {KEYS[0]: RUN, KEYS[1]: FAILED}
         assert store.problem is None
+
+
+def test_members_keep_the_order_in_which_they_were_answered(tmp_path: Path) -> None:
+    run = replace(RUN, outputs={"z": 1, "a": {"y": 1, "b": 2}})
+    for store in (Store(), Store(tmp_path / "runs.sqlite")):
+        with store:
+            store.put(KEYS[0], run)
+            store.flush()
+            (found,) = store.lookup(KEYS).values()
+            assert str(found.outputs) == str(run.outputs)
+
+
+def test_what_json_cannot_say_is_forgotten_and_harms_no_other_run(tmp_path: Path) -> None:
+    with Store(tmp_path / "runs.sqlite") as store:
+        store.put(KEYS[0], replace(RUN, outputs={"x": float("nan")}))
+        store.put(KEYS[1], RUN)
+        store.flush()
+        assert store.lookup(KEYS) == {KEYS[1]: RUN}
 
 
 def test_in_memory_it_remembers_for_its_own_life() -> None:
@@ -159,7 +177,9 @@ def test_what_reaches_no_prompt_is_not_part_of_the_key() -> None:
     )
     assert program_digest(program) == program_digest(turned) == program_digest(spare)
     assert lm_digest(program) == lm_digest(turned)
-    other_lm = with_lm(name="x", timeout=1.0, retry=0, rpm=3, max_parallel=2, price_input=1.0, api_key_env="K")
+    other_lm = with_lm(
+        name="x", timeout=1.0, retry=0, rpm=3, max_parallel=2, price_input=1.0, api_key_env="K"
+    )
     assert lm_digest(other_lm) == lm_digest(classifier())
 
 
@@ -217,8 +237,8 @@ def test_the_file_is_not_a_pickle_and_is_written_in_wal_mode(tmp_path: Path) -> 
     with Store(path) as store:
         store.put(KEYS[0], RUN)
         store.flush()
-        assert os.path.exists(f"{path}-wal")
+        assert Path(f"{path}-wal").exists()
         with sqlite3.connect(path) as database:
             (body,) = database.execute("SELECT body FROM runs_1").fetchone()
         database.close()
-    assert body.startswith(b'{"calls":1')
+    assert body.startswith(b'{"outputs": {"label": "b"')

@@ -15,7 +15,7 @@ NAMES = st.lists(st.text(max_size=6), max_size=3)
 
 def test_the_draws_are_these_on_every_machine() -> None:
     draws = stream(9, "demos", "shuffled 3")
-    assert [draws.randrange(1000) for _ in range(5)] == [829, 318, 797, 909, 388]
+    assert [draws.randrange(1000) for _ in range(5)] == [741, 192, 15, 286, 948]
 
 
 def test_another_process_with_another_hash_seed_draws_the_same() -> None:

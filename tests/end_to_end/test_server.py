@@ -7,6 +7,8 @@ import pytest
 from dspc import EXAMPLES, dspc
 from server import spawned
 
+PRICE = "price { input = 0.1; output = 0.4 }"
+
 
 def example_on(url: str, folder: Path) -> Path:
     """The ticket example with its model behind `url`, and fewer candidates to keep the test short."""
@@ -14,7 +16,7 @@ def example_on(url: str, folder: Path) -> Path:
     source = (EXAMPLES / "tickets" / "tickets.dspec").read_text(encoding="utf-8")
     source = source.replace(
         'lm learner { model = "embedded/icl" }',
-        f'lm learner {{ model = "openai/icl"; api_base = "{url}"; api_key = env("TEST_KEY") }}',
+        f'lm learner {{ model = "openai/icl"; api_base = "{url}"; api_key = env("TEST_KEY"); {PRICE} }}',
     ).replace("num_candidate_programs = 8", "num_candidate_programs = 1")
     assert "openai/icl" in source
     (folder / "tickets.dspec").write_text(source, encoding="utf-8")
@@ -38,6 +40,15 @@ def test_both_transports_give_the_same_artifact(tmp_path: Path) -> None:
                 assert path.is_dir() or b"sk-canary-1234" not in path.read_bytes(), path
     assert artifacts[0] == artifacts[1]
     assert url.encode() not in artifacts[0]
+
+
+def test_a_budget_in_dollars_needs_a_price(tmp_path: Path) -> None:
+    example_on("http://127.0.0.1:9/v1", tmp_path)
+    text = (tmp_path / "tickets.dspec").read_text(encoding="utf-8")
+    (tmp_path / "tickets.dspec").write_text(text.replace(f"; {PRICE}", ""), encoding="utf-8")
+    result = dspc("compile", "tickets.dspec", cwd=tmp_path, TEST_KEY="x")
+    assert result.code == 4
+    assert "price {" in result.err
 
 
 def test_a_missing_key_is_named_before_anything_is_asked(tmp_path: Path) -> None:

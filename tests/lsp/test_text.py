@@ -97,7 +97,9 @@ def test_only_lf_cr_and_crlf_end_lines(encoding: Encoding) -> None:
     assert [text.place(text.content.index(letter)).line for letter in "abcdefg"] == [0, 0, 0, 0, 1, 2, 3]
 
 
-def partial(start: tuple[int, int], end: tuple[int, int], text: str) -> types.TextDocumentContentChangePartial:
+def partial(
+    start: tuple[int, int], end: tuple[int, int], text: str
+) -> types.TextDocumentContentChangePartial:
     return types.TextDocumentContentChangePartial(
         types.Range(types.Position(*start), types.Position(*end)), text
     )

@@ -301,3 +301,14 @@ async def test_a_cancelled_asker_stays_cancelled_while_the_engine_stops() -> Non
         asker.cancel()
         await asyncio.wait([asker, closing])
     assert asker.cancelled()
+
+
+async def test_both_transports_behind_the_engine_fill_the_same_ledger(ledger: Ledger) -> None:
+    async with FakeServer() as server:
+        lms = [fake_lm(server.url), fake_lm(server.url, name="other", timeout=30.0)]
+        async with Engine(ledger=ledger, transport="litellm") as engine:
+            asked = await asyncio.gather(*(engine.complete(ask(lm, f"to {lm.name}")) for lm in lms))
+        async with Engine(ledger=ledger, transport="lean") as engine:
+            again = [await engine.complete(ask(lm, f"to {lm.name}")) for lm in lms]
+    assert [completion.source for completion in again] == ["ledger", "ledger"]
+    assert [c.answer for c in asked] == [c.answer for c in again]

@@ -102,6 +102,8 @@ async def test_a_wait_of_hours_is_reported_instead() -> None:
     async with FakeServer(faults=["429:7200"]) as server, Engine() as engine:
         with pytest.raises(RateLimited, match="429") as caught:
             await engine.complete(ask(fake_lm(server.url)))
+        async with asyncio.timeout(1.0):
+            assert (await engine.complete(ask(fake_lm(server.url), "another"))).source == "model"
     assert caught.value.retry_after == 7200
 
 

@@ -133,8 +133,7 @@ KINDS = st.recursive(
 def test_coercing_twice_changes_nothing_more(value: JsonValue, kind: Type) -> None:
     try:
         once = coerce(value, kind, RECORDS)
-    except ValueError as error:
-        assert str(error)
+    except ValueError:
         return
     assert json.dumps(coerce(once, kind, RECORDS)) == json.dumps(once)
 

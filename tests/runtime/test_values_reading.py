@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import time
 
 import pytest
@@ -70,7 +72,8 @@ TEXTS = ListOf(item=STR)
         ("1, 2", ListOf(item=INT), [1, 2]),
         ("card, top up", ListOf(item=INTENT), ["card", "top up"]),
         ('{"sku": "a", "qty": "2 kg"}', LINE, {"sku": "a", "qty": 2.0}),
-        ("{sku: 'it''s', 'qty': 2,}", DictOf(key=STR, value=ANY), None),
+        (r"""{sku: 'it\'s "so"', 'qty': 2,}""", DictOf(key=STR, value=ANY), {"sku": 'it\'s "so"', "qty": 2}),
+        (r'{"sku": "\(x\)", "qty": 1}', LINE, {"sku": r"\(x\)", "qty": 1.0}),
         ('{SKU: "a", Qty: 2, colour: "red"}', LINE, {"sku": "a", "qty": 2.0}),
         ('Sure:\n{"sku": "a\nb", "qty": 1', LINE, {"sku": "a\nb", "qty": 1.0}),
         ('{"x": [1, True, None]}', ANY, '{"x": [1, True, None]}'),
@@ -79,11 +82,7 @@ TEXTS = ListOf(item=STR)
     ],
 )
 def test_lenient(text: str, kind: Type, expected: JsonValue) -> None:
-    if expected is None and not isinstance(kind, OptionalOf):
-        with pytest.raises(ValueError, match="expected a JSON object"):
-            read(text, kind, RECORDS)
-    else:
-        assert read(text, kind, RECORDS) == expected
+    assert read(text, kind, RECORDS) == expected
 
 
 @pytest.mark.parametrize(
@@ -103,6 +102,9 @@ def test_lenient(text: str, kind: Type, expected: JsonValue) -> None:
         ("x" * 100 + " other", INTENT, "expected one of"),
         ("a, b", TEXTS, "expected a JSON list"),
         ("null", STR, None),
+        ("{sku: 'it''s', qty: 2}", LINE, "expected a JSON object for Line"),
+        ('{"sku": "a", "qty": 1 "x": 2}', LINE, "expected a JSON object for Line"),
+        ('["a", "b', TEXTS, "expected a JSON list"),
         ('{"sku": "a"}', LINE, "Line lacks the field qty"),
         (
             '[{"sku": "a", "qty": 1}, {"sku": "b", "qty": "many"}]',
@@ -184,10 +186,8 @@ def test_json_values_are_adapted_without_passing_through_text() -> None:
 def test_hostile_text_takes_linear_time(text: str) -> None:
     began = time.process_time()
     for kind in (LINE, TEXTS, INT, BOOL, INTENT):
-        try:
+        with contextlib.suppress(ValueError):
             read(text, kind, RECORDS)
-        except ValueError as error:
-            assert len(str(error)) < 500
     assert time.process_time() - began < 4.0
 
 
@@ -200,14 +200,15 @@ def test_a_text_beyond_the_cap_is_refused() -> None:
 @given(st.text(alphabet="{}[]\":,'\\ab1\n“” ", max_size=60))
 def test_repair_gives_json_or_a_value_error(text: str) -> None:
     for function in (json_value, whole_json):
-        try:
-            assert function(text) is not ...
-        except ValueError:
-            pass
+        with contextlib.suppress(ValueError):
+            json.dumps(function(text), allow_nan=False)
     assert isinstance(json_object(text, ["a"]), dict)
 
 
+LATIN = st.text(st.characters(max_codepoint=0x2FF), max_size=6)
+
+
 @settings(max_examples=200, deadline=None)
-@given(st.dictionaries(st.text(max_size=4), st.text(max_size=6) | st.integers() | st.none(), max_size=3))
+@given(st.dictionaries(LATIN, LATIN | st.integers() | st.none(), max_size=3))
 def test_python_literals_are_read_like_json(value: dict[str, JsonValue]) -> None:
     assert json_value(f"Answer: {value!r}" if value else "{}") == value

@@ -19,7 +19,9 @@ PATIENCE = 30.0
 class Client:
     """One server process. Messages are read in a thread, so that nothing here can block for good."""
 
-    def __init__(self, *, code: str = SERVE, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *, code: str = SERVE, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", code],
             stdin=subprocess.PIPE,
@@ -67,7 +69,9 @@ class Client:
 
     def initialize(self, encodings: Sequence[str] = ()) -> dict[str, Any]:
         general = {"positionEncodings": list(encodings)} if encodings else {}
-        result = self.ask("initialize", {"processId": None, "rootUri": None, "capabilities": {"general": general}})
+        result = self.ask(
+            "initialize", {"processId": None, "rootUri": None, "capabilities": {"general": general}}
+        )
         self.notify("initialized", {})
         return result
 

@@ -1,7 +1,8 @@
 """A scripted model behind a real engine, and small projects for tests of the compiler's back half.
 
 The model knows nothing but the prompt: `Script.reply` is given the fields of the question and of the
-demos shown before it and returns the fields of the answer (those that were not asked for are left out), or its text.
+demos shown before it, and returns the fields of the answer (those that were not asked for are left
+out), or its text, or an error to raise.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Script:
 
     reply: Reply
     latency: Callable[[], float] | None = None
-    asked: list[Asked] = field(default_factory=lambda: [])
+    asked: list[Asked] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
 

@@ -1,0 +1,90 @@
+"""Wrong programs, one file each: what is reported, where, and whether the first fixes repair it.
+
+A corpus file is a program followed by lines of the form `#! CODE line:column-line:column message`,
+in the order of the report, and `#! fixed` when applying the first fix of every diagnostic gives a
+program that checks clean. Write a program without such lines, run with `DSPEC_UPDATE=1`, and read
+what was added.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dspec.compiler.analysis import analyse
+from dspec.compiler.diagnostics import Diagnostic
+from dspec.compiler.fixes import apply_fixes
+
+CORPUS = Path(__file__).parent / "corpus"
+MARK = "#!"
+TOPICS = ("billing", "shipping", "returns")
+BESIDE = {
+    "dspec.toml": "",
+    "lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n',
+    "tickets.csv": "text,topic\n"
+    + "".join(f"message {n} about {TOPICS[n % 3]},{TOPICS[n % 3]}\n" for n in range(180)),
+}
+"""What stands beside every program, and a folder `data`."""
+
+
+def short(found: Diagnostic) -> str:
+    place = found.primary.location
+    start, end = place.source.position(place.start), place.source.position(place.end)
+    file = "" if place.source.name == "main.dspec" else f"{place.source.name} "
+    return f"{file}{found.code} {start.line}:{start.column}-{end.line}:{end.column} {found.message}"
+
+
+def first_fixes(found: tuple[Diagnostic, ...]) -> str | None:
+    """The program after the first fix of every diagnostic; None where one has no fix."""
+    if not found or not all(diagnostic.fixes for diagnostic in found):
+        return None
+    text = found[0].primary.location.source.text
+    edits = {edit for diagnostic in found for edit in diagnostic.fixes[0].edits}
+    for edit in sorted(edits, key=lambda edit: (edit.location.start, edit.location.end), reverse=True):
+        text = text[: edit.location.start] + edit.replacement + text[edit.location.end :]
+    return text
+
+
+def written(text: str) -> tuple[str, list[str]]:
+    """The program, and the expectations behind it."""
+    program, _, rest = text.partition(MARK)
+    expected = [line.removeprefix(MARK).strip() for line in (MARK + rest).splitlines()] if rest else []
+    return program, expected
+
+
+def outcome(folder: Path, program: str) -> list[str]:
+    (folder / "data").mkdir(exist_ok=True)
+    for name, content in BESIDE.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    path = folder / "main.dspec"
+    path.write_text(program, encoding="utf-8")
+    found = analyse(path).diagnostics
+    lines = [short(diagnostic) for diagnostic in found]
+    repaired = first_fixes(found)
+    if repaired is not None and not analyse(path, text=repaired).diagnostics:
+        lines.append("fixed")
+    return lines
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.dspec")), ids=lambda path: path.stem)
+def test_wrong_program(path: Path, tmp_path: Path) -> None:
+    program, expected = written(path.read_text(encoding="utf-8"))
+    lines = outcome(tmp_path, program)
+    if os.environ.get("DSPEC_UPDATE"):
+        path.write_text(program + "".join(f"{MARK} {line}\n" for line in lines), encoding="utf-8")
+        return
+    assert lines == expected
+    assert lines, "a program of the corpus is wrong in some way"
+
+
+def test_safe_fixes_are_applied_by_the_command_line(tmp_path: Path) -> None:
+    """`--fix` and the editor read the same edits: the safe ones lead to the same text."""
+    program = 'dspec 1\n\nlm mini { modle = "openai/gpt-4o-mini" }\n'
+    path = tmp_path / "main.dspec"
+    path.write_text(program, encoding="utf-8")
+    (tmp_path / "dspec.toml").touch()
+    found = [diagnostic for diagnostic in analyse(path).diagnostics if diagnostic.code == "DS0105"]
+    apply_fixes(found).write()
+    assert path.read_text(encoding="utf-8") == program.replace("modle", "model")

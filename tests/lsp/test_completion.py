@@ -1,0 +1,236 @@
+"""What is offered where: one line per case, `$0` is the cursor.
+
+`+name` must be offered, `-name` must not, `=` lists everything that is offered, in order. A case's text
+stands behind the declarations of `FILE`, or replaces the block of the same kind and name in it.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from dspec.compiler.analysis import analyse
+from dspec.lsp.features.completion import Found, complete
+
+FILE = """\
+dspec 1
+lm mini { model = "embedded/icl"; default = true }
+lm big { model = "embedded/icl" }
+type Intent = "refund" | "bug \\"x\\"" | "other"
+record Line { "One line."; field sku: str "stock number"; field kind: Intent; field ok: bool }
+signature Route {
+  "Decide the intent."
+  input text: str
+  input hint: Intent? = "other"
+  output intent: Intent
+  output lines: list[Line]
+}
+module router = Predict(Route)
+module thinker = ChainOfThought(sig(question -> answer, sure: bool))
+program Flow(text: str, n: int = 3) -> (intent: Intent, note: str) {
+  let r = router(text = text)
+  return intent = r.intent, note = "x"
+}
+dataset rows {
+  "All tickets."
+  source = csv("data/rows.csv")
+  input text: str
+  field intent: Intent
+  split { train = 50%; val = 50%; seed = 3 }
+}
+metric right(gold: rows, pred: router) { score = gold.intent == pred.intent }
+optimize tuned {
+  program = router; metric = right; train = rows.train; val = rows.val
+  step first = LabeledFewShot(k = 4)
+}
+"""
+
+ALL_LEFT = "= train val lm prompt_lm teacher_lm seed emit budget step"
+
+
+def offered(text: str) -> tuple[Found, str]:
+    """What is offered at `$0`, and the text before the cursor."""
+    offset = text.index("$0")
+    text = text.replace("$0", "")
+    analysis = analyse(Path("/nowhere/main.dspec"), text=text, probe=False)
+    return complete(analysis, offset), text[:offset]
+
+
+def labels(text: str) -> list[str]:
+    return [suggestion.label for suggestion in offered(text)[0].suggestions]
+
+
+CASES = [
+    # Declarations
+    ("$0", "+lm +signature +optimize -dspec"),
+    ("op$0", "+optimize"),
+    (" op$0", "="),
+    ("lm $0", "="),
+    ("lm x$0", "="),
+    ("# lm $0", "="),
+    ('import "x.dspec" $0', "= as"),
+    ('import "$0', "="),
+    # Blocks
+    ("lm x { $0 }", "+model +price -train -doc -input"),
+    ('lm x { model = "a/b"; $0 }', "-model +temperature +price"),
+    ('lm x { $0; model = "a/b" }', "-model +temperature"),
+    ("lm x {\n  te$0", "+temperature +model"),
+    ("lm x {\n  price { $0 } }", "= input output"),
+    ("lm x {\n  price { input = 1.0; $0 } }", "= output"),
+    ("lm x { price { input = 1; output = 2 }; $0", "-price +model"),
+    ("signature S { $0", "= fixed max_retries input output assert suggest"),
+    ("record R { $0", "= field assert suggest"),
+    ("dataset d { $0", "= source split input field"),
+    ("dataset d { split { $0", "= train val test seed stratify"),
+    ("dataset d { split { train = 10; $0 } }", "= val test seed stratify"),
+    ("program P(a: str) { $0", "= let assert suggest return"),
+    ("metric m(gold: rows, pred: router) { $0", "= score accept feedback"),
+    ("eval e { $0", "= program metric data baseline gate"),
+    ("test t { $0", "= program given expect"),
+    ("optimize o { program = router\n $0\n metric = right\n}", ALL_LEFT),
+    ("optimize o { budget { $0 } }", "= usd calls tokens minutes"),
+    ("optimize o { budget { usd = 1; }\n $0", "-budget +step"),
+    ("dataset d { input x: str }\n$0", "+metric -source"),
+    # Attribute values
+    ("lm x { parse = $0 }", '= "lenient" "strict"'),
+    ('lm x { parse = "$0 }', "= lenient strict"),
+    ('lm x { parse = "st$0" }', "= lenient strict"),
+    ("lm x { default = $0 }", "= true false"),
+    ("lm x { fallback = [$0] }", "= mini big x"),
+    ("lm x { fallback = [mini, $0", "+big"),
+    ("lm x { api_key = $0 }", "= env"),
+    ("lm x { temperature = $0 }", "="),
+    ("lm x { model = $0 }", "="),
+    ("optimize o { program = $0 }", "= router thinker Flow tuned o"),
+    ("optimize o {\n  program = ro$0\n  metric = right\n}", "+router -mini"),
+    ("optimize o { metric = $0 }", "= right"),
+    ("optimize o { lm = $0 }", "= mini big"),
+    ("optimize o { train = $0 }", "= rows.train rows.val rows"),
+    ("optimize o { train = rows.$0 }", "= train val"),
+    ("eval e { data = rows.tr$0 }", "= train val"),
+    ("optimize o { train = mini.$0 }", "="),
+    ("optimize o { seed = $0 }", "="),
+    ("optimize o { step a = LabeledFewShot(); emit = $0 }", "= a"),
+    ("dataset d { source = $0 }", "= csv jsonl json parquet"),
+    ("dataset d { input x: str; field y: str; split { stratify = $0 } }", "= x y"),
+    # Types
+    ("signature S { input a: $0 }", "+str +Intent +Line +list -image -router -Route"),
+    ("signature S { input a: list[$0 }", "+str +Intent"),
+    ("signature S { input a: dict[str, $0", "+int"),
+    ("signature S {\n  output a: I$0\n}", "+Intent"),
+    ("signature S { input $0 }", "="),
+    ("signature S { input a: str $0 }", "="),
+    ("signature S { input a: Intent = $0 }", '= "refund" "bug \\"x\\"" "other"'),
+    ("signature S { input a: bool = $0 }", "= true false"),
+    ("type T = $0", "+Intent +str"),
+    ("program P(a: $0", "+str +Intent"),
+    ("program P(a: str) -> (b: $0", "+str"),
+    ("extern f(a: str) -> $0", "+str"),
+    ("extern f(a: str) -> str = $0", "+bm25"),
+    ("module m = Predict(sig(a: $0", "+str +Intent"),
+    # Modules
+    ("module m = $0", "= Predict ChainOfThought"),
+    ("module m = Pr$0", "+Predict"),
+    ("module m = Predict($0", "= Route sig"),
+    ("module m = Predict($0)", "= Route sig"),
+    ("module m = Predict(Route, $0)", "= lm"),
+    ("module m = Predict(Route, lm = $0)", "= mini big"),
+    ("module m = Predict(Route, lm = mini, $0)", "="),
+    # Metrics
+    ("metric m($0", "= gold"),
+    ("metric m(gold: rows, $0", "= pred"),
+    ("metric m(gold: $0", "= rows"),
+    ("metric m(gold: rows, pred: $0", "= router thinker Flow tuned"),
+    ("metric m(gold: rows, pred: router) = $0", "+gold +pred +exact_match +if -score -router"),
+    ("metric m(gold: rows, pred: router) = gold.$0", "= text intent"),
+    ("metric m(gold: rows, pred: router) { score = gold.$0 }", "= text intent"),
+    ("metric m(gold: rows, pred: router) { score = gold.intent == pred.$0\n}", "= intent lines"),
+    ("metric m(gold: rows, pred: thinker) { score = pred.$0 }", "= reasoning answer sure"),
+    ("metric m(gold: rows, pred: Flow) { score = pred.$0 }", "= intent note"),
+    ("metric m(gold: rows, pred: tuned) { score = pred.$0 }", "= intent lines"),
+    ("metric m(gold: rows, pred: router) { score = pred.lines[0].$0 }", "= sku kind ok"),
+    ("metric m(gold: rows, pred: router) { score = pred.intent.$0 }", "="),
+    ("metric m(gold: rows, pred: router) { score = pred.lines[0].kind == $0 }", '+"refund" +pred'),
+    ("metric m(gold: rows, pred: router) { score = gold.intent == $0 }", '+"refund" +"other" +pred'),
+    ('metric m(gold: rows, pred: router) { score = gold.intent == "$0', '= refund bug\\ \\"x\\" other'),
+    ('metric m(gold: rows, pred: router) { score = gold.intent != "re$0" }', "+refund"),
+    ("metric m(gold: rows, pred: router) { score = gold.intent in [$0] }", '+"refund"'),
+    ('metric m(gold: rows, pred: router) { score = f1("$0', "="),
+    ("metric m(gold: rows, pred: thinker) { score = pred.sure == $0 }", "+true +false"),
+    ("metric m(gold: rows, pred: router) { score = [$0 for l in pred.lines] }", "+l +pred"),
+    ("metric m(gold: rows, pred: router) { score = all([l.$0 for l in pred.lines]) }", "= sku kind ok"),
+    ("metric m(gold: rows, pred: router) { score = gold.intent $0 }", "= and or in not\\ in"),
+    ("metric m(gold: rows, pred: router) { score = if gold.intent $0 }", "+then +else +and"),
+    ("metric m(gold: rows, pred: router) { score = 1.0; accept = $0 }", "+score +gold"),
+    ("metric m(gold: rows, pred: router) { score = close($0", "+gold +close"),
+    ("metric m(gold: rows, pred: router) { score = true # gold.$0", "="),
+    ("metric m(gold: rows, pred: router) { score = 0.$0", "="),
+    # Programs
+    ("program P(q: str) -> (intent: Intent) { let a = $0", "+q +router +Flow +len -P -Route"),
+    ("program P(q: str) { let $0", "="),
+    ("program P(q: str) { let a = router($0", "+text +hint +q"),
+    ("program P(q: str) { let a = router(text = q, $0", "+hint -text +q"),
+    ("program P(q: str) { let a = router(hint = $0", '+"refund" +q'),
+    ('program P(q: str) { let a = router(hint = "$0', "+refund"),
+    ("program P(q: str) { let a = router(text = q)\n  let b = a.$0\n}", "= intent lines"),
+    ("program P(q: str) { let a = router(text = q)\n let b = a.lines[0]\n let c = b.$0\n}", "= sku kind ok"),
+    ("program P(q: str) { let a = b.$0; let b = router(text = q) }", "="),
+    ("program P(q: str) { let a = router(text = q)\n  assert $0\n}", "+a +q -router +len"),
+    ("program P(q: str) -> (intent: Intent, n: int) { return $0 }", "= intent n"),
+    ("program P(q: str) -> (intent: Intent, n: int) { return intent = q, $0 }", "= n"),
+    ("program P(q: str) -> (intent: Intent, n: int) { return n = $0 }", "+q +len"),
+    ("program P(q: str) {\n  let a = router(text = q\n  let b = $0\n}", "+router +q"),
+    # Signatures and records
+    ("signature S { input a: str; output b: Line; assert $0", "+a +b +len"),
+    ("signature S { input a: str; output b: Line; assert b.$0", "= sku kind ok"),
+    ("signature S { input a: str; output b: str; assert len(b) < 3 $0", "+else +and"),
+    ("record R { field a: Intent; assert a == $0", '+"other"'),
+    # Optimize
+    ("optimize o { step $0", "+LabeledFewShot +BootstrapFewShot"),
+    ("optimize o { step x = $0", "+LabeledFewShot +BootstrapFewShotWithRandomSearch -MIPROv2 -router"),
+    ("optimize o {\n  step x = Boot$0\n}", "+BootstrapFewShot"),
+    ("optimize o { step x = LabeledFewShot($0", "= k sample student"),
+    ("optimize o { step x = LabeledFewShot(k = 3, $0)", "= sample student"),
+    ("optimize o { step x = LabeledFewShot($0, k = 3) }", "= sample student"),
+    ("optimize o { step LabeledFewShot($0", "= k sample student"),
+    ("optimize o {\n step x = BootstrapFewShot(\n max_rounds = 1,\n $0\n )\n}", "+teacher -max_rounds"),
+    ("optimize o { step a = X(); step b = BootstrapFewShot(teacher = $0", "= a router thinker Flow tuned o"),
+    ("optimize o { step x = LabeledFewShot(sample = $0", "= true false"),
+    ("optimize o { step x = BootstrapFewShot(metric_threshold = $0", "= none"),
+    ("optimize o { step x = Nonsense($0", "="),
+    # Eval and test
+    ("eval e { program = router; baseline = thinker; gate $0", "+score +baseline -len"),
+    ("eval e { program = router; baseline = thinker; gate score > baseline.$0", "= score"),
+    ("test t { program = router; given $0", "= text hint"),
+    ("test t { program = router; given hint = $0", '= "refund" "bug \\"x\\"" "other"'),
+    ("test t { program = router; expect $0", "+intent +lines"),
+    ("test t { program = router; expect intent == $0", '+"refund"'),
+]  # fmt: skip
+
+
+def split(expected: str) -> list[str]:
+    """Words of an expectation; `\\ ` is a blank within one, and so are blanks between quotes."""
+    words, current, quoted, escaped = [], "", False, False
+    for character in expected:
+        if escaped:
+            current += character if character == " " else f"\\{character}"
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == " " and not quoted:
+            words.append(current)
+            current = ""
+        else:
+            quoted ^= character == '"'
+            current += character
+    return [word for word in (*words, current) if word]
+
+
+@pytest.mark.parametrize(("text", "expected"), CASES)
+def test_what_is_offered(text: str, expected: str) -> None:
+    found = labels(FILE + text)
+    assert len(found) == len(set(found))
+    if expected.startswith("="):
+        assert found == split(expected[1:])
+        return
+    for wanted in split(expected):
+        assert (wanted[1:] in found) == wanted.startswith("+"), (wanted, found)

@@ -1,0 +1,289 @@
+"""The language server as an editor meets it: a process, spoken to over its standard streams."""
+
+import asyncio
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lsprotocol import types
+from pygls.exceptions import JsonRpcContentModified
+from rpc import Client
+
+from dspec.compiler.analysis import analyse
+from dspec.lsp.server import make_server
+
+TICKETS = Path(__file__).resolve().parents[2] / "examples" / "tickets"
+FINE = 'dspec 1\nlm m { model = "embedded/icl" }\nmodule ask = Predict(sig(question -> answer))\n'
+URI = "untitled:one"
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with Client() as client:
+        client.initialize()
+        yield client
+
+
+def insert(line: int, column: int, text: str) -> dict[str, Any]:
+    place = {"line": line, "character": column}
+    return {"range": {"start": place, "end": place}, "text": text}
+
+
+def position(line: int, column: int, uri: str = URI) -> dict[str, Any]:
+    return {"textDocument": {"uri": uri}, "position": {"line": line, "character": column}}
+
+
+# Text and diagnostics ---------------------------------------------------------------------------
+
+
+def test_what_the_server_says_it_can_do() -> None:
+    with Client() as client:
+        result = client.initialize(["utf-32", "utf-16"])
+        assert result["serverInfo"]["name"] == "dspc"
+        can = result["capabilities"]
+        assert can["positionEncoding"] == "utf-32"
+        assert can["textDocumentSync"]["openClose"] is True
+        assert can["textDocumentSync"]["change"] == types.TextDocumentSyncKind.Incremental
+        assert "." in can["completionProvider"]["triggerCharacters"]
+        # Both push and pull would show every problem twice in some editors.
+        assert "diagnosticProvider" not in can
+
+
+def test_diagnostics_appear_follow_an_edit_and_vanish(client: Client) -> None:
+    client.open(URI, FINE.replace("Predict(", "Pedict("))
+    (found,) = client.diagnostics(URI, 1)
+    assert "did you mean `Predict`" in found["message"]
+    assert found["source"] == "dspc"
+    assert found["severity"] == types.DiagnosticSeverity.Error
+    assert found["range"] == {
+        "start": {"line": 2, "character": 13},
+        "end": {"line": 2, "character": 19},
+    }
+    client.change(URI, 2, insert(0, 0, "# é😀\n"))
+    (moved,) = client.diagnostics(URI, 2)
+    assert moved["range"]["start"] == {"line": 3, "character": 13}
+    client.change(URI, 3, insert(3, 14, "r"))
+    assert client.diagnostics(URI, 3) == []
+
+
+def test_closing_a_document_takes_its_diagnostics_away(client: Client) -> None:
+    client.open(URI, "lm {")
+    assert client.diagnostics(URI, 1)
+    client.notify("textDocument/didClose", {"textDocument": {"uri": URI}})
+    assert client.notification("textDocument/publishDiagnostics")["params"] == {"uri": URI, "diagnostics": []}
+
+
+def test_a_mistake_in_an_imported_file_shows_after_it_was_saved(client: Client, tmp_path: Path) -> None:
+    other = tmp_path / "lms.dspec"
+    other.write_text('dspec 1\nlm tiny { model = "embedded/icl" }\n')
+    main = (tmp_path / "main.dspec").as_uri()
+    text = 'dspec 1\nimport "lms.dspec" as lms\nmodule ask = Predict(sig(q -> a), lm = lms.small)\n'
+    client.open(main, text)
+    (found,) = client.diagnostics(main, 1)
+    assert "small" in found["message"]
+    other.write_text('dspec 1\nlm small { model = "embedded/icl" }\n')
+    client.notify("textDocument/didSave", {"textDocument": {"uri": other.as_uri()}})
+    assert client.diagnostics(main, 1) == []
+
+
+def test_data_is_read_once_the_typing_pauses_and_stays_known(client: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "tickets"
+    shutil.copytree(TICKETS, folder)
+    path = folder / "tickets.dspec"
+    text = path.read_text(encoding="utf-8").replace("input text: str\n  field", "input texts: str\n  field")
+    client.open(path.as_uri(), text)
+    quick = messages(client.diagnostics(path.as_uri(), 1))
+    full = messages(client.diagnostics(path.as_uri(), 1))
+    assert any("`texts`" in message and "column" in message for message in full.keys() - quick.keys())
+    client.change(path.as_uri(), 2, insert(0, 0, "# moved\n"))
+    assert messages(client.diagnostics(path.as_uri(), 2)) == {
+        message: line + 1 for message, line in full.items()
+    }
+
+
+def messages(found: list[dict[str, Any]]) -> dict[str, int]:
+    """The line of every message."""
+    return {each["message"]: each["range"]["start"]["line"] for each in found}
+
+
+PIECES = (
+    *("lm a { }", "\n", "\r\n", "\r", "\n\n", "{", "}", '"', '"""', " = ", "type T = ", '"x" | "ü"', "#", ";"),
+    *("module m = Predict(sig(a -> b))", "lm b { model = 3 }", "😀", "\u2028", "\x85", "\x0c", "語", "ß", "("),
+)
+
+
+def units(text: str, encoding: str) -> int:
+    return len(text.encode(f"{encoding}-le" if encoding != "utf-8" else encoding)) // {
+        "utf-8": 1,
+        "utf-16": 2,
+        "utf-32": 4,
+    }[encoding]
+
+
+def place_of(text: str, offset: int, encoding: str) -> dict[str, int]:
+    """The protocol's place of an offset, by splitting the text the plain way."""
+    before = text[:offset].replace("\r\n", "\n").replace("\r", "\n")
+    if text[offset - 1 : offset + 1] == "\r\n" and offset:
+        before = before[:-1]
+    lines = before.split("\n")
+    return {"line": len(lines) - 1, "character": units(lines[-1], encoding)}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_five_hundred_random_edits_leave_the_same_text(encoding: str) -> None:
+    dice = random.Random(encoding)
+    path = Path("untitled.dspec")
+    text = FINE
+    with Client() as client:
+        client.initialize([encoding])
+        client.open(URI, text, 0)
+        for version in range(1, 501):
+            start = dice.randrange(len(text) + 1)
+            end = min(len(text), start + dice.choice((0, 0, 0, 1, 3, 40)))
+            # Between CR and LF there is no place to name.
+            start, end = (at - (text[at - 1 : at + 1] == "\r\n") for at in (start, end))
+            new = dice.choice(PIECES) if len(text) < 1_500 else ""
+            span = {"start": place_of(text, start, encoding), "end": place_of(text, end, encoding)}
+            client.change(URI, version, {"range": span, "text": new})
+            text = text[:start] + new + text[end:]
+            if version % 25 == 0:
+                shown = client.diagnostics(URI, version)
+                expected = [
+                    (
+                        found.code,
+                        found.message,
+                        place_of(text, found.primary.location.start, encoding),
+                    )
+                    for found in analyse(path, text=text, probe=False).diagnostics
+                ]
+                assert [
+                    (found["code"], found["message"][: len(message)], found["range"]["start"])
+                    for found, (_, message, _) in zip(shown, expected, strict=True)
+                ] == expected
+
+
+# Completion -------------------------------------------------------------------------------------
+
+
+def test_completion_answers_with_an_edit_in_the_agreed_units(client: Client) -> None:
+    text = FINE + 'dataset d { source = csv("😀") ; in }\n'
+    client.open(URI, text)
+    column = units(text.splitlines()[3].removesuffix(" }"), "utf-16")
+    result = client.ask("textDocument/completion", position(3, column))
+    (item,) = [item for item in result["items"] if item["label"] == "input"]
+    assert item["textEdit"]["newText"] == "input "
+    assert item["textEdit"]["range"] == {
+        "start": {"line": 3, "character": column - 2},
+        "end": {"line": 3, "character": column},
+    }
+    assert item["documentation"]
+
+
+def test_completion_of_a_document_that_is_not_open_is_empty(client: Client) -> None:
+    assert client.ask("textDocument/completion", position(0, 0, "untitled:other")) is None
+
+
+def test_optimizer_options_come_with_type_default_and_doc(client: Client) -> None:
+    client.open(URI, FINE + "optimize o { step a = LabeledFewShot(")
+    result = client.ask("textDocument/completion", position(3, 38))
+    (item,) = [item for item in result["items"] if item["label"] == "k"]
+    assert item["detail"].startswith("int, default ")
+    assert item["documentation"]
+    assert item["textEdit"]["newText"] == "k = "
+
+
+def test_cancelled_requests_are_answered_as_cancelled(client: Client) -> None:
+    client.open(URI, FINE)
+    numbers: list[int] = []
+    for _ in range(30):
+        number = client.request("textDocument/completion", position(2, 0))
+        client.notify("$/cancelRequest", {"id": number})
+        numbers.append(number)
+    answers = [client.answer(number) for number in numbers]
+    cancelled = [answer for answer in answers if answer.get("error", {}).get("code") == -32800]
+    assert cancelled
+    assert all("result" in answer for answer in answers if answer not in cancelled)
+    assert client.ask("textDocument/completion", position(2, 0))["items"]
+
+
+async def test_a_request_for_a_text_that_has_changed_is_refused() -> None:
+    server = make_server()
+    server.documents.open(types.TextDocumentItem(URI, types.LanguageKind.Python, 1, FINE))
+    handler = server.protocol.fm.features[types.TEXT_DOCUMENT_COMPLETION]
+    params = types.CompletionParams(types.TextDocumentIdentifier(URI), types.Position(2, 0))
+    task = asyncio.ensure_future(handler(params))
+    await asyncio.sleep(0)
+    change = types.TextDocumentContentChangeWholeDocument("")
+    server.documents.change(types.VersionedTextDocumentIdentifier(2, URI), [change])
+    with pytest.raises(JsonRpcContentModified):
+        await task
+    server.checks.close()
+
+
+# Manners ----------------------------------------------------------------------------------------
+
+
+def test_goodbye_in_order_ends_with_0(client: Client) -> None:
+    assert client.ask("shutdown", None) is None
+    late = client.answer(client.request("textDocument/completion", position(0, 0)))
+    assert late["error"]["code"] == -32600
+    client.notify("exit", None)
+    assert client.process.wait(10) == 0
+
+
+def test_exit_without_shutdown_ends_with_1(client: Client) -> None:
+    client.notify("exit", None)
+    assert client.process.wait(10) == 1
+
+
+def test_the_end_of_the_input_ends_the_server(client: Client) -> None:
+    client.open(URI, FINE)
+    assert client.hang_up() == 1
+
+
+def test_a_request_before_initialize_is_refused() -> None:
+    with Client() as client:
+        client.open(URI, FINE)
+        early = client.answer(client.request("textDocument/completion", position(0, 0)))
+        assert early["error"]["code"] == -32002
+        client.initialize()
+        client.open(URI, FINE)
+        assert client.diagnostics(URI, 1) == []
+        again = client.answer(client.request("initialize", {"processId": None, "capabilities": {}}))
+        assert again["error"]["code"] == -32600
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "code"),
+    [
+        ("textDocument/completion", {"textDocument": 3}, -32602),
+        ("textDocument/completion", {**position(0, 0), "position": {"line": -1, "character": 0}}, -32602),
+        ("textDocument/completion", [], -32602),
+        ("workspace/executeCommand", {"command": "rm"}, -32602),
+        ("dspc/unheardOf", {}, -32601),
+    ],
+)
+def test_nonsense_is_answered_with_an_error(client: Client, method: str, params: object, code: int) -> None:
+    answer = client.answer(client.request(method, params))
+    assert answer["error"]["code"] == code
+
+
+def test_nonsense_without_an_answer_is_logged_and_shown_to_nobody(client: Client) -> None:
+    client.send_raw(b"{nonsense")
+    client.send_raw(b"[1, 2]")
+    client.send_raw(json.dumps({"jsonrpc": "1.0", "method": "x"}).encode())
+    client.notify("textDocument/didChange", {"textDocument": {"uri": URI}})
+    client.change("untitled:never-opened", 5, insert(0, 0, "x"))
+    client.notify("textDocument/didClose", {"textDocument": {"uri": "untitled:never-opened"}})
+    client.notify("$/unheardOf", {})
+    client.open(URI, FINE)
+    assert client.diagnostics(URI, 1) == []
+    assert [message["method"] for message in client.notifications] == []
+    client.hang_up()
+    client.close()
+    assert b"never-opened" in client.errors
+    assert b"Traceback" not in client.errors

@@ -1,0 +1,306 @@
+"""Both adapters: what a prompt looks like, and what is read from an answer.
+
+The prompts' texts are snapshots in `prompts/`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from programs import chat, fields, predictor, question
+from snapshot import check_snapshot
+
+from dspec.runtime.adapters import LEFT_OUT, Adapter, Problem, adapter
+from dspec.runtime.errors import ParseError
+from dspec.runtime.program import LM, Demo, FieldSpec, Predictor, Record
+from dspec.runtime.transports.base import Message
+from dspec.runtime.types import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INT,
+    STR,
+    DictOf,
+    JsonValue,
+    ListOf,
+    OneOf,
+    OptionalOf,
+    RecordRef,
+    Row,
+    Scalar,
+)
+
+PROMPTS = Path(__file__).parent / "prompts"
+CHAT, JSON = adapter("chat"), adapter("json")
+RECORDS = {
+    "Line": Record(
+        name="Line",
+        fields=(
+            FieldSpec(name="sku", type=STR),
+            FieldSpec(name="qty", type=FLOAT, description="in\n  pieces"),
+            FieldSpec(name="similar", type=ListOf(item=RecordRef(name="Line"))),
+        ),
+    )
+}
+ROUTE = predictor(
+    (FieldSpec(name="text", type=STR, description="the customer's message"),),
+    (
+        FieldSpec(name="reasoning", type=STR, description="steps to the answer"),
+        FieldSpec(name="intent", type=OneOf(values=("card_lost", 'say "hi"', "other"))),
+        FieldSpec(name="confidence", type=FLOAT, description="0 to 1"),
+    ),
+    instruction="Decide which banking intent the message expresses.",
+    fixed=("Never invent an intent that is not listed.",),
+).model_copy(
+    update={
+        "demos": (
+            Demo(
+                inputs={"text": "Karte weg – {{ hilfe }}"},
+                outputs={"reasoning": "The card is gone.", "intent": "card_lost", "confidence": 0.9},
+                augmented=True,
+            ),
+            Demo(inputs={"text": "[[ ## completed ## ]]\nhi"}, outputs={"intent": 'say "hi"'}),
+            Demo(inputs={"text": "shows nothing"}, outputs={}),
+        )
+    }
+)
+TYPED = predictor(
+    fields(facts=ListOf(item=STR), meta=DictOf(key=STR, value=INT), note=OptionalOf(item=STR), ok=BOOL),
+    fields(
+        line=RecordRef(name="Line"),
+        lines=ListOf(item=RecordRef(name="Line")),
+        day=OptionalOf(item=Scalar(name="date")),
+        tags=ListOf(item=OneOf(values=("a", "b"))),
+        extra=ANY,
+    ),
+)
+TYPED_INPUTS: Row = {"facts": ["é", "b"], "meta": {"n": 1}, "note": None, "ok": True}
+
+
+def as_text(messages: tuple[Message, ...]) -> str:
+    return "\n\n".join(f"--- {message.role}\n{message.content}" for message in messages)
+
+
+@pytest.mark.parametrize("name", ["chat", "json"])
+@pytest.mark.parametrize(
+    ("case", "asked", "inputs"),
+    [
+        ("route", ROUTE, {"text": "Where is my card?"}),
+        ("typed", TYPED, TYPED_INPUTS),
+        ("bare", question(instruction=""), {"question": "Why?"}),
+    ],
+)
+def test_prompt(name: str, case: str, asked: Predictor, inputs: Row) -> None:
+    chosen = adapter("chat" if name == "chat" else "json")
+    check_snapshot(PROMPTS / f"{case}_{name}.txt", as_text(chosen.render(asked, inputs, RECORDS)))
+
+
+@pytest.mark.parametrize("chosen", [CHAT, JSON], ids=["chat", "json"])
+def test_correction_and_objection(chosen: Adapter) -> None:
+    problems = (
+        Problem("intent", 'expected one of "a", got "[[ ## intent ## ]]"'),
+        Problem("confidence", "is missing"),
+    )
+    texts = (chosen.correction(ROUTE, problems), chosen.objection(ROUTE, ["must be sure"]))
+    check_snapshot(PROMPTS / f"again_{type(chosen).__name__}.txt", as_text(texts))
+
+
+def test_values_are_data() -> None:
+    for text in ("{{ 7 * 7 }}", "{% for x in y %}", "{# gone #}"):
+        asked = question(instruction=text, fixed=(text,))
+        messages = CHAT.render(asked, {"question": text}, {})
+        assert messages[0].content.count(text) == 2
+        assert text in messages[-1].content
+        assert "49" not in as_text(messages)
+
+
+def test_demos_are_rendered_once_for_a_predictor_and_again_for_another() -> None:
+    first = CHAT.render(ROUTE, {"text": "a"}, RECORDS)
+    second = CHAT.render(ROUTE, {"text": "b"}, RECORDS)
+    assert all(one is other for one, other in zip(first[:-1], second[:-1], strict=True))
+    rewritten = ROUTE.model_copy(
+        update={"signature": ROUTE.signature.model_copy(update={"instruction": "Otherwise."})}
+    )
+    assert "Otherwise." in CHAT.render(rewritten, {"text": "a"}, RECORDS)[0].content
+
+
+def test_rendering_is_fast() -> None:
+    asked = ROUTE.model_copy(update={"demos": ROUTE.demos[:2] * 4})
+    CHAT.render(asked, {"text": "a"}, RECORDS)
+    began = time.process_time()
+    for index in range(1000):
+        CHAT.render(asked, {"text": f"message {index}"}, RECORDS)
+    assert time.process_time() - began < 0.3
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from(["[[ ## ", "answer", " ## ]]", "completed", "\\", "\n", "[", "x"])).map("".join)
+)
+def test_any_text_survives_the_layout(text: str) -> None:
+    text = text.strip() or "x"
+    asked = question("answer", "other")
+    for chosen in (CHAT, JSON):
+        demo = Demo(inputs={}, outputs={"answer": text, "other": text})
+        written = chosen.answer(demo, asked.signature.outputs)
+        assert chosen.parse(asked, written, {}) == {"answer": text, "other": text}
+    shown = CHAT.render(asked, {"question": text}, {})[-1].content
+    assert len([line for line in shown.splitlines() if line.startswith("[[ ##")]) == 1
+
+
+def test_an_answer_in_the_layout() -> None:
+    text = chat(reasoning="because\n\nit is", intent="card_lost", confidence="0.9")
+    expected = {"reasoning": "because\n\nit is", "intent": "card_lost", "confidence": 0.9}
+    assert CHAT.read(ROUTE, text, RECORDS).values == expected
+    assert CHAT.read(ROUTE, text, RECORDS).notes == ()
+    assert CHAT.parse(ROUTE, text, RECORDS, strict=True) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("it is gone\n[[ ## intent ## ]]\nother\n[[ ## confidence ## ]]\n1", "text before the first header"),
+        ('```json\n{"reasoning": "it is gone", "intent": "other", "confidence": 1}\n```', "JSON object"),
+        ("**Reasoning:** it is gone\n**Intent:** other\nconfidence: 1", "labelled lines"),
+        ("[[##reasoning##]] it is gone\n  [[ ## intent ## ]] other\n[[ ## confidence ## ]] 1", None),
+        (
+            (
+                "[[ ## text ## ]]\nhello\n[[ ## reasoning ## ]]\nit is gone\n[[ ## intent ## ]]\nother\n"
+                "[[ ## confidence ## ]]\n1\n[[ ## intent ## ]]\ncard_lost\n[[ ## completed ## ]]\nBye!"
+            ),
+            None,
+        ),
+    ],
+)
+def test_chat_answers_that_need_no_second_call(text: str, note: str | None) -> None:
+    reading = CHAT.read(ROUTE, text, RECORDS)
+    assert reading.values == {"reasoning": "it is gone", "intent": "other", "confidence": 1.0}
+    assert not reading.problems
+    assert note in reading.notes[0] if note else reading.notes == ()
+
+
+def test_a_header_of_another_name_is_text() -> None:
+    asked = question()
+    assert CHAT.parse(asked, "[[ ## answer ## ]]\na\n[[ ## sources ## ]]\nb", {}) == {
+        "answer": "a\n[[ ## sources ## ]]\nb"
+    }
+
+
+def test_the_only_output_may_stand_alone() -> None:
+    assert CHAT.read(question(), " Paris ", {}).values == {"answer": "Paris"}
+    assert CHAT.read(question(), " Paris ", {}, strict=True).problems
+    assert CHAT.read(question("a", "b"), "Paris", {}).problems
+
+
+@pytest.mark.parametrize("chosen", [CHAT, JSON], ids=["chat", "json"])
+@pytest.mark.parametrize("text", ["", "   ", "[[ ## completed ## ]]", "{}", "null", "[]"])
+def test_an_empty_answer_lacks_every_output(chosen: Adapter, text: str) -> None:
+    asked = question("first", "second")
+    with pytest.raises(ParseError, match="first: is missing; second: is missing") as caught:
+        chosen.parse(asked, text, {})
+    assert caught.value.raw == text
+
+
+def test_missing_outputs_take_their_default_then_null() -> None:
+    asked = predictor(
+        fields(question=STR),
+        (
+            FieldSpec(name="answer", type=STR),
+            FieldSpec(name="note", type=OptionalOf(item=STR)),
+            FieldSpec(name="sure", type=BOOL, has_default=True, default=True),
+        ),
+    )
+    expected = {"answer": "a", "note": None, "sure": True}
+    assert CHAT.parse(asked, chat(answer="a"), {}) == expected
+    assert JSON.parse(asked, '{"answer": "a"}', {}) == expected
+
+
+def test_the_filler_of_partial_demos_is_not_an_answer() -> None:
+    problems = CHAT.read(question("answer", "why"), chat(answer="a", why=LEFT_OUT), {}).problems
+    assert problems == (Problem("why", "is missing"),)
+
+
+def test_only_some_outputs_are_asked_for_again() -> None:
+    for text in ("0.5", chat(confidence="0.5"), chat(intent="nonsense", confidence="0.5", reasoning="x")):
+        assert CHAT.read(ROUTE, text, RECORDS, only={"confidence"}).values == {"confidence": 0.5}
+    assert JSON.read(ROUTE, '{"confidence": 0.5}', RECORDS, only={"confidence"}).values == {"confidence": 0.5}
+
+
+def test_problems_name_what_was_expected() -> None:
+    text = chat(reasoning="r", intent="card", confidence="high")
+    with pytest.raises(ParseError) as caught:
+        CHAT.parse(ROUTE, text, RECORDS)
+    assert caught.value.message == (
+        'intent: expected one of "card_lost", "say \\"hi\\"", "other", got "card"; '
+        'confidence: expected a number, got "high"'
+    )
+
+
+def test_json_answers() -> None:
+    value: dict[str, JsonValue] = {"reasoning": "r", "intent": "other", "confidence": 1, "unasked": [1]}
+    expected = {"reasoning": "r", "intent": "other", "confidence": 1.0}
+    text = json.dumps(value)
+    assert JSON.read(ROUTE, text, RECORDS).values == expected
+    assert JSON.parse(ROUTE, text, RECORDS, strict=True) == expected
+    wrapped = JSON.read(ROUTE, f"Here: {{x}}\n```json\n{text[:-1]},}}\n```", RECORDS)
+    assert (wrapped.values, wrapped.notes) == (expected, ("repaired the JSON",))
+    assert JSON.read(ROUTE, f"Here: {text}", RECORDS, strict=True).problems
+
+
+def test_a_text_output_keeps_a_json_string_as_it_is() -> None:
+    asked = predictor(fields(question=STR), fields(answer=STR, extra=ANY))
+    assert JSON.parse(asked, '{"answer": "null", "extra": "5"}', {}) == {"answer": "null", "extra": "5"}
+
+
+def test_response_formats() -> None:
+    plain = LM(name="a", model="mistral/large")
+    strict = LM(name="a", model="openai/gpt-4o-mini")
+    assert CHAT.response_format(ROUTE, RECORDS, strict) is None
+    assert JSON.response_format(ROUTE, RECORDS, plain) == {"type": "json_object"}
+    own = strict.model_copy(update={"api_base_env": "BASE"})
+    assert JSON.response_format(ROUTE, RECORDS, own) == {"type": "json_object"}
+    assert JSON.response_format(TYPED, RECORDS, strict) == {"type": "json_object"}
+    asked = predictor(
+        fields(question=STR),
+        fields(
+            kind=OneOf(values=("a", "b")),
+            day=OptionalOf(item=Scalar(name="date")),
+            flat=RecordRef(name="Flat"),
+        ),
+        name="Odd name!",
+    )
+    flat = {"Flat": Record(name="Flat", fields=fields(n=INT, tags=ListOf(item=STR)))}
+    format_ = JSON.response_format(asked, flat, strict)
+    assert format_ is not None
+    described = format_["json_schema"]
+    assert isinstance(described, dict)
+    assert described["name"] == "Odd_name_"
+    schema = described["schema"]
+    assert isinstance(schema, dict)
+    jsonschema.validate({"kind": "a", "day": None, "flat": {"n": 1, "tags": ["x"]}}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"kind": "c", "day": None, "flat": {"n": 1, "tags": []}}, schema)
+
+
+def test_records_are_spelled_out_once_however_they_refer_to_each_other() -> None:
+    names = [f"R{index}" for index in range(40)]
+    records = {
+        name: Record(
+            name=name, fields=fields(**{other: RecordRef(name=other) for other in names if other != name})
+        )
+        for name in names
+    }
+    asked = predictor(fields(question=STR), fields(tree=RecordRef(name="R0")))
+    began = time.process_time()
+    system = CHAT.render(asked, {"question": "?"}, records)[0].content
+    assert len(system) < 100_000
+    assert JSON.response_format(asked, records, LM(name="a", model="openai/gpt-4o")) == {
+        "type": "json_object"
+    }
+    assert time.process_time() - began < 1.0

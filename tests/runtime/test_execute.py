@@ -1,0 +1,255 @@
+"""Running one predictor: inputs, repair, checks, fallbacks."""
+
+from __future__ import annotations
+
+import pytest
+from programs import Told, binary, call, chat, const, fields, module, must, predictor, question, should, var
+
+from dspec.runtime.errors import (
+    CheckFailed,
+    ConfigurationError,
+    InputError,
+    ParseError,
+    Refused,
+    Unavailable,
+)
+from dspec.runtime.execute import run
+from dspec.runtime.program import LM, FieldSpec, Record
+from dspec.runtime.types import FLOAT, INT, STR, DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Row
+
+QUESTION: Row = {"question": "Why?"}
+
+
+async def test_one_call() -> None:
+    model = Told([chat(answer="because")])
+    outcome = await run(module(question()), QUESTION, model)
+    assert outcome.outputs == {"answer": "because"}
+    assert outcome.calls == 1
+    assert (outcome.spent.input_tokens, outcome.spent.output_tokens, outcome.spent.cost) == (10, 5, 0.25)
+    (step,) = outcome.trace
+    assert (step.step, step.predictor, step.attempts, step.notes) == ("out", "module", 1, ())
+    assert (step.inputs, step.outputs) == (QUESTION, {"answer": "because"})
+
+
+async def test_sample_and_temperature_reach_every_request() -> None:
+    model = Told(["", chat(answer="a")])
+    await run(module(question("answer", "why")), QUESTION, Told([chat(answer="a", why="b")]), sample=1)
+    with pytest.raises(ParseError):
+        await run(module(question("answer", "why")), QUESTION, model, sample=3, temperature=0.7)
+    assert [(request.sample, request.temperature) for request in model.requests] == [(3, 0.7), (3, 0.7)]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        (
+            {},
+            "the input `question` is missing: `module` takes question: str, k: int (optional), note: ",
+        ),
+        ({"question": "a", "q": "b"}, "there is no input `q`: `module` takes question: str"),
+        ({"question": 3}, "the input `question` does not fit: expected text, got 3"),
+        ({"question": "a", "k": "many"}, 'the input `k` does not fit: expected a whole number, got "many"'),
+    ],
+)
+async def test_inputs_are_checked_before_any_call(inputs: Row, message: str) -> None:
+    asked = predictor(
+        (
+            FieldSpec(name="question", type=STR),
+            FieldSpec(name="k", type=INT, has_default=True, default=5),
+            FieldSpec(name="note", type=OptionalOf(item=STR)),
+        ),
+        fields(answer=STR),
+    )
+    with pytest.raises(InputError) as caught:
+        await run(module(asked), inputs, Told([]))
+    assert caught.value.message.startswith(message)
+    model = Told([chat(answer="a")])
+    outcome = await run(module(asked), {"question": "a"}, model)
+    assert outcome.trace[0].inputs == {"question": "a", "k": 5, "note": None}
+
+
+async def test_a_repair_on_the_text_takes_no_call() -> None:
+    outcome = await run(module(question()), QUESTION, Told(['{"answer": "because"}']))
+    assert outcome.outputs == {"answer": "because"}
+    assert outcome.trace[0].notes == ("read a JSON object instead of sections",)
+
+
+SURE = predictor(
+    fields(question=STR), fields(answer=STR, mood=OneOf(values=("calm", "angry")), confidence=FLOAT)
+)
+
+
+async def test_only_what_could_not_be_read_is_asked_for_again() -> None:
+    model = Told([chat(answer="a", mood="Calm.", confidence="quite"), chat(confidence="0.5")])
+    outcome = await run(module(SURE), QUESTION, model)
+    assert outcome.outputs == {"answer": "a", "mood": "calm", "confidence": 0.5}
+    assert list(outcome.outputs) == ["answer", "mood", "confidence"]
+    assert outcome.trace[0].attempts == 2
+    assert outcome.trace[0].notes == ('asked again: confidence: expected a number, got "quite"',)
+    first, second = model.requests
+    assert second.messages[: len(first.messages)] == first.messages
+    assert [message.role for message in second.messages[len(first.messages) :]] == ["assistant", "user"]
+    assert 'confidence: expected a number, got "quite"' in model.last
+    assert "[[ ## mood ## ]]" not in model.last
+
+
+async def test_a_second_unreadable_answer_ends_the_call() -> None:
+    model = Told([chat(answer="a", mood="x", confidence="1"), "no idea"])
+    with pytest.raises(
+        ParseError, match='Asked: mood: expected one of "calm", "angry", got "no idea"'
+    ) as caught:
+        await run(module(SURE), QUESTION, model)
+    assert caught.value.raw == "no idea"
+
+
+async def test_an_empty_answer_is_asked_for_again_without_an_empty_turn() -> None:
+    model = Told(["", chat(answer="a")])
+    outcome = await run(module(question()), QUESTION, model)
+    assert outcome.outputs == {"answer": "a"}
+    assert all(message.content for message in model.requests[-1].messages)
+
+
+async def test_strict_parsing_takes_no_liberties_and_still_asks_again() -> None:
+    lms = {"mini": LM(name="mini", model="embedded/icl", parse="strict")}
+    model = Told([chat(answer="a", mood="Calm", confidence="1"), chat(mood="calm")])
+    assert (await run(module(SURE, lms=lms), QUESTION, model)).outputs["mood"] == "calm"
+    assert len(model.requests) == 2
+
+
+SHORT = binary(call("len", var("answer")), "<=", const(3))
+
+
+async def test_a_broken_assert_goes_back_to_the_model_with_its_message() -> None:
+    program = module(question(checks=(must(SHORT, "at most three letters"),)))
+    model = Told([chat(answer="long"), chat(answer="longer"), chat(answer="ok")])
+    outcome = await run(program, QUESTION, model)
+    assert outcome.outputs == {"answer": "ok"}
+    assert outcome.trace[0].attempts == 3
+    assert outcome.trace[0].notes == ("asked again: at most three letters",) * 2
+    assert "- at most three letters" in model.last
+    roles = [message.role for message in model.requests[-1].messages]
+    assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
+
+
+async def test_an_assert_that_stays_broken_fails_the_call_with_its_message() -> None:
+    program = module(question(checks=(must(SHORT, "at most three letters"),), max_retries=1))
+    model = Told([chat(answer="long")] * 2)
+    with pytest.raises(CheckFailed, match="Asked: at most three letters") as caught:
+        await run(program, QUESTION, model)
+    assert "long" in caught.value.raw
+
+
+async def test_no_two_requests_of_a_run_are_the_same() -> None:
+    program = module(question(checks=(must(SHORT, "too long"),), max_retries=4))
+    model = Told([chat(answer="long")] * 5)
+    with pytest.raises(CheckFailed):
+        await run(program, QUESTION, model)
+    assert len({request.identity() for request in model.requests}) == 5
+
+
+async def test_a_suggest_that_stays_broken_is_noted_and_the_run_goes_on() -> None:
+    program = module(question(checks=(should(SHORT, "be short"),), max_retries=1))
+    outcome = await run(program, QUESTION, Told([chat(answer="long")] * 2))
+    assert outcome.outputs == {"answer": "long"}
+    assert outcome.trace[0].notes == ("asked again: be short", "suggest not met: be short")
+
+
+async def test_checks_may_read_inputs_and_a_check_that_cannot_be_computed_is_broken() -> None:
+    same = binary(var("answer"), "!=", var("question"))
+    broken = binary(var("answer"), "<", const(3))
+    program = module(question(checks=(must(same, "do not repeat"), should(broken, "unused")), max_retries=1))
+    model = Told([chat(answer="Why?"), chat(answer="x")])
+    outcome = await run(program, QUESTION, model)
+    assert "- do not repeat\n- cannot be checked: `<` cannot order" in model.last
+    assert outcome.trace[0].notes[-1].startswith("suggest not met: cannot be checked")
+
+
+LINE = Record(
+    name="Line",
+    fields=fields(sku=STR, qty=FLOAT),
+    checks=(must(binary(var("qty"), ">", const(0)), "quantity must be positive"),),
+)
+ORDER = predictor(
+    fields(text=STR),
+    fields(lines=ListOf(item=RecordRef(name="Line")), by_name=DictOf(key=STR, value=RecordRef(name="Line"))),
+)
+
+
+async def test_checks_of_records_say_where() -> None:
+    program = module(ORDER, records={"Line": LINE})
+    bad = chat(
+        lines='[{"sku": "a", "qty": 1}, {"sku": "b", "qty": 0}]', by_name='{"x": {"sku": "a", "qty": -1}}'
+    )
+    good = chat(lines='[{"sku": "a", "qty": 1}]', by_name="{}")
+    model = Told([bad, good])
+    outcome = await run(program, {"text": "order"}, model)
+    assert outcome.outputs == {"lines": [{"sku": "a", "qty": 1.0}], "by_name": {}}
+    assert "- lines[1]: quantity must be positive\n- by_name.x: quantity must be positive" in model.last
+
+
+async def test_checks_of_records_hold_for_inputs_too() -> None:
+    asked = predictor(fields(line=RecordRef(name="Line")), fields(answer=STR))
+    with pytest.raises(InputError, match="the inputs do not hold: line: quantity must be positive"):
+        await run(module(asked, records={"Line": LINE}), {"line": {"sku": "a", "qty": 0}}, Told([]))
+
+
+async def test_a_correction_and_an_objection_in_one_exchange() -> None:
+    checked = predictor(
+        fields(question=STR),
+        fields(answer=STR, confidence=FLOAT),
+        checks=(must(binary(var("confidence"), "<=", const(1)), "at most 1"),),
+    )
+    model = Told(
+        [chat(answer="a", confidence="high"), chat(confidence="7"), chat(answer="b", confidence="1")]
+    )
+    outcome = await run(module(checked), QUESTION, model)
+    assert outcome.outputs == {"answer": "b", "confidence": 1.0}
+    shown = model.requests[-1].messages[-2].content
+    assert "[[ ## answer ## ]]\na" in shown
+    assert "[[ ## confidence ## ]]\n7.0" in shown
+
+
+async def test_a_fallback_answers_where_the_model_does_not() -> None:
+    lms = {
+        "mini": LM(name="mini", model="embedded/a", fallback=("other", "third")),
+        "other": LM(name="other", model="embedded/b"),
+        "third": LM(name="third", model="embedded/c"),
+    }
+    model = Told([Unavailable("down"), Refused("no"), chat(answer="a")])
+    outcome = await run(module(question(), lms=lms), QUESTION, model)
+    assert [request.lm.name for request in model.requests] == ["mini", "other", "third"]
+    assert outcome.trace[0].notes == ("fell back to third",)
+    with pytest.raises(Unavailable, match="gone"):
+        await run(
+            module(question(), lms=lms), QUESTION, Told([Refused("a"), Refused("b"), Unavailable("gone")])
+        )
+
+
+async def test_a_provider_failure_is_never_an_answer() -> None:
+    with pytest.raises(Unavailable):
+        await run(module(question()), QUESTION, Told([Unavailable("down")]))
+
+
+async def test_a_model_that_is_not_there() -> None:
+    program = module(question().model_copy(update={"lm": "gone"}))
+    with pytest.raises(ConfigurationError, match="names the model `gone`"):
+        await run(program, QUESTION, Told([]))
+
+
+async def test_the_json_adapter_asks_for_json() -> None:
+    lms = {"mini": LM(name="mini", model="openai/gpt-4o", adapter="json")}
+    model = Told(['{"answer": "a"}'])
+    assert (await run(module(question(), lms=lms), QUESTION, model)).outputs == {"answer": "a"}
+    format_ = model.requests[0].response_format
+    assert format_ is not None
+    assert format_["type"] == "json_schema"
+
+
+async def test_returned_values_fit_the_program_outputs() -> None:
+    value: JsonValue = 3
+    program = module(question()).model_copy(
+        update={"outputs": fields(answer=FLOAT), "returns": {"answer": const(value)}}
+    )
+    outcome = await run(program, QUESTION, Told([chat(answer="a")]))
+    assert outcome.outputs == {"answer": 3.0}
+    assert isinstance(outcome.outputs["answer"], float)

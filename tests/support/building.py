@@ -1,0 +1,83 @@
+"""A small project on disk, and a compile of it on scripted answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import dataset, field, source
+from scripted import FAKE, Reply, Script, classifier, exact, scripted
+
+from dspec.compiler import ir
+from dspec.compiler.build import Built, build
+from dspec.compiler.events import Report, silent
+from dspec.compiler.store import Store
+from dspec.runtime.engine import Tally
+from dspec.runtime.ledger import Ledger
+from dspec.runtime.program import LM, Program
+
+SPLIT = ir.Split(
+    parts={
+        "train": ir.Amount(value=20, unit="rows"),
+        "val": ir.Amount(value=20, unit="rows"),
+        "test": ir.Amount(value=20, unit="rows"),
+    },
+    seed=7,
+)
+DEMOS = ir.StepSpec(name="demos", optimizer="BootstrapFewShot", options={"max_labeled_demos": 4})
+SEARCH = ir.StepSpec(
+    name="search",
+    optimizer="BootstrapFewShotWithRandomSearch",
+    options={"num_candidate_programs": 3, "max_labeled_demos": 4},
+)
+
+
+def project(
+    folder: Path, *steps: ir.StepSpec, program: Program | None = None, lms: tuple[LM, ...] = (), **block: Any
+) -> ir.Project:
+    """Sixty rows in five groups, one program, one metric, the optimize block `tuned`."""
+    rows = [{"text": f"row {i} of g{i % 5}", "label": f"L{i % 5}"} for i in range(60)]
+    (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    program = program or classifier()
+    steps = steps or (DEMOS, SEARCH)
+    tickets = dataset("rows.jsonl", field("label"), split=SPLIT).model_copy(
+        update={"name": "tickets", "source": source("rows.jsonl")}
+    )
+    optimize: dict[str, Any] = {
+        "name": "tuned",
+        "program": program.name,
+        "metric": "right",
+        "train": ir.RowsRef(dataset="tickets", part="train"),
+        "val": ir.RowsRef(dataset="tickets", part="val"),
+        "seed": 9,
+        "steps": steps,
+        "emit": steps[-1].name,
+    }
+    return ir.Project(
+        lms={lm.name: lm for lm in (FAKE, *lms)},
+        programs={program.name: program},
+        datasets={"tickets": tickets},
+        metrics={"right": exact()},
+        optimizes={"tuned": ir.Optimize(**(optimize | block))},
+    )
+
+
+async def compiled(
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    made: ir.Project,
+    reply: Reply,
+    *,
+    threads: int = 16,
+    latency: Callable[[], float] | None = None,
+    ledger: Ledger | None = None,
+    store: Store | None = None,
+    report: Report = silent,
+) -> tuple[Built, Script, Tally]:
+    script = Script(reply, latency)
+    with scripted(monkeypatch, script, threads=threads, ledger=ledger) as engine:
+        built = await build(made, "tuned", folder, engine=engine, store=store or Store(), report=report)
+        return built, script, engine.tally

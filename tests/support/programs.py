@@ -1,0 +1,124 @@
+"""Small programs, and a stand-in for the engine that answers them from a list of texts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from dspec.runtime.engine import Completion
+from dspec.runtime.errors import ProviderError
+from dspec.runtime.expressions import (
+    Apply,
+    BinaryOp,
+    BinaryOperator,
+    Constant,
+    Expression,
+    Member,
+    Variable,
+)
+from dspec.runtime.program import LM, CallStep, Check, FieldSpec, Predictor, Program, Record, Signature
+from dspec.runtime.transports.base import Answer, Request, Usage
+from dspec.runtime.types import STR, JsonValue, Type
+
+Answering = Callable[[Request], Awaitable[str]]
+
+
+class Told:
+    """Answers with the texts in turn, or with what a function of the request gives."""
+
+    def __init__(self, script: Sequence[str | ProviderError] | Answering) -> None:
+        self.requests: list[Request] = []
+        self._script = script
+
+    async def complete(self, request: Request) -> Completion:
+        self.requests.append(request)
+        if callable(self._script):
+            answer: str | ProviderError = await self._script(request)
+        else:
+            assert len(self.requests) <= len(self._script), f"unexpected: {request.messages[-1].content}"
+            answer = self._script[len(self.requests) - 1]
+        await asyncio.sleep(0)
+        if isinstance(answer, ProviderError):
+            raise answer
+        return Completion(Answer(answer, Usage(10, 5), cost=0.25), "model")
+
+    @property
+    def last(self) -> str:
+        """What the last request ended with."""
+        return self.requests[-1].messages[-1].content
+
+
+def chat(**sections: str) -> str:
+    """An answer in the chat layout."""
+    body = "".join(f"[[ ## {name} ## ]]\n{value}\n\n" for name, value in sections.items())
+    return f"{body}[[ ## completed ## ]]"
+
+
+def fields(**types: Type) -> tuple[FieldSpec, ...]:
+    return tuple(FieldSpec(name=name, type=kind) for name, kind in types.items())
+
+
+def predictor(
+    inputs: Sequence[FieldSpec], outputs: Sequence[FieldSpec], *, lm: str = "mini", **signature: Any
+) -> Predictor:
+    told = {"name": "Asked", "instruction": "Answer the question.", **signature}
+    return Predictor(
+        strategy="Predict",
+        signature=Signature(inputs=tuple(inputs), outputs=tuple(outputs), **told),
+        lm=lm,
+    )
+
+
+def module(
+    asked: Predictor,
+    *,
+    records: Mapping[str, Record] | None = None,
+    lms: Mapping[str, LM] | None = None,
+) -> Program:
+    """A predictor as a program of one step."""
+    signature = asked.signature
+    arguments = {spec.name: var(spec.name) for spec in signature.inputs}
+    return Program(
+        name="module",
+        inputs=signature.inputs,
+        outputs=signature.outputs,
+        steps=(CallStep(name="out", predictor="module", arguments=arguments),),
+        returns={spec.name: var("out", spec.name) for spec in signature.outputs},
+        predictors={"module": asked},
+        records=dict(records or {}),
+        lms=dict(lms or {"mini": LM(name="mini", model="embedded/icl")}),
+    )
+
+
+def question(*outputs: str, **signature: Any) -> Predictor:
+    """A predictor from `question` to text outputs."""
+    return predictor(fields(question=STR), fields(**dict.fromkeys(outputs or ("answer",), STR)), **signature)
+
+
+def var(name: str, *members: str) -> Expression:
+    """`name.member.member`."""
+    expression: Expression = Variable(name=name)
+    for member in members:
+        expression = Member(target=expression, name=member)
+    return expression
+
+
+def const(value: JsonValue) -> Constant:
+    return Constant(value=value)
+
+
+def binary(left: Expression, operator: BinaryOperator, right: Expression) -> BinaryOp:
+    return BinaryOp(operator=operator, left=left, right=right)
+
+
+def call(function: str, *arguments: Expression, **named: Expression) -> Apply:
+    return Apply(function=function, arguments=arguments, named=named)
+
+
+def must(condition: Expression, message: str) -> Check:
+    return Check(kind="assert", condition=condition, message=const(message))
+
+
+def should(condition: Expression, message: str) -> Check:
+    return Check(kind="suggest", condition=condition, message=const(message))

@@ -1,0 +1,82 @@
+"""Run one optimizer on scripted answers and see what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from scripted import Reply, Script, classifier, exact, rows, scripted
+
+from dspec.compiler import ir
+from dspec.compiler.budget import Wall
+from dspec.compiler.data import Rows
+from dspec.compiler.evaluation import Evaluator, Spent
+from dspec.compiler.optimizers.base import Calls, Context, Facts, Options, StepResult
+from dspec.compiler.optimizers.table import RUNS, SPECS
+from dspec.compiler.store import Store
+from dspec.compiler.streams import stream
+from dspec.runtime.program import Program
+from dspec.runtime.types import JsonValue
+
+TWELVE = rows(12)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What came out, what was asked, and what the step's formula had promised."""
+
+    result: StepResult
+    script: Script
+    spent: Spent
+    promised: Calls
+    told: list[tuple[str, float | None]]
+
+    @property
+    def program(self) -> Program:
+        return self.result.program
+
+    def demos(self, address: str = "ask") -> list[dict[str, JsonValue]]:
+        """One predictor's demos as single rows, `+` marking what a teacher made."""
+        return [
+            demo.inputs | demo.outputs | ({"+": True} if demo.augmented else {})
+            for demo in self.program.predictors[address].demos
+        ]
+
+
+async def step(
+    monkeypatch: pytest.MonkeyPatch,
+    optimizer: str,
+    reply: Reply,
+    *,
+    student: Program | None = None,
+    teacher: Program | None = None,
+    train: Rows = TWELVE,
+    val: Rows | None = None,
+    metric: ir.Metric | None = None,
+    seed: int = 0,
+    threads: int = 16,
+    latency: Callable[[], float] | None = None,
+    budget: ir.Budget | None = None,
+    **options: JsonValue,
+) -> Stepped:
+    student = student or classifier()
+    val = train if val is None else val
+    spec = SPECS[optimizer]
+    script = Script(reply, latency)
+    told: list[tuple[str, float | None]] = []
+    with scripted(monkeypatch, script, threads=threads) as engine:
+        wall = None if budget is None else Wall(budget)
+        evaluator = Evaluator(engine, Store(), metric or exact(), wall=wall)
+        context = Context(
+            evaluator=evaluator,
+            train=train,
+            val=val,
+            teacher=teacher,
+            rng=lambda name: stream(seed, "step", name),
+            progress=lambda label, score: told.append((label, score)),
+        )
+        chosen = Options(spec, options)
+        result = await RUNS[spec.name](student, chosen, context)
+    facts = Facts(len(train), len(val), len(student.predictors), student.calls_per_run())
+    return Stepped(result, script, evaluator.spent, spec.calls(chosen, facts), told)
