@@ -65,7 +65,23 @@ def analyse(path: Path, *, text: str | None = None, probe: bool = True) -> Analy
         check_declarations(session, file, found[place])
     for place in loaded.files:
         files.check_unused(session, found[place])
-    diagnostics = in_order(list(dict.fromkeys(session.diagnostics)))
+    diagnostics = in_order(_without_echoes(session.diagnostics))
     project = None if has_errors(diagnostics) else lower(session, found)
     table = SymbolTable(main, tuple(session.declared), tuple(session.uses))
     return Analysis(loaded.main.source, loaded.main.tree, table, tuple(diagnostics), project, session)
+
+
+def _without_echoes(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
+    """Each once, and nothing about text that could not be parsed but that it could not."""
+    broken = {
+        (found.primary.location.source.path, offset)
+        for found in diagnostics
+        if found.code in ("DS0101", "DS0109", "DS0114")
+        for offset in (found.primary.location.start, found.primary.location.end - 1)
+    }
+    return [
+        found
+        for found in dict.fromkeys(diagnostics)
+        if found.code < "DS0120"
+        or (found.primary.location.source.path, found.primary.location.start) not in broken
+    ]

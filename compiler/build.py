@@ -22,6 +22,7 @@ from dspec.runtime.artifact import Artifact, Provenance, StepRecord
 from dspec.runtime.engine import Engine
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import LM, Program, digest
+from dspec.runtime.types import JsonValue
 
 from . import ir
 from .budget import Wall
@@ -29,7 +30,7 @@ from .data import Rows
 from .evals import WIDTH, EvalResult, evaluate_named, scored
 from .evaluation import Evaluation, Evaluator, RowResult, Spent
 from .events import CandidateScored, Report, StepFinished, StepStarted, silent
-from .optimizers.base import Candidate, Context, Options, StepResult
+from .optimizers.base import Candidate, Context, Options, PromptModel, StepResult
 from .optimizers.table import RUNS
 from .plan import Plan, Resolved, StepPlan, named_program, plan_resolved, resolve, spec_of
 from .statistics import Paired, paired
@@ -166,6 +167,7 @@ class _Compile:
             teacher=teacher,
             rng=lambda name: stream(resolved.optimize.seed, step.name, name),
             progress=self._progress(step.name),
+            prompt_model=self._prompt_model(),
         )
         result = await RUNS[spec.name](student, Options(spec, step.options), context)
         spent = self._evaluator.spent.since(before)
@@ -209,18 +211,25 @@ class _Compile:
 
     def _on_teacher_lm(self, program: Program, lm: LM) -> Program:
         """The program with every predictor on the teacher's model, and the models that falls back to."""
+        predictors = {
+            address: predictor.model_copy(update={"lm": lm.name})
+            for address, predictor in program.predictors.items()
+        }
+        return program.model_copy(update={"predictors": predictors, "lms": self._with_fallbacks(lm.name)})
+
+    def _with_fallbacks(self, lm: str) -> dict[str, LM]:
         lms: dict[str, LM] = {}
-        waiting = [lm.name]
+        waiting = [lm]
         while waiting:
             name = waiting.pop()
             if name not in lms:
                 lms[name] = self._project.lms[name]
                 waiting.extend(lms[name].fallback)
-        predictors = {
-            address: predictor.model_copy(update={"lm": lm.name})
-            for address, predictor in program.predictors.items()
-        }
-        return program.model_copy(update={"predictors": predictors, "lms": lms})
+        return lms
+
+    def _prompt_model(self) -> PromptModel | None:
+        name = self._resolved.optimize.prompt_lm
+        return None if name is None else PromptModel(name, self._with_fallbacks(name))
 
     def built(self) -> Built:
         comparison: Paired | None = None
@@ -259,7 +268,7 @@ class _Compile:
                 source=program_digest(resolved.student),
                 data={"train": _rows_digest(resolved.train), "val": _rows_digest(resolved.val)},
                 metric=digest(metric.model_dump(mode="json", include={"score", "accept", "feedback"})),
-                options=digest([_step_record(step).model_dump(mode="json") for step in optimize.steps]),
+                options=digest([_resolved_step(step) for step in optimize.steps]),
                 seeds={"optimize": optimize.seed},
                 models=self._models(),
                 steps=tuple(self._record(outcome) for outcome in self._outcomes),
@@ -273,8 +282,11 @@ class _Compile:
 
     def _models(self) -> dict[str, str]:
         models = {name: lm.model for name, lm in sorted(self._emitted.lms.items())}
-        teacher = self._resolved.teacher_lm
-        return models if teacher is None else {**models, "teacher": teacher.model}
+        optimize = self._resolved.optimize
+        roles = {"teacher": optimize.teacher_lm, "prompt": optimize.prompt_lm}
+        return models | {
+            role: self._project.lms[name].model for role, name in roles.items() if name is not None
+        }
 
     def _record(self, outcome: StepOutcome) -> StepRecord:
         step = next(step for step in self._resolved.optimize.steps if step.name == outcome.name)
@@ -290,6 +302,12 @@ def _step_record(step: ir.StepSpec) -> StepRecord:
     spec = spec_of(step)
     options = Options(spec, step.options).as_dict()
     return StepRecord(name=step.name, optimizer=spec.name, options=options)
+
+
+def _resolved_step(step: ir.StepSpec) -> JsonValue:
+    """The step as the options' hash sees it: with every default, its student and its teacher."""
+    plain: dict[str, JsonValue] = _step_record(step).model_dump(mode="json")
+    return {**plain, "student": step.student, "teacher": step.teacher}
 
 
 def _as_evaluation(candidate: Candidate, rows: Rows) -> Evaluation:

@@ -94,11 +94,11 @@ async def evaluate_named(
     evaluator = Evaluator(engine, store, metric, width=width, report=report)
     programs = compiled or {}
     subject = _program(project, programs, block.program)
-    after = await evaluator.evaluate(subject, rows, label=block.program)
+    after = await evaluator.evaluate(subject, rows, label=f"eval {name}, {block.program}")
     before: Evaluation | None = None
     if block.baseline is not None:
         other = _program(project, programs, block.baseline)
-        before = await evaluator.evaluate(other, rows, label=f"baseline {block.baseline}")
+        before = await evaluator.evaluate(other, rows, label=f"eval {name}, {block.baseline}")
     return EvalResult(
         name=name,
         program=after,

@@ -35,7 +35,7 @@ from .tasks import Halt, first
 MAX_ERRORS = 10
 """Rows on which a metric may fail before the evaluation stops."""
 
-Purpose = Literal["task", "teacher"]
+Purpose = Literal["task", "teacher", "prompt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ class Spent:
 
     task_calls: int = 0
     teacher_calls: int = 0
+    prompt_calls: int = 0
+    """Calls of the model that writes instructions."""
     input_tokens: int = 0
     output_tokens: int = 0
     cost: int = 0
@@ -109,12 +111,13 @@ class Spent:
 
     @property
     def calls(self) -> int:
-        return self.task_calls + self.teacher_calls
+        return self.task_calls + self.teacher_calls + self.prompt_calls
 
     def since(self, earlier: Spent) -> Spent:
         return Spent(
             self.task_calls - earlier.task_calls,
             self.teacher_calls - earlier.teacher_calls,
+            self.prompt_calls - earlier.prompt_calls,
             self.input_tokens - earlier.input_tokens,
             self.output_tokens - earlier.output_tokens,
             self.cost - earlier.cost,
@@ -243,6 +246,21 @@ class Evaluator:
             return Attempt(example, result.outputs, result.trace, None, error.message, True)
         return Attempt(example, result.outputs, result.trace, verdict)
 
+    async def ask(
+        self, program: Program, inputs: Row, *, sample: int = 0, temperature: float | None = None
+    ) -> Row | None:
+        """One run that nobody scores: a question to the model that writes instructions.
+
+        None when its answer cannot be used, even after it was asked again.
+        """
+        key = ProgramKey(program).run(digest(inputs), sample=sample, temperature=temperature)
+        result = self._store.lookup([key]).get(key)
+        if result is None:
+            async with self._slots:
+                result = await self._run(key, program, Example(0, inputs, {}), sample, temperature)
+        self._count(key, result, "prompt")
+        return result.outputs
+
     async def _in_turn(self, places: Sequence[int], one: Callable[[int], Awaitable[None]]) -> None:
         """Run `one` for every place with bounded tasks.
 
@@ -283,9 +301,8 @@ class Evaluator:
             await asyncio.wait([shared])
             if not shared.cancelled():
                 return shared.result()
-        known = self._store.lookup([key]).get(key)
-        if known is not None:
-            return known
+        if key in self._counted and (known := self._store.lookup([key]).get(key)) is not None:
+            return known  # made since the caller looked
         future: asyncio.Future[RunResult] = asyncio.get_running_loop().create_future()
         self._running[key] = future
         try:
@@ -326,8 +343,10 @@ class Evaluator:
         spent = self.spent
         if purpose == "task":
             spent.task_calls += result.calls
-        else:
+        elif purpose == "teacher":
             spent.teacher_calls += result.calls
+        else:
+            spent.prompt_calls += result.calls
         spent.input_tokens += result.input_tokens
         spent.output_tokens += result.output_tokens
         spent.cost += result.cost

@@ -83,10 +83,12 @@ def read_text(path: Path, root: Path) -> str | ImportProblem:
         descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         return ImportProblem("DS0204", _words(error))
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        folder = stat.S_ISDIR(status.st_mode)
+        return ImportProblem("DS0204", "it is a folder" if folder else "it is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(stream.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            return ImportProblem("DS0204", "it is not a regular file")
         if status.st_size > MAX_SOURCE_BYTES:
             return ImportProblem(
                 "DS0204", f"it has {status.st_size >> 20:,} MiB; at most {MAX_SOURCE_BYTES >> 20} are read"

@@ -30,11 +30,14 @@ SAMPLE_ROWS = 20
 OUTPUT_TOKENS = 12
 """Assumed tokens of an output whose size nobody knows; `reasoning` counts several times as much."""
 REASONING_TOKENS = 80
+PROMPT_TOKENS = (3000, 300)
+"""Assumed tokens, in and out, of a call that writes an instruction."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """One step: calls of the program (`task`) and of its teacher, with the rows they run on."""
+    """One step: calls of the program (`task`), its teacher and the model that writes instructions
+    (`prompt`), with the rows they run on."""
 
     name: str
     optimizer: str
@@ -42,10 +45,11 @@ class StepPlan:
     teacher: Range
     train: int
     val: int
+    prompt: Range = Range()
 
     @property
     def calls(self) -> Calls:
-        return Calls(self.task, self.teacher)
+        return Calls(self.task, self.teacher, self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class Resolved:
     val: Rows
     """Rows that candidates are scored on: train's where there is no val."""
     teacher_lm: LM | None
+    prompt_lm: LM | None = None
+    """Model that writes instructions: the student's where the block names none."""
 
 
 def resolve(project: ir.Project, name: str, folder: Path) -> Resolved:
@@ -128,14 +134,20 @@ def resolve(project: ir.Project, name: str, folder: Path) -> Resolved:
             raise OptimizerError(
                 f"`{spell_rows(ref)}` has no rows", help="an optimizer needs at least one row"
             )
+    student = project.student(name)
     return Resolved(
         optimize,
-        project.student(name),
+        student,
         project.metrics[optimize.metric],
         train,
         val,
         None if optimize.teacher_lm is None else project.lms[optimize.teacher_lm],
+        _prompt_lm(student) if optimize.prompt_lm is None else project.lms[optimize.prompt_lm],
     )
+
+
+def _prompt_lm(student: Program) -> LM | None:
+    return next((student.lms.get(predictor.lm) for predictor in student.predictors.values()), None)
 
 
 def spell_rows(ref: ir.RowsRef) -> str:
@@ -203,7 +215,15 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
         )
         calls = spec.calls(Options(spec, step.options), facts)
         steps.append(
-            StepPlan(step.name, spec.name, calls.task, calls.teacher, len(resolved.train), len(resolved.val))
+            StepPlan(
+                step.name,
+                spec.name,
+                calls.task,
+                calls.teacher,
+                len(resolved.train),
+                len(resolved.val),
+                calls.prompt,
+            )
         )
         programs[step.name] = starts
         if spec.candidates:
@@ -214,7 +234,10 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
     final = Range() if optimize.emit in scored else Range(0, unscored)
     # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
     teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0
-    least = baseline.least + teaching
+    # Of several steps that ask for instructions, one may find all its questions asked already.
+    prompting = max((step.prompt.least for step in steps), default=0)
+    least = baseline.least + teaching + prompting
+    prompts = sum(step.prompt.most for step in steps)
     most = baseline.most + final.most + sum(step.calls.most for step in steps)
     return Plan(
         optimize=optimize.name,
@@ -223,8 +246,13 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
         final=final,
         least=least,
         most=most,
-        estimate=_estimate(student, resolved.val, least, most),
-        notes=_notes(resolved, most),
+        estimate=_with_prompts(
+            _estimate(student, resolved.val, least - prompting, most - prompts),
+            resolved.prompt_lm,
+            prompting,
+            prompts,
+        ),
+        notes=_notes(resolved, most, prompts),
     )
 
 
@@ -247,7 +275,7 @@ def named_program(
     return project.on_lm(name, lm)
 
 
-def _notes(resolved: Resolved, most: int) -> tuple[str, ...]:
+def _notes(resolved: Resolved, most: int, prompts: int) -> tuple[str, ...]:
     student, optimize = resolved.student, resolved.optimize
     notes = [
         f"an answer that does not parse is asked for once more: at most {most} further calls",
@@ -262,6 +290,11 @@ def _notes(resolved: Resolved, most: int) -> tuple[str, ...]:
     )
     if retries:
         notes.append(f"an answer that breaks a check is asked for again, up to {retries} times")
+    if prompts:
+        notes.append(
+            f"up to {prompts} calls write instructions: their prompts show rows of train, and are "
+            f"counted with {PROMPT_TOKENS[0]:,} tokens in and {PROMPT_TOKENS[1]:,} out each"
+        )
     if optimize.val is None:
         notes.append("no val: candidates are scored on the rows they were made from")
     notes.append("answers that are already in the ledger are not paid again")
@@ -309,6 +342,19 @@ def _estimate(program: Program, rows: Rows, least: int, most: int) -> Estimate:
         outputs,
         None if share is None else share * least,
         None if share is None else share * most,
+    )
+
+
+def _with_prompts(estimate: Estimate, lm: LM | None, least: int, most: int) -> Estimate:
+    """The estimate with the calls that write instructions, whose prompts nobody knows yet."""
+    if most == 0 or estimate.least_usd is None or estimate.most_usd is None:
+        return estimate
+    each = None if lm is None else price(lm)
+    if each is None:
+        return replace(estimate, least_usd=None, most_usd=None)
+    usd = PROMPT_TOKENS[0] * each.input + PROMPT_TOKENS[1] * each.output
+    return replace(
+        estimate, least_usd=estimate.least_usd + least * usd, most_usd=estimate.most_usd + most * usd
     )
 
 

@@ -72,6 +72,8 @@ class FileScope:
     """What stands before the file's names in keys: empty for the root file, else `alias.`."""
     symbols: dict[str, Symbol]
     imports: dict[str, FileScope | None]
+    unreadable: set[str] = field(default_factory=set[str])
+    """Names of declarations that could not be read: nothing is said about their uses."""
 
 
 @dataclass(frozen=True)

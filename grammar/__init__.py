@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .format import format_text
 from .parser import parse
 from .tokens import Token, tokenize
 
-__all__ = ["Token", "parse", "tokenize"]
+__all__ = ["Token", "format_text", "parse", "tokenize"]

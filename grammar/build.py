@@ -33,7 +33,7 @@ class Parameters(NamedTuple):
     end: int
 
 
-def start(declaration: tree.Declaration, *_: Lexeme) -> tree.Declaration:
+def _start(declaration: tree.Declaration, *_: Lexeme) -> tree.Declaration:
     return declaration
 
 
@@ -100,9 +100,7 @@ def _with_value(
     _: Lexeme,
     value: Expr,
 ) -> tree.Declaration:
-    return _declaration(
-        Span(keyword.start, value.span.end), keyword, name, parameters, returns, value=value
-    )
+    return _declaration(Span(keyword.start, value.span.end), keyword, name, parameters, returns, value=value)
 
 
 def _header_only(
@@ -167,7 +165,7 @@ def _empty_block(opening: Lexeme, *closing: Lexeme) -> Body:
 
 def _block(opening: Lexeme, *rest: Lexeme | list[Item]) -> Body:
     items = rest[0] if isinstance(rest[0], list) else cast("list[Item]", rest[1])
-    return Body(tuple(items), opening.start, cast(Lexeme, rest[-1]).end)
+    return Body(tuple(items), opening.start, cast("Lexeme", rest[-1]).end)
 
 
 def _doc(text: Lexeme) -> tree.Doc:
@@ -194,7 +192,7 @@ def _field_item(
     end = description.end if description else (default or kind or name).span.end
     return tree.FieldItem(
         Span(role.start, end),
-        cast(Literal["input", "output", "field"], role.text),
+        cast("Literal['input', 'output', 'field']", role.text),
         name,
         kind,
         default,
@@ -202,11 +200,9 @@ def _field_item(
     )
 
 
-def _check_item(
-    kind: Lexeme, condition: Expr, _: Lexeme | None, message: Expr | None
-) -> tree.CheckItem:
+def _check_item(kind: Lexeme, condition: Expr, _: Lexeme | None, message: Expr | None) -> tree.CheckItem:
     span = Span(kind.start, (message or condition).span.end)
-    return tree.CheckItem(span, cast(Literal["assert", "suggest"], kind.text), condition, message)
+    return tree.CheckItem(span, cast("Literal['assert', 'suggest']", kind.text), condition, message)
 
 
 def _let(word: Lexeme, name: Name, _: Lexeme, value: Expr) -> tree.Let:
@@ -281,7 +277,7 @@ def _conditional(
 
 
 def _binary(left: Expr, operator: Lexeme, right: Expr) -> tree.Binary:
-    return tree.Binary(_span(left, right), cast(tree.BinaryOperator, operator.text), left, right)
+    return tree.Binary(_span(left, right), cast("tree.BinaryOperator", operator.text), left, right)
 
 
 def _not_in(left: Expr, _: Lexeme, __: Lexeme, right: Expr) -> tree.Binary:
@@ -290,7 +286,7 @@ def _not_in(left: Expr, _: Lexeme, __: Lexeme, right: Expr) -> tree.Binary:
 
 def _unary(operator: Lexeme, operand: Expr) -> tree.Unary:
     span = Span(operator.start, operand.span.end)
-    return tree.Unary(span, cast(Literal["not", "-"], operator.text), operand)
+    return tree.Unary(span, cast("Literal['not', '-']", operator.text), operand)
 
 
 def _attribute(target: Expr, _: Lexeme, name: Name) -> tree.Attribute:
@@ -307,7 +303,7 @@ def _index(target: Expr, _: Lexeme, index: Expr, closing: Lexeme) -> tree.Index:
 
 def _call(callee: Expr, _: Lexeme, *rest: Lexeme | list[Argument]) -> tree.Call:
     arguments = tuple(rest[0]) if isinstance(rest[0], list) else ()
-    return tree.Call(Span(callee.span.start, cast(Lexeme, rest[-1]).end), callee, arguments)
+    return tree.Call(Span(callee.span.start, cast("Lexeme", rest[-1]).end), callee, arguments)
 
 
 def _positional(value: Expr) -> Argument:
@@ -346,7 +342,7 @@ def _parenthesised(opening: Lexeme, inner: Expr, closing: Lexeme) -> Expr:
 
 def _list_literal(opening: Lexeme, *rest: Lexeme | list[Expr]) -> tree.ListLiteral:
     items = tuple(rest[0]) if isinstance(rest[0], list) else ()
-    return tree.ListLiteral(Span(opening.start, cast(Lexeme, rest[-1]).end), items)
+    return tree.ListLiteral(Span(opening.start, cast("Lexeme", rest[-1]).end), items)
 
 
 def _comprehension(
@@ -360,9 +356,7 @@ def _inline_signature(
 ) -> tree.InlineSignature:
     lists = [part for part in rest if isinstance(part, list)]
     inputs = tuple(lists[0]) if len(lists) == 2 else ()
-    return tree.InlineSignature(
-        Span(word.start, cast(Lexeme, rest[-1]).end), inputs, tuple(lists[-1])
-    )
+    return tree.InlineSignature(Span(word.start, cast("Lexeme", rest[-1]).end), inputs, tuple(lists[-1]))
 
 
 def number_value(source: str) -> int | float:
@@ -372,62 +366,65 @@ def number_value(source: str) -> int | float:
 
 
 BUILDERS: dict[str, Callable[..., Any]] = {
-    "start": start,
-    "name": _name,
-    "first": _first,
-    "two": _two,
-    "further": _further,
-    "version": _version,
-    "import_path": _import_path,
-    "type_alias": _type_alias,
-    "type_hole": _type_hole,
-    "with_items": _with_items,
-    "with_value": _with_value,
-    "header_only": _header_only,
-    "no_elements": _no_elements,
-    "elements": _elements,
-    "second": _second,
-    "returned_fields": _returned_fields,
-    "parameter": _parameter,
-    "empty_block": _empty_block,
-    "block": _block,
-    "doc": _doc,
-    "setting": _setting,
-    "section": _section,
-    "field_item": _field_item,
-    "check_item": _check_item,
-    "let": _let,
-    "return_item": _return_item,
-    "step": _step,
-    "named_step": _named_step,
-    "given": _given,
-    "expect": _expect,
-    "gate": _gate,
-    "union_type": _union_type,
-    "optional_type": _optional_type,
-    "named_type": _named_type,
-    "qualified_type": _qualified_type,
-    "list_type": _list_type,
-    "dict_type": _dict_type,
-    "literal_type": _literal_type,
-    "conditional": _conditional,
-    "binary": _binary,
-    "not_in": _not_in,
-    "unary": _unary,
-    "attribute": _attribute,
-    "attribute_hole": _attribute_hole,
-    "index": _index,
-    "call": _call,
-    "positional": _positional,
-    "named": _named,
-    "number": _number,
-    "percent": _percent,
-    "string": _string,
-    "constant": _constant,
-    "reference": _reference,
-    "parenthesised": _parenthesised,
-    "list_literal": _list_literal,
-    "comprehension": _comprehension,
-    "inline_signature": _inline_signature,
+    function.__name__.removeprefix("_"): function
+    for function in (
+        _start,
+        _name,
+        _first,
+        _two,
+        _further,
+        _version,
+        _import_path,
+        _type_alias,
+        _type_hole,
+        _with_items,
+        _with_value,
+        _header_only,
+        _no_elements,
+        _elements,
+        _second,
+        _returned_fields,
+        _parameter,
+        _empty_block,
+        _block,
+        _doc,
+        _setting,
+        _section,
+        _field_item,
+        _check_item,
+        _let,
+        _return_item,
+        _step,
+        _named_step,
+        _given,
+        _expect,
+        _gate,
+        _union_type,
+        _optional_type,
+        _named_type,
+        _qualified_type,
+        _list_type,
+        _dict_type,
+        _literal_type,
+        _conditional,
+        _binary,
+        _not_in,
+        _unary,
+        _attribute,
+        _attribute_hole,
+        _index,
+        _call,
+        _positional,
+        _named,
+        _number,
+        _percent,
+        _string,
+        _constant,
+        _reference,
+        _parenthesised,
+        _list_literal,
+        _comprehension,
+        _inline_signature,
+    )  # fmt: skip
 }
 """Alias in the grammar → its function."""

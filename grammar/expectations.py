@@ -14,7 +14,8 @@ from .lexemes import ITEM_WORDS, RESERVED, SYMBOLS
 _NAMES = {"NAME", "AS", "LIST", "DICT"}
 _ITEM_STARTS = {word.upper() for word in ITEM_WORDS}
 _EXPRESSION_STARTS = {
-    *_NAMES, "NUMBER", "PERCENT", "STRING", "LPAR", "LSQB", "MINUS", "NOT", "IF", "SIG", "TRUE", "FALSE", "NONE",
+    *_NAMES, "NUMBER", "PERCENT", "STRING", "LPAR", "LSQB", "MINUS", "NOT", "IF", "SIG", "TRUE", "FALSE",
+    "NONE",
 }  # fmt: skip
 _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "EQ", "NE", "LT", "LE", "GT", "GE", "IN", "NOT", "AND", "OR"}
 _CONTINUATIONS = {"DOT", "LPAR", "LSQB", "QUESTION", "BAR"}

@@ -9,26 +9,23 @@ block on one line, which stays on one line.
 
 from __future__ import annotations
 
-from .pieces import Body, Group, Part, Remark, Run, Word
+from .pieces import OPERAND_ENDS, Body, Group, Part, Remark, Run, Word
 
 WIDTH = 100
 INDENT = 2
 
 _NO_SPACE_BEFORE = frozenset({"COMMA", "DOT", "COLON", "QUESTION", "RPAR", "RSQB"})
 _NO_SPACE_BEHIND = frozenset({"DOT", "LPAR", "LSQB"})
-_OPERAND_ENDS = frozenset(
-    {"NAME", "AS", "LIST", "DICT", "NUMBER", "PERCENT", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB"}
-)
 _LOOSEST_FIRST = (
-    {"COMMA"},
-    {"BAR"},
-    {"FOR"},
-    {"THEN", "ELSE"},
-    {"OR"},
-    {"AND"},
-    {"EQ", "NE", "LT", "LE", "GT", "GE", "IN", "NOT"},
-    {"PLUS", "MINUS"},
-    {"STAR", "SLASH"},
+    frozenset({"COMMA"}),
+    frozenset({"BAR"}),
+    frozenset({"FOR"}),
+    frozenset({"THEN", "ELSE"}),
+    frozenset({"OR"}),
+    frozenset({"AND"}),
+    frozenset({"EQ", "NE", "LT", "LE", "GT", "GE", "IN", "NOT"}),
+    frozenset({"PLUS", "MINUS"}),
+    frozenset({"STAR", "SLASH"}),
 )
 
 
@@ -90,12 +87,12 @@ def _spaced(words: list[Word], index: int, continues: bool) -> bool:
     if before == "MINUS" and _is_sign(words, index - 1, continues):
         return False
     if word in ("LPAR", "LSQB"):
-        return before not in _OPERAND_ENDS and before != "SIG"
+        return before not in OPERAND_ENDS and before != "SIG"
     return not (before == "LBRACE" and word == "RBRACE")
 
 
 def _is_sign(words: list[Word], index: int, continues: bool) -> bool:
-    return words[index - 1].terminal not in _OPERAND_ENDS if index else not continues
+    return words[index - 1].terminal not in OPERAND_ENDS if index else not continues
 
 
 def _fits(text: str, indent: int, reserve: int = 0) -> bool:
@@ -112,81 +109,145 @@ def _fits(text: str, indent: int, reserve: int = 0) -> bool:
 def _write(parts: list[Part], indent: int, *, reserve: int = 0, continues: bool = False) -> str:
     """Parts without a body, on as few lines as the style has for them.
 
-    `reserve` columns are kept free on the last line.
+    Keeps `reserve` columns free on the last line. Comments before the first part are the caller's.
     """
-    commented = any(map(_has_comment, parts))
-    if not commented:
+    if not _has_inner_comment(parts[0]) and not any(map(_has_comment, parts[1:])):
         line = flat(parts, continues=continues)
         if _fits(line, indent, reserve):
             return line
     segments = _segments(parts)
     if len(segments) > 1:
         return _write_segments(segments, indent, reserve, continues)
-    groups = [
-        index for index, part in enumerate(parts) if isinstance(part, Group) and (part.elements or part.below)
-    ]
-    for chosen in reversed(groups):
-        if not any(_has_comment(part) for index, part in enumerate(parts) if index != chosen):
-            text = _write_broken(parts, {chosen}, indent, continues)
-            if all(_fits(line, 0) for line in (" " * indent + text).split("\n")):
-                return text
-    # No single list will do: break those with comments, or else the last one, or else give in.
-    chosen = {index for index in groups if _has_comment(parts[index])} or set(groups)
-    return _write_broken(parts, chosen, indent, continues)
+    return _write_broken(parts, _groups_to_break(parts, indent, reserve, continues), indent, continues)
 
 
 def _segments(parts: list[Part]) -> list[list[Part]]:
     """The run cut before its loosest operators, behind its commas, and before words with comments."""
-    loosest: set[str] = set()
     words = [part.terminal if isinstance(part, Word) else "" for part in parts]
+    cuts: set[int] = set()
     for terminals in _LOOSEST_FIRST:
-        if any(_is_break(words, index, terminals) for index in range(1, len(parts))):
-            loosest = terminals
+        cuts = {index for index in range(1, len(parts)) if _is_break(words, index, terminals)}
+        if cuts:
             break
-    segments: list[list[Part]] = [[]]
-    for index, part in enumerate(parts):
-        if index and (_remarks(part) or _is_break(words, index, loosest)):
+    segments = [parts[:1]]
+    for index, part in enumerate(parts[1:], start=1):
+        if index in cuts or _remarks(part):
             segments.append([])
         segments[-1].append(part)
     return segments
 
 
-def _is_break(words: list[str], index: int, terminals: set[str]) -> bool:
-    before = words[index - 1]
+def _is_break(words: list[str], index: int, terminals: frozenset[str]) -> bool:
+    before, word = words[index - 1], words[index]
     if "COMMA" in terminals:
         return before == "COMMA"
-    word = words[index]
     if word not in terminals or before == "NOT":
         return False
-    return word not in ("MINUS", "NOT") or before in _OPERAND_ENDS or before == ""
+    return word not in ("MINUS", "NOT") or before in OPERAND_ENDS or not before
 
 
 def _write_segments(segments: list[list[Part]], indent: int, reserve: int, continues: bool) -> str:
     inner = indent + INDENT
     lines = [_write(segments[0], indent, continues=continues)]
-    for number, segment in enumerate(segments[1:], start=2):
+    for segment in segments[1:]:
         remarks = _remarks(segment[0])
         _add_behind(lines, [remark.text for remark in remarks if remark.same_line], inner)
         lines += [" " * inner + remark.text for remark in remarks if not remark.same_line]
-        text = _write(
-            _without_remarks(segment), inner, reserve=reserve if number == len(segments) else 0, continues=True
-        )
-        lines.append(" " * inner + text)
+        free = reserve if segment is segments[-1] else 0
+        lines.append(" " * inner + _write(segment, inner, reserve=free, continues=True))
     return "\n".join(lines)
+
+
+def _groups_to_break(parts: list[Part], indent: int, reserve: int, continues: bool) -> set[int]:
+    """The last list that makes the rest fit; else every list. Lists with comments in any case."""
+    groups = {
+        index: part
+        for index, part in enumerate(parts)
+        if isinstance(part, Group) and (part.elements or part.behind or part.below)
+    }
+    commented = {index for index, group in groups.items() if _has_inner_comment(group)}
+    if commented:
+        return commented
+    for index in reversed(groups):
+        head = flat([*parts[:index], groups[index].opener], continues=continues)
+        tail = flat([groups[index].closer, *parts[index + 1 :]])
+        if _fits(head, indent) and _fits(tail, indent, reserve):
+            return {index}
+    return set(groups)
 
 
 def _write_broken(parts: list[Part], chosen: set[int], indent: int, continues: bool) -> str:
     """The parts on one line, but for the chosen groups, which get one element to a line."""
     text = ""
-    start = 0
-    for index in sorted(chosen):
-        group = parts[index]
-        assert isinstance(group, Group)
-        stub = flat([*parts[start:index], group.opener], continues=continues or start > 0)
-        before = parts[index - 1] if index else None
-        text += stub + _write_elements(group, indent, _may_end_in_comma(group, before))
-        parts = [*parts[:index], group.closer, *parts[index + 1 :]]
-        start = index
-    if not chosen:
-        return flat(parts, continues=continues)
-    return text + flat(parts[start:])[len(_closer(parts[start])) :] if False else text + flat(parts[start:])
+    line: list[Part] = []
+    for index, part in enumerate(parts):
+        if index not in chosen:
+            line.append(part)
+            continue
+        assert isinstance(part, Group)
+        text += flat([*line, part.opener], continues=continues) + _write_elements(part, indent)
+        line = [part.closer]
+    return text + flat(line, continues=continues)
+
+
+def _write_elements(group: Group, indent: int) -> str:
+    """What stands between a group's opener and its closer, each element on its own line."""
+    inner = indent + INDENT
+    lines = [""]
+    _add_behind(lines, group.behind, inner)
+    for element in group.elements:
+        lines += [" " * inner + remark.text for remark in element.above]
+        text = _write(element.parts, inner, reserve=1)
+        ends = element is group.elements[-1] and not group.may_end_in_comma
+        lines.append(" " * inner + text + ("" if ends else ","))
+        _add_behind(lines, element.behind, inner)
+    lines += [" " * inner + remark.text for remark in group.below]
+    return "\n".join(lines) + "\n" + " " * indent
+
+
+def _write_body(body: Body, indent: int) -> str:
+    inner = indent + INDENT
+    lines = ["{"]
+    _add_behind(lines, body.behind, inner)
+    for item in body.items:
+        _add_above(lines, item.above, inner)
+        if item.blank and len(lines) > 1:
+            lines.append("")
+        lines.append(" " * inner + write_run(item, inner))
+        _add_behind(lines, item.behind, inner)
+    _add_above(lines, body.below, inner)
+    return "{}" if lines == ["{"] else "\n".join(lines) + "\n" + " " * indent + "}"
+
+
+# Comments ----------------------------------------------------------------------------------------
+
+
+def _add_behind(lines: list[str], comments: list[str], indent: int) -> None:
+    """Puts the first comment behind the last line and any others below it."""
+    if comments:
+        lines[-1] += "  " + comments[0]
+        lines += [" " * indent + comment for comment in comments[1:]]
+
+
+def _add_above(lines: list[str], remarks: list[Remark], indent: int) -> None:
+    for remark in remarks:
+        if remark.blank and len(lines) > 1:
+            lines.append("")
+        lines.append(" " * indent + remark.text)
+
+
+def _remarks(part: Part) -> list[Remark]:
+    return part.remarks if isinstance(part, Word) else part.opener.remarks
+
+
+def _has_comment(part: Part) -> bool:
+    return bool(_remarks(part)) or _has_inner_comment(part)
+
+
+def _has_inner_comment(part: Part) -> bool:
+    if isinstance(part, Word):
+        return False
+    runs = part.elements if isinstance(part, Group) else part.items
+    return bool(part.behind or part.below) or any(
+        run.above or run.behind or any(map(_has_comment, run.parts)) for run in runs
+    )

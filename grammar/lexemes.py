@@ -129,7 +129,9 @@ def read_lexemes(text: str, *, inner_breaks: bool = False) -> Lexemes:
         else:
             terminal = "NUMBER" if kind == "number" else "PERCENT"
             if (len(value) > 300 or "e" in value or "E" in value) and not _is_finite(value):
-                problems.append(Problem(Span(start, end), "unexpected", excerpt(value), ("a smaller number",)))
+                problems.append(
+                    Problem(Span(start, end), "unexpected", excerpt(value), ("a smaller number",))
+                )
                 value = "0%" if kind == "percent" else "0"
 
         if separator:

@@ -7,6 +7,7 @@ depends on its own text alone, so it is kept in a bounded cache and an edit cost
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 from .automaton import Stack, shipped_automaton
 from .depth import without_deep_parts
@@ -26,7 +27,7 @@ def parse(text: str) -> SourceTree:
     if not starts or starts[0]:
         starts.insert(0, 0)
     blocks: list[Block] = []
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         stretch = text[start:end]
         found = _cached_blocks(stretch) if end - start <= _CACHED_CHARACTERS else _blocks(stretch)
         blocks += [
@@ -40,7 +41,7 @@ def _blocks(stretch: str) -> tuple[Block, ...]:
     starts = inner_starts(stretch)
     return tuple(
         _parse_block(stretch[start:end], start, indented=start > 0 and stretch[start - 1] not in "\n\ufeff")
-        for start, end in zip(starts, [*starts[1:], len(stretch)], strict=True)
+        for start, end in pairwise([*starts, len(stretch)])
     )
 
 

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .lexemes import read_lexemes
-from .tokens import tokenize
+from .tokens import Token, tokenize
+
+
+OPERAND_ENDS = frozenset(
+    {"NAME", "AS", "LIST", "DICT", "NUMBER", "PERCENT", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB"}
+)
+"""Terminals that can end an operand: a bracket behind one is a call or an index."""
 
 
 class Remark(NamedTuple):
@@ -60,6 +66,8 @@ class Group:
     """Comments behind the opener, on its line."""
     below: list[Remark]
     """Comments on the lines above the closer."""
+    may_end_in_comma: bool
+    """Arguments, parameters and lists may; an index, a comprehension, mere parentheses may not."""
 
 
 @dataclass(slots=True)
@@ -78,8 +86,43 @@ class Body:
 Part = Word | Group | Body
 
 
-def read_words(text: str) -> tuple[list[Word], list[Remark]]:
-    """A declaration's words without separators, and the comments behind the last one."""
+def read_declaration(text: str) -> Run:
+    """The pieces of a declaration that parses, without what follows its last word."""
+    return Run(_Reader(_read_words(text)).parts(in_group=False), [], blank=False)
+
+
+def read_remarks(trivia: str, *, same_line: bool) -> tuple[list[Remark], bool]:
+    """The comments in a text that holds no words, and whether it ends in a blank line.
+
+    `same_line` says whether a word stands right before it.
+    """
+    gap = _Gap(same_line)
+    for token in tokenize(trivia):
+        gap.add(token)
+    return gap.remarks, gap.newlines > 1
+
+
+@dataclass(slots=True)
+class _Gap:
+    """What stands between two words."""
+
+    same_line: bool
+    remarks: list[Remark] = field(default_factory=list[Remark])
+    breaks: bool = False
+    newlines: int = 0
+    """Line ends since the last comment or word."""
+
+    def add(self, token: Token) -> None:
+        if token.kind == "newline":
+            self.same_line, self.breaks, self.newlines = False, True, self.newlines + 1
+        elif token.kind == "comment":
+            self.remarks.append(Remark(token.text.rstrip(), self.same_line, self.newlines > 1))
+            self.newlines = 0
+        elif token.kind != "space":  # a `;`
+            self.same_line, self.newlines = True, 0
+
+
+def _read_words(text: str) -> list[Word]:
     terminals: dict[int, str] = {}
     opening: set[int] = set()
     last = ""
@@ -89,27 +132,15 @@ def read_words(text: str) -> tuple[list[Word], list[Remark]]:
             opening.add(lexeme.start)
         last = lexeme.terminal
     words: list[Word] = []
-    remarks: list[Remark] = []
-    same_line, breaks, newlines = bool(terminals), False, 0
+    gap = _Gap(same_line=False)
     for token in tokenize(text):
-        if token.kind == "newline":
-            same_line, breaks, newlines = False, True, newlines + 1
-        elif token.kind == "comment":
-            remarks.append(Remark(token.text.rstrip(), same_line, newlines > 1))
-            newlines = 0
-        elif token.kind != "space":
-            if token.text != ";":
-                terminal, opens = terminals[token.start], token.start in opening
-                words.append(Word(terminal, token.text, remarks, opens, breaks, newlines > 1))
-                remarks, breaks = [], "\n" in token.text
-            same_line, newlines = True, 0
-    return words, remarks
-
-
-def read_declaration(text: str) -> tuple[Run, list[Remark]]:
-    """The pieces of a declaration that parses, and the comments behind it."""
-    words, remarks = read_words(text)
-    return Run(_Reader(words).parts(in_group=False), [], blank=False), remarks
+        if token.kind in ("space", "newline", "comment") or token.text == ";":
+            gap.add(token)
+            continue
+        terminal, opens = terminals[token.start], token.start in opening
+        words.append(Word(terminal, token.text, gap.remarks, opens, gap.breaks, gap.newlines > 1))
+        gap = _Gap(same_line=True, breaks="\n" in token.text)
+    return words
 
 
 class _Reader:
@@ -132,12 +163,12 @@ class _Reader:
             if word.terminal == "LBRACE":
                 parts.append(self.body(word))
             elif word.terminal in ("LPAR", "LSQB"):
-                parts.append(self.group(word))
+                parts.append(self.group(word, parts[-1] if parts else None))
             else:
                 parts.append(word)
         return parts
 
-    def group(self, opener: Word) -> Group:
+    def group(self, opener: Word, before: Part | None) -> Group:
         elements: list[Run] = []
         behind: list[str] = []
         pending: list[Remark] = []
@@ -147,7 +178,9 @@ class _Reader:
             pending = []
             if word.terminal in ("RPAR", "RSQB"):
                 self.at += 1
-                return Group(opener, word, elements, behind, above)
+                return Group(
+                    opener, word, elements, behind, above, _may_end_in_comma(opener, before, elements)
+                )
             word.remarks = []
             element = Run(self.parts(in_group=True), above, blank=False)
             elements.append(element)
@@ -172,6 +205,16 @@ class _Reader:
             first = self.at
             items.append(Run(self.parts(in_group=False), above, word.blank))
             one_line = one_line and not any(one.breaks for one in self.words[first + 1 : self.at])
+
+
+def _may_end_in_comma(opener: Word, before: Part | None, elements: list[Run]) -> bool:
+    behind = before.terminal if isinstance(before, Word) else "RPAR" if before else ""
+    if opener.terminal == "LPAR":
+        return behind in OPERAND_ENDS or behind in ("SIG", "ARROW")
+    comprehends = any(
+        isinstance(part, Word) and part.terminal == "FOR" for element in elements for part in element.parts
+    )
+    return behind not in OPERAND_ENDS and not comprehends
 
 
 def _keep_behind(remarks: list[Remark], behind: list[str]) -> list[Remark]:

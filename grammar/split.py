@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import re
 
-from .tokens import HEADER, PATTERN
+from .tokens import CONTINUING_WORDS, HEADER, PATTERN
 from .tree import KEYWORDS
 
 _CERTAIN = re.compile(rf"^{HEADER}", re.MULTILINE)
-_CONTINUING = ("and", "or", "not", "in", "then", "else", "for")
 _LIKELY = re.compile(
     rf"(?:{'|'.join(word for word in KEYWORDS if word not in ('dspec', 'import'))})[ \t]++"
-    rf"(?!(?:{'|'.join(_CONTINUING)})\b)[^\W\d]"
+    rf"(?!(?:{'|'.join(CONTINUING_WORDS)})\b)[^\W\d]"
     r'|import[ \t]*+"'
     r"|dspec[ \t]++[0-9]"
 )
@@ -56,7 +55,7 @@ def inner_starts(stretch: str) -> list[int]:
             starts.append(start)
         elif fresh and kind == "name" and (not depth or start == line_start):
             likely = _LIKELY.match(stretch, start)
-            if likely or (not depth and start == line_start and match[0] not in _CONTINUING):
+            if likely or (not depth and start == line_start and match[0] not in CONTINUING_WORDS):
                 starts.append(start)
                 depth = 0
         fresh = False

@@ -44,11 +44,11 @@ def make_table(grammar: str) -> Table:
         grammar, parser="lalr", lexer=_NoLexer, strict=True, keep_all_tokens=True, maybe_placeholders=True
     )
     # Lark has no public view of its table; the test that rebuilds it notices when this moves.
-    parsing = cast(Any, lark.parser).parser._parse_table
+    parsing = cast("Any", lark.parser).parser._parse_table
     states: dict[int, dict[str, tuple[Any, Any]]] = parsing.states
     start, end = parsing.start_states["start"], parsing.end_states["start"]
 
-    rules = {rule: number for number, rule in enumerate(cast(list[Any], lark.rules))}
+    rules = {rule: number for number, rule in enumerate(cast("list[Any]", lark.rules))}
     numbers = _breadth_first(states, start)
     rows: list[dict[str, int]] = [{} for _ in numbers]
     for state, number in numbers.items():

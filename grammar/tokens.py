@@ -41,8 +41,10 @@ class Token(NamedTuple):
 # What starts a declaration whatever comes before it, even within a string that spans lines: without
 # this, one forgotten `"""` would swallow the rest of the file.
 _WORDS = "|".join(word for word in KEYWORDS if word not in ("dspec", "import"))
+CONTINUING_WORDS = ("and", "or", "not", "in", "then", "else", "for")
+"""Words that go on with an expression when they open a line, and never name anything."""
 HEADER = (
-    rf"(?:(?:{_WORDS})[ \t]++[^\W\d]\w*+[ \t]*+[({{=]"
+    rf"(?:(?:{_WORDS})[ \t]++(?!(?:{'|'.join(CONTINUING_WORDS)})\b)[^\W\d]\w*+[ \t]*+[({{=]"
     r'|import[ \t]*+"'
     r"|dspec[ \t]++[0-9])"
 )
@@ -67,5 +69,5 @@ PATTERN = re.compile(
 def tokenize(text: str) -> list[Token]:
     """The text in tokens; joining their texts gives the text back. Never raises."""
     return [
-        Token(cast(TokenKind, match.lastgroup), match[0], match.start()) for match in PATTERN.finditer(text)
+        Token(cast("TokenKind", match.lastgroup), match[0], match.start()) for match in PATTERN.finditer(text)
     ]

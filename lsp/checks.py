@@ -8,6 +8,7 @@ found is carried along with the declarations that have not changed.
 from __future__ import annotations
 
 import asyncio
+import bisect
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,6 @@ from functools import partial
 from dspec.compiler.analysis import Analysis, analyse
 from dspec.compiler.diagnostics import Diagnostic, Label, in_order
 from dspec.compiler.source import Location
-from dspec.grammar.tree import Block
 
 from .documents import Document, Documents
 
@@ -33,11 +33,33 @@ Publish = Callable[[Document, list[Diagnostic]], None]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A diagnostic that only the data could give, within a declaration of this text at that offset."""
+    """A diagnostic within a declaration of this text, which stood at that offset."""
 
     text: str
     start: int
     diagnostic: Diagnostic
+
+    @property
+    def key(self) -> tuple[str, int, str, str]:
+        """The same for the same words about the same place of the same declaration."""
+        diagnostic = self.diagnostic
+        return (
+            self.text,
+            diagnostic.primary.location.start - self.start,
+            diagnostic.code,
+            diagnostic.message,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What reading the data added, and what turned out to be a consequence of that."""
+
+    added: tuple[Finding, ...] = ()
+    gone: frozenset[tuple[str, int, str, str]] = frozenset()
+
+
+NOTHING = Look()
 
 
 class Checks:
@@ -48,7 +70,7 @@ class Checks:
         self._publish = publish
         self._clear = clear
         self._analyses: dict[str, tuple[Document, Analysis]] = {}
-        self._findings: dict[str, list[Finding]] = {}
+        self._looks: dict[str, Look] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._worker = ThreadPoolExecutor(1, "data")
 
@@ -67,7 +89,7 @@ class Checks:
     def drop(self, uri: str) -> None:
         """Forget a document that was closed."""
         self._cancel(uri)
-        self._findings.pop(uri, None)
+        self._looks.pop(uri, None)
         if self._analyses.pop(uri, None):
             self._clear(uri)
 
@@ -94,16 +116,16 @@ class Checks:
         if document is None:
             return
         quick = self.analysis(document)
-        self._publish(document, shown(quick, carried(self._findings.get(uri, []), quick)))
+        self._publish(document, merged(quick, self._looks.get(uri, NOTHING)))
         await asyncio.sleep(PAUSE)
         if not any(symbol.kind == "dataset" for symbol in quick.symbols.scope.symbols.values()):
-            self._findings.pop(uri, None)
+            self._looks.pop(uri, None)
             return
         work = partial(analyse, document.path, text=document.text.content)
         full = await asyncio.get_running_loop().run_in_executor(self._worker, work)
         if self._documents.get(uri) is document:
-            self._findings[uri] = findings(quick, full)
-            self._publish(document, shown(full, []))
+            self._looks[uri] = compared(quick, full)
+            self._publish(document, own(full))
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
@@ -111,32 +133,42 @@ def _log_failure(task: asyncio.Task[None]) -> None:
         logger.error("a check failed", exc_info=error)
 
 
-def shown(analysis: Analysis, further: list[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics of the analysed file itself, in order."""
-    own = [found for found in analysis.diagnostics if found.primary.location.source is analysis.source]
-    return in_order(own + further) if further else own
+def own(analysis: Analysis) -> list[Diagnostic]:
+    """The diagnostics of the analysed file itself; those of its imports show in their own documents."""
+    return [found for found in analysis.diagnostics if found.primary.location.source is analysis.source]
 
 
-def findings(quick: Analysis, full: Analysis) -> list[Finding]:
-    """What the data added to an analysis of the same text."""
-    known = {_identity(diagnostic) for diagnostic in quick.diagnostics}
-    found: list[Finding] = []
-    for diagnostic in shown(full, []):
-        place = diagnostic.primary.location
-        block = _block_at(full.tree.blocks, place)
-        if block and _identity(diagnostic) not in known:
-            found.append(Finding(block.text, block.start, diagnostic))
-    return found
+def compared(quick: Analysis, full: Analysis) -> Look:
+    """What the data changed in an analysis of the same text."""
+    before, after = placed(quick), placed(full)
+    known, still = {finding.key for finding in before}, {finding.key for finding in after}
+    return Look(tuple(finding for finding in after if finding.key not in known), frozenset(known - still))
 
 
-def carried(known: list[Finding], analysis: Analysis) -> list[Diagnostic]:
-    """Findings in declarations that still read the same, moved to where they stand now."""
-    starts = {block.text: block.start for block in analysis.tree.blocks} if known else {}
-    return [
-        _moved(finding, analysis, starts[finding.text] - finding.start)
-        for finding in known
+def merged(quick: Analysis, look: Look) -> list[Diagnostic]:
+    """Diagnostics without the data, and what the last look at it said of unchanged declarations."""
+    if look is NOTHING:
+        return own(quick)
+    starts = {block.text: block.start for block in quick.tree.blocks}
+    gone = {id(finding.diagnostic) for finding in placed(quick) if finding.key in look.gone}
+    moved = [
+        _moved(finding, quick, starts[finding.text] - finding.start)
+        for finding in look.added
         if finding.text in starts
     ]
+    return in_order([found for found in own(quick) if id(found) not in gone] + moved)
+
+
+def placed(analysis: Analysis) -> list[Finding]:
+    """The file's own diagnostics that lie within one declaration, with that."""
+    blocks = analysis.tree.blocks
+    found: list[Finding] = []
+    for diagnostic in own(analysis):
+        place = diagnostic.primary.location
+        number = bisect.bisect_right(blocks, place.start, key=lambda block: block.start) - 1
+        if number >= 0 and place.end <= blocks[number].start + len(blocks[number].text):
+            found.append(Finding(blocks[number].text, blocks[number].start, diagnostic))
+    return found
 
 
 def _moved(finding: Finding, analysis: Analysis, distance: int) -> Diagnostic:
@@ -154,19 +186,3 @@ def _moved(finding: Finding, analysis: Analysis, distance: int) -> Diagnostic:
         and finding.start <= label.location.start <= label.location.end <= end
     )
     return replace(old, primary=move(old.primary), secondary=near, fixes=())
-
-
-def _block_at(blocks: tuple[Block, ...], place: Location) -> Block | None:
-    return next(
-        (
-            block
-            for block in blocks
-            if block.start <= place.start and place.end <= block.start + len(block.text)
-        ),
-        None,
-    )
-
-
-def _identity(diagnostic: Diagnostic) -> tuple[str, str, int, int]:
-    place = diagnostic.primary.location
-    return diagnostic.code, diagnostic.message, place.start, place.end

@@ -148,7 +148,7 @@ async def _answered(session: Session, predictor: Predictor, asked: Asked) -> Ask
     strict = _lm(session.program, predictor.lm).parse == "strict"
     answer, notes = await _complete(session, predictor, asked.messages)
     reading = layout.read(predictor, answer.text, records, strict=strict)
-    notes, attempts = [*asked.notes, *notes, *reading.notes], asked.attempts + 1
+    notes, attempts = [*asked.notes, *notes, *reading.notes, *_cut(answer)], asked.attempts + 1
     messages = (*asked.messages, Message("assistant", answer.text.strip() or _EMPTY))
     if not reading.problems:
         return Asked(asked.inputs, reading.values, messages, attempts, tuple(notes))
@@ -162,14 +162,14 @@ async def _answered(session: Session, predictor: Predictor, asked: Asked) -> Ask
         raise ParseError(
             f"{signature.name}: {describe_problems(second.problems)}",
             raw=answer.text,
-            help="the answer was cut off: raise `max_tokens`" if answer.finish_reason == "length" else "",
+            help="raise `max_tokens`: the answer was cut off" if _cut(answer) else "",
         )
     values = reading.values | second.values
     values = {output.name: values[output.name] for output in signature.outputs}
     # From here on the exchange shows the answer as it was put together.
     merged = layout.answer(Demo(inputs={}, outputs=values), signature.outputs)
     messages = (*messages, correction, Message("assistant", merged))
-    return Asked(asked.inputs, values, messages, attempts + 1, (*notes, *more, *second.notes))
+    return Asked(asked.inputs, values, messages, attempts + 1, (*notes, *more, *second.notes, *_cut(answer)))
 
 
 async def _complete(
@@ -200,6 +200,10 @@ async def _answer(session: Session, predictor: Predictor, lm: LM, messages: tupl
     )
     session.spent.add(completion)
     return completion.answer
+
+
+def _cut(answer: Answer) -> tuple[str, ...]:
+    return ("the answer was cut off at `max_tokens`",) if answer.finish_reason == "length" else ()
 
 
 def _adapter(session: Session, predictor: Predictor) -> Adapter:

@@ -37,6 +37,8 @@ def faults(program: Program) -> Iterator[str]:
         yield from _fields(record.fields, f"program.records.{name}", program)
         yield from _checks(record.checks, f"program.records.{name}")
     for name, lm in program.lms.items():
+        if lm.api_base is not None:
+            yield f"program.lms.{name}.api_base: an artifact holds no address; the application gives it"
         for other in lm.fallback:
             if other not in program.lms:
                 yield f"program.lms.{name}: there is no lm `{other}` to fall back to"

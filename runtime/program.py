@@ -177,7 +177,10 @@ class Program(Frozen):
 def canonical(value: BaseModel | JsonValue) -> str:
     """The one JSON text of a value: sorted keys, no spaces, non-ASCII kept."""
     plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _ENCODE(plain)
+
+
+_ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def digest(value: BaseModel | JsonValue) -> str:

@@ -18,7 +18,7 @@ ROOMS = {
 }
 """Each room with the rooms it may import."""
 DOORS = {"compiler/cli/lsp.py": {"lsp"}}
-"""The command line stands above all rooms: its `lsp` command opens the server's door, and nothing else does."""
+"""The command line stands above all rooms: its `lsp` command alone opens the server's door."""
 
 
 def python_files(room: str) -> list[Path]:

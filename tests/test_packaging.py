@@ -1,4 +1,4 @@
-"""The wheel and the sdist, built here and used from an empty directory: the installed package, not the checkout."""
+"""The wheel and the sdist, built here and used from an empty directory, away from the checkout."""
 
 import os
 import subprocess
@@ -52,8 +52,15 @@ def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_sdist_holds_the_sources(distributions: Path) -> None:
     (archive,) = distributions.glob("*.tar.gz")
-    names = {name.split("/", 1)[1] for name in tarfile.open(archive).getnames() if "/" in name}
-    assert {"pyproject.toml", "README.md", "LICENSE", "grammar/dspec.lark", "runtime/facade/__init__.py"} <= names
+    with tarfile.open(archive) as tar:
+        names = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
+    assert {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "grammar/dspec.lark",
+        "runtime/facade/__init__.py",
+    } <= names
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(distributions: Path) -> None:

@@ -270,10 +270,8 @@ def described(place: Place, node: Expr) -> str:
             return "`true`" if flag else "`false`"
         case Literal(value=str()):
             return "text"
-        case Literal(value=int()):
-            return "a whole number"
-        case Literal(value=float()):
-            return "a number"
+        case Literal(value=int() | float()) | Unary(operator="-", operand=Literal(value=int() | float())):
+            return f"the number {place.text(node)}"
         case ListLiteral():
             return "a list"
         case Reference(name=name):

@@ -12,7 +12,7 @@ from dspec.runtime.types import JsonValue
 
 from .. import ir
 from ..blocks import LATER_SOURCES, SOURCES, SPLIT
-from ..data import Places, diagnose
+from ..data import Findings, Places, diagnose
 from ..data import check as check_data
 from ..diagnostics import Label
 from ..source import Location
@@ -40,6 +40,8 @@ class DatasetInfo:
     dataset: ir.Dataset | None
     rows: int | None = None
     sizes: Mapping[str, int] | None = None
+    whole: bool = True
+    """False when the file lacks a declared column: then the columns say little."""
 
 
 def dataset(session: Session, symbol: Symbol) -> DatasetInfo | None:
@@ -87,8 +89,11 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
             split=split,
             records=reachable(session, [member.type for member in columns.members.values()]),
         )
-    rows, sizes = _look(session, place, found) if found else (None, None)
-    return DatasetInfo(symbol, inputs, columns, parts, found, rows, sizes)
+    findings = _look(session, place, found) if found else None
+    if findings is None:
+        return DatasetInfo(symbol, inputs, columns, parts, found)
+    whole = not any(problem.kind == "column_missing" for problem in findings.problems)
+    return DatasetInfo(symbol, inputs, columns, parts, found, findings.rows, findings.sizes, whole)
 
 
 def _source(session: Session, place: Place) -> ir.DataSource | None:
@@ -287,14 +292,14 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
     return member.name
 
 
-def _look(session: Session, place: Place, found: ir.Dataset) -> tuple[int | None, Mapping[str, int] | None]:
+def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
     """What the file says: problems become diagnostics. Not asked when data may not be touched."""
     if not session.probe:
-        return None, None
+        return None
     findings = check_data(found, session.folder, root=session.root)
     places = _places(place)
     session.diagnostics += [diagnose(problem, places) for problem in findings.problems]
-    return findings.rows, findings.sizes
+    return findings
 
 
 def _places(place: Place) -> Places:

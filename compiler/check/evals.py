@@ -12,13 +12,14 @@ from .. import ir
 from ..diagnostics import Label
 from ..symbols import Symbol
 from .attributes import Reader
-from .expressions import Binding, Scope, truth
+from .expressions import truth
 from .fits import check_fit, referred_program, referred_rows
 from .kinds import FLOAT, Group, Member
 from .metrics import metric
 from .optimize import optimize
 from .rows import RowsInfo
 from .runnable import Runnable
+from .scope import Binding, Scope
 from .session import Place, Session, insert_item
 
 

@@ -10,9 +10,6 @@ scope refuses them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-
 from dspec.grammar.tree import (
     Attribute,
     Binary,
@@ -42,13 +39,10 @@ from dspec.runtime.expressions import (
 from dspec.runtime.expressions import (
     Member as MemberOf,
 )
-from dspec.runtime.functions import FUNCTIONS
 from dspec.runtime.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Type
 
 from ..diagnostics import Label
-from ..spelling import closest
 from ..symbols import Symbol
-from . import operators
 from .kinds import (
     ANY,
     BOOL,
@@ -65,53 +59,19 @@ from .kinds import (
     join,
     spell,
 )
-from .names import did_you_mean, find, is_open, listed
-from .session import Place, Session, suggestions
+from .mistakes import (
+    mismatch,
+    no_member,
+    no_members,
+    not_a_member,
+    not_a_value,
+    not_value,
+    unknown_value,
+    with_article,
+)
+from .names import article, find, is_open, unknown
+from .scope import Binding, Scope, Typed
 from .session import replace as replacement
-
-NOTHING = Constant(value=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """A name in scope: what it is, the expression it stands for, where it was introduced."""
-
-    kind: Kind
-    code: Expression
-    symbol: Symbol | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    kind: Kind
-    code: Expression = NOTHING
-
-
-CallHandler = Callable[["Scope", Call, Symbol], Typed]
-
-
-@dataclass(frozen=True)
-class Scope:
-    """Where an expression stands. `purpose` names it in messages, as in "a metric".
-
-    `reads` collects the names that were read. `calls` turns a call of a declared module into a step.
-    `sheltered` says that the expression may not be evaluated at all (a branch, a comprehension).
-    """
-
-    session: Session
-    place: Place
-    names: Mapping[str, Binding]
-    purpose: str
-    calls: CallHandler | None = None
-    reads: set[str] = field(default_factory=set[str])
-    records: Callable[[str], Group | None] = lambda key: None
-    sheltered: str = ""
-
-    def having(self, name: str, binding: Binding) -> Scope:
-        return replace(self, names={**self.names, name: binding})
-
-    def inside(self, what: str) -> Scope:
-        return replace(self, sheltered=self.sheltered or what)
 
 
 def infer(scope: Scope, node: Expr) -> Typed:
@@ -137,11 +97,15 @@ def infer(scope: Scope, node: Expr) -> Typed:
         case Index(target=target, index=index):
             return _index(scope, target, index)
         case Call():
-            return _call(scope, node)
+            from .calls import call  # and so are arguments
+
+            return call(scope, node)
         case Unary():
             return _unary(scope, node)
         case Binary():
-            return operators.binary(scope, node)
+            from .operators import binary  # operands are expressions in turn
+
+            return binary(scope, node)
         case Conditional(condition=condition, consequence=consequence, alternative=alternative):
             return _conditional(scope, condition, consequence, alternative, None)
         case ListLiteral(items=items):
@@ -208,75 +172,12 @@ def truth(scope: Scope, node: Expr, what: str) -> Expression:
             hint = f"ask whether it is there: `{scope.place.text(node)} != none`"
         scope.session.report(
             "DS0315",
-            f"{what} must be true or false, and this is {_a(spell(typed.kind))}",
+            f"{what} must be true or false, and this is {with_article(spell(typed.kind))}",
             scope.place.at(node),
             spell(typed.kind),
             help=hint,
         )
     return typed.code
-
-
-def not_a_value(scope: Scope, node: Expr, group: Group, what: str) -> None:
-    names = list(group.members)
-    text = scope.place.text(node)
-    scope.session.report(
-        "DS0301",
-        f"{what} needs one value, and `{text}` is {group.title}",
-        scope.place.at(node),
-        group.title,
-        help=f"pick one {group.noun}: {listed(f'{text}.{name}' for name in names)}" if names else "",
-        fixes=(replacement(scope.place.at(node), f"{text}.{names[0]}"),) if len(names) == 1 else (),
-    )
-
-
-def not_a_member(
-    scope: Scope, node: Expr, text: str, union: OneOf, what: str, declared: Symbol | None
-) -> None:
-    near = closest(text, union.values)
-    secondary = (Label(declared.location, f"`{declared.name}` is declared here"),) if declared else ()
-    shown = ", ".join(f'"{choice}"' for choice in union.values[:8])
-    more = f" and {len(union.values) - 8} more" if len(union.values) > 8 else ""
-    scope.session.report(
-        "DS0306",
-        f'"{text}" is not one of the values of {what}'
-        + (f"; did you mean {' or '.join(chr(34) + choice + chr(34) for choice in near)}?" if near else ""),
-        scope.place.at(node),
-        "not in the union",
-        secondary=secondary,
-        help=f"the values are {shown}{more}",
-        fixes=suggestions(scope.place.at(node), tuple(f'"{choice}"' for choice in near)),
-    )
-
-
-def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declared: Symbol | None) -> None:
-    if isinstance(got, Group):
-        not_a_value(scope, node, got, what)
-        return
-    secondary = (Label(declared.location, f"declared as {spell(want)}"),) if declared else ()
-    hint = ""
-    if isinstance(got, OptionalOf) and assignable(got.item, want):
-        text = scope.place.text(node)
-        hint = f"it may be none; decide what then: `if {text} == none then … else {text}`"
-    elif got == STR and isinstance(want, OneOf):
-        hint = f"text may be anything; declare the value as {spell(want)} where it comes from"
-    elif want == STR and not isinstance(got, OptionalOf):
-        hint = f"write `str({scope.place.text(node)})`" if _has_function(scope, "str") else ""
-    scope.session.report(
-        "DS0301",
-        f"{what} is {spell(want)}, and this is {spell(got)}",
-        scope.place.at(node),
-        spell(got),
-        secondary=secondary,
-        help=hint,
-    )
-
-
-def _has_function(scope: Scope, name: str) -> bool:
-    return name in FUNCTIONS and name not in scope.names
-
-
-def _a(text: str) -> str:
-    return f"an {text}" if text[:1] in "aeiou" else f"a {text}"
 
 
 def _literal_kind(value: JsonValue) -> Kind:
@@ -301,11 +202,11 @@ def _reference(scope: Scope, node: Reference, name: Name) -> Typed:
         return Typed(binding.kind, binding.code)
     symbol = find(scope.session, scope.place, node)
     if symbol is None:
-        _unknown_value(scope, node, name)
+        unknown_value(scope, node, name)
     else:
         scope.session.report(
             "DS0202",
-            f"`{name.text}` is a {symbol.kind}, not a value in {scope.purpose}",
+            f"`{name.text}` is {article(symbol.kind)}, not a value in {scope.purpose}",
             scope.place.at(node),
             "not a value",
             secondary=(Label(symbol.location, "declared here"),),
@@ -316,25 +217,6 @@ def _reference(scope: Scope, node: Reference, name: Name) -> Typed:
     return Typed(ANY)
 
 
-def _unknown_value(scope: Scope, node: Expr, name: Name) -> None:
-    known = list(scope.names)
-    near = closest(name.text, known)
-    inside = [
-        f"{group_name}.{name.text}"
-        for group_name, binding in scope.names.items()
-        if isinstance(binding.kind, Group) and name.text in binding.kind.members
-    ]
-    offers = near or tuple(inside[:3])
-    scope.session.report(
-        "DS0201",
-        f"there is no value named `{name.text}` here{did_you_mean(offers)}",
-        scope.place.at(node),
-        "not in scope",
-        help="" if offers or not known else f"in scope: {listed(known)}",
-        fixes=suggestions(scope.place.at(node), offers),
-    )
-
-
 def _attribute(scope: Scope, node: Attribute, target: Expr, name: Name | None) -> Typed:
     if (
         isinstance(target, Reference)
@@ -343,11 +225,9 @@ def _attribute(scope: Scope, node: Attribute, target: Expr, name: Name | None) -
     ):
         symbol = find(scope.session, scope.place, node)
         if symbol is None and not is_open(scope.place, node) and name is not None:
-            from .names import unknown
-
             unknown(scope.session, scope.place, node, (target.name, name), ("module", "program", "extern"))
         elif symbol is not None:
-            _not_value(scope, node, symbol)
+            not_value(scope, node, symbol)
         return Typed(ANY)
     typed = infer(scope, target)
     if name is None:
@@ -356,7 +236,7 @@ def _attribute(scope: Scope, node: Attribute, target: Expr, name: Name | None) -
     code = MemberOf(target=typed.code, name=name.text)
     if group is None:
         if not is_unknown(typed.kind):
-            _no_members(scope, target, name, typed.kind)
+            no_members(scope, target, name, typed.kind)
         return Typed(ANY, code)
     member = group.members.get(name.text)
     if member is None:
@@ -368,52 +248,12 @@ def _attribute(scope: Scope, node: Attribute, target: Expr, name: Name | None) -
     return Typed(OptionalOf(item=member.type) if optional else member.type, code)
 
 
-def _not_value(scope: Scope, node: Expr, symbol: Symbol) -> None:
-    scope.session.report(
-        "DS0202",
-        f"`{scope.place.text(node)}` is a {symbol.kind}, not a value in {scope.purpose}",
-        scope.place.at(node),
-        "not a value",
-        secondary=(Label(symbol.location, "declared here"),),
-    )
-
-
 def members_of(scope: Scope, kind: Kind) -> Group | None:
     """What can stand after the dot: a group's members or a record's fields."""
     if isinstance(kind, Group):
         return kind
     inner = kind.item if isinstance(kind, OptionalOf) else kind
     return scope.records(inner.name) if isinstance(inner, RecordRef) else None
-
-
-def no_member(session: Session, place: Place, name: Name, group: Group, target: str) -> None:
-    """Report a member that a group does not have."""
-    near = closest(name.text, group.members)
-    first = next((member.symbol for member in group.members.values() if member.symbol), None)
-    secondary = ()
-    if near and (symbol := group.members[near[0]].symbol):
-        secondary = (Label(symbol.location, f"`{near[0]}` is declared here"),)
-    elif first:
-        secondary = (Label(first.location, f"the first {group.noun} is declared here"),)
-    session.report(
-        group.code,
-        f"`{target}` has no {group.noun} `{name.text}`{did_you_mean(near)}",
-        place.at(name),
-        f"not a {group.noun} of {group.title}",
-        secondary=secondary,
-        help="" if near else f"{group.title} are {listed(group.members)}" if group.members else "",
-        fixes=suggestions(place.at(name), near),
-    )
-
-
-def _no_members(scope: Scope, target: Expr, name: Name, kind: Kind) -> None:
-    scope.session.report(
-        "DS0304",
-        f"`{scope.place.text(target)}` is {spell(kind)} and has no fields, so `.{name.text}` names nothing",
-        scope.place.at(name),
-        "no such field",
-        help="take an item of the list first, as in `xs[0]`" if isinstance(kind, ListOf) else "",
-    )
 
 
 def _index(scope: Scope, target: Expr, index: Expr) -> Typed:
@@ -439,95 +279,6 @@ def _index(scope: Scope, target: Expr, index: Expr) -> Typed:
                     spell(kind),
                 )
             return Typed(ANY, Item(target=typed.code, index=inner.code))
-
-
-def _call(scope: Scope, node: Call) -> Typed:
-    from .functions import call_function
-
-    callee = node.callee
-    if isinstance(callee, Reference) and callee.name.text in scope.names:
-        scope.session.report(
-            "DS0318",
-            f"`{callee.name.text}` is a value and cannot be called",
-            scope.place.at(callee),
-            "not a module or function",
-        )
-        return _arguments_only(scope, node)
-    symbol = find(scope.session, scope.place, callee)
-    if symbol is None:
-        if is_open(scope.place, callee):
-            return _arguments_only(scope, node)
-        if isinstance(callee, Reference):
-            return call_function(scope, node, callee.name)
-        return _cannot_call(scope, node)
-    if symbol.kind not in ("module", "program", "extern"):
-        scope.session.report(
-            "DS0202",
-            f"`{symbol.name}` is a {symbol.kind} and cannot be called",
-            scope.place.at(callee),
-            "not a module, program or extern",
-            secondary=(Label(symbol.location, "declared here"),),
-        )
-        return _arguments_only(scope, node)
-    if scope.calls is None:
-        scope.session.report(
-            "DS0319",
-            f"{scope.purpose} cannot call the {symbol.kind} `{symbol.name}`: model calls stand in programs",
-            scope.place.at(callee),
-            "a model call" if symbol.kind != "extern" else "an outside call",
-        )
-        return _arguments_only(scope, node)
-    if scope.sheltered:
-        scope.session.report(
-            "DS0120",
-            f"not supported yet: a call of `{symbol.name}` inside {scope.sheltered}",
-            scope.place.at(callee),
-            "would run only sometimes, or several times",
-            help=f"call it before: `let found = {symbol.name}(…)`",
-        )
-        return _arguments_only(scope, node)
-    return scope.calls(scope, node, symbol)
-
-
-def _cannot_call(scope: Scope, node: Call) -> Typed:
-    callee = node.callee
-    if isinstance(callee, Attribute) and callee.name is not None:
-        path = scope.place.scope.imports
-        if isinstance(callee.target, Reference) and callee.target.name.text in path:
-            from .names import unknown
-
-            unknown(
-                scope.session,
-                scope.place,
-                callee,
-                (callee.target.name, callee.name),
-                ("module", "program", "extern"),
-            )
-            return _arguments_only(scope, node)
-        text = scope.place.text(callee.target)
-        scope.session.report(
-            "DS0318",
-            f"values have no methods: `.{callee.name.text}(…)` cannot be called",
-            scope.place.at(callee.name),
-            "not a method",
-            help=f"functions are called by name, as in `{callee.name.text}({text})`",
-        )
-        infer(scope, callee.target)
-    else:
-        scope.session.report(
-            "DS0318",
-            f"`{scope.place.text(callee)}` cannot be called",
-            scope.place.at(callee),
-            "not a function",
-        )
-    return _arguments_only(scope, node)
-
-
-def _arguments_only(scope: Scope, node: Call) -> Typed:
-    """After a mistake in the callee: check what stands in the arguments, and give no more messages."""
-    for argument in node.arguments:
-        infer(scope, argument.value)
-    return Typed(ANY)
 
 
 def _unary(scope: Scope, node: Unary) -> Typed:

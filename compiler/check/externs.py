@@ -13,10 +13,11 @@ from ..blocks import EXTERN_SOURCES
 from ..spelling import closest, quoted
 from ..symbols import Symbol
 from .attributes import Reader, settings
-from .expressions import Binding, Scope, expect, infer, truth
+from .expressions import expect, infer, truth
 from .kinds import Group, Member
 from .names import did_you_mean, listed
 from .records import records_lookup
+from .scope import Binding, Scope
 from .session import Place, Session, suggestions
 from .shape import later
 from .signatures import parameter_specs, parameters

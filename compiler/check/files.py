@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from dspec.grammar.tree import Block, Declaration, Doc, Literal, Span
@@ -58,6 +59,7 @@ def declare(session: Session, file: File, scope: FileScope) -> None:
     for block in file.tree.blocks:
         declaration = block.declaration
         if declaration is None or declaration.name is None:
+            scope.unreadable.update(re.findall(r"[^\W\d]\w*", block.text[:200])[1:2])
             continue
         kind = KINDS.get(declaration.keyword.text)
         if kind is None:

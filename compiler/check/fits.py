@@ -91,9 +91,9 @@ def _base(session: Session, symbol: Symbol) -> Symbol:
 
 def _inputs_fit(session: Session, tuned: Runnable, info: RowsInfo) -> None:
     """Report inputs of the program that the rows lack, and columns of the wrong type."""
-    if not tuned.known:
-        return
     data = info.data
+    if not tuned.known or not data.whole:
+        return
     labels = (
         Label(tuned.symbol.location, f"`{tuned.symbol.name}` is declared here"),
         Label(data.symbol.location, f"`{data.symbol.name}` is declared here"),

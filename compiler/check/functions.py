@@ -10,9 +10,11 @@ from dspec.runtime.types import DictOf, ListOf, OptionalOf
 
 from ..spelling import closest, plural
 from .arguments import match_arguments
-from .expressions import Scope, Typed, expect, infer, not_a_value
+from .expressions import expect, infer
 from .kinds import ANY, BOOL, FLOAT, INT, STR, Group, Kind, is_number, is_text, is_unknown, spell
+from .mistakes import not_a_value
 from .names import did_you_mean, named
+from .scope import Scope, Typed
 from .session import suggestions
 
 

@@ -67,7 +67,13 @@ NONE = OptionalOf(item=ANY)
 
 def spell(kind: Kind) -> str:
     """A kind as a message names it."""
-    return kind.title if isinstance(kind, Group) else spell_type(kind)
+    if isinstance(kind, Group):
+        return kind.title
+    inner = kind.item if isinstance(kind, OptionalOf) else kind
+    if isinstance(inner, OneOf) and len(inner.values) > 4:
+        shown = " | ".join(f'"{value}"' for value in inner.values[:3])
+        return f"one of {len(inner.values)} literals ({shown} | …)"
+    return spell_type(kind)
 
 
 def is_unknown(kind: Kind) -> bool:

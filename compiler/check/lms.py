@@ -61,6 +61,9 @@ def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]
     keys: list[str] = []
     for node, other in read.references("fallback"):
         if other is symbol or _falls_back_to(session, other, symbol, set()):
+            if session.circles & {symbol.key, other.key}:
+                continue
+            session.circles |= {symbol.key, other.key}
             way = "itself" if other is symbol else f"`{other.name}`, which falls back to it again"
             session.report(
                 "DS0709",
@@ -108,6 +111,12 @@ def default_lm(session: Session, scope: FileScope) -> Symbol | None:
     The file's own models come first, then those it imports, then the root file's: the one marked
     `default = true`, or the only one.
     """
+    if id(scope) not in session.default_lms:
+        session.default_lms[id(scope)] = _find_default(session, scope)
+    return session.default_lms[id(scope)]
+
+
+def _find_default(session: Session, scope: FileScope) -> Symbol | None:
     for candidates in (_own(scope), _imported(scope), _own(session.main), _imported(session.main)):
         if candidates:
             marked = [symbol for symbol in candidates if is_default(session, symbol)]

@@ -13,11 +13,13 @@ from ..diagnostics import Fix, Label
 from ..symbols import Symbol
 from .attributes import settings
 from .datasets import DatasetInfo, dataset
-from .expressions import Binding, Scope, expect, infer, not_a_value, truth
+from .expressions import expect, infer, truth
 from .kinds import ANY, Group, Kind, is_number, is_unknown, spell
+from .mistakes import not_a_value
 from .names import resolve
 from .records import records_lookup
 from .runnable import Runnable, runnable
+from .scope import Binding, Scope
 from .session import Place, Session, insert_item
 from .typenames import resolve_type
 
@@ -112,7 +114,8 @@ def _parameters(
         elif not isinstance(node.type, NamedType):
             session.report(
                 "DS0202",
-                f"`{node.name.text}` names {title.replace('row', 'name')}, not a type",
+                f"`{node.name.text}` needs the name of a {'dataset' if position == 0 else 'program'}, not "
+                "a type",
                 place.at(node.type),
             )
         elif position == 0:

@@ -35,7 +35,8 @@ MAX_LISTED = 8
 
 
 def article(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
+    vowel = noun[0] in "aeiou" or noun.split()[0] == "lm"
+    return f"an {noun}" if vowel else f"a {noun}"
 
 
 def either(kinds: Collection[str]) -> str:
@@ -99,10 +100,12 @@ def find(session: Session, place: Place, expression: Expr | NamedType) -> Symbol
 
 
 def is_open(place: Place, expression: Expr | NamedType) -> bool:
-    """True when the name goes through an import that could not be read: it may well exist."""
+    """True when the name may well exist: its import or its declaration could not be read."""
     path = path_of(expression)
-    if path is None or path[0] is None:
+    if path is None:
         return False
+    if path[0] is None:
+        return path[1].text in place.scope.unreadable
     alias = path[0].text
     return alias in place.scope.imports and place.scope.imports[alias] is None
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from dspec.grammar.tree import Binary, Expr, Literal
+from dspec.grammar.tree import Binary, Expr, Literal, Reference
 from dspec.runtime.expressions import BinaryOp, Expression
 from dspec.runtime.types import DictOf, ListOf, OneOf, OptionalOf, Type
 
 from ..diagnostics import Label
+from .expressions import infer, truth
 from .kinds import (
     ANY,
     BOOL,
@@ -24,21 +23,21 @@ from .kinds import (
     join,
     spell,
 )
-
-if TYPE_CHECKING:
-    from .expressions import Scope, Typed
+from .mistakes import not_a_member, not_a_value
+from .scope import Scope, Typed
+from .session import suggestions
 
 
 def binary(scope: Scope, node: Binary) -> Typed:
     """Type and lower `left operator right`."""
-    from .expressions import Typed, truth
-
     operator = node.operator
     if operator in ("and", "or"):
         what = f"each side of `{operator}`"
         left = truth(scope, node.left, what)
         right = truth(scope.inside(f"`{operator}`"), node.right, what)
         return Typed(BOOL, BinaryOp(operator=operator, left=left, right=right))
+    if both := _two_groups(scope, node):
+        return both
     first, first_kind = _side(scope, node.left, operator)
     second, second_kind = _side(scope, node.right, operator)
     code = BinaryOp(operator=operator, left=first, right=second)
@@ -54,9 +53,33 @@ def binary(scope: Scope, node: Binary) -> Typed:
     return Typed(_arithmetic(scope, node, first_kind, second_kind), code)
 
 
-def _side(scope: Scope, node: Expr, operator: str) -> tuple[Expression, Type]:
-    from .expressions import infer, not_a_value
+def _two_groups(scope: Scope, node: Binary) -> Typed | None:
+    """`gold == pred`: one message about both sides, with a field that both have."""
+    kinds = [
+        scope.names[side.name.text].kind
+        for side in (node.left, node.right)
+        if isinstance(side, Reference) and side.name.text in scope.names
+    ]
+    if len(kinds) < 2 or not all(isinstance(kind, Group) for kind in kinds):
+        return None
+    left, right = (kind for kind in kinds if isinstance(kind, Group))
+    texts = scope.place.text(node.left), scope.place.text(node.right)
+    shared = [name for name in left.members if name in right.members][:3]
+    offers = tuple(f"{texts[0]}.{name} {node.operator} {texts[1]}.{name}" for name in shared)
+    scope.reads.update(texts)
+    scope.session.report(
+        "DS0301",
+        f"`{node.operator}` needs one value on each side; `{texts[0]}` is {left.title}, `{texts[1]}` is "
+        f"{right.title}",
+        scope.place.at(node),
+        "groups of values",
+        help=f"write `{offers[0]}`" if offers else "",
+        fixes=suggestions(scope.place.at(node), offers),
+    )
+    return Typed(BOOL)
 
+
+def _side(scope: Scope, node: Expr, operator: str) -> tuple[Expression, Type]:
     typed = infer(scope, node)
     if isinstance(typed.kind, Group):
         not_a_value(scope, node, typed.kind, f"`{operator}`")
@@ -70,8 +93,6 @@ def _union(kind: Kind) -> OneOf | None:
 
 
 def _equality(scope: Scope, node: Binary, left: Type, right: Type) -> None:
-    from .expressions import not_a_member
-
     for side, other, kind in ((node.left, right, left), (node.right, left, right)):
         union = _union(other)
         if isinstance(side, Literal) and isinstance(side.value, str) and union and kind == STR:
@@ -104,8 +125,6 @@ def _always(scope: Scope, node: Binary, left: Type, right: Type, outcome: str) -
 
 
 def _membership(scope: Scope, node: Binary, left: Type, right: Type) -> None:
-    from .expressions import not_a_member
-
     place = scope.place
     if isinstance(right, OptionalOf):
         right = right.item

@@ -12,6 +12,7 @@ from ..diagnostics import Label
 from ..spelling import closest
 from ..symbols import Symbol
 from .attributes import Reader, section
+from .chain import check_chain
 from .fits import check_fit, check_steps_fit, check_test_rows, referred_program, referred_rows
 from .metrics import metric
 from .names import did_you_mean, listed
@@ -19,7 +20,7 @@ from .rows import RowsInfo
 from .runnable import Runnable
 from .session import Place, Session, insert_item, suggestions
 from .shape import later
-from .steps import StepInfo, check_chain, steps
+from .steps import StepInfo, steps
 
 
 @dataclass(frozen=True, slots=True)

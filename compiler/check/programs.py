@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dspec.grammar.tree import Call, CheckItem, Declaration, Let, Reference, Return
-from dspec.runtime.expressions import Expression, Variable
+from dspec.runtime.expressions import Constant, Expression, Variable
 from dspec.runtime.program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, ValueStep
 from dspec.runtime.types import Type
 
@@ -18,13 +18,14 @@ from ..diagnostics import Edit, Fix, Label
 from ..spelling import plural, quoted
 from ..symbols import Symbol
 from .arguments import match_arguments
-from .expressions import Binding, Scope, Typed, expect, infer, value
+from .expressions import expect, infer, value
 from .externs import extern
 from .kinds import ANY, Group, Member, spell
 from .modules import lm_closure
 from .names import listed
 from .records import check_item, reachable, records_lookup
 from .runnable import Runnable, runnable
+from .scope import Binding, Scope, Typed
 from .session import Place, Session
 from .shape import later
 from .signatures import parameter_specs, parameters
@@ -176,16 +177,11 @@ def _let(graph: Graph, scope: Scope, item: Let) -> Scope:
     scope.reads.update(outer)
     symbol = session.declare(place, "let", name, item.name, detail=spell(typed.kind))
     if name not in graph.called:
-        made_from = frozenset[str]().union(*(graph.feeds.get(other, frozenset()) for other in read))
-        graph.feeds[name] = made_from | {step for step in graph.called if step in _hidden(graph, typed.code)}
+        graph.feeds[name] = frozenset[str]().union(*(graph.feeds.get(other, frozenset()) for other in read))
     code = Variable(name=name)
+    if first is not None:
+        return scope.having(name, Binding(ANY, code, symbol))
     return scope.having(name, Binding(typed.kind, code, symbol))
-
-
-def _hidden(graph: Graph, code: Expression) -> set[str]:
-    """The calls that an expression reads directly."""
-    text = code.model_dump_json()
-    return {step for step in graph.called if f'"name":"{step}"' in text}
 
 
 def _let_value(graph: Graph, scope: Scope, item: Let, name: str) -> Typed:
@@ -245,6 +241,9 @@ def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | Non
     if found.program is None:
         graph.runs = False
         return Typed(results)
+    for spec in found.program.inputs:
+        if spec.has_default and spec.name not in arguments:
+            arguments[spec.name] = Constant(value=spec.default)
     name = let or _free_name(graph, callee.name)
     (predictor,) = found.program.predictors.values()
     graph.predictors[callee.key] = predictor
@@ -255,7 +254,7 @@ def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | Non
     graph.called[name] = (callee, node)
     graph.feeds[name] = frozenset({name})
     if let is None:
-        graph.read.add(name)
+        scope.reads.add(name)
     return Typed(results, Variable(name=name))
 
 
@@ -379,8 +378,10 @@ def _returned(
 
 
 def _unused(graph: Graph, scope: Scope, inputs: Mapping[str, Member], *, values: bool) -> None:
-    """Warn of calls that are paid for nothing and, where all else is well, of other unused values."""
+    """Warn, where all else is well, of calls that are paid for nothing and of other unused values."""
     session, place = scope.session, scope.place
+    if not values or place.block.problems:
+        return
     used = graph.read
     per_run = len(graph.called)
     for name, (callee, node) in graph.called.items():
@@ -393,8 +394,6 @@ def _unused(graph: Graph, scope: Scope, inputs: Mapping[str, Member], *, values:
                 "paid for, not used",
                 help=f"use `{name}` or remove the call",
             )
-    if not values or place.block.problems:
-        return
     for name, binding in scope.names.items():
         if name in used or name in graph.called or binding.symbol is None:
             continue

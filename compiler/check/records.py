@@ -13,9 +13,10 @@ from dspec.runtime.types import DictOf, JsonValue, ListOf, OptionalOf, RecordRef
 from ..diagnostics import Edit, Fix, Label
 from ..symbols import Symbol
 from .attributes import same_twice
-from .expressions import Binding, Scope, expect, truth
+from .expressions import expect, truth
 from .kinds import STR, Group, Member, spell
 from .literals import literal_value
+from .scope import Binding, Scope
 from .session import Place, Session
 from .typenames import resolve_type
 
@@ -160,9 +161,12 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
 def _endless(session: Session, symbol: Symbol, members: tuple[Member, ...]) -> None:
     """Report a field through which every value of the record would need another one inside."""
     for member in members:
+        if symbol.key in session.circles:
+            return
         way = _required_way(session, member.type, symbol.key, ())
         if way is None or member.symbol is None:
             continue
+        session.circles |= {symbol.key, *way}
         through = "" if not way else f" by way of {', '.join(f'`{name}`' for name in way)}"
         place = session.place(symbol)
         node = next(

@@ -64,6 +64,10 @@ class Session:
     """Models of every file, by key."""
     doubles: list[Symbol] = field(default_factory=list[Symbol])
     """Declarations whose names were taken: checked, but never found by name."""
+    default_lms: dict[int, Symbol | None] = field(default_factory=dict[int, Symbol | None])
+    """By file: the model of modules that name none."""
+    circles: set[str] = field(default_factory=set[str])
+    """Keys of declarations in a circle that was reported, so that each circle is reported once."""
     results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
 
     def once(self, compute: Callable[[Session, Symbol], T], symbol: Symbol) -> T | None:
@@ -76,8 +80,8 @@ class Session:
         return None if found is _RUNNING else cast("T", found)
 
     def has_lm_mistake(self, place: Place) -> bool:
-        """True when a model may stand in an import that could not be read."""
-        return None in place.scope.imports.values() or None in self.main.imports.values()
+        """True when a model may stand in an import or a declaration that could not be read."""
+        return any(None in scope.imports.values() or scope.unreadable for scope in (place.scope, self.main))
 
     def symbol_of(self, place: Place) -> Symbol | None:
         """The symbol that the declaration at `place` declares."""

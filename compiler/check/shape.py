@@ -27,7 +27,7 @@ from dspec.grammar.tree import (
 from ..blocks import BLOCKS, AttributeSpec, BlockSpec, ItemKind, SectionSpec, holders
 from ..diagnostics import Edit, Fix, Label
 from ..spelling import closest, quoted
-from .names import article, did_you_mean, listed
+from .names import NOUNS, article, did_you_mean, listed
 from .session import Place, Session, insert_item, suggestions
 
 TREE_ITEMS: dict[type, ItemKind] = {
@@ -125,7 +125,8 @@ def _items(session: Session, place: Place, spec: BlockSpec) -> None:
             secondary=(Label(place.at(docs[0]), "first here"),),
             help="join them into one; a string in three quotes may span lines",
         )
-    if place.declaration.items is not None and not place.block.problems:
+    misplaced = any((kind := item_kind(item)) is not None and kind not in spec.items for item in items)
+    if place.declaration.items is not None and not place.block.problems and not misplaced:
         for attribute in spec.attributes:
             if attribute.required and attribute.name not in seen:
                 _missing(session, place, attribute, spec)
@@ -145,11 +146,24 @@ def _misplaced(session: Session, place: Place, item: Item, kind: ItemKind, spec:
     head = Span(item.span.start, item.span.start + (len(kind) if kind != "doc" else len(place.text(item))))
     session.report(
         "DS0104",
-        f"{word} is not allowed in {article(spec.keyword)}{hint}",
+        f"{word} is not allowed in {_noun(spec)}{hint}",
         place.at(head),
         f"not allowed in `{spec.keyword} {_called(place)}`",
         help=f"allowed here: {_listing(spec.allowed)}; {word} stands in {quoted(homes, 'or')}",
+        fixes=suggestions(place.at(head), _meant(kind, spec)),
     )
+
+
+def _meant(kind: ItemKind, spec: BlockSpec) -> tuple[str, ...]:
+    """The roles that a field of another role may stand for here."""
+    if kind not in ("input", "output", "field"):
+        return ()
+    roles = tuple(item for item in spec.items if item in ("input", "output", "field"))
+    return ("field",) if kind == "output" and "field" in roles else roles
+
+
+def _noun(spec: BlockSpec) -> str:
+    return article(NOUNS.get(spec.keyword, spec.keyword))
 
 
 def _listing(words: tuple[str, ...]) -> str:
@@ -181,6 +195,7 @@ def _section(
     section = spec.section(name)
     if section is None:
         if spec.attribute(name):
+            seen.setdefault(name, item)
             session.report(
                 "DS0104",
                 f"`{name}` is an attribute: write `{name} = …` without braces",
@@ -244,9 +259,7 @@ def _unknown_attribute(session: Session, place: Place, item: Setting | Section, 
     extra = "" if near or not elsewhere else f"; `{name}` belongs in {article(elsewhere[0])}"
     session.report(
         "DS0105",
-        f"{article(spec.keyword)} has no attribute `{name}`{did_you_mean(near)}".replace("a l", "an l", 1)
-        if spec.keyword == "lm"
-        else f"{article(spec.keyword)} has no attribute `{name}`{did_you_mean(near)}",
+        f"{_noun(spec)} has no attribute `{name}`{did_you_mean(near)}",
         place.at(item.name),
         "unknown attribute",
         help="" if near else f"it has {listed(known)}{extra}" if known else f"it has no attributes{extra}",

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dspec.grammar.tree import InlineSignature, Parameter
+from dspec.grammar.tree import FieldItem, InlineSignature, Parameter
 from dspec.runtime.expressions import Variable
 from dspec.runtime.program import FieldSpec, Signature
 
 from ..diagnostics import Label
 from ..symbols import Symbol
 from .attributes import Reader, same_twice
-from .expressions import Binding, Scope
 from .kinds import STR, Member, spell
 from .records import checks, default_value, doc_of, field_specs, fields, records_lookup
+from .scope import Binding, Scope
 from .session import Place, Session
 from .typenames import resolve_type
 
@@ -67,12 +67,10 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
             )
             continue
         outputs[member.name] = member
-    if items is not None and not place.block.problems:
-        for role, members, hint in (
-            ("input", inputs, "input text: str"),
-            ("output", outputs, "output answer: str"),
-        ):
-            if not members:
+    misplaced = any(isinstance(item, FieldItem) and item.role == "field" for item in items or ())
+    if items is not None and not place.block.problems and not misplaced:
+        for role, hint in (("input", "input text: str"), ("output", "output answer: str")):
+            if not any(isinstance(item, FieldItem) and item.role == role for item in items):
                 session.report(
                     "DS0310",
                     f"signature `{symbol.name}` has no {role}",

@@ -25,14 +25,14 @@ from dspec.grammar.tree import (
 from dspec.runtime.types import JsonValue
 
 from .. import ir
-from ..diagnostics import Edit, Fix, Label
+from ..diagnostics import Label
 from ..optimizers.base import Option, Options, Spec
 from ..optimizers.table import ALIASES, NOT_YET, SPECS
 from ..optimizers.table import find as find_optimizer
 from ..spelling import closest, quoted
 from ..symbols import Symbol
 from .attributes import described, number_of, out_of_range
-from .names import did_you_mean, find, is_open, listed, named
+from .names import article, did_you_mean, find, is_open, listed, named
 from .session import Place, Session, replace, suggestions
 from .shape import later
 
@@ -98,16 +98,16 @@ def _step(
         )
     value = node.value
     if not isinstance(value, Call):
-        bare = isinstance(value, Reference) and (value.name.text in SPECS or value.name.text in NOT_YET)
+        known = isinstance(value, Reference) and (value.name.text in SPECS or value.name.text in NOT_YET)
         session.report(
             "DS0601",
             "a step is an optimizer with its options in parentheses",
             place.at(value),
             described(place, value),
             help=f"write `{place.text(value)}()`"
-            if bare
+            if known
             else "for example `step demos = BootstrapFewShot()`",
-            fixes=(replace(place.at(value), f"{place.text(value)}()"),) if bare else (),
+            fixes=(replace(place.at(value), f"{place.text(value)}()"),) if known else (),
         )
         return StepInfo(name, symbol, node, None, None, clean=False)
     optimizer = value.callee.name.text if isinstance(value.callee, Reference) else place.text(value.callee)
@@ -127,9 +127,8 @@ def _step(
                 fixes=suggestions(place.at(value.callee), near),
             )
         return StepInfo(name, symbol, node, value, None, clean=False)
-    return _options(
-        session, place, StepInfo(name, symbol, node, value, spec), spec, value, before, nodes, itself
-    )
+    bare = StepInfo(name, symbol, node, value, spec, clean=first is None)
+    return _options(session, place, bare, spec, value, before, nodes, itself)
 
 
 def _options(
@@ -146,7 +145,7 @@ def _options(
     arguments: dict[str, Argument] = {}
     student: str | None = None
     teacher: str | None = None
-    clean = True
+    clean = info.clean
     for argument in call.arguments:
         if argument.name is None:
             clean = False
@@ -333,9 +332,9 @@ def _program_or_step(
     if symbol is not None:
         session.report(
             "DS0202",
-            f"`{symbol.name}` is a {symbol.kind}, but {what} needs an earlier step or a program",
+            f"`{symbol.name}` is {article(symbol.kind)}, but {what} needs an earlier step or a program",
             place.at(node),
-            f"a {symbol.kind}",
+            article(symbol.kind),
             secondary=(Label(symbol.location, "declared here"),),
         )
         return None
@@ -375,70 +374,3 @@ def _names_in(
             _program_or_step(
                 session, place, node, before, nodes, itself, f"`{wanted or 'the first argument'}`"
             )
-
-
-# The chain ----------------------------------------------------------------------------------------
-
-
-def check_chain(session: Session, place: Place, chain: Sequence[StepInfo], emit: str | None) -> None:
-    """Report work that a later step throws away, and steps whose result nobody uses."""
-    tuned: dict[str, dict[str, str]] = {}
-    previous: str | None = None
-    used: set[str] = set()
-    by_name = {step.name: step for step in chain}
-    for step in chain:
-        if step.spec is None or not step.clean:
-            return  # what it tunes, and from what, is unknown
-        student = step.student or previous
-        start = tuned.get(student, {}) if student else {}
-        used |= {name for name in (student, step.teacher) if name}
-        for what in sorted(step.spec.sets):
-            maker = start.get(what)
-            if maker is not None and step.teacher != maker and student == maker:
-                _discards(session, place, by_name[maker], step, what)
-        tuned[step.name] = {**start, **dict.fromkeys(step.spec.sets, step.name)}
-        previous = step.name
-    last = emit or (chain[-1].name if chain else None)
-    for step in chain:
-        if step.name != last and step.name not in used:
-            session.report(
-                "DS0621",
-                f"the result of step `{step.name}` is never used",
-                place.at(step.node.name or step.node),
-                "paid for, not used",
-                help=f"no later step starts from it, and `{last}` is what is written",
-            )
-
-
-def _discards(session: Session, place: Place, maker: StepInfo, step: StepInfo, what: str) -> None:
-    assert step.spec is not None
-    assert maker.spec is not None
-    fixes: tuple[Fix, ...] = ()
-    hint = f"remove the step `{maker.name}`"
-    if step.spec.takes_teacher and step.call is not None and maker.symbol and "teacher" not in step.arguments:
-        hint = f"learn from it with `teacher = {maker.name}`, or {hint}"
-        text = place.text(step.call)
-        inner = text[:-1].rstrip()
-        comma = "" if inner.endswith(("(", ",")) else ", "
-        end = step.call.span.start + len(inner)
-        where = type(step.call.span)(end, end)
-        fixes = (
-            Fix(
-                f"Pass `teacher = {maker.name}`",
-                (
-                    Edit(
-                        place.at(where), f"{comma}{' ' if inner.endswith(',') else ''}teacher = {maker.name}"
-                    ),
-                ),
-                "maybe",
-            ),
-        )
-    session.report(
-        "DS0610",
-        f"step `{step.name}` throws away the {what} that step `{maker.name}` made",
-        place.at(step.node.name or step.node),
-        f"`{step.spec.name}` replaces the {what} of its student",
-        secondary=(Label(place.at(maker.node.name or maker.node), f"`{maker.name}` makes {what} here"),),
-        help=hint,
-        fixes=fixes,
-    )

@@ -8,7 +8,7 @@ from ..diagnostics import Edit, Fix, Label
 from ..source import Location, Source
 from ..spelling import closest
 from .names import did_you_mean
-from .session import Session, suggestions
+from .session import Session, replace, suggestions
 
 HABITS = {
     "model": "lm",
@@ -48,9 +48,8 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
         case "unclosed":
             _unclosed(session, source, block, problem)
         case "unknown_keyword":
-            near = closest(problem.found, KEYWORDS) or tuple(
-                word for word in (HABITS.get(problem.found.lower()),) if word
-            )
+            habit = HABITS.get(problem.found.lower())
+            near = (habit,) if habit else closest(problem.found, KEYWORDS)
             session.report(
                 "DS0103",
                 f"{found} declares nothing{did_you_mean(near)}",
@@ -59,14 +58,17 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
                 help="" if near else f"a declaration starts with one of {', '.join(KEYWORDS[1:])}",
                 fixes=suggestions(here, near),
             )
-        case "bad_string":
-            expected = f"; {problem.expected[0]}" if problem.expected else ""
+        case "bad_string" if problem.expected:
             session.report(
                 "DS0109",
-                f"this text in quotes is broken{expected}",
+                f"{found} is no escape; those known are {', '.join(problem.expected)}",
                 here,
-                "never ends, or has an unknown escape",
+                "unknown escape",
+                help="write two backslashes for one",
+                fixes=(replace(here, "\\" + problem.found),),
             )
+        case "bad_string":
+            session.report("DS0109", "this text in quotes never ends", here, "no closing quote")
         case "bad_character":
             session.report(
                 "DS0114", f"{found} means nothing in this language", here, "remove it, or put it in quotes"

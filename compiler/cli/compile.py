@@ -23,15 +23,26 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
-    """One optimize block's result. `tally` counts what this process really asked for."""
+class Job:
+    """One optimize block to compile. `base` is the source's folder, `artifact` where the result goes."""
 
+    project: Project
     name: str
+    base: Path
     artifact: Path
-    built: Built
-    evals: tuple[EvalResult, ...]
     planned: int
     """Model calls at most, evals included, as `dspc plan` gives them."""
+    evals: tuple[str, ...]
+    """The eval blocks to run on the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A job's result. `tally` counts what this process really asked for."""
+
+    job: Job
+    built: Built
+    evals: tuple[EvalResult, ...]
     tally: Tally
 
 
@@ -56,8 +67,9 @@ def compile_command(
     if not names and not project.optimizes:
         fail(f"{path} declares no optimize block", help="`dspc init` shows one")
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in names or project.optimizes]
-    folder = out or path.resolve().parent / "compiled"
-    results = asyncio.run(compile_all(path, project, wanted, folder, threads, transport, evals, quiet=json))
+    base = path.resolve().parent
+    jobs = [make_job(project, name, base, out or base / "compiled", evals) for name in wanted]
+    results = asyncio.run(compile_all(jobs, path, threads, transport, quiet=json))
     if json:
         print_json(report.compiled_json(results))
     else:
@@ -67,82 +79,68 @@ def compile_command(
         finish(result)
 
 
+def make_job(project: Project, name: str, base: Path, out: Path, evals: bool) -> Job:
+    from ..plan import plan
+
+    scoring = [block.name for block in project.evals.values() if block.program == name] if evals else []
+    place = Path(os.path.relpath(out / f"{name}.dspc.json"))
+    return Job(project, name, base, place, plan(project, name, base).most, tuple(scoring))
+
+
 async def compile_all(
-    path: Path,
-    project: Project,
-    names: list[str],
-    folder: Path,
-    threads: int,
-    transport: TransportChoice,
-    evals: bool,
-    *,
-    quiet: bool,
+    jobs: list[Job], path: Path, threads: int, transport: TransportChoice, *, quiet: bool
 ) -> list[Compiled]:
     """Compile the blocks one after the other; each artifact is written as soon as it is there."""
     from .progress import reporting
     from .session import open_session
 
     results: list[Compiled] = []
-    for name in names:
+    for job in jobs:
         async with open_session(path, threads, transport) as session:
             with reporting(stderr(), lambda s=session: s.engine.tally, quiet=quiet) as report:
-                results.append(await compile_one(path, project, name, folder, session, evals, report))
+                results.append(await compile_one(job, session, report))
     return results
 
 
-async def compile_one(
-    path: Path,
-    project: Project,
-    name: str,
-    folder: Path,
-    session: Session,
-    evals: bool,
-    report: Report,
-) -> Compiled:
+async def compile_one(job: Job, session: Session, report: Report) -> Compiled:
     from dspec.runtime.artifact import write_artifact
     from dspec.runtime.errors import ProviderError
 
     from ..build import build, evaluate_named
-    from ..plan import plan
 
-    base = path.resolve().parent
-    planned = plan(project, name, base).most
-    place = Path(os.path.relpath(folder / f"{name}.dspc.json"))
+    engine, store = session.engine, session.store
     try:
-        built = await build(project, name, base, engine=session.engine, store=session.store, report=report)
-        write_artifact(place, built.artifact)
-        scored: list[EvalResult] = []
-        if evals and built.status == "complete":
-            for block in project.evals.values():
-                if block.program == name:
-                    scored.append(
-                        await evaluate_named(
-                            project,
-                            block.name,
-                            base,
-                            engine=session.engine,
-                            store=session.store,
-                            compiled={name: built.artifact.program},
-                            report=report,
-                        )
-                    )
+        built = await build(job.project, job.name, job.base, engine=engine, store=store, report=report)
+        write_artifact(job.artifact, built.artifact)
+        evals = [
+            await evaluate_named(
+                job.project,
+                name,
+                job.base,
+                engine=engine,
+                store=store,
+                compiled={job.name: built.artifact.program},
+                report=report,
+            )
+            for name in (job.evals if built.status == "complete" else ())
+        ]
     except ProviderError as error:
         error.help = "; ".join(
             [*filter(None, [error.help]), "every answer so far is kept: run the same command again to go on"]
         )
         raise
-    return Compiled(name, place, built, tuple(scored), planned, session.engine.tally)
+    return Compiled(job, built, tuple(evals), engine.tally)
 
 
 def finish(result: Compiled) -> None:
     """Leave with the code that the result stands for, if it is not a plain success."""
     if result.built.status == "budget":
-        print_error("the budget is spent", f"the best program so far is in {result.artifact}")
+        print_error("the budget is spent", f"the best program so far is in {result.job.artifact}")
         raise typer.Exit(Exit.BUDGET)
     if result.built.status == "stopped":
         print_error(
             "stopped before the end",
-            f"the best program so far is in {result.artifact}; run the same command again to go on",
+            f"the best program so far is in {result.job.artifact}; run the same command again to go on",
         )
         raise typer.Exit(Exit.INTERRUPTED)
     if not all(evaluation.passed for evaluation in result.evals):

@@ -38,7 +38,12 @@ def evaluate(
         fail(f"{path} declares no eval block")
     wanted = [pick(list(project.evals), name, "eval", path) for name in names or project.evals]
     folder = compiled or path.resolve().parent / "compiled"
-    results = asyncio.run(evaluate_all(path, project, wanted, folder, threads, transport, quiet=json))
+    blocks = [project.evals[name] for name in wanted]
+    programs = load_compiled(
+        project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder
+    )
+    base = path.resolve().parent
+    results = asyncio.run(evaluate_all(project, wanted, base, programs, threads, transport, quiet=json))
     if json:
         print_json(report.evals_json(results))
     else:
@@ -48,10 +53,10 @@ def evaluate(
 
 
 async def evaluate_all(
-    path: Path,
     project: Project,
     names: list[str],
-    folder: Path,
+    base: Path,
+    programs: dict[str, Program],
     threads: int,
     transport: TransportChoice,
     *,
@@ -61,17 +66,13 @@ async def evaluate_all(
     from .progress import reporting
     from .session import open_session
 
-    blocks = [project.evals[name] for name in names]
-    programs = load_compiled(
-        project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder
-    )
-    async with open_session(path, threads, transport) as session:
+    async with open_session(base / "any.dspec", threads, transport) as session:
         with reporting(stderr(), lambda: session.engine.tally, quiet=quiet) as report:
             return [
                 await evaluate_named(
                     project,
                     name,
-                    path.resolve().parent,
+                    base,
                     engine=session.engine,
                     store=session.store,
                     compiled=programs,

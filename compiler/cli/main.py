@@ -31,8 +31,8 @@ from .run import run
 from .show import show
 
 EPILOG = """
-Exit codes: 0 fine · 1 errors found or a gate failed · 2 wrong usage · 3 budget spent, best program written ·
-4 a key, model or provider is missing · 70 a bug in dspc · 130 interrupted; run the same command again to go on
+Exit codes: 0 fine · 1 errors found or a gate failed · 2 wrong usage · 3 budget spent, best written ·
+4 a key, model or provider is missing · 70 a bug in dspc · 130 interrupted; run it again to go on
 """
 
 app = typer.Typer(

@@ -55,9 +55,8 @@ class Lines:
         match event:
             case StepStarted(step=step, optimizer=optimizer, index=index, steps=steps, planned=planned):
                 self._in_step = True
-                self._say(
-                    f"step {index}/{steps} {step}: {optimizer}, {planned.least} to {planned.most} calls planned"
-                )
+                calls = f"{planned.least} to {planned.most} calls planned"
+                self._say(f"step {index}/{steps} {step}: {optimizer}, {calls}")
             case CandidateScored(candidate=candidate, score=float(score), best=best):
                 mark = "  best so far" if best == score else ""
                 self._say(f"  {candidate}: {percent(score)}{mark}")
@@ -98,6 +97,8 @@ class Bars:
             refresh_per_second=REFRESH_PER_SECOND,
         )
         self._scoring: dict[str, TaskID] = {}
+        self._step: TaskID | None = None
+        self._before_step = 0
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -107,15 +108,33 @@ class Bars:
         self._progress.stop()
 
     def report(self, event: Event) -> None:
-        if isinstance(event, ScoringStarted):
-            self._scoring[event.label] = self._progress.add_task(
-                event.label, total=event.rows, score="", spent=self._spent()
-            )
-        elif isinstance(event, RowScored) and (task := self._scoring.get(event.label)) is not None:
-            self._progress.update(task, completed=event.done, score=percent(event.score), spent=self._spent())
-            if event.done == event.rows:
-                self._progress.remove_task(self._scoring.pop(event.label))
+        match event:
+            case StepStarted(step=step, planned=planned):
+                self._before_step = self._answers()
+                self._step = self._bar(f"step {step}, calls at most", max(1, planned.most))
+            case StepFinished() if self._step is not None:
+                self._progress.remove_task(self._step)
+                self._step = None
+            case ScoringStarted(label=label, rows=rows):
+                self._scoring[label] = self._bar(label, rows)
+            case RowScored(label=label, done=done, rows=rows, score=score) if label in self._scoring:
+                task = self._scoring[label]
+                self._progress.update(task, completed=done, score=percent(score), spent=self._spent())
+                if done == rows:
+                    self._progress.remove_task(self._scoring.pop(label))
+            case _:
+                pass
+        if self._step is not None:
+            answered = self._answers() - self._before_step
+            self._progress.update(self._step, completed=answered, spent=self._spent())
         self._lines.report(event)
+
+    def _bar(self, name: str, total: int) -> TaskID:
+        return self._progress.add_task(name, total=total, score="", spent=self._spent())
+
+    def _answers(self) -> int:
+        tally = self._tally()
+        return tally.calls + tally.replayed + tally.shared
 
     def _spent(self) -> str:
         tally = self._tally()

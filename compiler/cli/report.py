@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def draw_compiled(console: Console, result: Compiled) -> None:
     """What a compile did: scores before and after, calls against the plan, and where the artifact is."""
     built = result.built
-    table = _score_table(result.name)
+    table = _score_table(result.job.name)
     if built.baseline is not None and built.final is not None:
         metric = next(iter(built.artifact.scores.values())).metric
         _row(
@@ -45,14 +45,14 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     for note in built.notes:
         console.print(f"note: {note}", markup=False)
     needed = built.spent.calls + sum(evaluation.spent.calls for evaluation in result.evals)
-    saved = result.planned - needed
+    saved = result.job.planned - needed
     console.print(
-        f"calls: at most {result.planned:,} planned, {needed:,} needed"
+        f"calls: at most {result.job.planned:,} planned, {needed:,} needed"
         + (f" ({saved:,} fewer: scores already known, or demos found early)" if saved > 0 else ""),
         markup=False,
     )
     console.print(Text.assemble("now: ", spent_line(result.tally)))
-    console.print(f"wrote {result.artifact}", markup=False)
+    console.print(f"wrote {result.job.artifact}", markup=False)
 
 
 def draw_evals(console: Console, evaluations: list[EvalResult]) -> None:
@@ -115,8 +115,8 @@ def _compiled(result: Compiled) -> JsonValue:
     built, tally = result.built, result.tally
     metric = next((score.metric for score in built.artifact.scores.values()), "")
     return {
-        "name": result.name,
-        "artifact": str(result.artifact),
+        "name": result.job.name,
+        "artifact": str(result.job.artifact),
         "status": built.status,
         "baseline": None if built.baseline is None else _score(scored(metric, built.baseline)),
         "final": None if built.final is None else _score(scored(metric, built.final)),

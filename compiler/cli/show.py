@@ -84,8 +84,8 @@ def draw_program(console: Console, program: Program) -> None:
             console.print(f"  {text}  (fixed)", markup=False)
         for demo in predictor.demos:
             origin = "bootstrapped" if demo.augmented else "labelled"
-            pair = f"{jsonlib.dumps(demo.inputs, ensure_ascii=False)} -> {jsonlib.dumps(demo.outputs, ensure_ascii=False)}"
-            console.print(f"  demo ({origin}): {pair}", markup=False)
+            given, answered = (jsonlib.dumps(row, ensure_ascii=False) for row in (demo.inputs, demo.outputs))
+            console.print(f"  demo ({origin}): {given} -> {answered}", markup=False)
 
 
 def draw_prompt(console: Console, program: Program, address: str) -> None:

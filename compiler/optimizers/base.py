@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dspec.runtime.errors import BudgetExceeded, DspecError, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.program import LM, Program
 from dspec.runtime.types import JsonValue
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Option:
     maximum: float | None = None
     optional: bool = False
     """True when `none` may be written."""
+    choices: tuple[str, ...] = ()
+    """Of a text option: what it may be. Empty for any text."""
 
 
 class Range(NamedTuple):
@@ -65,20 +67,22 @@ class Range(NamedTuple):
 class Calls(NamedTuple):
     """Model calls of a step when every answer parses and every check holds at once.
 
-    `task` are runs of the program being tuned, `teacher` runs that look for demos. Answers that the
-    ledger or the evaluation store already has lower what is paid, never what is counted here.
+    `task` are runs of the program being tuned, `teacher` runs that look for demos, `prompt` calls of
+    the model that writes instructions. Answers that the ledger or the evaluation store already has
+    lower what is paid, never what is counted here.
     """
 
     task: Range = Range()
     teacher: Range = Range()
+    prompt: Range = Range()
 
     @property
     def least(self) -> int:
-        return self.task.least + self.teacher.least
+        return self.task.least + self.teacher.least + self.prompt.least
 
     @property
     def most(self) -> int:
-        return self.task.most + self.teacher.most
+        return self.task.most + self.teacher.most + self.prompt.most
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,17 @@ class Facts:
     @property
     def teacher_calls(self) -> int:
         return self.calls_per_run if self.teacher_calls_per_run is None else self.teacher_calls_per_run
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Options that do not go together: `names` are the options it is about, the one to change first."""
+
+    names: tuple[str, ...]
+    holds: Callable[[Options], bool]
+    message: str
+    """A clause that names every option of `names` in backticks."""
+    help: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +146,12 @@ class Spec:
     advised_train: int = 1
     """Training rows from which the step is worth its calls (a hint, not an error)."""
     contradiction: Callable[[Options], str | None] = field(default=lambda options: None)
-    """What is wrong with these options together, or None."""
+    """What is wrong with these options together, or None; the first of `conflicts` that holds, where
+    there are any."""
+    conflicts: tuple[Conflict, ...] = ()
+    """The same as data, for a message that points at every option concerned."""
+    prompts: bool = False
+    """True when the step asks the block's `prompt_lm` to write instructions."""
 
     def option(self, name: str) -> Option | None:
         return next((option for option in self.options if option.name == name), None)
@@ -163,6 +183,11 @@ class Options:
     def number(self, name: str) -> float | None:
         value = self._values[name]
         assert value is None or isinstance(value, int | float), name
+        return value
+
+    def text(self, name: str) -> str | None:
+        value = self._values[name]
+        assert value is None or isinstance(value, str), name
         return value
 
     def flag(self, name: str) -> bool:
@@ -202,6 +227,14 @@ class StepResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptModel:
+    """The model that writes instructions: its name among `lms`, which hold its fallbacks, too."""
+
+    name: str
+    lms: dict[str, LM]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a step may use. `rng(name)` gives an independent stream named within the step."""
 
@@ -213,6 +246,8 @@ class Context:
     rng: Callable[[str], random.Random]
     progress: Callable[[str, float | None], None]
     """Told of each candidate that was scored: its label, and its score."""
+    prompt_model: PromptModel | None = None
+    """None: the model of the student's first predictor."""
 
 
 Run = Callable[[Program, Options, Context], Awaitable[StepResult]]

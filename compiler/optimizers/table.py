@@ -6,7 +6,7 @@ no search library: an optimizer that needs one imports it when it runs.
 
 from __future__ import annotations
 
-from . import bootstrap_few_shot, bootstrap_optuna, labeled_few_shot, random_search
+from . import bootstrap_few_shot, bootstrap_optuna, copro, labeled_few_shot, mipro, random_search
 from .base import Run, Spec
 
 SPECS: dict[str, Spec] = {
@@ -16,6 +16,8 @@ SPECS: dict[str, Spec] = {
         bootstrap_few_shot.SPEC,
         random_search.SPEC,
         bootstrap_optuna.SPEC,
+        copro.SPEC,
+        mipro.SPEC,
     )
 }
 """By the name a `step` uses, simplest first."""
@@ -25,6 +27,8 @@ RUNS: dict[str, Run] = {
     bootstrap_few_shot.SPEC.name: bootstrap_few_shot.run,
     random_search.SPEC.name: random_search.run,
     bootstrap_optuna.SPEC.name: bootstrap_optuna.run,
+    copro.SPEC.name: copro.run,
+    mipro.SPEC.name: mipro.run,
 }
 """What carries out each optimizer of `SPECS`."""
 
@@ -33,8 +37,6 @@ ALIASES: dict[str, str] = {"BootstrapRS": random_search.SPEC.name}
 
 NOT_YET: dict[str, str] = {
     "KNNFewShot": "it needs an index of neighbours in the artifact",
-    "COPRO": "it needs a model that proposes instructions",
-    "MIPROv2": "it needs a model that proposes instructions",
     "GEPA": "it needs a model that reflects on feedback",
     "SIMBA": "it needs a model that reflects on trajectories",
     "InferRules": "it needs a model that writes rules",

@@ -65,7 +65,9 @@ def test_a_missing_key_is_named_before_anything_is_asked(tmp_path: Path) -> None
 def test_a_dead_server_stops_the_run_and_scores_nothing(transport: str, tmp_path: Path) -> None:
     example_on("http://127.0.0.1:9/v1", tmp_path)
     text = (tmp_path / "tickets.dspec").read_text(encoding="utf-8")
-    (tmp_path / "tickets.dspec").write_text(text.replace("api_key =", "retry = 0; api_key ="), encoding="utf-8")
+    (tmp_path / "tickets.dspec").write_text(
+        text.replace("api_key =", "retry = 0; api_key ="), encoding="utf-8"
+    )
     result = dspc("compile", "tickets.dspec", "--transport", transport, cwd=tmp_path, TEST_KEY="x")
     assert result.code == 4
     assert "127.0.0.1:9" in result.err

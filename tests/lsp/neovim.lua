@@ -35,8 +35,8 @@ local function main()
   -- Complete after `gold.` in a new line of the metric.
   vim.rpcrequest(child, "nvim_input", "/feedback<CR>Oaccept = gold.<C-x><C-o>")
   local items = wait("completion", [[
-    local info = vim.fn.complete_info({ "mode", "items" })
-    if info.mode ~= "omni" or #info.items == 0 then return false end
+    local info = vim.fn.complete_info({ "items" })
+    if #info.items == 0 then return false end
     return vim.tbl_map(function(each) return each.word end, info.items)
   ]])
   vim.rpcrequest(child, "nvim_input", "<C-n><C-y> == pred.intent<Esc>")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from dspec.compiler.analysis import analyse
+from dspec.grammar import tokenize
+from dspec.grammar.tree import KEYWORDS
 from dspec.lsp.features.completion import Found, complete
 
 FILE = """\
@@ -234,3 +236,87 @@ def test_what_is_offered(text: str, expected: str) -> None:
         return
     for wanted in split(expected):
         assert (wanted[1:] in found) == wanted.startswith("+"), (wanted, found)
+
+
+EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*/*.dspec"))
+DECLARING = {*KEYWORDS, "input", "output", "field", "let", "step"}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_word_of_an_example_is_offered_in_its_place(path: Path) -> None:
+    """Take a word that is no new name out of a correct file: completion offers to put it back."""
+    text = path.read_text(encoding="utf-8")
+    tokens = [token for token in tokenize(text) if token.kind not in ("space", "newline", "comment")]
+    tried = 0
+    for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if token.kind != "name" or before.text in DECLARING and after.text != "(" or after.text == ":":
+            continue
+        tried += 1
+        found = labels(f"{text[: token.start]}$0{text[token.end :]}")
+        assert token.text in found, (token, text[token.start - 40 : token.start], found)
+    assert tried > 50
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_text_that_ends_anywhere_completes_without_an_error(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for end in range(0, len(text), 11):
+        found, before = offered(f"{text[:end]}$0")
+        assert 0 <= found.start <= len(before)
+        assert "\n" not in before[found.start :] or before[found.start :].count('"""')
+
+
+@pytest.mark.parametrize(
+    ("before", "inserted"),
+    [
+        ('FILE metric m(gold: rows, pred: router) { score = gold.intent == "re$0\n}', 'refund"'),
+        ('FILE metric m(gold: rows, pred: router) { score = gold.intent == "re$0" }', "refund"),
+        ("FILE metric m(gold: rows, pred: router) { score = gold.intent == $0 }", '"refund"'),
+        ("optimize o {\n  se$0\n}", "seed = "),
+        ("optimize o {\n  se$0 = 3\n}", "seed"),
+        ("optimize o { step a = LabeledFewShot($0", "k = "),
+        ("lm$0", "lm "),
+    ],
+)
+def test_what_is_inserted(before: str, inserted: str) -> None:
+    found, _ = offered(before.replace("FILE ", FILE))
+    assert inserted in [suggestion.insert or suggestion.label for suggestion in found.suggestions]
+
+
+def test_only_the_word_before_the_cursor_is_replaced() -> None:
+    found, before = offered(FILE + "metric m(gold: rows, pred: router) { score = gold.int$0ent }")
+    assert before[found.start :] == "int"
+
+
+def test_names_behind_an_import_come_with_its_alias(tmp_path: Path) -> None:
+    (tmp_path / "lib.dspec").write_text(FILE, encoding="utf-8")
+    cases = {
+        "module m = Predict($0": ["lib.Route", "sig"],
+        "module m = Predict(lib.$0": ["Route"],
+        "optimize o { train = $0 }": ["lib.rows.train", "lib.rows.val", "lib.rows"],
+        "optimize o { train = lib.$0 }": ["rows"],
+        "optimize o { train = lib.rows.$0 }": ["train", "val"],
+        "metric m(gold: lib.rows, pred: lib.router) { score = gold.$0 }": ["text", "intent"],
+        "metric m(gold: lib.rows, pred: lib.router) { score = pred.lines[0].$0 }": ["sku", "kind", "ok"],
+        "program P(a: str) { let x = lib.$0 }": ["router", "thinker", "Flow"],
+        "program P(a: str) { let x = lib.router(text = a)\n let y = x.$0 }": ["intent", "lines"],
+        "signature S { input a: lib.$0 }": ["Intent", "Line"],
+    }
+    for case, expected in cases.items():
+        text = f'dspec 1\nimport "lib.dspec" as lib\n{case}'
+        offset = text.index("$0")
+        analysis = analyse(tmp_path / "main.dspec", text=text.replace("$0", ""), probe=False)
+        assert [each.label for each in complete(analysis, offset).suggestions] == expected, case
+
+
+def test_every_suggestion_of_the_tables_explains_itself() -> None:
+    for place in ("lm x { $0", "optimize o { $0", "optimize o { step a = BootstrapFewShot($0", "$0"):
+        for suggestion in offered(FILE + place)[0].suggestions:
+            assert suggestion.doc, (place, suggestion)
+
+
+def test_circular_names_end() -> None:
+    circles = "optimize a { program = b }\noptimize b { program = a }\ntype T = U\ntype U = T\n"
+    text = circles + "record R { field t: T; field r: R; assert t == $0"
+    assert '"' not in "".join(labels(text))
+    assert labels(circles + "metric m(gold: rows, pred: a) { score = pred.$0 }") == []

@@ -111,17 +111,45 @@ def messages(found: list[dict[str, Any]]) -> dict[str, int]:
 
 
 PIECES = (
-    *("lm a { }", "\n", "\r\n", "\r", "\n\n", "{", "}", '"', '"""', " = ", "type T = ", '"x" | "ü"', "#", ";"),
-    *("module m = Predict(sig(a -> b))", "lm b { model = 3 }", "😀", "\u2028", "\x85", "\x0c", "語", "ß", "("),
+    *(
+        "lm a { }",
+        "\n",
+        "\r\n",
+        "\r",
+        "\n\n",
+        "{",
+        "}",
+        '"',
+        '"""',
+        " = ",
+        "type T = ",
+        '"x" | "ü"',
+        "#",
+        ";",
+    ),
+    *(
+        "module m = Predict(sig(a -> b))",
+        "lm b { model = 3 }",
+        "😀",
+        "\u2028",
+        "\x85",
+        "\x0c",
+        "語",
+        "ß",
+        "(",
+    ),
 )
 
 
 def units(text: str, encoding: str) -> int:
-    return len(text.encode(f"{encoding}-le" if encoding != "utf-8" else encoding)) // {
-        "utf-8": 1,
-        "utf-16": 2,
-        "utf-32": 4,
-    }[encoding]
+    return (
+        len(text.encode(f"{encoding}-le" if encoding != "utf-8" else encoding))
+        // {
+            "utf-8": 1,
+            "utf-16": 2,
+            "utf-32": 4,
+        }[encoding]
+    )
 
 
 def place_of(text: str, offset: int, encoding: str) -> dict[str, int]:

@@ -18,6 +18,7 @@ from server import FakeServer
 
 import dspec
 from dspec import Application, Prediction, load
+from dspec.runtime.application import of_program
 from dspec.runtime.artifact import Artifact, write_artifact
 from dspec.runtime.background import background, shutdown
 from dspec.runtime.errors import (
@@ -147,6 +148,15 @@ def test_closing_and_calling_again(route: Application) -> None:
     assert route(text="my card").intent == "card"
 
 
+def test_a_program_that_was_not_compiled() -> None:
+    program = module(
+        ROUTE, lms={"mini": LM(name="mini", model="openai/gpt-4o", api_base="http://10.0.0.1/v1")}
+    )
+    assert of_program(program).program.lms["mini"].api_base == "http://10.0.0.1/v1"
+    with of_program(program, lm="embedded/icl") as p:
+        assert p(text="my card").intent == "card"
+
+
 def test_a_file_that_is_no_artifact(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="there is no such file"):
         load(tmp_path / "gone.json")
@@ -190,8 +200,7 @@ def test_a_custom_endpoint_must_be_named_again(tmp_path: Path) -> None:
 async def test_an_endpoint_a_key_and_a_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROUTER_KEY", "sk-secret-of-the-test")
     path = written(tmp_path, model="hosted_vllm/x", api_base="http://10.0.0.1/v1", retry=0)
-    async with FakeServer() as server:
-        server.content = chat(intent="cash")
+    async with FakeServer(lambda call: chat(intent="cash")) as server:
         cache = tmp_path / "cache" / "answers.sqlite"
         settings = {"api_base": {"mini": server.url}, "api_key_env": "ROUTER_KEY", "cache": cache}
         with load(path, **settings) as p:  # pyright: ignore[reportArgumentType]
@@ -205,17 +214,15 @@ async def test_an_endpoint_a_key_and_a_cache(tmp_path: Path, monkeypatch: pytest
                 1,
                 0,
             )
-        assert len(server.requests) == 1
+        assert len(server.calls) == 1
         assert b"sk-secret" not in cache.read_bytes()
 
 
 async def test_errors_come_out_as_they_are(tmp_path: Path) -> None:
     path = written(tmp_path, model="hosted_vllm/x", api_base="http://10.0.0.1/v1", retry=0)
-    async with FakeServer() as server:
-        server.content = "no idea"
-        with load(path, api_base=server.url) as p:
-            with pytest.raises(ParseError, match="intent: expected one of"):
-                await p.acall(text="a")
+    async with FakeServer(lambda call: "no idea") as server:
+        with load(path, api_base=server.url) as p, pytest.raises(ParseError, match="intent: expected one"):
+            await p.acall(text="a")
     with load(path, api_base="http://127.0.0.1:9/v1") as p, pytest.raises(ProviderError):
         await p.acall(text="a")
 
@@ -276,7 +283,7 @@ def test_the_front_door() -> None:
 
 
 def test_importing_the_package_imports_nothing_else(tmp_path: Path) -> None:
-    code = "import sys, json; before = set(sys.modules); import dspec; print(json.dumps(sorted(set(sys.modules) - before)))"
+    code = "import dspec, json, sys; print(json.dumps(sorted(sys.modules)))"
     names = json.loads(fresh(code, tmp_path))
     assert [name for name in names if name.startswith("dspec")] == ["dspec"]
     assert "pydantic" not in names

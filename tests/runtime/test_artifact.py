@@ -243,6 +243,10 @@ ROUTE = "program.predictors.module.signature"
         (edited("program.predictors.module.lm", "gone"), "program.predictors.module: there is no lm `gone`"),
         (edited("program.steps.0.predictor", "gone"), "program.steps[0]: there is no predictor `gone`"),
         (edited("program.lms.mini.fallback.0", "gone"), "program.lms.mini: there is no lm `gone`"),
+        (
+            edited("program.lms.mini.api_base", "http://10.0.0.9/v1"),
+            "program.lms.mini.api_base: an artifact holds no address",
+        ),
         (edited("program.records", {}), "there is no record `Line`"),
         (edited("program.returns", {}), "program.returns: the output `kind` is missing"),
         (

@@ -109,6 +109,14 @@ async def test_an_empty_answer_is_asked_for_again_without_an_empty_turn() -> Non
     assert all(message.content for message in model.requests[-1].messages)
 
 
+async def test_an_answer_that_was_cut_off_is_noted() -> None:
+    outcome = await run(module(question()), QUESTION, Told([chat(answer="a")], finish_reason="length"))
+    assert outcome.trace[0].notes == ("the answer was cut off at `max_tokens`",)
+    with pytest.raises(ParseError) as caught:
+        await run(module(SURE), QUESTION, Told([chat(answer="a")] * 2, finish_reason="length"))
+    assert caught.value.help == "raise `max_tokens`: the answer was cut off"
+
+
 async def test_strict_parsing_takes_no_liberties_and_still_asks_again() -> None:
     lms = {"mini": LM(name="mini", model="embedded/icl", parse="strict")}
     model = Told([chat(answer="a", mood="Calm", confidence="1"), chat(mood="calm")])

@@ -27,9 +27,12 @@ Answering = Callable[[Request], Awaitable[str]]
 class Told:
     """Answers with the texts in turn, or with what a function of the request gives."""
 
-    def __init__(self, script: Sequence[str | ProviderError] | Answering) -> None:
+    def __init__(
+        self, script: Sequence[str | ProviderError] | Answering, *, finish_reason: str = "stop"
+    ) -> None:
         self.requests: list[Request] = []
         self._script = script
+        self._finish_reason = finish_reason
 
     async def complete(self, request: Request) -> Completion:
         self.requests.append(request)
@@ -41,7 +44,7 @@ class Told:
         await asyncio.sleep(0)
         if isinstance(answer, ProviderError):
             raise answer
-        return Completion(Answer(answer, Usage(10, 5), cost=0.25), "model")
+        return Completion(Answer(answer, Usage(10, 5), 0.25, self._finish_reason), "model")
 
     @property
     def last(self) -> str:

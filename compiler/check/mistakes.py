@@ -1,0 +1,139 @@
+"""What is said about an expression that does not fit where it stands."""
+
+from __future__ import annotations
+
+from dspec.grammar.tree import Expr, Name
+from dspec.runtime.functions import FUNCTIONS
+from dspec.runtime.types import ListOf, OneOf, OptionalOf, Type
+
+from ..diagnostics import Label
+from ..spelling import closest
+from ..symbols import Symbol
+from .kinds import STR, Group, Kind, assignable, spell
+from .names import article, did_you_mean, listed
+from .scope import Scope
+from .session import Place, Session, suggestions
+from .session import replace as replacement
+
+
+def not_a_value(scope: Scope, node: Expr, group: Group, what: str) -> None:
+    names = list(group.members)
+    text = scope.place.text(node)
+    scope.session.report(
+        "DS0301",
+        f"{what} needs one value, and `{text}` is {group.title}",
+        scope.place.at(node),
+        group.title,
+        help=f"pick one {group.noun}: {listed(f'{text}.{name}' for name in names)}" if names else "",
+        fixes=(replacement(scope.place.at(node), f"{text}.{names[0]}"),) if len(names) == 1 else (),
+    )
+
+
+def not_a_member(
+    scope: Scope, node: Expr, text: str, union: OneOf, what: str, declared: Symbol | None
+) -> None:
+    near = closest(text, union.values)
+    what = what.removeprefix("the default of ")
+    secondary = (Label(declared.location, f"`{declared.name}` is declared here"),) if declared else ()
+    shown = ", ".join(f'"{choice}"' for choice in union.values[:8])
+    more = f" and {len(union.values) - 8} more" if len(union.values) > 8 else ""
+    scope.session.report(
+        "DS0306",
+        f'"{text}" is not one of the values of {what}'
+        + (f"; did you mean {' or '.join(chr(34) + choice + chr(34) for choice in near)}?" if near else ""),
+        scope.place.at(node),
+        "not in the union",
+        secondary=secondary,
+        help=f"the values are {shown}{more}",
+        fixes=suggestions(scope.place.at(node), tuple(f'"{choice}"' for choice in near)),
+    )
+
+
+def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declared: Symbol | None) -> None:
+    if isinstance(got, Group):
+        not_a_value(scope, node, got, what)
+        return
+    secondary = (Label(declared.location, f"declared as {spell(want)}"),) if declared else ()
+    hint = ""
+    if isinstance(got, OptionalOf) and assignable(got.item, want):
+        text = scope.place.text(node)
+        hint = f"it may be none; decide what then: `if {text} == none then … else {text}`"
+    elif got == STR and isinstance(want, OneOf):
+        hint = f"text may be anything; declare the value as {spell(want)} where it comes from"
+    elif want == STR and not isinstance(got, OptionalOf):
+        hint = f"write `str({scope.place.text(node)})`" if _has_function(scope, "str") else ""
+    scope.session.report(
+        "DS0301",
+        f"{what} is {spell(want)}, and this is {spell(got)}",
+        scope.place.at(node),
+        spell(got),
+        secondary=secondary,
+        help=hint,
+    )
+
+
+def _has_function(scope: Scope, name: str) -> bool:
+    return name in FUNCTIONS and name not in scope.names
+
+
+def with_article(text: str) -> str:
+    return f"an {text}" if text[:1] in "aeiou" else f"a {text}"
+
+
+def unknown_value(scope: Scope, node: Expr, name: Name) -> None:
+    known = list(scope.names)
+    near = closest(name.text, known)
+    inside = [
+        f"{group_name}.{name.text}"
+        for group_name, binding in scope.names.items()
+        if isinstance(binding.kind, Group) and name.text in binding.kind.members
+    ]
+    offers = near or tuple(inside[:3])
+    scope.session.report(
+        "DS0201",
+        f"there is no value named `{name.text}` here{did_you_mean(offers)}",
+        scope.place.at(node),
+        "not in scope",
+        help="" if offers or not known else f"in scope: {listed(known)}",
+        fixes=suggestions(scope.place.at(node), offers),
+    )
+
+
+def not_value(scope: Scope, node: Expr, symbol: Symbol) -> None:
+    scope.session.report(
+        "DS0202",
+        f"`{scope.place.text(node)}` is {article(symbol.kind)}, not a value in {scope.purpose}",
+        scope.place.at(node),
+        "not a value",
+        secondary=(Label(symbol.location, "declared here"),),
+    )
+
+
+def no_member(session: Session, place: Place, name: Name, group: Group, target: str) -> None:
+    """Report a member that a group does not have."""
+    near = closest(name.text, group.members)
+    first = next((member.symbol for member in group.members.values() if member.symbol), None)
+    secondary = ()
+    if near and (symbol := group.members[near[0]].symbol):
+        secondary = (Label(symbol.location, f"`{near[0]}` is declared here"),)
+    elif first:
+        secondary = (Label(first.location, f"the first {group.noun} is declared here"),)
+    session.report(
+        group.code,
+        f"`{target}` has no {group.noun} `{name.text}`{did_you_mean(near)}",
+        place.at(name),
+        f"not a {group.noun} of {group.title}",
+        secondary=secondary,
+        help="" if near else f"{group.title} are {listed(group.members)}" if group.members else "",
+        fixes=suggestions(place.at(name), near),
+    )
+
+
+def no_members(scope: Scope, target: Expr, name: Name, kind: Kind) -> None:
+    scope.session.report(
+        "DS0304",
+        f"`{scope.place.text(target)}` is {spell(kind)} and has no fields, so `.{name.text}` names nothing",
+        scope.place.at(name),
+        "no such field",
+        help="take an item of the list first, as in `xs[0]`" if isinstance(kind, ListOf) else "",
+    )

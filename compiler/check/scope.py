@@ -1,0 +1,57 @@
+"""Where an expression stands: the names in scope and what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from dspec.grammar.tree import Call
+from dspec.runtime.expressions import Constant, Expression
+
+from ..symbols import Symbol
+from .kinds import Group, Kind
+from .session import Place, Session
+
+NOTHING = Constant(value=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A name in scope: what it is, the expression it stands for, where it was introduced."""
+
+    kind: Kind
+    code: Expression
+    symbol: Symbol | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    kind: Kind
+    code: Expression = NOTHING
+
+
+CallHandler = Callable[["Scope", Call, Symbol], Typed]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where an expression stands. `purpose` names it in messages, as in "a metric".
+
+    `reads` collects the names that were read. `calls` turns a call of a declared module into a step.
+    `sheltered` says that the expression may not be evaluated at all (a branch, a comprehension).
+    """
+
+    session: Session
+    place: Place
+    names: Mapping[str, Binding]
+    purpose: str
+    calls: CallHandler | None = None
+    reads: set[str] = field(default_factory=set[str])
+    records: Callable[[str], Group | None] = lambda key: None
+    sheltered: str = ""
+
+    def having(self, name: str, binding: Binding) -> Scope:
+        return replace(self, names={**self.names, name: binding})
+
+    def inside(self, what: str) -> Scope:
+        return replace(self, sheltered=self.sheltered or what)

@@ -1,0 +1,160 @@
+"""COPRO: let a model rewrite each predictor's instruction, score the proposals, and go on from the best.
+
+Algorithm: `COPRO` of DSPy, coordinate ascent over predictors: proposals of a round are scored one
+predictor after the other, each with the best of the others in place. It differs in what it wastes: output
+prefixes, which no prompt shows, are not searched; proposals are raced instead of scored on every row
+(`search = "full"` does that); and no proposal is scored a second time because another predictor changed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.program import Program
+
+from ..proposing import Attempted, propose_from_attempts, propose_variations
+from ..search import Arm, Board, Full, Listed, Racing, Strategy
+from ..search.board import open_board
+from ..tasks import Halt
+from .base import Calls, Context, Facts, Option, Options, Range, Spec, StepResult
+from .ranking import ranked
+
+SEARCHES = ("racing", "full")
+SHARE = 14
+"""A race's first round looks at one row in so many, and at no fewer than `FEWEST`."""
+FEWEST = 7
+
+
+def strategy(options: Options, rows: int) -> Strategy:
+    """How the proposals of one predictor in one round are compared."""
+    if options.text("search") == "full":
+        return Full()
+    return Racing(first=max(FEWEST, math.ceil(rows / SHARE)))
+
+
+def _calls(options: Options, facts: Facts) -> Calls:
+    breadth, depth = options.integer("breadth"), options.integer("depth")
+    compared = strategy(options, facts.val)
+    later = (depth - 1) * compared.most(breadth, facts.val)
+    rows = facts.predictors * (compared.most(breadth - 1, facts.val) + later)
+    start = 0 if facts.student_scored else facts.val
+    first = facts.predictors * (breadth - 1)
+    return Calls(
+        task=Range(start * facts.calls_per_run, (start + rows) * facts.calls_per_run),
+        prompt=Range(first, first + facts.predictors * breadth * (depth - 1)),
+    )
+
+
+SPEC = Spec(
+    name="COPRO",
+    doc="Asks a model for other wordings of each instruction, scores them on val, shows the model how "
+    "they did, and asks again. Demos stay as they are.",
+    source="DSPy, COPRO; racing: Maron and Moore, 1994, and Karnin et al., 2013",
+    options=(
+        Option(
+            "breadth",
+            "int",
+            10,
+            "Instructions per predictor and round. In the first round the current one is among them.",
+            minimum=2,
+        ),
+        Option("depth", "int", 3, "Rounds; each after the first sees how the best ones scored.", minimum=1),
+        Option(
+            "init_temperature", "float", 1.4, "Temperature of the model that writes.", minimum=0.0, maximum=2.0
+        ),
+        Option("track_stats", "bool", False, "Say in the step's notes how each round did."),
+        Option(
+            "search",
+            "str",
+            "racing",
+            'How proposals are compared: "racing" on growing parts of val, the best on all of it; '
+            '"full" scores each on all of val.',
+            choices=SEARCHES,
+        ),
+    ),
+    sets=frozenset({"instructions"}),
+    calls=_calls,
+    needs_val=True,
+    candidates=True,
+    prompts=True,
+)
+
+
+async def run(student: Program, options: Options, context: Context) -> StepResult:
+    start = Arm("as it came", student)
+    board = await open_board(context, start, context.rng("order"))
+    ascent = _Ascent(options, context, board, start)
+    try:
+        halt = await ascent.climb()
+    except (BudgetExceeded, Stopped) as raised:
+        halt = raised
+    return ranked(board.candidates(), cut=halt, notes=tuple(ascent.notes))
+
+
+@dataclass(slots=True)
+class _Ascent:
+    """The best program so far, and every instruction that was tried of each predictor."""
+
+    options: Options
+    context: Context
+    board: Board
+    best: Arm
+    notes: list[str] = field(default_factory=list[str])
+    tried: dict[str, dict[str, Arm]] = field(default_factory=dict[str, dict[str, Arm]])
+    """By predictor and instruction: the program in which it was scored."""
+
+    async def climb(self) -> Halt | None:
+        """All rounds; ends early when a round brings nothing new. Halts while proposing are raised."""
+        student = self.best.program
+        self.tried = {
+            address: {predictor.signature.instruction: self.best}
+            for address, predictor in student.predictors.items()
+        }
+        for depth in range(1, self.options.integer("depth") + 1):
+            proposals = await self._propose(depth)
+            fresh = {
+                address: [text for text in texts if text not in self.tried[address]]
+                for address, texts in proposals.items()
+            }
+            if not any(fresh.values()):
+                self.notes.append(f"stopped in round {depth}: no instruction that was not tried before")
+                return None
+            for address, texts in fresh.items():
+                halt = await self._compare(depth, address, texts)
+                if halt is not None:
+                    return halt
+        return None
+
+    async def _propose(self, depth: int) -> dict[str, list[str]]:
+        breadth = self.options.integer("breadth")
+        temperature = self.options.number("init_temperature") or 0.0
+        program = self.best.program
+        if depth == 1:
+            return await propose_variations(program, self.context, breadth - 1, temperature)
+        attempts: dict[str, list[Attempted]] = {}
+        for address, arms in self.tried.items():
+            scored = [Attempted(text, self.board.estimate(arm)) for text, arm in arms.items()]
+            attempts[address] = sorted(scored, key=lambda one: -one.score)[:breadth]
+        return await propose_from_attempts(program, self.context, breadth, temperature, attempts, depth)
+
+    async def _compare(self, depth: int, address: str, texts: list[str]) -> Halt | None:
+        arms: list[Arm] = []
+        name = f"{address} " if len(self.tried) > 1 else ""
+        for number, text in enumerate(texts, 1):
+            program = self.best.program.with_predictor(address, instruction=text)
+            arms.append(Arm(f"{name}round {depth}, instruction {number}", program))
+            self.tried[address][text] = arms[-1]
+        halt = await strategy(self.options, self.board.rows).run(self.board, Listed(arms), len(arms))
+        if self.options.flag("track_stats") and halt is None and arms:
+            scores = sorted(self.board.estimate(arm) for arm in arms)
+            mean = math.fsum(scores) / len(scores)
+            self.notes.append(
+                f"{name}round {depth}: {len(arms)} new, best {100 * scores[-1]:.1f}, "
+                f"mean {100 * mean:.1f}, worst {100 * scores[0]:.1f}"
+            )
+        for arm in arms:
+            if self.board.seen(arm) == self.board.rows and self.board.mean(arm) > self.board.mean(self.best):
+                self.best = arm
+        return halt

@@ -1,0 +1,128 @@
+"""MIPROv2's sizes and cost: how many candidates and trials `auto` means, and what they take at most.
+
+The sizes are those of DSPy 3.4.1. Everything here is arithmetic; nothing asks a model.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ..proposing import summary_calls
+from ..search import Full, Minibatch, Racing, Strategy
+from .base import Calls, Conflict, Facts, Options, Range
+from .bootstrap_few_shot import teacher_calls
+from .demo_sets import bootstrap_options
+
+SEARCHES = ("racing", "minibatch")
+AUTO = {"light": (6, 100), "medium": (12, 300), "heavy": (18, 1000)}
+"""By `auto`: candidates, and the rows of val on which they are compared."""
+PROPOSER_DEMOS = 3
+"""Demos that are bootstrapped for the proposer alone where the program gets none."""
+FIRST_LOOK = 5
+"""A race's first round takes this part of a minibatch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """`limit` bounds the rows on which trials are compared; the winner is scored on all of val."""
+
+    instructions: int
+    demo_sets: int
+    trials: int
+    limit: int | None
+
+
+def zero_shot(options: Options) -> bool:
+    return options.integer("max_bootstrapped_demos") == 0 and options.integer("max_labeled_demos") == 0
+
+
+def sizes(options: Options, predictors: int) -> Sizes:
+    """What the options ask for. Without `auto`, both numbers are set, as `CONFLICTS` sees to."""
+    bare = zero_shot(options)
+    auto = options.text("auto")
+    if auto is None:
+        candidates = options.integer("num_candidates")
+        return Sizes(candidates, 1 if bare else candidates, options.integer("num_trials"), None)
+    candidates, limit = AUTO[auto]
+    dimensions = predictors if bare else 2 * predictors
+    trials = int(max(2 * dimensions * math.log2(candidates), 1.5 * candidates))
+    if bare:
+        return Sizes(candidates, 1, trials, limit)
+    return Sizes(candidates // 2, candidates, trials, limit)
+
+
+def strategy(options: Options, limit: int | None) -> Strategy:
+    """How trials are compared."""
+    wave = options.integer("minibatch_full_eval_steps")
+    if not options.flag("minibatch"):
+        return Full(wave)
+    size = options.integer("minibatch_size")
+    if options.text("search") == "minibatch":
+        return Minibatch(size, wave)
+    return Racing(first=math.ceil(size / FIRST_LOOK), limit=limit, wave=wave)
+
+
+def calls(options: Options, facts: Facts) -> Calls:
+    chosen = sizes(options, facts.predictors)
+    combinations = (chosen.instructions * chosen.demo_sets) ** facts.predictors
+    trials = min(chosen.trials, combinations - 1)
+    start = 0 if facts.student_scored else facts.val
+    rows = start + strategy(options, chosen.limit).most(trials, facts.val)
+    demos = options.integer("max_bootstrapped_demos")
+    labeled = options.integer("max_labeled_demos")
+    if zero_shot(options):
+        demos = PROPOSER_DEMOS if options.flag("fewshot_aware_proposer") and chosen.instructions > 1 else 0
+    elif chosen.demo_sets < 2 + (labeled > 0):
+        # The sets that cost nothing come first; a teacher is asked only for further ones.
+        demos = 0
+    teacher = teacher_calls(
+        demos, bootstrap_options(options, bootstrapped=demos, labeled=labeled), facts
+    )
+    if not facts.student_bare and chosen.demo_sets < 3 + (labeled > 0) and not zero_shot(options):
+        # The student's own demos take a set's place, so that perhaps none is left for a teacher.
+        teacher = Range(0, teacher.most)
+    prompt = facts.predictors * (chosen.instructions - 1)
+    if prompt and options.flag("data_aware_proposer"):
+        prompt += summary_calls(facts.train, options.integer("view_data_batch_size"))
+    return Calls(
+        task=Range(start * facts.calls_per_run, rows * facts.calls_per_run),
+        teacher=teacher,
+        prompt=Range(prompt, prompt),
+    )
+
+
+def _auto_and(name: str) -> Conflict:
+    return Conflict(
+        (name, "auto"),
+        lambda options: options.text("auto") is not None and options[name] is not None,
+        f"`auto` chooses `{name}` itself",
+        help=f"leave `{name}` out, or write `auto = none` and set both `num_candidates` and `num_trials`",
+    )
+
+
+CONFLICTS = (
+    _auto_and("num_candidates"),
+    _auto_and("num_trials"),
+    Conflict(
+        ("auto", "num_candidates", "num_trials"),
+        lambda options: options.text("auto") is None
+        and (options["num_candidates"] is None or options["num_trials"] is None),
+        "`auto` is `none`, so `num_candidates` and `num_trials` must both be set",
+        help='set both, or leave it to `auto = "light"`',
+    ),
+    Conflict(
+        ("search", "minibatch"),
+        lambda options: options.text("search") == "minibatch" and not options.flag("minibatch"),
+        '`search` asks for minibatches, which `minibatch = false` turns off',
+        help="leave one of the two out",
+    ),
+)
+
+
+def contradiction(options: Options) -> str | None:
+    """The first conflict, as a clause with its way out."""
+    for conflict in CONFLICTS:
+        if conflict.holds(options):
+            return f"{conflict.message}; {conflict.help}"
+    return None

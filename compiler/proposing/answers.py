@@ -1,0 +1,54 @@
+"""A proposer's answer becomes an instruction: trimmed of its wrapping, bounded, never more than text.
+
+The answer is untrusted. A line that would open a section of the prompt is taken out, so that an
+instruction cannot pose as a field, an example or an answer.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_INSTRUCTION = 6_000
+"""Characters of an instruction that a model wrote; longer ones end at the last line or sentence before."""
+MAX_READ = 50_000
+"""Characters of an answer that are looked at."""
+
+_SECTION = re.compile(r"^[ \t\\]*\[\[[ \t]*##.*$\n?", re.MULTILINE)
+_LABEL = re.compile(
+    r"^[*#_ \t]{0,6}(?:(?:the|my|a|new|proposed|improved|revised|final|better)[ \t]+){0,3}"
+    r"(?:instructions?|prompt|proposal)[*_ \t]{0,4}:[*_]{0,2}[ \t]*\n?",
+    re.IGNORECASE,
+)
+_FENCE = re.compile(r"^```\w{0,20}[ \t]*\n(.*)\n```$", re.DOTALL)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]")
+_QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("«", "»"), ("`", "`"))
+
+
+def clean(text: str) -> str:
+    """The instruction in an answer; empty when there is none."""
+    text = text[:MAX_READ].encode("utf-8", "replace").decode().replace("\r\n", "\n")
+    text = _SECTION.sub("", _CONTROL.sub(" ", text)).strip()
+    for _ in range(3):
+        before = text
+        fence = _FENCE.match(text)
+        text = _unquoted(_LABEL.sub("", fence[1] if fence else text, count=1).strip())
+        if text == before:
+            break
+    return _bounded(text)
+
+
+def _unquoted(text: str) -> str:
+    """The text without one pair of quotes around all of it."""
+    for opening, closing in _QUOTES:
+        inner = text[1:-1]
+        if len(text) > 1 and text[0] == opening and text[-1] == closing:
+            return text if opening in inner or closing in inner else inner.strip()
+    return text
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= MAX_INSTRUCTION:
+        return text
+    head = text[:MAX_INSTRUCTION]
+    end = max(head.rfind("\n"), head.rfind(". ") + 1)
+    return (head[:end] if end > MAX_INSTRUCTION // 2 else head).rstrip()

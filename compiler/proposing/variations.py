@@ -1,0 +1,117 @@
+"""COPRO's instructions: variations of the current one, and better ones in view of how others scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dspec.runtime.program import Program
+
+from ..tasks import Halt, together
+from .answers import clean
+from .outline import role
+from .proposer import Proposer
+from .showing import MAX_ROWS, rows_for, shown
+from .templates import TemplateName, fill
+
+if TYPE_CHECKING:
+    from ..optimizers.base import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """An instruction that was tried, and its score in 0..1."""
+
+    instruction: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    address: str
+    sample: int
+    template: TemplateName
+    inputs: dict[str, str]
+
+
+async def propose_variations(
+    student: Program, context: Context, wanted: int, temperature: float
+) -> dict[str, list[str]]:
+    """`wanted` answers for every predictor, cleaned, empty ones and repeats left out. Raises halts."""
+    asks = [
+        _Ask(address, number, "variation", _inputs(student, address, context, f"variation/{number}", ""))
+        for address in student.predictors
+        for number in range(1, wanted + 1)
+    ]
+    return await _answers(student, context, asks, temperature)
+
+
+async def propose_from_attempts(
+    student: Program,
+    context: Context,
+    wanted: int,
+    temperature: float,
+    attempts: Mapping[str, Sequence[Attempted]],
+    depth: int,
+) -> dict[str, list[str]]:
+    """The same in view of `attempts`, which are shown worst first; `depth` counts the rounds from 1."""
+    asks = [
+        _Ask(
+            address,
+            number,
+            "attempts",
+            _inputs(
+                student, address, context, f"attempts/{depth}/{number}", _listed(attempts[address])
+            ),
+        )
+        for address in student.predictors
+        for number in range(1, wanted + 1)
+    ]
+    return await _answers(student, context, asks, temperature)
+
+
+async def _answers(
+    student: Program, context: Context, asks: Sequence[_Ask], temperature: float
+) -> dict[str, list[str]]:
+    proposer = Proposer(context, student)
+    answers: list[str | None | Halt] = await together(
+        [
+            proposer.ask(
+                fill(ask.template, given=list(ask.inputs)),
+                ask.inputs,
+                "instruction",
+                sample=ask.sample,
+                temperature=temperature,
+            )
+            for ask in asks
+        ]
+    )
+    found: dict[str, list[str]] = {address: [] for address in student.predictors}
+    for ask, answer in zip(asks, answers, strict=True):
+        if answer is not None and not isinstance(answer, str):
+            raise answer
+        text = clean(answer or "")
+        if text and text not in found[ask.address]:
+            found[ask.address].append(text)
+    return found
+
+
+def _inputs(student: Program, address: str, context: Context, stream: str, attempts: str) -> dict[str, str]:
+    predictor = student.predictors[address]
+    rows = rows_for(predictor, context.train)
+    drawn = context.rng(f"{stream}/{address}").sample(rows, min(MAX_ROWS, len(rows)))
+    inputs = {
+        "module": role(student, address),
+        "attempts": attempts,
+        "examples": shown(drawn),
+        "current_instruction": predictor.signature.instruction,
+    }
+    return {name: text for name, text in inputs.items() if text}
+
+
+def _listed(attempts: Sequence[Attempted]) -> str:
+    rising = sorted(attempts, key=lambda attempt: attempt.score)
+    return "\n\n".join(
+        f"Scored {100 * attempt.score:.1f} of 100.\n{attempt.instruction}" for attempt in rising
+    )

@@ -1,0 +1,36 @@
+"""Search: which of many candidate programs is best, for as few model calls as that takes.
+
+Three parts that fit together freely. A *source* proposes arms (a list, or combinations that a
+*sampler* picks from a space); a *strategy* decides which arm is scored on how many rows (`Full`,
+`Minibatch`, `Racing`); the *board* keeps the scores. All arms see the rows in one order, so that any two can
+be compared on the same rows. Nothing here knows of instructions or demos.
+"""
+
+from __future__ import annotations
+
+from .board import Arm, Board
+from .full import Full
+from .minibatch import Minibatch
+from .racing import Racing
+from .samplers import Bandit, Exhaustive, Sampler, TpeSampler
+from .source import Combinations, Listed, Source
+from .space import Choice, Space
+from .strategy import Strategy
+
+__all__ = [
+    "Arm",
+    "Bandit",
+    "Board",
+    "Choice",
+    "Combinations",
+    "Exhaustive",
+    "Full",
+    "Listed",
+    "Minibatch",
+    "Racing",
+    "Sampler",
+    "Source",
+    "Space",
+    "Strategy",
+    "TpeSampler",
+]

@@ -1,0 +1,109 @@
+"""Racing: all arms on a few rows, the better ones on more, the last one on all.
+
+Two rules end an arm. The quota of each round keeps the cost within a bound that is known beforehand
+(sequential halving: Karnin, Koren and Somekh, 2013). And an arm that is worse than another, on the same rows and
+with stated confidence, goes at once (racing: Maron and Moore, 1994), which saves what the quota would
+still have spent. The incumbent, known on all rows, is raced against but costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import NormalDist
+
+from ..tasks import Halt
+from .board import Arm, Board
+from .source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Up to `arms` arms, scored until each has seen `rows` rows."""
+
+    arms: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Racing:
+    """`first` rows to begin with, `growth` times as many each round, for a `keep` share of the arms.
+
+    Rounds before the last look at no more than `limit` rows. `wave` arms are proposed at a time, the
+    next ones knowing how those did on the first rows; 0: all at once.
+    """
+
+    first: int
+    growth: float = 2.5
+    keep: float = 0.4
+    confidence: float = 0.95
+    """That no arm as good as the best is dropped for being worse; quotas promise nothing."""
+    limit: int | None = None
+    wave: int = 0
+
+    def rounds(self, trials: int, rows: int) -> tuple[Round, ...]:
+        """The rounds of a race of `trials` arms over `rows` rows; the last has one arm and all rows."""
+        limit = min(rows, self.limit or rows)
+        rounds: list[Round] = []
+        seen, arms = min(self.first, limit), trials
+        while arms > 1:
+            rounds.append(Round(arms, seen))
+            if seen == limit:
+                break
+            seen = min(limit, math.ceil(seen * self.growth))
+            arms = max(1, math.ceil(arms * self.keep))
+        last = Round(1, rows) if trials else Round(0, rows)
+        return (*rounds, last) if not rounds or rounds[-1].rows < rows else tuple(rounds)
+
+    def most(self, trials: int, rows: int) -> int:
+        rounds = (Round(0, 0), *self.rounds(trials, rows))
+        return sum(now.arms * (now.rows - before.rows) for before, now in pairwise(rounds))
+
+    async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
+        first = self.rounds(trials, board.rows)[0]
+        left = trials
+        arms: list[Arm] = []
+        while left > 0 and (asked := source.ask(min(left, self.wave or left))):
+            left -= len(asked)
+            halt = await board.extend(asked, first.rows)
+            if halt is not None:
+                return halt
+            arms += asked
+            for arm in asked:
+                source.tell(arm, board.mean(arm, first.rows))
+        seen = first.rows
+        # A source that ran out leaves a smaller race.
+        rest = [later for later in self.rounds(len(arms), board.rows) if later.rows > seen]
+        comparisons = max(1, len(arms) * len(rest))
+        for following in rest:
+            arms = self._going_on(board, arms, seen, following.arms, comparisons)
+            halt = await board.extend(arms, following.rows)
+            if halt is not None:
+                return halt
+            seen = following.rows
+        return None
+
+    def _going_on(
+        self, board: Board, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
+    ) -> list[Arm]:
+        """The arms of the next round, best first; ties keep the order in which they were proposed."""
+        ranked = sorted(arms, key=lambda arm: -board.mean(arm, rows))
+        leader = max([board.incumbent, *ranked], key=lambda arm: board.mean(arm, rows))
+        level = 1 - (1 - self.confidence) / comparisons
+        best = board.scores(leader)[:rows]
+        return [arm for arm in ranked[:quota] if not worse(board.scores(arm)[:rows], best, level)]
+
+
+def worse(scores: Sequence[float], best: Sequence[float], level: float) -> bool:
+    """Whether the mean of `scores` lies below that of `best`, on the same rows, at confidence `level`.
+
+    The one-sided bound of Agresti and Min (2005) for matched pairs, carried over to graded scores: one
+    row is added in favour of each side, so that few rows never look certain.
+    """
+    differences = [a - b for a, b in zip(scores, best, strict=True)]
+    n = len(differences) + 2
+    mean = math.fsum(differences) / n
+    variance = (math.fsum(d * d for d in differences) + 2) / n - mean * mean
+    return mean + NormalDist().inv_cdf(level) * math.sqrt(max(0.0, variance) / n) < 0

@@ -1,0 +1,24 @@
+"""What a strategy is: it decides which arm is scored on how many rows, and keeps to its bound."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ..tasks import Halt
+from .board import Board
+from .source import Source
+
+
+class Strategy(Protocol):
+    """Stateless; one object may serve any number of searches."""
+
+    async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
+        """Score up to `trials` arms of the source; the best of them end complete on the board.
+
+        At most `most(trials, board.rows)` rows are scored. A halt is returned, never raised.
+        """
+        ...
+
+    def most(self, trials: int, rows: int) -> int:
+        """Rows scored at most over all arms, the incumbent's own not among them."""
+        ...
