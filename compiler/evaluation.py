@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dspec.runtime.engine import Completion, Engine
-from dspec.runtime.errors import AnswerError, BudgetExceeded, EvaluationError, Stopped
+from dspec.runtime.errors import AnswerError, BudgetExceeded, EvaluationError, ParseError, Stopped
 from dspec.runtime.execute import TraceStep, run
 from dspec.runtime.program import Program, digest
 from dspec.runtime.transports.base import Request
@@ -80,6 +80,8 @@ class Attempt:
     verdict: Verdict | None
     reason: str | None = None
     metric_failed: bool = False
+    unreadable: bool = False
+    """True when there are no outputs because the answer could not be read, and not for a broken check."""
 
     def passes(self, threshold: float | None = None) -> bool:
         """Whether the trace may become a demo (`Verdict.passes`)."""
@@ -239,7 +241,8 @@ class Evaluator:
                 result = await self._run(key, program, example, sample, temperature)
         self._count(key, result, "teacher")
         if result.outputs is None:
-            return Attempt(example, None, (), None, _reason(result))
+            unreadable = result.error is not None and result.error[0] == ParseError.__name__
+            return Attempt(example, None, (), None, _reason(result), unreadable=unreadable)
         try:
             verdict = judge(self._metric, example.row, result.outputs, example.index)
         except MetricError as error:

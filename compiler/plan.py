@@ -34,6 +34,9 @@ PROMPT_TOKENS = (3000, 300)
 """Assumed tokens, in and out, of a call that writes an instruction."""
 
 
+NO_CALLS = Range()
+
+
 @dataclass(frozen=True, slots=True)
 class StepPlan:
     """One step: calls of the program (`task`), its teacher and the model that writes instructions
@@ -45,7 +48,7 @@ class StepPlan:
     teacher: Range
     train: int
     val: int
-    prompt: Range = Range()
+    prompt: Range = NO_CALLS
 
     @property
     def calls(self) -> Calls:

@@ -7,7 +7,7 @@ is at fault; where it adds up, indentation is never looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .lexemes import Lexeme
 from .tree import Problem, Span
@@ -23,6 +23,8 @@ class Placed:
     indent: int
     virtual: bool = False
     """Put in by the recovery, not typed."""
+    stray: bool = False
+    """A `}` too many, unless the recovery puts in the `{` it was meant for."""
 
     @property
     def opens_line(self) -> bool:
@@ -59,7 +61,7 @@ def after(previous: Placed, terminal: str, text: str) -> Placed:
 
 
 def balance(placed: list[Placed], known_faults: set[int]) -> tuple[list[Placed], list[Problem]]:
-    """The lexemes with braces put in or left out, and a problem for each.
+    """The lexemes with braces put in, a problem for each, and braces too many marked.
 
     `known_faults` are offsets of strings that have had a problem: one that runs to the end of the
     declaration has swallowed the closing braces, which is not a second fault.
@@ -91,8 +93,7 @@ def balance(placed: list[Placed], known_faults: set[int]) -> tuple[list[Placed],
             openers.append(one)
         elif terminal == "RBRACE" and openers:
             if extra > 0 and len(openers) == 1 and not _closes(one, openers[0]):
-                span = Span(one.lexeme.start, one.lexeme.end)
-                problems.append(Problem(span, "unexpected", "}", previous=out[-1].lexeme.text))
+                out.append(replace(one, stray=True))
                 extra -= 1
                 continue
             openers.pop()

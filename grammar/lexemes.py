@@ -109,11 +109,13 @@ def read_lexemes(text: str, *, inner_breaks: bool = False) -> Lexemes:
             problems.append(Problem(Span(start, end), "too_deep", excerpt(value)))
             break
 
+        inside = bool(openers) and openers[-1] != "LBRACE"
+        may_start = separator == ";" or (separator and not inside and last != "COMMA")
         if kind == "name":
             words = WORDS
             if not last:
                 words = _OPENING_WORDS
-            elif last == "LBRACE" or (separator and not (openers and openers[-1] != "LBRACE")):
+            elif may_start or last == "LBRACE":
                 words = FIRST_WORDS
             terminal = words.get(value, "NAME" if last else "KEYWORD")
         elif kind == "symbol":
@@ -135,8 +137,7 @@ def read_lexemes(text: str, *, inner_breaks: bool = False) -> Lexemes:
                 value = "0%" if kind == "percent" else "0"
 
         if separator:
-            inside = bool(openers) and openers[-1] != "LBRACE"
-            if separator == ";" or not (inside or last == "COMMA" or terminal in LEADING):
+            if may_start and (separator == ";" or terminal not in LEADING):
                 out.append(Lexeme("SEP", separator, separator_start, start))
             elif inside and inner_breaks:
                 out.append(Lexeme("BREAK", separator, separator_start, start))

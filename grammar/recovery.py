@@ -30,6 +30,8 @@ MAX_STATES = 1_000
 """States on the stack: bounds what no bracket nests, such as `not not not …`."""
 
 _LOOK_AHEAD = 4
+_LOOK_AHEAD_ITEM = 40
+"""How many terminals must fit where an item is assumed to start."""
 _INSERTIONS = ("SEP", "ASSIGN", "COLON", "COMMA", "RPAR", "RSQB", "LBRACE", "ARROW", "LPAR")
 _EXCHANGES = ("ASSIGN", "COLON", "COMMA", "EQ", "RPAR", "RSQB", "SEP")
 _FIXED = frozenset({"SEP", "LBRACE", "RBRACE", "LPAR", "LSQB", "$END"})
@@ -92,6 +94,9 @@ class _Recovery:
             one = self.lexemes[self.at]
             lexeme = _classify(one.lexeme, self.last.terminal)
             if self.is_blank(lexeme):
+                self.at += 1
+            elif one.stray and sum(frame.is_block for frame in self.frames) < 2:
+                self.report("unexpected", lexeme, ())
                 self.at += 1
             elif self.is_too_deep(lexeme):
                 self.report("too_deep", lexeme)
@@ -158,7 +163,12 @@ class _Recovery:
             self.take(Lexeme("HOLE", "", self.last.end, self.last.end), one)
         elif one.virtual or not self.inside_parentheses or not self.close_brackets(one, lexeme):
             self.report("unexpected", lexeme)
-            if not self.mend(lexeme):
+            if one.opens_line and self.frames and not self.inside_parentheses and self.stack.accepts("SEP"):
+                # The line opens with an operator that does not go on with the item: it is the faulty one.
+                self.take(self.virtual("SEP").lexeme, one)
+                self.frames[-1].item = self.at
+                self.faulty = True
+            elif not self.mend(lexeme):
                 self.drop()
 
     def report(self, kind: ProblemKind, lexeme: Lexeme, expected: tuple[str, ...] | None = None) -> None:
@@ -166,7 +176,9 @@ class _Recovery:
             return
         self.faulty = True
         if expected is None:
-            expected = in_words(self.stack.expected()) if kind == "unexpected" else ()
+            complete = self.stack.accepts("$END") and self.last.terminal == "SEP"
+            words = ("a declaration",) if complete else in_words(self.stack.expected())
+            expected = words if kind == "unexpected" else ()
         start, end = lexeme.start, lexeme.end
         if lexeme.terminal in ("SEP", "$END"):
             start = end = self.last.end
@@ -216,7 +228,7 @@ class _Recovery:
     def mend(self, lexeme: Lexeme) -> bool:
         """Puts in, leaves out or exchanges one terminal if the next few then fit."""
         for terminal in _INSERTIONS:
-            if self.stack.accepts(terminal, *self.ahead(self.at, terminal)) and self.may_insert(terminal):
+            if self.may_insert(terminal) and self.stack.accepts(terminal, *self.ahead(self.at, terminal)):
                 self.lexemes.insert(self.at, self.virtual(terminal))
                 return True
         if lexeme.terminal == "$END" and self.frames and self.stack.accepts("RBRACE"):
@@ -251,7 +263,8 @@ class _Recovery:
         if last != self.last.terminal:
             _track(openers, last)
         terminals: list[str] = []
-        while len(terminals) < _LOOK_AHEAD and index < len(self.lexemes):
+        limit = _LOOK_AHEAD_ITEM if last == "SEP" else _LOOK_AHEAD
+        while len(terminals) < limit and index < len(self.lexemes):
             lexeme = _classify(self.lexemes[index].lexeme, last)
             index += 1
             if lexeme.terminal == "SEP" and lexeme.text != ";" and openers and openers[-1] != "LBRACE":

@@ -30,21 +30,22 @@ def certain_starts(text: str) -> list[int]:
 def inner_starts(stretch: str) -> list[int]:
     """Offsets of the blocks in a stretch of text that has no certain start but its own.
 
-    The first block starts at the first token. Another starts at a word at column 0 that is a keyword
-    with a name behind it or that stands where no bracket is open, and at a keyword with a name that
-    opens a line or follows a block, likewise where no bracket is open.
+    The first block starts at the first token. Another starts at a keyword with a name at column 0. Where
+    no bracket is open, one also starts at such a keyword anywhere on a line of its own or behind a block,
+    and at any other word at column 0 that cannot go on with what stands before it.
     """
     starts: list[int] = []
-    depth = 0
+    openers: list[str] = []
     fresh = True  # nothing but blanks since the line began or a block closed
     line_start = 0
+    awaited = False  # what came last cannot be the end of anything
     for match in PATTERN.finditer(stretch):
         kind = match.lastgroup
         if kind == "newline":
             fresh, line_start = True, match.end()
             continue
         if kind == "space":
-            if match[0] == "\ufeff":
+            if not match[0].strip("\ufeff"):
                 line_start = match.end()
             continue
         if kind == "comment":
@@ -53,15 +54,20 @@ def inner_starts(stretch: str) -> list[int]:
         symbol = match[0] if kind == "symbol" else ""
         if not starts:
             starts.append(start)
-        elif fresh and kind == "name" and (not depth or start == line_start):
+        elif fresh and kind == "name" and (not openers or start == line_start):
             likely = _LIKELY.match(stretch, start)
-            if likely or (not depth and start == line_start and match[0] not in CONTINUING_WORDS):
+            fits_nothing = start == line_start and not awaited and match[0] not in CONTINUING_WORDS
+            if likely or (fits_nothing and not openers):
                 starts.append(start)
-                depth = 0
+                openers.clear()
         fresh = False
-        if symbol and symbol in "{([":
-            depth += 1
-        elif symbol and symbol in "})]" and depth:
-            depth -= 1
-            fresh = symbol == "}" and not depth
+        awaited = bool(symbol) and symbol not in ")]}?;"
+        if symbol == "{" or symbol == "(" or symbol == "[":
+            openers.append(symbol)
+        elif symbol == "}":
+            while openers and openers.pop() != "{":
+                pass
+            fresh = not openers
+        elif openers and openers[-1] + symbol in ("()", "[]"):
+            openers.pop()
     return starts

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, cast
 from .tree import KEYWORDS
 
 TokenKind = Literal[
-    "space",  # blanks within a line; also a byte order mark at the very start
+    "space",  # blanks within a line, byte order marks among them
     "newline",  # one line ending
     "comment",  # from `#` to the end of the line
     "name",  # a word, reserved or not
@@ -53,7 +53,7 @@ _LINE = r'"(?!"")(?:[^"\\\n\r]++|\\[^\n\r]|\r(?!\n))*+'
 _TRIPLE = rf'"""(?:[^"\\\n]++|\\[^\n]?|"(?!"")|\n(?!{HEADER}))*+'
 
 PATTERN = re.compile(
-    r"(?P<space>\A\uFEFF|(?:[^\S\n\r]|\r(?!\n))++)"
+    r"(?P<space>(?:[^\S\n\r]|\r(?!\n)|\uFEFF)++)"
     r"|(?P<name>[^\W\d]\w*+)"
     r"|(?P<symbol>->|==|!=|<=|>=|[{}()\[\]=:;,.|?+\-*/<>])"
     r"|(?P<newline>\r?\n)"
@@ -62,7 +62,7 @@ PATTERN = re.compile(
     r"|(?P<number>[0-9][0-9_]*+(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+)"
     r"|(?P<comment>\#(?:[^\n\r]++|\r(?!\n))*+)"
     rf"|(?P<broken_string>{_TRIPLE}|{_LINE}\\?)"
-    r'|(?P<unknown>[^\s\w"#{}()\[\]=:;,.|?+\-*/<>]++|.)'
+    r'|(?P<unknown>[^\s\w\uFEFF"#{}()\[\]=:;,.|?+\-*/<>]++|.)'
 )
 
 

@@ -12,15 +12,16 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
-from .artifact import Artifact, read_artifact
+from .artifact import Artifact, kind_of, read_artifact
 from .background import Background, background
 from .endpoints import split_model
 from .engine import Engine
+from .ensemble import Runnable, programs
 from .errors import ConfigurationError, DspecError
 from .execute import run
 from .ledger import Ledger
 from .prediction import Prediction
-from .program import LM, FieldSpec, Program
+from .program import LM, FieldSpec
 from .types import JsonValue, Row
 
 Value = TypeVar("Value")
@@ -52,9 +53,9 @@ def load(
     return Application(artifact, program, threads=threads, cache=None if cache is None else Path(cache))
 
 
-def of_program(program: Program, *, lm: PerModel = None, api_base: PerModel = None) -> Application:
+def of_program(program: Runnable, *, lm: PerModel = None, api_base: PerModel = None) -> Application:
     """A program that was not compiled, ready to be called; otherwise as `load`."""
-    artifact = Artifact(name=program.name, program=program)
+    artifact = Artifact(kind=kind_of(program), name=program.name, program=program)
     return Application(artifact, _configured(program, lm, api_base, None))
 
 
@@ -62,7 +63,7 @@ class Application:
     """A loaded program. Calling it runs it: `p(text="…").intent`."""
 
     def __init__(
-        self, artifact: Artifact, program: Program, *, threads: int = 16, cache: Path | None = None
+        self, artifact: Artifact, program: Runnable, *, threads: int = 16, cache: Path | None = None
     ) -> None:
         if threads < 1:
             raise ConfigurationError("`threads` must be at least 1")
@@ -203,7 +204,7 @@ class Application:
             ledger.close()
 
 
-def _configured(program: Program, lm: PerModel, api_base: PerModel, api_key_env: PerModel) -> Program:
+def _configured(program: Runnable, lm: PerModel, api_base: PerModel, api_key_env: PerModel) -> Runnable:
     """The program on the application's models. Raises ConfigurationError."""
     used = _used(program)
     models, addresses, keys = (
@@ -233,14 +234,14 @@ def _configured(program: Program, lm: PerModel, api_base: PerModel, api_key_env:
     return program.with_lms(lms)
 
 
-def _used(program: Program) -> list[str]:
+def _used(program: Runnable) -> list[str]:
     """The models that a run can ask, fallbacks included, in the program's order."""
-    wanted = {predictor.lm for predictor in program.predictors.values()}
+    wanted = {predictor.lm for part in programs(program) for predictor in part.predictors.values()}
     wanted |= {other for name in wanted for other in program.lms[name].fallback}
     return [name for name in program.lms if name in wanted]
 
 
-def _by_name(value: PerModel, what: str, used: Sequence[str], program: Program) -> dict[str, str]:
+def _by_name(value: PerModel, what: str, used: Sequence[str], program: Runnable) -> dict[str, str]:
     if value is None:
         return {}
     if isinstance(value, str):

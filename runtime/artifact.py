@@ -17,10 +17,11 @@ import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NoReturn, cast
+from typing import Literal, NoReturn, cast, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
+from .ensemble import Ensemble, Runnable, each
 from .errors import ArtifactError
 from .integrity import faults
 from .program import LM, Program
@@ -77,16 +78,24 @@ class Provenance(Frozen):
     """None where the price of some model is not known."""
 
 
+Kind = Literal["program", "ensemble"]
+
+
 class Artifact(Frozen):
-    """A compiled program with its scores and where it comes from."""
+    """A compiled program with its scores and where it comes from. `kind` says what `program` is."""
 
     format: Literal[1] = FORMAT
-    kind: Literal["program"] = "program"
+    kind: Kind = "program"
     name: str
-    program: Program
+    program: Runnable
     scores: dict[Literal["train", "val"], Score] = Field(default_factory=dict[Literal["train", "val"], Score])
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()
+
+
+def kind_of(program: Runnable) -> Kind:
+    """What an artifact that carries the program is."""
+    return "ensemble" if isinstance(program, Ensemble) else "program"
 
 
 def write_artifact(path: Path, artifact: Artifact) -> None:
@@ -96,9 +105,13 @@ def write_artifact(path: Path, artifact: Artifact) -> None:
 
 def artifact_text(artifact: Artifact) -> str:
     """The artifact's one text."""
-    lms = {name: _without_address(lm) for name, lm in artifact.program.lms.items()}
-    artifact = artifact.model_copy(update={"program": artifact.program.model_copy(update={"lms": lms})})
+    program = each(artifact.program, _without_addresses)
+    artifact = artifact.model_copy(update={"kind": kind_of(program), "program": program})
     return _pretty(_plain(artifact), 0, 0) + "\n"
+
+
+def _without_addresses(program: Program) -> Program:
+    return program.with_lms({name: _without_address(lm) for name, lm in program.lms.items()})
 
 
 def _without_address(lm: LM) -> LM:
@@ -254,7 +267,7 @@ def parse_artifact(data: bytes) -> Artifact:
             f"has format {number}, and this version of dspec reads format {FORMAT}",
             help="upgrade dspec to the version that wrote it, or compile it again with this one",
         )
-    if plain.get("kind", "program") != "program":
+    if plain.get("kind", "program") not in get_args(Kind):
         raise ArtifactError(
             f"is of kind {_line(plain['kind'])[:40]}, which this version of dspec cannot run",
             help="upgrade dspec to the version that wrote it",
@@ -266,6 +279,8 @@ def parse_artifact(data: bytes) -> Artifact:
         more = f" (and {len(others)} more)" if others else ""
         where = _path(first["loc"], plain)
         raise ArtifactError(f"{where}: {first['msg'].lower()}{more}", help=_REMEDY) from None
+    if artifact.kind != kind_of(artifact.program):
+        raise ArtifactError(f"kind: is {artifact.kind!r}, and `program` is not", help=_REMEDY)
     for fault in faults(artifact.program):
         raise ArtifactError(fault, help=_REMEDY)
     return artifact

@@ -19,9 +19,9 @@ from typing import Any, Literal
 
 from . import prices
 from .endpoints import Endpoint, address, resolve
-from .errors import ProviderError, RateLimited, Stopped, Unauthorized, Unavailable
+from .errors import ProviderError, RateLimited, Stopped, TimedOut, Unauthorized
 from .ledger import Ledger
-from .limits import PATIENCE, Backoff, Gate, RateWindow
+from .limits import PATIENCE, Backoff, Deadline, Gate, RateWindow
 from .program import LM
 from .transports import Mode, choose, open_transport
 from .transports.answers import estimate_tokens
@@ -100,6 +100,7 @@ class _Lane:
     endpoint: Endpoint
     transport: Transport
     gate: Gate
+    deadline: Deadline
     parallel: asyncio.Semaphore | None
     rpm: RateWindow | None
     tpm: RateWindow | None
@@ -235,7 +236,7 @@ class Engine:
         lane = await self._lane(request.lm)
         flight = self._flights[key]
         loop = asyncio.get_running_loop()
-        failures = 0
+        failures = timeouts = 0
         while True:
             try:
                 units = await self._enter(lane, request)
@@ -245,8 +246,9 @@ class Engine:
             began = loop.time()
             try:
                 flight.on_wire = True
-                answer = await self._attempt(lane, request, failures + 1)
+                answer = await self._attempt(lane, request, failures + 1, timeouts)
                 lane.gate.succeeded()
+                lane.deadline.answered(loop.time() - began)
                 answer = replace(answer, cost=lane.price.of(answer.usage) if lane.price else answer.cost)
                 if lane.tpm is not None:
                     lane.tpm.settle(answer.usage.input_tokens + answer.usage.output_tokens - units)
@@ -257,12 +259,14 @@ class Engine:
                 return answer
             except ProviderError as error:
                 failures += 1
+                timeouts += isinstance(error, TimedOut)
                 problem = self._described(error, lane, request.lm, failures)
                 if isinstance(error, Unauthorized):
                     lane.gate.close(problem)
                     self._forget(lane)
                 wait = lane.gate.failed(error, failures, began) if error.retryable else 0.0
-                given_up = not error.retryable or failures > request.lm.retry or wait > PATIENCE
+                hopeful = error.retryable and lane.gate.worth_another(failures, request.lm.retry)
+                given_up = not hopeful or wait > PATIENCE
                 if given_up or self._stopped or not flight.askers:
                     self.tally.failed += 1
                     self._tell("failed", request.lm, failures, error=problem.message)
@@ -273,15 +277,16 @@ class Engine:
                 self._leave(lane)
             await asyncio.sleep(wait)
 
-    async def _attempt(self, lane: _Lane, request: Request, number: int) -> Answer:
+    async def _attempt(self, lane: _Lane, request: Request, number: int, timeouts: int) -> Answer:
         self.tally.attempts += 1
         self._tell("started", request.lm, number)
+        seconds = lane.deadline.seconds(timeouts)
         try:
-            async with asyncio.timeout(request.lm.timeout):
+            async with asyncio.timeout(seconds):
                 return await lane.transport.complete(request)
         except TimeoutError:
-            raise Unavailable(
-                f"no whole answer within {request.lm.timeout:g} s",
+            raise TimedOut(
+                f"no whole answer within {seconds:.3g} s",
                 help=f"raise `timeout` in lm {request.lm.name} if the model is slow",
             ) from None
 
@@ -346,6 +351,7 @@ class Engine:
             endpoint,
             self._transports[endpoint],
             self._gates[endpoint],
+            Deadline(lm.timeout, self._backoff.shortest),
             asyncio.Semaphore(lm.max_parallel) if lm.max_parallel else None,
             RateWindow(lm.rpm) if lm.rpm else None,
             RateWindow(lm.tpm) if lm.tpm else None,

@@ -12,7 +12,8 @@ DspecError
 │   └── EvaluationError  an expression met values that it cannot compute with
 └── ProviderError        the model did not answer: never a score
     ├── RateLimited      retryable, honours `retry_after`
-    ├── Unavailable      retryable: connection, timeout, 5xx, cut or malformed body
+    ├── Unavailable      retryable: connection, 5xx, cut or malformed body
+    │   └── TimedOut         no whole answer in the time one attempt is given
     ├── Refused          final for this request: 400, content filter, context window
     └── Unauthorized     final for the run: authentication or billing
 """
@@ -86,6 +87,10 @@ class RateLimited(ProviderError):
 
 class Unavailable(ProviderError):
     retryable = True
+
+
+class TimedOut(Unavailable):
+    pass
 
 
 class Refused(ProviderError):

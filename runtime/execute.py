@@ -11,14 +11,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from .asking import Asked, Asks, Session, Spent, ask, ask_again, given_up
 from .checks import Failure, failures, record_failures
-from .errors import CheckFailed, ConfigurationError, EvaluationError, InputError
+from .ensemble import Ensemble, Runnable, drawn, elect
+from .errors import AnswerError, CheckFailed, ConfigurationError, EvaluationError, InputError
 from .interpret import evaluate, names
+from .neighbours import with_nearest_demos
 from .program import CallStep, CheckStep, FieldSpec, Predictor, Program, Record, Step, ValueStep
 from .types import JsonValue, OptionalOf, Row, spell
 from .values import coerce
+
+if TYPE_CHECKING:
+    from .engine import Completion
+    from .transports.base import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,7 @@ class Outcome:
 
 
 async def run(
-    program: Program,
+    program: Runnable,
     inputs: Row,
     engine: Asks,
     *,
@@ -59,17 +66,70 @@ async def run(
 ) -> Outcome:
     """One run of the program. `sample` tells repeats apart; `temperature` overrides every model's.
 
+    The trace of an ensemble's run is that of the member whose answer was elected.
+
     Raises InputError for inputs that the program does not take, AnswerError when a model's answers
     cannot be used, ProviderError when a model does not answer.
     """
     scope: dict[str, JsonValue] = dict(check_inputs(program, inputs))
+    if isinstance(program, Ensemble):
+        return await _vote(program, scope, engine, sample, temperature)
+    program = with_nearest_demos(program, scope)
     execution = _Execution(program, Session(program, engine, sample, temperature), scope)
     await execution.all_steps()
     outputs = _returned(program, scope)
     return Outcome(outputs, execution.trace(), execution.session.spent, tuple(execution.notes))
 
 
-def check_inputs(program: Program, inputs: Row) -> Row:
+async def _vote(
+    ensemble: Ensemble, inputs: Row, engine: Asks, sample: int, temperature: float | None
+) -> Outcome:
+    """The members' answers, all asked for at the same time, made into one."""
+    counted = _Counted(engine)
+    tasks = [
+        asyncio.create_task(
+            run(ensemble.members[place], inputs, counted, sample=sample, temperature=temperature)
+        )
+        for place in drawn(ensemble, inputs)
+    ]
+    outcomes: list[Outcome | None] = []
+    unusable: list[AnswerError | EvaluationError] = []
+    try:
+        for task in tasks:
+            try:
+                outcomes.append(await task)
+            except (AnswerError, EvaluationError) as error:
+                outcomes.append(None)
+                unusable.append(error)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    election = elect(ensemble, [None if outcome is None else outcome.outputs for outcome in outcomes])
+    if election is None:
+        raise unusable[0]
+    elected = outcomes[election.elected]
+    assert elected is not None
+    notes = (*elected.notes, f"{election.agreed} of {len(tasks)} members agreed")
+    if unusable:
+        notes = (*notes, f"{len(unusable)} had no usable answer: {unusable[0].message}")
+    return Outcome(election.outputs, elected.trace, counted.spent, notes)
+
+
+class _Counted:
+    """The engine, with what several runs ask of it added up, those that come to nothing included."""
+
+    def __init__(self, engine: Asks) -> None:
+        self._engine = engine
+        self.spent = Spent()
+
+    async def complete(self, request: Request) -> Completion:
+        completion = await self._engine.complete(request)
+        self.spent.add(completion)
+        return completion
+
+
+def check_inputs(program: Runnable, inputs: Row) -> Row:
     """Every input, checked and with defaults filled in. Raises InputError."""
     known = [spec.name for spec in program.inputs]
     listed = f"`{program.name}` takes {', '.join(_listed(spec) for spec in program.inputs) or 'no inputs'}"

@@ -22,39 +22,81 @@ from .expressions import (
     UnaryOp,
     Variable,
 )
+from .ensemble import Ensemble, First, Mean, Runnable, has_mean
 from .functions import FUNCTIONS
-from .program import CallStep, Check, CheckStep, FieldSpec, Predictor, Program, ValueStep
+from .neighbours import MAX_ROWS
+from .program import CallStep, Check, CheckStep, FieldSpec, Neighbours, Predictor, Program, ValueStep
 from .types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 
 _NAME = re.compile(r"[^\W\d]\w{0,99}")
 
 
-def faults(program: Program) -> Iterator[str]:
+def faults(program: Runnable) -> Iterator[str]:
     """What is wrong with the program, each with its place."""
-    yield from _fields(program.inputs, "program.inputs", program)
-    yield from _fields(program.outputs, "program.outputs", program)
+    if isinstance(program, Ensemble):
+        yield from _ensemble(program)
+    else:
+        yield from _program(program, "program")
+
+
+def _ensemble(ensemble: Ensemble) -> Iterator[str]:
+    for place, member in enumerate(ensemble.members):
+        where = f"program.members[{place}]"
+        yield from _program(member, where)
+        for role, ours, theirs in (
+            ("inputs", ensemble.inputs, member.inputs),
+            ("outputs", ensemble.outputs, member.outputs),
+        ):
+            if [(field.name, field.type) for field in ours] != [(field.name, field.type) for field in theirs]:
+                yield f"{where}.{role}: they differ from those of the first member"
+    if ensemble.size is not None and not 1 <= ensemble.size <= len(ensemble.members):
+        yield f"program.size: must lie in 1..{len(ensemble.members)}"
+    reduce = ensemble.reduce
+    if not isinstance(reduce, First):
+        output = next((field for field in ensemble.outputs if field.name == reduce.field), None)
+        if output is None:
+            yield f"program.reduce.field: there is no output `{reduce.field[:80]}`"
+        elif isinstance(reduce, Mean) and not has_mean(output.type):
+            yield f"program.reduce.field: `{output.name}` is not a float, so it has no mean"
+
+
+def _program(program: Program, where: str) -> Iterator[str]:
+    yield from _fields(program.inputs, f"{where}.inputs", program)
+    yield from _fields(program.outputs, f"{where}.outputs", program)
     for name, record in program.records.items():
-        yield from _fields(record.fields, f"program.records.{name}", program)
-        yield from _checks(record.checks, f"program.records.{name}")
+        yield from _fields(record.fields, f"{where}.records.{name}", program)
+        yield from _checks(record.checks, f"{where}.records.{name}")
     for name, lm in program.lms.items():
         if lm.api_base is not None:
-            yield f"program.lms.{name}.api_base: an artifact holds no address; the application gives it"
+            yield f"{where}.lms.{name}.api_base: an artifact holds no address; the application gives it"
         for other in lm.fallback:
             if other not in program.lms:
-                yield f"program.lms.{name}: there is no lm `{other}` to fall back to"
+                yield f"{where}.lms.{name}: there is no lm `{other}` to fall back to"
     for name, predictor in program.predictors.items():
-        yield from _predictor(name, predictor, program)
+        yield from _predictor(predictor, f"{where}.predictors.{name}", program)
     for index, step in enumerate(program.steps):
-        yield from _step(step, f"program.steps[{index}]", program)
+        yield from _step(step, f"{where}.steps[{index}]", program)
     for name, expression in program.returns.items():
-        yield from _functions(expression, f"program.returns.{name}")
+        yield from _functions(expression, f"{where}.returns.{name}")
     for output in program.outputs:
         if output.name not in program.returns:
-            yield f"program.returns: the output `{output.name}` is missing"
+            yield f"{where}.returns: the output `{output.name}` is missing"
+    if program.neighbours is not None:
+        yield from _neighbours(program.neighbours, f"{where}.neighbours", program)
 
 
-def _predictor(name: str, predictor: Predictor, program: Program) -> Iterator[str]:
-    where = f"program.predictors.{name}"
+def _neighbours(index: Neighbours, where: str, program: Program) -> Iterator[str]:
+    if index.k < 1:
+        yield f"{where}.k: must be at least 1"
+    if len(index.rows) > MAX_ROWS:
+        yield f"{where}.rows: {len(index.rows):,}, and an index has at most {MAX_ROWS:,}"
+    for place, row in enumerate(index.rows):
+        for address in (*row.bootstrapped, *row.labelled):
+            if address not in program.predictors:
+                yield f"{where}.rows[{place}]: there is no predictor `{address[:80]}`"
+
+
+def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[str]:
     if predictor.lm not in program.lms:
         yield f"{where}: there is no lm `{predictor.lm}`"
     signature = predictor.signature

@@ -19,7 +19,15 @@ from .errors import ProviderError, RateLimited
 PATIENCE = 300.0
 """Seconds: a longer `Retry-After` is not waited for, the caller is told instead."""
 
+PERSISTENCE = 4
+
 _MINUTE = 60.0
+_PACE_KNOWN_AFTER = 20
+"""Answers."""
+_SLOWER = 4.0
+"""Times the slowest answer of late."""
+_FADING = 0.99
+"""By which the slowest answer counts less with every further one."""
 _TURNED_AWAY = 30.0
 """Seconds for which a closed gate stays closed; then one may try whether the key was put right."""
 
@@ -32,6 +40,10 @@ class Backoff:
     cap: float = 30.0
     in_a_row: int = 5
     """Failures with no success in between after which the whole endpoint pauses."""
+    alive: float = 20.0
+    """Seconds after an endpoint's last answer in which it counts as faulty, but not dead."""
+    shortest: float = 5.0
+    """Seconds that no attempt is denied, however fast the endpoint has answered so far."""
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after the n-th failure, from 1."""
@@ -55,6 +67,7 @@ class Gate:
         self._pauses = 0
         self._last_pause = float("-inf")
         self._last_cut = float("-inf")
+        self._last_answer = float("-inf")
         self._failures_in_a_row = 0
         self._climb_fast_to = width
         self._credit = 0
@@ -92,6 +105,7 @@ class Gate:
                 turn.set_exception(copy.copy(error))
 
     def succeeded(self) -> None:
+        self._last_answer = asyncio.get_running_loop().time()
         self._failures_in_a_row = 0
         self._pauses = 0
         if self.width < self._most:
@@ -128,6 +142,17 @@ class Gate:
             self._pause_until(now + self._backoff.delay(self._pauses))
         return own
 
+    def worth_another(self, failures: int, retry: int) -> bool:
+        """Whether a call that failed `failures` times is tried again, `retry` being its LM's.
+
+        While the endpoint answers others, a call that keeps meeting faults is tried `PERSISTENCE` times as
+        often: faults that strike one attempt in three would else lose some row of every thousand.
+        """
+        if failures <= retry:
+            return True
+        alive = asyncio.get_running_loop().time() - self._last_answer < self._backoff.alive
+        return alive and failures <= PERSISTENCE * retry
+
     def _pause_until(self, moment: float) -> None:
         self._resume_at = max(self._resume_at, moment)
 
@@ -147,6 +172,32 @@ class Gate:
     def _wake(self) -> None:
         self._timer = None
         self._admit()
+
+
+class Deadline:
+    """Seconds given to one attempt at an LM: its `timeout`, less once its pace is known.
+
+    A hung connection is then given up after some multiple of the slowest answer of late instead of after
+    minutes. Every timeout of the same call doubles what its next attempt gets, so that an answer that really
+    takes longer is not missed for good.
+    """
+
+    def __init__(self, longest: float, shortest: float) -> None:
+        self._longest = longest
+        self._shortest = shortest
+        self._answers = 0
+        self._slowest = 0.0
+
+    def answered(self, seconds: float) -> None:
+        self._answers += 1
+        self._slowest = max(seconds, self._slowest * _FADING)
+
+    def seconds(self, timeouts: int) -> float:
+        """For an attempt at a call that has timed out `timeouts` times."""
+        if self._answers < _PACE_KNOWN_AFTER:
+            return self._longest
+        patient = max(self._shortest, _SLOWER * self._slowest) * 2.0 ** min(timeouts, 30)
+        return min(self._longest, patient)
 
 
 class RateWindow:

@@ -138,6 +138,48 @@ class CheckStep(Frozen):
 Step = Annotated[CallStep | ValueStep | CheckStep, Field(discriminator="kind")]
 
 
+class Neighbour(Frozen):
+    """A training row of an index: the text it is found by, and the demos it shows, by predictor.
+
+    `labelled` demos stand in where there is no bootstrapped one, or where those are enough already.
+    """
+
+    text: str
+    bootstrapped: dict[str, Demo] = Field(default_factory=dict[str, Demo])
+    labelled: dict[str, Demo] = Field(default_factory=dict[str, Demo])
+
+
+class Neighbours(Frozen):
+    """Demos chosen for each input anew: the `k` rows nearest to it show theirs, the nearest first.
+
+    At most `max_bootstrapped_demos` of those rows show bootstrapped demos; a predictor's demos are then
+    filled up to `max_labeled_demos` in all with labelled ones.
+    """
+
+    k: int
+    vectorizer: Literal["ngrams"] = "ngrams"
+    """How texts are compared: words, word pairs and character n-grams, without a model."""
+    max_bootstrapped_demos: int
+    max_labeled_demos: int
+    rows: tuple[Neighbour, ...]
+
+    def without(self, address: str) -> Neighbours | None:
+        """The index without one predictor's demos; None when no other has any."""
+        rows = tuple(
+            row.model_copy(
+                update={
+                    "bootstrapped": {
+                        name: demo for name, demo in row.bootstrapped.items() if name != address
+                    },
+                    "labelled": {name: demo for name, demo in row.labelled.items() if name != address},
+                }
+            )
+            for row in self.rows
+        )
+        used = any(row.bootstrapped or row.labelled for row in rows)
+        return self.model_copy(update={"rows": rows}) if used else None
+
+
 class Program(Frozen):
     """A straight-line data-flow graph over predictors.
 
@@ -152,18 +194,26 @@ class Program(Frozen):
     predictors: dict[str, Predictor]
     records: dict[str, Record] = Field(default_factory=dict)
     lms: dict[str, LM] = Field(default_factory=dict)
+    neighbours: Neighbours | None = None
+    """Demos that are chosen per input; they come after those that a predictor always shows."""
 
     def with_predictor(
         self, address: str, *, instruction: str | None = None, demos: tuple[Demo, ...] | None = None
     ) -> Program:
-        """The same program with one predictor's instruction or demos replaced."""
+        """The same program with one predictor's instruction or demos replaced.
+
+        New demos replace those that were chosen per input, too.
+        """
         predictor = self.predictors[address]
         if instruction is not None:
             signature = predictor.signature.model_copy(update={"instruction": instruction})
             predictor = predictor.model_copy(update={"signature": signature})
         if demos is not None:
             predictor = predictor.model_copy(update={"demos": demos})
-        return self.model_copy(update={"predictors": {**self.predictors, address: predictor}})
+        changes: dict[str, object] = {"predictors": {**self.predictors, address: predictor}}
+        if demos is not None and self.neighbours is not None:
+            changes["neighbours"] = self.neighbours.without(address)
+        return self.model_copy(update=changes)
 
     def with_lms(self, lms: dict[str, LM]) -> Program:
         """The same program on other models; `lms` replaces the entries of the same names."""

@@ -23,7 +23,7 @@ def check_chain(session: Session, place: Place, chain: Sequence[StepInfo], emit:
         student = step.student or previous
         start = tuned.get(student, {}) if student else {}
         used |= {name for name in (student, step.teacher) if name}
-        for what in sorted(step.spec.sets):
+        for what in sorted(step.spec.sets - step.spec.starts_from):
             maker = start.get(what)
             if maker is not None and step.teacher != maker and student == maker:
                 _discards(session, place, by_name[maker], step, what)

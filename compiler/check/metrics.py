@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dspec.grammar.tree import Expr, NamedType, Parameter
+from dspec.grammar.tree import Expr, NamedType, Parameter, TypeNode
 from dspec.runtime.expressions import Constant, Expression, Variable
 from dspec.runtime.types import BOOL, STR
 
@@ -47,8 +47,8 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     nodes = declaration.parameters or ()
     data, judged, names = _parameters(session, place, symbol, nodes)
     found = settings(declaration.items)
-    short = declaration.value
-    score_node: Expr | None = short if declaration.items is None else None  # type: ignore[assignment]
+    value = declaration.value
+    score_node = None if declaration.items is not None or isinstance(value, TypeNode) else value
     if "score" in found:
         score_node = found["score"].value
     reads: set[str] = set()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dspec.grammar.tree import Binary, Expr, Literal, Reference
+from typing import get_args
+
+from dspec.grammar.tree import Binary, BinaryOperator, Expr, Literal, Reference
 from dspec.runtime.expressions import BinaryOp, Expression
 from dspec.runtime.types import DictOf, ListOf, OneOf, OptionalOf, Type
 
@@ -27,10 +29,16 @@ from .mistakes import not_a_member, not_a_value
 from .scope import Scope, Typed
 from .session import suggestions
 
+OPERATORS = frozenset(get_args(BinaryOperator))
+
 
 def binary(scope: Scope, node: Binary) -> Typed:
     """Type and lower `left operator right`."""
     operator = node.operator
+    if operator not in OPERATORS:  # the parser has reported it; what stands beside it is still checked
+        infer(scope, node.left)
+        infer(scope, node.right)
+        return Typed(ANY)
     if operator in ("and", "or"):
         what = f"each side of `{operator}`"
         left = truth(scope, node.left, what)

@@ -243,6 +243,17 @@ def option_value(
             help=option.doc,
         )
         return False, None
+    if option.choices and value not in option.choices:
+        near = closest(str(value), option.choices)
+        session.report(
+            "DS0617",
+            f'`{option.name}` of `{spec.name}` cannot be "{value}"{did_you_mean(near)}',
+            place.at(node),
+            "not a choice",
+            help="it is " + " or ".join(f'"{choice}"' for choice in option.choices),
+            fixes=suggestions(place.at(node), tuple(f'"{choice}"' for choice in near)),
+        )
+        return False, None
     numbers = value if isinstance(value, list) else [value]
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | float):
@@ -277,16 +288,21 @@ def _contradiction(session: Session, place: Place, info: StepInfo) -> None:
     options = info.options()
     if options is None or info.spec is None or info.call is None:
         return
-    wrong = info.spec.contradiction(options)
+    conflict = next((one for one in info.spec.conflicts if one.holds(options)), None)
+    wrong = info.spec.contradiction(options) if conflict is None else conflict.message
     if wrong is None:
         return
-    mentioned = [argument for name, argument in info.arguments.items() if name in wrong]
+    if conflict is None:
+        mentioned = [argument for name, argument in info.arguments.items() if name in wrong]
+    else:
+        mentioned = [info.arguments[name] for name in conflict.names if name in info.arguments]
     primary: Node = mentioned[0] if mentioned else info.call.callee
     session.report(
         "DS0603",
         f"these options of `{info.spec.name}` do not go together: {wrong}",
         place.at(primary),
         secondary=tuple(Label(place.at(other)) for other in mentioned[1:]),
+        help=conflict.help if conflict else "",
     )
 
 

@@ -42,7 +42,9 @@ def spell(calls: Range) -> str:
 def draw(made: Plan) -> None:
     console = stdout()
     table = Table(title=f"plan of {made.optimize}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("what", "how", "rows", "calls", "teacher calls"):
+    prompts = any(step.prompt.most for step in made.steps)
+    headings = ("what", "how", "rows", "calls", "teacher calls", *(["prompt calls"] if prompts else []))
+    for heading in headings:
         table.add_column(heading, justify="left" if heading in ("what", "how") else "right")
     val = str(made.steps[0].val) if made.steps else ""
     table.add_row("baseline", "score the program as it is", val, spell(made.baseline), "")
@@ -53,6 +55,7 @@ def draw(made: Plan) -> None:
             f"{step.train} + {step.val}",
             spell(step.task),
             spell(step.teacher) if step.teacher.most else "",
+            *([spell(step.prompt) if step.prompt.most else ""] if prompts else []),
         )
     table.add_row("final", "score the result, unless a step did", val, spell(made.final), "")
     for evaluation in made.evals:

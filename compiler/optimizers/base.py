@@ -150,8 +150,13 @@ class Spec:
     there are any."""
     conflicts: tuple[Conflict, ...] = ()
     """The same as data, for a message that points at every option concerned."""
+    starts_from: frozenset[Tuned] = frozenset()
+    """What of `sets` is improved upon rather than thrown away: the student's own is among the candidates
+    and leads to the others."""
     prompts: bool = False
     """True when the step asks the block's `prompt_lm` to write instructions."""
+    reflective: bool = False
+    """True when the step learns from the metric's `feedback`, and only from scores where there is none."""
 
     def option(self, name: str) -> Option | None:
         return next((option for option in self.options if option.name == name), None)

@@ -62,7 +62,12 @@ SPEC = Spec(
         ),
         Option("depth", "int", 3, "Rounds; each after the first sees how the best ones scored.", minimum=1),
         Option(
-            "init_temperature", "float", 1.4, "Temperature of the model that writes.", minimum=0.0, maximum=2.0
+            "init_temperature",
+            "float",
+            1.4,
+            "Temperature of the model that writes.",
+            minimum=0.0,
+            maximum=2.0,
         ),
         Option("track_stats", "bool", False, "Say in the step's notes how each round did."),
         Option(
@@ -75,6 +80,7 @@ SPEC = Spec(
         ),
     ),
     sets=frozenset({"instructions"}),
+    starts_from=frozenset({"instructions"}),
     calls=_calls,
     needs_val=True,
     candidates=True,

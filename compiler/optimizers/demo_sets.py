@@ -32,9 +32,7 @@ class DemoSet:
 def bootstrap_options(options: Options, *, bootstrapped: int, labeled: int) -> Options:
     """The options of one bootstrap within a search: one attempt a row."""
     given = {name: options[name] for name in ("max_errors", "metric_threshold")}
-    return Options(
-        BOOTSTRAP, {**given, "max_bootstrapped_demos": bootstrapped, "max_labeled_demos": labeled}
-    )
+    return Options(BOOTSTRAP, {**given, "max_bootstrapped_demos": bootstrapped, "max_labeled_demos": labeled})
 
 
 async def demo_sets(student: Program, count: int, options: Options, context: Context) -> list[DemoSet]:

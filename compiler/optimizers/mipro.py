@@ -1,6 +1,6 @@
 """MIPROv2: search instructions and demos together.
 
-Algorithm: Opsahl-Ong et al., 2024 (arXiv:2406.11695), as DSPy's `MIPROv2` has it: demo sets are made, instructions
+Algorithm: `MIPROv2` of DSPy (Opsahl-Ong et al., 2024, arXiv:2406.11695): demo sets are made, instructions
 proposed, and combinations tried. What differs: option 0 of every choice is the program as it came; no
 combination is tried twice, and where there are no more than trials, all of them are; and trials race on the
 same rows (`search = "minibatch"` gives every trial a minibatch, picks them with TPE, and scores the
@@ -25,6 +25,7 @@ from .demo_sets import bootstrap_options, demo_sets
 from .mipro_plan import (
     AUTO,
     CONFLICTS,
+    FIRST_LOOK,
     PROPOSER_DEMOS,
     SEARCHES,
     Sizes,
@@ -43,8 +44,8 @@ _SHARED = {option.name: option for option in DEMO_OPTIONS}
 
 SPEC = Spec(
     name="MIPROv2",
-    doc="Bootstraps demo sets, has a model propose instructions that are grounded in data, program and demos, "
-    "and searches for the best combination of both on val. What it starts from competes too.",
+    doc="Bootstraps demo sets, has a model propose instructions grounded in data, program and demos, and "
+    "searches for the best combination of both on val. What it starts from competes too.",
     source="DSPy, MIPROv2; arXiv:2406.11695",
     options=(
         Option(
@@ -67,7 +68,12 @@ SPEC = Spec(
         Option("max_bootstrapped_demos", "int", 4, _SHARED["max_bootstrapped_demos"].doc, minimum=0),
         Option("max_labeled_demos", "int", 4, _SHARED["max_labeled_demos"].doc, minimum=0),
         Option(
-            "init_temperature", "float", 1.0, "Temperature of the model that writes.", minimum=0.0, maximum=2.0
+            "init_temperature",
+            "float",
+            1.0,
+            "Temperature of the model that writes.",
+            minimum=0.0,
+            maximum=2.0,
         ),
         Option(
             "minibatch",
@@ -79,7 +85,7 @@ SPEC = Spec(
             "minibatch_size",
             "int",
             35,
-            f"Rows of a minibatch. A race begins with one in {5} of them.",
+            f"Rows of a minibatch. A race begins with one in {FIRST_LOOK} of them.",
             minimum=1,
         ),
         Option(
@@ -119,6 +125,7 @@ SPEC = Spec(
         ),
     ),
     sets=frozenset({"instructions", "demos"}),
+    starts_from=frozenset({"instructions", "demos"}),
     calls=calls,
     needs_val=True,
     takes_teacher=True,
@@ -196,7 +203,11 @@ async def _pool(student: Program, chosen: Sizes, options: Options, context: Cont
         temperature=options.number("init_temperature") or 0.0,
     )
     if bare:
-        shown = await _for_proposer(student, options, context) if grounding.demos and chosen.instructions > 1 else []
+        shown = (
+            await _for_proposer(student, options, context)
+            if grounding.demos and chosen.instructions > 1
+            else []
+        )
         sets = [student]
     else:
         settings = bootstrap_options(

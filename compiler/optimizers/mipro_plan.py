@@ -76,9 +76,7 @@ def calls(options: Options, facts: Facts) -> Calls:
     elif chosen.demo_sets < 2 + (labeled > 0):
         # The sets that cost nothing come first; a teacher is asked only for further ones.
         demos = 0
-    teacher = teacher_calls(
-        demos, bootstrap_options(options, bootstrapped=demos, labeled=labeled), facts
-    )
+    teacher = teacher_calls(demos, bootstrap_options(options, bootstrapped=demos, labeled=labeled), facts)
     if not facts.student_bare and chosen.demo_sets < 3 + (labeled > 0) and not zero_shot(options):
         # The student's own demos take a set's place, so that perhaps none is left for a teacher.
         teacher = Range(0, teacher.most)
@@ -96,7 +94,7 @@ def _auto_and(name: str) -> Conflict:
     return Conflict(
         (name, "auto"),
         lambda options: options.text("auto") is not None and options[name] is not None,
-        f"`auto` chooses `{name}` itself",
+        f"`auto` sets `{name}` itself",
         help=f"leave `{name}` out, or write `auto = none` and set both `num_candidates` and `num_trials`",
     )
 
@@ -106,23 +104,22 @@ CONFLICTS = (
     _auto_and("num_trials"),
     Conflict(
         ("auto", "num_candidates", "num_trials"),
-        lambda options: options.text("auto") is None
-        and (options["num_candidates"] is None or options["num_trials"] is None),
+        lambda options: (
+            options.text("auto") is None
+            and (options["num_candidates"] is None or options["num_trials"] is None)
+        ),
         "`auto` is `none`, so `num_candidates` and `num_trials` must both be set",
         help='set both, or leave it to `auto = "light"`',
     ),
     Conflict(
         ("search", "minibatch"),
         lambda options: options.text("search") == "minibatch" and not options.flag("minibatch"),
-        '`search` asks for minibatches, which `minibatch = false` turns off',
+        "`search` asks for minibatches, which `minibatch = false` turns off",
         help="leave one of the two out",
     ),
 )
 
 
 def contradiction(options: Options) -> str | None:
-    """The first conflict, as a clause with its way out."""
-    for conflict in CONFLICTS:
-        if conflict.holds(options):
-            return f"{conflict.message}; {conflict.help}"
-    return None
+    """The first conflict that holds, as a clause."""
+    return next((conflict.message for conflict in CONFLICTS if conflict.holds(options)), None)

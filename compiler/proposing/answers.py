@@ -10,6 +10,8 @@ import re
 
 MAX_INSTRUCTION = 6_000
 """Characters of an instruction that a model wrote; longer ones end at the last line or sentence before."""
+MAX_EXTENDED = 2 * MAX_INSTRUCTION
+"""Characters of an instruction that steps have added to."""
 MAX_READ = 50_000
 """Characters of an answer that are looked at."""
 
@@ -35,6 +37,12 @@ def clean(text: str) -> str:
         if text == before:
             break
     return _bounded(text)
+
+
+def extended(instruction: str, addition: str) -> str | None:
+    """The instruction with something added; None where that would be too long to go on adding to."""
+    text = f"{instruction}\n\n{addition}".strip()
+    return text if len(text) <= MAX_EXTENDED else None
 
 
 def _unquoted(text: str) -> str:

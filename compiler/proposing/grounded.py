@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dspec.runtime.program import Program
+from dspec.runtime.types import Row
 
 from ..tasks import Halt, together
 from .answers import clean
@@ -77,7 +78,7 @@ async def propose(
         for address in student.predictors
         for number in range(1, wanted)
     ]
-    answers: list[str | None | Halt] = await together(
+    answers: list[str | Halt | None] = await together(
         [
             proposer.ask(
                 fill("grounded", given=list(question.inputs)),
@@ -137,12 +138,12 @@ def _examples(
     predictor = student.predictors[address]
     rows = rows_for(predictor, context.train) if grounding.data else []
     drawn = draws.sample(rows, min(MAX_ROWS, len(rows)))
-    taught = []
+    taught: list[Row] = []
     if grounding.demos and demo_sets:
         # Sets without a teacher's demos are passed over, as in the original.
         order = [demo_sets[(number + offset) % len(demo_sets)] for offset in range(len(demo_sets))]
         sets = (demos_of(program.predictors[address], MAX_DEMOS) for program in order)
-        taught = next((demos for demos in sets if demos), [])
+        taught = next((demos for demos in sets if demos), taught)
     return shown([*taught, *(row for row in drawn if row not in taught)])
 
 

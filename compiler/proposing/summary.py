@@ -30,7 +30,7 @@ async def summarize(proposer: Proposer, rows: Rows, size: int) -> str:
     size = min(size, MAX_ROWS)
     starts = range(0, size * summary_batches(len(rows), size), size)
     batches = [shown(row.row for row in rows[start : start + size]) for start in starts]
-    found: list[str | None | Halt] = await together(
+    found: list[str | Halt | None] = await together(
         [proposer.ask(fill("observe"), {"rows": batch}, "observations") for batch in batches]
     )
     observations: list[str] = []

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from jinja2 import Template
 
-TemplateName = Literal["attempts", "condense", "grounded", "observe", "outline", "role", "variation"]
+TemplateName = Literal[
+    "attempts",
+    "condense",
+    "contrast",
+    "grounded",
+    "observe",
+    "outline",
+    "reflect",
+    "role",
+    "rules",
+    "variation",
+]
 
 
 def fill(template: TemplateName, /, **values: object) -> str:
@@ -27,4 +38,6 @@ def _template(name: TemplateName) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.from_string(files("dspec.compiler.proposing").joinpath(f"{name}.j2").read_text("utf-8"))
+    return environment.from_string(
+        files("dspec.compiler.proposing").joinpath(f"{name}.j2").read_text("utf-8")
+    )

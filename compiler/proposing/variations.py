@@ -61,9 +61,7 @@ async def propose_from_attempts(
             address,
             number,
             "attempts",
-            _inputs(
-                student, address, context, f"attempts/{depth}/{number}", _listed(attempts[address])
-            ),
+            _inputs(student, address, context, f"attempts/{depth}/{number}", _listed(attempts[address])),
         )
         for address in student.predictors
         for number in range(1, wanted + 1)
@@ -75,7 +73,7 @@ async def _answers(
     student: Program, context: Context, asks: Sequence[_Ask], temperature: float
 ) -> dict[str, list[str]]:
     proposer = Proposer(context, student)
-    answers: list[str | None | Halt] = await together(
+    answers: list[str | Halt | None] = await together(
         [
             proposer.ask(
                 fill(ask.template, given=list(ask.inputs)),

@@ -1,7 +1,7 @@
 """Trials on a minibatch, with a full evaluation of the best one now and then: MIPROv2's schedule.
 
-Algorithm: Opsahl-Ong et al., 2024 (arXiv:2406.11695). All trials see the same minibatch, the first rows of the
-board's order, so that two of them differ by their programs alone; a full evaluation adds the other rows.
+Algorithm: Opsahl-Ong et al., 2024 (arXiv:2406.11695). All trials see the same minibatch, the first rows
+of the board's order, so that two of them differ by their programs alone; a full evaluation adds the others.
 """
 
 from __future__ import annotations

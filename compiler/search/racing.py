@@ -1,9 +1,9 @@
 """Racing: all arms on a few rows, the better ones on more, the last one on all.
 
 Two rules end an arm. The quota of each round keeps the cost within a bound that is known beforehand
-(sequential halving: Karnin, Koren and Somekh, 2013). And an arm that is worse than another, on the same rows and
-with stated confidence, goes at once (racing: Maron and Moore, 1994), which saves what the quota would
-still have spent. The incumbent, known on all rows, is raced against but costs nothing.
+(sequential halving: Karnin, Koren and Somekh, 2013). And an arm that is worse than another, on the same
+rows and with stated confidence, goes at once (racing: Maron and Moore, 1994), which saves what the quota
+would still have spent. The incumbent, known on all rows, is raced against but costs nothing.
 """
 
 from __future__ import annotations

@@ -175,7 +175,10 @@ class _Connection(asyncio.Protocol):
             return
         until_end = self._headers is not None and not self._chunked and self._length is None
         if until_end and exc is None:
-            self._finish(bytes(self._buffer))
+            try:
+                self._finish(bytes(self._buffer))
+            except (WireError, TooLarge) as error:
+                answer.set_exception(error)
         else:
             cause = f": {exc}" if exc else ""
             answer.set_exception(

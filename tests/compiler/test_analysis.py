@@ -375,7 +375,7 @@ WORDS = sorted({word for word in ROUTER.replace("(", " ( ").replace(".", " . ").
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_broken_text_never_raises_and_every_message_has_a_place(folder: Path, data: st.DataObject) -> None:
-    text = ROUTER
+    text = data.draw(st.sampled_from([ROUTER, PIPELINE]))
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(text)))
         end = min(len(text), start + data.draw(st.integers(0, 30)))

@@ -148,9 +148,9 @@ def test_halves_of_surrogate_pairs_become_replacement_characters() -> None:
 @pytest.mark.parametrize(
     ("uri", "name"),
     [
-        ("file:///tmp/a%20b.dspec", "a b.dspec"),
+        ("file:///project/a%20b.dspec", "a b.dspec"),
         ("untitled:Untitled-1", "untitled.dspec"),
-        ("file:///tmp/a%00b.dspec", "untitled.dspec"),
+        ("file:///project/a%00b.dspec", "untitled.dspec"),
         ("vscode-notebook-cell:/x#1", "untitled.dspec"),
         ("", "untitled.dspec"),
     ],

@@ -1,5 +1,6 @@
 """Opening a hostile file runs nothing, connects nowhere and writes nothing."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -32,11 +33,10 @@ WATCHED = f"""
 import os, sys
 
 EFFECTS = (
-    "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "subprocess.", "os.system", "os.exec",
-    "os.posix_spawn", "os.fork", "pty.", "urllib.", "ctypes.dlopen", "shutil.", "os.remove", "os.rename",
-    "os.mkdir", "os.symlink", "os.link", "os.chmod",
+    "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "subprocess.", "os.system",
+    "os.exec", "os.posix_spawn", "os.fork", "pty.", "urllib.", "ctypes.dlopen", "shutil.", "os.remove",
+    "os.rename", "os.mkdir", "os.symlink", "os.link", "os.chmod",
 )
-FOLDER = os.getcwd()
 
 def watch(event, arguments):
     if event.startswith(EFFECTS):
@@ -58,8 +58,6 @@ sys.addaudithook(watch)
 
 @pytest.mark.skipif(sys.platform == "win32", reason="makes a fifo")
 def test_opening_a_hostile_file_has_no_effects(tmp_path: Path) -> None:
-    import os
-
     folder = tmp_path / "project"
     folder.mkdir()
     (tmp_path / "outside.dspec").write_text("dspec 1\n")

@@ -14,7 +14,7 @@ from server import FakeServer
 from dspec.runtime import limits
 from dspec.runtime.engine import Engine
 from dspec.runtime.errors import RateLimited, Unauthorized, Unavailable
-from dspec.runtime.limits import Backoff, Gate, RateWindow
+from dspec.runtime.limits import Backoff, Deadline, Gate, RateWindow
 
 STILL = Backoff(base=0.05, cap=0.1, in_a_row=3)
 
@@ -129,3 +129,40 @@ async def test_rpm_and_tpm_of_an_lm_are_kept(monkeypatch: pytest.MonkeyPatch) ->
             begun = time.monotonic()
             await asyncio.gather(*(engine.complete(ask(lm, f"{settings} {i}")) for i in range(5)))
             assert 0.3 <= time.monotonic() - begun < 1.5
+
+
+async def test_a_call_is_tried_longer_while_its_endpoint_answers_others() -> None:
+    gate = Gate(4, Backoff(alive=0.1))
+    assert [gate.worth_another(failures, 4) for failures in (4, 5)] == [True, False]
+    gate.succeeded()
+    assert [gate.worth_another(failures, 4) for failures in (5, 16, 17)] == [True, True, False]
+    assert not gate.worth_another(1, 0)
+    await asyncio.sleep(0.15)
+    assert not gate.worth_another(5, 4)
+
+
+def test_an_attempt_gets_its_lms_timeout_until_the_pace_is_known() -> None:
+    deadline = Deadline(120.0, 5.0)
+    for _ in range(19):
+        deadline.answered(0.5)
+    assert deadline.seconds(0) == 120.0
+    deadline.answered(2.0)
+    assert [deadline.seconds(timeouts) for timeouts in (0, 1, 2, 9)] == [8.0, 16.0, 32.0, 120.0]
+    for _ in range(200):
+        deadline.answered(0.5)
+    assert deadline.seconds(0) == 5.0
+
+
+async def test_hung_attempts_are_given_up_by_the_pace_of_the_others() -> None:
+    backoff = Backoff(base=0.001, cap=0.01, shortest=0.2)
+    async with (
+        FakeServer(faults=[*[None] * 20, "hang"]) as server,
+        Engine(threads=1, backoff=backoff) as engine,
+    ):
+        lm = fake_lm(server.url, timeout=60.0)
+        for i in range(20):
+            await engine.complete(ask(lm, f"row {i}"))
+        begun = time.monotonic()
+        await engine.complete(ask(lm, "hangs first"))
+    assert time.monotonic() - begun < 5.0
+    assert len(server.calls) == 22

@@ -83,6 +83,13 @@ def echo(call: Call) -> str:
     return f"You said: {call.prompt}"
 
 
+def hashed(call: Call) -> str:
+    """A label `a` to `d` in sections, chosen by the whole request; one in twenty is no label at all."""
+    draw = int(call.digest, 16)
+    label = "none of these" if draw % 20 == 0 else "abcd"[draw // 20 % 4]
+    return f"[[ ## label ## ]]\n{label}\n\n[[ ## completed ## ]]"
+
+
 class FakeServer:
     """`faults` is what happens to the first requests, in order (None is no fault), or the rate of each fault.
 
@@ -296,7 +303,7 @@ def spawned(*flags: str) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="An OpenAI-compatible server on loopback, for tests.")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--answer", default="echo", help="`echo`, `embedded`, or a fixed text")
+    parser.add_argument("--answer", default="echo", help="`echo`, `hashed`, `embedded`, or a fixed text")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--dead-from", type=int, help="number of the first request that fails with 503")
     parser.add_argument("--seed", type=int, default=0, help="of the faults")
@@ -311,6 +318,8 @@ def main() -> None:
     answer: Answering
     if flags.answer == "echo":
         answer = echo
+    elif flags.answer == "hashed":
+        answer = hashed
     elif flags.answer == "embedded":
         answer = embedded()
     else:

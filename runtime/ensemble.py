@@ -1,0 +1,205 @@
+"""Ensembles: several whole programs that answer the same input, and a rule that makes one answer of theirs.
+
+`Runnable` is whatever can be run, scored, saved and loaded: a program, or an ensemble of programs.
+`programs` and `each` reach the programs inside, so that little else needs to know of ensembles.
+
+Members answer at the same time. One without a usable answer has no vote; a provider's failure is no
+answer at all and ends the run. Nothing here is random: which members answer an input depends on the
+ensemble's seed and on the input alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from .program import LM, FieldSpec, Program, Record, canonical, digest
+from .scoring import normalize_text
+from .types import FLOAT, Frozen, JsonValue, OneOf, OptionalOf, Row, Type
+
+
+MAX_MEMBERS = 1_000
+
+
+class Majority(Frozen):
+    """The answer of the first member whose `field` has the most frequent value.
+
+    As DSPy has it: text is compared normalised, what is empty then does not count unless all is, ties
+    go to the earliest. Values of a closed set are compared as they are.
+    """
+
+    kind: Literal["majority"] = "majority"
+    field: str
+
+
+class Mean(Frozen):
+    """The mean of a number; the other outputs are those of the member that came nearest to it."""
+
+    kind: Literal["mean"] = "mean"
+    field: str
+
+
+class First(Frozen):
+    """The answer of the first member that has one."""
+
+    kind: Literal["first"] = "first"
+
+
+Reducer = Annotated[Majority | Mean | First, Field(discriminator="kind")]
+
+
+class Ensemble(Frozen):
+    """Programs with the same inputs and outputs, and how their answers become one.
+
+    `size` members answer each input, all of them when it is None.
+    """
+
+    name: str
+    members: tuple[Program, ...] = Field(min_length=1, max_length=MAX_MEMBERS)
+    reduce: Reducer
+    size: int | None = None
+    seed: int = 0
+
+    @property
+    def inputs(self) -> tuple[FieldSpec, ...]:
+        return self.members[0].inputs
+
+    @property
+    def outputs(self) -> tuple[FieldSpec, ...]:
+        return self.members[0].outputs
+
+    @property
+    def records(self) -> dict[str, Record]:
+        return self.members[0].records
+
+    @property
+    def lms(self) -> dict[str, LM]:
+        """The members' models by name; of one name, the first member's."""
+        found: dict[str, LM] = {}
+        for member in self.members:
+            found = member.lms | found
+        return found
+
+    def with_lms(self, lms: dict[str, LM]) -> Ensemble:
+        """The same ensemble on other models: each member's of the same names are replaced."""
+        return self.model_copy(
+            update={
+                "members": tuple(
+                    member.with_lms({name: lms[name] for name in member.lms if name in lms})
+                    for member in self.members
+                )
+            }
+        )
+
+    def calls_per_run(self) -> int:
+        """Model calls of one run at most, when every answer parses and every check holds."""
+        calls = [member.calls_per_run() for member in self.members]
+        return sum(heapq.nlargest(self.size or len(calls), calls))
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, dict):
+        return "ensemble" if "members" in value else "program"
+    return "ensemble" if isinstance(value, Ensemble) else "program"
+
+
+Runnable = Annotated[
+    Annotated[Program, Tag("program")] | Annotated[Ensemble, Tag("ensemble")], Discriminator(_kind)
+]
+
+
+def programs(runnable: Runnable) -> tuple[Program, ...]:
+    """The programs in it, in order: itself, or its members."""
+    return (runnable,) if isinstance(runnable, Program) else runnable.members
+
+
+def each(runnable: Runnable, change: Callable[[Program], Program]) -> Runnable:
+    """The same with every program in it changed."""
+    if isinstance(runnable, Program):
+        return change(runnable)
+    return runnable.model_copy(update={"members": tuple(map(change, runnable.members))})
+
+
+def drawn(ensemble: Ensemble, inputs: Row) -> tuple[int, ...]:
+    """Which members answer these (checked) inputs, in order: `size` of them, drawn by hash."""
+    every = range(len(ensemble.members))
+    if ensemble.size is None or ensemble.size >= len(every):
+        return tuple(every)
+    recipe = f"{ensemble.seed}|{digest(inputs)}"
+    lots = {place: hashlib.sha256(f"{recipe}|{place}".encode()).digest() for place in every}
+    return tuple(sorted(sorted(every, key=lots.__getitem__)[: ensemble.size]))
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """What became of the answers: the outputs, the place of the one they come from, and how many agreed."""
+
+    outputs: Row
+    elected: int
+    agreed: int
+
+
+def elect(ensemble: Ensemble, answers: Sequence[Row | None]) -> Election | None:
+    """One answer of several, None being a member without a vote; None when none has one."""
+    votes = [(place, answer) for place, answer in enumerate(answers) if answer is not None]
+    if not votes:
+        return None
+    match ensemble.reduce:
+        case First():
+            place, answer = votes[0]
+            return Election(answer, place, 1)
+        case Majority(field=field):
+            return _most_frequent(ensemble, field, votes)
+        case Mean(field=field):
+            return _mean(field, votes)
+
+
+def _most_frequent(ensemble: Ensemble, field: str, votes: Sequence[tuple[int, Row]]) -> Election:
+    closed = any(spec.name == field and _is_closed(spec) for spec in ensemble.outputs)
+    keys = [_comparable(answer.get(field), closed) for _, answer in votes]
+    counted = Counter(key for key in keys if key is not None) or Counter(keys)
+    # Of equal counts, the first that was counted: `most_common` keeps the order of arrival.
+    ((winner, agreed),) = counted.most_common(1)
+    place, answer = votes[keys.index(winner)]
+    return Election(answer, place, agreed)
+
+
+def _is_closed(spec: FieldSpec) -> bool:
+    return isinstance(_needed(spec.type), OneOf)
+
+
+def has_mean(kind: Type) -> bool:
+    """Whether values of the type have a mean of the same type."""
+    return _needed(kind) == FLOAT
+
+
+def _needed(kind: Type) -> Type:
+    return kind.item if isinstance(kind, OptionalOf) else kind
+
+
+def _comparable(value: JsonValue, closed: bool) -> str | None:
+    """What two values that count as the same have in common; None for an empty one."""
+    if isinstance(value, str) and not closed:
+        return normalize_text(value) or None
+    return None if value is None else canonical(value)
+
+
+def _mean(field: str, votes: Sequence[tuple[int, Row]]) -> Election:
+    numbers = [
+        (place, answer, float(value))
+        for place, answer in votes
+        if isinstance(value := answer.get(field), int | float) and not isinstance(value, bool)
+    ]
+    if not numbers:
+        place, answer = votes[0]
+        return Election(answer, place, 1)
+    mean = math.fsum(number for _, _, number in numbers) / len(numbers)
+    place, answer, _ = min(numbers, key=lambda one: (abs(one[2] - mean), one[0]))
+    return Election({**answer, field: mean}, place, len(numbers))

@@ -1,0 +1,189 @@
+"""A project whose compile makes about a thousand calls to a `FakeServer`, for tests that disturb it.
+
+The server's address comes from the environment, so that two servers that answer alike give the same
+artifact, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dspc import DSPC, Result
+from server import FakeServer
+
+from dspec.compiler.analysis import analyse
+from dspec.compiler.build import Built, build
+from dspec.compiler.events import Report, silent
+from dspec.compiler.store import Store
+from dspec.runtime.artifact import write_artifact
+from dspec.runtime.engine import Engine, Tally
+from dspec.runtime.ledger import Ledger
+from dspec.runtime.limits import Backoff
+
+FAST = Backoff(base=0.001, cap=0.01, shortest=0.3)
+
+CANARY = "canary-7f3a9c5e1b"
+"""The key of the project's model: it must turn up nowhere."""
+
+SOURCE = """\
+dspec 1
+
+lm fake {{
+  model = "openai/fake"
+  api_base = env("FAULTING_URL")
+  api_key = env("FAULTING_KEY")
+  temperature = 0.0
+  max_tokens = 40
+  retry = {retry}
+  timeout = {timeout}
+  price {{ input = 1.0; output = 2.0 }}
+}}
+
+signature Label {{
+  "Give the text a label."
+  input text: str
+  output label: "a" | "b" | "c" | "d"
+}}
+
+module labeller = Predict(Label)
+
+dataset texts {{
+  source = jsonl("texts.jsonl")
+  input text: str
+  field label: "a" | "b" | "c" | "d"
+  split {{ train = {rows}; val = {rows}; test = {rows}; seed = 7 }}
+}}
+
+metric right(gold: texts, pred: labeller) {{ score = gold.label == pred.label }}
+
+optimize tuned {{
+  program = labeller
+  metric = right
+  train = texts.train
+  val = texts.val
+  seed = 9
+  {budget}
+  step search = BootstrapFewShotWithRandomSearch(
+    max_bootstrapped_demos = 2,
+    max_labeled_demos = 4,
+    num_candidate_programs = {candidates},
+  )
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    folder: Path
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "main.dspec"
+
+    @property
+    def artifact(self) -> Path:
+        return self.folder / "compiled" / "tuned.dspc.json"
+
+    @property
+    def state(self) -> Path:
+        return self.folder / ".dspec"
+
+    def answers(self) -> int:
+        """How many answers are in the ledger, as another process sees it."""
+        with Ledger(self.state / "ledger.sqlite") as ledger:
+            return ledger.count()
+
+    def environment(self, url: str, **more: str) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "DSPEC_"))}
+        return {**kept, "FAULTING_URL": url, "FAULTING_KEY": CANARY, "COLUMNS": "110", "NO_COLOR": "1", **more}
+
+    def start(self, url: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """`dspc compile`, in a process group of its own."""
+        return subprocess.Popen(
+            [str(DSPC), "compile", "main.dspec", "--threads", "8", *arguments],
+            cwd=self.folder,
+            env=self.environment(url, **environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def compile(self, url: str, *arguments: str, **environment: str) -> Result:
+        with self.start(url, *arguments, **environment) as process:
+            out, err = process.communicate(timeout=120)
+        result = Result(process.returncode, out, err)
+        assert "Traceback" not in result.text, result.text
+        return result
+
+
+def project(
+    folder: Path, *, rows: int = 60, candidates: int = 12, budget: str = "", retry: int = 4, timeout: float = 20.0
+) -> Project:
+    """`rows` rows to train on, as many to score on: about `rows · (candidates + 4)` calls."""
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = [{"text": f"text {i}", "label": "abcd"[i % 4]} for i in range(3 * rows)]
+    (folder / "texts.jsonl").write_text("\n".join(map(json.dumps, texts)))
+    made = Project(folder)
+    block = f"budget {{ {budget} }}" if budget else ""
+    made.source.write_text(
+        SOURCE.format(rows=rows, candidates=candidates, budget=block, retry=retry, timeout=timeout)
+    )
+    return made
+
+
+def requests(url: str) -> int:
+    """What a server in another process has been asked so far."""
+    return int(stats(url)["requests"])
+
+
+def stats(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url.removesuffix("/v1") + "/stats", timeout=10) as response:
+        return json.load(response)
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """kill -9, the process and whatever it started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    built: Built
+    tally: Tally
+    artifact: bytes
+
+
+async def built(
+    made: Project,
+    server: FakeServer,
+    *,
+    threads: int = 8,
+    backoff: Backoff = FAST,
+    report: Report = silent,
+    **options: Any,
+) -> Outcome:
+    """The compile in this process, on the project's own ledger and store."""
+    os.environ |= {"FAULTING_URL": server.url, "FAULTING_KEY": CANARY}
+    checked = analyse(made.source).project
+    assert checked is not None
+    made.state.mkdir(exist_ok=True)
+    try:
+        with Ledger(made.state / "ledger.sqlite") as ledger, Store(made.state / "evaluations.sqlite") as store:
+            async with Engine(threads=threads, ledger=ledger, backoff=backoff) as engine:
+                result = await build(
+                    checked, "tuned", made.folder, engine=engine, store=store, report=report, **options
+                )
+                await asyncio.to_thread(write_artifact, made.artifact, result.artifact)
+                return Outcome(result, engine.tally, made.artifact.read_bytes())
+    finally:
+        del os.environ["FAULTING_URL"], os.environ["FAULTING_KEY"]
