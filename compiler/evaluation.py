@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from dspec.runtime.engine import Completion, Engine
+from dspec.runtime.ensemble import Ensemble, Runnable
 from dspec.runtime.errors import AnswerError, BudgetExceeded, EvaluationError, ParseError, Stopped
 from dspec.runtime.execute import TraceStep, run
 from dspec.runtime.program import Program, digest
@@ -31,6 +32,7 @@ from .events import Report, RowScored, ScoringStarted, silent
 from .scoring import MetricError, Verdict, judge
 from .store import ProgramKey, RunResult, Store
 from .tasks import Halt, first
+from .votes import Run, Votes
 
 MAX_ERRORS = 10
 """Rows on which a metric may fail before the evaluation stops."""
@@ -202,9 +204,11 @@ class Evaluator:
         self._counted: set[bytes] = set()
         self._inputs: dict[int, tuple[Example, str]] = {}
 
-    async def evaluate(self, program: Program, rows: Sequence[Example], *, label: str = "") -> Evaluation:
+    async def evaluate(self, program: Runnable, rows: Sequence[Example], *, label: str = "") -> Evaluation:
         """Every row's score. Raises MetricError when the metric fails on `max_errors` rows,
         ProviderError, ConfigurationError and BudgetExceeded as they come."""
+        if isinstance(program, Ensemble):
+            return await self._evaluate_votes(program, rows, label)
         keyed = ProgramKey(program)
         keys = [keyed.run(self._inputs_digest(row), sample=0, temperature=None) for row in rows]
         known = self._store.lookup(keys)
@@ -224,15 +228,44 @@ class Evaluator:
         await self._in_turn(pending, one)
         return results.complete()
 
+    async def _evaluate_votes(self, ensemble: Ensemble, rows: Sequence[Example], label: str) -> Evaluation:
+        votes = Votes(ensemble)
+        results = _Results(rows, self._max_errors, label, self._report)
+        self._report(ScoringStarted(label, len(rows)))
+
+        async def one(place: int) -> None:
+            result = await votes.result(rows[place], self._member("task", 0, None))
+            results.take(place, self._row(rows[place], result))
+
+        await self._in_turn(range(len(rows)), one)
+        return results.complete()
+
+    def _member(self, purpose: Purpose, sample: int, temperature: float | None) -> Run:
+        """How an ensemble has one of its members run: each run is kept and counted by itself."""
+
+        async def run(program: Program, keyed: ProgramKey, example: Example) -> RunResult:
+            key = keyed.run(self._inputs_digest(example), sample=sample, temperature=temperature)
+            result = self._store.lookup([key]).get(key)
+            if result is None:
+                result = await self._run(key, program, example, sample, temperature)
+            self._count(key, result, purpose)
+            return result
+
+        return run
+
     async def attempt(
         self,
-        program: Program,
+        program: Runnable,
         example: Example,
         *,
         sample: int = 0,
         temperature: float | None = None,
     ) -> Attempt:
         """One traced run, scored. A metric's failure is reported in the attempt, not raised."""
+        if isinstance(program, Ensemble):
+            async with self._slots:
+                result = await Votes(program).result(example, self._member("teacher", sample, temperature))
+            return self._judged(example, result)
         keyed = ProgramKey(program)
         key = keyed.run(self._inputs_digest(example), sample=sample, temperature=temperature)
         result = self._store.lookup([key]).get(key)
@@ -240,6 +273,9 @@ class Evaluator:
             async with self._slots:
                 result = await self._run(key, program, example, sample, temperature)
         self._count(key, result, "teacher")
+        return self._judged(example, result)
+
+    def _judged(self, example: Example, result: RunResult) -> Attempt:
         if result.outputs is None:
             unreadable = result.error is not None and result.error[0] == ParseError.__name__
             return Attempt(example, None, (), None, _reason(result), unreadable=unreadable)

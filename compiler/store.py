@@ -25,6 +25,7 @@ from types import TracebackType
 from pydantic import TypeAdapter, ValidationError
 
 from dspec.runtime.endpoints import address
+from dspec.runtime.ensemble import Ensemble, Runnable
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.execute import TraceStep
 from dspec.runtime.program import Program, digest
@@ -61,12 +62,15 @@ class RunResult:
 _RUN = TypeAdapter(RunResult)
 
 
-def program_digest(program: Program) -> str:
+def program_digest(program: Runnable) -> str:
     """Hash of what of a program determines its answers, the models aside.
 
     The program's own name, predictors that no step calls, and the order of declarations are not part
     of it: they reach no prompt and no output.
     """
+    if isinstance(program, Ensemble):
+        own: dict[str, JsonValue] = program.model_dump(mode="json", include={"reduce", "size", "seed"})
+        return digest({**own, "members": [program_digest(member) for member in program.members]})
     called = {step.predictor for step in program.steps if step.kind == "call"}
     plain: dict[str, JsonValue] = program.model_dump(
         mode="json",
@@ -75,6 +79,8 @@ def program_digest(program: Program) -> str:
     predictors = plain["predictors"]
     assert isinstance(predictors, dict)
     plain["predictors"] = {name: predictors[name] for name in predictors if name in called}
+    if plain["neighbours"] is None:
+        del plain["neighbours"]
     return digest(plain)
 
 

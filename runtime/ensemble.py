@@ -24,7 +24,6 @@ from .program import LM, FieldSpec, Program, Record, canonical, digest
 from .scoring import normalize_text
 from .types import FLOAT, Frozen, JsonValue, OneOf, OptionalOf, Row, Type
 
-
 MAX_MEMBERS = 1_000
 
 

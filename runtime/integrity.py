@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from .ensemble import Ensemble, First, Mean, Runnable, has_mean
 from .expressions import (
     Apply,
     BinaryOp,
@@ -22,7 +23,6 @@ from .expressions import (
     UnaryOp,
     Variable,
 )
-from .ensemble import Ensemble, First, Mean, Runnable, has_mean
 from .functions import FUNCTIONS
 from .neighbours import MAX_ROWS
 from .program import CallStep, Check, CheckStep, FieldSpec, Neighbours, Predictor, Program, ValueStep
@@ -49,6 +49,9 @@ def _ensemble(ensemble: Ensemble) -> Iterator[str]:
         ):
             if [(field.name, field.type) for field in ours] != [(field.name, field.type) for field in theirs]:
                 yield f"{where}.{role}: they differ from those of the first member"
+        for name, lm in member.lms.items():
+            if lm != ensemble.lms[name]:
+                yield f"{where}.lms.{name}: another member has another model of this name"
     if ensemble.size is not None and not 1 <= ensemble.size <= len(ensemble.members):
         yield f"program.size: must lie in 1..{len(ensemble.members)}"
     reduce = ensemble.reduce

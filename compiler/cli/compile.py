@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import Exit, fail, print_error, print_json, stderr, stdout
+from .jobs import Compiled, Job, make_job
 from .session import Session, ThreadsOption, TransportChoice, TransportOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
-    from dspec.runtime.engine import Tally
-
-    from ..build import Built, EvalResult
     from ..events import Report
-    from ..ir import Project
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One optimize block to compile. `base` is the source's folder, `artifact` where the result goes."""
-
-    project: Project
-    name: str
-    base: Path
-    artifact: Path
-    planned: int
-    """Model calls at most, evals included, as `dspc plan` gives them."""
-    evals: tuple[str, ...]
-    """The eval blocks to run on the result."""
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A job's result. `tally` counts what this process really asked for."""
-
-    job: Job
-    built: Built
-    evals: tuple[EvalResult, ...]
-    tally: Tally
 
 
 def compile_command(
@@ -77,14 +48,6 @@ def compile_command(
             report.draw_compiled(stdout(), result)
     for result in results:
         finish(result)
-
-
-def make_job(project: Project, name: str, base: Path, out: Path, evals: bool) -> Job:
-    from ..plan import plan
-
-    scoring = [block.name for block in project.evals.values() if block.program == name] if evals else []
-    place = Path(os.path.relpath(out / f"{name}.dspc.json"))
-    return Job(project, name, base, place, plan(project, name, base).most, tuple(scoring))
 
 
 async def compile_all(

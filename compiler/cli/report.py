@@ -21,7 +21,7 @@ from ..statistics import Paired
 from .progress import spent_line
 
 if TYPE_CHECKING:
-    from .compile import Compiled
+    from .jobs import Compiled
 
 
 def draw_compiled(console: Console, result: Compiled) -> None:

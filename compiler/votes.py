@@ -1,0 +1,63 @@
+"""An ensemble's runs in a compile: its members' runs, each remembered by itself, made into one.
+
+A member that was scored before has its runs in the store, so an ensemble of candidates costs
+next to nothing. An ensemble's own result is never stored: it follows from its members'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from dspec.runtime.ensemble import Ensemble, drawn, elect
+from dspec.runtime.execute import check_inputs
+from dspec.runtime.program import Program
+
+from .data.rows import Example
+from .store import ProgramKey, RunResult
+from .tasks import together
+
+Run: TypeAlias = Callable[[Program, ProgramKey, Example], Awaitable[RunResult]]
+
+
+class Votes:
+    """One ensemble, with the keys of its members' runs computed once."""
+
+    def __init__(self, ensemble: Ensemble) -> None:
+        self._ensemble = ensemble
+        self._keys = [ProgramKey(member) for member in ensemble.members]
+
+    async def result(self, example: Example, run: Run) -> RunResult:
+        """The members' runs on a row, all at the same time, as one; calls and tokens are theirs.
+
+        At the budget's wall the members under way are finished and kept, and the halt is raised.
+        """
+
+        async def member(place: int) -> RunResult:
+            return await run(self._ensemble.members[place], self._keys[place], example)
+
+        places = drawn(self._ensemble, check_inputs(self._ensemble, example.inputs))
+        found = await together([member(place) for place in places])
+        results: list[RunResult] = []
+        for one in found:
+            if not isinstance(one, RunResult):
+                raise one
+            results.append(one)
+        election = elect(self._ensemble, [one.outputs for one in results])
+        calls, tokens_in, tokens_out, cost, unpriced = (
+            sum(part)
+            for part in zip(
+                *((r.calls, r.input_tokens, r.output_tokens, r.cost, r.unpriced) for r in results),
+                strict=True,
+            )
+        )
+        return RunResult(
+            outputs=None if election is None else election.outputs,
+            trace=() if election is None else results[election.elected].trace,
+            error=results[0].error if election is None else None,
+            calls=calls,
+            input_tokens=tokens_in,
+            output_tokens=tokens_out,
+            cost=cost,
+            unpriced=unpriced,
+        )
