@@ -92,7 +92,7 @@ def demo(_: list[str]) -> None:
 
 
 def test(arguments: list[str]) -> None:
-    run(PYTHON, "-m", "pytest", *arguments)
+    run(PYTHON, "-m", "pytest", "-n", "auto", *arguments)
 
 
 def lint(_: list[str]) -> None:

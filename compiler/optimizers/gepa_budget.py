@@ -1,0 +1,74 @@
+"""What GEPA may spend: rows scored, and reflections. Arithmetic only.
+
+A budget counts metric calls as DSPy does, one for each row that a program is scored on, with one difference: a
+row on which the same program has been scored in this step is not counted again.
+"""
+
+from __future__ import annotations
+
+import math
+
+from .base import Calls, Conflict, Facts, Options, Range
+
+AUTO = {"light": 6, "medium": 12, "heavy": 18}
+"""By `auto`: about how many candidates the budget is made for."""
+MINIBATCH = 35
+FULL_EVERY = 5
+"""The search that `auto` makes room for: trials on minibatches, and now and then a full evaluation."""
+
+
+def auto_calls(candidates: int, predictors: int, val: int) -> int:
+    """DSPy's size of an `auto` budget; where val is smaller than a minibatch, with minibatches of its size."""
+    trials = int(max(4 * predictors * math.log2(candidates), 1.5 * candidates))
+    full = (trials + 1) // FULL_EVERY + 1 + (trials < FULL_EVERY)
+    return val + 5 * candidates + min(MINIBATCH, val) * trials + full * val
+
+
+def metric_calls(options: Options, predictors: int, train: int, val: int) -> int:
+    """Rows that the step may score; `auto = "light"` where no budget is given."""
+    calls, passes = options["max_metric_calls"], options["max_full_evals"]
+    if isinstance(calls, int):
+        return calls
+    if isinstance(passes, int):
+        return passes * (train + val)
+    return auto_calls(AUTO[options.text("auto") or "light"], predictors, val)
+
+
+def reflections(budget: int, batch: int, val: int) -> int:
+    """Times that the model is asked at most: each time, parent and child need a minibatch, the child val too."""
+    return max(0, (budget - 2 * val) // (2 * batch) + 1) if budget >= 2 * val else 0
+
+
+def calls(options: Options, facts: Facts) -> Calls:
+    """The cost formula. A budget below val's size lets nothing be scored, which then waits for the end."""
+    budget = max(facts.val, metric_calls(options, facts.predictors, facts.train, facts.val))
+    batch = min(options.integer("reflection_minibatch_size"), facts.train)
+    known = facts.val if facts.student_scored else 0
+    each = facts.predictors if options.text("component_selector") == "all" else min(1, facts.predictors)
+    asked = reflections(budget, batch, facts.val) * each
+    start = 0 if budget > metric_calls(options, facts.predictors, facts.train, facts.val) else facts.val
+    return Calls(
+        task=Range(max(0, start - known) * facts.calls_per_run, (budget - known) * facts.calls_per_run),
+        prompt=Range(0, asked),
+    )
+
+
+CONFLICTS = tuple(
+    Conflict(
+        names,
+        lambda options, names=names: all(options[name] is not None for name in names),
+        f"`{names[0]}` and `{names[1]}` are both budgets, and there can be only one",
+        help="leave one of the two out",
+    )
+    for names in (
+        ("auto", "max_metric_calls"),
+        ("auto", "max_full_evals"),
+        ("max_full_evals", "max_metric_calls"),
+    )
+)
+
+
+def contradiction(options: Options) -> str | None:
+    """The first conflict, as a clause with its way out."""
+    found = next((conflict for conflict in CONFLICTS if conflict.holds(options)), None)
+    return None if found is None else f"{found.message}; {found.help}"
