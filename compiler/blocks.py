@@ -484,7 +484,27 @@ SOURCES: dict[str, str] = {
 
 LATER_SOURCES: tuple[str, ...] = ("huggingface", "python")
 
-EXTERN_SOURCES: tuple[str, ...] = ("python", "bm25", "embeddings", "colbert", "mcp")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceParameter:
+    """One argument of an extern's source. `path` and `column` are texts, too: a data file, a column of it."""
+
+    name: str
+    value: Literal["text", "path", "column", "integer", "lm"]
+    required: bool = False
+
+
+S = SourceParameter
+
+EXTERN_SOURCES: dict[str, tuple[SourceParameter, ...]] = {
+    "python": (S("function", "text", required=True),),
+    "bm25": (S("file", "path", required=True), S("text", "column")),
+    "embeddings": (S("file", "path", required=True), S("text", "column"), S("lm", "lm")),
+    "colbert": (S("url", "text", required=True), S("k", "integer")),
+    "mcp": (S("command", "text"), S("url", "text"), S("tool", "text", required=True)),
+}
+"""Where an extern may come from, and what each source is told."""
 
 TYPES: dict[str, str] = {
     "str": "Text.",

@@ -65,15 +65,17 @@ class Wall:
         amounts = self._worst(request)
         while (passed := self._passed(amounts)) is not None:
             if self._reserved.calls == 0 or passed == "minutes":
-                raise BudgetExceeded(
-                    f"the next call could pass the budget of {self._shown(passed)}",
-                    help="raise the budget and run the same command again: "
-                    "answers that are already paid are not asked again",
-                )
+                raise self._exceeded(passed)
             self._settled.clear()
             await self._settled.wait()
         self._reserved.add(amounts)
         return amounts
+
+    def in_time(self) -> None:
+        """Raises BudgetExceeded once the minutes are over: a call may have waited for its place till now."""
+        minutes = self._budget.minutes
+        if minutes is not None and self._clock() - self._began > 60 * minutes:
+            raise self._exceeded("minutes")
 
     def settle(self, request: Request, reserved: Amounts, completion: Completion | None) -> None:
         """The call is over: with a completion, or without one when it failed."""
@@ -115,6 +117,13 @@ class Wall:
         if budget.minutes is not None and self._clock() - self._began > 60 * budget.minutes:
             return "minutes"
         return None
+
+    def _exceeded(self, unit: str) -> BudgetExceeded:
+        return BudgetExceeded(
+            f"the next call could pass the budget of {self._shown(unit)}",
+            help="raise the budget and run the same command again: "
+            "answers that are already paid are not asked again",
+        )
 
     def _shown(self, unit: str) -> str:
         amount = {

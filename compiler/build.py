@@ -18,23 +18,26 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
-from dspec.runtime.artifact import Artifact, Provenance, StepRecord
+from dspec.runtime.artifact import Artifact, Provenance, StepRecord, kind_of
 from dspec.runtime.engine import Engine
+from dspec.runtime.ensemble import Runnable, each
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import LM, Program, digest
 from dspec.runtime.types import JsonValue
 
 from . import ir
 from .budget import Wall
+from .chain import members_of, named_program, nested_of, spec_of, student_of
 from .data import Rows
+from .digests import program_digest
 from .evals import WIDTH, EvalResult, evaluate_named, scored
 from .evaluation import Evaluation, Evaluator, RowResult, Spent
 from .events import CandidateScored, Report, StepFinished, StepStarted, silent
 from .optimizers.base import Candidate, Context, Options, PromptModel, StepResult
 from .optimizers.table import RUNS
-from .plan import Plan, Resolved, StepPlan, named_program, plan_resolved, resolve, spec_of
+from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
 from .statistics import Paired, paired
-from .store import Store, program_digest
+from .store import Store
 from .streams import stream
 from .tasks import Halt
 
@@ -121,22 +124,22 @@ class _Compile:
         self._plan = planned
         self._evaluator = evaluator
         self._report = report
-        self._programs: dict[str, Program] = {}
+        self._programs: dict[str, Runnable] = {}
         self._outcomes: list[StepOutcome] = []
         self._status: Status = "complete"
         self._notes: list[str] = []
         self._baseline: Evaluation | None = None
         self._final: Evaluation | None = None
-        self._emitted = resolved.student
+        self._emitted: Runnable = resolved.student
         self._best: Candidate | None = None
 
     async def run(self) -> None:
         resolved = self._resolved
-        student = resolved.student
-        self._baseline = await self._evaluator.evaluate(student, resolved.val, label="baseline")
-        self._best = Candidate("baseline", student, self._baseline.scores)
+        self._baseline = await self._evaluator.evaluate(resolved.student, resolved.val, label="baseline")
+        self._best = Candidate("baseline", resolved.student, self._baseline.scores)
+        previous: Runnable = resolved.student
         for index, step in enumerate(resolved.optimize.steps):
-            student = await self._step(index, step, student)
+            previous = await self._step(index, step, previous)
             if self._status != "complete":
                 return
         self._emitted = self._programs[resolved.optimize.emit]
@@ -148,14 +151,17 @@ class _Compile:
             self._halt(halt)
             self._notes.append("every step ran, but the result could not be scored any more")
 
-    async def _step(self, index: int, step: ir.StepSpec, previous: Program) -> Program:
+    async def _step(self, index: int, step: ir.StepSpec, previous: Runnable) -> Runnable:
         resolved, spec = self._resolved, spec_of(step)
         planned = self._plan.steps[index]
         lm = resolved.optimize.lm
-        student = named_program(self._project, self._programs, step.student, lm) or previous
+        if spec.gathers:
+            student = resolved.student
+        else:
+            student = student_of(self._project, step, self._programs, previous, lm)
         teacher = named_program(self._project, self._programs, step.teacher, lm)
         if spec.takes_teacher and resolved.teacher_lm is not None:
-            teacher = self._on_teacher_lm(teacher or student, resolved.teacher_lm)
+            teacher = self._on_teacher_lm(teacher or student)
         self._report(
             StepStarted(step.name, spec.name, index + 1, len(resolved.optimize.steps), planned.calls)
         )
@@ -168,12 +174,15 @@ class _Compile:
             rng=lambda name: stream(resolved.optimize.seed, step.name, name),
             progress=self._progress(step.name),
             prompt_model=self._prompt_model(),
+            val_given=resolved.optimize.val is not None,
+            members=members_of(self._project, step, self._programs, self._candidates, lm),
+            nested=nested_of(self._project, step, self._programs, lm, self._on_teacher_lm),
         )
         result = await RUNS[spec.name](student, Options(spec, step.options), context)
         spent = self._evaluator.spent.since(before)
         self._outcomes.append(StepOutcome(step.name, spec.name, planned, spent, result))
         self._programs[step.name] = result.program
-        if result.candidates and self._best is not None:
+        if result.candidates and self._best is not None and result.scored_on in (None, resolved.val):
             self._best = max(self._best, result.candidates[0], key=lambda one: one.score)
         if result.cut is not None:
             self._halt(result.cut)
@@ -209,13 +218,26 @@ class _Compile:
 
         return tell
 
-    def _on_teacher_lm(self, program: Program, lm: LM) -> Program:
+    def _candidates(self, step: str) -> list[Program]:
+        """The programs that an earlier step scored, best first."""
+        outcome = next(outcome for outcome in self._outcomes if outcome.name == step)
+        return [candidate.program for candidate in outcome.result.candidates]
+
+    def _on_teacher_lm(self, program: Runnable) -> Runnable:
         """The program with every predictor on the teacher's model, and the models that falls back to."""
-        predictors = {
-            address: predictor.model_copy(update={"lm": lm.name})
-            for address, predictor in program.predictors.items()
-        }
-        return program.model_copy(update={"predictors": predictors, "lms": self._with_fallbacks(lm.name)})
+        lm = self._resolved.teacher_lm
+        if lm is None:
+            return program
+        lms = self._with_fallbacks(lm.name)
+
+        def moved(one: Program) -> Program:
+            predictors = {
+                address: predictor.model_copy(update={"lm": lm.name})
+                for address, predictor in one.predictors.items()
+            }
+            return one.model_copy(update={"predictors": predictors, "lms": lms})
+
+        return each(program, moved)
 
     def _with_fallbacks(self, lm: str) -> dict[str, LM]:
         lms: dict[str, LM] = {}
@@ -260,6 +282,7 @@ class _Compile:
         if final is None and self._best is not None and self._best.program is self._emitted:
             final = _as_evaluation(self._best, resolved.val)
         return Artifact(
+            kind=kind_of(self._emitted),
             name=optimize.name,
             program=self._emitted,
             scores={} if final is None else {role: scored(metric.name, final)},
@@ -292,7 +315,8 @@ class _Compile:
         step = next(step for step in self._resolved.optimize.steps if step.name == outcome.name)
         score = None
         if outcome.result.candidates:
-            evaluation = _as_evaluation(outcome.result.candidates[0], self._resolved.val)
+            rows = self._resolved.val if outcome.result.scored_on is None else outcome.result.scored_on
+            evaluation = _as_evaluation(outcome.result.candidates[0], rows)
             score = scored(self._resolved.metric.name, evaluation)
         return _step_record(step).model_copy(update={"score": score, "calls": outcome.spent.calls})
 
@@ -307,7 +331,8 @@ def _step_record(step: ir.StepSpec) -> StepRecord:
 def _resolved_step(step: ir.StepSpec) -> JsonValue:
     """The step as the options' hash sees it: with every default, its student and its teacher."""
     plain: dict[str, JsonValue] = _step_record(step).model_dump(mode="json")
-    return {**plain, "student": step.student, "teacher": step.teacher}
+    more = step.model_dump(mode="json", include={"members", "nested"}, exclude_defaults=True)
+    return {**plain, "student": step.student, "teacher": step.teacher, **more}
 
 
 def _as_evaluation(candidate: Candidate, rows: Rows) -> Evaluation:

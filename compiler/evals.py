@@ -12,9 +12,9 @@ from pathlib import Path
 
 from dspec.runtime.artifact import Score
 from dspec.runtime.engine import Engine
+from dspec.runtime.ensemble import Runnable
 from dspec.runtime.errors import ConfigurationError, DspecError, EvaluationError
 from dspec.runtime.interpret import evaluate
-from dspec.runtime.program import Program
 from dspec.runtime.types import JsonValue
 from dspec.runtime.values import short
 
@@ -78,7 +78,7 @@ async def evaluate_named(
     *,
     engine: Engine,
     store: Store,
-    compiled: Mapping[str, Program] | None = None,
+    compiled: Mapping[str, Runnable] | None = None,
     width: int = WIDTH,
     report: Report = silent,
 ) -> EvalResult:
@@ -111,7 +111,7 @@ async def evaluate_named(
     )
 
 
-def _program(project: ir.Project, compiled: Mapping[str, Program], name: str) -> Program:
+def _program(project: ir.Project, compiled: Mapping[str, Runnable], name: str) -> Runnable:
     if name in compiled:
         return compiled[name]
     if name in project.optimizes:

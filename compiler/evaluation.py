@@ -29,13 +29,10 @@ from . import ir
 from .budget import Wall
 from .data.rows import Example
 from .events import Report, RowScored, ScoringStarted, silent
-from .scoring import MetricError, Verdict, judge
+from .scoring import MAX_ERRORS, MetricError, Verdict, judge
 from .store import ProgramKey, RunResult, Store
 from .tasks import Halt, first
 from .votes import Run, Votes
-
-MAX_ERRORS = 10
-"""Rows on which a metric may fail before the evaluation stops."""
 
 Purpose = Literal["task", "teacher", "prompt"]
 
@@ -156,7 +153,7 @@ class _Meter:
             return await self._engine.complete(request)
         reserved = await self._wall.reserve(request)
         try:
-            completion = await self._engine.complete(request)
+            completion = await self._engine.complete(request, before_attempt=self._wall.in_time)
         except BaseException:
             self._wall.settle(request, reserved, None)
             raise

@@ -80,6 +80,17 @@ class Budget(Frozen):
     minutes: float | None = None
 
 
+class MemberRef(Frozen):
+    """Programs for an ensemble: what an earlier step made, or a module or program.
+
+    With `candidates`, the programs that the step scored, best first; the first `top` where it is given.
+    """
+
+    program: str
+    candidates: bool = False
+    top: int | None = None
+
+
 class StepSpec(Frozen):
     """One `step`. `options` are the options as written, checked and defaulted by the optimizer's table.
 
@@ -92,6 +103,10 @@ class StepSpec(Frozen):
     options: dict[str, JsonValue] = Field(default_factory=dict)
     student: str | None = None
     teacher: str | None = None
+    members: tuple[MemberRef, ...] = ()
+    """Of a step that makes an ensemble."""
+    nested: dict[str, StepSpec] = Field(default_factory=dict["str", "StepSpec"])
+    """Of a step that runs other optimizers: those, by the names that its strategy uses."""
 
 
 class Optimize(Frozen):

@@ -16,8 +16,8 @@ from dspec.grammar import parse
 from dspec.grammar.tree import Block, Declaration, Literal, SourceTree
 
 from .source import MAX_SOURCE_BYTES, Source
+from .state import project_root
 
-ROOT_MARKERS = ("dspec.toml", "pyproject.toml", ".git")
 MAX_FILES = 500
 
 
@@ -58,15 +58,6 @@ class Loaded:
     files: dict[Path, File]
     problem: str | None = None
     """Why the root file itself could not be read."""
-
-
-def project_root(path: Path) -> Path:
-    """The nearest folder above `path` that is marked as a project's root, else the file's own."""
-    folder = path.parent
-    for candidate in (folder, *folder.parents):
-        if any((candidate / marker).exists() for marker in ROOT_MARKERS):
-            return candidate
-    return folder
 
 
 def read_text(path: Path, root: Path) -> str | ImportProblem:

@@ -15,15 +15,17 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from dspec.runtime.adapters import adapter
+from dspec.runtime.ensemble import Runnable
 from dspec.runtime.prices import price
 from dspec.runtime.program import LM, Predictor, Program, canonical
 from dspec.runtime.transports.answers import estimate_text, estimate_tokens
 
 from . import ir
+from .chain import members_of, named_program, nested_of, spec_of, student_of
 from .data import Rows, load_rows, part
-from .optimizers.base import Calls, Facts, OptimizerError, Options, Range, Spec
+from .optimizers.base import Calls, Facts, OptimizerError, Options, Range
 from .optimizers.demos import has_demos
-from .optimizers.table import NOT_YET, find
+from .optimizers.ensemble import gather
 
 SAMPLE_ROWS = 20
 """Rows whose prompts are rendered for the estimate of tokens."""
@@ -157,15 +159,6 @@ def spell_rows(ref: ir.RowsRef) -> str:
     return ref.dataset if ref.part is None else f"{ref.dataset}.{ref.part}"
 
 
-def spec_of(step: ir.StepSpec) -> Spec:
-    """The step's optimizer. Raises OptimizerError for one that does not run yet."""
-    spec = find(step.optimizer)
-    if spec is None:
-        reason = NOT_YET.get(step.optimizer, "there is no such optimizer")
-        raise OptimizerError(f"step `{step.name}`: {step.optimizer} cannot run: {reason}")
-    return spec
-
-
 def plan(project: ir.Project, name: str, folder: Path) -> Plan:
     """Calls per step of optimize block `name` and of the evals that score it; calls no model."""
     made = plan_resolved(project, resolve(project, name, folder))
@@ -184,27 +177,47 @@ def _plan_eval(project: ir.Project, block: ir.Eval, folder: Path) -> EvalPlan:
     dataset = project.datasets[block.data.dataset]
     rows = len(part(dataset, load_rows(dataset, folder), block.data.part))
     names = [block.program] if block.baseline is None else [block.program, block.baseline]
-    calls = rows * sum(_student(project, name).calls_per_run() for name in names)
+    calls = rows * sum(_calls_per_run(project, name, folder) for name in names)
     # Rows that a step has scored already, and a result equal to its baseline, are not asked for again.
     return EvalPlan(block.name, rows, Range(0, calls))
 
 
-def _student(project: ir.Project, name: str) -> Program:
-    return project.student(name) if name in project.optimizes else project.programs[name]
+def _calls_per_run(project: ir.Project, name: str, folder: Path) -> int:
+    """Calls of one run of a program, or at most of an optimize block's result."""
+    if name not in project.optimizes:
+        return project.programs[name].calls_per_run()
+    resolved = resolve(project, name, folder)
+    return _walk(project, resolved).programs[resolved.optimize.emit].calls_per_run()
 
 
-def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
+@dataclass(frozen=True, slots=True)
+class _Walked:
+    """The steps in order, each step's program as far as its shape is known, and the steps scored."""
+
+    steps: tuple[StepPlan, ...]
+    programs: Mapping[str, Runnable]
+    scored: frozenset[str]
+
+
+def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
     optimize, student = resolved.optimize, resolved.student
-    scoring = len(resolved.val) * student.calls_per_run()
-    programs: dict[str, Program] = {}
+    programs: dict[str, Runnable] = {}
+    candidates: dict[str, tuple[Program, ...]] = {}
     # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
     scored = {""}
     previous = ""
     steps: list[StepPlan] = []
     for step in optimize.steps:
         spec = spec_of(step)
-        named = named_program(project, programs, step.student, optimize.lm)
-        starts = named or programs.get(previous, student)
+        if spec.gathers:
+            members = members_of(project, step, programs, candidates.__getitem__, optimize.lm)
+            programs[step.name] = gather(student, members, Options(spec, step.options))
+            steps.append(
+                StepPlan(step.name, spec.name, NO_CALLS, NO_CALLS, len(resolved.train), len(resolved.val))
+            )
+            previous = step.name
+            continue
+        starts = student_of(project, step, programs, programs.get(previous, student), optimize.lm)
         origin = step.student or previous
         teacher = named_program(project, programs, step.teacher, optimize.lm) or starts
         facts = Facts(
@@ -215,6 +228,8 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
             teacher_calls_per_run=teacher.calls_per_run(),
             student_scored=origin in scored,
             student_bare=origin not in programs and not has_demos(starts),
+            val_given=optimize.val is not None,
+            nested=nested_of(project, step, programs, optimize.lm),
         )
         calls = spec.calls(Options(spec, step.options), facts)
         steps.append(
@@ -230,11 +245,23 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
         )
         programs[step.name] = starts
         if spec.candidates:
-            scored.add(step.name)
+            if optimize.val is not None or not spec.holds_out:
+                scored.add(step.name)
+            # What is scored on all rows costs as many calls, but for what is known before.
+            most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)
+            candidates[step.name] = (starts,) * most
         previous = step.name
+    return _Walked(tuple(steps), programs, frozenset(scored))
+
+
+def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
+    optimize, student = resolved.optimize, resolved.student
+    scoring = len(resolved.val) * student.calls_per_run()
+    walked = _walk(project, resolved)
+    steps = walked.steps
     baseline = Range(scoring, scoring)
-    unscored = len(resolved.val) * programs[optimize.emit].calls_per_run()
-    final = Range() if optimize.emit in scored else Range(0, unscored)
+    unscored = len(resolved.val) * walked.programs[optimize.emit].calls_per_run()
+    final = Range() if optimize.emit in walked.scored else Range(0, unscored)
     # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
     teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0
     # Of several steps that ask for instructions, one may find all its questions asked already.
@@ -245,7 +272,7 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
     return Plan(
         optimize=optimize.name,
         baseline=baseline,
-        steps=tuple(steps),
+        steps=steps,
         final=final,
         least=least,
         most=most,
@@ -257,25 +284,6 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
         ),
         notes=_notes(resolved, most, prompts),
     )
-
-
-def named_program(
-    project: ir.Project, steps: Mapping[str, Program], name: str | None, lm: str | None
-) -> Program | None:
-    """A program by what a step calls it: an earlier step's, or a module or program on the block's `lm`.
-
-    Raises OptimizerError for another optimize block.
-    """
-    if name is None:
-        return None
-    if name in steps:
-        return steps[name]
-    if name in project.optimizes:
-        raise OptimizerError(
-            f"`{name}` is an optimize block: another block's result cannot be a student or teacher yet",
-            help="name a step of this block, a module or a program",
-        )
-    return project.on_lm(name, lm)
 
 
 def _notes(resolved: Resolved, most: int, prompts: int) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ from dspec.runtime.values import short
 
 from . import ir
 
+MAX_ERRORS = 10
+"""Rows on which a metric may fail before the evaluation stops."""
+
 
 class MetricError(DspecError):
     """The metric gave no score for a row, or something that is not one."""

@@ -45,6 +45,10 @@ class Source:
         end = self._starts[number] if number < len(self._starts) else len(self.text)
         return self.text[start:end].rstrip("\r\n")
 
+    def start_of(self, number: int) -> int:
+        """Offset of a line's (from 1) first character."""
+        return self._starts[number - 1]
+
     @property
     def line_count(self) -> int:
         return len(self._starts)

@@ -16,11 +16,24 @@ ROOT_MARKERS = ("dspec.toml", "pyproject.toml", ".git")
 
 def project_root(path: Path) -> Path:
     """The nearest folder at or above `path`'s that marks a project, else the folder itself."""
-    folder = path.resolve().parent
+    try:
+        folder = path.resolve().parent
+    except (OSError, RuntimeError):  # a loop of symbolic links
+        folder = path.absolute().parent
     for candidate in (folder, *folder.parents):
         if any((candidate / marker).exists() for marker in ROOT_MARKERS):
             return candidate
     return folder
+
+
+def checks_folder(root: Path) -> Path:
+    """Where results of looking at data files are kept. Nothing is made until there is one to keep."""
+    return _place(root) / "checks"
+
+
+def _place(root: Path) -> Path:
+    override = os.environ.get("DSPEC_STATE_DIR")
+    return Path(override).expanduser() if override else root / ".dspec"
 
 
 def state_folder(root: Path) -> Path:
@@ -28,8 +41,7 @@ def state_folder(root: Path) -> Path:
 
     Raises `ConfigurationError` when it cannot be written.
     """
-    override = os.environ.get("DSPEC_STATE_DIR")
-    folder = Path(override).expanduser() if override else root / ".dspec"
+    folder = _place(root)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         ignore = folder / ".gitignore"

@@ -25,11 +25,12 @@ from types import TracebackType
 from pydantic import TypeAdapter, ValidationError
 
 from dspec.runtime.endpoints import address
-from dspec.runtime.ensemble import Ensemble, Runnable
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.execute import TraceStep
 from dspec.runtime.program import Program, digest
 from dspec.runtime.types import JsonValue, Row
+
+from .digests import program_digest
 
 FORMAT = 1
 """Part of the table's name: another format's rows are never read."""
@@ -60,28 +61,6 @@ class RunResult:
 
 
 _RUN = TypeAdapter(RunResult)
-
-
-def program_digest(program: Runnable) -> str:
-    """Hash of what of a program determines its answers, the models aside.
-
-    The program's own name, predictors that no step calls, and the order of declarations are not part
-    of it: they reach no prompt and no output.
-    """
-    if isinstance(program, Ensemble):
-        own: dict[str, JsonValue] = program.model_dump(mode="json", include={"reduce", "size", "seed"})
-        return digest({**own, "members": [program_digest(member) for member in program.members]})
-    called = {step.predictor for step in program.steps if step.kind == "call"}
-    plain: dict[str, JsonValue] = program.model_dump(
-        mode="json",
-        exclude={"name": True, "lms": True, "predictors": {"__all__": {"lm"}}},
-    )
-    predictors = plain["predictors"]
-    assert isinstance(predictors, dict)
-    plain["predictors"] = {name: predictors[name] for name in predictors if name in called}
-    if plain["neighbours"] is None:
-        del plain["neighbours"]
-    return digest(plain)
 
 
 def lm_digest(program: Program) -> str:

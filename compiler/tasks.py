@@ -6,7 +6,6 @@ other failure makes the rest pointless and cancels it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
@@ -21,6 +20,8 @@ async def together(jobs: Sequence[Coroutine[Any, Any, Result]]) -> list[Result |
 
     Raises the first other failure, after the remaining jobs have been cancelled.
     """
+
+    import asyncio  # here, since the table of optimizers is read where nothing runs
 
     async def kept(job: Coroutine[Any, Any, Result]) -> Result | Halt:
         try:

@@ -28,7 +28,7 @@ class Votes:
         self._keys = [ProgramKey(member) for member in ensemble.members]
 
     async def result(self, example: Example, run: Run) -> RunResult:
-        """The members' runs on a row, all at the same time, as one; calls and tokens are theirs.
+        """The members' runs on a row, all at the same time, as one; what they cost is counted with them.
 
         At the budget's wall the members under way are finished and kept, and the halt is raised.
         """
@@ -44,20 +44,6 @@ class Votes:
                 raise one
             results.append(one)
         election = elect(self._ensemble, [one.outputs for one in results])
-        calls, tokens_in, tokens_out, cost, unpriced = (
-            sum(part)
-            for part in zip(
-                *((r.calls, r.input_tokens, r.output_tokens, r.cost, r.unpriced) for r in results),
-                strict=True,
-            )
-        )
-        return RunResult(
-            outputs=None if election is None else election.outputs,
-            trace=() if election is None else results[election.elected].trace,
-            error=results[0].error if election is None else None,
-            calls=calls,
-            input_tokens=tokens_in,
-            output_tokens=tokens_out,
-            cost=cost,
-            unpriced=unpriced,
-        )
+        if election is None:
+            return RunResult(None, (), results[0].error, 0, 0, 0, 0, 0)
+        return RunResult(election.outputs, results[election.elected].trace, None, 0, 0, 0, 0, 0)

@@ -319,7 +319,7 @@ def _number(number: Lexeme) -> tree.Literal:
 
 
 def _percent(number: Lexeme) -> tree.Percent:
-    return tree.Percent(Span(number.start, number.end), float(number.text[:-1]))
+    return tree.Percent(Span(number.start, number.end), float(number_value(number.text[:-1])))
 
 
 def _string(text: Lexeme) -> tree.Literal:
@@ -425,6 +425,6 @@ BUILDERS: dict[str, Callable[..., Any]] = {
         _list_literal,
         _comprehension,
         _inline_signature,
-    )  # fmt: skip
+    )
 }
 """Alias in the grammar → its function."""

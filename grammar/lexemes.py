@@ -18,10 +18,12 @@ from typing import NamedTuple
 from .tokens import PATTERN
 from .tree import Comment, Problem, Span
 
-MAX_TOKENS = 500_000
+MAX_TOKENS = 100_000
 """Tokens read from one declaration, trivia included; what follows is reported, not parsed."""
 
 
+MAX_PROBLEMS = 50
+"""Reported of one declaration; the recovery reads no further than that."""
 MAX_NESTING = 100
 """Brackets within brackets, and nodes within nodes of an item: whoever walks a tree may recurse."""
 
@@ -125,7 +127,7 @@ def read_lexemes(text: str, *, inner_breaks: bool = False) -> Lexemes:
             if kind == "broken_string":
                 problems.append(Problem(Span(start, end), "bad_string", excerpt(value)))
             elif "\\" in value:
-                problems += bad_escapes(value, start)
+                problems += _bad_escapes(value, start)
         elif kind == "unknown":
             terminal = "UNKNOWN"
         else:
@@ -171,14 +173,16 @@ def _is_finite(number: str) -> bool:
     return len(digits) <= 300 and isfinite(float(digits))
 
 
-def bad_escapes(source: str, start: int) -> list[Problem]:
-    """A problem for every escape in a string's source that means nothing."""
+def _bad_escapes(source: str, start: int) -> list[Problem]:
+    """A problem for each of the first escapes in a string's source that mean nothing."""
     problems: list[Problem] = []
     for match in _ESCAPE.finditer(source):
         code = int(match[2], 16) if match[2] else 0
         if (match[1] is None and match[2] is None) or 0xD800 <= code <= 0xDFFF:
             place = Span(start + match.start(), start + match.end())
-            problems.append(Problem(place, "bad_string", match[0], expected=tuple(ESCAPES)))
+            problems.append(Problem(place, "bad_string", match[0], expected=ESCAPES))
+            if len(problems) == MAX_PROBLEMS:
+                break
     return problems
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from .automaton import Stack, shipped_automaton
 from .depth import without_deep_parts
-from .lexemes import Lexemes, excerpt, read_lexemes
+from .lexemes import MAX_PROBLEMS, Lexemes, excerpt, read_lexemes
 from .recovery import MAX_STATES, recover
 from .split import certain_starts, inner_starts
 from .tree import KEYWORDS, Block, Declaration, Problem, SourceTree, Span
@@ -65,7 +65,7 @@ def _parse_block(text: str, start: int, *, indented: bool) -> Block:
             expected = ("a declaration at the start of a line",)
             problems.append(Problem(span, "unexpected", first.text, expected))
     problems.sort(key=lambda problem: problem.span)
-    return Block(start, text, declaration, tuple(problems), tuple(read.comments))
+    return Block(start, text, declaration, tuple(problems[:MAX_PROBLEMS]), tuple(read.comments))
 
 
 def _parse_declaration(text: str, read: Lexemes) -> tuple[Declaration | None, list[Problem]]:

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from .lexemes import read_lexemes
 from .tokens import Token, tokenize
 
-
 OPERAND_ENDS = frozenset(
     {"NAME", "AS", "LIST", "DICT", "NUMBER", "PERCENT", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB"}
 )

@@ -21,11 +21,9 @@ from dataclasses import dataclass
 from .automaton import Stack, shipped_automaton
 from .balance import Placed, after, balance, place
 from .expectations import in_words
-from .lexemes import FIRST_WORDS, MAX_NESTING, WORDS, Lexeme, Lexemes, excerpt
+from .lexemes import FIRST_WORDS, MAX_NESTING, MAX_PROBLEMS, WORDS, Lexeme, Lexemes, excerpt
 from .tree import Declaration, Problem, ProblemKind, Span
 
-MAX_PROBLEMS = 50
-"""Per declaration; what follows the last one is not read."""
 MAX_STATES = 1_000
 """States on the stack: bounds what no bracket nests, such as `not not not …`."""
 
@@ -39,7 +37,7 @@ _FIXED = frozenset({"SEP", "LBRACE", "RBRACE", "LPAR", "LSQB", "$END"})
 _STARTS = frozenset({"LBRACE", "SEP"})
 _OPENING = frozenset({"LBRACE", "LPAR", "LSQB"})
 _CLOSING = frozenset({"RBRACE", "RPAR", "RSQB"})
-_CLOSERS = {"LPAR": ("RPAR", ")"), "LSQB": ("RSQB", "]")}
+_CLOSERS = {"LPAR": ("RPAR", ")"), "LSQB": ("RSQB", "]"), "LBRACE": ("RBRACE", "}")}
 _WORD_TERMINALS = frozenset({"NAME", *FIRST_WORDS.values()})
 _NOTHING = Lexeme("", "", 0, 0)
 
@@ -98,7 +96,8 @@ class _Recovery:
             elif one.stray and sum(frame.is_block for frame in self.frames) < 2:
                 self.report("unexpected", lexeme, ())
                 self.at += 1
-            elif self.is_too_deep(lexeme):
+            elif self.budget and self.is_too_deep(lexeme):
+                self.budget -= 1
                 self.report("too_deep", lexeme)
                 self.drop()
             elif self.stack.accepts(lexeme.terminal):
@@ -108,7 +107,11 @@ class _Recovery:
                 self.budget -= 1
                 self.repair(one, lexeme)
             else:
-                return
+                break
+        if self.last.terminal != "$END" and self.frames and self.frames[0].is_block:
+            self.stack.cut(self.frames[0].mark)
+            for terminal in ("RBRACE", "$END"):
+                self.take(self.virtual(terminal).lexeme, self.lexemes[-1])
         if self.last.terminal == "$END":
             self.declaration = self.stack.values[0]
 
@@ -246,12 +249,16 @@ class _Recovery:
         return False
 
     def may_insert(self, terminal: str) -> bool:
-        """A block is opened only where a `}` is left to close it."""
-        if terminal != "LBRACE":
+        """A bracket is opened only where one is left to close it."""
+        if terminal not in ("LBRACE", "LPAR"):
             return True
-        rest = [one.lexeme.terminal for one in self.lexemes[self.at :]]
-        spare = rest.count("RBRACE") - rest.count("LBRACE")
-        return spare > sum(frame.is_block for frame in self.frames)
+        ends = ("$END",) if terminal == "LBRACE" else ("SEP", "BREAK", "RBRACE", "$END")
+        spare = -sum(frame.opener.lexeme.terminal == terminal for frame in self.frames)
+        for one in self.lexemes[self.at :]:
+            if one.lexeme.terminal in ends:
+                break
+            spare += (one.lexeme.terminal == _CLOSERS[terminal][0]) - (one.lexeme.terminal == terminal)
+        return spare > 0
 
     def virtual(self, terminal: str) -> Placed:
         end = self.last.end

@@ -14,6 +14,7 @@ from .tokens import CONTINUING_WORDS, HEADER, PATTERN
 from .tree import KEYWORDS
 
 _CERTAIN = re.compile(rf"^{HEADER}", re.MULTILINE)
+_MAX_OPENERS = 10_000
 _LIKELY = re.compile(
     rf"(?:{'|'.join(word for word in KEYWORDS if word not in ('dspec', 'import'))})[ \t]++"
     rf"(?!(?:{'|'.join(CONTINUING_WORDS)})\b)[^\W\d]"
@@ -62,8 +63,9 @@ def inner_starts(stretch: str) -> list[int]:
                 openers.clear()
         fresh = False
         awaited = bool(symbol) and symbol not in ")]}?;"
-        if symbol == "{" or symbol == "(" or symbol == "[":
-            openers.append(symbol)
+        if symbol in ("{", "(", "["):
+            if len(openers) < _MAX_OPENERS:
+                openers.append(symbol)
         elif symbol == "}":
             while openers and openers.pop() != "{":
                 pass

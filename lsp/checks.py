@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from dspec.compiler.analysis import Analysis, analyse
+from dspec.compiler.data import MemoryCache
 from dspec.compiler.diagnostics import Diagnostic, Label, in_order
 from dspec.compiler.source import Location
 
@@ -73,6 +74,7 @@ class Checks:
         self._looks: dict[str, Look] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._worker = ThreadPoolExecutor(1, "data")
+        self._cache = MemoryCache()
 
     def schedule(self, uri: str) -> None:
         """Check a document's newest version soon; a check of an older one is dropped."""
@@ -103,6 +105,7 @@ class Checks:
         known = self._analyses.get(document.uri)
         if known is None or known[0] is not document:
             known = (document, analyse(document.path, text=document.text.content, probe=False))
+            _log_crashes(known[1])
             self._analyses[document.uri] = known
         return known[1]
 
@@ -121,11 +124,19 @@ class Checks:
         if not any(symbol.kind == "dataset" for symbol in quick.symbols.scope.symbols.values()):
             self._looks.pop(uri, None)
             return
-        work = partial(analyse, document.path, text=document.text.content)
+        work = partial(analyse, document.path, text=document.text.content, cache=self._cache)
         full = await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        if not quick.crashes:
+            _log_crashes(full)
         if self._documents.get(uri) is document:
             self._looks[uri] = compared(quick, full)
             self._publish(document, own(full))
+
+
+def _log_crashes(analysis: Analysis) -> None:
+    """The editor shows the DS0000; the log has what a maintainer needs."""
+    for crash in analysis.crashes:
+        logger.error("dspc failed while checking %s\n%s", analysis.source.name, crash.traceback)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -150,8 +150,13 @@ class Engine:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def complete(self, request: Request) -> Completion:
+    async def complete(
+        self, request: Request, *, before_attempt: Callable[[], None] | None = None
+    ) -> Completion:
         """The answer to `request`, on disk already if there is a ledger.
+
+        `before_attempt` is asked whenever a place is free and the request is about to be sent; what it
+        raises ends the call. It is not asked for what is shared or replayed.
 
         Raises ProviderError when the model did not answer after every retry, ConfigurationError when a
         key, address or the ledger is missing or unusable, Stopped once the engine was told to stop.
@@ -168,7 +173,7 @@ class Engine:
                     await asyncio.sleep(0)
                 return Completion(answer, "ledger")
             source = "model"
-            flight = self._start(key, request)
+            flight = self._start(key, request, before_attempt)
         flight.askers += 1
         try:
             answer = await asyncio.shield(flight.task)
@@ -217,10 +222,10 @@ class Engine:
         for transport in transports:
             await transport.aclose()
 
-    def _start(self, key: bytes, request: Request) -> _Flight:
+    def _start(self, key: bytes, request: Request, before_attempt: Callable[[], None] | None) -> _Flight:
         if self._stopped:
             raise Stopped("the engine was stopped before this call was made")
-        task = asyncio.get_running_loop().create_task(self._call(key, request))
+        task = asyncio.get_running_loop().create_task(self._call(key, request, before_attempt))
         flight = self._flights[key] = _Flight(task)
 
         def landed(task: asyncio.Task[Answer]) -> None:
@@ -231,7 +236,7 @@ class Engine:
         task.add_done_callback(landed)
         return flight
 
-    async def _call(self, key: bytes, request: Request) -> Answer:
+    async def _call(self, key: bytes, request: Request, before_attempt: Callable[[], None] | None) -> Answer:
         """Attempts until there is an answer or no hope."""
         lane = await self._lane(request.lm)
         flight = self._flights[key]
@@ -239,12 +244,14 @@ class Engine:
         failures = timeouts = 0
         while True:
             try:
-                units = await self._enter(lane, request)
+                units = await self._enter(lane, request, again=failures > 0)
             except Unauthorized:
                 self._forget(lane)
                 raise
             began = loop.time()
             try:
+                if before_attempt is not None:
+                    before_attempt()
                 flight.on_wire = True
                 answer = await self._attempt(lane, request, failures + 1, timeouts)
                 lane.gate.succeeded()
@@ -290,7 +297,7 @@ class Engine:
                 help=f"raise `timeout` in lm {request.lm.name} if the model is slow",
             ) from None
 
-    async def _enter(self, lane: _Lane, request: Request) -> int:
+    async def _enter(self, lane: _Lane, request: Request, *, again: bool) -> int:
         """Waits for rates and places, narrowest first. Returns the tokens counted against `tpm`."""
         units = 0
         if lane.parallel is not None:
@@ -301,7 +308,7 @@ class Engine:
             if lane.tpm is not None:
                 units = estimate_tokens(request.messages) + (request.lm.max_tokens or 0)
                 await lane.tpm.take(units)
-            await lane.gate.enter()
+            await lane.gate.enter(again=again)
             try:
                 await self._places.acquire()
             except BaseException:

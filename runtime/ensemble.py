@@ -55,24 +55,19 @@ Reducer = Annotated[Majority | Mean | First, Field(discriminator="kind")]
 
 
 class Ensemble(Frozen):
-    """Programs with the same inputs and outputs, and how their answers become one.
+    """Programs that answer the same question, and how their answers become one.
 
-    `size` members answer each input, all of them when it is None.
+    All members take `inputs` and have `outputs`, if need be among others, which are left out. `size`
+    members answer each input, all of them when it is None.
     """
 
     name: str
+    inputs: tuple[FieldSpec, ...]
+    outputs: tuple[FieldSpec, ...]
     members: tuple[Program, ...] = Field(min_length=1, max_length=MAX_MEMBERS)
     reduce: Reducer
     size: int | None = None
     seed: int = 0
-
-    @property
-    def inputs(self) -> tuple[FieldSpec, ...]:
-        return self.members[0].inputs
-
-    @property
-    def outputs(self) -> tuple[FieldSpec, ...]:
-        return self.members[0].outputs
 
     @property
     def records(self) -> dict[str, Record]:
@@ -147,7 +142,12 @@ class Election:
 
 def elect(ensemble: Ensemble, answers: Sequence[Row | None]) -> Election | None:
     """One answer of several, None being a member without a vote; None when none has one."""
-    votes = [(place, answer) for place, answer in enumerate(answers) if answer is not None]
+    names = [field.name for field in ensemble.outputs]
+    votes = [
+        (place, {name: answer[name] for name in names})
+        for place, answer in enumerate(answers)
+        if answer is not None
+    ]
     if not votes:
         return None
     match ensemble.reduce:
@@ -172,6 +172,12 @@ def _most_frequent(ensemble: Ensemble, field: str, votes: Sequence[tuple[int, Ro
 
 def _is_closed(spec: FieldSpec) -> bool:
     return isinstance(_needed(spec.type), OneOf)
+
+
+def lacking(wanted: Sequence[FieldSpec], given: Sequence[FieldSpec]) -> list[str]:
+    """Names of the fields that are not given with the type that is wanted."""
+    types = {field.name: field.type for field in given}
+    return [field.name for field in wanted if types.get(field.name) != field.type]
 
 
 def has_mean(kind: Type) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from .ensemble import Ensemble, First, Mean, Runnable, has_mean
+from .ensemble import Ensemble, First, Mean, Runnable, has_mean, lacking
 from .expressions import (
     Apply,
     BinaryOp,
@@ -40,15 +40,21 @@ def faults(program: Runnable) -> Iterator[str]:
 
 
 def _ensemble(ensemble: Ensemble) -> Iterator[str]:
+    yield from _fields(ensemble.inputs, "program.inputs", ensemble)
+    yield from _fields(ensemble.outputs, "program.outputs", ensemble)
+    if not ensemble.outputs:
+        yield "program.outputs: an ensemble without outputs"
     for place, member in enumerate(ensemble.members):
         where = f"program.members[{place}]"
         yield from _program(member, where)
         for role, ours, theirs in (
-            ("inputs", ensemble.inputs, member.inputs),
+            ("inputs", member.inputs, ensemble.inputs),
             ("outputs", ensemble.outputs, member.outputs),
         ):
-            if [(field.name, field.type) for field in ours] != [(field.name, field.type) for field in theirs]:
-                yield f"{where}.{role}: they differ from those of the first member"
+            for missing in lacking(ours, theirs):
+                yield f"{where}.{role}: `{missing[:80]}` is not as the ensemble has it"
+        for missing in lacking(ensemble.inputs, member.inputs):
+            yield f"{where}.inputs: there is no `{missing[:80]}`, which the ensemble takes"
         for name, lm in member.lms.items():
             if lm != ensemble.lms[name]:
                 yield f"{where}.lms.{name}: another member has another model of this name"
@@ -124,7 +130,7 @@ def _step(step: CallStep | ValueStep | CheckStep, where: str, program: Program) 
             yield from _checks((step.check,), where)
 
 
-def _fields(fields: Sequence[FieldSpec], where: str, program: Program) -> Iterator[str]:
+def _fields(fields: Sequence[FieldSpec], where: str, program: Runnable) -> Iterator[str]:
     seen: set[str] = set()
     for field in fields:
         if not _NAME.fullmatch(field.name):
@@ -135,7 +141,7 @@ def _fields(fields: Sequence[FieldSpec], where: str, program: Program) -> Iterat
         yield from _type(field.type, f"{where}.{field.name}", program)
 
 
-def _type(kind: Type, where: str, program: Program) -> Iterator[str]:
+def _type(kind: Type, where: str, program: Runnable) -> Iterator[str]:
     match kind:
         case ListOf(item=item) | OptionalOf(item=item):
             yield from _type(item, where, program)

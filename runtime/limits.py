@@ -40,7 +40,7 @@ class Backoff:
     cap: float = 30.0
     in_a_row: int = 5
     """Failures with no success in between after which the whole endpoint pauses."""
-    alive: float = 20.0
+    alive: float = 10.0
     """Seconds after an endpoint's last answer in which it counts as faulty, but not dead."""
     shortest: float = 5.0
     """Seconds that no attempt is denied, however fast the endpoint has answered so far."""
@@ -52,7 +52,7 @@ class Backoff:
 
 
 class Gate:
-    """Admission to one endpoint, first come first served, at most `width` at once."""
+    """Admission to one endpoint, at most `width` at once: who was in before, then first come first served."""
 
     def __init__(self, width: int, backoff: Backoff) -> None:
         self.width = width
@@ -72,8 +72,12 @@ class Gate:
         self._climb_fast_to = width
         self._credit = 0
 
-    async def enter(self) -> None:
-        """Waits for a place. Raises what `close` was given. Every `enter` needs one `leave`."""
+    async def enter(self, *, again: bool = False) -> None:
+        """Waits for a place. Raises what `close` was given. Every `enter` needs one `leave`.
+
+        `again` goes to the head of the queue: at a dead endpoint, a few calls then use up their attempts
+        and end the run, instead of everyone's first being tried before anyone's second.
+        """
         loop = asyncio.get_running_loop()
         if self._closed_by is not None and loop.time() < self._closed_until:
             raise copy.copy(self._closed_by)
@@ -81,7 +85,7 @@ class Gate:
             self.inside += 1
             return
         turn: asyncio.Future[None] = loop.create_future()
-        self._waiting.append(turn)
+        (self._waiting.appendleft if again else self._waiting.append)(turn)
         self._admit()
         try:
             await turn

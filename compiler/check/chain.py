@@ -20,9 +20,18 @@ def check_chain(session: Session, place: Place, chain: Sequence[StepInfo], emit:
     for step in chain:
         if step.spec is None or not step.clean:
             return  # what it tunes, and from what, is unknown
+        if step.spec.gathers:
+            used |= {ref.program for ref in step.members}
+            tuned[step.name] = {}
+            previous = step.name
+            continue
         student = step.student or previous
+        if student in by_name and _is_ensemble(by_name[student]):
+            _untunable(session, place, by_name[student], step)
+            return
         start = tuned.get(student, {}) if student else {}
-        used |= {name for name in (student, step.teacher) if name}
+        teachers = (step.teacher, *(inner.teacher for inner in step.nested.values()))
+        used |= {name for name in (student, *teachers) if name}
         for what in sorted(step.spec.sets - step.spec.starts_from):
             maker = start.get(what)
             if maker is not None and step.teacher != maker and student == maker:
@@ -39,6 +48,24 @@ def check_chain(session: Session, place: Place, chain: Sequence[StepInfo], emit:
                 "paid for, not used",
                 help=f"no later step starts from it, and `{last}` is what is written",
             )
+
+
+def _is_ensemble(step: StepInfo) -> bool:
+    return step.spec is not None and step.spec.gathers
+
+
+def _untunable(session: Session, place: Place, ensemble: StepInfo, step: StepInfo) -> None:
+    assert step.spec is not None
+    primary = step.arguments.get("student", step.node.name or step.node)
+    hint = f"tune its members before, or pass it as `teacher = {ensemble.name}`"
+    session.report(
+        "DS0623",
+        f"step `{step.name}` would tune `{ensemble.name}`, and an ensemble cannot be tuned",
+        place.at(primary),
+        "starts from an ensemble",
+        secondary=(Label(place.at(ensemble.node.name or ensemble.node), "an ensemble"),),
+        help=f"{hint} with another `student`" if step.spec.takes_teacher else "tune its members before",
+    )
 
 
 def _discards(session: Session, place: Place, maker: StepInfo, step: StepInfo, what: str) -> None:

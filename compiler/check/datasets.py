@@ -114,7 +114,8 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         return None
     name = node.callee.name
     if name.text in LATER_SOURCES:
-        later(session, place, f"rows from `{name.text}(…)`", name)
+        deep = (f"`--deep` reads files only, and has not looked at these rows",) if session.deep else ()
+        later(session, place, f"rows from `{name.text}(…)`", name, notes=deep)
         return None
     if name.text not in SOURCES:
         near = closest(name.text, [*SOURCES, *LATER_SOURCES])
@@ -296,7 +297,11 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
     """What the file says: problems become diagnostics. Not asked when data may not be touched."""
     if not session.probe:
         return None
-    findings = check_data(found, session.folder, root=session.root)
+    findings = check_data(
+        found, session.folder, root=session.root, cache=session.cache, deep=session.deep
+    )
+    if not findings.exact:
+        session.sampled.append(found.source.path)
     places = _places(place)
     session.diagnostics += [diagnose(problem, places) for problem in findings.problems]
     return findings

@@ -5,29 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dspec.grammar.tree import Call, Expect, Expr, Given, Reference
+from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Span
 from dspec.runtime.expressions import Variable
 from dspec.runtime.types import ANY, Type
 
 from ..blocks import EXTERN_SOURCES
+from ..diagnostics import Edit, Fix
 from ..spelling import closest, quoted
 from ..symbols import Symbol
 from .attributes import Reader, settings
 from .expressions import expect, infer, truth
 from .kinds import Group, Member
 from .names import did_you_mean, listed
-from .records import records_lookup
+from .extern_sources import check_source
+from .records import doc_of, records_lookup
 from .scope import Binding, Scope
-from .session import Place, Session, suggestions
+from .session import Place, Session, insert_item, suggestions
 from .shape import later
 from .signatures import parameter_specs, parameters
 from .typenames import resolve_type
 
+DESCRIPTION = '"What it does, and when to use it."'
+
 
 @dataclass(frozen=True, slots=True)
 class ExternInfo:
+    """`described` says that an agent would be told more of it than its name."""
+
     inputs: Mapping[str, Member]
     result: Type | Group
+    described: bool = True
 
 
 def extern(session: Session, symbol: Symbol) -> ExternInfo | None:
@@ -47,20 +54,59 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
         result = resolve_type(session, place, declaration.returns)
     setting = settings(declaration.items).get("source")
     source = declaration.value or (setting.value if setting else None)
+    described = bool(doc_of(declaration.items).strip())
     if isinstance(source, Call) and isinstance(source.callee, Reference):
-        name = source.callee.name
-        if name.text not in EXTERN_SOURCES:
-            near = closest(name.text, EXTERN_SOURCES)
-            session.report(
-                "DS0211",
-                f"an extern cannot come from `{name.text}`{did_you_mean(near)}",
-                place.at(name),
-                "unknown source",
-                help="" if near else f"it comes from {quoted(EXTERN_SOURCES, 'or')}",
-                fixes=suggestions(place.at(name), near),
-            )
+        described |= check_source(session, place, symbol, source, source.callee.name, inputs, result)
+    elif source is not None:
+        written = place.text(source)
+        found = f"`python({written})`" if isinstance(source, Literal) else '`python("module:function")`'
+        session.report(
+            "DS0110",
+            f"an extern's source is a call such as {found}",
+            place.at(source),
+            "not a source",
+            help=f"it comes from {quoted(EXTERN_SOURCES, 'or')}",
+        )
+    elif declaration.items is not None and not place.block.problems:
+        session.report(
+            "DS0107",
+            f"extern `{symbol.name}` is missing `source`",
+            symbol.location,
+            help='where does the function come from? For example `source = python("module:function")`',
+            fixes=insert_item(place, 'source = python("module:function")', "Insert `source`"),
+        )
     later(session, place, f"extern functions, such as `{symbol.name}`", declaration.keyword)
-    return ExternInfo(inputs, result)
+    return ExternInfo(inputs, result, described)
+
+
+def check_tool(session: Session, symbol: Symbol) -> None:
+    """Warn, once, of a tool that an agent is told nothing of but its name."""
+    session.once(_check_tool, symbol)
+
+
+def _check_tool(session: Session, symbol: Symbol) -> bool:
+    found = extern(session, symbol)
+    if found is None or found.described or session.place(symbol).block.problems:
+        return False
+    place = session.place(symbol)
+    value = place.declaration.value
+    fixes = insert_item(place, DESCRIPTION, "Insert a description")
+    if isinstance(value, Call):
+        head = place.block.text[: value.span.start].rstrip()
+        if head.endswith("="):
+            start = len(head) - 1
+            text = f"{{\n  {DESCRIPTION}\n  source = {place.text(value)}\n}}"
+            edit = Edit(place.at(Span(start, value.span.end)), text)
+            fixes = (Fix("Write it as a block with a description", (edit,), "maybe"),)
+    session.report(
+        "DS0311",
+        f"the tool `{symbol.name}` has no description, so an agent sees only its name and its inputs",
+        symbol.location,
+        "what is it for?",
+        help="say in a doc string what it does and when to use it; a Python docstring counts, too",
+        fixes=fixes,
+    )
+    return True
 
 
 def check_test(session: Session, symbol: Symbol) -> None:

@@ -158,7 +158,8 @@ def check_steps_fit(
     val: RowsInfo | None,
 ) -> None:
     warned = False
-    for step in chain:
+    inside = [inner for step in chain for inner in step.nested.values()]
+    for number, step in enumerate((*chain, *inside)):
         if step.spec is None or step.call is None:
             continue
         spec, at = step.spec, place.at(step.call.callee)
@@ -176,6 +177,8 @@ def check_steps_fit(
                 help="say which runs are good enough: `accept = score >= 0.5`",
                 fixes=accept_fix(session, judge),
             )
+        if number >= len(chain):
+            continue  # rows are the outer optimizer's business
         if train is not None:
             _sizing(session, spec, at, train)
         if spec.needs_val and val is None and train is not None:

@@ -14,6 +14,7 @@ from ..symbols import Symbol
 from .attributes import Reader, section
 from .chain import check_chain
 from .fits import check_fit, check_steps_fit, check_test_rows, referred_program, referred_rows
+from .members import check_members
 from .metrics import metric
 from .names import did_you_mean, listed
 from .rows import RowsInfo
@@ -69,6 +70,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     if tuned is not None:
         check_fit(session, tuned, judge, (train, val), read)
         _tunable(session, symbol, tuned)
+        check_members(session, place, chain, tuned)
     check_steps_fit(session, place, chain, judge, train, val)
     check_test_rows(session, (("train", train), ("val", val)))
     built = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from dspec.runtime.program import LM, Program
 
 from .. import ir
 from ..loading import File
+from ..source import Location
 from ..symbols import FileScope, Symbol
 from .datasets import dataset
 from .evals import evaluation
@@ -29,11 +31,12 @@ def check_declarations(session: Session, file: File, scope: FileScope) -> None:
     """Check the shape of every declaration of a file, then what each one means."""
     for block in file.tree.blocks:
         if block.declaration is not None:
-            check_shape(session, Place(scope, block, block.declaration))
-    check_defaults(session, scope)
+            place = Place(scope, block, block.declaration)
+            session.guarded(place.at(block.declaration.keyword), partial(check_shape, session, place))
+    session.guarded(Location(file.source, 0, 0), partial(check_defaults, session, scope))
     doubles = [symbol for symbol in session.doubles if session.owners[id(symbol)] is scope]
     for symbol in (*scope.symbols.values(), *doubles):
-        _check(session, symbol)
+        session.guarded(symbol.location, partial(_check, session, symbol))
 
 
 def _check(session: Session, symbol: Symbol) -> None:

@@ -7,6 +7,7 @@ from `once`, and whoever owns that kind of cycle reports it.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TypeVar, cast
 
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
+from ..data.cache import Cache
 from ..diagnostics import Diagnostic, Edit, Fix, Label, report
 from ..source import Location, Source
 from ..symbols import FileScope, Symbol, SymbolKind, Use
@@ -45,6 +47,14 @@ class Place:
 _RUNNING = object()
 
 
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A mistake of the toolchain's own: what is said of it, and what its maintainers need."""
+
+    diagnostic: Diagnostic
+    traceback: str
+
+
 @dataclass
 class Session:
     """The state of one analysis. `folder` holds the root file; `probe` allows reading data files."""
@@ -53,6 +63,10 @@ class Session:
     folder: Path
     main: FileScope
     probe: bool
+    deep: bool = False
+    """Look at all rows of large data files, not at the first ones."""
+    cache: Cache | None = None
+    """Remembers what data files hold."""
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     declared: list[Symbol] = field(default_factory=list[Symbol])
     uses: list[Use] = field(default_factory=list[Use])
@@ -69,6 +83,11 @@ class Session:
     circles: set[str] = field(default_factory=set[str])
     """Keys of declarations in a circle that was reported, so that each circle is reported once."""
     results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
+    sampled: list[str] = field(default_factory=list[str])
+    """Data files of which only the first rows were looked at."""
+    crashes: list[Crash] = field(default_factory=list[Crash])
+    failed: tuple[Exception, Location] | None = None
+    """The last exception, and the innermost declaration that was being checked."""
 
     def once(self, compute: Callable[[Session, Symbol], T], symbol: Symbol) -> T | None:
         """`compute(self, symbol)`, computed the first time only; None while it is still running."""
@@ -76,8 +95,26 @@ class Session:
         found = self.results.get(key)
         if found is None:
             self.results[key] = _RUNNING
-            found = self.results[key] = compute(self, symbol)
+            try:
+                found = self.results[key] = compute(self, symbol)
+            except Exception as error:
+                del self.results[key]  # whoever asks next must not take it for a circle
+                if self.failed is None or self.failed[0] is not error:
+                    self.failed = error, symbol.location
+                raise
         return None if found is _RUNNING else cast("T", found)
+
+    def guarded(self, place: Location, work: Callable[[], T]) -> T | None:
+        """What `work` gives. An exception becomes a DS0000, and everything else is still checked."""
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
+            if self.failed is not None and self.failed[0] is error:
+                place = self.failed[1]
+            known = {crash.diagnostic.primary.location for crash in self.crashes}
+            if place not in known:  # what needs a declaration fails with it, and that is no news
+                self.crashes.append(crash(error, place))
+            return None
 
     def has_lm_mistake(self, place: Place) -> bool:
         """True when a model may stand in an import or a declaration that could not be read."""
@@ -130,6 +167,19 @@ class Session:
         if symbol is not None:
             self.uses.append(Use(place.at(node), symbol))
             self.used.add(id(symbol))
+
+
+def crash(error: Exception, place: Location) -> Crash:
+    """What is said of an exception that the checks did not expect."""
+    words = str(error).strip().splitlines()
+    diagnostic = report(
+        "DS0000",
+        f"dspc itself failed here: {type(error).__name__}" + (f": {words[0][:200]}" if words else ""),
+        place,
+        "could not be checked",
+        notes=("this is a bug in dspc and no mistake of yours; everything else was checked",),
+    )
+    return Crash(diagnostic, "".join(traceback.format_exception(error)))
 
 
 def replace(location: Location, text: str, title: str = "") -> Fix:

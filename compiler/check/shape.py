@@ -307,12 +307,12 @@ def _missing(session: Session, place: Place, attribute: AttributeSpec, spec: Blo
     )
 
 
-def later(session: Session, place: Place, what: str, node: Node) -> None:
+def later(session: Session, place: Place, what: str, node: Node, notes: tuple[str, ...] = ()) -> None:
     """Report something that the language has and this version cannot run."""
     session.report(
         "DS0120",
         f"not supported yet: {what}",
         place.at(node),
         "cannot run yet",
-        notes=("the file is still checked; it cannot be compiled or run while this stands in it",),
+        notes=("the file is still checked; it cannot be compiled or run while this stands in it", *notes),
     )

@@ -7,6 +7,7 @@ paid for.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -32,9 +33,11 @@ from ..optimizers.table import find as find_optimizer
 from ..spelling import closest, quoted
 from ..symbols import Symbol
 from .attributes import described, number_of, out_of_range
+from .members import REDUCER_WORDS, Members, members, no_members, reducer
 from .names import article, did_you_mean, find, is_open, listed, named
 from .session import Place, Session, replace, suggestions
 from .shape import later
+from .strategy import check_inside, check_strategy
 
 PROGRAMS = ("module", "program", "optimize")
 
@@ -57,6 +60,9 @@ class StepInfo:
     student: str | None = None
     teacher: str | None = None
     clean: bool = True
+    members: tuple[ir.MemberRef, ...] = ()
+    nested: Mapping[str, StepInfo] = field(default_factory=dict[str, "StepInfo"])
+    """Optimizers given as options, by name."""
 
     def options(self) -> Options | None:
         return Options(self.spec, self.given) if self.spec and self.clean else None
@@ -70,6 +76,8 @@ class StepInfo:
             options=dict(self.given),
             student=self.student,
             teacher=self.teacher,
+            members=self.members,
+            nested={name: spec for name, inner in self.nested.items() if (spec := inner.ir()) is not None},
         )
 
 
@@ -110,6 +118,25 @@ def _step(
             fixes=(replace(place.at(value), f"{place.text(value)}()"),) if known else (),
         )
         return StepInfo(name, symbol, node, None, None, clean=False)
+    spec = _optimizer(session, place, value, before, nodes, itself)
+    if spec is None:
+        return StepInfo(name, symbol, node, value, None, clean=False)
+    bare = StepInfo(name, symbol, node, value, spec, clean=first is None)
+    info = _options(session, place, bare, spec, value, before, nodes, itself)
+    if spec.nests and info.clean and not check_strategy(session, place, info):
+        return dataclasses.replace(info, clean=False)
+    return info
+
+
+def _optimizer(
+    session: Session,
+    place: Place,
+    value: Call,
+    before: Sequence[StepInfo],
+    nodes: list[Step],
+    itself: Symbol,
+) -> Spec | None:
+    """The optimizer that is called; reports one that is unknown or cannot run yet."""
     optimizer = value.callee.name.text if isinstance(value.callee, Reference) else place.text(value.callee)
     spec = find_optimizer(optimizer)
     if spec is None:
@@ -126,9 +153,7 @@ def _step(
                 help="" if near else f"those that run are {listed(SPECS)}",
                 fixes=suggestions(place.at(value.callee), near),
             )
-        return StepInfo(name, symbol, node, value, None, clean=False)
-    bare = StepInfo(name, symbol, node, value, spec, clean=first is None)
-    return _options(session, place, bare, spec, value, before, nodes, itself)
+    return spec
 
 
 def _options(
@@ -145,8 +170,18 @@ def _options(
     arguments: dict[str, Argument] = {}
     student: str | None = None
     teacher: str | None = None
+    gathered: Members | None = None
+    nested: dict[str, StepInfo] = {}
     clean = info.clean
+
+    def refer(node: Expr, what: str) -> str | None:
+        return _program_or_step(session, place, node, before, nodes, itself, what)
+
     for argument in call.arguments:
+        if argument.name is None and spec.gathers and gathered is None:
+            gathered = members(session, place, argument.value, before, refer)
+            clean = clean and gathered.clean
+            continue
         if argument.name is None:
             clean = False
             session.report(
@@ -168,7 +203,16 @@ def _options(
             )
             continue
         arguments[name] = argument
-        if name == "student":
+        if name == "student" and spec.gathers:
+            clean = False
+            session.report(
+                "DS0602",
+                f"`{spec.name}` tunes nothing, so it takes no `student`",
+                place.at(argument),
+                "has no use for one",
+                help="name its members first: `Ensemble([demos, router])`",
+            )
+        elif name == "student":
             student = _program_or_step(session, place, argument.value, before, nodes, itself, "`student`")
             clean = clean and student is not None
         elif name == "teacher" and spec.takes_teacher:
@@ -185,6 +229,11 @@ def _options(
             )
         else:
             option = spec.option(name)
+            if option is None and spec.nests and isinstance(argument.value, Call):
+                inner = _inside(session, place, info, name, argument.value, before, nodes, itself)
+                clean = check_inside(session, place, inner, argument.name, spec.name) and clean
+                nested[name] = inner
+                continue
             if option is None:
                 clean = False
                 _unknown_option(session, place, spec, argument.name)
@@ -193,14 +242,52 @@ def _options(
             clean = clean and known
             if known:
                 given[name] = value
+    if spec.gathers and gathered is None:
+        clean = False
+        no_members(session, place, call)
     result = StepInfo(
-        info.name, info.symbol, info.node, call, spec, given, arguments, student, teacher, clean
+        info.name,
+        info.symbol,
+        info.node,
+        call,
+        spec,
+        given,
+        arguments,
+        student,
+        teacher,
+        clean,
+        gathered.refs if gathered else (),
+        nested,
     )
     _contradiction(session, place, result)
     return result
 
 
+def _inside(
+    session: Session,
+    place: Place,
+    outer: StepInfo,
+    name: str,
+    call: Call,
+    before: Sequence[StepInfo],
+    nodes: list[Step],
+    itself: Symbol,
+) -> StepInfo:
+    """An optimizer that is given to another one as an option."""
+    spec = _optimizer(session, place, call, before, nodes, itself)
+    bare = StepInfo(name, None, outer.node, call, spec, clean=spec is not None)
+    return bare if spec is None else _options(session, place, bare, spec, call, before, nodes, itself)
+
+
 def _unknown_option(session: Session, place: Place, spec: Spec, name: Name) -> None:
+    if name.text in spec.refused:
+        session.report(
+            "DS0602",
+            f"`{spec.name}` has no option `{name.text}` here: {spec.refused[name.text]}",
+            place.at(name),
+            "not an option here",
+        )
+        return
     known = [option.name for option in spec.options]
     near = closest(name.text, [*known, "student", *(["teacher"] if spec.takes_teacher else [])])
     elsewhere = [other.name for other in SPECS.values() if other.option(name.text)]
@@ -223,6 +310,7 @@ WORDED = {
     "bool": "`true` or `false`",
     "str": "text in quotes",
     "int_list": "a list of whole numbers",
+    "reducer": REDUCER_WORDS,
 }
 
 
@@ -232,6 +320,9 @@ def option_value(
     """Whether `node` is a value for the option, and that value; reports what does not fit."""
     if isinstance(node, Literal) and node.value is None and option.optional:
         return True, None
+    if (beyond := _not_yet(option, node)) is not None:
+        later(session, place, beyond, node)
+        return False, None
     value = _literal(option, node)
     if value is None:
         wanted = WORDED[option.type] + (" or `none`" if option.optional else "")
@@ -265,6 +356,16 @@ def option_value(
     return True, value
 
 
+def _not_yet(option: Option, node: Expr) -> str | None:
+    """What an option's value asks for that cannot run yet."""
+    callee = node.callee if isinstance(node, Call) else None
+    if option.type == "reducer" and isinstance(callee, Reference) and callee.name.text == "python":
+        return "a rule in Python"
+    if option.name == "vectorizer" and isinstance(node, Reference | Attribute):
+        return "an embedding model as `vectorizer`"
+    return None
+
+
 def _literal(option: Option, node: Expr) -> JsonValue:
     number = number_of(node)
     match option.type:
@@ -276,6 +377,8 @@ def _literal(option: Option, node: Expr) -> JsonValue:
             return node.value if isinstance(node, Literal) and isinstance(node.value, bool) else None
         case "str":
             return node.value if isinstance(node, Literal) and isinstance(node.value, str) else None
+        case "reducer":
+            return reducer(node)
         case "int_list":
             if not isinstance(node, ListLiteral):
                 return None

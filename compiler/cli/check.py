@@ -26,19 +26,30 @@ def check(
     style: Annotated[Format, typer.Option("--format", help="How findings are printed.")] = Format.human,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Apply the fixes that are safe unseen.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read all rows of large data files, not a sample.")
+    ] = False,
 ) -> None:
     """Check .dspec files: syntax, names, types, data, metrics, optimizer chains. Calls no model."""
     from ..analysis import analyse
+    from ..data import FolderCache
     from ..diagnostics import Diagnostic, in_order
     from ..fixes import apply_fixes
     from ..formats import github, sarif, short, to_json
     from ..render import render, summary
+    from ..state import checks_folder, project_root
+    from .crash import with_reports
     from .sources import find_sources
 
     sources = find_sources(paths or [Path()])
+    sampled: dict[str, None] = {}
 
     def findings() -> list[Diagnostic]:
-        found = {diagnostic for path in sources for diagnostic in analyse(path).diagnostics}
+        found: dict[Diagnostic, None] = {}
+        for path in sources:
+            analysis = analyse(path, deep=deep, cache=FolderCache(checks_folder(project_root(path))))
+            found.update(dict.fromkeys(with_reports(analysis)))
+            sampled.update(dict.fromkeys(analysis.sampled))
         return in_order(list(found))
 
     diagnostics = findings()
@@ -60,6 +71,10 @@ def check(
                 console.file.write(text + "\n")
             count = f"{len(sources)} file{'s' if len(sources) > 1 else ''}"
             console.print(f"{count} checked: {summary(diagnostics)}")
+            if sampled:
+                console.print(
+                    f"of {', '.join(sampled)} only the first rows were checked; --deep checks them all"
+                )
         case Format.short:
             print_json(short(diagnostics)) if diagnostics else None
         case Format.json:
@@ -68,6 +83,8 @@ def check(
             print_json(sarif(diagnostics))
         case Format.github:
             print_json(github(diagnostics)) if diagnostics else None
+    if any(diagnostic.code == "DS0000" for diagnostic in diagnostics):
+        raise typer.Exit(Exit.BUG)
     failing = ("error", "warning") if strict else ("error",)
     if any(diagnostic.severity in failing for diagnostic in diagnostics):
         raise typer.Exit(Exit.FINDINGS)

@@ -10,10 +10,12 @@ import typer
 
 from .console import Exit, fail, print_error, print_json, stderr, stdout
 from .jobs import Compiled, Job, make_job
+from .observing import EventsOption, SpansOption, observing
 from .session import Session, ThreadsOption, TransportChoice, TransportOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
+    from ..eventlog import Observer
     from ..events import Report
 
 
@@ -28,6 +30,12 @@ def compile_command(
         Path | None, typer.Option(help="Folder of the artifact; `compiled` beside the file if left out.")
     ] = None,
     evals: Annotated[bool, typer.Option(help="Run the eval blocks that score the result.")] = True,
+    planned: Annotated[
+        Path | None,
+        typer.Option("--plan", help="A plan of `dspc plan --json`: stop unless it is still the plan."),
+    ] = None,
+    events: EventsOption = None,
+    otel: SpansOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
@@ -40,7 +48,14 @@ def compile_command(
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in names or project.optimizes]
     base = path.resolve().parent
     jobs = [make_job(project, name, base, out or base / "compiled", evals) for name in wanted]
-    results = asyncio.run(compile_all(jobs, path, threads, transport, quiet=json))
+    if planned is not None:
+        from .planned import refuse_drift
+
+        if len(wanted) != 1:
+            fail("a plan is of one optimize block", help="name the one you mean", code=Exit.USAGE)
+        refuse_drift(planned, path, project, wanted[0])
+    with observing(events, otel) as observers:
+        results = asyncio.run(compile_all(jobs, path, threads, transport, observers, quiet=json))
     if json:
         print_json(report.compiled_json(results))
     else:
@@ -51,18 +66,39 @@ def compile_command(
 
 
 async def compile_all(
-    jobs: list[Job], path: Path, threads: int, transport: TransportChoice, *, quiet: bool
+    jobs: list[Job],
+    path: Path,
+    threads: int,
+    transport: TransportChoice,
+    observers: list[Observer],
+    *,
+    quiet: bool,
 ) -> list[Compiled]:
     """Compile the blocks one after the other; each artifact is written as soon as it is there."""
+    from ..eventlog import both, calls
     from .progress import reporting
     from .session import open_session
 
     results: list[Compiled] = []
     for job in jobs:
-        async with open_session(path, threads, transport) as session:
+        async with open_session(path, threads, transport, on_event=calls(observers)) as session:
             with reporting(stderr(), lambda s=session: s.engine.tally, quiet=quiet) as report:
-                results.append(await compile_one(job, session, report))
+                results.append(await compile_one(job, session, both(report, observers)))
+        if results[-1].built.status == "complete":
+            keep_record(results[-1], path)
     return results
+
+
+def keep_record(result: Compiled, path: Path) -> None:
+    """Remembers what this compile followed from, for the next `dspc plan`."""
+    from ..changes import record_path, remember, snapshot
+    from ..plan import resolve
+    from ..state import project_root, state_folder
+
+    job = result.job
+    calls = {step.name: step.spent.calls for step in result.built.steps}
+    inputs = snapshot(job.project, resolve(job.project, job.name, job.base))
+    remember(record_path(state_folder(project_root(path)), path, job.name), inputs, calls)
 
 
 async def compile_one(job: Job, session: Session, report: Report) -> Compiled:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Exit, fail, print_json, stderr, stdout
+from .observing import EventsOption, SpansOption, observing
 from .session import ThreadsOption, TransportChoice, TransportOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
-    from dspec.runtime.program import Program
+    from dspec.runtime.ensemble import Runnable
 
     from ..build import EvalResult
+    from ..eventlog import Observer
     from ..ir import Project
 
 
@@ -27,6 +29,8 @@ def evaluate(
     compiled: Annotated[
         Path | None, typer.Option(help="Folder of the artifacts; `compiled` beside the file if left out.")
     ] = None,
+    events: EventsOption = None,
+    otel: SpansOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
 ) -> None:
     """Run eval blocks on what was compiled before. Exits with 1 when a gate does not hold."""
@@ -43,7 +47,10 @@ def evaluate(
         project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder
     )
     base = path.resolve().parent
-    results = asyncio.run(evaluate_all(project, wanted, base, programs, threads, transport, quiet=json))
+    with observing(events, otel) as observers:
+        results = asyncio.run(
+            evaluate_all(project, wanted, base, programs, threads, transport, observers, quiet=json)
+        )
     if json:
         print_json(report.evals_json(results))
     else:
@@ -56,18 +63,21 @@ async def evaluate_all(
     project: Project,
     names: list[str],
     base: Path,
-    programs: dict[str, Program],
+    programs: dict[str, Runnable],
     threads: int,
     transport: TransportChoice,
+    observers: list[Observer],
     *,
     quiet: bool,
 ) -> list[EvalResult]:
     from ..build import evaluate_named
+    from ..eventlog import both, calls
     from .progress import reporting
     from .session import open_session
 
-    async with open_session(base / "any.dspec", threads, transport) as session:
-        with reporting(stderr(), lambda: session.engine.tally, quiet=quiet) as report:
+    async with open_session(base / "any.dspec", threads, transport, on_event=calls(observers)) as session:
+        with reporting(stderr(), lambda: session.engine.tally, quiet=quiet) as shown:
+            report = both(shown, observers)
             return [
                 await evaluate_named(
                     project,
@@ -82,14 +92,14 @@ async def evaluate_all(
             ]
 
 
-def load_compiled(project: Project, names: set[str | None], folder: Path) -> dict[str, Program]:
+def load_compiled(project: Project, names: set[str | None], folder: Path) -> dict[str, Runnable]:
     """The artifacts of the optimize blocks among `names`, on the models as the source has them now.
 
     An artifact carries no address, so a model with a literal one is taken from the source.
     """
     from dspec.runtime.artifact import read_artifact
 
-    programs: dict[str, Program] = {}
+    programs: dict[str, Runnable] = {}
     for name in sorted(filter(None, names)):
         place = folder / f"{name}.dspc.json"
         if name not in project.optimizes:

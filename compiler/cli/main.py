@@ -6,12 +6,8 @@ which leaves a report file and says where it is.
 
 from __future__ import annotations
 
-import platform
 import sys
-import tempfile
-import traceback
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +17,7 @@ from dspec.runtime.errors import DspecError
 from .check import check
 from .compile import compile_command
 from .console import Exit, exit_code, print_error
+from .crash import report_crash
 from .evaluate import evaluate
 from .explain import explain
 from .fmt import fmt
@@ -70,17 +67,6 @@ def options(
     ] = False,
 ) -> None:
     pass
-
-
-def report_crash(error: BaseException) -> Path:
-    """Write what a maintainer needs to a file; environment variables and data are left out."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="dspc-crash-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as file:
-        file.write(f"dspc {version('dspc')}, Python {platform.python_version()}, {platform.platform()}\n")
-        file.write(f"command: {' '.join(sys.argv[1:2])}\n\n")
-        file.writelines(traceback.format_exception(error))
-    return Path(file.name)
 
 
 def main() -> None:

@@ -13,24 +13,54 @@ from .sources import SourceArgument
 if TYPE_CHECKING:
     from ..optimizers.base import Range
     from ..plan import Plan
+    from .planned import Planned
 
 
 def plan(
     path: SourceArgument,
     name: Annotated[str | None, typer.Argument(help="The optimize block, if there are several.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Say what has changed since the last complete compile.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="For machines, and for `dspc compile --plan`.")
+    ] = False,
 ) -> None:
     """Say how many model calls a compile makes, and what they cost. Calls no model."""
-    from ..plan import plan as make_plan
+    from .planned import look
     from .sources import checked, pick
 
     _, project = checked(path)
     chosen = pick(list(project.optimizes), name, "optimize", path)
-    made = make_plan(project, chosen, path.resolve().parent)
+    seen = look(path, project, chosen)
     if json:
-        print_json(made.to_json())
+        print_json(seen.to_json())
+        return
+    draw(seen.plan)
+    draw_free(seen)
+    if why:
+        draw_changes(seen)
+
+
+def draw_free(seen: Planned) -> None:
+    known = seen.free
+    if known.calls == 0:
+        return
+    console = stdout()
+    what = [f"{known.rows} rows of the baseline", *(f"step {name}" for name in known.steps)]
+    console.print(f"known already, and free: {known.calls:,} calls ({', '.join(what)})", markup=False)
+
+
+def draw_changes(seen: Planned) -> None:
+    console = stdout()
+    if seen.changes is None:
+        console.print("\nno complete compile is remembered here: everything counts as new", markup=False)
+    elif not seen.changes:
+        console.print("\nnothing has changed since the last complete compile", markup=False)
     else:
-        draw(made)
+        console.print("\nchanged since the last complete compile:", markup=False)
+        for change in seen.changes:
+            console.print(f"  {change}", markup=False)
 
 
 def spell(calls: Range) -> str:

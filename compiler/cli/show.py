@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from dspec.runtime.artifact import Artifact
-    from dspec.runtime.program import Program
+    from dspec.runtime.ensemble import Runnable
+    from dspec.runtime.program import Demo, Program
 
 
 def show(
@@ -30,6 +31,7 @@ def show(
 ) -> None:
     """Show an artifact's instructions, demos and scores, or a source's programs."""
     from dspec.runtime.artifact import read_artifact
+    from dspec.runtime.ensemble import programs
 
     console = stdout()
     if target.suffix != ".dspec":
@@ -37,7 +39,8 @@ def show(
         if ir:
             print_json(artifact.program.model_dump_json(indent=2))
         elif prompt is not None:
-            draw_prompt(console, artifact.program, prompt)
+            holder = next((p for p in programs(artifact.program) if prompt in p.predictors), None)
+            draw_prompt(console, holder or programs(artifact.program)[0], prompt)
         else:
             draw_artifact(console, artifact)
         return
@@ -66,7 +69,23 @@ def draw_artifact(console: Console, artifact: Artifact) -> None:
         )
     for step in artifact.provenance.steps:
         console.print(f"step {step.name}: {step.optimizer}, {step.calls} calls", markup=False)
-    draw_program(console, artifact.program)
+    draw_runnable(console, artifact.program)
+
+
+def draw_runnable(console: Console, runnable: Runnable) -> None:
+    """A program, or an ensemble's members one after the other."""
+    from dspec.runtime.ensemble import Ensemble, First
+
+    if not isinstance(runnable, Ensemble):
+        draw_program(console, runnable)
+        return
+    reduce, count = runnable.reduce, len(runnable.members)
+    rule = reduce.kind if isinstance(reduce, First) else f"{reduce.kind}({reduce.field})"
+    asked = "all answer" if runnable.size is None else f"{runnable.size} answer each input"
+    console.print(f"ensemble of {count}: {rule}; {asked}", markup=False)
+    for place, member in enumerate(runnable.members):
+        console.print(Text(f"\nmember {place + 1} of {count}", "bold"))
+        draw_program(console, member)
 
 
 def draw_program(console: Console, program: Program) -> None:
@@ -83,9 +102,23 @@ def draw_program(console: Console, program: Program) -> None:
         for text in predictor.signature.fixed:
             console.print(f"  {text}  (fixed)", markup=False)
         for demo in predictor.demos:
-            origin = "bootstrapped" if demo.augmented else "labelled"
-            given, answered = (jsonlib.dumps(row, ensure_ascii=False) for row in (demo.inputs, demo.outputs))
-            console.print(f"  demo ({origin}): {given} -> {answered}", markup=False)
+            draw_demo(console, demo, "  demo")
+    if program.neighbours is not None:
+        index = program.neighbours
+        console.print(
+            f"\n  shows each input the demos of the {index.k} nearest of {len(index.rows)} rows, such as",
+            markup=False,
+        )
+        row = index.rows[0]
+        console.print(f"  {row.text}", markup=False)
+        for address, demo in (row.labelled | row.bootstrapped).items():
+            draw_demo(console, demo, f"    {address}")
+
+
+def draw_demo(console: Console, demo: Demo, before: str) -> None:
+    origin = "bootstrapped" if demo.augmented else "labelled"
+    sides = (jsonlib.dumps(side, ensure_ascii=False) for side in (demo.inputs, demo.outputs))
+    console.print(f"{before} ({origin}): {' -> '.join(sides)}", markup=False)
 
 
 def draw_prompt(console: Console, program: Program, address: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Exit, fail, stderr
+from .crash import with_reports
 
 if TYPE_CHECKING:
     from ..analysis import Analysis
@@ -39,7 +40,7 @@ def print_findings(analysis: Analysis) -> None:
         return
     console = stderr()
     text = render(
-        analysis.diagnostics,
+        with_reports(analysis),
         colour=console.color_system is not None,
         unicode=not console.options.ascii_only,
         width=console.width,
@@ -50,12 +51,16 @@ def print_findings(analysis: Analysis) -> None:
 def checked(path: Path) -> tuple[Analysis, Project]:
     """The checked project of a file; prints findings, and leaves if there are errors."""
     from ..analysis import analyse
+    from ..data import FolderCache
+    from ..state import checks_folder, project_root
+    from .dotenv import fill_environment
 
     (source,) = find_sources([path])[:1]
-    analysis = analyse(source)
+    analysis = analyse(source, cache=FolderCache(checks_folder(project_root(source))))
     print_findings(analysis)
     if analysis.project is None:
-        raise typer.Exit(Exit.FINDINGS)
+        raise typer.Exit(Exit.BUG if analysis.crashes else Exit.FINDINGS)
+    fill_environment(project_root(source), analysis.project.lms.values())
     return analysis, analysis.project
 
 

@@ -12,7 +12,8 @@ Severity = Literal["error", "warning", "hint"]
 class Code:
     """`explanation` is prose; `wrong` and `right` are complete `.dspec` snippets.
 
-    `files` holds what the snippets read besides: further sources and data, by path.
+    `files` holds what the snippets read besides: further sources and data, by path. `about` is the
+    file that the snippets are: the settings, where a code is about those.
     """
 
     severity: Severity
@@ -21,3 +22,4 @@ class Code:
     wrong: str
     right: str
     files: dict[str, str] = field(default_factory=dict[str, str])
+    about: str = "main.dspec"

@@ -130,4 +130,79 @@ OPTIMIZERS: dict[str, Code] = {
         block("step demos = BootstrapFewShot()", "emit = demos"),
         TICKETS,
     ),
+    "DS0623": Code(
+        "error",
+        "an ensemble cannot be tuned",
+        "An ensemble holds whole programs, and optimizers tune one program. Tune the members before they are "
+        "put together; an ensemble can still teach.",
+        block(
+            "step search = BootstrapRS()",
+            "step vote = Ensemble(search.candidates.top(3))",
+            "step demos = BootstrapFewShot()",
+        ),
+        block(
+            "step search = BootstrapRS()",
+            "step vote = Ensemble(search.candidates.top(3))",
+            "step demos = BootstrapFewShot(student = router, teacher = vote)",
+        ),
+        TICKETS,
+    ),
+    "DS0624": Code(
+        "error",
+        "no candidates",
+        "Only optimizers that search have candidates: programs that they scored on all of val, best first.",
+        block(
+            "step demos = BootstrapFewShot()",
+            "step vote = Ensemble(demos.candidates.top(3))",
+        ),
+        block("step search = BootstrapRS()", "step vote = Ensemble(search.candidates.top(3))"),
+        TICKETS,
+    ),
+    "DS0625": Code(
+        "warning",
+        "an ensemble of one program",
+        "An ensemble of one program costs what that program costs and answers as it does.",
+        block("step demos = BootstrapFewShot()", "step vote = Ensemble(demos)"),
+        block("step demos = BootstrapFewShot()", "step vote = Ensemble([demos, router])"),
+        TICKETS,
+    ),
+    "DS0626": Code(
+        "error",
+        "strategy that cannot run",
+        "A strategy is names with `->` between them; the step is given an optimizer under each of them.",
+        block('step both = BetterTogether(d = LabeledFewShot(), strategy = "d -> m")'),
+        block('step both = BetterTogether(d = LabeledFewShot(), strategy = "d -> p")'),
+        TICKETS,
+    ),
+    "DS0627": Code(
+        "error",
+        "no output to reduce",
+        "An ensemble makes one answer by one output of its members: any for `majority`, a float for `mean`.",
+        block("step s = BootstrapRS()", "step vote = Ensemble(s.candidates.top(3), reduce = mean(topic))"),
+        block(
+            "step s = BootstrapRS()", "step vote = Ensemble(s.candidates.top(3), reduce = majority(topic))"
+        ),
+        TICKETS,
+    ),
+    "DS0629": Code(
+        "error",
+        "no members",
+        "An ensemble is made of programs: earlier steps, modules, programs, or the best of a search.",
+        block("step vote = Ensemble(reduce = first)"),
+        block("step s = BootstrapRS()", "step vote = Ensemble(s.candidates.top(3), reduce = first)"),
+        TICKETS,
+    ),
+    "DS0628": Code(
+        "error",
+        "member with other inputs or outputs",
+        "The members of an ensemble answer the same question: they take the inputs of the block's program and "
+        "have its outputs, if need be among others.",
+        METRIC
+        + "module short = Predict(sig(text -> summary))\n"
+        + optimize("step demos = BootstrapFewShot()", "step vote = Ensemble([demos, short])"),
+        METRIC
+        + "module short = ChainOfThought(sig(text -> topic))\n"
+        + optimize("step demos = BootstrapFewShot()", "step vote = Ensemble([demos, short])"),
+        TICKETS,
+    ),
 }

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from .base import Code
-from .snippets import METRIC, TICKETS, optimize
+from .snippets import METRIC, MODULE, TICKETS, optimize
 
 EVAL = "eval ship { program = router; metric = right; data = tickets.test; "
 TUNED = METRIC + optimize("step demos = BootstrapFewShot()")
 
+UNUSED = 'import "lms.dspec" as lms'
+LMS = {"lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n'}
+
 PROJECT: dict[str, Code] = {
+    "DS0000": Code(
+        "error",
+        "a bug in dspc",
+        "The toolchain itself failed while it checked this place. The rest was checked; a report that a "
+        "maintainer needs was written to a file, which the help names. No value from the environment and "
+        "no data stands in it.",
+        "",
+        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
+    ),
     "DS0805": Code(
         "warning",
         "scored on rows it was tuned on",
@@ -35,5 +47,43 @@ PROJECT: dict[str, Code] = {
         "of these does not hold.",
         "",
         'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
+    ),
+    "DS0811": Code(
+        "error",
+        "settings cannot be read",
+        "`dspec.toml` in the project's root sets the level of codes, one line each under `[severity]`: "
+        "`off`, `hint`, `warning` or `error`. A key or a value that is not known would otherwise be ignored "
+        "without a word.",
+        '[severity]\nDS0607 = "none"\n',
+        '[severity]\nDS0607 = "off"\n',
+        about="dspec.toml",
+    ),
+    "DS0812": Code(
+        "warning",
+        "allows nothing",
+        "The comment allows a code that is not reported at the place it covers: the reason for it is gone, "
+        "or it stands in the wrong place. At the end of a line it covers that line; on a line of its own, "
+        "the item or the declaration that starts on the next one.",
+        MODULE + "# dspc: allow DS0205 -- used by the next version\nmodule second = Predict(Route)\n",
+        MODULE + f"# dspc: allow DS0205 -- used by the next version\n{UNUSED}\n",
+        LMS,
+    ),
+    "DS0813": Code(
+        "warning",
+        "comment to dspc not understood",
+        "A comment that starts with `dspc:` speaks to the checker: `allow`, the codes, two dashes and the "
+        "reason, which the next reader will want to know.",
+        MODULE + f"{UNUSED}  # dspc: allow DS0205\n",
+        MODULE + f"{UNUSED}  # dspc: allow DS0205 -- used by the next version\n",
+        LMS,
+    ),
+    "DS0814": Code(
+        "warning",
+        "errors stay errors",
+        "Warnings and hints can be allowed by a comment and set to another level in `dspec.toml`. An error "
+        "cannot: nothing could be compiled from a program that has one.",
+        '[severity]\nDS0201 = "warning"\n',
+        '[severity]\nDS0205 = "error"\n',
+        about="dspec.toml",
     ),
 }

@@ -1,5 +1,6 @@
 """Rows: reading, probing, checking and splitting the data a program is tuned and judged on."""
 
+from .cache import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems
 from .probing import Column, Probe, probe
 from .problem import DataError, DataProblem
@@ -8,11 +9,14 @@ from .rows import Example, Rows, load_rows
 from .splits import part, part_sizes, parts
 
 __all__ = [
+    "Cache",
     "Column",
     "DataError",
     "DataProblem",
     "Example",
     "Findings",
+    "FolderCache",
+    "MemoryCache",
     "Places",
     "Probe",
     "Rows",

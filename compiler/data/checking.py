@@ -12,6 +12,7 @@ from dspec.runtime.types import Frozen
 from .. import ir
 from ..spelling import plural
 from . import cache as caching
+from .cache import Cache
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
 from .problem import SHOWN, DataError, DataProblem, quoted
 from .rows import Collected, Rows, collect
@@ -33,38 +34,45 @@ class Findings(Frozen):
 
 
 def problems(
-    dataset: ir.Dataset, folder: Path, *, root: Path | None = None, cache: Path | None = None
+    dataset: ir.Dataset, folder: Path, *, root: Path | None = None, cache: Cache | None = None
 ) -> list[DataProblem]:
     """What is wrong with `dataset`, in a fixed order; see `check`."""
     return list(check(dataset, folder, root=root, cache=cache).problems)
 
 
 def check(
-    dataset: ir.Dataset, folder: Path, *, root: Path | None = None, cache: Path | None = None
+    dataset: ir.Dataset,
+    folder: Path,
+    *,
+    root: Path | None = None,
+    cache: Cache | None = None,
+    deep: bool = False,
 ) -> Findings:
     """Problems, row count and part sizes. Never raises for what is in the file.
 
-    Rows are read as a compile reads them, all of them in a file of up to `probing.WHOLE_BYTES`.
-    `cache` is a folder for results, keyed by the declaration and the file's size and time of change.
+    Rows are read as a compile reads them, all of them in a file of up to `probing.WHOLE_BYTES`, or with
+    `deep` in any that a compile would read. `cache` keeps results, by the declaration and the file's
+    size and time of change.
     """
-    key = caching.key(dataset.source, folder, root, digest(dataset)) if cache else None
-    if cache and key and (text := caching.recall(cache, key)):
+    question = [digest(dataset), "deep"] if deep else digest(dataset)
+    key = caching.key(dataset.source, folder, root, question) if cache else None
+    if cache and key and (text := cache.recall(key)):
         try:
             return Findings.model_validate_json(text)
         except ValueError:
             pass  # A damaged entry is no entry.
     try:
-        findings = _check(dataset, folder, root)
+        findings = _check(dataset, folder, root, deep=deep)
     except DataError as error:
         findings = Findings(problems=error.problems)
     if cache and key:
-        caching.remember(cache, key, findings.model_dump_json())
+        cache.remember(key, findings.model_dump_json())
     return findings
 
 
-def _check(dataset: ir.Dataset, folder: Path, root: Path | None) -> Findings:
+def _check(dataset: ir.Dataset, folder: Path, root: Path | None, *, deep: bool) -> Findings:
     with open_table(dataset.source, folder, root) as table:
-        if is_sampled(table):
+        if is_sampled(table) and not deep:
             collected = collect(dataset, table, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
         else:
             collected = collect(dataset, table, max_rows=MAX_ROWS)

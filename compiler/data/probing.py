@@ -30,6 +30,7 @@ from dspec.runtime.types import (
 
 from .. import ir
 from . import cache as caching
+from .cache import Cache
 from .opening import open_inside
 from .problem import quoted
 from .tables import BrokenRow, Table, open_table
@@ -68,15 +69,15 @@ class Probe(Frozen):
 
 
 def probe(
-    source: ir.DataSource, folder: Path, *, root: Path | None = None, cache: Path | None = None
+    source: ir.DataSource, folder: Path, *, root: Path | None = None, cache: Cache | None = None
 ) -> Probe:
     """Columns, types and row count of a file. Raises DataError when it cannot be read at all.
 
-    `cache` is a folder for results, keyed by the file's size and time of change; a broken or
-    unwritable cache is the same as none.
+    `cache` keeps results, by the file's size and time of change; a broken or unwritable one is the
+    same as none.
     """
     key = caching.key(source, folder, root, "probe") if cache else None
-    if cache and key and (text := caching.recall(cache, key)):
+    if cache and key and (text := cache.recall(key)):
         try:
             return Probe.model_validate_json(text)
         except ValueError:
@@ -86,7 +87,7 @@ def probe(
     if not result.exact:
         result = result.model_copy(update={"rows": count_rows(source, folder, root)})
     if cache and key:
-        caching.remember(cache, key, result.model_dump_json())
+        cache.remember(key, result.model_dump_json())
     return result
 
 

@@ -18,8 +18,9 @@ import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
+from dspec.runtime.ensemble import Runnable
 from dspec.runtime.errors import BudgetExceeded, DspecError, Stopped
 from dspec.runtime.program import LM, Program
 from dspec.runtime.types import JsonValue
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from ..data.rows import Rows
     from ..evaluation import Evaluator
 
-OptionType = Literal["int", "float", "bool", "str", "int_list"]
+OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
 Tuned = Literal["instructions", "demos", "weights"]
 
 
@@ -102,6 +103,11 @@ class Facts:
     """The student has been scored on these val rows before: as the baseline, or by a search."""
     student_bare: bool = False
     """The student is known to have no demos, so that it is its own zero-shot candidate."""
+    val_given: bool = True
+    """False when `val` counts train's rows because the block names none."""
+
+    nested: Mapping[str, Nested] = field(default_factory=dict[str, "Nested"])
+    """Of an optimizer that runs others: those, by the names it was given them under."""
 
     @property
     def teacher_calls(self) -> int:
@@ -155,6 +161,16 @@ class Spec:
     and leads to the others."""
     prompts: bool = False
     """True when the step asks the block's `prompt_lm` to write instructions."""
+    holds_out: bool = False
+    """True when the step sets rows of train aside to compare on where the block names no val
+    (`StepResult.scored_on`)."""
+    gathers: bool = False
+    """True when the step makes one ensemble of several programs, named by its first argument, instead of
+    tuning a student."""
+    nests: bool = False
+    """True when options of any other name give the step optimizers to run (`p = MIPROv2()`)."""
+    refused: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Options that the optimizer has in DSPy and not here: what to write instead, as a sentence's end."""
     reflective: bool = False
     """True when the step learns from the metric's `feedback`, and only from scores where there is none."""
 
@@ -221,14 +237,38 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Nested:
+    """An optimizer that another one runs. `spec` is None for one that tunes weights (`WeightTuner`)."""
+
+    optimizer: str
+    spec: Spec | None
+    options: Options | None
+    teacher: Runnable | None = None
+
+
+class WeightTuner(Protocol):
+    """Trains a model's weights for a program: what a compile with a provider that can is given.
+
+    `tune` gets a student whose predictors name their models, rows, and the step's context, whose
+    evaluator runs teachers for training traces. It returns the same program on the trained models, and
+    starts nothing that goes on after it has returned. It raises OptimizerError for a model that cannot
+    be trained and ProviderError when training fails.
+    """
+
+    async def tune(self, student: Program, rows: Rows, context: Context) -> Program: ...
+
+
+@dataclass(frozen=True, slots=True)
 class StepResult:
     """`candidates` are best first; ties keep the order in which they were proposed."""
 
-    program: Program
+    program: Runnable
     candidates: tuple[Candidate, ...] = ()
     notes: tuple[str, ...] = ()
     cut: BudgetExceeded | Stopped | None = None
     """What ended the step before it was done, if anything did."""
+    scored_on: Rows | None = None
+    """Rows that the candidates' scores are of; None: the context's `val`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +287,23 @@ class Context:
     train: Rows
     val: Rows
     """Never empty: train's rows where there is no val."""
-    teacher: Program | None
+    teacher: Runnable | None
     rng: Callable[[str], random.Random]
     progress: Callable[[str, float | None], None]
     """Told of each candidate that was scored: its label, and its score."""
     prompt_model: PromptModel | None = None
     """None: the model of the student's first predictor."""
+    seed: int = 0
+    """The block's, for a schedule whose draws are fixed by the number itself (`optimizers.compat`);
+    everything else draws from `rng`."""
+    val_given: bool = True
+    """False when `val` holds train's rows because the block names none."""
+    members: tuple[Program, ...] = ()
+    """Of a step that gathers: the programs it was given, in order."""
+    nested: Mapping[str, Nested] = field(default_factory=dict[str, Nested])
+    """Of a step that runs other optimizers: those, by name."""
+    tuner: WeightTuner | None = None
+    """None: no provider that can train a model's weights."""
 
 
 Run = Callable[[Program, Options, Context], Awaitable[StepResult]]

@@ -7,10 +7,11 @@ but only as many as the one-by-one algorithm is certain to make too, so that non
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dspec.runtime.ensemble import Runnable, each, programs
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Demo, Program
 
@@ -19,6 +20,8 @@ from .base import Calls, Context, Facts, OptimizerError, Option, Options, Range,
 from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ..data.rows import Example, Rows
 
 MAX_ERRORS = 10
@@ -116,17 +119,22 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     return StepResult(program, notes=notes, cut=halt)
 
 
-def prepare_teacher(student: Program, options: Options, context: Context) -> Program:
+def prepare_teacher(student: Program, options: Options, context: Context) -> Runnable:
     """The teacher, or the student where there is none; without demos of its own it gets labels.
 
+    An ensemble teaches by the trace of the member whose answer was elected.
     Raises OptimizerError when its predictors are not the student's.
     """
     teacher = student if context.teacher is None else context.teacher
-    require_match(student, teacher)
+    for one in programs(teacher):
+        require_match(student, one)
     labels = options.integer("max_labeled_demos")
     if labels == 0 or has_demos(teacher):
         return teacher
-    return with_labels(teacher, context.train, labels, lambda name: context.rng(f"teacher/{name}"))
+    return each(
+        teacher,
+        lambda one: with_labels(one, context.train, labels, lambda name: context.rng(f"teacher/{name}")),
+    )
 
 
 def require_match(student: Program, teacher: Program) -> None:
@@ -155,23 +163,33 @@ def _shape(program: Program) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]
 
 
 async def bootstrap(
-    teacher: Program, rows: Rows, wanted: int, options: Options, context: Context
+    teacher: Runnable, rows: Rows, wanted: int, options: Options, context: Context
 ) -> tuple[list[Accepted], BudgetExceeded | Stopped | None]:
     """The first `wanted` rows that the teacher solves, in the rows' order.
 
     A halt (the budget's wall) comes back beside what was found until then; other errors are raised.
+    """
+    return await in_order(rows, wanted, _Attempts(teacher, options, context).row)
+
+
+async def in_order(
+    rows: Rows, wanted: int, attempt: Callable[[Example], Awaitable[Accepted | None]]
+) -> tuple[list[Accepted], BudgetExceeded | Stopped | None]:
+    """The first `wanted` rows on which `attempt` succeeds, as if they were tried one by one.
+
     A row is started only while the rows that have passed and those still running could not make
     `wanted` by themselves: one by one, it would have been tried whatever those bring.
     """
-    attempts = _Attempts(teacher, options, context)
+    import asyncio  # here, since a check reads this file for its SPEC
+
     found: dict[int, Accepted] = {}
-    running: dict[asyncio.Task[Accepted | None], int] = {}
+    running: dict[asyncio.Future[Accepted | None], int] = {}
     halt: BudgetExceeded | Stopped | None = None
     place = 0
     try:
         while True:
             while halt is None and place < len(rows) and len(found) + len(running) < wanted:
-                running[asyncio.create_task(attempts.row(rows[place]))] = place
+                running[asyncio.ensure_future(attempt(rows[place]))] = place
                 place += 1
             if not running:
                 return [found[place] for place in sorted(found)], halt
@@ -194,7 +212,7 @@ async def bootstrap(
 class _Attempts:
     """The attempts of one demo set, and the metric's failures among them."""
 
-    def __init__(self, teacher: Program, options: Options, context: Context) -> None:
+    def __init__(self, teacher: Runnable, options: Options, context: Context) -> None:
         self._teacher = teacher
         self._context = context
         self._rounds = options.integer("max_rounds")
@@ -205,7 +223,7 @@ class _Attempts:
 
     async def row(self, example: Example) -> Accepted | None:
         """Up to `max_rounds` attempts at one row; None when none passed."""
-        program = hide(self._teacher, example)
+        program = each(self._teacher, lambda one: hide(one, example))
         for attempt_number in range(self._rounds):
             attempt = await self._context.evaluator.attempt(
                 program,

@@ -22,23 +22,24 @@ from .base import Calls, Context, Facts, Option, Options, Range, Spec, StepResul
 from .ranking import ranked
 
 SEARCHES = ("racing", "full")
-SHARE = 14
-"""A race's first round looks at one row in so many, and at no fewer than `FEWEST`."""
-FEWEST = 7
+SHARE = 0.3
+"""What a race may cost, as a share of scoring every proposal on every row."""
 
 
-def strategy(options: Options, rows: int) -> Strategy:
-    """How the proposals of one predictor in one round are compared."""
+def strategy(options: Options, proposals: int, rows: int) -> Strategy:
+    """How up to `proposals` of one predictor in one round are compared."""
     if options.text("search") == "full":
         return Full()
-    return Racing(first=max(FEWEST, math.ceil(rows / SHARE)))
+    return Racing.within(SHARE * proposals * rows, proposals, rows)
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
     breadth, depth = options.integer("breadth"), options.integer("depth")
-    compared = strategy(options, facts.val)
-    later = (depth - 1) * compared.most(breadth, facts.val)
-    rows = facts.predictors * (compared.most(breadth - 1, facts.val) + later)
+
+    def compared(proposals: int) -> int:
+        return strategy(options, proposals, facts.val).most(proposals, facts.val)
+
+    rows = facts.predictors * (compared(breadth - 1) + (depth - 1) * compared(breadth))
     start = 0 if facts.student_scored else facts.val
     first = facts.predictors * (breadth - 1)
     return Calls(
@@ -152,7 +153,9 @@ class _Ascent:
             program = self.best.program.with_predictor(address, instruction=text)
             arms.append(Arm(f"{name}round {depth}, instruction {number}", program))
             self.tried[address][text] = arms[-1]
-        halt = await strategy(self.options, self.board.rows).run(self.board, Listed(arms), len(arms))
+        proposals = self.options.integer("breadth") - (depth == 1)
+        compared = strategy(self.options, proposals, self.board.rows)
+        halt = await compared.run(self.board, Listed(arms), len(arms))
         if self.options.flag("track_stats") and halt is None and arms:
             scores = sorted(self.board.estimate(arm) for arm in arms)
             mean = math.fsum(scores) / len(scores)

@@ -10,6 +10,8 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
+from dspec.runtime.ensemble import Runnable, programs
+from dspec.runtime.neighbours import row_text
 from dspec.runtime.program import Demo, Predictor, Program
 from dspec.runtime.types import OptionalOf, Row
 
@@ -28,8 +30,12 @@ def without_demos(program: Program) -> Program:
     return program
 
 
-def has_demos(program: Program) -> bool:
-    return any(predictor.demos for predictor in program.predictors.values())
+def has_demos(program: Runnable) -> bool:
+    """Whether any prompt shows demos, those chosen per input included."""
+    return any(
+        one.neighbours is not None or any(predictor.demos for predictor in one.predictors.values())
+        for one in programs(program)
+    )
 
 
 def labelled(predictor: Predictor, example: Example) -> Demo | None:
@@ -81,7 +87,14 @@ def hide(program: Program, example: Example) -> Program:
     for address, predictor in program.predictors.items():
         kept = tuple(demo for demo in predictor.demos if not _shows(demo, example))
         if len(kept) < len(predictor.demos):
-            program = program.with_predictor(address, demos=kept)
+            changed = predictor.model_copy(update={"demos": kept})
+            program = program.model_copy(update={"predictors": {**program.predictors, address: changed}})
+    if program.neighbours is not None:
+        itself = row_text(program, example.inputs)
+        rows = tuple(row for row in program.neighbours.rows if row.text != itself)
+        program = program.model_copy(
+            update={"neighbours": program.neighbours.model_copy(update={"rows": rows})}
+        )
     return program
 
 

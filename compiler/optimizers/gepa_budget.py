@@ -1,7 +1,7 @@
 """What GEPA may spend: rows scored, and reflections. Arithmetic only.
 
-A budget counts metric calls as DSPy does, one for each row that a program is scored on, with one difference: a
-row on which the same program has been scored in this step is not counted again.
+A budget counts metric calls as DSPy does, one for each row that a program is scored on, with one difference:
+a row on which the same program has been scored in this step is not counted again.
 """
 
 from __future__ import annotations
@@ -18,38 +18,42 @@ FULL_EVERY = 5
 
 
 def auto_calls(candidates: int, predictors: int, val: int) -> int:
-    """DSPy's size of an `auto` budget; where val is smaller than a minibatch, with minibatches of its size."""
+    """DSPy's size of an `auto` budget; a val smaller than its minibatch takes the minibatch's place."""
     trials = int(max(4 * predictors * math.log2(candidates), 1.5 * candidates))
     full = (trials + 1) // FULL_EVERY + 1 + (trials < FULL_EVERY)
     return val + 5 * candidates + min(MINIBATCH, val) * trials + full * val
 
 
-def metric_calls(options: Options, predictors: int, train: int, val: int) -> int:
+def metric_calls(options: Options, predictors: int, train: int, val: int, *, val_given: bool) -> int:
     """Rows that the step may score; `auto = "light"` where no budget is given."""
     calls, passes = options["max_metric_calls"], options["max_full_evals"]
     if isinstance(calls, int):
         return calls
     if isinstance(passes, int):
-        return passes * (train + val)
+        return passes * (train + val if val_given else train)
     return auto_calls(AUTO[options.text("auto") or "light"], predictors, val)
 
 
 def reflections(budget: int, batch: int, val: int) -> int:
-    """Times that the model is asked at most: each time, parent and child need a minibatch, the child val too."""
-    return max(0, (budget - 2 * val) // (2 * batch) + 1) if budget >= 2 * val else 0
+    """Times that the instructions are reflected on at most.
+
+    What is left after the student's scoring has to hold, each time, a minibatch of the parent and one of the
+    child, and once all of val for a child that does better.
+    """
+    return 0 if budget < 2 * val else (budget - 2 * val) // (2 * batch) + 1
 
 
 def calls(options: Options, facts: Facts) -> Calls:
-    """The cost formula. A budget below val's size lets nothing be scored, which then waits for the end."""
-    budget = max(facts.val, metric_calls(options, facts.predictors, facts.train, facts.val))
-    batch = min(options.integer("reflection_minibatch_size"), facts.train)
+    """The cost formula. A budget too small to score the student leaves that to the end of the compile."""
+    budget = metric_calls(options, facts.predictors, facts.train, facts.val, val_given=facts.val_given)
     known = facts.val if facts.student_scored else 0
+    if budget < facts.val:
+        return Calls(task=Range(0, (facts.val - known) * facts.calls_per_run))
+    batch = min(options.integer("reflection_minibatch_size"), facts.train)
     each = facts.predictors if options.text("component_selector") == "all" else min(1, facts.predictors)
-    asked = reflections(budget, batch, facts.val) * each
-    start = 0 if budget > metric_calls(options, facts.predictors, facts.train, facts.val) else facts.val
     return Calls(
-        task=Range(max(0, start - known) * facts.calls_per_run, (budget - known) * facts.calls_per_run),
-        prompt=Range(0, asked),
+        task=Range((facts.val - known) * facts.calls_per_run, (budget - known) * facts.calls_per_run),
+        prompt=Range(0, reflections(budget, batch, facts.val) * each),
     )
 
 

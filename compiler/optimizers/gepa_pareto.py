@@ -1,9 +1,10 @@
 """Which candidates lead on which rows: GEPA's choice of a parent. Arithmetic only.
 
-Algorithm: the Pareto-based candidate selection of Agrawal et al., 2025 (arXiv:2507.19457). A candidate that is
-the best on some row knows something that the others do not, however it does on average.
+Algorithm: the Pareto-based candidate selection of Agrawal et al., 2025 (arXiv:2507.19457). A candidate that
+is the best on some row knows something that the others do not, however it does on average.
 
-Everywhere, `scores[c][r]` is the score of candidate c on row r; all candidates have the same rows, at least one.
+Everywhere, `scores[c][r]` is the score of candidate c on row r; all candidates have the same rows, at
+least one.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ from .demo_sets import bootstrap_options, demo_sets
 from .mipro_plan import (
     AUTO,
     CONFLICTS,
-    FIRST_LOOK,
     PROPOSER_DEMOS,
     SEARCHES,
     Sizes,
@@ -85,7 +84,7 @@ SPEC = Spec(
             "minibatch_size",
             "int",
             35,
-            f"Rows of a minibatch. A race begins with one in {FIRST_LOOK} of them.",
+            "Rows of a minibatch. A race takes half the calls that minibatches of this size would.",
             minimum=1,
         ),
         Option(
@@ -144,14 +143,15 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     board = await open_board(context, start, context.rng("order"))
     try:
         pool = await _pool(student, chosen, options, context)
-        trials = min(chosen.trials, pool.space.combinations - 1)
-        sampler = _sampler(pool.space, trials, options, context.rng("search"))
-        sampler.tell(pool.space.origin, board.mean(start))
-        source = Combinations(sampler, lambda choice: pool.arm(student, choice))
-        halt = await strategy(options, chosen.limit).run(board, source, trials)
+        tried = min(chosen.trials, pool.space.combinations - 1)
+        sampler = _sampler(pool.space, tried, options, context.rng("search"))
+        source = Combinations(pool.space, sampler, lambda choice: pool.arm(student, choice))
+        source.start(board.mean(start), board.rows)
+        compared = strategy(options, len(student.predictors), board.rows)
+        halt = await compared.run(board, source, tried)
     except (BudgetExceeded, Stopped) as raised:
         return ranked(board.candidates(), cut=raised)
-    return ranked(board.candidates(), cut=halt, notes=pool.notes(trials))
+    return ranked(board.candidates(), cut=halt, notes=pool.notes(tried))
 
 
 @dataclass(frozen=True, slots=True)

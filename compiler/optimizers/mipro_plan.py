@@ -5,8 +5,8 @@ The sizes are those of DSPy 3.4.1. Everything here is arithmetic; nothing asks a
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from math import log2
 
 from ..proposing import summary_calls
 from ..search import Full, Minibatch, Racing, Strategy
@@ -19,8 +19,8 @@ AUTO = {"light": (6, 100), "medium": (12, 300), "heavy": (18, 1000)}
 """By `auto`: candidates, and the rows of val on which they are compared."""
 PROPOSER_DEMOS = 3
 """Demos that are bootstrapped for the proposer alone where the program gets none."""
-FIRST_LOOK = 5
-"""A race's first round takes this part of a minibatch."""
+SHARE = 0.5
+"""What a race may cost, as a share of minibatches and full evaluations for as many trials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +46,40 @@ def sizes(options: Options, predictors: int) -> Sizes:
         return Sizes(candidates, 1 if bare else candidates, options.integer("num_trials"), None)
     candidates, limit = AUTO[auto]
     dimensions = predictors if bare else 2 * predictors
-    trials = int(max(2 * dimensions * math.log2(candidates), 1.5 * candidates))
+    trials = int(max(2 * dimensions * log2(candidates), 1.5 * candidates))
     if bare:
         return Sizes(candidates, 1, trials, limit)
     return Sizes(candidates // 2, candidates, trials, limit)
 
 
-def strategy(options: Options, limit: int | None) -> Strategy:
-    """How trials are compared."""
+def trials(options: Options, predictors: int) -> int:
+    """Combinations that are tried at most: no more than there are, the start not among them."""
+    chosen = sizes(options, predictors)
+    return min(chosen.trials, (chosen.instructions * chosen.demo_sets) ** predictors - 1)
+
+
+def strategy(options: Options, predictors: int, rows: int) -> Strategy:
+    """How trials are compared on `rows` rows of val."""
     wave = options.integer("minibatch_full_eval_steps")
     if not options.flag("minibatch"):
         return Full(wave)
     size = options.integer("minibatch_size")
     if options.text("search") == "minibatch":
         return Minibatch(size, wave)
-    return Racing(first=math.ceil(size / FIRST_LOOK), limit=limit, wave=wave)
+    chosen = sizes(options, predictors)
+    limit = min(rows, chosen.limit or rows)
+    # The original scores the start on all rows, too, and takes full evaluations from scratch.
+    full = 1 + -(-chosen.trials // wave)
+    budget = SHARE * (min(size, limit) * chosen.trials + limit * full) - limit
+    # What `limit` leaves out of val, the winner is scored on besides.
+    return Racing.within(budget + rows - limit, trials(options, predictors), rows, limit=limit, wave=wave)
 
 
 def calls(options: Options, facts: Facts) -> Calls:
     chosen = sizes(options, facts.predictors)
-    combinations = (chosen.instructions * chosen.demo_sets) ** facts.predictors
-    trials = min(chosen.trials, combinations - 1)
     start = 0 if facts.student_scored else facts.val
-    rows = start + strategy(options, chosen.limit).most(trials, facts.val)
+    compared = strategy(options, facts.predictors, facts.val)
+    rows = start + compared.most(trials(options, facts.predictors), facts.val)
     demos = options.integer("max_bootstrapped_demos")
     labeled = options.integer("max_labeled_demos")
     if zero_shot(options):
@@ -114,7 +125,7 @@ CONFLICTS = (
     Conflict(
         ("search", "minibatch"),
         lambda options: options.text("search") == "minibatch" and not options.flag("minibatch"),
-        "`search` asks for minibatches, which `minibatch = false` turns off",
+        "`search` asks for minibatches, which `minibatch` turns off",
         help="leave one of the two out",
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..store import program_digest
+from ..digests import program_digest
 from ..tasks import Halt
 from .base import Candidate, StepResult
 

@@ -1,47 +1,65 @@
 """The list of optimizers: what runs, under which names, and what does not run yet.
 
-Check, plan, completion, hover and the engine ask here and nowhere else. Importing this file imports
-no search library: an optimizer that needs one imports it when it runs.
+Check, plan, completion, hover and the engine ask here and nowhere else. An optimizer's module is
+imported when its spec or its run is first asked for, so that checking a file costs the optimizers it
+names and no more; one that needs a search library imports that when it runs.
 """
 
 from __future__ import annotations
 
-from . import bootstrap_few_shot, bootstrap_optuna, copro, labeled_few_shot, mipro, random_search
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import TypeVar
+
 from .base import Run, Spec
 
-SPECS: dict[str, Spec] = {
-    spec.name: spec
-    for spec in (
-        labeled_few_shot.SPEC,
-        bootstrap_few_shot.SPEC,
-        random_search.SPEC,
-        bootstrap_optuna.SPEC,
-        copro.SPEC,
-        mipro.SPEC,
-    )
+Part = TypeVar("Part", Spec, Run)
+
+_MODULES: dict[str, str] = {
+    "LabeledFewShot": "labeled_few_shot",
+    "BootstrapFewShot": "bootstrap_few_shot",
+    "BootstrapFewShotWithRandomSearch": "random_search",
+    "BootstrapFewShotWithOptuna": "bootstrap_optuna",
+    "COPRO": "copro",
+    "MIPROv2": "mipro",
+    "GEPA": "gepa",
+    "SIMBA": "simba",
+    "InferRules": "infer_rules",
+    "KNNFewShot": "knn_few_shot",
+    "Ensemble": "ensemble",
+    "BetterTogether": "better_together",
 }
+
+
+class _Table(Mapping[str, Part]):
+    """`attribute` of every optimizer's module, by the optimizer's name."""
+
+    def __init__(self, attribute: str) -> None:
+        self._attribute = attribute
+
+    def __getitem__(self, name: str) -> Part:
+        return getattr(import_module(f".{_MODULES[name]}", __package__), self._attribute)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+
+SPECS: Mapping[str, Spec] = _Table[Spec]("SPEC")
 """By the name a `step` uses, simplest first."""
 
-RUNS: dict[str, Run] = {
-    labeled_few_shot.SPEC.name: labeled_few_shot.run,
-    bootstrap_few_shot.SPEC.name: bootstrap_few_shot.run,
-    random_search.SPEC.name: random_search.run,
-    bootstrap_optuna.SPEC.name: bootstrap_optuna.run,
-    copro.SPEC.name: copro.run,
-    mipro.SPEC.name: mipro.run,
-}
+RUNS: Mapping[str, Run] = _Table[Run]("run")
 """What carries out each optimizer of `SPECS`."""
 
-ALIASES: dict[str, str] = {"BootstrapRS": random_search.SPEC.name}
+ALIASES: dict[str, str] = {"BootstrapRS": "BootstrapFewShotWithRandomSearch"}
 """Further names that DSPy gives an optimizer of `SPECS`."""
 
 NOT_YET: dict[str, str] = {
-    "KNNFewShot": "it needs an index of neighbours in the artifact",
-    "GEPA": "it needs a model that reflects on feedback",
-    "SIMBA": "it needs a model that reflects on trajectories",
-    "InferRules": "it needs a model that writes rules",
-    "Ensemble": "programs with several members cannot be run or saved yet",
-    "BetterTogether": "it needs a step that tunes weights",
     "BootstrapFinetune": "it needs a provider that tunes weights",
     "GRPO": "it needs a provider that tunes weights",
     "AvatarOptimizer": "it optimizes tool-using agents, which do not run yet",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dspec.runtime.adapters.words import in_words
 from dspec.runtime.interpret import names
 from dspec.runtime.program import CallStep, CheckStep, FieldSpec, Program, Record, ValueStep
 
@@ -55,6 +54,8 @@ def role(program: Program, address: str) -> str:
 
 
 def _field(field: FieldSpec, records: Mapping[str, Record]) -> str:
+    from dspec.runtime.adapters.words import in_words
+
     note = " ".join(field.description.split())
     return f"{field.name} ({in_words(field.type, records, set())})" + (f", {note}" if note else "")
 

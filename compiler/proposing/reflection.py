@@ -47,6 +47,10 @@ async def reflect(
     }
     given = {name: text for name, text in inputs.items() if text}
     answer = await proposer.ask(
-        fill("reflect", given=list(given)), given, "instruction", sample=sample, temperature=proposer.temperature
+        fill("reflect", given=list(given)),
+        given,
+        "instruction",
+        sample=sample,
+        temperature=proposer.temperature,
     )
     return clean(answer or "")

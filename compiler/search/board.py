@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from dspec.runtime.program import Program
 
+from ..digests import program_digest
 from ..optimizers.base import Candidate
-from ..store import program_digest
 from ..tasks import Halt, together
 from .order import stratified
 

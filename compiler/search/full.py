@@ -23,7 +23,7 @@ class Full:
             if halt is not None:
                 return halt
             for arm in arms:
-                source.tell(arm, board.mean(arm))
+                source.tell(arm, board.estimate(arm), board.rows)
         return None
 
     def most(self, trials: int, rows: int) -> int:

@@ -30,7 +30,7 @@ class Minibatch:
                 return halt
             tried += arms
             for arm in arms:
-                source.tell(arm, board.mean(arm, size))
+                source.tell(arm, board.estimate(arm), board.seen(arm))
             halt = await self._complete_best(board, tried, size)
             if halt is not None:
                 return halt

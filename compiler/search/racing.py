@@ -12,11 +12,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import NormalDist
 
 from ..tasks import Halt
 from .board import Arm, Board
 from .source import Source
+
+HALFWAY = 15
+"""Rows from which an arm's own score counts for more than what is predicted of it."""
+MAX_EXACT = 1000
+"""Rows that differ, up to which the test is exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +40,30 @@ class Racing:
     """
 
     first: int
-    growth: float = 2.5
-    keep: float = 0.4
+    growth: float = 2.0
+    keep: float = 0.5
     confidence: float = 0.95
     """That no arm as good as the best is dropped for being worse; quotas promise nothing."""
     limit: int | None = None
     wave: int = 0
+
+    @classmethod
+    def within(
+        cls, budget: float, trials: int, rows: int, *, limit: int | None = None, wave: int = 0
+    ) -> Racing:
+        """The race that looks at most in its first round, of those that score at most `budget` rows.
+
+        Where that is enough for every arm on every row, there is one round and nothing to race. A
+        budget too small for any race gives the smallest.
+        """
+        affordable, beyond = 1, min(rows, limit or rows) + 1
+        while beyond - affordable > 1:
+            middle = (affordable + beyond) // 2
+            if cls(middle, limit=limit).most(trials, rows) <= budget:
+                affordable = middle
+            else:
+                beyond = middle
+        return cls(affordable, limit=limit, wave=wave)
 
     def rounds(self, trials: int, rows: int) -> tuple[Round, ...]:
         """The rounds of a race of `trials` arms over `rows` rows; the last has one arm and all rows."""
@@ -72,24 +94,34 @@ class Racing:
                 return halt
             arms += asked
             for arm in asked:
-                source.tell(arm, board.mean(arm, first.rows))
+                source.tell(arm, board.estimate(arm), first.rows)
         seen = first.rows
         # A source that ran out leaves a smaller race.
         rest = [later for later in self.rounds(len(arms), board.rows) if later.rows > seen]
         comparisons = max(1, len(arms) * len(rest))
         for following in rest:
-            arms = self._going_on(board, arms, seen, following.arms, comparisons)
+            arms = self._going_on(board, source, arms, seen, following.arms, comparisons)
             halt = await board.extend(arms, following.rows)
             if halt is not None:
                 return halt
             seen = following.rows
+            for arm in arms:
+                source.tell(arm, board.estimate(arm), seen)
         return None
 
     def _going_on(
-        self, board: Board, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
+        self, board: Board, source: Source, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
     ) -> list[Arm]:
-        """The arms of the next round, best first; ties keep the order in which they were proposed."""
-        ranked = sorted(arms, key=lambda arm: -board.mean(arm, rows))
+        """The arms of the next round, best first; ties keep the order in which they were proposed.
+
+        On few rows an arm is judged as much by what the source makes of the others as by its own score.
+        """
+
+        def promise(arm: Arm) -> float:
+            own, predicted = board.estimate(arm), source.predict(arm)
+            return own if predicted is None else (rows * own + HALFWAY * predicted) / (rows + HALFWAY)
+
+        ranked = sorted(arms, key=lambda arm: -promise(arm))
         leader = max([board.incumbent, *ranked], key=lambda arm: board.mean(arm, rows))
         level = 1 - (1 - self.confidence) / comparisons
         best = board.scores(leader)[:rows]
@@ -97,13 +129,21 @@ class Racing:
 
 
 def worse(scores: Sequence[float], best: Sequence[float], level: float) -> bool:
-    """Whether the mean of `scores` lies below that of `best`, on the same rows, at confidence `level`.
+    """Whether `scores` are below `best`, row by row on the same rows, at one-sided confidence `level`.
 
-    The one-sided bound of Agresti and Min (2005) for matched pairs, carried over to graded scores: one
-    row is added in favour of each side, so that few rows never look certain.
+    Fisher's randomization test of matched pairs: were both equally good, each difference might as well
+    have the other sign. Exact where all differences are equally large (the sign test), else by
+    Hoeffding's bound on the sum, which is on the safe side.
     """
-    differences = [a - b for a, b in zip(scores, best, strict=True)]
-    n = len(differences) + 2
-    mean = math.fsum(differences) / n
-    variance = (math.fsum(d * d for d in differences) + 2) / n - mean * mean
-    return mean + NormalDist().inv_cdf(level) * math.sqrt(max(0.0, variance) / n) < 0
+    differences = [b - a for a, b in zip(scores, best, strict=True) if a != b]
+    lead = math.fsum(differences)
+    if lead <= 0:
+        return False
+    sizes = {abs(difference) for difference in differences}
+    n = len(differences)
+    if len(sizes) == 1 and n <= MAX_EXACT:
+        behind = sum(difference > 0 for difference in differences)
+        chance = sum(math.comb(n, k) for k in range(behind, n + 1)) / 2**n
+    else:
+        chance = math.exp(-lead * lead / (2 * math.fsum(d * d for d in differences)))
+    return chance < 1 - level

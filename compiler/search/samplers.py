@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from .additive import Additive, Result, fit
 from .space import Choice, Space
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 DRAWS = 32
 """Draws that may come out as one that was tried before the next free combination is taken."""
+
+
+LEAST_SPREAD = 0.02
+"""Spread of scores that the bandit reckons with even where they were all alike."""
 
 
 class Sampler(Protocol):
@@ -116,35 +121,45 @@ class Bandit:
         self._space = space
         self._rng = rng
         self._taken: set[Choice] = set()
-        self._told: list[tuple[Choice, float]] = []
+        self._told: list[Result] = []
         self._balanced = max(space.sizes, default=0)
         self._decks: list[list[int]] = [[] for _ in space.sizes]
 
     def ask(self, n: int) -> list[Choice]:
         found: list[Choice] = []
-        effects = self._effects()
-        while len(found) < n and (choice := self._next(effects)) is not None:
+        model = fit(self._space.sizes, self._told, 1.0)
+        scores = [result.score for result in self._told]
+        spread = max(math.sqrt(_variance(scores)), LEAST_SPREAD)
+        while len(found) < n and (choice := self._next(model, spread)) is not None:
             self._taken.add(choice)
             found.append(choice)
         return found
 
     def tell(self, choice: Choice, score: float) -> None:
         self._taken.add(choice)
-        self._told.append((choice, score))
+        self._told.append(Result(choice, score))
 
-    def _next(self, effects: list[list[tuple[float, float]]]) -> Choice | None:
+    def _next(self, model: Additive, spread: float) -> Choice | None:
         for _ in range(DRAWS):
             if len(self._taken) <= self._balanced:
                 choice = tuple(self._dealt(dimension) for dimension in range(len(self._space.sizes)))
             else:
                 # The model is a sum, so the best combination is the best option of each dimension.
                 choice = tuple(
-                    max(range(len(options)), key=[self._rng.gauss(*option) for option in options].__getitem__)
-                    for options in effects
+                    self._drawn(effects, weights, spread)
+                    for effects, weights in zip(model.effects, model.weights, strict=True)
                 )
             if choice not in self._taken:
                 return choice
         return self._space.first_outside(self._taken)
+
+    def _drawn(self, effects: Sequence[float], weights: Sequence[float], spread: float) -> int:
+        """The option of one dimension that looks best, each being as uncertain as it is seldom seen."""
+        looks = [
+            self._rng.gauss(effect, spread / math.sqrt(weight + 1))
+            for effect, weight in zip(effects, weights, strict=True)
+        ]
+        return max(range(len(looks)), key=looks.__getitem__)
 
     def _dealt(self, dimension: int) -> int:
         deck = self._decks[dimension]
@@ -153,29 +168,9 @@ class Bandit:
             self._rng.shuffle(deck)
         return deck.pop()
 
-    def _effects(self) -> list[list[tuple[float, float]]]:
-        """Of every option: its effect on the score, and how unsure that is.
 
-        One effect at a time, the others held (backfitting), with a prior as strong as one result.
-        """
-        scores = [score for _, score in self._told]
-        mean = math.fsum(scores) / len(scores) if scores else 0.0
-        effects = [[0.0] * size for size in self._space.sizes]
-        seen = [[0] * size for size in self._space.sizes]
-        for choice, _ in self._told:
-            for dimension, option in enumerate(choice):
-                seen[dimension][option] += 1
-        for _ in range(8):
-            for dimension, size in enumerate(self._space.sizes):
-                sums: list[list[float]] = [[] for _ in range(size)]
-                for choice, score in self._told:
-                    others = math.fsum(
-                        effects[other][option] for other, option in enumerate(choice) if other != dimension
-                    )
-                    sums[choice[dimension]].append(score - mean - others)
-                effects[dimension] = [math.fsum(found) / (len(found) + 1) for found in sums]
-        spread = math.sqrt(math.fsum((score - mean) ** 2 for score in scores) / len(scores)) if scores else 0
-        return [
-            [(effects[d][o], max(spread, 0.02) / math.sqrt(seen[d][o] + 1)) for o in range(size)]
-            for d, size in enumerate(self._space.sizes)
-        ]
+def _variance(scores: Sequence[float]) -> float:
+    if not scores:
+        return 0.0
+    mean = math.fsum(scores) / len(scores)
+    return math.fsum((score - mean) ** 2 for score in scores) / len(scores)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from .additive import Additive, Result, fit
 from .board import Arm
 from .samplers import Sampler
-from .space import Choice
+from .space import Choice, Space
+
+PRIOR_ROWS = 15
+"""Rows that an option must have been seen on before its effect is believed by half."""
 
 
 class Source(Protocol):
@@ -17,13 +21,20 @@ class Source(Protocol):
         """Up to `n` arms, none of which it gave before; none when there are no more."""
         ...
 
-    def tell(self, arm: Arm, score: float) -> None:
-        """How an arm of this source did, so that the next ones may be better."""
+    def tell(self, arm: Arm, score: float, rows: int) -> None:
+        """How an arm of this source did on `rows` rows, so that the next ones may be better.
+
+        May be told again of the same arm, with more rows.
+        """
+        ...
+
+    def predict(self, arm: Arm) -> float | None:
+        """What the other arms' scores say of this one; None where they say nothing."""
         ...
 
 
 class Listed:
-    """Arms that are known from the start; scores change nothing."""
+    """Arms that are known from the start and have nothing in common; scores change nothing."""
 
     def __init__(self, arms: Sequence[Arm]) -> None:
         self._arms = list(arms)
@@ -32,17 +43,27 @@ class Listed:
         asked, self._arms = self._arms[:n], self._arms[n:]
         return asked
 
-    def tell(self, arm: Arm, score: float) -> None:
+    def tell(self, arm: Arm, score: float, rows: int) -> None:
         """Nothing to learn: the list is fixed."""
+
+    def predict(self, arm: Arm) -> float | None:
+        return None
 
 
 class Combinations:
-    """The arms of a sampler's choices; `build` makes a choice's arm."""
+    """The arms of a sampler's choices; `build` makes a choice's arm, under a label of its own."""
 
-    def __init__(self, sampler: Sampler, build: Callable[[Choice], Arm]) -> None:
+    def __init__(self, space: Space, sampler: Sampler, build: Callable[[Choice], Arm]) -> None:
+        self._space = space
         self._sampler = sampler
         self._build = build
         self._choices: dict[str, Choice] = {}
+        self._results: dict[Choice, Result] = {}
+        self._model: Additive | None = None
+
+    def start(self, score: float, rows: int) -> None:
+        """The score of the space's origin, which is never asked for."""
+        self._take(self._space.origin, score, rows)
 
     def ask(self, n: int) -> Sequence[Arm]:
         choices = self._sampler.ask(n)
@@ -50,5 +71,16 @@ class Combinations:
         self._choices.update(zip((arm.label for arm in arms), choices, strict=True))
         return arms
 
-    def tell(self, arm: Arm, score: float) -> None:
-        self._sampler.tell(self._choices[arm.label], score)
+    def tell(self, arm: Arm, score: float, rows: int) -> None:
+        self._take(self._choices[arm.label], score, rows)
+
+    def predict(self, arm: Arm) -> float | None:
+        if self._model is None:
+            self._model = fit(self._space.sizes, list(self._results.values()), PRIOR_ROWS)
+        return self._model.predict(self._choices[arm.label])
+
+    def _take(self, choice: Choice, score: float, rows: int) -> None:
+        if choice not in self._results:
+            self._sampler.tell(choice, score)
+        self._results[choice] = Result(choice, score, rows)
+        self._model = None

@@ -13,8 +13,10 @@ from dspec.compiler.codes import CODES, Code
 
 ROOM = Path(codes_room.__file__).parent.parent
 
-NOT_A_SNIPPET = {"DS0810"}
-"""About a file that cannot be read at all: shown in `test_analysis`."""
+NOT_A_SNIPPET = {"DS0000", "DS0810"}
+"""About the toolchain itself, and a file that cannot be read at all: shown in `test_analysis`."""
+
+ANY_PROGRAM = CODES["DS0107"].right
 
 
 def codes_of(folder: Path, code: Code, text: str) -> list[str]:
@@ -22,7 +24,8 @@ def codes_of(folder: Path, code: Code, text: str) -> list[str]:
     for name, content in code.files.items():
         (folder / name).write_text(content, encoding="utf-8")
     path = folder / "main.dspec"
-    path.write_text(text, encoding="utf-8")
+    path.write_text(ANY_PROGRAM, encoding="utf-8")
+    (folder / code.about).write_text(text, encoding="utf-8")
     return [diagnostic.code for diagnostic in analyse(path).diagnostics]
 
 
@@ -48,7 +51,7 @@ def test_table_and_reports_agree() -> None:
 @pytest.mark.parametrize("name", sorted(CODES))
 def test_texts_are_finished(name: str) -> None:
     code = CODES[name]
-    assert re.fullmatch(r"DS0[1-8]\d\d", name)
+    assert re.fullmatch(r"DS0000|DS0[1-8]\d\d", name)
     assert code.title
     assert not code.title.endswith(".")
     assert code.explanation.endswith(".")

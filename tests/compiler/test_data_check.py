@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from datasets import INTENT, dataset, field, jsonl, rows, split, write
 
-from dspec.compiler.data import DataProblem, Places, check, diagnose, probe, problems
+from dspec.compiler.data import DataProblem, FolderCache, Places, check, diagnose, probe, problems
 from dspec.compiler.data.checking import duplicates
 from dspec.compiler.data.probing import WHOLE_BYTES
 from dspec.compiler.source import Location, Source
@@ -124,14 +124,14 @@ def test_results_are_remembered_until_the_file_or_the_declaration_changes(tmp_pa
     cache = tmp_path / ".dspec" / "data"
     path = write(tmp_path, "rows.csv", lines(10))
     declared = dataset("rows.csv", CLASSED)
-    first = check(declared, tmp_path, cache=cache)
+    first = check(declared, tmp_path, cache=FolderCache(cache))
     (entry,) = cache.glob("*.json")
     entry.write_text(first.model_copy(update={"rows": 77}).model_dump_json())
-    assert check(declared, tmp_path, cache=cache).rows == 77, "the entry was read, not the file"
-    assert check(dataset("rows.csv", field("intent", INTENT)), tmp_path, cache=cache).rows == 10
+    assert check(declared, tmp_path, cache=FolderCache(cache)).rows == 77, "the entry was read, not the file"
+    assert check(dataset("rows.csv", field("intent", INTENT)), tmp_path, cache=FolderCache(cache)).rows == 10
     path.write_text(lines(11))
-    assert check(declared, tmp_path, cache=cache).rows == 11
-    assert probe(declared.source, tmp_path, cache=cache) == probe(declared.source, tmp_path, cache=cache)
+    assert check(declared, tmp_path, cache=FolderCache(cache)).rows == 11
+    assert probe(declared.source, tmp_path, cache=FolderCache(cache)) == probe(declared.source, tmp_path, cache=FolderCache(cache))
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b'{"rows": "many"}'])
@@ -139,16 +139,16 @@ def test_a_damaged_cache_is_no_cache(tmp_path: Path, damage: bytes) -> None:
     cache = tmp_path / "cache"
     write(tmp_path, "rows.csv", lines(10))
     declared = dataset("rows.csv", CLASSED)
-    expected = check(declared, tmp_path, cache=cache), probe(declared.source, tmp_path, cache=cache)
+    expected = check(declared, tmp_path, cache=FolderCache(cache)), probe(declared.source, tmp_path, cache=FolderCache(cache))
     for entry in cache.iterdir():
         entry.write_bytes(damage)
-    assert (check(declared, tmp_path, cache=cache), probe(declared.source, tmp_path, cache=cache)) == expected
+    assert (check(declared, tmp_path, cache=FolderCache(cache)), probe(declared.source, tmp_path, cache=FolderCache(cache))) == expected
 
 
 def test_a_cache_that_cannot_be_written_is_no_cache(tmp_path: Path) -> None:
     blocked = write(tmp_path, "cache", "a file, not a folder")
     write(tmp_path, "rows.csv", lines(10))
-    assert check(dataset("rows.csv", CLASSED), tmp_path, cache=blocked).rows == 10
+    assert check(dataset("rows.csv", CLASSED), tmp_path, cache=FolderCache(blocked)).rows == 10
 
 
 def test_a_large_file_is_sampled_and_counted(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_every_optimizer_of_dspy_is_there_or_said_to_be_missing() -> None:
     assert SPECS.keys() == RUNS.keys()
     assert not SPECS.keys() & NOT_YET.keys()
     assert find("BootstrapRS") is SPECS["BootstrapFewShotWithRandomSearch"]
-    assert find("MIPROv2") is None
+    assert find("GRPO") is None
 
 
 @pytest.mark.parametrize("name", SPECS)

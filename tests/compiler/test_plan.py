@@ -130,7 +130,7 @@ def test_checks_and_missing_val_are_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("step", "message"),
     [
-        (ir.StepSpec(name="x", optimizer="MIPROv2"), "MIPROv2 cannot run: it needs a model that proposes"),
+        (ir.StepSpec(name="x", optimizer="GRPO"), "GRPO cannot run: it needs a provider that tunes weights"),
         (ir.StepSpec(name="x", optimizer="Magic"), "Magic cannot run: there is no such optimizer"),
         (DEMOS.model_copy(update={"teacher": "tuned"}), "`tuned` is an optimize block"),
     ],

@@ -50,6 +50,23 @@ async def test_first_come_first_served_and_leavers_are_skipped() -> None:
     assert gate.inside == 0
 
 
+async def test_who_was_in_before_goes_first() -> None:
+    gate = Gate(1, STILL)
+    order: list[str] = []
+
+    async def visit(name: str, *, again: bool) -> None:
+        await gate.enter(again=again)
+        order.append(name)
+        gate.leave()
+
+    await gate.enter()
+    visits = [asyncio.create_task(visit(name, again=name == "again")) for name in ("first", "second", "again")]
+    await asyncio.sleep(0)
+    gate.leave()
+    await asyncio.gather(*visits)
+    assert order == ["again", "first", "second"]
+
+
 async def test_a_place_given_to_one_who_just_left_goes_on() -> None:
     gate = Gate(1, STILL)
     await gate.enter()

@@ -16,10 +16,11 @@ NAMES = (
     "program", "test", "list", "dict", "as", "train", "a_rather_long_name_for_a_value", "score",
 )  # fmt: skip
 STRINGS = (
-    '""', '"x"', '"a # b"', '"{"', '"\\n \\"q\\" \\\\ \\u00e9"', '"""one"""', '"""\n    two\n      lines\n    """',
+    '""', '"x"', '"a # b"', '"{"', '"\\n \\"q\\" \\\\ \\u00e9"', '"""one"""',
+    '"""\n    two\n      lines\n    """',
     '"a longer sentence, such as people write into the instructions of their signatures"', '"lm x {"',
 )  # fmt: skip
-NUMBERS = ("0", "1", "42", "0.5", "1_000", "2e3", "1.5e-3")
+NUMBERS = ("0", "1", "1_", "42", "0.5", "1_000", "2e3", "1.5e-3")
 LEADING = {
     "|", ".", ",", "=", ":", "->", "?", "+", "-", "*", "/", "==", "!=", "<", "<=", ">", ">=", "{",
     "and", "or", "in", "then", "else", "for", "not",
@@ -120,8 +121,19 @@ class Writer:
 
     def item(self, depth: int) -> None:
         kind = self.random.choice(
-            ("doc", "setting", "setting", "section", "field", "field", "check", "let", "return", "step")
-            + ("given", "expect", "gate")
+            (
+                "doc",
+                "setting",
+                "section",
+                "field",
+                "check",
+                "let",
+                "return",
+                "step",
+                "given",
+                "expect",
+                "gate",
+            )
         )
         if kind == "doc":
             self.string()
@@ -290,7 +302,9 @@ class Writer:
     def free(self) -> str:
         """Trivia with line ends, as brackets allow."""
         return "".join(
-            self.random.choice((" ", "  ", "\n", "\n  ", "\n\n\n ", f" {self.comment()}\n", f"\n  {self.comment()}\n"))
+            self.random.choice(
+                (" ", "  ", "\n", "\n  ", "\n\n\n ", f" {self.comment()}\n", f"\n  {self.comment()}\n")
+            )
             for _ in range(self.random.randint(1, 2))
         )
 
@@ -334,7 +348,9 @@ class Writer:
     def separator(self, one_line: bool) -> str:
         if one_line:
             return self.random.choice((";", "; ", " ;  "))
-        return self.random.choice(("\n", "\n  ", f"  {self.comment()}\n", ";\n", "\n\n\n\t", f"\n{self.comment()}\n  "))
+        return self.random.choice(
+            ("\n", "\n  ", f"  {self.comment()}\n", ";\n", "\n\n\n\t", f"\n{self.comment()}\n  ")
+        )
 
 
 def write(seed: int, size: int) -> str:
@@ -346,10 +362,34 @@ def write(seed: int, size: int) -> str:
         writer.declaration()
         parts.append(writer.laid_out())
         parts.append(
-            writer.random.choice(("\n", "\n\n", "\n\n\n\n", f"  {writer.comment()}\n", f"\n\n{writer.comment()}\n"))
+            writer.random.choice(
+                ("\n", "\n\n", "\n\n\n\n", f"  {writer.comment()}\n", f"\n\n{writer.comment()}\n")
+            )
         )
     return "".join(parts)
 
 
 dspec_texts = st.builds(write, st.integers(0, 2**48), st.integers(1, 7))
 """Files that parse without a problem."""
+
+_SCRAPS = (
+    '"', '"""', "{", "}", "(", ")", "[", "]", "\n", ";", "#", " ", "=", ",", ".", "->", "|", "?", "lm x {",
+    "\nmetric m(", "x", "step ", "\\", "\ufeff", "\r\n", "@", "%", "not ", "-", "if ", '"a', "\x00", "\u2028",
+    '\nimport "', "\ndspec 1", "type T = ", "9", "else", "\r", "\ud800",
+)  # fmt: skip
+
+
+def damage(text: str, seed: int, edits: int) -> str:
+    """The text after some random insertions, deletions and cuts."""
+    rng = random.Random(seed)
+    for _ in range(edits):
+        start = rng.randint(0, len(text))
+        end = min(len(text), start + rng.choice((0, 0, 1, 3, 20)))
+        text = text[:start] + (rng.choice(_SCRAPS) if rng.random() < 0.8 else "") + text[end:]
+    return text[: rng.randint(0, len(text))] if rng.random() < 0.1 else text
+
+
+broken_texts = st.builds(damage, dspec_texts, st.integers(0, 2**48), st.integers(1, 4))
+"""Files with a few faults."""
+hostile_texts = st.text(max_size=80) | st.lists(st.sampled_from(_SCRAPS), max_size=60).map("".join)
+"""Anything at all."""

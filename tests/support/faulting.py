@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import urllib.request
 from dataclasses import dataclass
@@ -102,8 +103,17 @@ class Project:
             return ledger.count()
 
     def environment(self, url: str, **more: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "DSPEC_"))}
-        return {**kept, "FAULTING_URL": url, "FAULTING_KEY": CANARY, "COLUMNS": "110", "NO_COLOR": "1", **more}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "DSPEC_"))
+        }
+        return {
+            **kept,
+            "FAULTING_URL": url,
+            "FAULTING_KEY": CANARY,
+            "COLUMNS": "110",
+            "NO_COLOR": "1",
+            **more,
+        }
 
     def start(self, url: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """`dspc compile`, in a process group of its own."""
@@ -117,6 +127,10 @@ class Project:
             start_new_session=True,
         )
 
+    def command(self, name: str) -> list[str]:
+        """`dspc` for a subcommand that takes the source, or the artifact where that is what it shows."""
+        return [str(DSPC), name, str(self.artifact if name == "show" else self.source)]
+
     def compile(self, url: str, *arguments: str, **environment: str) -> Result:
         with self.start(url, *arguments, **environment) as process:
             out, err = process.communicate(timeout=120)
@@ -126,7 +140,13 @@ class Project:
 
 
 def project(
-    folder: Path, *, rows: int = 60, candidates: int = 12, budget: str = "", retry: int = 4, timeout: float = 20.0
+    folder: Path,
+    *,
+    rows: int = 60,
+    candidates: int = 12,
+    budget: str = "",
+    retry: int = 4,
+    timeout: float = 20.0,
 ) -> Project:
     """`rows` rows to train on, as many to score on: about `rows · (candidates + 4)` calls."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,6 +168,12 @@ def requests(url: str) -> int:
 def stats(url: str) -> dict[str, Any]:
     with urllib.request.urlopen(url.removesuffix("/v1") + "/stats", timeout=10) as response:
         return json.load(response)
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -178,7 +204,10 @@ async def built(
     assert checked is not None
     made.state.mkdir(exist_ok=True)
     try:
-        with Ledger(made.state / "ledger.sqlite") as ledger, Store(made.state / "evaluations.sqlite") as store:
+        with (
+            Ledger(made.state / "ledger.sqlite") as ledger,
+            Store(made.state / "evaluations.sqlite") as store,
+        ):
             async with Engine(threads=threads, ledger=ledger, backoff=backoff) as engine:
                 result = await build(
                     checked, "tuned", made.folder, engine=engine, store=store, report=report, **options

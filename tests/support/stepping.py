@@ -58,6 +58,7 @@ async def step(
     threads: int = 16,
     latency: Callable[[], float] | None = None,
     budget: ir.Budget | None = None,
+    val_given: bool = True,
     **options: JsonValue,
 ) -> Stepped:
     student = student or classifier()
@@ -75,8 +76,9 @@ async def step(
             teacher=teacher,
             rng=lambda name: stream(seed, "step", name),
             progress=lambda label, score: told.append((label, score)),
+            val_given=val_given,
         )
         chosen = Options(spec, options)
         result = await RUNS[spec.name](student, chosen, context)
-    facts = Facts(len(train), len(val), len(student.predictors), student.calls_per_run())
+    facts = Facts(len(train), len(val), len(student.predictors), student.calls_per_run(), val_given=val_given)
     return Stepped(result, script, evaluator.spent, spec.calls(chosen, facts), told)

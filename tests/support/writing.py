@@ -1,7 +1,7 @@
-"""A scripted model that also writes instructions, and answers the better the more skilled its instruction is.
+"""A scripted model that also writes instructions, and answers the better the more skilled they are.
 
-An instruction that says `skill 40` makes it right on 40 of every 100 rows; a demo of the row's group adds 20. Asked
-for an instruction, it gives the next of a list, told apart by `mark` where it must be new.
+An instruction that says `skill 40` makes it right on 40 of every 100 rows; a demo of the row's group adds
+20. Asked for an instruction, it gives the next of a list, told apart by `mark` where it must be new.
 """
 
 from __future__ import annotations

@@ -1,0 +1,180 @@
+"""What an optimizer's options and rows say together, beyond what each says alone.
+
+Numbers come from the optimizer table and from the rows that were counted; where a file was not read,
+nothing is said about its size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dspec.grammar.tree import Attribute, Expr, Reference
+from dspec.runtime.program import Program
+
+from ..diagnostics import Edit, Fix, Label
+from ..optimizers.base import OptimizerError
+from ..optimizers.bootstrap_few_shot import require_match
+from ..spelling import plural
+from ..symbols import Symbol
+from .attributes import number_of
+from .metrics import MetricInfo
+from .names import path_of
+from .rows import RowsInfo
+from .runnable import Runnable, runnable
+from .session import Place, Session, insert_item
+from .steps import StepInfo
+
+TRAIN_OPTIONS = ("k", "max_labeled_demos", "max_bootstrapped_demos")
+"""Options that count demos, each of which is a row of train."""
+VAL_OPTIONS = ("minibatch_size",)
+"""Options that count rows of val."""
+
+
+def check_advice(
+    session: Session,
+    place: Place,
+    chain: Sequence[StepInfo],
+    judge: MetricInfo | None,
+    train: RowsInfo | None,
+    val: RowsInfo | None,
+) -> None:
+    """Report options that ask for more rows than there are, and rows shared out the wrong way round."""
+    told = False
+    for step in chain:
+        if step.spec is None or step.call is None or not step.clean:
+            continue
+        _asked(session, place, step, TRAIN_OPTIONS, train)
+        _asked(session, place, step, VAL_OPTIONS, val or train)
+        if step.spec.reflective and judge is not None and not judge.explains:
+            _unexplained(session, place, step, judge)
+        if not told and step.spec.prompts and step.spec.needs_val and train and val:
+            told = _shares(session, place, step, train, val)
+
+
+def _asked(
+    session: Session, place: Place, step: StepInfo, names: tuple[str, ...], rows: RowsInfo | None
+) -> None:
+    """Warn of options that were written to ask for more rows than there are."""
+    if rows is None or not rows.count:
+        return
+    assert step.spec is not None
+    for name in names:
+        argument = step.arguments.get(name)
+        wanted = number_of(argument.value) if argument else None
+        if argument is None or wanted is None or wanted <= rows.count:
+            continue
+        value = place.at(argument.value)
+        session.report(
+            "DS0605",
+            f"`{name}` of `{step.spec.name}` asks for {plural(int(wanted), 'row')}, and `{rows.text}` has "
+            f"{rows.count:,}",
+            value,
+            f"more than {plural(rows.count, 'row')}",
+            secondary=(Label(rows.location, plural(rows.count, "row")),),
+            help="with fewer rows it uses all there are",
+            fixes=(Fix(f"Lower it to {rows.count}", (Edit(value, str(rows.count)),), "maybe"),),
+        )
+
+
+def _unexplained(session: Session, place: Place, step: StepInfo, judge: MetricInfo) -> None:
+    assert step.spec is not None
+    assert step.call is not None
+    session.report(
+        "DS0507",
+        f"`{step.spec.name}` learns from what the metric says about each answer, and `{judge.symbol.name}` "
+        "gives no `feedback`",
+        place.at(step.call.callee),
+        "sees only the score",
+        secondary=(Label(judge.symbol.location, "no `feedback`"),),
+        help='say what was wrong: `feedback = if score then "correct" else "expected …"`',
+        fixes=insert_item(
+            session.place(judge.symbol),
+            'feedback = if accept then "correct" else "wrong"'
+            if judge.accepts
+            else f'feedback = if score {">= 0.5 " if judge.graded else ""}then "correct" else "wrong"',
+            "Insert a `feedback` to fill in",
+        ),
+    )
+
+
+def _shares(session: Session, place: Place, step: StepInfo, train: RowsInfo, val: RowsInfo) -> bool:
+    """Hint at the usual shares: few rows to learn from and many to compare on; the reverse for GEPA."""
+    assert step.spec is not None
+    assert step.call is not None
+    if not train.count or not val.count or train.overlaps(val):
+        return False
+    reverse = step.spec.name == "GEPA"
+    if (val.count if reverse else train.count) <= (train.count if reverse else val.count):
+        return False
+    share = train.count * 100 // (train.count + val.count)
+    usual = "80 % train and 20 % val" if reverse else "20 % train and 80 % val"
+    reason = (
+        "reflects on rows of train and needs only enough of val to rank"
+        if reverse
+        else "learns from few rows and needs many to tell its candidates apart"
+    )
+    session.report(
+        "DS0608",
+        f"`{step.spec.name}` {reason}; here they are {share} % train and {100 - share} % val",
+        place.at(step.call.callee),
+        f"usually {usual}",
+        secondary=(
+            Label(train.location, plural(train.count, "row")),
+            Label(val.location, plural(val.count, "row")),
+        ),
+        help="swap the two parts" if train.data is val.data and train.part and val.part else "",
+    )
+    return True
+
+
+def check_teachers(session: Session, place: Place, chain: Sequence[StepInfo], tuned: Runnable) -> None:
+    """Report teachers whose demos could not be given to the student: they have other predictors."""
+    programs: dict[str, Program | None] = {}
+    previous = tuned.program
+    for step in chain:
+        if step.spec is None or step.spec.gathers:
+            return
+        student = step.arguments.get("student")
+        if step.student is not None and student is not None:
+            starts = (
+                programs[step.student]
+                if step.student in programs
+                else _program(session, place, student.value)
+            )
+        else:
+            starts = previous
+        programs[step.name] = previous = starts
+        argument = step.arguments.get("teacher")
+        if argument is None or step.teacher is None or not step.spec.bootstraps or starts is None:
+            continue
+        teacher = (
+            programs[step.teacher] if step.teacher in programs else _program(session, place, argument.value)
+        )
+        if teacher is None:
+            continue
+        try:
+            require_match(starts, teacher)
+        except OptimizerError as error:
+            session.report(
+                "DS0611",
+                error.message,
+                place.at(argument.value),
+                "has other predictors",
+                secondary=(Label(tuned.symbol.location, "the student"),),
+                help="a teacher calls the same modules, and may use another `teacher_lm` or have demos",
+            )
+
+
+def _program(session: Session, place: Place, node: Expr) -> Program | None:
+    symbol = _declared(place, node)
+    found = runnable(session, symbol) if symbol is not None else None
+    return found.program if found else None
+
+
+def _declared(place: Place, node: Expr) -> Symbol | None:
+    """The declaration that a name stands for; its use was recorded when the step was read."""
+    path = path_of(node) if isinstance(node, Reference | Attribute) else None
+    if path is None:
+        return None
+    scope = place.scope if path[0] is None else place.scope.imports.get(path[0].text)
+    return scope.symbols.get(path[1].text) if scope else None

@@ -1,0 +1,200 @@
+"""`# dspc: allow DS0606 -- reason`: warnings and hints that the author has seen and accepts.
+
+At the end of a line the comment covers its own line. On a line of its own it covers what starts on
+the next line of code: an item with all its lines, or a whole declaration. The comment covers what is
+reported *at* a place; an error cannot be allowed, since nothing with errors can be compiled. A comment
+that allows nothing, gives no reason or cannot be read is reported, and that cannot be allowed away.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dspec.grammar import tokenize
+from dspec.grammar.tokens import Token
+from dspec.grammar.tree import SourceTree
+
+from ..codes import CODES
+from ..diagnostics import Diagnostic, Edit, Fix, report
+from ..source import Location, Source
+from ..spelling import closest
+from .names import did_you_mean
+from .session import suggestions
+
+DIRECTIVE = re.compile(r"#+[ \t]*dspc[ \t]*:[ \t]*")
+_WORD = re.compile(r"[^\s,]+")
+_REASON = re.compile(r"[ \t]+(?:--|\u2014)(.*)$")
+
+
+@dataclass(slots=True)
+class Allow:
+    """One code of one comment, and the stretch of text that it covers."""
+
+    code: str
+    place: Location
+    comment: Location
+    start: int
+    end: int
+    alone: bool
+    """The comment names no other code."""
+    used: bool = False
+
+
+def without_allowed(
+    source: Source, tree: SourceTree, diagnostics: Sequence[Diagnostic], *, complete: bool
+) -> list[Diagnostic]:
+    """What is left of the diagnostics in this file, and what is wrong with its comments.
+
+    With `complete` False not everything was looked for, so that nothing is said of unused ones.
+    """
+    if "dspc:" not in source.text.replace(" ", ""):
+        return list(diagnostics)
+    allows, problems = _read(source, tree)
+    left: list[Diagnostic] = []
+    for diagnostic in diagnostics:
+        place = diagnostic.primary.location
+        covering = [
+            allow
+            for allow in allows
+            if allow.code == diagnostic.code
+            and place.source is source
+            and (allow.start <= place.start < allow.end)
+        ]
+        for allow in covering:
+            allow.used = True
+        if not covering:
+            left.append(diagnostic)
+    if complete:
+        problems += [_unused(allow) for allow in allows if not allow.used]
+    return left + problems
+
+
+def _read(source: Source, tree: SourceTree) -> tuple[list[Allow], list[Diagnostic]]:
+    allows: list[Allow] = []
+    problems: list[Diagnostic] = []
+    tokens = tokenize(source.text)
+    for number, token in enumerate(tokens):
+        if token.kind != "comment" or not (directive := DIRECTIVE.match(token.text)):
+            continue
+        start, end = _covered(source, tree, tokens, number)
+        found, wrong = _comment(source, token, directive.end(), start, end)
+        allows += found
+        problems += wrong
+    return allows, problems
+
+
+def _covered(source: Source, tree: SourceTree, tokens: list[Token], number: int) -> tuple[int, int]:
+    """The stretch of text that the comment at `number` speaks of."""
+    token = tokens[number]
+    line_start = source.text.rfind("\n", 0, token.start) + 1
+    if source.text[line_start : token.start].strip(" \t\ufeff"):
+        return line_start, token.end
+    target = next(
+        (other for other in tokens[number + 1 :] if other.kind not in ("space", "newline", "comment")), None
+    )
+    if target is None:
+        return token.end, token.end
+    end = source.text.find("\n", target.start)
+    end = len(source.text) if end < 0 else end
+    block = tree.blocks[max(0, bisect_right(tree.blocks, target.start, key=lambda block: block.start) - 1)]
+    if block.start == target.start:
+        return block.start, block.start + len(block.text)
+    items = block.declaration.items if block.declaration else None
+    for item in items or ():
+        span = block.absolute(item.span)
+        if target.start <= span.start < end:
+            end = max(end, span.end)
+    return target.start, end
+
+
+def _comment(
+    source: Source, token: Token, head: int, start: int, end: int
+) -> tuple[list[Allow], list[Diagnostic]]:
+    """The codes that a comment allows, and what is wrong with it."""
+
+    def at(first: int, last: int) -> Location:
+        return Location(source, token.start + first, token.start + last)
+
+    whole = at(0, len(token.text.rstrip()))
+    word = _WORD.match(token.text, head)
+    if word is None or word[0] != "allow":
+        near = closest(word[0], ("allow",)) if word else ()
+        place = at(*word.span()) if word else whole
+        return [], [
+            report(
+                "DS0813",
+                f"`{word[0] if word else 'dspc:'}` is not something to tell dspc{did_you_mean(near)}",
+                place,
+                "not understood",
+                help="" if near else "write `# dspc: allow DS0606 -- why it is fine here`",
+                fixes=suggestions(place, near),
+            )
+        ]
+    reason = _REASON.search(token.text, word.end())
+    words = list(_WORD.finditer(token.text, word.end(), reason.start() if reason else len(token.text)))
+    problems: list[Diagnostic] = []
+    if not words:
+        problems.append(
+            report("DS0813", "this comment allows no code", whole, "which code?", help="for example `allow DS0606`")
+        )
+    elif reason is None or not reason[1].strip():
+        problems.append(
+            report(
+                "DS0813",
+                "this comment gives no reason",
+                whole,
+                "why is it fine here?",
+                help="write `-- ` and a reason behind the code, for whoever reads this next",
+            )
+        )
+    allows: list[Allow] = []
+    for each in words:
+        code, place = each[0], at(*each.span())
+        if code not in CODES:
+            near = closest(code, CODES) if code[:2].upper() == "DS" else ()
+            problems.append(
+                report(
+                    "DS0813",
+                    f"there is no code `{code}`{did_you_mean(near)}",
+                    place,
+                    "no such code",
+                    help="" if near else "`dspc explain` lists them all",
+                    fixes=suggestions(place, near),
+                )
+            )
+        elif CODES[code].severity == "error":
+            problems.append(
+                report(
+                    "DS0814",
+                    f"`{code}` ({CODES[code].title}) is an error and cannot be allowed",
+                    place,
+                    "stays an error",
+                    help="warnings and hints can be allowed; a program with errors cannot be compiled",
+                )
+            )
+        else:
+            allows.append(Allow(code, place, whole, start, end, len(words) == 1))
+    return allows, problems
+
+
+def _unused(allow: Allow) -> Diagnostic:
+    source = allow.place.source
+    fixes: tuple[Fix, ...] = ()
+    if allow.alone:
+        line = source.text.rfind("\n", 0, allow.comment.start) + 1
+        own_line = not source.text[line : allow.comment.start].strip()
+        after = source.text[allow.comment.end : allow.comment.end + 1] == "\n"
+        start = line if own_line else line + len(source.text[line : allow.comment.start].rstrip())
+        place = Location(source, start, allow.comment.end + (own_line and after))
+        fixes = (Fix("Remove the comment", (Edit(place, ""),)),)
+    return report(
+        "DS0812",
+        f"nothing here is reported as `{allow.code}` ({CODES[allow.code].title}), so there is nothing to allow",
+        allow.place,
+        "allows nothing",
+        help="" if fixes else f"remove `{allow.code}` from the comment",
+        fixes=fixes,
+    )

@@ -1,0 +1,104 @@
+"""A plan together with what is known already: what `dspc plan` shows and `dspc compile --plan` holds to."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import typer
+
+from dspec.runtime.errors import ConfigurationError
+from dspec.runtime.program import canonical
+
+from ..changes import Change, Free, Snapshot, changes, free, recall, record_path, snapshot
+from ..plan import Plan, plan, resolve
+from ..state import project_root, state_folder
+from ..store import Store
+from .console import Exit, fail, print_error
+
+if TYPE_CHECKING:
+    from dspec.runtime.types import JsonValue
+
+    from ..ir import Project
+
+_MAX_BYTES = 16 * 1024 * 1024
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`changes` since the last complete compile; None where none is remembered."""
+
+    plan: Plan
+    inputs: Snapshot
+    free: Free
+    changes: tuple[Change, ...] | None
+
+    def to_json(self) -> str:
+        """The plan's JSON with `inputs`, which `compile --plan` compares, and `free`."""
+        plain = cast("dict[str, JsonValue]", json.loads(self.plan.to_json()))
+        known: dict[str, JsonValue] = {
+            "rows": self.free.rows,
+            "steps": list(self.free.steps),
+            "calls": self.free.calls,
+        }
+        return canonical({**plain, "inputs": dict(self.inputs), "free": known})
+
+
+def look(path: Path, project: Project, name: str) -> Planned:
+    """The plan of optimize block `name`, and what the state folder knows of it. Makes no call."""
+    base = path.resolve().parent
+    resolved = resolve(project, name, base)
+    inputs = snapshot(project, resolved)
+    try:
+        state = state_folder(project_root(path))
+        with Store(state / "evaluations.sqlite") as store:
+            record = recall(record_path(state, path, name))
+            known = free(resolved, inputs, record, store)
+    except ConfigurationError:
+        # a plan needs no state, and no address of a model
+        record, known = None, Free()
+    since = None if record is None else changes(record.snapshot, inputs)
+    return Planned(plan(project, name, base), inputs, known, since)
+
+
+def refuse_drift(file: Path, path: Path, project: Project, name: str) -> None:
+    """Leaves with exit code 1, saying what changed, unless the plan in `file` is still the plan."""
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            raise ValueError
+        given = cast("JsonValue", json.loads(file.read_bytes()))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        fail(f"{file} cannot be read: {reason}", help="write it with `dspc plan --json`", code=Exit.USAGE)
+    if not isinstance(given, dict) or not isinstance(given.get("inputs"), dict):
+        fail(f"{file} is not a plan", help="write it with `dspc plan --json`", code=Exit.USAGE)
+    if given.get("optimize") != name:
+        fail(
+            f"{file} is a plan of `{given.get('optimize')}`, not of `{name}`",
+            help="name the block that the plan is for",
+            code=Exit.USAGE,
+        )
+    now = cast("dict[str, JsonValue]", json.loads(look(path, project, name).to_json()))
+    found = list(changes(_texts(given["inputs"]), _texts(now["inputs"])))
+    found.extend(
+        Change(name, canonical(given.get(name)), canonical(now.get(name)))
+        for name in ("least", "most", "estimate")
+        if canonical(given.get(name)) != canonical(now.get(name))
+    )
+    if not found:
+        return
+    lines = [f"  {change}" for change in found[:_SHOWN]]
+    if len(found) > _SHOWN:
+        lines.append(f"  and {len(found) - _SHOWN} more")
+    print_error(
+        f"`{name}` is not what {file} planned:\n" + "\n".join(lines), "plan again, or undo the change"
+    )
+    raise typer.Exit(Exit.FINDINGS)
+
+
+def _texts(inputs: JsonValue) -> Snapshot:
+    plain = inputs if isinstance(inputs, dict) else {}
+    return {place: text if isinstance(text, str) else canonical(text) for place, text in plain.items()}

@@ -1,0 +1,199 @@
+"""BetterTogether: other optimizers in the order of a strategy, the best program on the way wins.
+
+Algorithm: `BetterTogether` of DSPy (Soylu et al., 2024, arXiv:2407.10930), which alternates optimizers of
+prompts and of weights. Each step starts from what the one before it made, on training rows in a new
+order; the program as it came and every step's result are scored on val. A mistake in a step is an error
+here, not a shorter strategy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.program import Program
+
+from .base import (
+    Calls,
+    Candidate,
+    Context,
+    Facts,
+    Nested,
+    OptimizerError,
+    Option,
+    Options,
+    Range,
+    Spec,
+    StepResult,
+)
+from .demos import Streams
+from .ranking import ranked
+
+if TYPE_CHECKING:
+    from ..data.rows import Rows
+
+DEFAULTS = {"p": "BootstrapFewShotWithRandomSearch", "w": "BootstrapFinetune"}
+"""What a strategy's names stand for where the step says nothing else: DSPy's."""
+TUNES_WEIGHTS = frozenset({"BootstrapFinetune"})
+"""Optimizers that a `WeightTuner` carries out."""
+
+
+_WEIGHTS = Nested(DEFAULTS["w"], None, None)
+
+
+def strategy_of(options: Options) -> tuple[str, ...]:
+    """The names in the order in which their optimizers run; empty where one is missing."""
+    names = tuple(part.strip() for part in (options.text("strategy") or "").split("->"))
+    return names if all(names) else ()
+
+
+def _calls(options: Options, facts: Facts) -> Calls:
+    held_out = held_out_rows(facts.train, options) if not facts.val_given else 0
+    if held_out:
+        facts = replace(facts, train=facts.train - held_out, val=held_out)
+    scoring = facts.val * facts.calls_per_run
+    task = Range() if facts.student_scored else Range(scoring, scoring)
+    total = Calls(task=task)
+    for place, name in enumerate(strategy_of(options)):
+        nested = facts.nested.get(name, _WEIGHTS)
+        inner = replace(facts, student_scored=True, student_bare=facts.student_bare and place == 0, nested={})
+        if nested.teacher is not None:
+            inner = replace(inner, teacher_calls_per_run=nested.teacher.calls_per_run())
+        if nested.spec is None or nested.options is None:
+            calls = Calls(teacher=Range(0, inner.train * inner.teacher_calls))
+        else:
+            calls = nested.spec.calls(nested.options, inner)
+        # What a search picked is scored already; another step's result may come out like its student.
+        result = Range(0, 0 if nested.spec is not None and nested.spec.candidates else scoring)
+        total = Calls(
+            total.task + Range(0, calls.task.most) + result,
+            Range(max(total.teacher.least, calls.teacher.least), total.teacher.most + calls.teacher.most),
+            Range(max(total.prompt.least, calls.prompt.least), total.prompt.most + calls.prompt.most),
+        )
+    return total
+
+
+SPEC = Spec(
+    name="BetterTogether",
+    doc="Runs other optimizers one after the other, as `strategy` has it; each starts from the result of the "
+    "one before. All results and what it starts from are scored on val, and the best wins.",
+    source="DSPy, BetterTogether; arXiv:2407.10930",
+    options=(
+        Option(
+            "strategy",
+            "str",
+            "p -> w -> p",
+            "The order of the optimizers, by the names they are given here: "
+            '`BetterTogether(p = MIPROv2(), d = LabeledFewShot(), strategy = "p -> d")`.',
+        ),
+        Option(
+            "shuffle_trainset_between_steps",
+            "bool",
+            True,
+            "Give every optimizer the training rows in a new order.",
+        ),
+        Option(
+            "valset_ratio",
+            "float",
+            0.1,
+            "Where the block has no val: the share of train that is set aside to compare results on.",
+            minimum=0.0,
+            maximum=0.9,
+        ),
+    ),
+    sets=frozenset({"instructions", "demos"}),
+    calls=_calls,
+    takes_teacher=True,
+    candidates=True,
+    starts_from=frozenset({"instructions", "demos"}),
+    advised_train=50,
+    holds_out=True,
+    nests=True,
+    refused={
+        "seed": "the seed is the block's `seed`",
+        "optimizer_compile_args": "an optimizer's options stand in its own parentheses",
+        "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
+        "max_errors": "it is an option of the optimizers inside",
+    },
+)
+
+
+def held_out_rows(train: int, options: Options) -> int:
+    """Rows of train that are set aside when there is no val; at least one row stays on each side."""
+    ratio = options.number("valset_ratio") or 0.0
+    return min(train - 1, max(1, int(train * ratio))) if ratio > 0.0 and train > 1 else 0
+
+
+async def run(student: Program, options: Options, context: Context) -> StepResult:
+    val, train = context.val, context.train
+    held_out = held_out_rows(len(train), options) if not context.val_given else 0
+    if held_out:
+        val, train = train[:held_out], train[held_out:]
+    context = replace(context, train=train, val=val)
+    candidates = [await _scored("as it came", student, context)]
+    names: tuple[str, ...] = ()
+    notes: list[str] = []
+    for place, name in enumerate(strategy_of(options)):
+        names = (*names, name)
+        label = " -> ".join(names)
+        rng = _inside(context.rng, f"{place}/{name}")
+        if options.flag("shuffle_trainset_between_steps"):
+            train = _shuffled(train, rng)
+        inner = replace(context, train=train, rng=rng, progress=_inside_progress(context, label))
+        try:
+            result = await _step(context.nested[name], student, inner)
+            if result.cut is not None:
+                candidates += result.candidates[:1]
+                return _finished(candidates, val, notes, result.cut)
+            assert isinstance(result.program, Program)
+            student = result.program
+            candidates.append(await _scored(label, student, context))
+        except (BudgetExceeded, Stopped) as halt:
+            return _finished(candidates, val, notes, halt)
+        notes += [f"{label}: {note}" for note in result.notes]
+    return _finished(candidates, val, notes, None)
+
+
+async def _step(nested: Nested, student: Program, context: Context) -> StepResult:
+    from .table import RUNS  # the table lists this file
+
+    if nested.teacher is not None:
+        context = replace(context, teacher=nested.teacher)
+    context = replace(context, nested={})
+    if nested.spec is not None and nested.options is not None:
+        return await RUNS[nested.spec.name](student, nested.options, context)
+    if context.tuner is None:
+        raise OptimizerError(
+            f"not supported yet: {nested.optimizer} trains weights, and no provider for that is set up",
+            help="leave it out of `strategy`",
+        )
+    return StepResult(await context.tuner.tune(student, context.train, context))
+
+
+async def _scored(label: str, program: Program, context: Context) -> Candidate:
+    evaluation = await context.evaluator.evaluate(program, context.val, label=label)
+    candidate = Candidate(label, program, evaluation.scores)
+    context.progress(label, candidate.score)
+    return candidate
+
+
+def _finished(
+    candidates: list[Candidate], val: Rows, notes: list[str], cut: BudgetExceeded | Stopped | None
+) -> StepResult:
+    return replace(ranked(candidates, cut=cut, notes=tuple(notes)), scored_on=val)
+
+
+def _inside(rng: Streams, prefix: str) -> Streams:
+    return lambda name: rng(f"{prefix}/{name}")
+
+
+def _inside_progress(context: Context, label: str) -> Callable[[str, float | None], None]:
+    return lambda candidate, score: context.progress(f"{label}: {candidate}", score)
+
+
+def _shuffled(rows: Rows, rng: Streams) -> Rows:
+    order = list(rows)
+    rng("order").shuffle(order)
+    return tuple(order)

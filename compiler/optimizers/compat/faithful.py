@@ -1,0 +1,42 @@
+"""What a faithful run is, and what all of them share: DSPy's score, and candidates in DSPy's order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...tasks import Halt
+from ..base import Calls, Candidate, Facts, Options, Run, StepResult
+
+if TYPE_CHECKING:
+    from ...data.rows import Rows
+
+
+@dataclass(frozen=True, slots=True)
+class Faithful:
+    """An optimizer as DSPy has it: `run` and `calls` stand in for those of its table entry."""
+
+    run: Run
+    calls: Callable[[Options, Facts], Calls]
+    unknown: tuple[str, ...] = ()
+    """Options that DSPy does not have and that its schedule leaves no room for."""
+    scores_val: bool = True
+    """False when candidates are scored on other rows than the block's val."""
+
+
+def percent(scores: Sequence[float]) -> float:
+    """A mean score as DSPy compares it: of 100, with two decimals."""
+    return round(100 * sum(scores) / len(scores), 2)
+
+
+def best_first(
+    scored: Sequence[Candidate],
+    *,
+    cut: Halt | None = None,
+    notes: tuple[str, ...] = (),
+    scored_on: Rows | None = None,
+) -> StepResult:
+    """Every candidate, repeats too; of equal scores the one proposed first wins."""
+    candidates = tuple(sorted(scored, key=lambda candidate: -percent(candidate.scores)))
+    return StepResult(candidates[0].program, candidates, notes, cut, scored_on)

@@ -1,0 +1,389 @@
+"""GEPA: instructions evolve by reflection on what the metric says of them.
+
+Algorithm: Agrawal et al., 2025 (arXiv:2507.19457), as DSPy's `GEPA` has it. A candidate that leads on some
+row of val is drawn and run on a minibatch of train, and one predictor's instruction is written anew from the
+feedback. A child that does better on the minibatch is scored on val and joins the pool; now and then two
+relatives are merged. What differs: the budget is never passed, and a round that it may not cover is not
+begun; no row is scored twice for one program; the metric's feedback comes with the score and not by a
+second call; and the search ends when there is nothing left to learn.
+
+The rounds follow one upon the other. Every draw is from a stream named after its round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.program import Program
+
+from ..proposing import Proposer
+from ..proposing.cases import Case, feedback_of, score_of
+from ..proposing.reflection import reflect
+from ..digests import program_digest
+from ..tasks import Halt, together
+from .base import Candidate, Context, Option, Options, Spec, StepResult
+from .gepa_batches import Batches
+from .gepa_budget import AUTO, CONFLICTS, calls, contradiction, metric_calls, reflections
+from .gepa_merge import Lineage, Merge, child, find_merge, subsample
+from .gepa_pareto import best, draw_parent, mean, wins
+from .gepa_scores import Scores
+from .ranking import ranked
+
+if TYPE_CHECKING:
+    from ..data.rows import Example
+    from ..evaluation import Attempt
+
+MAX_LOST = 10
+"""Proposals in a row that bring nothing new, after which the model is taken to have no further ideas."""
+
+SPEC = Spec(
+    name="GEPA",
+    doc="Has a model rewrite one instruction at a time from the metric's feedback on a few rows, keeps every "
+    "candidate that leads on some row of val, and merges them. Demos stay as they are.",
+    source="DSPy, GEPA; arXiv:2507.19457",
+    options=(
+        Option(
+            "auto",
+            "str",
+            None,
+            'The budget, sized by the program and val; "light" where no budget is given.',
+            optional=True,
+            choices=tuple(AUTO),
+        ),
+        Option(
+            "max_full_evals",
+            "int",
+            None,
+            "The budget in passes over train and val.",
+            minimum=1,
+            optional=True,
+        ),
+        Option(
+            "max_metric_calls",
+            "int",
+            None,
+            "The budget in rows scored, never passed. Scoring the program as it came on val is part of it.",
+            minimum=1,
+            optional=True,
+        ),
+        Option(
+            "reflection_minibatch_size",
+            "int",
+            3,
+            "Rows of train that a reflection looks at, and on which a child has to do better.",
+            minimum=1,
+        ),
+        Option(
+            "candidate_selection_strategy",
+            "str",
+            "pareto",
+            'Which candidate is rewritten next: "pareto" draws among those that lead on some row of val, '
+            '"current_best" takes the one with the best score.',
+            choices=("pareto", "current_best"),
+        ),
+        Option(
+            "skip_perfect_score",
+            "bool",
+            True,
+            "Reflect on no minibatch whose rows all reach `perfect_score`.",
+        ),
+        Option(
+            "perfect_score",
+            "float",
+            1.0,
+            "The score from which there is nothing to improve on a row.",
+            minimum=0.0,
+            maximum=1.0,
+        ),
+        Option(
+            "add_format_failure_as_feedback",
+            "bool",
+            False,
+            "Show reflections also the answers that could not be read. Where all are of that kind, they are "
+            "shown in any case.",
+        ),
+        Option(
+            "component_selector",
+            "str",
+            "round_robin",
+            'Which predictors a reflection rewrites: "round_robin" one after the other, "all" each of them.',
+            choices=("round_robin", "all"),
+        ),
+        Option("use_merge", "bool", True, "Merge candidates that improved on different predictors."),
+        Option("max_merge_invocations", "int", 5, "Merges to try at most.", minimum=0),
+    ),
+    sets=frozenset({"instructions"}),
+    starts_from=frozenset({"instructions"}),
+    calls=calls,
+    needs_val=True,
+    candidates=True,
+    contradiction=contradiction,
+    conflicts=CONFLICTS,
+    prompts=True,
+    reflective=True,
+    refused={
+        "reflection_lm": "the model that writes is the block's `prompt_lm`",
+        "seed": "the seed is the block's `seed`",
+        "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
+        "failure_score": "a row without a usable answer scores 0 everywhere",
+        "track_stats": "the candidates are always there, as `.candidates`",
+        "log_dir": "an interrupted compile goes on when it is run again",
+    },
+)
+
+
+async def run(student: Program, options: Options, context: Context) -> StepResult:
+    budget = metric_calls(
+        options,
+        len(student.predictors),
+        len(context.train),
+        len(context.val),
+        val_given=context.val_given,
+    )
+    if budget < len(context.val):
+        note = (
+            f"a budget of {budget} metric calls does not cover val once ({len(context.val)} rows): "
+            "nothing was tried"
+        )
+        return StepResult(student, notes=(note,))
+    evolution = _Evolution(student, options, context, budget)
+    await evolution.begin()
+    cut: Halt | None = None
+    try:
+        await evolution.evolve()
+    except (BudgetExceeded, Stopped) as halt:
+        cut = halt
+    return ranked(
+        [member.candidate for member in evolution.pool], cut=cut, notes=() if cut else evolution.notes()
+    )
+
+
+@dataclass(slots=True)
+class _Member:
+    """A candidate of the pool. `turn` counts the components that were chosen from it."""
+
+    candidate: Candidate
+    parents: tuple[int, ...]
+    turn: int = 0
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What happened, for the step's notes, and for knowing when to stop."""
+
+    reflections: int = 0
+    lost: int = 0
+    lost_in_a_row: int = 0
+    better: int = 0
+    merges: int = 0
+    merged: int = 0
+    perfect_in_a_row: int = 0
+    tried: set[Merge] = field(default_factory=set[Merge])
+
+
+class _Evolution:
+    """The pool and what is left of the budget. `begin` once, then `evolve`."""
+
+    def __init__(self, student: Program, options: Options, context: Context, budget: int) -> None:
+        self.pool: list[_Member] = []
+        self._student = student
+        self._options = options
+        self._context = context
+        self._proposer = Proposer(context, student)
+        self._batches = Batches(len(context.train), options.integer("reflection_minibatch_size"), context.rng)
+        self._most = reflections(budget, self._batches.size, len(context.val))
+        self._scores = Scores(context, budget)
+        self._counts = _Counts()
+        self._merge_due = False
+        self._seen = {program_digest(student)}
+        called = {step.predictor for step in student.steps if step.kind == "call"}
+        self._addresses = [address for address in student.predictors if address in called]
+        self._end = "" if self._addresses else "no module is called"
+
+    async def begin(self) -> None:
+        """Score the student. Raises halts: until then there is no candidate."""
+        await self._scores.begin(self._student, "as it came")
+        self._join("as it came", self._student, (), 0)
+
+    async def evolve(self) -> None:
+        number = 0
+        while not self._end:
+            number += 1
+            if not await self._merged(number):
+                await self._reflected(number)
+
+    def notes(self) -> tuple[str, ...]:
+        counts = self._counts
+        told = f"{counts.reflections} reflections, {counts.better} of them better on their minibatch"
+        if counts.lost:
+            told += f", {counts.lost} with nothing new"
+        if counts.merges:
+            told += f"; {counts.merges} merges, {counts.merged} kept"
+        return (told, f"ended: {self._end}")
+
+    # Reflection ------------------------------------------------------------------------------------
+
+    async def _reflected(self, number: int) -> None:
+        """One round: a parent, a minibatch, and a child if the feedback leads to one."""
+        counts, scores = self._counts, self._scores
+        parent = self._parent(number)
+        member = self.pool[parent]
+        program = member.candidate.program
+        batch = [self._context.train[place] for place in self._batches.next()]
+        needed = scores.price(program, batch) + scores.fresh_price([*batch, *self._context.val])
+        if counts.reflections == self._most or needed > scores.left:
+            self._end = "the budget does not cover another round"
+            return
+        before = await scores.score(program, batch, f"round {number}: parent")
+        perfect = self._options.number("perfect_score") or 0.0
+        if self._options.flag("skip_perfect_score") and all(score >= perfect for score in before):
+            counts.perfect_in_a_row += 1
+            if counts.perfect_in_a_row >= self._batches.per_pass:
+                self._end = "a whole pass over train left nothing to improve"
+            return
+        counts.perfect_in_a_row = 0
+        addresses = self._components(member)
+        turn = member.turn
+        rewritten = await self._rewritten(program, addresses, batch, number)
+        counts.reflections += 1
+        if not self._is_new(rewritten):
+            counts.lost += 1
+            counts.lost_in_a_row += 1
+            if counts.lost_in_a_row == MAX_LOST:
+                self._end = f"{MAX_LOST} proposals in a row brought nothing new"
+            return
+        counts.lost_in_a_row = 0
+        label = f"reflection {number}"
+        after = await scores.score(rewritten, batch, label)
+        if mean(after) > mean(before):
+            counts.better += 1
+            await scores.score(rewritten, self._context.val, label)
+            self._join(label, rewritten, (parent,), turn)
+            self._merge_due = self._options.flag("use_merge")
+
+    def _parent(self, number: int) -> int:
+        table = [member.candidate.scores for member in self.pool]
+        if self._options.text("candidate_selection_strategy") == "current_best":
+            return best(table)
+        return draw_parent(table, self._context.rng(f"round {number}/parent"))
+
+    def _components(self, member: _Member) -> list[str]:
+        if self._options.text("component_selector") == "all":
+            return self._addresses
+        address = self._addresses[member.turn % len(self._addresses)]
+        member.turn += 1
+        return [address]
+
+    async def _rewritten(
+        self, program: Program, addresses: Sequence[str], batch: Sequence[Example], number: int
+    ) -> Program:
+        """The program with new instructions where the model gave any. Raises halts."""
+        # The runs have just been scored: the store knows them, traces included.
+        attempts = await self._attempts(program, batch)
+        found: list[str | Halt] = await together(
+            [
+                reflect(
+                    self._proposer,
+                    program,
+                    address,
+                    self._cases(address, attempts, number),
+                    self._context.train,
+                    self._context.rng(f"round {number}/examples/{address}"),
+                    sample=number,
+                )
+                for address in addresses
+            ]
+        )
+        for address, text in zip(addresses, found, strict=True):
+            if not isinstance(text, str):
+                raise text
+            if text:
+                program = program.with_predictor(address, instruction=text)
+        return program
+
+    async def _attempts(self, program: Program, batch: Sequence[Example]) -> list[Attempt]:
+        found: list[Attempt | Halt] = await together(
+            [self._context.evaluator.attempt(program, row) for row in batch]
+        )
+        attempts: list[Attempt] = []
+        for one in found:
+            if isinstance(one, Halt):
+                raise one
+            attempts.append(one)
+        if self._options.flag("add_format_failure_as_feedback"):
+            return attempts
+        return [attempt for attempt in attempts if not attempt.unreadable] or attempts
+
+    def _cases(self, address: str, attempts: Sequence[Attempt], number: int) -> list[Case]:
+        """The predictor's part in each run; of a failed run, whose trace is lost, the program's inputs."""
+        cases: list[Case] = []
+        for attempt in attempts:
+            steps = [step for step in attempt.trace if step.predictor == address]
+            if steps:
+                draws = self._context.rng(f"round {number}/call/{address}/{attempt.example.digest}")
+                step = draws.choice(steps)
+                cases.append(
+                    Case(step.inputs, step.outputs, score_of(attempt), feedback_of(attempt, step.notes))
+                )
+            elif attempt.outputs is None:
+                cases.append(Case(attempt.example.inputs, None, 0.0, feedback_of(attempt)))
+        return cases
+
+    # Merging ---------------------------------------------------------------------------------------
+
+    async def _merged(self, number: int) -> bool:
+        """Try a merge if one is due; False when this round is still to be used for a reflection."""
+        counts = self._counts
+        if not self._merge_due or counts.merges == self._options.integer("max_merge_invocations"):
+            return False
+        self._merge_due = False
+        scores = self._scores
+        if scores.fresh_price(self._context.val) > scores.left:
+            return False
+        draws = self._context.rng(f"round {number}/merge")
+        pool = [self._lineage(member) for member in self.pool]
+        among = list(wins([member.candidate.scores for member in self.pool]))
+        merge = find_merge(pool, among, counts.tried, draws)
+        if merge is None:
+            return False
+        counts.tried.add(merge)
+        program = self._student
+        for address, text in zip(self._addresses, child(pool, merge), strict=True):
+            program = program.with_predictor(address, instruction=text)
+        if not self._is_new(program):
+            return False
+        counts.merges += 1
+        first, second = (self.pool[place].candidate.scores for place in (merge.first, merge.second))
+        places = subsample(first, second, draws)
+        label = f"merge {counts.merges}"
+        sample = await scores.score(program, [self._context.val[place] for place in places], label)
+        to_beat = max(mean([parent[place] for place in places]) for parent in (first, second))
+        if mean(sample) >= to_beat:
+            counts.merged += 1
+            await scores.score(program, self._context.val, label)
+            turn = max(self.pool[merge.first].turn, self.pool[merge.second].turn)
+            self._join(label, program, (merge.first, merge.second), turn)
+        return True
+
+    def _lineage(self, member: _Member) -> Lineage:
+        predictors = member.candidate.program.predictors
+        texts = tuple(predictors[address].signature.instruction for address in self._addresses)
+        return Lineage(texts, member.parents, member.candidate.score)
+
+    # The pool --------------------------------------------------------------------------------------
+
+    def _is_new(self, program: Program) -> bool:
+        """True for the first time that a program is seen."""
+        key = program_digest(program)
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+    def _join(self, label: str, program: Program, parents: tuple[int, ...], turn: int) -> None:
+        candidate = Candidate(label, program, self._scores.on_val(program))
+        self.pool.append(_Member(candidate, parents, turn))
+        self._context.progress(label, candidate.score)

@@ -1,0 +1,59 @@
+"""Scores within GEPA's budget: every program on every row at most once, each new one a metric call.
+
+Nothing here decides what to score. Whoever asks for more than is left has not looked at the price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from dspec.runtime.program import Program
+
+from ..digests import program_digest
+
+if TYPE_CHECKING:
+    from ..data.rows import Example
+    from .base import Context
+
+
+class Scores:
+    """`left` is what remains of the budget, of which the program at the start takes all of val."""
+
+    def __init__(self, context: Context, budget: int) -> None:
+        self.left = budget
+        self._context = context
+        self._known: dict[str, dict[str, float]] = {}
+
+    async def begin(self, program: Program, label: str) -> None:
+        """Score the program at the start on val. It is charged for repeated rows, too, as the plan does."""
+        left = self.left - len(self._context.val)
+        await self.score(program, self._context.val, label)
+        self.left = left
+
+    def price(self, program: Program, rows: Iterable[Example]) -> int:
+        """Metric calls that scoring the program on the rows would take."""
+        return len(self._missing(program, rows))
+
+    def fresh_price(self, rows: Iterable[Example]) -> int:
+        """The same for a program that was never scored."""
+        return len({row.digest for row in rows})
+
+    async def score(self, program: Program, rows: Sequence[Example], label: str) -> list[float]:
+        """The rows' scores. Raises what the evaluation raises."""
+        missing = self._missing(program, rows)
+        assert len(missing) <= self.left, "scored without having looked at the price"
+        self.left -= len(missing)
+        known = self._known.setdefault(program_digest(program), {})
+        if missing:
+            found = await self._context.evaluator.evaluate(program, list(missing.values()), label=label)
+            known.update(zip(missing, found.scores, strict=True))
+        return [known[row.digest] for row in rows]
+
+    def on_val(self, program: Program) -> tuple[float, ...]:
+        known = self._known[program_digest(program)]
+        return tuple(known[row.digest] for row in self._context.val)
+
+    def _missing(self, program: Program, rows: Iterable[Example]) -> dict[str, Example]:
+        known = self._known.get(program_digest(program), {})
+        return {row.digest: row for row in rows if row.digest not in known}

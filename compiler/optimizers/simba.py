@@ -1,0 +1,374 @@
+"""SIMBA: learn from the rows on which runs of one program differ most.
+
+Algorithm: DSPy's `SIMBA` (stochastic introspective mini-batch ascent). Each step runs good programs several
+times on a batch of train. Where one run did well and another badly, a child is made that shows the good run
+as a demo, or that is given advice which a model draws from comparing the two. Children are scored on the
+same batch; the best one of each step competes in the end on val. What differs: a child that came out
+unchanged or like another is not scored; a program is run on a row without the demo that shows this row; and
+what it starts from is scored first, so that it competes whatever happens.
+
+Of one step, all runs are made at once, then all questions are asked at once, then all children are scored at
+once. Every draw is made before any of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dspec.runtime.ensemble import Runnable, each, programs
+from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.program import Demo, Program
+from dspec.runtime.types import JsonValue, Row
+
+from ..proposing import Proposer
+from ..proposing.cases import score_of
+from ..proposing.contrast import advise
+from ..scoring import MAX_ERRORS, MetricError
+from ..digests import program_digest
+from ..tasks import Halt, together
+from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
+from .bootstrap_few_shot import require_match
+from .demos import hide
+from .gepa_pareto import mean
+from .ranking import ranked
+from .simba_batch import Bucket, by_worth, draw_program, dropped, percentile, spread, without
+
+if TYPE_CHECKING:
+    from ..data.rows import Example, Rows
+    from ..evaluation import Attempt, Evaluation
+
+LIMIT_WITHOUT_DEMOS = 3
+"""How many demos count as many while none are added (`max_demos = 0`): DSPy's number."""
+
+
+def _calls(options: Options, facts: Facts) -> Calls:
+    steps, runs = options.integer("max_steps"), options.integer("num_candidates")
+    batch = min(options.integer("bsize"), facts.train)
+    own, taught = facts.calls_per_run, max(facts.calls_per_run, facts.teacher_calls)
+    start = 0 if facts.student_scored else facts.val
+    rows = steps * batch * (runs + 1) + min(steps, runs) * facts.val
+    return Calls(
+        task=Range(start * own, (start + rows) * own),
+        teacher=Range(runs * min(own, facts.teacher_calls), steps * batch * ((runs - 1) * own + taught)),
+        prompt=Range(0, steps * min(batch, runs + 1)),
+    )
+
+
+SPEC = Spec(
+    name="SIMBA",
+    doc="Runs the program several times on batches of train and, where runs of one row differ, adds the good "
+    "run as a demo or advice that a model draws from comparing it with a bad one.",
+    source="DSPy, SIMBA",
+    options=(
+        Option("bsize", "int", 32, "Rows of a batch; all of train where there are fewer.", minimum=1),
+        Option(
+            "num_candidates",
+            "int",
+            6,
+            "Runs of each row of a batch; one fewer than the children that a step makes at most.",
+            minimum=1,
+        ),
+        Option("max_steps", "int", 8, "Batches to learn from.", minimum=1),
+        Option(
+            "max_demos",
+            "int",
+            4,
+            "Demos from which on one is forgotten whenever one is added. 0 adds advice only.",
+            minimum=0,
+        ),
+        Option(
+            "demo_input_field_maxlen",
+            "int",
+            100_000,
+            "Characters of one input that a demo keeps.",
+            minimum=1,
+        ),
+        Option(
+            "temperature_for_sampling",
+            "float",
+            0.2,
+            "How freely programs are drawn to be run; 0 always takes the best.",
+            minimum=0.0,
+        ),
+        Option(
+            "temperature_for_candidates",
+            "float",
+            0.2,
+            "How freely programs are drawn to make children of; 0 always takes the best.",
+            minimum=0.0,
+        ),
+    ),
+    sets=frozenset({"instructions", "demos"}),
+    starts_from=frozenset({"instructions", "demos"}),
+    calls=_calls,
+    needs_val=True,
+    takes_teacher=True,
+    candidates=True,
+    advised_train=32,
+    prompts=True,
+    reflective=True,
+    refused={
+        "prompt_model": "the model that writes is the block's `prompt_lm`",
+        "teacher_settings": "the teacher's model is the block's `teacher_lm`",
+        "seed": "the seed is the block's `seed`",
+        "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
+    },
+)
+
+
+async def run(student: Program, options: Options, context: Context) -> StepResult:
+    if context.teacher is not None:
+        for teacher in programs(context.teacher):
+            require_match(student, teacher)
+    first = await context.evaluator.evaluate(student, context.val, label="as it came")
+    ascent = _Ascent(student, options, context, Candidate("as it came", student, first.scores))
+    context.progress("as it came", ascent.start.score)
+    scored = [ascent.start]
+    try:
+        await ascent.climb()
+    except (BudgetExceeded, Stopped) as halt:
+        return ranked(scored, cut=halt)
+    places = spread(len(ascent.winners), options.integer("num_candidates") + 1)
+    found: list[Candidate | Halt] = await together(
+        [ascent.on_val(ascent.winners[place]) for place in places if place > 0]
+    )
+    scored += [one for one in found if isinstance(one, Candidate)]
+    halts = [one for one in found if not isinstance(one, Candidate)]
+    return ranked(scored, cut=halts[0] if halts else None, notes=tuple(ascent.notes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A program of the pool, and what it scored on average: the start on val, the others on their batch."""
+
+    label: str
+    program: Program
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    """A child to be made: from which program, without which demos, from which row's runs, and how."""
+
+    source: Program
+    dropped: frozenset[int]
+    bucket: Bucket
+    adds_demo: bool
+
+
+class _Ascent:
+    """The pool, and the winner of each step so far; the first entry of both is the start."""
+
+    def __init__(self, student: Program, options: Options, context: Context, start: Candidate) -> None:
+        self.start = start
+        self.notes: list[str] = []
+        self._pool = [_Entry(start.label, student, start.score)]
+        self.winners = [self._pool[0]]
+        self._options = options
+        self._context = context
+        self._proposer = Proposer(context, student)
+        self._size = min(options.integer("bsize"), len(context.train))
+        self._runs = options.integer("num_candidates")
+        self._seen = {program_digest(student)}
+        self._order: list[Example] = []
+        self._passes = 0
+        self._failed: set[str] = set()
+
+    async def climb(self) -> None:
+        """All steps; ends early when a whole pass over train has led to no child."""
+        barren = lost = 0
+        for number in range(1, self._options.integer("max_steps") + 1):
+            batch = self._batch()
+            runs = await self._runs_of(batch, number)
+            recipes = self._recipes(runs, number)
+            children = await self._children(recipes, runs, number)
+            lost += len(recipes) - len(children)
+            if children:
+                barren = 0
+                entries = await self._scored(children, batch)
+                self._pool += entries
+                self.winners.append(max(entries, key=lambda entry: entry.mean))
+                continue
+            barren += len(batch)
+            if barren >= len(self._context.train) and number < self._options.integer("max_steps"):
+                self.notes.append(f"stopped after step {number}: a whole pass over train taught nothing")
+                break
+        if lost:
+            self.notes.append(f"{lost} children came out unchanged or like an earlier one")
+
+    async def on_val(self, entry: _Entry) -> Candidate:
+        evaluation = await self._context.evaluator.evaluate(
+            entry.program, self._context.val, label=entry.label
+        )
+        candidate = Candidate(entry.label, entry.program, evaluation.scores)
+        self._context.progress(entry.label, candidate.score)
+        return candidate
+
+    # Runs ------------------------------------------------------------------------------------------
+
+    def _batch(self) -> Rows:
+        """The next rows of a shuffled train; what does not fill a batch is left to the next pass."""
+        if len(self._order) < self._size:
+            self._order = list(self._context.train)
+            self._context.rng(f"pass {self._passes}").shuffle(self._order)
+            self._passes += 1
+        batch, self._order = self._order[: self._size], self._order[self._size :]
+        return tuple(batch)
+
+    async def _runs_of(self, batch: Rows, number: int) -> list[list[Attempt]]:
+        """Each row's runs at temperature 1.0, by programs drawn for each; the teacher makes the first."""
+        draws = self._context.rng(f"step {number}/runs")
+        temperature = self._options.number("temperature_for_sampling") or 0.0
+        means = [entry.mean for entry in self._pool]
+        jobs: list[tuple[Runnable, Example, int, float | None]] = []
+        for row in batch:
+            for turn in range(self._runs):
+                drawn = draw_program(means, self._runs, temperature, draws)
+                if turn == 0 and self._context.teacher is not None:
+                    jobs.append((_hidden(self._context.teacher, row), row, number - 1, None))
+                    continue
+                sample = (number - 1) * self._runs + turn
+                jobs.append((hide(self._pool[drawn].program, row), row, sample, 1.0))
+        found: list[Attempt | Halt] = await together(
+            [
+                self._context.evaluator.attempt(program, row, sample=sample, temperature=degree)
+                for program, row, sample, degree in jobs
+            ]
+        )
+        attempts: list[Attempt] = []
+        for one in found:
+            if isinstance(one, Halt):
+                raise one
+            self._look_for_failure(one)
+            attempts.append(one)
+        return [attempts[start : start + self._runs] for start in range(0, len(attempts), self._runs)]
+
+    def _look_for_failure(self, attempt: Attempt) -> None:
+        """Raises MetricError once the metric has failed on `MAX_ERRORS` rows."""
+        if attempt.metric_failed:
+            self._failed.add(attempt.example.digest)
+            if len(self._failed) >= MAX_ERRORS:
+                raise MetricError(
+                    attempt.reason or "the metric failed",
+                    help=f"it did so on {len(self._failed)} rows of train",
+                )
+
+    # Children --------------------------------------------------------------------------------------
+
+    def _recipes(self, runs: Sequence[Sequence[Attempt]], number: int) -> list[_Recipe]:
+        """Children to make, at most one more than there are runs of a row, from the most telling rows."""
+        table = [[score_of(attempt) for attempt in row] for row in runs]
+        scores = [score for row in table for score in row]
+        low, high = percentile(scores, 0.1), percentile(scores, 0.9)
+        means = [entry.mean for entry in self._pool]
+        temperature = self._options.number("temperature_for_candidates") or 0.0
+        most = self._options.integer("max_demos")
+        recipes: list[_Recipe] = []
+        for bucket in by_worth(table):
+            if len(recipes) > self._runs:
+                break
+            draws = self._context.rng(f"step {number}/child of row {bucket.row}")
+            source = self._pool[draw_program(means, self._runs, temperature, draws)].program
+            demos = max((len(predictor.demos) for predictor in source.predictors.values()), default=0)
+            forgotten = dropped(demos, most or LIMIT_WITHOUT_DEMOS, draws)
+            good = bucket.scores[bucket.best] > low
+            ways = {
+                True: most > 0 and good and bool(runs[bucket.row][bucket.best].trace),
+                False: good and bucket.scores[bucket.worst] < high,
+            }
+            wanted = draws.random() < 0.5
+            # Where the way that was drawn has nothing to work with, the other one may.
+            way = next((way for way in (wanted, not wanted) if ways[way]), None)
+            if way is not None:
+                recipes.append(_Recipe(source, forgotten, bucket, way))
+        return recipes
+
+    async def _children(
+        self, recipes: Sequence[_Recipe], runs: Sequence[Sequence[Attempt]], number: int
+    ) -> list[_Entry]:
+        """The recipes' programs that are new, not scored yet."""
+        found: list[Program | Halt] = await together(
+            [
+                self._child(recipe, runs[recipe.bucket.row], number, place)
+                for place, recipe in enumerate(recipes, 1)
+            ]
+        )
+        children: list[_Entry] = []
+        for place, program in enumerate(found, 1):
+            if not isinstance(program, Program):
+                raise program
+            key = program_digest(program)
+            if key not in self._seen:
+                self._seen.add(key)
+                children.append(_Entry(f"step {number}, child {place}", program, 0.0))
+        return children
+
+    async def _child(self, recipe: _Recipe, runs: Sequence[Attempt], number: int, place: int) -> Program:
+        program = without(recipe.source, recipe.dropped)
+        better, worse = runs[recipe.bucket.best], runs[recipe.bucket.worst]
+        if recipe.adds_demo:
+            return with_run(program, better, self._options.integer("demo_input_field_maxlen"))
+        advised = await advise(
+            self._proposer,
+            program,
+            better,
+            worse,
+            self._context.train,
+            self._context.rng(f"step {number}/examples {place}"),
+            sample=(number - 1) * (self._runs + 1) + place,
+        )
+        # Without advice there is no child: forgetting demos is not what it was made for.
+        return recipe.source if advised is program else advised
+
+    async def _scored(self, children: Sequence[_Entry], batch: Rows) -> list[_Entry]:
+        found: list[_Entry | Halt] = await together([self._on_batch(child, batch) for child in children])
+        entries: list[_Entry] = []
+        for one in found:
+            if not isinstance(one, _Entry):
+                raise one
+            entries.append(one)
+        return entries
+
+    async def _on_batch(self, child: _Entry, batch: Rows) -> _Entry:
+        """The child with its mean on the batch, each row without the demo that shows it."""
+        variants: dict[str, tuple[Program, list[Example]]] = {}
+        for row in batch:
+            program = hide(child.program, row)
+            variants.setdefault(program_digest(program), (program, []))[1].append(row)
+        found: list[Evaluation | Halt] = await together(
+            [
+                self._context.evaluator.evaluate(program, rows, label=child.label)
+                for program, rows in variants.values()
+            ]
+        )
+        scores: list[float] = []
+        for one in found:
+            if isinstance(one, Halt):
+                raise one
+            scores += one.scores
+        return replace(child, mean=mean(scores))
+
+
+def _hidden(teacher: Runnable, row: Example) -> Runnable:
+    return each(teacher, lambda one: hide(one, row))
+
+
+def with_run(program: Program, attempt: Attempt, longest: int) -> Program:
+    """The program with the run's calls as demos, the last one of each predictor."""
+    last = {step.predictor: step for step in attempt.trace}
+    for address, step in last.items():
+        demo = Demo(inputs=_cut(step.inputs, longest), outputs=step.outputs, augmented=True)
+        program = program.with_predictor(address, demos=(*program.predictors[address].demos, demo))
+    return program
+
+
+def _cut(row: Row, longest: int) -> Row:
+    return {name: _cut_value(value, longest) for name, value in row.items()}
+
+
+def _cut_value(value: JsonValue, longest: int) -> JsonValue:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if len(text) <= longest else f"{text[:longest]} …"

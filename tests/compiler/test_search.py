@@ -1,0 +1,241 @@
+"""Search: strategies keep to their bounds, compare on the same rows, and find the best arm."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted import classifier, rows
+
+from dspec.compiler.data import Example
+from dspec.compiler.evaluation import Evaluation, Evaluator, RowResult
+from dspec.compiler.optimizers.base import Context
+from dspec.compiler.search import Arm, Board, Full, Listed, Minibatch, Racing, Strategy
+from dspec.compiler.search.board import open_board
+from dspec.compiler.search.order import stratified
+from dspec.compiler.search.racing import worse
+from dspec.compiler.streams import stream
+from dspec.runtime.errors import BudgetExceeded
+from dspec.runtime.program import Program
+
+Scoring = Callable[[str, int], float]
+"""A program's instruction and a row's index to a score."""
+
+
+@dataclass
+class Scores:
+    """Stands in for the evaluator: scores by rule, and counts the rows it was asked for."""
+
+    rule: Scoring
+    budget: int = 10**9
+    asked: list[tuple[str, tuple[int, ...]]] = field(default_factory=list[tuple[str, tuple[int, ...]]])
+
+    async def evaluate(self, program: Program, rows: Sequence[Example], *, label: str = "") -> Evaluation:
+        if self.count + len(rows) > self.budget:
+            raise BudgetExceeded("no more")
+        name = program.predictors["ask"].signature.instruction
+        self.asked.append((name, tuple(row.index for row in rows)))
+        return Evaluation(tuple(RowResult(row.index, self.rule(name, row.index), {}) for row in rows))
+
+    @property
+    def count(self) -> int:
+        return sum(len(places) for _, places in self.asked)
+
+
+def arm(name: str) -> Arm:
+    return Arm(name, classifier().with_predictor("ask", instruction=name))
+
+
+async def board(scores: Scores, n: int, start: str = "start") -> tuple[Board, list[str]]:
+    told: list[str] = []
+    context = Context(
+        evaluator=cast("Evaluator", scores),
+        train=rows(1),
+        val=rows(n),
+        teacher=None,
+        rng=lambda name: stream(1, name),
+        progress=lambda label, score: told.append(f"{label} {score:.2f}"),
+    )
+    return await open_board(context, arm(start), context.rng("order")), told
+
+
+def skilled(name: str, place: int) -> float:
+    """`a70` is right on the 70 easiest of every 100 rows."""
+    share = int(name[1:]) if name[1:].isdigit() else 30
+    return float(place * 37 % 100 < share)
+
+
+STRATEGIES: list[Strategy] = [
+    Full(),
+    Full(wave=3),
+    Minibatch(size=20, full_every=3),
+    Racing(first=7),
+    Racing(first=5, wave=2, limit=60),
+]
+
+
+# The order of rows --------------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=60), st.integers(0, 5))
+def test_every_beginning_is_about_as_hard_as_the_whole(scores: list[float], seed: int) -> None:
+    order = stratified(scores, random.Random(seed))
+    assert sorted(order) == list(range(len(scores)))
+    for n in range(1, len(scores) + 1):
+        for score in set(scores):
+            share = scores.count(score) / len(scores)
+            among = sum(scores[place] == score for place in order[:n])
+            assert abs(among - share * n) <= len(set(scores)) + 1
+
+
+# Strategies ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_a_strategy_finds_the_best_and_keeps_to_its_bound(strategy: Strategy) -> None:
+    scores = Scores(skilled)
+    found, _ = await board(scores, 100)
+    arms = [arm(f"a{share}") for share in (20, 45, 90, 35, 10, 60, 5)]
+    assert await strategy.run(found, Listed(arms), len(arms)) is None
+    best = max(found.candidates(), key=lambda one: one.score)
+    assert (best.label, best.score) == ("a90", 0.9)
+    assert scores.count - 100 <= strategy.most(len(arms), 100)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(n=st.integers(1, 70), trials=st.integers(0, 12), shares=st.data())
+@settings(max_examples=25, deadline=None)
+async def test_bounds_hold_for_any_numbers(
+    strategy: Strategy, n: int, trials: int, shares: st.DataObject
+) -> None:
+    drawn = shares.draw(st.lists(st.integers(0, 100), min_size=trials, max_size=trials))
+    scores = Scores(skilled)
+    found, _ = await board(scores, n)
+    assert await strategy.run(found, Listed([arm(f"a{share}") for share in drawn]), trials) is None
+    assert scores.count - n <= strategy.most(trials, n)
+    assert all(len(candidate.scores) == n for candidate in found.candidates())
+    assert found.candidates()[0].label == "start"
+    if trials and strategy in STRATEGIES[:3]:
+        assert len(found.candidates()) > 1
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_the_bound_is_met_by_arms_that_are_equally_good(strategy: Strategy) -> None:
+    scores = Scores(lambda name, place: float(place * 37 % 100 < 50))
+    found, _ = await board(scores, 100)
+    await strategy.run(found, Listed([arm(f"a{i}") for i in range(9)]), 9)
+    assert scores.count - 100 == strategy.most(9, 100)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_arms_of_a_round_see_the_same_rows(strategy: Strategy) -> None:
+    scores = Scores(skilled)
+    found, _ = await board(scores, 100)
+    await strategy.run(found, Listed([arm(f"a{share}") for share in (20, 45, 60, 35, 50)]), 5)
+    beginnings = {places for name, places in scores.asked if name != "start"}
+    starts = {places[0] for places in beginnings}
+    sizes = {(places[0], len(places)) for places in beginnings}
+    # Slices that begin alike are alike: one order for all.
+    assert len(starts) <= len(sizes)
+    assert all(a[: len(b)] == b for a in beginnings for b in beginnings if a[0] == b[0] and len(a) >= len(b))
+
+
+async def test_equal_programs_are_scored_once() -> None:
+    scores = Scores(skilled)
+    found, _ = await board(scores, 50)
+    same = [Arm(f"twin {i}", arm("a40").program) for i in range(4)]
+    assert await Full().run(found, Listed([*same, arm("start")]), 5) is None
+    assert scores.count == 100
+    assert [candidate.label for candidate in found.candidates()] == ["start", "twin 0"]
+
+
+async def test_scores_come_back_in_the_rows_own_order() -> None:
+    found, told = await board(Scores(skilled), 100)
+    await Racing(first=7).run(found, Listed([arm("a60"), arm("a50")]), 2)
+    for candidate in found.candidates():
+        expected = tuple(skilled(candidate.label, place) for place in range(100))
+        assert candidate.scores == expected
+    assert told == ["start 0.30", "a60 0.60"]
+
+
+async def test_an_estimate_reckons_with_how_hard_the_rows_were() -> None:
+    found, _ = await board(Scores(skilled), 100)
+    better = arm("a50")
+    assert found.estimate(better) == pytest.approx(0.3)
+    assert await found.extend([better], 20) is None
+    assert found.seen(better) == 20
+    lead = found.mean(better) - found.mean(arm("start"), 20)
+    assert found.estimate(better) == pytest.approx(0.3 + lead)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+async def test_a_halt_keeps_what_is_complete(strategy: Strategy) -> None:
+    for budget in (100, 130, 210):
+        scores = Scores(skilled, budget=budget)
+        found, _ = await board(scores, 100)
+        halt = await strategy.run(found, Listed([arm(f"a{share}") for share in (20, 45, 90, 35)]), 4)
+        assert isinstance(halt, BudgetExceeded)
+        assert found.candidates()[0].label == "start"
+    with pytest.raises(BudgetExceeded):
+        await board(Scores(skilled, budget=99), 100)
+
+
+# Racing -------------------------------------------------------------------------------------------
+
+
+def test_rounds_grow_while_arms_shrink() -> None:
+    rounds = Racing(first=7).rounds(10, 100)
+    assert [(one.arms, one.rows) for one in rounds] == [(10, 7), (5, 14), (3, 28), (2, 56), (1, 100)]
+    limited = Racing(first=7, limit=40).rounds(10, 100)
+    assert [(one.arms, one.rows) for one in limited] == [(10, 7), (5, 14), (3, 28), (2, 40), (1, 100)]
+    assert [(one.arms, one.rows) for one in Racing(first=7).rounds(1, 100)] == [(1, 100)]
+    assert [(one.arms, one.rows) for one in Racing(first=7).rounds(9, 5)] == [(9, 5)]
+    assert Racing(first=7).most(0, 100) == 0
+
+
+@given(st.integers(1, 400), st.integers(0, 30), st.integers(1, 300))
+def test_a_race_within_a_budget(budget: int, trials: int, rows: int) -> None:
+    race = Racing.within(budget, trials, rows)
+    assert race.most(trials, rows) <= budget or race == Racing(first=1)
+    if budget >= trials * rows:
+        assert race.most(trials, rows) == trials * rows
+
+
+async def test_what_is_surely_worse_is_dropped_before_its_quota() -> None:
+    scores = Scores(lambda name, place: float(name in ("start", "good")))
+    found, _ = await board(scores, 100)
+    racing = Racing(first=30)
+    await racing.run(found, Listed([arm("good"), arm("b"), arm("c"), arm("d")]), 4)
+    assert scores.count - 100 == 4 * 30 + 70
+
+
+async def test_against_a_start_that_cannot_be_beaten_nothing_goes_on() -> None:
+    scores = Scores(lambda name, place: float(name == "start"))
+    found, _ = await board(scores, 100)
+    await Racing(first=30).run(found, Listed([arm("a"), arm("b"), arm("c")]), 3)
+    assert scores.count - 100 == 3 * 30
+    assert [candidate.label for candidate in found.candidates()] == ["start"]
+
+
+def test_worse_needs_evidence() -> None:
+    assert not worse([0.0] * 4, [1.0] * 4, 0.95)
+    assert worse([0.0] * 5, [1.0] * 5, 0.95)
+    assert not worse([0.0] * 5, [1.0] * 5, 0.99)
+    assert not worse([0.2, 0.1, 0.3], [0.9, 0.6, 0.5], 0.95)
+    assert worse([0.2, 0.1, 0.3] * 5, [0.9, 0.6, 0.5] * 5, 0.95)
+    assert not worse([1.0, 0.0] * 20, [0.0, 1.0] * 20, 0.95)
+    assert not worse([], [], 0.95)
+
+
+def test_the_stated_confidence_holds_for_equal_arms() -> None:
+    draws = random.Random(4)
+    dropped = 0
+    for _ in range(400):
+        a, b = ([float(draws.random() < 0.6) for _ in range(20)] for _ in range(2))
+        dropped += worse(a, b, 0.95)
+    assert dropped / 400 < 0.05

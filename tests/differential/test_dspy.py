@@ -1,0 +1,164 @@
+"""DSPy 3.4.1 itself against `compat = "dspy"`: the same rows and the same model, the same compiled program.
+
+Skipped unless DSPy's environment is there (`environment.py` makes it) or `DSPEC_DIFFERENTIAL=1` asks for it;
+`DSPEC_REQUIRE_DSPY=1` turns a skip into a failure. DSPy is started once for all cases.
+
+What is compared is what a prompt can show, since the rest of DSPy's state differs by design: its demos are whole
+rows, with columns that a predictor does not have; and COPRO's `prefix` of an output reaches no prompt.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import environment
+import pytest
+from cases import CASES, Case
+from dspec_side import Compiled, answers, compiled, exported
+
+from dspec.runtime.dspy_state import dspy_state
+from dspec.runtime.program import Program
+
+HERE = Path(__file__).parent
+DRIVER_TIMEOUT = 240
+FIELDS = {
+    "ask.predict": ("text", "reasoning", "label"),
+    "summarize": ("text", "gist"),
+    "decide": ("text", "gist", "label"),
+}
+EXPORTED = [Case("LabeledFewShot", program, 5, {"k": 3}, label="export") for program in ("one", "two")]
+
+Shown = dict[str, tuple[str, tuple[str, ...]]]
+"""By predictor: its instruction, and its demos as JSON, with what they have of its fields and whether a
+teacher made them."""
+
+
+@dataclass(frozen=True)
+class Dspy:
+    url: str
+    results: dict[str, dict[str, Any]]
+
+    def of(self, case: Case) -> dict[str, Any]:
+        found = self.results[case.name]
+        assert "error" not in found, found["error"]
+        return found
+
+
+def available() -> Path:
+    """DSPy's Python; skips or fails where there is none."""
+    asked, required = (os.environ.get(name) == "1" for name in ("DSPEC_DIFFERENTIAL", "DSPEC_REQUIRE_DSPY"))
+    if environment.ready():
+        return environment.PYTHON
+    if not asked and not required:
+        pytest.skip("DSPy's environment is not made: DSPEC_DIFFERENTIAL=1 makes it (a minute, once)")
+    try:
+        return environment.ensure()
+    except environment.CannotBeMade as error:
+        if required:
+            pytest.fail(str(error))
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def dspy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dspy]:
+    """The model, and what DSPy made of every case."""
+    python = available()
+    folder = tmp_path_factory.mktemp("dspy")
+    command = [sys.executable, str(HERE / "model.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as model:
+        assert model.stdout is not None
+        try:
+            url = model.stdout.readline().strip()
+            yield Dspy(url, driven(python, url, folder))
+        finally:
+            model.kill()
+
+
+def driven(python: Path, url: str, folder: Path) -> dict[str, dict[str, Any]]:
+    loads = [case.as_json() | {"load": exported(case, url)} for case in EXPORTED]
+    work = {"url": url, "cases": [*(case.as_json() for case in CASES), *loads]}
+    (folder / "cases.json").write_text(json.dumps(work))
+    quiet = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "DSPY_CACHEDIR": str(folder / "cache")}
+    quiet |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*"}
+    done = subprocess.run(
+        [str(python), str(HERE / "dspy_side.py"), str(folder / "cases.json"), str(folder / "results.json")],
+        env=quiet,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=DRIVER_TIMEOUT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads((folder / "results.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFFERENTIAL_KEY", "none")
+
+
+def shown(state: dict[str, Any]) -> Shown:
+    """What of a saved state a prompt can show."""
+    found: Shown = {}
+    for name, fields in FIELDS.items():
+        if name in state:
+            demos = [
+                {key: value for key, value in demo.items() if key in (*fields, "augmented")}
+                for demo in state[name]["demos"]
+            ]
+            texts = tuple(json.dumps(demo, sort_keys=True) for demo in demos)
+            found[name] = (state[name]["signature"]["instructions"], texts)
+    return found
+
+
+def ours(program: Program) -> Shown:
+    return shown(dspy_state(program))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_the_compiled_program_and_all_scores_are_the_same(case: Case, dspy: Dspy) -> None:
+    theirs = dspy.of(case)
+    made = await compiled(case, dspy.url)
+    assert ours(made.program) == shown(theirs["state"])
+    assert ranking(made) == distinct([(one["score"], shown(one["state"])) for one in theirs["candidates"]])
+
+
+def ranking(made: Compiled) -> list[tuple[float, Shown]]:
+    """All candidates, best first: of each its score, and its prompts."""
+    programs = [candidate.program for candidate in made.result.candidates]
+    assert all(isinstance(program, Program) for program in programs)
+    return distinct(list(zip(made.scores, map(ours, programs), strict=True)))
+
+
+def distinct(candidates: Sequence[tuple[float, Shown]]) -> list[tuple[float, Shown]]:
+    """Without repeats. COPRO means to drop them and misses those whose field objects it rebuilt."""
+    found: list[tuple[float, Shown]] = []
+    for candidate in candidates:
+        if candidate not in found:
+            found.append(candidate)
+    return found
+
+
+def test_the_cases_tell_programs_apart(dspy: Dspy) -> None:
+    """Equal results mean something only where different choices would have shown."""
+    for case in CASES:
+        states = [json.dumps(shown(one["state"])) for one in dspy.of(case)["candidates"]]
+        assert not states or len(set(states)) > 2, case.name
+    scores = {one["score"] for case in CASES for one in dspy.of(case)["candidates"]}
+    assert len(scores) > 10
+
+
+@pytest.mark.parametrize("case", EXPORTED, ids=lambda case: case.name)
+async def test_an_exported_program_loads_in_dspy_and_answers_the_same(case: Case, dspy: Dspy) -> None:
+    loaded = dspy.of(case)
+    state = exported(case, dspy.url)
+    assert loaded["state"] == {name: member for name, member in state.items() if name != "metadata"}
+    assert loaded["answers"] == await answers(case, dspy.url)

@@ -1,0 +1,143 @@
+"""Disks that are full or read-only, files that were torn, clocks that go backwards."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from faulting import built, project, requests
+from server import FakeServer, hashed, spawned
+
+from dspec.runtime import ledger as ledger_module
+from dspec.runtime.errors import ConfigurationError
+from dspec.runtime.ledger import Ledger
+from dspec.runtime.transports.base import Answer
+
+
+class Disk:
+    """A tiny file system of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def options(self, options: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{options}", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Generator[Disk]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = (
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if shutil.which("mount")
+        else None
+    )
+    if made is None or made.returncode:
+        pytest.skip(
+            f"no file system can be mounted here: {made.stderr.strip() if made else 'no mount command'}"
+        )
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_the_run_and_more_room_finishes_it(disk: Disk, tmp_path: Path) -> None:
+    clean, made = project(tmp_path / "clean"), project(tmp_path / "full")
+    with spawned("--answer", "hashed") as url:
+        assert clean.compile(url).code == 0
+        calls = requests(url)
+        full = made.compile(url, DSPEC_STATE_DIR=str(disk.folder))
+        assert full.code == 4, full.text
+        assert "make room on the disk" in full.err
+        assert not made.artifact.exists()
+        asked = requests(url) - calls
+        with Ledger(disk.folder / "ledger.sqlite") as ledger:
+            kept = ledger.count()
+        assert 0 < kept <= asked <= kept + 8  # what was in flight could not be kept
+        disk.options("size=50m")
+        again = made.compile(url, DSPEC_STATE_DIR=str(disk.folder))
+        assert again.code == 0, again.text
+        assert requests(url) - calls - asked == calls - kept
+    assert made.artifact.read_bytes() == clean.artifact.read_bytes()
+
+
+def test_a_read_only_state_folder_is_said_before_a_call_is_made(disk: Disk, tmp_path: Path) -> None:
+    made = project(tmp_path / "project")
+    disk.options("ro")
+    with spawned("--answer", "hashed") as url:
+        refused = made.compile(url, DSPEC_STATE_DIR=str(disk.folder))
+        assert requests(url) == 0
+    assert refused.code == 4, refused.text
+    assert str(disk.folder) in refused.err
+    assert "DSPEC_STATE_DIR" in refused.err
+
+
+async def filled(path: Path, answers: int) -> Ledger:
+    ledger = Ledger(path)
+    for i in range(answers):
+        await ledger.put(i.to_bytes(32), "m", Answer(f"answer {i}"))
+    return ledger
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_torn_log_loses_its_end_and_nothing_else(seed: int, tmp_path: Path) -> None:
+    """What a machine leaves that dies while the last page is being written."""
+    ledger = await filled(tmp_path / "ledger.sqlite", 60)
+    torn = tmp_path / "torn"
+    torn.mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copy(tmp_path / f"ledger.sqlite{suffix}", torn / f"ledger.sqlite{suffix}")
+    ledger.close()
+    log = torn / "ledger.sqlite-wal"
+    cut = random.Random(seed).randint(0, log.stat().st_size)
+    os.truncate(log, cut)
+    with Ledger(torn / "ledger.sqlite") as survivor:
+        kept = [survivor.get(i.to_bytes(32)) for i in range(60)]
+        found = [answer for answer in kept if answer is not None]
+        assert kept[: len(found)] == found  # the oldest, without a gap
+        assert [answer.text for answer in found] == [f"answer {i}" for i in range(len(found))]
+        assert survivor.damaged == 0
+        assert (await survivor.put(b"k" * 32, "m", Answer("new"))).text == "new"
+
+
+async def test_a_torn_file_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    (await filled(path, 200)).close()
+    os.truncate(path, path.stat().st_size - 5000)
+    with pytest.raises(ConfigurationError, match=r"cannot use the ledger .*malformed") as caught:
+        with Ledger(path) as ledger:
+            for i in range(200):
+                ledger.get(i.to_bytes(32))
+            await ledger.put(b"k" * 32, "m", Answer("new"))
+            raise AssertionError("half of the pages are gone, and nobody noticed")
+    assert "move ledger.sqlite" in caught.value.help
+
+
+async def test_a_clock_that_goes_backwards_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeServer(hashed) as server:
+        clean = await built(project(tmp_path / "clean", rows=12, candidates=4), server)
+        asked = len(server.calls)
+    moments = iter(range(2_000_000_000, 0, -3600))
+    monkeypatch.setattr(ledger_module.time, "time", lambda: float(next(moments)))
+    began = time.monotonic()
+    async with FakeServer(hashed) as server:
+        made = project(tmp_path / "back", rows=12, candidates=4, budget="minutes = 30")
+        back = await built(made, server, clock=lambda: began - time.monotonic())
+        assert len(server.calls) == asked
+    assert back.built.status == "complete"
+    assert back.artifact == clean.artifact

@@ -1,0 +1,126 @@
+"""Two compiles at once, Ctrl-C once and twice, and a key that must turn up nowhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from faulting import CANARY, Project, project, requests
+from server import spawned
+
+THREADS = 8
+
+
+def until_asked(url: str, calls: int) -> None:
+    deadline = time.monotonic() + 30
+    while requests(url) < calls:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, int]:
+    made = project(tmp_path_factory.mktemp("clean"))
+    with spawned("--answer", "hashed") as url:
+        assert made.compile(url).code == 0
+        return made, requests(url)
+
+
+def test_two_compiles_in_one_project_pay_once(clean: tuple[Project, int], tmp_path: Path) -> None:
+    made = project(tmp_path)
+    with spawned("--answer", "hashed", "--latency", "0.01") as url:
+        first = made.start(url)
+        until_asked(url, 50)
+        second = made.start(url)
+        _, first_said = first.communicate(timeout=60)
+        _, second_said = second.communicate(timeout=60)
+        assert (first.returncode, second.returncode) == (0, 0), first_said + second_said
+        assert requests(url) == clean[1]
+    assert f"waiting for process {first.pid}" in second_said
+    assert "waiting" not in first_said
+    assert made.artifact.read_bytes() == clean[0].artifact.read_bytes()
+
+
+def test_a_compile_that_waits_goes_on_when_the_other_is_killed(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    with spawned("--answer", "hashed", "--latency", "0.05") as url:
+        first = made.start(url)
+        until_asked(url, 20)
+        second = made.start(url)
+        time.sleep(1.5)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate()
+        _, said = second.communicate(timeout=60)
+    assert second.returncode == 0, said
+    assert "waiting for process" in said
+
+
+def test_ctrl_c_once_keeps_what_is_on_its_way_and_says_how_to_go_on(
+    clean: tuple[Project, int], tmp_path: Path
+) -> None:
+    made = project(tmp_path)
+    with spawned("--answer", "hashed", "--latency", "0.3") as url:
+        process = made.start(url)
+        until_asked(url, 100)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 130, said
+        assert made.answers() == requests(url)
+    assert "waiting for the answers on their way" in said
+    assert "run the same command again to go on" in said
+    assert made.artifact.exists()  # the best so far, which says that it is cut short
+    assert "cut short" in made.artifact.read_text()
+    assert_finishes(made, clean[0])
+
+
+def test_ctrl_c_twice_leaves_at_once_and_spoils_nothing(clean: tuple[Project, int], tmp_path: Path) -> None:
+    made = project(tmp_path)
+    with spawned("--answer", "hashed", "--latency", "3") as url:
+        process = made.start(url)
+        until_asked(url, 8)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=20)
+        assert time.monotonic() - began < 2.0
+    assert process.returncode == 130, said
+    assert "Traceback" not in out + said
+    assert not made.artifact.exists()
+    assert_finishes(made, clean[0])
+
+
+def assert_finishes(made: Project, clean: Project) -> None:
+    with spawned("--answer", "hashed") as url:
+        result = made.compile(url)
+        assert result.code == 0, result.text
+    assert made.artifact.read_bytes() == clean.artifact.read_bytes()
+
+
+def test_the_key_turns_up_nowhere(tmp_path: Path) -> None:
+    """Not in files, and not in what is printed, whatever a provider sends back."""
+    made = project(tmp_path, rows=12, candidates=4, retry=1)
+    said = ""
+    for faults in ([], ["leak:400=1.0"], ["leak:500=1.0"], ["401=1.0"]):
+        flags = [part for fault in faults for part in ("--fault", fault)]
+        with spawned("--answer", "hashed", *flags) as url:
+            for arguments in ([], ["--json"], ["--events", "events.ndjson"]):
+                said += made.compile(url, *arguments).text
+            for command in ("plan", "check", "show", "eval"):
+                done = subprocess.run(
+                    [*made.command(command)], cwd=made.folder, env=made.environment(url),
+                    capture_output=True, text=True, check=False,
+                )
+                said += done.stdout + done.stderr
+    assert CANARY not in said
+    files = [path for path in made.folder.rglob("*") if path.is_file()]
+    assert {"ledger.sqlite", "evaluations.sqlite", "tuned.dspc.json", "events.ndjson"} <= {p.name for p in files}
+    for path in files:
+        assert CANARY.encode() not in path.read_bytes(), path
+    rows = sqlite3.connect(made.state / "ledger.sqlite").execute("SELECT body FROM answers").fetchall()
+    assert rows
