@@ -29,7 +29,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 ROOMS = ("grammar", "compiler", "runtime", "lsp")
-GENERATORS = ("dspec.grammar.table",)
+GENERATORS = ("dspec.grammar.table", "dspec.compiler.codes.page")
 """Modules that rewrite a checked-in generated file when run."""
 
 
@@ -124,6 +124,7 @@ def build(_: list[str]) -> None:
 def generate(_: list[str]) -> None:
     for module in GENERATORS:
         run(PYTHON, "-P", "-m", module)
+    run(PYTHON, ROOT / "docs" / "generate_map.py")
 
 
 def pins(_: list[str]) -> None:

@@ -7,6 +7,7 @@ read.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,14 +15,14 @@ from pathlib import Path
 from dspec.grammar.tree import SourceTree
 
 from . import ir
+from .caches import Cache
 from .check import files
 from .check.allows import without_allowed
 from .check.project import check_declarations, lower
 from .check.session import Crash, Session, crash
 from .check.syntax import check_syntax
-from .data import Cache
 from .diagnostics import Diagnostic, has_errors, in_order
-from .loading import Loaded, load
+from .loading import File, Loaded, load
 from .settings import read_settings
 from .source import Location, Source
 from .symbols import FileScope, SymbolTable
@@ -29,7 +30,8 @@ from .symbols import FileScope, SymbolTable
 
 @dataclass(frozen=True)
 class Analysis:
-    """What is known of a file and everything it imports. `project` is None where there are errors.
+    """What is known of a file and everything it imports. `project` is None where there are errors, and
+    where nobody asked for it (`analyse_all`).
 
     `diagnostics` cover the imported files, too, at the levels of the project's settings and without
     what comments allow. `session` keeps the checked declarations for the pure functions in `offers`.
@@ -67,7 +69,49 @@ def analyse(
         return _failed(path, text or "", error)
 
 
-def _analyse(loaded: Loaded, *, probe: bool, deep: bool, cache: Cache | None) -> Analysis:
+def analyse_all(
+    paths: Iterable[Path], *, deep: bool = False, cache: Callable[[Path], Cache | None] = lambda _: None
+) -> list[Analysis]:
+    """Check several files for what there is to say of them; `cache` gives the one for a file's project.
+
+    Every file is read, parsed and checked once. One that another of them imports is checked as a part of
+    that, whose models it may use; what it says then is not said again.
+    """
+    known: dict[tuple[Path, Path], File] = {}
+    analyses: list[Analysis] = []
+    waiting: list[tuple[Path, Loaded]] = []
+    for path in paths:
+        try:
+            waiting.append((path, load(path, known=known)))
+        except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
+            analyses.append(_failed(path, "", error))
+    imported = {
+        entry.target
+        for _, loaded in waiting
+        for entry in loaded.main.imports
+        if entry.target != loaded.main.source.path
+    }
+    # False comes first; of files that import each other in a circle, the first one stands for all.
+    waiting.sort(key=lambda one: one[1].main.source.path in imported)
+    settled: set[Path] = set()
+    for path, loaded in waiting:
+        if loaded.main.source.path in settled:
+            continue
+        try:
+            analysis = _analyse(loaded, probe=True, deep=deep, cache=cache(path), settled=settled)
+        except Exception as error:  # noqa: BLE001 - as above
+            analysis = _failed(path, loaded.main.source.text, error)
+        analyses.append(analysis)
+        settled.update(loaded.files)
+    return analyses
+
+
+def _analyse(
+    loaded: Loaded, *, probe: bool, deep: bool, cache: Cache | None, settled: Set[Path] | None = None
+) -> Analysis:
+    """With `settled`, what stands in these files is checked only as far as others need it, nothing is
+    said of it, and no project is made."""
+    here = [file for place, file in loaded.files.items() if not settled or place not in settled]
     found = files.scopes(loaded)
     main = found[loaded.main.source.path]
     session = Session(loaded.root, loaded.main.source.path.parent, main, probe, deep, cache)
@@ -79,7 +123,7 @@ def _analyse(loaded: Loaded, *, probe: bool, deep: bool, cache: Cache | None) ->
         )
     for place, file in loaded.files.items():
         start = Location(file.source, 0, 0)
-        for block in file.tree.blocks:
+        for block in file.tree.blocks if file in here else ():
             session.guarded(start, partial(check_syntax, session, file.source, block))
         session.guarded(start, partial(files.declare, session, file, found[place]))
     for place, file in loaded.files.items():
@@ -88,13 +132,13 @@ def _analyse(loaded: Loaded, *, probe: bool, deep: bool, cache: Cache | None) ->
         session.guarded(start, partial(files.check_imports, session, loaded, file, found[place]))
     top = Location(loaded.main.source, 0, 0)
     session.guarded(top, partial(files.check_cycles, session, loaded, found))
-    for place, file in loaded.files.items():
-        check_declarations(session, file, found[place])
-    for place in loaded.files:
-        session.guarded(top, partial(files.check_unused, session, found[place]))
-    diagnostics = _settled(session, loaded)
+    for file in here:
+        check_declarations(session, file, found[file.source.path])
+    for file in here:
+        session.guarded(top, partial(files.check_unused, session, found[file.source.path]))
+    diagnostics = _settled(session, loaded, here)
     project = None
-    if not has_errors(diagnostics):
+    if settled is None and not has_errors(diagnostics):
         project = session.guarded(top, partial(lower, session, found))
         if project is None:
             diagnostics = in_order(diagnostics + [crash.diagnostic for crash in session.crashes])
@@ -102,13 +146,16 @@ def _analyse(loaded: Loaded, *, probe: bool, deep: bool, cache: Cache | None) ->
     return Analysis(loaded.main.source, loaded.main.tree, table, tuple(diagnostics), project, session)
 
 
-def _settled(session: Session, loaded: Loaded) -> list[Diagnostic]:
+def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnostic]:
     """What was found, each once, without what the author allows, at the levels that the project sets."""
     settings = read_settings(loaded.root)
     diagnostics = _without_echoes(session.diagnostics)
+    if len(here) < len(loaded.files):
+        there = {file.source.path for file in loaded.files.values()} - {file.source.path for file in here}
+        diagnostics = [one for one in diagnostics if one.primary.location.source.path not in there]
     # Where there are errors some checks were left out, and without the data all that is about rows.
     complete = session.probe and not has_errors(diagnostics) and not session.crashes
-    for file in loaded.files.values():
+    for file in here:
         diagnostics = without_allowed(file.source, file.tree, diagnostics, complete=complete)
     found = settings.applied(diagnostics) + list(settings.problems)
     return in_order(found + [crash.diagnostic for crash in session.crashes])

@@ -239,6 +239,13 @@ BLOCKS: dict[str, BlockSpec] = {
                 A("tpm", "integer", "Most tokens per minute.", minimum=1, placeholder="200000"),
                 A("max_parallel", "integer", "Most requests in flight.", minimum=1, placeholder="8"),
                 A(
+                    "hedge",
+                    "flag",
+                    "True to ask a straggler a second time and take the first answer; both may be billed.",
+                    default=False,
+                    placeholder="true",
+                ),
+                A(
                     "parse",
                     "choice",
                     "How forgivingly answers are read.",
@@ -397,6 +404,13 @@ BLOCKS: dict[str, BlockSpec] = {
                 ),
                 A("seed", "integer", "Seed of every random draw.", default=0, placeholder="9"),
                 A(
+                    "compat",
+                    "choice",
+                    "`\"dspy\"` runs the steps on DSPy 3.4.1's schedule, splits and random draws.",
+                    choices=("dspy",),
+                    placeholder='"dspy"',
+                ),
+                A(
                     "emit",
                     "expression",
                     "The step whose program is written; the last one unless said.",
@@ -465,14 +479,15 @@ STRATEGIES: dict[str, str] = {
 }
 """Module strategies that run."""
 
-LATER_STRATEGIES: tuple[str, ...] = (
-    "ReAct",
-    "ProgramOfThought",
-    "MultiChainComparison",
-    "BestOfN",
-    "Refine",
-    "python",
-)
+LATER_STRATEGIES: dict[str, tuple[str, ...]] = {
+    "ReAct": ("tools", "max_iters"),
+    "ProgramOfThought": ("max_iters",),
+    "MultiChainComparison": ("m", "temperature"),
+    "BestOfN": ("n", "reward", "threshold"),
+    "Refine": ("n", "reward", "threshold"),
+    "python": (),
+}
+"""Module strategies that are checked and do not run yet, with their options besides `lm`."""
 
 SOURCES: dict[str, str] = {
     "csv": "Comma-separated values with a header line.",

@@ -86,7 +86,8 @@ class Wall:
             estimate = estimate_tokens(request.messages)
             self._margin = max(self._margin, usage.input_tokens / estimate)
             tokens = usage.input_tokens + usage.output_tokens
-            self.spent.add(Amounts(1, tokens, completion.answer.cost or 0.0))
+            sent = completion.requests
+            self.spent.add(Amounts(sent, sent * tokens, sent * (completion.answer.cost or 0.0)))
         self._settled.set()
 
     def _worst(self, request: Request) -> Amounts:
@@ -102,7 +103,8 @@ class Wall:
                     f"{request.lm.name}, or give the budget in calls or tokens",
                 )
             usd = inputs * each.input + outputs * each.output
-        return Amounts(1, inputs + outputs, usd)
+        requests = 2 if request.lm.hedge else 1
+        return Amounts(requests, requests * (inputs + outputs), requests * usd)
 
     def _passed(self, more: Amounts) -> str | None:
         """The unit whose wall `more` could pass, or None."""

@@ -27,14 +27,14 @@ from dspec.runtime.types import JsonValue
 
 from . import ir
 from .budget import Wall
-from .chain import members_of, named_program, nested_of, spec_of, student_of
+from .chain import finalists_of, members_of, named_program, nested_of, spec_of, student_of
 from .data import Rows
 from .digests import program_digest
 from .evals import WIDTH, EvalResult, evaluate_named, scored
 from .evaluation import Evaluation, Evaluator, RowResult, Spent
 from .events import CandidateScored, Report, StepFinished, StepStarted, silent
 from .optimizers.base import Candidate, Context, Options, PromptModel, StepResult
-from .optimizers.table import RUNS
+from .optimizers.compat.table import run_of
 from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
 from .statistics import Paired, paired
 from .store import Store
@@ -175,10 +175,12 @@ class _Compile:
             progress=self._progress(step.name),
             prompt_model=self._prompt_model(),
             val_given=resolved.optimize.val is not None,
+            finalists=finalists_of(resolved.optimize.steps, step.name),
+            seed=resolved.optimize.seed,
             members=members_of(self._project, step, self._programs, self._candidates, lm),
             nested=nested_of(self._project, step, self._programs, lm, self._on_teacher_lm),
         )
-        result = await RUNS[spec.name](student, Options(spec, step.options), context)
+        result = await run_of(spec, step.compat)(student, Options(spec, step.options), context)
         spent = self._evaluator.spent.since(before)
         self._outcomes.append(StepOutcome(step.name, spec.name, planned, spent, result))
         self._programs[step.name] = result.program
@@ -325,6 +327,10 @@ def _step_record(step: ir.StepSpec) -> StepRecord:
     """The step with all its options, defaults included."""
     spec = spec_of(step)
     options = Options(spec, step.options).as_dict()
+    if step.compat is not None:
+        options["compat"] = step.compat
+    for name, inner in step.nested.items():
+        options[name] = _step_record(inner).model_dump(mode="json", include={"optimizer", "options"})
     return StepRecord(name=step.name, optimizer=spec.name, options=options)
 
 

@@ -89,6 +89,12 @@ def members_of(
     return tuple(members)
 
 
+def finalists_of(steps: Sequence[ir.StepSpec], name: str) -> int:
+    """How many candidates of step `name` the steps after it take with `.candidates.top(k)`; at least 1."""
+    refs = [ref for step in steps for ref in step.members if ref.program == name and ref.candidates]
+    return max([1, *(ref.top for ref in refs if ref.top is not None)])
+
+
 def nested_of(
     project: ir.Project,
     step: ir.StepSpec,

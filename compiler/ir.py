@@ -107,6 +107,8 @@ class StepSpec(Frozen):
     """Of a step that makes an ensemble."""
     nested: dict[str, StepSpec] = Field(default_factory=dict["str", "StepSpec"])
     """Of a step that runs other optimizers: those, by the names that its strategy uses."""
+    compat: Literal["dspy"] | None = None
+    """Whose schedule and random draws the step has, nested optimizers included; None: its own."""
 
 
 class Optimize(Frozen):

@@ -15,6 +15,7 @@ from pathlib import Path
 from dspec.grammar import parse
 from dspec.grammar.tree import Block, Declaration, Literal, SourceTree
 
+from .reads import looked_at
 from .source import MAX_SOURCE_BYTES, Source
 from .state import project_root
 
@@ -62,6 +63,7 @@ class Loaded:
 
 def read_text(path: Path, root: Path) -> str | ImportProblem:
     """The text of a source inside `root`, or why it cannot be had. Never blocks on a fifo or device."""
+    looked_at(path)
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
@@ -106,8 +108,14 @@ def _words(error: BaseException) -> str:
     return f"the system says: {reason}" if reason else "it cannot be opened"
 
 
-def load(path: Path, text: str | None = None) -> Loaded:
-    """The root file and its imports. `text` stands in for the root file's content on disk."""
+def load(
+    path: Path, text: str | None = None, *, known: dict[tuple[Path, Path], File] | None = None
+) -> Loaded:
+    """The root file and its imports. `text` stands in for the root file's content on disk.
+
+    `known` holds files by project and place: those in it are not read again, and new ones are added.
+    """
+    known = {} if known is None else known
     path = Path(os.path.abspath(path))  # noqa: PTH100 - keeps symlinks, which `resolve` would not
     try:
         real = path.resolve()
@@ -115,29 +123,33 @@ def load(path: Path, text: str | None = None) -> Loaded:
         real = path
     root = project_root(real)
     problem: str | None = None
-    if text is None:
+    if text is None and (root, real) in known:
+        text = known[root, real].source.text
+    elif text is None:
         found = read_text(path, root)
         if isinstance(found, ImportProblem):
-            problem, text = found.reason, ""
+            problem, text, known = found.reason, "", {}
         else:
             text = found
-    main = _file(real, root, text)
+    main = _file(real, root, text, known)
     files = {real: main}
     waiting = [main]
     while waiting:
         file = waiting.pop(0)
         for entry in file.imports:
-            _follow(entry, file, root, files, waiting)
+            _follow(entry, file, root, files, waiting, known)
     return Loaded(root, main, files, problem)
 
 
-def _file(path: Path, root: Path, text: str) -> File:
+def _file(path: Path, root: Path, text: str, known: dict[tuple[Path, Path], File]) -> File:
+    if (root, path) in known:
+        return known[root, path]
     try:
         name = path.relative_to(root).as_posix()
     except ValueError:
         name = path.name
     tree = parse(text)
-    file = File(Source(path, name, text), tree)
+    file = known[root, path] = File(Source(path, name, text), tree)
     for block in tree.blocks:
         declaration = block.declaration
         if declaration and declaration.keyword.text == "import" and declaration.name:
@@ -145,7 +157,14 @@ def _file(path: Path, root: Path, text: str) -> File:
     return file
 
 
-def _follow(entry: Import, file: File, root: Path, files: dict[Path, File], waiting: list[File]) -> None:
+def _follow(
+    entry: Import,
+    file: File,
+    root: Path,
+    files: dict[Path, File],
+    waiting: list[File],
+    known: dict[tuple[Path, Path], File],
+) -> None:
     value = entry.declaration.value
     if not (isinstance(value, Literal) and isinstance(value.value, str)):
         return  # the shape check says so
@@ -168,11 +187,11 @@ def _follow(entry: Import, file: File, root: Path, files: dict[Path, File], wait
         if len(files) >= MAX_FILES:
             _fail(entry, "DS0204", f"a project reads at most {MAX_FILES} files")
             return
-        text = read_text(target, root)
+        text = known[root, real].source.text if (root, real) in known else read_text(target, root)
         if isinstance(text, ImportProblem):
             _fail(entry, text.code, text.reason)
             return
-        imported = _file(real, root, text)
+        imported = _file(real, root, text, known)
         files[real] = imported
         waiting.append(imported)
     entry.target = real

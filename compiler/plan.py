@@ -21,9 +21,10 @@ from dspec.runtime.program import LM, Predictor, Program, canonical
 from dspec.runtime.transports.answers import estimate_text, estimate_tokens
 
 from . import ir
-from .chain import members_of, named_program, nested_of, spec_of, student_of
+from .chain import finalists_of, members_of, named_program, nested_of, spec_of, student_of
 from .data import Rows, load_rows, part
 from .optimizers.base import Calls, Facts, OptimizerError, Options, Range
+from .optimizers.compat.table import calls_of, scores_val
 from .optimizers.demos import has_demos
 from .optimizers.ensemble import gather
 
@@ -229,9 +230,10 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             student_scored=origin in scored,
             student_bare=origin not in programs and not has_demos(starts),
             val_given=optimize.val is not None,
+            finalists=finalists_of(optimize.steps, step.name),
             nested=nested_of(project, step, programs, optimize.lm),
         )
-        calls = spec.calls(Options(spec, step.options), facts)
+        calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
         steps.append(
             StepPlan(
                 step.name,
@@ -245,7 +247,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
         )
         programs[step.name] = starts
         if spec.candidates:
-            if optimize.val is not None or not spec.holds_out:
+            if scores_val(spec, step.compat) and (optimize.val is not None or not spec.holds_out):
                 scored.add(step.name)
             # What is scored on all rows costs as many calls, but for what is known before.
             most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)

@@ -22,6 +22,7 @@ from typing import cast
 from .codes import CODES, Severity
 from .diagnostics import Diagnostic, Edit, Fix, report
 from .loading import ImportProblem, read_text
+from .reads import looked_at
 from .source import Location, Source
 from .spelling import closest, quoted
 
@@ -53,6 +54,7 @@ class Settings:
 def read_settings(root: Path) -> Settings:
     """The settings of the project at `root`; the defaults where it has no such file."""
     path = root / FILE
+    looked_at(path)
     if not path.exists() and not path.is_symlink():
         return Settings()
     text = read_text(path, root)
@@ -60,7 +62,9 @@ def read_settings(root: Path) -> Settings:
         return _unreadable(Source(path, FILE, ""), 0, 0, text.reason)
     source = Source(path, FILE, text)
     if len(text) > MAX_CHARACTERS:
-        return _unreadable(source, 0, 0, f"it has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read")
+        return _unreadable(
+            source, 0, 0, f"it has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
+        )
     try:
         found = cast("dict[str, object]", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -72,7 +76,12 @@ def read_settings(root: Path) -> Settings:
 
 
 def _unreadable(source: Source, start: int, end: int, reason: str) -> Settings:
-    problem = report("DS0811", f"`{FILE}` cannot be read: {reason}", Location(source, start, end), "not TOML" if end else "")
+    problem = report(
+        "DS0811",
+        f"`{FILE}` cannot be read: {reason}",
+        Location(source, start, end),
+        "not TOML" if end else "",
+    )
     return Settings(problems=(problem,))
 
 
@@ -108,7 +117,11 @@ class _Reading:
                 for code, level in cast("dict[str, object]", value).items():
                     self._level(levels, code, level)
             else:
-                self._problem("`severity` is a table of codes", ("severity",), 'for example `[severity]` and `DS0607 = "off"`')
+                self._problem(
+                    "`severity` is a table of codes",
+                    ("severity",),
+                    'for example `[severity]` and `DS0607 = "off"`',
+                )
         return Settings(levels, tuple(self._problems))
 
     def _unknown(self, name: str) -> None:
@@ -139,13 +152,13 @@ class _Reading:
             self._problems.append(
                 report(
                     "DS0811",
-                    f"`{code}` cannot be set to {shown}"
-                    + (f'; did you mean "{near[0]}"?' if near else ""),
+                    f"`{code}` cannot be set to {shown}" + (f'; did you mean "{near[0]}"?' if near else ""),
                     location,
                     "not a level",
                     help="a level is " + ", ".join(f'"{name}"' for name in LEVELS),
                     fixes=tuple(
-                        Fix(f'Replace with "{name}"', (Edit(location, f'"{name}"'),), "maybe") for name in near
+                        Fix(f'Replace with "{name}"', (Edit(location, f'"{name}"'),), "maybe")
+                        for name in near
                     ),
                 )
             )
@@ -154,7 +167,7 @@ class _Reading:
             self._problems.append(
                 report(
                     "DS0814",
-                    f"`{code}` ({CODES[code].title}) is an error and cannot be set to \"{level}\"",
+                    f'`{code}` ({CODES[code].title}) is an error and cannot be set to "{level}"',
                     location,
                     "stays an error",
                     help="warnings and hints can be set; a program with errors cannot be compiled",
@@ -164,7 +177,11 @@ class _Reading:
             levels[code] = LEVELS[level]
 
     def _problem(
-        self, message: str, key: tuple[str, ...], help: str, fixes: tuple[Fix, ...] = ()  # noqa: A002
+        self,
+        message: str,
+        key: tuple[str, ...],
+        help: str,  # noqa: A002
+        fixes: tuple[Fix, ...] = (),
     ) -> None:
         self._problems.append(report("DS0811", message, self._place(key), "unknown", help=help, fixes=fixes))
 

@@ -32,7 +32,7 @@ from dspec.runtime.types import JsonValue, Row
 
 from .digests import program_digest
 
-FORMAT = 1
+FORMAT = 2
 """Part of the table's name: another format's rows are never read."""
 
 _BATCH = 500
@@ -94,6 +94,7 @@ def _lm_identity(program: Program, name: str, above: tuple[str, ...]) -> JsonVal
             "rpm",
             "tpm",
             "max_parallel",
+            "hedge",
             "price_input",
             "price_output",
         },
@@ -260,9 +261,11 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode=WAL")
         # The store may lose its last moments in a power cut, never its consistency.
         database.execute("PRAGMA synchronous=NORMAL")
+        # With row numbers, so that bodies are appended: kept in their keys' order they would go all over a
+        # file that has grown, and a row would cost the more the more of them there are.
         database.execute(
             f"CREATE TABLE IF NOT EXISTS runs_{FORMAT} "
-            "(key BLOB PRIMARY KEY, body BLOB NOT NULL, seal BLOB NOT NULL) WITHOUT ROWID"
+            "(key BLOB PRIMARY KEY, body BLOB NOT NULL, seal BLOB NOT NULL)"
         )
         database.commit()
     except BaseException:

@@ -1,135 +1,157 @@
-"""The LALR(1) table at run time, and the one step that drives it.
+"""Lark at work: the shipped parser, and a parse that `recovery` drives by hand.
 
-`table` computes the table with Lark when the grammar changes; this module reads the shipped JSON.
-Owning the two stacks is what makes tolerant parsing plain: `recovery` looks ahead without building
-nodes, cuts the stacks back to the last good item and goes on.
+Lark parses; this module only loads what `table` shipped, hands it our lexemes and builders, and
+keeps to the names of Lark that it needs. The file is JSON and becomes plain data before Lark sees it:
+nothing is ever unpickled. Importing this module imports Lark, which takes longer than a parse, so
+`parser` does it only when there is something to parse.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Protocol, cast
+
+from lark import Lark
+from lark.exceptions import LexError, UnexpectedToken
+from lark.grammar import Rule
+from lark.lexer import Lexer, TerminalDef, Token
+from lark.parsers.lalr_analysis import Shift
 
 from .build import BUILDERS
 from .lexemes import Lexeme
+from .tree import Declaration
 
 TABLE_PATH = Path(__file__).with_name("table.json")
-Builder = Callable[..., Any]
+MAX_STATES = 1_000
+"""States on the stack: bounds what no bracket nests, such as `not not not …`."""
+
+Row = dict[str, tuple[Any, Any]]
+"""A state: symbol → Shift and the state to go to, or Reduce and the rule."""
 
 
-@dataclass(frozen=True, slots=True)
-class Production:
-    """`origin` is built from `length` symbols; `build` is None when the one child is passed on."""
+class LexemeLexer(Lexer):
+    """Passes on what `lexemes` has read; behind the last, Lark puts its own `$END`."""
 
-    origin: str
-    length: int
-    build: Builder | None
-    slots: tuple[int | None, ...] | None
+    __future_interface__ = 2  # Lark's name for a `lex` that is told the parser's state
+
+    def __init__(self, lexer_conf: object) -> None:
+        pass
+
+    def lex(self, lexer_state: Any, parser_state: Any) -> Iterator[Token]:
+        """Raises LexError where the stack grows beyond `MAX_STATES`."""
+        states: list[int] = parser_state.state_stack
+        lexemes: Iterable[Token] = lexer_state.text
+        for lexeme in lexemes:
+            yield lexeme
+            if len(states) > MAX_STATES:
+                raise LexError
 
 
-@dataclass(frozen=True, slots=True)
-class Automaton:
-    """States as rows: symbol → state to go to, or `-1 - n` for a reduction by production n."""
+class _Parser(Protocol):
+    """What is used of `Lark`, whose own annotations are not strict, or say that it makes trees."""
 
-    states: list[dict[str, int]]
-    productions: list[Production]
+    rules: list[Rule]
+    terminals: list[TerminalDef]
+
+    def parse(self, text: list[Lexeme]) -> Declaration: ...
+
+    def parse_interactive(self) -> Any: ...
+
+
+@cache
+def shipped_parser() -> _Parser:
+    """The parser of `dspec.lark`, with `build`'s functions called while it parses."""
+    shipped = json.loads(TABLE_PATH.read_text(encoding="utf-8"), object_hook=_numbered)
+    data = shipped["data"]
+    data["parser"]["lexer_conf"]["lexer_type"] = data["options"]["lexer"] = LexemeLexer
+    builders = {alias: _of_children(build) for alias, build in BUILDERS.items()}
+    data["options"]["transformer"] = SimpleNamespace(**builders)
+    return cast("Any", Lark).load(shipped)
+
+
+def _numbered(entries: dict[str, Any]) -> dict[str | int, Any]:
+    """JSON has no numbers for keys; Lark's data has no digits for names."""
+    return {int(key) if key.isdecimal() else key: value for key, value in entries.items()}
+
+
+def _of_children(build: Callable[..., Any]) -> Callable[[list[Any]], Any]:
+    def build_children(children: list[Any]) -> Any:
+        return build(*children)
+
+    return build_children
+
+
+def parse_lexemes(lexemes: list[Lexeme]) -> Declaration | None:
+    """The declaration if nothing in it is out of place: the common case, without looking ahead."""
+    try:
+        return shipped_parser().parse(lexemes[:-1])
+    except (UnexpectedToken, LexError):
+        return None
 
 
 class Stack:
-    """A parse under way: the automaton's states and the values built so far, in step.
+    """A parse under way that can be asked what fits, and be cut back.
 
-    `values` is one shorter than `states`. Values are lexemes, nodes and lists of nodes.
+    `states` and `values` are Lark's own lists; `values`, lexemes, nodes and lists of nodes, is one
+    shorter.
     """
 
-    __slots__ = ("automaton", "states", "values")
+    __slots__ = ("_end", "_parser", "_rows", "states", "values")
 
-    def __init__(self, automaton: Automaton) -> None:
-        self.automaton = automaton
-        self.states: list[int] = [0]
-        self.values: list[Any] = []
+    def __init__(self) -> None:
+        self._parser = shipped_parser().parse_interactive()
+        state = self._parser.parser_state
+        self.states: list[int] = state.state_stack
+        self.values: list[Any] = state.value_stack
+        self._rows: dict[int, Row] = state.parse_conf.states
+        self._end: int = state.parse_conf.end_state
 
-    def feed(self, lexeme: Lexeme) -> bool:
-        """Reduces as far as the lexeme asks for, then takes it; False when it cannot stand here.
+    def feed(self, lexeme: Lexeme) -> None:
+        """Reduces as far as the lexeme asks for, then takes it. Ask `accepts` first.
 
-        After False some reductions may have been made: ask `accepts` first where that matters.
+        After `$END` the declaration is the only value. Raises UnexpectedToken.
         """
-        rows, productions = self.automaton.states, self.automaton.productions
-        states, values = self.states, self.values
-        terminal = lexeme.terminal
-        while True:
-            action = rows[states[-1]].get(terminal)
-            if action is None:
-                return False
-            if action >= 0:
-                states.append(action)
-                values.append(lexeme)
-                return True
-            production = productions[-1 - action]
-            length = production.length
-            build = production.build
-            if build is None:
-                states.pop()
-            else:
-                children = values[-length:]
-                del values[-length:], states[-length:]
-                slots = production.slots
-                if slots is None:
-                    values.append(build(*children))
-                else:
-                    values.append(build(*[None if i is None else children[i] for i in slots]))
-            states.append(rows[states[-1]][production.origin])
+        self._parser.feed_token(lexeme)
 
     def accepts(self, *terminals: str, depth: int | None = None) -> bool:
         """Whether the terminals could follow, one after the other. Builds and changes nothing.
 
-        With `depth`, as if the stack had been cut back to that many states.
+        With `depth`, as if the stack had been cut back to that many states. Lark's own `accepts`
+        copies both stacks for each terminal, and looks no further than one.
         """
-        rows, productions = self.automaton.states, self.automaton.productions
-        below = (len(self.states) if depth is None else depth) - 1  # index of the topmost untouched state
+        rows, states = self._rows, self.states
+        below = (len(states) if depth is None else depth) - 1  # index of the topmost untouched state
         above: list[int] = []
         for terminal in terminals:
             while True:
-                action = rows[above[-1] if above else self.states[below]].get(terminal)
-                if action is None:
+                found = rows[above[-1] if above else states[below]].get(terminal)
+                if found is None:
                     return False
-                if action >= 0:
-                    above.append(action)
+                action, target = found
+                if action is Shift:
+                    above.append(target)
                     break
-                production = productions[-1 - action]
-                drop = production.length - len(above)
+                length = len(target.expansion)
+                drop = length - len(above)
                 if drop >= 0:
                     above.clear()
                     below -= drop
                 else:
-                    del above[-production.length :]
-                above.append(rows[above[-1] if above else self.states[below]][production.origin])
+                    del above[-length:]
+                above.append(rows[above[-1] if above else states[below]][target.origin.name][1])
+                if above[-1] == self._end:
+                    return True  # Lark never shifts `$END`, which alone leads here
         return True
 
     def expected(self) -> list[str]:
         """Every terminal that could come next."""
-        return [terminal for terminal in self.automaton.states[self.states[-1]] if self._is_next(terminal)]
-
-    def _is_next(self, symbol: str) -> bool:
-        return (symbol.isupper() or symbol == "$END") and self.accepts(symbol)
+        return [symbol for symbol in self._rows[self.states[-1]] if symbol.isupper() and self.accepts(symbol)]
 
     def cut(self, depth: int) -> None:
         """Forgets everything above `depth` states."""
         del self.states[depth:]
         del self.values[depth - 1 :]
-
-
-@cache
-def shipped_automaton() -> Automaton:
-    """The automaton of `dspec.lark`, with `build`'s function for every production."""
-    table: dict[str, Any] = json.loads(TABLE_PATH.read_text(encoding="utf-8"))
-    return Automaton(
-        states=table["states"],
-        productions=[
-            Production(origin, length, BUILDERS[alias] if alias else None, slots and tuple(slots))
-            for origin, length, alias, slots in table["productions"]
-        ],
-    )

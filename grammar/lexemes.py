@@ -1,4 +1,4 @@
-"""The terminals that the automaton reads: tokens without trivia, words told apart, line ends weighed.
+"""The terminals that the parser reads: tokens without trivia, words told apart, line ends weighed.
 
 Two rules of the language live here because a context-free grammar cannot say them well:
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from math import isfinite
+from operator import itemgetter
 from typing import NamedTuple
 
 from .tokens import PATTERN
@@ -35,6 +36,12 @@ class Lexeme(NamedTuple):
     text: str
     start: int
     end: int
+
+    # What Lark reads of a token. It counts no lines here: spans are offsets.
+    type = property(itemgetter(0))
+    start_pos = property(itemgetter(2))
+    end_pos = property(itemgetter(3))
+    line = column = end_line = end_column = None
 
 
 SYMBOLS = {

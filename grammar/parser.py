@@ -9,10 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import pairwise
 
-from .automaton import Stack, shipped_automaton
 from .depth import without_deep_parts
 from .lexemes import MAX_PROBLEMS, Lexemes, excerpt, read_lexemes
-from .recovery import MAX_STATES, recover
 from .split import certain_starts, inner_starts
 from .tree import KEYWORDS, Block, Declaration, Problem, SourceTree, Span
 
@@ -69,7 +67,11 @@ def _parse_block(text: str, start: int, *, indented: bool) -> Block:
 
 
 def _parse_declaration(text: str, read: Lexemes) -> tuple[Declaration | None, list[Problem]]:
-    declaration = None if read.too_deep else _parse_whole(read)
+    # Importing Lark takes longer than most parses; a command that parses nothing goes without.
+    from .automaton import parse_lexemes
+    from .recovery import recover
+
+    declaration = None if read.too_deep else parse_lexemes(read.lexemes)
     problems = read.problems
     if declaration is None:
         declaration, problems = recover(text, read_lexemes(text, inner_breaks=True))
@@ -77,12 +79,3 @@ def _parse_declaration(text: str, read: Lexemes) -> tuple[Declaration | None, li
         declaration, too_deep = without_deep_parts(declaration)
         problems += too_deep
     return declaration, problems
-
-
-def _parse_whole(read: Lexemes) -> Declaration | None:
-    """The declaration if nothing in it is out of place: the common case, without looking ahead."""
-    stack = Stack(shipped_automaton())
-    for lexeme in read.lexemes:
-        if not stack.feed(lexeme) or len(stack.states) > MAX_STATES:
-            return None
-    return stack.values[0]

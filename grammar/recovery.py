@@ -1,6 +1,6 @@
 """Parsing a declaration that does not parse: one problem per fault, everything else kept.
 
-Runs only where the plain parse failed. It drives the same automaton over the same terminals and,
+Runs only where the plain parse failed. It drives the same parser over the same terminals and,
 where one cannot stand, tries in turn
 
 1. to leave a hole after a dot that awaits its name;
@@ -18,14 +18,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .automaton import Stack, shipped_automaton
+from .automaton import MAX_STATES, Stack
 from .balance import Placed, after, balance, place
 from .expectations import in_words
 from .lexemes import FIRST_WORDS, MAX_NESTING, MAX_PROBLEMS, WORDS, Lexeme, Lexemes, excerpt
 from .tree import Declaration, Problem, ProblemKind, Span
-
-MAX_STATES = 1_000
-"""States on the stack: bounds what no bracket nests, such as `not not not …`."""
 
 _LOOK_AHEAD = 4
 _LOOK_AHEAD_ITEM = 40
@@ -73,7 +70,7 @@ def recover(text: str, read: Lexemes) -> tuple[Declaration | None, list[Problem]
 
 class _Recovery:
     def __init__(self, text: str, read: Lexemes) -> None:
-        self.stack = Stack(shipped_automaton())
+        self.stack = Stack()
         self.frames: list[_Frame] = []
         self.known_faults = {problem.span.start for problem in read.problems}
         self.lexemes, faults = balance(place(text, read.lexemes), self.known_faults)
@@ -179,14 +176,20 @@ class _Recovery:
             return
         self.faulty = True
         if expected is None:
-            complete = self.stack.accepts("$END") and self.last.terminal == "SEP"
-            words = ("a declaration",) if complete else in_words(self.stack.expected())
-            expected = words if kind == "unexpected" else ()
+            expected = self.expected_for(lexeme) if kind == "unexpected" else ()
         start, end = lexeme.start, lexeme.end
         if lexeme.terminal in ("SEP", "$END"):
             start = end = self.last.end
         previous = excerpt(self.last.text)
         self.problems.append(Problem(Span(start, end), kind, excerpt(lexeme.text), expected, previous))
+
+    def expected_for(self, lexeme: Lexeme) -> tuple[str, ...]:
+        if self.stack.accepts("$END"):
+            if lexeme.terminal in _CLOSING:
+                return ()  # one bracket too many: there is nothing to put in its place
+            if self.last.terminal == "SEP":
+                return ("a declaration",)
+        return in_words(self.stack.expected())
 
     def close_brackets(self, one: Placed, lexeme: Lexeme) -> bool:
         """Closes what is open in the item if this is where a bracket shows to be unclosed.

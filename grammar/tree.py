@@ -332,7 +332,7 @@ ProblemKind = OneOf[
     "unknown_keyword",  # a line at column 0 starts with a word that declares nothing
     "bad_string",  # a string that never ends, or an unknown escape
     "bad_character",  # a character that the language does not use
-    "too_deep",  # nesting beyond the parser's limit
+    "too_deep",  # nesting, or length, beyond the parser's limits
 ]
 
 
@@ -341,7 +341,8 @@ class Problem(Node):
     """A syntax error as data; the compiler turns it into a diagnostic.
 
     `found` is source text ("" at the end of the declaration). `expected` and `previous` are in the
-    user's terms (`"}"`, `a name`, `=`), never terminal names.
+    user's terms (`"}"`, `a name`, `=`), never terminal names. A line end that cannot stand there has
+    `found` "\\n" and an empty span behind `previous`; of long source, `found` is the beginning.
     """
 
     kind: ProblemKind

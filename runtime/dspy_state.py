@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .errors import ConfigurationError
-from .program import Demo, FieldSpec, Predictor, Program
+from .ensemble import Ensemble, Runnable
+from .errors import ArtifactError
+from .program import Demo, FieldSpec, Predictor
 from .types import JsonValue
 
 ITSELF = "self"
@@ -20,17 +21,27 @@ ITSELF = "self"
 _METADATA: JsonValue = {"dependency_versions": {}}
 
 
-def dspy_state(program: Program, names: Mapping[str, str] | None = None) -> dict[str, JsonValue]:
+def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dict[str, JsonValue]:
     """The state of a DSPy module with this program's instructions and demos.
 
     `names` gives a predictor's name in DSPy by its address; without one it is the address, and for a chain of
-    thought the `predict` inside. Raises ConfigurationError for an address that is not there and for
-    names that clash.
+    thought the `predict` inside. Raises ArtifactError for an address that is not there, for names that clash,
+    and for what the format cannot hold: an ensemble, and demos that are chosen per input.
     """
+    if isinstance(program, Ensemble):
+        raise ArtifactError(
+            "DSPy's format holds one program, and this is an ensemble of several",
+            help="compile with `emit` on a step before the ensemble, and export that",
+        )
+    if program.neighbours is not None:
+        raise ArtifactError(
+            "DSPy's format holds the demos of a prompt, and this program chooses its demos per input",
+            help="export a program whose demos are fixed, as BootstrapFewShot makes it",
+        )
     given = dict(names or {})
     unknown = [address for address in given if address not in program.predictors]
     if unknown:
-        raise ConfigurationError(
+        raise ArtifactError(
             f"there is no predictor `{unknown[0]}`", help=f"there is {', '.join(program.predictors)}"
         )
     named = {
@@ -39,7 +50,7 @@ def dspy_state(program: Program, names: Mapping[str, str] | None = None) -> dict
     }
     if ITSELF in named.values():
         if len(named) > 1:
-            raise ConfigurationError(
+            raise ArtifactError(
                 f"`{ITSELF}` is the name of a module's only predictor, and this program has {len(named)}"
             )
         address = next(iter(named))
@@ -47,7 +58,7 @@ def dspy_state(program: Program, names: Mapping[str, str] | None = None) -> dict
     states: dict[str, JsonValue] = {}
     for address, name in named.items():
         if name in states or name == "metadata":
-            raise ConfigurationError(
+            raise ArtifactError(
                 f"`{address}` cannot be named `{name}` in DSPy's file: that name is taken",
                 help="give each predictor a name of its own",
             )

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from . import prices
+from .calls import CallEvent, Completion, EventKind, Source, Tally
 from .endpoints import Endpoint, address, resolve
 from .errors import ProviderError, RateLimited, Stopped, TimedOut, Unauthorized
 from .ledger import Ledger
@@ -25,72 +27,11 @@ from .limits import PATIENCE, Backoff, Deadline, Gate, RateWindow
 from .program import LM
 from .transports import Mode, choose, open_transport
 from .transports.answers import estimate_tokens
-from .transports.base import Answer, Request, Transport, Usage
+from .transports.base import Answer, Message, Request, Transport, Usage
 
-Source = Literal["model", "shared", "ledger"]
-EventKind = Literal["started", "answered", "retrying", "failed", "shared", "replayed"]
+__all__ = ["CallEvent", "Completion", "Engine", "Tally"]
 
 _HITS_BETWEEN_YIELDS = 64
-_PICO = 10**12
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """`source`: asked of the model now, shared with an identical request in flight, or replayed."""
-
-    answer: Answer
-    source: Source
-
-
-@dataclass(frozen=True, slots=True)
-class CallEvent:
-    """One thing that happened to one call, for progress displays. Never holds a prompt or a key."""
-
-    kind: EventKind
-    lm: str
-    model: str
-    attempt: int = 0
-    seconds: float = 0.0
-    """Duration of the attempt, or the wait before the next one where `kind` is "retrying"."""
-    usage: Usage | None = None
-    cost: float | None = None
-    error: str = ""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Sums over an engine's life. Cost is summed in whole picodollars: the same in any order."""
-
-    calls: int = 0
-    """Answers received from models."""
-    attempts: int = 0
-    """Requests sent, failed ones included."""
-    shared: int = 0
-    replayed: int = 0
-    failed: int = 0
-    """Calls given up."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    estimated: int = 0
-    """Answers whose usage the provider did not report."""
-    unpriced: int = 0
-    """Answers for which no price is known: `cost` lacks them."""
-    cost_pico: int = 0
-
-    @property
-    def cost(self) -> float:
-        """USD spent on answers from models."""
-        return self.cost_pico / _PICO
-
-    def add(self, answer: Answer) -> None:
-        self.calls += 1
-        self.input_tokens += answer.usage.input_tokens
-        self.output_tokens += answer.usage.output_tokens
-        self.estimated += answer.usage.estimated
-        if answer.cost is None:
-            self.unpriced += 1
-        else:
-            self.cost_pico += round(answer.cost * _PICO)
 
 
 @dataclass(slots=True)
@@ -114,6 +55,7 @@ class _Flight:
     task: asyncio.Task[Answer]
     askers: int = 0
     on_wire: bool = False
+    requests: int = 1
 
 
 class Engine:
@@ -189,7 +131,16 @@ class Engine:
         if source == "shared":
             self.tally.shared += 1
             self._tell("shared", request.lm, usage=answer.usage)
-        return Completion(answer, source)
+        return Completion(answer, source, flight.requests)
+
+    async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float]]:
+        """The texts' vectors, in their order; kept, shared and retried like any answer.
+
+        Raises what `complete` raises.
+        """
+        requests = (Request(lm, (Message("user", text),), kind="embedding") for text in texts)
+        completions = await asyncio.gather(*map(self.complete, requests))
+        return [json.loads(completion.answer.text) for completion in completions]
 
     async def drain(self, seconds: float = 10.0) -> None:
         """Starts nothing more and waits, at most `seconds`, for answers that are on their way.
@@ -253,7 +204,7 @@ class Engine:
                 if before_attempt is not None:
                     before_attempt()
                 flight.on_wire = True
-                answer = await self._attempt(lane, request, failures + 1, timeouts)
+                answer = await self._attempt(lane, request, failures + 1, timeouts, flight)
                 lane.gate.succeeded()
                 lane.deadline.answered(loop.time() - began)
                 answer = replace(answer, cost=lane.price.of(answer.usage) if lane.price else answer.cost)
@@ -284,18 +235,44 @@ class Engine:
                 self._leave(lane)
             await asyncio.sleep(wait)
 
-    async def _attempt(self, lane: _Lane, request: Request, number: int, timeouts: int) -> Answer:
+    async def _attempt(
+        self, lane: _Lane, request: Request, number: int, timeouts: int, flight: _Flight
+    ) -> Answer:
         self.tally.attempts += 1
         self._tell("started", request.lm, number)
         seconds = lane.deadline.seconds(timeouts)
         try:
             async with asyncio.timeout(seconds):
-                return await lane.transport.complete(request)
+                straggling = lane.deadline.straggling() if request.lm.hedge else None
+                if straggling is None:
+                    return await lane.transport.complete(request)
+                return await self._hedged(lane, request, straggling, flight)
         except TimeoutError:
             raise TimedOut(
                 f"no whole answer within {seconds:.3g} s",
                 help=f"raise `timeout` in lm {request.lm.name} if the model is slow",
             ) from None
+
+    async def _hedged(self, lane: _Lane, request: Request, straggling: float, flight: _Flight) -> Answer:
+        """The first answer of two: a second request is sent once the first takes longer than usual."""
+        tasks = [asyncio.ensure_future(lane.transport.complete(request))]
+        try:
+            done, _ = await asyncio.wait(tasks, timeout=straggling)
+            if not done:
+                self.tally.attempts += 1
+                self.tally.hedged += 1
+                flight.requests = 2
+                tasks.append(asyncio.ensure_future(lane.transport.complete(request)))
+            pending = set(tasks)
+            while True:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    if not pending or task.exception() is None:
+                        return task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _enter(self, lane: _Lane, request: Request, *, again: bool) -> int:
         """Waits for rates and places, narrowest first. Returns the tokens counted against `tpm`."""

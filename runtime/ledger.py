@@ -66,15 +66,15 @@ class Ledger:
         """Rows that were found not to match their digest, and treated as missing."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._reader = _connect(path)
+            self._reader = open_database(path)
             try:
                 _prepare(self._reader, path)
-                self._writer = _connect(path)
+                self._writer = open_database(path)
             except BaseException:
                 self._reader.close()
                 raise
         except (OSError, sqlite3.Error) as error:
-            raise _unusable(path, error) from error
+            raise unusable(path, error) from error
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -95,7 +95,7 @@ class Ledger:
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_all, name="dspec-ledger", daemon=True)
             self._thread.start()
-        self._queue.put(_Entry(key, _dump(answer), model, done, loop))
+        self._queue.put(_Entry(key, dump(answer), model, done, loop))
         return await done
 
     def count(self) -> int:
@@ -123,12 +123,12 @@ class Ledger:
             row = connection.execute("SELECT body, seal FROM answers WHERE key = ?", (key,)).fetchone()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error).lower():
-                raise _unusable(self.path, error) from error
+                raise unusable(self.path, error) from error
             row = (None, None)
         if row is None:
             return None
-        body, seal = row
-        if isinstance(body, str) and seal == _seal(key, body):
+        body, sealed = row
+        if isinstance(body, str) and sealed == seal(key, body):
             return _load(body)
         self.damaged += 1
         return None
@@ -152,7 +152,7 @@ class Ledger:
         try:
             outcomes = list(self._commit(batch))
         except (sqlite3.Error, ConfigurationError) as error:
-            problem = error if isinstance(error, ConfigurationError) else _unusable(self.path, error)
+            problem = error if isinstance(error, ConfigurationError) else unusable(self.path, error)
             outcomes = [problem] * len(batch)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Entry, Answer | Exception | None]]] = {}
         for entry, outcome in zip(batch, outcomes, strict=True):
@@ -165,7 +165,7 @@ class Ledger:
         now = int(time.time())
         values: list[bytes | str | int] = []
         for entry in batch:
-            values += (entry.key, entry.body, _seal(entry.key, entry.body), entry.model, now)
+            values += (entry.key, entry.body, seal(entry.key, entry.body), entry.model, now)
         # one statement is one transaction and one release of the interpreter lock
         rows = ",".join(["(?,?,?,?,?)"] * len(batch))
         stored = self._writer.execute(
@@ -182,12 +182,13 @@ class Ledger:
             return older
         self._writer.execute(
             "INSERT OR REPLACE INTO answers (key, body, seal, model, written) VALUES (?,?,?,?,?)",
-            (entry.key, entry.body, _seal(entry.key, entry.body), entry.model, now),
+            (entry.key, entry.body, seal(entry.key, entry.body), entry.model, now),
         )
         return _load(entry.body)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def open_database(path: Path) -> sqlite3.Connection:
+    """A connection of its own to a ledger that exists. Every statement is a transaction."""
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = NORMAL")
     return connection
@@ -223,7 +224,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _unusable(path: Path, error: Exception) -> ConfigurationError:
+def unusable(path: Path, error: Exception) -> ConfigurationError:
+    """What to tell the user about an error of SQLite's."""
     text = str(error)
     if "not a database" in text or "malformed" in text:
         advice = f"move {path.name} and its -wal and -shm files away; answers in them will be asked again"
@@ -253,18 +255,20 @@ def _call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> N
         return  # the loop is gone, and with it whoever waited; the rows are on disk
 
 
-def _seal(key: bytes, body: str) -> bytes:
+def seal(key: bytes, body: str) -> bytes:
+    """What binds a body to its key, so that a damaged row is seen to be one."""
     return hashlib.sha256(key + body.encode()).digest()
 
 
-def _dump(answer: Answer) -> str:
+def dump(answer: Answer) -> str:
+    """An answer as a row's body holds it."""
     usage = answer.usage
     counts = (usage.input_tokens, usage.output_tokens, usage.estimated)
     return json.dumps([answer.text, *counts, answer.cost, answer.finish_reason])
 
 
 def _load(body: str) -> Answer:
-    """Reads what `_dump` wrote; the seal vouches for its shape."""
+    """Reads what `dump` wrote; the seal vouches for its shape."""
     text, input_tokens, output_tokens, estimated, cost, finish_reason = cast(
         "tuple[str, int, int, bool, float | None, str]", tuple(json.loads(body))
     )

@@ -196,6 +196,10 @@ class Deadline:
         self._answers += 1
         self._slowest = max(seconds, self._slowest * _FADING)
 
+    def straggling(self) -> float | None:
+        """Seconds after which an answer takes longer than any of late; None until the pace is known."""
+        return self._slowest if self._answers >= _PACE_KNOWN_AFTER else None
+
     def seconds(self, timeouts: int) -> float:
         """For an attempt at a call that has timed out `timeouts` times."""
         if self._answers < _PACE_KNOWN_AFTER:

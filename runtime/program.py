@@ -100,6 +100,8 @@ class LM(Frozen):
     rpm: int | None = None
     tpm: int | None = None
     max_parallel: int | None = None
+    hedge: bool = False
+    """Ask a second time when an answer takes longer than any of late, and take the first of the two."""
     price_input: float | None = None
     """USD per million tokens."""
     price_output: float | None = None

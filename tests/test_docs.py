@@ -1,5 +1,6 @@
 """What the documentation shows is true: every snippet checks clean, every link leads somewhere."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -49,3 +50,11 @@ def test_every_snippet_checks_clean(place: str, snippet: str, tmp_path: Path) ->
 def test_every_link_leads_somewhere(page: Path) -> None:
     for match in LINK.finditer(page.read_text(encoding="utf-8")):
         assert (page.parent / match[1]).exists(), match[0]
+
+
+def test_the_map_names_every_file_as_it_is() -> None:
+    script = ROOT / "docs" / "generate_map.py"
+    module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("map", script))
+    spec.loader.exec_module(module)
+    current = module.MAP.read_text(encoding="utf-8")
+    assert current == module.map_text(), "run `python3.11 dev.py generate`"

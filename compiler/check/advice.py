@@ -14,7 +14,7 @@ from dspec.runtime.program import Program
 from ..diagnostics import Edit, Fix, Label
 from ..optimizers.base import OptimizerError
 from ..optimizers.bootstrap_few_shot import require_match
-from ..spelling import plural
+from ..spelling import plural, quoted
 from ..symbols import Symbol
 from .attributes import number_of
 from .metrics import MetricInfo
@@ -40,6 +40,8 @@ def check_advice(
 ) -> None:
     """Report options that ask for more rows than there are, and rows shared out the wrong way round."""
     told = False
+    if train is not None and val is not None:
+        _one_file(session, train, val)
     for step in chain:
         if step.spec is None or step.call is None or not step.clean:
             continue
@@ -49,6 +51,23 @@ def check_advice(
             _unexplained(session, place, step, judge)
         if not told and step.spec.prompts and step.spec.needs_val and train and val:
             told = _shares(session, place, step, train, val)
+
+
+def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:
+    """Warn of two datasets over one file: each is split by itself, and a row may fall to both."""
+    ours, theirs = train.data.dataset, val.data.dataset
+    if ours is None or theirs is None or train.data.symbol is val.data.symbol:
+        return
+    if ours.source.path == theirs.source.path:
+        session.report(
+            "DS0406",
+            f"`train` and `val` are cut from the same file, `{ours.source.path}`, by two datasets: a row may "
+            "stand in both",
+            val.location,
+            "the same file",
+            secondary=(Label(train.location, "reads it, too"),),
+            help="declare one dataset and give it a `split` with both parts",
+        )
 
 
 def _asked(
@@ -155,9 +174,13 @@ def check_teachers(session: Session, place: Place, chain: Sequence[StepInfo], tu
         try:
             require_match(starts, teacher)
         except OptimizerError as error:
+            ours, theirs = list(starts.predictors), list(teacher.predictors)
             session.report(
                 "DS0611",
-                error.message,
+                error.message
+                if set(ours) == set(theirs)
+                else f"teacher `{teacher.name}` calls {quoted(theirs)}, and student `{starts.name}` calls "
+                f"{quoted(ours)}: demos of one are of no use to the other",
                 place.at(argument.value),
                 "has other predictors",
                 secondary=(Label(tuned.symbol.location, "the student"),),

@@ -9,9 +9,10 @@ that allows nothing, gives no reason or cannot be read is reported, and that can
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from dspec.grammar import tokenize
 from dspec.grammar.tokens import Token
@@ -29,11 +30,16 @@ _WORD = re.compile(r"[^\s,]+")
 _REASON = re.compile(r"[ \t]+(?:--|\u2014)(.*)$")
 
 
+Kind = Literal["declaration", "item", "line", "own line"]
+"""What a comment covers: what starts on the next line, or the line that it ends."""
+
+
 @dataclass(slots=True)
 class Allow:
     """One code of one comment, and the stretch of text that it covers."""
 
     code: str
+    kind: Kind
     place: Location
     comment: Location
     start: int
@@ -50,68 +56,82 @@ def without_allowed(
 
     With `complete` False not everything was looked for, so that nothing is said of unused ones.
     """
-    if "dspc:" not in source.text.replace(" ", ""):
+    if "dspc" not in source.text:
         return list(diagnostics)
     allows, problems = _read(source, tree)
-    left: list[Diagnostic] = []
-    for diagnostic in diagnostics:
-        place = diagnostic.primary.location
-        covering = [
-            allow
-            for allow in allows
-            if allow.code == diagnostic.code
-            and place.source is source
-            and (allow.start <= place.start < allow.end)
-        ]
-        for allow in covering:
-            allow.used = True
-        if not covering:
-            left.append(diagnostic)
+    covers = _Covers(allows)
+    left = [
+        diagnostic
+        for diagnostic in diagnostics
+        if diagnostic.primary.location.source is not source
+        or not covers.allow(diagnostic.code, diagnostic.primary.location.start)
+    ]
     if complete:
         problems += [_unused(allow) for allow in allows if not allow.used]
     return left + problems
 
 
+class _Covers:
+    """Which comments cover a place.
+
+    Of each kind no two stretches overlap, so that a look takes a search per kind, however many comments
+    there are. Comments that cover the same stretch say the same: the first one counts.
+    """
+
+    def __init__(self, allows: Sequence[Allow]) -> None:
+        self._found: dict[tuple[str, Kind], list[Allow]] = {}
+        for allow in {(each.code, each.kind, each.start): each for each in reversed(allows)}.values():
+            self._found.setdefault((allow.code, allow.kind), []).append(allow)
+        for found in self._found.values():
+            found.sort(key=lambda allow: allow.start)
+
+    def allow(self, code: str, offset: int) -> bool:
+        """Whether a comment covers the place; all that do have been of use."""
+        covered = False
+        for kind in get_args(Kind):
+            found = self._found.get((code, kind), [])
+            number = bisect_right(found, offset, key=lambda allow: allow.start) - 1
+            if number >= 0 and offset < found[number].end:
+                found[number].used = covered = True
+        return covered
+
+
 def _read(source: Source, tree: SourceTree) -> tuple[list[Allow], list[Diagnostic]]:
     allows: list[Allow] = []
     problems: list[Diagnostic] = []
-    tokens = tokenize(source.text)
-    for number, token in enumerate(tokens):
+    target: Token | None = None
+    for token in reversed(tokenize(source.text)):
+        if token.kind not in ("space", "newline", "comment"):
+            target = token
         if token.kind != "comment" or not (directive := DIRECTIVE.match(token.text)):
             continue
-        start, end = _covered(source, tree, tokens, number)
-        found, wrong = _comment(source, token, directive.end(), start, end)
-        allows += found
+        found, wrong = _comment(source, token, directive.end(), *_covered(source, tree, token, target))
+        allows += reversed(found)
         problems += wrong
-    return allows, problems
+    return allows[::-1], problems
 
 
-def _covered(source: Source, tree: SourceTree, tokens: list[Token], number: int) -> tuple[int, int]:
-    """The stretch of text that the comment at `number` speaks of."""
-    token = tokens[number]
+def _covered(source: Source, tree: SourceTree, token: Token, target: Token | None) -> tuple[Kind, int, int]:
+    """The stretch of text that a comment speaks of; `target` is the next token that is code."""
     line_start = source.text.rfind("\n", 0, token.start) + 1
     if source.text[line_start : token.start].strip(" \t\ufeff"):
-        return line_start, token.end
-    target = next(
-        (other for other in tokens[number + 1 :] if other.kind not in ("space", "newline", "comment")), None
-    )
+        return "own line", line_start, token.end
     if target is None:
-        return token.end, token.end
+        return "line", token.end, token.end
     end = source.text.find("\n", target.start)
     end = len(source.text) if end < 0 else end
     block = tree.blocks[max(0, bisect_right(tree.blocks, target.start, key=lambda block: block.start) - 1)]
     if block.start == target.start:
-        return block.start, block.start + len(block.text)
-    items = block.declaration.items if block.declaration else None
-    for item in items or ():
-        span = block.absolute(item.span)
-        if target.start <= span.start < end:
-            end = max(end, span.end)
-    return target.start, end
+        return "declaration", block.start, block.start + len(block.text)
+    items = (block.declaration.items if block.declaration else None) or ()
+    first = bisect_left(items, target.start - block.start, key=lambda item: item.span.start)
+    if first < len(items) and block.start + items[first].span.start == target.start:
+        return "item", target.start, max(end, block.start + items[first].span.end)
+    return "line", target.start, end
 
 
 def _comment(
-    source: Source, token: Token, head: int, start: int, end: int
+    source: Source, token: Token, head: int, kind: Kind, start: int, end: int
 ) -> tuple[list[Allow], list[Diagnostic]]:
     """The codes that a comment allows, and what is wrong with it."""
 
@@ -126,7 +146,9 @@ def _comment(
         return [], [
             report(
                 "DS0813",
-                f"`{word[0] if word else 'dspc:'}` is not something to tell dspc{did_you_mean(near)}",
+                f"dspc does not understand `{word[0]}`{did_you_mean(near)}"
+                if word
+                else "this comment speaks to dspc and says nothing",
                 place,
                 "not understood",
                 help="" if near else "write `# dspc: allow DS0606 -- why it is fine here`",
@@ -138,7 +160,13 @@ def _comment(
     problems: list[Diagnostic] = []
     if not words:
         problems.append(
-            report("DS0813", "this comment allows no code", whole, "which code?", help="for example `allow DS0606`")
+            report(
+                "DS0813",
+                "this comment allows no code",
+                whole,
+                "which code?",
+                help="for example `allow DS0606`",
+            )
         )
     elif reason is None or not reason[1].strip():
         problems.append(
@@ -176,7 +204,7 @@ def _comment(
                 )
             )
         else:
-            allows.append(Allow(code, place, whole, start, end, len(words) == 1))
+            allows.append(Allow(code, kind, place, whole, start, end, len(words) == 1))
     return allows, problems
 
 
@@ -192,7 +220,7 @@ def _unused(allow: Allow) -> Diagnostic:
         fixes = (Fix("Remove the comment", (Edit(place, ""),)),)
     return report(
         "DS0812",
-        f"nothing here is reported as `{allow.code}` ({CODES[allow.code].title}), so there is nothing to allow",
+        f"`{allow.code}` ({CODES[allow.code].title}) is not reported here, so there is nothing to allow",
         allow.place,
         "allows nothing",
         help="" if fixes else f"remove `{allow.code}` from the comment",

@@ -27,7 +27,7 @@ from ..blocks import BLOCKS, AttributeSpec, SectionSpec
 from ..diagnostics import Fix, Label
 from ..spelling import closest
 from ..symbols import Symbol
-from .names import did_you_mean, resolve
+from .names import did_you_mean_text, resolve
 from .session import Place, Session, replace, suggestions
 
 KEY_HELP = 'write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it'
@@ -134,7 +134,7 @@ class Reader:
             near = closest(node.value, choices)
             self.session.report(
                 "DS0110",
-                f'`{name}` cannot be "{node.value}"{did_you_mean(near)}',
+                f'`{name}` cannot be "{node.value}"{did_you_mean_text(near)}',
                 self.place.at(node),
                 "not a choice",
                 help=f"it is {' or '.join(chr(34) + choice + chr(34) for choice in choices)}",
@@ -213,7 +213,7 @@ class Reader:
         attribute = self._attribute(name)
         self.session.report(
             "DS0110",
-            f"`{name}` is {wanted}, and this is {described(self.place, node)}",
+            f"`{name}` takes {wanted}, and this is {described(self.place, node)}",
             self.place.at(node),
             described(self.place, node),
             help=f"for example `{name} = {attribute.placeholder}`" if attribute.placeholder else "",
@@ -225,7 +225,7 @@ def out_of_range(
     session: Session, place: Place, node: Expr, what: str, low: float | None, high: float | None
 ) -> None:
     if low is not None and high is not None:
-        bounds = f"lie in {low:g} to {high:g}"
+        bounds = f"lie between {low:g} and {high:g}"
     else:
         bounds = f"be at least {low:g}" if low is not None else f"be at most {high:g}"
     session.report(

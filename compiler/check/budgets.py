@@ -36,7 +36,7 @@ def check_budget(
             _unpriced(session, limits, model)
     calls = limits.value("calls")
     allowed = number_of(calls) if calls is not None else None
-    if calls is None or allowed is None or rows is None or not rows.count:
+    if calls is None or not isinstance(allowed, int) or rows is None or not rows.count:
         return
     per_run = tuned.program.calls_per_run()
     needed = rows.count * per_run
@@ -44,13 +44,11 @@ def check_budget(
         place = limits.place
         session.report(
             "DS0702",
-            f"the budget allows {plural(int(allowed), 'call')}, and scoring `{tuned.symbol.name}` once on "
+            f"the budget allows {plural(allowed, 'call')}, and scoring `{tuned.symbol.name}` once on "
             f"`{rows.text}` takes {needed:,}",
             place.at(calls),
             "spent before the first step",
-            secondary=(
-                Label(rows.location, f"{plural(rows.count, 'row')}, {plural(per_run, 'call')} each"),
-            ),
+            secondary=(Label(rows.location, f"{plural(rows.count, 'row')}, {plural(per_run, 'call')} each"),),
             help="`dspc plan` shows how many calls each step takes",
         )
 

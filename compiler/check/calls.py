@@ -41,7 +41,8 @@ def call(scope: Scope, node: Call) -> Typed:
     if scope.calls is None:
         scope.session.report(
             "DS0319",
-            f"{scope.purpose} cannot call the {symbol.kind} `{symbol.name}`: model calls stand in programs",
+            f"{scope.purpose} cannot call the {symbol.kind} `{symbol.name}`: "
+            f"{'such' if symbol.kind == 'extern' else 'model'} calls stand in programs",
             scope.place.at(callee),
             "a model call" if symbol.kind != "extern" else "an outside call",
         )

@@ -7,14 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from dspec.grammar.tree import Call, Expr, FieldItem, Literal, Name, Percent, Reference, Section, Setting
+from dspec.grammar.tree import (
+    Call,
+    Expr,
+    FieldItem,
+    Literal,
+    Name,
+    Percent,
+    Reference,
+    Section,
+    Setting,
+    Span,
+)
 from dspec.runtime.types import JsonValue
 
 from .. import ir
 from ..blocks import LATER_SOURCES, SOURCES, SPLIT
 from ..data import Findings, Places, diagnose
 from ..data import check as check_data
-from ..diagnostics import Label
+from ..diagnostics import Edit, Fix, Label
 from ..source import Location
 from ..spelling import closest, quoted
 from ..symbols import Symbol
@@ -72,7 +83,7 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
             symbol.location,
             "no input",
             help="mark the columns that a program reads: `input text: str`",
-            fixes=insert_item(place, "input text: str", "Insert `input text: str`"),
+            fixes=_made_input(place) or insert_item(place, "input text: str", "Insert `input text: str`"),
         )
     columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", "DS0501")
     split, parts = _split(session, place, columns)
@@ -96,6 +107,15 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
     return DatasetInfo(symbol, inputs, columns, parts, found, findings.rows, findings.sizes, whole)
 
 
+def _made_input(place: Place) -> tuple[Fix, ...]:
+    """The fix that makes an input of the first column, which most often is one."""
+    for item in place.declaration.items or ():
+        if isinstance(item, FieldItem) and item.role == "field":
+            word = Span(item.span.start, item.span.start + len(item.role))
+            return (Fix(f"Make `{item.name.text}` an input", (Edit(place.at(word), "input"),), "maybe"),)
+    return ()
+
+
 def _source(session: Session, place: Place) -> ir.DataSource | None:
     setting = settings(place.declaration.items).get("source")
     if setting is None:
@@ -114,7 +134,7 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         return None
     name = node.callee.name
     if name.text in LATER_SOURCES:
-        deep = (f"`--deep` reads files only, and has not looked at these rows",) if session.deep else ()
+        deep = ("`--deep` reads files only, and has not looked at these rows",) if session.deep else ()
         later(session, place, f"rows from `{name.text}(…)`", name, notes=deep)
         return None
     if name.text not in SOURCES:
@@ -143,7 +163,7 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         else:
             session.report(
                 "DS0110",
-                f"`{option}` of `{name.text}` is text in quotes, and this is "
+                f"`{option}` of `{name.text}` takes text in quotes, and this is "
                 f"{described(place, argument.value)}",
                 place.at(argument.value),
                 described(place, argument.value),
@@ -255,7 +275,7 @@ def _amount(session: Session, place: Place, item: Setting) -> ir.Amount | None:
         fix = (replace(place.at(item.value), f"{number * 100:g}%"),)
     session.report(
         "DS0110",
-        f"the part `{item.name.text}` is a number of rows or a percentage, and this is "
+        f"the part `{item.name.text}` takes a number of rows or a percentage, and this is "
         f"{described(place, item.value)}",
         place.at(item.value),
         described(place, item.value),
@@ -272,7 +292,7 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
     if not isinstance(node, Reference):
         session.report(
             "DS0110",
-            f"`stratify` is the name of a column, and this is {described(place, node)}",
+            f"`stratify` takes the name of a column, and this is {described(place, node)}",
             place.at(node),
             described(place, node),
         )
@@ -285,7 +305,7 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
             f"`stratify` names `{node.name.text}`, which is not a column{did_you_mean(near)}",
             place.at(node),
             "not a column",
-            help="" if near else f"{columns.title} are {listed(columns.members)}" if columns.members else "",
+            help="" if near else f"{columns.owner} has {listed(columns.members)}" if columns.members else "",
             fixes=suggestions(place.at(node), near),
         )
         return None
@@ -297,9 +317,7 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
     """What the file says: problems become diagnostics. Not asked when data may not be touched."""
     if not session.probe:
         return None
-    findings = check_data(
-        found, session.folder, root=session.root, cache=session.cache, deep=session.deep
-    )
+    findings = check_data(found, session.folder, root=session.root, cache=session.cache, deep=session.deep)
     if not findings.exact:
         session.sampled.append(found.source.path)
     places = _places(place)

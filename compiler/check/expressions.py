@@ -166,7 +166,7 @@ def truth(scope: Scope, node: Expr, what: str) -> Expression:
         not_a_value(scope, node, typed.kind, what)
     elif not assignable(typed.kind, BOOL):
         hint = ""
-        if is_number(typed.kind):
+        if is_number(typed.kind) and not isinstance(node, Literal):
             hint = f"compare it: `{scope.place.text(node)} > 0`"
         elif isinstance(typed.kind, OptionalOf):
             hint = f"ask whether it is there: `{scope.place.text(node)} != none`"

@@ -11,13 +11,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from dspec.grammar.tree import Argument, Call, Expr, Literal, Name, Reference
-from dspec.runtime.types import OneOf, Type
+from dspec.grammar.tree import Argument, Call, Expr, Literal, Name
+from dspec.runtime.types import DictOf, OneOf, Type
 
 from .. import ir
 from ..blocks import EXTERN_SOURCES, SOURCES
 from ..data import DataError, Places, diagnose, probe
-from ..diagnostics import Label
+from ..diagnostics import Edit, Fix, Label
+from ..source import Location
 from ..spelling import closest, quoted
 from ..symbols import Symbol
 from .annotations import type_of
@@ -120,9 +121,7 @@ def _one_of(session: Session, place: Place, source: Call, given: Mapping[str, ob
         )
 
 
-def _file(
-    session: Session, place: Place, file: tuple[str, Expr], column: tuple[str, Expr] | None
-) -> None:
+def _file(session: Session, place: Place, file: tuple[str, Expr], column: tuple[str, Expr] | None) -> None:
     """The data file behind an index: inside the project, readable, with the column that is searched."""
     path, node = file
     folder = place.source.path.parent
@@ -219,11 +218,11 @@ def _python(
 
 
 def _missing_module(session: Session, place: Place, node: Expr, module: Missing, name: str) -> None:
-    hint = ""
-    if not module.near and module.there:
-        hint = f"there is {listed(module.there)}; modules are looked for beside this file, in the root and its `src`"
-    elif not module.near:
-        hint = "modules are looked for beside this file, in the project's root and in its `src`"
+    hint = "modules are looked for beside this file, in the project's root and in its `src`"
+    if module.there:
+        hint = f"there is {listed(module.there)}; " + hint
+    if module.near:
+        hint = ""
     session.report(
         "DS0206",
         f"{module.reason}{did_you_mean(module.near)}",
@@ -273,29 +272,33 @@ def _compare(
     }
     heading = module.heading(function)
     where = f"{module.source.name}:{module.source.position(heading.start).line}"
+    positional = [each.arg for each in arguments.posonlyargs if each.arg not in with_default]
+    misspelt: set[str] = set()
     for name, member in inputs.items():
         parameter = by_name.get(name)
         at = member.location or symbol.location
         if parameter is None:
-            if arguments.kwarg is not None:
+            if arguments.kwarg is not None or name in positional:
                 continue
             near = closest(name, [each for each in by_name if each not in inputs])
+            misspelt.update(near)
             session.report(
                 "DS0308",
                 f"extern `{symbol.name}` has the input `{name}`, and its Python function takes no such "
                 f"argument{did_you_mean(near)}",
                 at,
                 "not taken by the function",
-                secondary=(Label(heading, f"takes {quoted(by_name)}" if by_name else "takes nothing by name"),),
+                secondary=(
+                    Label(heading, f"takes {quoted(by_name)}" if by_name else "takes nothing by name"),
+                ),
                 fixes=suggestions(at, near),
             )
             continue
         kind = type_of(parameter.annotation)
         if not assignable(member.type, kind):
             _differ(session, place, symbol, module, name, parameter, member, kind, where)
-    absent = [name for name in by_name if name not in inputs and name not in with_default]
-    absent = [name for name in absent if name != "self"]
-    positional = [each.arg for each in arguments.posonlyargs if each.arg not in with_default]
+    needed = [name for name in by_name if name not in inputs and name not in with_default]
+    absent = [name for name in needed if name not in misspelt and name != "self"]
     if absent or positional:
         what = quoted(absent or positional)
         session.report(
@@ -333,7 +336,7 @@ def _differ(
         f"declared as {spell(member.type)}",
         secondary=(Label(module.place(parameter), f"takes {spell(kind)}"),),
         help=f"change one of them; the function is in {where}",
-        fixes=(replace(at, spell(kind)),) if node is not None else (),
+        fixes=_declare_as(at, kind) if node is not None else (),
     )
 
 
@@ -351,10 +354,7 @@ def _returned(
     if kind == ANY or node is None or function.returns is None:
         return
     if isinstance(result, Group):
-        # Several named outputs come as one dict.
-        if not is_text(kind) and not isinstance(node, tuple):
-            return
-        fits = not is_text(kind)
+        fits = isinstance(kind, DictOf)  # several named outputs come as one dict
     else:
         # A function that says `str` may well keep to a union of texts; what it gives is checked when it runs.
         fits = assignable(kind, result) or (is_text(kind) and (isinstance(result, OneOf) or is_text(result)))
@@ -370,8 +370,10 @@ def _returned(
         f"declared as {wanted}",
         secondary=(Label(module.place(function.returns), f"returns {spell(kind)}"),),
         help=f"change one of them; the function is in {where}",
-        fixes=(replace(at, spell(kind)),) if not isinstance(node, tuple) else (),
+        fixes=_declare_as(at, kind) if not isinstance(node, tuple) else (),
     )
 
 
-__all__ = ["check_source"]
+def _declare_as(at: Location, kind: Type) -> tuple[Fix, ...]:
+    """Either side may be the wrong one, so the fix is offered, never applied unseen."""
+    return (Fix(f"Declare it as `{spell(kind)}`", (Edit(at, spell(kind)),), "maybe"),)

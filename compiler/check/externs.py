@@ -10,14 +10,14 @@ from dspec.runtime.expressions import Variable
 from dspec.runtime.types import ANY, Type
 
 from ..blocks import EXTERN_SOURCES
-from ..diagnostics import Edit, Fix
+from ..diagnostics import Edit, Fix, Label
 from ..spelling import closest, quoted
 from ..symbols import Symbol
 from .attributes import Reader, settings
 from .expressions import expect, infer, truth
+from .extern_sources import check_source
 from .kinds import Group, Member
 from .names import did_you_mean, listed
-from .extern_sources import check_source
 from .records import doc_of, records_lookup
 from .scope import Binding, Scope
 from .session import Place, Session, insert_item, suggestions
@@ -125,13 +125,58 @@ def check_test(session: Session, symbol: Symbol) -> None:
             member.name: Binding(member.type, Variable(name=member.name), member.symbol)
             for member in outputs.values()
         }
+    given: dict[str, Given] = {}
     for item in declaration.items or ():
         if isinstance(item, Given):
+            first = given.setdefault(item.name.text, item)
+            if first is not item:
+                _given_twice(session, place, item, first)
+                continue
             _given(session, place, item, found.inputs if found and found.known else None, tested)
         elif isinstance(item, Expect) and outputs is not None:
             scope = Scope(session, place, names, "a test", records=records_lookup(session))
             truth(scope, item.condition, "what `expect` asks for")
+    if found and found.known and not place.block.problems:
+        _complete(session, place, symbol, found.inputs, given)
     later(session, place, "`test` blocks", declaration.keyword)
+
+
+def _complete(
+    session: Session, place: Place, symbol: Symbol, inputs: Mapping[str, Member], given: Mapping[str, Given]
+) -> None:
+    """A test gives every input that has no default, and expects something."""
+    absent = [name for name, member in inputs.items() if name not in given and not member.has_default]
+    if absent and all(name in inputs for name in given):
+        session.report(
+            "DS0302",
+            f"test `{symbol.name}` lacks {quoted(absent)}",
+            symbol.location,
+            f"lacks {quoted(absent)}",
+            secondary=tuple(
+                Label(place_of, "an input")
+                for name in absent
+                if (place_of := inputs[name].location) is not None
+            ),
+            help=f"add `given {absent[0]} = …`",
+        )
+    if not any(isinstance(item, Expect) for item in place.declaration.items or ()):
+        session.report(
+            "DS0107",
+            f"test `{symbol.name}` expects nothing, so it could not fail",
+            symbol.location,
+            "no `expect`",
+            help='say what must hold of the outputs, for example `expect answer != ""`',
+        )
+
+
+def _given_twice(session: Session, place: Place, item: Given, first: Given) -> None:
+    session.report(
+        "DS0106",
+        f"`{item.name.text}` is given twice",
+        place.at(item.name),
+        "again here",
+        secondary=(Label(place.at(first.name), "first here"),),
+    )
 
 
 def _given(

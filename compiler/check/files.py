@@ -10,6 +10,7 @@ from dspec.grammar.tree import Block, Declaration, Doc, Literal, Span
 from ..blocks import TYPES
 from ..diagnostics import Edit, Fix, Label
 from ..loading import File, Import, Loaded
+from ..reads import listed
 from ..source import Location
 from ..spelling import closest
 from ..symbols import DeclarationKind, FileScope, Symbol
@@ -199,6 +200,7 @@ def _near_files(file: File, written: str, root: Path) -> tuple[str, ...]:
     place = (file.source.path.parent / folder).resolve()
     if not place.is_relative_to(root) or not place.is_dir():
         return ()
+    listed(place)
     names = sorted(entry.name for entry in place.iterdir() if entry.suffix == ".dspec")[:200]
     near = closest(name, [other for other in names if other != file.source.path.name])
     return tuple(f"{folder}/{other}" if folder else other for other in near)
@@ -230,12 +232,14 @@ def _cycle(session: Session, scope: FileScope, entry: Import, way: list[File], t
     place = Place(scope, entry.block, entry.declaration)
     session.report(
         "DS0214",
-        "a file imports itself"
+        "this file imports itself"
         if len(names) == 2
         else f"these files import each other in a circle: {' → '.join(names)}",
         place.at(entry.declaration.value or entry.declaration),
         "closes the circle",
-        help="move what both need into a third file",
+        help="a file's own names need no alias"
+        if len(names) == 2
+        else "move what both need into a third file",
     )
 
 

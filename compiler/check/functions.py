@@ -73,7 +73,7 @@ def _argument(
         optional = isinstance(typed.kind, OptionalOf) and _fits(typed.kind.item, wanted, parameter.variadic)
         scope.session.report(
             "DS0301",
-            f"{what} is {_worded(wanted)}, and this is {spell(typed.kind)}",
+            f"{what} must be {_worded(wanted)}, and this is {spell(typed.kind)}",
             scope.place.at(argument.value),
             spell(typed.kind),
             help=f"it may be none; decide what then: `if {text} == none then … else {text}`"
@@ -133,7 +133,8 @@ def _pattern(scope: Scope, function: Function, given: dict[str, tuple[Argument, 
             except ValueError as error:
                 scope.session.report(
                     "DS0320",
-                    f"the pattern of `{function.name}` is no regular expression: {error}",
+                    f"`{function.name}` cannot use this pattern: "
+                    f"{str(error).removeprefix('not a pattern that can be matched: ')}",
                     scope.place.at(node),
                     "cannot be matched",
                 )

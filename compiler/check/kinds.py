@@ -58,6 +58,11 @@ class Group:
     open: bool = False
     """True after a mistake: any member may be asked for."""
 
+    @property
+    def owner(self) -> str:
+        """Whose members they are: "`tickets`" of "the columns of `tickets`"."""
+        return self.title.partition(" of ")[2] or self.title
+
 
 Kind = Type | Group
 

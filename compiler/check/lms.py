@@ -48,6 +48,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         rpm=read.integer("rpm"),
         tpm=read.integer("tpm"),
         max_parallel=read.integer("max_parallel"),
+        hedge=read.flag("hedge") is True,
         price_input=prices.number("input") if prices else None,
         price_output=prices.number("output") if prices else None,
         parse="strict" if parse == "strict" else "lenient",
@@ -161,7 +162,7 @@ def check_defaults(session: Session, scope: FileScope) -> None:
             place.at(setting),
             "the second one",
             secondary=(Label(marked[0].location, "already the default"),),
-            fixes=(Fix("Mark it `false`", (Edit(place.at(setting.value), "false"),)),),
+            fixes=(Fix("Mark it `false`", (Edit(place.at(setting.value), "false"),), "maybe"),),
         )
 
 

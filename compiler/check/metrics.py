@@ -167,7 +167,7 @@ def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
     ):
         scope.session.report(
             "DS0510",
-            f"`score` must lie in 0 to 1, and this is always {typed.code.value:g}",
+            f"`score` must lie between 0 and 1, and this is always {typed.code.value:g}",
             scope.place.at(node),
             "out of range",
         )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dspec.grammar.tree import Expr, Name
+from dspec.grammar.tree import Expr, Literal, Name
 from dspec.runtime.functions import FUNCTIONS
 from dspec.runtime.types import ListOf, OneOf, OptionalOf, Type
 
 from ..diagnostics import Label
 from ..spelling import closest
 from ..symbols import Symbol
-from .kinds import STR, Group, Kind, assignable, spell
-from .names import article, did_you_mean, listed
+from .kinds import BOOL, STR, Group, Kind, assignable, spell
+from .names import article, did_you_mean, did_you_mean_text, listed
 from .scope import Scope
 from .session import Place, Session, suggestions
 from .session import replace as replacement
@@ -21,7 +21,7 @@ def not_a_value(scope: Scope, node: Expr, group: Group, what: str) -> None:
     text = scope.place.text(node)
     scope.session.report(
         "DS0301",
-        f"{what} needs one value, and `{text}` is {group.title}",
+        f"{what} needs one value, and `{text}` stands for {group.title}",
         scope.place.at(node),
         group.title,
         help=f"pick one {group.noun}: {listed(f'{text}.{name}' for name in names)}" if names else "",
@@ -39,8 +39,7 @@ def not_a_member(
     more = f" and {len(union.values) - 8} more" if len(union.values) > 8 else ""
     scope.session.report(
         "DS0306",
-        f'"{text}" is not one of the values of {what}'
-        + (f"; did you mean {' or '.join(chr(34) + choice + chr(34) for choice in near)}?" if near else ""),
+        f'"{text}" is not one of the values of {what}' + did_you_mean_text(near),
         scope.place.at(node),
         "not in the union",
         secondary=secondary,
@@ -61,10 +60,10 @@ def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declare
     elif got == STR and isinstance(want, OneOf):
         hint = f"text may be anything; declare the value as {spell(want)} where it comes from"
     elif want == STR and not isinstance(got, OptionalOf):
-        hint = f"write `str({scope.place.text(node)})`" if _has_function(scope, "str") else ""
+        hint = _as_text(scope, node, got)
     scope.session.report(
         "DS0301",
-        f"{what} is {spell(want)}, and this is {spell(got)}",
+        f"{what} must be {spell(want)}, and this is {spell(got)}",
         scope.place.at(node),
         spell(got),
         secondary=secondary,
@@ -72,11 +71,25 @@ def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declare
     )
 
 
+def _as_text(scope: Scope, node: Expr, got: Kind) -> str:
+    """How a value of another type becomes text, if that is plain."""
+    text = scope.place.text(node)
+    if isinstance(node, Literal):
+        return f'write `"{text}"`' if isinstance(node.value, int | float) else ""
+    if got == BOOL:
+        return f'say it in words: `if {text} then "…" else "…"`'
+    if isinstance(got, ListOf):
+        return f'join its items: `join({text}, "; ")`' if _has_function(scope, "join") else ""
+    return f"write `str({text})`" if _has_function(scope, "str") else ""
+
+
 def _has_function(scope: Scope, name: str) -> bool:
     return name in FUNCTIONS and name not in scope.names
 
 
 def with_article(text: str) -> str:
+    if text.startswith('"'):
+        return text
     return f"an {text}" if text[:1] in "aeiou" else f"a {text}"
 
 
@@ -122,9 +135,9 @@ def no_member(session: Session, place: Place, name: Name, group: Group, target: 
         group.code,
         f"`{target}` has no {group.noun} `{name.text}`{did_you_mean(near)}",
         place.at(name),
-        f"not a {group.noun} of {group.title}",
+        f"not {article(group.noun)} of {group.owner}",
         secondary=secondary,
-        help="" if near else f"{group.title} are {listed(group.members)}" if group.members else "",
+        help="" if near else f"{group.owner} has {listed(group.members)}" if group.members else "",
         fixes=suggestions(place.at(name), near),
     )
 

@@ -11,6 +11,8 @@ from ..blocks import LATER_STRATEGIES, STRATEGIES
 from ..diagnostics import Label
 from ..spelling import closest, quoted
 from ..symbols import Symbol
+from .attributes import described
+from .externs import check_tool
 from .kinds import STR, Member
 from .lms import default_lm, lm, no_lm_help, optimize_lm
 from .names import did_you_mean, find, path_of, resolve
@@ -40,7 +42,7 @@ def _check_module(session: Session, symbol: Symbol) -> Runnable:
         return nothing
     name, call = strategy
     if name in LATER_STRATEGIES:
-        _names_in(session, place, call)
+        _names_in(session, place, call, name)
         found = _signature_argument(session, place, call.arguments[:1], name, quiet=True)
         later(session, place, f"the strategy `{name}`", call.callee)
         return Runnable(symbol, found.inputs, found.outputs, None) if found else nothing
@@ -127,13 +129,7 @@ def _options(session: Session, place: Place, call: Call, strategy: str) -> Symbo
             continue
         name = argument.name.text
         if name in seen:
-            session.report(
-                "DS0106",
-                f"`{name}` is given twice",
-                place.at(argument),
-                "again here",
-                secondary=(Label(place.at(seen[name]), "first here"),),
-            )
+            twice(session, place, argument, seen[name], name)
             continue
         seen[name] = argument
         if name == LM_KEY:
@@ -149,6 +145,16 @@ def _options(session: Session, place: Place, call: Call, strategy: str) -> Symbo
             fixes=suggestions(place.at(argument.name), near),
         )
     return bound
+
+
+def twice(session: Session, place: Place, argument: Argument, first: Argument, name: str) -> None:
+    session.report(
+        "DS0106",
+        f"`{name}` is given twice",
+        place.at(argument),
+        "again here",
+        secondary=(Label(place.at(first), "first here"),),
+    )
 
 
 def _runnable(
@@ -223,20 +229,52 @@ def lm_closure(session: Session, model: Symbol) -> dict[str, LM]:
     return found
 
 
-def _names_in(session: Session, place: Place, call: Call) -> None:
-    """Check the names in a strategy that cannot run yet: misspelt ones are reported all the same."""
-    wanted = {
-        "tools": ("extern", "module", "program"),
-        "reward": ("metric",),
-        "lm": ("lm",),
-    }
+def _names_in(session: Session, place: Place, call: Call, strategy: str) -> None:
+    """Check the options and the names in a strategy that cannot run yet: it is only a matter of time."""
+    wanted = {"reward": ("metric",), "lm": ("lm",)}
+    known = (*LATER_STRATEGIES[strategy], LM_KEY)
+    seen: dict[str, Argument] = {}
     for position, argument in enumerate(call.arguments):
         name = argument.name.text if isinstance(argument.name, Name) else ""
         node: Expr = argument.value
         if position == 0 and not name:
             if path_of(node):
-                resolve(session, place, node, ("signature", "module"), "the strategy")
-        elif name in wanted:
-            for item in node.items if isinstance(node, ListLiteral) else (node,):
-                if path_of(item):
-                    resolve(session, place, item, wanted[name], f"`{name}`")
+                resolve(session, place, node, ("signature", "module"), f"`{strategy}`")
+            continue
+        if name in seen:
+            twice(session, place, argument, seen[name], name)
+            continue
+        seen[name] = argument
+        if name and name != "signature" and name not in known:
+            near = closest(name, known)
+            session.report(
+                "DS0303",
+                f"`{strategy}` has no option `{name}`{did_you_mean(near)}",
+                place.at(argument.name or argument),
+                "unknown option",
+                help="" if near else f"it has {quoted(known)}",
+                fixes=suggestions(place.at(argument.name or argument), near),
+            )
+        elif name == "tools":
+            _tools(session, place, node)
+        elif name in wanted and path_of(node):
+            resolve(session, place, node, wanted[name], f"`{name}`")
+
+
+def _tools(session: Session, place: Place, node: Expr) -> None:
+    """What an agent may call: each one declared, and described."""
+    if not isinstance(node, ListLiteral):
+        text = place.text(node)
+        session.report(
+            "DS0110",
+            f"`tools` takes a list of names, and this is {described(place, node)}",
+            place.at(node),
+            described(place, node),
+            help=f"for example `tools = [{text if path_of(node) else 'search'}]`",
+            fixes=suggestions(place.at(node), (f"[{text}]",)) if path_of(node) else (),
+        )
+    for item in node.items if isinstance(node, ListLiteral) else (node,):
+        if isinstance(node, ListLiteral) or path_of(item):
+            found = resolve(session, place, item, ("extern", "module", "program"), "`tools`")
+            if found is not None and found.kind == "extern":
+                check_tool(session, found)

@@ -140,7 +140,9 @@ def resolve(
 def wrong_kind(
     session: Session, place: Place, node: Node, symbol: Symbol, kinds: Collection[str], wanted_by: str
 ) -> None:
-    offers = tuple(named(kinds, place.scope)[:3])
+    itself = place.declaration.name.text if place.declaration.name else ""
+    known = [name for name in named(kinds, place.scope) if name != itself]
+    offers = tuple(known[:3])
     session.report(
         "DS0202",
         f"`{symbol.name}` is {article(NOUNS.get(symbol.kind, symbol.kind))}, but {wanted_by} needs "
@@ -148,8 +150,8 @@ def wrong_kind(
         place.at(node),
         f"{article(NOUNS.get(symbol.kind, symbol.kind))}",
         secondary=(Label(symbol.location, f"`{symbol.name}` is declared here"),),
-        help=f"{either(kinds)} in scope: {listed(named(kinds, place.scope))}" if offers else "",
-        fixes=suggestions(place.at(node), offers) if len(offers) == 1 else (),
+        help=f"{either(kinds)} in scope: {listed(known)}" if offers else "",
+        fixes=suggestions(place.at(node), offers, guess=True) if len(offers) == 1 else (),
     )
 
 
@@ -196,6 +198,13 @@ def unknown(
 
 def did_you_mean(near: tuple[str, ...]) -> str:
     return f"; did you mean {quoted(near, 'or')}?" if near else ""
+
+
+def did_you_mean_text(near: tuple[str, ...]) -> str:
+    """The same for texts, which are shown as they are written."""
+    shown = [f'"{text}"' for text in near]
+    either = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}" if shown else ""
+    return f"; did you mean {either}?" if near else ""
 
 
 def _what_there_is(known: list[str], noun: str) -> str:

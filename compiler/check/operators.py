@@ -77,12 +77,12 @@ def _two_groups(scope: Scope, node: Binary) -> Typed | None:
     scope.reads.update(texts)
     scope.session.report(
         "DS0301",
-        f"`{node.operator}` needs one value on each side; `{texts[0]}` is {left.title}, `{texts[1]}` is "
-        f"{right.title}",
+        f"`{node.operator}` needs one value on each side; `{texts[0]}` stands for {left.title}, "
+        f"`{texts[1]}` for {right.title}",
         scope.place.at(node),
         "groups of values",
         help=f"write `{offers[0]}`" if offers else "",
-        fixes=suggestions(scope.place.at(node), offers),
+        fixes=suggestions(scope.place.at(node), offers, guess=True),
     )
     return Typed(BOOL)
 

@@ -11,8 +11,11 @@ from ..blocks import BUDGET
 from ..diagnostics import Label
 from ..spelling import closest
 from ..symbols import Symbol
+from .advice import check_advice, check_teachers
 from .attributes import Reader, section
+from .budgets import check_budget
 from .chain import check_chain
+from .compat import with_compat
 from .fits import check_fit, check_steps_fit, check_test_rows, referred_program, referred_rows
 from .members import check_members
 from .metrics import metric
@@ -55,7 +58,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     seed = read.integer("seed")
     budget = section(items, "budget")
     limits = Reader(session, place, budget.items, BUDGET) if budget else None
-    chain = steps(session, place, symbol)
+    chain = with_compat(session, place, steps(session, place, symbol), read.choice("compat"))
     emit = _emit(session, place, read.value("emit"), chain)
     if items is not None and not chain and not place.block.problems:
         session.report(
@@ -71,7 +74,11 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         check_fit(session, tuned, judge, (train, val), read)
         _tunable(session, symbol, tuned)
         check_members(session, place, chain, tuned)
+        check_teachers(session, place, chain, tuned)
+        if limits is not None:
+            check_budget(session, limits, tuned, lms, chain, val or train)
     check_steps_fit(session, place, chain, judge, train, val)
+    check_advice(session, place, chain, judge, train, val)
     check_test_rows(session, (("train", train), ("val", val)))
     built = None
     specs = [step.ir() for step in chain]

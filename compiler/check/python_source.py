@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..loading import ImportProblem, read_text
+from ..reads import listed, looked_at
 from ..source import Location, Source
 from ..spelling import closest
 from .annotations import quietly_parsed
@@ -47,7 +48,9 @@ class Module:
     def heading(self, node: Function) -> Location:
         """The function's name in its `def`."""
         start = self.place(node).start
-        found = self.source.text.find(node.name, start + (10 if isinstance(node, ast.AsyncFunctionDef) else 4))
+        found = self.source.text.find(
+            node.name, start + (10 if isinstance(node, ast.AsyncFunctionDef) else 4)
+        )
         return Location(self.source, found, found + len(node.name)) if found >= 0 else self.place(node)
 
     def _offset(self, line: int, column: int) -> int:
@@ -81,6 +84,7 @@ def find_module(name: str, folder: Path, root: Path) -> Module | Missing:
 
 
 def _is_there(path: Path) -> bool:
+    looked_at(path)
     try:
         return path.is_file() or path.is_symlink()
     except OSError:
@@ -88,6 +92,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _modules_in(folder: Path, root: Path) -> list[str]:
+    listed(folder)
     try:
         if not folder.resolve().is_relative_to(root):
             return []
@@ -148,9 +153,14 @@ def _collect(body: list[ast.stmt], functions: dict[str, Function], names: set[st
                 for name in bound:
                     functions.pop(name, None)
             case ast.If() | ast.Try() | ast.With() | ast.For() | ast.While():
-                branches = [statement.body, getattr(statement, "orelse", []), getattr(statement, "finalbody", [])]
+                branches = [
+                    statement.body,
+                    getattr(statement, "orelse", []),
+                    getattr(statement, "finalbody", []),
+                ]
                 branches += [handler.body for handler in getattr(statement, "handlers", [])]
-                unseen = any([_collect(branch, functions, names) for branch in branches]) or unseen
+                for branch in branches:
+                    unseen = _collect(branch, functions, names) or unseen
             case _:
                 pass
     return unseen

@@ -177,7 +177,7 @@ def _endless(session: Session, symbol: Symbol, members: tuple[Member, ...]) -> N
         fixes: tuple[Fix, ...] = ()
         if node is not None:
             end = Span(node.span.end, node.span.end)
-            fixes = (Fix("Make it optional", (Edit(place.at(end), "?"),)),)
+            fixes = (Fix("Make it optional", (Edit(place.at(end), "?"),), "maybe"),)
         session.report(
             "DS0307",
             f"record `{symbol.name}` contains itself{through}: a value of it could never end",

@@ -15,7 +15,7 @@ from typing import TypeVar, cast
 
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
-from ..data.cache import Cache
+from ..caches import Cache
 from ..diagnostics import Diagnostic, Edit, Fix, Label, report
 from ..source import Location, Source
 from ..symbols import FileScope, Symbol, SymbolKind, Use
@@ -182,15 +182,17 @@ def crash(error: Exception, place: Location) -> Crash:
     return Crash(diagnostic, "".join(traceback.format_exception(error)))
 
 
-def replace(location: Location, text: str, title: str = "") -> Fix:
-    """The fix that writes `text` at `location`."""
+def replace(location: Location, text: str, title: str = "", *, guess: bool = False) -> Fix:
+    """The fix that writes `text` at `location`. A `guess` at what was meant is never applied unseen."""
     old = location.source.text[location.start : location.end]
-    return Fix(title or f"Replace `{old}` with `{text}`", (Edit(location, text),))
+    return Fix(
+        title or f"Replace `{old}` with `{text}`", (Edit(location, text),), "maybe" if guess else "machine"
+    )
 
 
-def suggestions(location: Location, names: tuple[str, ...]) -> tuple[Fix, ...]:
-    """One fix per suggestion; only a single one is safe to apply unseen."""
-    safe = len(names) == 1
+def suggestions(location: Location, names: tuple[str, ...], *, guess: bool = False) -> tuple[Fix, ...]:
+    """One fix per suggestion; only a single one that is no `guess` is safe to apply unseen."""
+    safe = len(names) == 1 and not guess
     return tuple(
         Fix(f"Replace with `{name}`", (Edit(location, name),), "machine" if safe else "maybe")
         for name in names

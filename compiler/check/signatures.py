@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dspec.grammar.tree import FieldItem, InlineSignature, Parameter
 from dspec.runtime.expressions import Variable
 from dspec.runtime.program import FieldSpec, Signature
+from dspec.runtime.types import OptionalOf
 
 from ..diagnostics import Label
 from ..symbols import Symbol
@@ -93,7 +94,7 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
                 f"the output `{member.name}` has a default, and the model always writes its outputs",
                 member.symbol.location,
                 "has a default",
-                help=f"declare it as `{spell(member.type)}?` if the model may leave it out",
+                help=f"declare it as `{spell(OptionalOf(item=member.type))}` if the model may leave it out",
             )
     return SignatureInfo(
         symbol,

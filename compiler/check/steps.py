@@ -16,9 +16,6 @@ from dspec.grammar.tree import (
     Attribute,
     Call,
     Expr,
-    ListLiteral,
-    Literal,
-    Name,
     Node,
     Reference,
     Step,
@@ -27,14 +24,16 @@ from dspec.runtime.types import JsonValue
 
 from .. import ir
 from ..diagnostics import Label
-from ..optimizers.base import Option, Options, Spec
+from ..optimizers.base import Options, Spec
+from ..optimizers.compat.table import COMPAT, Compat
 from ..optimizers.table import ALIASES, NOT_YET, SPECS
 from ..optimizers.table import find as find_optimizer
 from ..spelling import closest, quoted
 from ..symbols import Symbol
-from .attributes import described, number_of, out_of_range
-from .members import REDUCER_WORDS, Members, members, no_members, reducer
+from .attributes import described
+from .members import Members, members, no_members
 from .names import article, did_you_mean, find, is_open, listed, named
+from .options import option_value, unknown_option
 from .session import Place, Session, replace, suggestions
 from .shape import later
 from .strategy import check_inside, check_strategy
@@ -63,6 +62,7 @@ class StepInfo:
     members: tuple[ir.MemberRef, ...] = ()
     nested: Mapping[str, StepInfo] = field(default_factory=dict[str, "StepInfo"])
     """Optimizers given as options, by name."""
+    compat: Compat | None = None
 
     def options(self) -> Options | None:
         return Options(self.spec, self.given) if self.spec and self.clean else None
@@ -78,6 +78,7 @@ class StepInfo:
             teacher=self.teacher,
             members=self.members,
             nested={name: spec for name, inner in self.nested.items() if (spec := inner.ir()) is not None},
+            compat=self.compat,
         )
 
 
@@ -172,6 +173,7 @@ def _options(
     teacher: str | None = None
     gathered: Members | None = None
     nested: dict[str, StepInfo] = {}
+    compat: Compat | None = None
     clean = info.clean
 
     def refer(node: Expr, what: str) -> str | None:
@@ -203,7 +205,11 @@ def _options(
             )
             continue
         arguments[name] = argument
-        if name == "student" and spec.gathers:
+        if name == "compat":
+            known, value = option_value(session, place, spec, COMPAT, argument.value)
+            clean = clean and known
+            compat = "dspy" if value == "dspy" else None
+        elif name == "student" and spec.gathers:
             clean = False
             session.report(
                 "DS0602",
@@ -236,7 +242,7 @@ def _options(
                 continue
             if option is None:
                 clean = False
-                _unknown_option(session, place, spec, argument.name)
+                unknown_option(session, place, spec, argument.name)
                 continue
             known, value = option_value(session, place, spec, option, argument.value)
             clean = clean and known
@@ -258,6 +264,7 @@ def _options(
         clean,
         gathered.refs if gathered else (),
         nested,
+        compat,
     )
     _contradiction(session, place, result)
     return result
@@ -277,114 +284,6 @@ def _inside(
     spec = _optimizer(session, place, call, before, nodes, itself)
     bare = StepInfo(name, None, outer.node, call, spec, clean=spec is not None)
     return bare if spec is None else _options(session, place, bare, spec, call, before, nodes, itself)
-
-
-def _unknown_option(session: Session, place: Place, spec: Spec, name: Name) -> None:
-    if name.text in spec.refused:
-        session.report(
-            "DS0602",
-            f"`{spec.name}` has no option `{name.text}` here: {spec.refused[name.text]}",
-            place.at(name),
-            "not an option here",
-        )
-        return
-    known = [option.name for option in spec.options]
-    near = closest(name.text, [*known, "student", *(["teacher"] if spec.takes_teacher else [])])
-    elsewhere = [other.name for other in SPECS.values() if other.option(name.text)]
-    hint = f"its options are {listed(known)}"
-    if elsewhere:
-        hint += f"; `{name.text}` is an option of {quoted(elsewhere, 'and')}"
-    session.report(
-        "DS0602",
-        f"`{spec.name}` has no option `{name.text}`{did_you_mean(near)}",
-        place.at(name),
-        "unknown option",
-        help="" if near else hint,
-        fixes=suggestions(place.at(name), near),
-    )
-
-
-WORDED = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "`true` or `false`",
-    "str": "text in quotes",
-    "int_list": "a list of whole numbers",
-    "reducer": REDUCER_WORDS,
-}
-
-
-def option_value(
-    session: Session, place: Place, spec: Spec, option: Option, node: Expr
-) -> tuple[bool, JsonValue]:
-    """Whether `node` is a value for the option, and that value; reports what does not fit."""
-    if isinstance(node, Literal) and node.value is None and option.optional:
-        return True, None
-    if (beyond := _not_yet(option, node)) is not None:
-        later(session, place, beyond, node)
-        return False, None
-    value = _literal(option, node)
-    if value is None:
-        wanted = WORDED[option.type] + (" or `none`" if option.optional else "")
-        session.report(
-            "DS0617",
-            f"`{option.name}` of `{spec.name}` is {wanted}, and this is {described(place, node)}",
-            place.at(node),
-            described(place, node),
-            help=option.doc,
-        )
-        return False, None
-    if option.choices and value not in option.choices:
-        near = closest(str(value), option.choices)
-        session.report(
-            "DS0617",
-            f'`{option.name}` of `{spec.name}` cannot be "{value}"{did_you_mean(near)}',
-            place.at(node),
-            "not a choice",
-            help="it is " + " or ".join(f'"{choice}"' for choice in option.choices),
-            fixes=suggestions(place.at(node), tuple(f'"{choice}"' for choice in near)),
-        )
-        return False, None
-    numbers = value if isinstance(value, list) else [value]
-    for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            continue
-        low, high = option.minimum, option.maximum
-        if (low is not None and number < low) or (high is not None and number > high):
-            out_of_range(session, place, node, f"`{option.name}` of `{spec.name}`", low, high)
-            return False, None
-    return True, value
-
-
-def _not_yet(option: Option, node: Expr) -> str | None:
-    """What an option's value asks for that cannot run yet."""
-    callee = node.callee if isinstance(node, Call) else None
-    if option.type == "reducer" and isinstance(callee, Reference) and callee.name.text == "python":
-        return "a rule in Python"
-    if option.name == "vectorizer" and isinstance(node, Reference | Attribute):
-        return "an embedding model as `vectorizer`"
-    return None
-
-
-def _literal(option: Option, node: Expr) -> JsonValue:
-    number = number_of(node)
-    match option.type:
-        case "int":
-            return number if isinstance(number, int) else None
-        case "float":
-            return None if number is None else float(number)
-        case "bool":
-            return node.value if isinstance(node, Literal) and isinstance(node.value, bool) else None
-        case "str":
-            return node.value if isinstance(node, Literal) and isinstance(node.value, str) else None
-        case "reducer":
-            return reducer(node)
-        case "int_list":
-            if not isinstance(node, ListLiteral):
-                return None
-            numbers = [number_of(item) for item in node.items]
-            whole: list[JsonValue] = [number for number in numbers if isinstance(number, int)]
-            return whole if len(whole) == len(numbers) else None
 
 
 def _contradiction(session: Session, place: Place, info: StepInfo) -> None:

@@ -52,7 +52,7 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
             near = (habit,) if habit else closest(problem.found, KEYWORDS)
             session.report(
                 "DS0103",
-                f"{found} declares nothing{did_you_mean(near)}",
+                f"{found} is not a kind of declaration{did_you_mean(near)}",
                 here,
                 "unknown declaration",
                 help="" if near else f"a declaration starts with one of {', '.join(KEYWORDS[1:])}",

@@ -65,7 +65,7 @@ def resolve_type(session: Session, place: Place, node: TypeNode) -> Type:
                     place.at(key),
                     "cannot be a key",
                     help="use `dict[str, …]`",
-                    fixes=(replace(place.at(key), "str"),),
+                    fixes=(replace(place.at(key), "str", guess=True),),
                 )
             return DictOf(key=found, value=resolve_type(session, place, value))
         case OptionalType(item=item):
@@ -119,7 +119,7 @@ def _named(session: Session, place: Place, node: NamedType) -> Type:
                 f"`{word}` needs to know what it holds, as in `{full}`",
                 place.at(node),
                 "of what?",
-                fixes=(replace(place.at(node), full),),
+                fixes=(replace(place.at(node), full, guess=True),),
             )
             return ANY
     symbol = find(session, place, node)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import Exit, print_json, stderr
+from .quick import check_cache, files_checked
+
+if TYPE_CHECKING:
+    from ..unchanged import Found
 
 
 class Format(StrEnum):
@@ -31,32 +35,20 @@ def check(
     ] = False,
 ) -> None:
     """Check .dspec files: syntax, names, types, data, metrics, optimizer chains. Calls no model."""
-    from ..analysis import analyse
-    from ..data import FolderCache
-    from ..diagnostics import Diagnostic, in_order
-    from ..fixes import apply_fixes
-    from ..formats import github, sarif, short, to_json
     from ..render import render, summary
-    from ..state import checks_folder, project_root
-    from .crash import with_reports
     from .sources import find_sources
 
     sources = find_sources(paths or [Path()])
-    sampled: dict[str, None] = {}
+    found = findings(sources, deep=deep)
+    if fix:
+        from ..fixes import apply_fixes
 
-    def findings() -> list[Diagnostic]:
-        found: dict[Diagnostic, None] = {}
-        for path in sources:
-            analysis = analyse(path, deep=deep, cache=FolderCache(checks_folder(project_root(path))))
-            found.update(dict.fromkeys(with_reports(analysis)))
-            sampled.update(dict.fromkeys(analysis.sampled))
-        return in_order(list(found))
-
-    diagnostics = findings()
-    if fix and (repaired := apply_fixes(diagnostics)).count:
-        repaired.write()
-        stderr().print(f"applied {repaired.count} fix{'es' if repaired.count > 1 else ''}")
-        diagnostics = findings()
+        repaired = apply_fixes(found.diagnostics)
+        if repaired.count:
+            repaired.write()
+            stderr().print(f"applied {repaired.count} fix{'es' if repaired.count > 1 else ''}")
+            found = findings(sources, deep=deep)
+    diagnostics, sampled = found.diagnostics, found.sampled
 
     console = stderr()
     match style:
@@ -69,22 +61,49 @@ def check(
                     width=console.width,
                 )
                 console.file.write(text + "\n")
-            count = f"{len(sources)} file{'s' if len(sources) > 1 else ''}"
-            console.print(f"{count} checked: {summary(diagnostics)}")
+            console.print(f"{files_checked(sources)}: {summary(diagnostics)}")
             if sampled:
                 console.print(
                     f"of {', '.join(sampled)} only the first rows were checked; --deep checks them all"
                 )
-        case Format.short:
-            print_json(short(diagnostics)) if diagnostics else None
-        case Format.json:
-            print_json(to_json(diagnostics))
-        case Format.sarif:
-            print_json(sarif(diagnostics))
-        case Format.github:
-            print_json(github(diagnostics)) if diagnostics else None
+        case _:
+            from .. import formats
+
+            write = {
+                Format.short: formats.short,
+                Format.json: formats.to_json,
+                Format.sarif: formats.sarif,
+                Format.github: formats.github,
+            }[style]
+            text = write(diagnostics)
+            print_json(text) if text else None
     if any(diagnostic.code == "DS0000" for diagnostic in diagnostics):
         raise typer.Exit(Exit.BUG)
     failing = ("error", "warning") if strict else ("error",)
     if any(diagnostic.severity in failing for diagnostic in diagnostics):
         raise typer.Exit(Exit.FINDINGS)
+
+
+def findings(sources: list[Path], *, deep: bool) -> Found:
+    """What there is to say of the files, from memory where nothing has changed since it was said."""
+    from ..unchanged import Found, recall, remember
+
+    known = recall(check_cache(sources[0]), sources, deep=deep)
+    if known is not None:
+        return known
+
+    from ..analysis import analyse_all
+    from ..diagnostics import Diagnostic, in_order
+    from ..reads import journal
+    from .crash import with_reports
+
+    with journal() as reads:
+        analyses = analyse_all(sources, deep=deep, cache=check_cache)
+    said: dict[Diagnostic, None] = {}
+    for analysis in analyses:
+        said.update(dict.fromkeys(with_reports(analysis)))
+    sampled = dict.fromkeys(name for analysis in analyses for name in analysis.sampled)
+    found = Found(tuple(in_order(list(said))), tuple(sampled))
+    if not any(analysis.crashes for analysis in analyses):
+        remember(check_cache(sources[0]), sources, found, reads, deep=deep)
+    return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.syntax import Syntax
 from rich.text import Text
 
 from .console import Exit, fail, stdout
@@ -32,8 +31,12 @@ def explain(
     )
     console.print(f"\n{entry.explanation.strip()}\n")
     for title, snippet in (("wrong", entry.wrong), ("right", entry.right)):
+        if not snippet.strip():
+            continue
         console.print(Text(f"{title}:", "bold red" if title == "wrong" else "bold green"))
         if console.is_terminal:
+            from rich.syntax import Syntax
+
             console.print(Syntax(snippet.strip(), "terraform", background_color="default"))
         else:
             console.print(snippet.strip(), markup=False)

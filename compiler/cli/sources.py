@@ -9,6 +9,7 @@ import typer
 
 from .console import Exit, fail, stderr
 from .crash import with_reports
+from .quick import sources_at
 
 if TYPE_CHECKING:
     from ..analysis import Analysis
@@ -18,15 +19,11 @@ SourceArgument = Annotated[Path, typer.Argument(help="A .dspec file.", show_defa
 
 
 def find_sources(paths: list[Path]) -> list[Path]:
-    """The `.dspec` files named, and those below the folders named, sorted."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            found.extend(sorted(p for p in path.rglob("*.dspec") if ".dspec" not in p.parts[:-1]))
-        elif path.exists():
-            found.append(path)
-        else:
-            fail(f"there is no file {path}", help="name a .dspec file or a folder", code=Exit.USAGE)
+    """The `.dspec` files named, and those below the folders named, sorted; leaves where there are none."""
+    try:
+        found = sources_at(paths)
+    except FileNotFoundError as error:
+        fail(f"there is no file {error}", help="name a .dspec file or a folder", code=Exit.USAGE)
     if not found:
         fail(f"no .dspec file in {', '.join(map(str, paths))}", code=Exit.USAGE)
     return found

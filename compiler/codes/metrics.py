@@ -10,6 +10,8 @@ def metric(body: str) -> str:
     return DATA + f"metric right(gold: tickets, pred: router) {body}\n"
 
 
+REFLECT = optimize('step r = GEPA(auto = "light")')
+
 OTHER = """\
 signature Sum { "Summarise the message."; input text: str; output summary: str }
 module summarize = Predict(Sum)
@@ -60,6 +62,18 @@ METRICS: dict[str, Code] = {
         "The score does not read what the program answered, so it is the same for every program.",
         metric("= gold.topic == gold.text"),
         metric("= gold.topic == pred.topic"),
+        TICKETS,
+    ),
+    "DS0507": Code(
+        "warning",
+        "nothing to reflect on",
+        "The optimizer shows a model what went wrong and asks for better instructions. Without `feedback` it "
+        "has only scores to show.",
+        METRIC + REFLECT,
+        METRIC.replace(
+            "= gold.topic == pred.topic", "{ score = gold.topic == pred.topic; feedback = gold.topic }"
+        )
+        + REFLECT,
         TICKETS,
     ),
     "DS0508": Code(

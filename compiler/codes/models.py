@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from .base import Code
+from .snippets import METRIC, TICKETS, optimize
 
 ASK = "module ask = Predict(sig(question -> answer))\n"
+
+UNPRICED = METRIC.replace("openai/gpt-4o-mini", "openai/our-own")
 
 MODELS: dict[str, Code] = {
     "DS0701": Code(
@@ -15,6 +18,15 @@ MODELS: dict[str, Code] = {
         "no mark, nothing says which one answers.",
         "dspec 1\n\n" + ASK,
         'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n' + ASK,
+    ),
+    "DS0702": Code(
+        "warning",
+        "budget spent before the first step",
+        "A compile first scores the program as it is, on all rows that candidates are compared on. The "
+        "budget does not even allow that, so no step would run.",
+        METRIC + optimize("step demos = BootstrapFewShot()", "budget { calls = 10 }"),
+        METRIC + optimize("step demos = BootstrapFewShot()", "budget { calls = 500 }"),
+        TICKETS,
     ),
     "DS0705": Code(
         "error",
@@ -43,5 +55,15 @@ MODELS: dict[str, Code] = {
         'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; fallback = [mini] }\n',
         'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; fallback = [large] }\nlm large { model = '
         '"openai/gpt-4o" }\n',
+    ),
+    "DS0710": Code(
+        "error",
+        "price unknown",
+        "A budget in USD is a wall that no call may pass, and without a price per token nobody knows what a "
+        "call costs. Prices come from the lm's own `price` section, or else from LiteLLM's table.",
+        UNPRICED + optimize("step demos = BootstrapFewShot()", "budget { usd = 2.00 }"),
+        UNPRICED.replace('our-own"', 'our-own"; price { input = 0.1; output = 0.4 }')
+        + optimize("step demos = BootstrapFewShot()", "budget { usd = 2.00 }"),
+        TICKETS,
     ),
 }

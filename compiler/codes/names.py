@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Code
-from .snippets import DATA, MODULE, TICKETS
+from .snippets import DATA, MODULE, TICKETS, TOOLS
 
 LMS = {"lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n'}
 
@@ -53,6 +53,15 @@ NAMES: dict[str, Code] = {
         MODULE + 'import "lms.dspec" as lms\n',
         MODULE + 'import "lms.dspec" as lms\nmodule second = Predict(Route, lm = lms.judge)\n',
         LMS,
+    ),
+    "DS0206": Code(
+        "error",
+        "Python function not found",
+        '`python("module:function")` names a function in a file of the project: the module is looked for '
+        "beside the source, in the project's root and in its `src`, and read without being imported.",
+        'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:serch")\n',
+        'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:search")\n',
+        TOOLS,
     ),
     "DS0207": Code(
         "error",

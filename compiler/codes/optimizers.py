@@ -9,6 +9,10 @@ PLAIN = """\
 program Echo(text: str) -> (topic: str) { return topic = lower(text) }
 """
 
+OTHER = """\
+module careful = ChainOfThought(Route)
+"""
+
 FEW = {"tickets.csv": "text,topic\n" + "".join(f"message {n},billing\n" for n in range(40))}
 
 
@@ -41,6 +45,15 @@ OPTIMIZERS: dict[str, Code] = {
         block("step s = BootstrapFewShotWithRandomSearch(num_candidate_programs = 8, restrict = [7])"),
         TICKETS,
     ),
+    "DS0605": Code(
+        "warning",
+        "fewer rows than asked for",
+        "An option counts rows of train or of val, and there are not as many. The step uses all there are, "
+        "which is less than the option says.",
+        block("step demos = LabeledFewShot(k = 500)"),
+        block("step demos = LabeledFewShot(k = 16)"),
+        TICKETS,
+    ),
     "DS0606": Code(
         "warning",
         "no rows to choose by",
@@ -62,6 +75,15 @@ OPTIMIZERS: dict[str, Code] = {
         block("step s = BootstrapFewShot()"),
         FEW,
     ),
+    "DS0608": Code(
+        "hint",
+        "rows shared out the wrong way round",
+        "Optimizers that write instructions learn from few rows and need many to tell candidates apart: "
+        "about 20 % train and 80 % val. GEPA is the other way round: it reflects on rows of train.",
+        block("step s = COPRO(breadth = 3)").replace("val = 30%; test = 20%", "val = 20%; test = 30%"),
+        block("step s = COPRO(breadth = 3)").replace("train = 50%; val = 30%", "train = 20%; val = 60%"),
+        TICKETS,
+    ),
     "DS0610": Code(
         "warning",
         "work thrown away",
@@ -70,6 +92,15 @@ OPTIMIZERS: dict[str, Code] = {
         "keeps its work.",
         block("step labels = LabeledFewShot(k = 8)", "step demos = BootstrapFewShot()"),
         block("step labels = LabeledFewShot(k = 8)", "step demos = BootstrapFewShot(teacher = labels)"),
+        TICKETS,
+    ),
+    "DS0611": Code(
+        "error",
+        "teacher that does not match",
+        "Demos are made from the teacher's runs and given to the student's predictors, so the teacher calls "
+        "the same modules, with the same inputs and outputs.",
+        METRIC + OTHER + optimize("step demos = BootstrapFewShot(teacher = careful)"),
+        METRIC + OTHER + optimize("step demos = BootstrapFewShot(teacher = router)"),
         TICKETS,
     ),
     "DS0615": Code(
@@ -195,7 +226,7 @@ OPTIMIZERS: dict[str, Code] = {
     "DS0628": Code(
         "error",
         "member with other inputs or outputs",
-        "The members of an ensemble answer the same question: they take the inputs of the block's program and "
+        "Members of an ensemble answer the same question: they take the inputs of the block's program and "
         "have its outputs, if need be among others.",
         METRIC
         + "module short = Predict(sig(text -> summary))\n"

@@ -10,6 +10,12 @@ TICKETS_CSV = "text,topic\n" + "".join(
 
 TICKETS = {"tickets.csv": TICKETS_CSV}
 
+TOOLS = {
+    "tools.py": "def search(query: str, k: int = 3) -> list[str]:\n"
+    '    """Finds notes that share words with the query."""\n'
+    "    return []\n"
+}
+
 MODULE = """\
 dspec 1
 

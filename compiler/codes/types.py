@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Code
-from .snippets import DATA, TICKETS
+from .snippets import DATA, TICKETS, TOOLS
 
 ASK = """\
 dspec 1
@@ -17,6 +17,9 @@ module ask = Predict(Ask)
 def program(*lines: str, header: str = "program P(question: str) -> (answer: str)") -> str:
     return ASK + header + " {\n" + "".join(f"  {line}\n" for line in lines) + "}\n"
 
+
+BM25 = 'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n'
+AGENT = "module agent = ReAct(sig(question -> answer), tools = [find], max_iters = 4)\n"
 
 CALL = "let a = ask(question = question)"
 RETURN = "return answer = a.answer"
@@ -78,6 +81,16 @@ TYPES: dict[str, Code] = {
         "dspec 1\n\nrecord Part { field name: str; field inner: Part }\n",
         "dspec 1\n\nrecord Part { field name: str; field inner: Part? }\n",
     ),
+    "DS0308": Code(
+        "error",
+        "extern and its Python differ",
+        "An extern declares the inputs and the result of a Python function, and the function's own "
+        "annotations say something else. Inputs are given by name, so each must be one of the function's "
+        "parameters.",
+        'dspec 1\n\nextern find(query: str) -> str = python("tools:search")\n',
+        'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:search")\n',
+        TOOLS,
+    ),
     "DS0309": Code(
         "warning",
         "paid for, not used",
@@ -91,6 +104,17 @@ TYPES: dict[str, Code] = {
         "A signature needs at least one input and one output, a record at least one field.",
         "dspec 1\n\nsignature Ask { input question: str }\n",
         "dspec 1\n\nsignature Ask { input question: str; output answer: str }\n",
+    ),
+    "DS0311": Code(
+        "warning",
+        "tool without a description",
+        "An agent chooses its tools by what they are said to do. Without a doc string here or in Python it "
+        "sees a name and guesses.",
+        BM25 + 'extern find(query: str) -> list[str] = bm25("notes.jsonl")\n' + AGENT,
+        BM25
+        + 'extern find(query: str) -> list[str] { "Searches the notes."; source = bm25("notes.jsonl") }\n'
+        + AGENT,
+        {"notes.jsonl": '{"text": "a note"}\n{"text": "another note"}\n'},
     ),
     "DS0313": Code(
         "error",

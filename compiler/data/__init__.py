@@ -1,6 +1,6 @@
 """Rows: reading, probing, checking and splitting the data a program is tuned and judged on."""
 
-from .cache import Cache, FolderCache, MemoryCache
+from ..caches import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems
 from .probing import Column, Probe, probe
 from .problem import DataError, DataProblem

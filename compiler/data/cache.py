@@ -7,12 +7,7 @@ recalls one must check it. Nothing here raises.
 
 from __future__ import annotations
 
-import os
-from collections import OrderedDict
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from dspec.runtime.program import digest
 from dspec.runtime.types import JsonValue
@@ -23,59 +18,6 @@ from .problem import DataError
 
 VERSION = 1
 """Raise when a result's meaning changes."""
-
-_MAX_BYTES = 4 << 20
-_MAX_ENTRIES = 500
-
-
-class Cache(Protocol):
-    """A place for results. `recall` gives what `remember` was given under the name, or None."""
-
-    def recall(self, name: str) -> str | None: ...
-    def remember(self, name: str, text: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class FolderCache:
-    """Results in a folder, for commands: made when the first one is kept, and out of version control."""
-
-    folder: Path
-
-    def recall(self, name: str) -> str | None:
-        try:
-            with (self.folder / f"{name}.json").open("rb") as file:
-                return file.read(_MAX_BYTES).decode()
-        except (OSError, UnicodeDecodeError):
-            return None
-
-    def remember(self, name: str, text: str) -> None:
-        """Written beside its place and renamed there: another process sees all of it or nothing."""
-        temporary = self.folder / f"{name}.{os.getpid()}.tmp"
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            ignore = self.folder / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n", encoding="utf-8")
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(self.folder / f"{name}.json")
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-
-
-class MemoryCache:
-    """Results of one process, for the language server, which writes no file. The oldest make room."""
-
-    def __init__(self) -> None:
-        self._texts: OrderedDict[str, str] = OrderedDict()
-
-    def recall(self, name: str) -> str | None:
-        return self._texts.get(name)
-
-    def remember(self, name: str, text: str) -> None:
-        self._texts[name] = text
-        while len(self._texts) > _MAX_ENTRIES:
-            self._texts.popitem(last=False)
 
 
 def key(source: ir.DataSource, folder: Path, root: Path | None, question: JsonValue) -> str | None:

@@ -10,9 +10,9 @@ from dspec.runtime.program import digest
 from dspec.runtime.types import Frozen
 
 from .. import ir
+from ..caches import Cache
 from ..spelling import plural
 from . import cache as caching
-from .cache import Cache
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
 from .problem import SHOWN, DataError, DataProblem, quoted
 from .rows import Collected, Rows, collect
@@ -54,7 +54,7 @@ def check(
     `deep` in any that a compile would read. `cache` keeps results, by the declaration and the file's
     size and time of change.
     """
-    question = [digest(dataset), "deep"] if deep else digest(dataset)
+    question = f"deep {digest(dataset)}" if deep else digest(dataset)
     key = caching.key(dataset.source, folder, root, question) if cache else None
     if cache and key and (text := cache.recall(key)):
         try:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
+from ..reads import listed, looked_at
 from ..state import project_root
 from .problem import DataError, DataProblem, unreadable
 
@@ -56,6 +57,7 @@ def resolve_inside(path: str, folder: Path, root: Path | None = None) -> Path:
         raise unreadable("the data file's path is empty" if not path else "a path cannot hold a NUL")
     if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or path.startswith("\\"):
         raise _outside(path)
+    looked_at(folder / path)
     try:
         border = root.resolve()
         real = (folder / path).resolve(strict=True)
@@ -121,6 +123,7 @@ def _not_found(path: str, folder: Path, root: Path, error: OSError) -> DataError
 
 def _nearby(place: Path) -> str:
     """Names a file that may have been meant: same name, another case or ending, in that folder."""
+    listed(place.parent)
     try:
         with os.scandir(place.parent) as entries:
             found = [entry.name for entry, _ in zip(entries, range(1000), strict=False)]

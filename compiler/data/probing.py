@@ -29,8 +29,8 @@ from dspec.runtime.types import (
 )
 
 from .. import ir
+from ..caches import Cache
 from . import cache as caching
-from .cache import Cache
 from .opening import open_inside
 from .problem import quoted
 from .tables import BrokenRow, Table, open_table

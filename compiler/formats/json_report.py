@@ -20,13 +20,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-
-from dspec.runtime.types import JsonValue
+from typing import TYPE_CHECKING
 
 from ..codes import CODES
 from ..diagnostics import Diagnostic, Fix, Label
 from ..source import Location, Position
 from .places import fingerprints, range_of
+
+if TYPE_CHECKING:
+    from dspec.runtime.types import JsonValue
 
 VERSION = 1
 

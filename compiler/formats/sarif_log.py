@@ -10,13 +10,15 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-
-from dspec.runtime.types import JsonValue
+from typing import TYPE_CHECKING
 
 from ..codes import CODES
 from ..diagnostics import Diagnostic, Edit, Fix, Label
 from ..source import Location, Source
 from .places import fingerprints, range_of, uri
+
+if TYPE_CHECKING:
+    from dspec.runtime.types import JsonValue
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"error": "error", "warning": "warning", "hint": "note"}

@@ -105,6 +105,8 @@ class Facts:
     """The student is known to have no demos, so that it is its own zero-shot candidate."""
     val_given: bool = True
     """False when `val` counts train's rows because the block names none."""
+    finalists: int = 1
+    """Candidates that a later step takes (`.candidates.top(k)`), so that a race must complete as many."""
 
     nested: Mapping[str, Nested] = field(default_factory=dict[str, "Nested"])
     """Of an optimizer that runs others: those, by the names it was given them under."""
@@ -298,6 +300,8 @@ class Context:
     everything else draws from `rng`."""
     val_given: bool = True
     """False when `val` holds train's rows because the block names none."""
+    finalists: int = 1
+    """As in `Facts`."""
     members: tuple[Program, ...] = ()
     """Of a step that gathers: the programs it was given, in order."""
     nested: Mapping[str, Nested] = field(default_factory=dict[str, Nested])

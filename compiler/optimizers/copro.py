@@ -26,18 +26,18 @@ SHARE = 0.3
 """What a race may cost, as a share of scoring every proposal on every row."""
 
 
-def strategy(options: Options, proposals: int, rows: int) -> Strategy:
+def strategy(options: Options, proposals: int, rows: int, finalists: int = 1) -> Strategy:
     """How up to `proposals` of one predictor in one round are compared."""
     if options.text("search") == "full":
         return Full()
-    return Racing.within(SHARE * proposals * rows, proposals, rows)
+    return Racing.within(SHARE * proposals * rows, proposals, rows, finalists=finalists)
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
     breadth, depth = options.integer("breadth"), options.integer("depth")
 
     def compared(proposals: int) -> int:
-        return strategy(options, proposals, facts.val).most(proposals, facts.val)
+        return strategy(options, proposals, facts.val, facts.finalists).most(proposals, facts.val)
 
     rows = facts.predictors * (compared(breadth - 1) + (depth - 1) * compared(breadth))
     start = 0 if facts.student_scored else facts.val
@@ -154,7 +154,7 @@ class _Ascent:
             arms.append(Arm(f"{name}round {depth}, instruction {number}", program))
             self.tried[address][text] = arms[-1]
         proposals = self.options.integer("breadth") - (depth == 1)
-        compared = strategy(self.options, proposals, self.board.rows)
+        compared = strategy(self.options, proposals, self.board.rows, self.context.finalists)
         halt = await compared.run(self.board, Listed(arms), len(arms))
         if self.options.flag("track_stats") and halt is None and arms:
             scores = sorted(self.board.estimate(arm) for arm in arms)

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program
 
+from ..digests import program_digest
 from ..proposing import Proposer
 from ..proposing.cases import Case, feedback_of, score_of
 from ..proposing.reflection import reflect
-from ..digests import program_digest
 from ..tasks import Halt, together
 from .base import Candidate, Context, Option, Options, Spec, StepResult
 from .gepa_batches import Batches

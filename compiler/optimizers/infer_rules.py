@@ -62,6 +62,7 @@ SPEC = Spec(
     starts_from=frozenset({"instructions"}),
     calls=_calls,
     needs_val=True,
+    holds_out=True,
     takes_teacher=True,
     bootstraps=True,
     candidates=True,

@@ -147,7 +147,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         sampler = _sampler(pool.space, tried, options, context.rng("search"))
         source = Combinations(pool.space, sampler, lambda choice: pool.arm(student, choice))
         source.start(board.mean(start), board.rows)
-        compared = strategy(options, len(student.predictors), board.rows)
+        compared = strategy(options, len(student.predictors), board.rows, context.finalists)
         halt = await compared.run(board, source, tried)
     except (BudgetExceeded, Stopped) as raised:
         return ranked(board.candidates(), cut=raised)

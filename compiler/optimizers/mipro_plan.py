@@ -58,7 +58,7 @@ def trials(options: Options, predictors: int) -> int:
     return min(chosen.trials, (chosen.instructions * chosen.demo_sets) ** predictors - 1)
 
 
-def strategy(options: Options, predictors: int, rows: int) -> Strategy:
+def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -> Strategy:
     """How trials are compared on `rows` rows of val."""
     wave = options.integer("minibatch_full_eval_steps")
     if not options.flag("minibatch"):
@@ -72,13 +72,20 @@ def strategy(options: Options, predictors: int, rows: int) -> Strategy:
     full = 1 + -(-chosen.trials // wave)
     budget = SHARE * (min(size, limit) * chosen.trials + limit * full) - limit
     # What `limit` leaves out of val, the winner is scored on besides.
-    return Racing.within(budget + rows - limit, trials(options, predictors), rows, limit=limit, wave=wave)
+    return Racing.within(
+        budget + rows - limit,
+        trials(options, predictors),
+        rows,
+        limit=limit,
+        wave=wave,
+        finalists=finalists,
+    )
 
 
 def calls(options: Options, facts: Facts) -> Calls:
     chosen = sizes(options, facts.predictors)
     start = 0 if facts.student_scored else facts.val
-    compared = strategy(options, facts.predictors, facts.val)
+    compared = strategy(options, facts.predictors, facts.val, facts.finalists)
     rows = start + compared.most(trials(options, facts.predictors), facts.val)
     demos = options.integer("max_bootstrapped_demos")
     labeled = options.integer("max_labeled_demos")

@@ -1,7 +1,8 @@
-"""BootstrapFewShotWithRandomSearch: several ways to choose demos, scored on val, the best one wins.
+"""BootstrapFewShotWithRandomSearch: several ways to choose demos, compared on val, the best one wins.
 
 Algorithm: `BootstrapFewShotWithRandomSearch` of DSPy, with named candidate kinds in place of its
-seeds −3, −2 and −1, and with the program it starts from as a candidate.
+seeds −3, −2 and −1, and with the program it starts from as a candidate. Candidates race: all are scored on
+some rows, the better ones on more, the last ones on all (`search = "full"` scores each on all of val).
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program
 
 from ..digests import program_digest
-from ..tasks import together
+from ..search import Arm, Listed, Racing
+from ..search.board import open_board
+from ..tasks import Halt, together
 from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import (
     DEMO_OPTIONS,
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 
 ZERO_SHOT, LABELS_ONLY, UNSHUFFLED = -3, -2, -1
 """How `restrict` names the candidates that are not a shuffled set: DSPy's numbers."""
+SEARCHES = ("racing", "full")
+SHARE = 0.4
+"""What a race may cost, as a share of scoring every candidate on every row."""
 
 
 def selected(options: Options) -> tuple[int, ...]:
@@ -40,12 +46,26 @@ def selected(options: Options) -> tuple[int, ...]:
     return tuple(number for number in every if restrict is None or number in restrict)
 
 
+def races(options: Options) -> bool:
+    """Whether candidates race. A search that ends at the first good one has to score them one by one."""
+    return options.text("search") == "racing" and options.number("stop_at_score") is None
+
+
+def race(options: Options, rows: int, finalists: int) -> Racing:
+    """The race of all candidates that the options ask for."""
+    count = len(selected(options))
+    return Racing.within(SHARE * count * rows, count, rows, finalists=finalists)
+
+
 def _calls(options: Options, facts: Facts) -> Calls:
     numbers = selected(options)
     demos = options.integer("max_bootstrapped_demos")
     scoring = facts.val * facts.calls_per_run
     as_it_came = 0 if facts.student_scored else 1
     others = len(numbers) - (facts.student_bare and ZERO_SHOT in numbers)
+    most = scoring * others
+    if races(options):
+        most = race(options, facts.val, facts.finalists).most(others, facts.val) * facts.calls_per_run
     bootstraps = any(number >= UNSHUFFLED for number in numbers) and demos > 0
     # All sets ask one teacher, whose runs are shared: together they never need more than one set
     # that has to try every row.
@@ -54,7 +74,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
         teacher = Range(0, teacher.most)
     elif UNSHUFFLED not in numbers:
         teacher = Range(min(teacher.least, facts.teacher_calls), teacher.most)
-    return Calls(Range(scoring * as_it_came, scoring * (as_it_came + others)), teacher)
+    return Calls(Range(scoring * as_it_came, scoring * as_it_came + most), teacher)
 
 
 def _contradiction(options: Options) -> str | None:
@@ -67,7 +87,7 @@ def _contradiction(options: Options) -> str | None:
 SPEC = Spec(
     name="BootstrapFewShotWithRandomSearch",
     doc="Tries the program without demos, with labelled demos, and with many random sets of "
-    "bootstrapped demos; scores each on val and keeps the best. What it starts from competes too.",
+    "bootstrapped demos; compares them on val and keeps the best. What it starts from competes too.",
     source="DSPy, BootstrapFewShotWithRandomSearch; arXiv:2310.03714",
     options=(
         *DEMO_OPTIONS,
@@ -91,6 +111,14 @@ SPEC = Spec(
             minimum=ZERO_SHOT,
             optional=True,
         ),
+        Option(
+            "search",
+            "str",
+            "racing",
+            'How candidates are compared: "racing" on growing parts of val, the best on all of it; '
+            '"full" scores each on all of val, as does `stop_at_score`.',
+            choices=SEARCHES,
+        ),
     ),
     sets=frozenset({"demos"}),
     calls=_calls,
@@ -106,7 +134,35 @@ SPEC = Spec(
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     search = _Search(student, options, context)
     target = options.number("stop_at_score")
-    return await _all(search) if target is None else await _until(search, target)
+    if target is not None:
+        return await _until(search, target)
+    return await (_race(search) if races(options) else _all(search))
+
+
+async def _race(search: _Search) -> StepResult:
+    """Make every candidate at the same time, then let those that differ race."""
+    context = search.context
+    start = Arm(_label(None), await search.propose(None))
+    board = await open_board(context, start, context.rng("order"))
+    numbers = search.numbers[1:]
+    made = await together([search.propose(number) for number in numbers])
+    arms: list[Arm] = []
+    halt: Halt | None = None
+    known = {program_digest(start.program)}
+    for number, program in zip(numbers, made, strict=True):
+        if not isinstance(program, Program):
+            halt = halt or program
+        elif (key := program_digest(program)) not in known:
+            known.add(key)
+            arms.append(Arm(_label(number), program))
+    repeats = len(numbers) - len(arms)
+    if halt is None:
+        raced = race(search.options, board.rows, context.finalists)
+        halt = await raced.run(board, Listed(arms), len(arms))
+        if repeats:
+            note = f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one"
+            return ranked(board.candidates(), cut=halt, notes=(note,))
+    return ranked(board.candidates(), cut=halt)
 
 
 async def _all(search: _Search) -> StepResult:
@@ -141,9 +197,9 @@ class _Search:
     def __init__(self, student: Program, options: Options, context: Context) -> None:
         self.numbers: tuple[int | None, ...] = (None, *selected(options))
         """None is the program as it came, always the first candidate."""
+        self.options = options
+        self.context = context
         self._student = student
-        self._options = options
-        self._context = context
         self._teacher = prepare_teacher(student, options, context)
         self._scores: dict[str, asyncio.Lock] = {}
         self._known: dict[str, tuple[float, ...]] = {}
@@ -152,18 +208,18 @@ class _Search:
         import asyncio  # here, since a check reads this file for its SPEC
 
         label = _label(number)
-        program = await self._propose(number)
+        program = await self.propose(number)
         key = program_digest(program)
         async with self._scores.setdefault(key, asyncio.Lock()):
             if key not in self._known:
-                evaluation = await self._context.evaluator.evaluate(program, self._context.val, label=label)
+                evaluation = await self.context.evaluator.evaluate(program, self.context.val, label=label)
                 self._known[key] = evaluation.scores
         candidate = Candidate(label, program, self._known[key])
-        self._context.progress(label, candidate.score)
+        self.context.progress(label, candidate.score)
         return candidate
 
-    async def _propose(self, number: int | None) -> Program:
-        options, train = self._options, self._context.train
+    async def propose(self, number: int | None) -> Program:
+        options, train = self.options, self.context.train
         if number is None:
             return self._student
         if number == ZERO_SHOT:
@@ -175,7 +231,7 @@ class _Search:
         rows = train
         if number != UNSHUFFLED:
             rows, size = self._shuffled(number, size)
-        accepted, halt = await bootstrap(self._teacher, rows, size, options, self._context)
+        accepted, halt = await bootstrap(self._teacher, rows, size, options, self.context)
         if halt is not None:
             raise halt
         return assemble(self._student, accepted, rows, size, options, self._streams(number))
@@ -183,12 +239,12 @@ class _Search:
     def _shuffled(self, number: int, most: int) -> tuple[Rows, int]:
         """The set's own order of the training rows, and how many demos it bootstraps: 1 to `most`."""
         draws = self._streams(number)("order")
-        order = list(self._context.train)
+        order = list(self.context.train)
         draws.shuffle(order)
         return tuple(order), draws.randint(1, most) if most else 0
 
     def _streams(self, number: int) -> Streams:
-        return lambda name: self._context.rng(f"{_label(number)}/{name}")
+        return lambda name: self.context.rng(f"{_label(number)}/{name}")
 
 
 def _label(number: int | None) -> str:

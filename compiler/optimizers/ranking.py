@@ -16,9 +16,12 @@ def ranked(
 
     Of equal scores the one proposed first wins. Repeats of a program are left out.
     """
-    distinct: dict[str, Candidate] = {}
+    distinct: dict[tuple[object, ...], Candidate] = {}
     for candidate in scored:
-        distinct.setdefault(program_digest(candidate.program), candidate)
+        program = candidate.program
+        # A step that trains weights changes nothing but the models.
+        models = tuple(predictor.lm for predictor in program.predictors.values())
+        distinct.setdefault((program_digest(program), models), candidate)
     repeats = len(scored) - len(distinct)
     if repeats:
         notes += (f"{repeats} of {len(scored)} candidates came out like an earlier one",)

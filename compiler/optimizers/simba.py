@@ -23,11 +23,11 @@ from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Demo, Program
 from dspec.runtime.types import JsonValue, Row
 
+from ..digests import program_digest
 from ..proposing import Proposer
 from ..proposing.cases import score_of
 from ..proposing.contrast import advise
 from ..scoring import MAX_ERRORS, MetricError
-from ..digests import program_digest
 from ..tasks import Halt, together
 from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import require_match

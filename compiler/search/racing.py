@@ -46,37 +46,47 @@ class Racing:
     """That no arm as good as the best is dropped for being worse; quotas promise nothing."""
     limit: int | None = None
     wave: int = 0
+    finalists: int = 1
+    """Arms that end complete, whether or not they are worse than the best."""
 
     @classmethod
     def within(
-        cls, budget: float, trials: int, rows: int, *, limit: int | None = None, wave: int = 0
+        cls,
+        budget: float,
+        trials: int,
+        rows: int,
+        *,
+        limit: int | None = None,
+        wave: int = 0,
+        finalists: int = 1,
     ) -> Racing:
         """The race that looks at most in its first round, of those that score at most `budget` rows.
 
         Where that is enough for every arm on every row, there is one round and nothing to race. A
-        budget too small for any race gives the smallest.
+        budget too small for any race gives the smallest. Finalists beyond the first come on top of it.
         """
+        budget += (min(finalists, max(1, trials)) - 1) * rows
         affordable, beyond = 1, min(rows, limit or rows) + 1
         while beyond - affordable > 1:
             middle = (affordable + beyond) // 2
-            if cls(middle, limit=limit).most(trials, rows) <= budget:
+            if cls(middle, limit=limit, finalists=finalists).most(trials, rows) <= budget:
                 affordable = middle
             else:
                 beyond = middle
-        return cls(affordable, limit=limit, wave=wave)
+        return cls(affordable, limit=limit, wave=wave, finalists=finalists)
 
     def rounds(self, trials: int, rows: int) -> tuple[Round, ...]:
-        """The rounds of a race of `trials` arms over `rows` rows; the last has one arm and all rows."""
+        """The rounds of a race of `trials` arms over `rows` rows; the last has the finalists and all rows."""
         limit = min(rows, self.limit or rows)
         rounds: list[Round] = []
         seen, arms = min(self.first, limit), trials
-        while arms > 1:
+        while arms > self.finalists:
             rounds.append(Round(arms, seen))
             if seen == limit:
                 break
             seen = min(limit, math.ceil(seen * self.growth))
-            arms = max(1, math.ceil(arms * self.keep))
-        last = Round(1, rows) if trials else Round(0, rows)
+            arms = max(self.finalists, math.ceil(arms * self.keep))
+        last = Round(min(self.finalists, trials), rows)
         return (*rounds, last) if not rounds or rounds[-1].rows < rows else tuple(rounds)
 
     def most(self, trials: int, rows: int) -> int:
@@ -125,7 +135,9 @@ class Racing:
         leader = max([board.incumbent, *ranked], key=lambda arm: board.mean(arm, rows))
         level = 1 - (1 - self.confidence) / comparisons
         best = board.scores(leader)[:rows]
-        return [arm for arm in ranked[:quota] if not worse(board.scores(arm)[:rows], best, level)]
+        sure = [arm for arm in ranked[:quota] if not worse(board.scores(arm)[:rows], best, level)]
+        # One finalist is no more than a promise: where even it is worse than the incumbent, nobody wins.
+        return sure if self.finalists == 1 or len(sure) >= self.finalists else ranked[: self.finalists]
 
 
 def worse(scores: Sequence[float], best: Sequence[float], level: float) -> bool:

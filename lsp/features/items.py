@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from dspec.compiler.blocks import AttributeSpec
+from dspec.compiler.optimizers.compat.table import COMPAT
 from dspec.compiler.optimizers.table import find as find_optimizer
 from dspec.grammar.lexemes import ITEM_WORDS
 
@@ -178,13 +179,16 @@ def _options(place: Place, step: Spot, optimizer: str) -> Iterable[Suggestion]:
             found.insert(0, Suggestion("teacher", "option", "step or program", teacher, "teacher = ", 2))
         if "student" not in present:
             found.append(Suggestion("student", "option", "step or program", student, "student = ", 4))
+        if "compat" not in present:
+            found.append(Suggestion("compat", "option", '"dspy" or none', COMPAT.doc, 'compat = "dspy"', 4))
         return found
     if terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
         return ()
     if word(spot.element, 0) in ("teacher", "student"):
         chosen = names_at(place, spot, PROGRAMS, after=1)
         return [*(_steps(step, before=True) if spot.index == 2 else ()), *chosen]
-    option = spec.option(word(spot.element, 0))
+    name = word(spot.element, 0)
+    option = COMPAT if name == COMPAT.name else spec.option(name)
     if option is None or spot.index != 2:
         return ()
     words = (*(("true", "false") if option.type == "bool" else ()), *(("none",) if option.optional else ()))

@@ -56,6 +56,32 @@ def read_answer(body: bytes | str, request: Request) -> Answer:
     return checked(text, finish if isinstance(finish, str) else "stop", _usage(data.get("usage")), request)
 
 
+def read_embedding(body: bytes | str, request: Request) -> Answer:
+    """The vector in an embedding's body, as the text of an answer. Raises Unavailable where there is none."""
+    if len(body) > MAX_ANSWER_BYTES:
+        raise too_large()
+    try:
+        data = cast("JsonValue", json.loads(body))
+    except (ValueError, RecursionError):
+        raise Unavailable("the body is not JSON, or was cut") from None
+    entries = data.get("data") if isinstance(data, dict) else None
+    entry = entries[0] if isinstance(entries, list) and entries else None
+    vector = entry.get("embedding") if isinstance(entry, dict) else None
+    usage = data.get("usage") if isinstance(data, dict) else None
+    return checked_embedding(vector, usage.get("prompt_tokens") if isinstance(usage, dict) else None, request)
+
+
+def checked_embedding(vector: JsonValue, tokens: JsonValue, request: Request) -> Answer:
+    """An answer of finite numbers, usage estimated where it is missing."""
+    if not isinstance(vector, list) or not vector:
+        raise Unavailable("the answer has no embedding")
+    numbers = [float(x) for x in vector if isinstance(x, int | float) and math.isfinite(x)]
+    if len(numbers) != len(vector):
+        raise Unavailable("the embedding is not a list of numbers")
+    usage = usage_of(tokens, 0) or Usage(estimate_tokens(request.messages), 0, estimated=True)
+    return Answer(json.dumps(numbers), usage)
+
+
 def checked(text: str, finish_reason: str, usage: Usage | None, request: Request) -> Answer:
     """An answer from its parts, thinking aloud left out, usage estimated where it is missing."""
     if len(text) > MAX_ANSWER_BYTES:

@@ -33,24 +33,29 @@ class Request:
     temperature: float | None = None
     """Overrides the LM's, for exploring rounds."""
     response_format: dict[str, JsonValue] | None = None
+    kind: Literal["chat", "embedding"] = "chat"
+    """Of an embedding, the one message is the text, and the answer's text a JSON list of numbers."""
 
     def identity(self) -> str:
         """Canonical JSON of what the ledger keys an answer by: never a key, always the real address.
 
         Raises ConfigurationError when the variable that names the address is not set.
         """
-        return canonical(
-            {
-                "endpoint": address(self.lm),
-                "model": self.lm.model,
-                "messages": [[message.role, message.content] for message in self.messages],
-                "parameters": self.parameters(),
-                "sample": self.sample,
-            }
-        )
+        parts: dict[str, JsonValue] = {
+            "endpoint": address(self.lm),
+            "model": self.lm.model,
+            "messages": [[message.role, message.content] for message in self.messages],
+            "parameters": self.parameters(),
+            "sample": self.sample,
+        }
+        if self.kind != "chat":
+            parts["kind"] = self.kind
+        return canonical(parts)
 
     def parameters(self) -> dict[str, JsonValue]:
-        """Sampling parameters that are set, by their OpenAI names."""
+        """Sampling parameters that are set, by their OpenAI names; an embedding has none."""
+        if self.kind == "embedding":
+            return {}
         values: dict[str, JsonValue] = {
             "temperature": self.lm.temperature if self.temperature is None else self.temperature,
             "max_tokens": self.lm.max_tokens,

@@ -14,7 +14,15 @@ from urllib.parse import urlsplit, urlunsplit
 from ..endpoints import Endpoint, split_model
 from ..errors import Unavailable
 from ..types import JsonValue
-from .answers import MAX_ANSWER_BYTES, error_text, failure, read_answer, read_retry_after, too_large
+from .answers import (
+    MAX_ANSWER_BYTES,
+    error_text,
+    failure,
+    read_answer,
+    read_embedding,
+    read_retry_after,
+    too_large,
+)
 from .base import Answer, Request
 from .wire import Received, Sends, TooLarge, Wire, WireError
 
@@ -28,13 +36,25 @@ class LeanTransport:
         assert endpoint.url is not None, endpoint.provider
         self._endpoint = endpoint
         self._chat = _sends(_path(endpoint, "chat/completions"), endpoint)
+        self._embeddings: Sends | None = None
 
     async def complete(self, request: Request) -> Answer:
+        if request.kind == "embedding":
+            return await self._embed(request)
         received = await self._post(self._chat, self._payload(request))
         return read_answer(received.body, request)
 
+    async def _embed(self, request: Request) -> Answer:
+        if self._embeddings is None:
+            self._embeddings = _sends(_path(self._endpoint, "embeddings"), self._endpoint)
+        _, model = split_model(request.lm.model)
+        payload: dict[str, JsonValue] = {"model": model, "input": [request.messages[0].content]}
+        return read_embedding((await self._post(self._embeddings, payload)).body, request)
+
     async def aclose(self) -> None:
         await self._chat.aclose()
+        if self._embeddings is not None:
+            await self._embeddings.aclose()
 
     async def _post(self, sends: Sends, payload: dict[str, JsonValue]) -> Received:
         """What came with status 200; everything else as the error that it stands for."""

@@ -18,7 +18,8 @@ from typing import Any, cast
 
 from ..endpoints import Endpoint
 from ..errors import Unavailable
-from .answers import checked, failure, read_retry_after, usage_of
+from ..types import JsonValue
+from .answers import checked, checked_embedding, failure, read_retry_after, usage_of
 from .base import Answer, Request, Usage
 
 _QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
@@ -40,10 +41,10 @@ class LiteLLMTransport:
             _open += 1
 
     async def complete(self, request: Request) -> Answer:
+        embedding = request.kind == "embedding"
         options: dict[str, Any] = {
             **request.parameters(),
             "model": request.lm.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
             "max_retries": 0,
             "timeout": request.lm.timeout,
             "caching": False,
@@ -56,8 +57,13 @@ class LiteLLMTransport:
         elif self._endpoint.url is not None:
             # without one, LiteLLM would send a key it finds in the environment to whatever address this is
             options["api_key"] = "none"
+        if embedding:
+            options |= {"input": [request.messages[0].content], "encoding_format": "float"}
+        else:
+            options["messages"] = [{"role": each.role, "content": each.content} for each in request.messages]
         try:
-            response = await self._litellm.acompletion(**options)
+            ask = self._litellm.aembedding if embedding else self._litellm.acompletion
+            response = await ask(**options)
         except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
             status = getattr(error, "status_code", None)
             message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
@@ -65,7 +71,7 @@ class LiteLLMTransport:
                 problem = self._endpoint.scrub(message) or type(error).__name__
                 raise Unavailable(f"the call failed: {problem}") from None
             raise failure(status, message, self._endpoint, _retry_after(error)) from None
-        return _answer(response, request)
+        return _embedding(response, request) if embedding else _answer(response, request)
 
     async def aclose(self) -> None:
         global _open
@@ -93,6 +99,14 @@ def _answer(response: Any, request: Request) -> Answer:
     text = next((text for text in texts if isinstance(text, str) and text), "")
     finish = getattr(choices[0], "finish_reason", None)
     return checked(text, finish if isinstance(finish, str) else "stop", _usage(response), request)
+
+
+def _embedding(response: Any, request: Request) -> Answer:
+    data = getattr(response, "data", None)
+    entry = data[0] if isinstance(data, list) and data else None
+    vector = entry.get("embedding") if isinstance(entry, Mapping) else getattr(entry, "embedding", None)
+    usage = getattr(response, "usage", None)
+    return checked_embedding(cast("JsonValue", vector), getattr(usage, "prompt_tokens", None), request)
 
 
 def _usage(response: Any) -> Usage | None:

@@ -22,6 +22,21 @@ MARK = "#!"
 TOPICS = ("billing", "shipping", "returns")
 BESIDE = {
     "dspec.toml": "",
+    "abstracts.jsonl": '{"title": "Owls", "text": "Owls hunt at night."}\n' * 3,
+    "tools.py": """import datetime
+
+def search(query: str, k: int = 3) -> list[str]:
+    \"\"\"Finds notes that share words with the query.\"\"\"
+    return []
+
+def count(text: str, /, unit: str) -> int:
+    return 0
+
+async def today(zone: "str | None" = None) -> datetime.date:
+    ...
+
+def price(sku, *, quantity: float, **more): ...
+""",
     "lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n',
     "tickets.csv": "text,topic\n"
     + "".join(f"message {n} about {TOPICS[n % 3]},{TOPICS[n % 3]}\n" for n in range(180)),
@@ -77,6 +92,32 @@ def test_wrong_program(path: Path, tmp_path: Path) -> None:
         return
     assert lines == expected
     assert lines, "a program of the corpus is wrong in some way"
+
+
+FILLED_IN = ("Insert", "Write it as a block")
+"""How fixes begin that write a placeholder: what stands in it is still to be decided."""
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.glob("*.dspec")), ids=lambda path: path.stem)
+def test_every_fix_resolves_what_it_is_offered_for(path: Path, tmp_path: Path) -> None:
+    """Applied alone, it takes its own diagnostic away and makes no new error."""
+    program, _ = written(path.read_text(encoding="utf-8"))
+    outcome(tmp_path, program)
+    main = tmp_path / "main.dspec"
+    before = analyse(main).diagnostics
+    known = {(found.code, found.message) for found in before}
+    for diagnostic in before:
+        for fix in diagnostic.fixes[:1]:
+            if any(edit.location.source.name != "main.dspec" for edit in fix.edits):
+                continue
+            text = program
+            for edit in sorted(fix.edits, key=lambda edit: edit.location.start, reverse=True):
+                text = text[: edit.location.start] + edit.replacement + text[edit.location.end :]
+            after = analyse(main, text=text).diagnostics
+            new = [found for found in after if (found.code, found.message) not in known]
+            if not fix.title.startswith(FILLED_IN):
+                assert not [found for found in new if found.severity == "error"], fix.title
+            assert (diagnostic.code, diagnostic.message) not in {(f.code, f.message) for f in after}
 
 
 def test_safe_fixes_are_applied_by_the_command_line(tmp_path: Path) -> None:

@@ -140,17 +140,25 @@ def test_a_subsample_has_different_rows_from_every_group(
 
 @settings(max_examples=60)
 @given(rows=st.integers(1, 12), size=st.integers(1, 8), seed=st.integers(0, 9))
-def test_batches_hold_different_rows_and_use_all_alike(rows: int, size: int, seed: int) -> None:
+def test_batches_hold_different_rows_and_a_pass_holds_all(rows: int, size: int, seed: int) -> None:
     batches = Batches(rows, size, lambda name: stream(seed, name))
-    uses: Counter[int] = Counter()
     for _ in range(4):
-        seen: set[int] = set()
+        uses: Counter[int] = Counter()
         for batch in (batches.next() for _ in range(batches.per_pass)):
             assert len(set(batch)) == len(batch) == min(size, rows)
-            seen |= set(batch)
             uses.update(batch)
-        assert seen == set(range(rows))
-    assert max(uses.values()) - min(uses.values()) <= 2
+        assert uses.keys() == set(range(rows))
+        assert max(uses.values()) <= 2
+
+
+def test_rows_that_were_used_least_fill_up_a_pass() -> None:
+    batches = Batches(4, 3, lambda name: stream(0, name))
+    uses = Counter(range(4))
+    for _ in range(10):
+        _, (left, *filled) = batches.next(), batches.next()
+        others = sorted(uses[row] for row in range(4) if row != left)
+        assert sorted(uses[row] for row in filled) == others[:2]
+        uses.update([*range(4), *filled])
 
 
 def test_passes_differ_and_depend_on_the_seed() -> None:

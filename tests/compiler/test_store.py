@@ -80,11 +80,11 @@ def test_two_stores_on_one_file_see_each_others_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE runs_1 SET body = replace(CAST(body AS TEXT), 'b', 'c')",
-        "UPDATE runs_1 SET body = x'00'",
-        "UPDATE runs_1 SET seal = x'00'",
-        "UPDATE runs_1 SET seal = 7, body = 7",
-        "UPDATE runs_1 SET key = x'" + KEYS[1].hex() + "'",
+        "UPDATE runs_2 SET body = replace(CAST(body AS TEXT), 'b', 'c')",
+        "UPDATE runs_2 SET body = x'00'",
+        "UPDATE runs_2 SET seal = x'00'",
+        "UPDATE runs_2 SET seal = 7, body = 7",
+        "UPDATE runs_2 SET key = x'" + KEYS[1].hex() + "'",
     ],
 )
 def test_a_row_that_was_tampered_with_is_a_miss(tmp_path: Path, damage: str) -> None:
@@ -148,7 +148,7 @@ def test_a_file_that_fails_in_the_middle_loses_nothing_of_this_run(tmp_path: Pat
         store.put(KEYS[0], RUN)
         store.flush()
         other = sqlite3.connect(path)
-        other.execute("DROP TABLE runs_1")
+        other.execute("DROP TABLE runs_2")
         other.close()
         store.put(KEYS[1], RUN)
         store.flush()
@@ -239,6 +239,6 @@ def test_the_file_is_not_a_pickle_and_is_written_in_wal_mode(tmp_path: Path) -> 
         store.flush()
         assert Path(f"{path}-wal").exists()
         with sqlite3.connect(path) as database:
-            (body,) = database.execute("SELECT body FROM runs_1").fetchone()
+            (body,) = database.execute("SELECT body FROM runs_2").fetchone()
         database.close()
     assert body.startswith(b'{"outputs": {"label": "b"')

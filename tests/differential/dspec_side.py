@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cases import Case
 from programs import module
@@ -10,17 +10,19 @@ from scripted import exact, member, pipeline, predictor
 
 from dspec.compiler.data import Example, Rows
 from dspec.compiler.evaluation import Evaluator
-from dspec.compiler.optimizers.base import Context, Options, StepResult
+from dspec.compiler.optimizers.base import Context, Nested, Options, StepResult
 from dspec.compiler.optimizers.compat.faithful import percent
 from dspec.compiler.optimizers.compat.few_shot import labeled
 from dspec.compiler.optimizers.compat.table import FAITHFUL
-from dspec.compiler.optimizers.table import SPECS
+from dspec.compiler.optimizers.table import SPECS, find
 from dspec.compiler.store import Store
 from dspec.compiler.streams import stream
 from dspec.runtime.dspy_state import dspy_state
 from dspec.runtime.engine import Engine
+from dspec.runtime.ensemble import Runnable, each, programs
 from dspec.runtime.execute import run
-from dspec.runtime.program import LM, Program
+from dspec.runtime.neighbours import nearest, row_text
+from dspec.runtime.program import LM, Neighbour, Neighbours, Program
 from dspec.runtime.types import JsonValue
 
 
@@ -61,22 +63,33 @@ def student(case: Case, url: str) -> Program:
 
 
 async def compiled(case: Case, url: str) -> Compiled:
-    train, val = (_rows(rows) for rows in case.rows())
     async with Engine(threads=8, transport="lean") as engine:
-        context = Context(
-            evaluator=Evaluator(engine, Store(), exact()),
-            train=train,
-            val=val or train,
-            teacher=None,
-            rng=lambda name: stream(case.seed, "step", name),
-            progress=lambda label, score: None,
-            seed=case.seed,
-            val_given=bool(val),
-        )
+        context = _context(case, engine)
         options = Options(SPECS[case.optimizer], case.options)
         result = await FAITHFUL[case.optimizer].run(student(case, url), options, context)
     assert isinstance(result.program, Program)
     return Compiled(result, result.program)
+
+
+def _context(case: Case, engine: Engine) -> Context:
+    train, val = (_rows(rows) for rows in case.rows())
+    return Context(
+        evaluator=Evaluator(engine, Store(), exact()),
+        train=train,
+        val=val or train,
+        teacher=None,
+        rng=lambda name: stream(case.seed, "step", name),
+        progress=lambda label, score: None,
+        seed=case.seed,
+        val_given=bool(val),
+        nested={name: _nested(*given) for name, given in case.more.get("nested", {}).items()},
+    )
+
+
+def _nested(name: str, options: dict[str, JsonValue]) -> Nested:
+    spec = find(name)
+    assert spec is not None
+    return Nested(spec.name, spec, Options(spec, options))
 
 
 def _rows(rows: list[dict[str, str]]) -> Rows:
@@ -99,11 +112,49 @@ def exported(case: Case, url: str) -> dict[str, JsonValue]:
     return dspy_state(labelled(case, url))
 
 
-async def answers(case: Case, url: str) -> list[JsonValue]:
-    """The labels that the exported program gives here, on the rows of val."""
+def members(case: Case, url: str) -> list[Program]:
+    """Programs that differ in the labels they show."""
+    train, _ = (_rows(rows) for rows in case.rows())
+    parts = (train[:3], train[3:6], train[6:])
+    return [labeled(student(case, url), part, 3, sample=False) for part in parts]
+
+
+async def elected(case: Case, url: str) -> Runnable:
+    """The members as one program."""
+    async with Engine() as engine:
+        context = replace(_context(case, engine), members=tuple(members(case, url)))
+        result = await FAITHFUL["Ensemble"].run(student(case, url), Options(SPECS["Ensemble"], {}), context)
+    return result.program
+
+
+def ranks(case: Case, url: str) -> dict[str, list[float]]:
+    """Vectors by the text that DSPy embeds.
+
+    A row of train has a place of its own; a row of val says there how near it comes, so that the dot product
+    ranks the rows as the index does.
+    """
+    train, val = case.rows()
+    program = student(case, url)
+    texts = [row_text(program, {"text": row["text"]}) for row in train]
+    index = Neighbours(
+        k=len(texts),
+        max_bootstrapped_demos=0,
+        max_labeled_demos=0,
+        rows=tuple(Neighbour(text=text) for text in texts),
+    )
+    vectors = {text: [float(place == own) for place in range(len(texts))] for own, text in enumerate(texts)}
+    for row in val:
+        text = row_text(program, {"text": row["text"]})
+        order = nearest(index, text)
+        vectors[text] = [float(len(order) - order.index(place)) for place in range(len(order))]
+    return vectors
+
+
+async def answers(program: Runnable, case: Case) -> list[JsonValue]:
+    """The labels that a program gives here, on the rows of val, by the model that DSPy asks."""
     _, val = case.rows()
-    program = labelled(case, url)
-    lm = program.lms["fake"].model_copy(update={"model": f"openai/{case.model('dspy')}"})
+    lm = programs(program)[0].lms["fake"].model_copy(update={"model": f"openai/{case.model('dspy')}"})
+    moved = each(program, lambda one: one.with_lms({"fake": lm}))
     async with Engine(threads=8, transport="lean") as engine:
-        found = [await run(program.with_lms({"fake": lm}), {"text": row["text"]}, engine) for row in val]
+        found = [await run(moved, {"text": row["text"]}, engine) for row in val]
     return [outcome.outputs["label"] for outcome in found]

@@ -20,15 +20,18 @@ from pathlib import Path
 from typing import Any
 
 import dspy
+import numpy as np
 import optuna
 from dspy.teleprompt import (
     COPRO,
+    BetterTogether,
     BootstrapFewShot,
     BootstrapFewShotWithOptuna,
     BootstrapFewShotWithRandomSearch,
     Ensemble,
     LabeledFewShot,
     MIPROv2,
+    knn_fewshot,
 )
 
 
@@ -99,8 +102,47 @@ def compiled(case: dict[str, Any]) -> dspy.Module:
             later = {name: made(name) for name in options if name not in at_start}
             mipro = MIPROv2(metric=right, num_threads=4, seed=case["seed"], **own)
             return mipro.compile(student, trainset=train, valset=val, **later)
+        case "BetterTogether":
+            student.set_lm(dspy.settings.lm)
+            inside = {name: optimizer(*given) for name, given in case["nested"].items()}
+            together = BetterTogether(metric=right, **inside)
+            return together.compile(
+                student, trainset=train, valset=val, seed=case["seed"], num_threads=4, **options
+            )
         case other:
             raise ValueError(f"no such optimizer: {other}")
+
+
+def optimizer(name: str, options: dict[str, Any]) -> Any:
+    """One that BetterTogether runs."""
+    made = {"COPRO": COPRO, "BootstrapRS": BootstrapFewShotWithRandomSearch}
+    return made[name](metric=right, **options)
+
+
+def neighbours(case: dict[str, Any]) -> dict[str, Any]:
+    """For every row of val: the state of the program that KNNFewShot makes for it."""
+    states: list[dict[str, Any]] = []
+
+    class Recorded(BootstrapFewShot):
+        def compile(self, *given: Any, **named: Any) -> dspy.Module:
+            made = super().compile(*given, **named)
+            states.append(state_of(made))
+            return made
+
+    def vectors(texts: list[str]) -> np.ndarray:
+        return np.array([case["vectors"][text] for text in texts], dtype=np.float32)
+
+    options = {name: value for name, value in case["options"].items() if name != "k"}
+    usual, knn_fewshot.BootstrapFewShot = knn_fewshot.BootstrapFewShot, Recorded
+    try:
+        knn = knn_fewshot.KNNFewShot(
+            case["options"]["k"], examples(case["train"]), dspy.Embedder(vectors), metric=right, **options
+        )
+        program = knn.compile(PROGRAMS[case["program"]]())
+        answers = [program(text=row["text"]).label for row in case["val"]]
+    finally:
+        knn_fewshot.BootstrapFewShot = usual
+    return {"states": states, "answers": answers}
 
 
 @contextlib.contextmanager
@@ -157,6 +199,8 @@ def result(case: dict[str, Any], url: str) -> dict[str, Any]:
     with dspy.context(lm=lm):
         # DSPy draws from the global generator when it builds predictors; nothing may depend on that.
         random.seed(1)
+        if "vectors" in case:
+            return neighbours(case)
         if "members" in case:
             return ensembled(case)
         if "load" in case:

@@ -2,8 +2,8 @@
 
     python tests/differential/environment.py     make it, or say why that cannot be done
 
-The versions stand in `constraints.txt`; an environment made from the same file is used again. DSPy is a program
-that tests compare with: nothing of it is imported here.
+The versions stand in `constraints.txt`; an environment made from the same file is used again. DSPy is a
+program that tests compare with: nothing of it is imported here.
 """
 
 from __future__ import annotations

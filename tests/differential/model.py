@@ -1,9 +1,9 @@
 """The model of the differential tests: an OpenAI-compatible server that answers from a prompt's parts alone.
 
-It prints its URL. The name of a model says who asks and how: `SIDE.CASE.SALT.EVERY`. Answers of a task depend on
-the salt, instruction, demos and inputs. Texts that a proposer writes cannot, since the questions differ: the
-n-th proposal that a model is asked for is a text of its number. Where EVERY is not 0 (MIPROv2), DSPy
-asks for so many a predictor, the first of which it throws away, and this project for the others.
+It prints its URL. The name of a model says who asks and how: `SIDE.CASE.SALT.EVERY`. Answers of a task
+depend on the salt, instruction, demos and inputs. Texts that a proposer writes cannot, since the questions
+differ: the n-th proposal that a model is asked for is a text of its number. Where EVERY is not 0 (MIPROv2),
+DSPy asks for so many a predictor, the first of which it throws away, and this project for the others.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def answer(asked: Asked, salt: str) -> dict[str, str]:
     number = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     group = group_of(asked.inputs["text"])
     known = any(
-        "text" in shown and "label" in given and group_of(shown["text"]) == group for shown, given in asked.demos
+        "text" in shown and "label" in given and group_of(shown["text"]) == group
+        for shown, given in asked.demos
     )
     wording = int(hashlib.sha256(f"{salt}{asked.instruction}".encode()).hexdigest()[:4], 16) / 0xFFFF
     right = int(number[:8], 16) / 0xFFFFFFFF < 0.25 + 0.3 * known + 0.3 * wording
@@ -62,18 +63,16 @@ class Model:
         except UnknownLayout as error:
             sys.stderr.write(f"{name}: {error}\n")
             return "unknown layout"
-        if "text" in asked.inputs and "label" in asked.outputs + ("gist",) and self._is_task(asked):
+        if set(asked.outputs) <= {"reasoning", "gist", "label"}:
             values = answer(asked, salt)
         elif PROPOSALS & set(asked.outputs):
             values = self._proposal(asked, name, side, int(every))
         else:
-            values = {output: f"Nothing much to say of the {output.replace('_', ' ')}." for output in asked.outputs}
+            values = {
+                output: f"Nothing much to say of the {output.replace('_', ' ')}." for output in asked.outputs
+            }
         sections = [f"[[ ## {output} ## ]]\n{value}" for output, value in values.items()]
         return "\n\n".join([*sections, "[[ ## completed ## ]]"])
-
-    @staticmethod
-    def _is_task(asked: Asked) -> bool:
-        return set(asked.outputs) <= {"reasoning", "gist", "label"}
 
     def _proposal(self, asked: Asked, name: str, side: str, every: int) -> dict[str, str]:
         number = self._proposals[name]

@@ -1,7 +1,7 @@
 """What a prompt says, whoever laid it out: the instruction, the demos, the question, the outputs asked for.
 
-Reads the chat layouts of DSPy 3.4.1 and of this project. Both head a field's text with its name between double
-brackets, on a line of its own; they differ in all the words around. A prompt of another shape is an
+Reads the chat layouts of DSPy 3.4.1 and of this project. Both head a field's text with its name between
+double brackets, on a line of its own; they differ in all the words around. A prompt of another shape is an
 error, never a guess.
 """
 
@@ -13,7 +13,10 @@ from dataclasses import dataclass
 HEADER = re.compile(r"\[\[ ## (\w+) ## \]\]")
 DSPY_TASK = "In adhering to this structure, your objective is: "
 DSPY_REMINDER = "\n\nRespond with the corresponding output fields, starting with the field "
-DSPY_LEFT_OUT = ("Not supplied for this particular example.", "Not supplied for this conversation history message.")
+DSPY_LEFT_OUT = (
+    "Not supplied for this particular example.",
+    "Not supplied for this conversation history message.",
+)
 OUR_TASK = "\n\nTask:\n"
 OUR_REMINDER = "\n\nAnswer with "
 OUR_LEFT_OUT = ("(left out of this example)",)

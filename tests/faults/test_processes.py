@@ -113,13 +113,19 @@ def test_the_key_turns_up_nowhere(tmp_path: Path) -> None:
                 said += made.compile(url, *arguments).text
             for command in ("plan", "check", "show", "eval"):
                 done = subprocess.run(
-                    [*made.command(command)], cwd=made.folder, env=made.environment(url),
-                    capture_output=True, text=True, check=False,
+                    [*made.command(command)],
+                    cwd=made.folder,
+                    env=made.environment(url),
+                    capture_output=True,
+                    text=True,
+                    check=False,
                 )
                 said += done.stdout + done.stderr
     assert CANARY not in said
     files = [path for path in made.folder.rglob("*") if path.is_file()]
-    assert {"ledger.sqlite", "evaluations.sqlite", "tuned.dspc.json", "events.ndjson"} <= {p.name for p in files}
+    assert {"ledger.sqlite", "evaluations.sqlite", "tuned.dspc.json", "events.ndjson"} <= {
+        p.name for p in files
+    }
     for path in files:
         assert CANARY.encode() not in path.read_bytes(), path
     rows = sqlite3.connect(made.state / "ledger.sqlite").execute("SELECT body FROM answers").fetchall()

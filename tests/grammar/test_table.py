@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
 import pytest
-from lark.exceptions import GrammarError
+from lark.exceptions import GrammarError, UnexpectedToken
+from lark.lexer import PatternStr
 
-from dspec.grammar.automaton import TABLE_PATH
+from dspec.grammar.automaton import TABLE_PATH, Stack, shipped_parser
 from dspec.grammar.build import BUILDERS
-from dspec.grammar.lexemes import ITEM_WORDS, RESERVED, SYMBOLS
+from dspec.grammar.lexemes import ITEM_WORDS, RESERVED, SYMBOLS, Lexeme, read_lexemes
 from dspec.grammar.table import GRAMMAR_PATH, make_table, table_text
+
+
+def stack_after(lexemes: list[Lexeme]) -> Stack:
+    stack = Stack()
+    for lexeme in lexemes:
+        stack.feed(lexeme)
+    return stack
 
 
 def test_the_shipped_table_is_current() -> None:
@@ -43,17 +50,46 @@ def test_a_conflict_stops_the_build() -> None:
 
 
 def test_every_production_has_a_builder_and_every_builder_a_production() -> None:
-    table = json.loads(TABLE_PATH.read_text(encoding="utf-8"))
-    assert {alias for _, _, alias, _ in table["productions"] if alias} == set(BUILDERS)
+    names: set[str] = set()
+    for rule in shipped_parser().rules:
+        passes_its_child_on = rule.options.expand1 and len(rule.expansion) == 1
+        if rule.alias or not passes_its_child_on:
+            names.add(rule.alias or rule.origin.name)
+    assert names == set(BUILDERS)
 
 
 def test_the_grammar_and_the_lexemes_agree_on_words_and_symbols() -> None:
-    literals = json.loads(TABLE_PATH.read_text(encoding="utf-8"))["literals"]
+    terminals = shipped_parser().terminals
+    literals = {one.pattern.value: one.name for one in terminals if isinstance(one.pattern, PatternStr)}
     words = {word: word.upper() for word in (*RESERVED, *ITEM_WORDS, "as", "list", "dict")}
     assert literals == SYMBOLS | words
 
 
-def test_parsing_needs_no_lark() -> None:
-    code = "import sys; from dspec.grammar import parse; parse('lm x {}'); print('lark' in sys.modules)"
+def test_lark_is_imported_by_the_first_parse_and_not_before() -> None:
+    look = "print('lark' in sys.modules, 'lark.lark' in sys.modules)"
+    code = f"import sys; from dspec.grammar import parse; {look}; parse('lm x {{}}'); {look}"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout == "False\n"
+    assert done.stdout == "False False\nTrue True\n"
+
+
+def test_looking_ahead_says_what_feeding_then_does() -> None:
+    """At every place of the sample, for every terminal; and looking leaves the parse as it was."""
+    declared = {"KEYWORD", "NAME", "NUMBER", "PERCENT", "STRING", "SEP", "HOLE", "$END"}
+    terminals = sorted({one.name for one in shipped_parser().terminals} | declared)
+    text = "program p(a: str, b: int = 1) -> (c: list[str]) { let x = f(a.b, -1)[0]; mode = not a in b }"
+    taken: list[Lexeme] = []
+    for lexeme in read_lexemes(text).lexemes:
+        stack = stack_after(taken)
+        states, values = list(stack.states), list(stack.values)
+        fits = {terminal for terminal in terminals if stack.accepts(terminal)}
+        assert (stack.states, stack.values) == (states, values)
+        for terminal in terminals:
+            if terminal in fits:
+                stack_after([*taken, Lexeme(terminal, "0", 0, 0)])
+            else:
+                with pytest.raises(UnexpectedToken):
+                    stack_after([*taken, Lexeme(terminal, "0", 0, 0)])
+        if lexeme.terminal not in fits:
+            break
+        taken.append(lexeme)
+    assert len(taken) > 30

@@ -46,7 +46,7 @@ optimize tuned {
 }
 """
 
-ALL_LEFT = "= train val lm prompt_lm teacher_lm seed emit budget step"
+ALL_LEFT = "= train val lm prompt_lm teacher_lm seed compat emit budget step"
 
 
 def offered(text: str) -> tuple[Found, str]:
@@ -190,10 +190,10 @@ CASES = [
     ("optimize o { step $0", "+LabeledFewShot +BootstrapFewShot"),
     ("optimize o { step x = $0", "+LabeledFewShot +BootstrapFewShotWithRandomSearch -router"),
     ("optimize o {\n  step x = Boot$0\n}", "+BootstrapFewShot"),
-    ("optimize o { step x = LabeledFewShot($0", "= k sample student"),
-    ("optimize o { step x = LabeledFewShot(k = 3, $0)", "= sample student"),
-    ("optimize o { step x = LabeledFewShot($0, k = 3) }", "= sample student"),
-    ("optimize o { step LabeledFewShot($0", "= k sample student"),
+    ("optimize o { step x = LabeledFewShot($0", "= k sample student compat"),
+    ("optimize o { step x = LabeledFewShot(k = 3, $0)", "= sample student compat"),
+    ("optimize o { step x = LabeledFewShot($0, k = 3) }", "= sample student compat"),
+    ("optimize o { step LabeledFewShot($0", "= k sample student compat"),
     ("optimize o {\n step x = BootstrapFewShot(\n max_rounds = 1,\n $0\n )\n}", "+teacher -max_rounds"),
     ("optimize o { step a = X(); step b = BootstrapFewShot(teacher = $0", "= a router thinker Flow tuned o"),
     ("optimize o { step x = LabeledFewShot(sample = $0", "= true false"),

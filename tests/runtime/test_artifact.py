@@ -219,7 +219,7 @@ ROUTE = "program.predictors.module.signature"
         (changed(format=2), "has format 2, and this version of dspec reads format 1"),
         (changed(format=True), "has format true"),
         (changed(format={"a": 1}), 'has format {"a": 1}'),
-        (changed(kind="ensemble"), 'is of kind "ensemble", which this version of dspec cannot run'),
+        (changed(kind="swarm"), 'is of kind "swarm", which this version of dspec cannot run'),
         (changed(surprise=1), "surprise: extra inputs are not permitted"),
         (b'{"format": 1}', "name: field required (and 1 more)"),
         (

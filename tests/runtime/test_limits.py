@@ -60,7 +60,9 @@ async def test_who_was_in_before_goes_first() -> None:
         gate.leave()
 
     await gate.enter()
-    visits = [asyncio.create_task(visit(name, again=name == "again")) for name in ("first", "second", "again")]
+    visits = [
+        asyncio.create_task(visit(name, again=name == "again")) for name in ("first", "second", "again")
+    ]
     await asyncio.sleep(0)
     gate.leave()
     await asyncio.gather(*visits)

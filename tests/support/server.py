@@ -69,6 +69,8 @@ class Call:
 
     @property
     def prompt(self) -> str:
+        if "input" in self.body:
+            return str(self.body["input"][0])
         return str(self.body["messages"][-1]["content"])
 
     @property
@@ -118,6 +120,10 @@ class FakeServer:
         """Whole, proper answers by request digest."""
         self.in_flight = 0
         self.most_in_flight = 0
+        self.serving: list[float] = []
+        """When the first request came and the last answer left, by the loop's clock."""
+        self.busy = 0.0
+        """Seconds that requests spent here, added up."""
         self.hung_up = 0
         """Requests whose asker went away before the answer."""
         self._runner: web.AppRunner | None = None
@@ -132,6 +138,7 @@ class FakeServer:
     async def start(self, port: int) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_post("/v1/embeddings", self._complete)
         app.router.add_get("/stats", self._stats)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
@@ -150,6 +157,8 @@ class FakeServer:
                 "answered": self.answered,
                 "most_in_flight": self.most_in_flight,
                 "requests": len(self.calls),
+                "busy": self.busy,
+                "serving": self.serving[1] - self.serving[0] if self.serving else 0.0,
             }
         )
 
@@ -161,6 +170,7 @@ class FakeServer:
         self.asked[call.digest] += 1
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        began = asyncio.get_running_loop().time()
         try:
             return await self._respond(request, call)
         except asyncio.CancelledError:
@@ -168,6 +178,9 @@ class FakeServer:
             raise
         finally:
             self.in_flight -= 1
+            ended = asyncio.get_running_loop().time()
+            self.busy += ended - began
+            self.serving = [self.serving[0] if self.serving else began, ended]
 
     async def _respond(self, request: web.Request, call: Call) -> web.StreamResponse:
         if self.latency:
@@ -250,6 +263,12 @@ class FakeServer:
 
 
 def _completion(call: Call, text: str, kind: str) -> dict[str, Any]:
+    if "input" in call.body:
+        # a vector that follows from the text: its first bytes
+        vector = [byte / 256 for byte in hashlib.sha256(call.prompt.encode()).digest()[:4]]
+        entry = {"object": "embedding", "index": 0, "embedding": [] if kind == "empty" else vector}
+        usage = {"prompt_tokens": len(call.prompt.split()), "total_tokens": len(call.prompt.split())}
+        return {"object": "list", "model": call.body["model"], "data": [entry], "usage": usage}
     content: str | None = {"empty": "", "filter": None, "null": None}.get(kind, text)
     finish = {"length": "length", "filter": "content_filter"}.get(kind, "stop")
     counted = sum(len(str(message["content"]).split()) for message in call.body["messages"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pytest
@@ -12,10 +12,11 @@ from dspec.compiler import ir
 from dspec.compiler.budget import Wall
 from dspec.compiler.data import Rows
 from dspec.compiler.evaluation import Evaluator, Spent
-from dspec.compiler.optimizers.base import Calls, Context, Facts, Options, StepResult
+from dspec.compiler.optimizers.base import Calls, Context, Facts, Nested, Options, StepResult, WeightTuner
 from dspec.compiler.optimizers.table import RUNS, SPECS
 from dspec.compiler.store import Store
 from dspec.compiler.streams import stream
+from dspec.runtime.ensemble import Runnable
 from dspec.runtime.program import Program
 from dspec.runtime.types import JsonValue
 
@@ -34,6 +35,7 @@ class Stepped:
 
     @property
     def program(self) -> Program:
+        assert isinstance(self.result.program, Program)
         return self.result.program
 
     def demos(self, address: str = "ask") -> list[dict[str, JsonValue]]:
@@ -50,7 +52,7 @@ async def step(
     reply: Reply,
     *,
     student: Program | None = None,
-    teacher: Program | None = None,
+    teacher: Runnable | None = None,
     train: Rows = TWELVE,
     val: Rows | None = None,
     metric: ir.Metric | None = None,
@@ -59,6 +61,9 @@ async def step(
     latency: Callable[[], float] | None = None,
     budget: ir.Budget | None = None,
     val_given: bool = True,
+    members: tuple[Program, ...] = (),
+    nested: Mapping[str, Nested] | None = None,
+    tuner: WeightTuner | None = None,
     **options: JsonValue,
 ) -> Stepped:
     student = student or classifier()
@@ -77,8 +82,19 @@ async def step(
             rng=lambda name: stream(seed, "step", name),
             progress=lambda label, score: told.append((label, score)),
             val_given=val_given,
+            members=members,
+            nested=nested or {},
+            tuner=tuner,
         )
         chosen = Options(spec, options)
         result = await RUNS[spec.name](student, chosen, context)
-    facts = Facts(len(train), len(val), len(student.predictors), student.calls_per_run(), val_given=val_given)
+    facts = Facts(
+        len(train),
+        len(val),
+        len(student.predictors),
+        student.calls_per_run(),
+        teacher_calls_per_run=None if teacher is None else teacher.calls_per_run(),
+        val_given=val_given,
+        nested=nested or {},
+    )
     return Stepped(result, script, evaluator.spent, spec.calls(chosen, facts), told)

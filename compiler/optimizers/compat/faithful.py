@@ -23,6 +23,8 @@ class Faithful:
     """Options that DSPy does not have and that its schedule leaves no room for."""
     scores_val: bool = True
     """False when candidates are scored on other rows than the block's val."""
+    splits: bool = False
+    """True when rows of train become val where the block names none, so that the step needs none."""
 
 
 def percent(scores: Sequence[float]) -> float:

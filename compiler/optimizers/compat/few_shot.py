@@ -48,12 +48,15 @@ def teacher_of(student: Program, rows: Rows, labels: int, context: Context) -> R
     """The teacher, or the student where there is none, with labelled demos in place of its own.
 
     A teacher that was bootstrapped itself keeps its demos. DSPy knows by a mark that saving loses; here it is
-    known by its demos.
+    known by its demos. Raises OptimizerError when its predictors are not the student's.
     """
-    teacher = student if context.teacher is None else context.teacher
-    for one in programs(teacher):
+    if context.teacher is None:
+        return labeled(student, rows, labels) if labels else student
+    for one in programs(context.teacher):
         require_match(student, one)
-    return each(teacher, lambda one: one if not labels or _bootstrapped(one) else labeled(one, rows, labels))
+    if not labels:
+        return context.teacher
+    return each(context.teacher, lambda one: one if _bootstrapped(one) else labeled(one, rows, labels))
 
 
 def _bootstrapped(program: Program) -> bool:

@@ -215,4 +215,4 @@ def _calls(options: Options, facts: Facts) -> Calls:
     )
 
 
-FAITHFUL = Faithful(run, _calls, unknown=("search",), scores_val=False)
+FAITHFUL = Faithful(run, _calls, unknown=("search",), scores_val=False, splits=True)

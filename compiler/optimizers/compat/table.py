@@ -1,15 +1,69 @@
-"""The optimizers that have a faithful run, by the name a `step` uses."""
+"""The optimizers that can run on DSPy's schedule, and what runs a step and counts its calls.
+
+A file is imported when its optimizer is asked for, as in the main table.
+"""
 
 from __future__ import annotations
 
-from . import bootstrap_few_shot, bootstrap_optuna, copro, labeled_few_shot, mipro, random_search
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from typing import Literal
+
+from ..base import Calls, Facts, Option, Options, Run, Spec
+from ..table import RUNS
 from .faithful import Faithful
 
-FAITHFUL: dict[str, Faithful] = {
-    "LabeledFewShot": labeled_few_shot.FAITHFUL,
-    "BootstrapFewShot": bootstrap_few_shot.FAITHFUL,
-    "BootstrapFewShotWithRandomSearch": random_search.FAITHFUL,
-    "BootstrapFewShotWithOptuna": bootstrap_optuna.FAITHFUL,
-    "COPRO": copro.FAITHFUL,
-    "MIPROv2": mipro.FAITHFUL,
+Compat = Literal["dspy"]
+COMPAT = Option(
+    "compat",
+    "str",
+    None,
+    "Whose schedule and random draws the step has; `none` for its own where the block says otherwise.",
+    optional=True,
+    choices=("dspy",),
+)
+"""The option that every step has."""
+
+_MODULES: dict[str, str] = {
+    "LabeledFewShot": "labeled_few_shot",
+    "BootstrapFewShot": "bootstrap_few_shot",
+    "BootstrapFewShotWithRandomSearch": "random_search",
+    "BootstrapFewShotWithOptuna": "bootstrap_optuna",
+    "COPRO": "copro",
+    "MIPROv2": "mipro",
+    "KNNFewShot": "knn_few_shot",
+    "Ensemble": "ensemble",
+    "BetterTogether": "better_together",
 }
+
+
+class _Table(Mapping[str, Faithful]):
+    def __getitem__(self, name: str) -> Faithful:
+        return import_module(f".{_MODULES[name]}", __package__).FAITHFUL
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+
+FAITHFUL: Mapping[str, Faithful] = _Table()
+"""By the name a `step` uses."""
+
+
+def run_of(spec: Spec, compat: Compat | None) -> Run:
+    """What carries out a step; `check` has seen to it that there is a faithful run where one is asked for."""
+    return RUNS[spec.name] if compat is None else FAITHFUL[spec.name].run
+
+
+def calls_of(spec: Spec, compat: Compat | None) -> Callable[[Options, Facts], Calls]:
+    return spec.calls if compat is None else FAITHFUL[spec.name].calls
+
+
+def scores_val(spec: Spec, compat: Compat | None) -> bool:
+    """Whether the step's candidates are scored on the block's val, and nothing else."""
+    return compat is None or FAITHFUL[spec.name].scores_val

@@ -1,0 +1,67 @@
+"""Places for small results that can be computed again: texts by name.
+
+Entries may vanish or be damaged at any time; whoever recalls one must check it. Nothing here raises,
+and nothing heavy is imported: an unchanged check reads one entry and little else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+_MAX_BYTES = 4 << 20
+_MAX_ENTRIES = 500
+
+
+class Cache(Protocol):
+    """A place for results. `recall` gives what `remember` was given under the name, or None."""
+
+    def recall(self, name: str) -> str | None: ...
+    def remember(self, name: str, text: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FolderCache:
+    """Results in a folder, for commands: made when the first one is kept, and out of version control."""
+
+    folder: Path
+
+    def recall(self, name: str) -> str | None:
+        try:
+            with (self.folder / f"{name}.json").open("rb") as file:
+                return file.read(_MAX_BYTES).decode()
+        except (OSError, UnicodeDecodeError):
+            return None
+
+    def remember(self, name: str, text: str) -> None:
+        """Written beside its place and renamed there: another process sees all of it or nothing."""
+        temporary = self.folder / f"{name}.{os.getpid()}.tmp"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            ignore = self.folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(self.folder / f"{name}.json")
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+class MemoryCache:
+    """Results of one process, for the language server, which writes no file. The oldest make room."""
+
+    def __init__(self) -> None:
+        self._texts: OrderedDict[str, str] = OrderedDict()
+
+    def recall(self, name: str) -> str | None:
+        return self._texts.get(name)
+
+    def remember(self, name: str, text: str) -> None:
+        self._texts[name] = text
+        while len(self._texts) > _MAX_ENTRIES:
+            self._texts.popitem(last=False)

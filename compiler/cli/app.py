@@ -1,0 +1,71 @@
+"""The commands of `dspc` and their common help; each has a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+EPILOG = """
+Exit codes: 0 fine · 1 errors found or a gate failed · 2 wrong usage · 3 budget spent, best written ·
+4 a key, model or provider is missing · 70 a bug in dspc · 130 interrupted; run it again to go on
+"""
+
+COMMANDS = {
+    "init": "init",
+    "check": "check",
+    "fmt": "fmt",
+    "plan": "plan",
+    "compile": "compile_command",
+    "run": "run",
+    "eval": "evaluate",
+    "show": "show",
+    "export": "export",
+    "explain": "explain",
+    "lsp": "lsp",
+    "cache": "cache",
+}
+"""Every command, in the order of the help, and the name of its function or group of commands."""
+
+MODULES = {"eval": "evaluate"}
+"""Where a command's module is not called like the command."""
+
+
+def show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"dspc {version('dspc')}")  # noqa: T201
+        raise typer.Exit
+
+
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The command line with these commands. Only their modules are imported: some bring the engine along."""
+    app = typer.Typer(
+        name="dspc",
+        help="Check, plan, compile and run language-model programs written in .dspec files.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(options)
+    for name in names:
+        module = import_module(f".{MODULES.get(name, name)}", __package__)
+        command = getattr(module, COMMANDS[name])
+        if isinstance(command, typer.Typer):
+            app.add_typer(command)
+        else:
+            app.command(name)(command)
+    return app

@@ -1,0 +1,110 @@
+"""DSPy's BetterTogether: the first rows of train as val, one generator for all shuffles, the best step wins.
+
+The nested optimizers run on DSPy's schedule, too. DSPy's generator has no seed unless one is given; here it
+has the block's. A step that fails ends the compile: in DSPy the best program until then is returned, and a
+log line tells. Where there are no rows for val, nothing is scored and the last program is the result.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.program import Program
+
+from ..base import Calls, Candidate, Context, Facts, Nested, OptimizerError, Options, Range, StepResult
+from ..better_together import strategy_of
+from .faithful import Faithful, best_first
+
+
+async def run(student: Program, options: Options, context: Context) -> StepResult:
+    train, val = context.train, context.val
+    if not context.val_given:
+        cut = _held_out(len(train), options)
+        val, train = train[:cut], train[cut:]
+    draws = random.Random(context.seed)  # noqa: S311 - DSPy's generator
+    order = list(train)
+    candidates: list[Candidate] = []
+    try:
+        if val:
+            candidates.append(await _scored("as it came", student, replace(context, val=val)))
+        names: tuple[str, ...] = ()
+        for name in strategy_of(options):
+            names = (*names, name)
+            if options.flag("shuffle_trainset_between_steps"):
+                draws.shuffle(order)
+            # Without rows for val, an optimizer that compares does so on train.
+            inner = replace(
+                context, train=tuple(order), val=val or tuple(order), val_given=bool(val), nested={}
+            )
+            result = await _step(context.nested[name], student, inner)
+            if result.cut is not None:
+                raise result.cut
+            assert isinstance(result.program, Program)
+            student = result.program
+            if val:
+                candidates.append(await _scored(" -> ".join(names), student, inner))
+    except (BudgetExceeded, Stopped) as halt:
+        if not candidates:
+            raise
+        return best_first(candidates, cut=halt, scored_on=val)
+    return best_first(candidates, scored_on=val) if candidates else StepResult(student)
+
+
+def _held_out(train: int, options: Options) -> int:
+    return int((options.number("valset_ratio") or 0.0) * train)
+
+
+async def _step(nested: Nested, student: Program, context: Context) -> StepResult:
+    from .table import FAITHFUL  # the table lists this file
+
+    if nested.teacher is not None:
+        context = replace(context, teacher=nested.teacher)
+    if nested.spec is not None and nested.options is not None:
+        return await FAITHFUL[nested.spec.name].run(student, nested.options, context)
+    if context.tuner is None:
+        raise OptimizerError(
+            f"not supported yet: {nested.optimizer} trains weights, and no provider for that is set up",
+            help="leave it out of `strategy`",
+        )
+    return StepResult(await context.tuner.tune(student, context.train, context))
+
+
+async def _scored(label: str, program: Program, context: Context) -> Candidate:
+    evaluation = await context.evaluator.evaluate(program, context.val, label=label)
+    candidate = Candidate(label, program, evaluation.scores)
+    context.progress(label, candidate.score)
+    return candidate
+
+
+def _calls(options: Options, facts: Facts) -> Calls:
+    from .table import FAITHFUL
+
+    train, val = facts.train, facts.val
+    if not facts.val_given:
+        val = _held_out(train, options)
+        train -= val
+    scoring = val * facts.calls_per_run
+    total = Calls(task=Range(0 if facts.student_scored else scoring, scoring))
+    for name in strategy_of(options):
+        nested = facts.nested.get(name)
+        inner = replace(
+            facts, train=train, val=val or train, val_given=val > 0, student_bare=False, nested={}
+        )
+        if nested is None or nested.spec is None or nested.options is None:
+            calls = Calls(teacher=Range(0, train * facts.teacher_calls))
+        else:
+            if nested.teacher is not None:
+                inner = replace(inner, teacher_calls_per_run=nested.teacher.calls_per_run())
+            calls = FAITHFUL[nested.spec.name].calls(nested.options, inner)
+        # Steps may ask what an earlier one asked.
+        total = Calls(
+            total.task + Range(0, calls.task.most + scoring),
+            Range(max(total.teacher.least, calls.teacher.least), total.teacher.most + calls.teacher.most),
+            Range(max(total.prompt.least, calls.prompt.least), total.prompt.most + calls.prompt.most),
+        )
+    return total
+
+
+FAITHFUL = Faithful(run, _calls, splits=True)

@@ -1,0 +1,214 @@
+"""What the last `dspc check` of the same files found, so that checking them again unchanged is instant.
+
+One entry per set of files, told by its name; it holds the diagnostics as JSON and the stamps of all
+that was looked at. An entry counts only if every stamp is still the same and the toolchain is the very
+one that wrote it. It is input like any other: whatever does not fit its shape is a miss, places are
+checked against the text, nothing outside the project is shown. Nothing here raises, and nothing heavy
+is imported: no grammar, no pydantic.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from .caches import Cache
+from .codes import CODES, Severity
+from .diagnostics import Diagnostic, Edit, Fix, Label
+from .reads import stamp
+from .source import MAX_SOURCE_BYTES, Location, Source
+from .state import project_root
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a check of several files found. `sampled` are data files of which only a part was read."""
+
+    diagnostics: tuple[Diagnostic, ...]
+    sampled: tuple[str, ...] = ()
+
+
+def recall(cache: Cache, paths: Sequence[Path], *, deep: bool) -> Found | None:
+    """What checking the files would find, if nothing has changed since `remember`; else None."""
+    text = cache.recall(_name(paths, deep))
+    if text is None:
+        return None
+    try:
+        entry = json.loads(text)
+        if entry["toolchain"] != toolchain() or entry["roots"] != _roots(paths):
+            return None
+        if any(stamp(name) != known for name, known in entry["reads"].items()):
+            return None
+        return _Reading(entry, project_root(paths[0])).found()
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OSError):
+        return None  # damaged, or of another making
+
+
+def remember(
+    cache: Cache, paths: Sequence[Path], found: Found, reads: Mapping[str, str], *, deep: bool
+) -> None:
+    """Keep what a check of the files found. `reads` is the journal of that check."""
+    writing = _Writing()
+    diagnostics = [writing.diagnostic(diagnostic) for diagnostic in found.diagnostics]
+    entry = {
+        "toolchain": toolchain(),
+        "roots": _roots(paths),
+        "reads": dict(reads),
+        "sources": writing.sources(),
+        "diagnostics": diagnostics,
+        "sampled": list(found.sampled),
+    }
+    cache.remember(_name(paths, deep), json.dumps(entry))
+
+
+def toolchain() -> str:
+    """Told by every file that the front end is made of, and by what is installed beside it."""
+    total = hashlib.sha256(f"{FORMAT} {sys.version} {sys.prefix}".encode(errors="surrogateescape"))
+    for room in ("dspec.compiler", "dspec.grammar", "dspec.runtime"):
+        spec = find_spec(room)
+        for place in (spec and spec.submodule_search_locations) or ():
+            _add_folder(total, place, 4)
+    for place in sys.path:
+        if place.endswith(("site-packages", "dist-packages")):
+            total.update(f"{place} {os.stat(place).st_mtime_ns}".encode(errors="surrogateescape"))  # noqa: PTH116
+    return total.hexdigest()
+
+
+def _add_folder(total: _Hash, folder: str, depth: int) -> None:
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda one: one.name):
+            if entry.is_dir(follow_symlinks=False):
+                if depth and entry.name not in ("__pycache__", "templates"):
+                    _add_folder(total, entry.path, depth - 1)
+            elif entry.name.endswith((".py", ".json")):
+                status = entry.stat()
+                total.update(f"{entry.path} {status.st_size} {status.st_mtime_ns}\0".encode())
+
+
+def _name(paths: Sequence[Path], deep: bool) -> str:
+    places = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - keeps links, as names do
+    recipe = json.dumps([FORMAT, deep, places])
+    return "check-" + hashlib.sha256(recipe.encode()).hexdigest()
+
+
+def _roots(paths: Sequence[Path]) -> list[str]:
+    """The projects that the files are in, which a new marker file would change."""
+    folders = {path.absolute().parent for path in paths}
+    return sorted({str(project_root(folder / "any")) for folder in folders})
+
+
+class _Writing:
+    """Diagnostics as plain data, with the sources that they point into numbered."""
+
+    def __init__(self) -> None:
+        self._sources: dict[int, tuple[int, Source]] = {}
+
+    def sources(self) -> list[dict[str, str]]:
+        return [
+            {"path": str(source.path), "name": source.name, "text": _digest(source.text)}
+            for _, source in self._sources.values()
+        ]
+
+    def diagnostic(self, found: Diagnostic) -> dict[str, object]:
+        return {
+            "code": found.code,
+            "severity": found.severity,
+            "message": found.message,
+            "labels": [self._label(label) for label in (found.primary, *found.secondary)],
+            "notes": list(found.notes),
+            "help": found.help,
+            "fixes": [
+                {
+                    "title": fix.title,
+                    "safe": fix.applicability == "machine",
+                    "edits": [[*self._place(edit.location), edit.replacement] for edit in fix.edits],
+                }
+                for fix in found.fixes
+            ],
+        }
+
+    def _label(self, label: Label) -> list[object]:
+        return [*self._place(label.location), label.text]
+
+    def _place(self, location: Location) -> tuple[int, int, int]:
+        source = location.source
+        number, _ = self._sources.setdefault(id(source), (len(self._sources), source))
+        return number, location.start, location.end
+
+
+class _Reading:
+    """The way back. Raises KeyError, TypeError, ValueError or OSError for what does not fit."""
+
+    def __init__(self, entry: dict[str, Any], root: Path) -> None:
+        self._entry = entry
+        self._sources = [_source(plain, root) for plain in entry["sources"]]
+
+    def found(self) -> Found:
+        sampled = tuple(_text(name) for name in self._entry["sampled"])
+        return Found(tuple(self._diagnostic(plain) for plain in self._entry["diagnostics"]), sampled)
+
+    def _diagnostic(self, plain: dict[str, Any]) -> Diagnostic:
+        code, severity = plain["code"], plain["severity"]
+        if code not in CODES or severity not in get_args(Severity):
+            raise ValueError(code)
+        primary, *secondary = [self._label(label) for label in plain["labels"]]
+        return Diagnostic(
+            code,
+            severity,
+            _text(plain["message"]),
+            primary,
+            tuple(secondary),
+            tuple(_text(note) for note in plain["notes"]),
+            _text(plain["help"]),
+            tuple(self._fix(fix) for fix in plain["fixes"]),
+        )
+
+    def _fix(self, plain: dict[str, Any]) -> Fix:
+        edits = tuple(Edit(self._location(edit), _text(edit[3])) for edit in plain["edits"])
+        return Fix(_text(plain["title"]), edits, "machine" if plain["safe"] is True else "maybe")
+
+    def _label(self, plain: list[Any]) -> Label:
+        return Label(self._location(plain), _text(plain[3]))
+
+    def _location(self, plain: list[Any]) -> Location:
+        number, start, end = plain[:3]
+        source = self._sources[number]
+        if not (type(start) is type(end) is int and 0 <= start <= end <= len(source.text)):
+            raise ValueError(plain)
+        return Location(source, start, end)
+
+
+def _source(plain: dict[str, Any], root: Path) -> Source:
+    """The source as it is now. Raises ValueError where its text is not the one that was checked."""
+    path, expected = Path(_text(plain["path"])), plain["text"]
+    text = ""
+    if expected != _digest(text):
+        if not path.resolve().is_relative_to(root) or not path.is_file():
+            raise ValueError(path)
+        with path.open("rb") as stream:
+            text = stream.read(MAX_SOURCE_BYTES + 1).decode("utf-8-sig")
+        if _digest(text) != expected:
+            raise ValueError(path)
+    return Source(path, _text(plain["name"]), text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value

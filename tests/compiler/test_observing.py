@@ -1,0 +1,134 @@
+"""Who listens to a compile: the log, the spans; and the project's `.env`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dspec.compiler.cli.dotenv import fill_environment, parse
+from dspec.compiler.eventlog import both, calls, event_log
+from dspec.compiler.events import Event, RowScored, StepFinished, StepStarted
+from dspec.compiler.optimizers.base import Calls, Range
+from dspec.compiler.spans import NAMES, spans
+from dspec.runtime.engine import CallEvent
+from dspec.runtime.errors import ConfigurationError
+from dspec.runtime.program import LM
+from dspec.runtime.transports.base import Usage
+
+ANSWERED = CallEvent("answered", "mini", "openai/gpt-x", 2, 0.5, Usage(7, 3), 0.25)
+
+
+def test_every_event_is_a_line_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    seen: list[Event] = []
+    with event_log(path, now=lambda: 1.5) as observe:
+        both(seen.append, [observe])(RowScored("final", 1, 2, 0.5))
+        tell = calls([observe])
+        assert tell is not None
+        tell(ANSWERED)
+    with event_log(path, now=lambda: 2.5) as observe:
+        observe(StepFinished("s", 4, ("a note",)))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["row_scored", "call_answered", "step_finished"]
+    assert lines[0] == {
+        "time": "1970-01-01T00:00:01.500+00:00",
+        "event": "row_scored",
+        "label": "final",
+        "done": 1,
+        "rows": 2,
+        "score": 0.5,
+    }
+    assert lines[1]["usage"] == {"input_tokens": 7, "output_tokens": 3, "estimated": False}
+    assert seen == [RowScored("final", 1, 2, 0.5)]
+
+
+def test_where_nobody_listens_nothing_is_told() -> None:
+    report = both(print, [])
+    assert report is print
+    assert calls([]) is None
+
+
+def test_a_log_that_cannot_be_opened_is_said_and_one_that_fills_up_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be written"), event_log(tmp_path / "no" / "x"):
+        pass
+    full = Path("/dev/full")
+    if full.exists():
+        with event_log(full) as observe:
+            for _ in range(3):
+                observe(ANSWERED)
+
+
+@dataclass
+class Span:
+    name: str
+    settings: dict[str, Any]
+    ended: int | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        self.attributes[name] = value
+
+    def end(self, end_time: int = -1) -> None:
+        self.ended = end_time
+
+
+class Tracer:
+    """Stands for OpenTelemetry's, which is not a dependency."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+
+    def start_span(self, name: str, **settings: Any) -> Span:
+        self.spans.append(Span(name, settings, attributes=dict(settings["attributes"])))
+        return self.spans[-1]
+
+
+def test_steps_and_calls_become_spans() -> None:
+    tracer = Tracer()
+    observe = spans(tracer, now=lambda: 10_000_000_000)
+    observe(ANSWERED)
+    observe(CallEvent("failed", "mini", "openai/gpt-x", 5, error="429"))
+    observe(CallEvent("started", "mini", "openai/gpt-x", 1))
+    observe(StepStarted("demos", "BootstrapFewShot", 1, 1, Calls(Range(0, 1), Range(0, 1))))
+    observe(StepFinished("demos", 9))
+    answered, failed, step = tracer.spans
+    assert (answered.name, answered.ended) == ("chat gpt-x", 10_000_000_000)
+    assert answered.settings["start_time"] == 9_500_000_000
+    assert answered.attributes["gen_ai.provider.name"] == "openai"
+    assert answered.attributes["gen_ai.usage.input_tokens"] == 7
+    assert failed.attributes["error.type"] == "failed"
+    assert (step.name, step.attributes[NAMES["calls"]], step.ended) == ("step demos", 9, -1)
+
+
+def test_without_opentelemetry_the_wish_is_refused_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "opentelemetry", None)
+    with pytest.raises(ConfigurationError, match="not installed") as caught:
+        spans()
+    assert "pip install" in caught.value.help
+
+
+def test_env_files_are_read_plainly() -> None:
+    text = "# no\nA=1\nexport B = 'two # 2' # note\nC=three # note\nD=\"x\ny\nbad line\nE=$A\nF=\n"
+    assert parse(text) == {"A": "1", "B": "two # 2", "C": "three", "D": "x", "E": "$A", "F": ""}
+
+
+def test_env_files_fill_in_what_models_ask_for_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "OPENAI_API_KEY=from file\nOPENAI_BASE_URL=http://elsewhere\nPATH=/evil\nMINE=k\nWHERE=http://w\n"
+        "LOOSE=http://loose\n"
+    )
+    lms = [
+        LM(name="a", model="openai/gpt-x"),
+        LM(name="b", model="openai/x", api_key_env="MINE", api_base_env="WHERE"),
+        LM(name="c", model="openai/x", api_base_env="LOOSE"),
+    ]
+    environ = {"MINE": "already"}
+    assert fill_environment(tmp_path, lms, environ) == ("OPENAI_API_KEY", "WHERE")
+    assert environ == {"MINE": "already", "OPENAI_API_KEY": "from file", "WHERE": "http://w"}
+    assert fill_environment(tmp_path / "none", lms, {}) == ()

@@ -1,0 +1,220 @@
+"""KNNFewShot: each row is bootstrapped once, and an input is shown the rows most like it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from building import DEMOS, compiled, project
+from scripted import (
+    Asked,
+    Script,
+    classifier,
+    group,
+    jitter,
+    learner,
+    oracle,
+    pipeline,
+    rows,
+    scripted,
+    wrong,
+)
+from stepping import Stepped, step
+
+from dspec.compiler import ir
+from dspec.compiler.data import Example
+from dspec.compiler.evals import evaluate_named
+from dspec.compiler.optimizers import knn_few_shot
+from dspec.compiler.optimizers.base import OptimizerError
+from dspec.compiler.optimizers.demos import has_demos, hide, without_demos
+from dspec.compiler.plan import plan
+from dspec.compiler.store import Store
+from dspec.runtime.artifact import Artifact, artifact_text, read_artifact, write_artifact
+from dspec.runtime.errors import BudgetExceeded
+from dspec.runtime.neighbours import nearest
+from dspec.runtime.program import Demo, Neighbours, Program
+
+KNN = "KNNFewShot"
+NEAR = ir.StepSpec(name="near", optimizer=KNN, options={"k": 3})
+
+
+def index(done: Stepped) -> Neighbours:
+    assert done.program.neighbours is not None
+    return done.program.neighbours
+
+
+async def test_every_row_is_bootstrapped_once_at_compile_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = await step(monkeypatch, KNN, oracle)
+    assert done.script.calls == done.promised.least == done.promised.most == 12
+    assert [row.text for row in index(done).rows] == [f"text: row {n} of g{n % 3}" for n in range(12)]
+    assert all(row.bootstrapped["ask"].augmented for row in index(done).rows)
+    # What is solved needs no label beside it: at most 3 rows are shown, and 4 may be bootstrapped.
+    assert not any(row.labelled for row in index(done).rows)
+    assert done.program.predictors["ask"].demos == ()
+    assert done.result.notes == ("the metric accepted 12 of 12 rows",)
+
+
+async def test_a_row_is_taught_by_its_neighbours_labels_and_never_by_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = await step(monkeypatch, KNN, oracle, k=2)
+    for asked in done.script.asked:
+        shown = [demo["text"] for demo, _ in asked.demos]
+        assert len(shown) == 2
+        assert asked.question["text"] not in shown
+    bare = await step(monkeypatch, KNN, oracle, k=2, max_labeled_demos=0)
+    assert {len(asked.demos) for asked in bare.script.asked} == {0}
+
+
+async def test_rows_that_fail_show_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def odd(asked: Asked) -> dict[str, str]:
+        text = asked.question["text"]
+        return {"label": f"L{group(text)}" if int(text.split()[1]) % 2 else "L?"}
+
+    done = await step(monkeypatch, KNN, odd)
+    kinds = [("ask" in row.bootstrapped, "ask" in row.labelled) for row in index(done).rows]
+    assert kinds == [(False, True), (True, False)] * 6
+    failing = await step(monkeypatch, KNN, wrong)
+    assert all(row.labelled and not row.bootstrapped for row in index(failing).rows)
+
+
+async def test_labels_are_kept_where_more_rows_are_shown_than_may_be_bootstrapped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = await step(monkeypatch, KNN, oracle, k=5, max_bootstrapped_demos=1)
+    assert all(row.labelled and row.bootstrapped for row in index(done).rows)
+    labels = await step(monkeypatch, KNN, oracle, max_bootstrapped_demos=0)
+    assert labels.script.calls == labels.promised.most == 0
+    assert all(row.labelled and not row.bootstrapped for row in index(labels).rows)
+
+
+async def test_inner_steps_get_demos_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = await step(monkeypatch, KNN, oracle, student=pipeline())
+    row = index(done).rows[4]
+    assert row.bootstrapped == {
+        "summarize": Demo(inputs={"text": "row 4 of g1"}, outputs={"gist": "so"}, augmented=True),
+        "decide": Demo(inputs={"text": "row 4 of g1", "gist": "so"}, outputs={"label": "L1"}, augmented=True),
+    }
+    assert done.script.calls == done.promised.most == 24
+
+
+async def test_existing_demos_give_way_and_teach(monkeypatch: pytest.MonkeyPatch) -> None:
+    demo = Demo(inputs={"text": "row 900 of g7"}, outputs={"label": "L7"})
+    student = classifier().with_predictor("ask", demos=(demo,))
+    done = await step(monkeypatch, KNN, oracle, student=student)
+    assert {len(asked.demos) for asked in done.script.asked} == {1}
+    assert done.program.predictors["ask"].demos == ()
+
+
+async def test_it_is_a_program_like_any_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made = project(tmp_path, NEAR)
+    built, script, _ = await compiled(monkeypatch, tmp_path, made, learner, latency=jitter())
+    assert built.final is not None
+    assert built.baseline is not None
+    assert built.final.score > built.baseline.score + 0.4
+    # Baseline, one attempt a row, and one call for each row that is scored.
+    assert script.calls == built.spent.calls == 20 + 20 + 20
+    planned = plan(made, "tuned", tmp_path)
+    assert planned.least <= built.spent.calls <= planned.most
+    path = tmp_path / "near.dspc.json"
+    write_artifact(path, built.artifact)
+    loaded = read_artifact(path)
+    assert loaded == built.artifact
+    block = ir.Eval(name="e", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val"))
+    with scripted(monkeypatch, Script(learner)) as engine:
+        result = await evaluate_named(
+            made.model_copy(update={"evals": {"e": block}}),
+            "e",
+            tmp_path,
+            engine=engine,
+            store=Store(),
+            compiled={"tuned": loaded.program},
+        )
+    assert result.program == built.final
+
+
+async def test_as_a_teacher_and_as_a_student(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    built, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, NEAR, DEMOS), learner)
+    assert isinstance(built.artifact.program, Program)
+    # The step that sets demos for good replaces those chosen per input.
+    assert built.artifact.program.neighbours is None
+    assert [demo.augmented for demo in built.artifact.program.predictors["ask"].demos] == [True] * 4
+    taught = DEMOS.model_copy(update={"student": "router", "teacher": "near"})
+    built, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, NEAR, taught), learner)
+    assert isinstance(built.artifact.program, Program)
+    assert [demo.augmented for demo in built.artifact.program.predictors["ask"].demos] == [True] * 4
+
+
+async def test_a_row_that_is_asked_about_is_hidden_from_its_own_index(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    done = await step(monkeypatch, KNN, oracle, k=1)
+    row = Example(4, {"text": "row 4 of g1"}, {"label": "L1"})
+    hidden = hide(done.program, row).neighbours
+    assert hidden is not None
+    assert len(hidden.rows) == 11
+    assert nearest(index(done), "text: row 4 of g1") == (4,)
+    assert has_demos(done.program)
+    assert without_demos(done.program).neighbours is None
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("reply", [oracle, wrong, learner])
+async def test_tiny_sets(monkeypatch: pytest.MonkeyPatch, n: int, reply: object) -> None:
+    done = await step(monkeypatch, KNN, reply, train=rows(n), k=5, max_rounds=2)  # type: ignore[arg-type]
+    assert len(index(done).rows) == n
+    assert done.spent.calls <= done.promised.most
+
+
+async def test_identical_rows_are_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    same = tuple(Example(i, {"text": "row 0 of g0"}, {"label": "L0"}) for i in range(4))
+    done = await step(monkeypatch, KNN, oracle, train=same)
+    assert len(index(done).rows) == 1
+    assert done.script.calls == 1
+
+
+async def test_nothing_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    bare = tuple(Example(i, {"text": f"row {i} of g0"}, {}) for i in range(3))
+    done = await step(monkeypatch, KNN, wrong, train=bare, max_bootstrapped_demos=0)
+    assert done.program == classifier()
+    assert done.result.notes == ("no row has anything to show: there are no demos",)
+
+
+async def test_a_threshold_of_zero_accepts_what_scores_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scripted import exact
+
+    from dspec.runtime.expressions import Constant
+
+    lenient = exact(accept=Constant(value=True))
+    done = await step(monkeypatch, KNN, wrong, metric=lenient, metric_threshold=0.0)
+    assert all(row.bootstrapped for row in index(done).rows)
+    strict = await step(monkeypatch, KNN, wrong, metric=lenient, metric_threshold=0.5)
+    assert not any(row.bootstrapped for row in index(strict).rows)
+
+
+async def test_at_the_wall_what_was_solved_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = await step(monkeypatch, KNN, oracle, budget=ir.Budget(calls=5), threads=1)
+    assert isinstance(done.result.cut, BudgetExceeded)
+    assert sum(bool(row.bootstrapped) for row in index(done).rows) == 5
+    assert sum(bool(row.labelled) for row in index(done).rows) == 7
+    with pytest.raises(BudgetExceeded):
+        await step(monkeypatch, KNN, oracle, budget=ir.Budget(calls=0))
+
+
+async def test_an_index_that_no_artifact_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(knn_few_shot, "MAX_CHARACTERS", 200)
+    with pytest.raises(OptimizerError, match="the index of 12 rows is too large"):
+        await step(monkeypatch, KNN, oracle)
+    monkeypatch.setattr(knn_few_shot, "MAX_ROWS", 11)
+    with pytest.raises(OptimizerError, match="at most 11 rows, and `train` has 12"):
+        await step(monkeypatch, KNN, oracle)
+
+
+async def test_the_same_bytes_at_any_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: set[str] = set()
+    for threads, seed in ((1, 0), (4, 1), (32, 2)):
+        done = await step(
+            monkeypatch, KNN, learner, student=pipeline(), threads=threads, latency=jitter(seed), max_rounds=2
+        )
+        found.add(artifact_text(Artifact(name="x", program=done.program)))
+    assert len(found) == 1
