@@ -309,7 +309,8 @@ def table(found: Sequence[Outcome]) -> list[str]:
         for predictors in sorted({one.predictors for one in found}):
             both = {
                 schedule: [
-                    one for one in found
+                    one
+                    for one in found
                     if (one.step, one.predictors, one.schedule) == (name, predictors, schedule)
                 ]
                 for schedule in ("dspy", "default")
@@ -318,8 +319,7 @@ def table(found: Sequence[Outcome]) -> list[str]:
                 continue
             base = statistics.fmean(one.calls for one in both["dspy"])
             paired = [
-                ours.score - theirs.score
-                for ours, theirs in zip(both["default"], both["dspy"], strict=True)
+                ours.score - theirs.score for ours, theirs in zip(both["default"], both["dspy"], strict=True)
             ]
             error = statistics.stdev(paired) / math.sqrt(len(paired)) if len(paired) > 1 else 0.0
             for schedule, outcomes in both.items():

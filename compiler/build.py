@@ -36,7 +36,8 @@ from .events import CandidateScored, Report, StepFinished, StepStarted, silent
 from .optimizers.base import Candidate, Context, Options, PromptModel, StepResult
 from .optimizers.compat.table import run_of
 from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
-from .statistics import Paired, paired
+from .selection import Verdict, judge
+from .statistics import Paired
 from .store import Store
 from .streams import stream
 from .tasks import Halt
@@ -61,7 +62,8 @@ class StepOutcome:
 class Built:
     """A compile's result. `final` is None when the budget ended before the last scoring.
 
-    `comparison` is the final program against the one it started from, on the rows both were scored on.
+    `comparison` is what the steps made against the program they started from, on the rows both were scored
+    on; where it shows no real improvement, the artifact holds the latter (`selection`), and `final` is its score.
     """
 
     artifact: Artifact
@@ -255,15 +257,23 @@ class _Compile:
         name = self._resolved.optimize.prompt_lm
         return None if name is None else PromptModel(name, self._with_fallbacks(name))
 
+    def _judged(self) -> Verdict | None:
+        """The result against the start (`selection`). Where the difference is noise, the start is the result."""
+        if self._baseline is None or self._final is None:
+            return None
+        verdict = judge(
+            self._baseline.scores, self._final.scores, (outcome.result for outcome in self._outcomes)
+        )
+        same = self._emitted == self._resolved.student
+        faithful = any(step.compat is not None for step in self._resolved.optimize.steps)
+        kept = not (verdict.real or faithful)
+        self._notes += verdict.notes(kept=kept or same)
+        if kept and not same:
+            self._emitted, self._final = self._resolved.student, self._baseline
+        return verdict
+
     def built(self) -> Built:
-        comparison: Paired | None = None
-        if self._baseline is not None and self._final is not None:
-            comparison = paired(self._baseline.scores, self._final.scores)
-            if comparison.low <= 0.0:
-                self._notes.append(
-                    "no sure improvement on the rows it was chosen on: "
-                    f"{comparison.better} rows better, {comparison.worse} worse"
-                )
+        verdict = self._judged()
         return Built(
             artifact=self._artifact(),
             status=self._status,
@@ -272,7 +282,7 @@ class _Compile:
             spent=replace(self._evaluator.spent),
             baseline=self._baseline,
             final=self._final,
-            comparison=comparison,
+            comparison=None if verdict is None else verdict.comparison,
             notes=tuple(self._notes),
         )
 

@@ -7,6 +7,7 @@ and nothing heavy is imported: an unchanged check reads one entry and little els
 from __future__ import annotations
 
 import os
+import stat
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,8 +32,11 @@ class FolderCache:
     folder: Path
 
     def recall(self, name: str) -> str | None:
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         try:
-            with (self.folder / f"{name}.json").open("rb") as file:
+            with os.fdopen(os.open(self.folder / f"{name}.json", flags), "rb") as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    return None  # a pipe would be waited for
                 return file.read(_MAX_BYTES).decode()
         except (OSError, UnicodeDecodeError):
             return None

@@ -20,6 +20,8 @@ from .source import MAX_SOURCE_BYTES, Source
 from .state import project_root
 
 MAX_FILES = 500
+MAX_DECLARATIONS = 20_000
+"""Of one file; each costs kilobytes and takes part in every search for a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,9 @@ def load(
         else:
             text = found
     main = _file(real, root, text, known)
+    if isinstance(main, ImportProblem):
+        problem = main.reason
+        main = File(Source(real, _name(real, root), text), SourceTree(text))
     files = {real: main}
     waiting = [main]
     while waiting:
@@ -141,15 +146,21 @@ def load(
     return Loaded(root, main, files, problem)
 
 
-def _file(path: Path, root: Path, text: str, known: dict[tuple[Path, Path], File]) -> File:
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _file(
+    path: Path, root: Path, text: str, known: dict[tuple[Path, Path], File]
+) -> File | ImportProblem:
     if (root, path) in known:
         return known[root, path]
-    try:
-        name = path.relative_to(root).as_posix()
-    except ValueError:
-        name = path.name
     tree = parse(text)
-    file = known[root, path] = File(Source(path, name, text), tree)
+    if len(tree.blocks) > MAX_DECLARATIONS:
+        return ImportProblem(
+            "DS0204", f"it has {len(tree.blocks):,} declarations; at most {MAX_DECLARATIONS:,} are read"
+        )
+    file = known[root, path] = File(Source(path, _name(path, root), text), tree)
     for block in tree.blocks:
         declaration = block.declaration
         if declaration and declaration.keyword.text == "import" and declaration.name:
@@ -188,10 +199,10 @@ def _follow(
             _fail(entry, "DS0204", f"a project reads at most {MAX_FILES} files")
             return
         text = known[root, real].source.text if (root, real) in known else read_text(target, root)
-        if isinstance(text, ImportProblem):
-            _fail(entry, text.code, text.reason)
+        imported = text if isinstance(text, ImportProblem) else _file(real, root, text, known)
+        if isinstance(imported, ImportProblem):
+            _fail(entry, imported.code, imported.reason)
             return
-        imported = _file(real, root, text, known)
         files[real] = imported
         waiting.append(imported)
     entry.target = real

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -24,7 +24,7 @@ _journal: ContextVar[dict[str, str] | None] = ContextVar("journal", default=None
 
 
 @contextmanager
-def journal() -> Iterator[dict[str, str]]:
+def journal() -> Generator[dict[str, str]]:
     """What is looked at within: paths (of folders with a `/` at the end) and their stamps."""
     found: dict[str, str] = {}
     token = _journal.set(found)

@@ -7,8 +7,11 @@ words are offered, since a far-fetched suggestion is worse than none.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 MAX_WORD = 64
+MAX_KNOWN = 2_000
+"""Of more words than that none is offered: looking through them for every mistake would take too long."""
 
 
 def distance(a: str, b: str, limit: int) -> int:
@@ -31,11 +34,17 @@ def distance(a: str, b: str, limit: int) -> int:
 
 
 def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
-    """At most `limit` of `known`, nearest first; ties by spelling. Empty when nothing is near."""
+    """At most `limit` of `known`, nearest first; ties by spelling. Empty when nothing is near.
+
+    Also empty when there are more than `MAX_KNOWN`.
+    """
     wanted = word.casefold()[:MAX_WORD]
     reach = max(1, (len(wanted) + 1) // 3)
     ranked: list[tuple[int, str]] = []
-    for candidate in dict.fromkeys(known):
+    candidates = list(islice(dict.fromkeys(known), MAX_KNOWN + 1))
+    if len(candidates) > MAX_KNOWN:
+        return ()
+    for candidate in candidates:
         other = candidate.casefold()[:MAX_WORD]
         away = distance(wanted, other, reach)
         if away > reach and min(len(wanted), len(other)) >= 3 and (wanted in other or other in wanted):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from .streams import stream
 
@@ -91,6 +92,18 @@ def paired(before: Sequence[float], after: Sequence[float]) -> Paired:
         same=len(differences) - better - worse,
         p_value=_sign_test(better, worse),
     )
+
+
+def luck(before: Sequence[float], after: Sequence[float], tried: int) -> float:
+    """The gain that the best of `tried` programs shows on these rows when all are as good as `before`.
+
+    Each of them would gain a normal amount around 0, as wide as the rows' differences make it; this is the
+    mean of the largest of `tried` such amounts (Blom, 1958). It is 0.0 for one program, which nobody chose.
+    Programs that have much in common are luckier in concert and less in all, so it is on the safe side.
+    """
+    squares = math.fsum((b - a) ** 2 for a, b in zip(before, after, strict=True))
+    quantile = NormalDist().inv_cdf((max(1, tried) - 0.375) / (max(1, tried) + 0.25))
+    return max(0.0, quantile) * math.sqrt(squares) / len(before)
 
 
 def _mean_interval(values: Sequence[float], *, low: float) -> tuple[float, float]:

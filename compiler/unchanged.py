@@ -13,11 +13,11 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from .caches import Cache
 from .codes import CODES, Severity
@@ -25,9 +25,6 @@ from .diagnostics import Diagnostic, Edit, Fix, Label
 from .reads import stamp
 from .source import MAX_SOURCE_BYTES, Location, Source
 from .state import project_root
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
 
 FORMAT = 1
 
@@ -75,26 +72,26 @@ def remember(
 
 def toolchain() -> str:
     """Told by every file that the front end is made of, and by what is installed beside it."""
-    total = hashlib.sha256(f"{FORMAT} {sys.version} {sys.prefix}".encode(errors="surrogateescape"))
+    parts = [f"{FORMAT} {sys.version} {sys.prefix}"]
     for room in ("dspec.compiler", "dspec.grammar", "dspec.runtime"):
         spec = find_spec(room)
         for place in (spec and spec.submodule_search_locations) or ():
-            _add_folder(total, place, 4)
+            parts += _stamps(place, 4)
     for place in sys.path:
         if place.endswith(("site-packages", "dist-packages")):
-            total.update(f"{place} {os.stat(place).st_mtime_ns}".encode(errors="surrogateescape"))  # noqa: PTH116
-    return total.hexdigest()
+            parts.append(f"{place} {os.stat(place).st_mtime_ns}")  # noqa: PTH116
+    return _digest("\0".join(parts))
 
 
-def _add_folder(total: _Hash, folder: str, depth: int) -> None:
+def _stamps(folder: str, depth: int) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda one: one.name):
             if entry.is_dir(follow_symlinks=False):
                 if depth and entry.name not in ("__pycache__", "templates"):
-                    _add_folder(total, entry.path, depth - 1)
+                    yield from _stamps(entry.path, depth - 1)
             elif entry.name.endswith((".py", ".json")):
                 status = entry.stat()
-                total.update(f"{entry.path} {status.st_size} {status.st_mtime_ns}\0".encode())
+                yield f"{entry.path} {status.st_size} {status.st_mtime_ns}"
 
 
 def _name(paths: Sequence[Path], deep: bool) -> str:
@@ -153,7 +150,7 @@ class _Reading:
 
     def __init__(self, entry: dict[str, Any], root: Path) -> None:
         self._entry = entry
-        self._sources = [_source(plain, root) for plain in entry["sources"]]
+        self._sources: list[Source] = [_source(plain, root) for plain in entry["sources"]]
 
     def found(self) -> Found:
         sampled = tuple(_text(name) for name in self._entry["sampled"])
@@ -183,9 +180,10 @@ class _Reading:
         return Label(self._location(plain), _text(plain[3]))
 
     def _location(self, plain: list[Any]) -> Location:
-        number, start, end = plain[:3]
-        source = self._sources[number]
-        if not (type(start) is type(end) is int and 0 <= start <= end <= len(source.text)):
+        source: Source = self._sources[plain[0]]
+        start: object = plain[1]
+        end: object = plain[2]
+        if not (isinstance(start, int) and isinstance(end, int) and 0 <= start <= end <= len(source.text)):
             raise ValueError(plain)
         return Location(source, start, end)
 

@@ -17,15 +17,12 @@ def first_line(path: Path) -> str:
 
 def map_text() -> str:
     """The page. Folders in order of their paths, files by name; a package's face speaks for the folder."""
-    parts = [
-        "# Map\n\nEvery file and what it is for, from the files' own first lines (`python3.11 dev.py generate`)."
-    ]
+    parts = ["# Map\n\nEvery file and what it is for, in its own words (`python3.11 dev.py generate`)."]
     for room in ROOMS:
         for folder in sorted({path.parent for path in (ROOT / room).rglob("*.py")}):
             parts.append(f"\n## {folder.relative_to(ROOT).as_posix()}/\n\n| file | what |\n| --- | --- |")
-            for path in sorted(folder.glob("*.py")):
-                if line := first_line(path):
-                    parts.append(f"| `{path.name}` | {line} |")
+            lines = {path.name: first_line(path) for path in sorted(folder.glob("*.py"))}
+            parts += [f"| `{name}` | {line} |" for name, line in lines.items() if line]
     return "\n".join(parts) + "\n"
 
 

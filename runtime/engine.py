@@ -21,7 +21,7 @@ from typing import Any
 from . import prices
 from .calls import CallEvent, Completion, EventKind, Source, Tally
 from .endpoints import Endpoint, address, resolve
-from .errors import ProviderError, RateLimited, Stopped, TimedOut, Unauthorized
+from .errors import ConfigurationError, ProviderError, RateLimited, Stopped, TimedOut, Unauthorized
 from .ledger import Ledger
 from .limits import PATIENCE, Backoff, Deadline, Gate, RateWindow
 from .program import LM
@@ -212,7 +212,11 @@ class Engine:
                     lane.tpm.settle(answer.usage.input_tokens + answer.usage.output_tokens - units)
                 self.tally.add(answer)
                 if self._ledger is not None:
-                    answer = await self._ledger.put(key, request.lm.model, answer)
+                    try:
+                        answer = await self._ledger.put(key, request.lm.model, answer)
+                    except ConfigurationError as problem:
+                        lane.gate.close(problem)  # what cannot be kept is not asked for
+                        raise
                 self._tell("answered", request.lm, failures + 1, loop.time() - began, answer)
                 return answer
             except ProviderError as error:

@@ -116,7 +116,7 @@ def _covered(source: Source, tree: SourceTree, token: Token, target: Token | Non
     line_start = source.text.rfind("\n", 0, token.start) + 1
     if source.text[line_start : token.start].strip(" \t\ufeff"):
         return "own line", line_start, token.end
-    if target is None:
+    if target is None or not tree.blocks:
         return "line", token.end, token.end
     end = source.text.find("\n", target.start)
     end = len(source.text) if end < 0 else end

@@ -54,7 +54,12 @@ def listed(names: Iterable[str]) -> str:
 
 
 def named(kinds: Collection[str], scope: FileScope) -> list[str]:
-    """Every name of these kinds that can be written in a file, those behind imports with their alias."""
+    """Every name of these kinds that can be written in a file, those behind imports with their alias.
+
+    None where there are far too many to suggest one.
+    """
+    if len(scope.symbols) > MAX_KNOWN:
+        return []
     names = [symbol.name for symbol in scope.symbols.values() if symbol.kind in kinds]
     for alias, imported in scope.imports.items():
         if imported is not None:

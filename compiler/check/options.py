@@ -1,4 +1,4 @@
-"""An option of an optimizer: whether there is one of that name, and whether what is written is a value for it."""
+"""An option of an optimizer: is there one of that name, and is what is written a value for it?"""
 
 from __future__ import annotations
 

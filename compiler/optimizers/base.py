@@ -271,6 +271,8 @@ class StepResult:
     """What ended the step before it was done, if anything did."""
     scored_on: Rows | None = None
     """Rows that the candidates' scores are of; None: the context's `val`."""
+    compared: int = 0
+    """Programs that were compared on some rows, where these are more than `candidates`."""
 
 
 @dataclass(frozen=True, slots=True)

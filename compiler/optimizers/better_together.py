@@ -58,7 +58,9 @@ def _calls(options: Options, facts: Facts) -> Calls:
     total = Calls(task=task)
     for place, name in enumerate(strategy_of(options)):
         nested = facts.nested.get(name, _WEIGHTS)
-        inner = replace(facts, student_scored=True, student_bare=facts.student_bare and place == 0, nested={})
+        inner = replace(
+            facts, student_scored=True, student_bare=facts.student_bare and place == 0, finalists=1, nested={}
+        )
         if nested.teacher is not None:
             inner = replace(inner, teacher_calls_per_run=nested.teacher.calls_per_run())
         if nested.spec is None or nested.options is None:
@@ -161,7 +163,7 @@ async def _step(nested: Nested, student: Program, context: Context) -> StepResul
 
     if nested.teacher is not None:
         context = replace(context, teacher=nested.teacher)
-    context = replace(context, nested={})
+    context = replace(context, finalists=1, nested={})
     if nested.spec is not None and nested.options is not None:
         return await RUNS[nested.spec.name](student, nested.options, context)
     if context.tuner is None:

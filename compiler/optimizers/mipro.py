@@ -17,7 +17,7 @@ from dspec.runtime.program import Demo, Program
 
 from ..proposing import Grounding, propose_grounded
 from ..proposing.showing import MAX_ROWS
-from ..search import Arm, Bandit, Choice, Combinations, Exhaustive, Sampler, Space, TpeSampler
+from ..search import Arm, Bandit, Choice, Combinations, Exhaustive, Racing, Sampler, Space, TpeSampler
 from ..search.board import open_board
 from .base import Context, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher
@@ -32,6 +32,7 @@ from .mipro_plan import (
     contradiction,
     sizes,
     strategy,
+    trials,
     zero_shot,
 )
 from .ranking import ranked
@@ -148,10 +149,12 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         source = Combinations(pool.space, sampler, lambda choice: pool.arm(student, choice))
         source.start(board.mean(start), board.rows)
         compared = strategy(options, len(student.predictors), board.rows, context.finalists)
+        if isinstance(compared, Racing):
+            compared = compared.fewer(trials(options, len(student.predictors)), tried, board.rows)
         halt = await compared.run(board, source, tried)
     except (BudgetExceeded, Stopped) as raised:
-        return ranked(board.candidates(), cut=raised)
-    return ranked(board.candidates(), cut=halt, notes=pool.notes(tried))
+        return ranked(board.candidates(), cut=raised, compared=board.compared)
+    return ranked(board.candidates(), cut=halt, notes=pool.notes(tried), compared=board.compared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,8 @@ class Pool:
             student = student.with_predictor(
                 address,
                 instruction=self.instructions[place][instruction],
-                demos=self.demos[place][demos],
+                # The first set is the student's own, which may be chosen per input: that is left alone.
+                demos=self.demos[place][demos] if demos else None,
             )
             name = f"{address}: " if len(self.addresses) > 1 else ""
             names.append(f"{name}instruction {instruction}, demos {demos}")
@@ -249,4 +253,4 @@ def _sampler(space: Space, trials: int, options: Options, rng: random.Random) ->
         return Exhaustive(space)
     if options.text("search") == "minibatch":
         return TpeSampler(space, rng.getrandbits(32))
-    return Bandit(space, rng)
+    return Bandit(space, rng, trials)

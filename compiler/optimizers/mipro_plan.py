@@ -19,8 +19,9 @@ AUTO = {"light": (6, 100), "medium": (12, 300), "heavy": (18, 1000)}
 """By `auto`: candidates, and the rows of val on which they are compared."""
 PROPOSER_DEMOS = 3
 """Demos that are bootstrapped for the proposer alone where the program gets none."""
-SHARE = 0.5
-"""What a race may cost, as a share of minibatches and full evaluations for as many trials."""
+SHARE = 0.42
+"""What a race may cost, as a share of minibatches and full evaluations for as many trials, of which the
+original scores no combination twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,10 @@ def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -
     limit = min(rows, chosen.limit or rows)
     # The original scores the start on all rows, too, and takes full evaluations from scratch.
     full = 1 + -(-chosen.trials // wave)
-    budget = SHARE * (min(size, limit) * chosen.trials + limit * full) - limit
+    combinations = (chosen.instructions * chosen.demo_sets) ** predictors
+    # Of as many independent draws, so many differ.
+    distinct = combinations * (1 - (1 - 1 / combinations) ** chosen.trials)
+    budget = SHARE * (min(size, limit) * distinct + limit * full) - limit
     # What `limit` leaves out of val, the winner is scored on besides.
     return Racing.within(
         budget + rows - limit,

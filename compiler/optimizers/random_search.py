@@ -64,8 +64,10 @@ def _calls(options: Options, facts: Facts) -> Calls:
     as_it_came = 0 if facts.student_scored else 1
     others = len(numbers) - (facts.student_bare and ZERO_SHOT in numbers)
     most = scoring * others
-    if races(options):
-        most = race(options, facts.val, facts.finalists).most(others, facts.val) * facts.calls_per_run
+    if races(options) and others:
+        # A candidate that came out like another leaves the others more rows.
+        raced = race(options, facts.val, facts.finalists)
+        most = min(most, raced.most(len(numbers), facts.val) * facts.calls_per_run)
     bootstraps = any(number >= UNSHUFFLED for number in numbers) and demos > 0
     # All sets ask one teacher, whose runs are shared: together they never need more than one set
     # that has to try every row.
@@ -157,12 +159,12 @@ async def _race(search: _Search) -> StepResult:
             arms.append(Arm(_label(number), program))
     repeats = len(numbers) - len(arms)
     if halt is None:
-        raced = race(search.options, board.rows, context.finalists)
+        raced = race(search.options, board.rows, context.finalists).fewer(len(numbers), len(arms), board.rows)
         halt = await raced.run(board, Listed(arms), len(arms))
         if repeats:
             note = f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one"
-            return ranked(board.candidates(), cut=halt, notes=(note,))
-    return ranked(board.candidates(), cut=halt)
+            return ranked(board.candidates(), cut=halt, notes=(note,), compared=board.compared)
+    return ranked(board.candidates(), cut=halt, compared=board.compared)
 
 
 async def _all(search: _Search) -> StepResult:

@@ -10,9 +10,10 @@ from .base import Candidate, StepResult
 
 
 def ranked(
-    scored: Sequence[Candidate], *, cut: Halt | None = None, notes: tuple[str, ...] = ()
+    scored: Sequence[Candidate], *, cut: Halt | None = None, notes: tuple[str, ...] = (), compared: int = 0
 ) -> StepResult:
-    """The result of a search over `scored`, which holds at least one, in the order proposed.
+    """The result of a search over `scored`, which holds at least one, in the order proposed. `compared`
+    counts those, too, that a race ended early.
 
     Of equal scores the one proposed first wins. Repeats of a program are left out.
     """
@@ -26,4 +27,4 @@ def ranked(
     if repeats:
         notes += (f"{repeats} of {len(scored)} candidates came out like an earlier one",)
     best_first = tuple(sorted(distinct.values(), key=lambda candidate: -candidate.score))
-    return StepResult(best_first[0].program, best_first, notes, cut)
+    return StepResult(best_first[0].program, best_first, notes, cut, compared=compared)

@@ -50,6 +50,11 @@ class Board:
     def rows(self) -> int:
         return len(self._order)
 
+    @property
+    def compared(self) -> int:
+        """Distinct arms that were scored on any rows, the incumbent among them."""
+        return sum(bool(scores) for scores in self._scores.values())
+
     def knows(self, program: Program) -> bool:
         return program_digest(program) in self._arms
 

@@ -75,6 +75,17 @@ class Racing:
                 beyond = middle
         return cls(affordable, limit=limit, wave=wave, finalists=finalists)
 
+    def fewer(self, planned: int, trials: int, rows: int) -> Racing:
+        """The race for `trials` arms, where `planned` were reckoned with: what those would have cost is spent on
+        a closer look at these."""
+        if trials >= planned:
+            return self
+        spare = self.most(planned, rows) - (min(self.finalists, max(1, planned)) - 1) * rows
+        closer = Racing.within(
+            spare, trials, rows, limit=self.limit, wave=self.wave, finalists=self.finalists
+        )
+        return closer if closer.first > self.first else self
+
     def rounds(self, trials: int, rows: int) -> tuple[Round, ...]:
         """The rounds of a race of `trials` arms over `rows` rows; the last has the finalists and all rows."""
         limit = min(rows, self.limit or rows)

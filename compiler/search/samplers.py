@@ -114,12 +114,14 @@ class Bandit:
 
     The score of a combination is modelled as a sum over its options, each shrunk towards the mean by how
     seldom it was seen, so that a few trials tell something of every combination. The first trials
-    show every option of every dimension about equally often.
+    show every option of every dimension about equally often; of `trials`, the last ones explore the less the
+    fewer are left, since nothing comes of what they would find out. 0: it is not known how many there will be.
     """
 
-    def __init__(self, space: Space, rng: random.Random) -> None:
+    def __init__(self, space: Space, rng: random.Random, trials: int = 0) -> None:
         self._space = space
         self._rng = rng
+        self._trials = trials
         self._taken: set[Choice] = set()
         self._told: list[Result] = []
         self._balanced = max(space.sizes, default=0)
@@ -146,12 +148,16 @@ class Bandit:
             else:
                 # The model is a sum, so the best combination is the best option of each dimension.
                 choice = tuple(
-                    self._drawn(effects, weights, spread)
+                    self._drawn(effects, weights, spread * self._curiosity())
                     for effects, weights in zip(model.effects, model.weights, strict=True)
                 )
             if choice not in self._taken:
                 return choice
         return self._space.first_outside(self._taken)
+
+    def _curiosity(self) -> float:
+        """1 at first, 0 at the end."""
+        return math.sqrt(max(0.0, 1 - len(self._taken) / self._trials)) if self._trials else 1.0
 
     def _drawn(self, effects: Sequence[float], weights: Sequence[float], spread: float) -> int:
         """The option of one dimension that looks best, each being as uncertain as it is seldom seen."""

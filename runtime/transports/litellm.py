@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import threading
+import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -102,9 +103,9 @@ def _answer(response: Any, request: Request) -> Answer:
 
 
 def _embedding(response: Any, request: Request) -> Answer:
-    data = getattr(response, "data", None)
-    entry = data[0] if isinstance(data, list) and data else None
-    vector = entry.get("embedding") if isinstance(entry, Mapping) else getattr(entry, "embedding", None)
+    data: Any = getattr(response, "data", None)
+    entry: Any = data[0] if data else None
+    vector: Any = entry.get("embedding") if hasattr(entry, "get") else None
     usage = getattr(response, "usage", None)
     return checked_embedding(cast("JsonValue", vector), getattr(usage, "prompt_tokens", None), request)
 
@@ -141,6 +142,10 @@ def _load() -> Any:
                     os.environ[name] = value
         litellm.suppress_debug_info = True
         litellm.telemetry = False
+        # its types are put together when first used, with warnings about its own code
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            litellm.ModelResponse()
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         return litellm

@@ -12,36 +12,11 @@ import os
 from pathlib import Path
 
 import pytest
+from corpus import BESIDE, CORPUS, MARK, written
 
 from dspec.compiler.analysis import analyse
 from dspec.compiler.diagnostics import Diagnostic
 from dspec.compiler.fixes import apply_fixes
-
-CORPUS = Path(__file__).parent / "corpus"
-MARK = "#!"
-TOPICS = ("billing", "shipping", "returns")
-BESIDE = {
-    "dspec.toml": "",
-    "abstracts.jsonl": '{"title": "Owls", "text": "Owls hunt at night."}\n' * 3,
-    "tools.py": """import datetime
-
-def search(query: str, k: int = 3) -> list[str]:
-    \"\"\"Finds notes that share words with the query.\"\"\"
-    return []
-
-def count(text: str, /, unit: str) -> int:
-    return 0
-
-async def today(zone: "str | None" = None) -> datetime.date:
-    ...
-
-def price(sku, *, quantity: float, **more): ...
-""",
-    "lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n',
-    "tickets.csv": "text,topic\n"
-    + "".join(f"message {n} about {TOPICS[n % 3]},{TOPICS[n % 3]}\n" for n in range(180)),
-}
-"""What stands beside every program, and a folder `data`."""
 
 
 def short(found: Diagnostic) -> str:
@@ -60,13 +35,6 @@ def first_fixes(found: tuple[Diagnostic, ...]) -> str | None:
     for edit in sorted(edits, key=lambda edit: (edit.location.start, edit.location.end), reverse=True):
         text = text[: edit.location.start] + edit.replacement + text[edit.location.end :]
     return text
-
-
-def written(text: str) -> tuple[str, list[str]]:
-    """The program, and the expectations behind it."""
-    program, _, rest = text.partition(MARK)
-    expected = [line.removeprefix(MARK).strip() for line in (MARK + rest).splitlines()] if rest else []
-    return program, expected
 
 
 def outcome(folder: Path, program: str) -> list[str]:

@@ -185,6 +185,11 @@ async def test_a_threshold_of_zero_is_none(monkeypatch: pytest.MonkeyPatch) -> N
     assert not any(demo.augmented for demo in found.program.predictors["ask"].demos)
 
 
+async def test_rounds_are_told_where_stats_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = await run("COPRO", monkeypatch, oracle, train=rows(4), track_stats=True)
+    assert found.notes == tuple(f"round {n}: best 100.0, mean 100.0, worst 100.0" for n in (1, 2))
+
+
 async def test_it_is_another_schedule_than_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     train = rows(12)
     ours = await default_step(monkeypatch, "LabeledFewShot", learner, train=train, k=4)
@@ -232,7 +237,7 @@ def test_labels_replace_a_teacher_s_demos_unless_it_was_bootstrapped(monkeypatch
 
 def test_full_evaluations_come_after_every_few_trials_and_at_the_end() -> None:
     def after(trials: int, every: int) -> list[int]:
-        """Trials, counted from 1, that a full evaluation follows; the sampler counts those evaluations too."""
+        """Trials, counted from 1, that a full evaluation follows; the sampler counts those evaluations."""
         number, found = 1, list[int]()
         for trial in range(1, trials + 1):
             number += 1
@@ -306,3 +311,15 @@ def test_a_step_s_own_word_counts_before_the_block_s(
     assert analysis.project is not None, [one.message for one in analysis.diagnostics]
     steps = analysis.project.optimizes["tuned"].steps
     assert [step.compat for step in steps] == found
+
+
+OWN = {"search"}
+"""Options that only this project has, and that choose a schedule."""
+
+
+@pytest.mark.parametrize("optimizer", FAITHFUL)
+def test_options_that_choose_a_schedule_are_refused_where_it_is_dspys(optimizer: str) -> None:
+    names = {option.name for option in SPECS[optimizer].options}
+    unknown = set(FAITHFUL[optimizer].unknown)
+    assert unknown <= names
+    assert not OWN & names - unknown

@@ -131,7 +131,9 @@ def test_results_are_remembered_until_the_file_or_the_declaration_changes(tmp_pa
     assert check(dataset("rows.csv", field("intent", INTENT)), tmp_path, cache=FolderCache(cache)).rows == 10
     path.write_text(lines(11))
     assert check(declared, tmp_path, cache=FolderCache(cache)).rows == 11
-    assert probe(declared.source, tmp_path, cache=FolderCache(cache)) == probe(declared.source, tmp_path, cache=FolderCache(cache))
+    assert probe(declared.source, tmp_path, cache=FolderCache(cache)) == probe(
+        declared.source, tmp_path, cache=FolderCache(cache)
+    )
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b'{"rows": "many"}'])
@@ -139,10 +141,16 @@ def test_a_damaged_cache_is_no_cache(tmp_path: Path, damage: bytes) -> None:
     cache = tmp_path / "cache"
     write(tmp_path, "rows.csv", lines(10))
     declared = dataset("rows.csv", CLASSED)
-    expected = check(declared, tmp_path, cache=FolderCache(cache)), probe(declared.source, tmp_path, cache=FolderCache(cache))
+    expected = (
+        check(declared, tmp_path, cache=FolderCache(cache)),
+        probe(declared.source, tmp_path, cache=FolderCache(cache)),
+    )
     for entry in cache.iterdir():
         entry.write_bytes(damage)
-    assert (check(declared, tmp_path, cache=FolderCache(cache)), probe(declared.source, tmp_path, cache=FolderCache(cache))) == expected
+    assert (
+        check(declared, tmp_path, cache=FolderCache(cache)),
+        probe(declared.source, tmp_path, cache=FolderCache(cache)),
+    ) == expected
 
 
 def test_a_cache_that_cannot_be_written_is_no_cache(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import DEMOS, SEARCH, compiled, project
+from building import DEMOS, compiled, project
+from building import SEARCH as RACED
 from scripted import (
     Asked,
     Script,
@@ -42,6 +43,7 @@ def vote(*members: ir.MemberRef, name: str = "vote", **options: JsonValue) -> ir
     return ir.StepSpec(name=name, optimizer="Ensemble", options=options, members=members)
 
 
+SEARCH = RACED.model_copy(update={"options": {**RACED.options, "search": "full"}})
 TOP = ir.MemberRef(program="search", candidates=True, top=5)
 VOTE = vote(TOP, reduce=MAJORITY)
 
@@ -75,6 +77,16 @@ async def test_the_best_of_a_search_are_gathered_and_cost_nothing_to_score(
     assert planned.steps[2].calls.most == 0
     assert planned.final.most == 5 * 20
     assert planned.least <= built.spent.calls <= planned.most
+
+
+async def test_a_race_brings_as_many_to_the_end_as_the_ensemble_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    top = ir.MemberRef(program="search", candidates=True, top=3)
+    made = project(tmp_path, RACED, vote(top))
+    built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
+    assert len(ensemble(built).members) == 3
+    assert built.spent.calls <= plan(made, "tuned", tmp_path).most
 
 
 async def test_saved_and_loaded_it_scores_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -121,9 +133,11 @@ async def test_members_by_name_keep_their_order(monkeypatch: pytest.MonkeyPatch,
     members = (ir.MemberRef(program="router"), ir.MemberRef(program="demos"))
     made = project(tmp_path, DEMOS, vote(*members))
     built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
-    assert ensemble(built).members == (classifier(), built.steps[0].result.program)
+    made_of = built.steps[1].result.program
+    assert isinstance(made_of, Ensemble)
+    assert made_of.members == (classifier(), built.steps[0].result.program)
     # Without a rule, the last output is voted on.
-    assert ensemble(built).reduce == Majority(field="label")
+    assert made_of.reduce == Majority(field="label")
 
 
 async def test_the_teacher_of_a_bootstrap_may_be_an_ensemble(
@@ -234,7 +248,11 @@ async def test_fewer_candidates_than_asked_for(monkeypatch: pytest.MonkeyPatch, 
     # A search whose candidates all come out alike leaves one.
     search = SEARCH.model_copy(update={"options": {"num_candidate_programs": 0, "restrict": [-3]}})
     built, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, search, VOTE), wrong)
-    assert len(ensemble(built).members) == 1
+    alone = built.steps[1].result.program
+    assert isinstance(alone, Ensemble)
+    assert len(alone.members) == 1
+    # It is no better than its only member, which is kept.
+    assert built.artifact.program == classifier()
     assert built.final is not None
     assert built.final.score == 0.0
     every = vote(ir.MemberRef(program="search", candidates=True))

@@ -10,6 +10,7 @@ from scripted import (
     Asked,
     Script,
     classifier,
+    exact,
     group,
     jitter,
     learner,
@@ -31,8 +32,10 @@ from dspec.compiler.plan import plan
 from dspec.compiler.store import Store
 from dspec.runtime.artifact import Artifact, artifact_text, read_artifact, write_artifact
 from dspec.runtime.errors import BudgetExceeded
+from dspec.runtime.expressions import Constant
 from dspec.runtime.neighbours import nearest
 from dspec.runtime.program import Demo, Neighbours, Program
+from dspec.runtime.types import JsonValue
 
 KNN = "KNNFewShot"
 NEAR = ir.StepSpec(name="near", optimizer=KNN, options={"k": 3})
@@ -145,6 +148,27 @@ async def test_as_a_teacher_and_as_a_student(monkeypatch: pytest.MonkeyPatch, tm
     assert [demo.augmented for demo in built.artifact.program.predictors["ask"].demos] == [True] * 4
 
 
+async def test_instructions_are_rewritten_around_the_index(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    zero: dict[str, JsonValue] = {"max_bootstrapped_demos": 0, "max_labeled_demos": 0, "auto": "light"}
+    joint = ir.StepSpec(name="joint", optimizer="MIPROv2", options=zero)
+
+    def proposing(asked: Asked) -> dict[str, str]:
+        if "text" in asked.question:
+            return learner(asked)
+        number = sum(len(message.content) for message in asked.request.messages) + asked.request.sample
+        return dict.fromkeys(asked.wanted, f"Do it in way {number}.")
+
+    built, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, NEAR, joint), proposing)
+    near = built.steps[0].result.program
+    assert isinstance(near, Program)
+    assert near.neighbours is not None
+    assert len(built.steps[1].result.candidates) > 1
+    for candidate in built.steps[1].result.candidates:
+        assert candidate.program.neighbours == near.neighbours
+
+
 async def test_a_row_that_is_asked_about_is_hidden_from_its_own_index(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -181,10 +205,6 @@ async def test_nothing_to_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_threshold_of_zero_accepts_what_scores_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scripted import exact
-
-    from dspec.runtime.expressions import Constant
-
     lenient = exact(accept=Constant(value=True))
     done = await step(monkeypatch, KNN, wrong, metric=lenient, metric_threshold=0.0)
     assert all(row.bootstrapped for row in index(done).rows)

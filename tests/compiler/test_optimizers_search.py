@@ -31,7 +31,14 @@ def taught(program: Program, *groups: int) -> Program:
 
 async def test_every_kind_of_candidate_is_scored_and_the_best_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(
-        monkeypatch, SEARCH, learner, train=TRAIN, val=VAL, num_candidate_programs=4, max_labeled_demos=3
+        monkeypatch,
+        SEARCH,
+        learner,
+        train=TRAIN,
+        val=VAL,
+        num_candidate_programs=4,
+        max_labeled_demos=3,
+        search="full",
     )
     # Without demos of its own the student is the zero-shot candidate: scored once, listed once.
     assert sorted(labels(done)) == [
@@ -51,6 +58,39 @@ async def test_every_kind_of_candidate_is_scored_and_the_best_wins(monkeypatch: 
     assert done.promised.least <= done.spent.calls <= done.promised.most
     assert done.script.calls == done.spent.calls
     assert done.result.notes == ("1 of 8 candidates came out like an earlier one",)
+
+
+async def test_a_race_finds_as_good_a_set_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    options: dict[str, JsonValue] = {"num_candidate_programs": 8, "max_labeled_demos": 3}
+    val = rows(100, start=100, groups=5)
+    raced, full = [
+        await step(monkeypatch, SEARCH, learner, train=TRAIN, val=val, search=search, **options)
+        for search in ("racing", "full")
+    ]
+    assert raced.spent.task_calls <= 100 + 0.4 * 11 * 100 < full.spent.task_calls / 1.5
+    assert raced.result.candidates[0].score >= full.result.candidates[0].score
+    assert raced.result.candidates[0].program is raced.program
+    assert {len(candidate.scores) for candidate in raced.result.candidates} == {100}
+    assert raced.result.compared == len(full.result.candidates)
+    assert raced.result.notes == full.result.notes
+    assert raced.spent.calls <= raced.promised.most
+
+
+async def test_at_the_wall_a_race_leaves_what_it_started_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = await step(
+        monkeypatch,
+        SEARCH,
+        learner,
+        train=TRAIN,
+        val=VAL,
+        max_labeled_demos=3,
+        budget=ir.Budget(calls=40),
+        threads=4,
+    )
+    assert isinstance(done.result.cut, BudgetExceeded)
+    assert done.program == classifier()
+    assert labels(done) == ["as it came"]
+    assert done.script.calls == 40
 
 
 async def test_what_it_starts_from_is_kept_when_nothing_beats_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +113,9 @@ async def test_what_it_starts_from_is_kept_when_nothing_beats_it(monkeypatch: py
 async def test_ties_go_to_the_candidate_proposed_first(monkeypatch: pytest.MonkeyPatch) -> None:
     for reply in (oracle, wrong):
         student = taught(classifier(), 7)
-        done = await step(monkeypatch, SEARCH, reply, student=student, num_candidate_programs=2)
+        done = await step(
+            monkeypatch, SEARCH, reply, student=student, num_candidate_programs=2, search="full"
+        )
         assert done.program is student
         assert labels(done) == [
             "as it came",
@@ -107,6 +149,7 @@ async def test_restrict_names_candidates_by_dspys_numbers(
         restrict=restrict,
         num_candidate_programs=3,
         max_labeled_demos=3,
+        search="full",
     )
     assert set(labels(done)) == expected
     assert done.promised.least <= done.spent.calls <= done.promised.most
@@ -129,6 +172,7 @@ async def test_a_shuffled_set_is_the_same_whatever_else_is_searched(monkeypatch:
             max_labeled_demos=3,
             num_candidate_programs=5,
             restrict=restrict,
+            search="full",
             latency=jitter(3),
         )
         for restrict in ([2], None)
@@ -266,6 +310,7 @@ async def test_at_the_wall_the_first_candidates_are_complete(monkeypatch: pytest
         val=VAL,
         num_candidate_programs=6,
         max_labeled_demos=3,
+        search="full",
         budget=ir.Budget(calls=75),
         latency=jitter(1),
         threads=4,

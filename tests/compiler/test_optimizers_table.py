@@ -54,6 +54,7 @@ def test_defaults_are_dspys() -> None:
         "stop_at_score": None,
         "labeled_sample": True,
         "restrict": None,
+        "search": "racing",  # our own: DSPy scores every candidate in full
     }
     assert SPECS["LabeledFewShot"].options[0].default == 16
 
@@ -63,13 +64,16 @@ def test_the_cost_formulas_count_calls_not_runs() -> None:
     assert calls("BootstrapFewShot") == Calls(teacher=Range(8, 80))
     assert calls("BootstrapFewShot", max_rounds=3).most == 240
     # 16 shuffled sets, three fixed kinds, and the program as it came.
-    assert calls("BootstrapFewShotWithRandomSearch").task == Range(200, 20 * 200)
+    assert calls("BootstrapFewShotWithRandomSearch", search="full").task == Range(200, 20 * 200)
+    assert calls("BootstrapFewShotWithRandomSearch").task.most <= 20 * 200 / 2
     assert calls("BootstrapFewShotWithRandomSearch").teacher == Range(8, 80)
-    assert calls("BootstrapFewShotWithRandomSearch", restrict=[-3]) == Calls(task=Range(200, 400))
+    assert calls("BootstrapFewShotWithRandomSearch", search="full", restrict=[-3]) == Calls(
+        task=Range(200, 400)
+    )
     assert calls("BootstrapFewShotWithRandomSearch", stop_at_score=1.0).least == 200
     assert calls("BootstrapFewShotWithOptuna").task == Range(200, 17 * 200)
     known = Facts(40, 100, 2, 2, student_scored=True, student_bare=True)
-    assert calls("BootstrapFewShotWithRandomSearch", known).task == Range(0, 18 * 200)
+    assert calls("BootstrapFewShotWithRandomSearch", known, search="full").task == Range(0, 18 * 200)
     assert calls("BootstrapFewShotWithOptuna", known).task == Range(0, 16 * 200)
     cheap = Facts(train=40, val=100, predictors=2, calls_per_run=2, teacher_calls_per_run=1)
     assert calls("BootstrapFewShot", cheap).teacher == Range(4, 40)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from building import compiled, project
-from scripted import Asked, classifier, group, jitter, learner, oracle, rows, wrong
+from scripted import Asked, classifier, exact, group, jitter, learner, oracle, rows, wrong
 from stepping import Stepped, step
 
 from dspec.compiler import ir
@@ -32,7 +32,9 @@ def inner(optimizer: str, **options: JsonValue) -> Nested:
 
 LABELS = inner("LabeledFewShot", k=3)
 BOOTSTRAP = inner("BootstrapFewShot", max_labeled_demos=4)
-SEARCH = inner("BootstrapFewShotWithRandomSearch", num_candidate_programs=2, max_labeled_demos=4)
+SEARCH = inner(
+    "BootstrapFewShotWithRandomSearch", num_candidate_programs=2, max_labeled_demos=4, search="full"
+)
 WEIGHTS = Nested("BootstrapFinetune", None, None)
 
 
@@ -204,8 +206,6 @@ async def test_at_the_wall_the_best_so_far_is_kept(monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_mistake_in_a_step_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scripted import exact
-
     broken = exact(accept=Apply(function="len", arguments=(Constant(value=1),)))
     with pytest.raises(MetricError):
         await step(

@@ -157,6 +157,12 @@ def test_comments_work_in_imported_files_too(tmp_path: Path) -> None:
     assert found(checked(tmp_path, text=main)) == []
 
 
+@pytest.mark.parametrize("rest", ["", "@@@\n", "  @@@", "\x00", "}"])
+def test_a_comment_before_nothing_that_can_be_read(tmp_path: Path, rest: str) -> None:
+    analysis = checked(tmp_path, text="# dspc: allow DS0205 -- why not\n" + rest)
+    assert not analysis.crashes
+
+
 def test_every_error_code_stays_an_error(tmp_path: Path) -> None:
     errors = [name for name, code in CODES.items() if code.severity == "error"]
     settings = "[severity]\n" + "".join(f'{name} = "off"\n' for name in errors)

@@ -8,7 +8,7 @@ import pytest
 from faulting import Outcome, built, project
 from server import FakeServer, hashed
 
-ROWS, CANDIDATES, THREADS = 16, 5, 8
+ROWS, CANDIDATES, THREADS = 40, 6, 8
 
 
 class Minutes:

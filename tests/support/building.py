@@ -31,7 +31,7 @@ DEMOS = ir.StepSpec(name="demos", optimizer="BootstrapFewShot", options={"max_la
 SEARCH = ir.StepSpec(
     name="search",
     optimizer="BootstrapFewShotWithRandomSearch",
-    options={"num_candidate_programs": 3, "max_labeled_demos": 4},
+    options={"num_candidate_programs": 3, "max_labeled_demos": 4, "search": "full"},
 )
 
 

@@ -142,13 +142,14 @@ class Project:
 def project(
     folder: Path,
     *,
-    rows: int = 60,
-    candidates: int = 12,
+    rows: int = 120,
+    candidates: int = 16,
     budget: str = "",
     retry: int = 4,
     timeout: float = 20.0,
 ) -> Project:
-    """`rows` rows to train on, as many to score on: about `rows · (candidates + 4)` calls."""
+    """`rows` rows to train on, as many to score on: some `rows · candidates / 2` calls, since
+    candidates that fall behind are not scored to the end."""
     folder.mkdir(parents=True, exist_ok=True)
     texts = [{"text": f"text {i}", "label": "abcd"[i % 4]} for i in range(3 * rows)]
     (folder / "texts.jsonl").write_text("\n".join(map(json.dumps, texts)))

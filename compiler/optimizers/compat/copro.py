@@ -26,8 +26,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     except (BudgetExceeded, Stopped) as halt:
         if not ascent.scored:
             raise
-        return best_first(ascent.distinct(), cut=halt, scored_on=context.train)
-    return best_first(ascent.distinct(), scored_on=context.train)
+        return best_first(ascent.distinct(), cut=halt, notes=tuple(ascent.notes), scored_on=context.train)
+    return best_first(ascent.distinct(), notes=tuple(ascent.notes), scored_on=context.train)
 
 
 @dataclass(slots=True)
@@ -40,6 +40,7 @@ class _Ascent:
     context: Context
     scored: dict[str, dict[str, Candidate]] = field(default_factory=dict[str, dict[str, Candidate]])
     proposed: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    notes: list[str] = field(default_factory=list[str])
     asked: int = 0
 
     async def climb(self) -> None:
@@ -88,6 +89,7 @@ class _Ascent:
     async def _score(self, address: str, texts: list[str], number: int) -> None:
         """Score the instructions on train, then go on with the best that this predictor ever had."""
         known = self.scored.setdefault(address, {})
+        scores: list[float] = []
         name = f"{address} " if len(self.current.predictors) > 1 else ""
         for place, given in enumerate(texts, 1):
             text = given.strip('"').strip()
@@ -95,9 +97,15 @@ class _Ascent:
             label = f"{name}round {number}, instruction {place}"
             evaluation = await self.context.evaluator.evaluate(program, self.context.train, label=label)
             candidate = Candidate(label, program, evaluation.scores)
+            scores.append(percent(candidate.scores))
             self.context.progress(label, candidate.score)
             if text not in known or percent(known[text].scores) < percent(candidate.scores):
                 known[text] = candidate
+        if self.options.flag("track_stats") and scores:
+            mean = sum(scores) / len(scores)
+            self.notes.append(
+                f"{name}round {number}: best {max(scores):.1f}, mean {mean:.1f}, worst {min(scores):.1f}"
+            )
         best = max(known, key=lambda text: percent(known[text].scores))
         self.current = self.current.with_predictor(address, instruction=best)
 
@@ -122,4 +130,4 @@ def _calls(options: Options, facts: Facts) -> Calls:
     return Calls(task=Range(once, once * programs), prompt=Range(prompts, prompts))
 
 
-FAITHFUL = Faithful(run, _calls, unknown=("search", "track_stats"), scores_val=False)
+FAITHFUL = Faithful(run, _calls, unknown=("search",), scores_val=False)

@@ -77,4 +77,4 @@ def _calls(options: Options, facts: Facts) -> Calls:
     return Calls(Range(scoring * scored if ZERO_SHOT in numbers else 0, scoring * len(numbers)), teacher)
 
 
-FAITHFUL = Faithful(run, _calls)
+FAITHFUL = Faithful(run, _calls, unknown=("search",))

@@ -1,0 +1,104 @@
+"""Chains of optimizers: any takes what any made; what comes out is saved whole and scores the same when loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from building import compiled, project
+from scripted import Script, classifier, jitter, pipeline, scripted
+from writing import Model
+
+from dspec.compiler import ir
+from dspec.compiler.evals import evaluate_named
+from dspec.compiler.plan import plan
+from dspec.compiler.store import Store
+from dspec.runtime.artifact import artifact_text, read_artifact, write_artifact
+from dspec.runtime.ensemble import Ensemble
+from dspec.runtime.program import Program
+from dspec.runtime.types import JsonValue
+
+SKILLS = (30, 60, 45)
+
+
+def step(name: str, optimizer: str, **options: JsonValue) -> ir.StepSpec:
+    return ir.StepSpec(name=name, optimizer=optimizer, options=options)
+
+
+BOOTSTRAP = step("demos", "BootstrapFewShot", max_labeled_demos=2)
+MIPRO = step("joint", "MIPROv2", max_labeled_demos=2)
+COPRO = step("reword", "COPRO", breadth=4, depth=2)
+SEARCH = step("search", "BootstrapFewShotWithRandomSearch", num_candidate_programs=3, max_labeled_demos=2)
+GEPA = step("reflect", "GEPA", max_metric_calls=150)
+TOP = ir.MemberRef(program="joint", candidates=True, top=5)
+VOTE = ir.StepSpec(
+    name="vote",
+    optimizer="Ensemble",
+    options={"reduce": {"kind": "majority", "field": "label"}},
+    members=(TOP,),
+)
+
+CHAINS = {
+    "bootstrap, MIPROv2, top-5 ensemble": (BOOTSTRAP, MIPRO, VOTE),
+    "MIPROv2 twice": (MIPRO, MIPRO.model_copy(update={"name": "again"})),
+    "COPRO, random search": (COPRO, SEARCH),
+    "GEPA, bootstrap": (GEPA, BOOTSTRAP),
+    "random search, its winner's COPRO, top-5 ensemble of both": (
+        SEARCH,
+        COPRO,
+        VOTE.model_copy(
+            update={
+                "members": (
+                    TOP.model_copy(update={"program": "search"}),
+                    TOP.model_copy(update={"program": "reword"}),
+                )
+            }
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("program", [classifier(), pipeline()], ids=["one", "two"])
+@pytest.mark.parametrize("steps", list(CHAINS.values()), ids=list(CHAINS))
+async def test_a_chain_runs_saves_loads_and_scores_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: tuple[ir.StepSpec, ...], program: Program
+) -> None:
+    made = project(tmp_path, *steps, program=program)
+    planned = plan(made, "tuned", tmp_path)
+    built, _, _ = await compiled(monkeypatch, tmp_path, made, Model(SKILLS), latency=jitter(most=0.001))
+    assert built.status == "complete"
+    assert planned.least <= built.spent.calls <= planned.most
+    assert built.final is not None
+    assert built.baseline is not None
+    assert built.final.score > built.baseline.score
+    path = tmp_path / "tuned.dspc.json"
+    write_artifact(path, built.artifact)
+    loaded = read_artifact(path)
+    assert loaded == built.artifact
+    assert artifact_text(loaded) == path.read_text()
+    block = ir.Eval(name="e", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val"))
+    made = made.model_copy(update={"evals": {"e": block}})
+    # A store of its own: every answer is asked for again, of the loaded program.
+    with scripted(monkeypatch, Script(Model(SKILLS))) as engine:
+        result = await evaluate_named(
+            made, "e", tmp_path, engine=engine, store=Store(), compiled={"tuned": loaded.program}
+        )
+    assert result.program == built.final
+
+
+@pytest.mark.parametrize("optimizer", [MIPRO, SEARCH, COPRO], ids=lambda step: step.optimizer)
+async def test_a_race_completes_as_many_as_the_ensemble_after_it_takes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, optimizer: ir.StepSpec
+) -> None:
+    made = project(
+        tmp_path,
+        optimizer,
+        VOTE.model_copy(update={"members": (TOP.model_copy(update={"program": optimizer.name}),)}),
+    )
+    built, _, _ = await compiled(monkeypatch, tmp_path, made, Model(SKILLS))
+    ensemble = built.artifact.program
+    assert isinstance(ensemble, Ensemble)
+    assert len(ensemble.members) == 5
+    assert built.spent.calls <= plan(made, "tuned", tmp_path).most
+    alone, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, optimizer), Model(SKILLS))
+    assert alone.spent.calls < built.spent.calls
