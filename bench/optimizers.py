@@ -27,9 +27,8 @@ import random
 import statistics
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 from dspec.compiler import ir
@@ -243,7 +242,6 @@ class Outcome:
     start: float
     optimum: float
     calls: int
-    promised: int
 
 
 async def optimized(name: str, predictors: int, seed: int, compat: bool) -> Outcome:
@@ -284,7 +282,6 @@ async def optimized(name: str, predictors: int, seed: int, compat: bool) -> Outc
         100 * task.score(task.odds(program)),
         100 * best,
         evaluator.spent.calls,
-        0,
     )
 
 
@@ -341,7 +338,6 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="only optimizers whose name holds this")
-    parser.add_argument("--schedule", choices=("both", "default"), default="both")
     parser.add_argument("--json", type=Path, default=None, help="also write every outcome there")
     flags = parser.parse_args()
     jobs = [

@@ -406,7 +406,7 @@ BLOCKS: dict[str, BlockSpec] = {
                 A(
                     "compat",
                     "choice",
-                    "`\"dspy\"` runs the steps on DSPy 3.4.1's schedule, splits and random draws.",
+                    '`"dspy"` runs the steps on DSPy 3.4.1\'s schedule, splits and random draws.',
                     choices=("dspy",),
                     placeholder='"dspy"',
                 ),
@@ -498,7 +498,6 @@ SOURCES: dict[str, str] = {
 """Dataset sources that load."""
 
 LATER_SOURCES: tuple[str, ...] = ("huggingface", "python")
-
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,9 +150,7 @@ def _name(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
-def _file(
-    path: Path, root: Path, text: str, known: dict[tuple[Path, Path], File]
-) -> File | ImportProblem:
+def _file(path: Path, root: Path, text: str, known: dict[tuple[Path, Path], File]) -> File | ImportProblem:
     if (root, path) in known:
         return known[root, path]
     tree = parse(text)

@@ -53,20 +53,20 @@ class Verdict:
                 return (f"no real improvement: {flips}; {end}",)
             return (
                 f"no real improvement: {100 * pair.difference:+.1f} ({flips}) is no more than "
-                f"{self._lucky()}; {end}",
+                f"{100 * self.luck:.1f}, {self._chance()}; {end}",
             )
         notes: tuple[str, ...] = ()
         if not self.sure:
             notes = (f"no sure improvement on the rows it was chosen on: {flips}",)
         if self.luck > 0:
             notes += (
-                f"winner's curse: of the gain of {100 * pair.difference:+.1f}, {self._lucky()}; "
+                f"winner's curse: of the gain of {100 * pair.difference:+.1f}, about {100 * self.luck:.1f} is {self._chance()}; "
                 "an eval on other rows tells what is left",
             )
         return notes
 
-    def _lucky(self) -> str:
-        return f"up to {100 * self.luck:.1f} is what the best of {self.tried} equal programs shows by luck"
+    def _chance(self) -> str:
+        return f"what the best of {self.tried} equal programs shows by luck"
 
 
 def judge(before: Sequence[float], after: Sequence[float], results: Iterable[StepResult]) -> Verdict:

@@ -97,13 +97,14 @@ def paired(before: Sequence[float], after: Sequence[float]) -> Paired:
 def luck(before: Sequence[float], after: Sequence[float], tried: int) -> float:
     """The gain that the best of `tried` programs shows on these rows when all are as good as `before`.
 
-    Each of them would gain a normal amount around 0, as wide as the rows' differences make it; this is the
-    mean of the largest of `tried` such amounts (Blom, 1958). It is 0.0 for one program, which nobody chose.
-    Programs that have much in common are luckier in concert and less in all, so it is on the safe side.
+    Half of the rows' differences is the program's own luck and half that of `before`, which all have in common;
+    this is the mean of the largest of `tried` normal amounts as wide as the first half (Blom, 1958). It is 0.0
+    for one program, which nobody chose. Programs that have much in common are less lucky, so it is on
+    the safe side.
     """
     squares = math.fsum((b - a) ** 2 for a, b in zip(before, after, strict=True))
     quantile = NormalDist().inv_cdf((max(1, tried) - 0.375) / (max(1, tried) + 0.25))
-    return max(0.0, quantile) * math.sqrt(squares) / len(before)
+    return max(0.0, quantile) * math.sqrt(squares / 2) / len(before)
 
 
 def _mean_interval(values: Sequence[float], *, low: float) -> tuple[float, float]:

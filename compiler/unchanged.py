@@ -31,10 +31,14 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a check of several files found. `sampled` are data files of which only a part was read."""
+    """What a check of several files found. `sampled` are data files of which only a part was read.
+
+    `left_out` counts the findings beyond the most that are shown.
+    """
 
     diagnostics: tuple[Diagnostic, ...]
     sampled: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 def recall(cache: Cache, paths: Sequence[Path], *, deep: bool) -> Found | None:
@@ -66,6 +70,7 @@ def remember(
         "sources": writing.sources(),
         "diagnostics": diagnostics,
         "sampled": list(found.sampled),
+        "left_out": found.left_out,
     }
     cache.remember(_name(paths, deep), json.dumps(entry))
 
@@ -154,7 +159,8 @@ class _Reading:
 
     def found(self) -> Found:
         sampled = tuple(_text(name) for name in self._entry["sampled"])
-        return Found(tuple(self._diagnostic(plain) for plain in self._entry["diagnostics"]), sampled)
+        diagnostics = tuple(self._diagnostic(plain) for plain in self._entry["diagnostics"])
+        return Found(diagnostics, sampled, int(self._entry["left_out"]))
 
     def _diagnostic(self, plain: dict[str, Any]) -> Diagnostic:
         code, severity = plain["code"], plain["severity"]
@@ -180,7 +186,10 @@ class _Reading:
         return Label(self._location(plain), _text(plain[3]))
 
     def _location(self, plain: list[Any]) -> Location:
-        source: Source = self._sources[plain[0]]
+        number: object = plain[0]
+        if not isinstance(number, int):
+            raise ValueError(plain)
+        source = self._sources[number]
         start: object = plain[1]
         end: object = plain[2]
         if not (isinstance(start, int) and isinstance(end, int) and 0 <= start <= end <= len(source.text)):

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from dspec.grammar.tree import Attribute, Expr, Name, NamedType, Node, Reference
 
 from ..diagnostics import Label
-from ..spelling import closest, plural, quoted
+from ..spelling import MAX_KNOWN, closest, plural, quoted
 from ..symbols import FileScope, Symbol
 from .session import Place, Session, replace, suggestions
 
@@ -56,7 +56,7 @@ def listed(names: Iterable[str]) -> str:
 def named(kinds: Collection[str], scope: FileScope) -> list[str]:
     """Every name of these kinds that can be written in a file, those behind imports with their alias.
 
-    None where there are far too many to suggest one.
+    Empty where there are far too many to suggest one.
     """
     if len(scope.symbols) > MAX_KNOWN:
         return []

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from ..unchanged import Found
 
 
+SEVERITIES = ("error", "warning", "hint")
+MAX_FINDINGS = 1_000
+
+
 class Format(StrEnum):
     human = "human"
     short = "short"
@@ -61,7 +65,8 @@ def check(
                     width=console.width,
                 )
                 console.file.write(text + "\n")
-            console.print(f"{files_checked(sources)}: {summary(diagnostics)}")
+            more = f", and {found.left_out:,} more that are not shown" if found.left_out else ""
+            console.print(f"{files_checked(sources)}: {summary(diagnostics)}{more}")
             if sampled:
                 console.print(
                     f"of {', '.join(sampled)} only the first rows were checked; --deep checks them all"
@@ -103,7 +108,9 @@ def findings(sources: list[Path], *, deep: bool) -> Found:
     for analysis in analyses:
         said.update(dict.fromkeys(with_reports(analysis)))
     sampled = dict.fromkeys(name for analysis in analyses for name in analysis.sampled)
-    found = Found(tuple(in_order(list(said))), tuple(sampled))
+    # The worst first where there are too many: each takes kilobytes to draw, and nobody reads a thousand.
+    shown = sorted(said, key=lambda one: SEVERITIES.index(one.severity))[:MAX_FINDINGS]
+    found = Found(tuple(in_order(shown)), tuple(sampled), len(said) - len(shown))
     if not any(analysis.crashes for analysis in analyses):
         remember(check_cache(sources[0]), sources, found, reads, deep=deep)
     return found

@@ -42,7 +42,7 @@ PROJECT: dict[str, Code] = {
     "DS0810": Code(
         "error",
         "file cannot be read",
-        "A source is a regular file of UTF-8 text inside the project's root, of at most 16 MiB. The "
+        "A source is a regular file of UTF-8 text inside the project's root, of at most 4 MiB. The "
         "message says which "
         "of these does not hold.",
         "",

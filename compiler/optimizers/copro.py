@@ -24,25 +24,20 @@ from .ranking import ranked
 SEARCHES = ("racing", "full")
 SHARE = 0.45
 """What a race may cost, as a share of scoring every proposal on every row."""
-SHARE_OF_SEVERAL = 0.65
-"""The same where there are several predictors, whose proposals the original scores again in every round."""
 
 
-def strategy(options: Options, predictors: int, proposals: int, rows: int, finalists: int = 1) -> Strategy:
-    """How up to `proposals` of one of the predictors are compared in one round."""
+def strategy(options: Options, proposals: int, rows: int, finalists: int = 1) -> Strategy:
+    """How up to `proposals` of one predictor in one round are compared."""
     if options.text("search") == "full":
         return Full()
-    share = SHARE if predictors == 1 else SHARE_OF_SEVERAL
-    return Racing.within(share * proposals * rows, proposals, rows, finalists=finalists)
+    return Racing.within(SHARE * proposals * rows, proposals, rows, finalists=finalists)
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
     breadth, depth = options.integer("breadth"), options.integer("depth")
 
     def compared(proposals: int) -> int:
-        return strategy(options, facts.predictors, proposals, facts.val, facts.finalists).most(
-            proposals, facts.val
-        )
+        return strategy(options, proposals, facts.val, facts.finalists).most(proposals, facts.val)
 
     rows = facts.predictors * (compared(breadth - 1) + (depth - 1) * compared(breadth))
     start = 0 if facts.student_scored else facts.val
@@ -159,7 +154,7 @@ class _Ascent:
             arms.append(Arm(f"{name}round {depth}, instruction {number}", program))
             self.tried[address][text] = arms[-1]
         proposals = self.options.integer("breadth") - (depth == 1)
-        compared = strategy(self.options, len(self.tried), proposals, self.board.rows, self.context.finalists)
+        compared = strategy(self.options, proposals, self.board.rows, self.context.finalists)
         if isinstance(compared, Racing):
             compared = compared.fewer(proposals, len(arms), self.board.rows)
         halt = await compared.run(self.board, Listed(arms), len(arms))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from dspec.runtime.application import Application, load
     from dspec.runtime.prediction import Prediction
 
+    __version__: str
+
 __all__ = ["Application", "Prediction", "__version__", "errors", "load"]
 
 _HOMES = {

@@ -337,7 +337,7 @@ def test_unreadable_root_files(folder: Path) -> None:
     with (folder / "huge.dspec").open("wb") as stream:
         stream.truncate(50 << 20)
     (huge,) = analyse(folder / "huge.dspec").diagnostics
-    assert huge.message == "`huge.dspec` cannot be read: it has 50 MiB; at most 16 are read"
+    assert huge.message == "`huge.dspec` cannot be read: it has 50 MiB; at most 4 are read"
 
 
 def test_import_through_a_link_out_of_the_project(

@@ -239,3 +239,27 @@ def test_the_stated_confidence_holds_for_equal_arms() -> None:
         a, b = ([float(draws.random() < 0.6) for _ in range(20)] for _ in range(2))
         dropped += worse(a, b, 0.95)
     assert dropped / 400 < 0.05
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 30), st.integers(0, 30), st.integers(1, 200), st.floats(0.1, 1.0), st.integers(1, 6))
+def test_a_smaller_race_never_costs_more_than_was_reckoned_with(
+    planned: int, trials: int, rows: int, share: float, finalists: int
+) -> None:
+    race = Racing.within(share * planned * rows, planned, rows, finalists=finalists)
+    closer = race.fewer(planned, min(planned, trials), rows)
+    assert closer.most(min(planned, trials), rows) <= race.most(planned, rows)
+    assert closer.first >= race.first
+
+
+@pytest.mark.parametrize("finalists", [1, 3, 5, 20])
+async def test_as_many_as_are_wanted_end_complete(finalists: int) -> None:
+    scores = Scores(lambda name, row: float(row % 12 < int(name or 0)))
+    arms = [arm(str(skill)) for skill in (3, 9, 1, 11, 5, 7, 10, 2)]
+    known, _ = await board(scores, 60, start="6")
+    race = Racing.within(0.4 * 8 * 60, 8, 60, finalists=finalists)
+    assert await race.run(known, Listed(arms), len(arms)) is None
+    complete = [one for one in arms if known.seen(one) == 60]
+    assert len(complete) == min(finalists, 8)
+    assert {"11"} <= {one.label for one in complete}
+    assert scores.count - 60 <= race.most(8, 60)

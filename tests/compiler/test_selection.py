@@ -1,0 +1,139 @@
+"""What a compile makes of its result: better, perhaps better, or lucky."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from pathlib import Path
+
+import pytest
+from building import DEMOS, SEARCH, compiled, project
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted import Asked, classifier, learner, oracle, wrong
+
+from dspec.compiler.optimizers.base import Candidate, StepResult
+from dspec.compiler.selection import judge
+from dspec.compiler.statistics import luck
+
+START = classifier()
+
+
+def searched(compared: int) -> StepResult:
+    return StepResult(START, (Candidate("best", START, (1.0,)),), compared=compared)
+
+
+def flips(better: int, worse: int, same: int) -> tuple[list[float], list[float]]:
+    """Scores before and after, with so many rows that went up, down, or stayed."""
+    return [0.0] * better + [1.0] * (worse + same), [1.0] * better + [0.0] * worse + [1.0] * same
+
+
+def test_luck_is_what_the_best_of_equal_programs_shows() -> None:
+    draws, rows = random.Random(3), 100
+    for tried in (2, 5, 20):
+        before = [float(draws.random() < 0.5) for _ in range(rows)]
+        gains: list[float] = []
+        expected: list[float] = []
+        for _ in range(300):
+            programs = [[float(draws.random() < 0.5) for _ in range(rows)] for _ in range(tried)]
+            best = max(programs, key=sum)
+            gains.append((sum(best) - sum(before)) / rows)
+            expected.append(luck(before, best, tried))
+        # The start's own luck is in every gain.
+        own = 0.5 - sum(before) / rows
+        assert statistics.fmean(gains) - own == pytest.approx(statistics.fmean(expected), abs=0.01)
+
+
+def test_one_program_that_nobody_chose_needs_no_luck() -> None:
+    before, after = flips(2, 1, 10)
+    assert luck(before, after, 1) == 0.0
+    assert judge(before, after, [StepResult(START)]).real
+    assert not judge(*flips(1, 1, 10), [StepResult(START)]).real
+    assert not judge(*flips(0, 0, 3), [StepResult(START)]).real
+
+
+@pytest.mark.parametrize(
+    ("better", "worse", "same", "compared", "real", "sure"),
+    [
+        (30, 2, 68, 20, True, True),
+        (5, 3, 92, 2, True, False),
+        (8, 5, 87, 20, False, False),
+        (2, 1, 17, 30, False, False),
+        (5, 0, 0, 30, True, True),
+        (0, 9, 50, 5, False, False),
+    ],
+)
+def test_the_more_programs_were_tried_the_more_a_gain_has_to_be(
+    better: int, worse: int, same: int, compared: int, real: bool, sure: bool
+) -> None:
+    verdict = judge(*flips(better, worse, same), [searched(compared)])
+    assert (verdict.real, verdict.sure) == (real, sure)
+    assert verdict.tried == compared - 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(1, 30), st.integers(1, 200), st.integers(1, 200))
+def test_trying_more_never_makes_a_gain_more_real(better: int, worse: int, same: int, a: int, b: int) -> None:
+    before, after = flips(better, worse, same)
+    fewer, more = sorted((a, b))
+    assert luck(before, after, fewer) <= luck(before, after, more)
+    if judge(before, after, [searched(more)]).real:
+        assert judge(before, after, [searched(fewer)]).real
+
+
+def test_tries_of_all_steps_count() -> None:
+    before, after = flips(8, 2, 20)
+    assert judge(before, after, [searched(5), StepResult(START), searched(4)]).tried == 4 + 3
+
+
+def test_what_is_said() -> None:
+    assert judge(*flips(40, 2, 58), [StepResult(START)]).notes(kept=False) == ()
+    assert judge(*flips(40, 2, 58), [searched(20)]).notes(kept=False) == (
+        "winner's curse: of the gain of +38.0, about 8.5 is what the best of 19 equal programs shows by luck; "
+        "an eval on other rows tells what is left",
+    )
+    assert judge(*flips(5, 3, 92), [StepResult(START)]).notes(kept=False) == (
+        "no sure improvement on the rows it was chosen on: 5 rows better, 3 worse",
+    )
+    assert judge(*flips(8, 5, 87), [searched(20)]).notes(kept=True) == (
+        "no real improvement: +3.0 (8 rows better, 5 worse) is no more than 4.7, what the best of 19 "
+        "equal programs shows by luck; the program it started from is kept",
+    )
+
+
+async def test_the_start_is_kept_where_the_gain_is_noise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def once(asked: Asked) -> dict[str, str]:
+        """With demos right on one row of val more than without."""
+        text = asked.question["text"]
+        return oracle(asked) if asked.demos and text == "row 7 of g2" else wrong(asked)
+
+    made = project(tmp_path, SEARCH)
+    built, script, _ = await compiled(monkeypatch, tmp_path, made, once)
+    assert built.comparison is not None
+    assert built.final is not None
+    assert built.artifact.program == classifier()
+    assert built.final == built.baseline
+    assert built.artifact.scores["val"].score == built.final.score
+    assert script.calls == built.spent.calls
+    assert any(note.startswith("no real improvement") for note in built.notes)
+
+
+async def test_a_real_gain_is_kept_and_its_luck_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    built, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, SEARCH), learner)
+    assert built.artifact.program == built.steps[-1].result.program != classifier()
+    assert [note for note in built.notes if note.startswith("winner's curse: ")]
+    made, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, DEMOS), learner)
+    assert not any("winner's curse" in note for note in made.notes)
+
+
+async def test_dspys_choice_stands_where_it_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    faithful = DEMOS.model_copy(update={"compat": "dspy"})
+    built, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, faithful), oracle)
+    assert built.artifact.program == built.steps[-1].result.program != classifier()
+    assert built.notes == ("no real improvement: 0 rows better, 0 worse; the result may as well be lucky",)
