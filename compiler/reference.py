@@ -1,0 +1,183 @@
+"""Rewrites the tables in the reference pages from the tables in the code. Run it as a module.
+
+A table stands between `<!-- name -->` and `<!-- /name -->`; what is around it is written by hand. Functions
+come from `dspec.runtime.functions`, attributes from `blocks`, options from `optimizers.table`, and nowhere
+else are they listed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from dspec.runtime.functions import FUNCTIONS, Function, Parameter, wording
+from dspec.runtime.types import JsonValue
+
+from .blocks import BLOCKS, AttributeSpec, SectionSpec, ValueKind
+from .optimizers.base import Option, OptionType, Spec
+from .optimizers.table import ALIASES, SPECS
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGES = (DOCS / "language.md", DOCS / "optimizers.md")
+
+_MARK = re.compile(r"<!-- (?P<name>[a-z]+(?: \w+)?) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
+
+_VALUES: dict[ValueKind, str] = {
+    "text": "text",
+    "texts": "text, or a list of texts",
+    "integer": "whole number",
+    "number": "number",
+    "flag": "`true` or `false`",
+    "secret": '`env("NAME")`',
+    "address": 'text, or `env("NAME")`',
+    "rows": "a dataset, or a part of one",
+    "expression": "expression",
+    "amount": "rows, or percent",
+}
+_OPTIONS: dict[OptionType, str] = {
+    "int": "whole number",
+    "float": "number",
+    "bool": "`true` or `false`",
+    "str": "text",
+    "int_list": "list of whole numbers",
+    "reducer": "rule",
+}
+
+
+def filled(page: str) -> str:
+    """The page with every marked table as the code has it now. Raises KeyError for an unknown mark."""
+
+    def table(found: re.Match[str]) -> str:
+        name = found["name"]
+        what, _, of = name.partition(" ")
+        match what:
+            case "functions":
+                rows = _functions()
+            case "attributes":
+                block = BLOCKS[of]
+                rows = _attributes(block.attributes, block.sections)
+            case "options":
+                rows = _options(SPECS[of])
+            case "optimizers":
+                rows = _optimizers()
+            case _:
+                raise KeyError(name)
+        return "\n".join([f"<!-- {name} -->", *rows, f"<!-- /{name} -->"])
+
+    return _MARK.sub(table, page)
+
+
+def _table(*columns: str) -> list[str]:
+    return [_row(*columns), _row(*["---"] * len(columns))]
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _functions() -> Iterable[str]:
+    yield from _table("function", "gives")
+    for function in FUNCTIONS.values():
+        yield _row(f"`{_signature(function)}`", function.doc)
+
+
+def _signature(function: Function) -> str:
+    parameters = ", ".join(_parameter(parameter) for parameter in function.parameters)
+    return f"{function.name}({parameters}) -> {wording(function.result)}"
+
+
+def _parameter(parameter: Parameter) -> str:
+    default = "" if parameter.required else f" = {_literal(parameter.default)}"
+    return f"{parameter.name}: {wording(parameter.kind)}{', …' if parameter.variadic else ''}{default}"
+
+
+def _attributes(attributes: Iterable[AttributeSpec], sections: Iterable[SectionSpec]) -> Iterable[str]:
+    yield from _table("attribute", "value", "default", "meaning")
+    for attribute in attributes:
+        yield _attribute(attribute, "")
+    for section in sections:
+        later = "" if section.supported else " Not supported yet."
+        yield _row(f"`{section.name} {{ … }}`", "block", "", section.doc + later)
+        for attribute in section.attributes:
+            yield _attribute(attribute, f"{section.name} · ")
+        if section.free == "amount":
+            yield _row(f"{section.name} · any other name", _VALUES["amount"], "", "A part of that size.")
+
+
+def _attribute(attribute: AttributeSpec, lead: str) -> str:
+    match attribute.value:
+        case "choice":
+            value = _choices(attribute.choices)
+        case "reference":
+            value = f"{_articled(attribute.refers)}"
+        case "references":
+            value = f"list of {' or '.join(f'`{kind}`' for kind in attribute.refers)} names"
+        case kind:
+            value = _VALUES[kind] + _bounds(attribute.minimum, attribute.maximum)
+    default = "required" if attribute.required else _default(attribute.default)
+    return _row(f"{lead}`{attribute.name}`", value, default, attribute.doc)
+
+
+def _articled(kinds: tuple[str, ...]) -> str:
+    return "name of " + " or ".join(f"{'an' if kind[0] in 'aeiou' else 'a'} `{kind}`" for kind in kinds)
+
+
+def _optimizers() -> Iterable[str]:
+    yield from _table("optimizer", "changes", "needs", "model calls", "candidates")
+    for spec in SPECS.values():
+        needs = [
+            name for name, needed in (("metric", spec.needs_metric), ("`val`", spec.needs_val)) if needed
+        ]
+        calls = "writes with a model" if spec.prompts else ""
+        yield _row(
+            f"[{spec.name}](#{spec.name.lower()})",
+            " and ".join(sorted(spec.sets)) or "nothing in its members",
+            ", ".join(needs) or "nothing",
+            calls,
+            "yes" if spec.candidates else "",
+        )
+
+
+def _options(spec: Spec) -> Iterable[str]:
+    also = [alias for alias, name in ALIASES.items() if name == spec.name]
+    if also:
+        yield f"Also called {', '.join(f'`{alias}`' for alias in also)}."
+        yield ""
+    yield from _table("option", "value", "default", "meaning")
+    for option in spec.options:
+        yield _row(f"`{option.name}`", _option_value(option), _default(option.default), option.doc)
+
+
+def _option_value(option: Option) -> str:
+    value = _choices(option.choices) if option.choices else _OPTIONS[option.type]
+    none = ", or `none`" if option.optional and option.default is not None else ""
+    return value + _bounds(option.minimum, option.maximum) + none
+
+
+def _choices(choices: Iterable[str]) -> str:
+    return " or ".join(f'`"{choice}"`' for choice in choices)
+
+
+def _bounds(minimum: float | None, maximum: float | None) -> str:
+    if minimum is None:
+        return ""
+    return f", {minimum:g} to {maximum:g}" if maximum is not None else f", from {minimum:g}"
+
+
+def _default(value: JsonValue) -> str:
+    return "" if value is None else f"`{_literal(value)}`"
+
+
+def _literal(value: JsonValue) -> str:
+    return "none" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def main() -> None:
+    for page in PAGES:
+        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
