@@ -29,7 +29,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 ROOMS = ("grammar", "compiler", "runtime", "lsp")
-GENERATORS = ("dspec.grammar.table", "dspec.compiler.codes.page")
+GENERATORS = ("dspec.grammar.table", "dspec.compiler.codes.page", "dspec.compiler.reference")
 """Modules that rewrite a checked-in generated file when run."""
 
 

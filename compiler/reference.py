@@ -125,17 +125,16 @@ def _articled(kinds: tuple[str, ...]) -> str:
 
 
 def _optimizers() -> Iterable[str]:
-    yield from _table("optimizer", "changes", "needs", "model calls", "candidates")
+    yield from _table("optimizer", "changes", "needs", "asks `prompt_lm`", "has `.candidates`")
     for spec in SPECS.values():
         needs = [
             name for name, needed in (("metric", spec.needs_metric), ("`val`", spec.needs_val)) if needed
         ]
-        calls = "writes with a model" if spec.prompts else ""
         yield _row(
             f"[{spec.name}](#{spec.name.lower()})",
             " and ".join(sorted(spec.sets)) or "nothing in its members",
             ", ".join(needs) or "nothing",
-            calls,
+            "yes" if spec.prompts else "",
             "yes" if spec.candidates else "",
         )
 

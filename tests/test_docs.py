@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dspec.compiler import reference
 from dspec.compiler.analysis import analyse
+from dspec.compiler.blocks import BLOCKS
+from dspec.compiler.optimizers.table import SPECS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
@@ -50,6 +53,23 @@ def test_every_snippet_checks_clean(place: str, snippet: str, tmp_path: Path) ->
 def test_every_link_leads_somewhere(page: Path) -> None:
     for match in LINK.finditer(page.read_text(encoding="utf-8")):
         assert (page.parent / match[1]).exists(), match[0]
+
+
+@pytest.mark.parametrize("page", reference.PAGES, ids=lambda page: page.name)
+def test_the_tables_are_the_codes_own(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert text == reference.filled(text), "run `python3.11 dev.py generate`"
+
+
+def test_every_function_block_and_optimizer_is_documented() -> None:
+    language, optimizers = (page.read_text(encoding="utf-8") for page in reference.PAGES)
+    assert "<!-- functions -->" in language
+    for name, block in BLOCKS.items():
+        documented = f"<!-- attributes {name} -->" in language
+        assert documented or not (block.attributes or block.sections) or name in ("extern", "test")
+    for name in SPECS:
+        assert f"\n## {name}\n" in optimizers
+        assert f"<!-- options {name} -->" in optimizers
 
 
 def test_the_map_names_every_file_as_it_is() -> None:

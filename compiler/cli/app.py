@@ -17,6 +17,7 @@ COMMANDS = {
     "init": "init",
     "check": "check",
     "fmt": "fmt",
+    "advise": "advise",
     "plan": "plan",
     "compile": "compile_command",
     "run": "run",

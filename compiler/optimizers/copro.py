@@ -22,7 +22,7 @@ from .base import Calls, Context, Facts, Option, Options, Range, Spec, StepResul
 from .ranking import ranked
 
 SEARCHES = ("racing", "full")
-SHARE = 0.45
+SHARE = 0.42
 """What a race may cost, as a share of scoring every proposal on every row."""
 
 

@@ -1,0 +1,108 @@
+"""`dspc advise`: which optimizer to use, from the data and the program at hand."""
+
+from __future__ import annotations
+
+import json as plain_json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import print_json, stdout
+from .sources import SourceArgument
+
+if TYPE_CHECKING:
+    from dspec.runtime.types import JsonValue
+
+    from ..advice import Advice, Situation, Suggestion
+
+
+def advise(
+    path: SourceArgument,
+    name: Annotated[str | None, typer.Argument(help="The optimize block, if there are several.")] = None,
+    prompt_only: Annotated[
+        bool, typer.Option("--prompt-only", help="Instructions alone: prompts may show no rows.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Say which optimizers suit the data and the program, with the calls of each. Calls no model."""
+    from ..advice import advise as advice_for
+    from ..plan import resolve
+    from .sources import checked, pick
+
+    _, project = checked(path)
+    chosen = pick(list(project.optimizes), name, "optimize", path)
+    found = advice_for(project, resolve(project, chosen, path.parent), prompt_only=prompt_only)
+    if json:
+        print_json(plain_json.dumps(_plain(found), indent=2, ensure_ascii=False))
+        return
+    _draw(found)
+
+
+def _draw(found: Advice) -> None:
+    console = stdout()
+    console.print(spell(found.situation), markup=False)
+    for number, suggestion in enumerate(found.suggestions, 1):
+        console.print(f"\n{number}. {suggestion.why}", markup=False)
+        for line in suggestion.lines:
+            console.print(f"     {line}", style="bold", markup=False)
+        console.print(f"   {_price(found.situation, suggestion)}", markup=False)
+        for need in suggestion.needs:
+            console.print(f"   needs: {need}", markup=False)
+    if found.notes:
+        console.print()
+    for note in found.notes:
+        console.print(f"· {note}", markup=False)
+
+
+def spell(s: Situation) -> str:
+    """The situation in one line."""
+    metric = "graded" if s.graded else "right or wrong"
+    parts = [
+        f"{s.train:,} rows of train ({s.labelled:,} labelled)",
+        f"{s.val:,} of val" if s.val else "no val",
+        f"{s.predictors} {'predictor' if s.predictors == 1 else 'predictors'}, "
+        f"{s.calls_per_run} {'call' if s.calls_per_run == 1 else 'calls'} a run",
+        f"metric {metric}{', with feedback' if s.feedback else ''}",
+        "no budget of calls" if s.budget is None else f"at most {s.budget:,} calls",
+    ]
+    return f"{s.optimize}: " + " · ".join(parts)
+
+
+def _price(s: Situation, suggestion: Suggestion) -> str:
+    plan = suggestion.plan
+    calls = f"{plan.least:,} to {plan.most:,} calls" if plan.least != plan.most else f"{plan.most:,} calls"
+    usd = plan.estimate.most_usd
+    cost = "" if not usd else f", up to ${usd:.2f} with prompts as they are"
+    over = "" if suggestion.fits else f": more than the budget of {s.budget:,} allows"
+    return f"{calls} in all{cost}{over}"
+
+
+def _plain(found: Advice) -> JsonValue:
+    s = found.situation
+    return {
+        "version": 1,
+        "optimize": s.optimize,
+        "situation": {
+            "train": s.train,
+            "val": s.val,
+            "labelled": s.labelled,
+            "predictors": s.predictors,
+            "calls_per_run": s.calls_per_run,
+            "graded": s.graded,
+            "feedback": s.feedback,
+            "prompt_only": s.prompt_only,
+            "budget": s.budget,
+        },
+        "suggestions": [
+            {
+                "steps": list(one.lines),
+                "why": one.why,
+                "calls": {"least": one.plan.least, "most": one.plan.most},
+                "usd": one.plan.estimate.most_usd,
+                "fits": one.fits,
+                "needs": list(one.needs),
+            }
+            for one in found.suggestions
+        ],
+        "notes": list(found.notes),
+    }
