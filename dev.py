@@ -3,6 +3,7 @@
 
     python3 dev.py demo            compile the ticket example, score it, run the result
     python3 dev.py test [ARGS]     run the test suite (arguments go to pytest)
+    python3 dev.py deep            the slower suites: a hundred kills, deep properties, comparison with DSPy
     python3 dev.py lint            ruff: rules and formatting
     python3 dev.py fix             ruff: apply what it can
     python3 dev.py types           pyright, strict
@@ -31,6 +32,14 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 ROOMS = ("grammar", "compiler", "runtime", "lsp")
 GENERATORS = ("dspec.grammar.table", "dspec.compiler.codes.page", "dspec.compiler.reference")
 """Modules that rewrite a checked-in generated file when run."""
+SLOWER = (
+    "differential",
+    "faults/test_kill.py",
+    "grammar",
+    "compiler/test_deletions.py",
+    "compiler/test_mutations.py",
+)
+"""Tests that try harder when asked to, and those that compare with DSPy in an environment of its own."""
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
@@ -95,6 +104,11 @@ def test(arguments: list[str]) -> None:
     run(PYTHON, "-m", "pytest", "-n", "auto", *arguments)
 
 
+def deep(_: list[str]) -> None:
+    os.environ.update(DSPEC_DEEP="1", DSPEC_DIFFERENTIAL="1")
+    test([f"tests/{part}" for part in SLOWER])
+
+
 def lint(_: list[str]) -> None:
     run(BIN / "ruff", "check", ".")
     run(BIN / "ruff", "format", "--check", ".")
@@ -149,7 +163,7 @@ def shell(arguments: list[str]) -> None:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, test, lint, fix, types, bench, build, generate, pins, shell)
+    for command in (demo, test, deep, lint, fix, types, bench, build, generate, pins, shell)
 }
 
 

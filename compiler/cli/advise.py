@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 def advise(
     path: SourceArgument,
-    name: Annotated[str | None, typer.Argument(help="The optimize block, if there are several.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The optimize block, if there are several.")
+    ] = None,
     prompt_only: Annotated[
         bool, typer.Option("--prompt-only", help="Instructions alone: prompts may show no rows.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Say which optimizers suit the data and the program, with the calls of each. Calls no model."""
+    """Say which optimizers suit the program and its data. Calls no model."""
     from ..advice import advise as advice_for
     from ..plan import resolve
     from .sources import checked, pick

@@ -8,9 +8,15 @@ from typing import Annotated
 
 import typer
 
-EPILOG = """
-Exit codes: 0 fine · 1 errors found or a gate failed · 2 wrong usage · 3 budget spent, best written ·
-4 a key, model or provider is missing · 70 a bug in dspc · 130 interrupted; run it again to go on
+EPILOG = """\b
+Exit codes:
+  0    fine
+  1    errors found, or a gate failed
+  2    wrong usage
+  3    the budget is spent; the best so far is written
+  4    a key, a model or a provider is missing
+  70   a bug in dspc
+  130  interrupted; run it again to go on
 """
 
 COMMANDS = {
@@ -58,6 +64,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
         epilog=EPILOG,
         no_args_is_help=True,
         add_completion=True,
+        rich_markup_mode=None,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )

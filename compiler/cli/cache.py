@@ -14,7 +14,7 @@ from .console import Exit, fail, print_json, stderr, stdout
 
 cache = typer.Typer(
     name="cache",
-    help="Look after the answers that are kept in the project's state folder.",
+    help="Look after the model answers that the project keeps.",
     no_args_is_help=True,
 )
 
@@ -71,7 +71,9 @@ def prune(
 
 @cache.command("export")
 def export_answers(
-    file: Annotated[Path, typer.Argument(help="Where to write; a JSON object a line.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Where to write; a JSON object a line.", show_default=False)
+    ],
     where: WhereOption = Path(),
 ) -> None:
     """Write the answers to a file, for `dspc cache import` elsewhere. It holds no prompt and no key."""
@@ -88,7 +90,9 @@ def export_answers(
 
 @cache.command("import")
 def import_answers(
-    file: Annotated[Path, typer.Argument(help="What `dspc cache export` wrote.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `dspc cache export` wrote.", show_default=False)
+    ],
     where: WhereOption = Path(),
 ) -> None:
     """Take in the answers of a file. Those that are there already stay; import only what you trust."""

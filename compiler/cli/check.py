@@ -29,7 +29,8 @@ class Format(StrEnum):
 
 def check(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files or folders; the current folder if none.")
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Files or folders; the current folder if none."),
     ] = None,
     style: Annotated[Format, typer.Option("--format", help="How findings are printed.")] = Format.human,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
@@ -38,7 +39,7 @@ def check(
         bool, typer.Option("--deep", help="Read all rows of large data files, not a sample.")
     ] = False,
 ) -> None:
-    """Check .dspec files: syntax, names, types, data, metrics, optimizer chains. Calls no model."""
+    """Find mistakes in .dspec files and in their data. Calls no model."""
     from ..render import render, summary
     from .sources import find_sources
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def compile_command(
     path: SourceArgument,
     names: Annotated[
-        list[str] | None, typer.Argument(help="The optimize blocks; all of them if left out.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="The optimize blocks; all of them if left out."),
     ] = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 def evaluate(
     path: SourceArgument,
-    names: Annotated[list[str] | None, typer.Argument(help="The eval blocks; all if left out.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="The eval blocks; all if left out.")
+    ] = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
     compiled: Annotated[
@@ -33,7 +35,7 @@ def evaluate(
     otel: SpansOption = False,
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
 ) -> None:
-    """Run eval blocks on what was compiled before. Exits with 1 when a gate does not hold."""
+    """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
     from . import report
     from .sources import checked, pick
 

@@ -12,7 +12,7 @@ from .console import Exit, fail, stdout
 
 def explain(
     code: Annotated[
-        str | None, typer.Argument(help="A code such as DS0201; all of them if left out.")
+        str | None, typer.Argument(metavar="CODE", help="A code such as DS0201; all of them if left out.")
     ] = None,
 ) -> None:
     """Explain a diagnostic code, with a wrong and a right example."""

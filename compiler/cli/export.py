@@ -18,7 +18,9 @@ class Format(StrEnum):
 
 
 def export(
-    artifact: Annotated[Path, typer.Argument(help="An artifact (.dspc.json).", show_default=False)],
+    artifact: Annotated[
+        Path, typer.Argument(metavar="FILE", help="An artifact (.dspc.json).", show_default=False)
+    ],
     to: Annotated[
         Format, typer.Option(help="`dspy`: what `Module.load` of DSPy 3.4 reads.", show_default=False)
     ],

@@ -15,12 +15,14 @@ from .console import Exit, print_json, stderr
 def fmt(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Files or folders, or - for standard input; the current folder if none."),
+        typer.Argument(
+            metavar="PATH", help="Files or folders, or - for standard input; the current folder if none."
+        ),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if something would.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Change nothing; print what would.")] = False,
 ) -> None:
-    """Format .dspec files in place. Comments survive; a declaration that does not parse is left alone."""
+    """Format .dspec files. Comments survive; a declaration that does not parse is left alone."""
     from dspec.grammar import format_text
 
     from ..files import write_text

@@ -19,12 +19,14 @@ class Template(StrEnum):
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to put it; made if absent.")] = Path(),
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Where to put it; made if absent.")
+    ] = Path(),
     template: Annotated[
         Template, typer.Option(help="classifier: one step; pipeline: two steps.")
     ] = Template.classifier,
 ) -> None:
-    """Start a project: a .dspec file, a little data, and nothing that needs a key."""
+    """Start a project that compiles at once, offline and without a key."""
     origin = files("dspec.compiler.cli") / "templates" / template.value
     planned = list(walk(origin, folder))
     if taken := [target for _, target in planned if target.exists()]:

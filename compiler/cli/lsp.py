@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def lsp() -> None:
-    """Start the language server (for editors; speaks LSP over stdin and stdout)."""
+    """Start the language server. Editors do: it speaks LSP over stdin and stdout."""
     from dspec.lsp.server import serve
 
     serve()

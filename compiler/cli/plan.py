@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 def plan(
     path: SourceArgument,
-    name: Annotated[str | None, typer.Argument(help="The optimize block, if there are several.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The optimize block, if there are several.")
+    ] = None,
     why: Annotated[
         bool, typer.Option("--why", help="Say what has changed since the last complete compile.")
     ] = False,
@@ -26,7 +28,7 @@ def plan(
         bool, typer.Option("--json", help="For machines, and for `dspc compile --plan`.")
     ] = False,
 ) -> None:
-    """Say how many model calls a compile makes, and what they cost. Calls no model."""
+    """Say how many calls a compile makes and what they cost. Calls no model."""
     from .planned import look
     from .sources import checked, pick
 

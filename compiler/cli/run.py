@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 def run(
     target: Annotated[
-        Path, typer.Argument(help="An artifact (.dspc.json), or a .dspec file.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="FILE", help="An artifact (.dspc.json), or a .dspec file.", show_default=False
+        ),
     ],
-    name: Annotated[str | None, typer.Argument(help="Of a .dspec file: the module or program.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Of a .dspec file: the module or program.")
+    ] = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option(

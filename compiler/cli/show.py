@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def show(
     target: Annotated[
-        Path, typer.Argument(help="An artifact (.dspc.json) or a .dspec file.", show_default=False)
+        Path,
+        typer.Argument(metavar="FILE", help="An artifact (.dspc.json) or a .dspec file.", show_default=False),
     ],
     ir: Annotated[bool, typer.Option("--ir", help="The checked IR, as JSON.")] = False,
     prompt: Annotated[
@@ -29,7 +30,7 @@ def show(
         typer.Option(metavar="PREDICTOR", help="The messages that this predictor sends, inputs as blanks."),
     ] = None,
 ) -> None:
-    """Show an artifact's instructions, demos and scores, or a source's programs."""
+    """Show an artifact: instructions, demos, scores. Or the programs of a .dspec file."""
     from dspec.runtime.artifact import read_artifact
     from dspec.runtime.ensemble import programs
 

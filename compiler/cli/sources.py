@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..analysis import Analysis
     from ..ir import Project
 
-SourceArgument = Annotated[Path, typer.Argument(help="A .dspec file.", show_default=False)]
+SourceArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A .dspec file.", show_default=False)]
 
 
 def find_sources(paths: list[Path]) -> list[Path]:

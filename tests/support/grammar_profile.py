@@ -10,6 +10,6 @@ IS_DEEP = os.environ.get("DSPEC_DEEP") == "1"
 thorough = settings(
     max_examples=12_000 if IS_DEEP else 60,
     deadline=None,
-    derandomize=not IS_DEEP,
+    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
