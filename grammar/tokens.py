@@ -2,7 +2,7 @@
 
 The formatter and the editor read these; `lexemes` makes the parser's terminals from the same
 pattern, so that the two can never disagree. Scanning is one pass of one regular expression without
-backtracking (possessive repeats), so hostile text costs no more than its length. Nothing here
+backtracking (possessive repeats, atomic groups), so hostile text costs no more than its length. Nothing here
 raises: what the language does not know becomes a token of kind `unknown`.
 """
 
@@ -49,18 +49,28 @@ HEADER = (
     r"|dspec[ \t]++[0-9])"
 )
 
-_LINE = r'"(?!"")(?:[^"\\\n\r]++|\\[^\n\r]|\r(?!\n))*+'
-_TRIPLE = rf'"""(?:[^"\\\n]++|\\[^\n]?|"(?!"")|\n(?!{HEADER}))*+'
+
+def _all(group: str) -> str:
+    """`(?:group)*+`, which up to Python 3.11.2 does not give back what its last, failed round took.
+
+    An atomic group does; in stretches, because it remembers every round until it is through.
+    """
+    return rf"(?>(?:(?>(?:{group}){{1,999}}))*)"
+
+
+_LINE = r'"(?!"")' + _all(r'[^"\\\n\r]++|\\[^\n\r]|\r(?!\n)')
+_TRIPLE = r'"""' + _all(rf'[^"\\\n]++|\\[^\n]?|"(?!"")|\n(?!{HEADER})')
+_COMMENT = r"\#" + _all(r"[^\n\r]++|\r(?!\n)")
 
 PATTERN = re.compile(
-    r"(?P<space>(?:[^\S\n\r]|\r(?!\n)|\uFEFF)++)"
+    r"(?P<space>(?>(?:[^\S\n\r]++|\r(?!\n)|\uFEFF){1,999}))"
     r"|(?P<name>[^\W\d]\w*+)"
     r"|(?P<symbol>->|==|!=|<=|>=|[{}()\[\]=:;,.|?+\-*/<>])"
     r"|(?P<newline>\r?\n)"
     rf'|(?P<string>{_TRIPLE}"""|{_LINE}")'
-    r"|(?P<percent>[0-9][0-9_]*+(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+%)"
-    r"|(?P<number>[0-9][0-9_]*+(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+)"
-    r"|(?P<comment>\#(?:[^\n\r]++|\r(?!\n))*+)"
+    r"|(?P<percent>[0-9][0-9_]*+(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?%)"
+    r"|(?P<number>[0-9][0-9_]*+(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?)"
+    rf"|(?P<comment>{_COMMENT})"
     rf"|(?P<broken_string>{_TRIPLE}|{_LINE}\\?)"
     r'|(?P<unknown>[^\s\w\uFEFF"#{}()\[\]=:;,.|?+\-*/<>]++|.)'
 )
