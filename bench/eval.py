@@ -64,6 +64,8 @@ def project(folder: Path, url: str, rows: int) -> None:
 
 def measured(command: list[str], folder: Path, url: str) -> Cost:
     environment = {**os.environ, "OPENAI_API_KEY": "none", "NO_COLOR": "1"}
+    # an installed package has its bytecode
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     before = stats(url)
     wall = time.perf_counter()
     process = subprocess.Popen(

@@ -42,6 +42,8 @@ def program() -> Program:
 
 def cpu(command: list[str], url: str, folder: Path) -> float:
     environment = {**os.environ, "BENCH_URL": url, "BENCH_KEY": "none", "OPENAI_API_KEY": "none"}
+    # an installed package has its bytecode
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     process = subprocess.Popen(
         command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )

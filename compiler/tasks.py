@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 from dspec.runtime.errors import BudgetExceeded, Stopped
 
 Result = TypeVar("Result")
+Other = TypeVar("Other")
 Halt = BudgetExceeded | Stopped
 
 
@@ -35,6 +36,16 @@ async def together(jobs: Sequence[Coroutine[Any, Any, Result]]) -> list[Result |
     except BaseExceptionGroup as failures:
         raise first(failures) from None
     return [task.result() for task in tasks]
+
+
+async def both(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]) -> tuple[Result, Other]:
+    """What two jobs give that need nothing of each other. Raises like `together`, and halts as well."""
+    jobs: list[Coroutine[Any, Any, Result | Other]] = [one, other]
+    found = await together(jobs)
+    for result in found:
+        if isinstance(result, BudgetExceeded | Stopped):
+            raise result
+    return cast("tuple[Result, Other]", tuple(found))
 
 
 def first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -2,7 +2,8 @@
 
 Algorithm: `BootstrapFewShot` of DSPy (Khattab et al., 2023, arXiv:2310.03714, "bootstrapping
 demonstrations"). Rows are tried in order until there are enough demos. Attempts run at the same time,
-but only as many as the one-by-one algorithm is certain to make too, so that none is paid in vain.
+but only as many as the one-by-one algorithm is certain to make too, so that none is paid in vain; a search,
+whose many sets share their attempts, makes a few more so as not to wait (`ahead`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from dspec.runtime.program import Demo, Program
 
 from ..scoring import MetricError
 from .base import Calls, Context, Facts, OptimizerError, Option, Options, Range, Spec, StepResult
-from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels
+from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels, without_demos
+from .frozen import tunable
 
 if TYPE_CHECKING:
     import asyncio
@@ -92,6 +94,7 @@ SPEC = Spec(
     options=DEMO_OPTIONS,
     sets=frozenset({"demos"}),
     calls=_calls,
+    shape=lambda student, options: without_demos(student),
     takes_teacher=True,
     bootstraps=True,
     advised_train=5,
@@ -163,50 +166,75 @@ def _shape(program: Program) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]
 
 
 async def bootstrap(
-    teacher: Runnable, rows: Rows, wanted: int, options: Options, context: Context
+    teacher: Runnable, rows: Rows, wanted: int, options: Options, context: Context, *, ahead: bool = False
 ) -> tuple[list[Accepted], BudgetExceeded | Stopped | None]:
     """The first `wanted` rows that the teacher solves, in the rows' order.
 
     A halt (the budget's wall) comes back beside what was found until then; other errors are raised.
     """
-    return await in_order(rows, wanted, _Attempts(teacher, options, context).row)
+    attempts = _Attempts(teacher, options, context)
+    return await in_order(rows, wanted, attempts.row, tried=attempts.tried, ahead=ahead)
 
 
 async def in_order(
-    rows: Rows, wanted: int, attempt: Callable[[Example], Awaitable[Accepted | None]]
+    rows: Rows,
+    wanted: int,
+    attempt: Callable[[Example], Awaitable[Accepted | None]],
+    *,
+    tried: Callable[[Example], None] = lambda _: None,
+    ahead: bool = False,
 ) -> tuple[list[Accepted], BudgetExceeded | Stopped | None]:
     """The first `wanted` rows on which `attempt` succeeds, as if they were tried one by one.
 
-    A row is started only while the rows that have passed and those still running could not make
-    `wanted` by themselves: one by one, it would have been tried whatever those bring.
+    A row is started while the rows that have passed and those still running could not make `wanted` by
+    themselves: one by one, it would have been tried whatever those bring. With `ahead`, also while it is
+    `likely` that it would, judged by a beginning of the rows whose results are all there. So which rows are
+    tried depends on results and never on when they arrive. `tried` is told of rows in their order, of
+    none that one by one would not have been tried.
     """
     import asyncio  # here, since a check reads this file for its SPEC
 
-    found: dict[int, Accepted] = {}
+    results: dict[int, Accepted | None] = {}
     running: dict[asyncio.Future[Accepted | None], int] = {}
     halt: BudgetExceeded | Stopped | None = None
-    place = 0
+    place = seen = passed = 0
+    bound = found = 0
     try:
         while True:
-            while halt is None and place < len(rows) and len(found) + len(running) < wanted:
+            while seen in results and passed < wanted:
+                tried(rows[seen])
+                passed += results[seen] is not None
+                seen += 1
+                if ahead:
+                    bound = max(bound, seen + likely(wanted - passed, seen, passed))
+            while halt is None and place < len(rows) and (found + len(running) < wanted or place < bound):
                 running[asyncio.ensure_future(attempt(rows[place]))] = place
                 place += 1
             if not running:
-                return [found[place] for place in sorted(found)], halt
+                accepted = [one for at in sorted(results) if (one := results[at]) is not None]
+                return accepted[:wanted], halt
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in sorted(done, key=running.__getitem__):
                 at = running.pop(task)
                 try:
-                    accepted = task.result()
+                    results[at] = task.result()
                 except (BudgetExceeded, Stopped) as error:
                     halt = error
                 else:
-                    if accepted is not None:
-                        found[at] = accepted
+                    found += results[at] is not None
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+
+def likely(wanted: int, tried: int, passed: int) -> int:
+    """Further rows to try at once: half of those that `wanted` more should take at the rate so far.
+
+    Half, since what lies beyond the last demo is paid in vain; one more attempt, which passes, is reckoned
+    with, so that nothing is concluded from few.
+    """
+    return wanted * (tried + 1) // (2 * (passed + 1))
 
 
 class _Attempts:
@@ -220,6 +248,8 @@ class _Attempts:
         limit = options["max_errors"]
         self._max_errors = limit if isinstance(limit, int) else MAX_ERRORS
         self._errors = 0
+        self._failures: dict[int, list[str]] = {}
+        """What the metric said of rows that are not counted yet, by the row's identity."""
 
     async def row(self, example: Example) -> Accepted | None:
         """Up to `max_rounds` attempts at one row; None when none passed."""
@@ -231,16 +261,24 @@ class _Attempts:
                 sample=attempt_number,
                 temperature=1.0 if attempt_number else None,
             )
-            if attempt.passes(self._threshold):
+            # An ensemble whose reducer says what no member said has no run to learn from.
+            if attempt.passes(self._threshold) and attempt.trace:
                 return Accepted(example, traced(attempt.trace, example.digest, self._context.rng))
             if attempt.metric_failed:
-                self._errors += 1
-                if self._errors >= self._max_errors:
-                    raise MetricError(
-                        attempt.reason or "the metric failed",
-                        help=f"the step stops after {self._errors} such rows (`max_errors`)",
-                    )
+                failures = self._failures.setdefault(id(example), [])
+                failures.append(attempt.reason or "the metric failed")
+                if len(failures) == self._max_errors:
+                    return None
         return None
+
+    def tried(self, example: Example) -> None:
+        """Counts the row's failures. Raises MetricError when there are too many."""
+        for reason in self._failures.pop(id(example), ()):
+            self._errors += 1
+            if self._errors >= self._max_errors:
+                raise MetricError(
+                    reason, help=f"the step stops after {self._errors} such rows (`max_errors`)"
+                )
 
 
 def assemble(
@@ -258,7 +296,7 @@ def assemble(
     labels = options.integer("max_labeled_demos")
     shown = [one.example.inputs for one in accepted]
     rest = tuple(row for row in rows if row.inputs not in shown)
-    for address, predictor in student.predictors.items():
+    for address, predictor in tunable(student).items():
         bootstrapped = [one.demos[address] for one in accepted if address in one.demos][:demos]
         room = max(0, labels - len(bootstrapped))
         filling = draw(labels_for(predictor, rest), room, rng(f"labels/{address}"))

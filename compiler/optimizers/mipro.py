@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Demo, Program
 
-from ..proposing import Grounding, propose_grounded
+from ..proposing import Grounding, propose_grounded, summary_for
 from ..proposing.showing import MAX_ROWS
 from ..search import Arm, Bandit, Choice, Combinations, Exhaustive, Racing, Sampler, Space, TpeSampler
 from ..search.board import open_board
+from ..tasks import both
 from .base import Context, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher
 from .demo_sets import bootstrap_options, demo_sets
+from .frozen import tunable
 from .mipro_plan import (
     AUTO,
     CONFLICTS,
@@ -139,7 +141,7 @@ SPEC = Spec(
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
-    chosen = sizes(options, len(student.predictors))
+    chosen = sizes(options, len(tunable(student)))
     start = Arm("as it came", student)
     board = await open_board(context, start, context.rng("order"))
     try:
@@ -148,9 +150,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         sampler = _sampler(pool.space, tried, options, context.rng("search"))
         source = Combinations(pool.space, sampler, lambda choice: pool.arm(student, choice))
         source.start(board.mean(start), board.rows)
-        compared = strategy(options, len(student.predictors), board.rows, context.finalists)
+        compared = strategy(options, len(tunable(student)), board.rows, context.finalists)
         if isinstance(compared, Racing):
-            compared = compared.fewer(trials(options, len(student.predictors)), tried, board.rows)
+            compared = compared.fewer(trials(options, len(tunable(student))), tried, board.rows)
         halt = await compared.run(board, source, tried)
     except (BudgetExceeded, Stopped) as raised:
         return ranked(board.candidates(), cut=raised, compared=board.compared)
@@ -197,7 +199,6 @@ class Pool:
 
 async def _pool(student: Program, chosen: Sizes, options: Options, context: Context) -> Pool:
     """Stages 1 and 2: demo sets, then instructions that know them. Raises halts."""
-    bare = zero_shot(options)
     grounding = Grounding(
         data=options.flag("data_aware_proposer"),
         program=options.flag("program_aware_proposer"),
@@ -206,28 +207,33 @@ async def _pool(student: Program, chosen: Sizes, options: Options, context: Cont
         batch=options.integer("view_data_batch_size"),
         temperature=options.number("init_temperature") or 0.0,
     )
-    if bare:
-        shown = (
-            await _for_proposer(student, options, context)
-            if grounding.demos and chosen.instructions > 1
-            else []
-        )
-        sets = [student]
-    else:
-        settings = bootstrap_options(
-            options,
-            bootstrapped=options.integer("max_bootstrapped_demos"),
-            labeled=options.integer("max_labeled_demos"),
-        )
-        made = await demo_sets(student, chosen.demo_sets, settings, context)
-        sets = shown = [one.program for one in made]
-    instructions, lost = await propose_grounded(student, context, chosen.instructions, grounding, shown)
+    wanted = chosen.instructions
+    made, summary = await both(
+        _sets(student, chosen, options, context, shown=grounding.demos and wanted > 1),
+        summary_for(student, context, wanted, grounding),
+    )
+    instructions, lost = await propose_grounded(student, context, wanted, grounding, made, summary)
+    sets = [student] if zero_shot(options) else made
     return Pool(
-        tuple(student.predictors),
+        tuple(tunable(student)),
         tuple(instructions.values()),
-        tuple(_distinct([one.predictors[address].demos for one in sets]) for address in student.predictors),
+        tuple(_distinct([one.predictors[address].demos for one in sets]) for address in tunable(student)),
         lost,
     )
+
+
+async def _sets(
+    student: Program, chosen: Sizes, options: Options, context: Context, *, shown: bool
+) -> list[Program]:
+    """The student with each demo set; where it gets none, with a few demos if proposals are `shown` any."""
+    if zero_shot(options):
+        return await _for_proposer(student, options, context) if shown else []
+    settings = bootstrap_options(
+        options,
+        bootstrapped=options.integer("max_bootstrapped_demos"),
+        labeled=options.integer("max_labeled_demos"),
+    )
+    return [one.program for one in await demo_sets(student, chosen.demo_sets, settings, context)]
 
 
 async def _for_proposer(student: Program, options: Options, context: Context) -> list[Program]:

@@ -24,7 +24,7 @@ from .bootstrap_few_shot import (
     prepare_teacher,
     teacher_calls,
 )
-from .demos import Streams, with_labels, without_demos
+from .demos import Streams, has_demos, with_labels, without_demos
 from .ranking import ranked
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ZERO_SHOT, LABELS_ONLY, UNSHUFFLED = -3, -2, -1
 """How `restrict` names the candidates that are not a shuffled set: DSPy's numbers."""
 SEARCHES = ("racing", "full")
-SHARE = 0.4
+SHARE = 0.415
 """What a race may cost, as a share of scoring every candidate on every row."""
 
 
@@ -142,12 +142,27 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
 
 
 async def _race(search: _Search) -> StepResult:
-    """Make every candidate at the same time, then let those that differ race."""
+    """Make every candidate at the same time, then let those that differ race.
+
+    Every one of them is in the first round, so it is scored on what is sure to be that round's rows as soon as
+    it is made: making the last one, which goes from answer to answer, keeps nobody waiting.
+    """
     context = search.context
     start = Arm(_label(None), await search.propose(None))
     board = await open_board(context, start, context.rng("order"))
     numbers = search.numbers[1:]
-    made = await together([search.propose(number) for number in numbers])
+    planned = race(search.options, board.rows, context.finalists)
+    most = len(numbers) - (ZERO_SHOT in numbers and not has_demos(start.program))
+    # Candidates that come out like another leave the rest more rows, so how many is not known yet.
+    races = ((arms, planned.fewer(len(numbers), arms, board.rows)) for arms in range(1, most + 1))
+    sure = min((race.rounds(arms, board.rows)[0].rows for arms, race in races), default=0)
+
+    async def entered(number: int | None) -> Program:
+        program = await search.propose(number)
+        await board.begin(Arm(_label(number), program), sure)
+        return program
+
+    made = await together([entered(number) for number in numbers])
     arms: list[Arm] = []
     halt: Halt | None = None
     known = {program_digest(start.program)}
@@ -159,7 +174,7 @@ async def _race(search: _Search) -> StepResult:
             arms.append(Arm(_label(number), program))
     repeats = len(numbers) - len(arms)
     if halt is None:
-        raced = race(search.options, board.rows, context.finalists).fewer(len(numbers), len(arms), board.rows)
+        raced = planned.fewer(len(numbers), len(arms), board.rows)
         halt = await raced.run(board, Listed(arms), len(arms))
         if repeats:
             note = f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one"
@@ -233,7 +248,7 @@ class _Search:
         rows = train
         if number != UNSHUFFLED:
             rows, size = self._shuffled(number, size)
-        accepted, halt = await bootstrap(self._teacher, rows, size, options, self.context)
+        accepted, halt = await bootstrap(self._teacher, rows, size, options, self.context, ahead=True)
         if halt is not None:
             raise halt
         return assemble(self._student, accepted, rows, size, options, self._streams(number))

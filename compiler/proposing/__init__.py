@@ -7,7 +7,7 @@ and only ever becomes a predictor's instruction; fields, demos and `fixed` text 
 from __future__ import annotations
 
 from .answers import MAX_INSTRUCTION, clean
-from .grounded import Grounding, summary_calls
+from .grounded import Grounding, summary_calls, summary_for
 from .grounded import propose as propose_grounded
 from .proposer import Proposer
 from .variations import Attempted, propose_from_attempts, propose_variations
@@ -22,4 +22,5 @@ __all__ = [
     "propose_grounded",
     "propose_variations",
     "summary_calls",
+    "summary_for",
 ]

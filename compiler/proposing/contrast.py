@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dspec.runtime.program import Program
 
+from ..optimizers.frozen import tunable
 from .answers import clean, extended
 from .cases import run_listed
 from .cases import shown as shown_row
@@ -40,7 +41,7 @@ async def advise(
 ) -> Program:
     """The program with advice added to its instructions; unchanged where none came. Raises halts."""
     taking_part = {step.predictor for step in (*better.trace, *worse.trace)}
-    addresses = [address for address in program.predictors if address in taking_part]
+    addresses = [address for address in tunable(program) if address in taking_part]
     if not addresses:
         return program
     labelled = [row for row in rows if row.labels]

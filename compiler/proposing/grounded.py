@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dspec.runtime.program import Program
 from dspec.runtime.types import Row
 
+from ..optimizers.frozen import tunable
 from ..tasks import Halt, together
 from .answers import clean
 from .outline import outline, role
@@ -56,26 +57,37 @@ class _Question:
     inputs: dict[str, str]
 
 
+async def summary_for(student: Program, context: Context, wanted: int, grounding: Grounding) -> str:
+    """What proposals are told of the data: nothing where they are not to be, or where none is asked for.
+
+    Apart from `propose`, since it needs no demos and can be written while those are made. Raises halts.
+    """
+    if wanted < 2 or not grounding.data:
+        return ""
+    return await summarize(Proposer(context, student), context.train, grounding.batch)
+
+
 async def propose(
     student: Program,
     context: Context,
     wanted: int,
     grounding: Grounding,
     demo_sets: Sequence[Program],
+    summary: str,
 ) -> tuple[dict[str, tuple[str, ...]], int]:
     """Instructions of every predictor, the current one first, each one once; and how many were lost.
 
     `wanted` counts the current one. Lost are answers that could not be used or said what another said.
-    `demo_sets` are the programs whose demos the proposals are shown, one after the other. Raises halts.
+    `demo_sets` are the programs whose demos the proposals are shown, one after the other; `summary` is
+    `summary_for` them. Raises halts.
     """
     proposer = Proposer(context, student)
     if wanted < 2:
-        return {address: (_current(student, address),) for address in student.predictors}, 0
-    summary = await summarize(proposer, context.train, grounding.batch) if grounding.data else ""
+        return {address: (_current(student, address),) for address in tunable(student)}, 0
     shape = outline(student) if grounding.program else ""
     questions = [
         _question(student, address, number, context, grounding, demo_sets, summary, shape)
-        for address in student.predictors
+        for address in tunable(student)
         for number in range(1, wanted)
     ]
     answers: list[str | Halt | None] = await together(
@@ -90,7 +102,7 @@ async def propose(
             for question in questions
         ]
     )
-    found = {address: [_current(student, address)] for address in student.predictors}
+    found = {address: [_current(student, address)] for address in tunable(student)}
     lost = 0
     for question, answer in zip(questions, answers, strict=True):
         if answer is not None and not isinstance(answer, str):

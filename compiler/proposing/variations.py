@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dspec.runtime.program import Program
 
+from ..optimizers.frozen import tunable
 from ..tasks import Halt, together
 from .answers import clean
 from .outline import role
@@ -41,7 +42,7 @@ async def propose_variations(
     """`wanted` answers for every predictor, cleaned, empty ones and repeats left out. Raises halts."""
     asks = [
         _Ask(address, number, "variation", _inputs(student, address, context, f"variation/{number}", ""))
-        for address in student.predictors
+        for address in tunable(student)
         for number in range(1, wanted + 1)
     ]
     return await _answers(student, context, asks, temperature)
@@ -63,7 +64,7 @@ async def propose_from_attempts(
             "attempts",
             _inputs(student, address, context, f"attempts/{depth}/{number}", _listed(attempts[address])),
         )
-        for address in student.predictors
+        for address in tunable(student)
         for number in range(1, wanted + 1)
     ]
     return await _answers(student, context, asks, temperature)
@@ -85,7 +86,7 @@ async def _answers(
             for ask in asks
         ]
     )
-    found: dict[str, list[str]] = {address: [] for address in student.predictors}
+    found: dict[str, list[str]] = {address: [] for address in tunable(student)}
     for ask, answer in zip(asks, answers, strict=True):
         if answer is not None and not isinstance(answer, str):
             raise answer

@@ -82,25 +82,35 @@ class Board:
         lead = self.mean(arm) - self.mean(self.incumbent, seen)
         return min(1.0, max(0.0, self.mean(self.incumbent) + lead))
 
+    async def begin(self, arm: Arm, rows: int) -> None:
+        """Score a program that is sure to be an arm on the first `rows` rows, before it is one: `extend` then has
+        nothing left to ask for. Arms are known in the order of `extend`, whichever began first.
+
+        Raises what the evaluation raises, halts included.
+        """
+        key = program_digest(arm.program)
+        if len(self._scores.get(key, ())) < rows:
+            scores = await self._slice(arm, 0, rows)
+            if len(self._scores.get(key, ())) < rows:
+                self._scores[key] = scores
+
     async def extend(self, arms: Sequence[Arm], rows: int) -> Halt | None:
         """Score every arm on the first `rows` rows, all at the same time.
 
         A halt comes back, with what was scored until then kept; other failures are raised.
         """
-        due: dict[str, int] = {}
-        for arm in arms:
-            key = self._register(arm)
-            if len(self._scores[key]) < rows:
-                due.setdefault(key, len(self._scores[key]))
-        found = await together([self._slice(key, start, rows) for key, start in due.items()])
+        keys = list(dict.fromkeys(map(self._register, arms)))
+        due = {key: seen for key in keys if (seen := len(self._scores[key])) < rows}
+        found = await together([self._slice(self._arms[key], start, rows) for key, start in due.items()])
         halt: Halt | None = None
         for key, scores in zip(due, found, strict=True):
             if isinstance(scores, list):
                 self._scores[key] += scores
-                if len(self._scores[key]) == self.rows:
-                    self._completed(key)
             else:
                 halt = halt or scores
+        for key in keys:
+            if len(self._scores[key]) == self.rows and key not in self._complete:
+                self._completed(key)
         return halt
 
     def candidates(self) -> list[Candidate]:
@@ -108,8 +118,7 @@ class Board:
         complete = set(self._complete)
         return [self._candidate(key) for key in self._arms if key in complete]
 
-    async def _slice(self, key: str, start: int, end: int) -> list[float]:
-        arm = self._arms[key]
+    async def _slice(self, arm: Arm, start: int, end: int) -> list[float]:
         rows = [self._context.val[place] for place in self._order[start:end]]
         evaluation = await self._context.evaluator.evaluate(arm.program, rows, label=arm.label)
         return list(evaluation.scores)

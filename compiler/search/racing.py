@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ..tasks import Halt
@@ -21,6 +21,10 @@ HALFWAY = 15
 """Rows from which an arm's own score counts for more than what is predicted of it."""
 MAX_EXACT = 1000
 """Rows that differ, up to which the test is exact."""
+KEEPS = (0.5, 1 / 3)
+"""Shares of the arms that a round may keep, the gentlest first."""
+LEAST_LOOK = 3
+"""Rows of a first round below which a harder race, which can afford more of them, is the better one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Racing:
         trials: int,
         rows: int,
         *,
+        growth: float = 2.0,
         limit: int | None = None,
         wave: int = 0,
         finalists: int = 1,
@@ -66,14 +71,21 @@ class Racing:
         budget too small for any race gives the smallest. Finalists beyond the first come on top of it.
         """
         budget += (min(finalists, max(1, trials)) - 1) * rows
-        affordable, beyond = 1, min(rows, limit or rows) + 1
-        while beyond - affordable > 1:
-            middle = (affordable + beyond) // 2
-            if cls(middle, limit=limit, finalists=finalists).most(trials, rows) <= budget:
-                affordable = middle
-            else:
-                beyond = middle
-        return cls(affordable, limit=limit, wave=wave, finalists=finalists)
+
+        def affordable(keep: float) -> Racing:
+            race = cls(1, growth, keep, limit=limit, wave=wave, finalists=finalists)
+            enough, beyond = 1, min(rows, limit or rows) + 1
+            while beyond - enough > 1:
+                middle = (enough + beyond) // 2
+                if replace(race, first=middle).most(trials, rows) <= budget:
+                    enough = middle
+                else:
+                    beyond = middle
+            return replace(race, first=enough)
+
+        races = [affordable(keep) for keep in KEEPS]
+        # `max` takes the gentlest of those that look at as many rows.
+        return next((race for race in races if race.first >= LEAST_LOOK), max(races, key=lambda r: r.first))
 
     def fewer(self, planned: int, trials: int, rows: int) -> Racing:
         """The race for `trials` arms, where `planned` were reckoned with: what those would have cost is spent on
@@ -82,7 +94,13 @@ class Racing:
             return self
         spare = self.most(planned, rows) - (min(self.finalists, max(1, planned)) - 1) * rows
         closer = Racing.within(
-            spare, trials, rows, limit=self.limit, wave=self.wave, finalists=self.finalists
+            spare,
+            trials,
+            rows,
+            growth=self.growth,
+            limit=self.limit,
+            wave=self.wave,
+            finalists=self.finalists,
         )
         return closer if closer.first > self.first else self
 

@@ -32,8 +32,25 @@ def read_answer(body: bytes | str, request: Request) -> Answer:
     """The answer in a chat completion's body.
 
     Raises Unavailable when the body is cut, malformed, too large or empty, Refused when the provider's
-    filter withheld the answer. `cost` is left to the engine.
+    filter withheld the answer: billable, with the usage if the body says it. `cost` is left to the engine.
     """
+    usage: Usage | None = None
+    try:
+        data = _object(body)
+        usage = _usage(data.get("usage"))
+        return _chat(data, usage, request)
+    except ProviderError as error:
+        raise billable(error, usage) from None
+
+
+def billable(error: ProviderError, usage: Usage | None = None) -> ProviderError:
+    """The error, marked as one that came after the model was asked."""
+    error.billable = True
+    error.usage = usage
+    return error
+
+
+def _object(body: bytes | str) -> dict[str, JsonValue]:
     if len(body) > MAX_ANSWER_BYTES:
         raise too_large()
     try:
@@ -41,7 +58,11 @@ def read_answer(body: bytes | str, request: Request) -> Answer:
     except (ValueError, RecursionError):
         raise Unavailable("the body is not JSON, or was cut") from None
     if not isinstance(data, dict):
-        raise Unavailable("the body is not a chat completion")
+        raise Unavailable("the body is not an object")
+    return data
+
+
+def _chat(data: dict[str, JsonValue], usage: Usage | None, request: Request) -> Answer:
     choices = data.get("choices")
     if not isinstance(choices, list) or not choices:
         if (error := data.get("error")) is not None:
@@ -53,22 +74,22 @@ def read_answer(body: bytes | str, request: Request) -> Answer:
         raise Unavailable("the answer has no message")
     finish = choice.get("finish_reason")
     text = _content(message.get("content")) or _content(message.get("refusal"))
-    return checked(text, finish if isinstance(finish, str) else "stop", _usage(data.get("usage")), request)
+    return checked(text, finish if isinstance(finish, str) else "stop", usage, request)
 
 
 def read_embedding(body: bytes | str, request: Request) -> Answer:
-    """The vector in an embedding's body, as the text of an answer. Raises Unavailable where there is none."""
-    if len(body) > MAX_ANSWER_BYTES:
-        raise too_large()
+    """The vector in an embedding's body, as the text of an answer. Raises Unavailable, billable, without one."""
+    tokens: JsonValue = None
     try:
-        data = cast("JsonValue", json.loads(body))
-    except (ValueError, RecursionError):
-        raise Unavailable("the body is not JSON, or was cut") from None
-    entries = data.get("data") if isinstance(data, dict) else None
-    entry = entries[0] if isinstance(entries, list) and entries else None
-    vector = entry.get("embedding") if isinstance(entry, dict) else None
-    usage = data.get("usage") if isinstance(data, dict) else None
-    return checked_embedding(vector, usage.get("prompt_tokens") if isinstance(usage, dict) else None, request)
+        data = _object(body)
+        usage = data.get("usage")
+        tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        entries = data.get("data")
+        entry = entries[0] if isinstance(entries, list) and entries else None
+        vector = entry.get("embedding") if isinstance(entry, dict) else None
+        return checked_embedding(vector, tokens, request)
+    except ProviderError as error:
+        raise billable(error, usage_of(tokens, 0)) from None
 
 
 def checked_embedding(vector: JsonValue, tokens: JsonValue, request: Request) -> Answer:

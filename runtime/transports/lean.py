@@ -16,6 +16,7 @@ from ..errors import Unavailable
 from ..types import JsonValue
 from .answers import (
     MAX_ANSWER_BYTES,
+    billable,
     error_text,
     failure,
     read_answer,
@@ -61,10 +62,12 @@ class LeanTransport:
         try:
             received = await sends.post(json.dumps(payload).encode())
         except TooLarge:
-            raise too_large() from None
+            raise billable(too_large()) from None
         except (WireError, OSError) as error:
             problem = self._endpoint.scrub(str(error)) or type(error).__name__
-            raise Unavailable(f"the connection failed: {problem}") from None
+            failed = Unavailable(f"the connection failed: {problem}")
+            # without a connection nothing was asked; after that, nobody knows how far it came
+            raise billable(failed) if isinstance(error, WireError) else failed from None
         if received.status == 200:
             return received
         raise failure(

@@ -12,19 +12,22 @@ import importlib
 import logging
 import os
 import re
+import socket
 import threading
 import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
 from ..endpoints import Endpoint
-from ..errors import Unavailable
+from ..errors import ProviderError, Unavailable
 from ..types import JsonValue
-from .answers import checked, checked_embedding, failure, read_retry_after, usage_of
+from .answers import billable, checked, checked_embedding, failure, read_retry_after, usage_of
 from .base import Answer, Request, Usage
 
 _QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 _WRAPPING = re.compile(r"^(?:litellm\.\w+: |\w+Error: |\w+Exception - )+")
+_DEEPEST = 10
+"""Errors that are looked at underneath one of LiteLLM's."""
 _import_lock = threading.Lock()
 _open = 0
 """How many transports are in use: LiteLLM's clients are shared by them all and closed with the last."""
@@ -69,10 +72,15 @@ class LiteLLMTransport:
             status = getattr(error, "status_code", None)
             message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
             if not isinstance(status, int) or status < 300:
-                problem = self._endpoint.scrub(message) or type(error).__name__
-                raise Unavailable(f"the call failed: {problem}") from None
-            raise failure(status, message, self._endpoint, _retry_after(error)) from None
-        return _embedding(response, request) if embedding else _answer(response, request)
+                text = self._endpoint.scrub(message) or type(error).__name__
+                problem: ProviderError = Unavailable(f"the call failed: {text}")
+            else:
+                problem = failure(status, message, self._endpoint, _retry_after(error))
+            raise billable(problem) if _reached(error) else problem from None
+        try:
+            return _embedding(response, request) if embedding else _answer(response, request)
+        except ProviderError as error:
+            raise billable(error, _usage(response)) from None
 
     async def aclose(self) -> None:
         global _open
@@ -113,6 +121,22 @@ def _embedding(response: Any, request: Request) -> Answer:
 def _usage(response: Any) -> Usage | None:
     usage = getattr(response, "usage", None)
     return usage_of(getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
+
+
+def _reached(error: BaseException) -> bool:
+    """Whether the request may have been served: LiteLLM says 500 of a body that it cannot read, too.
+
+    A status that the server sent comes with its headers; a connection that was never made says so underneath.
+    """
+    if getattr(error, "litellm_response_headers", None) is not None:
+        return False
+    cause: BaseException | None = error
+    for _ in range(_DEEPEST):
+        if isinstance(cause, ConnectionRefusedError | socket.gaierror):
+            return False
+        cause = (cause.__cause__ or cause.__context__) if cause is not None else None
+    status = getattr(error, "status_code", None)
+    return not isinstance(status, int) or status >= 500 or status < 300
 
 
 def _retry_after(error: Exception) -> float | None:

@@ -41,6 +41,8 @@ class ProxiedWire:
             async with self._session.post(self._url, data=data, allow_redirects=False) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Received(response.status, headers, await self._read(response))
+        except aiohttp.ClientConnectorError as error:
+            raise OSError(str(error)) from None
         except aiohttp.ClientError as error:
             raise WireError(str(error) or type(error).__name__) from None
 

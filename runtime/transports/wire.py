@@ -1,9 +1,11 @@
 """HTTP/1.1 POST over kept connections, as little of it as an answer needs.
 
 A general client spends more on one request than the rest of the engine on one call. This one knows a
-single address, sends bodies it is given, and reads the answer with suspicion: lengths, headers and
-chunks are bounded, what does not follow the protocol ends the connection. It follows no redirect,
-keeps no cookie, retries nothing and speaks to no proxy (`proxied` does).
+single address and sends bodies it is given; answers are read by llhttp, through httptools, at its
+strictest. What it leaves open is closed here: lengths and headers are bounded, and what an answer to a POST
+cannot be ends the connection. It follows no redirect, keeps no cookie, retries nothing (a request whose
+connection ended may have been served, and only the engine may pay twice) and speaks to no proxy
+(`proxied` does).
 """
 
 from __future__ import annotations
@@ -16,13 +18,16 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 from urllib.parse import quote, unquote, urlsplit
 
+import httptools
+
 from ..errors import ConfigurationError
 
 MAX_HEAD_BYTES = 64 * 1024
 KEEP_ALIVE = 4.0
 """Seconds: shorter than the five after which common servers close an idle connection."""
 
-_MAX_CHUNK_LINE = 1024
+_FRAMING_PER_BYTE = 8
+"""Bytes around a body's bytes at most, the head aside; six where each is a chunk of its own."""
 _STAGGER = 0.25
 """Seconds before the next address of a host is tried beside the first (RFC 8305)."""
 
@@ -133,24 +138,23 @@ class Wire:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: one question at a time."""
+    """One connection: one question at a time. Methods named `on_…` are what the parser tells."""
 
     def __init__(self, most: int) -> None:
         self.reusable = True
         self.idle_since = 0.0
         self._most = most
         self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Received] | None = None
-        self._buffer = bytearray()
-        self._searched = 0
-        self._status = 0
-        self._headers: dict[str, str] | None = None
-        self._length: int | None = None
-        self._chunked = False
-        self._chunk_left: int | None = None
-        """Bytes of the current chunk still to come, with its line end; None before a chunk's size."""
-        self._trailers = False
-        self._body = bytearray()
+        self._headers: dict[str, str] = {}
+        self._begun = False
+        """Whether the headers are over and a body is to come."""
+        self._body: list[bytes] = []
+        self._size = 0
+        self._framing = 0
+        """Bytes that are not the body's: status lines, headers, sizes of chunks and what stands behind them."""
+        self._refused: WireError | TooLarge | None = None
 
     def ask(self, loop: asyncio.AbstractEventLoop, data: bytes) -> asyncio.Future[Received]:
         self._answer = answer = loop.create_future()
@@ -171,142 +175,100 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
         answer = self._answer
-        if answer is None or answer.done():
-            return
-        until_end = self._headers is not None and not self._chunked and self._length is None
-        if until_end and exc is None:
-            try:
-                self._finish(bytes(self._buffer))
-            except (WireError, TooLarge) as error:
-                answer.set_exception(error)
-        else:
-            cause = f": {exc}" if exc else ""
-            answer.set_exception(
-                WireError(f"the server closed the connection before the answer was whole{cause}")
-            )
+        if answer is not None and not answer.done():
+            framed = "content-length" in self._headers or "transfer-encoding" in self._headers
+            if self._begun and not framed and exc is None:
+                self._finish()
+            else:
+                cause = f": {exc}" if exc else ""
+                self._fail(WireError(f"the server closed the connection before the answer was whole{cause}"))
+        # the parser holds this object, too
+        del self._parser
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():
             self.abort()  # nothing was asked: whatever this is, it is not an answer
             return
-        self._buffer += data
+        self._framing += len(data)
         try:
-            self._advance()
-        except (WireError, TooLarge) as error:
-            self._answer.set_exception(error)
-            self.abort()
-
-    def _advance(self) -> None:
-        while self._headers is None:
-            end = self._buffer.find(b"\r\n\r\n", max(0, self._searched - 3))
-            if end > MAX_HEAD_BYTES or (end < 0 and len(self._buffer) > MAX_HEAD_BYTES):
-                raise WireError("the answer's head is too large")
-            if end < 0:
-                self._searched = len(self._buffer)
-                return
-            head = bytes(self._buffer[:end])
-            del self._buffer[: end + 4]
-            self._searched = 0
-            self._begin(head)
-        if self._chunked:
-            self._take_chunks()
-        elif self._length is None:
-            if len(self._buffer) > self._most:
-                raise TooLarge
-        elif len(self._buffer) >= self._length:
-            extra = len(self._buffer) > self._length
-            self.reusable = self.reusable and not extra
-            self._finish(bytes(self._buffer[: self._length]) if extra else bytes(self._buffer))
-
-    def _begin(self, head: bytes) -> None:
-        """The status line and headers, and how the body will end."""
-        first, *lines = head.decode("latin-1").split("\r\n")
-        version, _, rest = first.partition(" ")
-        status = rest[:3]
-        if version not in ("HTTP/1.1", "HTTP/1.0") or len(status) != 3 or not _digits(status):
-            raise WireError("the answer is not HTTP")
-        self._status = int(status)
-        if self._status < 200:
-            if self._status == 101:
-                raise WireError("the server wants to switch protocols")
-            return
-        headers: dict[str, str] = {}
-        for line in lines:
-            name, colon, value = line.partition(":")
-            if not colon or not name or name != name.strip():
-                raise WireError("a header of the answer is malformed")
-            name, value = name.lower(), value.strip()
-            if name == "content-length" and headers.get(name, value) != value:
-                raise WireError("the answer has two lengths")
-            headers[name] = value
-        self._headers = headers
-        said = headers.get("connection", "").lower()
-        if "close" in said or (version == "HTTP/1.0" and "keep-alive" not in said):
-            self.reusable = False
-        coding = headers.get("transfer-encoding")
-        length = headers.get("content-length")
-        if self._status in (204, 304):
-            self._length = 0
-        elif coding is not None:
-            if coding.lower() != "chunked":
-                raise WireError("the answer's transfer encoding is not known")
-            self._chunked = True
-            if length is not None:
-                self.reusable = False  # RFC 9112, 6.3: somebody on the way is confused
-        elif length is not None:
-            if not _digits(length) or len(length) > 12:
-                raise WireError("the answer's length is not a number")
-            self._length = int(length)
-            if self._length > self._most:
-                raise TooLarge
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._fail(self._refused or WireError(f"the answer is not HTTP: {error}"))
         else:
+            if self._framing > MAX_HEAD_BYTES + _FRAMING_PER_BYTE * self._size:
+                self._fail(WireError("the answer's headers are too large"))
+
+    def on_message_begin(self) -> None:
+        if self._answer is None:
+            self._refuse(WireError("there is more than was asked for"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._begun:
+            return  # a trailer, which must not pass for a header
+        key = name.lower().decode("latin-1")
+        if key == "transfer-encoding" and key in self._headers:
+            self._refuse(WireError("the answer has two transfer encodings"))
+        self._headers[key] = value.decode("latin-1").strip()
+
+    def on_headers_complete(self) -> None:
+        status, headers = self._parser.get_status_code(), self._headers
+        coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+        if self._parser.get_http_version() not in ("1.1", "1.0"):
+            self._refuse(WireError("the answer is in another version of HTTP"))
+        if status < 100 or status == 101 or (status < 200 and (coding or length)):
+            self._refuse(WireError("the answer is no answer to what was asked"))
+        if coding is not None and coding.lower() != "chunked":
+            self._refuse(WireError("the answer's transfer encoding is not known"))
+        if length is not None and int(length) > self._most:
+            self._refuse(TooLarge())
+        self._begun = status >= 200
+        if status in (204, 304) and (coding or length):
+            # these have no body, and what the parser would take for it is not to be waited for
             self.reusable = False
+            self._finish()
 
-    def _take_chunks(self) -> None:
-        buffer = self._buffer
-        while True:
-            if self._chunk_left is not None:
-                if len(buffer) < self._chunk_left:
-                    return
-                content = self._chunk_left - 2
-                if not buffer.startswith(b"\r\n", content):
-                    raise WireError("a chunk of the answer is malformed")
-                self._body += buffer[:content]
-                del buffer[: self._chunk_left]
-                self._chunk_left = None
-            end = buffer.find(b"\r\n", 0, MAX_HEAD_BYTES if self._trailers else _MAX_CHUNK_LINE)
-            if end < 0:
-                if len(buffer) >= (MAX_HEAD_BYTES if self._trailers else _MAX_CHUNK_LINE):
-                    raise WireError("a chunk of the answer is malformed")
-                return
-            line = bytes(buffer[:end])
-            del buffer[: end + 2]
-            if self._trailers:
-                if line:
-                    continue
-                self.reusable = self.reusable and not buffer
-                self._finish(bytes(self._body))
-                return
-            size = line.partition(b";")[0].strip()
-            if not 0 < len(size) <= 8 or size.strip(b"0123456789abcdefABCDEF"):
-                raise WireError("a chunk of the answer is malformed")
-            content = int(size, 16)
-            if len(self._body) + content > self._most:
-                raise TooLarge
-            self._trailers = content == 0
-            self._chunk_left = content + 2 if content else None
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        self._framing -= len(body)
+        if self._size > self._most:
+            self._refuse(TooLarge())
+        self._body.append(body)
 
-    def _finish(self, body: bytes) -> None:
-        assert self._headers is not None
-        assert self._answer is not None
-        received = Received(self._status, self._headers, _decoded(body, self._headers, self._most))
-        self._answer.set_result(received)
+    def on_message_complete(self) -> None:
+        if not self._begun:
+            self._headers = {}  # of an interim answer: the real one follows
+            return
+        assert self._transport is not None
+        # an answer that came before the question was read is no place to put the next one
+        whole = self._transport.get_write_buffer_size() == 0
+        self.reusable = self.reusable and whole and self._parser.should_keep_alive()
+        self._finish()
+
+    def _refuse(self, problem: WireError | TooLarge) -> None:
+        """Stops the parser, which does not hand on what is raised while it tells."""
+        self._refused = problem
+        raise problem
+
+    def _fail(self, problem: WireError | TooLarge) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(problem)
+        self.abort()
+
+    def _finish(self) -> None:
+        answer, headers, body = self._answer, self._headers, b"".join(self._body)
         self._answer = None
-        self._headers = None
-        self._length = None
-        self._chunked = self._trailers = False
-        self._buffer.clear()
-        self._body = bytearray()
+        self._headers, self._body = {}, []
+        self._size = self._framing = 0
+        self._begun = False
+        if answer is None or answer.done():
+            return
+        try:
+            status = self._parser.get_status_code()
+            received = Received(status, headers, _decoded(body, headers, self._most))
+        except (WireError, TooLarge) as problem:
+            answer.set_exception(problem)
+        else:
+            answer.set_result(received)
 
 
 def _head(first: str, headers: dict[str, str]) -> bytes:
@@ -322,10 +284,6 @@ def _head(first: str, headers: dict[str, str]) -> bytes:
             "the key holds characters that cannot be sent", help="check the key's variable"
         )
     return head
-
-
-def _digits(text: str) -> bool:
-    return text.isascii() and text.isdigit()
 
 
 def _decoded(body: bytes, headers: dict[str, str], most: int) -> bytes:

@@ -1,59 +1,17 @@
-"""The HTTP client: what servers really send, and what hostile ones might."""
+"""The HTTP client: what servers really send. What hostile ones might is in `test_wire_hostile`."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wiring import CHUNKED, MOST, OK, ask, serving
 
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.transports.wire import Received, TooLarge, Wire, WireError
-
-MOST = 1000
-
-
-@asynccontextmanager
-async def serving(*pieces: bytes, stay: bool = True) -> AsyncGenerator[tuple[Wire, list[bytes]]]:
-    """A wire to a server that answers every request with `pieces`, each in a packet of its own."""
-    asked: list[bytes] = []
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                asked.append(head + await reader.readexactly(4))
-                for piece in pieces:
-                    writer.write(piece)
-                    await writer.drain()
-                    await asyncio.sleep(0)
-                if not stay:
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    wire = Wire(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1/x y?a=b", {"X": "1"}, most=MOST)
-    try:
-        yield wire, asked
-    finally:
-        await wire.aclose()
-        server.close()
-        await server.wait_closed()
-
-
-async def ask(*pieces: bytes, stay: bool = True) -> Received:
-    async with serving(*pieces, stay=stay) as (wire, _), asyncio.timeout(5):
-        return await wire.post(b"body")
-
-
-OK = b"HTTP/1.1 200 OK\r\n"
-CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 async def test_a_request_is_whole_and_its_connection_is_kept() -> None:
@@ -140,8 +98,8 @@ async def test_what_is_not_http_is_an_error(sent: bytes) -> None:
     "sent",
     [
         OK + b"Content-Length: 1001\r\n\r\n",
-        CHUNKED + b"3e9\r\n",
-        CHUNKED + b"1f4\r\n" + b"x" * 500 + b"\r\n1f5\r\n",
+        CHUNKED + b"3e9\r\n" + b"x" * 1001,
+        CHUNKED + b"1f4\r\n" + b"x" * 500 + b"\r\n1f5\r\n" + b"x" * 501,
         OK + b"\r\n" + b"x" * 1001,
         OK
         + b"Content-Encoding: gzip\r\nContent-Length: 36\r\n\r\n"
