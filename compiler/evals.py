@@ -6,24 +6,26 @@ a mistake in the gate and raises; it never counts as held or as failed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dspec.runtime.artifact import Score
 from dspec.runtime.engine import Engine
 from dspec.runtime.ensemble import Runnable
-from dspec.runtime.errors import ConfigurationError, DspecError, EvaluationError
+from dspec.runtime.errors import BudgetExceeded, ConfigurationError, DspecError, EvaluationError, Stopped
 from dspec.runtime.interpret import evaluate
 from dspec.runtime.types import JsonValue
 from dspec.runtime.values import short
 
 from . import ir
+from .budget import Wall, wall_of
 from .data import load_rows, part
 from .evaluation import Evaluation, Evaluator, Spent
 from .events import Report, silent
 from .statistics import Paired, interval, paired
 from .store import Store
+from .tasks import Halt
 
 WIDTH = 256
 """Runs in flight at most; the engine's threads bound the calls."""
@@ -79,10 +81,13 @@ async def evaluate_named(
     engine: Engine,
     store: Store,
     compiled: Mapping[str, Runnable] | None = None,
+    wall: Wall | None = None,
     width: int = WIDTH,
     report: Report = silent,
 ) -> EvalResult:
     """Run the `eval` block `name`. `compiled` holds the programs of the optimize blocks it names.
+
+    `wall` pays for it (`Walls`).
 
     Raises ConfigurationError when one of those is not there, DataError for rows that cannot be used,
     GateError for a gate that is neither true nor false, and what an evaluation raises.
@@ -91,7 +96,9 @@ async def evaluate_named(
     dataset = project.datasets[block.data.dataset]
     rows = part(dataset, load_rows(dataset, folder), block.data.part)
     metric = project.metrics[block.metric]
-    evaluator = Evaluator(engine, store, metric, width=width, report=report)
+    evaluator = Evaluator(
+        engine, store, metric, width=width, wall=wall, on_error=block.on_error, report=report
+    )
     programs = compiled or {}
     subject = _program(project, programs, block.program)
     after = await evaluator.evaluate(subject, rows, label=f"eval {name}, {block.program}")
@@ -109,6 +116,61 @@ async def evaluate_named(
         gates=tuple(_gate(gate, after, before) for gate in block.gates),
         spent=evaluator.spent,
     )
+
+
+async def evaluate_each(
+    project: ir.Project,
+    names: Sequence[str],
+    folder: Path,
+    *,
+    walls: Walls,
+    engine: Engine,
+    store: Store,
+    compiled: Mapping[str, Runnable] | None = None,
+    report: Report = silent,
+) -> tuple[tuple[EvalResult, ...], Halt | None]:
+    """The blocks one after the other; at a wall, or when the engine is stopped, those that are done, and why."""
+    results: list[EvalResult] = []
+    try:
+        for name in names:
+            result = await evaluate_named(
+                project,
+                name,
+                folder,
+                engine=engine,
+                store=store,
+                compiled=compiled,
+                wall=walls.of(name),
+                report=report,
+            )
+            results.append(result)
+    except (BudgetExceeded, Stopped) as halt:
+        unfinished = f"eval `{names[len(results)]}` was not finished: {halt.message}"
+        return tuple(results), type(halt)(unfinished, help=halt.help)
+    return tuple(results), None
+
+
+class Walls:
+    """Who pays for the eval blocks of one command.
+
+    A block with a budget of its own pays for itself; the others share the wall of the optimize block that
+    they score, which in a compile is what the steps have left.
+    """
+
+    def __init__(self, project: ir.Project, compiling: Mapping[str, Wall | None] | None = None) -> None:
+        self._project = project
+        self._shared = dict(compiling or {})
+
+    def of(self, name: str) -> Wall | None:
+        block = self._project.evals[name]
+        if block.budget is not None:
+            return wall_of(block.budget)
+        owner = self._project.optimizes.get(block.program)
+        if owner is None:
+            return None
+        if owner.name not in self._shared:
+            self._shared[owner.name] = wall_of(owner.budget)
+        return self._shared[owner.name]
 
 
 def _program(project: ir.Project, compiled: Mapping[str, Runnable], name: str) -> Runnable:

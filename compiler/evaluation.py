@@ -2,8 +2,10 @@
 
 An answer that cannot be used scores 0 with its reason kept. A provider's failure, a missing key or
 the budget's wall is no score at all: it ends the evaluation, and what was answered stays in the
-ledger and the store. Results come in the rows' order however the answers arrive, and no sum depends
-on that order.
+ledger and the store. Only where `on_error = "score_zero"` asks for it does a row whose model never
+answers score 0 as well; such a run is remembered for as long as the compile lasts and no longer, and
+`UNANSWERED_IN_A_ROW` of them with no answer in between are a dead endpoint, which ends the evaluation.
+Results come in the rows' order however the answers arrive, and no sum depends on that order.
 
 Rows of one evaluation start before those of the next, so that when several candidates are scored at
 once and the budget ends, the first ones are complete.
@@ -12,163 +14,47 @@ once and the budget ends, the first ones are complete.
 from __future__ import annotations
 
 import asyncio
-import math
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
-from dspec.runtime.engine import Completion, Engine
+from dspec.runtime.engine import Engine
 from dspec.runtime.ensemble import Ensemble, Runnable
-from dspec.runtime.errors import AnswerError, BudgetExceeded, EvaluationError, ParseError, Stopped
-from dspec.runtime.execute import TraceStep, run
-from dspec.runtime.program import Program, digest
-from dspec.runtime.transports.base import Request
+from dspec.runtime.errors import (
+    AnswerError,
+    BudgetExceeded,
+    EvaluationError,
+    ParseError,
+    ProviderError,
+    Stopped,
+    Unauthorized,
+)
+from dspec.runtime.execute import run
+from dspec.runtime.program import LM, Program, digest
+from dspec.runtime.transports.base import Message, Request
 from dspec.runtime.types import Row
+from dspec.runtime.vectors import read_vector
 
 from . import ir
 from .budget import Wall
 from .data.rows import Example
-from .events import Report, RowScored, ScoringStarted, silent
-from .scoring import MAX_ERRORS, MetricError, Verdict, judge
+from .events import Report, ScoringStarted, silent
+from .gathering import Gathered
+from .meter import Meter, Spent
+from .outcomes import Attempt, Evaluation, RowResult
+from .scoring import MAX_ERRORS, MetricError, judge
 from .store import ProgramKey, RunResult, Store
-from .tasks import Halt, first
+from .tasks import Halt, first, together
 from .votes import Run, Votes
+
+__all__ = ["Attempt", "Evaluation", "Evaluator", "RowResult", "Spent"]
 
 Purpose = Literal["task", "teacher", "prompt"]
 
-
-@dataclass(frozen=True, slots=True)
-class RowResult:
-    """One row's score. `reason` says why there are no outputs, or why the metric failed."""
-
-    index: int
-    score: float
-    outputs: Row | None
-    reason: str | None = None
-    feedback: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """A program's scores on rows, in the rows' order."""
-
-    rows: tuple[RowResult, ...]
-
-    @property
-    def scores(self) -> tuple[float, ...]:
-        return tuple(row.score for row in self.rows)
-
-    @property
-    def score(self) -> float:
-        """Mean of the scores, correctly rounded; 0.0 without rows."""
-        return math.fsum(row.score for row in self.rows) / len(self.rows) if self.rows else 0.0
-
-    @property
-    def failures(self) -> int:
-        """Rows without a usable answer, or on which the metric failed."""
-        return sum(row.reason is not None for row in self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One traced run. `verdict` is None when there is nothing to score; then `reason` says why."""
-
-    example: Example
-    outputs: Row | None
-    trace: tuple[TraceStep, ...]
-    verdict: Verdict | None
-    reason: str | None = None
-    metric_failed: bool = False
-    unreadable: bool = False
-    """True when there are no outputs because the answer could not be read, and not for a broken check."""
-
-    def passes(self, threshold: float | None = None) -> bool:
-        """Whether the trace may become a demo (`Verdict.passes`)."""
-        return self.verdict is not None and self.verdict.passes(threshold)
-
-
-@dataclass(slots=True)
-class Spent:
-    """What the runs of a compile needed, each distinct run counted once.
-
-    Runs that the store or the ledger answered count as if they had been paid, so that these numbers
-    are the same however often the compile is repeated. `cost` is in 1e-12 USD.
-    """
-
-    task_calls: int = 0
-    teacher_calls: int = 0
-    prompt_calls: int = 0
-    """Calls of the model that writes instructions."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: int = 0
-    unpriced: int = 0
-    """Answers whose price nobody knows: `cost` lacks them."""
-
-    @property
-    def usd(self) -> float | None:
-        """The cost in USD, or None where some price is not known."""
-        return None if self.unpriced else self.cost / 1e12
-
-    @property
-    def calls(self) -> int:
-        return self.task_calls + self.teacher_calls + self.prompt_calls
-
-    def since(self, earlier: Spent) -> Spent:
-        return Spent(
-            self.task_calls - earlier.task_calls,
-            self.teacher_calls - earlier.teacher_calls,
-            self.prompt_calls - earlier.prompt_calls,
-            self.input_tokens - earlier.input_tokens,
-            self.output_tokens - earlier.output_tokens,
-            self.cost - earlier.cost,
-            self.unpriced - earlier.unpriced,
-        )
-
-
-class _Meter:
-    """An engine as one run sees it: asks the wall first, counts what was asked, whoever answered."""
-
-    def __init__(self, engine: Engine, wall: Wall | None) -> None:
-        self._engine = engine
-        self._wall = wall
-        self.calls = 0
-        self.input_tokens = 0
-        self.output_tokens = 0
-        self.cost = 0
-        self.unpriced = 0
-
-    async def complete(self, request: Request) -> Completion:
-        completion = await self._asked(request)
-        answer = completion.answer
-        self.calls += 1
-        self.input_tokens += answer.usage.input_tokens
-        self.output_tokens += answer.usage.output_tokens
-        self.cost += round((answer.cost or 0.0) * 1e12)
-        self.unpriced += answer.cost is None
-        return completion
-
-    async def _asked(self, request: Request) -> Completion:
-        if self._wall is None:
-            return await self._engine.complete(request)
-        reserved = await self._wall.reserve(request)
-        try:
-            completion = await self._engine.complete(request, before_attempt=self._wall.in_time)
-        except BaseException:
-            self._wall.settle(request, reserved, None)
-            raise
-        self._wall.settle(request, reserved, completion)
-        return completion
-
-    def result(
-        self,
-        outputs: Row | None,
-        trace: tuple[TraceStep, ...] = (),
-        error: tuple[str, str] | None = None,
-    ) -> RunResult:
-        return RunResult(
-            outputs, trace, error, self.calls, self.input_tokens, self.output_tokens, self.cost, self.unpriced
-        )
+UNANSWERED = "ProviderError"
+"""In place of an answer's error, in the results of runs that no model answered."""
+UNANSWERED_IN_A_ROW = 50
 
 
 class Evaluator:
@@ -186,14 +72,19 @@ class Evaluator:
         width: int = 64,
         max_errors: int = MAX_ERRORS,
         wall: Wall | None = None,
+        on_error: ir.OnError = "stop",
         report: Report = silent,
     ) -> None:
         self.spent = Spent()
+        self.unanswered: dict[bytes, RunResult] = {}
+        """Runs that no model answered, by key, and that `on_error` makes a score of 0."""
         self._engine = engine
         self._store = store
         self._metric = metric
         self._max_errors = max_errors
         self._wall = wall
+        self._on_error = on_error
+        self._unanswered_in_a_row = 0
         self._report = report
         self._slots = asyncio.Semaphore(width)
         self._turn = asyncio.Lock()
@@ -209,7 +100,7 @@ class Evaluator:
         keyed = ProgramKey(program)
         keys = [keyed.run(self._inputs_digest(row), sample=0, temperature=None) for row in rows]
         known = self._store.lookup(keys)
-        results = _Results(rows, self._max_errors, label, self._report)
+        results = Gathered(rows, self._max_errors, label, self._report)
         self._report(ScoringStarted(label, len(rows)))
         for place, key in enumerate(keys):
             if key in known:
@@ -227,7 +118,7 @@ class Evaluator:
 
     async def _evaluate_votes(self, ensemble: Ensemble, rows: Sequence[Example], label: str) -> Evaluation:
         votes = Votes(ensemble)
-        results = _Results(rows, self._max_errors, label, self._report)
+        results = Gathered(rows, self._max_errors, label, self._report)
         self._report(ScoringStarted(label, len(rows)))
 
         async def one(place: int) -> None:
@@ -282,6 +173,20 @@ class Evaluator:
             return Attempt(example, result.outputs, result.trace, None, error.message, True)
         return Attempt(example, result.outputs, result.trace, verdict)
 
+    async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float] | Halt]:
+        """The texts' embeddings, all asked for at the same time, or the halts in their place."""
+
+        async def one(text: str) -> list[float]:
+            request = Request(lm, (Message("user", text),), kind="embedding")
+            meter = Meter(self._engine, self._wall)
+            async with self._slots:
+                completion = await meter.complete(request)
+            key = hashlib.sha256(f"embedding|{request.identity()}".encode()).digest()
+            self._count(key, meter.result(None), "teacher")
+            return read_vector(completion.answer.text)
+
+        return await together([one(text) for text in texts])
+
     async def ask(
         self, program: Program, inputs: Row, *, sample: int = 0, temperature: float | None = None
     ) -> Row | None:
@@ -293,7 +198,8 @@ class Evaluator:
         result = self._store.lookup([key]).get(key)
         if result is None:
             async with self._slots:
-                result = await self._run(key, program, Example(0, inputs, {}), sample, temperature)
+                example = Example(0, inputs, {})
+                result = await self._run(key, program, example, sample, temperature, forgiving=False)
         self._count(key, result, "prompt")
         return result.outputs
 
@@ -330,33 +236,58 @@ class Evaluator:
             raise halts[0]
 
     async def _run(
-        self, key: bytes, program: Program, example: Example, sample: int, temperature: float | None
+        self,
+        key: bytes,
+        program: Program,
+        example: Example,
+        sample: int,
+        temperature: float | None,
+        *,
+        forgiving: bool = True,
     ) -> RunResult:
-        """The run's result: from whoever is making the same run right now, else by making it."""
+        """The run's result: from whoever is making the same run right now, else by making it.
+
+        `forgiving` lets `on_error` make a result of it when the model never answers.
+        """
         while (shared := self._running.get(key)) is not None:
             await asyncio.wait([shared])
             if not shared.cancelled():
                 return shared.result()
         if key in self._counted and (known := self._store.lookup([key]).get(key)) is not None:
             return known  # made since the caller looked
+        if (unanswered := self.unanswered.get(key)) is not None:
+            return unanswered
         future: asyncio.Future[RunResult] = asyncio.get_running_loop().create_future()
         self._running[key] = future
         try:
             result = await self._execute(program, example, sample, temperature)
+        except ProviderError as error:
+            if not (forgiving and self._forgiven(error)):
+                future.cancel()
+                raise
+            result = self.unanswered[key] = RunResult(None, (), (UNANSWERED, error.message), 0, 0, 0, 0, 0)
         except BaseException:
             future.cancel()
             raise
         else:
+            self._unanswered_in_a_row = 0
             self._store.put(key, result)
-            future.set_result(result)
-            return result
         finally:
             del self._running[key]
+        future.set_result(result)
+        return result
+
+    def _forgiven(self, error: ProviderError) -> bool:
+        """Whether a row may score 0 for it: what fails for every row alike, a key or a dead endpoint, may not."""
+        if self._on_error == "stop" or isinstance(error, Unauthorized):
+            return False
+        self._unanswered_in_a_row += 1
+        return self._unanswered_in_a_row < UNANSWERED_IN_A_ROW
 
     async def _execute(
         self, program: Program, example: Example, sample: int, temperature: float | None
     ) -> RunResult:
-        meter = _Meter(self._engine, self._wall)
+        meter = Meter(self._engine, self._wall)
         try:
             outcome = await run(program, example.inputs, meter, sample=sample, temperature=temperature)
         except (AnswerError, EvaluationError) as error:
@@ -365,7 +296,8 @@ class Evaluator:
 
     def _row(self, example: Example, result: RunResult) -> RowResult | MetricError:
         if result.outputs is None:
-            return RowResult(example.index, 0.0, None, _reason(result))
+            unanswered = result.error is not None and result.error[0] == UNANSWERED
+            return RowResult(example.index, 0.0, None, _reason(result), unanswered=unanswered)
         try:
             verdict = judge(self._metric, example.row, result.outputs, example.index)
         except MetricError as error:
@@ -403,43 +335,7 @@ class Evaluator:
         return kept[1]
 
 
-class _Results:
-    """Collects one evaluation's rows as they come, with running sums for the progress report."""
-
-    def __init__(self, rows: Sequence[Example], max_errors: int, label: str, report: Report) -> None:
-        self._examples = rows
-        self._rows: list[RowResult | None] = [None] * len(rows)
-        self._errors: dict[int, MetricError] = {}
-        self._max_errors = max_errors
-        self._label = label
-        self._report = report
-        self._done = 0
-        self._sum = 0.0
-
-    def take(self, place: int, result: RowResult | MetricError) -> None:
-        if isinstance(result, MetricError):
-            self._errors[place] = result
-            if len(self._errors) >= self._max_errors:
-                raise self._too_many()
-            result = RowResult(self._examples[place].index, 0.0, None, result.message)
-        self._rows[place] = result
-        self._done += 1
-        self._sum += result.score
-        self._report(RowScored(self._label, self._done, len(self._rows), self._sum / self._done))
-
-    def complete(self) -> Evaluation:
-        return Evaluation(tuple(row for row in self._rows if row is not None))
-
-    def _too_many(self) -> MetricError:
-        first = self._errors[min(self._errors)]
-        count = len(self._errors)
-        return MetricError(
-            first.message if count == 1 else f"{first.message} (and {count - 1} more rows)",
-            help=first.help or "the metric must give a score for every row",
-        )
-
-
-def _failed(program: Program, meter: _Meter, error: tuple[str, str]) -> RunResult:
+def _failed(program: Program, meter: Meter, error: tuple[str, str]) -> RunResult:
     """A run without outputs.
 
     When one of several calls fails, what the others have done by then is a matter of time, which

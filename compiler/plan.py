@@ -7,35 +7,24 @@ that hold at once; what a bad answer can add stands in the notes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from dspec.runtime.adapters import adapter
 from dspec.runtime.ensemble import Runnable
-from dspec.runtime.prices import price
-from dspec.runtime.program import LM, Predictor, Program, canonical
-from dspec.runtime.transports.answers import estimate_text, estimate_tokens
+from dspec.runtime.program import LM, Program, canonical
 
 from . import ir
-from .chain import finalists_of, members_of, named_program, nested_of, spec_of, student_of
+from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
 from .data import Rows, load_rows, part
+from .estimate import PROMPT_TOKENS, Estimate, Share, estimated
 from .optimizers.base import Calls, Facts, OptimizerError, Options, Range
 from .optimizers.compat.table import calls_of, scores_val
 from .optimizers.demos import has_demos
 from .optimizers.ensemble import gather
-
-SAMPLE_ROWS = 20
-"""Rows whose prompts are rendered for the estimate of tokens."""
-OUTPUT_TOKENS = 12
-"""Assumed tokens of an output whose size nobody knows; `reasoning` counts several times as much."""
-REASONING_TOKENS = 80
-PROMPT_TOKENS = (3000, 300)
-"""Assumed tokens, in and out, of a call that writes an instruction."""
-
+from .optimizers.frozen import thaw, tunable
 
 NO_CALLS = Range()
 
@@ -65,20 +54,6 @@ class EvalPlan:
     name: str
     rows: int
     calls: Range
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Tokens of one run as the program stands, from rendered prompts; USD where every price is known.
-
-    Demos that a step will add make prompts longer: `most_usd` is for the plan's `most` calls with the
-    prompts as they are now.
-    """
-
-    input_tokens: int
-    output_tokens: int
-    least_usd: float | None
-    most_usd: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,16 +137,10 @@ def spell_rows(ref: ir.RowsRef) -> str:
 
 def plan(project: ir.Project, name: str, folder: Path) -> Plan:
     """Calls per step of optimize block `name` and of the evals that score it; calls no model."""
-    made = plan_resolved(project, resolve(project, name, folder))
     evals = tuple(
         _plan_eval(project, block, folder) for block in project.evals.values() if block.program == name
     )
-    return replace(
-        made,
-        evals=evals,
-        least=made.least + sum(one.calls.least for one in evals),
-        most=made.most + sum(one.calls.most for one in evals),
-    )
+    return plan_resolved(project, resolve(project, name, folder), evals)
 
 
 def _plan_eval(project: ir.Project, block: ir.Eval, folder: Path) -> EvalPlan:
@@ -212,7 +181,8 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
         spec = spec_of(step)
         if spec.gathers:
             members = members_of(project, step, programs, candidates.__getitem__, optimize.lm)
-            programs[step.name] = gather(student, members, Options(spec, step.options))
+            reducer = reducer_of(project, step, optimize.lm)
+            programs[step.name] = gather(student, members, Options(spec, step.options), reducer=reducer)
             steps.append(
                 StepPlan(step.name, spec.name, NO_CALLS, NO_CALLS, len(resolved.train), len(resolved.val))
             )
@@ -224,7 +194,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
         facts = Facts(
             train=len(resolved.train),
             val=len(resolved.val),
-            predictors=len(starts.predictors),
+            predictors=len(tunable(starts)),
             calls_per_run=starts.calls_per_run(),
             teacher_calls_per_run=teacher.calls_per_run(),
             student_scored=origin in scored,
@@ -245,7 +215,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
                 calls.prompt,
             )
         )
-        programs[step.name] = starts
+        starts = programs[step.name] = spec.shape(thaw(starts), Options(spec, step.options))
         if spec.candidates:
             if scores_val(spec, step.compat) and (optimize.val is not None or not spec.holds_out):
                 scored.add(step.name)
@@ -256,7 +226,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
     return _Walked(tuple(steps), programs, frozenset(scored))
 
 
-def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
+def plan_resolved(project: ir.Project, resolved: Resolved, evals: tuple[EvalPlan, ...] = ()) -> Plan:
     optimize, student = resolved.optimize, resolved.student
     scoring = len(resolved.val) * student.calls_per_run()
     walked = _walk(project, resolved)
@@ -268,9 +238,10 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
     teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0
     # Of several steps that ask for instructions, one may find all its questions asked already.
     prompting = max((step.prompt.least for step in steps), default=0)
-    least = baseline.least + teaching + prompting
+    least = baseline.least + teaching + prompting + sum(one.calls.least for one in evals)
     prompts = sum(step.prompt.most for step in steps)
-    most = baseline.most + final.most + sum(step.calls.most for step in steps)
+    teachers = sum(step.teacher.most for step in steps)
+    most = baseline.most + final.most + sum(each.calls.most for each in (*steps, *evals))
     return Plan(
         optimize=optimize.name,
         baseline=baseline,
@@ -278,12 +249,16 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
         final=final,
         least=least,
         most=most,
-        estimate=_with_prompts(
-            _estimate(student, resolved.val, least - prompting, most - prompts),
-            resolved.prompt_lm,
-            prompting,
-            prompts,
+        estimate=estimated(
+            student,
+            resolved.val,
+            (
+                Share(Range(least - teaching - prompting, most - teachers - prompts)),
+                Share(Range(teaching, teachers), resolved.teacher_lm),
+                Share(Range(prompting, prompts), resolved.prompt_lm, PROMPT_TOKENS),
+            ),
         ),
+        evals=evals,
         notes=_notes(resolved, most, prompts),
     )
 
@@ -312,73 +287,3 @@ def _notes(resolved: Resolved, most: int, prompts: int) -> tuple[str, ...]:
         notes.append("no val: candidates are scored on the rows they were made from")
     notes.append("answers that are already in the ledger are not paid again")
     return tuple(notes)
-
-
-def _estimate(program: Program, rows: Rows, least: int, most: int) -> Estimate:
-    """Mean tokens of one call, from prompts rendered on some rows; steps' inputs by their names."""
-    sample = rows[:SAMPLE_ROWS]
-    inputs = outputs = 0
-    usd: float | None = 0.0
-    calls = [step for step in program.steps if step.kind == "call"]
-    for step in calls:
-        predictor = program.predictors[step.predictor]
-        lm = program.lms.get(predictor.lm)
-        if lm is None:
-            usd = None
-            continue
-        tokens = [
-            estimate_tokens(
-                adapter(lm.adapter).render(
-                    predictor,
-                    {
-                        field.name: example.row.get(field.name, field.default)
-                        for field in predictor.signature.inputs
-                    },
-                    program.records,
-                )
-            )
-            for example in sample
-        ]
-        asked = math.ceil(sum(tokens) / len(tokens))
-        answered = _answer_tokens(predictor, sample)
-        each = price(lm)
-        inputs += asked
-        outputs += answered
-        if each is None:
-            usd = None
-        elif usd is not None:
-            usd += asked * each.input + answered * each.output
-    # `usd` is for a run; least and most count calls.
-    share = None if usd is None else usd / max(1, len(calls))
-    return Estimate(
-        inputs,
-        outputs,
-        None if share is None else share * least,
-        None if share is None else share * most,
-    )
-
-
-def _with_prompts(estimate: Estimate, lm: LM | None, least: int, most: int) -> Estimate:
-    """The estimate with the calls that write instructions, whose prompts nobody knows yet."""
-    if most == 0 or estimate.least_usd is None or estimate.most_usd is None:
-        return estimate
-    each = None if lm is None else price(lm)
-    if each is None:
-        return replace(estimate, least_usd=None, most_usd=None)
-    usd = PROMPT_TOKENS[0] * each.input + PROMPT_TOKENS[1] * each.output
-    return replace(
-        estimate, least_usd=estimate.least_usd + least * usd, most_usd=estimate.most_usd + most * usd
-    )
-
-
-def _answer_tokens(predictor: Predictor, sample: Rows) -> int:
-    """Tokens of one answer: labels where rows have them, else a guess by the output's name."""
-    total = 0
-    for field in predictor.signature.outputs:
-        labels = [row.labels[field.name] for row in sample if field.name in row.labels]
-        if labels:
-            total += math.ceil(sum(estimate_text(canonical(label)) for label in labels) / len(labels))
-        else:
-            total += REASONING_TOKENS if field.name == "reasoning" else OUTPUT_TOKENS
-        total += estimate_text(f"[[ ## {field.name} ## ]]")
-    return total

@@ -16,7 +16,7 @@ from .artifact import Artifact, kind_of, read_artifact
 from .background import Background, background
 from .endpoints import split_model
 from .engine import Engine
-from .ensemble import Runnable, programs
+from .ensemble import Runnable, parts
 from .errors import ConfigurationError, DspecError
 from .execute import run
 from .ledger import Ledger
@@ -208,8 +208,13 @@ def _configured(program: Runnable, lm: PerModel, api_base: PerModel, api_key_env
     """The program on the application's models. Raises ConfigurationError."""
     used = _used(program)
     models, addresses, keys = (
-        _by_name(value, what, used, program)
-        for value, what in ((lm, "lm"), (api_base, "api_base"), (api_key_env, "api_key_env"))
+        _by_name(value, what, names, program)
+        for value, what, names in (
+            # One model for all is one that answers, not one that compares.
+            (lm, "lm", [name for name in used if name not in _embedders(program)]),
+            (api_base, "api_base", used),
+            (api_key_env, "api_key_env", used),
+        )
     )
     lms: dict[str, LM] = {}
     for name in used:
@@ -236,9 +241,16 @@ def _configured(program: Runnable, lm: PerModel, api_base: PerModel, api_key_env
 
 def _used(program: Runnable) -> list[str]:
     """The models that a run can ask, fallbacks included, in the program's order."""
-    wanted = {predictor.lm for part in programs(program) for predictor in part.predictors.values()}
+    wanted = {predictor.lm for part in parts(program) for predictor in part.predictors.values()}
     wanted |= {other for name in wanted for other in program.lms[name].fallback}
+    wanted |= _embedders(program)
     return [name for name in program.lms if name in wanted]
+
+
+def _embedders(program: Runnable) -> set[str]:
+    """The models that compare inputs with an index."""
+    indexes = (part.neighbours for part in parts(program))
+    return {index.lm for index in indexes if index is not None and index.lm is not None}
 
 
 def _by_name(value: PerModel, what: str, used: Sequence[str], program: Runnable) -> dict[str, str]:

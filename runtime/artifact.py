@@ -21,7 +21,7 @@ from typing import Literal, NoReturn, cast, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
-from .ensemble import Ensemble, Runnable, each
+from .ensemble import Ensemble, Runnable, everywhere
 from .errors import ArtifactError
 from .integrity import faults
 from .program import LM, Program
@@ -76,6 +76,8 @@ class Provenance(Frozen):
     output_tokens: int = 0
     cost_usd: float | None = None
     """None where the price of some model is not known."""
+    unanswered: int | None = None
+    """Runs that scored 0 because no model answered (`on_error = "score_zero"`); None where there were none."""
 
 
 Kind = Literal["program", "ensemble"]
@@ -105,7 +107,7 @@ def write_artifact(path: Path, artifact: Artifact) -> None:
 
 def artifact_text(artifact: Artifact) -> str:
     """The artifact's one text."""
-    program = each(artifact.program, _without_addresses)
+    program = everywhere(artifact.program, _without_addresses)
     artifact = artifact.model_copy(update={"kind": kind_of(program), "program": program})
     return _pretty(_plain(artifact), 0, 0) + "\n"
 

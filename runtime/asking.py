@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from .adapters import Adapter, adapter
 from .adapters.base import describe_problems
 from .checks import Failure, failures, record_failures
-from .errors import CheckFailed, ConfigurationError, ParseError, ProviderError
+from .errors import CheckFailed, ConfigurationError, ParseError, ProviderError, Unauthorized
 from .program import LM, Demo, Predictor, Program
 from .transports.base import Answer, Message, Request
 from .types import Row
@@ -181,6 +181,8 @@ async def _complete(
     for name in lm.fallback:
         try:
             return await _answer(session, predictor, lm, messages), notes
+        except Unauthorized:
+            raise  # a key or a bill to see to: no row gets better by asking somebody else for all of them
         except ProviderError:
             lm = _lm(session.program, name)
             notes = (f"fell back to {name}",)

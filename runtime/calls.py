@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from .transports.base import Answer, Usage
+from .transports.base import Answer, Request, Usage
 
 Source = Literal["model", "shared", "ledger"]
 EventKind = Literal["started", "answered", "retrying", "failed", "shared", "replayed"]
@@ -19,8 +19,29 @@ class Completion:
 
     answer: Answer
     source: Source
-    requests: int = 1
-    """Requests that may be billed as this answer is: more than one where stragglers are hedged."""
+
+
+class Reservation(Protocol):
+    """Room for one attempt at a call in somebody's budget."""
+
+    def in_time(self) -> None:
+        """Raises when it is too late to send the request."""
+        ...
+
+    def settle(self, requests: int, usage: Usage | None) -> None:
+        """The attempt is over: `requests` may be billed, with this usage each; None where nobody knows it.
+
+        Called once. No requests gives the room back.
+        """
+        ...
+
+
+class Purse(Protocol):
+    """Who pays for a call: asked for room before every attempt that may be billed."""
+
+    async def reserve(self, request: Request) -> Reservation:
+        """Waits for room for the worst case of one attempt. Raises when there is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +73,8 @@ class Tally:
     """Stragglers that were asked for a second time."""
     failed: int = 0
     """Calls given up."""
+    spoiled: int = 0
+    """Requests that gave no answer and that the provider may bill; tokens and cost hold what it reported."""
     input_tokens: int = 0
     output_tokens: int = 0
     estimated: int = 0
@@ -59,18 +82,30 @@ class Tally:
     unpriced: int = 0
     """Answers for which no price is known: `cost` lacks them."""
     cost_pico: int = 0
+    seconds: float = 0.0
+    """That answers took, added up; for estimates of time, never in a result."""
 
     @property
     def cost(self) -> float:
         """USD spent on answers from models."""
         return self.cost_pico / _PICO
 
-    def add(self, answer: Answer) -> None:
+    def add(self, answer: Answer, seconds: float) -> None:
         self.calls += 1
-        self.input_tokens += answer.usage.input_tokens
-        self.output_tokens += answer.usage.output_tokens
+        self.seconds += seconds
         self.estimated += answer.usage.estimated
-        if answer.cost is None:
+        self._bill(answer.usage, answer.cost)
+
+    def spoil(self, requests: int, usage: Usage | None, cost: float | None) -> None:
+        """Notes a failed attempt of so many requests; `cost` is that of `usage`."""
+        self.spoiled += requests
+        if usage is not None:
+            self._bill(usage, cost)
+
+    def _bill(self, usage: Usage, cost: float | None) -> None:
+        self.input_tokens += usage.input_tokens
+        self.output_tokens += usage.output_tokens
+        if cost is None:
             self.unpriced += 1
         else:
-            self.cost_pico += round(answer.cost * _PICO)
+            self.cost_pico += round(cost * _PICO)

@@ -19,9 +19,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from . import prices
-from .calls import CallEvent, Completion, EventKind, Source, Tally
+from .calls import CallEvent, Completion, EventKind, Purse, Reservation, Source, Tally
 from .endpoints import Endpoint, address, resolve
-from .errors import ConfigurationError, ProviderError, RateLimited, Stopped, TimedOut, Unauthorized
+from .errors import ConfigurationError, ProviderError, Stopped, TimedOut, Unauthorized
+from .hedging import first_answer
+from .lanes import Lane
 from .ledger import Ledger
 from .limits import PATIENCE, Backoff, Deadline, Gate, RateWindow
 from .program import LM
@@ -34,20 +36,6 @@ __all__ = ["CallEvent", "Completion", "Engine", "Tally"]
 _HITS_BETWEEN_YIELDS = 64
 
 
-@dataclass(slots=True)
-class _Lane:
-    """What all calls of one LM share; gates and transports are shared by all LMs of an endpoint."""
-
-    endpoint: Endpoint
-    transport: Transport
-    gate: Gate
-    deadline: Deadline
-    parallel: asyncio.Semaphore | None
-    rpm: RateWindow | None
-    tpm: RateWindow | None
-    price: prices.Price | None
-
-
 @dataclass(slots=True, eq=False)
 class _Flight:
     """One call in progress and how many wait for it."""
@@ -55,7 +43,8 @@ class _Flight:
     task: asyncio.Task[Answer]
     askers: int = 0
     on_wire: bool = False
-    requests: int = 1
+    requests: int = 0
+    """Requests of the attempt under way that may be billed."""
 
 
 class Engine:
@@ -80,7 +69,7 @@ class Engine:
         self._backoff = backoff or Backoff()
         self._places = asyncio.Semaphore(threads)
         self._flights: dict[bytes, _Flight] = {}
-        self._lanes: dict[tuple[LM, str], asyncio.Future[_Lane]] = {}
+        self._lanes: dict[tuple[LM, str], asyncio.Future[Lane]] = {}
         self._gates: dict[Endpoint, Gate] = {}
         self._transports: dict[Endpoint, Transport] = {}
         self._stopped = False
@@ -92,13 +81,11 @@ class Engine:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def complete(
-        self, request: Request, *, before_attempt: Callable[[], None] | None = None
-    ) -> Completion:
+    async def complete(self, request: Request, *, purse: Purse | None = None) -> Completion:
         """The answer to `request`, on disk already if there is a ledger.
 
-        `before_attempt` is asked whenever a place is free and the request is about to be sent; what it
-        raises ends the call. It is not asked for what is shared or replayed.
+        `purse` pays for every attempt that may be billed; what it raises ends the call. What is shared or
+        replayed is free.
 
         Raises ProviderError when the model did not answer after every retry, ConfigurationError when a
         key, address or the ledger is missing or unusable, Stopped once the engine was told to stop.
@@ -115,7 +102,7 @@ class Engine:
                     await asyncio.sleep(0)
                 return Completion(answer, "ledger")
             source = "model"
-            flight = self._start(key, request, before_attempt)
+            flight = self._start(key, request, purse)
         flight.askers += 1
         try:
             answer = await asyncio.shield(flight.task)
@@ -131,7 +118,7 @@ class Engine:
         if source == "shared":
             self.tally.shared += 1
             self._tell("shared", request.lm, usage=answer.usage)
-        return Completion(answer, source, flight.requests)
+        return Completion(answer, source)
 
     async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float]]:
         """The texts' vectors, in their order; kept, shared and retried like any answer.
@@ -173,10 +160,10 @@ class Engine:
         for transport in transports:
             await transport.aclose()
 
-    def _start(self, key: bytes, request: Request, before_attempt: Callable[[], None] | None) -> _Flight:
+    def _start(self, key: bytes, request: Request, purse: Purse | None) -> _Flight:
         if self._stopped:
             raise Stopped("the engine was stopped before this call was made")
-        task = asyncio.get_running_loop().create_task(self._call(key, request, before_attempt))
+        task = asyncio.get_running_loop().create_task(self._call(key, request, purse))
         flight = self._flights[key] = _Flight(task)
 
         def landed(task: asyncio.Task[Answer]) -> None:
@@ -187,98 +174,121 @@ class Engine:
         task.add_done_callback(landed)
         return flight
 
-    async def _call(self, key: bytes, request: Request, before_attempt: Callable[[], None] | None) -> Answer:
+    async def _call(self, key: bytes, request: Request, purse: Purse | None) -> Answer:
         """Attempts until there is an answer or no hope."""
         lane = await self._lane(request.lm)
         flight = self._flights[key]
         loop = asyncio.get_running_loop()
         failures = timeouts = 0
-        while True:
-            try:
-                units = await self._enter(lane, request, again=failures > 0)
-            except Unauthorized:
-                self._forget(lane)
-                raise
-            began = loop.time()
-            try:
-                if before_attempt is not None:
-                    before_attempt()
-                flight.on_wire = True
-                answer = await self._attempt(lane, request, failures + 1, timeouts, flight)
-                lane.gate.succeeded()
-                lane.deadline.answered(loop.time() - began)
-                answer = replace(answer, cost=lane.price.of(answer.usage) if lane.price else answer.cost)
-                if lane.tpm is not None:
-                    lane.tpm.settle(answer.usage.input_tokens + answer.usage.output_tokens - units)
-                self.tally.add(answer)
-                if self._ledger is not None:
-                    try:
-                        answer = await self._ledger.put(key, request.lm.model, answer)
-                    except ConfigurationError as problem:
-                        lane.gate.close(problem)  # what cannot be kept is not asked for
-                        raise
-                self._tell("answered", request.lm, failures + 1, loop.time() - began, answer)
-                return answer
-            except ProviderError as error:
-                failures += 1
-                timeouts += isinstance(error, TimedOut)
-                problem = self._described(error, lane, request.lm, failures)
-                if isinstance(error, Unauthorized):
-                    lane.gate.close(problem)
+        room: Reservation | None = None
+        try:
+            while True:
+                if purse is not None and room is None:
+                    room = await purse.reserve(request)
+                try:
+                    units = await self._enter(lane, request, again=failures > 0)
+                except Unauthorized:
                     self._forget(lane)
-                wait = lane.gate.failed(error, failures, began) if error.retryable else 0.0
-                hopeful = error.retryable and lane.gate.worth_another(failures, request.lm.retry)
-                given_up = not hopeful or wait > PATIENCE
-                if given_up or self._stopped or not flight.askers:
-                    self.tally.failed += 1
-                    self._tell("failed", request.lm, failures, error=problem.message)
-                    raise problem from None
-                self._tell("retrying", request.lm, failures, wait, error=problem.message)
-            finally:
-                flight.on_wire = False
-                self._leave(lane)
-            await asyncio.sleep(wait)
+                    raise
+                began = loop.time()
+                try:
+                    if room is not None:
+                        room.in_time()
+                    flight.on_wire = True
+                    answer = await self._attempt(lane, request, failures + 1, timeouts, flight)
+                    if room is not None:
+                        room.settle(flight.requests, answer.usage)
+                        room = None
+                    seconds = loop.time() - began
+                    return await self._kept(key, request, lane, answer, units, failures + 1, seconds)
+                except ProviderError as error:
+                    failures += 1
+                    timeouts += isinstance(error, TimedOut)
+                    if error.billable:
+                        self.tally.spoil(flight.requests, error.usage, lane.cost(error.usage))
+                        if room is not None:
+                            room.settle(flight.requests, error.usage)
+                            room = None
+                    flight.requests = 0
+                    wait = self._failed(error, lane, request.lm, failures, began, flight)
+                finally:
+                    flight.on_wire = False
+                    self._leave(lane)
+                await asyncio.sleep(wait)
+        finally:
+            if room is not None:
+                room.settle(flight.requests, None)  # cancelled while a request was on its way, or before one
+
+    async def _kept(
+        self,
+        key: bytes,
+        request: Request,
+        lane: Lane,
+        answer: Answer,
+        units: int,
+        attempt: int,
+        seconds: float,
+    ) -> Answer:
+        """The answer, counted and on disk."""
+        lane.gate.succeeded()
+        lane.deadline.answered(seconds)
+        answer = replace(answer, cost=lane.cost(answer.usage) if lane.price else answer.cost)
+        if lane.tpm is not None:
+            lane.tpm.settle(answer.usage.input_tokens + answer.usage.output_tokens - units)
+        self.tally.add(answer, seconds)
+        if self._ledger is not None:
+            try:
+                answer = await self._ledger.put(key, request.lm.model, answer)
+            except ConfigurationError as problem:
+                lane.gate.close(problem)  # what cannot be kept is not asked for
+                raise
+        self._tell("answered", request.lm, attempt, seconds, answer)
+        return answer
+
+    def _failed(
+        self, error: ProviderError, lane: Lane, lm: LM, failures: int, began: float, flight: _Flight
+    ) -> float:
+        """Seconds to wait before the next attempt. Raises the error, described, where there is none."""
+        problem = lane.described(error, lm, failures)
+        if isinstance(error, Unauthorized):
+            lane.gate.close(problem)
+            self._forget(lane)
+        wait = lane.gate.failed(error, failures, began) if error.retryable else 0.0
+        hopeful = error.retryable and lane.gate.worth_another(failures, lm.retry)
+        given_up = not hopeful or wait > PATIENCE
+        if given_up or self._stopped or not flight.askers:
+            self.tally.failed += 1
+            self._tell("failed", lm, failures, error=problem.message)
+            raise problem from None
+        self._tell("retrying", lm, failures, wait, error=problem.message)
+        return wait
 
     async def _attempt(
-        self, lane: _Lane, request: Request, number: int, timeouts: int, flight: _Flight
+        self, lane: Lane, request: Request, number: int, timeouts: int, flight: _Flight
     ) -> Answer:
         self.tally.attempts += 1
+        flight.requests = 1
         self._tell("started", request.lm, number)
         seconds = lane.deadline.seconds(timeouts)
+
+        def hedged() -> None:
+            self.tally.attempts += 1
+            self.tally.hedged += 1
+            flight.requests = 2
+
         try:
             async with asyncio.timeout(seconds):
                 straggling = lane.deadline.straggling() if request.lm.hedge else None
                 if straggling is None:
                     return await lane.transport.complete(request)
-                return await self._hedged(lane, request, straggling, flight)
+                return await first_answer(lambda: lane.transport.complete(request), straggling, hedged)
         except TimeoutError:
             raise TimedOut(
                 f"no whole answer within {seconds:.3g} s",
                 help=f"raise `timeout` in lm {request.lm.name} if the model is slow",
             ) from None
 
-    async def _hedged(self, lane: _Lane, request: Request, straggling: float, flight: _Flight) -> Answer:
-        """The first answer of two: a second request is sent once the first takes longer than usual."""
-        tasks = [asyncio.ensure_future(lane.transport.complete(request))]
-        try:
-            done, _ = await asyncio.wait(tasks, timeout=straggling)
-            if not done:
-                self.tally.attempts += 1
-                self.tally.hedged += 1
-                flight.requests = 2
-                tasks.append(asyncio.ensure_future(lane.transport.complete(request)))
-            pending = set(tasks)
-            while True:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    if not pending or task.exception() is None:
-                        return task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _enter(self, lane: _Lane, request: Request, *, again: bool) -> int:
+    async def _enter(self, lane: Lane, request: Request, *, again: bool) -> int:
         """Waits for rates and places, narrowest first. Returns the tokens counted against `tpm`."""
         units = 0
         if lane.parallel is not None:
@@ -301,13 +311,13 @@ class Engine:
             raise
         return units
 
-    def _leave(self, lane: _Lane) -> None:
+    def _leave(self, lane: Lane) -> None:
         self._places.release()
         lane.gate.leave()
         if lane.parallel is not None:
             lane.parallel.release()
 
-    async def _lane(self, lm: LM) -> _Lane:
+    async def _lane(self, lm: LM) -> Lane:
         """The lane of `lm`, opened once, however many ask for it at the same time."""
         name = (lm, address(lm))
         opened = self._lanes.get(name)
@@ -316,11 +326,11 @@ class Engine:
             opened.add_done_callback(lambda lane: self._forget_failed(name, lane))
         return opened.result() if opened.done() else await asyncio.shield(opened)
 
-    def _forget_failed(self, name: tuple[LM, str], lane: asyncio.Future[_Lane]) -> None:
+    def _forget_failed(self, name: tuple[LM, str], lane: asyncio.Future[Lane]) -> None:
         if lane.cancelled() or lane.exception() is not None:
             self._lanes.pop(name, None)
 
-    async def _open(self, lm: LM) -> _Lane:
+    async def _open(self, lm: LM) -> Lane:
         endpoint = resolve(lm)
         kind = choose(endpoint, self._mode)
         if endpoint not in self._transports:
@@ -335,7 +345,7 @@ class Engine:
                 self._transports[endpoint] = open_transport(endpoint, kind)
         if endpoint not in self._gates:
             self._gates[endpoint] = Gate(self._threads, self._backoff)
-        return _Lane(
+        return Lane(
             endpoint,
             self._transports[endpoint],
             self._gates[endpoint],
@@ -346,18 +356,9 @@ class Engine:
             prices.price(lm),
         )
 
-    def _forget(self, lane: _Lane) -> None:
+    def _forget(self, lane: Lane) -> None:
         """Reads the environment again for the next call: the key may have been put right by then."""
         self._lanes = {name: other for name, other in self._lanes.items() if _gate(other) is not lane.gate}
-
-    def _described(self, error: ProviderError, lane: _Lane, lm: LM, attempts: int) -> ProviderError:
-        """The same error, saying which model failed where and after how many attempts."""
-        where = f" at {lane.endpoint.shown}" if lane.endpoint.url else ""
-        tries = f" after {attempts} attempts" if attempts > 1 else ""
-        message = f"lm {lm.name} ({lm.model}){where}{tries}: {error.message}"
-        if isinstance(error, RateLimited):
-            return RateLimited(message, retry_after=error.retry_after, help=error.help)
-        return type(error)(message, help=error.help)
 
     def _tell(
         self,
@@ -378,5 +379,5 @@ class Engine:
         self._on_event(CallEvent(kind, lm.name, lm.model, attempt, seconds, usage, cost, error))
 
 
-def _gate(lane: asyncio.Future[_Lane]) -> Gate | None:
+def _gate(lane: asyncio.Future[Lane]) -> Gate | None:
     return lane.result().gate if lane.done() and not lane.cancelled() and lane.exception() is None else None

@@ -20,6 +20,11 @@ DspecError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .transports.base import Usage
+
 
 class DspecError(Exception):
     """Base of everything this package raises on purpose. `help` says what to do, if known."""
@@ -74,6 +79,10 @@ class EvaluationError(AnswerError):
 
 class ProviderError(DspecError):
     retryable = False
+    billable = False
+    """Whether the request reached the model, or may have: then the provider may bill the attempt."""
+    usage: Usage | None = None
+    """What the provider says the attempt took, where it says so though there is no answer."""
 
 
 class RateLimited(ProviderError):
@@ -90,7 +99,7 @@ class Unavailable(ProviderError):
 
 
 class TimedOut(Unavailable):
-    pass
+    billable = True
 
 
 class Refused(ProviderError):

@@ -11,21 +11,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .asking import Asked, Asks, Session, Spent, ask, ask_again, given_up
 from .checks import Failure, failures, record_failures
-from .ensemble import Ensemble, Runnable, drawn, elect
+from .ensemble import Ensemble, Runnable, ballot, drawn, elect, reduced
 from .errors import AnswerError, CheckFailed, ConfigurationError, EvaluationError, InputError
 from .interpret import evaluate, names
 from .neighbours import with_nearest_demos
-from .program import CallStep, CheckStep, FieldSpec, Predictor, Program, Record, Step, ValueStep
+from .program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, Record, Step, ValueStep
+from .transports.base import Message, Request
 from .types import JsonValue, OptionalOf, Row, spell
 from .values import coerce
+from .vectors import read_vector
 
 if TYPE_CHECKING:
     from .engine import Completion
-    from .transports.base import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ async def run(
 ) -> Outcome:
     """One run of the program. `sample` tells repeats apart; `temperature` overrides every model's.
 
-    The trace of an ensemble's run is that of the member whose answer was elected.
+    The trace of an ensemble's run is that of the member whose answer was elected; empty where a program
+    reduces and says what no member said.
 
     Raises InputError for inputs that the program does not take, AnswerError when a model's answers
     cannot be used, ProviderError when a model does not answer.
@@ -74,11 +77,19 @@ async def run(
     scope: dict[str, JsonValue] = dict(check_inputs(program, inputs))
     if isinstance(program, Ensemble):
         return await _vote(program, scope, engine, sample, temperature)
-    program = with_nearest_demos(program, scope)
-    execution = _Execution(program, Session(program, engine, sample, temperature), scope)
+    spent = Spent()
+    program = await with_nearest_demos(program, scope, partial(_embedding, engine, spent))
+    execution = _Execution(program, Session(program, engine, sample, temperature, spent), scope)
     await execution.all_steps()
     outputs = _returned(program, scope)
     return Outcome(outputs, execution.trace(), execution.session.spent, tuple(execution.notes))
+
+
+async def _embedding(engine: Asks, spent: Spent, lm: LM, text: str) -> list[float]:
+    """A text's embedding: a call like any other. Another model's would not be comparable: no fallback."""
+    completion = await engine.complete(Request(lm, (Message("user", text),), kind="embedding"))
+    spent.add(completion)
+    return read_vector(completion.answer.text)
 
 
 async def _vote(
@@ -105,15 +116,22 @@ async def _vote(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    election = elect(ensemble, [None if outcome is None else outcome.outputs for outcome in outcomes])
+    answers = [None if outcome is None else outcome.outputs for outcome in outcomes]
+    if ensemble.reducer is None:
+        election = elect(ensemble, answers)
+    else:
+        given = ballot(ensemble, inputs, answers)
+        made = None
+        if given is not None:
+            made = await run(ensemble.reducer, given, counted, sample=sample, temperature=temperature)
+        election = None if made is None else reduced(ensemble, made.outputs, answers)
     if election is None:
         raise unusable[0]
-    elected = outcomes[election.elected]
-    assert elected is not None
-    notes = (*elected.notes, f"{election.agreed} of {len(tasks)} members agreed")
+    elected = None if election.elected is None else outcomes[election.elected]
+    notes = (*(elected.notes if elected else ()), f"{election.agreed} of {len(tasks)} members agreed")
     if unusable:
         notes = (*notes, f"{len(unusable)} had no usable answer: {unusable[0].message}")
-    return Outcome(election.outputs, elected.trace, counted.spent, notes)
+    return Outcome(election.outputs, elected.trace if elected else (), counted.spent, notes)
 
 
 class _Counted:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from .ensemble import Ensemble, First, Mean, Runnable, has_mean, lacking
+from .ensemble import ByProgram, Ensemble, First, Mean, Runnable, has_mean, lacking, parts, unfed
 from .expressions import (
     Apply,
     BinaryOp,
@@ -27,6 +27,7 @@ from .functions import FUNCTIONS
 from .neighbours import MAX_ROWS
 from .program import CallStep, Check, CheckStep, FieldSpec, Neighbours, Predictor, Program, ValueStep
 from .types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
+from .vectors import unpack
 
 _NAME = re.compile(r"[^\W\d]\w{0,99}")
 
@@ -47,21 +48,29 @@ def _ensemble(ensemble: Ensemble) -> Iterator[str]:
     for place, member in enumerate(ensemble.members):
         where = f"program.members[{place}]"
         yield from _program(member, where)
+        wanted = ensemble.outputs if ensemble.reducer is None else ()
         for role, ours, theirs in (
             ("inputs", member.inputs, ensemble.inputs),
-            ("outputs", ensemble.outputs, member.outputs),
+            ("outputs", wanted, member.outputs),
         ):
             for missing in lacking(ours, theirs):
                 yield f"{where}.{role}: `{missing[:80]}` is not as the ensemble has it"
         for missing in lacking(ensemble.inputs, member.inputs):
             yield f"{where}.inputs: there is no `{missing[:80]}`, which the ensemble takes"
-        for name, lm in member.lms.items():
-            if lm != ensemble.lms[name]:
-                yield f"{where}.lms.{name}: another member has another model of this name"
     if ensemble.size is not None and not 1 <= ensemble.size <= len(ensemble.members):
         yield f"program.size: must lie in 1..{len(ensemble.members)}"
+    for place, program in enumerate(parts(ensemble)):
+        for name, lm in program.lms.items():
+            if lm != ensemble.lms[name]:
+                yield f"program.members[{place}].lms.{name}: another member has another model of this name"
     reduce = ensemble.reduce
-    if not isinstance(reduce, First):
+    if isinstance(reduce, ByProgram):
+        yield from _program(reduce.program, "program.reduce.program")
+        for name in unfed(reduce.program, ensemble.inputs, ensemble.members):
+            yield f"program.reduce.program.inputs: nothing is given for `{name[:80]}`"
+        for name in lacking(ensemble.outputs, reduce.program.outputs):
+            yield f"program.reduce.program.outputs: `{name[:80]}` is not as the ensemble has it"
+    elif not isinstance(reduce, First):
         output = next((field for field in ensemble.outputs if field.name == reduce.field), None)
         if output is None:
             yield f"program.reduce.field: there is no output `{reduce.field[:80]}`"
@@ -99,10 +108,29 @@ def _neighbours(index: Neighbours, where: str, program: Program) -> Iterator[str
         yield f"{where}.k: must be at least 1"
     if len(index.rows) > MAX_ROWS:
         yield f"{where}.rows: {len(index.rows):,}, and an index has at most {MAX_ROWS:,}"
+    if (index.vectorizer == "lm") != (index.lm is not None):
+        yield f"{where}.vectorizer: an index has a model when, and only when, it compares embeddings"
+    if index.lm is not None:
+        if index.lm not in program.lms:
+            yield f"{where}.lm: there is no lm `{index.lm[:80]}`"
+        yield from _vectors(index, where)
     for place, row in enumerate(index.rows):
         for address in (*row.bootstrapped, *row.labelled):
             if address not in program.predictors:
                 yield f"{where}.rows[{place}]: there is no predictor `{address[:80]}`"
+
+
+def _vectors(index: Neighbours, where: str) -> Iterator[str]:
+    size: int | None = None
+    for place, row in enumerate(index.rows):
+        try:
+            found = len(unpack(row.vector))
+        except ValueError as error:
+            yield f"{where}.rows[{place}].vector: {error}"
+            continue
+        size = size or found
+        if found != size:
+            yield f"{where}.rows[{place}].vector: {found} numbers, and the first row has {size}"
 
 
 def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[str]:

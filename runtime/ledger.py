@@ -27,20 +27,30 @@ from typing import cast
 
 from .errors import ConfigurationError
 from .transports.base import Answer, Usage
-
-SCHEMA_VERSION = 1
+from .upgrades import ForeignFile, NewerSchema, Step, tables, upgrade
 
 _BUSY_SECONDS = 30.0
 _BATCH = 200
-_SCHEMA = """
-CREATE TABLE answers (
-    key BLOB PRIMARY KEY,
-    body TEXT NOT NULL,
-    seal BLOB NOT NULL,
-    model TEXT NOT NULL,
-    written INTEGER NOT NULL
-)
-"""
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    if tables(connection):
+        raise ForeignFile
+    connection.execute(
+        """
+        CREATE TABLE answers (
+            key BLOB PRIMARY KEY,
+            body TEXT NOT NULL,
+            seal BLOB NOT NULL,
+            model TEXT NOT NULL,
+            written INTEGER NOT NULL
+        )
+        """
+    )
+
+
+STEPS: tuple[Step, ...] = (_create,)
+"""What led to the schema as it is now (`upgrades`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,22 +216,17 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-    connection.execute("BEGIN IMMEDIATE")
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if version == 0 and tables == 0:
-        connection.execute(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("COMMIT")
-    if version > SCHEMA_VERSION:
+    try:
+        upgrade(connection, STEPS)
+    except NewerSchema:
         raise ConfigurationError(
             f"the ledger {path} was written by a newer version of dspec",
             help="update dspec, or choose another state directory",
-        )
-    if version == 0 and tables:
+        ) from None
+    except ForeignFile:
         raise ConfigurationError(
             f"{path} is an SQLite file, but not a ledger", help="choose another state directory"
-        )
+        ) from None
 
 
 def unusable(path: Path, error: Exception) -> ConfigurationError:

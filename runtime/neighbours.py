@@ -4,17 +4,24 @@ Texts are compared by the cosine of their features (words, word pairs, character
 by how few rows have it (inverse document frequency; Sparck Jones, 1972). There is no model in it and
 nothing to fetch, so a program chooses the same demos on every machine. The index holds texts; vectors
 are made from them when they are first needed.
+
+Or a model's embeddings are compared: those of the rows travel in the index, that of an input is asked for.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 
 from .embedded.features import features
-from .program import Demo, Neighbours, Program, canonical
+from .errors import ConfigurationError
+from .program import LM, Demo, Neighbours, Program, canonical
 from .types import JsonValue
+from .vectors import likeness
+
+Embed = Callable[[LM, str], Awaitable[Sequence[float]]]
+"""A text's embedding by a model; raises what the engine raises."""
 
 MAX_ROWS = 20_000
 """Rows of an index. More take seconds to make vectors of, and no artifact holds them."""
@@ -23,12 +30,26 @@ _DIGITS = 9
 """Similarities are compared to this many decimals: the last bits of a logarithm differ by machine."""
 
 
-def with_nearest_demos(program: Program, inputs: Mapping[str, JsonValue]) -> Program:
+async def with_nearest_demos(program: Program, inputs: Mapping[str, JsonValue], embed: Embed) -> Program:
     """The program as it answers these inputs: the nearest rows' demos follow each predictor's own."""
     index = program.neighbours
     if index is None:
         return program
-    rows = [index.rows[place] for place in nearest(index, row_text(program, inputs))]
+    text = row_text(program, inputs)
+    if index.lm is None:
+        return _showing(program, index, nearest(index, text))
+    lm = program.lms[index.lm]
+    try:
+        return _showing(program, index, nearest_by_vector(index, await embed(lm, text)))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"`{lm.name}` ({lm.model}) is not the model that the index was made with: {error}",
+            help="compile the program again with this model",
+        ) from None
+
+
+def _showing(program: Program, index: Neighbours, places: Sequence[int]) -> Program:
+    rows = [index.rows[place] for place in places]
     shown = [row for row in rows if row.bootstrapped][: index.max_bootstrapped_demos]
     others = [row for row in rows if not any(row is one for one in shown)]
     predictors = dict(program.predictors)
@@ -53,6 +74,17 @@ def nearest(neighbours: Neighbours, text: str) -> tuple[int, ...]:
     """The places of the `k` rows most like the text, the likest first; earlier rows win ties."""
     texts = tuple(row.text for row in neighbours.rows)
     return _index(texts).nearest(text, neighbours.k)
+
+
+def nearest_by_vector(neighbours: Neighbours, vector: Sequence[float]) -> tuple[int, ...]:
+    """The same by an embedding. Raises ValueError for one that has not as many numbers as the rows'."""
+    found = likeness(tuple(row.vector for row in neighbours.rows), vector)
+    return _likest(found, neighbours.k)
+
+
+def _likest(likenesses: Sequence[float], k: int) -> tuple[int, ...]:
+    order = sorted(range(len(likenesses)), key=lambda place: (-round(likenesses[place], _DIGITS), place))
+    return tuple(order[:k])
 
 
 class _Index:
@@ -82,14 +114,12 @@ class _Index:
         }
 
     def nearest(self, text: str, k: int) -> tuple[int, ...]:
-        likeness = [0.0] * self._size
+        found = [0.0] * self._size
         for feature, weight in features(text).items():
             share = weight * self._rarity.get(feature, 0.0)
             for place, part in self._rows.get(feature, ()):
-                likeness[place] += share * part
-        return tuple(
-            sorted(range(self._size), key=lambda place: (-round(likeness[place], _DIGITS), place))[:k]
-        )
+                found[place] += share * part
+        return _likest(found, k)
 
 
 @lru_cache(maxsize=8)

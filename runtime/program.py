@@ -147,6 +147,8 @@ class Neighbour(Frozen):
     """
 
     text: str
+    vector: str = ""
+    """The text's embedding, packed (`vectors`), where a model compares the rows."""
     bootstrapped: dict[str, Demo] = Field(default_factory=dict[str, Demo])
     labelled: dict[str, Demo] = Field(default_factory=dict[str, Demo])
 
@@ -159,8 +161,10 @@ class Neighbours(Frozen):
     """
 
     k: int
-    vectorizer: Literal["ngrams"] = "ngrams"
-    """How texts are compared: words, word pairs and character n-grams, without a model."""
+    vectorizer: Literal["ngrams", "lm"] = "ngrams"
+    """How texts are compared: words, word pairs and character n-grams, without a model; or embeddings."""
+    lm: str | None = None
+    """Key into the program's `lms`: the model that makes the embeddings, asked once for each input."""
     max_bootstrapped_demos: int
     max_labeled_demos: int
     rows: tuple[Neighbour, ...]
@@ -223,7 +227,8 @@ class Program(Frozen):
 
     def calls_per_run(self) -> int:
         """Model calls of one run when every answer parses and every check holds."""
-        return sum(step.kind == "call" for step in self.steps)
+        embedding = self.neighbours is not None and self.neighbours.lm is not None
+        return sum(step.kind == "call" for step in self.steps) + embedding
 
 
 def canonical(value: BaseModel | JsonValue) -> str:

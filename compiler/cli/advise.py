@@ -47,9 +47,11 @@ def _draw(found: Advice) -> None:
         console.print(f"\n{number}. {suggestion.why}", markup=False)
         for line in suggestion.lines:
             console.print(f"     {line}", style="bold", markup=False)
-        console.print(f"   {_price(found.situation, suggestion)}", markup=False)
+        console.print(f"   {_price(suggestion)}", markup=False)
         for need in suggestion.needs:
             console.print(f"   needs: {need}", markup=False)
+    place = f"`optimize {found.situation.optimize}`"
+    console.print(f"\nPut one of them in place of the steps of {place}, then: dspc plan", markup=False)
     if found.notes:
         console.print()
     for note in found.notes:
@@ -65,18 +67,20 @@ def spell(s: Situation) -> str:
         f"{s.predictors} {'predictor' if s.predictors == 1 else 'predictors'}, "
         f"{s.calls_per_run} {'call' if s.calls_per_run == 1 else 'calls'} a run",
         f"metric {metric}{', with feedback' if s.feedback else ''}",
-        "no budget of calls" if s.budget is None else f"at most {s.budget:,} calls",
     ]
+    bounds = [f"{s.budget:,} calls"] if s.budget is not None else []
+    bounds += [f"${s.usd:,.2f}"] if s.usd is not None else []
+    parts.append(f"at most {' and '.join(bounds)}" if bounds else "no budget")
     return f"{s.optimize}: " + " · ".join(parts)
 
 
-def _price(s: Situation, suggestion: Suggestion) -> str:
+def _price(suggestion: Suggestion) -> str:
     plan = suggestion.plan
     calls = f"{plan.least:,} to {plan.most:,} calls" if plan.least != plan.most else f"{plan.most:,} calls"
     usd = plan.estimate.most_usd
     cost = "" if not usd else f", up to ${usd:.2f} with prompts as they are"
-    over = "" if suggestion.fits else f": more than the budget of {s.budget:,} allows"
-    return f"{calls} in all{cost}{over}"
+    over = "" if suggestion.fits else f"; the budget ends it at {' or '.join(suggestion.over)}"
+    return f"{calls} with the scoring before and after{cost}{over}"
 
 
 def _plain(found: Advice) -> JsonValue:
@@ -93,7 +97,7 @@ def _plain(found: Advice) -> JsonValue:
             "graded": s.graded,
             "feedback": s.feedback,
             "prompt_only": s.prompt_only,
-            "budget": s.budget,
+            "budget": {"calls": s.budget, "usd": s.usd},
         },
         "suggestions": [
             {
@@ -102,6 +106,7 @@ def _plain(found: Advice) -> JsonValue:
                 "calls": {"least": one.plan.least, "most": one.plan.most},
                 "usd": one.plan.estimate.most_usd,
                 "fits": one.fits,
+                "over": list(one.over),
                 "needs": list(one.needs),
             }
             for one in found.suggestions

@@ -63,9 +63,14 @@ def prune(
     """Drop answers; a compile that needs them asks, and pays, again."""
     from dspec.runtime.ledger_upkeep import prune as drop
 
+    from ..store import forget
+
     if not everything and older_than is None and model is None:
         fail("which answers?", help="give --older-than, --model or --all", code=Exit.USAGE)
-    dropped = drop(ledger_of(where), older_than_days=older_than, model=model)
+    path = ledger_of(where)
+    dropped = drop(path, older_than_days=older_than, model=model)
+    # Runs are remembered apart from the answers they came from; what is left of those makes them again.
+    forget(path.with_name("evaluations.sqlite"))
     stdout().print(f"dropped {dropped:,} answers")
 
 

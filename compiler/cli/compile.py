@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Exit, fail, print_error, print_json, stderr, stdout
+from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .jobs import Compiled, Job, make_job
 from .observing import EventsOption, SpansOption, observing
 from .session import Session, ThreadsOption, TransportChoice, TransportOption
@@ -87,49 +87,56 @@ async def compile_all(
                 results.append(await compile_one(job, session, both(report, observers)))
         if results[-1].built.status == "complete":
             keep_record(results[-1], path)
+        if results[-1].stopped:
+            break
     return results
 
 
 def keep_record(result: Compiled, path: Path) -> None:
     """Remembers what this compile followed from, for the next `dspc plan`."""
     from ..changes import record_path, remember, snapshot
+    from ..pace import mean_seconds
     from ..plan import resolve
     from ..state import project_root, state_folder
 
     job = result.job
     calls = {step.name: step.spent.calls for step in result.built.steps}
     inputs = snapshot(job.project, resolve(job.project, job.name, job.base))
-    remember(record_path(state_folder(project_root(path)), path, job.name), inputs, calls)
+    pace = mean_seconds(result.tally.calls, result.tally.seconds)
+    remember(record_path(state_folder(project_root(path)), path, job.name), inputs, calls, pace)
 
 
 async def compile_one(job: Job, session: Session, report: Report) -> Compiled:
     from dspec.runtime.artifact import write_artifact
     from dspec.runtime.errors import ProviderError
 
-    from ..build import build, evaluate_named
+    from ..budget import wall_of
+    from ..build import build
+    from ..evals import Walls, evaluate_each
 
     engine, store = session.engine, session.store
+    wall = wall_of(job.project.optimizes[job.name].budget)
     try:
-        built = await build(job.project, job.name, job.base, engine=engine, store=store, report=report)
+        built = await build(
+            job.project, job.name, job.base, engine=engine, store=store, wall=wall, report=report
+        )
         write_artifact(job.artifact, built.artifact)
-        evals = [
-            await evaluate_named(
-                job.project,
-                name,
-                job.base,
-                engine=engine,
-                store=store,
-                compiled={job.name: built.artifact.program},
-                report=report,
-            )
-            for name in (job.evals if built.status == "complete" else ())
-        ]
+        evals, cut = await evaluate_each(
+            job.project,
+            job.evals if built.status == "complete" else (),
+            job.base,
+            walls=Walls(job.project, {job.name: wall}),
+            engine=engine,
+            store=store,
+            compiled={job.name: built.artifact.program},
+            report=report,
+        )
     except ProviderError as error:
         error.help = "; ".join(
             [*filter(None, [error.help]), "every answer so far is kept: run the same command again to go on"]
         )
         raise
-    return Compiled(job, built, tuple(evals), engine.tally)
+    return Compiled(job, built, evals, engine.tally, cut)
 
 
 def finish(result: Compiled) -> None:
@@ -143,5 +150,8 @@ def finish(result: Compiled) -> None:
             f"the best program so far is in {result.job.artifact}; run the same command again to go on",
         )
         raise typer.Exit(Exit.INTERRUPTED)
+    if result.cut is not None:
+        print_error(result.cut.message, result.cut.help)
+        raise typer.Exit(exit_code(result.cut))
     if not all(evaluation.passed for evaluation in result.evals):
         raise typer.Exit(Exit.FINDINGS)

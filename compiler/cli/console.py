@@ -32,7 +32,8 @@ class Exit(IntEnum):
 
 
 def stdout() -> Console:
-    return Console(highlight=False, soft_wrap=True)
+    # A pipe has no width to fit into, and what a table cuts off is lost.
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 def stderr() -> Console:
@@ -59,11 +60,13 @@ def fail(message: str, *, help: str = "", code: Exit = Exit.FINDINGS) -> NoRetur
 
 def exit_code(error: DspecError) -> Exit:
     """Which exit code an error that reached the top stands for."""
-    from dspec.runtime.errors import BudgetExceeded, ConfigurationError, ProviderError
+    from dspec.runtime.errors import BudgetExceeded, ConfigurationError, ProviderError, Stopped
 
     match error:
         case BudgetExceeded():
             return Exit.BUDGET
+        case Stopped():
+            return Exit.INTERRUPTED
         case ConfigurationError() | ProviderError():
             return Exit.ENVIRONMENT
         case _:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Exit, fail, print_json, stderr, stdout
+from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
 from .observing import EventsOption, SpansOption, observing
 from .session import ThreadsOption, TransportChoice, TransportOption
 from .sources import SourceArgument
@@ -16,9 +16,10 @@ from .sources import SourceArgument
 if TYPE_CHECKING:
     from dspec.runtime.ensemble import Runnable
 
-    from ..build import EvalResult
+    from ..evals import EvalResult
     from ..eventlog import Observer
     from ..ir import Project
+    from ..tasks import Halt
 
 
 def evaluate(
@@ -50,13 +51,16 @@ def evaluate(
     )
     base = path.resolve().parent
     with observing(events, otel) as observers:
-        results = asyncio.run(
+        results, cut = asyncio.run(
             evaluate_all(project, wanted, base, programs, threads, transport, observers, quiet=json)
         )
     if json:
         print_json(report.evals_json(results))
     else:
         report.draw_evals(stdout(), results)
+    if cut is not None:
+        print_error(cut.message, cut.help)
+        raise typer.Exit(exit_code(cut))
     if not all(result.passed for result in results):
         raise typer.Exit(Exit.FINDINGS)
 
@@ -71,8 +75,9 @@ async def evaluate_all(
     observers: list[Observer],
     *,
     quiet: bool,
-) -> list[EvalResult]:
-    from ..build import evaluate_named
+) -> tuple[list[EvalResult], Halt | None]:
+    """The blocks' results, and why some are missing."""
+    from ..evals import Walls, evaluate_each
     from ..eventlog import both, calls
     from .progress import reporting
     from .session import open_session
@@ -80,18 +85,17 @@ async def evaluate_all(
     async with open_session(base / "any.dspec", threads, transport, on_event=calls(observers)) as session:
         with reporting(stderr(), lambda: session.engine.tally, quiet=quiet) as shown:
             report = both(shown, observers)
-            return [
-                await evaluate_named(
-                    project,
-                    name,
-                    base,
-                    engine=session.engine,
-                    store=session.store,
-                    compiled=programs,
-                    report=report,
-                )
-                for name in names
-            ]
+            results, cut = await evaluate_each(
+                project,
+                names,
+                base,
+                walls=Walls(project),
+                engine=session.engine,
+                store=session.store,
+                compiled=programs,
+                report=report,
+            )
+    return list(results), cut
 
 
 def load_compiled(project: Project, names: set[str | None], folder: Path) -> dict[str, Runnable]:

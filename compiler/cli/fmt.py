@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Exit, print_json, stderr
+from .console import Exit, print_error, print_json, stderr
 
 
 def fmt(
@@ -26,18 +26,26 @@ def fmt(
     from dspec.grammar import format_text
 
     from ..files import write_text
+    from ..loading import ImportProblem, read_text
+    from ..state import project_root
     from .sources import find_sources
 
     if paths == [Path("-")]:
         before = sys.stdin.read()
         after = format_text(before)
-        print_json(unified("<stdin>", before, after) if diff else after) if not check else None
-        raise typer.Exit(Exit.FINDINGS if check and before != after else Exit.OK)
+        if diff or not check:
+            print_json(unified("<stdin>", before, after) if diff else after)
+        raise typer.Exit(Exit.FINDINGS if (check or diff) and before != after else Exit.OK)
 
-    changed = 0
+    changed = unread = 0
     sources = find_sources(paths or [Path()])
     for path in sources:
-        before = path.read_text(encoding="utf-8")
+        found = read_text(path, project_root(path.resolve()))
+        if isinstance(found, ImportProblem):
+            unread += 1
+            print_error(f"{path} cannot be read: {found.reason}")
+            continue
+        before = found.replace("\r\n", "\n")
         after = format_text(before)
         if before == after:
             continue
@@ -50,7 +58,7 @@ def fmt(
             write_text(path, after)
             stderr().print(f"reformatted {path}")
     stderr().print(f"{len(sources)} checked, {changed} {'to change' if check or diff else 'changed'}")
-    if changed and (check or diff):
+    if unread or (changed and (check or diff)):
         raise typer.Exit(Exit.FINDINGS)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ..build import Built, EvalResult
     from ..ir import Project
+    from ..tasks import Halt
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,14 @@ class Compiled:
     built: Built
     evals: tuple[EvalResult, ...]
     tally: Tally
+    cut: Halt | None = None
+    """Why not all of the evals are there."""
+
+    @property
+    def stopped(self) -> bool:
+        from dspec.runtime.errors import Stopped
+
+        return self.built.status == "stopped" or isinstance(self.cut, Stopped)
 
 
 def make_job(project: Project, name: str, base: Path, out: Path, evals: bool) -> Job:

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from .console import print_json, stdout
+from .session import ThreadsOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def plan(
     why: Annotated[
         bool, typer.Option("--why", help="Say what has changed since the last complete compile.")
     ] = False,
+    threads: ThreadsOption = 16,
     json: Annotated[
         bool, typer.Option("--json", help="For machines, and for `dspc compile --plan`.")
     ] = False,
@@ -34,14 +36,27 @@ def plan(
 
     _, project = checked(path)
     chosen = pick(list(project.optimizes), name, "optimize", path)
-    seen = look(path, project, chosen)
+    seen = look(path, project, chosen, threads)
     if json:
         print_json(seen.to_json())
         return
     draw(seen.plan)
+    draw_time(seen, threads)
     draw_free(seen)
     if why:
         draw_changes(seen)
+
+
+def draw_time(seen: Planned, threads: int) -> None:
+    from ..pace import spell as spell_seconds
+
+    time = seen.time
+    source = "as in the last compile" if time.measured else "a guess before the first compile"
+    stdout().print(
+        f"time: {spell_seconds(time.least)} to {spell_seconds(time.most)} at {threads} threads, with "
+        f"{spell_seconds(time.per_call[0])} to {spell_seconds(time.per_call[1])} a call ({source})",
+        markup=False,
+    )
 
 
 def draw_free(seen: Planned) -> None:
@@ -77,9 +92,9 @@ def draw(made: Plan) -> None:
     prompts = any(step.prompt.most for step in made.steps)
     headings = ("what", "how", "rows", "calls", "teacher calls", *(["prompt calls"] if prompts else []))
     for heading in headings:
-        table.add_column(heading, justify="left" if heading in ("what", "how") else "right")
+        table.add_column(heading, justify="left" if heading in ("what", "how") else "right", no_wrap=True)
     val = str(made.steps[0].val) if made.steps else ""
-    table.add_row("baseline", "score the program as it is", val, spell(made.baseline), "")
+    table.add_row("baseline", "the program as it is", val, spell(made.baseline), "")
     for step in made.steps:
         table.add_row(
             f"step {step.name}",
@@ -89,11 +104,11 @@ def draw(made: Plan) -> None:
             spell(step.teacher) if step.teacher.most else "",
             *([spell(step.prompt) if step.prompt.most else ""] if prompts else []),
         )
-    table.add_row("final", "score the result, unless a step did", val, spell(made.final), "")
+    table.add_row("final", "the result, unless scored", val, spell(made.final), "")
     for evaluation in made.evals:
         table.add_row(
             f"eval {evaluation.name}",
-            "score result and baseline",
+            "result and baseline",
             str(evaluation.rows),
             spell(evaluation.calls),
             "",

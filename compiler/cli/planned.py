@@ -13,6 +13,7 @@ from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.program import canonical
 
 from ..changes import Change, Free, Snapshot, changes, free, recall, record_path, snapshot
+from ..pace import Duration, duration
 from ..plan import Plan, plan, resolve
 from ..state import project_root, state_folder
 from ..store import Store
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..ir import Project
 
+THREADS = 16
 _MAX_BYTES = 16 * 1024 * 1024
 _SHOWN = 20
 
@@ -35,19 +37,26 @@ class Planned:
     inputs: Snapshot
     free: Free
     changes: tuple[Change, ...] | None
+    time: Duration
 
     def to_json(self) -> str:
-        """The plan's JSON with `inputs`, which `compile --plan` compares, and `free`."""
+        """The plan's JSON with `inputs`, which `compile --plan` compares, `free` and `seconds`."""
         plain = cast("dict[str, JsonValue]", json.loads(self.plan.to_json()))
         known: dict[str, JsonValue] = {
             "rows": self.free.rows,
             "steps": list(self.free.steps),
             "calls": self.free.calls,
         }
-        return canonical({**plain, "inputs": dict(self.inputs), "free": known})
+        seconds: dict[str, JsonValue] = {
+            "least": self.time.least,
+            "most": self.time.most,
+            "per_call": list(self.time.per_call),
+            "measured": self.time.measured,
+        }
+        return canonical({**plain, "inputs": dict(self.inputs), "free": known, "seconds": seconds})
 
 
-def look(path: Path, project: Project, name: str) -> Planned:
+def look(path: Path, project: Project, name: str, threads: int = THREADS) -> Planned:
     """The plan of optimize block `name`, and what the state folder knows of it. Makes no call."""
     base = path.resolve().parent
     resolved = resolve(project, name, base)
@@ -61,7 +70,16 @@ def look(path: Path, project: Project, name: str) -> Planned:
         # a plan needs no state, and no address of a model
         record, known = None, Free()
     since = None if record is None else changes(record.snapshot, inputs)
-    return Planned(plan(project, name, base), inputs, known, since)
+    made = plan(project, name, base)
+    asked = (*resolved.student.lms.values(), resolved.teacher_lm, resolved.prompt_lm)
+    time = duration(
+        made.least,
+        made.most,
+        [lm for lm in asked if lm is not None],
+        threads=threads,
+        measured=None if record is None else record.pace,
+    )
+    return Planned(made, inputs, known, since, time)
 
 
 def refuse_drift(file: Path, path: Path, project: Project, name: str) -> None:

@@ -148,6 +148,8 @@ def spent_line(tally: Tally) -> Text:
         parts.append(f"{tally.replayed} answered from the ledger")
     if tally.shared:
         parts.append(f"{tally.shared} shared in flight")
+    if tally.spoiled:
+        parts.append(f"{tally.spoiled} without an answer that may be billed")
     parts.append(f"{tally.input_tokens + tally.output_tokens:,} tokens")
     parts.append(f"${tally.cost:.4f}" + (f" and {tally.unpriced} unpriced" if tally.unpriced else ""))
     return Text(" · ".join(parts), "dim")

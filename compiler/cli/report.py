@@ -92,11 +92,24 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
             + ("" if pair.low > 0 or pair.high < 0 else ": no real difference"),
             markup=False,
         )
-    if evaluation.program.failures:
-        console.print(f"  {evaluation.program.failures} rows without a usable answer (scored 0)")
+    _draw_failures(console, evaluation)
     for gate in evaluation.gates:
         mark = Text("gate holds", "green") if gate.held else Text("gate FAILED", "bold red")
         console.print(Text.assemble("  ", mark, f"  {gate.text}"))
+
+
+def _draw_failures(console: Console, evaluation: EvalResult) -> None:
+    program = evaluation.program
+    unusable = program.failures - program.unanswered
+    if unusable:
+        console.print(f"  {unusable} rows without a usable answer (scored 0)")
+    if program.unanswered:
+        first = next(row.reason for row in program.rows if row.unanswered)
+        console.print(
+            f"  {program.unanswered} rows without any answer (scored 0, as `on_error` says); "
+            f"the first: {first}",
+            markup=False,
+        )
 
 
 def compiled_json(results: list[Compiled]) -> str:
@@ -141,7 +154,9 @@ def _compiled(result: Compiled) -> JsonValue:
             "made": tally.calls,
             "replayed": tally.replayed,
             "shared": tally.shared,
+            "spoiled": tally.spoiled,
         },
+        "unanswered": built.artifact.provenance.unanswered or 0,
         "tokens": {"input": tally.input_tokens, "output": tally.output_tokens},
         "cost_usd": None if tally.unpriced else tally.cost,
         "notes": list(built.notes),
@@ -155,10 +170,17 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
         "baseline": None if evaluation.baseline_score is None else _score(evaluation.baseline_score),
         "comparison": _paired(evaluation.comparison),
         "failures": evaluation.program.failures,
+        "unanswered": evaluation.program.unanswered,
         "gates": [{"text": gate.text, "held": gate.held} for gate in evaluation.gates],
         "passed": evaluation.passed,
         "rows": [
-            {"index": row.index, "score": row.score, "outputs": row.outputs, "reason": row.reason}
+            {
+                "index": row.index,
+                "score": row.score,
+                "outputs": row.outputs,
+                "reason": row.reason,
+                "unanswered": row.unanswered,
+            }
             for row in evaluation.program.rows
         ],
     }

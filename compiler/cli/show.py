@@ -32,7 +32,7 @@ def show(
 ) -> None:
     """Show an artifact: instructions, demos, scores. Or the programs of a .dspec file."""
     from dspec.runtime.artifact import read_artifact
-    from dspec.runtime.ensemble import programs
+    from dspec.runtime.ensemble import parts
 
     console = stdout()
     if target.suffix != ".dspec":
@@ -40,8 +40,8 @@ def show(
         if ir:
             print_json(artifact.program.model_dump_json(indent=2))
         elif prompt is not None:
-            holder = next((p for p in programs(artifact.program) if prompt in p.predictors), None)
-            draw_prompt(console, holder or programs(artifact.program)[0], prompt)
+            holder = next((p for p in parts(artifact.program) if prompt in p.predictors), None)
+            draw_prompt(console, holder or parts(artifact.program)[0], prompt)
         else:
             draw_artifact(console, artifact)
         return
@@ -75,18 +75,27 @@ def draw_artifact(console: Console, artifact: Artifact) -> None:
 
 def draw_runnable(console: Console, runnable: Runnable) -> None:
     """A program, or an ensemble's members one after the other."""
-    from dspec.runtime.ensemble import Ensemble, First
+    from dspec.runtime.ensemble import Ensemble
 
     if not isinstance(runnable, Ensemble):
         draw_program(console, runnable)
         return
     reduce, count = runnable.reduce, len(runnable.members)
-    rule = reduce.kind if isinstance(reduce, First) else f"{reduce.kind}({reduce.field})"
+    match reduce.kind:
+        case "first":
+            rule = "first"
+        case "program":
+            rule = f"reduced by {reduce.program.name}"
+        case _:
+            rule = f"{reduce.kind}({reduce.field})"
     asked = "all answer" if runnable.size is None else f"{runnable.size} answer each input"
     console.print(f"ensemble of {count}: {rule}; {asked}", markup=False)
     for place, member in enumerate(runnable.members):
         console.print(Text(f"\nmember {place + 1} of {count}", "bold"))
         draw_program(console, member)
+    if runnable.reducer is not None:
+        console.print(Text("\nreducer", "bold"))
+        draw_program(console, runnable.reducer)
 
 
 def draw_program(console: Console, program: Program) -> None:
@@ -107,7 +116,9 @@ def draw_program(console: Console, program: Program) -> None:
     if program.neighbours is not None:
         index = program.neighbours
         console.print(
-            f"\n  shows each input the demos of the {index.k} nearest of {len(index.rows)} rows, such as",
+            f"\n  shows each input the demos of the {index.k} nearest of {len(index.rows)} rows"
+            + (f" by embeddings of {program.lms[index.lm].model}" if index.lm is not None else "")
+            + ", such as",
             markup=False,
         )
         row = index.rows[0]

@@ -34,11 +34,17 @@ def in_words(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
         case OptionalOf(item=item):
             return f"{in_words(item, records, seen)}, or null"
         case ListOf(item=item):
-            return f"JSON list of {in_words(item, records, seen)}"
+            return f"JSON list of {_part(item, records, seen)}"
         case DictOf(value=value):
-            return f"JSON object, each value {in_words(value, records, seen)}"
+            return f"JSON object, each value {_part(value, records, seen)}"
         case RecordRef(name=name):
             return f"{name} as a JSON object" if name in seen else _spelled(name, records, seen)
+
+
+def _part(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
+    """What a list or a dict holds. In brackets where it may be null: the list itself is another matter."""
+    words = in_words(kind, records, seen)
+    return f"({words})" if isinstance(kind, OptionalOf) else words
 
 
 def _spelled(name: str, records: Mapping[str, Record], seen: set[str]) -> str:

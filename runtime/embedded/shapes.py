@@ -60,6 +60,7 @@ _DICT = re.compile(r"JSON object, each value\s+|dict\[\s*\w+\s*,\s*", re.IGNOREC
 _RECORD = re.compile(r"(?:(\w+) as )?(?:a )?JSON object\s*", re.IGNORECASE)
 _ONE_OF = re.compile(r"(?:exactly )?one of:?\s*|literal\[", re.IGNORECASE)
 _OR_NULL = re.compile(r"\)?\s*(?:,?\s*or (?:null|none)\b|\?|\|\s*none\b)", re.IGNORECASE)
+_NULL = re.compile(r",? or null")
 _KEY = re.compile(r'\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 
 
@@ -96,11 +97,17 @@ class _Reader:
             return TEXT
         for opening, kind in ((_LIST, "list"), (_DICT, "dict")):
             if opened := self.take(opening):
-                # "list of text, or null" may mean either; a list without null in it suits both.
-                bracketed = "[" in opened[0]
-                item = self.shape(depth + 1) if bracketed else self.plain(depth + 1)
-                if bracketed:
+                # In "list of text, or null" the list may be null, in "list of (text, or null)" its items.
+                if "[" in opened[0]:
+                    item = self.shape(depth + 1)
                     self.close("]")
+                elif self.words.startswith("(", self.at):
+                    self.at += 1
+                    item = self.plain(depth + 1)
+                    item = Shape("optional", item=item) if self.take(_NULL) else item
+                    self.close(")")
+                else:
+                    item = self.plain(depth + 1)
                 return Shape("list" if kind == "list" else "dict", item=item)
         if match := self.take(_RECORD):
             return self.record(match[1] or "", depth)

@@ -43,6 +43,10 @@ class EmbeddedTransport:
             known = ", ".join(f"`{PREFIX}{model}`" for model in MODELS)
             message = f"there is no embedded model `{request.lm.model}`"
             raise Refused(message, help=f"write {known} in the `lm` block")
+        if request.kind == "embedding":
+            raise Refused(
+                f"`{request.lm.model}` makes no embeddings", help="name a model of a provider that does"
+            )
         temperature = request.lm.temperature if request.temperature is None else request.temperature
         messages = request.messages
         at = divide(messages)

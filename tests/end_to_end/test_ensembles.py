@@ -33,6 +33,25 @@ optimize near {
   step near = KNNFewShot(k = 8, max_bootstrapped_demos = 8)
 }
 
+program First(intents: list[Intent]) -> (intent: Intent) {
+  return intent = intents[0]
+}
+
+optimize judged {
+  program = router
+  metric = right
+  train = tickets.train
+  val = tickets.val
+  seed = 9
+  step search = BootstrapFewShotWithRandomSearch(
+    max_bootstrapped_demos = 4,
+    max_labeled_demos = 12,
+    num_candidate_programs = 4,
+    tune = [router],
+  )
+  step vote = Ensemble(search.candidates.top(3), reduce = First)
+}
+
 optimize both {
   program = router
   metric = right
@@ -59,7 +78,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     head, rest = source[: source.index("optimize ")], source[source.index("eval ship") :]
     ships = "".join(
         rest.replace("eval ship", f"eval ship_{name}").replace("router_v1", name)
-        for name in ("voted", "near", "both")
+        for name in ("voted", "near", "judged", "both")
     )
     (folder / "tickets.dspec").write_text(f"{head}{STEPS.lstrip()}\n{ships}", encoding="utf-8")
     return folder
@@ -98,5 +117,7 @@ def test_compiled_scored_shown_and_run(example: Path) -> None:
     assert shown.count("router(text: str)") == 5
     prompt = dspc("show", example / "compiled" / "voted.dspc.json", "--prompt", "router", cwd=example)
     assert "<text>" in prompt.out
+    judged = dspc("show", example / "compiled" / "judged.dspc.json", cwd=example).out
+    assert "ensemble of 3: reduced by First; all answer" in judged
     near = dspc("show", example / "compiled" / "near.dspc.json", cwd=example).out
     assert "shows each input the demos of the 8 nearest of" in near

@@ -83,6 +83,11 @@ def test_the_cache_is_counted_carried_over_and_dropped(project: Path) -> None:
     assert dspc("cache", "export", "answers.ndjson", cwd=project).code == 0
     assert dspc("cache", "prune", cwd=project).code == 2
     assert f"dropped {info['answers']:,}" in dspc("cache", "prune", "--all", cwd=project).out
+    paid_again = json.loads(dspc("compile", "tickets.dspec", "--json", cwd=project).out)["compiled"][0][
+        "calls"
+    ]
+    assert paid_again["made"] + paid_again["shared"] == info["answers"]
+    dspc("cache", "prune", "--all", cwd=project)
     taken = dspc("cache", "import", "answers.ndjson", cwd=project)
     assert f"took in {info['answers']:,} answers" in taken.out
     (project / "answers.ndjson").write_text('{"key": 1}\n')

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from faulting import Project, kill, project, requests
+from forking import Forks
 from server import spawned
 
 THREADS = 8
@@ -29,23 +31,31 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, int]:
         return made.artifact.read_bytes(), requests(url)
 
 
-def killed_once(made: Project, url: str, moment: random.Random) -> None:
-    """One compile, killed: one in ten as it starts, the others some calls later."""
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks() as made:
+        yield made
+
+
+def killed_once(made: Project, url: str, forks: Forks, moment: random.Random) -> None:
+    """One compile, killed some calls after it began; one in ten from the command line, at any moment of its start."""
     before = requests(url)
-    process = made.start(url)
     if moment.random() < 0.1:
+        process = made.start(url)
         time.sleep(moment.uniform(0.0, 1.0))
-    else:
-        calls = moment.randint(1, 80)
-        while requests(url) - before < calls and process.poll() is None:
-            time.sleep(0.005)
-        time.sleep(moment.uniform(0.0, 0.02))
-    kill(process)
+        kill(process)
+        return
+    fork = forks.start(["compile", "main.dspec", "--threads", "8"], made.folder, made.environment(url))
+    calls = moment.randint(0, 80)
+    while requests(url) - before < calls and fork.poll() is None:
+        time.sleep(0.004)
+    time.sleep(moment.uniform(0.0, 0.02))
+    fork.kill()
 
 
 @pytest.mark.parametrize("seed", range(COMPILES))
 def test_a_compile_killed_over_and_over_pays_for_every_answer_once(
-    seed: int, expected: tuple[bytes, int], tmp_path: Path
+    seed: int, expected: tuple[bytes, int], forks: Forks, tmp_path: Path
 ) -> None:
     artifact, calls = expected
     assert calls >= 800
@@ -55,7 +65,7 @@ def test_a_compile_killed_over_and_over_pays_for_every_answer_once(
     with spawned("--answer", "hashed", "--latency", "0.02") as url:
         kept = asked = 0
         for _ in range(KILLS):
-            killed_once(made, url, moment)
+            killed_once(made, url, forks, moment)
             now_kept = made.answers() if made.state.exists() else 0
             now_asked = requests(url)
             # every answer that was kept was asked for in this round: none of those kept before was

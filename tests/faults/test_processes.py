@@ -46,6 +46,20 @@ def test_two_compiles_in_one_project_pay_once(clean: tuple[Project, int], tmp_pa
     assert made.artifact.read_bytes() == clean[0].artifact.read_bytes()
 
 
+def test_two_projects_share_one_state_folder_and_pay_once(clean: tuple[Project, int], tmp_path: Path) -> None:
+    """Answers belong to requests, not to projects: a folder on a shared path serves both, at once or in turn."""
+    shared = str(tmp_path / "shared")
+    one, two = project(tmp_path / "one"), project(tmp_path / "two")
+    with spawned("--answer", "hashed", "--latency", "0.005") as url:
+        processes = [made.start(url, DSPEC_STATE_DIR=shared) for made in (one, two)]
+        said = [process.communicate(timeout=60) for process in processes]
+        assert [process.returncode for process in processes] == [0, 0], said
+        assert requests(url) == clean[1]
+    assert not one.state.exists()
+    artifacts = {made.artifact.read_bytes() for made in (one, two, clean[0])}
+    assert len(artifacts) == 1
+
+
 def test_a_compile_that_waits_goes_on_when_the_other_is_killed(tmp_path: Path) -> None:
     made = project(tmp_path)
     with spawned("--answer", "hashed", "--latency", "0.05") as url:
@@ -78,6 +92,23 @@ def test_ctrl_c_once_keeps_what_is_on_its_way_and_says_how_to_go_on(
     assert_finishes(made, clean[0])
 
 
+def test_ctrl_c_ends_the_command_and_not_only_the_block_at_work(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    text = made.source.read_text()
+    block = text[text.index("optimize tuned") :]
+    made.source.write_text(
+        text + block.replace("optimize tuned", "optimize another").replace("seed = 9", "seed = 8")
+    )
+    with spawned("--answer", "hashed", "--latency", "0.1") as url:
+        process = made.start(url)
+        until_asked(url, 100)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 130, said
+        assert made.answers() == requests(url) < 200
+    assert [path.name for path in made.artifact.parent.iterdir()] == ["tuned.dspc.json"]
+
+
 def test_ctrl_c_twice_leaves_at_once_and_spoils_nothing(clean: tuple[Project, int], tmp_path: Path) -> None:
     made = project(tmp_path)
     with spawned("--answer", "hashed", "--latency", "3") as url:
@@ -100,6 +131,26 @@ def assert_finishes(made: Project, clean: Project) -> None:
         result = made.compile(url)
         assert result.code == 0, result.text
     assert made.artifact.read_bytes() == clean.artifact.read_bytes()
+
+
+def test_a_key_from_the_projects_env_file_is_used_and_stays_there(tmp_path: Path) -> None:
+    made = project(tmp_path, rows=12, candidates=4)
+    (made.folder / ".env").write_text(f"FAULTING_KEY={CANARY}\n")
+    with spawned("--answer", "hashed", "--key", CANARY) as url:
+        environment = made.environment(url)
+        del environment["FAULTING_KEY"]
+        done = subprocess.run(
+            [*made.command("compile"), "--events", "events.ndjson"],
+            cwd=made.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert CANARY not in done.stdout + done.stderr
+    for path in made.folder.rglob("*"):
+        assert path.name == ".env" or path.is_dir() or CANARY.encode() not in path.read_bytes(), path
 
 
 def test_the_key_turns_up_nowhere(tmp_path: Path) -> None:

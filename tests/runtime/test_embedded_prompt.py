@@ -149,6 +149,28 @@ def test_every_type_is_known_by_its_words(kind: Type, shape: Shape) -> None:
     assert read_shape(in_words(kind, RECORDS, set())) == shape
 
 
+def nested(depth: int) -> list[tuple[Type, Shape]]:
+    """Every way to put lists, dictionaries and optionals around the plain types."""
+    found: list[tuple[Type, Shape]] = [
+        (STR, TEXT),
+        (INTENT, Shape("label", labels=INTENT.values)),
+        (RecordRef(name="Line"), LINE),
+    ]
+    for kind, shape in nested(depth - 1) if depth else ():
+        found.append((ListOf(item=kind), Shape("list", item=shape)))
+        found.append((DictOf(key=STR, value=kind), Shape("dict", item=shape)))
+        if shape.kind != "optional":
+            found.append((OptionalOf(item=kind), Shape("optional", item=shape)))
+    return found
+
+
+def test_no_two_types_have_the_same_words() -> None:
+    kinds = nested(4)
+    words = [in_words(kind, RECORDS, set()) for kind, _ in kinds]
+    assert len(set(words)) == len(words)
+    assert [read_shape(each) for each in words] == [shape for _, shape in kinds]
+
+
 @pytest.mark.parametrize(
     ("words", "shape"),
     [

@@ -11,6 +11,7 @@ from dspec.runtime.errors import (
     InputError,
     ParseError,
     Refused,
+    Unauthorized,
     Unavailable,
 )
 from dspec.runtime.execute import run
@@ -231,6 +232,15 @@ async def test_a_fallback_answers_where_the_model_does_not() -> None:
         await run(
             module(question(), lms=lms), QUESTION, Told([Refused("a"), Refused("b"), Unavailable("gone")])
         )
+
+
+async def test_a_key_that_is_not_accepted_is_no_case_for_a_fallback() -> None:
+    lms = {
+        "mini": LM(name="mini", model="embedded/a", fallback=("other",)),
+        "other": LM(name="other", model="embedded/b"),
+    }
+    with pytest.raises(Unauthorized, match="no credit"):
+        await run(module(question(), lms=lms), QUESTION, Told([Unauthorized("no credit"), chat(answer="a")]))
 
 
 async def test_a_provider_failure_is_never_an_answer() -> None:

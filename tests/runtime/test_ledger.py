@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.ledger import SCHEMA_VERSION, Ledger
+from dspec.runtime.ledger import STEPS, Ledger
 from dspec.runtime.transports.base import Answer, Usage
 
 ANSWER = Answer("yes", Usage(12, 3), 0.25)
@@ -143,9 +143,12 @@ def test_another_programs_database(path: Path) -> None:
 
 def test_a_newer_schema(path: Path) -> None:
     Ledger(path).close()
-    tamper(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    with pytest.raises(ConfigurationError, match="newer version"):
+    tamper(path, f"PRAGMA user_version = {len(STEPS) + 1}")
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="newer version") as caught:
         Ledger(path)
+    assert "update dspec" in caught.value.help
+    assert path.read_bytes() == before
 
 
 def test_a_state_directory_that_is_a_file(tmp_path: Path) -> None:

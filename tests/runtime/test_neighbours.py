@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -14,7 +15,7 @@ from dspec.runtime.artifact import Artifact, artifact_text, parse_artifact
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.execute import run
 from dspec.runtime.neighbours import MAX_ROWS, nearest, row_text, with_nearest_demos
-from dspec.runtime.program import Demo, Neighbour, Neighbours, Program
+from dspec.runtime.program import LM, Demo, Neighbour, Neighbours, Program
 from dspec.runtime.types import JsonValue
 
 TEXTS = (
@@ -48,8 +49,12 @@ def program(neighbours: Neighbours) -> Program:
     return module(question()).model_copy(update={"neighbours": neighbours})
 
 
+async def no_model(lm: LM, text: str) -> list[float]:
+    raise AssertionError(f"{lm.name} was asked for the embedding of {text}")
+
+
 def shown(made: Program, text: str) -> list[tuple[str, bool]]:
-    found = with_nearest_demos(made, {"question": text})
+    found = asyncio.run(with_nearest_demos(made, {"question": text}, no_model))
     assert found.neighbours is None
     return [(str(d.inputs["question"]), d.augmented) for d in found.predictors["module"].demos]
 

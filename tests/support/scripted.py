@@ -8,6 +8,7 @@ out), or its text, or an error to raise.
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -55,10 +56,17 @@ class Script:
     reply: Reply
     latency: Callable[[], float] | None = None
     asked: list[Asked] = field(default_factory=list)
+    embedded: list[str] = field(default_factory=list)
+    """Texts whose embedding was asked for, in the order of arrival."""
     in_flight: int = 0
     most_in_flight: int = 0
 
     async def complete(self, request: Request) -> Answer:
+        if request.kind == "embedding":
+            (message,) = request.messages
+            self.embedded.append(message.content)
+            await asyncio.sleep(self.latency() if self.latency else 0)
+            return Answer(json.dumps(embedding(message.content)), Usage(len(message.content) // 4, 0))
         asked = _asked(request)
         self.asked.append(asked)
         self.in_flight += 1
@@ -83,6 +91,13 @@ class Script:
     def texts(self, name: str = "text") -> list[str]:
         """One input of every request, in the order of arrival."""
         return [asked.question.get(name, "") for asked in self.asked]
+
+
+def embedding(text: str) -> list[float]:
+    """Texts of one group lie close to each other, those of numbers near each other closest."""
+    named, number = re.search(r"g(\d+)", text), re.search(r"row (\d+)", text)
+    which = int(named[1]) % 10 if named else -1
+    return [float(place == which) for place in range(10)] + [int(number[1]) / 1000 if number else 0.0]
 
 
 def answer_text(fields: Mapping[str, object], wanted: tuple[str, ...]) -> str:

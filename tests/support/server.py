@@ -96,7 +96,8 @@ class FakeServer:
     """`faults` is what happens to the first requests, in order (None is no fault), or the rate of each fault.
 
     Rates are drawn from the request's content and how often it came, so a run has the same faults however
-    its requests interleave. `dead_from` makes every request from that number on fail with 503.
+    its requests interleave; with `first_only`, what is asked again is answered. `dead_from` makes every
+    request from that number on fail with 503.
     """
 
     def __init__(
@@ -107,9 +108,14 @@ class FakeServer:
         latency: float = 0.0,
         dead_from: int | None = None,
         seed: int = 0,
+        first_only: bool = False,
+        key: str | None = None,
     ) -> None:
         self.answer = answer
         self.faults = faults
+        self.first_only = first_only
+        self.key = key
+        """The only key that is accepted, if there is one."""
         self.latency = latency
         self.dead_from = dead_from
         self.seed = seed
@@ -118,6 +124,8 @@ class FakeServer:
         self.asked: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         """Whole, proper answers by request digest."""
+        self.billed: list[tuple[int, int]] = []
+        """Tokens in and out of every request that a model was at work on, whether its answer arrived or not."""
         self.in_flight = 0
         self.most_in_flight = 0
         self.serving: list[float] = []
@@ -140,6 +148,7 @@ class FakeServer:
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_post("/v1/embeddings", self._complete)
         app.router.add_get("/stats", self._stats)
+        app.router.add_get("/count", self._count)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port, backlog=1024)
@@ -149,6 +158,9 @@ class FakeServer:
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _count(self, _: web.Request) -> web.Response:
+        return web.Response(text=str(len(self.calls)))
 
     async def _stats(self, _: web.Request) -> web.Response:
         return web.json_response(
@@ -201,13 +213,16 @@ class FakeServer:
             return web.json_response({"error": {"message": f"told to say {kind}"}}, status=int(kind))
         if kind == "redirect":
             return web.Response(status=307, headers={"Location": detail or "http://127.0.0.1:9/"})
+        given = self.answer(call)
+        text = given if isinstance(given, str) else await given
+        completion = _completion(call, text, kind)
+        counted = completion.get("usage", {})
+        self.billed.append((counted.get("prompt_tokens", 0), counted.get("completion_tokens", 0)))
         if kind == "hang":
             await asyncio.sleep(3600)
         if kind == "reset":
             return self._reset(request)
-        given = self.answer(call)
-        text = given if isinstance(given, str) else await given
-        body = json.dumps(_completion(call, text, kind)).encode()
+        body = json.dumps(completion).encode()
         match kind:
             case "malformed":
                 body = body[:-1] + b",,"
@@ -226,10 +241,14 @@ class FakeServer:
         return web.Response(body=body, content_type="application/json")
 
     def _fault(self, call: Call) -> str | None:
+        if self.key is not None and call.headers.get("Authorization") != f"Bearer {self.key}":
+            return "401"
         if self.dead_from is not None and call.number >= self.dead_from:
             return "503"
         if not isinstance(self.faults, Mapping):
             return self.faults[call.number - 1] if call.number <= len(self.faults) else None
+        if self.first_only and self.asked[call.digest] > 1:
+            return None
         source = f"{self.seed} {call.digest} {self.asked[call.digest]}".encode()
         draw = int.from_bytes(hashlib.sha256(source).digest()[:8]) / 2**64
         for fault, rate in self.faults.items():
@@ -325,6 +344,7 @@ def main() -> None:
     parser.add_argument("--answer", default="echo", help="`echo`, `hashed`, `embedded`, or a fixed text")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--dead-from", type=int, help="number of the first request that fails with 503")
+    parser.add_argument("--key", help="the only key that is accepted")
     parser.add_argument("--seed", type=int, default=0, help="of the faults")
     parser.add_argument(
         "--fault",
@@ -346,7 +366,12 @@ def main() -> None:
     parts = [fault.rpartition("=") for fault in flags.fault]
     rates = {kind: float(rate) for kind, _, rate in parts}
     server = FakeServer(
-        answer, faults=rates, latency=flags.latency, dead_from=flags.dead_from, seed=flags.seed
+        answer,
+        faults=rates,
+        latency=flags.latency,
+        dead_from=flags.dead_from,
+        seed=flags.seed,
+        key=flags.key,
     )
 
     async def serve() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -13,11 +13,13 @@ from dspec.compiler.budget import Wall
 from dspec.compiler.data import Rows
 from dspec.compiler.evaluation import Evaluator, Spent
 from dspec.compiler.optimizers.base import Calls, Context, Facts, Nested, Options, StepResult, WeightTuner
-from dspec.compiler.optimizers.table import RUNS, SPECS
+from dspec.compiler.optimizers.compat.table import Compat, calls_of, run_of
+from dspec.compiler.optimizers.frozen import freeze, thawed, tunable
+from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.store import Store
 from dspec.compiler.streams import stream
 from dspec.runtime.ensemble import Runnable
-from dspec.runtime.program import Program
+from dspec.runtime.program import LM, Program
 from dspec.runtime.types import JsonValue
 
 TWELVE = rows(12)
@@ -64,9 +66,13 @@ async def step(
     members: tuple[Program, ...] = (),
     nested: Mapping[str, Nested] | None = None,
     tuner: WeightTuner | None = None,
+    frozen: Collection[str] = (),
+    compat: Compat | None = None,
+    lms: Sequence[LM] = (),
+    reducer: Program | None = None,
     **options: JsonValue,
 ) -> Stepped:
-    student = student or classifier()
+    student = freeze(student or classifier(), frozen)
     val = train if val is None else val
     spec = SPECS[optimizer]
     script = Script(reply, latency)
@@ -83,18 +89,20 @@ async def step(
             progress=lambda label, score: told.append((label, score)),
             val_given=val_given,
             members=members,
+            reducer=reducer,
             nested=nested or {},
             tuner=tuner,
+            lms={lm.name: lm for lm in lms},
         )
         chosen = Options(spec, options)
-        result = await RUNS[spec.name](student, chosen, context)
+        result = thawed(await run_of(spec, compat)(student, chosen, context))
     facts = Facts(
         len(train),
         len(val),
-        len(student.predictors),
+        len(tunable(student)),
         student.calls_per_run(),
         teacher_calls_per_run=None if teacher is None else teacher.calls_per_run(),
         val_given=val_given,
         nested=nested or {},
     )
-    return Stepped(result, script, evaluator.spent, spec.calls(chosen, facts), told)
+    return Stepped(result, script, evaluator.spent, calls_of(spec, compat)(chosen, facts), told)

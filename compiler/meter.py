@@ -1,0 +1,85 @@
+"""What runs take: counted for each, added up for a compile, whoever answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dspec.runtime.engine import Completion, Engine
+from dspec.runtime.execute import TraceStep
+from dspec.runtime.transports.base import Request
+from dspec.runtime.types import Row
+
+from .budget import Wall
+from .store import RunResult
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the runs of a compile needed, each distinct run counted once.
+
+    Runs that the store or the ledger answered count as if they had been paid, so that these numbers
+    are the same however often the compile is repeated. `cost` is in 1e-12 USD.
+    """
+
+    task_calls: int = 0
+    teacher_calls: int = 0
+    prompt_calls: int = 0
+    """Calls of the model that writes instructions."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: int = 0
+    unpriced: int = 0
+    """Answers whose price nobody knows: `cost` lacks them."""
+
+    @property
+    def usd(self) -> float | None:
+        """The cost in USD, or None where some price is not known."""
+        return None if self.unpriced else self.cost / 1e12
+
+    @property
+    def calls(self) -> int:
+        return self.task_calls + self.teacher_calls + self.prompt_calls
+
+    def since(self, earlier: Spent) -> Spent:
+        return Spent(
+            self.task_calls - earlier.task_calls,
+            self.teacher_calls - earlier.teacher_calls,
+            self.prompt_calls - earlier.prompt_calls,
+            self.input_tokens - earlier.input_tokens,
+            self.output_tokens - earlier.output_tokens,
+            self.cost - earlier.cost,
+            self.unpriced - earlier.unpriced,
+        )
+
+
+class Meter:
+    """An engine as one run sees it: the wall pays, and every answer is counted."""
+
+    def __init__(self, engine: Engine, wall: Wall | None) -> None:
+        self._engine = engine
+        self._wall = wall
+        self.calls = 0
+        self.input_tokens = 0
+        self.output_tokens = 0
+        self.cost = 0
+        self.unpriced = 0
+
+    async def complete(self, request: Request) -> Completion:
+        completion = await self._engine.complete(request, purse=self._wall)
+        answer = completion.answer
+        self.calls += 1
+        self.input_tokens += answer.usage.input_tokens
+        self.output_tokens += answer.usage.output_tokens
+        self.cost += round((answer.cost or 0.0) * 1e12)
+        self.unpriced += answer.cost is None
+        return completion
+
+    def result(
+        self,
+        outputs: Row | None,
+        trace: tuple[TraceStep, ...] = (),
+        error: tuple[str, str] | None = None,
+    ) -> RunResult:
+        return RunResult(
+            outputs, trace, error, self.calls, self.input_tokens, self.output_tokens, self.cost, self.unpriced
+        )

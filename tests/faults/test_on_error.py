@@ -1,0 +1,96 @@
+"""`on_error`: a row whose model never answers pauses the run, or scores 0 where that is asked for."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from faulting import Project, built, project
+from server import Call, FakeServer, hashed, spawned
+
+from dspec.runtime.errors import Unauthorized, Unavailable
+
+SHIP = """
+eval ship {
+  program = tuned
+  metric = right
+  data = texts.test
+  ON_ERROR
+  gate score >= 0.0
+}
+"""
+
+
+def broken(call: Call) -> str:
+    """Fails for good on one text of ten, whatever program asks."""
+    shown = re.findall(r"text (\d+)", str(call.body["messages"]))
+    if shown[-1].endswith("7"):
+        raise web.HTTPServiceUnavailable(text="not for this row")
+    return hashed(call)
+
+
+def forgiving(folder: Path, **settings: int) -> Project:
+    made = project(folder, **{"rows": 30, "candidates": 4, "retry": 1, **settings})
+    text = made.source.read_text()
+    made.source.write_text(text.replace("  seed = 9", '  seed = 9\n  on_error = "score_zero"') + SHIP)
+    evals(made, 'on_error = "score_zero"')
+    return made
+
+
+def evals(made: Project, setting: str) -> None:
+    made.source.write_text(made.source.read_text().replace("ON_ERROR", setting))
+
+
+async def test_rows_that_fail_for_good_score_zero_are_counted_and_asked_again(tmp_path: Path) -> None:
+    async with FakeServer(hashed) as server:
+        clean = await built(forgiving(tmp_path / "clean"), server)
+    made = forgiving(tmp_path / "made")
+    async with FakeServer(broken) as server:
+        found = await built(made, server)
+    baseline = found.built.baseline
+    assert found.built.status == "complete"
+    assert baseline is not None
+    assert 1 <= baseline.unanswered <= 9
+    assert all(
+        row.score == 0.0 and "not for this row" in (row.reason or "")
+        for row in baseline.rows
+        if row.unanswered
+    )
+    provenance = json.loads(found.artifact)["provenance"]
+    assert provenance["unanswered"] >= baseline.unanswered
+    assert "scored 0, as `on_error` says" in found.artifact.decode()
+    assert "127.0.0.1" not in found.artifact.decode()
+    assert any("not for this row" in note for note in found.built.notes)
+    # What nobody answered is not remembered: with the endpoint whole again, nothing of it is left.
+    async with FakeServer(hashed) as server:
+        again = await built(made, server)
+    assert again.artifact == clean.artifact
+    assert "unanswered" not in json.loads(again.artifact)["provenance"]
+
+
+async def test_unless_it_is_asked_for_one_row_pauses_the_run(tmp_path: Path) -> None:
+    async with FakeServer(broken) as server:
+        with pytest.raises(Unavailable, match="not for this row"):
+            await built(project(tmp_path, rows=30, candidates=4, retry=1), server)
+
+
+async def test_a_key_that_is_not_accepted_stops_the_run_all_the_same(tmp_path: Path) -> None:
+    async with FakeServer(hashed, faults={"401": 1.0}) as server:
+        with pytest.raises(Unauthorized):
+            await built(forgiving(tmp_path), server)
+
+
+def test_an_eval_says_how_many_and_why(tmp_path: Path) -> None:
+    made = forgiving(tmp_path, retry=0)
+    with spawned("--answer", "hashed") as url:
+        assert made.compile(url, "--no-evals").code == 0
+    command = made.run("eval", url="http://127.0.0.1:9/v1")
+    assert command.code == 0, command.text
+    assert "30 rows without any answer (scored 0, as `on_error` says); the first: lm fake" in command.out
+    made.source.write_text(
+        made.source.read_text().replace('data = texts.test\n  on_error = "score_zero"', "data = texts.test")
+    )
+    assert made.run("eval", url="http://127.0.0.1:9/v1").code == 4
