@@ -7,97 +7,7 @@ functions in `dspec.runtime.functions`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-from dspec.runtime.types import JsonValue
-
-from .symbols import DeclarationKind
-
-ItemKind = Literal[
-    "doc", "input", "output", "field", "assert", "suggest", "let", "return", "step", "given", "expect", "gate"
-]
-"""Items other than `name = value` and `name { … }`, by the word that starts them."""
-
-ValueKind = Literal[
-    "text",  # a string
-    "texts",  # a string or a list of strings
-    "integer",
-    "number",
-    "flag",  # true or false
-    "choice",  # one of `choices`, as a string
-    "secret",  # env("NAME") and nothing else
-    "address",  # a string or env("NAME")
-    "reference",  # the name of a declaration of one of the kinds in `refers`
-    "references",  # a list of such names
-    "rows",  # a dataset or one of its parts
-    "expression",  # checked by the block's own rules
-    "amount",  # rows or percent
-]
-
-Presence = Literal["never", "optional", "required"]
-Body = Literal["block", "value", "either"]
-
-
-@dataclass(frozen=True, slots=True)
-class AttributeSpec:
-    """`name = value`. `default` None means unset; bounds are inclusive."""
-
-    name: str
-    value: ValueKind
-    doc: str
-    required: bool = False
-    default: JsonValue = None
-    choices: tuple[str, ...] = ()
-    refers: tuple[DeclarationKind, ...] = ()
-    minimum: float | None = None
-    maximum: float | None = None
-    placeholder: str = ""
-    """What a fix or a completion writes after `=`."""
-
-
-@dataclass(frozen=True, slots=True)
-class SectionSpec:
-    """`name { … }`. With `free`, any further name is allowed and has that kind of value."""
-
-    name: str
-    doc: str
-    attributes: tuple[AttributeSpec, ...]
-    free: ValueKind | None = None
-    supported: bool = True
-
-    def attribute(self, name: str) -> AttributeSpec | None:
-        return next((attribute for attribute in self.attributes if attribute.name == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class BlockSpec:
-    """One declaration kind. `form` shows its shape, for messages and hover."""
-
-    keyword: str
-    doc: str
-    form: str
-    body: Body
-    named: bool = True
-    parameters: Presence = "never"
-    returns: Presence = "never"
-    items: tuple[ItemKind, ...] = ()
-    attributes: tuple[AttributeSpec, ...] = ()
-    sections: tuple[SectionSpec, ...] = ()
-
-    def attribute(self, name: str) -> AttributeSpec | None:
-        return next((attribute for attribute in self.attributes if attribute.name == name), None)
-
-    def section(self, name: str) -> SectionSpec | None:
-        return next((section for section in self.sections if section.name == name), None)
-
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """What may stand in the body, as a message lists it: items, then attributes and sections."""
-        words = ["a doc string" if item == "doc" else item for item in self.items]
-        words += [attribute.name for attribute in self.attributes]
-        return (*words, *(section.name for section in self.sections))
-
+from .block_specs import AttributeSpec, BlockSpec, ItemKind, SectionSpec
 
 A = AttributeSpec
 
@@ -148,6 +58,21 @@ BUDGET = SectionSpec(
         ),
         A("minutes", "number", "Longest time to run.", minimum=0, placeholder="10"),
     ),
+)
+
+EVAL_BUDGET = SectionSpec(
+    "budget",
+    "A hard wall; without one, the budget of the optimize block that is scored.",
+    BUDGET.attributes,
+)
+
+ON_ERROR = A(
+    "on_error",
+    "choice",
+    "A row whose model never answers pauses the run, or scores 0 with the reason kept.",
+    default="stop",
+    choices=("stop", "score_zero"),
+    placeholder='"score_zero"',
 )
 
 BLOCKS: dict[str, BlockSpec] = {
@@ -403,12 +328,25 @@ BLOCKS: dict[str, BlockSpec] = {
                     placeholder="large",
                 ),
                 A("seed", "integer", "Seed of every random draw.", default=0, placeholder="9"),
+                ON_ERROR,
                 A(
                     "compat",
                     "choice",
                     '`"dspy"` runs the steps on DSPy 3.4.1\'s schedule, splits and random draws.',
                     choices=("dspy",),
                     placeholder='"dspy"',
+                ),
+                A(
+                    "tune",
+                    "expression",
+                    "The predictors that the steps may change, by address; all of them unless said.",
+                    placeholder="[router]",
+                ),
+                A(
+                    "freeze",
+                    "expression",
+                    "Predictors that no step changes, by address.",
+                    placeholder="[router]",
                 ),
                 A(
                     "emit",
@@ -450,7 +388,9 @@ BLOCKS: dict[str, BlockSpec] = {
                     placeholder="right",
                 ),
                 A("data", "rows", "Rows to score on.", required=True, placeholder="rows.test"),
+                ON_ERROR,
             ),
+            sections=(EVAL_BUDGET,),
         ),
         BlockSpec(
             "test",
@@ -472,67 +412,6 @@ BLOCKS: dict[str, BlockSpec] = {
         ),
     )
 }
-
-STRATEGIES: dict[str, str] = {
-    "Predict": "One call that answers the signature directly.",
-    "ChainOfThought": "One call that writes its reasoning before the outputs.",
-}
-"""Module strategies that run."""
-
-LATER_STRATEGIES: dict[str, tuple[str, ...]] = {
-    "ReAct": ("tools", "max_iters"),
-    "ProgramOfThought": ("max_iters",),
-    "MultiChainComparison": ("m", "temperature"),
-    "BestOfN": ("n", "reward", "threshold"),
-    "Refine": ("n", "reward", "threshold"),
-    "python": (),
-}
-"""Module strategies that are checked and do not run yet, with their options besides `lm`."""
-
-SOURCES: dict[str, str] = {
-    "csv": "Comma-separated values with a header line.",
-    "jsonl": "One JSON object per line.",
-    "json": "A JSON list of objects.",
-    "parquet": "A Parquet table.",
-}
-"""Dataset sources that load."""
-
-LATER_SOURCES: tuple[str, ...] = ("huggingface", "python")
-
-
-@dataclass(frozen=True, slots=True)
-class SourceParameter:
-    """One argument of an extern's source. `path` and `column` are texts, too: a data file, a column of it."""
-
-    name: str
-    value: Literal["text", "path", "column", "integer", "lm"]
-    required: bool = False
-
-
-S = SourceParameter
-
-EXTERN_SOURCES: dict[str, tuple[SourceParameter, ...]] = {
-    "python": (S("function", "text", required=True),),
-    "bm25": (S("file", "path", required=True), S("text", "column")),
-    "embeddings": (S("file", "path", required=True), S("text", "column"), S("lm", "lm")),
-    "colbert": (S("url", "text", required=True), S("k", "integer")),
-    "mcp": (S("command", "text"), S("url", "text"), S("tool", "text", required=True)),
-}
-"""Where an extern may come from, and what each source is told."""
-
-TYPES: dict[str, str] = {
-    "str": "Text.",
-    "int": "A whole number.",
-    "float": "A number.",
-    "bool": "true or false.",
-    "date": "A calendar date, as `2024-05-31`.",
-    "datetime": "A date and time in ISO 8601.",
-    "any": "Any JSON value.",
-    "image": "An image.",
-    "list": "`list[T]`: a list of values of one type.",
-    "dict": "`dict[K, V]`: values by key.",
-}
-"""Built-in types."""
 
 
 def holders(item: ItemKind) -> tuple[str, ...]:

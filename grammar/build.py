@@ -8,10 +8,10 @@ place, so that a long list costs its length.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from . import tree
+from .build_values import VALUES, number_literal, spanning, string_literal
 from .lexemes import Lexeme, string_value
 from .tree import Argument, Expr, Item, Name, Parameter, Span, TypeNode
 
@@ -41,10 +41,6 @@ def _name(lexeme: Lexeme) -> Name:
     return Name(Span(lexeme.start, lexeme.end), lexeme.text)
 
 
-def _span(first: tree.Node, last: tree.Node) -> Span:
-    return Span(first.span.start, last.span.end)
-
-
 # Lists -------------------------------------------------------------------------------------------
 
 
@@ -65,12 +61,12 @@ def _further(elements: list[T], _: Lexeme, element: T) -> list[T]:
 
 
 def _version(keyword: Lexeme, number: Lexeme) -> tree.Declaration:
-    return tree.Declaration(Span(keyword.start, number.end), _name(keyword), value=_number(number))
+    return tree.Declaration(Span(keyword.start, number.end), _name(keyword), value=number_literal(number))
 
 
 def _import_path(keyword: Lexeme, path: Lexeme, _: Lexeme, name: Name) -> tree.Declaration:
     span = Span(keyword.start, name.span.end)
-    return tree.Declaration(span, _name(keyword), name, value=_string(path))
+    return tree.Declaration(span, _name(keyword), name, value=string_literal(path))
 
 
 def _type_alias(keyword: Lexeme, name: Name, _: Lexeme, value: TypeNode) -> tree.Declaration:
@@ -153,7 +149,7 @@ def _returned_fields(_: Lexeme, opening: Lexeme, fields: list[Parameter], *closi
 def _parameter(
     name: Name, _: Lexeme | None, kind: TypeNode | None, __: Lexeme | None, default: Expr | None
 ) -> Parameter:
-    return Parameter(_span(name, default or kind or name), name, kind, default)
+    return Parameter(spanning(name, default or kind or name), name, kind, default)
 
 
 # Items -------------------------------------------------------------------------------------------
@@ -173,7 +169,7 @@ def _doc(text: Lexeme) -> tree.Doc:
 
 
 def _setting(name: Name, _: Lexeme, value: Expr) -> tree.Setting:
-    return tree.Setting(_span(name, value), name, value)
+    return tree.Setting(spanning(name, value), name, value)
 
 
 def _section(name: Name, body: Body) -> tree.Section:
@@ -233,138 +229,6 @@ def _gate(word: Lexeme, condition: Expr) -> tree.Gate:
     return tree.Gate(Span(word.start, condition.span.end), condition)
 
 
-# Types -------------------------------------------------------------------------------------------
-
-
-def _union_type(members: list[TypeNode]) -> tree.UnionType:
-    return tree.UnionType(_span(members[0], members[-1]), tuple(members))
-
-
-def _optional_type(item: TypeNode, mark: Lexeme) -> tree.OptionalType:
-    return tree.OptionalType(Span(item.span.start, mark.end), item)
-
-
-def _named_type(name: Name) -> tree.NamedType:
-    return tree.NamedType(name.span, name)
-
-
-def _qualified_type(qualifier: Name, _: Lexeme, name: Name) -> tree.NamedType:
-    return tree.NamedType(_span(qualifier, name), name, qualifier)
-
-
-def _list_type(word: Lexeme, _: Lexeme, item: TypeNode, closing: Lexeme) -> tree.ListType:
-    return tree.ListType(Span(word.start, closing.end), item)
-
-
-def _dict_type(
-    word: Lexeme, _: Lexeme, key: TypeNode, __: Lexeme, value: TypeNode, closing: Lexeme
-) -> tree.DictType:
-    return tree.DictType(Span(word.start, closing.end), key, value)
-
-
-def _literal_type(text: Lexeme) -> tree.LiteralType:
-    return tree.LiteralType(Span(text.start, text.end), string_value(text.text))
-
-
-# Expressions -------------------------------------------------------------------------------------
-
-
-def _conditional(
-    word: Lexeme, condition: Expr, _: Lexeme, consequence: Expr, __: Lexeme, alternative: Expr
-) -> tree.Conditional:
-    span = Span(word.start, alternative.span.end)
-    return tree.Conditional(span, condition, consequence, alternative)
-
-
-def _binary(left: Expr, operator: Lexeme, right: Expr) -> tree.Binary:
-    return tree.Binary(_span(left, right), cast("tree.BinaryOperator", operator.text), left, right)
-
-
-def _not_in(left: Expr, _: Lexeme, __: Lexeme, right: Expr) -> tree.Binary:
-    return tree.Binary(_span(left, right), "not in", left, right)
-
-
-def _unary(operator: Lexeme, operand: Expr) -> tree.Unary:
-    span = Span(operator.start, operand.span.end)
-    return tree.Unary(span, cast("Literal['not', '-']", operator.text), operand)
-
-
-def _attribute(target: Expr, _: Lexeme, name: Name) -> tree.Attribute:
-    return tree.Attribute(_span(target, name), target, name)
-
-
-def _attribute_hole(target: Expr, dot: Lexeme, _: Lexeme) -> tree.Attribute:
-    return tree.Attribute(Span(target.span.start, dot.end), target, None)
-
-
-def _index(target: Expr, _: Lexeme, index: Expr, closing: Lexeme) -> tree.Index:
-    return tree.Index(Span(target.span.start, closing.end), target, index)
-
-
-def _call(callee: Expr, _: Lexeme, *rest: Lexeme | list[Argument]) -> tree.Call:
-    arguments = tuple(rest[0]) if isinstance(rest[0], list) else ()
-    return tree.Call(Span(callee.span.start, cast("Lexeme", rest[-1]).end), callee, arguments)
-
-
-def _positional(value: Expr) -> Argument:
-    return Argument(value.span, None, value)
-
-
-def _named(name: Name, _: Lexeme, value: Expr) -> Argument:
-    return Argument(_span(name, value), name, value)
-
-
-def _number(number: Lexeme) -> tree.Literal:
-    return tree.Literal(Span(number.start, number.end), number_value(number.text))
-
-
-def _percent(number: Lexeme) -> tree.Percent:
-    return tree.Percent(Span(number.start, number.end), float(number_value(number.text[:-1])))
-
-
-def _string(text: Lexeme) -> tree.Literal:
-    return tree.Literal(Span(text.start, text.end), string_value(text.text))
-
-
-def _constant(word: Lexeme) -> tree.Literal:
-    value = {"true": True, "false": False, "none": None}[word.text]
-    return tree.Literal(Span(word.start, word.end), value)
-
-
-def _reference(name: Name) -> tree.Reference:
-    return tree.Reference(name.span, name)
-
-
-def _parenthesised(opening: Lexeme, inner: Expr, closing: Lexeme) -> Expr:
-    """The inner expression; its span takes in the parentheses, so that spans nest like the text."""
-    return replace(inner, span=Span(opening.start, closing.end))
-
-
-def _list_literal(opening: Lexeme, *rest: Lexeme | list[Expr]) -> tree.ListLiteral:
-    items = tuple(rest[0]) if isinstance(rest[0], list) else ()
-    return tree.ListLiteral(Span(opening.start, cast("Lexeme", rest[-1]).end), items)
-
-
-def _comprehension(
-    opening: Lexeme, element: Expr, _: Lexeme, variable: Name, __: Lexeme, iterable: Expr, closing: Lexeme
-) -> tree.Comprehension:
-    return tree.Comprehension(Span(opening.start, closing.end), element, variable, iterable)
-
-
-def _inline_signature(
-    word: Lexeme, _: Lexeme, *rest: Lexeme | list[Parameter] | None
-) -> tree.InlineSignature:
-    lists = [part for part in rest if isinstance(part, list)]
-    inputs = tuple(lists[0]) if len(lists) == 2 else ()
-    return tree.InlineSignature(Span(word.start, cast("Lexeme", rest[-1]).end), inputs, tuple(lists[-1]))
-
-
-def number_value(source: str) -> int | float:
-    """A number token's value; ints stay ints. Lengths are bounded by `lexemes`, so int() is cheap."""
-    digits = source.replace("_", "")
-    return int(digits) if digits.isdecimal() else float(digits)
-
-
 BUILDERS: dict[str, Callable[..., Any]] = {
     function.__name__.removeprefix("_"): function
     for function in (
@@ -399,32 +263,6 @@ BUILDERS: dict[str, Callable[..., Any]] = {
         _given,
         _expect,
         _gate,
-        _union_type,
-        _optional_type,
-        _named_type,
-        _qualified_type,
-        _list_type,
-        _dict_type,
-        _literal_type,
-        _conditional,
-        _binary,
-        _not_in,
-        _unary,
-        _attribute,
-        _attribute_hole,
-        _index,
-        _call,
-        _positional,
-        _named,
-        _number,
-        _percent,
-        _string,
-        _constant,
-        _reference,
-        _parenthesised,
-        _list_literal,
-        _comprehension,
-        _inline_signature,
     )
-}
+} | VALUES
 """Alias in the grammar → its function."""

@@ -58,7 +58,7 @@ def _all(group: str) -> str:
     return rf"(?>(?:(?>(?:{group}){{1,999}}))*)"
 
 
-_LINE = r'"(?!"")' + _all(r'[^"\\\n\r]++|\\[^\n\r]|\r(?!\n)')
+_LINE = r'"(?!"")' + _all(r'[^"\\\n\r]++|\\[^\n\r]|\r++(?!\n|\Z)')
 _TRIPLE = r'"""' + _all(rf'[^"\\\n]++|\\[^\n]?|"(?!"")|\n(?!{HEADER})')
 _COMMENT = r"\#" + _all(r"[^\n\r]++|\r(?!\n)")
 

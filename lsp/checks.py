@@ -18,9 +18,12 @@ from functools import partial
 from dspec.compiler.analysis import Analysis, analyse
 from dspec.compiler.data import MemoryCache
 from dspec.compiler.diagnostics import Diagnostic, Label, in_order
-from dspec.compiler.source import Location
+from dspec.compiler.settings import FILE as SETTINGS
+from dspec.compiler.settings import settings_in
+from dspec.compiler.source import Location, Source
 
 from .documents import Document, Documents
+from .text import Text
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +75,8 @@ class Checks:
         self._clear = clear
         self._analyses: dict[str, tuple[Document, Analysis]] = {}
         self._looks: dict[str, Look] = {}
+        self._settings: dict[str, tuple[Diagnostic, ...]] = {}
+        """What is shown in settings files that are not open, by URI."""
         self._running: dict[str, asyncio.Task[None]] = {}
         self._worker = ThreadPoolExecutor(1, "data")
         self._cache = MemoryCache()
@@ -92,8 +97,11 @@ class Checks:
         """Forget a document that was closed."""
         self._cancel(uri)
         self._looks.pop(uri, None)
-        if self._analyses.pop(uri, None):
-            self._clear(uri)
+        self._analyses.pop(uri, None)
+        self._settings.pop(uri, None)
+        self._clear(uri)
+        if uri.endswith(f"/{SETTINGS}"):
+            self.schedule_all()  # from here on it counts as it is on disk
 
     def close(self) -> None:
         for uri in list(self._running):
@@ -118,7 +126,12 @@ class Checks:
         document = self._documents.get(uri)
         if document is None:
             return
+        if document.has_settings:
+            found = settings_in(Source(document.path, SETTINGS, document.text.content)).problems
+            self._publish(document, list(found))
+            return
         quick = self.analysis(document)
+        self._publish_settings(quick)
         self._publish(document, merged(quick, self._looks.get(uri, NOTHING)))
         await asyncio.sleep(PAUSE)
         if not any(symbol.kind == "dataset" for symbol in quick.symbols.scope.symbols.values()):
@@ -131,6 +144,19 @@ class Checks:
         if self._documents.get(uri) is document:
             self._looks[uri] = compared(quick, full)
             self._publish(document, own(full))
+
+    def _publish_settings(self, analysis: Analysis) -> None:
+        """Show what is wrong with the project's settings in that file, which may not be open."""
+        path = analysis.session.root / SETTINGS
+        uri = path.as_uri()
+        if any(document.path == path for document in self._documents.all()):
+            return
+        found = tuple(one for one in analysis.diagnostics if one.primary.location.source.path == path)
+        if found != self._settings.get(uri, ()):
+            self._settings[uri] = found
+            text = found[0].primary.location.source.text if found else ""
+            document = Document(uri, path, None, Text(text, self._documents.encoding))
+            self._publish(document, list(found))
 
 
 def _log_crashes(analysis: Analysis) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
+from dspec.compiler.settings import FILE as SETTINGS
+
 from .text import Encoding, Place, Text
 
 
@@ -17,8 +19,14 @@ from .text import Encoding, Place, Text
 class Document:
     uri: str
     path: Path
-    version: int
+    version: int | None
+    """None for a file that is not open: shown as it is on disk."""
     text: Text
+
+    @property
+    def has_settings(self) -> bool:
+        """True for the project's settings, which are no program."""
+        return self.path.name == SETTINGS
 
 
 class Documents:

@@ -78,7 +78,7 @@ def make_server() -> Server:
     async def completion(params: types.CompletionParams) -> types.CompletionList | None:
         document = server.documents.get(params.text_document.uri)
         await asyncio.sleep(BREATH)
-        if document is None:
+        if document is None or document.has_settings:
             return None
         if server.documents.get(document.uri) is not document:
             raise JsonRpcContentModified("the text changed meanwhile")

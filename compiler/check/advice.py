@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dspec.grammar.tree import Attribute, Expr, Reference
-from dspec.runtime.program import Program
-
 from ..diagnostics import Edit, Fix, Label
 from ..optimizers.base import OptimizerError
 from ..optimizers.bootstrap_few_shot import require_match
 from ..spelling import plural, quoted
-from ..symbols import Symbol
 from .attributes import number_of
 from .metrics import MetricInfo
-from .names import path_of
 from .rows import RowsInfo
-from .runnable import Runnable, runnable
+from .runnable import Runnable
 from .session import Place, Session, insert_item
 from .steps import StepInfo
+from .students import declared, students
 
 TRAIN_OPTIONS = ("k", "max_labeled_demos", "max_bootstrapped_demos")
 """Options that count demos, each of which is a row of train."""
@@ -148,26 +144,15 @@ def _shares(session: Session, place: Place, step: StepInfo, train: RowsInfo, val
 
 def check_teachers(session: Session, place: Place, chain: Sequence[StepInfo], tuned: Runnable) -> None:
     """Report teachers whose demos could not be given to the student: they have other predictors."""
-    programs: dict[str, Program | None] = {}
-    previous = tuned.program
+    programs = students(session, place, chain, tuned)
     for step in chain:
-        if step.spec is None or step.spec.gathers:
-            return
-        student = step.arguments.get("student")
-        if step.student is not None and student is not None:
-            starts = (
-                programs[step.student]
-                if step.student in programs
-                else _program(session, place, student.value)
-            )
-        else:
-            starts = previous
-        programs[step.name] = previous = starts
-        argument = step.arguments.get("teacher")
-        if argument is None or step.teacher is None or not step.spec.bootstraps or starts is None:
+        argument, starts = step.arguments.get("teacher"), programs.get(step.name)
+        if argument is None or step.teacher is None or starts is None:
+            continue
+        if step.spec is None or not step.spec.bootstraps:
             continue
         teacher = (
-            programs[step.teacher] if step.teacher in programs else _program(session, place, argument.value)
+            programs[step.teacher] if step.teacher in programs else declared(session, place, argument.value)
         )
         if teacher is None:
             continue
@@ -186,18 +171,3 @@ def check_teachers(session: Session, place: Place, chain: Sequence[StepInfo], tu
                 secondary=(Label(tuned.symbol.location, "the student"),),
                 help="a teacher calls the same modules, and may use another `teacher_lm` or have demos",
             )
-
-
-def _program(session: Session, place: Place, node: Expr) -> Program | None:
-    symbol = _declared(place, node)
-    found = runnable(session, symbol) if symbol is not None else None
-    return found.program if found else None
-
-
-def _declared(place: Place, node: Expr) -> Symbol | None:
-    """The declaration that a name stands for; its use was recorded when the step was read."""
-    path = path_of(node) if isinstance(node, Reference | Attribute) else None
-    if path is None:
-        return None
-    scope = place.scope if path[0] is None else place.scope.imports.get(path[0].text)
-    return scope.symbols.get(path[1].text) if scope else None

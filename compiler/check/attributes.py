@@ -23,7 +23,8 @@ from dspec.grammar.tree import (
     Unary,
 )
 
-from ..blocks import BLOCKS, AttributeSpec, SectionSpec
+from ..block_specs import AttributeSpec, SectionSpec
+from ..blocks import BLOCKS
 from ..diagnostics import Fix, Label
 from ..spelling import closest
 from ..symbols import Symbol

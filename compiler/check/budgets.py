@@ -1,4 +1,4 @@
-"""Budgets: walls that a compile would run into before it has begun, and prices that nobody knows."""
+"""Budgets: walls that a run would meet before it has begun, and prices that nobody knows; and `on_error`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from dspec.runtime.prices import price
 
+from .. import ir
 from ..diagnostics import Label
 from ..spelling import plural
 from ..symbols import Symbol
@@ -27,7 +28,7 @@ def check_budget(
 ) -> None:
     """Report a wall in USD around models of unknown price, and one in calls that even the first score passes.
 
-    `rows` are those that candidates are scored on.
+    `rows` are those that candidates are scored on; an eval has no `chain`.
     """
     if tuned.program is None:
         return
@@ -47,10 +48,26 @@ def check_budget(
             f"the budget allows {plural(allowed, 'call')}, and scoring `{tuned.symbol.name}` once on "
             f"`{rows.text}` takes {needed:,}",
             place.at(calls),
-            "spent before the first step",
+            "spent before the first step" if chain else "spent before the last row",
             secondary=(Label(rows.location, f"{plural(rows.count, 'row')}, {plural(per_run, 'call')} each"),),
-            help="`dspc plan` shows how many calls each step takes",
+            help="`dspc plan` shows how many calls each step takes" if chain else "",
         )
+
+
+def limited(limits: Reader | None) -> ir.Budget:
+    """The walls as written; a value that was reported counts as no wall."""
+    if limits is None:
+        return ir.Budget()
+    return ir.Budget(
+        usd=limits.number("usd"),
+        calls=limits.integer("calls"),
+        tokens=limits.integer("tokens"),
+        minutes=limits.number("minutes"),
+    )
+
+
+def on_error_of(read: Reader) -> ir.OnError:
+    return "score_zero" if read.choice("on_error") == "score_zero" else "stop"
 
 
 def _models(
@@ -64,6 +81,12 @@ def _models(
         model = block if block is not None and address in tuned.unbound else session.lms.get(predictor.lm)
         if model is not None:
             found.setdefault(model.key, model)
+    for step in chain:
+        for value in step.given.values():
+            name = value.get("lm") if isinstance(value, dict) else None
+            model = session.lms.get(name) if isinstance(name, str) else None
+            if model is not None:
+                found.setdefault(model.key, model)
     specs = [step.spec for step in chain if step.spec is not None]
     for name, asked in (
         ("teacher_lm", any(spec.takes_teacher for spec in specs)),

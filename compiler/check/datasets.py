@@ -19,18 +19,20 @@ from dspec.grammar.tree import (
     Setting,
     Span,
 )
+from dspec.runtime.program import FieldSpec
 from dspec.runtime.types import JsonValue
 
 from .. import ir
-from ..blocks import LATER_SOURCES, SOURCES, SPLIT
+from ..blocks import SPLIT
 from ..data import Findings, Places, diagnose
 from ..data import check as check_data
-from ..diagnostics import Edit, Fix, Label
+from ..diagnostics import Diagnostic, Edit, Fix, Label, report
 from ..source import Location
 from ..spelling import closest, quoted
 from ..symbols import Symbol
+from ..vocabulary import LATER_SOURCES, SOURCES
 from .attributes import Reader, described, number_of, section, settings
-from .kinds import Group, Member
+from .kinds import ANY, Group, Member
 from .names import did_you_mean, listed
 from .records import field_specs, fields, reachable
 from .session import Place, Session, insert_item, replace, suggestions
@@ -317,12 +319,55 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
     """What the file says: problems become diagnostics. Not asked when data may not be touched."""
     if not session.probe:
         return None
-    findings = check_data(found, session.folder, root=session.root, cache=session.cache, deep=session.deep)
+    findings = check_data(
+        _readable(session, found), session.folder, root=session.root, cache=session.cache, deep=session.deep
+    )
     if not findings.exact:
         session.sampled.append(found.source.path)
     places = _places(place)
-    session.diagnostics += [diagnose(problem, places) for problem in findings.problems]
+    other = _other_source(session, place, found) if findings.problems else None
+    session.diagnostics += [other] if other else [diagnose(problem, places) for problem in findings.problems]
     return findings
+
+
+def _readable(session: Session, found: ir.Dataset) -> ir.Dataset:
+    """The dataset without types of records that could not be read in full: rows cannot break those."""
+    partial = {key for key in found.records if _is_partial(session.records[key])}
+    if not partial:
+        return found
+
+    def loose(spec: FieldSpec) -> FieldSpec:
+        return (
+            spec.model_copy(update={"type": ANY})
+            if partial & reachable(session, [spec.type]).keys()
+            else spec
+        )
+
+    changes = {"inputs": tuple(map(loose, found.inputs)), "fields": tuple(map(loose, found.fields))}
+    return found.model_copy(update=changes)
+
+
+def _is_partial(symbol: Symbol) -> bool:
+    return bool(symbol.block.problems) or any(
+        isinstance(item, Setting | Section) or (isinstance(item, FieldItem) and item.role != "field")
+        for item in symbol.declaration.items or ()
+    )
+
+
+def _other_source(session: Session, place: Place, found: ir.Dataset) -> Diagnostic | None:
+    """What is said instead of all that is wrong with a file that is read as something else than it is."""
+    ending = found.source.path.rpartition(".")[2]
+    node = settings(place.declaration.items)["source"].value
+    if ending not in SOURCES or ending == found.source.kind or not isinstance(node, Call):
+        return None
+    return report(
+        "DS0401",
+        f"`{found.source.path}` cannot be read as {found.source.kind}; its name says {ending}",
+        place.at(node.callee),
+        "another format",
+        help=f"write `{ending}({place.text(node.arguments[0])})`",
+        fixes=(replace(place.at(node.callee), ending, guess=True),),
+    )
 
 
 def _places(place: Place) -> Places:

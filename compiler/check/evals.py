@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dspec.grammar import tokenize
-from dspec.grammar.tree import Expr, Gate
+from dspec.grammar.tree import Binary, Expr, Gate
 from dspec.runtime.expressions import Variable
 
 from .. import ir
+from ..blocks import EVAL_BUDGET
 from ..diagnostics import Label
 from ..symbols import Symbol
-from .attributes import Reader
+from .attributes import Reader, number_of, section
+from .budgets import check_budget, limited, on_error_of
+from .datasets import TEST_PARTS
 from .expressions import truth
 from .fits import check_fit, referred_program, referred_rows
 from .kinds import FLOAT, Group, Member
@@ -20,7 +23,7 @@ from .optimize import optimize
 from .rows import RowsInfo
 from .runnable import Runnable
 from .scope import Binding, Scope
-from .session import Place, Session, insert_item
+from .session import Place, Session, insert_item, replace
 
 
 def evaluation(session: Session, symbol: Symbol) -> ir.Eval | None:
@@ -40,6 +43,11 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
             check_fit(session, found, judge if found is subject else None, (data,), read)
             if data is not None:
                 _trained_on(session, found, data)
+    budget = section(place.declaration.items, "budget")
+    limits = Reader(session, place, budget.items, EVAL_BUDGET) if budget else None
+    on_error = on_error_of(read)
+    if limits is not None and subject is not None:
+        check_budget(session, limits, subject, {}, (), data)
     gates = tuple(
         _gate(session, place, item, "baseline" in read.found)
         for item in place.declaration.items or ()
@@ -53,6 +61,8 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
         baseline=baseline.symbol.key if baseline else None,
         metric=scored.key,
         data=data.reference,
+        on_error=on_error,
+        budget=None if limits is None else limited(limits),
         gates=gates,
     )
 
@@ -63,7 +73,7 @@ def _trained_on(session: Session, found: Runnable, data: RowsInfo) -> None:
         return
     block = optimize(session, found.symbol)
     for name, info in (("train", block.train), ("val", block.val)) if block else ():
-        if info is not None and info.overlaps(data):
+        if info is not None and info.overlaps(data) and info.part not in TEST_PARTS:
             session.report(
                 "DS0805",
                 f"`{found.symbol.name}` was tuned on `{info.text}`, so its score on `{data.text}` says "
@@ -98,7 +108,31 @@ def _gate(session: Session, place: Place, item: Gate, baseline: bool) -> ir.Gate
         baseline = True
     scope = Scope(session, place, gate_names(baseline), "a gate")
     condition = truth(scope, item.condition, "a gate")
+    _in_reach(session, place, item.condition)
     return ir.Gate(text=" ".join(place.text(item.condition).split()), condition=condition)
+
+
+def _in_reach(session: Session, place: Place, node: Expr) -> None:
+    """Report a score that is compared with what no score reaches: results are shown in percent."""
+    if isinstance(node, Binary) and node.operator in ("and", "or"):
+        _in_reach(session, place, node.left)
+        _in_reach(session, place, node.right)
+        return
+    if not (isinstance(node, Binary) and node.operator in ("<", "<=", ">", ">=")):
+        return
+    for score, other in ((node.left, node.right), (node.right, node.left)):
+        number = number_of(other)
+        if number is None or 0 <= number <= 1 or not place.text(score).endswith("score"):
+            continue
+        meant = f"{number / 100:g}" if 1 < number <= 100 else ""
+        session.report(
+            "DS0504",
+            f"`{place.text(score)}` lies between 0 and 1, so this gate never changes",
+            place.at(node),
+            "the same whatever the score",
+            help=f"write `{meant}` for {number:g} %" if meant else "",
+            fixes=(replace(place.at(other), meant, guess=True),) if meant else (),
+        )
 
 
 def _reads_baseline(place: Place, node: Expr) -> bool:

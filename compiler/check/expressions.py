@@ -70,6 +70,7 @@ from .mistakes import (
     with_article,
 )
 from .names import article, find, is_open, unknown
+from .presence import path, present
 from .scope import Binding, Scope, Typed
 from .session import replace as replacement
 
@@ -140,8 +141,12 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             branches = scope.inside("`if`")
             return If(
                 condition=test,
-                consequence=expect(branches, consequence, want, what, declared),
-                alternative=expect(branches, alternative, want, what, declared),
+                consequence=expect(
+                    branches.knowing(present(condition, True)), consequence, want, what, declared
+                ),
+                alternative=expect(
+                    branches.knowing(present(condition, False)), alternative, want, what, declared
+                ),
             )
         case _:
             typed = infer(scope, node)
@@ -199,7 +204,7 @@ def _reference(scope: Scope, node: Reference, name: Name) -> Typed:
     if binding is not None:
         scope.session.use(scope.place, name, binding.symbol)
         scope.reads.add(name.text)
-        return Typed(binding.kind, binding.code)
+        return Typed(_known(scope, node, binding.kind), binding.code)
     symbol = find(scope.session, scope.place, node)
     if symbol is None:
         unknown_value(scope, node, name)
@@ -245,7 +250,14 @@ def _attribute(scope: Scope, node: Attribute, target: Expr, name: Name | None) -
         return Typed(ANY, code)
     scope.session.use(scope.place, name, member.symbol)
     optional = isinstance(typed.kind, OptionalOf) and not isinstance(member.type, OptionalOf)
-    return Typed(OptionalOf(item=member.type) if optional else member.type, code)
+    return Typed(_known(scope, node, OptionalOf(item=member.type) if optional else member.type), code)
+
+
+def _known(scope: Scope, node: Expr, kind: Kind) -> Kind:
+    """The kind without its `?` where a condition has asked whether the value is there."""
+    if scope.present and isinstance(kind, OptionalOf) and path(node) in scope.present:
+        return kind.item
+    return kind
 
 
 def members_of(scope: Scope, kind: Kind) -> Group | None:
@@ -305,7 +317,8 @@ def _conditional(
 ) -> Typed:
     test = truth(scope, condition, "the condition of `if`")
     branches = scope.inside("`if`")
-    then, other = infer(branches, consequence), infer(branches, alternative)
+    then = infer(branches.knowing(present(condition, True)), consequence)
+    other = infer(branches.knowing(present(condition, False)), alternative)
     kind = join(then.kind, other.kind)
     if kind is None:
         scope.session.report(

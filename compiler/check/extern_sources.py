@@ -15,12 +15,12 @@ from dspec.grammar.tree import Argument, Call, Expr, Literal, Name
 from dspec.runtime.types import DictOf, OneOf, Type
 
 from .. import ir
-from ..blocks import EXTERN_SOURCES, SOURCES
 from ..data import DataError, Places, diagnose, probe
 from ..diagnostics import Edit, Fix, Label
 from ..source import Location
 from ..spelling import closest, quoted
 from ..symbols import Symbol
+from ..vocabulary import EXTERN_SOURCES, SOURCES
 from .annotations import type_of
 from .arguments import match_arguments
 from .attributes import described, number_of

@@ -9,10 +9,10 @@ from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Sp
 from dspec.runtime.expressions import Variable
 from dspec.runtime.types import ANY, Type
 
-from ..blocks import EXTERN_SOURCES
 from ..diagnostics import Edit, Fix, Label
 from ..spelling import closest, quoted
 from ..symbols import Symbol
+from ..vocabulary import EXTERN_SOURCES
 from .attributes import Reader, settings
 from .expressions import expect, infer, truth
 from .extern_sources import check_source

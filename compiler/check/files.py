@@ -7,13 +7,13 @@ from pathlib import Path
 
 from dspec.grammar.tree import Block, Declaration, Doc, Literal, Span
 
-from ..blocks import TYPES
 from ..diagnostics import Edit, Fix, Label
 from ..loading import File, Import, Loaded
 from ..reads import listed
 from ..source import Location
 from ..spelling import closest
 from ..symbols import DeclarationKind, FileScope, Symbol
+from ..vocabulary import TYPES
 from .names import NOUNS, did_you_mean
 from .session import Place, Session, suggestions
 

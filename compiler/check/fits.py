@@ -164,7 +164,16 @@ def check_steps_fit(
             continue
         spec, at = step.spec, place.at(step.call.callee)
         no_threshold = step.given.get("metric_threshold") is None
-        if spec.bootstraps and judge and judge.graded and not judge.accepts and no_threshold and not warned:
+        readable = judge is not None and not judge.symbol.block.problems
+        if (
+            spec.bootstraps
+            and judge
+            and readable
+            and judge.graded
+            and not judge.accepts
+            and no_threshold
+            and not warned
+        ):
             warned = True
             session.report(
                 "DS0505",
@@ -180,7 +189,7 @@ def check_steps_fit(
         if number >= len(chain):
             continue  # rows are the outer optimizer's business
         if train is not None:
-            _sizing(session, spec, at, train)
+            _sizing(session, spec, at, train, val)
         if spec.needs_val and val is None and train is not None:
             session.report(
                 "DS0606",
@@ -209,19 +218,24 @@ def _val_help(train: RowsInfo) -> str:
     return "split some rows off: `split { train = 20%; val = 60%; test = 20% }`"
 
 
-def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo) -> None:
-    """Hint at a simpler optimizer where there are fewer rows than this one pays off from."""
+def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: RowsInfo | None) -> None:
+    """Hint at a simpler optimizer where there are fewer rows than this one pays off from.
+
+    Rows to compare on count as much as rows to learn from where the optimizer needs both.
+    """
     count = train.count
-    if count is None or not 0 < count < spec.advised_train:
+    compared = val.count if spec.needs_val and val is not None and not val.overlaps(train) else 0
+    if count is None or compared is None or not 0 < count + compared < spec.advised_train:
         return
+    count += compared
+    named = f"`{train.text}` and `{val.text}` have" if compared and val else f"`{train.text}` has"
     better = "BootstrapFewShot" if count >= FEW_ROWS else "LabeledFewShot"
     session.report(
         "DS0607",
-        f"`{spec.name}` pays off from about {plural(spec.advised_train, 'training row')}, and "
-        f"`{train.text}` has {count:,}",
+        f"`{spec.name}` pays off from about {plural(spec.advised_train, 'row')}, and {named} {count:,}",
         at,
         f"with {plural(count, 'row')}",
-        secondary=(Label(train.location, plural(count, "row")),),
+        secondary=(Label(train.location, plural(train.count or 0, "row")),),
         help=f"for so few rows, `{better}` gives about as much for fewer calls"
         if better != spec.name
         else "",

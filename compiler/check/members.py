@@ -21,6 +21,7 @@ from ..spelling import closest, quoted
 from .attributes import number_of
 from .kinds import Member, spell
 from .names import did_you_mean, listed
+from .reducers import check_reducer
 from .runnable import Runnable, runnable
 from .session import Place, Session, suggestions
 
@@ -182,6 +183,9 @@ def check_members(session: Session, place: Place, chain: Sequence[StepInfo], tun
 
 def _rule_fits(session: Session, place: Place, step: StepInfo, tuned: Runnable) -> None:
     rule, node = step.given.get("reduce"), step.arguments["reduce"].value
+    if isinstance(rule, dict) and "kind" not in rule:
+        check_reducer(session, place, step, node, tuned)
+        return
     name = rule.get("field") if isinstance(rule, dict) else None
     if not isinstance(rule, dict) or not isinstance(name, str):
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dspec.grammar.tree import Expr, Literal, Name
 from dspec.runtime.functions import FUNCTIONS
 from dspec.runtime.types import ListOf, OneOf, OptionalOf, Type
@@ -9,6 +11,7 @@ from dspec.runtime.types import ListOf, OneOf, OptionalOf, Type
 from ..diagnostics import Label
 from ..spelling import closest
 from ..symbols import Symbol
+from .habits import LITERALS
 from .kinds import BOOL, STR, Group, Kind, assignable, spell
 from .names import article, did_you_mean, did_you_mean_text, listed
 from .scope import Scope
@@ -54,7 +57,9 @@ def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declare
         return
     secondary = (Label(declared.location, f"declared as {spell(want)}"),) if declared else ()
     hint = ""
-    if isinstance(got, OptionalOf) and assignable(got.item, want):
+    if isinstance(node, Literal) and node.value is None:
+        hint = f"write `{spell(want)}?` for what may be missing"
+    elif isinstance(got, OptionalOf) and assignable(got.item, want):
         text = scope.place.text(node)
         hint = f"it may be none; decide what then: `if {text} == none then … else {text}`"
     elif got == STR and isinstance(want, OneOf):
@@ -94,8 +99,11 @@ def with_article(text: str) -> str:
 
 
 def unknown_value(scope: Scope, node: Expr, name: Name) -> None:
+    block = scope.place.block
+    if block.problems and re.search(rf"\b{re.escape(name.text)}\s*=(?!=)", block.text):
+        return  # it is made by an item that could not be read
     known = list(scope.names)
-    near = closest(name.text, known)
+    near = (LITERALS[name.text],) if name.text in LITERALS else closest(name.text, known)
     inside = [
         f"{group_name}.{name.text}"
         for group_name, binding in scope.names.items()

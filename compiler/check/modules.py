@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, ListLiteral, Name, Node, Reference
+from dspec.grammar.tree import (
+    Argument,
+    Attribute,
+    Call,
+    Expr,
+    InlineSignature,
+    ListLiteral,
+    Literal,
+    Name,
+    Node,
+    Reference,
+)
 from dspec.runtime.expressions import Member as MemberOf
 from dspec.runtime.expressions import Variable
 from dspec.runtime.program import LM, CallStep, FieldSpec, Predictor, Program
 
-from ..blocks import LATER_STRATEGIES, STRATEGIES
 from ..diagnostics import Label
 from ..spelling import closest, quoted
 from ..symbols import Symbol
+from ..vocabulary import LATER_STRATEGIES, STRATEGIES
 from .attributes import described
 from .externs import check_tool
 from .kinds import STR, Member
@@ -18,7 +29,7 @@ from .lms import default_lm, lm, no_lm_help, optimize_lm
 from .names import did_you_mean, find, path_of, resolve
 from .records import reachable
 from .runnable import Runnable
-from .session import Place, Session, suggestions
+from .session import Place, Session, replace, suggestions
 from .shape import later
 from .signatures import SignatureInfo, inline, signature
 
@@ -70,6 +81,21 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[str, Call] |
             fixes=suggestions(place.at(name), near),
         )
         return None
+    if (
+        isinstance(value, Call)
+        and isinstance(value.callee, Attribute)
+        and value.callee.name is not None
+        and value.callee.name.text in {**STRATEGIES, **LATER_STRATEGIES}
+    ):
+        name = value.callee.name.text
+        session.report(
+            "DS0211",
+            f"there is no strategy named `{place.text(value.callee)}`{did_you_mean((name,))}",
+            place.at(value.callee),
+            "strategies have no prefix",
+            fixes=suggestions(place.at(value.callee), (name,)),
+        )
+        return None
     written = place.text(value)
     wrap = isinstance(value, Reference | InlineSignature)
     session.report(
@@ -116,6 +142,16 @@ def _signature_argument(
         path = path_of(node)
         symbol = find(session, place, node) if path else None
         return signature(session, symbol) if symbol is not None and symbol.kind == "signature" else None
+    if isinstance(node, Literal) and isinstance(node.value, str) and "->" in node.value:
+        session.report(
+            "DS0202",
+            f"`{strategy}` takes a signature, not text",
+            place.at(node),
+            "a text",
+            help=f"write `sig({node.value})`",
+            fixes=(replace(place.at(node), f"sig({node.value})", guess=True),),
+        )
+        return None
     symbol = resolve(session, place, node, ("signature",), f"`{strategy}`")
     return signature(session, symbol) if symbol else None
 

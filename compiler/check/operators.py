@@ -26,6 +26,7 @@ from .kinds import (
     spell,
 )
 from .mistakes import not_a_member, not_a_value
+from .presence import present
 from .scope import Scope, Typed
 from .session import suggestions
 
@@ -42,7 +43,8 @@ def binary(scope: Scope, node: Binary) -> Typed:
     if operator in ("and", "or"):
         what = f"each side of `{operator}`"
         left = truth(scope, node.left, what)
-        right = truth(scope.inside(f"`{operator}`"), node.right, what)
+        known = present(node.left, operator == "and")
+        right = truth(scope.inside(f"`{operator}`").knowing(known), node.right, what)
         return Typed(BOOL, BinaryOp(operator=operator, left=left, right=right))
     if both := _two_groups(scope, node):
         return both

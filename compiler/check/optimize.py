@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dspec.grammar.tree import Expr, Reference
+from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from .. import ir
 from ..blocks import BUDGET
@@ -13,10 +13,11 @@ from ..spelling import closest
 from ..symbols import Symbol
 from .advice import check_advice, check_teachers
 from .attributes import Reader, section
-from .budgets import check_budget
+from .budgets import check_budget, limited, on_error_of
 from .chain import check_chain
 from .compat import with_compat
 from .fits import check_fit, check_steps_fit, check_test_rows, referred_program, referred_rows
+from .frozen import with_frozen
 from .members import check_members
 from .metrics import metric
 from .names import did_you_mean, listed
@@ -58,9 +59,12 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     seed = read.integer("seed")
     budget = section(items, "budget")
     limits = Reader(session, place, budget.items, BUDGET) if budget else None
+    on_error = on_error_of(read)
     chain = with_compat(session, place, steps(session, place, symbol), read.choice("compat"))
+    chain = with_frozen(session, read, chain, tuned)
     emit = _emit(session, place, read.value("emit"), chain)
-    if items is not None and not chain and not place.block.problems:
+    stray = any(isinstance(item, Setting) and isinstance(item.value, Call) for item in items or ())
+    if items is not None and not chain and not place.block.problems and not stray:
         session.report(
             "DS0619",
             f"optimize block `{symbol.name}` has no step, so there is nothing to do",
@@ -94,12 +98,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             prompt_lm=lms["prompt_lm"].key if lms["prompt_lm"] else None,
             teacher_lm=lms["teacher_lm"].key if lms["teacher_lm"] else None,
             seed=seed or 0,
-            budget=ir.Budget(
-                usd=limits.number("usd") if limits else None,
-                calls=limits.integer("calls") if limits else None,
-                tokens=limits.integer("tokens") if limits else None,
-                minutes=limits.number("minutes") if limits else None,
-            ),
+            on_error=on_error,
+            budget=limited(limits),
             steps=tuple(ready),
             emit=emit or ready[-1].name,
         )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dspec.grammar.tree import Attribute, Call, Expr, ListLiteral, Literal, Name, Reference
+from dspec.runtime.endpoints import split_model
 from dspec.runtime.types import JsonValue
 
+from ..diagnostics import Label
 from ..optimizers.base import Option, Spec
+from ..optimizers.ensemble import REDUCERS
 from ..optimizers.table import SPECS
 from ..spelling import closest, quoted
 from .attributes import described, number_of, out_of_range
+from .frozen import CHOICES
+from .lms import lm
 from .members import REDUCER_WORDS, reducer
-from .names import did_you_mean, did_you_mean_text, listed
-from .session import Place, Session, suggestions
+from .names import article, did_you_mean, did_you_mean_text, either, listed, resolve
+from .session import Place, Session, replace, suggestions
 from .shape import later
 
 
@@ -25,7 +30,9 @@ def unknown_option(session: Session, place: Place, spec: Spec, name: Name) -> No
         )
         return
     known = [option.name for option in spec.options]
-    near = closest(name.text, [*known, "student", "compat", *(["teacher"] if spec.takes_teacher else [])])
+    near = closest(
+        name.text, [*known, "student", "compat", *CHOICES, *(["teacher"] if spec.takes_teacher else [])]
+    )
     elsewhere = [other.name for other in SPECS.values() if other.option(name.text)]
     hint = f"its options are {listed(known)}"
     if elsewhere:
@@ -56,15 +63,16 @@ def option_value(
     """Whether `node` is a value for the option, and that value; reports what does not fit."""
     if isinstance(node, Literal) and node.value is None and option.optional:
         return True, None
+    if option.refers and isinstance(node, Reference | Attribute) and not _is_rule(place, option, node):
+        return _named(session, place, spec, option, node)
     if (beyond := _not_yet(option, node)) is not None:
         later(session, place, beyond, node)
         return False, None
     value = _literal(option, node)
     if value is None:
-        wanted = WORDED[option.type] + (" or `none`" if option.optional else "")
         session.report(
             "DS0617",
-            f"`{option.name}` of `{spec.name}` takes {wanted}, and this is {described(place, node)}",
+            f"`{option.name}` of `{spec.name}` takes {_worded(option)}, and this is {described(place, node)}",
             place.at(node),
             described(place, node),
             help=option.doc,
@@ -96,10 +104,56 @@ def _not_yet(option: Option, node: Expr) -> str | None:
     """What an option's value asks for that cannot run yet."""
     callee = node.callee if isinstance(node, Call) else None
     if option.type == "reducer" and isinstance(callee, Reference) and callee.name.text == "python":
-        return "a rule in Python"
-    if option.name == "vectorizer" and isinstance(node, Reference | Attribute):
-        return "an embedding model as `vectorizer`"
+        return "a rule in Python, whose code nothing runs; a module or program can reduce"
     return None
+
+
+def _named(
+    session: Session, place: Place, spec: Spec, option: Option, node: Reference | Attribute
+) -> tuple[bool, JsonValue]:
+    """A declaration as the option's value; reports what is none, and a text that lacks its quotes."""
+    text = place.text(node)
+    if text in option.choices and text not in place.scope.symbols:
+        session.report(
+            "DS0617",
+            f"`{option.name}` of `{spec.name}` takes {_worded(option)}, and this is {described(place, node)}",
+            place.at(node),
+            "without quotes, a name",
+            help=option.doc,
+            fixes=(replace(place.at(node), f'"{text}"'),),
+        )
+        return False, None
+    symbol = resolve(session, place, node, option.refers, f"`{option.name}` of `{spec.name}`")
+    if symbol is None:
+        return False, None
+    settings = lm(session, symbol) if symbol.kind == "lm" else None
+    if settings is not None and split_model(settings.model)[0] == "embedded":
+        session.report(
+            "DS0617",
+            f"`{symbol.name}` is an embedded model, which makes no embeddings",
+            place.at(node),
+            settings.model,
+            secondary=(Label(symbol.location, "declared here"),),
+            help="name a provider's embedding model"
+            + (f', or write `{option.name} = "{option.choices[0]}"`' if option.choices else ""),
+        )
+        return False, None
+    return True, {symbol.kind: symbol.key}
+
+
+def _is_rule(place: Place, option: Option, node: Reference | Attribute) -> bool:
+    """Whether a name is one of a reducer's rules: those that are declared go before, as everywhere."""
+    text = place.text(node)
+    known = text in place.scope.symbols or isinstance(node, Attribute)
+    return option.type == "reducer" and not known and bool(closest(text, REDUCERS))
+
+
+def _worded(option: Option) -> str:
+    """What the option takes, as a message says it."""
+    wanted = WORDED[option.type] + (
+        f" or the name of {article(either(option.refers))}" if option.refers else ""
+    )
+    return wanted + (" or `none`" if option.optional else "")
 
 
 def _literal(option: Option, node: Expr) -> JsonValue:

@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dspec.grammar.tree import Call, CheckItem, Declaration, Let, Reference, Return
+from dspec.grammar.tree import Call, CheckItem, Let, Reference, Return, Setting
 from dspec.runtime.expressions import Constant, Expression, Variable
 from dspec.runtime.program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, ValueStep
 from dspec.runtime.types import Type
 
-from ..diagnostics import Edit, Fix, Label
-from ..spelling import plural, quoted
+from ..diagnostics import Label
+from ..spelling import plural
 from ..symbols import Symbol
 from .arguments import match_arguments
-from .expressions import expect, infer, value
+from .expressions import expect, infer
 from .externs import extern
 from .kinds import ANY, Group, Member, spell
 from .modules import lm_closure
-from .names import listed
 from .records import check_item, reachable, records_lookup
+from .returns import promised_outputs, returned_values
 from .runnable import Runnable, runnable
 from .scope import Binding, Scope, Typed
-from .session import Place, Session
+from .session import Session
 from .shape import later
 from .signatures import parameter_specs, parameters
 
@@ -59,7 +59,7 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
     nodes = declaration.parameters or ()
     inputs = parameters(session, place, nodes, "input")
     specs = parameter_specs(session, place, nodes, inputs)
-    promised = _promised(session, place, declaration, inputs)
+    promised = promised_outputs(session, place, declaration)
     graph = Graph()
     mistakes = len(session.diagnostics)
     names: dict[str, Binding] = {
@@ -75,7 +75,10 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
         records=records_lookup(session),
     )
     scope = _body(graph, scope)
-    returns, outputs = _returned(graph, scope, symbol, promised)
+    scope.reads.clear()
+    returns, outputs = returned_values(scope, symbol, promised)
+    graph.read |= scope.reads
+    graph.runs = graph.runs and any(isinstance(item, Return) for item in declaration.items or ())
     _unused(graph, scope, inputs, values=len(session.diagnostics) == mistakes)
     complete = graph.runs and declaration.items is not None and bool(outputs)
     built = None
@@ -101,42 +104,6 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
     )
 
 
-def _promised(
-    session: Session, place: Place, declaration: Declaration, inputs: Mapping[str, Member]
-) -> dict[str, Member] | None:
-    """The outputs of the header; None when it has none."""
-    returns = declaration.returns
-    if returns is None:
-        return None
-    if not isinstance(returns, tuple):
-        written = place.text(returns)
-        session.report(
-            "DS0111",
-            "a program's outputs have names",
-            place.at(returns),
-            "which name?",
-            help=f"write `-> (answer: {written})`",
-            fixes=(
-                Fix(
-                    f"Write `(answer: {written})`",
-                    (Edit(place.at(returns), f"(answer: {written})"),),
-                    "maybe",
-                ),
-            ),
-        )
-        return None
-    found = parameters(session, place, returns, "output")
-    for node in returns:
-        if node.default is not None:
-            session.report(
-                "DS0322",
-                f"the output `{node.name.text}` has a default",
-                place.at(node.default),
-                "no default here",
-            )
-    return found
-
-
 def _body(graph: Graph, scope: Scope) -> Scope:
     """Read the `let`s and checks in order; gives the scope at the end."""
     for item in scope.place.declaration.items or ():
@@ -151,6 +118,9 @@ def _body(graph: Graph, scope: Scope) -> Scope:
             order = [step.name for step in graph.steps if isinstance(step, CallStep)]
             blames = next((name for name in reversed(order) if name in sources), None)
             graph.steps.append(CheckStep(check=check, blames=blames))
+        elif isinstance(item, Setting):  # a `let` that lacks its word, as the shape's check says
+            graph.runs = False
+            scope = scope.having(item.name.text, Binding(ANY, Variable(name=item.name.text)))
         elif isinstance(item, Let):
             scope = _let(graph, scope, item)
             graph.read |= scope.reads
@@ -296,85 +266,6 @@ def _extern_call(graph: Graph, scope: Scope, node: Call, callee: Symbol) -> Type
         return Typed(ANY)
     _arguments(scope, node, callee, found.inputs)
     return Typed(found.result)
-
-
-def _returned(
-    graph: Graph, scope: Scope, symbol: Symbol, promised: dict[str, Member] | None
-) -> tuple[dict[str, Expression], dict[str, Member]]:
-    """The expressions of `return` by output, and the outputs with their types."""
-    place, session = scope.place, scope.session
-    items = [item for item in place.declaration.items or () if isinstance(item, Return)]
-    scope.reads.clear()
-    if not items:
-        if place.declaration.items is not None and not place.block.problems:
-            wanted = ", ".join(f"{name} = …" for name in promised) if promised else "answer = …"
-            session.report(
-                "DS0305",
-                f"program `{symbol.name}` returns nothing",
-                symbol.location,
-                "no `return`",
-                help=f"end it with `return {wanted}`",
-            )
-        graph.runs = False
-        return {}, promised or {}
-    for extra in items[1:]:
-        session.report(
-            "DS0106",
-            f"program `{symbol.name}` returns twice",
-            place.at(extra),
-            "again here",
-            secondary=(Label(place.at(items[0]), "first here"),),
-            help="a program has no branches: choose a value with `if … then … else …`",
-        )
-    codes: dict[str, Expression] = {}
-    outputs: dict[str, Member] = {}
-    order = list(promised or {})
-    for position, argument in enumerate(items[0].arguments):
-        if argument.name is not None:
-            name = argument.name.text
-        elif promised is not None and position < len(order):
-            name = order[position]
-        else:
-            name = (
-                argument.value.name.text if isinstance(argument.value, Reference) else f"output{position + 1}"
-            )
-        if name in codes:
-            session.report("DS0106", f"`{name}` is returned twice", place.at(argument), "again here")
-            continue
-        if promised is None:
-            kind, code = value(scope, argument.value, f"the output `{name}`")
-            codes[name] = code
-            outputs[name] = Member(name, kind, symbol)
-            continue
-        member = promised.get(name)
-        if member is None:
-            codes[name] = infer(scope, argument.value).code
-            session.report(
-                "DS0305",
-                f"program `{symbol.name}` returns `{name}`, and its header promises {listed(promised)}",
-                place.at(argument.name or argument),
-                "not promised",
-                secondary=(Label(symbol.location, f"promises {listed(promised)}"),),
-            )
-            continue
-        codes[name] = expect(scope, argument.value, member.type, f"the output `{name}`", member.symbol)
-    graph.read |= scope.reads
-    absent = [name for name in promised or {} if name not in codes]
-    stray = [name for name in codes if promised is not None and name not in promised]
-    if absent and not stray:
-        session.report(
-            "DS0305",
-            f"program `{symbol.name}` promises {quoted(absent)} and does not return "
-            f"{'it' if len(absent) == 1 else 'them'}",
-            place.at(items[0]),
-            f"lacks {quoted(absent)}",
-            secondary=tuple(
-                Label(member.symbol.location, "promised here")
-                for name, member in (promised or {}).items()
-                if name in absent and member.symbol
-            ),
-        )
-    return codes, promised if promised is not None else outputs
 
 
 def _unused(graph: Graph, scope: Scope, inputs: Mapping[str, Member], *, values: bool) -> None:

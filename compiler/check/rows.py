@@ -51,6 +51,8 @@ def rows(session: Session, place: Place, node: Expr, what: str) -> RowsInfo | No
         return RowsInfo(found, None, place.at(node), place.text(node))
     known = found.parts.get(part.text)
     if known is None:
+        if symbol.block.problems:
+            return None  # the split may be what could not be read
         near = closest(part.text, found.parts)
         session.report(
             "DS0412",

@@ -49,9 +49,15 @@ class Scope:
     reads: set[str] = field(default_factory=set[str])
     records: Callable[[str], Group | None] = lambda key: None
     sheltered: str = ""
+    present: frozenset[str] = frozenset()
+    """Paths of values that are not none here, since a condition has asked."""
 
     def having(self, name: str, binding: Binding) -> Scope:
-        return replace(self, names={**self.names, name: binding})
+        paths = frozenset(path for path in self.present if path.partition(".")[0].partition("[")[0] != name)
+        return replace(self, names={**self.names, name: binding}, present=paths)
+
+    def knowing(self, paths: frozenset[str]) -> Scope:
+        return replace(self, present=self.present | paths) if paths else self
 
     def inside(self, what: str) -> Scope:
         return replace(self, sheltered=self.sheltered or what)

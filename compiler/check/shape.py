@@ -7,6 +7,7 @@ This file compares what was parsed with the table in `blocks`.
 from __future__ import annotations
 
 from dspec.grammar.tree import (
+    Call,
     CheckItem,
     Declaration,
     Doc,
@@ -24,7 +25,8 @@ from dspec.grammar.tree import (
     Step,
 )
 
-from ..blocks import BLOCKS, AttributeSpec, BlockSpec, ItemKind, SectionSpec, holders
+from ..block_specs import AttributeSpec, BlockSpec, ItemKind, SectionSpec
+from ..blocks import BLOCKS, holders
 from ..diagnostics import Edit, Fix, Label
 from ..spelling import closest, quoted
 from .names import NOUNS, article, did_you_mean, listed
@@ -70,7 +72,7 @@ def _header(session: Session, place: Place, declaration: Declaration, spec: Bloc
     called = declaration.name.text if declaration.name else spec.keyword
     keyword = spec.keyword
     broken = bool(place.block.problems)
-    if declaration.parameters is not None and spec.parameters == "never":
+    if declaration.parameters is not None and spec.parameters == "never" and not broken:
         _misshapen(session, place, f"{article(keyword)} takes no parameters", spec)
         return False
     if declaration.parameters is None and spec.parameters == "required" and not broken:
@@ -257,6 +259,20 @@ def _unknown_attribute(session: Session, place: Place, item: Setting | Section, 
         if other is not spec and (other.attribute(name) or other.section(name))
     ]
     extra = "" if near or not elsewhere else f"; `{name}` belongs in {article(elsewhere[0])}"
+    if place.block.problems and name in spec.items:
+        return  # an item in a form that could not be read
+    word = "" if near else _lacking(place, item, spec)
+    if word:
+        start = place.at(Span(item.span.start, item.span.start))
+        session.report(
+            "DS0105",
+            f"{_noun(spec)} has no attribute `{name}`",
+            place.at(item.name),
+            f"not a `{word}`",
+            help=f"write `{word} {name} = …`",
+            fixes=(Fix(f"Insert `{word}`", (Edit(start, f"{word} "),), "maybe"),),
+        )
+        return
     session.report(
         "DS0105",
         f"{_noun(spec)} has no attribute `{name}`{did_you_mean(near)}",
@@ -264,6 +280,17 @@ def _unknown_attribute(session: Session, place: Place, item: Setting | Section, 
         "unknown attribute",
         help="" if near else f"it has {listed(known)}{extra}" if known else f"it has no attributes{extra}",
         fixes=suggestions(place.at(item.name), near),
+    )
+
+
+def _lacking(place: Place, item: Setting | Section, spec: BlockSpec) -> str:
+    """The word that makes an item of a name and a value, where nothing else can be meant."""
+    if isinstance(item, Setting) and "let" in spec.items:
+        promised = place.declaration.returns
+        names = [each.name.text for each in promised] if isinstance(promised, tuple) else []
+        return "return" if item.name.text in names else "let"
+    return (
+        "step" if isinstance(item, Setting) and isinstance(item.value, Call) and "step" in spec.items else ""
     )
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from dspec.grammar.tree import (
     Argument,
-    Attribute,
     Call,
     Expr,
     Node,
@@ -31,14 +30,14 @@ from ..optimizers.table import find as find_optimizer
 from ..spelling import closest, quoted
 from ..symbols import Symbol
 from .attributes import described
+from .frozen import CHOICES
 from .members import Members, members, no_members
-from .names import article, did_you_mean, find, is_open, listed, named
+from .names import did_you_mean, listed
 from .options import option_value, unknown_option
 from .session import Place, Session, replace, suggestions
 from .shape import later
+from .stepnames import names_in, program_or_step
 from .strategy import check_inside, check_strategy
-
-PROGRAMS = ("module", "program", "optimize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,8 @@ class StepInfo:
     nested: Mapping[str, StepInfo] = field(default_factory=dict[str, "StepInfo"])
     """Optimizers given as options, by name."""
     compat: Compat | None = None
+    frozen: tuple[str, ...] = ()
+    """Addresses of predictors that it leaves as they are."""
 
     def options(self) -> Options | None:
         return Options(self.spec, self.given) if self.spec and self.clean else None
@@ -79,6 +80,7 @@ class StepInfo:
             members=self.members,
             nested={name: spec for name, inner in self.nested.items() if (spec := inner.ir()) is not None},
             compat=self.compat,
+            frozen=self.frozen,
         )
 
 
@@ -142,7 +144,7 @@ def _optimizer(
     spec = find_optimizer(optimizer)
     if spec is None:
         if optimizer in NOT_YET:
-            _names_in(session, place, value, before, nodes, itself)
+            names_in(session, place, value, before, nodes, itself)
             later(session, place, f"the optimizer `{optimizer}` ({NOT_YET[optimizer]})", value.callee)
         else:
             near = closest(optimizer, [*SPECS, *ALIASES, *NOT_YET])
@@ -177,7 +179,7 @@ def _options(
     clean = info.clean
 
     def refer(node: Expr, what: str) -> str | None:
-        return _program_or_step(session, place, node, before, nodes, itself, what)
+        return program_or_step(session, place, node, before, nodes, itself, what)
 
     for argument in call.arguments:
         if argument.name is None and spec.gathers and gathered is None:
@@ -209,6 +211,8 @@ def _options(
             known, value = option_value(session, place, spec, COMPAT, argument.value)
             clean = clean and known
             compat = "dspy" if value == "dspy" else None
+        elif name in CHOICES:
+            pass  # read when all students are known
         elif name == "student" and spec.gathers:
             clean = False
             session.report(
@@ -219,10 +223,10 @@ def _options(
                 help="name its members first: `Ensemble([demos, router])`",
             )
         elif name == "student":
-            student = _program_or_step(session, place, argument.value, before, nodes, itself, "`student`")
+            student = program_or_step(session, place, argument.value, before, nodes, itself, "`student`")
             clean = clean and student is not None
         elif name == "teacher" and spec.takes_teacher:
-            teacher = _program_or_step(session, place, argument.value, before, nodes, itself, "`teacher`")
+            teacher = program_or_step(session, place, argument.value, before, nodes, itself, "`teacher`")
             clean = clean and teacher is not None
         elif name == "teacher":
             clean = False
@@ -306,89 +310,3 @@ def _contradiction(session: Session, place: Place, info: StepInfo) -> None:
         secondary=tuple(Label(place.at(other)) for other in mentioned[1:]),
         help=conflict.help if conflict else "",
     )
-
-
-def _program_or_step(
-    session: Session,
-    place: Place,
-    node: Expr,
-    before: Sequence[StepInfo],
-    nodes: list[Step],
-    itself: Symbol,
-    what: str,
-) -> str | None:
-    """An earlier step or a program by name; reports anything else."""
-    if isinstance(node, Reference):
-        name = node.name.text
-        step = next((step for step in before if step.name == name), None)
-        if step is not None:
-            session.use(place, node, step.symbol)
-            return name
-        if any(other.name is not None and other.name.text == name for other in nodes):
-            session.report(
-                "DS0618",
-                f"{what} names the step `{name}`, which has not run yet",
-                place.at(node),
-                "a later step, or this one",
-                help="steps run in the order they are written",
-            )
-            return None
-    symbol = find(session, place, node)
-    if symbol is itself:
-        session.report(
-            "DS0618",
-            f"{what} names `{itself.name}`, the block that it stands in",
-            place.at(node),
-            "not finished yet",
-        )
-        return None
-    if symbol is not None and symbol.kind == "optimize":
-        later(session, place, f"{what} from another optimize block, `{symbol.name}`", node)
-        return None
-    if symbol is not None and symbol.kind in PROGRAMS:
-        return symbol.key
-    if symbol is not None:
-        session.report(
-            "DS0202",
-            f"`{symbol.name}` is {article(symbol.kind)}, but {what} needs an earlier step or a program",
-            place.at(node),
-            article(symbol.kind),
-            secondary=(Label(symbol.location, "declared here"),),
-        )
-        return None
-    if is_open(place, node):
-        return None
-    known = [step.name for step in before if step.symbol] + named(PROGRAMS, place.scope)
-    written = place.text(node)
-    near = closest(written, known)
-    session.report(
-        "DS0201",
-        f"there is no earlier step or program named `{written}`{did_you_mean(near)}",
-        place.at(node),
-        "not declared",
-        help="" if near else f"{what} may be {listed(known)}" if known else "",
-        fixes=suggestions(place.at(node), near),
-    )
-    return None
-
-
-def _names_in(
-    session: Session,
-    place: Place,
-    call: Call,
-    before: Sequence[StepInfo],
-    nodes: list[Step],
-    itself: Symbol,
-) -> None:
-    """Check the steps and programs that an optimizer names which cannot run yet."""
-    for argument in call.arguments:
-        node = argument.value
-        if isinstance(node, Call) and isinstance(node.callee, Attribute):
-            node = node.callee.target  # joint.candidates.top(5)
-        if isinstance(node, Attribute) and node.name is not None and node.name.text == "candidates":
-            node = node.target
-        wanted = argument.name.text if argument.name else ""
-        if isinstance(node, Reference) and wanted in ("", "teacher", "student"):
-            _program_or_step(
-                session, place, node, before, nodes, itself, f"`{wanted or 'the first argument'}`"
-            )

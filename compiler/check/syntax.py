@@ -7,6 +7,7 @@ from dspec.grammar.tree import KEYWORDS, Block, Problem, Span
 from ..diagnostics import Edit, Fix, Label
 from ..source import Location, Source
 from ..spelling import closest
+from . import habits
 from .names import did_you_mean
 from .session import Session, replace, suggestions
 
@@ -44,6 +45,8 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
 
     here = at(problem.span)
     found = f"`{_short(problem.found)}`" if problem.found.strip() else "the end"
+    if found == "the end" and block.text[problem.span.start :].strip():
+        found = "the end of the line"
     match problem.kind:
         case "unclosed":
             _unclosed(session, source, block, problem)
@@ -70,8 +73,14 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
         case "bad_string":
             session.report("DS0109", "this text in quotes never ends", here, "no closing quote")
         case "bad_character":
+            said, fixes = habits.unknown_character(problem.found.strip(), here)
             session.report(
-                "DS0114", f"{found} means nothing in this language", here, "remove it, or put it in quotes"
+                "DS0114",
+                f"{found} means nothing in this language",
+                here,
+                "" if said else "remove it, or put it in quotes",
+                help=said,
+                fixes=fixes,
             )
         case "too_deep":
             session.report(
@@ -81,7 +90,7 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
                 help="give an inner part a name of its own",
             )
         case "unexpected":
-            _unexpected(session, problem, here, found)
+            _unexpected(session, block, problem, here, found)
 
 
 def _unclosed(session: Session, source: Source, block: Block, problem: Problem) -> None:
@@ -104,7 +113,7 @@ def _unclosed(session: Session, source: Source, block: Block, problem: Problem) 
     )
 
 
-def _unexpected(session: Session, problem: Problem, here: Location, found: str) -> None:
+def _unexpected(session: Session, block: Block, problem: Problem, here: Location, found: str) -> None:
     wanted = list(problem.expected)
     expected = ""
     if wanted:
@@ -118,12 +127,12 @@ def _unexpected(session: Session, problem: Problem, here: Location, found: str) 
     message = (
         f"expected {expected}{after}, found {found}" if expected else f"{found} cannot stand here{after}"
     )
-    fixes: tuple[Fix, ...] = ()
-    if len(wanted) == 1 and not wanted[0].startswith(("a ", "an ", "the ")):
+    said, fixes = habits.unexpected(problem, block, here)
+    if not said and len(wanted) == 1 and not wanted[0].startswith(("a ", "an ", "the ")):
         start = Location(here.source, here.start, here.start)
         word = wanted[0].strip("`")
         fixes = (Fix(f"Insert `{word}`", (Edit(start, word),), "maybe"),)
-    session.report("DS0101", message, here, "unexpected", fixes=fixes)
+    session.report("DS0101", message, here, "unexpected", help=said, fixes=fixes)
 
 
 def _short(text: str) -> str:

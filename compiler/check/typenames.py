@@ -13,9 +13,9 @@ from dspec.grammar.tree import (
 )
 from dspec.runtime.types import ANY, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Scalar, ScalarName, Type
 
-from ..blocks import TYPES
 from ..diagnostics import Label
 from ..symbols import Symbol
+from ..vocabulary import TYPES
 from .names import article, find, is_open, path_of, unknown, wrong_kind
 from .session import Place, Session, replace, suggestions
 

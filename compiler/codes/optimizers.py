@@ -106,7 +106,8 @@ OPTIMIZERS: dict[str, Code] = {
     "DS0615": Code(
         "error",
         "nothing to tune",
-        "The program calls no model, so there is no instruction and there are no demos to tune.",
+        "The program calls no model, or the step may change none of its predictors, so there is no instruction "
+        "and there are no demos to tune.",
         METRIC
         + PLAIN
         + optimize("step demos = BootstrapFewShot()").replace("program = router", "program = Echo"),
@@ -213,6 +214,29 @@ OPTIMIZERS: dict[str, Code] = {
         block(
             "step s = BootstrapRS()", "step vote = Ensemble(s.candidates.top(3), reduce = majority(topic))"
         ),
+        TICKETS,
+    ),
+    "DS0631": Code(
+        "error",
+        "reducer that does not fit",
+        "A module or program that reduces an ensemble takes lists of the members' outputs under the outputs' "
+        "names or their plurals, and the program's own inputs under theirs. Its outputs are the ensemble's, so it has all that "
+        "the program has.",
+        METRIC
+        + "module pick = Predict(sig(text, topics: str -> topic))\n"
+        + optimize("step s = BootstrapRS()", "step vote = Ensemble(s.candidates.top(3), reduce = pick)"),
+        METRIC
+        + "module pick = Predict(sig(text, topics: list[str] -> topic))\n"
+        + optimize("step s = BootstrapRS()", "step vote = Ensemble(s.candidates.top(3), reduce = pick)"),
+        TICKETS,
+    ),
+    "DS0630": Code(
+        "error",
+        "no such predictor",
+        "`tune` and `freeze` name predictors by their address, as `dspc show` prints them: a module's own "
+        "name, and in a program the names of the modules that it calls.",
+        block("step demos = BootstrapFewShot(tune = [rooter])"),
+        block("step demos = BootstrapFewShot(tune = [router])"),
         TICKETS,
     ),
     "DS0629": Code(

@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 from ..reads import listed, looked_at
+from ..spelling import closest
 from ..state import project_root
 from .problem import DataError, DataProblem, unreadable
 
@@ -122,7 +123,7 @@ def _not_found(path: str, folder: Path, root: Path, error: OSError) -> DataError
 
 
 def _nearby(place: Path) -> str:
-    """Names a file that may have been meant: same name, another case or ending, in that folder."""
+    """Names a file that may have been meant: another case, ending or spelling, in that folder."""
     listed(place.parent)
     try:
         with os.scandir(place.parent) as entries:
@@ -131,6 +132,7 @@ def _nearby(place: Path) -> str:
         return ""
     stem = place.stem.casefold()
     near = sorted(name for name in found if Path(name).stem.casefold() == stem)
+    near += closest(place.name, (name for name in found if name.endswith(place.suffix)))
     return f"did you mean `{near[0]}`?" if near else ""
 
 

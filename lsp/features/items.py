@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from dspec.compiler.blocks import AttributeSpec
-from dspec.compiler.optimizers.compat.table import COMPAT
-from dspec.compiler.optimizers.table import find as find_optimizer
+from dspec.compiler.block_specs import AttributeSpec
 from dspec.grammar.lexemes import ITEM_WORDS
 
 from . import offers
 from .cursor import Spot, find, named, terminal, word
 from .expressions import expression
 from .offers import Suggestion
-from .places import PROGRAMS, Place, literals_at, literals_for, names_at, rows_at, type_at
+from .places import Place, literals_at, literals_for, names_at, rows_at, type_at
 from .shapes import Fields, fields, parameters
+from .steps import addresses, step, steps
 from .variables import target
 
 ROLES = ("input", "output", "field")
@@ -91,8 +90,12 @@ def _block_expression(place: Place, spot: Spot, attribute: str) -> Iterable[Sugg
             return offers.sources() if spot.index == 2 and not place.cursor.in_string else ()
         case "extern", "source":
             return offers.extern_sources() if spot.index == 2 and not place.cursor.in_string else ()
+        case "optimize", "tune" | "freeze" if place.cursor.inner.group.opener == "[":
+            return addresses(place, place.cursor.inner)
+        case "optimize", "tune" | "freeze":
+            return ()
         case "optimize", "emit":
-            return _steps(spot, before=False) if spot.index == 2 and not place.cursor.in_string else ()
+            return steps(spot, before=False) if spot.index == 2 and not place.cursor.in_string else ()
         case _:
             return expression(place)
 
@@ -154,56 +157,6 @@ def _given(place: Place, spot: Spot) -> Iterable[Suggestion]:
     return ()
 
 
-def _step(place: Place, spot: Spot) -> Iterable[Suggestion]:
-    """`step name = Optimizer(options)`; the name may be missing."""
-    at = find(spot.element, "ASSIGN")
-    first = at + 1 if 0 < at <= spot.index else 1
-    if place.cursor.inner is spot:
-        return offers.optimizers() if spot.index == first and not place.cursor.in_string else ()
-    if len(place.cursor.spots) != 3 or terminal(spot.element, spot.index) != "(":
-        return ()
-    return _options(place, spot, word(spot.element, first))
-
-
-def _options(place: Place, step: Spot, optimizer: str) -> Iterable[Suggestion]:
-    spec = find_optimizer(optimizer)
-    spot = place.cursor.inner
-    if spec is None or place.cursor.in_string:
-        return ()
-    if spot.index == 0:
-        present = named(spot.others)
-        found = [offers.option(option) for option in spec.options if option.name not in present]
-        student = "The program that is tuned; the previous step's unless said."
-        if spec.takes_teacher and "teacher" not in present:
-            teacher = "Whose successful runs become demos; the student unless said."
-            found.insert(0, Suggestion("teacher", "option", "step or program", teacher, "teacher = ", 2))
-        if "student" not in present:
-            found.append(Suggestion("student", "option", "step or program", student, "student = ", 4))
-        if "compat" not in present:
-            found.append(Suggestion("compat", "option", '"dspy" or none', COMPAT.doc, 'compat = "dspy"', 4))
-        return found
-    if terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
-        return ()
-    if word(spot.element, 0) in ("teacher", "student"):
-        chosen = names_at(place, spot, PROGRAMS, after=1)
-        return [*(_steps(step, before=True) if spot.index == 2 else ()), *chosen]
-    name = word(spot.element, 0)
-    option = COMPAT if name == COMPAT.name else spec.option(name)
-    if option is None or spot.index != 2:
-        return ()
-    words = (*(("true", "false") if option.type == "bool" else ()), *(("none",) if option.optional else ()))
-    return offers.constants(*words)
-
-
-def _steps(spot: Spot, *, before: bool) -> Iterator[Suggestion]:
-    """The named steps of the block, or those before the cursor's."""
-    for number, element in enumerate(spot.group.elements):
-        if before and number >= spot.number:
-            return
-        if word(element, 0) == "step" and terminal(element, 2) == "ASSIGN":
-            yield Suggestion(word(element, 1), "variable", f"step: {word(element, 3)}", rank=1)
-
-
 ITEMS: dict[str, Callable[[Place, Spot], Iterable[Suggestion]]] = {
     "input": _field,
     "output": _field,
@@ -215,5 +168,5 @@ ITEMS: dict[str, Callable[[Place, Spot], Iterable[Suggestion]]] = {
     "let": _let,
     "return": _return,
     "given": _given,
-    "step": _step,
+    "step": step,
 }

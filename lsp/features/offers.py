@@ -6,19 +6,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from dspec.compiler.blocks import (
-    BLOCKS,
-    EXTERN_SOURCES,
-    SOURCES,
-    STRATEGIES,
-    TYPES,
-    AttributeSpec,
-    BlockSpec,
-    SectionSpec,
-)
+from dspec.compiler.block_specs import AttributeSpec, BlockSpec, SectionSpec
+from dspec.compiler.blocks import BLOCKS
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.symbols import FileScope, Symbol
+from dspec.compiler.vocabulary import EXTERN_SOURCES, SOURCES, STRATEGIES, TYPES
 from dspec.runtime.functions import FUNCTIONS, Function, wording
 
 from .shapes import Fields, doc_of, names, parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dspec.compiler.blocks import BlockSpec
+from dspec.compiler.block_specs import BlockSpec
 from dspec.compiler.symbols import FileScope
 
 from . import offers

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from dspec.compiler.blocks import BLOCKS, TYPES
+from dspec.compiler.blocks import BLOCKS
 from dspec.compiler.symbols import FileScope, Symbol
+from dspec.compiler.vocabulary import TYPES
 from dspec.grammar.tree import (
     Attribute,
     Call,
@@ -24,6 +25,7 @@ from dspec.grammar.tree import (
     ListType,
     LiteralType,
     NamedType,
+    Node,
     OptionalType,
     Parameter,
     Reference,
@@ -32,6 +34,7 @@ from dspec.grammar.tree import (
     TypeNode,
     UnionType,
 )
+from dspec.grammar.walk import children
 
 MAX_HOPS = 16
 """Names followed from one to the next before giving up."""
@@ -185,6 +188,26 @@ def setting(items: tuple[Item, ...] | None, name: str) -> Expr | None:
     return next(
         (item.value for item in items or () if isinstance(item, Setting) and item.name.text == name), None
     )
+
+
+def predictors(items: tuple[Item, ...] | None, scope: FileScope) -> list[tuple[str, Symbol]]:
+    """The predictors of what `program = …` of a block names, by address: itself, or the modules it calls."""
+    value = setting(items, "program")
+    found = follow(scope, value) if value else None
+    if found is None:
+        return []
+    home, symbol = found
+    if symbol.kind == "module":
+        return [(symbol.key, symbol)]
+    called: dict[str, Symbol] = {}
+    waiting: list[Node] = list(symbol.declaration.items or ()) if symbol.kind == "program" else []
+    while waiting:
+        node = waiting.pop(0)
+        waiting += children(node)
+        other = follow(home, node.callee) if isinstance(node, Call) else None
+        if other is not None and other[1].kind == "module":
+            called.setdefault(other[1].key, other[1])
+    return list(called.items())
 
 
 def _module(scope: FileScope, call: Call, hops: int) -> Interface | None:

@@ -111,6 +111,14 @@ def test_windows_line_ends_and_byte_order_marks_make_no_difference(text: str) ->
     assert format_text("\ufeff" + text.replace("\n", "\r\n")) == format_text(text)
 
 
+@pytest.mark.parametrize(
+    "text", ['"\r', '"\r\r', 'lm x { a = "b\r', 'lm x { a = "b\r\r\n', "#\r", '"""\r', "lm x\r"]
+)
+def test_a_carriage_return_at_the_end_makes_no_new_line_end(text: str) -> None:
+    formatted = format_text(text)
+    assert format_text(formatted) == formatted
+
+
 @thorough
 @given(broken_texts | hostile_texts)
 def test_what_does_not_parse_is_kept(text: str) -> None:

@@ -46,7 +46,7 @@ optimize tuned {
 }
 """
 
-ALL_LEFT = "= train val lm prompt_lm teacher_lm seed compat emit budget step"
+ALL_LEFT = "= train val lm prompt_lm teacher_lm seed on_error compat tune freeze emit budget step"
 
 
 def offered(text: str) -> tuple[Found, str]:
@@ -86,7 +86,7 @@ CASES = [
     ("dataset d { split { train = 10; $0 } }", "= val test seed stratify"),
     ("program P(a: str) { $0", "= let assert suggest return"),
     ("metric m(gold: rows, pred: router) { $0", "= score accept feedback"),
-    ("eval e { $0", "= program metric data baseline gate"),
+    ("eval e { $0", "= program metric data baseline on_error budget gate"),
     ("test t { $0", "= program given expect"),
     ("optimize o { program = router\n $0\n metric = right\n}", ALL_LEFT),
     ("optimize o { budget { $0 } }", "= usd calls tokens minutes"),
@@ -190,15 +190,41 @@ CASES = [
     ("optimize o { step $0", "+LabeledFewShot +BootstrapFewShot"),
     ("optimize o { step x = $0", "+LabeledFewShot +BootstrapFewShotWithRandomSearch -router"),
     ("optimize o {\n  step x = Boot$0\n}", "+BootstrapFewShot"),
-    ("optimize o { step x = LabeledFewShot($0", "= k sample student compat"),
-    ("optimize o { step x = LabeledFewShot(k = 3, $0)", "= sample student compat"),
-    ("optimize o { step x = LabeledFewShot($0, k = 3) }", "= sample student compat"),
-    ("optimize o { step LabeledFewShot($0", "= k sample student compat"),
+    ("optimize o { step x = LabeledFewShot($0", "= k sample student compat tune freeze"),
+    ("optimize o { step x = LabeledFewShot(k = 3, $0)", "= sample student compat tune freeze"),
+    ("optimize o { step x = LabeledFewShot($0, k = 3) }", "= sample student compat tune freeze"),
+    ("optimize o { step LabeledFewShot($0", "= k sample student compat tune freeze"),
     ("optimize o {\n step x = BootstrapFewShot(\n max_rounds = 1,\n $0\n )\n}", "+teacher -max_rounds"),
     ("optimize o { step a = X(); step b = BootstrapFewShot(teacher = $0", "= a router thinker Flow tuned o"),
     ("optimize o { step x = LabeledFewShot(sample = $0", "= true false"),
     ("optimize o { step x = BootstrapFewShot(metric_threshold = $0", "= none"),
     ("optimize o { step x = Nonsense($0", "="),
+    ("optimize o { step x = MIPROv2(auto = $0", '= "light" "medium" "heavy" none'),
+    ('optimize o { step x = MIPROv2(auto = "$0', "= light medium heavy"),
+    ('optimize o { step x = MIPROv2(search = "r$0")', "+racing"),
+    ('optimize o { step x = MIPROv2(auto = none, compat = $0', '= "dspy" none'),
+    ("optimize o { step x = KNNFewShot(vectorizer = $0", '= "ngrams" mini big'),
+    ("optimize o { step x = BootstrapFewShot(freeze = [router], $0)", "-tune -freeze +teacher"),
+    ("optimize o { program = Flow; step x = BootstrapFewShot(freeze = [$0", "= router"),
+    ("optimize o { program = Flow; step x = BootstrapFewShot(freeze = [router, $0])", "="),
+    ("optimize o { program = thinker; step x = BootstrapFewShot(tune = [$0", "= thinker"),
+    ("optimize o { program = router; freeze = [$0] }", "= router"),
+    ("optimize o { program = router; tune = $0 }", "="),
+    # Ensembles, and optimizers inside another one
+    ("optimize o { step a = BootstrapRS(); step v = Ensemble($0", "+a +router +Flow +reduce +size -student"),
+    ("optimize o { step a = BootstrapRS(); step v = Ensemble([a, $0", "= a router thinker Flow"),
+    ("optimize o { step a = BootstrapRS(); step v = Ensemble(a.$0", "= candidates"),
+    ("optimize o { step a = LabeledFewShot(); step v = Ensemble(a.$0", "="),
+    ("optimize o { step a = BootstrapRS(); step v = Ensemble(a.candidates.$0", "= top"),
+    ("optimize o { step a = BootstrapRS(); step v = Ensemble([router, a.candidates.$0])", "= top"),
+    ("optimize o { step a = BootstrapRS(); step v = Ensemble(a.candidates.top($0", "="),
+    ("optimize o { step v = Ensemble([router]); step w = Ensemble([$0", "= router thinker Flow"),
+    ("optimize o { program = router; step v = Ensemble([router], reduce = $0", "+majority +first +none +Flow -mean"),
+    ("optimize o { program = router; step v = Ensemble([router], reduce = majority($0", "= intent lines"),
+    ("optimize o { program = router; step v = Ensemble([router], reduce = mean($0", "="),
+    ("optimize o { step b = BetterTogether(p = $0", "+MIPROv2 -Ensemble -BetterTogether"),
+    ("optimize o { step b = BetterTogether(p = MIPROv2($0", "+auto +teacher -student -compat -tune"),
+    ("optimize o { step b = BetterTogether(p = MIPROv2(auto = $0", '= "light" "medium" "heavy" none'),
     # Eval and test
     ("eval e { program = router; baseline = thinker; gate $0", "+score +baseline -len"),
     ("eval e { program = router; baseline = thinker; gate score > baseline.$0", "= score"),

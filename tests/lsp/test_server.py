@@ -90,6 +90,25 @@ def test_a_mistake_in_an_imported_file_shows_after_it_was_saved(client: Client, 
     assert client.diagnostics(main, 1) == []
 
 
+def test_mistakes_in_the_settings_show_in_their_own_file(client: Client, tmp_path: Path) -> None:
+    settings = tmp_path / "dspec.toml"
+    settings.write_text('# levels\n[severty]\nDS0205 = "off"\n')
+    main, uri = (tmp_path / "main.dspec").as_uri(), settings.as_uri()
+    client.open(main, FINE)
+    shown = client.notification("textDocument/publishDiagnostics")["params"]
+    assert (shown["uri"], shown.get("version")) == (uri, None)
+    assert "did you mean `severity`" in shown["diagnostics"][0]["message"]
+    assert shown["diagnostics"][0]["range"]["start"] == {"line": 1, "character": 1}
+    assert client.diagnostics(main, 1) == []
+    # Open, the editor's text counts; it is no program, and nothing is offered in it.
+    client.open(uri, '[severity]\nDS0205 = "of"\n', 7)
+    (found,) = client.diagnostics(uri, 7)
+    assert 'did you mean "off"' in found["message"]
+    assert client.ask("textDocument/completion", position(1, 3, uri)) is None
+    client.change(uri, 8, {"text": '[severity]\nDS0205 = "off"\n'})
+    assert client.diagnostics(uri, 8) == []
+
+
 def test_data_is_read_once_the_typing_pauses_and_stays_known(client: Client, tmp_path: Path) -> None:
     folder = tmp_path / "tickets"
     shutil.copytree(TICKETS, folder)

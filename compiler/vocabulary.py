@@ -1,0 +1,70 @@
+"""Words with a meaning of their own inside blocks: strategies, sources, built-in types.
+
+Like the table in `blocks`, they are read by check, completion, hover and the docs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+STRATEGIES: dict[str, str] = {
+    "Predict": "One call that answers the signature directly.",
+    "ChainOfThought": "One call that writes its reasoning before the outputs.",
+}
+"""Module strategies that run."""
+
+LATER_STRATEGIES: dict[str, tuple[str, ...]] = {
+    "ReAct": ("tools", "max_iters"),
+    "ProgramOfThought": ("max_iters",),
+    "MultiChainComparison": ("m", "temperature"),
+    "BestOfN": ("n", "reward", "threshold"),
+    "Refine": ("n", "reward", "threshold"),
+    "python": (),
+}
+"""Module strategies that are checked and do not run yet, with their options besides `lm`."""
+
+SOURCES: dict[str, str] = {
+    "csv": "Comma-separated values with a header line.",
+    "jsonl": "One JSON object per line.",
+    "json": "A JSON list of objects.",
+    "parquet": "A Parquet table.",
+}
+"""Dataset sources that load."""
+
+LATER_SOURCES: tuple[str, ...] = ("huggingface", "python")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceParameter:
+    """One argument of an extern's source. `path` and `column` are texts, too: a data file, a column of it."""
+
+    name: str
+    value: Literal["text", "path", "column", "integer", "lm"]
+    required: bool = False
+
+
+S = SourceParameter
+
+EXTERN_SOURCES: dict[str, tuple[SourceParameter, ...]] = {
+    "python": (S("function", "text", required=True),),
+    "bm25": (S("file", "path", required=True), S("text", "column")),
+    "embeddings": (S("file", "path", required=True), S("text", "column"), S("lm", "lm")),
+    "colbert": (S("url", "text", required=True), S("k", "integer")),
+    "mcp": (S("command", "text"), S("url", "text"), S("tool", "text", required=True)),
+}
+"""Where an extern may come from, and what each source is told."""
+
+TYPES: dict[str, str] = {
+    "str": "Text.",
+    "int": "A whole number.",
+    "float": "A number.",
+    "bool": "true or false.",
+    "date": "A calendar date, as `2024-05-31`.",
+    "datetime": "A date and time in ISO 8601.",
+    "any": "Any JSON value.",
+    "image": "An image.",
+    "list": "`list[T]`: a list of values of one type.",
+    "dict": "`dict[K, V]`: values by key.",
+}
+"""Built-in types."""
