@@ -14,6 +14,10 @@ The model of a task, drawn from its seed:
   and those with a teacher's answer more;
 - instruction and demos can get into each other's way, by a random penalty of each pair;
 - rows are easy or hard for all programs alike; given that, each answer is a coin of its own.
+
+Five kinds of tasks: a plain one, an easy one (candidates differ a lot), a noisy one (they differ less than
+the rows can tell), a flat one (all are equally good), and one of two predictors in a row. What a compile keeps in
+the end is what counts: by default the winner, or the start where the winner's lead is no more than luck.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ from dspec.compiler.evaluation import Evaluator
 from dspec.compiler.optimizers.base import Context, Options
 from dspec.compiler.optimizers.compat.table import run_of
 from dspec.compiler.optimizers.table import SPECS
+from dspec.compiler.selection import judge
 from dspec.compiler.store import RunResult, Store
 from dspec.compiler.streams import stream
 from dspec.runtime.engine import Engine
@@ -69,16 +74,43 @@ def sigmoid(x: float) -> float:
 
 
 @dataclass(frozen=True)
+class Kind:
+    """`effect` scales all that tells programs apart, 1 being plain; `rows` is how much difficulty varies."""
+
+    predictors: int = 1
+    effect: float = 1.0
+    rows: float = 1.6
+
+
+KINDS = {
+    "plain": Kind(),
+    "easy": Kind(effect=2.0, rows=1.0),
+    "noisy": Kind(effect=0.4),
+    "flat": Kind(effect=0.0),
+    "two predictors": Kind(predictors=2),
+}
+
+
+@dataclass(frozen=True)
 class Task:
-    """What the model is like: everything is a function of `seed` and of the predictors' number."""
+    """What the model is like: everything is a function of `seed` and of the kind."""
 
     seed: int
-    predictors: int
+    kind: Kind
+
+    @property
+    def predictors(self) -> int:
+        return self.kind.predictors
+
+    @property
+    def scale(self) -> float:
+        """Of one predictor's effects: several together make as much of a difference as one."""
+        return self.kind.effect / math.sqrt(self.predictors)
 
     @cached_property
     def hints(self) -> tuple[tuple[float, ...], ...]:
         """By predictor and hint: what it adds to the log-odds of a right answer."""
-        scale = 0.45 / math.sqrt(self.predictors)
+        scale = 0.45 * self.scale
         return tuple(
             tuple(draws("hint", self.seed, p, hint).gauss(-0.05, 1.0) * scale for hint in range(HINTS))
             for p in range(self.predictors)
@@ -94,11 +126,11 @@ class Task:
         return tuple(self.difficulty(f"test {row}") for row in range(TEST))
 
     def difficulty(self, text: str) -> float:
-        return draws("row", self.seed, text).gauss(0.6, 1.6)
+        return draws("row", self.seed, text).gauss(0.6, self.kind.rows)
 
     def demos_worth(self, worth: Sequence[float]) -> float:
         n = len(worth)
-        return (0.5 + 1.2 * statistics.fmean(worth)) * n / (n + 2) / math.sqrt(self.predictors) if n else 0.0
+        return (0.5 + 1.2 * statistics.fmean(worth)) * n / (n + 2) * self.scale if n else 0.0
 
     def odds(self, program: Program) -> float:
         """Log-odds of a right answer on a row of no difficulty."""
@@ -110,7 +142,7 @@ class Task:
             total += self.demos_worth([self.helpful[row] + 0.25 * made for row, made in demos])
             if demos:
                 pair = draws("pair", self.seed, place, sorted(hints), sorted(demos)).random()
-                total -= 0.5 * pair * pair / math.sqrt(self.predictors)
+                total -= 0.5 * pair * pair * self.scale
         return total
 
     def score(self, odds: float) -> float:
@@ -232,23 +264,28 @@ def rows(kind: str, n: int) -> Rows:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One optimizer on one task. `score`, `start` and `optimum` are true scores, in percent."""
+    """One optimizer on one task; scores are true ones, in percent. `searched` is what the search found, and
+    `score` what the compile ends with: the start, where its last word was that the gain is noise (`kept`)."""
 
     step: str
-    predictors: int
+    kind: str
     seed: int
     schedule: str
+    searched: float
     score: float
     start: float
     optimum: float
     calls: int
+    kept: bool
 
 
-async def optimized(name: str, predictors: int, seed: int, compat: bool) -> Outcome:
+async def optimized(name: str, kind: str, seed: int, compat: bool) -> Outcome:
     optimizer, given, scoring = STEPS[name]
-    spec, task, program = SPECS[optimizer], Task(seed, predictors), student(predictors)
+    task = Task(seed, KINDS[kind])
+    spec, program = SPECS[optimizer], student(task.predictors)
     options = Options(spec, given)
     train, val = rows("train", TRAIN), rows("val", scoring)
+    kept = False
     async with Engine() as engine:
         evaluator = Simulated(engine, METRIC, task)
         context = Context(
@@ -261,11 +298,16 @@ async def optimized(name: str, predictors: int, seed: int, compat: bool) -> Outc
             progress=lambda label, score: None,
             seed=seed,
         )
-        if not compat:
-            # A compile scores what it starts from first, which both schedules would be given.
-            await evaluator.evaluate(program, val)
+        before = None if compat else await evaluator.evaluate(program, val)
         result = await run_of(spec, "dspy" if compat else None)(program, options, context)
-    assert not isinstance(result.program, Ensemble)
+        found = made = result.program
+        if before is not None:
+            # As a compile does: it scores what it starts from first, and says the last word for nothing.
+            after = await evaluator.evaluate(made, val)
+            kept = not judge(before.scores, after.scores, [result]).real
+            made = program if kept else made
+    assert not isinstance(made, Ensemble)
+    assert not isinstance(found, Ensemble)
     both = {name: options.integer(name) for name in DEMO_NAMES} if spec.option(DEMO_NAMES[0]) else {}
     best = task.optimum(
         hints="instructions" in spec.sets,
@@ -275,60 +317,70 @@ async def optimized(name: str, predictors: int, seed: int, compat: bool) -> Outc
     )
     return Outcome(
         name,
-        predictors,
+        kind,
         seed,
         "dspy" if compat else "default",
-        100 * task.score(task.odds(result.program)),
+        100 * task.score(task.odds(found)),
+        100 * task.score(task.odds(made)),
         100 * task.score(task.odds(program)),
         100 * best,
         evaluator.spent.calls,
+        kept,
     )
 
 
 DEMO_NAMES = ("max_labeled_demos", "max_bootstrapped_demos")
 
 
-def one(job: tuple[str, int, int, bool]) -> Outcome:
+def one(job: tuple[str, str, int, bool]) -> Outcome:
     return asyncio.run(optimized(*job))
 
 
 def spread(values: Sequence[float]) -> str:
-    return f"{statistics.fmean(values):6.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:<4.1f}"
+    return f"{statistics.fmean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}"
+
+
+def calls(outcomes: Sequence[Outcome]) -> str:
+    made = [one.calls for one in outcomes]
+    return f"{statistics.fmean(made):,.0f} ± {statistics.stdev(made) if len(made) > 1 else 0:,.0f}"
+
+
+def share(theirs: Sequence[Outcome], ours: Sequence[Outcome]) -> str:
+    return f"{sum(one.calls for one in ours) / sum(one.calls for one in theirs):.1%}"
+
+
+def mean_and_error(paired: Sequence[float]) -> str:
+    error = statistics.stdev(paired) / math.sqrt(len(paired)) if len(paired) > 1 else 0.0
+    return f"{statistics.fmean(paired):+.2f} ± {error:.2f}"
+
+
+HEAD = (
+    "| optimizer | tasks | score: start | best | dspy | default | regret: dspy | default | calls: dspy | default "
+    "| share | default − dspy | search alone − dspy | start kept |"
+)
 
 
 def table(found: Sequence[Outcome]) -> list[str]:
-    """Lines of a Markdown table: means and standard deviations over the seeds."""
-    lines = [
-        "| optimizer | predictors | schedule | test score | regret | model calls | calls, share | default − dspy |",
-        "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    """Lines of a Markdown table: means ± standard deviations over the seeds, and a line over all kinds."""
+    lines = [HEAD, "| --- | --- |" + " ---: |" * (HEAD.count("|") - 3)]
     for name in STEPS:
-        for predictors in sorted({one.predictors for one in found}):
-            both = {
-                schedule: [
-                    one
-                    for one in found
-                    if (one.step, one.predictors, one.schedule) == (name, predictors, schedule)
-                ]
-                for schedule in ("dspy", "default")
-            }
-            if not both["dspy"]:
+        of = [one for one in found if one.step == name]
+        theirs = [one for one in of if one.schedule == "dspy"]
+        ours = [one for one in of if one.schedule == "default"]
+        for kind in [*KINDS, None]:
+            a, b = ([one for one in part if kind is None or one.kind == kind] for part in (theirs, ours))
+            if not a:
                 continue
-            base = statistics.fmean(one.calls for one in both["dspy"])
-            paired = [
-                ours.score - theirs.score for ours, theirs in zip(both["default"], both["dspy"], strict=True)
-            ]
-            error = statistics.stdev(paired) / math.sqrt(len(paired)) if len(paired) > 1 else 0.0
-            for schedule, outcomes in both.items():
-                calls = [one.calls for one in outcomes]
-                lines.append(
-                    f"| {name} | {predictors} | {schedule} "
-                    f"| {spread([one.score for one in outcomes])} "
-                    f"| {spread([one.optimum - one.score for one in outcomes])} "
-                    f"| {statistics.fmean(calls):7,.0f} ± {statistics.stdev(calls) if len(calls) > 1 else 0:<5,.0f} "
-                    f"| {statistics.fmean(calls) / base:5.0%} "
-                    f"| {'' if schedule == 'dspy' else f'{statistics.fmean(paired):+.2f} ± {error:.2f}'} |"
-                )
+            lines.append(
+                f"| {name} | {kind or '**all**'} "
+                f"| {statistics.fmean(one.start for one in a):.1f} | {statistics.fmean(one.optimum for one in a):.1f} "
+                f"| {spread([one.score for one in a])} | {spread([one.score for one in b])} "
+                f"| {spread([one.optimum - one.score for one in a])} | {spread([one.optimum - one.score for one in b])} "
+                f"| {calls(a)} | {calls(b)} | {share(a, b)} "
+                f"| {mean_and_error([y.score - x.score for x, y in zip(a, b, strict=True)])} "
+                f"| {mean_and_error([y.searched - x.score for x, y in zip(a, b, strict=True)])} "
+                f"| {statistics.fmean(one.kept for one in b):.0%} |"
+            )
     return lines
 
 
@@ -341,17 +393,19 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None, help="also write every outcome there")
     flags = parser.parse_args()
     jobs = [
-        (name, predictors, seed, compat)
+        (name, kind, seed, compat)
         for name in STEPS
         if flags.only in name
-        for predictors in (1, 2)
+        for kind in KINDS
         for compat in (True, False)
         for seed in range(flags.first, flags.first + flags.seeds)
     ]
     with ProcessPoolExecutor(flags.jobs) as pool:
-        found = list(pool.map(one, jobs))
-    print(f"{flags.seeds} tasks each; {TRAIN} rows of train; mean ± standard deviation; the last")
-    print("column is the mean difference on the same task ± its standard error, in points of test score\n")
+        found = list(pool.map(one, jobs, chunksize=5))
+    print(
+        f"{flags.seeds} tasks of each kind; {TRAIN} rows of train; mean ± standard deviation over the tasks;"
+    )
+    print("the differences are means over the same tasks ± their standard errors, in points of test score\n")
     print("\n".join(table(found)))
     if flags.json:
         flags.json.write_text(json.dumps([asdict(one) for one in found]))

@@ -20,7 +20,6 @@ from dspec.runtime.program import canonical
 from dspec.runtime.types import BOOL, JsonValue
 
 from . import ir
-from .optimizers.base import Options
 from .optimizers.demos import labels_for
 from .optimizers.table import SPECS
 from .plan import Plan, Resolved, plan_resolved
@@ -29,6 +28,7 @@ SEARCH = "BootstrapFewShotWithRandomSearch"
 FEW, SOME, MANY = 20, 50, 200
 """Rows of train and val together: below the first, nothing can be compared; from the second, demo sets can; from
 the third, instructions and demos together."""
+LABELS = "shows labelled rows as they are, and asks nothing of a model"
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "and", "or", "in", "not in"})
 
 
@@ -50,6 +50,10 @@ class Situation:
     prompt_only: bool
     budget: int | None
     """Model calls, where the block bounds them."""
+    usd: float | None = None
+    """The block's bound in money."""
+    faithful: bool = False
+    """Every step of the block has DSPy's schedule, which a suggested step has to take back."""
 
     @property
     def rows(self) -> int:
@@ -63,14 +67,21 @@ class Suggestion:
     steps: tuple[ir.StepSpec, ...]
     why: str
     plan: Plan
-    fits: bool
-    """Whether the plan's bound is within the block's budget of calls."""
+    over: tuple[str, ...] = ()
+    """The block's bounds that the plan's most may pass, as `20 calls` or `$0.50`."""
     needs: tuple[str, ...] = ()
     """What else the file must have for it."""
+    taken_back: bool = False
+    """The lines say `compat = none`."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the plan's most is within the block's budget, as far as that is known."""
+        return not self.over
 
     @property
     def lines(self) -> tuple[str, ...]:
-        return tuple(step_line(step) for step in self.steps)
+        return tuple(step_line(step, own_schedule=self.taken_back) for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,8 @@ def describe(resolved: Resolved, *, prompt_only: bool = False) -> Situation:
         feedback=metric.feedback is not None,
         prompt_only=prompt_only,
         budget=optimize.budget.calls,
+        usd=optimize.budget.usd,
+        faithful=all(step.compat is not None for step in optimize.steps),
     )
 
 
@@ -130,11 +143,13 @@ def gives_bool(expression: Expression) -> bool:
             return False
 
 
-def step_line(step: ir.StepSpec) -> str:
-    """The step as it is written in a `.dspec` file."""
+def step_line(step: ir.StepSpec, *, own_schedule: bool = False) -> str:
+    """The step as it is written in a `.dspec` file; `own_schedule` says so in a block with `compat = "dspy"`."""
     given = [f"{name} = {_written(value)}" for name, value in step.options.items()]
     if step.teacher is not None:
         given.insert(0, f"teacher = {step.teacher}")
+    if own_schedule:
+        given.append("compat = none")
     return f"step {step.name} = {step.optimizer}({', '.join(given)})"
 
 
@@ -157,46 +172,50 @@ def _ideas(s: Situation) -> Iterator[tuple[tuple[ir.StepSpec, ...], str]]:
         max_labeled_demos=min(16, s.train),
     )
     labels = _step("labels", "LabeledFewShot", k=min(16, s.labelled))
-    said = "the metric's `feedback` says what was wrong, which a reflection turns into a better instruction"
+    said = "the metric's `feedback` says what was wrong; a model reads it and rewrites the instruction"
     if s.prompt_only or (not s.labelled and not s.accepts):
         if s.feedback:
             yield (reflect,), said
-        reason = "prompts show no rows" if s.prompt_only else "no row of train can be shown as a demo"
-        yield (bare,), f"{reason}: a model rewrites the instructions, grounded in the data"
+        reason = "prompts may show no rows" if s.prompt_only else "no row of train can be shown as a demo"
+        yield (bare,), f"{reason}: a model writes new instructions in view of the data"
         yield (
             (_step("ascent", "COPRO"),),
-            "rewrites one instruction after the other, each round from the best so far",
+            "a model rewords one instruction after the other, each round from the best so far",
         )
         return
     if s.rows < FEW:
-        yield (demos,), f"{s.rows} rows are too few to compare programs on: collect runs that pass as demos"
-        if s.labelled:
-            yield (labels,), "asks nothing of a model: labelled rows as they are"
+        few = (demos,), f"{s.rows} rows are too few to compare programs on: runs that pass become demos"
+        plain = (labels,), LABELS
+        if not s.labelled:
+            yield few
+        else:
+            enough = s.train >= SPECS["BootstrapFewShot"].advised_train
+            yield from (few, plain) if enough else (plain, few)
         return
     search = _step("search", SEARCH, num_candidate_programs=10)
     joint = _step("joint", "MIPROv2", auto="medium" if s.rows >= 2 * MANY else "light")
     if s.rows >= MANY:
-        yield (joint,), f"{s.rows:,} rows tell instructions and demos apart: both are searched together"
-        yield (search,), "demos alone, and no model that writes: half as much can go wrong"
+        yield (joint,), f"{s.rows:,} rows are enough to search instructions and demos together"
+        yield (search,), "searches demos alone: no model has to write instructions"
     elif s.rows >= SOME:
-        yield (search,), f"{s.rows} rows tell demo sets apart: the best of ten is raced for"
+        yield (search,), f"{s.rows} rows are enough to compare demo sets: ten of them race"
     else:
         small = replace_options(search, num_candidate_programs=4)
-        yield (demos,), f"{s.rows} rows tell a good program from a bad one, and not the best of many"
-        yield (small,), "a few demo sets compared: what wins has to be well ahead to be kept"
+        yield (demos,), f"{s.rows} rows are too few to find the best of many: runs that pass become demos"
+        yield (small,), "compares a few demo sets; the winner is kept only if it is well ahead"
     if s.feedback:
         yield (reflect,), said
     if SOME <= s.rows < MANY:
-        yield (joint,), f"instructions as well as demos; {MANY} rows and more would make its choice surer"
+        yield (joint,), f"searches instructions, too; {MANY} rows or more would make its choice surer"
     if s.train >= SOME and s.predictors == 1:
         yield (
             (_step("near", "KNNFewShot", k=4),),
-            f"{s.train} rows to look up: every input is shown those most like it",
+            f"shows every input the 4 of {s.train} rows that are most like it",
         )
     if s.rows >= SOME:
-        yield (demos,), "the cheapest that asks at all: demos that pass, nothing compared"
+        yield (demos,), "compares nothing, so it is cheap: runs that pass become demos"
     if s.labelled:
-        yield (labels,), "asks nothing of a model: labelled rows as they are"
+        yield (labels,), LABELS
 
 
 def replace_options(step: ir.StepSpec, **options: JsonValue) -> ir.StepSpec:
@@ -210,28 +229,32 @@ def _priced(
     planned = plan_resolved(project, replace(resolved, optimize=block))
     needs: list[str] = []
     specs = [SPECS[step.optimizer] for step in steps]
-    makes_demos = any(
-        spec.bootstraps and Options(spec, step.options)["max_bootstrapped_demos"]
-        for spec, step in zip(specs, steps, strict=True)
-        if spec.option("max_bootstrapped_demos")
-    )
-    if makes_demos and not situation.accepts:
-        needs.append("the score is graded: say in the metric which runs may become demos, `accept = …`")
+    # Without demos, MIPROv2 still bootstraps a few to show them to the model that writes.
+    if any(spec.bootstraps for spec in specs) and not situation.accepts:
+        needs.append("`accept = …` in the metric: the score is graded, so say which runs may become demos")
     if any(spec.needs_val for spec in specs) and not situation.val:
-        needs.append("name rows to compare on, `val = …`: on train, what was learned by heart looks best")
-    fits = situation.budget is None or planned.most <= situation.budget
-    return Suggestion(steps, why, planned, fits, tuple(needs))
+        needs.append("`val = …`: compared on train, what was learned by heart looks best")
+    return Suggestion(steps, why, planned, tuple(_over(situation, planned)), tuple(needs), situation.faithful)
+
+
+def _over(s: Situation, planned: Plan) -> Iterator[str]:
+    if s.budget is not None and planned.most > s.budget:
+        yield f"{s.budget:,} calls"
+    if s.usd is not None and planned.estimate.most_usd is not None and planned.estimate.most_usd > s.usd:
+        yield f"${s.usd:,.2f}"
 
 
 def _notes(s: Situation) -> Iterator[str]:
     if not s.feedback:
-        yield "with `feedback` in the metric, GEPA could learn from what was wrong, and not only from how often"
+        yield "with `feedback = …` in the metric, GEPA could learn from what went wrong"
     if s.val and s.rows >= SOME:
         share = 100 * s.train // s.rows
         if share > 50:
             yield (
-                f"{share} % of the rows are train: searches learn from few rows and compare on many, about 20 % "
-                "train and 80 % val; GEPA is the other way round"
+                f"{share} % of these rows are train: searches need few to learn from and many to compare on, "
+                "so 20 % train and 80 % val suits them better"
             )
     if s.rows < SOME:
         yield f"with {SOME} rows, demo sets could be compared; with {MANY}, instructions as well"
+    if s.faithful:
+        yield '`compat = none` takes a step out of the block\'s `compat = "dspy"`, on whose schedule it would cost more'

@@ -22,6 +22,7 @@ from .check.project import check_declarations, lower
 from .check.session import Crash, Session, crash
 from .check.syntax import check_syntax
 from .diagnostics import Diagnostic, has_errors, in_order
+from .echoes import without_echoes
 from .loading import File, Loaded, load
 from .settings import read_settings
 from .source import Location, Source
@@ -149,7 +150,7 @@ def _analyse(
 def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnostic]:
     """What was found, each once, without what the author allows, at the levels that the project sets."""
     settings = read_settings(loaded.root)
-    diagnostics = _without_echoes(session.diagnostics)
+    diagnostics = without_echoes(session.diagnostics)
     if len(here) < len(loaded.files):
         there = {file.source.path for file in loaded.files.values()} - {file.source.path for file in here}
         diagnostics = [one for one in diagnostics if one.primary.location.source.path not in there]
@@ -159,22 +160,6 @@ def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnos
         diagnostics = without_allowed(file.source, file.tree, diagnostics, complete=complete)
     found = settings.applied(diagnostics) + list(settings.problems)
     return in_order(found + [crash.diagnostic for crash in session.crashes])
-
-
-def _without_echoes(diagnostics: list[Diagnostic]) -> list[Diagnostic]:
-    """Each once, and nothing about text that could not be parsed but that it could not."""
-    broken = {
-        (found.primary.location.source.path, offset)
-        for found in diagnostics
-        if found.code in ("DS0101", "DS0109", "DS0114")
-        for offset in (found.primary.location.start, found.primary.location.end - 1)
-    }
-    return [
-        found
-        for found in dict.fromkeys(diagnostics)
-        if found.code < "DS0120"
-        or (found.primary.location.source.path, found.primary.location.start) not in broken
-    ]
 
 
 def _failed(path: Path, text: str, error: Exception) -> Analysis:

@@ -20,14 +20,14 @@ from typing import Literal
 
 from dspec.runtime.artifact import Artifact, Provenance, StepRecord, kind_of
 from dspec.runtime.engine import Engine
-from dspec.runtime.ensemble import Runnable, each
+from dspec.runtime.ensemble import Runnable, everywhere
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import LM, Program, digest
 from dspec.runtime.types import JsonValue
 
 from . import ir
-from .budget import Wall
-from .chain import finalists_of, members_of, named_program, nested_of, spec_of, student_of
+from .budget import Wall, wall_of
+from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
 from .data import Rows
 from .digests import program_digest
 from .evals import WIDTH, EvalResult, evaluate_named, scored
@@ -35,6 +35,7 @@ from .evaluation import Evaluation, Evaluator, RowResult, Spent
 from .events import CandidateScored, Report, StepFinished, StepStarted, silent
 from .optimizers.base import Candidate, Context, Options, PromptModel, StepResult
 from .optimizers.compat.table import run_of
+from .optimizers.frozen import thawed
 from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
 from .selection import Verdict, judge
 from .statistics import Paired
@@ -85,10 +86,13 @@ async def build(
     engine: Engine,
     store: Store,
     width: int = WIDTH,
+    wall: Wall | None = None,
     clock: Callable[[], float] = time.monotonic,
     report: Report = silent,
 ) -> Built:
     """Compile the optimize block `name`; `folder` is where data paths start.
+
+    `wall` pays for it, and for what the caller does besides; without one, the block's budget does.
 
     Raises DataError, OptimizerError, MetricError, ProviderError and ConfigurationError. BudgetExceeded
     and Stopped are results (`Built.status`), not errors.
@@ -99,7 +103,8 @@ async def build(
         store,
         resolved.metric,
         width=width,
-        wall=Wall(resolved.optimize.budget, clock),
+        wall=wall or wall_of(resolved.optimize.budget, clock),
+        on_error=resolved.optimize.on_error,
         report=report,
     )
     compile_ = _Compile(project, resolved, plan_resolved(project, resolved), evaluator, report)
@@ -180,9 +185,11 @@ class _Compile:
             finalists=finalists_of(resolved.optimize.steps, step.name),
             seed=resolved.optimize.seed,
             members=members_of(self._project, step, self._programs, self._candidates, lm),
+            reducer=reducer_of(self._project, step, lm),
             nested=nested_of(self._project, step, self._programs, lm, self._on_teacher_lm),
+            lms=self._project.lms,
         )
-        result = await run_of(spec, step.compat)(student, Options(spec, step.options), context)
+        result = thawed(await run_of(spec, step.compat)(student, Options(spec, step.options), context))
         spent = self._evaluator.spent.since(before)
         self._outcomes.append(StepOutcome(step.name, spec.name, planned, spent, result))
         self._programs[step.name] = result.program
@@ -239,9 +246,11 @@ class _Compile:
                 address: predictor.model_copy(update={"lm": lm.name})
                 for address, predictor in one.predictors.items()
             }
-            return one.model_copy(update={"predictors": predictors, "lms": lms})
+            index = one.neighbours
+            own = {} if index is None or index.lm is None else {index.lm: one.lms[index.lm]}
+            return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
 
-        return each(program, moved)
+        return everywhere(program, moved)
 
     def _with_fallbacks(self, lm: str) -> dict[str, LM]:
         lms: dict[str, LM] = {}
@@ -274,6 +283,7 @@ class _Compile:
 
     def built(self) -> Built:
         verdict = self._judged()
+        self._notes += (f"{note}; {self._first_reason()}" for note in self._unanswered())
         return Built(
             artifact=self._artifact(),
             status=self._status,
@@ -285,6 +295,18 @@ class _Compile:
             comparison=None if verdict is None else verdict.comparison,
             notes=tuple(self._notes),
         )
+
+    def _unanswered(self) -> tuple[str, ...]:
+        """What a reader must know of scores that hold zeros for a provider's failures."""
+        runs = len(self._evaluator.unanswered)
+        if not runs:
+            return ()
+        return (f"{runs} {'run' if runs == 1 else 'runs'} got no answer and scored 0, as `on_error` says",)
+
+    def _first_reason(self) -> str:
+        """Not for artifacts: it names the endpoint."""
+        reasons = (run.error[1] for run in self._evaluator.unanswered.values() if run.error is not None)
+        return f"for example: {min(reasons)}"
 
     def _artifact(self) -> Artifact:
         resolved, optimize = self._resolved, self._resolved.optimize
@@ -311,8 +333,9 @@ class _Compile:
                 input_tokens=spent.input_tokens,
                 output_tokens=spent.output_tokens,
                 cost_usd=spent.usd,
+                unanswered=len(self._evaluator.unanswered) or None,
             ),
-            notes=tuple(self._notes) if self._status != "complete" else (),
+            notes=tuple(self._notes) if self._status != "complete" else self._unanswered(),
         )
 
     def _models(self) -> dict[str, str]:
@@ -339,6 +362,8 @@ def _step_record(step: ir.StepSpec) -> StepRecord:
     options = Options(spec, step.options).as_dict()
     if step.compat is not None:
         options["compat"] = step.compat
+    if step.frozen:
+        options["freeze"] = list(step.frozen)
     for name, inner in step.nested.items():
         options[name] = _step_record(inner).model_dump(mode="json", include={"optimizer", "options"})
     return StepRecord(name=step.name, optimizer=spec.name, options=options)

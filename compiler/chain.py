@@ -14,6 +14,7 @@ from dspec.runtime.program import Program
 from . import ir
 from .optimizers.base import Nested, OptimizerError, Options, Spec
 from .optimizers.better_together import DEFAULTS, TUNES_WEIGHTS
+from .optimizers.frozen import freeze
 from .optimizers.table import NOT_YET, find
 
 
@@ -52,14 +53,17 @@ def student_of(
     previous: Runnable,
     lm: str | None,
 ) -> Program:
-    """What the step tunes. Raises OptimizerError for an ensemble, whose members are tuned before."""
+    """What the step tunes, frozen where it is to stay as it is.
+
+    Raises OptimizerError for an ensemble, whose members are tuned before.
+    """
     found = named_program(project, steps, step.student, lm) or previous
     if isinstance(found, Ensemble):
         raise OptimizerError(
             f"step `{step.name}`: an ensemble cannot be tuned",
             help="tune its members first, or use it as a `teacher`",
         )
-    return found
+    return freeze(found, step.frozen)
 
 
 def members_of(
@@ -87,6 +91,13 @@ def members_of(
         if found is not None:
             members.append(found)
     return tuple(members)
+
+
+def reducer_of(project: ir.Project, step: ir.StepSpec, lm: str | None) -> Program | None:
+    """The program that makes one answer of the members', on the block's `lm`; None for a rule."""
+    rule = step.options.get("reduce")
+    named = [rule[kind] for kind in ("module", "program") if kind in rule] if isinstance(rule, dict) else []
+    return project.on_lm(str(named[0]), lm) if named else None
 
 
 def finalists_of(steps: Sequence[ir.StepSpec], name: str) -> int:

@@ -52,11 +52,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The last compile of one block that was complete. `calls` are those it needed, by step."""
+    """The last compile of one block that was complete. `calls` are those it needed, by step; `pace` is the mean
+    duration of a call in seconds, of the last compile that made enough of them."""
 
     format: int
     snapshot: Snapshot
     calls: dict[str, int]
+    pace: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def snapshot(project: ir.Project, resolved: Resolved) -> Snapshot:
         "train": _rows(resolved.train),
         "val": _rows(resolved.val),
         "seed": optimize.seed,
+        "on_error": optimize.on_error,
         "budget": optimize.budget.model_dump(mode="json", exclude_none=True),
         "emit": optimize.emit,
         "prompt_lm": optimize.prompt_lm,
@@ -126,11 +129,14 @@ def record_path(state: Path, source: Path, name: str) -> Path:
     return state / "compiles" / f"{digest([str(source.resolve()), name])[:24]}.json"
 
 
-def remember(path: Path, now: Snapshot, calls: Mapping[str, int]) -> None:
+def remember(path: Path, now: Snapshot, calls: Mapping[str, int], pace: float | None = None) -> None:
     """Keeps the record of a complete compile, or leaves it where that is not possible."""
+    if pace is None and (earlier := recall(path)) is not None:
+        pace = earlier.pace
     try:
         path.parent.mkdir(exist_ok=True)
-        write_text(path, canonical(_RECORD.dump_python(Record(FORMAT, now, dict(calls)), mode="json")))
+        record = Record(FORMAT, now, dict(calls), pace)
+        write_text(path, canonical(_RECORD.dump_python(record, mode="json")))
     except OSError:
         return
 

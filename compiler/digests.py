@@ -18,9 +18,9 @@ def program_digest(program: Runnable) -> str:
     of it: they reach no prompt and no output.
     """
     if isinstance(program, Ensemble):
-        own: dict[str, JsonValue] = program.model_dump(
-            mode="json", include={"outputs", "reduce", "size", "seed"}
-        )
+        own: dict[str, JsonValue] = program.model_dump(mode="json", include={"outputs", "size", "seed"})
+        reducer = program.reducer
+        own["reduce"] = program.reduce.model_dump(mode="json") if reducer is None else program_digest(reducer)
         return digest({**own, "members": [program_digest(member) for member in program.members]})
     called = {step.predictor for step in program.steps if step.kind == "call"}
     plain: dict[str, JsonValue] = program.model_dump(

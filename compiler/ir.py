@@ -17,6 +17,9 @@ from dspec.runtime.types import Frozen, JsonValue
 
 IR_VERSION = 1
 
+OnError = Literal["stop", "score_zero"]
+"""What a row is worth whose model never answers: the run pauses, or the row scores 0."""
+
 
 class Amount(Frozen):
     """A split's size: rows, or percent of all rows."""
@@ -109,6 +112,8 @@ class StepSpec(Frozen):
     """Of a step that runs other optimizers: those, by the names that its strategy uses."""
     compat: Literal["dspy"] | None = None
     """Whose schedule and random draws the step has, nested optimizers included; None: its own."""
+    frozen: tuple[str, ...] = ()
+    """Addresses of the student's predictors that the step leaves as they are."""
 
 
 class Optimize(Frozen):
@@ -121,6 +126,7 @@ class Optimize(Frozen):
     prompt_lm: str | None = None
     teacher_lm: str | None = None
     seed: int = 0
+    on_error: OnError = "stop"
     budget: Budget = Budget()
     steps: tuple[StepSpec, ...]
     emit: str
@@ -135,6 +141,9 @@ class Eval(Frozen):
     baseline: str | None = None
     metric: str
     data: RowsRef
+    on_error: OnError = "stop"
+    budget: Budget | None = None
+    """None: the budget of the optimize block that is scored, if it is one."""
     gates: tuple[Gate, ...] = ()
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from dspec.runtime.functions import FUNCTIONS, Function, Parameter, wording
 from dspec.runtime.types import JsonValue
 
-from .blocks import BLOCKS, AttributeSpec, SectionSpec, ValueKind
+from .block_specs import AttributeSpec, SectionSpec, ValueKind
+from .blocks import BLOCKS
 from .optimizers.base import Option, OptionType, Spec
 from .optimizers.table import ALIASES, SPECS
 
@@ -151,6 +152,8 @@ def _options(spec: Spec) -> Iterable[str]:
 
 def _option_value(option: Option) -> str:
     value = _choices(option.choices) if option.choices else _OPTIONS[option.type]
+    if option.refers:
+        value += f", or the {_articled(option.refers)}"
     none = ", or `none`" if option.optional and option.default is not None else ""
     return value + _bounds(option.minimum, option.maximum) + none
 

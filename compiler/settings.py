@@ -60,7 +60,12 @@ def read_settings(root: Path) -> Settings:
     text = read_text(path, root)
     if isinstance(text, ImportProblem):
         return _unreadable(Source(path, FILE, ""), 0, 0, text.reason)
-    source = Source(path, FILE, text)
+    return settings_in(Source(path, FILE, text))
+
+
+def settings_in(source: Source) -> Settings:
+    """The settings that a text sets, whether it is on disk already or not."""
+    text = source.text
     if len(text) > MAX_CHARACTERS:
         return _unreadable(
             source, 0, 0, f"it has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read"

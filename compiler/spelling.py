@@ -51,6 +51,8 @@ def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
             away = reach
         if away <= reach:
             ranked.append((away, candidate))
+    if not ranked and len(wanted) > 5:  # `num_candidates` for `num_candidate_programs`
+        ranked = [(reach, each) for each in candidates if each.casefold().startswith(wanted[:-1])]
     return tuple(candidate for _, candidate in sorted(ranked)[:limit])
 
 

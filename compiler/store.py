@@ -15,7 +15,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -29,11 +29,9 @@ from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.execute import TraceStep
 from dspec.runtime.program import Program, digest
 from dspec.runtime.types import JsonValue, Row
+from dspec.runtime.upgrades import NewerSchema, Step, tables, upgrade
 
 from .digests import program_digest
-
-FORMAT = 2
-"""Part of the table's name: another format's rows are never read."""
 
 _BATCH = 500
 """Keys in one SELECT: below SQLite's smallest limit on variables, 999."""
@@ -68,13 +66,14 @@ def lm_digest(program: Program) -> str:
 
     Raises ConfigurationError when the variable that names a model's address is not set.
     """
-    return digest(
-        {
-            step.predictor: _lm_identity(program, program.predictors[step.predictor].lm, ())
-            for step in program.steps
-            if step.kind == "call"
-        }
-    )
+    models = {
+        step.predictor: _lm_identity(program, program.predictors[step.predictor].lm, ())
+        for step in program.steps
+        if step.kind == "call"
+    }
+    if program.neighbours is not None and program.neighbours.lm is not None:
+        models["(neighbours)"] = _lm_identity(program, program.neighbours.lm, ())
+    return digest(models)
 
 
 def _lm_identity(program: Program, name: str, above: tuple[str, ...]) -> JsonValue:
@@ -182,7 +181,7 @@ class Store:
         try:
             with self._database:
                 self._database.executemany(
-                    f"INSERT OR REPLACE INTO runs_{FORMAT} VALUES (?, ?, ?)",  # noqa: S608
+                    "INSERT OR REPLACE INTO runs (key, body, seal) VALUES (?, ?, ?)",
                     rows,
                 )
         except sqlite3.Error as error:
@@ -210,6 +209,8 @@ class Store:
     def _open(self, path: Path) -> None:
         try:
             self._database = _connect(path)
+        except NewerSchema:
+            self.problem = f"{path} was written by a newer version; runs are remembered in memory only"
         except (sqlite3.OperationalError, OSError) as error:
             # Locked, not writable, no space: the file may be sound, so it is left alone.
             self.problem = f"{path} cannot be used ({error}); runs are remembered in memory only"
@@ -236,7 +237,7 @@ class Store:
         if self._database is None:
             return {}
         marks = ",".join("?" * len(keys))
-        query = f"SELECT key, body, seal FROM runs_{FORMAT} WHERE key IN ({marks})"  # noqa: S608
+        query = f"SELECT key, body, seal FROM runs WHERE key IN ({marks})"  # noqa: S608
         try:
             rows: list[tuple[object, object, object]] = self._database.execute(query, keys).fetchall()
         except sqlite3.Error as error:
@@ -251,6 +252,31 @@ class Store:
         return found
 
 
+def _settle_in_one_table(database: sqlite3.Connection) -> None:
+    """Before there were versions, a format was part of its table's name; rows of the first cannot be read."""
+    database.execute("DROP TABLE IF EXISTS runs_1")
+    if "runs_2" in tables(database):
+        database.execute("ALTER TABLE runs_2 RENAME TO runs")
+        return
+    # With row numbers, so that bodies are appended: kept in their keys' order they would go all over a
+    # file that has grown, and a row would cost the more the more of them there are.
+    database.execute("CREATE TABLE runs (key BLOB PRIMARY KEY, body BLOB NOT NULL, seal BLOB NOT NULL)")
+
+
+STEPS: tuple[Step, ...] = (_settle_in_one_table,)
+"""What led to the schema as it is now (`dspec.runtime.upgrades`)."""
+
+
+def forget(path: Path) -> None:
+    """Drops every run in the store at `path`, if there is one: they follow from answers that are gone."""
+    if not path.exists():
+        return
+    with suppress(sqlite3.Error, OSError, NewerSchema), closing(_connect(path)) as database:
+        database.execute("DELETE FROM runs")
+        database.commit()
+        database.execute("VACUUM")
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     if not path.parent.is_dir():
         raise ConfigurationError(
@@ -261,13 +287,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA journal_mode=WAL")
         # The store may lose its last moments in a power cut, never its consistency.
         database.execute("PRAGMA synchronous=NORMAL")
-        # With row numbers, so that bodies are appended: kept in their keys' order they would go all over a
-        # file that has grown, and a row would cost the more the more of them there are.
-        database.execute(
-            f"CREATE TABLE IF NOT EXISTS runs_{FORMAT} "
-            "(key BLOB PRIMARY KEY, body BLOB NOT NULL, seal BLOB NOT NULL)"
-        )
-        database.commit()
+        upgrade(database, STEPS)
     except BaseException:
         database.close()
         raise

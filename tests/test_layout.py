@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -91,3 +92,62 @@ def test_nothing_unpickles_evaluates_or_renders_unsandboxed() -> None:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                     assert node.func.id not in {"eval", "exec", "Environment"}, f"{path}:{node.lineno}"
+
+
+MAX_LINES = 420
+"""Beyond it, a file has two purposes and is divided by them."""
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(["dspec", *(parts[:-1] if parts[-1] == "__init__" else parts)])
+
+
+MODULES = {module_of(path): path for room in ROOMS for path in python_files(room)}
+
+
+def imported_at_once(name: str) -> set[str]:
+    """The modules of ours that importing this one runs first; those for type checkers alone do not count."""
+    path = MODULES[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    found: set[str] = set()
+    waiting: list[ast.stmt] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If):
+            waiting += node.orelse if "TYPE_CHECKING" in ast.unparse(node.test) else node.body + node.orelse
+        elif isinstance(node, ast.Try):
+            waiting += node.body + [each for handler in node.handlers for each in handler.body]
+        elif isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            found.update(
+                full if (full := f"{base}.{alias.name}") in MODULES else base for alias in node.names
+            )
+    return found & set(MODULES) - {name}
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    waiting = {name: imported_at_once(name) for name in MODULES}
+    while ready := [name for name, needs in waiting.items() if not needs & waiting.keys()]:
+        for name in ready:
+            del waiting[name]
+    assert not waiting, f"in a circle, or in need of one: {sorted(waiting)}"
+
+
+def test_files_stay_small() -> None:
+    lines = {name: path.read_text(encoding="utf-8").count("\n") for name, path in MODULES.items()}
+    assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """Up to Python 3.11.2 `(…)*+` keeps what its last, failed round took: a text is read differently there."""
+    possessive = re.compile(r"\)(?:[*+?]|\{[\d,]+\})\+")
+    for path in MODULES.values():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                assert "(?" not in node.value or not possessive.search(node.value), f"{path}:{node.lineno}"

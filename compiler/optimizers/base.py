@@ -28,6 +28,7 @@ from dspec.runtime.types import JsonValue
 if TYPE_CHECKING:
     from ..data.rows import Rows
     from ..evaluation import Evaluator
+    from ..symbols import DeclarationKind
 
 OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
 Tuned = Literal["instructions", "demos", "weights"]
@@ -51,6 +52,8 @@ class Option:
     """True when `none` may be written."""
     choices: tuple[str, ...] = ()
     """Of a text option: what it may be. Empty for any text."""
+    refers: tuple[DeclarationKind, ...] = ()
+    """Kinds of declarations that may be named instead; the value is then `{"<kind>": "<name>"}`."""
 
 
 class Range(NamedTuple):
@@ -173,6 +176,8 @@ class Spec:
     """True when options of any other name give the step optimizers to run (`p = MIPROv2()`)."""
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
     """Options that the optimizer has in DSPy and not here: what to write instead, as a sentence's end."""
+    shape: Callable[[Program, Options], Program] = field(default=lambda student, options: student)
+    """The result as far as a plan can know it: what of it decides how many calls a run makes."""
     reflective: bool = False
     """True when the step learns from the metric's `feedback`, and only from scores where there is none."""
 
@@ -212,6 +217,12 @@ class Options:
         value = self._values[name]
         assert value is None or isinstance(value, str), name
         return value
+
+    def named(self, name: str, kind: str) -> str | None:
+        """The declaration of that kind that was named, if one was."""
+        value = self._values[name]
+        found = value.get(kind) if isinstance(value, dict) else None
+        return found if isinstance(found, str) else None
 
     def flag(self, name: str) -> bool:
         return bool(self._values[name])
@@ -306,8 +317,12 @@ class Context:
     """As in `Facts`."""
     members: tuple[Program, ...] = ()
     """Of a step that gathers: the programs it was given, in order."""
+    reducer: Program | None = None
+    """Of a step that gathers: the program that makes one answer of the members', where one was named."""
     nested: Mapping[str, Nested] = field(default_factory=dict[str, Nested])
     """Of a step that runs other optimizers: those, by name."""
+    lms: Mapping[str, LM] = field(default_factory=dict[str, LM])
+    """The project's models, for options that name one."""
     tuner: WeightTuner | None = None
     """None: no provider that can train a model's weights."""
 

@@ -16,6 +16,7 @@ from dspec.runtime.program import Program
 from ..tasks import together
 from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher, teacher_calls
+from .frozen import tunable
 from .ranking import ranked
 
 Choice = tuple[int, ...]
@@ -124,7 +125,7 @@ class _Search:
         self._student = student
         self._pool = pool
         self._context = context
-        self.addresses = tuple(address for address, predictor in pool.predictors.items() if predictor.demos)
+        self.addresses = tuple(address for address, predictor in tunable(pool).items() if predictor.demos)
         self.sizes = tuple(len(pool.predictors[address].demos) for address in self.addresses)
         self.combinations = math.prod(self.sizes)
         self.known: dict[Choice | None, Candidate] = {}

@@ -19,6 +19,7 @@ from ..search import Arm, Board, Full, Listed, Racing, Strategy
 from ..search.board import open_board
 from ..tasks import Halt
 from .base import Calls, Context, Facts, Option, Options, Range, Spec, StepResult
+from .frozen import tunable
 from .ranking import ranked
 
 SEARCHES = ("racing", "full")
@@ -117,7 +118,7 @@ class _Ascent:
         student = self.best.program
         self.tried = {
             address: {predictor.signature.instruction: self.best}
-            for address, predictor in student.predictors.items()
+            for address, predictor in tunable(student).items()
         }
         for depth in range(1, self.options.integer("depth") + 1):
             proposals = await self._propose(depth)

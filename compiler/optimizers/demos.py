@@ -15,6 +15,8 @@ from dspec.runtime.neighbours import row_text
 from dspec.runtime.program import Demo, Predictor, Program
 from dspec.runtime.types import OptionalOf, Row
 
+from .frozen import tunable
+
 if TYPE_CHECKING:
     from dspec.runtime.execute import TraceStep
 
@@ -31,9 +33,9 @@ def without_demos(program: Program) -> Program:
 
 
 def has_demos(program: Runnable) -> bool:
-    """Whether any prompt shows demos, those chosen per input included."""
+    """Whether any prompt that may be changed shows demos, those chosen per input included."""
     return any(
-        one.neighbours is not None or any(predictor.demos for predictor in one.predictors.values())
+        one.neighbours is not None or any(predictor.demos for predictor in tunable(one).values())
         for one in programs(program)
     )
 
@@ -64,7 +66,7 @@ def with_labels(program: Program, rows: Rows, k: int, rng: Streams | None) -> Pr
 
     `rng` draws them, from one stream per predictor; without it the first k are taken.
     """
-    for address, predictor in program.predictors.items():
+    for address, predictor in tunable(program).items():
         demos = labels_for(predictor, rows)
         program = program.with_predictor(
             address, demos=draw(demos, k, rng(f"labels/{address}") if rng else None)

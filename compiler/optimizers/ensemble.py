@@ -2,14 +2,25 @@
 
 Algorithm: `Ensemble` of DSPy, with two differences: `size` members are drawn by the input and a seed and
 not at random on every call, so that an ensemble gives the same answer twice, and there is always a
-rule, because what is compiled has the outputs that the program declares.
+rule, because what is compiled has the outputs that the program declares. What DSPy does with a function
+over the answers, a module or program does here: its calls are planned, counted and kept like all others.
 """
 
 from __future__ import annotations
 
 from pydantic import TypeAdapter
 
-from dspec.runtime.ensemble import Ensemble, First, Majority, Mean, Reducer, has_mean, lacking
+from dspec.runtime.ensemble import (
+    ByProgram,
+    Ensemble,
+    First,
+    Majority,
+    Mean,
+    Reducer,
+    has_mean,
+    lacking,
+    unfed,
+)
 from dspec.runtime.program import Program
 
 from .base import Calls, Context, Facts, OptimizerError, Option, Options, Spec, StepResult
@@ -17,7 +28,9 @@ from .base import Calls, Context, Facts, OptimizerError, Option, Options, Spec, 
 _REDUCER: TypeAdapter[Reducer] = TypeAdapter(Reducer)
 
 REDUCERS = {"majority": True, "mean": True, "first": False}
-"""What `reduce` may be, and whether it takes an output's name."""
+"""Rules that `reduce` may be, and whether each takes an output's name."""
+ADDED = frozenset({"reasoning"})
+"""Outputs that a strategy adds, so that a program that reduces need not have them."""
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
@@ -34,9 +47,11 @@ SPEC = Spec(
             "reduce",
             "reducer",
             None,
-            "How the answers become one: `majority(output)`, `mean(output)` or `first`; the majority of the "
-            "last output when not set.",
+            "How the answers become one: `majority(output)`, `mean(output)`, `first`, or the name of a module "
+            "or program that is given lists of the members' outputs (`topics: list[Topic]` for `topic`); the "
+            "majority of the last output when not set.",
             optional=True,
+            refers=("module", "program"),
         ),
         Option(
             "size",
@@ -52,16 +67,24 @@ SPEC = Spec(
     needs_metric=False,
     gathers=True,
     refused={
-        "reduce_fn": "write `reduce = majority(output)`",
+        "reduce_fn": "write `reduce = majority(output)`, or name a module or program",
         "deterministic": "an ensemble always gives the same answer for the same input",
     },
 )
 
 
-def gather(like: Program, members: tuple[Program, ...], options: Options, *, seed: int = 0) -> Ensemble:
-    """The members as one program with the inputs and outputs of `like`.
+def gather(
+    like: Program,
+    members: tuple[Program, ...],
+    options: Options,
+    *,
+    reducer: Program | None = None,
+    seed: int = 0,
+) -> Ensemble:
+    """The members as one program with the inputs and outputs of `like`, or the outputs of the `reducer`.
 
-    Raises OptimizerError for a member that takes other inputs or lacks an output.
+    Raises OptimizerError for a member that takes other inputs or lacks an output, and for a reducer that
+    cannot be fed or lacks one.
     """
     if not members:
         raise OptimizerError("the ensemble has no members", help="give it a step that has candidates")
@@ -75,23 +98,47 @@ def gather(like: Program, members: tuple[Program, ...], options: Options, *, see
                     help="the members of an ensemble answer the same question",
                 )
     size = options["size"]
+    if reducer is not None:
+        _fits(reducer, like, members)
     return Ensemble(
         name=like.name,
         inputs=like.inputs,
-        outputs=like.outputs,
+        outputs=like.outputs if reducer is None else reducer.outputs,
         members=members,
-        reduce=_reducer(options, like),
+        reduce=_rule(options, like) if reducer is None else ByProgram(program=reducer),
         size=size if isinstance(size, int) and size < len(members) else None,
         seed=seed,
     )
 
 
-def _reducer(options: Options, like: Program) -> Reducer:
+def _fits(reducer: Program, like: Program, members: tuple[Program, ...]) -> None:
+    hungry = unfed(reducer, like.inputs, members)
+    if hungry:
+        raise OptimizerError(
+            f"`{reducer.name}` cannot reduce the answers: nothing is given for "
+            + ", ".join(f"`{name}`" for name in hungry),
+            help="its inputs are lists of the members' outputs, or the program's own inputs",
+        )
+    absent = missing(reducer, like)
+    if absent:
+        raise OptimizerError(
+            f"`{reducer.name}` cannot reduce the answers: it lacks the output "
+            + ", ".join(f"`{name}`" for name in absent),
+            help=f"what `{like.name}` gives, the ensemble gives too",
+        )
+
+
+def missing(reducer: Program, like: Program) -> list[str]:
+    """Outputs of the program that is tuned which the reducer would have to have."""
+    return [name for name in lacking(like.outputs, reducer.outputs) if name not in ADDED]
+
+
+def _rule(options: Options, like: Program) -> Reducer:
     given = options["reduce"]
     if given is None:
         return Majority(field=like.outputs[-1].name)
     reduce = _REDUCER.validate_python(given)
-    if isinstance(reduce, First):
+    if isinstance(reduce, First | ByProgram):
         return reduce
     output = next((field for field in like.outputs if field.name == reduce.field), None)
     if output is None:
@@ -104,7 +151,7 @@ def _reducer(options: Options, like: Program) -> Reducer:
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     draws = options["size"] is not None
     seed = context.rng("draw").getrandbits(32) if draws else 0
-    made = gather(student, context.members, options, seed=seed)
+    made = gather(student, context.members, options, reducer=context.reducer, seed=seed)
     notes: tuple[str, ...] = ()
     if len(made.members) == 1:
         notes = ("the ensemble has one member, which answers alone",)

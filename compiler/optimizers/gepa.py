@@ -25,6 +25,7 @@ from ..proposing.cases import Case, feedback_of, score_of
 from ..proposing.reflection import reflect
 from ..tasks import Halt, together
 from .base import Candidate, Context, Option, Options, Spec, StepResult
+from .frozen import tunable
 from .gepa_batches import Batches
 from .gepa_budget import AUTO, CONFLICTS, calls, contradiction, metric_calls, reflections
 from .gepa_merge import Lineage, Merge, child, find_merge, subsample
@@ -138,7 +139,7 @@ SPEC = Spec(
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     budget = metric_calls(
         options,
-        len(student.predictors),
+        len(tunable(student)),
         len(context.train),
         len(context.val),
         val_given=context.val_given,
@@ -200,7 +201,7 @@ class _Evolution:
         self._merge_due = False
         self._seen = {program_digest(student)}
         called = {step.predictor for step in student.steps if step.kind == "call"}
-        self._addresses = [address for address in student.predictors if address in called]
+        self._addresses = [address for address in tunable(student) if address in called]
         self._end = "" if self._addresses else "no module is called"
 
     async def begin(self) -> None:

@@ -22,6 +22,7 @@ from ..proposing.rules import infer_rules
 from ..tasks import Halt, together
 from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher, teacher_calls
+from .frozen import tunable
 from .ranking import ranked
 
 TEMPERATURE = 1.0
@@ -129,11 +130,11 @@ async def _candidate(
                 sample=number,
                 temperature=TEMPERATURE,
             )
-            for address in taught.predictors
+            for address in tunable(taught)
         ]
     )
     program, lost = taught, 0
-    for (address, predictor), rules in zip(taught.predictors.items(), found, strict=True):
+    for (address, predictor), rules in zip(tunable(taught).items(), found, strict=True):
         if not isinstance(rules, str):
             raise rules
         longer = extended(predictor.signature.instruction, rules) if rules else None

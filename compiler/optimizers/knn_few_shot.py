@@ -4,6 +4,9 @@ Algorithm: `KNNFewShot` of DSPy, which bootstraps the neighbours of an input whi
 for every request again. Here each row is bootstrapped once, at compile time, and the index with the
 demos is part of the program: a request costs what it cost before. The teacher of a row sees the
 labels of the row's own neighbours, as it would have at the time of a request.
+
+With a model as `vectorizer`, the rows' embeddings are part of the index too, and a request costs one more:
+its own.
 """
 
 from __future__ import annotations
@@ -12,11 +15,13 @@ from typing import TYPE_CHECKING
 
 from dspec.runtime.ensemble import Runnable, each, programs
 from dspec.runtime.neighbours import MAX_ROWS, row_text
-from dspec.runtime.program import Demo, Neighbour, Neighbours, Program, canonical
+from dspec.runtime.program import LM, Demo, Neighbour, Neighbours, Program, canonical
+from dspec.runtime.vectors import pack
 
 from .base import Calls, Context, Facts, OptimizerError, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, bootstrap, require_match
 from .demos import has_demos, labelled, without_demos
+from .frozen import tunable
 
 if TYPE_CHECKING:
     from ..data.rows import Example
@@ -26,10 +31,22 @@ MAX_CHARACTERS = 12_000_000
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
+    embedded = facts.train if options.named("vectorizer", "lm") else 0
     if options.integer("max_bootstrapped_demos") == 0:
-        return Calls()
+        return Calls(teacher=Range(embedded, embedded))
     runs = facts.train * facts.teacher_calls
-    return Calls(teacher=Range(runs, runs * options.integer("max_rounds")))
+    # A teacher that has no demos is shown those of the row's neighbours, which takes the row's embedding.
+    shown = embedded if options.integer("max_labeled_demos") else 0
+    most = (runs + shown) * options.integer("max_rounds")
+    return Calls(teacher=Range(embedded + runs, embedded + most))
+
+
+def _shape(student: Program, options: Options) -> Program:
+    """A result compared by a model asks it once a run."""
+    name = options.named("vectorizer", "lm")
+    if name is None:
+        return without_demos(student)
+    return student.model_copy(update={"neighbours": _index((), options)})
 
 
 SPEC = Spec(
@@ -43,13 +60,16 @@ SPEC = Spec(
             "vectorizer",
             "str",
             "ngrams",
-            "How inputs are compared: words, word pairs and character n-grams, without a model.",
+            'How inputs are compared: "ngrams" by words, word pairs and character n-grams, without a model; '
+            "the name of an `lm` by its embeddings.",
             choices=("ngrams",),
+            refers=("lm",),
         ),
         *DEMO_OPTIONS,
     ),
     sets=frozenset({"demos"}),
     calls=_calls,
+    shape=_shape,
     takes_teacher=True,
     bootstraps=True,
     advised_train=20,
@@ -59,6 +79,15 @@ SPEC = Spec(
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     bare = without_demos(student)
+    if bare.neighbours is not None:
+        held = next(address for address in bare.predictors if address not in tunable(bare))
+        raise OptimizerError(
+            f"`{held}` is frozen and shows demos chosen per input, and a program has one index of them",
+            help="tune it too, or leave this step out",
+        )
+    embedder = _embedder(options, context)
+    if embedder is not None:
+        bare = bare.with_lms({embedder.name: embedder})
     rows = {row_text(bare, row.inputs): row for row in reversed(context.train)}
     train = tuple(row for row in context.train if rows[row_text(bare, row.inputs)] is row)
     if len(train) > MAX_ROWS:
@@ -66,13 +95,17 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
             f"an index has at most {MAX_ROWS:,} rows, and `train` has {len(train):,}",
             help="use a part of them",
         )
-    labels = tuple(Neighbour(text=row_text(bare, row.inputs), labelled=_labels(bare, row)) for row in train)
-    teacher = _teacher(student, labels, options, context)
+    vectors = await _vectors(embedder, [row_text(bare, row.inputs) for row in train], context)
+    labels = tuple(
+        Neighbour(text=row_text(bare, row.inputs), vector=vector, labelled=_labels(bare, row))
+        for row, vector in zip(train, vectors, strict=True)
+    )
+    teacher = _teacher(student, labels, embedder, options, context)
     wanted = len(train) if options.integer("max_bootstrapped_demos") else 0
     accepted, halt = await bootstrap(teacher, train, wanted, options, context)
     if halt is not None and not accepted:
         raise halt
-    solved = {row_text(bare, one.example.inputs): one.demos for one in accepted}
+    solved = {row_text(bare, one.example.inputs): _held(bare, one.demos) for one in accepted}
     spare = options.integer("k") > options.integer("max_bootstrapped_demos")
     found = [_row(label, solved.get(label.text), spare=spare) for label in labels]
     index = _index(tuple(row for row in found if row.bootstrapped or row.labelled), options)
@@ -87,7 +120,33 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     return StepResult(bare.model_copy(update={"neighbours": index}), notes=notes, cut=halt)
 
 
-def _teacher(student: Program, labels: tuple[Neighbour, ...], options: Options, context: Context) -> Runnable:
+def _embedder(options: Options, context: Context) -> LM | None:
+    name = options.named("vectorizer", "lm")
+    return None if name is None else context.lms[name]
+
+
+async def _vectors(embedder: LM | None, texts: list[str], context: Context) -> list[str]:
+    """The rows' embeddings, packed; empty texts where no model compares them. Raises halts."""
+    if embedder is None:
+        return [""] * len(texts)
+    vectors: list[list[float]] = []
+    for found in await context.evaluator.embed(embedder, texts):
+        if not isinstance(found, list):
+            raise found
+        vectors.append(found)
+    if len({len(vector) for vector in vectors}) > 1:
+        raise OptimizerError(f"`{embedder.name}` gave embeddings of different lengths")
+    return [pack(vector) for vector in vectors]
+
+
+def _held(program: Program, demos: dict[str, Demo]) -> dict[str, Demo]:
+    """The demos of predictors that may be given any."""
+    return {address: demo for address, demo in demos.items() if address in tunable(program)}
+
+
+def _teacher(
+    student: Program, labels: tuple[Neighbour, ...], embedder: LM | None, options: Options, context: Context
+) -> Runnable:
     """The teacher, or the student; one without demos is shown the labels of the row's neighbours."""
     teacher: Runnable = student if context.teacher is None else context.teacher
     for one in programs(teacher):
@@ -95,12 +154,16 @@ def _teacher(student: Program, labels: tuple[Neighbour, ...], options: Options, 
     if options.integer("max_labeled_demos") == 0 or has_demos(teacher):
         return teacher
     index = _index(labels, options)
-    return each(teacher, lambda one: one.model_copy(update={"neighbours": index}))
+    more = {} if embedder is None else {embedder.name: embedder}
+    return each(teacher, lambda one: one.model_copy(update={"neighbours": index, "lms": {**one.lms, **more}}))
 
 
 def _index(rows: tuple[Neighbour, ...], options: Options) -> Neighbours:
+    name = options.named("vectorizer", "lm")
     return Neighbours(
         k=options.integer("k"),
+        vectorizer="ngrams" if name is None else "lm",
+        lm=name,
         max_bootstrapped_demos=options.integer("max_bootstrapped_demos"),
         max_labeled_demos=options.integer("max_labeled_demos"),
         rows=rows,
@@ -108,7 +171,7 @@ def _index(rows: tuple[Neighbour, ...], options: Options) -> Neighbours:
 
 
 def _labels(program: Program, row: Example) -> dict[str, Demo]:
-    demos = {address: labelled(predictor, row) for address, predictor in program.predictors.items()}
+    demos = {address: labelled(predictor, row) for address, predictor in tunable(program).items()}
     return {address: demo for address, demo in demos.items() if demo is not None}
 
 

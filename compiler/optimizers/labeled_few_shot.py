@@ -6,8 +6,11 @@ something; existing demos are replaced, instructions stay.
 
 from __future__ import annotations
 
+from dspec.runtime.program import Program
+
 from .base import Calls, Context, Facts, Option, Options, Spec, StepResult
-from .demos import Program, labels_for, with_labels
+from .demos import labels_for, with_labels, without_demos
+from .frozen import tunable
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
@@ -24,6 +27,7 @@ SPEC = Spec(
     ),
     sets=frozenset({"demos"}),
     calls=_calls,
+    shape=lambda student, options: without_demos(student),
     needs_metric=False,
 )
 
@@ -32,9 +36,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     rng = context.rng if options.flag("sample") else None
     program = with_labels(student, context.train, options.integer("k"), rng)
     unlabelled = [
-        address
-        for address, predictor in student.predictors.items()
-        if not labels_for(predictor, context.train)
+        address for address, predictor in tunable(student).items() if not labels_for(predictor, context.train)
     ]
     notes = tuple(f"no row has a label for `{address}`: it gets no demos" for address in unlabelled)
     return StepResult(program, notes=notes)

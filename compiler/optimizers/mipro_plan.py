@@ -19,6 +19,8 @@ AUTO = {"light": (6, 100), "medium": (12, 300), "heavy": (18, 1000)}
 """By `auto`: candidates, and the rows of val on which they are compared."""
 PROPOSER_DEMOS = 3
 """Demos that are bootstrapped for the proposer alone where the program gets none."""
+GROWTH = 1.5
+"""Rounds of a race grow slowly: what an arm shows tells something of the others, too, so that few rows go far."""
 SHARE = 0.42
 """What a race may cost, as a share of minibatches and full evaluations for as many trials, of which the
 original scores no combination twice."""
@@ -80,6 +82,7 @@ def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -
         budget + rows - limit,
         trials(options, predictors),
         rows,
+        growth=GROWTH,
         limit=limit,
         wave=wave,
         finalists=finalists,

@@ -32,6 +32,7 @@ from ..tasks import Halt, together
 from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import require_match
 from .demos import hide
+from .frozen import tunable
 from .gepa_pareto import mean
 from .ranking import ranked
 from .simba_batch import Bucket, by_worth, draw_program, dropped, percentile, spread, without
@@ -272,7 +273,7 @@ class _Ascent:
                 break
             draws = self._context.rng(f"step {number}/child of row {bucket.row}")
             source = self._pool[draw_program(means, self._runs, temperature, draws)].program
-            demos = max((len(predictor.demos) for predictor in source.predictors.values()), default=0)
+            demos = max((len(predictor.demos) for predictor in tunable(source).values()), default=0)
             forgotten = dropped(demos, most or LIMIT_WITHOUT_DEMOS, draws)
             good = bucket.scores[bucket.best] > low
             ways = {

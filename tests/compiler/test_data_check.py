@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -169,6 +171,26 @@ def test_a_large_file_is_sampled_and_counted(tmp_path: Path) -> None:
     assert [problem.kind for problem in found.problems] == ["split"]
     looked = probe(declared.source, tmp_path)
     assert (looked.rows, looked.exact, list(looked.columns)) == (count + 1, False, ["text", "intent"])
+
+
+def test_a_file_of_1_gb_costs_a_sample_and_a_row_count(tmp_path: Path) -> None:
+    count = 100_000
+    rows = write(tmp_path, "rows.csv", "text,intent\n" + lines(count).partition("\n")[2])
+    with rows.open("r+b") as file:
+        file.truncate((1 << 30) - 1)  # a hole: no disk, and no line end
+    declared = dataset("rows.csv", CLASSED)
+    cache = FolderCache(tmp_path / "cache")
+    tracemalloc.start()
+    began = time.process_time()
+    first = check(declared, tmp_path, cache=cache)
+    looked, peak = time.process_time() - began, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (first.rows, first.exact) == (count + 1, False)
+    assert peak < 48 << 20
+    assert looked < 20
+    began = time.process_time()
+    assert check(declared, tmp_path, cache=cache) == first
+    assert time.process_time() - began < 0.1, "told by its size and its time of change, the file is not read"
 
 
 def test_jsonl_rows_are_counted_like_csv_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from scripted import (
     Asked,
+    Reply,
     Script,
     classifier,
     exact,
@@ -83,6 +84,56 @@ async def test_a_providers_failure_is_no_score_and_ends_the_evaluation(
         found = await Evaluator(engine, store, exact()).evaluate(classifier(), rows(40))
     assert found.score == 1.0
     assert 35 <= script.calls <= 36
+
+
+def silent_on(*numbers: int, failure: Exception | None = None) -> Reply:
+    def reply(asked: Asked) -> dict[str, str] | Exception:
+        row = int(asked.question["text"].split()[1])
+        return (failure or Refused("withheld")) if row in numbers else oracle(asked)
+
+    return reply
+
+
+async def test_a_row_that_is_never_answered_scores_zero_where_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Store()
+    with scripted(monkeypatch, Script(silent_on(2, 5)), threads=4) as engine:
+        evaluator = Evaluator(engine, store, exact(), on_error="score_zero")
+        found = await evaluator.evaluate(classifier(), rows(8))
+        assert found.scores == (1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0)
+        assert (found.failures, found.unanswered, len(evaluator.unanswered)) == (2, 2, 2)
+        assert "withheld" in (found.rows[2].reason or "")
+        # It is a result as long as the compile lasts: asked twice, it would score twice in one compile.
+        assert (await evaluator.attempt(classifier(), rows(8)[2])).outputs is None
+        assert (await evaluator.evaluate(classifier(), rows(8))).scores == found.scores
+        assert engine.tally.failed == 2
+    script = Script(oracle)
+    with scripted(monkeypatch, script) as engine:
+        again = await Evaluator(engine, store, exact()).evaluate(classifier(), rows(8))
+    assert (again.score, again.unanswered, script.calls) == (1.0, 0, 2)
+
+
+async def test_what_fails_for_every_row_alike_is_never_a_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    for reply, failure in (
+        (silent_on(3, failure=Unauthorized("no credit left")), Unauthorized),
+        (silent_on(*range(400)), Refused),
+    ):
+        script = Script(reply)
+        with scripted(monkeypatch, script, threads=4) as engine:
+            evaluator = Evaluator(engine, Store(), exact(), width=4, on_error="score_zero")
+            with pytest.raises(failure):
+                await evaluator.evaluate(classifier(), rows(400))
+        assert script.calls < 60
+
+
+async def test_a_question_to_the_model_that_writes_instructions_is_no_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with scripted(monkeypatch, Script(silent_on(0))) as engine:
+        evaluator = Evaluator(engine, Store(), exact(), on_error="score_zero")
+        with pytest.raises(Refused):
+            await evaluator.ask(classifier(), {"text": "row 0 of g0"})
 
 
 async def test_no_more_runs_in_flight_than_the_width_and_no_more_tasks(

@@ -113,6 +113,9 @@ TEXTS: dict[str, Callable[[], bytes]] = {
     "19,000 unknown names": lambda: (
         HEAD.encode() + b"".join(b"module m%d = Predict(S%d)\n" % (i, i) for i in range(19_000))
     ),
+    "19,000 calls that stop in the middle": lambda: (
+        HEAD.encode() + b"module m = Predict(-> nowhere, S)\n" * 19_000
+    ),
     "19,000 declarations of one name": lambda: HEAD.encode() + b'lm x { model = "y" }\n' * 19_000,
     "100,000 members of a union": lambda: (
         HEAD.encode() + b"type T = " + b" | ".join(b'"v%d"' % i for i in range(100_000)) + b"\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from dspec.compiler.cli.dotenv import fill_environment, parse
 from dspec.compiler.eventlog import both, calls, event_log
@@ -62,52 +64,38 @@ def test_a_log_that_cannot_be_opened_is_said_and_one_that_fills_up_is_given_up(t
                 observe(ANSWERED)
 
 
-@dataclass
-class Span:
-    name: str
-    settings: dict[str, Any]
-    ended: int | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-    def set_attribute(self, name: str, value: Any) -> None:
-        self.attributes[name] = value
-
-    def end(self, end_time: int = -1) -> None:
-        self.ended = end_time
-
-
-class Tracer:
-    """Stands for OpenTelemetry's, which is not a dependency."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-
-    def start_span(self, name: str, **settings: Any) -> Span:
-        self.spans.append(Span(name, settings, attributes=dict(settings["attributes"])))
-        return self.spans[-1]
-
-
 def test_steps_and_calls_become_spans() -> None:
-    tracer = Tracer()
-    observe = spans(tracer, now=lambda: 10_000_000_000)
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    observe = spans(provider.get_tracer("dspec"), now=lambda: 10_000_000_000)
+    observe(StepStarted("demos", "BootstrapFewShot", 1, 1, Calls(Range(0, 1), Range(0, 1))))
     observe(ANSWERED)
     observe(CallEvent("failed", "mini", "openai/gpt-x", 5, error="429"))
     observe(CallEvent("started", "mini", "openai/gpt-x", 1))
-    observe(StepStarted("demos", "BootstrapFewShot", 1, 1, Calls(Range(0, 1), Range(0, 1))))
     observe(StepFinished("demos", 9))
-    answered, failed, step = tracer.spans
-    assert (answered.name, answered.ended) == ("chat gpt-x", 10_000_000_000)
-    assert answered.settings["start_time"] == 9_500_000_000
+    answered, failed, step = exporter.get_finished_spans()
+    assert (answered.name, answered.start_time, answered.end_time) == (
+        "chat gpt-x",
+        9_500_000_000,
+        10_000_000_000,
+    )
+    assert answered.attributes is not None
     assert answered.attributes["gen_ai.provider.name"] == "openai"
     assert answered.attributes["gen_ai.usage.input_tokens"] == 7
+    assert failed.attributes is not None
     assert failed.attributes["error.type"] == "failed"
-    assert (step.name, step.attributes[NAMES["calls"]], step.ended) == ("step demos", 9, -1)
+    assert step.name == "step demos"
+    assert step.attributes is not None
+    assert step.attributes[NAMES["calls"]] == 9
+    assert answered.parent is not None
+    assert answered.parent.span_id == step.context.span_id
 
 
 def test_without_opentelemetry_the_wish_is_refused_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "opentelemetry", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
     with pytest.raises(ConfigurationError, match="not installed") as caught:
         spans()
     assert "pip install" in caught.value.help

@@ -9,7 +9,7 @@ from stepping import Stepped, step
 from dspec.compiler import ir
 from dspec.compiler.data import Example
 from dspec.compiler.optimizers.base import Options
-from dspec.compiler.optimizers.random_search import SPEC
+from dspec.compiler.optimizers.random_search import SHARE, SPEC
 from dspec.compiler.store import program_digest
 from dspec.runtime.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused
@@ -67,7 +67,7 @@ async def test_a_race_finds_as_good_a_set_for_less(monkeypatch: pytest.MonkeyPat
         await step(monkeypatch, SEARCH, learner, train=TRAIN, val=val, search=search, **options)
         for search in ("racing", "full")
     ]
-    assert raced.spent.task_calls <= 100 + 0.4 * 11 * 100 < full.spent.task_calls / 1.5
+    assert raced.spent.task_calls <= 100 + SHARE * 11 * 100 < full.spent.task_calls / 1.5
     assert raced.result.candidates[0].score >= full.result.candidates[0].score
     assert raced.result.candidates[0].program is raced.program
     assert {len(candidate.scores) for candidate in raced.result.candidates} == {100}

@@ -108,6 +108,26 @@ def test_tokens_and_money_are_estimated_where_a_price_is_known(tmp_path: Path) -
     assert plan(project(tmp_path, program=unknown), "tuned", tmp_path).estimate.most_usd is None
 
 
+def test_a_dearer_teacher_and_the_evals_are_in_the_range_of_money(tmp_path: Path) -> None:
+    cheap = FAKE.model_copy(update={"model": "hosted_vllm/m", "price_input": 1.0, "price_output": 1.0})
+    dear = cheap.model_copy(update={"name": "dear", "price_input": 9.0, "price_output": 9.0})
+    made = project(tmp_path, DEMOS, program=classifier().with_lms({"fake": cheap}))
+    made = made.model_copy(update={"lms": {**made.lms, "dear": dear}})
+    alone = plan(made, "tuned", tmp_path)
+    each = (alone.estimate.input_tokens + alone.estimate.output_tokens) / 1e6
+    block = made.optimizes["tuned"].model_copy(update={"teacher_lm": "dear"})
+    taught = plan(made.model_copy(update={"optimizes": {"tuned": block}}), "tuned", tmp_path)
+    teachers = alone.steps[0].teacher.most
+    assert taught.most == alone.most
+    assert taught.estimate.most_usd == pytest.approx((alone.estimate.most_usd or 0) + 8 * teachers * each)
+    ship = ir.Eval(
+        name="ship", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val")
+    )
+    scored = plan(made.model_copy(update={"evals": {"ship": ship}}), "tuned", tmp_path)
+    assert scored.most == alone.most + 20
+    assert scored.estimate.most_usd == pytest.approx((alone.estimate.most_usd or 0) + 20 * each)
+
+
 def test_the_plan_is_json(tmp_path: Path) -> None:
     plain = json.loads(plan(project(tmp_path), "tuned", tmp_path).to_json())
     assert plain["steps"][1]["task"] == [20, 140]

@@ -263,3 +263,21 @@ async def test_as_many_as_are_wanted_end_complete(finalists: int) -> None:
     assert len(complete) == min(finalists, 8)
     assert {"11"} <= {one.label for one in complete}
     assert scores.count - 60 <= race.most(8, 60)
+
+
+async def test_an_arm_that_began_early_is_not_asked_twice_and_changes_no_order() -> None:
+    scores = Scores(skilled)
+    found, told = await board(scores, 30)
+    one, other, whole = arm("a60"), arm("a40"), arm("a80")
+    await found.begin(other, 10)
+    await found.begin(whole, 30)
+    await found.begin(whole, 5)
+    assert scores.count == 30 + 10 + 30
+    assert found.compared == 3
+    assert not any(found.knows(each.program) for each in (one, other, whole))
+    assert await found.extend([one, other, whole], 10) is None
+    assert scores.count == 30 + 10 + 30 + 10
+    assert await found.extend([one, other, whole], 30) is None
+    assert scores.count == 4 * 30
+    assert [candidate.label for candidate in found.candidates()] == ["start", "a60", "a40", "a80"]
+    assert [line.split()[0] for line in told] == ["start", "a80", "a60", "a40"]

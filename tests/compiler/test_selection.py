@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import re
 import statistics
 from pathlib import Path
 
 import pytest
 from building import DEMOS, SEARCH, compiled, project
+from dspc import dspc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Asked, classifier, learner, oracle, wrong
@@ -15,6 +17,8 @@ from scripted import Asked, classifier, learner, oracle, wrong
 from dspec.compiler.optimizers.base import Candidate, StepResult
 from dspec.compiler.selection import judge
 from dspec.compiler.statistics import luck
+from dspec.runtime.artifact import read_artifact
+from dspec.runtime.program import Program
 
 START = classifier()
 
@@ -137,3 +141,81 @@ async def test_dspys_choice_stands_where_it_was_asked_for(
     built, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, faithful), oracle)
     assert built.artifact.program == built.steps[-1].result.program != classifier()
     assert built.notes == ("no real improvement: 0 rows better, 0 worse; the result may as well be lucky",)
+
+
+FLAT = """dspec 1
+
+lm learner { model = "embedded/icl" }
+
+type Label = "a" | "b"
+
+signature Sort {
+  "Sort a note."
+  input text: str
+  output label: Label
+}
+
+module sorter = Predict(Sort)
+
+dataset notes {
+  source = csv("rows.csv")
+  input text: str
+  field label: Label
+  split { train = 25%; val = 50%; test = 25%; seed = 1 }
+}
+
+metric right(gold: notes, pred: sorter) {
+  score = gold.label == pred.label
+}
+
+optimize sorted {
+  program = sorter
+  metric = right
+  train = notes.train
+  val = notes.val
+  seed = 3
+  step search = BootstrapFewShotWithRandomSearch(num_candidate_programs = 10)
+}
+"""
+"""Labels by the toss of a coin: no program can be better than another."""
+
+
+def test_a_flat_task_is_called_one_and_the_simpler_program_is_kept(tmp_path: Path) -> None:
+    draws = random.Random(4)
+    words = [
+        "lamp",
+        "chair",
+        "blue",
+        "green",
+        "river",
+        "stone",
+        "cloud",
+        "glass",
+        "paper",
+        "iron",
+        "wood",
+        "salt",
+        "wind",
+        "fire",
+        "rain",
+        "snow",
+    ]
+    rows = [f"{' '.join(draws.sample(words, 5))},{draws.choice('ab')}" for _ in range(240)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    (tmp_path / "flat.dspec").write_text(FLAT)
+    done = dspc("compile", "flat.dspec", cwd=tmp_path)
+    assert done.code == 0, done.err
+    told = " ".join(done.text.split())
+    # Something scored higher on val, and which rows flipped, how much of that is luck, and what is kept is said.
+    said = re.search(
+        r"no real improvement: \+(\S+) \((\d+) rows better, (\d+) worse\) is no more than (\S+), "
+        r"what the best of (\d+) equal programs shows by luck; the program it started from is kept",
+        told,
+    )
+    assert said, told
+    assert float(said[1]) <= float(said[4])
+    assert float(said[1]) == pytest.approx(100 * (int(said[2]) - int(said[3])) / 120, abs=0.05)
+    assert int(said[5]) > 5
+    artifact = read_artifact(tmp_path / "compiled" / "sorted.dspc.json")
+    assert isinstance(artifact.program, Program)
+    assert all(not predictor.demos for predictor in artifact.program.predictors.values())

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import FAKE, classifier, pipeline
 
-from dspec.compiler.store import ProgramKey, RunResult, Store, lm_digest, program_digest
+from dspec.compiler.store import ProgramKey, RunResult, Store, forget, lm_digest, program_digest
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.execute import TraceStep
 from dspec.runtime.program import LM, Demo, Program
@@ -80,11 +80,11 @@ def test_two_stores_on_one_file_see_each_others_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        "UPDATE runs_2 SET body = replace(CAST(body AS TEXT), 'b', 'c')",
-        "UPDATE runs_2 SET body = x'00'",
-        "UPDATE runs_2 SET seal = x'00'",
-        "UPDATE runs_2 SET seal = 7, body = 7",
-        "UPDATE runs_2 SET key = x'" + KEYS[1].hex() + "'",
+        "UPDATE runs SET body = replace(CAST(body AS TEXT), 'b', 'c')",
+        "UPDATE runs SET body = x'00'",
+        "UPDATE runs SET seal = x'00'",
+        "UPDATE runs SET seal = 7, body = 7",
+        "UPDATE runs SET key = x'" + KEYS[1].hex() + "'",
     ],
 )
 def test_a_row_that_was_tampered_with_is_a_miss(tmp_path: Path, damage: str) -> None:
@@ -142,13 +142,59 @@ def test_a_place_that_cannot_be_used_leaves_a_memory(tmp_path: Path) -> None:
         Store(tmp_path / "nowhere" / "runs.sqlite")
 
 
+def test_a_store_from_before_there_were_versions_keeps_its_runs(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    with Store(path) as store:
+        store.put(KEYS[0], RUN)
+    with sqlite3.connect(path) as database:
+        database.execute("ALTER TABLE runs RENAME TO runs_2")
+        database.execute("CREATE TABLE runs_1 (key BLOB PRIMARY KEY, body BLOB, seal BLOB) WITHOUT ROWID")
+        database.execute("PRAGMA user_version = 0")
+    database.close()
+    for _ in range(2):
+        with Store(path) as store:
+            assert store.problem is None
+            assert store.lookup(KEYS) == {KEYS[0]: RUN}
+    with sqlite3.connect(path) as database:
+        assert database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall() == [
+            ("runs",)
+        ]
+    database.close()
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    Store(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    before = path.read_bytes()
+    with Store(path) as store:
+        assert "newer version" in (store.problem or "")
+        store.put(KEYS[0], RUN)
+        assert store.lookup(KEYS) == {KEYS[0]: RUN}
+    forget(path)
+    assert path.read_bytes() == before
+
+
+def test_runs_are_forgotten_when_they_are_told_to_be(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    forget(path)
+    assert not path.exists()
+    with Store(path) as store:
+        store.put(KEYS[0], RUN)
+    forget(path)
+    with Store(path) as store:
+        assert store.lookup(KEYS) == {}
+
+
 def test_a_file_that_fails_in_the_middle_loses_nothing_of_this_run(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
     with Store(path) as store:
         store.put(KEYS[0], RUN)
         store.flush()
         other = sqlite3.connect(path)
-        other.execute("DROP TABLE runs_2")
+        other.execute("DROP TABLE runs")
         other.close()
         store.put(KEYS[1], RUN)
         store.flush()
@@ -239,6 +285,6 @@ def test_the_file_is_not_a_pickle_and_is_written_in_wal_mode(tmp_path: Path) -> 
         store.flush()
         assert Path(f"{path}-wal").exists()
         with sqlite3.connect(path) as database:
-            (body,) = database.execute("SELECT body FROM runs_2").fetchone()
+            (body,) = database.execute("SELECT body FROM runs").fetchone()
         database.close()
     assert body.startswith(b'{"outputs": {"label": "b"')

@@ -25,7 +25,7 @@ from dspec_side import Compiled, answers, compiled, elected, exported, labelled,
 
 from dspec.runtime.dspy_state import dspy_state
 from dspec.runtime.neighbours import with_nearest_demos
-from dspec.runtime.program import Program
+from dspec.runtime.program import LM, Program
 
 HERE = Path(__file__).parent
 DRIVER_TIMEOUT = 240
@@ -177,6 +177,10 @@ async def test_an_ensemble_elects_the_same_answers(case: Case, dspy: Dspy) -> No
 
 
 @pytest.mark.parametrize("case", NEIGHBOURS, ids=lambda case: case.name)
+async def no_model(lm: LM, text: str) -> list[float]:
+    raise AssertionError(f"{lm.name} was asked for the embedding of {text}")
+
+
 async def test_neighbours_show_the_same_demos(case: Case, dspy: Dspy) -> None:
     """DSPy bootstraps a request's neighbours when it comes, this project each row once.
 
@@ -189,7 +193,7 @@ async def test_neighbours_show_the_same_demos(case: Case, dspy: Dspy) -> None:
     _, val = case.rows()
     assert len(theirs["states"]) == len(val)
     for row, state in zip(val, theirs["states"], strict=True):
-        found = visible(ours(with_nearest_demos(made.program, {"text": row["text"]})))
+        found = visible(ours(await with_nearest_demos(made.program, {"text": row["text"]}, no_model)))
         wanted = visible(shown(state))
         if case.options["max_labeled_demos"]:
             found, wanted = in_order(found), in_order(wanted)

@@ -86,21 +86,32 @@ def _calls(options: Options, facts: Facts) -> Calls:
         val = _held_out(train, options)
         train -= val
     scoring = val * facts.calls_per_run
-    total = Calls(task=Range(0 if facts.student_scored else scoring, scoring))
-    for name in strategy_of(options):
+    total = Calls() if facts.student_scored else Calls(task=Range(scoring, scoring))
+    for place, name in enumerate(strategy_of(options)):
         nested = facts.nested.get(name)
         inner = replace(
-            facts, train=train, val=val or train, val_given=val > 0, student_bare=False, nested={}
+            facts,
+            train=train,
+            val=val or train,
+            val_given=val > 0,
+            student_scored=val > 0 or (facts.student_scored and place == 0),
+            student_bare=facts.student_bare and place == 0,
+            nested={},
         )
+        result = scoring
         if nested is None or nested.spec is None or nested.options is None:
             calls = Calls(teacher=Range(0, train * facts.teacher_calls))
         else:
             if nested.teacher is not None:
                 inner = replace(inner, teacher_calls_per_run=nested.teacher.calls_per_run())
-            calls = FAITHFUL[nested.spec.name].calls(nested.options, inner)
+            faithful = FAITHFUL[nested.spec.name]
+            calls = faithful.calls(nested.options, inner)
+            if nested.spec.candidates and faithful.scores_val:
+                # What a search picked is scored already.
+                result = 0
         # Steps may ask what an earlier one asked.
         total = Calls(
-            total.task + Range(0, calls.task.most + scoring),
+            total.task + Range(0, calls.task.most + result),
             Range(max(total.teacher.least, calls.teacher.least), total.teacher.most + calls.teacher.most),
             Range(max(total.prompt.least, calls.prompt.least), total.prompt.most + calls.prompt.most),
         )

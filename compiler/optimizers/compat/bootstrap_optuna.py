@@ -13,6 +13,7 @@ from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
 from ..bootstrap_few_shot import teacher_calls
 from ..bootstrap_optuna import pool_size
 from ..demos import without_demos
+from ..frozen import tunable
 from .faithful import Faithful, best_first, percent
 from .few_shot import bootstrapped
 
@@ -38,7 +39,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     for number in range(options.integer("num_candidate_programs")):
         trial = study.ask()
         program, chosen = bare, list[str]()
-        for address, predictor in pool.predictors.items():
+        for address, predictor in tunable(pool).items():
             if predictor.demos:
                 place = trial.suggest_int(f"demo_index_for_{address}", 0, len(predictor.demos) - 1)
                 program = program.with_predictor(address, demos=(predictor.demos[place],))

@@ -16,6 +16,7 @@ from ...proposing import Proposer, clean
 from ...proposing.outline import role
 from ...proposing.templates import TemplateName, fill
 from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
+from ..frozen import tunable
 from .faithful import Faithful, best_first, percent
 
 
@@ -47,17 +48,17 @@ class _Ascent:
         breadth, depth = self.options.integer("breadth"), self.options.integer("depth")
         student = self.current
         latest: dict[str, list[str]] = {}
-        for address, predictor in student.predictors.items():
+        for address, predictor in tunable(student).items():
             own = predictor.signature.instruction
             latest[address] = [*await self._ask(address, breadth - 1, own, ""), own]
             self.proposed[address] = list(latest[address])
         for number in range(1, depth + 1):
-            for address in student.predictors:
-                again = len(student.predictors) > 1
+            for address in tunable(student):
+                again = len(tunable(student)) > 1
                 await self._score(address, self.proposed[address] if again else latest[address], number)
             if number == depth:
                 return
-            for address in student.predictors:
+            for address in tunable(student):
                 best = sorted(self.scored[address].items(), key=lambda one: -percent(one[1].scores))[:breadth]
                 shown = "\n\n".join(
                     f"Scored {percent(candidate.scores)} of 100.\n{text}"
@@ -90,7 +91,7 @@ class _Ascent:
         """Score the instructions on train, then go on with the best that this predictor ever had."""
         known = self.scored.setdefault(address, {})
         scores: list[float] = []
-        name = f"{address} " if len(self.current.predictors) > 1 else ""
+        name = f"{address} " if len(tunable(self.current)) > 1 else ""
         for place, given in enumerate(texts, 1):
             text = given.strip('"').strip()
             program = self.current.with_predictor(address, instruction=text)

@@ -20,6 +20,7 @@ from ...tasks import Halt
 from ..base import Context, OptimizerError, Options
 from ..bootstrap_few_shot import MAX_ERRORS, Accepted, in_order, require_match
 from ..demos import traced
+from ..frozen import tunable
 
 if TYPE_CHECKING:
     from ...data.rows import Example, Rows
@@ -38,7 +39,7 @@ def labeled(program: Program, rows: Rows, k: int, *, sample: bool = True) -> Pro
     """Every predictor's demos replaced by `k` rows: drawn, or the first ones."""
     draws = random.Random(0)  # noqa: S311 - DSPy's seed
     count = min(k, len(rows))
-    for address, predictor in program.predictors.items():
+    for address, predictor in tunable(program).items():
         chosen = draws.sample(rows, count) if sample else rows[:count]
         program = program.with_predictor(address, demos=tuple(as_demo(predictor, row) for row in chosen))
     return program
@@ -81,7 +82,7 @@ def assembled(student: Program, accepted: list[Accepted], rows: Rows, *, demos: 
     rest = [row for row in rows if id(row) not in taken]
     random.Random(0).shuffle(rest)  # noqa: S311 - DSPy's seed
     draws = random.Random(0)  # noqa: S311
-    for address, predictor in student.predictors.items():
+    for address, predictor in tunable(student).items():
         made = [one.demos[address] for one in accepted if address in one.demos][:demos]
         room = max(0, min(labels - len(made), len(rest)))
         filling = [as_demo(predictor, row) for row in draws.sample(rest, room)]

@@ -26,6 +26,7 @@ from ..base import Calls, Context, Facts, OptimizerError, Options, Range, StepRe
 from ..bootstrap_few_shot import teacher_calls
 from ..demo_sets import bootstrap_options
 from ..demos import without_demos
+from ..frozen import tunable
 from ..mipro_plan import AUTO, PROPOSER_DEMOS, sizes, zero_shot
 from .faithful import Faithful
 from .few_shot import bootstrapped, labeled
@@ -57,10 +58,10 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         )
     sets = await _demo_sets(student, train, options, context, draws)
     instructions = await _instructions(student, train, sets, options, context, draws)
-    demos = tuple(tuple(one.predictors[address].demos for one in sets) for address in student.predictors)
-    pool = Pool(tuple(student.predictors), instructions, () if zero_shot(options) else demos)
+    demos = tuple(tuple(one.predictors[address].demos for one in sets) for address in tunable(student))
+    pool = Pool(tuple(tunable(student)), instructions, () if zero_shot(options) else demos)
     schedule = Schedule(
-        sizes(options, len(student.predictors)).trials,
+        sizes(options, len(tunable(student))).trials,
         size,
         options.integer("minibatch_full_eval_steps") if _minibatches(options, len(val)) else None,
     )
@@ -143,13 +144,13 @@ async def _instructions(
 
     An answer that cannot be used counts as the current instruction, so that the others keep their places.
     """
-    wanted = min(sizes(options, len(student.predictors)).instructions, len(sets))
+    wanted = min(sizes(options, len(tunable(student))).instructions, len(sets))
     proposer = Proposer(context, student)
     summary = ""
     if options.flag("data_aware_proposer") and wanted > 1:
         summary = await summarize(proposer, train, options.integer("view_data_batch_size"))
     found: list[tuple[str, ...]] = []
-    for address, predictor in student.predictors.items():
+    for address, predictor in tunable(student).items():
         current = predictor.signature.instruction
         texts = [current]
         for number in range(wanted):
@@ -196,9 +197,11 @@ def _calls(options: Options, facts: Facts) -> Calls:
     auto = options.text("auto")
     val = val if auto is None else min(val, AUTO[auto][1])
     chosen = sizes(options, facts.predictors)
-    rows = val + chosen.trials * min(val, trial_rows(options, val))
+    size = min(val, trial_rows(options, val))
+    rows = chosen.trials * size + (0 if facts.student_scored else val)
     if _minibatches(options, val):
-        rows += val * -(-chosen.trials // options.integer("minibatch_full_eval_steps"))
+        # Of what is scored on all rows, a minibatch is known.
+        rows += (val - size) * -(-chosen.trials // options.integer("minibatch_full_eval_steps"))
     most, labels = _set_sizes(options)
     settings = bootstrap_options(options, bootstrapped=most, labeled=labels)
     once = teacher_calls(most, settings, replace(facts, train=train))

@@ -71,10 +71,11 @@ def _calls(options: Options, facts: Facts) -> Calls:
     once = teacher_calls(most, options, facts)
     # Sets share a run of the teacher only where they draw the same labels for it: two sets may not.
     teacher = Range(min(once.least, facts.teacher_calls) if sets else 0, once.most * sets)
-    scored = 0 if facts.student_scored and facts.student_bare and ZERO_SHOT in numbers else 1
+    known = facts.student_scored and facts.student_bare and ZERO_SHOT in numbers
+    scored = scoring * (len(numbers) - known)
     if options.number("stop_at_score") is not None:
-        return Calls(Range(0, scoring * len(numbers)), Range(0, teacher.most))
-    return Calls(Range(scoring * scored if ZERO_SHOT in numbers else 0, scoring * len(numbers)), teacher)
+        return Calls(Range(0, scored), Range(0, teacher.most))
+    return Calls(Range(scoring if ZERO_SHOT in numbers and not known else 0, scored), teacher)
 
 
 FAITHFUL = Faithful(run, _calls, unknown=("search",))

@@ -1,0 +1,61 @@
+"""`on_error` and `budget` as written: what the IR holds, and what is reported before a cent is spent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faulting import project
+
+from dspec.compiler import ir
+from dspec.compiler.analysis import Analysis, analyse
+
+EVAL = "\neval ship { program = tuned; metric = right; data = texts.test; SETTING }\n"
+
+
+def checked(folder: Path, *, optimize: str = "", setting: str = "") -> Analysis:
+    made = project(folder, rows=60)
+    text = made.source.read_text().replace("  seed = 9", f"  seed = 9\n  {optimize}")
+    made.source.write_text(text + EVAL.replace("SETTING", setting))
+    return analyse(made.source)
+
+
+def test_unless_it_is_said_failures_stop_and_nothing_is_limited(tmp_path: Path) -> None:
+    found = checked(tmp_path).project
+    assert found is not None
+    assert (found.optimizes["tuned"].on_error, found.optimizes["tuned"].budget) == ("stop", ir.Budget())
+    assert (found.evals["ship"].on_error, found.evals["ship"].budget) == ("stop", None)
+
+
+def test_what_is_said_is_in_the_ir(tmp_path: Path) -> None:
+    found = checked(
+        tmp_path,
+        optimize='on_error = "score_zero"; budget { minutes = 2.5 }',
+        setting='on_error = "score_zero"; budget { calls = 100; usd = 0.5; tokens = 9000 }',
+    ).project
+    assert found is not None
+    assert found.optimizes["tuned"].on_error == found.evals["ship"].on_error == "score_zero"
+    assert found.optimizes["tuned"].budget == ir.Budget(minutes=2.5)
+    assert found.evals["ship"].budget == ir.Budget(calls=100, usd=0.5, tokens=9000)
+
+
+@pytest.mark.parametrize(
+    ("setting", "code", "said"),
+    [
+        ('on_error = "zero"', "DS0110", 'did you mean "score_zero"?'),
+        ("on_error = score_zero", "DS0110", '`on_error` takes "stop" or "score_zero"'),
+        ("budget { calls = 0 }", "DS0115", "at least 1"),
+        ("budget { calls = 59 }", "DS0702", "scoring `tuned` once on `texts.test` takes 60"),
+    ],
+)
+def test_what_does_not_fit_is_reported(setting: str, code: str, said: str, tmp_path: Path) -> None:
+    found = [each for each in checked(tmp_path, setting=setting).diagnostics if each.code == code]
+    assert len(found) == 1
+    assert said in found[0].message
+
+
+def test_an_eval_in_dollars_needs_a_price(tmp_path: Path) -> None:
+    made = project(tmp_path, rows=60)
+    text = made.source.read_text().replace("  price { input = 1.0; output = 2.0 }\n", "")
+    made.source.write_text(text + EVAL.replace("SETTING", "budget { usd = 1.0 }"))
+    assert [each.code for each in analyse(made.source).diagnostics if each.severity == "error"] == ["DS0710"]

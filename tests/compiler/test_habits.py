@@ -1,0 +1,160 @@
+"""What people write who come from Python, DSPy or JSON: one message each, which says how it is written here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from corpus import BESIDE
+from snapshot import check_snapshot
+
+from dspec.compiler.analysis import analyse
+
+HERE = Path(__file__).parent
+PROGRAM = """dspec 1
+
+lm learner { model = "embedded/icl" }
+
+type Topic = "billing" | "shipping" | "returns"
+
+record Note {
+  field words: list[str]
+  field by: str?
+}
+
+signature Sort {
+  "Say what a message is about."
+  input text: str
+  output topic: Topic
+  output sure: float "0 to 1"
+  assert 0 <= sure and sure <= 1 else "sure lies in 0..1"
+}
+
+module sort = Predict(Sort)
+module reply = Predict(sig(text, topic: Topic -> answer, note: Note))
+
+program Desk(text: str, tone: str? = none) -> (topic: Topic, answer: str) {
+  let sorted = sort(text = text)
+  let whole = (if tone == none then text else text + tone)
+  let said = reply(text = whole, topic = sorted.topic)
+  assert len(said.answer) > 0 else "say something"
+  return topic = sorted.topic, answer = said.answer
+}
+
+dataset tickets {
+  source = csv("tickets.csv")
+  input text: str
+  field topic: Topic
+  split { train = 35%; val = 35%; test = 30% }
+}
+
+metric right(gold: tickets, pred: Desk) {
+  score = gold.topic == pred.topic
+  feedback = "expected " + gold.topic
+}
+
+optimize best {
+  program = Desk
+  metric = right
+  train = tickets.train
+  val = tickets.val
+  step demos = BootstrapFewShotWithRandomSearch(num_candidate_programs = 4)
+}
+
+eval final {
+  program = best; baseline = Desk; metric = right; data = tickets.test
+  gate score >= 0.6 and score > baseline.score
+}
+"""
+HABITS = (
+    ("gold.topic == pred.topic", "gold.topic = pred.topic"),
+    ("0 <= sure and sure <= 1", "0 <= sure <= 1"),
+    ("0 <= sure and sure <= 1", "0 <= sure && sure <= 1"),
+    ("len(said.answer) > 0", "!said.answer"),
+    ('model = "embedded/icl"', "model = 'embedded/icl'"),
+    ('model = "embedded/icl"', 'model: "embedded/icl"'),
+    ('{ model = "embedded/icl" }', '{ model = "embedded/icl", temperature = 0.5 }'),
+    ("\ntype Topic", "\n// what it is about\ntype Topic"),
+    ('"Say what a message is about."', "Say what a message is about."),
+    ("field words: list[str]", "words: list[str]"),
+    ("field words: list[str]", "field words list[str]"),
+    ("field words: list[str]", "field words: List[str]"),
+    ("field words: list[str]", "field words: list<str>"),
+    ("field words: list[str]", "field words: str[]"),
+    ("field by: str?", "field by: str | none"),
+    ("field by: str?", "field by: Optional[str]"),
+    ("Predict(Sort)", "dspy.Predict(Sort)"),
+    ("Predict(Sort)", 'Predict("text -> topic")'),
+    ("Predict(sig(text, topic: Topic -> answer, note: Note))", "Predict(text, topic -> answer)"),
+    ("sig(text, topic: Topic -> answer, note: Note)", "sig(text, topic: Topic)"),
+    ("tone: str? = none", "tone: str = none"),
+    ("let sorted = sort", "sorted = sort"),
+    ("let said = ", "for word in text\n  let said = "),
+    ("let said = ", "if tone == none then let said = "),
+    ("return topic = sorted.topic, answer = said.answer", "topic = sorted.topic"),
+    ("(if tone == none then text else text + tone)", "(text if tone == none else text + tone)"),
+    ("tone == none then", "tone == None then"),
+    ('else "say something"', '"say something"'),
+    ("-> (topic: Topic, answer: str)", "-> Topic"),
+    ('csv("tickets.csv")', 'csv("ticket.csv")'),
+    ('csv("tickets.csv")', 'jsonl("tickets.csv")'),
+    ("train = 35%; val = 35%; test = 30%", "train: 35%, val: 35%, test: 30%"),
+    ("train = 35%", "train = 0.35"),
+    ('"expected " + gold.topic', 'f"expected {gold.topic}"'),
+    ("score = gold.topic == pred.topic", "score = (1 if gold.topic == pred.topic else 0)"),
+    ("score = gold.topic == pred.topic", "score = sum([1 for word in pred.answer if word == text])"),
+    ("score = gold.topic == pred.topic", "score = True"),
+    ("optimize best {", "optimize best:"),
+    ("step demos = Boot", "demos = Boot"),
+    ("step demos = Boot", "step demos: Boot"),
+    ("num_candidate_programs", "num_candidates"),
+    ("val = tickets.val\n", "val = tickets.test\n"),
+    ("gate score >= 0.6", "gate score >= 60"),
+    ("record Note {", "record Note ("),
+)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, content in BESIDE.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    return tmp_path / "main.dspec"
+
+
+def said(path: Path, text: str) -> list[str]:
+    lines: list[str] = []
+    for found in analyse(path, text=text).diagnostics:
+        place = found.primary.location
+        start = place.source.position(place.start)
+        marked = place.source.text[place.start : place.end]
+        lines.append(f"{found.severity} {found.code} {start.line}:{start.column} `{marked}`: {found.message}")
+        lines += [f"  note: {note}" for note in found.notes]
+        lines += [f"  help: {found.help}"] if found.help else []
+        lines += [f"  fix: {fix.title}" for fix in found.fixes]
+    return lines
+
+
+def test_the_program_is_right(project: Path) -> None:
+    assert said(project, PROGRAM) == []
+
+
+def test_habits_get_one_message_that_helps(project: Path) -> None:
+    shown: list[str] = []
+    for before, after in HABITS:
+        assert before in PROGRAM
+        lines = said(project, PROGRAM.replace(before, after, 1))
+        shown += [f"{before.strip()} → {after.strip()}", *(f"  {line}" for line in lines), ""]
+    check_snapshot(HERE / "snapshots" / "habits.txt", "\n".join(shown))
+
+
+@pytest.mark.parametrize(("before", "after"), HABITS)
+def test_a_fix_of_a_habit_takes_its_message_away(before: str, after: str, project: Path) -> None:
+    text = PROGRAM.replace(before, after, 1)
+    found = [one for one in analyse(project, text=text).diagnostics if one.severity == "error"]
+    assert len(found) == 1, "one mistake, one message"
+    for fix in found[0].fixes[:1]:
+        repaired = text
+        for edit in sorted(fix.edits, key=lambda edit: edit.location.start, reverse=True):
+            repaired = repaired[: edit.location.start] + edit.replacement + repaired[edit.location.end :]
+        left = {(one.code, one.message) for one in analyse(project, text=repaired).diagnostics}
+        assert (found[0].code, found[0].message) not in left

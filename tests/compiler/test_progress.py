@@ -1,0 +1,62 @@
+"""What a running compile shows: bars on a terminal, lines elsewhere, nothing where quiet was asked for."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from dspec.compiler.cli.progress import reporting, spent_line
+from dspec.compiler.events import CandidateScored, Event, RowScored, ScoringStarted, StepFinished, StepStarted
+from dspec.compiler.optimizers.base import Calls, Range
+from dspec.runtime.engine import Tally
+
+EVENTS: tuple[Event, ...] = (
+    ScoringStarted("baseline", 2),
+    RowScored("baseline", 1, 2, 1.0),
+    RowScored("baseline", 2, 2, 0.5),
+    StepStarted("search", "BootstrapFewShotWithRandomSearch", 1, 1, Calls(Range(4, 9), Range(0, 3))),
+    CandidateScored("search", "random 1", 0.75, 0.75),
+    CandidateScored("search", "random 2", 0.25, 0.75),
+    StepFinished("search", 7, ("a note",)),
+)
+
+
+def shown(*, terminal: bool, quiet: bool = False) -> str:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=100, color_system=None)
+    tally = Tally(calls=5, replayed=2, cost_pico=3 * 10**11)
+    with reporting(console, lambda: tally, quiet=quiet) as report:
+        for event in EVENTS:
+            report(event)
+    return text.getvalue()
+
+
+def test_lines_say_what_came_out() -> None:
+    assert shown(terminal=False).splitlines() == [
+        "baseline: 50.0 on 2 rows",
+        "step 1/1 search: BootstrapFewShotWithRandomSearch, 4 to 12 calls planned",
+        "  random 1: 75.0  best so far",
+        "  random 2: 25.0",
+        "step search: done, 7 calls",
+        "  a note",
+    ]
+
+
+def test_a_terminal_gets_bars_besides_with_what_was_spent() -> None:
+    text = shown(terminal=True)
+    assert "baseline: 50.0 on 2 rows" in text
+    assert "step search, calls at most" in text
+    assert "5 calls, 2 free, $0.3000" in text
+
+
+def test_quiet_is_quiet() -> None:
+    assert shown(terminal=True, quiet=True) == shown(terminal=False, quiet=True) == ""
+
+
+def test_what_was_spent_names_what_was_paid_for_nothing() -> None:
+    tally = Tally(calls=1, replayed=4, shared=2, spoiled=3, input_tokens=900, output_tokens=100, unpriced=1)
+    assert str(spent_line(tally)) == (
+        "1 model call · 4 answered from the ledger · 2 shared in flight · 3 without an answer that may be "
+        "billed · 1,000 tokens · $0.0000 and 1 unpriced"
+    )
