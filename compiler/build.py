@@ -139,6 +139,7 @@ class _Compile:
         self._final: Evaluation | None = None
         self._emitted: Runnable = resolved.student
         self._best: Candidate | None = None
+        self._best_step = ""
 
     async def run(self) -> None:
         resolved = self._resolved
@@ -194,7 +195,8 @@ class _Compile:
         self._outcomes.append(StepOutcome(step.name, spec.name, planned, spent, result))
         self._programs[step.name] = result.program
         if result.candidates and self._best is not None and result.scored_on in (None, resolved.val):
-            self._best = max(self._best, result.candidates[0], key=lambda one: one.score)
+            if result.candidates[0].score > self._best.score:
+                self._best, self._best_step = result.candidates[0], step.name
         if result.cut is not None:
             self._halt(result.cut)
             self._settle_for_best()
@@ -279,6 +281,11 @@ class _Compile:
         self._notes += verdict.notes(kept=kept or same)
         if kept and not same:
             self._emitted, self._final = self._resolved.student, self._baseline
+        elif self._best is not None and self._best_step and self._best.score > self._final.score:
+            self._notes.append(
+                f"step `{self._best_step}` found a program that scored {100 * self._best.score:.1f} on these rows, "
+                f"more than the result: `emit = {self._best_step}` takes it"
+            )
         return verdict
 
     def built(self) -> Built:

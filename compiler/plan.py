@@ -7,6 +7,7 @@ that hold at once; what a bad answer can add stands in the notes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,8 @@ class Plan:
     least: int
     most: int
     estimate: Estimate
+    again: int = 0
+    """Further calls at most, for answers that do not parse or break a check; `least` and `most` lack them."""
     evals: tuple[EvalPlan, ...] = ()
     """What `dspc compile` scores after the steps; `least` and `most` hold these calls, too."""
     notes: tuple[str, ...] = ()
@@ -242,6 +245,7 @@ def plan_resolved(project: ir.Project, resolved: Resolved, evals: tuple[EvalPlan
     prompts = sum(step.prompt.most for step in steps)
     teachers = sum(step.teacher.most for step in steps)
     most = baseline.most + final.most + sum(each.calls.most for each in (*steps, *evals))
+    again = most * (_askings(student) - 1)
     return Plan(
         optimize=optimize.name,
         baseline=baseline,
@@ -249,6 +253,7 @@ def plan_resolved(project: ir.Project, resolved: Resolved, evals: tuple[EvalPlan
         final=final,
         least=least,
         most=most,
+        again=again,
         estimate=estimated(
             student,
             resolved.val,
@@ -259,25 +264,26 @@ def plan_resolved(project: ir.Project, resolved: Resolved, evals: tuple[EvalPlan
             ),
         ),
         evals=evals,
-        notes=_notes(resolved, most, prompts),
+        notes=_notes(resolved, again, prompts),
     )
 
 
-def _notes(resolved: Resolved, most: int, prompts: int) -> tuple[str, ...]:
-    student, optimize = resolved.student, resolved.optimize
+def _askings(program: Program) -> int:
+    """How often a call is made at most: once more to mend its answer, and all of that for each failed check."""
+    times = 2
+    for predictor in program.predictors.values():
+        signature = predictor.signature
+        if signature.checks or any(record.checks for record in program.records.values()):
+            times = max(times, 2 * (1 + signature.max_retries))
+    most = max((one.signature.max_retries for one in program.predictors.values()), default=0)
+    return times * math.prod(1 + most for step in program.steps if step.kind == "check")
+
+
+def _notes(resolved: Resolved, again: int, prompts: int) -> tuple[str, ...]:
+    optimize = resolved.optimize
     notes = [
-        f"an answer that does not parse is asked for once more: at most {most} further calls",
+        f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
     ]
-    retries = max(
-        (
-            predictor.signature.max_retries
-            for predictor in student.predictors.values()
-            if predictor.signature.checks
-        ),
-        default=2 if any(step.kind == "check" for step in student.steps) else 0,
-    )
-    if retries:
-        notes.append(f"an answer that breaks a check is asked for again, up to {retries} times")
     if prompts:
         notes.append(
             f"up to {prompts} calls write instructions: their prompts show rows of train, and are "

@@ -46,11 +46,12 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         console.print(f"note: {note}", markup=False)
     needed = built.spent.calls + sum(evaluation.spent.calls for evaluation in result.evals)
     saved = result.job.planned - needed
-    console.print(
-        f"calls: at most {result.job.planned:,} planned, {needed:,} needed"
-        + (f" ({saved:,} fewer: scores already known, or demos found early)" if saved > 0 else ""),
-        markup=False,
-    )
+    beside = ""
+    if saved > 0:
+        beside = f" ({saved:,} fewer: scores already known, or demos found early)"
+    elif saved < 0:
+        beside = f" ({-saved:,} more, to ask again for answers that did not parse or broke a check)"
+    console.print(f"calls: at most {result.job.planned:,} planned, {needed:,} needed{beside}", markup=False)
     console.print(Text.assemble("now: ", spent_line(result.tally)))
     console.print(f"wrote {result.job.artifact}", markup=False)
 

@@ -170,6 +170,18 @@ async def test_without_val_the_scores_are_trains(monkeypatch: pytest.MonkeyPatch
     assert set(built.artifact.scores) == {"train"}
 
 
+async def test_a_better_program_on_the_way_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fewer = ir.StepSpec(name="fewer", optimizer="LabeledFewShot", options={"k": 1})
+    built, _, _ = await compiled(
+        monkeypatch, tmp_path, project(tmp_path, SEARCH, fewer, emit="fewer"), learner
+    )
+    assert built.notes[-1].endswith("more than the result: `emit = search` takes it")
+    built, _, _ = await compiled(
+        monkeypatch, tmp_path, project(tmp_path, SEARCH, fewer, emit="search"), learner
+    )
+    assert not any("emit =" in note for note in built.notes)
+
+
 async def test_no_real_improvement_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     built, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, SEARCH), wrong)
     assert built.notes == (

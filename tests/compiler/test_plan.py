@@ -34,7 +34,7 @@ def test_every_step_and_both_scorings_are_counted(tmp_path: Path) -> None:
     assert found.most == 20 + 20 + 140 + 20
     assert (
         found.notes[0]
-        == f"an answer that does not parse is asked for once more: at most {found.most} further calls"
+        == f"an answer that does not parse or breaks a check is asked for again: at most {found.most} further calls"
     )
 
 
@@ -142,8 +142,9 @@ def test_checks_and_missing_val_are_noted(tmp_path: Path) -> None:
     program = program.model_copy(
         update={"predictors": {"ask": asks.model_copy(update={"signature": signature})}}
     )
-    notes = plan(project(tmp_path, program=program, val=None), "tuned", tmp_path).notes
-    assert "an answer that breaks a check is asked for again, up to 2 times" in notes
+    found = plan(project(tmp_path, program=program, val=None), "tuned", tmp_path)
+    assert found.again == 5 * found.most, "mended once, and all of that again for two retries"
+    notes = found.notes
     assert "no val: candidates are scored on the rows they were made from" in notes
 
 

@@ -176,11 +176,11 @@ async def test_an_ensemble_elects_the_same_answers(case: Case, dspy: Dspy) -> No
     assert dspy.of(case)["answers"] == await answers(await elected(case, dspy.url), case)
 
 
-@pytest.mark.parametrize("case", NEIGHBOURS, ids=lambda case: case.name)
 async def no_model(lm: LM, text: str) -> list[float]:
     raise AssertionError(f"{lm.name} was asked for the embedding of {text}")
 
 
+@pytest.mark.parametrize("case", NEIGHBOURS, ids=lambda case: case.name)
 async def test_neighbours_show_the_same_demos(case: Case, dspy: Dspy) -> None:
     """DSPy bootstraps a request's neighbours when it comes, this project each row once.
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ from dspec.runtime.engine import Engine, Tally
 from dspec.runtime.ledger import Ledger
 from dspec.runtime.limits import Backoff
 
-FAST = Backoff(base=0.001, cap=0.01, shortest=0.3)
+FAST = Backoff(base=0.001, cap=0.01, shortest=1.0)
+PATIENT = replace(FAST, shortest=20.0)
+"""For servers that always answer: a machine that stalls for a second is no hung connection."""
 
 CANARY = "canary-7f3a9c5e1b"
 """The key of the project's model: it must turn up nowhere."""
