@@ -3,12 +3,14 @@
 Algorithm: `COPRO` of DSPy, coordinate ascent over predictors: proposals of a round are scored one
 predictor after the other, each with the best of the others in place. It differs in what it wastes: output
 prefixes, which no prompt shows, are not searched; proposals are raced instead of scored on every row
-(`search = "full"` does that); and no proposal is scored a second time because another predictor changed.
+(`search = "full"` does that); no proposal is scored a second time because another predictor changed; and
+from the second round on, half of the proposals wait for what the first look at the other half shows.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
@@ -25,20 +27,24 @@ from .ranking import ranked
 SEARCHES = ("racing", "full")
 SHARE = 0.42
 """What a race may cost, as a share of scoring every proposal on every row."""
+SHARE_OF_SEVERAL = 0.6
+"""The same with several predictors, whose proposals the original scores again in every round."""
 
 
-def strategy(options: Options, proposals: int, rows: int, finalists: int = 1) -> Strategy:
+def strategy(options: Options, proposals: int, rows: int, predictors: int, finalists: int = 1) -> Strategy:
     """How up to `proposals` of one predictor in one round are compared."""
     if options.text("search") == "full":
         return Full()
-    return Racing.within(SHARE * proposals * rows, proposals, rows, finalists=finalists)
+    share = SHARE if predictors == 1 else SHARE_OF_SEVERAL
+    return Racing.within(share * proposals * rows, proposals, rows, finalists=finalists)
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
     breadth, depth = options.integer("breadth"), options.integer("depth")
 
     def compared(proposals: int) -> int:
-        return strategy(options, proposals, facts.val, facts.finalists).most(proposals, facts.val)
+        compared = strategy(options, proposals, facts.val, facts.predictors, facts.finalists)
+        return compared.most(proposals, facts.val)
 
     rows = facts.predictors * (compared(breadth - 1) + (depth - 1) * compared(breadth))
     start = 0 if facts.student_scored else facts.val
@@ -141,32 +147,59 @@ class _Ascent:
         program = self.best.program
         if depth == 1:
             return await propose_variations(program, self.context, breadth - 1, temperature)
+        return await self._in_view(depth, range(1, breadth - breadth // 2 + 1), list(self.tried))
+
+    async def _in_view(self, depth: int, numbers: range, addresses: Sequence[str]) -> dict[str, list[str]]:
+        """Proposals in view of the best attempts so far."""
         attempts: dict[str, list[Attempted]] = {}
-        for address, arms in self.tried.items():
-            scored = [Attempted(text, self.board.estimate(arm)) for text, arm in arms.items()]
-            attempts[address] = sorted(scored, key=lambda one: -one.score)[:breadth]
-        return await propose_from_attempts(program, self.context, breadth, temperature, attempts, depth)
+        for address in addresses:
+            scored = [Attempted(text, self.board.estimate(arm)) for text, arm in self.tried[address].items()]
+            best = sorted(scored, key=lambda one: -one.score)
+            attempts[address] = best[: self.options.integer("breadth")]
+        temperature = self.options.number("init_temperature") or 0.0
+        return await propose_from_attempts(
+            self.best.program, self.context, numbers, temperature, attempts, depth
+        )
 
     async def _compare(self, depth: int, address: str, texts: list[str]) -> Halt | None:
-        arms: list[Arm] = []
-        name = f"{address} " if len(self.tried) > 1 else ""
-        for number, text in enumerate(texts, 1):
-            program = self.best.program.with_predictor(address, instruction=text)
-            arms.append(Arm(f"{name}round {depth}, instruction {number}", program))
-            self.tried[address][text] = arms[-1]
-        proposals = self.options.integer("breadth") - (depth == 1)
-        compared = strategy(self.options, proposals, self.board.rows, self.context.finalists)
+        breadth, rows = self.options.integer("breadth"), self.board.rows
+        proposals = breadth - (depth == 1)
+        compared = strategy(self.options, proposals, rows, len(self.tried), self.context.finalists)
+        arms = self._arms(depth, address, texts, 1)
+        if depth > 1:
+            look = compared.rounds(proposals, rows)[0].rows if isinstance(compared, Racing) else rows
+            halt = await self.board.extend(arms, look)
+            if halt is not None:
+                return halt
+            late = range(breadth - breadth // 2 + 1, breadth + 1)
+            further = (await self._in_view(depth, late, [address]))[address]
+            arms += self._arms(depth, address, further, len(arms) + 1)
         if isinstance(compared, Racing):
-            compared = compared.fewer(proposals, len(arms), self.board.rows)
+            compared = compared.fewer(proposals, len(arms), rows)
         halt = await compared.run(self.board, Listed(arms), len(arms))
         if self.options.flag("track_stats") and halt is None and arms:
             scores = sorted(self.board.estimate(arm) for arm in arms)
             mean = math.fsum(scores) / len(scores)
             self.notes.append(
-                f"{name}round {depth}: {len(arms)} new, best {100 * scores[-1]:.1f}, "
+                f"{self._name(address)}round {depth}: {len(arms)} new, best {100 * scores[-1]:.1f}, "
                 f"mean {100 * mean:.1f}, worst {100 * scores[0]:.1f}"
             )
         for arm in arms:
             if self.board.seen(arm) == self.board.rows and self.board.mean(arm) > self.board.mean(self.best):
                 self.best = arm
         return halt
+
+    def _arms(self, depth: int, address: str, texts: Sequence[str], first: int) -> list[Arm]:
+        """The best program with each of the texts that was not tried of this predictor; counted from `first`."""
+        tried = self.tried[address]
+        name = self._name(address)
+        arms: list[Arm] = []
+        for number, text in enumerate((text for text in texts if text not in tried), first):
+            program = self.best.program.with_predictor(address, instruction=text)
+            arms.append(Arm(f"{name}round {depth}, instruction {number}", program))
+            tried[text] = arms[-1]
+        return arms
+
+    def _name(self, address: str) -> str:
+        """What messages call a predictor: nothing where it is the only one."""
+        return f"{address} " if len(self.tried) > 1 else ""

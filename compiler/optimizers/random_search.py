@@ -2,7 +2,8 @@
 
 Algorithm: `BootstrapFewShotWithRandomSearch` of DSPy, with named candidate kinds in place of its
 seeds −3, −2 and −1, and with the program it starts from as a candidate. Candidates race: all are scored on
-some rows, the better ones on more, the last ones on all (`search = "full"` scores each on all of val).
+some rows, the better ones on more, the last ones on all (`search = "full"` scores each on all of val). What
+that saves pays for sets composed of the demos that did best.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from .bootstrap_few_shot import (
     prepare_teacher,
     teacher_calls,
 )
+from .composing import compose
 from .demos import Streams, has_demos, with_labels, without_demos
 from .ranking import ranked
 
@@ -36,7 +38,9 @@ ZERO_SHOT, LABELS_ONLY, UNSHUFFLED = -3, -2, -1
 """How `restrict` names the candidates that are not a shuffled set: DSPy's numbers."""
 SEARCHES = ("racing", "full")
 SHARE = 0.415
-"""What a race may cost, as a share of scoring every candidate on every row."""
+"""What a race may cost, composed sets and all, as a share of scoring every candidate on every row."""
+COMPOSED, COMPOSED_SHARE = 2, 0.4
+"""Sets composed after a race, and what share of its cost scoring them may take."""
 
 
 def selected(options: Options) -> tuple[int, ...]:
@@ -51,10 +55,16 @@ def races(options: Options) -> bool:
     return options.text("search") == "racing" and options.number("stop_at_score") is None
 
 
+def composed(options: Options) -> int:
+    """Sets that are composed after a race: none where it is too small to tell demos apart, or there are none."""
+    shown = options.integer("max_bootstrapped_demos") or options.integer("max_labeled_demos")
+    return min(COMPOSED, int(COMPOSED_SHARE * SHARE * len(selected(options)))) if shown else 0
+
+
 def race(options: Options, rows: int, finalists: int) -> Racing:
-    """The race of all candidates that the options ask for."""
+    """The race of all candidates that the options ask for; it leaves what composed sets take, each all rows."""
     count = len(selected(options))
-    return Racing.within(SHARE * count * rows, count, rows, finalists=finalists)
+    return Racing.within((SHARE * count - composed(options)) * rows, count, rows, finalists=finalists)
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
@@ -67,7 +77,8 @@ def _calls(options: Options, facts: Facts) -> Calls:
     if races(options) and others:
         # A candidate that came out like another leaves the others more rows.
         raced = race(options, facts.val, facts.finalists)
-        most = min(most, raced.most(len(numbers), facts.val) * facts.calls_per_run)
+        rows = raced.most(len(numbers), facts.val) + composed(options) * facts.val
+        most = min(most, rows * facts.calls_per_run)
     bootstraps = any(number >= UNSHUFFLED for number in numbers) and demos > 0
     # All sets ask one teacher, whose runs are shared: together they never need more than one set
     # that has to try every row.
@@ -142,7 +153,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
 
 
 async def _race(search: _Search) -> StepResult:
-    """Make every candidate at the same time, then let those that differ race.
+    """Make every candidate at the same time, let those that differ race, then try what their demos compose.
 
     Every one of them is in the first round, so it is scored on what is sure to be that round's rows as soon as
     it is made: making the last one, which goes from answer to answer, keeps nobody waiting.
@@ -176,6 +187,9 @@ async def _race(search: _Search) -> StepResult:
     if halt is None:
         raced = planned.fewer(len(numbers), len(arms), board.rows)
         halt = await raced.run(board, Listed(arms), len(arms))
+        if halt is None and (wanted := composed(search.options)):
+            sets = compose(start.program, board, [start, *arms])
+            halt = await board.extend(sets[:wanted], board.rows)
         if repeats:
             note = f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one"
             return ranked(board.candidates(), cut=halt, notes=(note,), compared=board.compared)

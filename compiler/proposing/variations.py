@@ -51,12 +51,13 @@ async def propose_variations(
 async def propose_from_attempts(
     student: Program,
     context: Context,
-    wanted: int,
+    numbers: range,
     temperature: float,
     attempts: Mapping[str, Sequence[Attempted]],
     depth: int,
 ) -> dict[str, list[str]]:
-    """The same in view of `attempts`, which are shown worst first; `depth` counts the rounds from 1."""
+    """The same for the predictors of `attempts`, which are shown worst first. `depth` counts the rounds from 1,
+    `numbers` the answers of a round."""
     asks = [
         _Ask(
             address,
@@ -64,8 +65,8 @@ async def propose_from_attempts(
             "attempts",
             _inputs(student, address, context, f"attempts/{depth}/{number}", _listed(attempts[address])),
         )
-        for address in tunable(student)
-        for number in range(1, wanted + 1)
+        for address in attempts
+        for number in numbers
     ]
     return await _answers(student, context, asks, temperature)
 

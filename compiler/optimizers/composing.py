@@ -1,0 +1,115 @@
+"""Demo sets made of what a comparison has shown: each demo is worth what the sets that hold it are.
+
+A race tells of every set how it did on some rows, and sets share demos, so that it tells something of each demo,
+too: more than any one set makes use of. A set's score is modelled as a sum over its demos, each shrunk towards
+nothing by how seldom it was seen (ridge regression, weighted by rows), and the demos that look best make sets
+of their own. These are candidates like any other: only scores on val say whether they are better.
+
+Sources: Ilyas et al., 2022 (arXiv:2202.00622), and for demos Chang and Jia, 2023 (arXiv:2212.10378).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dspec.runtime.program import Demo, Program, canonical
+
+from ..search import Arm, Board
+from .frozen import tunable
+
+PRIOR_ROWS = 320
+"""Rows that a demo must have been seen on before its effect is believed by half: it is one of many in a set."""
+SWEEPS = 12
+
+Place = tuple[str, str]
+"""A predictor's address and a demo's inputs: a row's label and a teacher's answer to it count as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """A program's demos by address, how it scored, and on how many rows."""
+
+    demos: Mapping[str, tuple[Demo, ...]]
+    score: float
+    rows: int
+
+    def places(self) -> dict[Place, None]:
+        """Each once, in the prompt's order."""
+        return {_place(address, demo): None for address, demos in self.demos.items() for demo in demos}
+
+
+def compose(student: Program, board: Board, arms: Sequence[Arm]) -> list[Arm]:
+    """Up to two arms: the demos that look best, as many of each sort as the best arm shows, and their better half.
+
+    Fewer and better demos may do more than many, and cost less to show, so both are worth a look. Of `arms` those
+    count that show demos and were scored; none that the board knows comes back.
+    """
+    sets: list[_Set] = []
+    for arm in arms:
+        demos = {address: predictor.demos for address, predictor in tunable(arm.program).items()}
+        if any(demos.values()) and (rows := board.seen(arm)):
+            sets.append(_Set(demos, board.estimate(arm), rows))
+    if not sets:
+        return []
+    best = max(sets, key=lambda one: (one.rows, one.score))
+    worth = _worth(sets)
+    whole = half = student
+    for address, shown in best.demos.items():
+        pool = [demo for one in sets for demo in one.demos[address]]
+        # Of equal ones, the one that more is known of.
+        pool.sort(key=lambda demo: worth[_place(address, demo)], reverse=True)
+        chosen = _chosen(pool, made=sum(demo.augmented for demo in shown), most=len(shown))
+        better = sorted(chosen, key=lambda demo: worth[_place(address, demo)], reverse=True)
+        kept = better[: (len(better) + 1) // 2]
+        whole = whole.with_predictor(address, demos=tuple(chosen))
+        half = half.with_predictor(address, demos=tuple(demo for demo in chosen if demo in kept))
+    found = [Arm("composed", whole), Arm("composed, better half", half)]
+    return [arm for arm in found if not board.knows(arm.program)]
+
+
+def _chosen(pool: Sequence[Demo], *, made: int, most: int) -> list[Demo]:
+    """The first `made` demos that a teacher made, then labelled ones up to `most`; no row twice."""
+    chosen: list[Demo] = []
+    for augmented, room in ((True, made), (False, most)):
+        for demo in pool:
+            if len(chosen) == room:
+                break
+            if demo.augmented == augmented and not any(_same_row(demo, other) for other in chosen):
+                chosen.append(demo)
+    return chosen
+
+
+def _same_row(demo: Demo, other: Demo) -> bool:
+    """Whether they share inputs and all of those agree: an inner step's labels may lack some."""
+    shared = demo.inputs.keys() & other.inputs.keys()
+    return bool(shared) and all(demo.inputs[name] == other.inputs[name] for name in shared)
+
+
+def _place(address: str, demo: Demo) -> Place:
+    return address, canonical(demo.inputs)
+
+
+def _worth(sets: Sequence[_Set]) -> dict[Place, tuple[float, int]]:
+    """Each demo's effect, and the rows that it rests on.
+
+    Coordinate descent: one demo at a time, the others held, as often as `SWEEPS` says.
+    """
+    rows = [one.rows for one in sets]
+    mean = math.fsum(one.score * one.rows for one in sets) / sum(rows)
+    left = [one.score - mean for one in sets]
+    holders: dict[Place, list[int]] = {}
+    for index, one in enumerate(sets):
+        for place in one.places():
+            holders.setdefault(place, []).append(index)
+    seen = {place: sum(rows[index] for index in inside) for place, inside in holders.items()}
+    effects = dict.fromkeys(holders, 0.0)
+    for _ in range(SWEEPS):
+        for place, inside in holders.items():
+            before = effects[place]
+            total = math.fsum(rows[index] * (left[index] + before) for index in inside)
+            effects[place] = total / (seen[place] + PRIOR_ROWS)
+            for index in inside:
+                left[index] -= effects[place] - before
+    return {place: (effects[place], seen[place]) for place in holders}
