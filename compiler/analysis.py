@@ -1,8 +1,8 @@
 """The one front door of the front end: from a path to diagnostics, symbols and the checked IR.
 
 Terminal, editor and compiler all come in here. Nothing raises, for a user's mistake or for one of
-ours; no model is called, nothing of the user's runs, and only files inside the project's root are
-read.
+ours; no model is called, and only files inside the project's root are read. Nothing of the user's runs
+and no network is used, unless the caller asks with `fetch` for rows that are elsewhere.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from .check.allows import without_allowed
 from .check.project import check_declarations, lower
 from .check.session import Crash, Session, crash
 from .check.syntax import check_syntax
+from .data import Fetcher, When
 from .diagnostics import Diagnostic, has_errors, in_order
 from .echoes import without_echoes
 from .loading import File, Loaded, load
@@ -55,23 +56,39 @@ class Analysis:
         """Data files of which only the first rows were looked at."""
         return tuple(dict.fromkeys(self.session.sampled))
 
+    @property
+    def fetched(self) -> tuple[str, ...]:
+        """What was asked for its rows, with what came of it."""
+        return tuple(dict.fromkeys(self.session.fetched))
+
 
 def analyse(
-    path: Path, *, text: str | None = None, probe: bool = True, deep: bool = False, cache: Cache | None = None
+    path: Path,
+    *,
+    text: str | None = None,
+    probe: bool = True,
+    deep: bool = False,
+    cache: Cache | None = None,
+    fetch: When = "never",
 ) -> Analysis:
     """Check the file at `path` and what it imports.
 
     `text` stands in for the file's content on disk. With `probe` False no data file is touched; with
-    `deep` all rows of the large ones are read. `cache` remembers what data files hold.
+    `deep` all rows of the large ones are read. `cache` remembers what data files hold. `fetch` says which
+    rows of `python` and `huggingface` sources are asked for: with "never", those kept from before are read.
     """
     try:
-        return _analyse(load(path, text), probe=probe, deep=deep, cache=cache)
+        return _analyse(load(path, text), probe=probe, deep=deep, cache=cache, fetcher=Fetcher(fetch))
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
         return _failed(path, text or "", error)
 
 
 def analyse_all(
-    paths: Iterable[Path], *, deep: bool = False, cache: Callable[[Path], Cache | None] = lambda _: None
+    paths: Iterable[Path],
+    *,
+    deep: bool = False,
+    cache: Callable[[Path], Cache | None] = lambda _: None,
+    fetch: When = "never",
 ) -> list[Analysis]:
     """Check several files for what there is to say of them; `cache` gives the one for a file's project.
 
@@ -95,11 +112,14 @@ def analyse_all(
     # False comes first; of files that import each other in a circle, the first one stands for all.
     waiting.sort(key=lambda one: one[1].main.source.path in imported)
     settled: set[Path] = set()
+    fetcher = Fetcher(fetch)
     for path, loaded in waiting:
         if loaded.main.source.path in settled:
             continue
         try:
-            analysis = _analyse(loaded, probe=True, deep=deep, cache=cache(path), settled=settled)
+            analysis = _analyse(
+                loaded, probe=True, deep=deep, cache=cache(path), fetcher=fetcher, settled=settled
+            )
         except Exception as error:  # noqa: BLE001 - as above
             analysis = _failed(path, loaded.main.source.text, error)
         analyses.append(analysis)
@@ -108,14 +128,20 @@ def analyse_all(
 
 
 def _analyse(
-    loaded: Loaded, *, probe: bool, deep: bool, cache: Cache | None, settled: Set[Path] | None = None
+    loaded: Loaded,
+    *,
+    probe: bool,
+    deep: bool,
+    cache: Cache | None,
+    fetcher: Fetcher,
+    settled: Set[Path] | None = None,
 ) -> Analysis:
     """With `settled`, what stands in these files is checked only as far as others need it, nothing is
     said of it, and no project is made."""
     here = [file for place, file in loaded.files.items() if not settled or place not in settled]
     found = files.scopes(loaded)
     main = found[loaded.main.source.path]
-    session = Session(loaded.root, loaded.main.source.path.parent, main, probe, deep, cache)
+    session = Session(loaded.root, loaded.main.source.path.parent, main, probe, deep, cache, fetcher)
     if loaded.problem is not None:
         session.report(
             "DS0810",

@@ -194,9 +194,9 @@ class _Compile:
         spent = self._evaluator.spent.since(before)
         self._outcomes.append(StepOutcome(step.name, spec.name, planned, spent, result))
         self._programs[step.name] = result.program
-        if result.candidates and self._best is not None and result.scored_on in (None, resolved.val):
-            if result.candidates[0].score > self._best.score:
-                self._best, self._best_step = result.candidates[0], step.name
+        best = next(iter(result.candidates), None) if result.scored_on in (None, resolved.val) else None
+        if best is not None and self._best is not None and best.score > self._best.score:
+            self._best, self._best_step = best, step.name
         if result.cut is not None:
             self._halt(result.cut)
             self._settle_for_best()

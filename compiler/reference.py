@@ -1,8 +1,8 @@
 """Rewrites the tables in the reference pages from the tables in the code. Run it as a module.
 
 A table stands between `<!-- name -->` and `<!-- /name -->`; what is around it is written by hand. Functions
-come from `dspec.runtime.functions`, attributes from `blocks`, options from `optimizers.table`, and nowhere
-else are they listed.
+come from `dspec.runtime.functions`, attributes from `blocks`, sources from `vocabulary`, options from
+`optimizers.table`, and nowhere else are they listed.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .block_specs import AttributeSpec, SectionSpec, ValueKind
 from .blocks import BLOCKS
 from .optimizers.base import Option, OptionType, Spec
 from .optimizers.table import ALIASES, SPECS
+from .vocabulary import FETCHED_SOURCES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (DOCS / "language.md", DOCS / "optimizers.md")
@@ -61,6 +62,8 @@ def filled(page: str) -> str:
                 rows = _attributes(block.attributes, block.sections)
             case "options":
                 rows = _options(SPECS[of])
+            case "sources":
+                rows = _sources()
             case "optimizers":
                 rows = _optimizers()
             case _:
@@ -92,6 +95,17 @@ def _signature(function: Function) -> str:
 def _parameter(parameter: Parameter) -> str:
     default = "" if parameter.required else f" = {_literal(parameter.default)}"
     return f"{parameter.name}: {wording(parameter.kind)}{', …' if parameter.variadic else ''}{default}"
+
+
+def _sources() -> Iterable[str]:
+    yield from _table("fetched source", "default", "meaning")
+    for name, source in FETCHED_SOURCES.items():
+        yield _row(f"`{name}(…)`", "", source.doc)
+        for parameter in source.parameters:
+            default = (
+                "required" if parameter.required else f'`"{parameter.default}"`' * bool(parameter.default)
+            )
+            yield _row(f"{name} · `{parameter.name}`", default, parameter.doc)
 
 
 def _attributes(attributes: Iterable[AttributeSpec], sections: Iterable[SectionSpec]) -> Iterable[str]:

@@ -31,6 +31,11 @@ def checks_folder(root: Path) -> Path:
     return _place(root) / "checks"
 
 
+def rows_folder(root: Path) -> Path:
+    """Where fetched rows are kept. Nothing is made until there are some."""
+    return _place(root) / "rows"
+
+
 def _place(root: Path) -> Path:
     override = os.environ.get("DSPEC_STATE_DIR")
     return Path(override).expanduser() if override else root / ".dspec"

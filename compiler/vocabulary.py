@@ -30,9 +30,7 @@ SOURCES: dict[str, str] = {
     "json": "A JSON list of objects.",
     "parquet": "A Parquet table.",
 }
-"""Dataset sources that load."""
-
-LATER_SOURCES: tuple[str, ...] = ("huggingface", "python")
+"""Dataset sources that are files of the project, by their endings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,44 @@ class SourceParameter:
     name: str
     value: Literal["text", "path", "column", "integer", "lm"]
     required: bool = False
+    default: str = ""
+    doc: str = ""
 
 
 S = SourceParameter
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedSource:
+    """A dataset source whose rows are no file of the project: `parameters` are what it is told."""
+
+    doc: str
+    parameters: tuple[SourceParameter, ...]
+
+
+FETCHED_SOURCES: dict[str, FetchedSource] = {
+    "huggingface": FetchedSource(
+        "A dataset on the Hugging Face hub.",
+        (
+            S("repo", "text", required=True, doc="Its name there, `owner/name`."),
+            S("split", "text", default="train", doc="Which of its splits."),
+            S("config", "text", doc="Which of its configs, where there are several."),
+            S("revision", "text", default="main", doc="A branch, a tag or a commit."),
+        ),
+    ),
+    "python": FetchedSource(
+        "What a Python function gives: an iterable of mappings of JSON values.",
+        (
+            S(
+                "function",
+                "text",
+                required=True,
+                doc="`module:function`, found like an extern's and called without arguments.",
+            ),
+        ),
+    ),
+}
+"""Dataset sources whose rows are fetched and kept."""
 
 EXTERN_SOURCES: dict[str, tuple[SourceParameter, ...]] = {
     "python": (S("function", "text", required=True),),

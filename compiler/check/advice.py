@@ -54,13 +54,14 @@ def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:
     ours, theirs = train.data.dataset, val.data.dataset
     if ours is None or theirs is None or train.data.symbol is val.data.symbol:
         return
-    if ours.source.path == theirs.source.path:
+    if ours.source.title == theirs.source.title and ours.source.kind == theirs.source.kind:
+        what = "rows" if ours.source.is_fetched else "file"
         session.report(
             "DS0406",
-            f"`train` and `val` are cut from the same file, `{ours.source.path}`, by two datasets: a row may "
+            f"`train` and `val` are cut from the same {what}, `{ours.source.title}`, by two datasets: a row may "
             "stand in both",
             val.location,
-            "the same file",
+            f"the same {what}",
             secondary=(Label(train.location, "reads it, too"),),
             help="declare one dataset and give it a `split` with both parts",
         )

@@ -30,13 +30,13 @@ from ..diagnostics import Diagnostic, Edit, Fix, Label, report
 from ..source import Location
 from ..spelling import closest, quoted
 from ..symbols import Symbol
-from ..vocabulary import LATER_SOURCES, SOURCES
+from ..vocabulary import FETCHED_SOURCES, SOURCES
 from .attributes import Reader, described, number_of, section, settings
+from .fetched_sources import fetched, fetched_source
 from .kinds import ANY, Group, Member
 from .names import did_you_mean, listed
 from .records import field_specs, fields, reachable
 from .session import Place, Session, insert_item, replace, suggestions
-from .shape import later
 
 TEST_PARTS = ("test", "holdout", "heldout", "held_out")
 """Names of parts that say: not for tuning."""
@@ -135,18 +135,16 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         )
         return None
     name = node.callee.name
-    if name.text in LATER_SOURCES:
-        deep = ("`--deep` reads files only, and has not looked at these rows",) if session.deep else ()
-        later(session, place, f"rows from `{name.text}(…)`", name, notes=deep)
-        return None
+    if name.text in FETCHED_SOURCES:
+        return fetched_source(session, place, node, name)
     if name.text not in SOURCES:
-        near = closest(name.text, [*SOURCES, *LATER_SOURCES])
+        near = closest(name.text, [*SOURCES, *FETCHED_SOURCES])
         session.report(
             "DS0211",
             f"rows cannot be read from `{name.text}`{did_you_mean(near)}",
             place.at(name),
             "unknown source",
-            help="" if near else f"they come from {quoted(SOURCES, 'or')}",
+            help="" if near else f"they come from {quoted([*SOURCES, *FETCHED_SOURCES], 'or')}",
             fixes=suggestions(place.at(name), near),
         )
         return None
@@ -319,11 +317,11 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
     """What the file says: problems become diagnostics. Not asked when data may not be touched."""
     if not session.probe:
         return None
-    findings = check_data(
+    findings = fetched(session, found.source) or check_data(
         _readable(session, found), session.folder, root=session.root, cache=session.cache, deep=session.deep
     )
     if not findings.exact:
-        session.sampled.append(found.source.path)
+        session.sampled.append(found.source.title)
     places = _places(place)
     other = _other_source(session, place, found) if findings.problems else None
     session.diagnostics += [other] if other else [diagnose(problem, places) for problem in findings.problems]
@@ -356,7 +354,7 @@ def _is_partial(symbol: Symbol) -> bool:
 
 def _other_source(session: Session, place: Place, found: ir.Dataset) -> Diagnostic | None:
     """What is said instead of all that is wrong with a file that is read as something else than it is."""
-    ending = found.source.path.rpartition(".")[2]
+    ending = "" if found.source.is_fetched else found.source.path.rpartition(".")[2]
     node = settings(place.declaration.items)["source"].value
     if ending not in SOURCES or ending == found.source.kind or not isinstance(node, Call):
         return None

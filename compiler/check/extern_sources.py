@@ -67,7 +67,7 @@ def check_source(
     texts: dict[str, tuple[str, Expr]] = {}
     for spec in specs:
         for argument in given.get(spec.name, ()):
-            text = _argument(session, place, name.text, spec.name, spec.value, argument)
+            text = text_argument(session, place, name.text, spec.name, spec.value, argument)
             if text is not None:
                 texts[spec.name] = (text, argument.value)
     if len(session.diagnostics) > mistakes:
@@ -81,9 +81,10 @@ def check_source(
     return False
 
 
-def _argument(
+def text_argument(
     session: Session, place: Place, source: str, name: str, kind: str, argument: Argument
 ) -> str | None:
+    """The text that a source is given for its parameter `name`; reports what is none. None for other kinds."""
     node = argument.value
     what = f"`{name}` of `{source}`"
     if kind == "lm":
@@ -187,6 +188,23 @@ def _python(
     inputs: Mapping[str, Member],
     result: Type | Group,
 ) -> bool:
+    found = find_function(session, place, written, node)
+    if found is None:
+        return True
+    module, function = found
+    if function is None:
+        return True
+    _compare(session, place, symbol, module, function, inputs, result)
+    return bool(ast.get_docstring(function, clean=False))
+
+
+def find_function(
+    session: Session, place: Place, written: str, node: Expr
+) -> tuple[Module, Function | None] | None:
+    """The function that `module:function` names; reports what is not there, and gives None.
+
+    The function itself is None where it may be bound in a way that cannot be seen.
+    """
     reference = REFERENCE.fullmatch(written)
     if reference is None:
         dotted = written.replace("/", ".").removesuffix(".py")
@@ -202,19 +220,17 @@ def _python(
             help='for example `python("tools.search:find")`',
             fixes=fix,
         )
-        return True
+        return None
     module_name, name = reference[1], reference[2]
     module = find_module(module_name, place.source.path.parent, session.root)
     if isinstance(module, Missing):
         _missing_module(session, place, node, module, name)
-        return True
+        return None
     function = module.functions.get(name)
-    if function is None:
-        if not module.open and name not in module.names:
-            _missing_function(session, place, node, module, module_name, name)
-        return True
-    _compare(session, place, symbol, module, function, inputs, result)
-    return bool(ast.get_docstring(function, clean=False))
+    if function is None and not module.open and name not in module.names:
+        _missing_function(session, place, node, module, module_name, name)
+        return None
+    return module, function
 
 
 def _missing_module(session: Session, place: Place, node: Expr, module: Missing, name: str) -> None:

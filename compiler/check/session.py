@@ -16,6 +16,7 @@ from typing import TypeVar, cast
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
 from ..caches import Cache
+from ..data import Fetcher
 from ..diagnostics import Diagnostic, Edit, Fix, Label, report
 from ..source import Location, Source
 from ..symbols import FileScope, Symbol, SymbolKind, Use
@@ -67,6 +68,8 @@ class Session:
     """Look at all rows of large data files, not at the first ones."""
     cache: Cache | None = None
     """Remembers what data files hold."""
+    fetcher: Fetcher = field(default_factory=Fetcher)
+    """Asks for rows of `python` and `huggingface` sources, if it may: then the user's code runs."""
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     declared: list[Symbol] = field(default_factory=list[Symbol])
     uses: list[Use] = field(default_factory=list[Use])
@@ -85,6 +88,8 @@ class Session:
     results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
     sampled: list[str] = field(default_factory=list[str])
     """Data files of which only the first rows were looked at."""
+    fetched: list[str] = field(default_factory=list[str])
+    """Sources that were asked for their rows, with what came of it."""
     crashes: list[Crash] = field(default_factory=list[Crash])
     failed: tuple[Exception, Location] | None = None
     """The last exception, and the innermost declaration that was being checked."""

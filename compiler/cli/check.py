@@ -36,7 +36,11 @@ def check(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings fail, too.")] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Apply the fixes that are safe unseen.")] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Read all rows of large data files, not a sample.")
+        bool,
+        typer.Option(
+            "--deep",
+            help="Read all rows of large data files, and fetch those that are elsewhere: runs `python` sources.",
+        ),
     ] = False,
 ) -> None:
     """Find mistakes in .dspec files and in their data. Calls no model."""
@@ -104,7 +108,11 @@ def findings(sources: list[Path], *, deep: bool) -> Found:
     from .crash import with_reports
 
     with journal() as reads:
-        analyses = analyse_all(sources, deep=deep, cache=check_cache)
+        fetch = "always" if deep else "never"
+        analyses = analyse_all(sources, deep=deep, cache=check_cache, fetch=fetch)
+    fetched = dict.fromkeys(what for analysis in analyses for what in analysis.fetched)
+    for what in fetched:
+        stderr().print(what, markup=False)
     said: dict[Diagnostic, None] = {}
     for analysis in analyses:
         said.update(dict.fromkeys(with_reports(analysis)))
@@ -112,6 +120,7 @@ def findings(sources: list[Path], *, deep: bool) -> Found:
     # The worst first where there are too many: each takes kilobytes to draw, and nobody reads a thousand.
     shown = sorted(said, key=lambda one: SEVERITIES.index(one.severity))[:MAX_FINDINGS]
     found = Found(tuple(in_order(shown)), tuple(sampled), len(said) - len(shown))
-    if not any(analysis.crashes for analysis in analyses):
+    # What is elsewhere may be another one the next time it is asked for.
+    if not fetched and not any(analysis.crashes for analysis in analyses):
         remember(check_cache(sources[0]), sources, found, reads, deep=deep)
     return found

@@ -43,7 +43,7 @@ def compile_command(
     from . import report
     from .sources import checked, pick
 
-    _, project = checked(path)
+    _, project = checked(path, fetch=True)
     if not names and not project.optimizes:
         fail(f"{path} declares no optimize block", help="`dspc init` shows one")
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in names or project.optimizes]

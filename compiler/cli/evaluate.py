@@ -40,7 +40,7 @@ def evaluate(
     from . import report
     from .sources import checked, pick
 
-    _, project = checked(path)
+    _, project = checked(path, fetch=True)
     if not project.evals:
         fail(f"{path} declares no eval block")
     wanted = [pick(list(project.evals), name, "eval", path) for name in names or project.evals]

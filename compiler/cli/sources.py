@@ -45,15 +45,21 @@ def print_findings(analysis: Analysis) -> None:
     console.file.write(text + "\n" + summary(analysis.diagnostics) + "\n")
 
 
-def checked(path: Path) -> tuple[Analysis, Project]:
-    """The checked project of a file; prints findings, and leaves if there are errors."""
+def checked(path: Path, *, fetch: bool = False) -> tuple[Analysis, Project]:
+    """The checked project of a file; prints findings, and leaves if there are errors.
+
+    With `fetch`, rows that are elsewhere are asked for where none are kept.
+    """
     from ..analysis import analyse
     from ..data import FolderCache
     from ..state import checks_folder, project_root
     from .dotenv import fill_environment
 
     (source,) = find_sources([path])[:1]
-    analysis = analyse(source, cache=FolderCache(checks_folder(project_root(source))))
+    cache = FolderCache(checks_folder(project_root(source)))
+    analysis = analyse(source, cache=cache, fetch="missing" if fetch else "never")
+    for what in analysis.fetched:
+        stderr().print(what, markup=False)
     print_findings(analysis)
     if analysis.project is None:
         raise typer.Exit(Exit.BUG if analysis.crashes else Exit.FINDINGS)

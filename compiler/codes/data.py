@@ -135,4 +135,15 @@ DATASETS: dict[str, Code] = {
         METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
         TICKETS,
     ),
+    "DS0416": Code(
+        "hint",
+        "rows not known yet",
+        "`python(…)` and `huggingface(…)` rows are not in the project, and a check neither runs code nor uses "
+        "the network. `dspc check --deep`, `dspc compile` and `dspc eval` fetch them and keep them under "
+        "`.dspec`; from then on they are checked like those of a file. Of `python(…)` they are asked for "
+        "again once the module has changed.",
+        dataset().replace('csv("tickets.csv")', 'python("rows:load")'),
+        dataset(),
+        TICKETS | {"rows.py": "def load():\n    yield {'text': 'a parcel', 'topic': 'shipping'}\n"},
+    ),
 }

@@ -86,7 +86,7 @@ TYPES: dict[str, Code] = {
         "extern and its Python differ",
         "An extern declares the inputs and the result of a Python function, and the function's own "
         "annotations say something else. Inputs are given by name, so each must be one of the function's "
-        "parameters.",
+        "parameters. The function of a dataset's `python(…)` is called without any.",
         'dspec 1\n\nextern find(query: str) -> str = python("tools:search")\n',
         'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:search")\n',
         TOOLS,

@@ -2,6 +2,7 @@
 
 from ..caches import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems
+from .fetching import Fetcher, When, fetch
 from .probing import Column, Probe, probe
 from .problem import DataError, DataProblem
 from .report import Places, diagnose
@@ -14,14 +15,17 @@ __all__ = [
     "DataError",
     "DataProblem",
     "Example",
+    "Fetcher",
     "Findings",
     "FolderCache",
     "MemoryCache",
     "Places",
     "Probe",
     "Rows",
+    "When",
     "check",
     "diagnose",
+    "fetch",
     "load_rows",
     "part",
     "part_sizes",

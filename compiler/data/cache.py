@@ -15,6 +15,7 @@ from dspec.runtime.types import JsonValue
 from .. import ir
 from .opening import resolve_inside
 from .problem import DataError
+from .snapshots import located
 
 VERSION = 1
 """Raise when a result's meaning changes."""
@@ -23,7 +24,7 @@ VERSION = 1
 def key(source: ir.DataSource, folder: Path, root: Path | None, question: JsonValue) -> str | None:
     """The entry's name, or None when there is no such file to remember anything about."""
     try:
-        real = resolve_inside(source.path, folder, root)
+        real = resolve_inside(*located(source, folder, root))
         status = real.stat()
     except (DataError, OSError):
         return None

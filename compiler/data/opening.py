@@ -53,7 +53,7 @@ def open_inside(path: str, folder: Path, root: Path | None = None) -> BinaryIO:
 
 def resolve_inside(path: str, folder: Path, root: Path | None = None) -> Path:
     """Where `path` really lies. Raises DataError when that is no file inside `root`."""
-    root = root or _root(folder)
+    root = root or root_of(folder)
     if not path or "\0" in path:
         raise unreadable("the data file's path is empty" if not path else "a path cannot hold a NUL")
     if PurePosixPath(path).is_absolute() or PureWindowsPath(path).drive or path.startswith("\\"):
@@ -109,7 +109,8 @@ def _outside(path: str) -> DataError:
     return DataError([DataProblem(kind="outside", message=message, help=advice)])
 
 
-def _root(folder: Path) -> Path:
+def root_of(folder: Path) -> Path:
+    """The root of the project that a file in `folder` belongs to."""
     return project_root(folder / "any.dspec")
 
 

@@ -33,6 +33,7 @@ from ..caches import Cache
 from . import cache as caching
 from .opening import open_inside
 from .problem import quoted
+from .snapshots import located
 from .tables import BrokenRow, Table, open_table
 
 WHOLE_BYTES = 32 << 20
@@ -214,7 +215,7 @@ def _merged(a: Type, b: Type) -> Type:
 
 def count_rows(source: ir.DataSource, folder: Path, root: Path | None = None) -> int:
     """Rows of a csv or jsonl file by its line ends, blank lines and line ends in quotes left out."""
-    with open_inside(source.path, folder, root) as stream:
+    with open_inside(*located(source, folder, root)) as stream:
         count = _count_lines(stream, quotes=source.kind == "csv")
     return max(0, count - 1) if source.kind == "csv" else count
 

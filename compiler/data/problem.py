@@ -17,6 +17,7 @@ from dspec.runtime.types import Frozen, JsonValue
 Kind = Literal[
     "unreadable",
     "outside",
+    "unfetched",
     "malformed",
     "empty",
     "column_missing",
@@ -26,7 +27,9 @@ Kind = Literal[
     "stratify_small",
     "duplicates",
 ]
-"""`unreadable` and `outside` (the project) concern the whole file, `malformed` some of its rows."""
+"""`unreadable` and `outside` (the project) concern the whole file, `malformed` some of its rows.
+
+`unfetched` is no mistake while checking: the rows are elsewhere, and nobody has asked for them yet."""
 
 WARNINGS: frozenset[Kind] = frozenset({"stratify_small", "duplicates"})
 """Problems that a compile may live with; all others stop it."""

@@ -12,6 +12,7 @@ from .problem import DataProblem, Kind
 CODES_BY_KIND: dict[Kind, str] = {
     "unreadable": "DS0401",
     "outside": "DS0413",
+    "unfetched": "DS0416",
     "malformed": "DS0401",
     "empty": "DS0401",
     "column_missing": "DS0402",

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, NoReturn, cast
 
@@ -19,7 +19,7 @@ from dspec.runtime.types import JsonValue
 
 from .. import ir
 from ..spelling import plural
-from . import opening
+from . import opening, snapshots
 from .problem import DataError, DataProblem, unreadable
 
 MAX_ROWS = 2_000_000
@@ -68,11 +68,13 @@ class Table:
 
 @contextmanager
 def open_table(source: ir.DataSource, folder: Path, root: Path | None = None) -> Generator[Table]:
-    """Open a dataset's file. Raises DataError: `unreadable`, `outside`, or `empty` (a csv without header).
+    """Open a dataset's file, or the fetched rows that were kept of it.
+
+    Raises DataError: `unreadable`, `outside`, `unfetched`, or `empty` (a csv without header).
 
     Errors found further on are raised while `rows` is consumed.
     """
-    stream = opening.open_inside(source.path, folder, root)
+    stream = opening.open_inside(*snapshots.located(source, folder, root))
     with stream:
         match source.kind:
             case "csv":
@@ -85,6 +87,11 @@ def open_table(source: ir.DataSource, folder: Path, root: Path | None = None) ->
                 from .parquet import parquet_table
 
                 yield parquet_table(stream, source)
+            case "python" | "huggingface":
+                text = snapshots.find(source, folder, root).text
+                table = _jsonl_table(stream, ir.DataSource(kind="jsonl", path=source.title))
+                rows = _only_texts(table.rows) if text else table.rows
+                yield replace(table, unit="row", text=text, rows=rows)
 
 
 def _csv_table(stream: BinaryIO, source: ir.DataSource) -> Table:
@@ -154,6 +161,15 @@ def _jsonl_rows(text: Iterator[str]) -> RawRows:
             yield RawRow(number, value)
         else:
             yield BrokenRow(number, f"holds {_article(value)}, not an object")
+
+
+def _only_texts(rows: RawRows) -> RawRows:
+    """Rows that came from csv files: every cell is text."""
+    for row in rows:
+        if isinstance(row, RawRow) and not all(isinstance(cell, str) for cell in row.values.values()):
+            yield BrokenRow(row.number, "has a cell that is no text")
+        else:
+            yield row
 
 
 def _json_table(stream: BinaryIO, source: ir.DataSource) -> Table:

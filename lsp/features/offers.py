@@ -11,7 +11,7 @@ from dspec.compiler.blocks import BLOCKS
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.symbols import FileScope, Symbol
-from dspec.compiler.vocabulary import EXTERN_SOURCES, SOURCES, STRATEGIES, TYPES
+from dspec.compiler.vocabulary import EXTERN_SOURCES, FETCHED_SOURCES, SOURCES, STRATEGIES, TYPES
 from dspec.runtime.functions import FUNCTIONS, Function, wording
 
 from .shapes import Fields, doc_of, names, parts
@@ -162,7 +162,11 @@ def strategies() -> Iterator[Suggestion]:
 
 
 def sources() -> Iterator[Suggestion]:
-    return (Suggestion(name, "function", f'{name}("path")', doc, rank=1) for name, doc in SOURCES.items())
+    for name, doc in SOURCES.items():
+        yield Suggestion(name, "function", f'{name}("path")', doc, rank=1)
+    for name, source in FETCHED_SOURCES.items():
+        shape = f'{name}("{source.parameters[0].name}")'
+        yield Suggestion(name, "function", shape, source.doc, rank=1)
 
 
 def extern_sources() -> Iterator[Suggestion]:

@@ -57,14 +57,6 @@ def test_a_remembered_file_is_not_read_again(project: Path, monkeypatch: pytest.
     assert again.diagnostics == first
 
 
-def test_a_deep_check_says_what_it_cannot_look_into(project: Path) -> None:
-    (project / "main.dspec").write_text(PROGRAM.replace('csv("rows.csv")', 'huggingface("some/rows")'))
-    quick, deep = (analyse(project / "main.dspec", deep=deep).diagnostics[0] for deep in (False, True))
-    assert quick.code == deep.code == "DS0120"
-    assert "`--deep` reads files only" in " ".join(deep.notes)
-    assert "--deep" not in " ".join(quick.notes)
-
-
 def test_the_command_says_that_it_sampled(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check([project / "main.dspec"])
     assert "of rows.csv only the first rows were checked; --deep checks them all" in capsys.readouterr().err

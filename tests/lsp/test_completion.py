@@ -112,7 +112,7 @@ CASES = [
     ("optimize o { train = mini.$0 }", "="),
     ("optimize o { seed = $0 }", "="),
     ("optimize o { step a = LabeledFewShot(); emit = $0 }", "= a"),
-    ("dataset d { source = $0 }", "= csv jsonl json parquet"),
+    ("dataset d { source = $0 }", "= csv jsonl json parquet huggingface python"),
     ("dataset d { input x: str; field y: str; split { stratify = $0 } }", "= x y"),
     # Types
     ("signature S { input a: $0 }", "+str +Intent +Line +list -image -router -Route"),

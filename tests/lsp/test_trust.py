@@ -47,7 +47,7 @@ def watch(event, arguments):
         real = os.path.realpath(path)
         if (writes and path != "/dev/null") or real == "/etc/passwd" or real.endswith("outside.dspec"):
             print("AUDIT", event, arguments, file=sys.stderr, flush=True)
-    if event == "import" and arguments[0].split(".")[0] in ("evil", "litellm", "optuna", "datasets"):
+    if event == "import" and arguments[0].split(".")[0] in ("evil", "litellm", "optuna", "datasets", "huggingface_hub"):
         print("AUDIT", event, arguments[0], file=sys.stderr, flush=True)
 
 import dspec.lsp.server
@@ -62,8 +62,10 @@ def test_opening_a_hostile_file_has_no_effects(tmp_path: Path) -> None:
     folder.mkdir()
     (tmp_path / "outside.dspec").write_text("dspec 1\n")
     (folder / "dspec.toml").touch()
-    for name in ("evil", "litellm", "optuna", "datasets"):
-        (folder / f"{name}.py").write_text("open('ran', 'w').close()\ndef run(a: str) -> str: return a\n")
+    for name in ("evil", "litellm", "optuna", "datasets", "huggingface_hub"):
+        (folder / f"{name}.py").write_text(
+            "open('ran', 'w').close()\ndef run(a: str) -> str: return a\ndef rows(): return []\n"
+        )
     (folder / "rows.csv").write_text("a,b\n" + "x,y\n" * 50)
     os.mkfifo(folder / "pipe")
     main = folder / "main.dspec"
@@ -76,6 +78,7 @@ def test_opening_a_hostile_file_has_no_effects(tmp_path: Path) -> None:
         quick = client.diagnostics(main.as_uri(), 1)
         full = client.diagnostics(main.as_uri(), 1)
         assert len(full) > len(quick) > 5, "the second look reads the data"
+        assert [found["code"] for found in full].count("DS0416") == 2, "two sources that nobody has asked"
         for line, text in enumerate(HOSTILE.splitlines()):
             for column in range(0, len(text) + 1, 7):
                 place = {"line": line, "character": column}

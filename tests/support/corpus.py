@@ -22,6 +22,9 @@ def count(text: str, /, unit: str) -> int:
 async def today(zone: "str | None" = None) -> datetime.date:
     ...
 
+def messages():
+    yield {"text": "a parcel", "topic": "shipping"}
+
 def price(sku, *, quantity: float, **more): ...
 """,
     "lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n',
