@@ -74,6 +74,8 @@ class FileScope:
     imports: dict[str, FileScope | None]
     unreadable: set[str] = field(default_factory=set[str])
     """Names of declarations that could not be read: nothing is said about their uses."""
+    nameless: set[DeclarationKind] = field(default_factory=set["DeclarationKind"])
+    """Kinds of declarations whose name is missing: it may be any that is used."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ def declare(session: Session, file: File, scope: FileScope) -> None:
         declaration = block.declaration
         if declaration is None or declaration.name is None:
             scope.unreadable.update(re.findall(r"[^\W\d]\w*", block.text[:200])[1:2])
+            if (header := re.match(r"([a-z]+)[ \t]*[{(=]", block.text)) and header[1] in KINDS:
+                scope.nameless.add(KINDS[header[1]])
             continue
         kind = KINDS.get(declaration.keyword.text)
         if kind is None:

@@ -127,7 +127,7 @@ def _types(stop: Stop) -> Habit:
 
 def _operators(stop: Stop) -> Habit:
     found, wanted, here = stop.found, stop.wanted, stop.here
-    if found == "=" and "=" not in wanted:
+    if found == "=" and not wanted & {"=", "a name"}:
         return "`=` gives a value to a name; to compare two values, write `==`", (
             replace(here, "==", guess=True),
         )

@@ -191,6 +191,8 @@ def unknown(
         return
     known = named(kinds, place.scope) + list(extra)
     near = closest(name.text, known)
+    if not near and not place.scope.nameless.isdisjoint(kinds):
+        return
     session.report(
         "DS0201",
         f"there is no {noun} named `{name.text}`{did_you_mean(near)}",
