@@ -1,6 +1,6 @@
 """DSPy 3.4.1 itself against `compat = "dspy"`: the same rows and the same model, the same compiled program.
 
-Skipped unless DSPy's environment is there (`environment.py` makes it) or `DSPEC_DIFFERENTIAL=1` asks for it;
+Skipped unless DSPy's environment is there (`environment.py` makes it, and `dev.py deep` runs that first);
 `DSPEC_REQUIRE_DSPY=1` turns a skip into a failure. DSPy is started once for all cases.
 
 What is compared is what a prompt can show, since the rest of DSPy's state differs by design: its demos are
@@ -55,17 +55,14 @@ class Dspy:
 
 def available() -> Path:
     """DSPy's Python; skips or fails where there is none."""
-    asked, required = (os.environ.get(name) == "1" for name in ("DSPEC_DIFFERENTIAL", "DSPEC_REQUIRE_DSPY"))
     if environment.ready():
         return environment.PYTHON
-    if not asked and not required:
-        pytest.skip("DSPy's environment is not made: DSPEC_DIFFERENTIAL=1 makes it (a minute, once)")
-    try:
-        return environment.ensure()
-    except environment.CannotBeMade as error:
-        if required:
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    missing = (
+        "DSPy's environment is not made: `python tests/differential/environment.py` makes it (a minute, once)"
+    )
+    if os.environ.get("DSPEC_REQUIRE_DSPY") == "1":
+        pytest.fail(missing)
+    pytest.skip(missing)
 
 
 @pytest.fixture(scope="module")
