@@ -3,7 +3,7 @@
 
     python3 dev.py demo            compile the ticket example, score it, run the result
     python3 dev.py test [ARGS]     run the test suite (arguments go to pytest)
-    python3 dev.py deep            the slower suites: a hundred kills, deep properties, comparison with DSPy
+    python3 dev.py deep            the slower suites: faults, a hundred kills, deep properties, DSPy beside it
     python3 dev.py lint            ruff: rules and formatting
     python3 dev.py fix             ruff: apply what it can
     python3 dev.py types           pyright, strict
@@ -32,14 +32,8 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 ROOMS = ("grammar", "compiler", "runtime", "lsp")
 GENERATORS = ("dspec.grammar.table", "dspec.compiler.codes.page", "dspec.compiler.reference")
 """Modules that rewrite a checked-in generated file when run."""
-SLOWER = (
-    "differential",
-    "faults/test_kill.py",
-    "grammar",
-    "compiler/test_deletions.py",
-    "compiler/test_mutations.py",
-)
-"""Tests that try harder when asked to, and those that compare with DSPy in an environment of its own."""
+SLOWER = ("faults", "differential", "grammar", "compiler/test_deletions.py", "compiler/test_mutations.py")
+"""What `deep` runs: faults, DSPy in an environment of its own, and properties that try harder when asked to."""
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
@@ -101,7 +95,10 @@ def demo(_: list[str]) -> None:
 
 
 def test(arguments: list[str]) -> None:
-    run(PYTHON, "-m", "pytest", "-n", "auto", *arguments)
+    """The suite, or what the arguments name; faults are left to `deep`, which waits for servers to die."""
+    run(
+        PYTHON, "-m", "pytest", "-n", "auto", "--dist", "worksteal", *(arguments or ["--ignore=tests/faults"])
+    )
 
 
 def deep(_: list[str]) -> None:
