@@ -134,7 +134,11 @@ def write_project(folder: Path, lines: int) -> int:
 
 def cpu(command: list[str], folder: Path) -> tuple[float, int]:
     """CPU seconds and peak KiB of one process."""
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    # an installed package has its bytecode
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     assert process.stderr is not None
     said = process.stderr.read().decode()
     _, status, usage = os.wait4(process.pid, 0)
