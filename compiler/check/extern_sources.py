@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from dspec.grammar.tree import Argument, Call, Expr, Literal, Name
@@ -20,7 +20,7 @@ from ..diagnostics import Edit, Fix, Label
 from ..source import Location
 from ..spelling import closest, quoted
 from ..symbols import Symbol
-from ..vocabulary import EXTERN_SOURCES, SOURCES
+from ..vocabulary import EXTERN_SOURCES, SOURCES, SourceParameter
 from .annotations import type_of
 from .arguments import match_arguments
 from .attributes import described, number_of
@@ -52,26 +52,10 @@ def check_source(
             fixes=suggestions(place.at(name), near),
         )
         return True
-    names = [spec.name for spec in specs]
-    shape = ", ".join(f"{spec.name} = …" for spec in specs)
-    mistakes = len(session.diagnostics)
-    given = match_arguments(
-        session,
-        place,
-        source,
-        f"`{name.text}`",
-        names,
-        {spec.name for spec in specs if spec.required},
-        f"`{name.text}({shape})`",
-    )
-    texts: dict[str, tuple[str, Expr]] = {}
-    for spec in specs:
-        for argument in given.get(spec.name, ()):
-            text = text_argument(session, place, name.text, spec.name, spec.value, argument)
-            if text is not None:
-                texts[spec.name] = (text, argument.value)
-    if len(session.diagnostics) > mistakes:
+    read = source_texts(session, place, source, name, specs)
+    if read is None:
         return True
+    given, texts = read
     if name.text == "python":
         return _python(session, place, symbol, *texts["function"], inputs, result)
     if name.text == "mcp":
@@ -79,6 +63,25 @@ def check_source(
     if "file" in texts:
         _file(session, place, texts["file"], texts.get("text"))
     return False
+
+
+def source_texts(
+    session: Session, place: Place, node: Call, name: Name, specs: Sequence[SourceParameter]
+) -> tuple[dict[str, tuple[Argument, ...]], dict[str, tuple[str, Expr]]] | None:
+    """A source's arguments by parameter, and those that are texts; None where a mistake was reported."""
+    names = [spec.name for spec in specs]
+    required = {spec.name for spec in specs if spec.required}
+    shape = ", ".join(f"{spec.name} = …" for spec in specs)
+    mistakes = len(session.diagnostics)
+    what = f"`{name.text}`"
+    given = match_arguments(session, place, node, what, names, required, f"`{name.text}({shape})`")
+    texts: dict[str, tuple[str, Expr]] = {}
+    for spec in specs:
+        for argument in given.get(spec.name, ()):
+            text = text_argument(session, place, name.text, spec.name, spec.value, argument)
+            if text is not None:
+                texts[spec.name] = (text, argument.value)
+    return None if len(session.diagnostics) > mistakes else (given, texts)
 
 
 def text_argument(

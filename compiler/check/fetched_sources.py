@@ -19,8 +19,7 @@ from ..data import DataError, Findings
 from ..diagnostics import Label
 from ..spelling import plural, quoted
 from ..vocabulary import FETCHED_SOURCES
-from .arguments import match_arguments
-from .extern_sources import find_function, text_argument
+from .extern_sources import find_function, source_texts
 from .python_source import Function, Module
 from .session import Place, Session
 
@@ -29,21 +28,10 @@ _REPO = re.compile(r"(?:[A-Za-z0-9][\w.-]*/)?[A-Za-z0-9][\w.-]*", re.ASCII)
 
 def fetched_source(session: Session, place: Place, node: Call, name: Name) -> ir.DataSource | None:
     """The source that a dataset's `python(…)` or `huggingface(…)` names; reports what is wrong with it."""
-    specs = FETCHED_SOURCES[name.text].parameters
-    shape = ", ".join(f"{spec.name} = …" for spec in specs)
-    required = {spec.name for spec in specs if spec.required}
-    mistakes = len(session.diagnostics)
-    names = [spec.name for spec in specs]
-    what = f"`{name.text}`"
-    given = match_arguments(session, place, node, what, names, required, f"`{name.text}({shape})`")
-    texts: dict[str, tuple[str, Expr]] = {}
-    for spec in specs:
-        for argument in given.get(spec.name, ()):
-            text = text_argument(session, place, name.text, spec.name, spec.value, argument)
-            if text is not None:
-                texts[spec.name] = (text, argument.value)
-    if len(session.diagnostics) > mistakes:
+    read = source_texts(session, place, node, name, FETCHED_SOURCES[name.text].parameters)
+    if read is None:
         return None
+    _, texts = read
     if name.text == "python":
         return _python(session, place, *texts["function"])
     return _huggingface(session, place, texts)

@@ -25,6 +25,7 @@ from .base import (
     Option,
     Options,
     Range,
+    Run,
     Spec,
     StepResult,
 )
@@ -129,12 +130,14 @@ def held_out_rows(train: int, options: Options) -> int:
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
+    from .table import RUNS  # the table lists this file
+
     val, train = context.val, context.train
     held_out = held_out_rows(len(train), options) if not context.val_given else 0
     if held_out:
         val, train = train[:held_out], train[held_out:]
     context = replace(context, train=train, val=val)
-    candidates = [await _scored("as it came", student, context)]
+    candidates = [await scored("as it came", student, context)]
     names: tuple[str, ...] = ()
     notes: list[str] = []
     for place, name in enumerate(strategy_of(options)):
@@ -144,28 +147,29 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         if options.flag("shuffle_trainset_between_steps"):
             train = _shuffled(train, rng)
         inner = replace(context, train=train, rng=rng, progress=_inside_progress(context, label))
+        alone = replace(inner, finalists=1, nested={})
         try:
-            result = await _step(context.nested[name], student, inner)
+            result = await stepped(context.nested[name], student, alone, RUNS.__getitem__)
             if result.cut is not None:
                 candidates += result.candidates[:1]
                 return _finished(candidates, val, notes, result.cut)
             assert isinstance(result.program, Program)
             student = result.program
-            candidates.append(await _scored(label, student, context))
+            candidates.append(await scored(label, student, context))
         except (BudgetExceeded, Stopped) as halt:
             return _finished(candidates, val, notes, halt)
         notes += [f"{label}: {note}" for note in result.notes]
     return _finished(candidates, val, notes, None)
 
 
-async def _step(nested: Nested, student: Program, context: Context) -> StepResult:
-    from .table import RUNS  # the table lists this file
-
+async def stepped(
+    nested: Nested, student: Program, context: Context, run_named: Callable[[str], Run]
+) -> StepResult:
+    """One optimizer of the strategy, as `run_named` runs the one of that name; weights go to the tuner."""
     if nested.teacher is not None:
         context = replace(context, teacher=nested.teacher)
-    context = replace(context, finalists=1, nested={})
     if nested.spec is not None and nested.options is not None:
-        return await RUNS[nested.spec.name](student, nested.options, context)
+        return await run_named(nested.spec.name)(student, nested.options, context)
     if context.tuner is None:
         raise OptimizerError(
             f"not supported yet: {nested.optimizer} trains weights, and no provider for that is set up",
@@ -174,7 +178,8 @@ async def _step(nested: Nested, student: Program, context: Context) -> StepResul
     return StepResult(await context.tuner.tune(student, context.train, context))
 
 
-async def _scored(label: str, program: Program, context: Context) -> Candidate:
+async def scored(label: str, program: Program, context: Context) -> Candidate:
+    """The program as a candidate, with its scores on val."""
     evaluation = await context.evaluator.evaluate(program, context.val, label=label)
     candidate = Candidate(label, program, evaluation.scores)
     context.progress(label, candidate.score)

@@ -13,12 +13,14 @@ from dataclasses import replace
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program
 
-from ..base import Calls, Candidate, Context, Facts, Nested, OptimizerError, Options, Range, StepResult
-from ..better_together import strategy_of
+from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
+from ..better_together import scored, stepped, strategy_of
 from .faithful import Faithful, best_first
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
+    from .table import FAITHFUL  # the table lists this file
+
     train, val = context.train, context.val
     if not context.val_given:
         cut = _held_out(len(train), options)
@@ -28,7 +30,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     candidates: list[Candidate] = []
     try:
         if val:
-            candidates.append(await _scored("as it came", student, replace(context, val=val)))
+            candidates.append(await scored("as it came", student, replace(context, val=val)))
         names: tuple[str, ...] = ()
         for name in strategy_of(options):
             names = (*names, name)
@@ -38,13 +40,13 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
             inner = replace(
                 context, train=tuple(order), val=val or tuple(order), val_given=bool(val), nested={}
             )
-            result = await _step(context.nested[name], student, inner)
+            result = await stepped(context.nested[name], student, inner, lambda named: FAITHFUL[named].run)
             if result.cut is not None:
                 raise result.cut
             assert isinstance(result.program, Program)
             student = result.program
             if val:
-                candidates.append(await _scored(" -> ".join(names), student, inner))
+                candidates.append(await scored(" -> ".join(names), student, inner))
     except (BudgetExceeded, Stopped) as halt:
         if not candidates:
             raise
@@ -54,28 +56,6 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
 
 def _held_out(train: int, options: Options) -> int:
     return int((options.number("valset_ratio") or 0.0) * train)
-
-
-async def _step(nested: Nested, student: Program, context: Context) -> StepResult:
-    from .table import FAITHFUL  # the table lists this file
-
-    if nested.teacher is not None:
-        context = replace(context, teacher=nested.teacher)
-    if nested.spec is not None and nested.options is not None:
-        return await FAITHFUL[nested.spec.name].run(student, nested.options, context)
-    if context.tuner is None:
-        raise OptimizerError(
-            f"not supported yet: {nested.optimizer} trains weights, and no provider for that is set up",
-            help="leave it out of `strategy`",
-        )
-    return StepResult(await context.tuner.tune(student, context.train, context))
-
-
-async def _scored(label: str, program: Program, context: Context) -> Candidate:
-    evaluation = await context.evaluator.evaluate(program, context.val, label=label)
-    candidate = Candidate(label, program, evaluation.scores)
-    context.progress(label, candidate.score)
-    return candidate
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
