@@ -71,10 +71,10 @@ class Verdict:
 
 def judge(before: Sequence[float], after: Sequence[float], results: Iterable[StepResult]) -> Verdict:
     """Compare the result's scores with the start's on the same rows; `results` are those of all steps."""
-    tried = max(1, sum(_others(result) for result in results))
-    return Verdict(paired(before, after), tried, luck(before, after, tried))
+    looks = [rows for result in results for rows in _looks(result, len(before))]
+    return Verdict(paired(before, after), max(1, len(looks)), luck(before, after, looks))
 
 
-def _others(result: StepResult) -> int:
-    """Programs that a step chose from, what it started from not among them."""
-    return max(result.compared, len(result.candidates)) - 1 if result.candidates else 0
+def _looks(result: StepResult, rows: int) -> Sequence[int]:
+    """On how many rows each program was scored that a step chose from, what it started from not among them."""
+    return result.looks or [rows] * (len(result.candidates) - 1)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from statistics import NormalDist
 
 from .streams import stream
@@ -18,6 +20,8 @@ Z = 1.959963984540054
 """The normal quantile of a two-sided 95 % interval."""
 
 RESAMPLES = 2000
+RACES = 1000
+"""Races among equals that are run to learn how lucky their winner is."""
 MAX_DRAWS = 2_000_000
 """Rows drawn over all resamples at most: above it the mean is normal enough to need no bootstrap."""
 
@@ -94,17 +98,47 @@ def paired(before: Sequence[float], after: Sequence[float]) -> Paired:
     )
 
 
-def luck(before: Sequence[float], after: Sequence[float], tried: int) -> float:
-    """The gain that the best of `tried` programs shows on these rows when all are as good as `before`.
+def luck(before: Sequence[float], after: Sequence[float], looks: Sequence[int]) -> float:
+    """The gain that the winner of a search shows on these rows when all that it was chosen from are as good as
+    `before`.
 
-    Half of the rows' differences is the program's own luck and half that of `before`, which all have in common;
-    this is the mean of the largest of `tried` normal amounts as wide as the first half (Blom, 1958). It is 0.0
-    for one program, which nobody chose. Programs that have much in common are less lucky, so it is on
-    the safe side.
+    `looks` says of each of those on how many rows it was scored: a choice that was made on few rows is lucky on
+    those few, and the others tell the truth. Half of the rows' differences is the program's own luck and half that
+    of `before`, which all have in common; this is what the first half brings the winner. It is 0.0 for one
+    program, which nobody chose. Programs that have much in common are less lucky, so it is on the safe side.
     """
     squares = math.fsum((b - a) ** 2 for a, b in zip(before, after, strict=True))
-    quantile = NormalDist().inv_cdf((max(1, tried) - 0.375) / (max(1, tried) + 0.25))
-    return max(0.0, quantile) * math.sqrt(squares / 2) / len(before)
+    rows = len(before)
+    return (
+        _lead(tuple(sorted((min(look, rows) for look in looks), reverse=True)))
+        * math.sqrt(squares / 2 / rows)
+        / rows
+    )
+
+
+@cache
+def _lead(looks: tuple[int, ...]) -> float:
+    """The mean sum of the winner of a race among equals whose rows are normal amounts of variance 1.
+
+    Where all see the same rows, the mean of the largest of so many normal amounts (Blom, 1958); else the
+    mean over races that are run. `looks` falls.
+    """
+    if len(looks) < 2:
+        return 0.0
+    if looks[0] == looks[-1]:
+        quantile = NormalDist().inv_cdf((len(looks) - 0.375) / (len(looks) + 0.25))
+        return quantile * math.sqrt(looks[0])
+    ends = sorted(set(looks))
+    rounds = [(end - start, sum(look >= end for look in looks)) for start, end in pairwise((0, *ends))]
+    draws = stream(looks[0], "races")
+    total = 0.0
+    for _ in range(RACES):
+        sums = [0.0] * len(looks)
+        for rows, arms in rounds:
+            spread = math.sqrt(rows)
+            sums = [one + draws.gauss(0.0, spread) for one in sorted(sums, reverse=True)[:arms]]
+        total += max(sums)
+    return total / RACES
 
 
 def _mean_interval(values: Sequence[float], *, low: float) -> tuple[float, float]:

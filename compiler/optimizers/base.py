@@ -72,21 +72,23 @@ class Calls(NamedTuple):
     """Model calls of a step when every answer parses and every check holds at once.
 
     `task` are runs of the program being tuned, `teacher` runs that look for demos, `prompt` calls of
-    the model that writes instructions. Answers that the ledger or the evaluation store already has
+    the model that writes instructions. `judge` are those of the metric's judges, which no optimizer counts:
+    the plan adds them, at most once for each run that is scored. Answers that the ledger or the evaluation store already has
     lower what is paid, never what is counted here.
     """
 
     task: Range = Range()
     teacher: Range = Range()
     prompt: Range = Range()
+    judge: Range = Range()
 
     @property
     def least(self) -> int:
-        return self.task.least + self.teacher.least + self.prompt.least
+        return sum(kind.least for kind in self)
 
     @property
     def most(self) -> int:
-        return self.task.most + self.teacher.most + self.prompt.most
+        return sum(kind.most for kind in self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,8 @@ class Spec:
     """Options that the optimizer has in DSPy and not here: what to write instead, as a sentence's end."""
     shape: Callable[[Program, Options], Program] = field(default=lambda student, options: student)
     """The result as far as a plan can know it: what of it decides how many calls a run makes."""
+    per_input: bool = False
+    """True when the demos are chosen for each input, from an index, of which a program has one."""
     reflective: bool = False
     """True when the step learns from the metric's `feedback`, and only from scores where there is none."""
 
@@ -282,8 +286,9 @@ class StepResult:
     """What ended the step before it was done, if anything did."""
     scored_on: Rows | None = None
     """Rows that the candidates' scores are of; None: the context's `val`."""
-    compared: int = 0
-    """Programs that were compared on some rows, where these are more than `candidates`."""
+    looks: tuple[int, ...] = ()
+    """On how many rows each program was scored that the result was chosen from, what the step started from left out;
+    nothing where all `candidates` were scored on all rows."""
 
 
 @dataclass(frozen=True, slots=True)

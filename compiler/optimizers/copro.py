@@ -104,7 +104,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         halt = await ascent.climb()
     except (BudgetExceeded, Stopped) as raised:
         halt = raised
-    return ranked(board.candidates(), cut=halt, notes=tuple(ascent.notes), compared=board.compared)
+    return ranked(board.candidates(), cut=halt, notes=tuple(ascent.notes), looks=board.looks)
 
 
 @dataclass(slots=True)

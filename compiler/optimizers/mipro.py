@@ -2,45 +2,25 @@
 
 Algorithm: `MIPROv2` of DSPy (Opsahl-Ong et al., 2024, arXiv:2406.11695): demo sets are made, instructions
 proposed, and combinations tried. What differs: option 0 of every choice is the program as it came; no
-combination is tried twice, and where there are no more than trials, all of them are; and trials race on the
-same rows (`search = "minibatch"` gives every trial a minibatch, picks them with TPE, and scores the
-best on all of val now and then, as the original does).
+combination is tried twice; trials race on the same rows; and between two looks at their scores, further
+instructions are proposed in the light of these. `search = "minibatch"` does as the original does: all is proposed
+first, every trial sees a minibatch and is picked with TPE, and the best is scored on all of val now and then.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Demo, Program
+from dspec.runtime.program import Program
 
-from ..proposing import Grounding, propose_grounded, summary_for
 from ..proposing.showing import MAX_ROWS
-from ..search import Arm, Bandit, Choice, Combinations, Exhaustive, Racing, Sampler, Space, TpeSampler
+from ..search import Arm, Bandit, Combinations, Exhaustive, Growing, Racing, TpeSampler
 from ..search.board import open_board
-from ..tasks import both
 from .base import Context, Option, Options, Spec, StepResult
-from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher
-from .demo_sets import bootstrap_options, demo_sets
+from .bootstrap_few_shot import DEMO_OPTIONS
 from .frozen import tunable
-from .mipro_plan import (
-    AUTO,
-    CONFLICTS,
-    PROPOSER_DEMOS,
-    SEARCHES,
-    Sizes,
-    calls,
-    contradiction,
-    sizes,
-    strategy,
-    trials,
-    zero_shot,
-)
+from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, contradiction, looks, sizes, strategy, trials
+from .mipro_pool import first_pool
 from .ranking import ranked
-
-if TYPE_CHECKING:
-    import random
 
 _SHARED = {option.name: option for option in DEMO_OPTIONS}
 
@@ -94,8 +74,8 @@ SPEC = Spec(
             "minibatch_full_eval_steps",
             "int",
             5,
-            "Trials between two looks at the results: the next ones are chosen in their light, and with "
-            '`search = "minibatch"` the best so far is scored on all of val.',
+            'With `search = "minibatch"`, the trials after which the best so far is scored on all of val. A race '
+            "looks more often.",
             minimum=1,
         ),
         Option("program_aware_proposer", "bool", True, "Tell the proposer of the program's steps."),
@@ -121,8 +101,8 @@ SPEC = Spec(
             "search",
             "str",
             "racing",
-            'How trials are picked and compared: "racing" with a bandit on growing parts of val, or '
-            '"minibatch" with TPE.',
+            'How trials are picked and compared: "racing" with a bandit on growing parts of val, and further '
+            'instructions proposed in the light of the scores, or "minibatch" with TPE.',
             choices=SEARCHES,
         ),
     ),
@@ -141,122 +121,32 @@ SPEC = Spec(
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
-    chosen = sizes(options, len(tunable(student)))
+    predictors = len(tunable(student))
+    chosen = sizes(options, predictors)
     start = Arm("as it came", student)
     board = await open_board(context, start, context.rng("order"))
+    notes: list[str] = []
     try:
-        pool = await _pool(student, chosen, options, context)
-        tried = min(chosen.trials, pool.space.combinations - 1)
-        sampler = _sampler(pool.space, tried, options, context.rng("search"))
-        source = Combinations(pool.space, sampler, lambda choice: pool.arm(student, choice))
+        pool = await first_pool(student, chosen, options, context)
+        space, rng = pool.space, context.rng("search")
+        further = looks(options, predictors)
+        tried = chosen.trials if further else min(chosen.trials, space.combinations - 1)
+        if further:
+            source = Growing(space, Bandit(space, rng, tried), pool.arm, pool.further(further))
+        elif tried == space.combinations - 1:
+            notes.append(f"tried all {space.combinations} combinations: no more than there are trials")
+            source = Combinations(space, Exhaustive(space), pool.arm)
+        elif options.text("search") == "minibatch":
+            source = Combinations(space, TpeSampler(space, rng.getrandbits(32)), pool.arm)
+        else:
+            source = Combinations(space, Bandit(space, rng, tried), pool.arm)
         source.start(board.mean(start), board.rows)
-        compared = strategy(options, len(tunable(student)), board.rows, context.finalists)
+        compared = strategy(options, predictors, board.rows, context.finalists)
         if isinstance(compared, Racing):
-            compared = compared.fewer(trials(options, len(tunable(student))), tried, board.rows)
+            compared = compared.fewer(trials(options, predictors), tried, board.rows)
         halt = await compared.run(board, source, tried)
     except (BudgetExceeded, Stopped) as raised:
-        return ranked(board.candidates(), cut=raised, compared=board.compared)
-    return ranked(board.candidates(), cut=halt, notes=pool.notes(tried), compared=board.compared)
-
-
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """What there is to choose from, by predictor; option 0 is the student's own."""
-
-    addresses: tuple[str, ...]
-    instructions: tuple[tuple[str, ...], ...]
-    demos: tuple[tuple[tuple[Demo, ...], ...], ...]
-    lost: int
-
-    @property
-    def space(self) -> Space:
-        """Two dimensions a predictor: its instruction, then its demos."""
-        pairs = zip(self.instructions, self.demos, strict=True)
-        return Space(tuple(len(options) for pair in pairs for options in pair))
-
-    def arm(self, student: Program, choice: Choice) -> Arm:
-        names: list[str] = []
-        for place, address in enumerate(self.addresses):
-            instruction, demos = choice[2 * place : 2 * place + 2]
-            student = student.with_predictor(
-                address,
-                instruction=self.instructions[place][instruction],
-                # The first set is the student's own, which may be chosen per input: that is left alone.
-                demos=self.demos[place][demos] if demos else None,
-            )
-            name = f"{address}: " if len(self.addresses) > 1 else ""
-            names.append(f"{name}instruction {instruction}, demos {demos}")
-        return Arm("; ".join(names), student)
-
-    def notes(self, trials: int) -> tuple[str, ...]:
-        notes: list[str] = []
-        if trials == self.space.combinations - 1:
-            notes.append(f"tried all {self.space.combinations} combinations: no more than there are trials")
-        if self.lost:
-            notes.append(f"{self.lost} proposals could not be used or said what another said")
-        return tuple(notes)
-
-
-async def _pool(student: Program, chosen: Sizes, options: Options, context: Context) -> Pool:
-    """Stages 1 and 2: demo sets, then instructions that know them. Raises halts."""
-    grounding = Grounding(
-        data=options.flag("data_aware_proposer"),
-        program=options.flag("program_aware_proposer"),
-        demos=options.flag("fewshot_aware_proposer"),
-        tips=options.flag("tip_aware_proposer"),
-        batch=options.integer("view_data_batch_size"),
-        temperature=options.number("init_temperature") or 0.0,
-    )
-    wanted = chosen.instructions
-    made, summary = await both(
-        _sets(student, chosen, options, context, shown=grounding.demos and wanted > 1),
-        summary_for(student, context, wanted, grounding),
-    )
-    instructions, lost = await propose_grounded(student, context, wanted, grounding, made, summary)
-    sets = [student] if zero_shot(options) else made
-    return Pool(
-        tuple(tunable(student)),
-        tuple(instructions.values()),
-        tuple(_distinct([one.predictors[address].demos for one in sets]) for address in tunable(student)),
-        lost,
-    )
-
-
-async def _sets(
-    student: Program, chosen: Sizes, options: Options, context: Context, *, shown: bool
-) -> list[Program]:
-    """The student with each demo set; where it gets none, with a few demos if proposals are `shown` any."""
-    if zero_shot(options):
-        return await _for_proposer(student, options, context) if shown else []
-    settings = bootstrap_options(
-        options,
-        bootstrapped=options.integer("max_bootstrapped_demos"),
-        labeled=options.integer("max_labeled_demos"),
-    )
-    return [one.program for one in await demo_sets(student, chosen.demo_sets, settings, context)]
-
-
-async def _for_proposer(student: Program, options: Options, context: Context) -> list[Program]:
-    """The student with a few demos that only the proposer sees."""
-    settings = bootstrap_options(options, bootstrapped=PROPOSER_DEMOS, labeled=0)
-    teacher = prepare_teacher(student, settings, context)
-    accepted, halt = await bootstrap(teacher, context.train, PROPOSER_DEMOS, settings, context)
-    if halt is not None:
-        raise halt
-    return [assemble(student, accepted, context.train, PROPOSER_DEMOS, settings, context.rng)]
-
-
-def _distinct(demos: list[tuple[Demo, ...]]) -> tuple[tuple[Demo, ...], ...]:
-    found: list[tuple[Demo, ...]] = []
-    for one in demos:
-        if one not in found:
-            found.append(one)
-    return tuple(found)
-
-
-def _sampler(space: Space, trials: int, options: Options, rng: random.Random) -> Sampler:
-    if space.combinations - 1 <= trials:
-        return Exhaustive(space)
-    if options.text("search") == "minibatch":
-        return TpeSampler(space, rng.getrandbits(32))
-    return Bandit(space, rng, trials)
+        return ranked(board.candidates(), cut=raised, looks=board.looks)
+    if pool.lost:
+        notes.append(f"{pool.lost} proposals could not be used or said what another said")
+    return ranked(board.candidates(), cut=halt, notes=tuple(notes), looks=board.looks)

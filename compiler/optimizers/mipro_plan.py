@@ -21,9 +21,12 @@ PROPOSER_DEMOS = 3
 """Demos that are bootstrapped for the proposer alone where the program gets none."""
 GROWTH = 1.5
 """Rounds of a race grow slowly: what an arm shows tells something of the others, too, so that few rows go far."""
-SHARE = 0.42
-"""What a race may cost, as a share of minibatches and full evaluations for as many trials, of which the
-original scores no combination twice."""
+SHARE = 0.41
+"""What a race may cost, instructions that are proposed on the way included, as a share of minibatches and full
+evaluations for as many trials, of which the original scores no combination twice."""
+LOOK, PROPOSED = 3, 2
+"""Trials between two looks at a race, and instructions that are then proposed for every predictor: two of the next
+trials try them, and the others what looks best so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +61,37 @@ def sizes(options: Options, predictors: int) -> Sizes:
 def trials(options: Options, predictors: int) -> int:
     """Combinations that are tried at most: no more than there are, the start not among them."""
     chosen = sizes(options, predictors)
+    if looks(options, predictors):
+        return chosen.trials
     return min(chosen.trials, (chosen.instructions * chosen.demo_sets) ** predictors - 1)
+
+
+def looks(options: Options, predictors: int) -> int:
+    """How often further instructions are proposed at most: never where none are at first."""
+    chosen = sizes(options, predictors)
+    if options.text("search") != "racing" or chosen.instructions == 1:
+        return 0
+    return (chosen.trials - 1) // LOOK
 
 
 def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -> Strategy:
     """How trials are compared on `rows` rows of val."""
-    wave = options.integer("minibatch_full_eval_steps")
+    full_every = options.integer("minibatch_full_eval_steps")
+    wave = LOOK if looks(options, predictors) else full_every
     if not options.flag("minibatch"):
         return Full(wave)
     size = options.integer("minibatch_size")
     if options.text("search") == "minibatch":
-        return Minibatch(size, wave)
+        return Minibatch(size, full_every)
     chosen = sizes(options, predictors)
     limit = min(rows, chosen.limit or rows)
     # The original scores the start on all rows, too, and takes full evaluations from scratch.
-    full = 1 + -(-chosen.trials // wave)
+    full = 1 + -(-chosen.trials // full_every)
     combinations = (chosen.instructions * chosen.demo_sets) ** predictors
     # Of as many independent draws, so many differ.
     distinct = combinations * (1 - (1 - 1 / combinations) ** chosen.trials)
     budget = SHARE * (min(size, limit) * distinct + limit * full) - limit
+    budget -= PROPOSED * looks(options, predictors)
     # What `limit` leaves out of val, the winner is scored on besides.
     return Racing.within(
         budget + rows - limit,
@@ -108,10 +123,11 @@ def calls(options: Options, facts: Facts) -> Calls:
     prompt = facts.predictors * (chosen.instructions - 1)
     if prompt and options.flag("data_aware_proposer"):
         prompt += summary_calls(facts.train, options.integer("view_data_batch_size"))
+    later = facts.predictors * PROPOSED * looks(options, facts.predictors)
     return Calls(
         task=Range(start * facts.calls_per_run, rows * facts.calls_per_run),
         teacher=teacher,
-        prompt=Range(prompt, prompt),
+        prompt=Range(prompt, prompt + later),
     )
 
 

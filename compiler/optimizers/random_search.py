@@ -192,8 +192,8 @@ async def _race(search: _Search) -> StepResult:
             halt = await board.extend(sets[:wanted], board.rows)
         if repeats:
             note = f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one"
-            return ranked(board.candidates(), cut=halt, notes=(note,), compared=board.compared)
-    return ranked(board.candidates(), cut=halt, compared=board.compared)
+            return ranked(board.candidates(), cut=halt, notes=(note,), looks=board.looks)
+    return ranked(board.candidates(), cut=halt, looks=board.looks)
 
 
 async def _all(search: _Search) -> StepResult:

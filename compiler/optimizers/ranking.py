@@ -10,10 +10,14 @@ from .base import Candidate, StepResult
 
 
 def ranked(
-    scored: Sequence[Candidate], *, cut: Halt | None = None, notes: tuple[str, ...] = (), compared: int = 0
+    scored: Sequence[Candidate],
+    *,
+    cut: Halt | None = None,
+    notes: tuple[str, ...] = (),
+    looks: tuple[int, ...] = (),
 ) -> StepResult:
-    """The result of a search over `scored`, which holds at least one, in the order proposed. `compared`
-    counts those, too, that a race ended early.
+    """The result of a search over `scored`, which holds at least one, in the order proposed. `looks`
+    are on how many rows these and those that a race ended early were scored.
 
     Of equal scores the one proposed first wins. Repeats of a program are left out.
     """
@@ -27,4 +31,4 @@ def ranked(
     if repeats:
         notes += (f"{repeats} of {len(scored)} candidates came out like an earlier one",)
     best_first = tuple(sorted(distinct.values(), key=lambda candidate: -candidate.score))
-    return StepResult(best_first[0].program, best_first, notes, cut, compared=compared)
+    return StepResult(best_first[0].program, best_first, notes, cut, looks=looks)

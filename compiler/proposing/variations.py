@@ -1,9 +1,11 @@
-"""COPRO's instructions: variations of the current one, and better ones in view of how others scored."""
+"""Variations of the current instruction, and better ones in view of how others scored: COPRO's, and later ones of
+MIPROv2."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from dspec.runtime.program import Program
@@ -41,7 +43,7 @@ async def propose_variations(
 ) -> dict[str, list[str]]:
     """`wanted` answers for every predictor, cleaned, empty ones and repeats left out. Raises halts."""
     asks = [
-        _Ask(address, number, "variation", _inputs(student, address, context, f"variation/{number}", ""))
+        _Ask(address, number, "variation", _inputs(student, address, context, f"variation/{number}"))
         for address in tunable(student)
         for number in range(1, wanted + 1)
     ]
@@ -55,15 +57,27 @@ async def propose_from_attempts(
     temperature: float,
     attempts: Mapping[str, Sequence[Attempted]],
     depth: int,
+    *,
+    besides: Mapping[str, str] = MappingProxyType({}),
+    rows: bool = True,
 ) -> dict[str, list[str]]:
     """The same for the predictors of `attempts`, which are shown worst first. `depth` counts the rounds from 1,
-    `numbers` the answers of a round."""
+    `numbers` the answers of a round. `besides` holds a `data_summary` and the `program`, where they are to be
+    told; `rows` says whether some of train are."""
     asks = [
         _Ask(
             address,
             number,
             "attempts",
-            _inputs(student, address, context, f"attempts/{depth}/{number}", _listed(attempts[address])),
+            _inputs(
+                student,
+                address,
+                context,
+                f"attempts/{depth}/{number}",
+                {"attempts": _listed(attempts[address])},
+                besides,
+                rows=rows,
+            ),
         )
         for address in attempts
         for number in numbers
@@ -97,14 +111,24 @@ async def _answers(
     return found
 
 
-def _inputs(student: Program, address: str, context: Context, stream: str, attempts: str) -> dict[str, str]:
+def _inputs(
+    student: Program,
+    address: str,
+    context: Context,
+    stream: str,
+    attempts: Mapping[str, str] = MappingProxyType({}),
+    besides: Mapping[str, str] = MappingProxyType({}),
+    *,
+    rows: bool = True,
+) -> dict[str, str]:
     predictor = student.predictors[address]
-    rows = rows_for(predictor, context.train)
-    drawn = context.rng(f"{stream}/{address}").sample(rows, min(MAX_ROWS, len(rows)))
+    known = rows_for(predictor, context.train) if rows else []
+    drawn = context.rng(f"{stream}/{address}").sample(known, min(MAX_ROWS, len(known)))
     inputs = {
         "module": role(student, address),
-        "attempts": attempts,
+        **attempts,
         "examples": shown(drawn),
+        **besides,
         "current_instruction": predictor.signature.instruction,
     }
     return {name: text for name, text in inputs.items() if text}

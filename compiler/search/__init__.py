@@ -13,7 +13,7 @@ from .full import Full
 from .minibatch import Minibatch
 from .racing import Racing
 from .samplers import Bandit, Exhaustive, Sampler, TpeSampler
-from .source import Combinations, Listed, Source
+from .source import Combinations, Growing, Listed, Source
 from .space import Choice, Space
 from .strategy import Strategy
 
@@ -25,6 +25,7 @@ __all__ = [
     "Combinations",
     "Exhaustive",
     "Full",
+    "Growing",
     "Listed",
     "Minibatch",
     "Racing",

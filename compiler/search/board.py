@@ -51,9 +51,10 @@ class Board:
         return len(self._order)
 
     @property
-    def compared(self) -> int:
-        """Distinct arms that were scored on any rows, the incumbent among them."""
-        return sum(bool(scores) for scores in self._scores.values())
+    def looks(self) -> tuple[int, ...]:
+        """On how many rows each distinct arm was scored, the incumbent left out, and those that never were."""
+        own = program_digest(self.incumbent.program)
+        return tuple(len(scores) for key, scores in self._scores.items() if scores and key != own)
 
     def knows(self, program: Program) -> bool:
         return program_digest(program) in self._arms

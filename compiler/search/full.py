@@ -17,7 +17,7 @@ class Full:
 
     async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
         left = trials
-        while left > 0 and (arms := source.ask(min(left, self.wave or left))):
+        while left > 0 and (arms := await source.ask(min(left, self.wave or left))):
             left -= len(arms)
             halt = await board.extend(arms, board.rows)
             if halt is not None:

@@ -23,7 +23,7 @@ class Minibatch:
     async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
         left, size = trials, min(self.size, board.rows)
         tried: list[Arm] = []
-        while left > 0 and (arms := source.ask(min(left, self.full_every))):
+        while left > 0 and (arms := await source.ask(min(left, self.full_every))):
             left -= len(arms)
             halt = await board.extend(arms, size)
             if halt is not None:

@@ -126,7 +126,7 @@ class Racing:
         first = self.rounds(trials, board.rows)[0]
         left = trials
         arms: list[Arm] = []
-        while left > 0 and (asked := source.ask(min(left, self.wave or left))):
+        while left > 0 and (asked := await source.ask(min(left, self.wave or left))):
             left -= len(asked)
             halt = await board.extend(asked, first.rows)
             if halt is not None:

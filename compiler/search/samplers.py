@@ -116,6 +116,9 @@ class Bandit:
     seldom it was seen, so that a few trials tell something of every combination. The first trials
     show every option of every dimension about equally often; of `trials`, the last ones explore the less the
     fewer are left, since nothing comes of what they would find out. 0: it is not known how many there will be.
+
+    The space may grow. An option that is new was made in the light of the scores, so it is tried before anything
+    else, with what looks best of the other dimensions.
     """
 
     def __init__(self, space: Space, rng: random.Random, trials: int = 0) -> None:
@@ -126,6 +129,8 @@ class Bandit:
         self._told: list[Result] = []
         self._balanced = max(space.sizes, default=0)
         self._decks: list[list[int]] = [[] for _ in space.sizes]
+        self._fresh: list[list[int]] = [[] for _ in space.sizes]
+        """By dimension: options that the space got since, the first one last."""
 
     def ask(self, n: int) -> list[Choice]:
         found: list[Choice] = []
@@ -141,7 +146,15 @@ class Bandit:
         self._taken.add(choice)
         self._told.append(Result(choice, score))
 
+    def grow(self, space: Space) -> None:
+        """From now on, choose from `space`, which has all that there was and further options after those."""
+        for fresh, before, now in zip(self._fresh, self._space.sizes, space.sizes, strict=True):
+            fresh[:0] = reversed(range(before, now))
+        self._space = space
+        self._balanced = 0
+
     def _next(self, model: Additive, spread: float) -> Choice | None:
+        fresh = [options.pop() if options else None for options in self._fresh]
         for _ in range(DRAWS):
             if len(self._taken) <= self._balanced:
                 choice = tuple(self._dealt(dimension) for dimension in range(len(self._space.sizes)))
@@ -151,6 +164,7 @@ class Bandit:
                     self._drawn(effects, weights, spread * self._curiosity())
                     for effects, weights in zip(model.effects, model.weights, strict=True)
                 )
+            choice = tuple(drawn if new is None else new for drawn, new in zip(choice, fresh, strict=True))
             if choice not in self._taken:
                 return choice
         return self._space.first_outside(self._taken)

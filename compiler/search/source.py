@@ -1,13 +1,14 @@
-"""Where a search's arms come from: a list, or combinations that a sampler picks one by one."""
+"""Where a search's arms come from: a list, combinations that a sampler picks one by one, or such of a space that
+grows with what is found out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from .additive import Additive, Result, fit
 from .board import Arm
-from .samplers import Sampler
+from .samplers import Bandit, Sampler
 from .space import Choice, Space
 
 PRIOR_ROWS = 15
@@ -17,8 +18,9 @@ PRIOR_ROWS = 15
 class Source(Protocol):
     """Life cycle: `ask` and `tell` in turns, until `ask` gives nothing more."""
 
-    def ask(self, n: int) -> Sequence[Arm]:
-        """Up to `n` arms, none of which it gave before; none when there are no more."""
+    async def ask(self, n: int) -> Sequence[Arm]:
+        """Up to `n` arms, none of which it gave before; none when there are no more. Raises halts where making
+        them takes model calls."""
         ...
 
     def tell(self, arm: Arm, score: float, rows: int) -> None:
@@ -39,7 +41,7 @@ class Listed:
     def __init__(self, arms: Sequence[Arm]) -> None:
         self._arms = list(arms)
 
-    def ask(self, n: int) -> Sequence[Arm]:
+    async def ask(self, n: int) -> Sequence[Arm]:
         asked, self._arms = self._arms[:n], self._arms[n:]
         return asked
 
@@ -65,7 +67,7 @@ class Combinations:
         """The score of the space's origin, which is never asked for."""
         self._take(self._space.origin, score, rows)
 
-    def ask(self, n: int) -> Sequence[Arm]:
+    async def ask(self, n: int) -> Sequence[Arm]:
         choices = self._sampler.ask(n)
         arms = [self._build(choice) for choice in choices]
         self._choices.update(zip((arm.label for arm in arms), choices, strict=True))
@@ -75,12 +77,41 @@ class Combinations:
         self._take(self._choices[arm.label], score, rows)
 
     def predict(self, arm: Arm) -> float | None:
+        return self._fitted().predict(self._choices[arm.label])
+
+    def _fitted(self) -> Additive:
         if self._model is None:
             self._model = fit(self._space.sizes, list(self._results.values()), PRIOR_ROWS)
-        return self._model.predict(self._choices[arm.label])
+        return self._model
 
     def _take(self, choice: Choice, score: float, rows: int) -> None:
         if choice not in self._results:
             self._sampler.tell(choice, score)
         self._results[choice] = Result(choice, score, rows)
         self._model = None
+
+
+class Growing(Combinations):
+    """Combinations of a space that gets more options each time it is asked again.
+
+    `more` is told what the scores so far say of every option, and gives the space with further ones at the end
+    of its dimensions. Raises halts that `more` raises.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        bandit: Bandit,
+        build: Callable[[Choice], Arm],
+        more: Callable[[Additive], Awaitable[Space]],
+    ) -> None:
+        super().__init__(space, bandit, build)
+        self._bandit = bandit
+        self._more = more
+
+    async def ask(self, n: int) -> Sequence[Arm]:
+        if self._choices:
+            self._space = await self._more(self._fitted())
+            self._bandit.grow(self._space)
+            self._model = None
+        return await super().ask(n)

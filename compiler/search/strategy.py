@@ -15,7 +15,8 @@ class Strategy(Protocol):
     async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
         """Score up to `trials` arms of the source; the best of them end complete on the board.
 
-        At most `most(trials, board.rows)` rows are scored. A halt is returned, never raised.
+        At most `most(trials, board.rows)` rows are scored. A halt while scoring is returned; what the source raises
+        goes through.
         """
         ...
 

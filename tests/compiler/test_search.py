@@ -273,7 +273,7 @@ async def test_an_arm_that_began_early_is_not_asked_twice_and_changes_no_order()
     await found.begin(whole, 30)
     await found.begin(whole, 5)
     assert scores.count == 30 + 10 + 30
-    assert found.compared == 3
+    assert found.looks == (10, 30)
     assert not any(found.knows(each.program) for each in (one, other, whole))
     assert await found.extend([one, other, whole], 10) is None
     assert scores.count == 30 + 10 + 30 + 10

@@ -95,12 +95,12 @@ def test_effects_of_options_are_found_and_shrunk() -> None:
     assert fit((2, 2), [], 1.0).predict((1, 1)) == 0.0
 
 
-def test_combinations_predict_from_what_they_share() -> None:
+async def test_combinations_predict_from_what_they_share() -> None:
     space = Space((2, 2))
     student = classifier()
     source = Combinations(space, Exhaustive(space), lambda choice: Arm(str(choice), student))
     source.start(0.5, 100)
-    arms = {arm.label: arm for arm in source.ask(9)}
+    arms = {arm.label: arm for arm in await source.ask(9)}
     assert set(arms) == {"(0, 1)", "(1, 0)", "(1, 1)"}
     source.tell(arms["(0, 1)"], 0.9, 20)
     source.tell(arms["(1, 0)"], 0.5, 20)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import re
 import statistics
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,8 @@ from dspec.runtime.program import Program
 START = classifier()
 
 
-def searched(compared: int) -> StepResult:
-    return StepResult(START, (Candidate("best", START, (1.0,)),), compared=compared)
+def searched(looks: Sequence[int]) -> StepResult:
+    return StepResult(START, (Candidate("best", START, (1.0,)),), looks=tuple(looks))
 
 
 def flips(better: int, worse: int, same: int) -> tuple[list[float], list[float]]:
@@ -42,37 +44,71 @@ def test_luck_is_what_the_best_of_equal_programs_shows() -> None:
             programs = [[float(draws.random() < 0.5) for _ in range(rows)] for _ in range(tried)]
             best = max(programs, key=sum)
             gains.append((sum(best) - sum(before)) / rows)
-            expected.append(luck(before, best, tried))
+            expected.append(luck(before, best, [rows] * tried))
         # The start's own luck is in every gain.
         own = 0.5 - sum(before) / rows
         assert statistics.fmean(gains) - own == pytest.approx(statistics.fmean(expected), abs=0.01)
 
 
+def raced(draws: random.Random, rounds: Sequence[tuple[int, int]], rows: int) -> list[float]:
+    """The winner of a race among equals: so many go on until each has seen so many rows."""
+    programs = [[draws.gauss(0.5, 0.2) for _ in range(rows)] for _ in range(rounds[0][0])]
+    for (_, seen), (left, _) in pairwise(rounds):
+        programs = sorted(programs, key=lambda scores: -sum(scores[:seen]))[:left]
+    return max(programs, key=sum)
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        ((10, 3), (3, 5), (1, 100)),
+        ((12, 25), (6, 50), (3, 100)),
+        ((20, 10), (2, 100)),
+    ],
+)
+def test_the_luck_of_a_race_is_that_of_its_rows(rounds: Sequence[tuple[int, int]]) -> None:
+    """What was looked at on few rows is lucky on those alone."""
+    draws, rows = random.Random(5), 100
+    ends = [*rounds[1:], (0, 0)]
+    looks = [seen for (arms, seen), (left, _) in zip(rounds, ends, strict=True) for _ in range(arms - left)]
+    gains: list[float] = []
+    expected: list[float] = []
+    for _ in range(600):
+        before = [draws.gauss(0.5, 0.2) for _ in range(rows)]
+        best = raced(draws, rounds, rows)
+        gains.append((sum(best) - sum(before)) / rows)
+        expected.append(luck(before, best, looks))
+    error = statistics.stdev(gains) / len(gains) ** 0.5
+    assert statistics.fmean(gains) == pytest.approx(statistics.fmean(expected), abs=2.5 * error)
+    assert luck(before, best, looks) < 0.95 * luck(before, best, [rows] * len(looks))
+
+
 def test_one_program_that_nobody_chose_needs_no_luck() -> None:
     before, after = flips(2, 1, 10)
-    assert luck(before, after, 1) == 0.0
+    assert luck(before, after, [len(before)]) == 0.0
     assert judge(before, after, [StepResult(START)]).real
     assert not judge(*flips(1, 1, 10), [StepResult(START)]).real
     assert not judge(*flips(0, 0, 3), [StepResult(START)]).real
 
 
 @pytest.mark.parametrize(
-    ("better", "worse", "same", "compared", "real", "sure"),
+    ("better", "worse", "same", "tried", "real", "sure"),
     [
-        (30, 2, 68, 20, True, True),
-        (5, 3, 92, 2, True, False),
-        (8, 5, 87, 20, False, False),
-        (2, 1, 17, 30, False, False),
-        (5, 0, 0, 30, True, True),
-        (0, 9, 50, 5, False, False),
+        (30, 2, 68, 19, True, True),
+        (5, 3, 92, 1, True, False),
+        (8, 5, 87, 19, False, False),
+        (2, 1, 17, 29, False, False),
+        (5, 0, 0, 29, True, True),
+        (0, 9, 50, 4, False, False),
     ],
 )
 def test_the_more_programs_were_tried_the_more_a_gain_has_to_be(
-    better: int, worse: int, same: int, compared: int, real: bool, sure: bool
+    better: int, worse: int, same: int, tried: int, real: bool, sure: bool
 ) -> None:
-    verdict = judge(*flips(better, worse, same), [searched(compared)])
+    before, after = flips(better, worse, same)
+    verdict = judge(before, after, [searched([len(before)] * tried)])
     assert (verdict.real, verdict.sure) == (real, sure)
-    assert verdict.tried == compared - 1
+    assert verdict.tried == tried
 
 
 @settings(max_examples=60, deadline=None)
@@ -80,26 +116,29 @@ def test_the_more_programs_were_tried_the_more_a_gain_has_to_be(
 def test_trying_more_never_makes_a_gain_more_real(better: int, worse: int, same: int, a: int, b: int) -> None:
     before, after = flips(better, worse, same)
     fewer, more = sorted((a, b))
-    assert luck(before, after, fewer) <= luck(before, after, more)
-    if judge(before, after, [searched(more)]).real:
-        assert judge(before, after, [searched(fewer)]).real
+    rows = len(before)
+    assert luck(before, after, [rows] * fewer) <= luck(before, after, [rows] * more)
+    if judge(before, after, [searched([rows] * more)]).real:
+        assert judge(before, after, [searched([rows] * fewer)]).real
 
 
 def test_tries_of_all_steps_count() -> None:
     before, after = flips(8, 2, 20)
-    assert judge(before, after, [searched(5), StepResult(START), searched(4)]).tried == 4 + 3
+    assert (
+        judge(before, after, [searched([3, 9, 30, 30]), StepResult(START), searched([30] * 3)]).tried == 4 + 3
+    )
 
 
 def test_what_is_said() -> None:
     assert judge(*flips(40, 2, 58), [StepResult(START)]).notes(kept=False) == ()
-    assert judge(*flips(40, 2, 58), [searched(20)]).notes(kept=False) == (
+    assert judge(*flips(40, 2, 58), [searched([100] * 19)]).notes(kept=False) == (
         "winner's curse: of the gain of +38.0, about 8.5 is what the best of 19 equal programs shows by luck; "
         "an eval on other rows tells what is left",
     )
     assert judge(*flips(5, 3, 92), [StepResult(START)]).notes(kept=False) == (
         "no sure improvement on the rows it was chosen on: 5 rows better, 3 worse",
     )
-    assert judge(*flips(8, 5, 87), [searched(20)]).notes(kept=True) == (
+    assert judge(*flips(8, 5, 87), [searched([100] * 19)]).notes(kept=True) == (
         "no real improvement: +3.0 (8 rows better, 5 worse) is no more than 4.7, what the best of 19 "
         "equal programs shows by luck; the program it started from is kept",
     )
