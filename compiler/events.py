@@ -29,6 +29,8 @@ class StepFinished:
     calls: int
     """Calls the step needed, those included that the ledger or the store answered."""
     notes: tuple[str, ...] = ()
+    halt: str = ""
+    """What ended it before it was done, if the budget or the user did."""
 
 
 @dataclass(frozen=True, slots=True)

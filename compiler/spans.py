@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 from dspec.runtime.endpoints import split_model
@@ -38,8 +39,12 @@ NAMES = {
 CHAT = "chat"
 
 
-def spans(tracer: Any = None, now: Callable[[], int] = time.time_ns) -> Observer:
-    """An observer that makes spans. Raises ConfigurationError when the API is not installed."""
+@contextmanager
+def spans(tracer: Any = None, now: Callable[[], int] = time.time_ns) -> Generator[Observer]:
+    """An observer that makes spans. Raises ConfigurationError when the API is not installed.
+
+    A step that the budget or the user ended, or one that failed, has the status of an error.
+    """
     if tracer is None:
         try:
             tracer = importlib.import_module("opentelemetry.trace").get_tracer("dspec")
@@ -49,7 +54,12 @@ def spans(tracer: Any = None, now: Callable[[], int] = time.time_ns) -> Observer
                 help="pip install opentelemetry-distro opentelemetry-exporter-otlp, then run dspc with "
                 "opentelemetry-instrument",
             ) from None
-    return _Spans(tracer, now).observe
+    made = _Spans(tracer, now)
+    try:
+        yield made.observe
+    except BaseException as error:
+        made.end(type(error).__name__)
+        raise
 
 
 class _Spans:
@@ -64,14 +74,23 @@ class _Spans:
             case StepStarted(step=step, optimizer=optimizer):
                 attributes = {NAMES["step"]: step, NAMES["optimizer"]: optimizer}
                 self._step = self._tracer.start_span(f"step {step}", attributes=attributes)
-            case StepFinished(calls=calls) if self._step is not None:
+            case StepFinished(calls=calls, halt=halt) if self._step is not None:
                 self._step.set_attribute(NAMES["calls"], calls)
-                self._step.end()
-                self._step = None
+                self.end(halt)
             case CallEvent(kind="answered" | "failed" | "retrying"):
                 self._call(event)
             case _:
                 pass
+
+    def end(self, failure: str = "") -> None:
+        """End the step that is open, if one is; `failure` says why it is not done."""
+        if self._step is None:
+            return
+        if failure:
+            trace = importlib.import_module("opentelemetry.trace")
+            self._step.set_status(trace.Status(trace.StatusCode.ERROR, failure))
+        self._step.end()
+        self._step = None
 
     def _call(self, event: CallEvent) -> None:
         """One attempt, after the fact: its start is its end less its duration."""

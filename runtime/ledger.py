@@ -198,9 +198,13 @@ class Ledger:
 
 
 def open_database(path: Path) -> sqlite3.Connection:
-    """A connection of its own to a ledger that exists. Every statement is a transaction."""
+    """A connection of its own to a ledger that exists. Every statement is a transaction. Raises sqlite3.Error."""
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
+from heapq import nsmallest
 
 from .embedded.features import features
 from .errors import ConfigurationError
@@ -73,18 +74,23 @@ def row_text(program: Program, inputs: Mapping[str, JsonValue]) -> str:
 def nearest(neighbours: Neighbours, text: str) -> tuple[int, ...]:
     """The places of the `k` rows most like the text, the likest first; earlier rows win ties."""
     texts = tuple(row.text for row in neighbours.rows)
-    return _index(texts).nearest(text, neighbours.k)
+    return _likest(_index(texts).likeness(text), neighbours)
 
 
 def nearest_by_vector(neighbours: Neighbours, vector: Sequence[float]) -> tuple[int, ...]:
     """The same by an embedding. Raises ValueError for one that has not as many numbers as the rows'."""
     found = likeness(tuple(row.vector for row in neighbours.rows), vector)
-    return _likest(found, neighbours.k)
+    return _likest(found, neighbours)
 
 
-def _likest(likenesses: Sequence[float], k: int) -> tuple[int, ...]:
-    order = sorted(range(len(likenesses)), key=lambda place: (-round(likenesses[place], _DIGITS), place))
-    return tuple(order[:k])
+def _likest(likenesses: Sequence[float], neighbours: Neighbours) -> tuple[int, ...]:
+    hidden = neighbours.hidden
+    shown = (
+        (-round(likenesses[place], _DIGITS), place)
+        for place, row in enumerate(neighbours.rows)
+        if row.text != hidden
+    )
+    return tuple(place for _, place in nsmallest(neighbours.k, shown))
 
 
 class _Index:
@@ -113,13 +119,13 @@ class _Index:
             for feature, places in found.items()
         }
 
-    def nearest(self, text: str, k: int) -> tuple[int, ...]:
+    def likeness(self, text: str) -> list[float]:
         found = [0.0] * self._size
         for feature, weight in features(text).items():
             share = weight * self._rarity.get(feature, 0.0)
             for place, part in self._rows.get(feature, ()):
                 found[place] += share * part
-        return _likest(found, k)
+        return found
 
 
 @lru_cache(maxsize=8)

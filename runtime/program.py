@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, PrivateAttr
 
 from .expressions import Expression
 from .types import Frozen, JsonValue, Row, Type
@@ -168,6 +168,19 @@ class Neighbours(Frozen):
     max_bootstrapped_demos: int
     max_labeled_demos: int
     rows: tuple[Neighbour, ...]
+    _hidden: str | None = PrivateAttr(None)
+
+    @property
+    def hidden(self) -> str | None:
+        """The text of a row that is not shown: a compile's, while it asks about that very row. In no artifact."""
+        return self._hidden
+
+    def hiding(self, text: str) -> Neighbours:
+        """The index as it is for a run on a row that is in it. The rows are the same object, so that what is known
+        of them holds."""
+        copied = self.model_copy()
+        copied._hidden = text
+        return copied
 
     def without(self, address: str) -> Neighbours | None:
         """The index without one predictor's demos; None when no other has any."""

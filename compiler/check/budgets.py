@@ -1,40 +1,46 @@
-"""Budgets: walls that a run would meet before it has begun, and prices that nobody knows; and `on_error`."""
+"""Budgets: walls that a run would meet before it has begun or that no one can keep; and `on_error`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
+from dspec.runtime.endpoints import split_model
 from dspec.runtime.prices import price
 
 from .. import ir
-from ..diagnostics import Label
+from ..diagnostics import Diagnostic, Label, report
 from ..spelling import plural
 from ..symbols import Symbol
-from .attributes import Reader, number_of
+from .asked import Asked
+from .attributes import Reader, number_of, settings
 from .lms import lm
 from .rows import RowsInfo
 from .runnable import Runnable
 from .session import Session, insert_item
-from .steps import StepInfo
 
 
-def check_budget(
-    session: Session,
-    limits: Reader,
-    tuned: Runnable,
-    lms: Mapping[str, Symbol | None],
-    chain: Sequence[StepInfo],
-    rows: RowsInfo | None,
+def check_models(session: Session, limits: Reader, asked: Asked) -> None:
+    """Report models whose calls the wall cannot count: of unknown price, or with answers of unknown length.
+
+    Each once for one wall, which a block and its evals may share.
+    """
+    units = [unit for unit in limits.found if (number_of(limits.found[unit].value) or -1) > 0]
+    if "usd" in units:
+        for model in {**asked.answering, **asked.embedding}.values():
+            _report_once(session, _unpriced(session, limits, model))
+    for model in {**asked.answering, **asked.spare}.values():
+        unit = next((unit for unit in units if _is_open(session, model, unit)), None)
+        if unit is not None:
+            _report_once(session, _unbounded(session, limits, unit, model))
+
+
+def check_calls(
+    session: Session, limits: Reader, tuned: Runnable, rows: RowsInfo | None, *, steps: bool
 ) -> None:
-    """Report a wall in USD around models of unknown price, and one in calls that even the first score passes.
+    """Report a wall in calls that even the first score passes.
 
-    `rows` are those that candidates are scored on; an eval has no `chain`.
+    `rows` are those that candidates are scored on; an eval has no `steps`.
     """
     if tuned.program is None:
         return
-    if "usd" in limits.found and number_of(limits.found["usd"].value) is not None:
-        for model in _models(session, tuned, lms, chain):
-            _unpriced(session, limits, model)
     calls = limits.value("calls")
     allowed = number_of(calls) if calls is not None else None
     if calls is None or not isinstance(allowed, int) or rows is None or not rows.count:
@@ -48,9 +54,9 @@ def check_budget(
             f"the budget allows {plural(allowed, 'call')}, and scoring `{tuned.symbol.name}` once on "
             f"`{rows.text}` takes {needed:,}",
             place.at(calls),
-            "spent before the first step" if chain else "spent before the last row",
+            "spent before the first step" if steps else "spent before the last row",
             secondary=(Label(rows.location, f"{plural(rows.count, 'row')}, {plural(per_run, 'call')} each"),),
-            help="`dspc plan` shows how many calls each step takes" if chain else "",
+            help="`dspc plan` shows how many calls each step takes" if steps else "",
         )
 
 
@@ -70,46 +76,49 @@ def on_error_of(read: Reader) -> ir.OnError:
     return "score_zero" if read.choice("on_error") == "score_zero" else "stop"
 
 
-def _models(
-    session: Session, tuned: Runnable, lms: Mapping[str, Symbol | None], chain: Sequence[StepInfo]
-) -> list[Symbol]:
-    """The models that a compile is sure to have in its prompts, each once."""
-    assert tuned.program is not None
-    found: dict[str, Symbol] = {}
-    block = lms.get("lm")
-    for address, predictor in tuned.program.predictors.items():
-        model = block if block is not None and address in tuned.unbound else session.lms.get(predictor.lm)
-        if model is not None:
-            found.setdefault(model.key, model)
-    for step in chain:
-        for value in step.given.values():
-            name = value.get("lm") if isinstance(value, dict) else None
-            model = session.lms.get(name) if isinstance(name, str) else None
-            if model is not None:
-                found.setdefault(model.key, model)
-    specs = [step.spec for step in chain if step.spec is not None]
-    for name, asked in (
-        ("teacher_lm", any(spec.takes_teacher for spec in specs)),
-        ("prompt_lm", any(spec.prompts for spec in specs)),
-    ):
-        model = lms.get(name)
-        if model is not None and asked:
-            found.setdefault(model.key, model)
-    return list(found.values())
+def _report_once(session: Session, found: Diagnostic | None) -> None:
+    if found is not None and found not in session.diagnostics:
+        session.diagnostics.append(found)
 
 
-def _unpriced(session: Session, limits: Reader, model: Symbol) -> None:
-    settings = lm(session, model)
-    if settings is None or price(settings) is not None:
-        return
-    ours = settings.api_base is not None or settings.api_base_env is not None
+def _unpriced(session: Session, limits: Reader, model: Symbol) -> Diagnostic | None:
+    asked = lm(session, model)
+    if asked is None or price(asked) is not None:
+        return None
+    ours = asked.api_base is not None or asked.api_base_env is not None
     line = "price { input = 0.0; output = 0.0 }" if ours else "price { input = 0.15; output = 0.60 }"
-    session.report(
+    return report(
         "DS0710",
-        f'the budget is in USD, and nobody knows what "{settings.model}" costs',
+        f'the budget is in USD, and nobody knows what "{asked.model}" costs',
         limits.place.at(limits.found["usd"].value),
         "cannot be kept",
         secondary=(Label(model.location, "no price"),),
         help=f"write its price per million tokens in `{model.name}`, or give the budget in calls or tokens",
         fixes=insert_item(session.place(model), line, f"Insert `{line}`, to be filled in"),
+    )
+
+
+def _is_open(session: Session, model: Symbol, unit: str) -> bool:
+    """True when answers of any length count in that unit. One whose price is not known yet is let be till then."""
+    asked = lm(session, model)
+    if asked is None or "max_tokens" in settings(session.place(model).declaration.items):
+        return False
+    if split_model(asked.model)[0] == "embedded":
+        return False  # it has no such limit, and its answers are those of its examples
+    each = price(asked)
+    return unit == "tokens" or (unit == "usd" and each is not None and each.output > 0)
+
+
+def _unbounded(session: Session, limits: Reader, unit: str, model: Symbol) -> Diagnostic:
+    return report(
+        "DS0711",
+        f"the budget is in {'USD' if unit == 'usd' else unit}, and lm `{model.name}` has no `max_tokens`: "
+        "how much an answer may take is only estimated",
+        limits.place.at(limits.found[unit].value),
+        "could be passed",
+        secondary=(Label(model.location, "no `max_tokens`"),),
+        help=f"write `max_tokens = …` in lm `{model.name}`",
+        fixes=insert_item(
+            session.place(model), "max_tokens = 1000", "Insert `max_tokens = 1000`, to be filled in"
+        ),
     )

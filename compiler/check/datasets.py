@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
 from dspec.grammar.tree import (
     Call,
@@ -32,6 +30,7 @@ from ..spelling import closest, quoted
 from ..symbols import Symbol
 from ..vocabulary import FETCHED_SOURCES, SOURCES
 from .attributes import Reader, described, number_of, section, settings
+from .data_files import data_file
 from .fetched_sources import fetched, fetched_source
 from .kinds import ANY, Group, Member
 from .names import did_you_mean, listed
@@ -185,24 +184,9 @@ def _located(
     session: Session, place: Place, name: Name, path: str, options: dict[str, JsonValue], node: Expr
 ) -> ir.DataSource | None:
     """The source with its path told from the root file's folder; reports one outside the project."""
-    folder = place.source.path.parent
-    target = Path(os.path.normpath(folder / path))
-    if (
-        PurePosixPath(path).is_absolute()
-        or "\\" in path
-        or "\0" in path
-        or not target.is_relative_to(session.root)
-    ):
-        session.report(
-            "DS0413",
-            f'the data file "{path}" lies outside the project',
-            place.at(node),
-            "outside the project",
-            help="data files stand inside the project; their paths are relative to this file and use `/`",
-            notes=(f"the project's root is the folder `{session.root.name}`",),
-        )
+    relative = data_file(session, place, path, node)
+    if relative is None:
         return None
-    relative = path if folder == session.folder else Path(os.path.relpath(target, session.folder)).as_posix()
     match name.text:
         case "csv" | "jsonl" | "json" | "parquet" as kind:
             return ir.DataSource(kind=kind, path=relative, options=options)

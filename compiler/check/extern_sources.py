@@ -7,9 +7,7 @@ the file and its columns. Nothing is imported, started or called.
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
 
 from dspec.grammar.tree import Argument, Call, Expr, Literal, Name
 from dspec.runtime.types import DictOf, OneOf, Type
@@ -24,6 +22,7 @@ from ..vocabulary import EXTERN_SOURCES, SOURCES, SourceParameter
 from .annotations import type_of
 from .arguments import match_arguments
 from .attributes import described, number_of
+from .data_files import data_file
 from .kinds import ANY, Group, Member, assignable, is_text, spell
 from .names import article, did_you_mean, listed, resolve
 from .python_source import REFERENCE, Function, Missing, Module, find_module
@@ -128,26 +127,10 @@ def _one_of(session: Session, place: Place, source: Call, given: Mapping[str, ob
 def _file(session: Session, place: Place, file: tuple[str, Expr], column: tuple[str, Expr] | None) -> None:
     """The data file behind an index: inside the project, readable, with the column that is searched."""
     path, node = file
-    folder = place.source.path.parent
-    target = Path(os.path.normpath(folder / path))
-    if (
-        PurePosixPath(path).is_absolute()
-        or "\\" in path
-        or "\0" in path
-        or not target.is_relative_to(session.root)
-    ):
-        session.report(
-            "DS0413",
-            f'the data file "{path}" lies outside the project',
-            place.at(node),
-            "outside the project",
-            help="data files stand inside the project; their paths are relative to this file and use `/`",
-        )
+    relative = data_file(session, place, path, node)
+    if relative is None or not session.probe:
         return
     ending = path.rpartition(".")[2]
-    if not session.probe:
-        return
-    relative = Path(os.path.relpath(target, session.folder)).as_posix()
     match ending:
         case "csv" | "jsonl" | "json" | "parquet":
             source = ir.DataSource(kind=ending, path=relative)

@@ -1,4 +1,4 @@
-"""`dspc cache`: what the project's answers take up, and what to do with them."""
+"""`dspc cache`: what the answers and fetched rows of a project take up, and what to do with them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
+from ..spelling import plural
 from .console import Exit, fail, print_json, stderr, stdout
 
 cache = typer.Typer(
     name="cache",
-    help="Look after the model answers that the project keeps.",
+    help="Look after the model answers and the fetched rows that the project keeps.",
     no_args_is_help=True,
 )
 
@@ -23,11 +24,18 @@ WhereOption = Annotated[
 ]
 
 
-def ledger_of(where: Path) -> Path:
-    """The ledger of the project that `where` is in."""
-    from ..state import project_root, state_folder
+def root_of(where: Path) -> Path:
+    """The root of the project that `where` is in."""
+    from ..state import project_root
 
-    return state_folder(project_root(where / "any.dspec" if where.is_dir() else where)) / "ledger.sqlite"
+    return project_root(where / "any.dspec" if where.is_dir() else where)
+
+
+def ledger_of(where: Path) -> Path:
+    """Its ledger."""
+    from ..state import state_folder
+
+    return state_folder(root_of(where)) / "ledger.sqlite"
 
 
 @cache.command()
@@ -35,13 +43,17 @@ def info(
     where: WhereOption = Path(),
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Say how many answers are kept, of which models, and how much room they take."""
+    """Say how many answers are kept, of which models, how many fetched rows, and how much room they take."""
     from dspec.runtime.ledger_upkeep import contents
 
-    path = ledger_of(where)
-    found = contents(path)
+    from ..data.snapshots_upkeep import contents as rows_in
+    from ..state import rows_folder
+
+    path, root = ledger_of(where), root_of(where)
+    found, fetched = contents(path), rows_in(root)
     if json:
-        print_json(jsonlib.dumps({"path": str(path), **asdict(found)}, indent=2))
+        rows = {"path": str(rows_folder(root)), **asdict(fetched)}
+        print_json(jsonlib.dumps({"path": str(path), **asdict(found), "fetched": rows}, indent=2))
         return
     console = stdout()
     console.print(f"{path}: {found.answers:,} answers, {found.bytes / 1024 / 1024:.1f} MB", markup=False)
@@ -49,20 +61,28 @@ def info(
         console.print(f"from {day(found.oldest)} to {day(found.newest)}")
     for model, count in found.models.items():
         console.print(f"  {count:>9,}  {model}", markup=False)
+    if fetched.oldest is not None and fetched.newest is not None:
+        console.print(
+            f"{rows_folder(root)}: {plural(fetched.rows, 'row')} of {plural(fetched.sources, 'source')}, "
+            f"{fetched.bytes / 1024 / 1024:.1f} MB",
+            markup=False,
+        )
+        console.print(f"from {day(fetched.oldest)} to {day(fetched.newest)}")
 
 
 @cache.command()
 def prune(
     where: WhereOption = Path(),
     older_than: Annotated[
-        float | None, typer.Option(min=0.0, help="Only answers older than so many days.")
+        float | None, typer.Option(min=0.0, help="Only answers and rows older than so many days.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="Only answers of this model.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="All answers.")] = False,
+    model: Annotated[str | None, typer.Option(help="Only answers of this model, and no rows.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All answers and rows.")] = False,
 ) -> None:
-    """Drop answers; a compile that needs them asks, and pays, again."""
+    """Drop answers and fetched rows; a compile that needs them asks, and pays, or fetches again."""
     from dspec.runtime.ledger_upkeep import prune as drop
 
+    from ..data.snapshots_upkeep import prune as drop_rows
     from ..store import forget
 
     if not everything and older_than is None and model is None:
@@ -72,6 +92,14 @@ def prune(
     # Runs are remembered apart from the answers they came from; what is left of those makes them again.
     forget(path.with_name("evaluations.sqlite"))
     stdout().print(f"dropped {dropped:,} answers")
+    if model is not None:
+        return
+    try:
+        sources = drop_rows(root_of(where), older_than_days=older_than)
+    except OSError as error:
+        fail(f"fetched rows cannot be dropped: {error.strerror or error}")
+    if sources:
+        stdout().print(f"dropped the fetched rows of {plural(sources, 'source')}")
 
 
 @cache.command("export")

@@ -33,5 +33,5 @@ def observing(events: Path | None, otel: bool) -> Generator[list[Observer]]:
         if otel:
             from ..spans import spans
 
-            observers.append(spans())
+            observers.append(stack.enter_context(spans()))
         yield observers

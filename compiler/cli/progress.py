@@ -62,9 +62,9 @@ class Lines:
                 self._say(f"  {candidate}: {percent(score)}{mark}")
             case CandidateScored(candidate=candidate):
                 self._say(f"  {candidate}")
-            case StepFinished(step=step, calls=calls, notes=notes):
+            case StepFinished(step=step, calls=calls, notes=notes, halt=halt):
                 self._in_step = False
-                self._say(f"step {step}: done, {calls} calls")
+                self._say(f"step {step}: {'cut short' if halt else 'done'}, {calls} calls")
                 for note in notes:
                     self._say(f"  {note}")
             case RowScored(label=label, done=done, rows=rows, score=score) if (

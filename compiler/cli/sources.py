@@ -12,8 +12,10 @@ from .crash import with_reports
 from .quick import sources_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from ..analysis import Analysis
-    from ..ir import Project
+    from ..ir import DataSource, Project
 
 SourceArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A .dspec file.", show_default=False)]
 
@@ -45,10 +47,12 @@ def print_findings(analysis: Analysis) -> None:
     console.file.write(text + "\n" + summary(analysis.diagnostics) + "\n")
 
 
-def checked(path: Path, *, fetch: bool = False) -> tuple[Analysis, Project]:
+def checked(
+    path: Path, needs: Callable[[Project], Collection[DataSource]] | None = None
+) -> tuple[Analysis, Project]:
     """The checked project of a file; prints findings, and leaves if there are errors.
 
-    With `fetch`, rows that are elsewhere are asked for where none are kept.
+    `needs` are sources whose rows are asked for where they are elsewhere and none are kept.
     """
     from ..analysis import analyse
     from ..data import FolderCache
@@ -57,7 +61,11 @@ def checked(path: Path, *, fetch: bool = False) -> tuple[Analysis, Project]:
 
     (source,) = find_sources([path])[:1]
     cache = FolderCache(checks_folder(project_root(source)))
-    analysis = analyse(source, cache=cache, fetch="missing" if fetch else "never")
+    analysis = analyse(source, cache=cache)
+    if needs is not None and analysis.project is not None:
+        wanted = [one for one in needs(analysis.project) if one.is_fetched]
+        if wanted:
+            analysis = analyse(source, cache=cache, fetch="missing", only=wanted)
     for what in analysis.fetched:
         stderr().print(what, markup=False)
     print_findings(analysis)

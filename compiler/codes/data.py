@@ -72,10 +72,10 @@ DATASETS: dict[str, Code] = {
     ),
     "DS0406": Code(
         "warning",
-        "same input in two parts",
-        "Rows with the same input stand in two parts of the split, so that what was learned on one is "
+        "same input in several parts",
+        "Rows with the same input stand in several parts of the split, so that what was learned on one is "
         "asked again in "
-        "the other, and scores look better than they are.",
+        "another, and scores look better than they are.",
         dataset("input text: str; field topic: str", "split { train = 50%; test = 50% }"),
         dataset("input text: str; field topic: str"),
         REPEATED,

@@ -9,6 +9,8 @@ ASK = "module ask = Predict(sig(question -> answer))\n"
 
 UNPRICED = METRIC.replace("openai/gpt-4o-mini", "openai/our-own")
 
+BOUNDED = METRIC.replace('gpt-4o-mini"', 'gpt-4o-mini"; max_tokens = 400')
+
 MODELS: dict[str, Code] = {
     "DS0701": Code(
         "error",
@@ -62,8 +64,18 @@ MODELS: dict[str, Code] = {
         "A budget in USD is a wall that no call may pass, and without a price per token nobody knows what a "
         "call costs. Prices come from the lm's own `price` section, or else from LiteLLM's table.",
         UNPRICED + optimize("step demos = BootstrapFewShot()", "budget { usd = 2.00 }"),
-        UNPRICED.replace('our-own"', 'our-own"; price { input = 0.1; output = 0.4 }')
+        UNPRICED.replace('our-own"', 'our-own"; max_tokens = 400; price { input = 0.1; output = 0.4 }')
         + optimize("step demos = BootstrapFewShot()", "budget { usd = 2.00 }"),
+        TICKETS,
+    ),
+    "DS0711": Code(
+        "warning",
+        "answers of any length",
+        "A budget in USD or tokens is a wall that no call may pass: room for each answer is kept free before "
+        "it is asked for. How much that is says `max_tokens`; without it the longest answer so far stands for "
+        "the next, which may be longer and pass the wall.",
+        METRIC + optimize("step demos = BootstrapFewShot()", "budget { tokens = 200000 }"),
+        BOUNDED + optimize("step demos = BootstrapFewShot()", "budget { tokens = 200000 }"),
         TICKETS,
     ),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Code
-from .snippets import METRIC, TICKETS, optimize
+from .snippets import DATA, METRIC, TICKETS, optimize
 
 PLAIN = """\
 program Echo(text: str) -> (topic: str) { return topic = lower(text) }
@@ -13,11 +13,29 @@ OTHER = """\
 module careful = ChainOfThought(Route)
 """
 
+PIPELINE = (
+    DATA
+    + """\
+module condense = Predict(sig(text -> gist))
+module decide = Predict(sig(gist -> topic))
+program Answer(text: str) -> (topic: str) {
+  let short = condense(text = text)
+  let last = decide(gist = short.gist)
+  return topic = last.topic
+}
+metric right(gold: tickets, pred: Answer) = gold.topic == pred.topic
+"""
+)
+
 FEW = {"tickets.csv": "text,topic\n" + "".join(f"message {n},billing\n" for n in range(40))}
 
 
 def block(*lines: str) -> str:
     return METRIC + optimize(*lines)
+
+
+def pipeline(*lines: str) -> str:
+    return PIPELINE + optimize(*lines).replace("program = router", "program = Answer")
 
 
 OPTIMIZERS: dict[str, Code] = {
@@ -214,6 +232,15 @@ OPTIMIZERS: dict[str, Code] = {
         block(
             "step s = BootstrapRS()", "step vote = Ensemble(s.candidates.top(3), reduce = majority(topic))"
         ),
+        TICKETS,
+    ),
+    "DS0632": Code(
+        "error",
+        "two indexes in one program",
+        "Demos that are chosen for each input come from an index, and a program has one. A step that makes an index "
+        "cannot leave demos of an earlier one where they are.",
+        pipeline("step near = KNNFewShot()", "step again = KNNFewShot(teacher = near, freeze = [decide])"),
+        pipeline("step near = KNNFewShot()", "step again = KNNFewShot(teacher = near)"),
         TICKETS,
     ),
     "DS0631": Code(

@@ -14,8 +14,8 @@ from ..caches import Cache
 from ..spelling import plural
 from . import cache as caching
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
-from .problem import SHOWN, DataError, DataProblem, quoted
-from .rows import Collected, Rows, collect
+from .problem import SHOWN, DataError, DataProblem, listed, quoted
+from .rows import Collected, Example, Rows, collect
 from .splits import arithmetic, part_sizes, parts, stratification
 from .tables import MAX_ROWS, open_table
 
@@ -97,29 +97,34 @@ def _placement(dataset: ir.Dataset, collected: Collected, *, whole: bool) -> lis
 
 
 def duplicates(parts: dict[str, Rows]) -> list[DataProblem]:
-    """Inputs that stand in two parts, one problem for each pair of parts."""
-    where = {name: {digest(example.inputs): example for example in rows} for name, rows in parts.items()}
-    found: list[DataProblem] = []
-    names = list(where)
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            shared = [where[first][key] for key in where[first] if key in where[second]]
-            if shared:
-                found.append(_duplicated(first, second, tuple(sorted(shared, key=lambda e: e.index))))
-    return found
+    """Inputs that stand in several parts, one problem for all that stand in the same parts."""
+    where: dict[str, dict[str, Example]] = {}
+    for name, rows in parts.items():
+        for example in rows:
+            where.setdefault(digest(example.inputs), {}).setdefault(name, example)
+    shared: dict[tuple[str, ...], list[Example]] = {}
+    for found in where.values():
+        if len(found) > 1:
+            shared.setdefault(tuple(found), []).append(next(iter(found.values())))
+    order = {name: place for place, name in enumerate(parts)}
+    return [
+        _duplicated(names, tuple(sorted(shared[names], key=lambda example: example.index)))
+        for names in sorted(shared, key=lambda names: [order[name] for name in names])
+    ]
 
 
-def _duplicated(first: str, second: str, shared: Rows) -> DataProblem:
+def _duplicated(names: tuple[str, ...], shared: Rows) -> DataProblem:
     values = tuple(quoted(next(iter(example.inputs.values()), None)) for example in shared[:SHOWN])
     count = len(shared)
     verb = "appears" if count == 1 else "appear"
+    which = listed([f"`{name}`" for name in names], shown=len(names))
     return DataProblem(
         kind="duplicates",
-        message=f"{plural(count, 'identical input')} {verb} in both `{first}` and `{second}`: "
+        message=f"{plural(count, 'identical input')} {verb} in {'both ' if len(names) == 2 else ''}{which}: "
         f"{', '.join(values)}{'' if count <= SHOWN else f' and {count - SHOWN:,} more'}",
         help="remove the copies from the file: rows seen in training inflate the score",
-        part=first,
-        other=second,
+        part=names[0],
+        others=names[1:],
         count=count,
         rows=tuple(example.index + 1 for example in shared[:SHOWN]),
         values=values,

@@ -6,6 +6,7 @@ check, a plan and the editor read what was kept (`snapshots`) and never come her
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,15 +81,21 @@ def fetch(
 
 
 class Fetcher:
-    """Fetches for all that one command checks: each source once, however many files name it."""
+    """Fetches for all that one command checks: each source once, however many files name it.
 
-    def __init__(self, when: When = "never") -> None:
+    With `only`, no others are fetched.
+    """
+
+    def __init__(self, when: When = "never", only: Collection[ir.DataSource] | None = None) -> None:
         self._when: When = when
+        self._only = only
         self._errors: dict[tuple[Path, str], DataError | None] = {}
 
     def fetch(self, source: ir.DataSource, folder: Path, root: Path) -> Snapshot | None:
         """What was fetched; None where nothing was to be, or it was before. Raises DataError as `fetch` does."""
         if not source.is_fetched or self._when == "never":
+            return None
+        if self._only is not None and source not in self._only:
             return None
         name = root, snapshots.key(source, folder, root)
         if name in self._errors:

@@ -44,7 +44,7 @@ class DataProblem(Frozen):
     """One problem. `rows` are numbers as `unit` counts them, from 1: lines of a csv or jsonl file.
 
     `count` is how many rows (or inputs) are concerned; `rows` and `values` hold the first few.
-    `part` and `other` name splits, `suggestions` the names or literals that may have been meant,
+    `part` and `others` name splits, `suggestions` the names or literals that may have been meant,
     best first.
     """
 
@@ -53,7 +53,7 @@ class DataProblem(Frozen):
     help: str = ""
     column: str | None = None
     part: str | None = None
-    other: str | None = None
+    others: tuple[str, ...] = ()
     count: int = 0
     unit: Literal["line", "row"] = "row"
     rows: tuple[int, ...] = ()

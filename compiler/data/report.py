@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..diagnostics import Diagnostic, Edit, Fix, Label, report
 from ..source import Location
-from .problem import DataProblem, Kind
+from .problem import DataProblem, Kind, listed
 
 CODES_BY_KIND: dict[Kind, str] = {
     "unreadable": "DS0401",
@@ -53,7 +53,8 @@ def diagnose(problem: DataProblem, places: Places) -> Diagnostic:
 
 def _place(problem: DataProblem, places: Places) -> tuple[Location, str, tuple[Label, ...]]:
     file = (Label(places.source, "read from here"),)
-    column, part, other = problem.column or "", problem.part or "", problem.other or ""
+    column, part = problem.column or "", problem.part or ""
+    shared = tuple(places.parts[name] for name in (part, *problem.others) if name in places.parts)
     match problem.kind:
         case "column_missing" if column in places.columns:
             return places.columns[column], "no such column", file
@@ -65,9 +66,10 @@ def _place(problem: DataProblem, places: Places) -> tuple[Location, str, tuple[L
         case "split":
             at = places.parts.get(part) or places.split or places.source
             return at, "", ()
-        case "duplicates" if part in places.parts and other in places.parts:
-            shared = f"shares {problem.count:,} with `{part}`"
-            return places.parts[other], shared, (Label(places.parts[part]),)
+        case "duplicates" if len(shared) > 1:
+            first = listed([f"`{name}`" for name in (part, *problem.others[:-1])], shown=len(shared))
+            label = f"shares {problem.count:,} with {first}"
+            return shared[-1], label, tuple(Label(place) for place in shared[:-1])
         case "duplicates":
             return places.split or places.source, "", ()
         case _:

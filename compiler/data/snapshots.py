@@ -22,13 +22,15 @@ from dspec.runtime.types import Frozen
 from .. import ir
 from ..state import rows_folder
 from . import opening
-from .problem import DataError, DataProblem
+from .problem import DataError, DataProblem, unreadable
 
 VERSION = 1
 """Raise when a snapshot's meaning changes."""
 
 _MAX_NOTE = 1 << 20
-_FILE = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}\.jsonl")
+NOTE = re.compile(r"[0-9a-f]{32}\.json")
+FILE = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}\.jsonl")
+"""How the two files are called."""
 
 
 class Snapshot(Frozen):
@@ -48,12 +50,8 @@ class Snapshot(Frozen):
 def find(source: ir.DataSource, folder: Path, root: Path | None = None) -> Snapshot:
     """The rows of a fetched source as last kept. Raises DataError (`unfetched`) where there are none."""
     root = root or opening.root_of(folder)
-    place = rows_folder(root)
     try:
-        with opening.open_inside(f"{key(source, folder, root)}.json", place, place) as stream:
-            found = Snapshot.model_validate_json(stream.read(_MAX_NOTE))
-        if _FILE.fullmatch(found.file) and opening.resolve_inside(found.file, place, place):
-            return found
+        return noted(key(source, folder, root), root)
     except (ValidationError, DataError) as error:
         if isinstance(error, DataError) and error.problems[0].kind == "outside":
             raise
@@ -71,6 +69,17 @@ def find(source: ir.DataSource, folder: Path, root: Path | None = None) -> Snaps
             )
         ]
     )
+
+
+def noted(key: str, root: Path) -> Snapshot:
+    """The snapshot of that key. Raises DataError where there is none, ValidationError for a note that says nothing."""
+    place = rows_folder(root)
+    with opening.open_inside(f"{key}.json", place, place) as stream:
+        found = Snapshot.model_validate_json(stream.read(_MAX_NOTE))
+    if not FILE.fullmatch(found.file):
+        raise unreadable(f"`{found.file[:80]}` is no file of rows")
+    opening.resolve_inside(found.file, place, place)
+    return found
 
 
 def located(source: ir.DataSource, folder: Path, root: Path | None = None) -> tuple[str, Path, Path | None]:

@@ -93,10 +93,8 @@ def hide(program: Program, example: Example) -> Program:
             program = program.model_copy(update={"predictors": {**program.predictors, address: changed}})
     if program.neighbours is not None:
         itself = row_text(program, example.inputs)
-        rows = tuple(row for row in program.neighbours.rows if row.text != itself)
-        program = program.model_copy(
-            update={"neighbours": program.neighbours.model_copy(update={"rows": rows})}
-        )
+        if any(row.text == itself for row in program.neighbours.rows):
+            program = program.model_copy(update={"neighbours": program.neighbours.hiding(itself)})
     return program
 
 

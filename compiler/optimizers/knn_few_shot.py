@@ -72,6 +72,7 @@ SPEC = Spec(
     shape=_shape,
     takes_teacher=True,
     bootstraps=True,
+    per_input=True,
     advised_train=20,
     refused={"trainset": "the rows are the block's `train`"},
 )

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from .base import Run, Spec
 
-Part = TypeVar("Part", Spec, Run)
+Part = TypeVar("Part")
 
 _MODULES: dict[str, str] = {
     "LabeledFewShot": "labeled_few_shot",
@@ -31,29 +31,31 @@ _MODULES: dict[str, str] = {
 }
 
 
-class _Table(Mapping[str, Part]):
-    """`attribute` of every optimizer's module, by the optimizer's name."""
+class Table(Mapping[str, Part]):
+    """`attribute` of every optimizer's module of a package, by the optimizer's name."""
 
-    def __init__(self, attribute: str) -> None:
+    def __init__(self, package: str | None, modules: Mapping[str, str], attribute: str) -> None:
+        self._package = package
+        self._modules = modules
         self._attribute = attribute
 
     def __getitem__(self, name: str) -> Part:
-        return getattr(import_module(f".{_MODULES[name]}", __package__), self._attribute)
+        return getattr(import_module(f".{self._modules[name]}", self._package), self._attribute)
 
     def __contains__(self, name: object) -> bool:
-        return name in _MODULES
+        return name in self._modules
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_MODULES)
+        return iter(self._modules)
 
     def __len__(self) -> int:
-        return len(_MODULES)
+        return len(self._modules)
 
 
-SPECS: Mapping[str, Spec] = _Table[Spec]("SPEC")
+SPECS: Mapping[str, Spec] = Table[Spec](__package__, _MODULES, "SPEC")
 """By the name a `step` uses, simplest first."""
 
-RUNS: Mapping[str, Run] = _Table[Run]("run")
+RUNS: Mapping[str, Run] = Table[Run](__package__, _MODULES, "run")
 """What carries out each optimizer of `SPECS`."""
 
 ALIASES: dict[str, str] = {"BootstrapRS": "BootstrapFewShotWithRandomSearch"}

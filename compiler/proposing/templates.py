@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from typing import Literal
 
 TemplateName = Literal[
     "attempts",
@@ -23,21 +18,8 @@ TemplateName = Literal[
 ]
 
 
-def fill(template: TemplateName, /, **values: object) -> str:
-    return _template(template).render(values).strip()
+def fill(name: TemplateName, /, **values: object) -> str:
+    # Here, since a check reads what the optimizers are and none of their prompts.
+    from dspec.runtime.adapters.templates import template
 
-
-@cache
-def _template(name: TemplateName) -> Template:
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined,
-        autoescape=False,  # prompts are plain text, not markup
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.from_string(
-        files("dspec.compiler.proposing").joinpath(f"{name}.j2").read_text("utf-8")
-    )
+    return template("dspec.compiler.proposing", name).render(values).strip()

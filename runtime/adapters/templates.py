@@ -17,11 +17,12 @@ TemplateName = Literal["system", "correction"]
 
 
 def fill(name: TemplateName, **values: str | bool | list[str]) -> str:
-    return _template(name).render(values).rstrip()
+    return template("dspec.runtime.adapters", name).render(values).rstrip()
 
 
 @cache
-def _template(name: TemplateName) -> Template:
+def template(package: str, name: str) -> Template:
+    """The template `name` of a package's folder, compiled. Prompts of every room are made by these settings."""
     # Loading an artifact needs no template, so jinja2 is imported when the first prompt is built.
     from jinja2 import StrictUndefined
     from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -32,4 +33,4 @@ def _template(name: TemplateName) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.from_string(files("dspec.runtime.adapters").joinpath(f"{name}.j2").read_text("utf-8"))
+    return environment.from_string(files(package).joinpath(f"{name}.j2").read_text("utf-8"))

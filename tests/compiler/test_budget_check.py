@@ -59,3 +59,42 @@ def test_an_eval_in_dollars_needs_a_price(tmp_path: Path) -> None:
     text = made.source.read_text().replace("  price { input = 1.0; output = 2.0 }\n", "")
     made.source.write_text(text + EVAL.replace("SETTING", "budget { usd = 1.0 }"))
     assert [each.code for each in analyse(made.source).diagnostics if each.severity == "error"] == ["DS0710"]
+
+
+UNBOUNDED = "  max_tokens = 40\n"
+
+
+@pytest.mark.parametrize("unit", ["usd", "tokens", "calls", "minutes"])
+def test_a_wall_around_answers_of_any_length_is_an_estimate(unit: str, tmp_path: Path) -> None:
+    made = project(tmp_path, rows=60, budget=f"{unit} = 1000")
+    bounded = made.source.read_text()
+    assert UNBOUNDED in bounded
+    assert not [each for each in analyse(made.source).diagnostics if each.code == "DS0711"]
+    found = [
+        each
+        for each in analyse(made.source, text=bounded.replace(UNBOUNDED, "")).diagnostics
+        if each.code == "DS0711"
+    ]
+    if unit in ("calls", "minutes"):
+        assert not found
+        return
+    (warning,) = found
+    assert warning.severity == "warning"
+    assert warning.help == "write `max_tokens = …` in lm `fake`"
+    (declared,) = warning.secondary
+    assert declared.location.source.text[declared.location.start : declared.location.end] == "fake"
+    (fix,) = warning.fixes
+    assert [edit.replacement for edit in fix.edits] == ["\n  max_tokens = 1000"]
+
+
+@pytest.mark.parametrize(
+    ("model", "free"),
+    [('model = "embedded/icl"', True), ('model = "openai/fake"', False)],
+)
+def test_what_answers_cost_nothing_needs_no_bound(model: str, free: bool, tmp_path: Path) -> None:
+    made = project(tmp_path, rows=60, budget="usd = 1.0")
+    text = made.source.read_text().replace(UNBOUNDED, "").replace('model = "openai/fake"', model)
+    codes = {each.code for each in analyse(made.source, text=text).diagnostics}
+    assert ("DS0711" in codes) is not free
+    text = text.replace("output = 2.0", "output = 0.0")
+    assert "DS0711" not in {each.code for each in analyse(made.source, text=text).diagnostics}

@@ -65,13 +65,19 @@ def test_the_same_input_in_two_parts_is_a_warning_with_examples(tmp_path: Path) 
     (problem,) = problems(dataset("rows.csv", CLASSED, split=split(train=3, val=4)), tmp_path)
     assert problem.kind == "duplicates"
     assert problem.message == '1 identical input appears in both `train` and `val`: "same"'
-    assert (problem.part, problem.other, problem.is_error) == ("train", "val", False)
+    assert (problem.part, problem.others, problem.is_error) == ("train", ("val",), False)
 
 
-def test_duplicates_are_reported_for_each_pair_of_parts() -> None:
-    some = rows(4)
-    found = duplicates({"a": some[:3], "b": some[1:], "c": some[:1]})
-    assert [(p.part, p.other, p.count) for p in found] == [("a", "b", 2), ("a", "c", 1)]
+def test_duplicates_are_reported_once_for_all_that_stand_in_the_same_parts() -> None:
+    some = rows(5)
+    found = duplicates({"a": some[:3], "b": some[1:], "c": (some[0], some[2], some[4])})
+    assert [(p.part, p.others, p.count) for p in found] == [
+        ("a", ("b",), 1),
+        ("a", ("b", "c"), 1),
+        ("a", ("c",), 1),
+        ("b", ("c",), 1),
+    ]
+    assert found[1].message == '1 identical input appears in `a`, `b` and `c`: "t2"'
 
 
 def test_a_problem_becomes_a_diagnostic_at_the_place_it_concerns() -> None:
@@ -109,7 +115,7 @@ def test_a_problem_becomes_a_diagnostic_at_the_place_it_concerns() -> None:
                 "help": "do",
                 "column": "intnet",
                 "part": "train",
-                "other": "val",
+                "others": ("val",),
                 "suggestions": ("intent", "in tent"),
             }
         )

@@ -141,6 +141,38 @@ def test_a_plan_says_what_to_run_and_a_compile_runs_it_once(project: Path) -> No
     assert ran(project) == 2
 
 
+ASIDE = """
+dataset aside { source = python("aside:load"); input text: str; field topic: "a" | "b" }
+dataset held { source = python("held:load"); input text: str; field topic: "a" | "b" }
+metric kind(gold: aside, pred: one) { score = gold.topic == pred.topic }
+optimize other { program = one; lm = m; metric = right; train = aside; step s = LabeledFewShot(k = 2) }
+eval f { program = o; metric = kind; data = held }
+eval g { program = o; metric = kind; data = rows.val }
+"""
+
+
+def test_a_command_fetches_what_its_blocks_read_and_no_more(project: Path) -> None:
+    """A function that fails tells that it was called."""
+    (project / "main.dspec").write_text(PROGRAM + COMPILED + ASIDE)
+    (project / "aside.py").write_text("def load():\n    raise ValueError('aside was called')\n")
+    (project / "held.py").write_text("def load():\n    yield {'text': 'x', 'topic': 'a'}\n")
+    done = dspc("compile", "main.dspec", "o", cwd=project)
+    assert (done.code, "fetched 1 row of held:load" in done.err) == (0, True), done.text
+    assert ran(project) == 1
+    refused = dspc("compile", "main.dspec", cwd=project)
+    assert (refused.code, "aside was called" in refused.err) == (1, True)
+    shutil.rmtree(project / ".dspec" / "rows")
+    done = dspc("eval", "main.dspec", "f", cwd=project)
+    assert (done.code, "fetched 1 row of held:load" in done.err) == (0, True), done.text
+    assert ran(project) == 1
+    done = dspc("eval", "main.dspec", "g", cwd=project)
+    assert (done.code, ran(project)) == (0, 2), done.text
+    (project / "main.dspec").write_text((PROGRAM + COMPILED + ASIDE).replace("one = Predict(S)", "one = S"))
+    shutil.rmtree(project / ".dspec" / "rows")
+    assert dspc("compile", "main.dspec", "o", cwd=project).code == 1
+    assert ran(project) == 2, "nothing is fetched for a program that cannot run"
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import analyse
+from dspec.compiler.analysis import Analysis, analyse
 
 SOURCE = """dspec 1
 
@@ -44,12 +44,16 @@ optimize v1 {
 """
 
 
-def lowered(folder: Path, steps: str, block: str = "") -> tuple[ir.StepSpec, ...]:
+def checked(folder: Path, steps: str, block: str = "") -> Analysis:
     (folder / "dspec.toml").touch()
     (folder / "tickets.csv").write_text("text,topic\n" + "".join(f"message {n},a\n" for n in range(200)))
     path = folder / "main.dspec"
     path.write_text(SOURCE.replace("$BLOCK", block).replace("$STEPS", steps), encoding="utf-8")
-    analysis = analyse(path)
+    return analyse(path)
+
+
+def lowered(folder: Path, steps: str, block: str = "") -> tuple[ir.StepSpec, ...]:
+    analysis = checked(folder, steps, block)
     errors = [one.message for one in analysis.diagnostics if one.severity == "error"]
     assert not errors
     assert analysis.project is not None
@@ -91,3 +95,50 @@ def test_a_model_as_vectorizer(tmp_path: Path) -> None:
     assert step.options == {"vectorizer": {"lm": "embedder"}}
     (step,) = lowered(tmp_path, 'step near = KNNFewShot(vectorizer = "ngrams")')
     assert step.options == {"vectorizer": "ngrams"}
+
+
+@pytest.mark.parametrize(
+    ("steps", "held"),
+    [
+        ("step a = KNNFewShot()\n  step b = KNNFewShot(freeze = [decide])", "decide"),
+        ("step a = KNNFewShot()\n  step b = KNNFewShot(tune = [decide])", "condense"),
+        # What rewrites instructions keeps demos; what sets demos throws away those that it may change.
+        (
+            "step a = KNNFewShot()\n  step i = COPRO()\n  step b = KNNFewShot(teacher = a, freeze = [decide])",
+            "decide",
+        ),
+        (
+            "step a = KNNFewShot()\n  step l = LabeledFewShot()\n  step b = KNNFewShot(freeze = [decide])",
+            None,
+        ),
+        (
+            "step a = KNNFewShot()\n  step l = LabeledFewShot(freeze = [decide])\n"
+            "  step b = KNNFewShot(freeze = [decide])",
+            "decide",
+        ),
+        ("step a = KNNFewShot()\n  step b = KNNFewShot()", None),
+        ("step a = KNNFewShot(freeze = [decide])\n  step b = KNNFewShot(freeze = [decide])", None),
+        ("step a = KNNFewShot()\n  step b = KNNFewShot(student = TwoStep, freeze = [decide])", None),
+        # No row has a label for what is between the steps.
+        ("step a = KNNFewShot(max_bootstrapped_demos = 0)\n  step b = KNNFewShot(freeze = [condense])", None),
+        (
+            'step a = KNNFewShot()\n  step b = BetterTogether(k = KNNFewShot(), strategy = "k", freeze = [decide])',
+            "decide",
+        ),
+        (
+            'step a = BetterTogether(k = KNNFewShot(), l = LabeledFewShot(), strategy = "k -> l")\n'
+            "  step b = KNNFewShot(freeze = [decide])",
+            "decide",
+        ),
+    ],
+)
+def test_a_program_has_one_index_of_demos(tmp_path: Path, steps: str, held: str | None) -> None:
+    found = [one for one in checked(tmp_path, steps).diagnostics if one.severity == "error"]
+    if held is None:
+        assert not found
+        return
+    assert [one.code for one in found] == ["DS0632"]
+    assert f"leaves `{held}` as it is" in found[0].message
+    assert (
+        found[0].secondary[0].location.source.text[found[0].secondary[0].location.start :].startswith("KNN")
+    )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 
 from dspec.compiler.cli.dotenv import fill_environment, parse
-from dspec.compiler.eventlog import both, calls, event_log
+from dspec.compiler.eventlog import Observer, both, calls, event_log
 from dspec.compiler.events import Event, RowScored, StepFinished, StepStarted
 from dspec.compiler.optimizers.base import Calls, Range
 from dspec.compiler.spans import NAMES, spans
@@ -64,16 +67,25 @@ def test_a_log_that_cannot_be_opened_is_said_and_one_that_fills_up_is_given_up(t
                 observe(ANSWERED)
 
 
-def test_steps_and_calls_become_spans() -> None:
+@contextmanager
+def exported() -> Generator[tuple[Observer, InMemorySpanExporter]]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    observe = spans(provider.get_tracer("dspec"), now=lambda: 10_000_000_000)
-    observe(StepStarted("demos", "BootstrapFewShot", 1, 1, Calls(Range(0, 1), Range(0, 1))))
-    observe(ANSWERED)
-    observe(CallEvent("failed", "mini", "openai/gpt-x", 5, error="429"))
-    observe(CallEvent("started", "mini", "openai/gpt-x", 1))
-    observe(StepFinished("demos", 9))
+    with spans(provider.get_tracer("dspec"), now=lambda: 10_000_000_000) as observe:
+        yield observe, exporter
+
+
+STARTED = StepStarted("demos", "BootstrapFewShot", 1, 1, Calls(Range(0, 1), Range(0, 1)))
+
+
+def test_steps_and_calls_become_spans() -> None:
+    with exported() as (observe, exporter):
+        observe(STARTED)
+        observe(ANSWERED)
+        observe(CallEvent("failed", "mini", "openai/gpt-x", 5, error="429"))
+        observe(CallEvent("started", "mini", "openai/gpt-x", 1))
+        observe(StepFinished("demos", 9))
     answered, failed, step = exporter.get_finished_spans()
     assert (answered.name, answered.start_time, answered.end_time) == (
         "chat gpt-x",
@@ -90,14 +102,37 @@ def test_steps_and_calls_become_spans() -> None:
     assert step.attributes[NAMES["calls"]] == 9
     assert answered.parent is not None
     assert answered.parent.span_id == step.context.span_id
+    assert step.status.is_unset
+
+
+def test_a_halted_step_ends_with_the_status_of_an_error() -> None:
+    with exported() as (observe, exporter):
+        observe(STARTED)
+        observe(StepFinished("demos", 9, halt="the budget is spent"))
+        (step,) = exporter.get_finished_spans()
+    assert (step.status.status_code, step.status.description) == (StatusCode.ERROR, "the budget is spent")
+    assert step.attributes is not None
+    assert step.attributes[NAMES["calls"]] == 9
+
+
+@pytest.mark.parametrize("error", [ConfigurationError("the key sk-1 is wrong"), KeyboardInterrupt()])
+def test_a_failed_step_ends_with_what_failed_and_without_its_words(error: BaseException) -> None:
+    def fail() -> None:
+        observe(STARTED)
+        raise error
+
+    with pytest.raises(type(error)), exported() as (observe, exporter):
+        fail()
+    (step,) = exporter.get_finished_spans()
+    assert (step.status.status_code, step.status.description) == (StatusCode.ERROR, type(error).__name__)
 
 
 def test_without_opentelemetry_the_wish_is_refused_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
-    with pytest.raises(ConfigurationError, match="not installed") as caught:
-        spans()
+    with pytest.raises(ConfigurationError, match="not installed") as caught, spans():
+        pass
     assert "pip install" in caught.value.help
 
 

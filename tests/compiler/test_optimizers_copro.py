@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from scripted import Asked, classifier, jitter, oracle, pipeline, rows
+from scripted import Asked, classifier, jitter, knowing, oracle, pipeline, rows
 from stepping import Stepped, step
 from writing import Model, is_writing, skill, task
 
@@ -14,7 +14,6 @@ from dspec.compiler.optimizers.copro import SPEC
 from dspec.compiler.store import program_digest
 from dspec.runtime.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused
-from dspec.runtime.program import Demo
 from dspec.runtime.types import JsonValue
 
 COPRO = "COPRO"
@@ -25,14 +24,8 @@ def written(done: Stepped) -> list[Asked]:
     return [asked for asked in done.script.asked if is_writing(asked)]
 
 
-def labels(done: Stepped) -> list[str]:
-    return [candidate.label for candidate in done.result.candidates]
-
-
 async def test_the_best_instruction_wins_and_demos_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    student = classifier().with_predictor(
-        "ask", demos=(Demo(inputs={"text": "row 900 of g9"}, outputs={"label": "L9"}),)
-    )
+    student = knowing(9)
     done = await step(
         monkeypatch, COPRO, Model([40, 90, 10]), student=student, train=TRAIN, val=VAL, breadth=4, depth=1
     )
@@ -41,7 +34,7 @@ async def test_the_best_instruction_wins_and_demos_stay(monkeypatch: pytest.Monk
     assert student.predictors["ask"].signature.instruction == "Give label."
     assert done.result.candidates[0].program is done.program
     assert done.result.candidates[0].score == 0.9
-    assert "as it came" in labels(done)
+    assert "as it came" in done.labels
     assert dict(done.told)["as it came"] == 0.2
 
 
@@ -129,14 +122,14 @@ async def test_predictors_are_tuned_one_after_the_other(monkeypatch: pytest.Monk
     )
     assert (skill(done.program, "summarize"), skill(done.program, "decide")) == (80, 80)
     assert done.result.candidates[0].score == 1.0
-    assert labels(done)[0] == "decide round 1, instruction 2"
+    assert done.labels[0] == "decide round 1, instruction 2"
 
 
 async def test_it_stops_when_there_is_nothing_new(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(
         monkeypatch, COPRO, Model([40], mark=lambda asked: ""), train=TRAIN, val=VAL, breadth=6, depth=4
     )
-    assert labels(done) == ["round 1, instruction 1", "as it came"]
+    assert done.labels == ["round 1, instruction 1", "as it came"]
     assert done.result.notes == ("stopped in round 2: no instruction that was not tried before",)
     assert done.spent.prompt_calls == 5 + 3
 
@@ -157,7 +150,7 @@ async def test_ties_keep_what_it_started_from(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch, COPRO, Model([20]), student=student, train=TRAIN, val=VAL, breadth=4, search="full"
     )
     assert done.program is student
-    assert labels(done)[0] == "as it came"
+    assert done.labels[0] == "as it came"
 
 
 async def test_stats_are_told_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +213,7 @@ async def test_the_wall_keeps_the_best_so_far(monkeypatch: pytest.MonkeyPatch) -
     assert skill(done.program) == 40
     # Met while proposing: the start is all there is.
     early = await step(monkeypatch, COPRO, Model([40]), train=TRAIN, val=VAL, budget=ir.Budget(calls=101))
-    assert labels(early) == ["as it came"]
+    assert early.labels == ["as it came"]
     assert isinstance(early.result.cut, BudgetExceeded)
     with pytest.raises(BudgetExceeded):
         await step(monkeypatch, COPRO, Model([40]), train=TRAIN, val=VAL, budget=ir.Budget(calls=50))

@@ -14,6 +14,7 @@ from scripted import (
     exact,
     group,
     jitter,
+    knowing,
     learner,
     oracle,
     pipeline,
@@ -51,12 +52,6 @@ VOTE = vote(TOP, reduce=MAJORITY)
 def ensemble(built: Built) -> Ensemble:
     assert isinstance(built.artifact.program, Ensemble)
     return built.artifact.program
-
-
-def specialist(number: int) -> Program:
-    """Knows one group of rows by a demo."""
-    demo = Demo(inputs={"text": f"row 900 of g{number}"}, outputs={"label": f"L{number}"})
-    return classifier().with_predictor("ask", demos=(demo,))
 
 
 async def test_the_best_of_a_search_are_gathered_and_cost_nothing_to_score(
@@ -116,7 +111,7 @@ async def test_a_vote_of_specialists_is_better_than_any_of_them(
         known = {group(shown["text"]) for shown, _ in asked.demos}
         return {"label": f"L{group(text)}" if group(text) in known else "..."}
 
-    members = tuple(specialist(number) for number in range(3))
+    members = tuple(knowing(number) for number in range(3))
     done = await step(monkeypatch, "Ensemble", stubborn, members=members)
     made = done.result.program
     assert isinstance(made, Ensemble)
@@ -222,7 +217,7 @@ async def test_members_that_answer_another_question_are_refused(monkeypatch: pyt
 async def test_one_member_and_a_size_beyond_the_members_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = await step(monkeypatch, "Ensemble", oracle, members=(classifier(),))
     assert alone.result.notes == ("the ensemble has one member, which answers alone",)
-    both = await step(monkeypatch, "Ensemble", oracle, members=(specialist(0), specialist(1)), size=4)
+    both = await step(monkeypatch, "Ensemble", oracle, members=(knowing(0), knowing(1)), size=4)
     assert both.result.notes == ("all 2 members answer: there are no more than `size`",)
     assert isinstance(both.result.program, Ensemble)
     assert both.result.program.size is None
@@ -282,7 +277,7 @@ async def test_no_halt_is_lost_among_members(monkeypatch: pytest.MonkeyPatch) ->
         name="t",
         inputs=classifier().inputs,
         outputs=classifier().outputs,
-        members=(specialist(0), specialist(1)),
+        members=(knowing(0), knowing(1)),
         reduce=Majority(field="label"),
     )
     with pytest.raises(BudgetExceeded):

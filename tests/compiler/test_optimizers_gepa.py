@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scripted import Asked, classifier, exact, group, jitter, member, oracle, pipeline, rows, wrong
+from scripted import Asked, classifier, exact, group, jitter, knowing, member, oracle, pipeline, rows, wrong
 from stepping import Stepped, step
 from writing import Model, is_writing, skill, task
 
@@ -18,7 +18,7 @@ from dspec.compiler.store import program_digest
 from dspec.runtime.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused
 from dspec.runtime.expressions import BinaryOp, Constant
-from dspec.runtime.program import Demo, Program
+from dspec.runtime.program import Program
 from dspec.runtime.types import JsonValue
 
 GEPA = "GEPA"
@@ -28,10 +28,6 @@ SAID = exact(feedback=BinaryOp(operator="+", left=Constant(value="expected "), r
 
 def writing(done: Stepped) -> list[Asked]:
     return [asked for asked in done.script.asked if is_writing(asked)]
-
-
-def labels(done: Stepped) -> list[str]:
-    return [candidate.label for candidate in done.result.candidates]
 
 
 def scored_pairs(done: Stepped) -> set[tuple[str, str]]:
@@ -48,15 +44,14 @@ def within(done: Stepped) -> bool:
 
 
 async def test_reflection_improves_the_instruction_and_demos_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    demo = Demo(inputs={"text": "row 900 of g9"}, outputs={"label": "L9"})
-    student = classifier().with_predictor("ask", demos=(demo,))
+    student = knowing(9)
     done = await step(monkeypatch, GEPA, Model([40, 90, 10]), student=student, train=TRAIN, val=VAL)
     assert skill(done.program) == 90
-    assert done.program.predictors["ask"].demos == (demo,)
+    assert done.program.predictors["ask"].demos == student.predictors["ask"].demos
     assert student.predictors["ask"].signature.instruction == "Give label."
     assert done.result.candidates[0].program is done.program
-    assert "as it came" in labels(done)
-    assert dict(done.told)[labels(done)[0]] == done.result.candidates[0].score
+    assert "as it came" in done.labels
+    assert dict(done.told)[done.labels[0]] == done.result.candidates[0].score
     assert within(done)
 
 
@@ -108,7 +103,7 @@ async def test_failures_come_with_their_reason(monkeypatch: pytest.MonkeyPatch) 
     # With nothing else to show, they are shown in any case.
     alone = await step(monkeypatch, GEPA, never, **settings_)  # type: ignore[arg-type]
     assert writing(alone)[0].question["cases"].count("no usable answer") == 12
-    assert labels(alone) == ["as it came"]
+    assert alone.labels == ["as it came"]
 
 
 async def test_proposals_are_untrusted_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +163,7 @@ async def test_the_budget_is_never_passed(
     count = len({row.digest for row in (rows(train) if shared else rows(val, start=100))})
     assert all(len(candidate.scores) == count for candidate in done.result.candidates)
     if budget >= count:
-        assert "as it came" in labels(done)
+        assert "as it came" in done.labels
     else:
         assert not done.result.candidates
         assert done.script.calls == 0
@@ -193,14 +188,14 @@ async def test_what_it_starts_from_wins_when_nothing_is_better(monkeypatch: pyte
     student = classifier()
     done = await step(monkeypatch, GEPA, Model([0]), student=student, train=TRAIN, val=VAL)
     assert done.program is student
-    assert labels(done) == ["as it came"]
+    assert done.labels == ["as it came"]
     assert done.result.notes[-1] == "ended: the budget does not cover another round"
 
 
 async def test_a_child_must_beat_its_parent_on_the_minibatch(monkeypatch: pytest.MonkeyPatch) -> None:
     # Equally good children are paid a minibatch each, and never val.
     done = await step(monkeypatch, GEPA, Model([20]), train=TRAIN, val=VAL, max_metric_calls=100)
-    assert labels(done) == ["as it came"]
+    assert done.labels == ["as it came"]
     assert sum(text in {row.inputs["text"] for row in VAL} for _, text in scored_pairs(done)) == len(VAL)
     assert done.result.notes[0].endswith("0 of them better on their minibatch")
 
@@ -233,7 +228,7 @@ async def test_a_model_without_ideas_ends_the_search(monkeypatch: pytest.MonkeyP
 
         done = await step(monkeypatch, GEPA, reply, train=TRAIN, val=VAL)
         assert done.result.notes[-1] == "ended: 10 proposals in a row brought nothing new"
-        assert labels(done) == ["as it came"]
+        assert done.labels == ["as it came"]
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -249,7 +244,7 @@ async def test_identical_rows_and_no_labels(monkeypatch: pytest.MonkeyPatch) -> 
     same = tuple(Example(i, {"text": "row 0 of g0"}, {}) for i in range(5))
     always = exact().model_copy(update={"score": Constant(value=False)})
     done = await step(monkeypatch, GEPA, Model([50, 60]), train=same, metric=always, max_metric_calls=40)
-    assert labels(done) == ["as it came"]
+    assert done.labels == ["as it came"]
     assert len(done.result.candidates[0].scores) == 5
     assert "examples" not in writing(done)[0].question
     assert within(done)
@@ -339,7 +334,7 @@ async def test_merges_join_what_two_candidates_learned(monkeypatch: pytest.Monke
         assert told == {"summarize": "Be new.", "decide": "Be new."}
         for options in ({"use_merge": False}, {"max_merge_invocations": 0}):
             without = await at(seed, **options)  # type: ignore[arg-type]
-            assert not any(label.startswith("merge") for label in labels(without))
+            assert not any(label.startswith("merge") for label in without.labels)
     assert merged
 
 
@@ -364,7 +359,7 @@ async def test_the_walls_leave_the_best_so_far(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch, GEPA, Model([90]), train=TRAIN, val=VAL, budget=ir.Budget(calls=30), threads=4
     )
     assert isinstance(done.result.cut, BudgetExceeded)
-    assert labels(done) == ["as it came"]
+    assert done.labels == ["as it came"]
     with pytest.raises(BudgetExceeded):
         await step(monkeypatch, GEPA, Model([90]), train=TRAIN, val=VAL, budget=ir.Budget(calls=10))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 import pytest
-from scripted import Asked, classifier, exact, group, jitter, oracle, pipeline, rows, wrong
+from scripted import Asked, classifier, exact, group, jitter, knowing, oracle, pipeline, rows, wrong
 from stepping import Stepped, step
 
 from dspec.compiler import ir
@@ -18,7 +18,6 @@ from dspec.compiler.proposing.rules import first_rules
 from dspec.runtime.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.expressions import Constant
-from dspec.runtime.program import Demo
 
 RULES = "InferRules"
 TRAIN, VAL = rows(12, groups=6), rows(20, start=100, groups=6)
@@ -30,10 +29,6 @@ def is_writing(asked: Asked) -> bool:
 
 def writing(done: Stepped) -> list[Asked]:
     return [asked for asked in done.script.asked if is_writing(asked)]
-
-
-def labels(done: Stepped) -> list[str]:
-    return [candidate.label for candidate in done.result.candidates]
 
 
 def taught(asked: Asked) -> Mapping[str, object]:
@@ -56,8 +51,8 @@ async def run(monkeypatch: pytest.MonkeyPatch, **given: object) -> Stepped:
 async def test_the_best_set_of_rules_wins_and_keeps_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     student = classifier()
     done = await run(monkeypatch, student=student, max_labeled_demos=0)
-    assert labels(done)[0] == "rules 2"
-    assert set(labels(done)) >= {"as it came", "rules 1", "rules 2", "rules 3"}
+    assert done.labels[0] == "rules 2"
+    assert set(done.labels) >= {"as it came", "rules 1", "rules 2", "rules 3"}
     told = {one.label: one.program.predictors["ask"].signature.instruction for one in done.result.candidates}
     assert told["rules 2"] == "Give label.\n\n- Know g0 g1 g2 g3.\n- Set 2."
     assert told["rules 1"] == "Give label.\n\n- Know g0.\n- Set 1."
@@ -69,7 +64,7 @@ async def test_the_best_set_of_rules_wins_and_keeps_its_own(monkeypatch: pytest.
 
 async def test_demos_are_bootstrapped_and_compete_without_rules(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await run(monkeypatch, max_labeled_demos=4, max_bootstrapped_demos=2, num_candidates=1)
-    assert set(labels(done)) == {"as it came", "demos alone", "rules 1"}
+    assert set(done.labels) == {"as it came", "demos alone", "rules 1"}
     found = {one.label: one.program.predictors["ask"].demos for one in done.result.candidates}
     assert found["as it came"] == ()
     assert found["demos alone"] == found["rules 1"]
@@ -82,12 +77,10 @@ async def test_what_it_starts_from_wins_when_rules_do_harm(monkeypatch: pytest.M
             return {"guidelines": "- Err."}
         return wrong(asked) if "Err." in asked.request.messages[0].content else oracle(asked)
 
-    student = classifier().with_predictor(
-        "ask", demos=(Demo(inputs={"text": "row 900 of g9"}, outputs={"label": "L9"}),)
-    )
+    student = knowing(9)
     done = await run(monkeypatch, reply=harmed, student=student)
     assert done.program is student
-    assert labels(done)[0] == "as it came"
+    assert done.labels[0] == "as it came"
 
 
 async def test_each_set_is_drawn_from_rows_in_an_order_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +113,7 @@ async def test_unusable_answers_leave_the_instruction_as_it_is(monkeypatch: pyte
         return "" if "guidelines" in str(asked.request.messages[0].content) else wrong(asked)
 
     done = await run(monkeypatch, reply=reply, max_labeled_demos=0)
-    assert labels(done) == ["as it came"]
+    assert done.labels == ["as it came"]
     assert done.result.notes[0] == "3 answers with rules could not be used"
 
 
@@ -163,7 +156,7 @@ async def test_identical_rows_without_labels(monkeypatch: pytest.MonkeyPatch) ->
     same = tuple(Example(i, {"text": "row 0 of g0"}, {}) for i in range(4))
     never = exact().model_copy(update={"score": Constant(value=False)})
     done = await run(monkeypatch, train=same, val=same, metric=never, max_bootstrapped_demos=0)
-    assert labels(done)[0] == "as it came"
+    assert done.labels[0] == "as it came"
     assert done.spent.calls <= done.promised.most
 
 
@@ -182,7 +175,7 @@ async def test_the_result_does_not_depend_on_width_or_order(monkeypatch: pytest.
 async def test_the_wall_leaves_what_was_scored(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await run(monkeypatch, budget=ir.Budget(calls=25))
     assert isinstance(done.result.cut, BudgetExceeded)
-    assert "as it came" in labels(done)
+    assert "as it came" in done.labels
     with pytest.raises(BudgetExceeded):
         await run(monkeypatch, budget=ir.Budget(calls=10))
 

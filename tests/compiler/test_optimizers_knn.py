@@ -13,6 +13,7 @@ from scripted import (
     exact,
     group,
     jitter,
+    knowing,
     learner,
     oracle,
     pipeline,
@@ -24,6 +25,7 @@ from stepping import Stepped, step
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
+from dspec.compiler.digests import program_digest
 from dspec.compiler.evals import evaluate_named
 from dspec.compiler.optimizers import knn_few_shot
 from dspec.compiler.optimizers.base import OptimizerError
@@ -34,7 +36,7 @@ from dspec.runtime.artifact import Artifact, artifact_text, read_artifact, write
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.expressions import Constant
 from dspec.runtime.neighbours import nearest
-from dspec.runtime.program import Demo, Neighbours, Program
+from dspec.runtime.program import Demo, Neighbours, Program, digest
 from dspec.runtime.types import JsonValue
 
 KNN = "KNNFewShot"
@@ -102,9 +104,7 @@ async def test_inner_steps_get_demos_of_their_own(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_existing_demos_give_way_and_teach(monkeypatch: pytest.MonkeyPatch) -> None:
-    demo = Demo(inputs={"text": "row 900 of g7"}, outputs={"label": "L7"})
-    student = classifier().with_predictor("ask", demos=(demo,))
-    done = await step(monkeypatch, KNN, oracle, student=student)
+    done = await step(monkeypatch, KNN, oracle, student=knowing(7))
     assert {len(asked.demos) for asked in done.script.asked} == {1}
     assert done.program.predictors["ask"].demos == ()
 
@@ -174,12 +174,40 @@ async def test_a_row_that_is_asked_about_is_hidden_from_its_own_index(
 ) -> None:
     done = await step(monkeypatch, KNN, oracle, k=1)
     row = Example(4, {"text": "row 4 of g1"}, {"label": "L1"})
-    hidden = hide(done.program, row).neighbours
+    asked = hide(done.program, row)
+    hidden = asked.neighbours
     assert hidden is not None
-    assert len(hidden.rows) == 11
     assert nearest(index(done), "text: row 4 of g1") == (4,)
+    assert len(nearest(hidden, "text: row 4 of g1")) == 1
+    assert nearest(hidden, "text: row 4 of g1") != (4,)
+    everyone = hidden.model_copy(update={"k": 99})
+    assert set(nearest(everyone, "text: row 4 of g1")) == set(range(12)) - {4}
+    # Its runs are others than those of the whole index, and what is written of it is the same.
+    assert program_digest(asked) != program_digest(done.program)
+    assert asked.model_dump() == done.program.model_dump()
+    stranger = Example(99, {"text": "in no index"}, {"label": "L1"})
+    assert hide(done.program, stranger) is done.program
     assert has_demos(done.program)
     assert without_demos(done.program).neighbours is None
+
+
+async def test_an_index_is_hashed_once_and_not_for_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[int] = []
+
+    def counting(value: object) -> str:
+        if isinstance(value, list):
+            hashed.append(len(value))
+        return digest(value)  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
+
+    monkeypatch.setattr("dspec.compiler.digests.digest", counting)
+    done = await step(monkeypatch, KNN, oracle, train=rows(30))
+    assert done.spent.calls == 30
+    assert hashed == [30]
+    again = done.program.model_copy(update={"neighbours": index(done).model_copy(deep=True)})
+    assert program_digest(again) == program_digest(done.program)
+    fewer = index(done).model_copy(update={"rows": index(done).rows[1:]})
+    other = done.program.model_copy(update={"neighbours": fewer})
+    assert program_digest(other) != program_digest(done.program)
 
 
 @pytest.mark.parametrize("n", [1, 3])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from building import compiled, project
 from scripted import Asked, classifier, exact, group, jitter, learner, oracle, rows, wrong
-from stepping import Stepped, step
+from stepping import step
 
 from dspec.compiler import ir
 from dspec.compiler.data import Rows
@@ -38,10 +38,6 @@ SEARCH = inner(
 WEIGHTS = Nested("BootstrapFinetune", None, None)
 
 
-def labels(done: Stepped) -> list[str]:
-    return [candidate.label for candidate in done.result.candidates]
-
-
 async def test_steps_run_in_written_order_each_from_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(
         monkeypatch,
@@ -52,7 +48,7 @@ async def test_steps_run_in_written_order_each_from_the_one_before(monkeypatch: 
         nested={"b": BOOTSTRAP, "d": LABELS},
         strategy="d -> b",
     )
-    assert sorted(labels(done)) == ["as it came", "d", "d -> b"]
+    assert sorted(done.labels) == ["as it came", "d", "d -> b"]
     scored = [label for label, _ in done.told]
     assert [label for label in scored if ":" not in label] == ["as it came", "d", "d -> b"]
     scores = [candidate.score for candidate in done.result.candidates]
@@ -66,7 +62,7 @@ async def test_ties_go_to_the_earlier_program(monkeypatch: pytest.MonkeyPatch) -
         done = await step(
             monkeypatch, BOTH, reply, train=TRAIN, val=VAL, nested={"d": LABELS}, strategy="d->d"
         )
-        assert labels(done) == ["as it came", "d", "d -> d"]
+        assert done.labels == ["as it came", "d", "d -> d"]
         assert done.program == classifier()
 
 
@@ -197,7 +193,7 @@ async def test_at_the_wall_the_best_so_far_is_kept(monkeypatch: pytest.MonkeyPat
         budget=ir.Budget(calls=50),
     )
     assert isinstance(done.result.cut, BudgetExceeded)
-    assert {"as it came", "d"} <= set(labels(done))
+    assert {"as it came", "d"} <= set(done.labels)
     assert done.script.calls == 50
     with pytest.raises(BudgetExceeded):
         await step(
@@ -255,7 +251,7 @@ async def test_prompts_weights_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
         nested={"p": LABELS, "w": WEIGHTS},
         tuner=tuner,
     )
-    assert labels(done)[0] == "p -> w"
+    assert done.labels[0] == "p -> w"
     assert done.program.predictors["ask"].lm == "tuned"
     assert len(done.program.predictors["ask"].demos) == 3
     assert [sorted(row.index for row in one) for one in tuner.rows] == [list(range(16))]

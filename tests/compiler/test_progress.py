@@ -19,6 +19,8 @@ EVENTS: tuple[Event, ...] = (
     CandidateScored("search", "random 1", 0.75, 0.75),
     CandidateScored("search", "random 2", 0.25, 0.75),
     StepFinished("search", 7, ("a note",)),
+    StepStarted("demos", "LabeledFewShot", 2, 2, Calls()),
+    StepFinished("demos", 0, halt="the budget is spent"),
 )
 
 
@@ -40,6 +42,8 @@ def test_lines_say_what_came_out() -> None:
         "  random 2: 25.0",
         "step search: done, 7 calls",
         "  a note",
+        "step 2/2 demos: LabeledFewShot, 0 to 0 calls planned",
+        "step demos: cut short, 0 calls",
     ]
 
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -66,12 +67,13 @@ def test_a_compile_that_waits_goes_on_when_the_other_is_killed(tmp_path: Path) -
         first = made.start(url)
         until_asked(url, 20)
         second = made.start(url)
-        time.sleep(1.5)
+        assert second.stderr is not None
+        waiting = second.stderr.readline()
         os.killpg(first.pid, signal.SIGKILL)
         first.communicate()
         _, said = second.communicate(timeout=60)
     assert second.returncode == 0, said
-    assert "waiting for process" in said
+    assert "waiting for process" in waiting
 
 
 def test_ctrl_c_once_keeps_what_is_on_its_way_and_says_how_to_go_on(
@@ -179,5 +181,5 @@ def test_the_key_turns_up_nowhere(tmp_path: Path) -> None:
     }
     for path in files:
         assert CANARY.encode() not in path.read_bytes(), path
-    rows = sqlite3.connect(made.state / "ledger.sqlite").execute("SELECT body FROM answers").fetchall()
-    assert rows
+    with closing(sqlite3.connect(made.state / "ledger.sqlite")) as database:
+        assert database.execute("SELECT body FROM answers").fetchall()

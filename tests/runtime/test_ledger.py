@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -124,14 +125,26 @@ async def test_a_damaged_page_is_a_miss_or_a_clear_error(path: Path) -> None:
         assert ledger.damaged > 0
 
 
-def test_a_file_that_is_not_sqlite(path: Path) -> None:
+def test_a_file_that_is_not_sqlite(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = b"not a database at all, but long enough" * 200
     path.parent.mkdir()
     path.write_bytes(content)
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def connecting(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connecting)
     with pytest.raises(ConfigurationError, match="not a database") as caught:
         Ledger(path)
     assert "move ledger.sqlite" in caught.value.help
     assert path.read_bytes() == content
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
+    assert opened
 
 
 def test_another_programs_database(path: Path) -> None:

@@ -241,6 +241,8 @@ async def test_nothing_is_said_to_a_server_that_is_not_who_it_should_be(
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         heard.append(await reader.readuntil(b"body"))
         writer.write(HI)
+        await writer.drain()
+        writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
     wire = Wire(f"https://{host}:{server.sockets[0].getsockname()[1]}/", {}, most=MOST)

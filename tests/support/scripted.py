@@ -25,7 +25,7 @@ from dspec.runtime.adapters import LEFT_OUT
 from dspec.runtime.engine import Engine
 from dspec.runtime.expressions import BinaryOp, Expression, Member, Variable
 from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM, CallStep, FieldSpec, Predictor, Program, Signature
+from dspec.runtime.program import LM, CallStep, Demo, FieldSpec, Predictor, Program, Signature
 from dspec.runtime.transports.base import Answer, Message, Request, Usage
 from dspec.runtime.types import STR, Type
 
@@ -170,6 +170,12 @@ def classifier(name: str = "router", **settings: Any) -> Program:
         predictors={"ask": predictor("text", "label", **settings)},
         lms={"fake": FAKE},
     )
+
+
+def knowing(*groups: int) -> Program:
+    """A classifier that knows these groups of rows, by a demo each."""
+    demos = tuple(Demo(inputs={"text": f"row 900 of g{g}"}, outputs={"label": f"L{g}"}) for g in groups)
+    return classifier().with_predictor("ask", demos=demos)
 
 
 def pipeline() -> Program:

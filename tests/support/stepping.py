@@ -40,6 +40,11 @@ class Stepped:
         assert isinstance(self.result.program, Program)
         return self.result.program
 
+    @property
+    def labels(self) -> list[str]:
+        """The candidates' labels, best first."""
+        return [candidate.label for candidate in self.result.candidates]
+
     def demos(self, address: str = "ask") -> list[dict[str, JsonValue]]:
         """One predictor's demos as single rows, `+` marking what a teacher made."""
         return [

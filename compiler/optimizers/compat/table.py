@@ -5,12 +5,11 @@ A file is imported when its optimizer is asked for, as in the main table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from ..base import Calls, Facts, Option, Options, Run, Spec
-from ..table import RUNS
+from ..table import RUNS, Table
 from .faithful import Faithful
 
 Compat = Literal["dspy"]
@@ -37,21 +36,7 @@ _MODULES: dict[str, str] = {
 }
 
 
-class _Table(Mapping[str, Faithful]):
-    def __getitem__(self, name: str) -> Faithful:
-        return import_module(f".{_MODULES[name]}", __package__).FAITHFUL
-
-    def __contains__(self, name: object) -> bool:
-        return name in _MODULES
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_MODULES)
-
-    def __len__(self) -> int:
-        return len(_MODULES)
-
-
-FAITHFUL: Mapping[str, Faithful] = _Table()
+FAITHFUL: Mapping[str, Faithful] = Table[Faithful](__package__, _MODULES, "FAITHFUL")
 """By the name a `step` uses."""
 
 
