@@ -7,7 +7,7 @@ and no network is used, unless the caller asks with `fetch` for rows that are el
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Collection, Iterable, Set
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -70,15 +70,18 @@ def analyse(
     deep: bool = False,
     cache: Cache | None = None,
     fetch: When = "never",
+    only: Collection[ir.DataSource] | None = None,
 ) -> Analysis:
     """Check the file at `path` and what it imports.
 
     `text` stands in for the file's content on disk. With `probe` False no data file is touched; with
     `deep` all rows of the large ones are read. `cache` remembers what data files hold. `fetch` says which
     rows of `python` and `huggingface` sources are asked for: with "never", those kept from before are read.
+    With `only`, none but these are asked for.
     """
+    fetcher = Fetcher(fetch, only)
     try:
-        return _analyse(load(path, text), probe=probe, deep=deep, cache=cache, fetcher=Fetcher(fetch))
+        return _analyse(load(path, text), probe=probe, deep=deep, cache=cache, fetcher=fetcher)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
         return _failed(path, text or "", error)
 

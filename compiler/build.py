@@ -29,7 +29,7 @@ from . import ir
 from .budget import Wall, wall_of
 from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
 from .data import Rows
-from .digests import program_digest
+from .digests import metric_digest, program_digest
 from .evals import WIDTH, EvalResult, evaluate_named, scored
 from .evaluation import Evaluation, Evaluator, RowResult, Spent
 from .events import CandidateScored, Report, StepFinished, StepStarted, silent
@@ -190,7 +190,12 @@ class _Compile:
             nested=nested_of(self._project, step, self._programs, lm, self._on_teacher_lm),
             lms=self._project.lms,
         )
-        result = thawed(await run_of(spec, step.compat)(student, Options(spec, step.options), context))
+        try:
+            result = thawed(await run_of(spec, step.compat)(student, Options(spec, step.options), context))
+        except (BudgetExceeded, Stopped) as halt:
+            calls = self._evaluator.spent.since(before).calls
+            self._report(StepFinished(step.name, calls, halt=halt.message))
+            raise
         spent = self._evaluator.spent.since(before)
         self._outcomes.append(StepOutcome(step.name, spec.name, planned, spent, result))
         self._programs[step.name] = result.program
@@ -200,7 +205,9 @@ class _Compile:
         if result.cut is not None:
             self._halt(result.cut)
             self._settle_for_best()
-        self._report(StepFinished(step.name, spent.calls, result.notes))
+        self._report(
+            StepFinished(step.name, spent.calls, result.notes, result.cut.message if result.cut else "")
+        )
         return result.program
 
     def halted(self, halt: Halt) -> None:
@@ -331,7 +338,7 @@ class _Compile:
                 toolchain=f"dspc {_version()}",
                 source=program_digest(resolved.student),
                 data={"train": _rows_digest(resolved.train), "val": _rows_digest(resolved.val)},
-                metric=digest(metric.model_dump(mode="json", include={"score", "accept", "feedback"})),
+                metric=metric_digest(metric),
                 options=digest([_resolved_step(step) for step in optimize.steps]),
                 seeds={"optimize": optimize.seed},
                 models=self._models(),
@@ -349,9 +356,13 @@ class _Compile:
         models = {name: lm.model for name, lm in sorted(self._emitted.lms.items())}
         optimize = self._resolved.optimize
         roles = {"teacher": optimize.teacher_lm, "prompt": optimize.prompt_lm}
-        return models | {
-            role: self._project.lms[name].model for role, name in roles.items() if name is not None
+        asked = {role: self._project.lms[name].model for role, name in roles.items() if name is not None}
+        judges = {
+            judge.program.lms[one.lm].model
+            for judge in self._resolved.metric.judges
+            for one in judge.program.predictors.values()
         }
+        return models | asked | ({"judge": ", ".join(sorted(judges))} if judges else {})
 
     def _record(self, outcome: StepOutcome) -> StepRecord:
         step = next(step for step in self._resolved.optimize.steps if step.name == outcome.name)

@@ -23,6 +23,7 @@ from dspec.runtime.types import JsonValue
 from . import ir
 from .data import Rows
 from .files import write_text
+from .judging import Judges
 from .plan import Resolved
 from .store import ProgramKey, Store
 
@@ -77,10 +78,12 @@ def snapshot(project: ir.Project, resolved: Resolved) -> Snapshot:
     optimize = resolved.optimize
     named = {name for name in (optimize.prompt_lm, optimize.teacher_lm) if name is not None}
     models = {name: project.lms[name] for name in sorted(named)} | resolved.student.lms
+    for judge in resolved.metric.judges:
+        models |= judge.program.lms
     plain: dict[str, JsonValue] = {
         "program": resolved.student.model_dump(mode="json", exclude={"name", "lms"}),
         "models": {name: _settings(lm) for name, lm in models.items()},
-        "metric": resolved.metric.model_dump(mode="json", exclude={"name"}),
+        "metric": _metric(resolved.metric),
         "train": _rows(resolved.train),
         "val": _rows(resolved.val),
         "seed": optimize.seed,
@@ -108,8 +111,15 @@ def free(resolved: Resolved, now: Snapshot, record: Record | None, store: Store)
     """What is known already. Of the steps, only those that nothing changed for since a complete compile."""
     keyed = ProgramKey(resolved.student)
     keys = [keyed.run(digest(row.inputs), sample=0, temperature=None) for row in resolved.val]
-    rows = len(store.lookup(keys))
+    known = store.lookup(keys)
+    rows = len(known)
     calls = rows * resolved.student.calls_per_run()
+    if resolved.metric.judges:
+        runs = [
+            (row, known[key].outputs) for row, key in zip(resolved.val, keys, strict=True) if key in known
+        ]
+        answered = [(row, outputs) for row, outputs in runs if outputs is not None]
+        calls += Judges(resolved.metric).known(answered, store)
     if record is None or rows < len(keys):
         return Free(rows, (), calls)
     changed = [change.place for change in changes(record.snapshot, now)]
@@ -161,6 +171,15 @@ def _settings(lm: LM) -> JsonValue:
             exclude_none=True,
         ),
     )
+
+
+def _metric(metric: ir.Metric) -> JsonValue:
+    plain: dict[str, JsonValue] = metric.model_dump(mode="json", exclude={"name", "judges"})
+    if metric.judges:
+        plain["judges"] = [
+            judge.model_dump(mode="json", exclude={"program": {"name", "lms"}}) for judge in metric.judges
+        ]
+    return plain
 
 
 def _rows(rows: Rows) -> str:

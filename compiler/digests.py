@@ -6,9 +6,16 @@ the editor) must not wait for the engine and the store behind it.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dspec.runtime.ensemble import Ensemble, Runnable
-from dspec.runtime.program import digest
+from dspec.runtime.program import Neighbour, digest
 from dspec.runtime.types import JsonValue
+
+from . import ir
+
+ANSWERS = {"model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter"}
+"""What of a judge's settings changes its answers; where it is served is no part of what it is."""
 
 
 def program_digest(program: Runnable) -> str:
@@ -25,11 +32,51 @@ def program_digest(program: Runnable) -> str:
     called = {step.predictor for step in program.steps if step.kind == "call"}
     plain: dict[str, JsonValue] = program.model_dump(
         mode="json",
-        exclude={"name": True, "lms": True, "predictors": {"__all__": {"lm"}}},
+        exclude={"name": True, "lms": True, "predictors": {"__all__": {"lm"}}, "neighbours": {"rows"}},
     )
     predictors = plain["predictors"]
     assert isinstance(predictors, dict)
     plain["predictors"] = {name: predictors[name] for name in predictors if name in called}
-    if plain["neighbours"] is None:
+    if program.neighbours is None:
         del plain["neighbours"]
+    else:
+        plain["rows"] = _rows_digest(_Rows(program.neighbours.rows))
+        plain["hidden"] = program.neighbours.hidden
     return digest(plain)
+
+
+class _Rows:
+    """An index's rows, told by being the same object: they may be thousands, and are asked for once a run."""
+
+    def __init__(self, rows: tuple[Neighbour, ...]) -> None:
+        self.rows = rows
+
+    def __hash__(self) -> int:
+        return id(self.rows)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Rows) and self.rows is other.rows
+
+
+@lru_cache(maxsize=8)
+def _rows_digest(of: _Rows) -> str:
+    return digest([row.model_dump(mode="json") for row in of.rows])
+
+
+def metric_digest(metric: ir.Metric) -> str:
+    """Hash of how a metric scores: its expressions, and of its judges the words and the models."""
+    plain: dict[str, JsonValue] = metric.model_dump(mode="json", include={"score", "accept", "feedback"})
+    if metric.judges:
+        plain["judges"] = [_judge(judge) for judge in metric.judges]
+    return digest(plain)
+
+
+def _judge(judge: ir.Judge) -> JsonValue:
+    return {
+        **judge.model_dump(mode="json", include={"name", "inputs"}),
+        "program": program_digest(judge.program),
+        "models": {
+            name: lm.model_dump(mode="json", include=ANSWERS) for name, lm in judge.program.lms.items()
+        },
+        "asked": {name: one.lm for name, one in judge.program.predictors.items()},
+    }

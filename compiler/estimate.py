@@ -1,4 +1,7 @@
-"""Tokens and money of calls that nobody has made: from prompts rendered on the data, and the models' prices."""
+"""Tokens and money of calls that nobody has made: from prompts rendered on the data, and the models' prices.
+
+What a judge is shown depends on answers that nobody has yet: they are taken to be as long as the labels.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dspec.runtime.adapters import adapter
+from dspec.runtime.errors import EvaluationError
+from dspec.runtime.expressions import Expression
+from dspec.runtime.interpret import evaluate
 from dspec.runtime.prices import Price, price
 from dspec.runtime.program import LM, Predictor, Program, canonical
 from dspec.runtime.transports.answers import estimate_text, estimate_tokens
+from dspec.runtime.types import JsonValue, Row
 
-from .data import Rows
+from . import ir
+from .data import Example, Rows
 from .optimizers.base import Range
 
 SAMPLE_ROWS = 20
@@ -39,11 +47,13 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Some of a compile's calls: on the program's own models or on `lm`, of the program's size or of `tokens`."""
+    """Some of a compile's calls: on the program's own models or on `lm`, of the program's size, of `tokens`, or
+    of `sizes`."""
 
     calls: Range
     lm: LM | None = None
     tokens: tuple[int, int] | None = None
+    sizes: Sequence[Size] = ()
 
 
 def estimated(program: Program, rows: Rows, shares: Sequence[Share]) -> Estimate:
@@ -60,8 +70,53 @@ def estimated(program: Program, rows: Rows, shares: Sequence[Share]) -> Estimate
     return Estimate(sum(size.inputs for size in sizes), sum(size.outputs for size in sizes), least, most)
 
 
+def judged(metric: ir.Metric, program: Program, rows: Rows, runs: int) -> tuple[Share, ...]:
+    """The judges' share when that many runs of `program` are scored on rows like these."""
+    sample = rows[:SAMPLE_ROWS]
+    return tuple(
+        Share(
+            Range(0, runs * judge.program.calls_per_run()),
+            sizes=_sizes(
+                judge.program,
+                tuple(Example(row.index, _shown(metric, judge, program, row), {}) for row in sample),
+            ),
+        )
+        for judge in metric.judges
+    )
+
+
+def _shown(metric: ir.Metric, judge: ir.Judge, program: Program, row: Example) -> Row:
+    """What a judge is shown of an answer that agrees with the row's labels; a stand-in where that says nothing."""
+    answer = {spec.name: row.labels.get(spec.name, _stand_in(spec.name)) for spec in program.outputs}
+    scope: dict[str, JsonValue] = {
+        "score": 0.5,
+        "accept": True,
+        "reason": _stand_in("reasoning"),
+        **{other.name: 0.5 for other in metric.judges},
+        metric.gold: row.row,
+        metric.pred: answer,
+    }
+
+    def value(name: str, expression: Expression) -> JsonValue:
+        try:
+            return evaluate(expression, scope)
+        except EvaluationError:
+            return _stand_in(name)
+
+    return {name: value(name, expression) for name, expression in judge.inputs.items()}
+
+
+def _stand_in(name: str) -> str:
+    """A text of the size that an output of this name is taken to have, four characters a token."""
+    return "word" * _guess(name)
+
+
+def _guess(name: str) -> int:
+    return REASONING_TOKENS if name == "reasoning" else OUTPUT_TOKENS
+
+
 @dataclass(frozen=True, slots=True)
-class _Size:
+class Size:
     """Mean tokens of one of the program's calls, and the model it asks."""
 
     inputs: int
@@ -69,17 +124,17 @@ class _Size:
     lm: LM | None
 
 
-def _sizes(program: Program, rows: Rows) -> list[_Size]:
+def _sizes(program: Program, rows: Rows) -> list[Size]:
     """One for each call of a run; steps' inputs stand for themselves by their names."""
     sample = rows[:SAMPLE_ROWS]
-    sizes: list[_Size] = []
+    sizes: list[Size] = []
     for step in program.steps:
         if step.kind != "call":
             continue
         predictor = program.predictors[step.predictor]
         lm = program.lms.get(predictor.lm)
         if lm is None:
-            sizes.append(_Size(0, 0, None))
+            sizes.append(Size(0, 0, None))
             continue
         tokens = [
             estimate_tokens(
@@ -94,16 +149,17 @@ def _sizes(program: Program, rows: Rows) -> list[_Size]:
             )
             for example in sample
         ]
-        sizes.append(_Size(math.ceil(sum(tokens) / len(tokens)), _answer_tokens(predictor, sample), lm))
+        sizes.append(Size(math.ceil(sum(tokens) / len(tokens)), _answer_tokens(predictor, sample), lm))
     return sizes
 
 
-def _usd_per_call(share: Share, sizes: Sequence[_Size]) -> float | None:
+def _usd_per_call(share: Share, sizes: Sequence[Size]) -> float | None:
     """The mean over the calls of a run, or None where a price is not known."""
     if share.tokens is not None:
         each = None if share.lm is None else price(share.lm)
         return None if each is None else _usd(each, *share.tokens)
     total = 0.0
+    sizes = share.sizes or sizes
     for size in sizes:
         lm = share.lm or size.lm
         each = None if lm is None else price(lm)
@@ -125,6 +181,6 @@ def _answer_tokens(predictor: Predictor, sample: Rows) -> int:
         if labels:
             total += math.ceil(sum(estimate_text(canonical(label)) for label in labels) / len(labels))
         else:
-            total += REASONING_TOKENS if field.name == "reasoning" else OUTPUT_TOKENS
+            total += _guess(field.name)
         total += estimate_text(f"[[ ## {field.name} ## ]]")
     return total

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Literal
 
@@ -41,19 +42,18 @@ from .budget import Wall
 from .data.rows import Example
 from .events import Report, ScoringStarted, silent
 from .gathering import Gathered
+from .judging import Judges
 from .meter import Meter, Spent
 from .outcomes import Attempt, Evaluation, RowResult
-from .scoring import MAX_ERRORS, MetricError, judge
-from .store import ProgramKey, RunResult, Store
+from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
+from .store import UNANSWERED, ProgramKey, RunResult, Store
 from .tasks import Halt, first, together
 from .votes import Run, Votes
 
 __all__ = ["Attempt", "Evaluation", "Evaluator", "RowResult", "Spent"]
 
-Purpose = Literal["task", "teacher", "prompt"]
+Purpose = Literal["task", "teacher", "prompt", "judge"]
 
-UNANSWERED = "ProviderError"
-"""In place of an answer's error, in the results of runs that no model answered."""
 UNANSWERED_IN_A_ROW = 50
 
 
@@ -81,10 +81,11 @@ class Evaluator:
         self._engine = engine
         self._store = store
         self._metric = metric
+        self._judges = Judges(metric) if metric.judges else None
         self._max_errors = max_errors
         self._wall = wall
         self._on_error = on_error
-        self._unanswered_in_a_row = 0
+        self._unanswered_in_a_row = {"judge": 0, "task": 0}
         self._report = report
         self._slots = asyncio.Semaphore(width)
         self._turn = asyncio.Lock()
@@ -105,13 +106,16 @@ class Evaluator:
         for place, key in enumerate(keys):
             if key in known:
                 self._count(key, known[key], "task")
-                results.take(place, self._row(rows[place], known[key]))
-        pending = [place for place, key in enumerate(keys) if key not in known]
+                if self._judges is None:
+                    results.take(place, self._row(rows[place], known[key]))
+        pending = [place for place, key in enumerate(keys) if self._judges is not None or key not in known]
 
         async def one(place: int) -> None:
-            result = await self._run(keys[place], program, rows[place], 0, None)
-            self._count(keys[place], result, "task")
-            results.take(place, self._row(rows[place], result))
+            result = known.get(keys[place])
+            if result is None:
+                result = await self._run(keys[place], program, rows[place], "task", 0, None)
+                self._count(keys[place], result, "task")
+            results.take(place, await self._scored(rows[place], result))
 
         await self._in_turn(pending, one)
         return results.complete()
@@ -123,19 +127,21 @@ class Evaluator:
 
         async def one(place: int) -> None:
             result = await votes.result(rows[place], self._member("task", 0, None))
-            results.take(place, self._row(rows[place], result))
+            results.take(place, await self._scored(rows[place], result))
 
         await self._in_turn(range(len(rows)), one)
         return results.complete()
 
     def _member(self, purpose: Purpose, sample: int, temperature: float | None) -> Run:
-        """How an ensemble has one of its members run: each run is kept and counted by itself."""
+        """How an ensemble has one of its members run, and a metric its judges: each run is kept and counted
+        by itself."""
 
         async def run(program: Program, keyed: ProgramKey, example: Example) -> RunResult:
-            key = keyed.run(self._inputs_digest(example), sample=sample, temperature=temperature)
+            inputs = digest(example.inputs) if purpose == "judge" else self._inputs_digest(example)
+            key = keyed.run(inputs, sample=sample, temperature=temperature)
             result = self._store.lookup([key]).get(key)
             if result is None:
-                result = await self._run(key, program, example, sample, temperature)
+                result = await self._run(key, program, example, purpose, sample, temperature)
             self._count(key, result, purpose)
             return result
 
@@ -153,24 +159,27 @@ class Evaluator:
         if isinstance(program, Ensemble):
             async with self._slots:
                 result = await Votes(program).result(example, self._member("teacher", sample, temperature))
-            return self._judged(example, result)
+            return await self._attempted(example, result)
         keyed = ProgramKey(program)
         key = keyed.run(self._inputs_digest(example), sample=sample, temperature=temperature)
         result = self._store.lookup([key]).get(key)
         if result is None:
             async with self._slots:
-                result = await self._run(key, program, example, sample, temperature)
+                result = await self._run(key, program, example, "teacher", sample, temperature)
         self._count(key, result, "teacher")
-        return self._judged(example, result)
+        return await self._attempted(example, result)
 
-    def _judged(self, example: Example, result: RunResult) -> Attempt:
+    async def _attempted(self, example: Example, result: RunResult) -> Attempt:
         if result.outputs is None:
             unreadable = result.error is not None and result.error[0] == ParseError.__name__
             return Attempt(example, None, (), None, _reason(result), unreadable=unreadable)
         try:
-            verdict = judge(self._metric, example.row, result.outputs, example.index)
+            async with self._slots if self._judges is not None else nullcontext():
+                verdict = await self._verdict(example, result.outputs)
         except MetricError as error:
             return Attempt(example, result.outputs, result.trace, None, error.message, True)
+        if isinstance(verdict, RunResult):
+            return Attempt(example, None, (), None, _reason(verdict))
         return Attempt(example, result.outputs, result.trace, verdict)
 
     async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float] | Halt]:
@@ -199,7 +208,7 @@ class Evaluator:
         if result is None:
             async with self._slots:
                 example = Example(0, inputs, {})
-                result = await self._run(key, program, example, sample, temperature, forgiving=False)
+                result = await self._run(key, program, example, "prompt", sample, temperature)
         self._count(key, result, "prompt")
         return result.outputs
 
@@ -240,15 +249,11 @@ class Evaluator:
         key: bytes,
         program: Program,
         example: Example,
+        purpose: Purpose,
         sample: int,
         temperature: float | None,
-        *,
-        forgiving: bool = True,
     ) -> RunResult:
-        """The run's result: from whoever is making the same run right now, else by making it.
-
-        `forgiving` lets `on_error` make a result of it when the model never answers.
-        """
+        """The run's result: from whoever is making the same run right now, else by making it."""
         while (shared := self._running.get(key)) is not None:
             await asyncio.wait([shared])
             if not shared.cancelled():
@@ -262,7 +267,7 @@ class Evaluator:
         try:
             result = await self._execute(program, example, sample, temperature)
         except ProviderError as error:
-            if not (forgiving and self._forgiven(error)):
+            if not self._forgiven(error, purpose):
                 future.cancel()
                 raise
             result = self.unanswered[key] = RunResult(None, (), (UNANSWERED, error.message), 0, 0, 0, 0, 0)
@@ -270,19 +275,23 @@ class Evaluator:
             future.cancel()
             raise
         else:
-            self._unanswered_in_a_row = 0
+            self._unanswered_in_a_row["judge" if purpose == "judge" else "task"] = 0
             self._store.put(key, result)
         finally:
             del self._running[key]
         future.set_result(result)
         return result
 
-    def _forgiven(self, error: ProviderError) -> bool:
-        """Whether a row may score 0 for it: what fails for every row alike, a key or a dead endpoint, may not."""
-        if self._on_error == "stop" or isinstance(error, Unauthorized):
+    def _forgiven(self, error: ProviderError, purpose: Purpose) -> bool:
+        """Whether a row may score 0 for it: what fails for every row alike, a key or a dead endpoint, may not.
+
+        A judge's endpoint may be dead while the program's answers on every row.
+        """
+        if self._on_error == "stop" or purpose == "prompt" or isinstance(error, Unauthorized):
             return False
-        self._unanswered_in_a_row += 1
-        return self._unanswered_in_a_row < UNANSWERED_IN_A_ROW
+        who = "judge" if purpose == "judge" else "task"
+        self._unanswered_in_a_row[who] += 1
+        return self._unanswered_in_a_row[who] < UNANSWERED_IN_A_ROW
 
     async def _execute(
         self, program: Program, example: Example, sample: int, temperature: float | None
@@ -295,14 +304,31 @@ class Evaluator:
         return meter.result(outcome.outputs, outcome.trace)
 
     def _row(self, example: Example, result: RunResult) -> RowResult | MetricError:
+        """What a metric without judges says of a run; with judges, of one that has no outputs."""
         if result.outputs is None:
-            unanswered = result.error is not None and result.error[0] == UNANSWERED
-            return RowResult(example.index, 0.0, None, _reason(result), unanswered=unanswered)
+            return RowResult(example.index, 0.0, None, _reason(result), unanswered=result.unanswered)
         try:
-            verdict = judge(self._metric, example.row, result.outputs, example.index)
+            verdict = score_row(self._metric, example.row, result.outputs, example.index)
         except MetricError as error:
             return error
         return RowResult(example.index, verdict.score, result.outputs, None, verdict.feedback)
+
+    async def _scored(self, example: Example, result: RunResult) -> RowResult | MetricError:
+        if self._judges is None or result.outputs is None:
+            return self._row(example, result)
+        try:
+            verdict = await self._verdict(example, result.outputs)
+        except MetricError as error:
+            return error
+        if isinstance(verdict, RunResult):
+            return self._row(example, verdict)
+        return RowResult(example.index, verdict.score, result.outputs, None, verdict.feedback)
+
+    async def _verdict(self, example: Example, outputs: Row) -> Verdict | RunResult:
+        """What the metric says; the run of a judge that never answered, where `on_error` makes a result of it."""
+        if self._judges is None:
+            return score_row(self._metric, example.row, outputs, example.index)
+        return await self._judges.verdict(example, outputs, self._member("judge", 0, None))
 
     def _count(self, key: bytes, result: RunResult, purpose: Purpose) -> None:
         if key in self._counted:
@@ -313,8 +339,10 @@ class Evaluator:
             spent.task_calls += result.calls
         elif purpose == "teacher":
             spent.teacher_calls += result.calls
-        else:
+        elif purpose == "prompt":
             spent.prompt_calls += result.calls
+        else:
+            spent.judge_calls += result.calls
         spent.input_tokens += result.input_tokens
         spent.output_tokens += result.output_tokens
         spent.cost += result.cost

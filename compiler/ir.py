@@ -82,6 +82,20 @@ class RowsRef(Frozen):
     part: str | None = None
 
 
+class Judge(Frozen):
+    """A question to a model that a metric asks of a row: calls of one judge that are equal are one.
+
+    Its score is the variable `name` of the metric's expressions. A name with parentheses, which nobody
+    can write, is never a name of theirs.
+    """
+
+    name: str
+    program: Program
+    """Gives `score`, a number in 0..1, and `reason`."""
+    inputs: dict[str, Expression]
+    """Over what the metric's expressions read, other judges among it."""
+
+
 class Metric(Frozen):
     """`score` is a bool or a number in 0..1; `accept` decides which traces become demos."""
 
@@ -95,6 +109,8 @@ class Metric(Frozen):
     score: Expression
     accept: Expression | None = None
     feedback: Expression | None = None
+    judges: tuple[Judge, ...] = ()
+    """Asked when an expression reads their variable, and not before."""
 
 
 class Budget(Frozen):

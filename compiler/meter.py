@@ -25,6 +25,8 @@ class Spent:
     teacher_calls: int = 0
     prompt_calls: int = 0
     """Calls of the model that writes instructions."""
+    judge_calls: int = 0
+    """Calls of the metric's judges."""
     input_tokens: int = 0
     output_tokens: int = 0
     cost: int = 0
@@ -38,13 +40,14 @@ class Spent:
 
     @property
     def calls(self) -> int:
-        return self.task_calls + self.teacher_calls + self.prompt_calls
+        return self.task_calls + self.teacher_calls + self.prompt_calls + self.judge_calls
 
     def since(self, earlier: Spent) -> Spent:
         return Spent(
             self.task_calls - earlier.task_calls,
             self.teacher_calls - earlier.teacher_calls,
             self.prompt_calls - earlier.prompt_calls,
+            self.judge_calls - earlier.judge_calls,
             self.input_tokens - earlier.input_tokens,
             self.output_tokens - earlier.output_tokens,
             self.cost - earlier.cost,

@@ -20,7 +20,7 @@ from dspec.runtime.program import LM, Program, canonical
 from . import ir
 from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
 from .data import Rows, load_rows, part
-from .estimate import PROMPT_TOKENS, Estimate, Share, estimated
+from .estimate import PROMPT_TOKENS, Estimate, Share, estimated, judged
 from .optimizers.base import Calls, Facts, OptimizerError, Options, Range
 from .optimizers.compat.table import calls_of, scores_val
 from .optimizers.demos import has_demos
@@ -32,8 +32,8 @@ NO_CALLS = Range()
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
-    """One step: calls of the program (`task`), its teacher and the model that writes instructions
-    (`prompt`), with the rows they run on."""
+    """One step: calls of the program (`task`), its teacher, the model that writes instructions (`prompt`)
+    and the metric's judges, with the rows they run on."""
 
     name: str
     optimizer: str
@@ -42,10 +42,11 @@ class StepPlan:
     train: int
     val: int
     prompt: Range = NO_CALLS
+    judge: Range = NO_CALLS
 
     @property
     def calls(self) -> Calls:
-        return Calls(self.task, self.teacher, self.prompt)
+        return Calls(self.task, self.teacher, self.prompt, self.judge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class EvalPlan:
     name: str
     rows: int
     calls: Range
+    judge: Range = NO_CALLS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Plan:
     evals: tuple[EvalPlan, ...] = ()
     """What `dspc compile` scores after the steps; `least` and `most` hold these calls, too."""
     notes: tuple[str, ...] = ()
+    judge: Range = NO_CALLS
+    """Calls of the metric's judges when a program is scored on all rows, as before and after the steps."""
 
     def to_json(self) -> str:
         """Canonical JSON of the plan; a range is `[least, most]`."""
@@ -140,19 +144,31 @@ def spell_rows(ref: ir.RowsRef) -> str:
 
 def plan(project: ir.Project, name: str, folder: Path) -> Plan:
     """Calls per step of optimize block `name` and of the evals that score it; calls no model."""
-    evals = tuple(
-        _plan_eval(project, block, folder) for block in project.evals.values() if block.program == name
-    )
-    return plan_resolved(project, resolve(project, name, folder), evals)
+    evals = [_plan_eval(project, block, folder) for block in project.evals.values() if block.program == name]
+    judges = tuple(share for _, shares in evals for share in shares)
+    return plan_resolved(project, resolve(project, name, folder), tuple(one for one, _ in evals), judges)
 
 
-def _plan_eval(project: ir.Project, block: ir.Eval, folder: Path) -> EvalPlan:
+def _plan_eval(project: ir.Project, block: ir.Eval, folder: Path) -> tuple[EvalPlan, tuple[Share, ...]]:
     dataset = project.datasets[block.data.dataset]
-    rows = len(part(dataset, load_rows(dataset, folder), block.data.part))
+    rows = part(dataset, load_rows(dataset, folder), block.data.part)
     names = [block.program] if block.baseline is None else [block.program, block.baseline]
-    calls = rows * sum(_calls_per_run(project, name, folder) for name in names)
+    calls = len(rows) * sum(_calls_per_run(project, name, folder) for name in names)
+    metric = project.metrics[block.metric]
+    shares = judged(metric, project.student(block.program), rows, len(rows) * len(names)) if rows else ()
     # Rows that a step has scored already, and a result equal to its baseline, are not asked for again.
-    return EvalPlan(block.name, rows, Range(0, calls))
+    plan = EvalPlan(block.name, len(rows), Range(0, calls), _judge_calls(metric, len(rows) * len(names)))
+    return plan, shares
+
+
+def _judge_calls(metric: ir.Metric, runs: int) -> Range:
+    """Of so many runs that are scored: every judge is asked once at most, and a branch may spare it."""
+    return Range(0, runs * sum(judge.program.calls_per_run() for judge in metric.judges))
+
+
+def _scored(calls: Calls, task: int, teacher: int) -> int:
+    """Runs that a step scores at most: as many as its calls allow, when a run takes no fewer than that."""
+    return math.ceil(calls.task.most / max(1, task)) + math.ceil(calls.teacher.most / max(1, teacher))
 
 
 def _calls_per_run(project: ir.Project, name: str, folder: Path) -> int:
@@ -207,6 +223,9 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             nested=nested_of(project, step, programs, optimize.lm),
         )
         calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
+        taught = [one.teacher.calls_per_run() for one in facts.nested.values() if one.teacher is not None]
+        fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
+        runs = _scored(calls, facts.calls_per_run, fewest)
         steps.append(
             StepPlan(
                 step.name,
@@ -216,6 +235,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
                 len(resolved.train),
                 len(resolved.val),
                 calls.prompt,
+                _judge_calls(resolved.metric, runs),
             )
         )
         starts = programs[step.name] = spec.shape(thaw(starts), Options(spec, step.options))
@@ -229,7 +249,13 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
     return _Walked(tuple(steps), programs, frozenset(scored))
 
 
-def plan_resolved(project: ir.Project, resolved: Resolved, evals: tuple[EvalPlan, ...] = ()) -> Plan:
+def plan_resolved(
+    project: ir.Project,
+    resolved: Resolved,
+    evals: tuple[EvalPlan, ...] = (),
+    judging: tuple[Share, ...] = (),
+) -> Plan:
+    """The plan, with that of the evals; `judging` is what their judges cost."""
     optimize, student = resolved.optimize, resolved.student
     scoring = len(resolved.val) * student.calls_per_run()
     walked = _walk(project, resolved)
@@ -244,8 +270,14 @@ def plan_resolved(project: ir.Project, resolved: Resolved, evals: tuple[EvalPlan
     least = baseline.least + teaching + prompting + sum(one.calls.least for one in evals)
     prompts = sum(step.prompt.most for step in steps)
     teachers = sum(step.teacher.most for step in steps)
-    most = baseline.most + final.most + sum(each.calls.most for each in (*steps, *evals))
-    again = most * (_askings(student) - 1)
+    work = baseline.most + final.most + sum(step.task.most for step in steps)
+    work += sum(one.calls.most for one in evals)
+    judge = _judge_calls(resolved.metric, len(resolved.val))
+    scorings = (2 if final.most else 1) * judge.most + sum(step.judge.most for step in steps)
+    judges = scorings + sum(one.judge.most for one in evals)
+    most = work + teachers + prompts + judges
+    askings = max(_askings(one) for one in (student, *(judge.program for judge in resolved.metric.judges)))
+    again = most * (askings - 1)
     return Plan(
         optimize=optimize.name,
         baseline=baseline,
@@ -258,13 +290,21 @@ def plan_resolved(project: ir.Project, resolved: Resolved, evals: tuple[EvalPlan
             student,
             resolved.val,
             (
-                Share(Range(least - teaching - prompting, most - teachers - prompts)),
+                Share(Range(least - teaching - prompting, work)),
                 Share(Range(teaching, teachers), resolved.teacher_lm),
                 Share(Range(prompting, prompts), resolved.prompt_lm, PROMPT_TOKENS),
+                *judged(
+                    resolved.metric,
+                    student,
+                    resolved.val,
+                    scorings // max(1, _judge_calls(resolved.metric, 1).most),
+                ),
+                *judging,
             ),
         ),
         evals=evals,
-        notes=_notes(resolved, again, prompts),
+        notes=_notes(resolved, again, prompts, judges),
+        judge=judge,
     )
 
 
@@ -279,7 +319,7 @@ def _askings(program: Program) -> int:
     return times * math.prod(1 + most for step in program.steps if step.kind == "check")
 
 
-def _notes(resolved: Resolved, again: int, prompts: int) -> tuple[str, ...]:
+def _notes(resolved: Resolved, again: int, prompts: int, judges: int) -> tuple[str, ...]:
     optimize = resolved.optimize
     notes = [
         f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
@@ -288,6 +328,11 @@ def _notes(resolved: Resolved, again: int, prompts: int) -> tuple[str, ...]:
         notes.append(
             f"up to {prompts} calls write instructions: their prompts show rows of train, and are "
             f"counted with {PROMPT_TOKENS[0]:,} tokens in and {PROMPT_TOKENS[1]:,} out each"
+        )
+    if judges:
+        notes.append(
+            f"up to {judges:,} calls ask the metric's judges: one for each that a row's score reads, and none "
+            "for an answer that was judged before"
         )
     if optimize.val is None:
         notes.append("no val: candidates are scored on the rows they were made from")

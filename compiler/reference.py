@@ -1,8 +1,8 @@
 """Rewrites the tables in the reference pages from the tables in the code. Run it as a module.
 
 A table stands between `<!-- name -->` and `<!-- /name -->`; what is around it is written by hand. Functions
-come from `dspec.runtime.functions`, attributes from `blocks`, sources from `vocabulary`, options from
-`optimizers.table`, and nowhere else are they listed.
+come from `dspec.runtime.functions`, judges from `judges`, attributes from `blocks`, sources from
+`vocabulary`, options from `optimizers.table`, and nowhere else are they listed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dspec.runtime.types import JsonValue
 
 from .block_specs import AttributeSpec, SectionSpec, ValueKind
 from .blocks import BLOCKS
+from .judges import JUDGES
 from .optimizers.base import Option, OptionType, Spec
 from .optimizers.table import ALIASES, SPECS
 from .vocabulary import FETCHED_SOURCES
@@ -57,6 +58,8 @@ def filled(page: str) -> str:
         match what:
             case "functions":
                 rows = _functions()
+            case "judges":
+                rows = _judges()
             case "attributes":
                 block = BLOCKS[of]
                 rows = _attributes(block.attributes, block.sections)
@@ -85,6 +88,12 @@ def _functions() -> Iterable[str]:
     yield from _table("function", "gives")
     for function in FUNCTIONS.values():
         yield _row(f"`{_signature(function)}`", function.doc)
+
+
+def _judges() -> Iterable[str]:
+    yield from _table("judge", "gives")
+    for judge in JUDGES.values():
+        yield _row(f"`{judge.signature}`", judge.doc)
 
 
 def _signature(function: Function) -> str:

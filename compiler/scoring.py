@@ -1,16 +1,23 @@
 """What a metric says of one row: its score, whether the trace may become a demo, and feedback.
 
 A metric sees the dataset's row under its `gold` name and the program's outputs under its `pred`
-name; `accept` and `feedback` see `score` besides. A metric that fails is the user's mistake, or
-the judge's, and never a low score in silence: it raises `MetricError`.
+name; `accept` and `feedback` see `score` besides, and `reason`, what the judges of the score said. A
+metric that fails is the user's mistake, or the judge's, and never a low score in silence: it raises
+`MetricError`.
+
+Nothing here calls a model. An expression that reads the score of a judge that nobody has asked yet ends
+with `Wanted`; who scores a row asks that judge and tries again, so that a branch that is not taken
+costs nothing.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from dspec.runtime.errors import DspecError, EvaluationError
+from dspec.runtime.errors import DspecError, EvaluationError, InputError
 from dspec.runtime.expressions import Expression
 from dspec.runtime.interpret import evaluate
 from dspec.runtime.types import JsonValue, Row
@@ -47,13 +54,68 @@ class Verdict:
         return threshold is not None or self.score > 0.0
 
 
-def judge(metric: ir.Metric, gold: Row, pred: Row, row: int) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What a judge said of a row: its score in 0..1, and why."""
+
+    score: float
+    reason: str
+
+
+class Wanted(Exception):
+    """The score of a judge is needed that is not among the opinions: ask it about these inputs."""
+
+    def __init__(self, judge: ir.Judge, inputs: Row) -> None:
+        super().__init__(judge.name)
+        self.judge = judge
+        self.inputs = inputs
+
+
+Opinions = Mapping[str, Opinion]
+_NONE: Opinions = MappingProxyType({})
+
+
+class _Judged(dict[str, JsonValue]):
+    """The scope of a metric with judges, whose scores it gets when they are first read.
+
+    `heard` holds the reasons of those that were read, in that order.
+    """
+
+    def __init__(self, metric: ir.Metric, names: dict[str, JsonValue], opinions: Opinions) -> None:
+        super().__init__(names)
+        self.heard: list[str] = []
+        self._judges = {judge.name: judge for judge in metric.judges}
+        self._opinions = opinions
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._judges
+
+    def __missing__(self, name: str) -> JsonValue:
+        judge = self._judges[name]
+        opinion = self._opinions.get(name)
+        if opinion is None:
+            from dspec.runtime.execute import (
+                check_inputs,  # here, since the table of optimizers reads this file
+            )
+
+            inputs = {field: evaluate(expression, self) for field, expression in judge.inputs.items()}
+            raise Wanted(judge, check_inputs(judge.program, inputs))
+        self.heard.append(opinion.reason)
+        self[name] = opinion.score
+        return opinion.score
+
+
+def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opinions = _NONE) -> Verdict:
     """Score a program's outputs; `row` counts from 0 and is only used in messages.
 
+    `opinions` holds what the metric's judges said of these outputs, by the judges' names.
+
     Raises MetricError when an expression fails, the score is not a bool or a number in 0..1, or
-    `accept` is not a bool.
+    `accept` is not a bool; Wanted when the opinion of a judge is needed that is not there.
     """
     scope: dict[str, JsonValue] = {metric.gold: gold, metric.pred: pred}
+    if metric.judges:
+        scope = _Judged(metric, scope, opinions)
     value = _value(metric, "score", metric.score, scope, row)
     score = _number(value)
     if score is None:
@@ -62,6 +124,8 @@ def judge(metric: ir.Metric, gold: Row, pred: Row, row: int) -> Verdict:
             help="`score` must be true, false, or a number from 0 to 1",
         )
     scope["score"] = value
+    if isinstance(scope, _Judged):
+        scope.setdefault("reason", "\n".join(scope.heard))
     accept: bool | None = None
     if metric.accept is not None:
         answer = _value(metric, "accept", metric.accept, scope, row)
@@ -92,7 +156,7 @@ def _value(
 ) -> JsonValue:
     try:
         return evaluate(expression, scope)
-    except EvaluationError as error:
+    except (EvaluationError, InputError) as error:
         raise MetricError(
             f"`{part}` of metric `{metric.name}` failed on row {row + 1}: {error.message}",
             help=error.help,

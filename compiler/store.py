@@ -38,6 +38,9 @@ _BATCH = 500
 _PENDING = 256
 """Runs held back before they are written in one transaction."""
 
+UNANSWERED = "ProviderError"
+"""In place of an answer's error, in the results of runs that no model answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -56,6 +59,11 @@ class RunResult:
     cost: int
     unpriced: int
     """Answers whose price nobody knows: `cost` lacks them."""
+
+    @property
+    def unanswered(self) -> bool:
+        """True when no model answered, which is a result only where `on_error` says so."""
+        return self.error is not None and self.error[0] == UNANSWERED
 
 
 _RUN = TypeAdapter(RunResult)

@@ -103,14 +103,6 @@ def _is_number(value: JsonValue) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-NOT_YET: dict[str, str] = {
-    "semantic_f1": "recall and precision of meaning, by a judge model",
-    "complete_and_grounded": "completeness and groundedness, by a judge model",
-    "llm_judge": "a score by a judge model for criteria in words",
-}
-"""Names of the language that this version does not implement: the checker says so."""
-
-
 def valid_pattern(pattern: str) -> None:
     """Raises ValueError when `matches` cannot take the pattern, and says why."""
     _pattern(pattern)

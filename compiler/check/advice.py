@@ -95,6 +95,9 @@ def _asked(
 def _unexplained(session: Session, place: Place, step: StepInfo, judge: MetricInfo) -> None:
     assert step.spec is not None
     assert step.call is not None
+    words = f'if score {">= 0.5 " if judge.graded else ""}then "correct" else "wrong"'
+    if judge.accepts:
+        words = 'if accept then "correct" else "wrong"'
     session.report(
         "DS0507",
         f"`{step.spec.name}` learns from what the metric says about each answer, and `{judge.symbol.name}` "
@@ -102,13 +105,13 @@ def _unexplained(session: Session, place: Place, step: StepInfo, judge: MetricIn
         place.at(step.call.callee),
         "sees only the score",
         secondary=(Label(judge.symbol.location, "no `feedback`"),),
-        help='say what was wrong: `feedback = if score then "correct" else "expected …"`',
-        fixes=insert_item(
-            session.place(judge.symbol),
-            'feedback = if accept then "correct" else "wrong"'
-            if judge.accepts
-            else f'feedback = if score {">= 0.5 " if judge.graded else ""}then "correct" else "wrong"',
-            "Insert a `feedback` to fill in",
+        help="what its judge said is there: `feedback = reason`"
+        if judge.judges
+        else 'say what was wrong: `feedback = if score then "correct" else "expected …"`',
+        fixes=insert_item(session.place(judge.symbol), "feedback = reason", "Insert `feedback = reason`")
+        if judge.judges
+        else insert_item(
+            session.place(judge.symbol), f"feedback = {words}", "Insert a `feedback` to fill in"
         ),
     )
 

@@ -45,6 +45,9 @@ def call(scope: Scope, node: Call) -> Typed:
             f"{'such' if symbol.kind == 'extern' else 'model'} calls stand in programs",
             scope.place.at(callee),
             "a model call" if symbol.kind != "extern" else "an outside call",
+            help="a metric asks a model with a judge, as in `llm_judge(…)`"
+            if scope.judges is not None and symbol.kind != "extern"
+            else "",
         )
         return _arguments_only(scope, node)
     if scope.sheltered:

@@ -12,14 +12,15 @@ from .. import ir
 from ..blocks import EVAL_BUDGET
 from ..diagnostics import Label
 from ..symbols import Symbol
+from .asked import asked_by_judges, asked_by_runs
 from .attributes import Reader, number_of, section
-from .budgets import check_budget, limited, on_error_of
+from .budgets import check_calls, check_models, limited, on_error_of
 from .datasets import TEST_PARTS
 from .expressions import truth
 from .fits import check_fit, referred_program, referred_rows
 from .kinds import FLOAT, Group, Member
-from .metrics import metric
-from .optimize import optimize
+from .metrics import MetricInfo, metric
+from .optimize import OptimizeInfo, optimize
 from .rows import RowsInfo
 from .runnable import Runnable
 from .scope import Binding, Scope
@@ -46,8 +47,9 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
     budget = section(place.declaration.items, "budget")
     limits = Reader(session, place, budget.items, EVAL_BUDGET) if budget else None
     on_error = on_error_of(read)
+    _walled(session, limits, judge, subject, baseline)
     if limits is not None and subject is not None:
-        check_budget(session, limits, subject, {}, (), data)
+        check_calls(session, limits, subject, data, steps=False)
     gates = tuple(
         _gate(session, place, item, "baseline" in read.found)
         for item in place.declaration.items or ()
@@ -67,11 +69,35 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
     )
 
 
+def _walled(
+    session: Session,
+    limits: Reader | None,
+    judge: MetricInfo | None,
+    subject: Runnable | None,
+    baseline: Runnable | None,
+) -> None:
+    """Check the models of both programs, and the metric's, against the wall: the eval's own, or that of what it
+    scores."""
+    if subject is None:
+        return
+    block = _block(session, subject)
+    wall = limits or (block.limits if block else None)
+    if wall is None:
+        return
+    for one in (subject, baseline):
+        if one is not None:
+            scored = _block(session, one)
+            check_models(session, wall, scored.asked if scored else asked_by_runs(session, [one]))
+    check_models(session, wall, asked_by_judges(session, judge))
+
+
+def _block(session: Session, found: Runnable) -> OptimizeInfo | None:
+    return optimize(session, found.symbol) if found.symbol.kind == "optimize" else None
+
+
 def _trained_on(session: Session, found: Runnable, data: RowsInfo) -> None:
     """Warn of a score on rows that the program was tuned on."""
-    if found.symbol.kind != "optimize":
-        return
-    block = optimize(session, found.symbol)
+    block = _block(session, found)
     for name, info in (("train", block.train), ("val", block.val)) if block else ():
         if info is not None and info.overlaps(data) and info.part not in TEST_PARTS:
             session.report(

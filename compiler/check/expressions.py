@@ -10,6 +10,8 @@ scope refuses them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dspec.grammar.tree import (
     Attribute,
     Binary,
@@ -371,7 +373,7 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
         scope.place, "variable", node.variable.text, node.variable, detail=spell(item)
     )
     binding = Binding(item, Variable(name=node.variable.text), variable)
-    inner = scope.inside("a list comprehension").having(node.variable.text, binding)
+    inner = replace(scope.inside("a list comprehension"), repeated=True).having(node.variable.text, binding)
     kind, code = value(inner, node.element, "an item of a list")
     return Typed(
         ListOf(item=kind),

@@ -1,13 +1,14 @@
-"""Calls of the built-in functions, checked against the runtime's table."""
+"""Calls of the built-in functions, checked against the runtime's table; judges are passed on to theirs."""
 
 from __future__ import annotations
 
 from dspec.grammar.tree import Argument, Call, Literal, Name
 from dspec.runtime.expressions import Apply, Expression
-from dspec.runtime.functions import FUNCTIONS, NOT_YET, Function, Marker, Parameter, valid_pattern, wording
+from dspec.runtime.functions import FUNCTIONS, Function, Marker, Parameter, valid_pattern, wording
 from dspec.runtime.functions import Kind as Wanted
 from dspec.runtime.types import DictOf, ListOf, OptionalOf
 
+from ..judges import JUDGES
 from ..spelling import closest, plural
 from .arguments import match_arguments
 from .expressions import expect, infer
@@ -19,11 +20,15 @@ from .session import suggestions
 
 
 def call_function(scope: Scope, node: Call, name: Name) -> Typed:
-    """A call of `name`, which is no declaration: a built-in function, or a mistake."""
+    """A call of `name`, which is no declaration: a built-in function, a judge, or a mistake."""
+    if name.text in JUDGES:
+        from .judges import call_judge  # its arguments are checked like a function's
+
+        return call_judge(scope, node, JUDGES[name.text])
     function = FUNCTIONS.get(name.text)
     if function is None:
-        _unknown(scope, node, name)
-        for argument in node.arguments:
+        near = _unknown(scope, node, name)
+        for argument in node.arguments if JUDGES.keys().isdisjoint(near) else ():
             infer(scope, argument.value)
         return Typed(ANY)
     shape = ", ".join(
@@ -45,7 +50,7 @@ def call_function(scope: Scope, node: Call, name: Name) -> Typed:
     keywords: dict[str, Expression] = {}
     for parameter in function.parameters:
         for argument in given.get(parameter.name, ()):
-            code, kind = _argument(scope, function, parameter, argument)
+            code, kind = checked_argument(scope, function.name, parameter, argument)
             kinds.setdefault(parameter.name, kind)
             if argument.name is None:
                 positional.append(code)
@@ -58,10 +63,11 @@ def call_function(scope: Scope, node: Call, name: Name) -> Typed:
     )
 
 
-def _argument(
-    scope: Scope, function: Function, parameter: Parameter, argument: Argument
+def checked_argument(
+    scope: Scope, function: str, parameter: Parameter, argument: Argument
 ) -> tuple[Expression, Kind]:
-    what = f"`{parameter.name}` of `{function.name}`"
+    """The runtime form of an argument and its kind; reports one that the parameter does not take."""
+    what = f"`{parameter.name}` of `{function}`"
     wanted = parameter.kind
     if not isinstance(wanted, Marker):
         return expect(scope, argument.value, wanted, what), wanted
@@ -140,15 +146,8 @@ def _pattern(scope: Scope, function: Function, given: dict[str, tuple[Argument, 
                 )
 
 
-def _unknown(scope: Scope, node: Call, name: Name) -> None:
-    if name.text in NOT_YET:
-        scope.session.report(
-            "DS0120",
-            f"not supported yet: `{name.text}`, {NOT_YET[name.text]}",
-            scope.place.at(name),
-            "cannot run yet",
-        )
-        return
+def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
+    """Report a function that does not exist; gives those that may be meant."""
     if name.text == "env":
         scope.session.report(
             "DS0313",
@@ -156,8 +155,8 @@ def _unknown(scope: Scope, node: Call, name: Name) -> None:
             scope.place.at(node),
             "only in `api_key` and `api_base`",
         )
-        return
-    known = list(FUNCTIONS)
+        return ()
+    known = [*FUNCTIONS, *(JUDGES if scope.judges is not None else ())]
     if scope.calls is not None:
         known += named(("module", "program", "extern"), scope.place.scope)
     near = closest(name.text, known)
@@ -172,3 +171,4 @@ def _unknown(scope: Scope, node: Call, name: Name) -> None:
         else f"there are {plural(len(FUNCTIONS), 'function')}, among them `len`, `contains` and `f1`",
         fixes=suggestions(scope.place.at(name), near),
     )
+    return near

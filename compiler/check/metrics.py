@@ -23,6 +23,9 @@ from .scope import Binding, Scope
 from .session import Place, Session, insert_item
 from .typenames import resolve_type
 
+REASON = "reason"
+"""What the judges of the score said, in `accept` and `feedback` (`scoring`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class MetricInfo:
@@ -34,6 +37,8 @@ class MetricInfo:
     graded: bool
     accepts: bool
     explains: bool
+    judges: bool
+    """True when a judge marks the score, so that `reason` says why."""
     metric: ir.Metric | None
 
 
@@ -52,7 +57,11 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     if "score" in found:
         score_node = found["score"].value
     reads: set[str] = set()
-    scope = Scope(session, place, names, "a metric", reads=reads, records=records_lookup(session))
+    judges: list[ir.Judge] = []
+    reasoned = False
+    scope = Scope(
+        session, place, names, "a metric", reads=reads, records=records_lookup(session), judges=judges
+    )
     kind: Kind = ANY
     score: Expression = Constant(value=None)
     if score_node is not None:
@@ -62,6 +71,9 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             graded = is_number(kind)
             shown: Kind = kind if graded or kind == BOOL else ANY
             scope = scope.having("score", Binding(shown, Variable(name="score")))
+        reasoned = bool(judges) and REASON not in names
+        if reasoned:
+            scope = scope.having(REASON, Binding(STR, Variable(name=REASON)))
         if len(session.diagnostics) == mistakes and not place.block.problems:
             _ignores(session, place, nodes, names, reads, score_node)
     accept = truth(scope, found["accept"].value, "`accept`") if "accept" in found else None
@@ -79,8 +91,18 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             score=score,
             accept=accept,
             feedback=feedback,
+            judges=tuple(judges),
         )
-    return MetricInfo(symbol, data, judged, is_number(kind), accept is not None, feedback is not None, built)
+    return MetricInfo(
+        symbol,
+        data,
+        judged,
+        graded=is_number(kind),
+        accepts=accept is not None,
+        explains=feedback is not None,
+        judges=reasoned,
+        metric=built,
+    )
 
 
 def _parameters(

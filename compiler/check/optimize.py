@@ -12,12 +12,14 @@ from ..diagnostics import Label
 from ..spelling import closest
 from ..symbols import Symbol
 from .advice import check_advice, check_teachers
+from .asked import NOTHING, Asked, asked_by_judges, asked_by_result, asked_by_steps
 from .attributes import Reader, section
-from .budgets import check_budget, limited, on_error_of
+from .budgets import check_calls, check_models, limited, on_error_of
 from .chain import check_chain
 from .compat import with_compat
 from .fits import check_fit, check_steps_fit, check_test_rows, referred_program, referred_rows
 from .frozen import with_frozen
+from .indexes import check_indexes
 from .members import check_members
 from .metrics import metric
 from .names import did_you_mean, listed
@@ -34,6 +36,10 @@ class OptimizeInfo:
     train: RowsInfo | None
     val: RowsInfo | None
     optimize: ir.Optimize | None
+    limits: Reader | None
+    """The budget, which also evals that have none keep to."""
+    asked: Asked
+    """By runs of the result."""
 
 
 def optimize(session: Session, symbol: Symbol) -> OptimizeInfo | None:
@@ -74,13 +80,18 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             fixes=insert_item(place, "step demos = BootstrapFewShot()", "Insert a step"),
         )
     check_chain(session, place, chain, emit)
+    asked = NOTHING
     if tuned is not None:
         check_fit(session, tuned, judge, (train, val), read)
         _tunable(session, symbol, tuned)
         check_members(session, place, chain, tuned)
+        check_indexes(session, place, chain, tuned, train)
         check_teachers(session, place, chain, tuned)
+        asked = asked_by_result(session, place, tuned, lms["lm"], chain)
         if limits is not None:
-            check_budget(session, limits, tuned, lms, chain, val or train)
+            besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, judge))
+            check_models(session, limits, asked.with_more(besides))
+            check_calls(session, limits, tuned, val or train, steps=True)
     check_steps_fit(session, place, chain, judge, train, val)
     check_advice(session, place, chain, judge, train, val)
     check_test_rows(session, (("train", train), ("val", val)))
@@ -105,7 +116,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         )
     base = tuned or Runnable(symbol, {}, {}, None, known=False)
     own = Runnable(symbol, base.inputs, base.outputs, base.program, base.unbound, base.known)
-    return OptimizeInfo(own, train, val, built)
+    return OptimizeInfo(own, train, val, built, limits, asked)
 
 
 def _emit(session: Session, place: Place, node: Expr | None, chain: list[StepInfo]) -> str | None:

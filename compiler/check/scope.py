@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from dspec.grammar.tree import Call
 from dspec.runtime.expressions import Constant, Expression
 
+from .. import ir
 from ..symbols import Symbol
 from .kinds import Group, Kind
 from .session import Place, Session
@@ -38,7 +39,9 @@ class Scope:
     """Where an expression stands. `purpose` names it in messages, as in "a metric".
 
     `reads` collects the names that were read. `calls` turns a call of a declared module into a step.
-    `sheltered` says that the expression may not be evaluated at all (a branch, a comprehension).
+    `sheltered` says that the expression may not be evaluated at all (a branch, a comprehension), `repeated`
+    that it is evaluated once for each item of a list. `judges` collects those that are asked; None where none
+    may be.
     """
 
     session: Session
@@ -51,6 +54,8 @@ class Scope:
     sheltered: str = ""
     present: frozenset[str] = frozenset()
     """Paths of values that are not none here, since a condition has asked."""
+    judges: list[ir.Judge] | None = None
+    repeated: bool = False
 
     def having(self, name: str, binding: Binding) -> Scope:
         paths = frozenset(path for path in self.present if path.partition(".")[0].partition("[")[0] != name)

@@ -40,10 +40,11 @@ def compile_command(
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
+    from ..needs import compile_needs
     from . import report
     from .sources import checked, pick
 
-    _, project = checked(path, fetch=True)
+    _, project = checked(path, lambda project: compile_needs(project, names or project.optimizes))
     if not names and not project.optimizes:
         fail(f"{path} declares no optimize block", help="`dspc init` shows one")
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in names or project.optimizes]

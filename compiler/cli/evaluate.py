@@ -37,10 +37,11 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
 ) -> None:
     """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
+    from ..needs import eval_needs
     from . import report
     from .sources import checked, pick
 
-    _, project = checked(path, fetch=True)
+    _, project = checked(path, lambda project: eval_needs(project, names or project.evals))
     if not project.evals:
         fail(f"{path} declares no eval block")
     wanted = [pick(list(project.evals), name, "eval", path) for name in names or project.evals]

@@ -87,14 +87,23 @@ def spell(calls: Range) -> str:
 
 
 def draw(made: Plan) -> None:
+    from ..optimizers.base import Range
+
     console = stdout()
     table = Table(title=f"plan of {made.optimize}", title_justify="left", box=None, pad_edge=False)
     prompts = any(step.prompt.most for step in made.steps)
-    headings = ("what", "how", "rows", "calls", "teacher calls", *(["prompt calls"] if prompts else []))
+    judges = any(one.judge.most for one in (made, *made.steps, *made.evals))
+
+    def judge(calls: Range) -> list[str]:
+        return [spell(calls) if calls.most else ""] if judges else []
+
+    gap = [""] if prompts else []
+    headings = ["what", "how", "rows", "calls", "teacher calls"]
+    headings += [*(["prompt calls"] if prompts else []), *(["judge calls"] if judges else [])]
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("what", "how") else "right", no_wrap=True)
     val = str(made.steps[0].val) if made.steps else ""
-    table.add_row("baseline", "the program as it is", val, spell(made.baseline), "")
+    table.add_row("baseline", "the program as it is", val, spell(made.baseline), "", *gap, *judge(made.judge))
     for step in made.steps:
         table.add_row(
             f"step {step.name}",
@@ -103,8 +112,10 @@ def draw(made: Plan) -> None:
             spell(step.task),
             spell(step.teacher) if step.teacher.most else "",
             *([spell(step.prompt) if step.prompt.most else ""] if prompts else []),
+            *judge(step.judge),
         )
-    table.add_row("final", "the result, unless scored", val, spell(made.final), "")
+    last = judge(made.judge if made.final.most else Range())
+    table.add_row("final", "the result, unless scored", val, spell(made.final), "", *gap, *last)
     for evaluation in made.evals:
         table.add_row(
             f"eval {evaluation.name}",
@@ -112,6 +123,8 @@ def draw(made: Plan) -> None:
             str(evaluation.rows),
             spell(evaluation.calls),
             "",
+            *gap,
+            *judge(evaluation.judge),
         )
     table.add_section()
     table.add_row("in all", "", "", f"{made.least:,} to {made.most:,}", "", style="bold")

@@ -71,7 +71,8 @@ def look(path: Path, project: Project, name: str, threads: int = THREADS) -> Pla
         record, known = None, Free()
     since = None if record is None else changes(record.snapshot, inputs)
     made = plan(project, name, base)
-    asked = (*resolved.student.lms.values(), resolved.teacher_lm, resolved.prompt_lm)
+    judges = [lm for judge in resolved.metric.judges for lm in judge.program.lms.values()]
+    asked = (*resolved.student.lms.values(), resolved.teacher_lm, resolved.prompt_lm, *judges)
     time = duration(
         made.least,
         made.most,

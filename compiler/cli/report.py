@@ -1,7 +1,8 @@
 """Results of a compile or an eval: as a table for people, as JSON for machines.
 
 The JSON is stable: `{"version": 1, "compiled": […]}` and `{"version": 1, "evals": […]}`. Scores are in 0..1,
-costs in USD. `needed` counts calls as if nothing had been answered before, `made` what was paid for now.
+costs in USD. `needed` counts calls as if nothing had been answered before, those of judges (`judge`) among
+them; `made` what was paid for now.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     elif saved < 0:
         beside = f" ({-saved:,} more, to ask again for answers that did not parse or broke a check)"
     console.print(f"calls: at most {result.job.planned:,} planned, {needed:,} needed{beside}", markup=False)
+    judged = _judge_calls(result)
+    if judged:
+        console.print(f"  {judged:,} of those needed are of the metric's judges")
     console.print(Text.assemble("now: ", spent_line(result.tally)))
     console.print(f"wrote {result.job.artifact}", markup=False)
 
@@ -94,6 +98,10 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
             markup=False,
         )
     _draw_failures(console, evaluation)
+    if evaluation.spent.judge_calls:
+        console.print(
+            f"  {evaluation.spent.calls:,} calls needed, {evaluation.spent.judge_calls:,} of them of the metric's judges"
+        )
     for gate in evaluation.gates:
         mark = Text("gate holds", "green") if gate.held else Text("gate FAILED", "bold red")
         console.print(Text.assemble("  ", mark, f"  {gate.text}"))
@@ -111,6 +119,11 @@ def _draw_failures(console: Console, evaluation: EvalResult) -> None:
             f"the first: {first}",
             markup=False,
         )
+
+
+def _judge_calls(result: Compiled) -> int:
+    spent = [result.built.spent, *(evaluation.spent for evaluation in result.evals)]
+    return sum(one.judge_calls for one in spent)
 
 
 def compiled_json(results: list[Compiled]) -> str:
@@ -152,6 +165,7 @@ def _compiled(result: Compiled) -> JsonValue:
         "evals": [_evaluation(evaluation) for evaluation in result.evals],
         "calls": {
             "needed": built.spent.calls + sum(evaluation.spent.calls for evaluation in result.evals),
+            "judge": _judge_calls(result),
             "made": tally.calls,
             "replayed": tally.replayed,
             "shared": tally.shared,
@@ -172,6 +186,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
         "comparison": _paired(evaluation.comparison),
         "failures": evaluation.program.failures,
         "unanswered": evaluation.program.unanswered,
+        "calls": {"needed": evaluation.spent.calls, "judge": evaluation.spent.judge_calls},
         "gates": [{"text": gate.text, "held": gate.held} for gate in evaluation.gates],
         "passed": evaluation.passed,
         "rows": [

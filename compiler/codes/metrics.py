@@ -17,6 +17,15 @@ signature Sum { "Summarise the message."; input text: str; output summary: str }
 module summarize = Predict(Sum)
 """
 
+POLITE = """\
+signature Reply {{
+  "Answer the message."
+  input text: str
+  output topic: str
+{check}}}
+module reply = Predict(Reply)
+"""
+
 METRICS: dict[str, Code] = {
     "DS0501": Code(
         "error",
@@ -100,6 +109,17 @@ METRICS: dict[str, Code] = {
         "The metric reads columns or outputs that these rows or this program do not have.",
         METRIC + OTHER + "eval e { program = summarize; metric = right; data = tickets.test }\n",
         METRIC + OTHER + "eval e { program = router; metric = right; data = tickets.test }\n",
+        TICKETS,
+    ),
+    "DS0512": Code(
+        "error",
+        "judge outside of a metric",
+        "A judge is a model that is asked when a row is scored. Programs, checks and gates compute without "
+        "one; in a program, a module can be asked instead.",
+        DATA + POLITE.format(check='  assert llm_judge("It is polite.", mini, topic = topic) > 0.5\n'),
+        DATA
+        + POLITE.format(check="")
+        + 'metric polite(gold: tickets, pred: reply) = llm_judge("It is polite.", mini, topic = pred.topic)\n',
         TICKETS,
     ),
 }

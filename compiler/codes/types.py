@@ -159,8 +159,7 @@ TYPES: dict[str, Code] = {
         "error",
         "model call in the wrong place",
         "Only programs call modules. Metrics, checks and gates are computed, so that scoring a row twice "
-        "costs "
-        "nothing.",
+        "costs nothing; a metric may ask a judge, as in `llm_judge(…)`.",
         DATA + "metric right(gold: tickets, pred: router) = gold.topic == router(text = gold.text).topic\n",
         DATA + "metric right(gold: tickets, pred: router) = gold.topic == pred.topic\n",
         TICKETS,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from dspec.compiler.judges import JUDGE, JUDGES, JudgeFunction
+
 from . import offers
 from .cursor import Part, Spot, find, named, terminal, word
 from .offers import Suggestion
@@ -67,13 +69,22 @@ def _callables(place: Place, qualifier: str = "") -> Iterable[Suggestion]:
 
 
 def _operand(place: Place, known: Variables) -> Iterator[Suggestion]:
+    judge = _judge(place)
+    spot = place.cursor.inner
+    if judge is not None and word(spot.element, 0) == JUDGE and spot.index == 2:
+        yield from offers.references(place.scope, ("lm",))
+        return
     yield from literals_for(place, _wanted(place, known))
     yield from _arguments(place)
+    if judge is not None and spot.index == 0:
+        yield from offers.judge_arguments(judge, named(spot.others))
     yield from offers.variables(known)
     if word(place.cursor.braces[0].element if place.cursor.braces else [], 0) == "let":
         yield from _callables(place)
     if place.spec.keyword != "eval":
         yield from offers.functions()
+    if place.spec.keyword == "metric":
+        yield from offers.judges()
     yield from offers.keywords(("if", "not", "true", "false", "none"), rank=9)
 
 
@@ -84,6 +95,15 @@ def _arguments(place: Place) -> Iterable[Suggestion]:
     if not inputs or spot.index:
         return ()
     return offers.arguments(inputs, named(spot.others), "input")
+
+
+def _judge(place: Place) -> JudgeFunction | None:
+    """The judge whose parentheses hold the cursor."""
+    spots = place.cursor.spots
+    if place.spec.keyword != "metric" or len(spots) < 2 or spots[-1].group.opener != "(":
+        return None
+    before = spots[-2].before
+    return JUDGES.get(word(before, len(before) - 1))
 
 
 def _called_inputs(place: Place) -> Fields:

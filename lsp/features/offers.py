@@ -8,6 +8,7 @@ from typing import Literal
 
 from dspec.compiler.block_specs import AttributeSpec, BlockSpec, SectionSpec
 from dspec.compiler.blocks import BLOCKS
+from dspec.compiler.judges import JUDGES, JudgeFunction
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.symbols import FileScope, Symbol
@@ -216,6 +217,19 @@ def function(spec: Function) -> Suggestion:
 
 def functions() -> Iterator[Suggestion]:
     return (function(spec) for spec in FUNCTIONS.values())
+
+
+def judges() -> Iterator[Suggestion]:
+    return (
+        Suggestion(judge.name, "function", judge.signature, judge.doc, rank=6) for judge in JUDGES.values()
+    )
+
+
+def judge_arguments(judge: JudgeFunction, present: Collection[str]) -> Iterator[Suggestion]:
+    """`name = ` for what is not given yet."""
+    for rank, name in enumerate(judge.arguments):
+        if name not in present:
+            yield Suggestion(name, "option", judge.signature, insert=f"{name} = ", rank=1 + (rank > 0))
 
 
 def fields(group: Fields) -> Iterator[Suggestion]:

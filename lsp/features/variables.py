@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dspec.compiler.judges import JUDGES
 from dspec.compiler.symbols import FileScope
 from dspec.grammar.tree import Declaration, NamedType
 
@@ -110,9 +111,20 @@ def _metric(cursor: Cursor, declaration: Declaration, scope: FileScope) -> dict[
         attribute = word(cursor.braces[0].element, 0)
         if attribute in ("accept", "feedback"):
             found["score"] = Variable(None, "score", "The metric's score for this row.")
+            items = cursor.braces[0].group.elements
+            if any(word(item, 0) == "score" and _asks_judge(item) for item in items):
+                found["reason"] = Variable(None, "str", "What the judges of the score said.")
         if attribute == "feedback" and "accept" in _set_in_block(cursor):
             found["accept"] = Variable(None, "accept", "Whether the run may become a demo.")
     return found
+
+
+def _asks_judge(parts_: Sequence[Part]) -> bool:
+    """True when a judge's name stands anywhere among the parts."""
+    return any(
+        any(map(_asks_judge, part.elements)) if isinstance(part, Group) else part.text in JUDGES
+        for part in parts_
+    )
 
 
 def _lets(cursor: Cursor, scope: FileScope, found: dict[str, Variable]) -> None:

@@ -20,7 +20,7 @@ ROWS = "text,intent\n" + "".join(f"message {n} on {TOPICS[n % 4]},{TOPICS[n % 4]
 ROUTER = """\
 dspec 1
 
-lm mini  { model = "openai/gpt-4o-mini"; temperature = 0.0 }
+lm mini  { model = "openai/gpt-4o-mini"; temperature = 0.0; max_tokens = 400 }
 
 type Intent = "card_lost" | "cash_withdrawal" | "top_up" | "other"
 
@@ -256,12 +256,13 @@ def test_default_model_comes_from_the_importing_file_when_the_library_has_none(f
 
 
 def test_optimize_block_brings_its_own_model(folder: Path) -> None:
-    two = ROUTER.replace("\ntype Intent", '\nlm large { model = "openai/gpt-4o" }\n\ntype Intent').replace(
+    large = '\nlm large { model = "openai/gpt-4o"; max_tokens = 400 }\n'
+    two = ROUTER.replace("\ntype Intent", f"{large}\ntype Intent").replace(
         "metric = right; train", "lm = large; metric = right; train"
     )
     found = project(folder, two)
     assert found.programs["router"].predictors["router"].lm == "large", "no default: the block's model"
-    marked = project(folder, two.replace("temperature = 0.0 }", "temperature = 0.0; default = true }"))
+    marked = project(folder, two.replace("temperature = 0.0;", "temperature = 0.0; default = true;"))
     assert marked.programs["router"].predictors["router"].lm == "mini"
     student = marked.student("router_v1")
     assert student.predictors["router"].lm == "large"

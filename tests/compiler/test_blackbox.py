@@ -10,7 +10,6 @@ the others in test_blackbox_chains. Cases whose subject does not exist here:
 | 39 | the shuffler of GRPO | not there yet; GEPA's batches, which do the same, are tested in test_optimizers_gepa_math |
 | 44 | Ctrl-C ends an evaluation | of processes, in tests/faults |
 | 45 | data frames and their display | there are none; reports are tested in tests/compiler/test_render and the command line's tests |
-| 48 | `semantic_f1` and its bool when traced | a judge is declared in a metric; `accept` is what decides of a demo |
 """
 
 from __future__ import annotations

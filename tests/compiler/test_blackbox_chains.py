@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from building import DEMOS, SEARCH, compiled, project
+from judging import judged_by, metric
 from scripted import (
     Asked,
     Fields,
@@ -275,6 +276,21 @@ async def test_46_results_are_plain_json(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_47_answer_exact_match(gold: JsonValue, pred: str, expected: bool) -> None:
     arguments = (Constant(value=gold), Constant(value=pred))
     assert evaluate(Apply(function="answer_exact_match", arguments=arguments), {}) is expected
+
+
+@pytest.mark.parametrize(("recall", "precision", "accepted"), [(0.8, 0.9, True), (0.9, 0.2, False)])
+async def test_48_semantic_f1_is_a_harmonic_mean_and_for_a_demo_it_is_yes_or_no(
+    monkeypatch: pytest.MonkeyPatch, recall: float, precision: float, accepted: bool
+) -> None:
+    made = metric("{ score = semantic_f1(gold.label, pred.label, judge = strict); accept = score >= 0.66 }")
+    marks = {"reasoning": "so", "recall": recall, "precision": precision}
+    with scripted(monkeypatch, Script(judged_by(lambda _: marks, oracle))) as engine:
+        evaluator = Evaluator(engine, Store(), made)
+        found = await evaluator.evaluate(classifier(), VAL)
+        attempt = await evaluator.attempt(classifier(), TRAIN[0])
+    assert found.score == pytest.approx(2 * recall * precision / (recall + precision))
+    assert attempt.verdict is not None
+    assert attempt.verdict.accept is attempt.passes() is accepted
 
 
 async def test_49_a_metric_may_fail_on_few_rows_and_not_on_many(monkeypatch: pytest.MonkeyPatch) -> None:

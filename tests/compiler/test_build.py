@@ -11,6 +11,7 @@ from scripted import (
     Script,
     classifier,
     jitter,
+    knowing,
     learner,
     member,
     oracle,
@@ -199,10 +200,22 @@ async def test_the_wall_is_never_passed_and_leaves_the_best_so_far(
     limit = script.calls * share // 10
     made = project(tmp_path, budget=ir.Budget(calls=limit))
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        events: list[Event] = []
         built, script, _ = await compiled(
-            monkeypatch, tmp_path, made, learner, latency=jitter(share), threads=4, ledger=ledger
+            monkeypatch,
+            tmp_path,
+            made,
+            learner,
+            latency=jitter(share),
+            threads=4,
+            ledger=ledger,
+            report=events.append,
         )
         assert script.calls <= limit
+        begun = [event.step for event in events if isinstance(event, StepStarted)]
+        ended = {event.step: event.halt for event in events if isinstance(event, StepFinished)}
+        assert list(ended) == begun, "a step that began has ended, whatever became of it"
+        assert len([halt for halt in ended.values() if halt]) <= (built.status == "budget")
         assert (built.status == "complete") is (share == 10)
         assert parse_artifact(text(built).encode()) == built.artifact
         if built.status == "budget":
@@ -312,8 +325,7 @@ def with_eval(folder: Path, *gates: ir.Gate, **block: object) -> ir.Project:
 async def test_an_eval_compares_on_held_out_rows_and_holds_its_gates(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    demos = tuple(Demo(inputs={"text": f"row 900 of g{i}"}, outputs={"label": f"L{i}"}) for i in range(4))
-    tuned = classifier().with_predictor("ask", demos=demos)
+    tuned = knowing(0, 1, 2, 3)
     made = with_eval(tmp_path, better_by(0.02), better_by(0.9))
     script = Script(learner)
     with scripted(monkeypatch, script) as engine:

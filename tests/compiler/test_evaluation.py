@@ -26,7 +26,7 @@ from dspec.compiler.budget import Wall
 from dspec.compiler.data import Example
 from dspec.compiler.evaluation import Evaluator
 from dspec.compiler.events import Event, RowScored, ScoringStarted
-from dspec.compiler.scoring import MetricError, Verdict, judge
+from dspec.compiler.scoring import MetricError, Verdict, score_row
 from dspec.compiler.store import Store
 from dspec.runtime.errors import BudgetExceeded, Refused, Unauthorized
 from dspec.runtime.expressions import BinaryOp, Constant, Expression, If, Variable
@@ -216,7 +216,7 @@ async def test_samples_and_temperatures_are_asked_apart(monkeypatch: pytest.Monk
 )
 def test_a_score_that_is_none_names_the_row_and_the_value(score: object, shown: str) -> None:
     with pytest.raises(MetricError, match=r"metric `right` gave .* on row 4") as caught:
-        judge(metric(constant(score)), {}, {}, 3)
+        score_row(metric(constant(score)), {}, {}, 3)
     assert shown in caught.value.message
     assert "0 to 1" in caught.value.help
 
@@ -224,7 +224,7 @@ def test_a_score_that_is_none_names_the_row_and_the_value(score: object, shown: 
 def test_nan_is_not_a_score() -> None:
     broken = metric(Constant.model_construct(value=float("nan")))
     with pytest.raises(MetricError, match="gave NaN on row 1"):
-        judge(broken, {}, {}, 0)
+        score_row(broken, {}, {}, 0)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_what_may_become_a_demo(
     score: object, accept: bool | None, threshold: float | None, passes: bool
 ) -> None:
     parts = {} if accept is None else {"accept": constant(accept)}
-    assert judge(metric(constant(score), **parts), {}, {}, 0).passes(threshold) is passes
+    assert score_row(metric(constant(score), **parts), {}, {}, 0).passes(threshold) is passes
 
 
 async def test_a_metric_that_fails_on_some_rows_keeps_the_reason_and_stops_when_it_is_many(
