@@ -30,7 +30,7 @@ from .budget import Wall, wall_of
 from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
 from .data import Rows
 from .digests import metric_digest, program_digest
-from .evals import WIDTH, EvalResult, evaluate_named, scored
+from .evals import EvalResult, evaluate_named, scored
 from .evaluation import Evaluation, Evaluator, RowResult, Spent
 from .events import CandidateScored, Report, StepFinished, StepStarted, silent
 from .optimizers.base import Candidate, Context, Options, PromptModel, StepResult
@@ -85,7 +85,6 @@ async def build(
     *,
     engine: Engine,
     store: Store,
-    width: int = WIDTH,
     wall: Wall | None = None,
     clock: Callable[[], float] = time.monotonic,
     report: Report = silent,
@@ -102,7 +101,7 @@ async def build(
         engine,
         store,
         resolved.metric,
-        width=width,
+        width=engine.threads,
         wall=wall or wall_of(resolved.optimize.budget, clock),
         on_error=resolved.optimize.on_error,
         report=report,

@@ -27,9 +27,6 @@ from .statistics import Paired, interval, paired
 from .store import Store
 from .tasks import Halt
 
-WIDTH = 256
-"""Runs in flight at most; the engine's threads bound the calls."""
-
 
 class GateError(DspecError):
     """A gate gave something other than true or false."""
@@ -82,7 +79,6 @@ async def evaluate_named(
     store: Store,
     compiled: Mapping[str, Runnable] | None = None,
     wall: Wall | None = None,
-    width: int = WIDTH,
     report: Report = silent,
 ) -> EvalResult:
     """Run the `eval` block `name`. `compiled` holds the programs of the optimize blocks it names.
@@ -97,7 +93,7 @@ async def evaluate_named(
     rows = part(dataset, load_rows(dataset, folder), block.data.part)
     metric = project.metrics[block.metric]
     evaluator = Evaluator(
-        engine, store, metric, width=width, wall=wall, on_error=block.on_error, report=report
+        engine, store, metric, width=engine.threads, wall=wall, on_error=block.on_error, report=report
     )
     programs = compiled or {}
     subject = _program(project, programs, block.program)

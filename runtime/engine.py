@@ -62,7 +62,7 @@ class Engine:
         if threads < 1:
             raise ValueError("threads must be at least 1")
         self.tally = Tally()
-        self._threads = threads
+        self.threads = threads
         self._ledger = ledger
         self._mode: Mode = transport
         self._on_event = on_event
@@ -232,7 +232,8 @@ class Engine:
         """The answer, counted and on disk."""
         lane.gate.succeeded()
         lane.deadline.answered(seconds)
-        answer = replace(answer, cost=lane.cost(answer.usage) if lane.price else answer.cost)
+        if lane.price:
+            answer = replace(answer, cost=lane.cost(answer.usage))
         if lane.tpm is not None:
             lane.tpm.settle(answer.usage.input_tokens + answer.usage.output_tokens - units)
         self.tally.add(answer, seconds)
@@ -344,7 +345,7 @@ class Engine:
             else:
                 self._transports[endpoint] = open_transport(endpoint, kind)
         if endpoint not in self._gates:
-            self._gates[endpoint] = Gate(self._threads, self._backoff)
+            self._gates[endpoint] = Gate(self.threads, self._backoff)
         return Lane(
             endpoint,
             self._transports[endpoint],

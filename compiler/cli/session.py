@@ -66,8 +66,7 @@ async def open_session(
     """
     state = state_folder(project_root(path))
     # What was imported and checked stays for good: looking through it for garbage, again and again as
-    # answers come, was a fifth of the time that a call takes.
-    gc.collect()
+    # answers come, was a fifth of the time that a call takes. Not even once: that takes as long as 50 calls.
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY, 20, 50)
     async with held(state / "lock", _say_waiting):
