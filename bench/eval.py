@@ -1,10 +1,12 @@
 """`dspc eval` beside raw aiohttp, and beside DSPy where there is one: CPU, wall, memory, calls in flight.
 
-    python bench/eval.py [--rounds 3] [--only cpu,wall,flight,rows,memory]
+    python bench/eval.py [--rounds 3] [--only cpu,wall,flight,rows,memory,instructions]
 
 Every contender is a process of its own, started cold, that reads the same rows, asks the same local server
 and counts the right answers; its CPU and memory are what the kernel says of it. `DSPEC_BENCH_PEERS` names
 a Python that has DSPy. Rounds are interleaved and the least of each is shown: other load can only add.
+`instructions`, for which valgrind has to be there, counts what the processes execute outside the kernel: the same
+on a busy machine as on an idle one.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -180,7 +184,37 @@ def memory(rounds: int) -> None:
     table("peak memory, 2,000 rows, 256 in flight", costs, lambda cost: cost.memory, "MiB", "dspc ≤ 90 MiB")
 
 
-MEASUREMENTS = {each.__name__: each for each in (cpu, wall, flight, rows, memory)}
+def instructions(rounds: int) -> None:
+    if shutil.which("valgrind") is None:
+        print("\ninstructions: not counted, there is no valgrind")
+        return
+    print("\ninstructions outside the kernel, millions")
+    totals: dict[str, float] = {}
+    for name in ("raw aiohttp", "dspc eval"):
+        start, few = counted(name, 1), counted(name, 2000)
+        totals[name] = few
+        each = (few - start) / 1999
+        print(f"  {name:14}{start:8.0f} to start, {each:.3f} a call, {few:.0f} for 2,000")
+    print(f"  in all{'':8}{totals['dspc eval'] / totals['raw aiohttp']:8.2f} × raw")
+    start = counted("dspc eval", 1)
+    few, many = (counted("dspc eval", 1000) - start) / 999, (counted("dspc eval", 16000) - start) / 15999
+    print(f"  a row of 16,000 against one of 1,000: {many / few:.2f}")
+
+
+def counted(name: str, rows: int) -> float:
+    """Millions of instructions of one process, start to end."""
+    command = contenders(32)[name]
+    with tempfile.TemporaryDirectory() as folder, spawned("--latency", "0.0", "--answer", ANSWER) as url:
+        project(Path(folder), url, rows)
+        given = [sys.executable, *command] if name == "dspc eval" else [*command, url]
+        tool = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
+        done = subprocess.run([*tool, *given], cwd=folder, capture_output=True, text=True, check=True)
+    said = re.search(r"I *refs: *([\d,]+)", done.stderr)
+    assert said is not None, done.stderr
+    return int(said[1].replace(",", "")) / 1e6
+
+
+MEASUREMENTS = {each.__name__: each for each in (cpu, wall, flight, rows, memory, instructions)}
 
 
 def main() -> None:

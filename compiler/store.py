@@ -16,7 +16,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -24,6 +24,7 @@ from types import TracebackType
 
 from pydantic import TypeAdapter, ValidationError
 
+from dspec.runtime.compact import compact
 from dspec.runtime.endpoints import address
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.execute import TraceStep
@@ -308,25 +309,10 @@ def _seal(key: bytes, run: RunResult) -> tuple[bytes, bytes] | None:
     Members keep their order: demos made from a stored trace are written to the artifact as they come.
     """
     try:
-        text = _ENCODE(_plain(run))
+        body = compact(run)
     except (ValueError, RecursionError):
         return None
-    body = text.encode(errors="surrogatepass")
     return body, hashlib.sha256(key + body).digest()
-
-
-_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-
-
-def _plain(run: RunResult) -> dict[str, object]:
-    """The run's fields as JSON has them; rows are plain already and need no copy, as `asdict` would make."""
-    plain = {name: getattr(run, name) for name in _RUN_FIELDS}
-    plain["trace"] = [{name: getattr(step, name) for name in _STEP_FIELDS} for step in run.trace]
-    return plain
-
-
-_RUN_FIELDS = tuple(field.name for field in fields(RunResult))
-_STEP_FIELDS = tuple(field.name for field in fields(TraceStep))
 
 
 def _unseal(key: bytes, body: bytes, seal: object) -> RunResult | None:

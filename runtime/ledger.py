@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from .compact import compact
 from .errors import ConfigurationError
 from .transports.base import Answer, Usage
 from .upgrades import ForeignFile, NewerSchema, Step, tables, upgrade
@@ -56,6 +57,7 @@ STEPS: tuple[Step, ...] = (_create,)
 @dataclass(frozen=True, slots=True)
 class _Entry:
     key: bytes
+    answer: Answer
     body: str
     model: str
     done: asyncio.Future[Answer]
@@ -105,7 +107,7 @@ class Ledger:
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_all, name="dspec-ledger", daemon=True)
             self._thread.start()
-        self._queue.put(_Entry(key, dump(answer), model, done, loop))
+        self._queue.put(_Entry(key, answer, dump(answer), model, done, loop))
         return await done
 
     def count(self) -> int:
@@ -194,7 +196,7 @@ class Ledger:
             "INSERT OR REPLACE INTO answers (key, body, seal, model, written) VALUES (?,?,?,?,?)",
             (entry.key, entry.body, seal(entry.key, entry.body), entry.model, now),
         )
-        return _load(entry.body)
+        return entry.answer
 
 
 def open_database(path: Path) -> sqlite3.Connection:
@@ -254,7 +256,7 @@ def _settle(settled: list[tuple[_Entry, Answer | Exception | None]]) -> None:
         if isinstance(outcome, Exception):
             entry.done.set_exception(outcome)
         else:
-            entry.done.set_result(outcome or _load(entry.body))
+            entry.done.set_result(outcome or entry.answer)
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
@@ -273,7 +275,7 @@ def dump(answer: Answer) -> str:
     """An answer as a row's body holds it."""
     usage = answer.usage
     counts = (usage.input_tokens, usage.output_tokens, usage.estimated)
-    return json.dumps([answer.text, *counts, answer.cost, answer.finish_reason])
+    return compact([answer.text, *counts, answer.cost, answer.finish_reason]).decode()
 
 
 def _load(body: str) -> Answer:

@@ -8,6 +8,7 @@ only once it is needed: most runs are of `dspc check`, by hooks and editors, wit
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from dspec.runtime.errors import DspecError
@@ -21,6 +22,8 @@ def main() -> None:
         return
     # Imports make tens of thousands of objects that stay: looking for garbage among them costs a tenth.
     gc.set_threshold(50_000, 20, 100)
+    # Pydantic would ask every installed package whether it has a plug-in; none has a say in what a file means.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from .app import COMMANDS, make_app
     from .console import Exit, exit_code, print_error
 

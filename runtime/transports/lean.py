@@ -6,11 +6,11 @@ attempt, follows no redirect (a key must not travel), and never reads more than 
 
 from __future__ import annotations
 
-import json
 import re
 import urllib.request
 from urllib.parse import urlsplit, urlunsplit
 
+from ..compact import compact
 from ..endpoints import Endpoint, split_model
 from ..errors import Unavailable
 from ..types import JsonValue
@@ -60,7 +60,7 @@ class LeanTransport:
     async def _post(self, sends: Sends, payload: dict[str, JsonValue]) -> Received:
         """What came with status 200; everything else as the error that it stands for."""
         try:
-            received = await sends.post(json.dumps(payload).encode())
+            received = await sends.post(compact(payload))
         except TooLarge:
             raise billable(too_large()) from None
         except (WireError, OSError) as error:

@@ -287,4 +287,4 @@ def test_the_file_is_not_a_pickle_and_is_written_in_wal_mode(tmp_path: Path) -> 
         with sqlite3.connect(path) as database:
             (body,) = database.execute("SELECT body FROM runs").fetchone()
         database.close()
-    assert body.startswith(b'{"outputs": {"label": "b"')
+    assert body.startswith(b'{"outputs":{"label":"b"')

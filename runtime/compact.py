@@ -1,0 +1,33 @@
+"""JSON as fast as it can be had, for what is sent and what is kept with every call.
+
+Not for what is compared or read by people: `program.canonical` has one text for each value.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, is_dataclass
+
+from pydantic_core import PydanticSerializationError, to_json
+
+
+def compact(value: object) -> bytes:
+    """Plain values, and dataclasses of them, as JSON. Raises ValueError for what JSON cannot say.
+
+    Pydantic's encoder takes a fifth of the time of the standard library's. It has no word for half of a surrogate
+    pair, and writes NaN, which is no JSON: what may hold either goes the slow way, which escapes the one and refuses
+    the other.
+    """
+    try:
+        text = to_json(value)
+    except PydanticSerializationError:
+        text = b"NaN"
+    if b"NaN" not in text and b"Infinity" not in text:
+        return text
+    return json.dumps(value, allow_nan=False, default=_plain).encode()
+
+
+def _plain(value: object) -> dict[str, object]:
+    if not is_dataclass(value):
+        raise ValueError(f"{type(value).__name__} has no JSON")
+    return {field.name: getattr(value, field.name) for field in fields(value)}
