@@ -50,7 +50,7 @@ def _matched(scope: Scope, node: Call, judge: JudgeFunction) -> dict[str, Argume
     named = [argument.name.text for argument in node.arguments if argument.name is not None]
     values = [name for name in dict.fromkeys(named) if name not in judge.arguments] if judge.takes_any else []
     if judge.takes_any:
-        places = len(judge.arguments)
+        places = sum(name not in named for name in judge.arguments)
         spare = [argument for argument in node.arguments if argument.name is None][places:]
         for argument in spare:
             _nameless(scope, judge, argument)

@@ -9,7 +9,7 @@ from dspec.runtime.expressions import Constant, Expression, Variable
 from dspec.runtime.types import BOOL, STR
 
 from .. import ir
-from ..diagnostics import Fix, Label
+from ..diagnostics import Fix, Label, has_errors
 from ..symbols import Symbol
 from .attributes import settings
 from .datasets import DatasetInfo, dataset
@@ -72,7 +72,9 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             shown: Kind = kind if graded or kind == BOOL else ANY
             scope = scope.having("score", Binding(shown, Variable(name="score")))
         reasoned = bool(judges) and REASON not in names
-        if reasoned:
+        # A judge that is called wrongly gives no reason, and that is not said a second time.
+        faulty = has_errors(session.diagnostics[mistakes:])
+        if reasoned or (faulty and REASON not in names):
             scope = scope.having(REASON, Binding(STR, Variable(name=REASON)))
         if len(session.diagnostics) == mistakes and not place.block.problems:
             _ignores(session, place, nodes, names, reads, score_node)
