@@ -47,6 +47,10 @@ __all__ = ["Built", "EvalResult", "StepOutcome", "build", "evaluate_named"]
 
 Status = Literal["complete", "budget", "stopped"]
 
+WIDTH = 256
+"""Runs at work at the same time, if not more calls are asked for. With no more than the engine has places, it depended
+on how fast answers came which attempts were made ahead of time, and so which calls a run that died had paid for."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
@@ -101,7 +105,7 @@ async def build(
         engine,
         store,
         resolved.metric,
-        width=engine.threads,
+        width=max(WIDTH, engine.threads),
         wall=wall or wall_of(resolved.optimize.budget, clock),
         on_error=resolved.optimize.on_error,
         report=report,
