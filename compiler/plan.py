@@ -181,11 +181,13 @@ def _calls_per_run(project: ir.Project, name: str, folder: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Walked:
-    """The steps in order, each step's program as far as its shape is known, and the steps scored."""
+    """The steps in order, each step's program as far as its shape is known, the steps scored, and how many runs
+    they score at most."""
 
     steps: tuple[StepPlan, ...]
     programs: Mapping[str, Runnable]
     scored: frozenset[str]
+    scorings: int
 
 
 def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
@@ -194,6 +196,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
     candidates: dict[str, tuple[Program, ...]] = {}
     # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
     scored = {""}
+    scorings = 0
     previous = ""
     steps: list[StepPlan] = []
     for step in optimize.steps:
@@ -226,6 +229,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
         taught = [one.teacher.calls_per_run() for one in facts.nested.values() if one.teacher is not None]
         fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
         runs = _scored(calls, facts.calls_per_run, fewest)
+        scorings += runs
         steps.append(
             StepPlan(
                 step.name,
@@ -246,7 +250,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)
             candidates[step.name] = (starts,) * most
         previous = step.name
-    return _Walked(tuple(steps), programs, frozenset(scored))
+    return _Walked(tuple(steps), programs, frozenset(scored), scorings)
 
 
 def plan_resolved(
@@ -273,8 +277,8 @@ def plan_resolved(
     work = baseline.most + final.most + sum(step.task.most for step in steps)
     work += sum(one.calls.most for one in evals)
     judge = _judge_calls(resolved.metric, len(resolved.val))
-    scorings = (2 if final.most else 1) * judge.most + sum(step.judge.most for step in steps)
-    judges = scorings + sum(one.judge.most for one in evals)
+    runs = (2 if final.most else 1) * len(resolved.val) + walked.scorings
+    judges = _judge_calls(resolved.metric, runs).most + sum(one.judge.most for one in evals)
     most = work + teachers + prompts + judges
     askings = max(_askings(one) for one in (student, *(judge.program for judge in resolved.metric.judges)))
     again = most * (askings - 1)
@@ -293,12 +297,7 @@ def plan_resolved(
                 Share(Range(least - teaching - prompting, work)),
                 Share(Range(teaching, teachers), resolved.teacher_lm),
                 Share(Range(prompting, prompts), resolved.prompt_lm, PROMPT_TOKENS),
-                *judged(
-                    resolved.metric,
-                    student,
-                    resolved.val,
-                    scorings // max(1, _judge_calls(resolved.metric, 1).most),
-                ),
+                *judged(resolved.metric, student, resolved.val, runs),
                 *judging,
             ),
         ),

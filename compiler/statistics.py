@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 from statistics import NormalDist
 
@@ -116,7 +116,7 @@ def luck(before: Sequence[float], after: Sequence[float], looks: Sequence[int]) 
     )
 
 
-@cache
+@lru_cache(maxsize=32)
 def _lead(looks: tuple[int, ...]) -> float:
     """The mean sum of the winner of a race among equals whose rows are normal amounts of variance 1.
 
