@@ -58,6 +58,9 @@ Purpose = Literal["task", "teacher", "prompt", "judge"]
 
 UNANSWERED_IN_A_ROW = 50
 
+_BEGUN_AT_ONCE = 8
+"""Rows begun before those at work get a turn: the first calls are on their way while the prompts of later ones are made."""
+
 
 class Evaluator:
     """Engine, store and metric together. `width` bounds the runs in flight, and so the tasks.
@@ -222,6 +225,7 @@ class Evaluator:
         """
         halts: list[Halt] = []
         waiting = deque(places)
+        begun = 0
 
         async def work(place: int) -> None:
             """One after the other: a task of its own for every row would cost 5 % of what a call costs."""
@@ -243,6 +247,9 @@ class Evaluator:
                     task = group.create_task(work(waiting.popleft()))
                     # Not in a `finally` of the task: one cancelled before it began would never get there.
                     task.add_done_callback(lambda _: self._slots.release())
+                    begun += 1
+                    if begun % _BEGUN_AT_ONCE == 0:
+                        await asyncio.sleep(0)
         except BaseExceptionGroup as failures:
             raise first(failures) from None
         finally:
