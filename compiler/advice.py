@@ -12,7 +12,9 @@ A suggestion is a step to paste, not a change: nothing is written, and no model 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.expressions import Apply, BinaryOp, Constant, Expression, If, UnaryOp
 from dspec.runtime.functions import FUNCTIONS
@@ -32,8 +34,7 @@ LABELS = "shows labelled rows as they are, and asks nothing of a model"
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "and", "or", "in", "not in"})
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
+class Situation(Struct, frozen=True):
     """What the advice rests on. `labelled` counts rows of train that can be shown as a demo."""
 
     optimize: str
@@ -60,8 +61,7 @@ class Situation:
         return self.train + self.val
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(Struct, frozen=True):
     """Steps to paste, why, and what the compile would ask for: baseline, steps and final scoring."""
 
     steps: tuple[ir.StepSpec, ...]
@@ -84,8 +84,7 @@ class Suggestion:
         return tuple(step_line(step, own_schedule=self.taken_back) for step in self.steps)
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """`suggestions` are best first, `notes` what would change the advice."""
 
     situation: Situation

@@ -8,9 +8,10 @@ and no network is used, unless the caller asks with `fetch` for rows that are el
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Set
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from dspec.grammar.tree import SourceTree
 
@@ -30,8 +31,7 @@ from .source import Location, Source
 from .symbols import FileScope, SymbolTable
 
 
-@dataclass(frozen=True)
-class Analysis:
+class Analysis(Struct, frozen=True):
     """What is known of a file and everything it imports. `project` is None where there are errors, and
     where nobody asked for it (`analyse_all`).
 

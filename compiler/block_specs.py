@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from dspec.runtime.types import JsonValue
 
@@ -34,8 +35,7 @@ Presence = Literal["never", "optional", "required"]
 Body = Literal["block", "value", "either"]
 
 
-@dataclass(frozen=True, slots=True)
-class AttributeSpec:
+class AttributeSpec(Struct, frozen=True):
     """`name = value`. `default` None means unset; bounds are inclusive."""
 
     name: str
@@ -51,8 +51,7 @@ class AttributeSpec:
     """What a fix or a completion writes after `=`."""
 
 
-@dataclass(frozen=True, slots=True)
-class SectionSpec:
+class SectionSpec(Struct, frozen=True):
     """`name { … }`. With `free`, any further name is allowed and has that kind of value."""
 
     name: str
@@ -65,8 +64,7 @@ class SectionSpec:
         return next((attribute for attribute in self.attributes if attribute.name == name), None)
 
 
-@dataclass(frozen=True, slots=True)
-class BlockSpec:
+class BlockSpec(Struct, frozen=True):
     """One declaration kind. `form` shows its shape, for messages and hover."""
 
     keyword: str

@@ -20,7 +20,8 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.errors import BudgetExceeded, ConfigurationError
 from dspec.runtime.prices import Price, price
@@ -35,8 +36,7 @@ UNKNOWN = 4.0
 """The margin before a model's first answer: the estimate counts four bytes a token, and no token has less than one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
+class Amounts(Struct, frozen=True):
     """Calls, tokens (in and out), and USD."""
 
     calls: int = 0
@@ -50,8 +50,7 @@ class Amounts:
         return Amounts(times * self.calls, times * self.tokens, times * self.usd)
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """What one attempt has reserved: `worst` for each of its `requests`."""
 
     wall: Wall

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.artifact import Artifact, Provenance, StepRecord, kind_of
 from dspec.runtime.engine import Engine
@@ -52,8 +54,7 @@ WIDTH = 256
 on how fast answers came which attempts were made ahead of time, and so which calls a run that died had paid for."""
 
 
-@dataclass(frozen=True, slots=True)
-class StepOutcome:
+class StepOutcome(Struct, frozen=True):
     """One step that ran: calls `planned`, and what it `spent` beyond the steps before it."""
 
     name: str
@@ -63,8 +64,7 @@ class StepOutcome:
     result: StepResult
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """A compile's result. `final` is None when the budget ended before the last scoring.
 
     `comparison` is what the steps made against the program they started from, on the rows both were scored

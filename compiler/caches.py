@@ -10,9 +10,10 @@ import os
 import stat
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 _MAX_BYTES = 4 << 20
 _MAX_ENTRIES = 500
@@ -25,8 +26,7 @@ class Cache(Protocol):
     def remember(self, name: str, text: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class FolderCache:
+class FolderCache(Struct, frozen=True):
     """Results in a folder, for commands: made when the first one is kept, and out of version control."""
 
     folder: Path

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
 
 from dspec.runtime.program import LM, canonical, digest
@@ -35,8 +36,7 @@ _MAX_BYTES = 4 * 1024 * 1024
 Snapshot = dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One place at which two snapshots differ. `before` or `after` is None where it did not exist."""
 
     place: str
@@ -62,8 +62,7 @@ class Record:
     pace: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Free:
+class Free(Struct, frozen=True):
     """What need not be paid again: rows of the baseline, whole steps by name, and their calls together."""
 
     rows: int = 0

@@ -6,31 +6,29 @@ table in `codes`. Nothing is printed here: `render` draws, the language server c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from .codes import CODES, Severity
 from .source import Location
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(Struct, frozen=True):
     """A place with a few words on what is there."""
 
     location: Location
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """Replace the text at `location`; an empty range inserts."""
 
     location: Location
     replacement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """A change that resolves the diagnostic. `machine` fixes are safe to apply unseen."""
 
     title: str
@@ -38,8 +36,7 @@ class Fix:
     applicability: Literal["machine", "maybe"] = "machine"
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostic:
+class Diagnostic(Struct, frozen=True):
     code: str
     severity: Severity
     message: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from .diagnostics import Diagnostic
 from .source import Location
@@ -46,8 +47,7 @@ def without_echoes(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
     ]
 
 
-@dataclass(slots=True)
-class _Broken:
+class _Broken(Struct):
     """Of one file, in the order of its text: where the parser stopped, and how far those items go."""
 
     stops: list[int] = field(default_factory=list[int])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.adapters import adapter
 from dspec.runtime.errors import EvaluationError
@@ -31,8 +32,7 @@ PROMPT_TOKENS = (3000, 300)
 """Assumed tokens, in and out, of a call that writes an instruction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(Struct, frozen=True):
     """Tokens of one run as the program stands, from rendered prompts; USD where every price is known.
 
     Demos that a step will add make prompts longer: `most_usd` is for the plan's `most` calls with the
@@ -45,8 +45,7 @@ class Estimate:
     most_usd: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """Some of a compile's calls: on the program's own models or on `lm`, of the program's size, of `tokens`, or
     of `sizes`."""
 
@@ -115,8 +114,7 @@ def _guess(name: str) -> int:
     return REASONING_TOKENS if name == "reasoning" else OUTPUT_TOKENS
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """Mean tokens of one of the program's calls, and the model it asks."""
 
     inputs: int

@@ -7,8 +7,9 @@ a mistake in the gate and raises; it never counts as held or as failed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dspec.runtime.artifact import Score
 from dspec.runtime.engine import Engine
@@ -32,16 +33,14 @@ class GateError(DspecError):
     """A gate gave something other than true or false."""
 
 
-@dataclass(frozen=True, slots=True)
-class GateResult:
+class GateResult(Struct, frozen=True):
     """`text` is the gate as written."""
 
     text: str
     held: bool
 
 
-@dataclass(frozen=True, slots=True)
-class EvalResult:
+class EvalResult(Struct, frozen=True):
     """Scores with their intervals; `comparison` is the program against the baseline, row by row."""
 
     name: str

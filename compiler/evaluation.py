@@ -18,8 +18,9 @@ import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Literal
+
+from msgspec.structs import replace
 
 from dspec.runtime.engine import Engine
 from dspec.runtime.ensemble import Ensemble, Runnable

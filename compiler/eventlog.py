@@ -12,9 +12,11 @@ import re
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from dspec.runtime.engine import CallEvent
 from dspec.runtime.errors import ConfigurationError
@@ -90,10 +92,7 @@ def calls(observers: list[Observer]) -> Callable[[CallEvent], None] | None:
     return tell
 
 
-def _plain(event: object) -> dict[str, object]:
-    assert is_dataclass(event)
-    plain: dict[str, object] = {}
-    for field in fields(event):
-        value: object = getattr(event, field.name)
-        plain[field.name] = _plain(value) if is_dataclass(value) and not isinstance(value, type) else value
-    return plain
+def _plain(event: Struct) -> dict[str, object]:
+    return {
+        name: _plain(value) if isinstance(value, Struct) else value for name, value in asdict(event).items()
+    }

@@ -7,13 +7,13 @@ concurrent candidates is that of the answers and may differ between runs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .optimizers.base import Calls
 
 
-@dataclass(frozen=True, slots=True)
-class StepStarted:
+class StepStarted(Struct, frozen=True):
     """`index` counts from 1; `planned` are the step's calls as `plan` gives them."""
 
     step: str
@@ -23,8 +23,7 @@ class StepStarted:
     planned: Calls
 
 
-@dataclass(frozen=True, slots=True)
-class StepFinished:
+class StepFinished(Struct, frozen=True):
     step: str
     calls: int
     """Calls the step needed, those included that the ledger or the store answered."""
@@ -33,16 +32,14 @@ class StepFinished:
     """What ended it before it was done, if the budget or the user did."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoringStarted:
+class ScoringStarted(Struct, frozen=True):
     """A program is about to be scored on `rows` rows; `label` says which ("baseline", "final")."""
 
     label: str
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class RowScored:
+class RowScored(Struct, frozen=True):
     """One more row: `score` is the mean over the `done` rows so far, in 0..1."""
 
     label: str
@@ -51,8 +48,7 @@ class RowScored:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class CandidateScored:
+class CandidateScored(Struct, frozen=True):
     """A step's candidate is fully scored; `score` is None when the step scores none."""
 
     step: str

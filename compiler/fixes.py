@@ -8,8 +8,9 @@ depends on nothing but the texts and the diagnostics.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from dspec.runtime.errors import DspecError
 
@@ -18,8 +19,7 @@ from .files import write_text
 from .source import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Repaired:
+class Repaired(Struct, frozen=True):
     """`texts` are the new texts of the files that change; `count` is how many fixes they hold."""
 
     sources: dict[Path, Source]

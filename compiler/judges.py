@@ -9,7 +9,8 @@ our own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.expressions import Apply, BinaryOp, Constant, Expression, If, Member, Variable
 from dspec.runtime.functions import Marker, Parameter, wording
@@ -31,8 +32,7 @@ CRITERIA, JUDGE = "criteria", "judge"
 """Arguments that are no values: what a judge goes by, in words, and the `lm` that it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(Struct, frozen=True):
     """What a call of a judge was given: its model with what that falls back to, and its values' types."""
 
     lm: str
@@ -42,8 +42,7 @@ class Given:
     criteria: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeFunction:
+class JudgeFunction(Struct, frozen=True):
     """One judge. `values` are what it looks at; one that `takes_any` has no list and is given them by name.
 
     `program` makes the program of one call: its inputs are the values that were given.
@@ -196,8 +195,7 @@ _TABLE = (
 JUDGES: dict[str, JudgeFunction] = {judge.name: judge for judge in _TABLE}
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Struct, frozen=True):
     """One call: `shows` says under which field which value stands; those that were not given are left out.
 
     The outputs are numbers, after the reasoning.

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from dspec.grammar import parse
 from dspec.grammar.tree import Block, Declaration, Literal, SourceTree
@@ -24,16 +25,14 @@ MAX_DECLARATIONS = 20_000
 """Of one file; each costs kilobytes and takes part in every search for a name."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImportProblem:
+class ImportProblem(Struct, frozen=True):
     """Why an import leads nowhere: one of the codes for imports, and the reason as a sentence's end."""
 
     code: str
     reason: str
 
 
-@dataclass(slots=True, eq=False)
-class Import:
+class Import(Struct, eq=False):
     """One `import "path" as alias`: the file behind it, or why there is none."""
 
     alias: str
@@ -43,8 +42,7 @@ class Import:
     problem: ImportProblem | None = None
 
 
-@dataclass(slots=True, eq=False)
-class File:
+class File(Struct, eq=False):
     """One source of the project, parsed, with its imports in order."""
 
     source: Source
@@ -52,8 +50,7 @@ class File:
     imports: list[Import] = field(default_factory=list[Import])
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """The root file and every file it reaches, by resolved path, in the order of discovery."""
 
     root: Path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dspec.runtime.engine import Completion, Engine
 from dspec.runtime.execute import TraceStep
@@ -13,8 +13,7 @@ from .budget import Wall
 from .store import RunResult
 
 
-@dataclass(slots=True)
-class Spent:
+class Spent(Struct):
     """What the runs of a compile needed, each distinct run counted once.
 
     Runs that the store or the ledger answered count as if they had been paid, so that these numbers

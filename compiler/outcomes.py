@@ -6,7 +6,8 @@ Values only. `evaluation` makes them; whoever wants them without spending a call
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.execute import TraceStep
 from dspec.runtime.types import Row
@@ -15,8 +16,7 @@ from .data.rows import Example
 from .scoring import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class RowResult:
+class RowResult(Struct, frozen=True):
     """One row's score. `reason` says why there are no outputs, or why the metric failed."""
 
     index: int
@@ -28,8 +28,7 @@ class RowResult:
     """True when the model never answered, and the score is 0 because `on_error` says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True):
     """A program's scores on rows, in the rows' order."""
 
     rows: tuple[RowResult, ...]
@@ -54,8 +53,7 @@ class Evaluation:
         return sum(row.unanswered for row in self.rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One traced run. `verdict` is None when there is nothing to score; then `reason` says why."""
 
     example: Example

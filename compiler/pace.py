@@ -8,7 +8,8 @@ the plan this is the only part that depends on more than the source and the rows
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.program import LM
 
@@ -22,8 +23,7 @@ MEASURED_FROM = 20
 """Calls whose mean duration is worth remembering."""
 
 
-@dataclass(frozen=True, slots=True)
-class Duration:
+class Duration(Struct, frozen=True):
     """Seconds; `per_call` are those that one call is taken to take, at least and at most."""
 
     least: float

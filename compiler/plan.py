@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from msgspec import Struct, to_builtins
 
 from dspec.runtime.ensemble import Runnable
 from dspec.runtime.program import LM, Program, canonical
@@ -30,8 +29,7 @@ from .optimizers.frozen import thaw, tunable
 NO_CALLS = Range()
 
 
-@dataclass(frozen=True, slots=True)
-class StepPlan:
+class StepPlan(Struct, frozen=True):
     """One step: calls of the program (`task`), its teacher, the model that writes instructions (`prompt`)
     and the metric's judges, with the rows they run on."""
 
@@ -49,8 +47,7 @@ class StepPlan:
         return Calls(self.task, self.teacher, self.prompt, self.judge)
 
 
-@dataclass(frozen=True, slots=True)
-class EvalPlan:
+class EvalPlan(Struct, frozen=True):
     """An `eval` block that scores this compile's result: calls of program and baseline together."""
 
     name: str
@@ -59,8 +56,7 @@ class EvalPlan:
     judge: Range = NO_CALLS
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What `dspc plan` prints. `baseline` and `final` are the scorings before and after the steps."""
 
     optimize: str
@@ -80,14 +76,10 @@ class Plan:
 
     def to_json(self) -> str:
         """Canonical JSON of the plan; a range is `[least, most]`."""
-        return canonical(_PLAIN.dump_python(self, mode="json"))
+        return canonical(to_builtins(self))
 
 
-_PLAIN = TypeAdapter(Plan)
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """An optimize block with everything it names looked up: what plan and build start from."""
 
     optimize: ir.Optimize
@@ -179,8 +171,7 @@ def _calls_per_run(project: ir.Project, name: str, folder: Path) -> int:
     return _walk(project, resolved).programs[resolved.optimize.emit].calls_per_run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Walked:
+class _Walked(Struct, frozen=True):
     """The steps in order, each step's program as far as its shape is known, the steps scored, and how many runs
     they score at most."""
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 from dspec.runtime.errors import DspecError, EvaluationError, InputError
 from dspec.runtime.expressions import Expression
@@ -33,8 +34,7 @@ class MetricError(DspecError):
     """The metric gave no score for a row, or something that is not one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """`score` lies in 0..1; `accept` is None where the metric does not say."""
 
     score: float
@@ -54,8 +54,7 @@ class Verdict:
         return threshold is not None or self.score > 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
+class Opinion(Struct, frozen=True):
     """What a judge said of a row: its score in 0..1, and why."""
 
     score: float

@@ -13,14 +13,14 @@ Deciding never costs a call.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .optimizers.base import StepResult
 from .statistics import Paired, luck, paired
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The result against the start on the rows of val: how they compare, and what luck alone would bring.
 
     `tried` counts the programs that the result was chosen from; `luck` is in the scores' unit, 0..1.

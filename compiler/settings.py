@@ -15,9 +15,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .codes import CODES, Severity
 from .diagnostics import Diagnostic, Edit, Fix, report
@@ -32,8 +34,7 @@ LEVELS: dict[str, Severity | None] = {"off": None, "hint": "hint", "warning": "w
 """What a code may be set to; None reports it not at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """`levels` holds the codes that are set; `problems` what is wrong with the file."""
 
     levels: Mapping[str, Severity | None] = field(default_factory=dict[str, "Severity | None"])

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec import Struct
+
 MAX_SOURCE_BYTES = 4 << 20
 
 
@@ -54,8 +56,7 @@ class Source:
         return len(self._starts)
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """A half-open range of code points in a file."""
 
     source: Source

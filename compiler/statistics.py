@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from statistics import NormalDist
+
+from msgspec import Struct
 
 from .streams import stream
 
@@ -26,8 +27,7 @@ MAX_DRAWS = 2_000_000
 """Rows drawn over all resamples at most: above it the mean is normal enough to need no bootstrap."""
 
 
-@dataclass(frozen=True, slots=True)
-class Paired:
+class Paired(Struct, frozen=True):
     """`after` against `before` on the same rows.
 
     `difference` is the mean of after − before, `low` and `high` its 95 % interval; the counts say on

@@ -8,8 +8,10 @@ second resolver. Nothing here reports anything.
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass, field
+import dataclasses
 from typing import Literal
+
+from msgspec import Struct, field
 
 from dspec.grammar.tree import Block, Declaration
 
@@ -36,8 +38,7 @@ SymbolKind = (
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Symbol:
+class Symbol(Struct, frozen=True, eq=False):
     """One named thing. `location` is its name where it is declared; identity is the object itself.
 
     `key` is its name as the root file would write it: `judge`, or `lms.judge` through an import.
@@ -55,16 +56,14 @@ class Symbol:
     """Its type or shape in a few characters, for hover and completion."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(Struct, frozen=True):
     """A place where `symbol` is named (its declaration not included)."""
 
     location: Location
     symbol: Symbol
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FileScope:
+class FileScope(Struct, frozen=True, eq=False):
     """The names of one file. `imports` maps an alias to the file behind it, None when unreadable."""
 
     source: Source
@@ -78,7 +77,7 @@ class FileScope:
     """Kinds of declarations whose name is missing: it may be any that is used."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SymbolTable:
     """Everything named in a project, seen from its root file.
 
@@ -88,7 +87,9 @@ class SymbolTable:
     scope: FileScope
     declared: tuple[Symbol, ...] = ()
     uses: tuple[Use, ...] = ()
-    _index: dict[int, list[tuple[int, int, Symbol]]] = field(init=False, repr=False, compare=False)
+    _index: dict[int, list[tuple[int, int, Symbol]]] = dataclasses.field(
+        init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         index: dict[int, list[tuple[int, int, int, Symbol]]] = {}

@@ -14,10 +14,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
+
+from msgspec import Struct
 
 from .caches import Cache
 from .codes import CODES, Severity
@@ -29,8 +30,7 @@ from .state import project_root
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a check of several files found. `sampled` are data files of which only a part was read.
 
     `left_out` counts the findings beyond the most that are shown.

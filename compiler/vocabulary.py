@@ -5,8 +5,9 @@ Like the table in `blocks`, they are read by check, completion, hover and the do
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 STRATEGIES: dict[str, str] = {
     "Predict": "One call that answers the signature directly.",
@@ -33,8 +34,7 @@ SOURCES: dict[str, str] = {
 """Dataset sources that are files of the project, by their endings."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceParameter:
+class SourceParameter(Struct, frozen=True):
     """One argument of an extern's source. `path` and `column` are texts, too: a data file, a column of it."""
 
     name: str
@@ -47,8 +47,7 @@ class SourceParameter:
 S = SourceParameter
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedSource:
+class FetchedSource(Struct, frozen=True):
     """A dataset source whose rows are no file of the project: `parameters` are what it is told."""
 
     doc: str

@@ -7,14 +7,14 @@ is at fault; where it adds up, indentation is never looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .lexemes import Lexeme
 from .tree import Problem, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Struct, frozen=True):
     """A lexeme with its place on the page. `indent` is the column of the first lexeme on its line."""
 
     lexeme: Lexeme

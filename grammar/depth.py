@@ -5,7 +5,7 @@ Brackets are bounded while parsing, but `a + a + …` nests as well, to the left
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from . import tree
 from .lexemes import MAX_NESTING

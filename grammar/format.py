@@ -7,7 +7,7 @@ one-liners that were written together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .layout import write_run
 from .parser import parse
@@ -18,8 +18,7 @@ from .tree import Block
 _BYTE_ORDER_MARK = "\ufeff"
 
 
-@dataclass(slots=True)
-class _Paragraph:
+class _Paragraph(Struct):
     """A declaration with the comment behind it, or a comment between declarations."""
 
     text: str

@@ -11,10 +11,11 @@ Two rules of the language live here because a context-free grammar cannot say th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from math import isfinite
 from operator import itemgetter
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from .tokens import PATTERN
 from .tree import Comment, Problem, Span
@@ -69,8 +70,7 @@ _ESCAPE = re.compile(r'\\(?:(["\\ntr])|u([0-9a-fA-F]{4})|\r?\n|.?)', re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 
 
-@dataclass(slots=True)
-class Lexemes:
+class Lexemes(Struct):
     """One declaration's terminals, ending in `$END`, and what was seen on the way."""
 
     lexemes: list[Lexeme]

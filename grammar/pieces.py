@@ -7,8 +7,9 @@ the middle of a run stays with the word that follows it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from .lexemes import read_lexemes
 from .tokens import Token, tokenize
@@ -27,8 +28,7 @@ class Remark(NamedTuple):
     blank: bool
 
 
-@dataclass(slots=True)
-class Word:
+class Word(Struct):
     """One token; `terminal` is the grammar's name for it."""
 
     terminal: str
@@ -43,8 +43,7 @@ class Word:
     """Whether a blank line stands right above it."""
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     parts: list[Word | Group | Body]
     above: list[Remark]
     """Comments on the lines above."""
@@ -54,8 +53,7 @@ class Run:
     """Comments behind the last word, on its line."""
 
 
-@dataclass(slots=True)
-class Group:
+class Group(Struct):
     """`(…)` or `[…]`: elements between commas."""
 
     opener: Word
@@ -69,8 +67,7 @@ class Group:
     """Arguments, parameters and lists may; an index, a comprehension, mere parentheses may not."""
 
 
-@dataclass(slots=True)
-class Body:
+class Body(Struct):
     """`{…}`: items between line ends."""
 
     opener: Word
@@ -101,8 +98,7 @@ def read_remarks(trivia: str, *, same_line: bool) -> tuple[list[Remark], bool]:
     return gap.remarks, gap.newlines > 1
 
 
-@dataclass(slots=True)
-class _Gap:
+class _Gap(Struct):
     """What stands between two words."""
 
     same_line: bool

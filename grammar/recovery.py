@@ -16,7 +16,7 @@ linear: every step either takes a terminal or spends one of `MAX_PROBLEMS`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .automaton import MAX_STATES, Stack
 from .balance import Placed, after, balance, place
@@ -39,8 +39,7 @@ _WORD_TERMINALS = frozenset({"NAME", *FIRST_WORDS.values()})
 _NOTHING = Lexeme("", "", 0, 0)
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(Struct):
     """An open bracket, and where the element or item under way in it began."""
 
     opener: Placed

@@ -9,9 +9,10 @@ Nothing here knows what a name means: that is the compiler's business.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal as OneOf
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 
 class Span(NamedTuple):
@@ -21,52 +22,44 @@ class Span(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Name(Node):
+class Name(Node, frozen=True):
     text: str
 
 
 # Types ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class NamedType(Node):
+class NamedType(Node, frozen=True):
     """`str`, `Intent`, or `shapes.Invoice` (then `qualifier` is `shapes`)."""
 
     name: Name
     qualifier: Name | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ListType(Node):
+class ListType(Node, frozen=True):
     item: TypeNode
 
 
-@dataclass(frozen=True, slots=True)
-class DictType(Node):
+class DictType(Node, frozen=True):
     key: TypeNode
     value: TypeNode
 
 
-@dataclass(frozen=True, slots=True)
-class OptionalType(Node):
+class OptionalType(Node, frozen=True):
     item: TypeNode
 
 
-@dataclass(frozen=True, slots=True)
-class UnionType(Node):
+class UnionType(Node, frozen=True):
     """Alternatives joined by `|`; the checker allows string literals only and says so."""
 
     members: tuple[TypeNode, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LiteralType(Node):
+class LiteralType(Node, frozen=True):
     """One string literal in type position."""
 
     value: str
@@ -78,53 +71,45 @@ TypeNode = NamedType | ListType | DictType | OptionalType | UnionType | LiteralT
 # Expressions ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Literal(Node):
+class Literal(Node, frozen=True):
     value: str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Percent(Node):
+class Percent(Node, frozen=True):
     """`20%`; `value` is 20.0."""
 
     value: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reference(Node):
+class Reference(Node, frozen=True):
     name: Name
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute(Node):
+class Attribute(Node, frozen=True):
     """`target.name`; `name` is None while the user is still typing after the dot."""
 
     target: Expr
     name: Name | None
 
 
-@dataclass(frozen=True, slots=True)
-class Index(Node):
+class Index(Node, frozen=True):
     target: Expr
     index: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Argument(Node):
+class Argument(Node, frozen=True):
     """`value` or `name = value`."""
 
     name: Name | None
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Call(Node):
+class Call(Node, frozen=True):
     callee: Expr
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unary(Node):
+class Unary(Node, frozen=True):
     operator: OneOf["not", "-"]
     operand: Expr
 
@@ -132,15 +117,13 @@ class Unary(Node):
 BinaryOperator = OneOf["or", "and", "==", "!=", "<", "<=", ">", ">=", "in", "not in", "+", "-", "*", "/"]
 
 
-@dataclass(frozen=True, slots=True)
-class Binary(Node):
+class Binary(Node, frozen=True):
     operator: BinaryOperator
     left: Expr
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Conditional(Node):
+class Conditional(Node, frozen=True):
     """`if condition then consequence else alternative`."""
 
     condition: Expr
@@ -148,13 +131,11 @@ class Conditional(Node):
     alternative: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class ListLiteral(Node):
+class ListLiteral(Node, frozen=True):
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Comprehension(Node):
+class Comprehension(Node, frozen=True):
     """`[element for variable in iterable]`."""
 
     element: Expr
@@ -162,8 +143,7 @@ class Comprehension(Node):
     iterable: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter(Node):
+class Parameter(Node, frozen=True):
     """`name: type = default` in a header or inside `sig(...)`; no type means `str`."""
 
     name: Name
@@ -171,8 +151,7 @@ class Parameter(Node):
     default: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InlineSignature(Node):
+class InlineSignature(Node, frozen=True):
     """`sig(question, facts: list[str] -> answer)`."""
 
     inputs: tuple[Parameter, ...]
@@ -198,29 +177,25 @@ Expr = (
 # Items ------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Doc(Node):
+class Doc(Node, frozen=True):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Setting(Node):
+class Setting(Node, frozen=True):
     """`name = value`."""
 
     name: Name
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Section(Node):
+class Section(Node, frozen=True):
     """`name { items }`."""
 
     name: Name
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldItem(Node):
+class FieldItem(Node, frozen=True):
     """`input|output|field name: type [= default] ["description"]`."""
 
     role: OneOf["input", "output", "field"]
@@ -230,8 +205,7 @@ class FieldItem(Node):
     description: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckItem(Node):
+class CheckItem(Node, frozen=True):
     """`assert|suggest condition [else message]`."""
 
     kind: OneOf["assert", "suggest"]
@@ -239,38 +213,32 @@ class CheckItem(Node):
     message: Expr | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Let(Node):
+class Let(Node, frozen=True):
     name: Name
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Return(Node):
+class Return(Node, frozen=True):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Step(Node):
+class Step(Node, frozen=True):
     """`step [name =] value`."""
 
     name: Name | None
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Given(Node):
+class Given(Node, frozen=True):
     name: Name
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Expect(Node):
+class Expect(Node, frozen=True):
     condition: Expr
 
 
-@dataclass(frozen=True, slots=True)
-class Gate(Node):
+class Gate(Node, frozen=True):
     condition: Expr
 
 
@@ -280,8 +248,7 @@ Item = Doc | Setting | Section | FieldItem | CheckItem | Let | Return | Step | G
 # Declarations -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration(Node):
+class Declaration(Node, frozen=True):
     """One declaration, in the language's one uniform shape.
 
     `KEYWORD name [(parameters)] [-> returns] ( { items } | = value )`. Which parts a keyword may
@@ -319,8 +286,7 @@ KEYWORDS = (
 # What a parse returns ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Comment(Node):
+class Comment(Node, frozen=True):
     """A `#` comment with its marker, without the newline."""
 
     text: str
@@ -336,8 +302,7 @@ ProblemKind = OneOf[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Problem(Node):
+class Problem(Node, frozen=True):
     """A syntax error as data; the compiler turns it into a diagnostic.
 
     `found` is source text ("" at the end of the declaration). `expected` and `previous` are in the
@@ -352,8 +317,7 @@ class Problem(Node):
     opener: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(Struct, frozen=True):
     """One declaration's stretch of text, from its keyword to the next declaration.
 
     `start` is the offset of its first character in the file. `declaration` is None when not even
@@ -372,8 +336,7 @@ class Block:
         return Span(self.start + span.start, self.start + span.end)
 
 
-@dataclass(frozen=True, slots=True)
-class SourceTree:
+class SourceTree(Struct, frozen=True):
     """A parsed file: the text before the first declaration, then blocks that tile the rest."""
 
     text: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import cache
 from typing import cast
 
@@ -24,4 +23,4 @@ def children(node: Node) -> Iterator[Node]:
 
 @cache
 def _fields(kind: type[Node]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind) if one.name != "span")
+    return tuple(name for name in kind.__struct_fields__ if name != "span")

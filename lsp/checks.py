@@ -12,8 +12,10 @@ import bisect
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.compiler.analysis import Analysis, analyse
 from dspec.compiler.data import MemoryCache
@@ -35,8 +37,7 @@ PAUSE = 0.3
 Publish = Callable[[Document, list[Diagnostic]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A diagnostic within a declaration of this text, which stood at that offset."""
 
     text: str
@@ -55,8 +56,7 @@ class Finding:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """What reading the data added, and what turned out to be a consequence of that."""
 
     added: tuple[Finding, ...] = ()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lsprotocol import types
+from msgspec import Struct
+from msgspec.structs import replace
 from pygls.uris import to_fs_path
 
 from dspec.compiler.settings import FILE as SETTINGS
@@ -15,8 +16,7 @@ from dspec.compiler.settings import FILE as SETTINGS
 from .text import Encoding, Place, Text
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     uri: str
     path: Path
     version: int | None

@@ -9,8 +9,10 @@ a replayed answer can never stand in for a retry.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .adapters import Adapter, adapter
 from .adapters.base import describe_problems
@@ -34,8 +36,7 @@ class Asks(Protocol):
     async def complete(self, request: Request) -> Completion: ...
 
 
-@dataclass(slots=True)
-class Spent:
+class Spent(Struct):
     """What one run of a program took. Tokens and cost count answers that were paid for just now."""
 
     calls: int = 0
@@ -60,8 +61,7 @@ class Spent:
         self.unpriced += answer.cost is None
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """A predictor's outputs with the exchange that led to them.
 
     `messages` end with the answer as it stands, so a further objection can follow.
@@ -75,8 +75,7 @@ class Asked:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """What the calls of one program run have in common."""
 
     program: Program

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from .transports.base import Answer, Request, Usage
 
@@ -13,8 +14,7 @@ EventKind = Literal["started", "answered", "retrying", "failed", "shared", "repl
 _PICO = 10**12
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(Struct, frozen=True):
     """`source`: asked of the model now, shared with an identical request in flight, or replayed."""
 
     answer: Answer
@@ -44,8 +44,7 @@ class Purse(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CallEvent:
+class CallEvent(Struct, frozen=True):
     """One thing that happened to one call, for progress displays. Never holds a prompt or a key."""
 
     kind: EventKind
@@ -59,8 +58,7 @@ class CallEvent:
     error: str = ""
 
 
-@dataclass(slots=True)
-class Tally:
+class Tally(Struct):
     """Sums over an engine's life. Cost is summed in whole picodollars: the same in any order."""
 
     calls: int = 0

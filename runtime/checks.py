@@ -7,8 +7,9 @@ of another kind than the model gave.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from .errors import EvaluationError
 from .interpret import evaluate
@@ -19,8 +20,7 @@ from .values import at, inside, shown
 _MAX_FAILURES = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """A check that does not hold; `message` says where in a nested value."""
 
     kind: Literal["assert", "suggest"]

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from msgspec import Struct
+
 from .errors import ConfigurationError
 from .program import LM
 
@@ -30,8 +32,7 @@ _OPENAI_NAMES = re.compile(r"(?:gpt-|chatgpt-|o\d)")
 _NOT_CHAT_COMPLETIONS = re.compile(r"codex|deep-research|-pro\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Provider:
+class Provider(Struct, frozen=True):
     """`lean` says that its chat completions take and give exactly OpenAI's fields."""
 
     base: str | None = None

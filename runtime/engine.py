@@ -15,8 +15,10 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from . import prices
 from .calls import CallEvent, Completion, EventKind, Purse, Reservation, Source, Tally
@@ -36,8 +38,7 @@ __all__ = ["CallEvent", "Completion", "Engine", "Tally"]
 _HITS_BETWEEN_YIELDS = 64
 
 
-@dataclass(slots=True, eq=False)
-class _Flight:
+class _Flight(Struct, eq=False):
     """One call in progress and how many wait for it."""
 
     task: asyncio.Task[Answer]

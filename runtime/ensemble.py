@@ -15,9 +15,9 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, overload
 
+from msgspec import Struct
 from pydantic import Discriminator, Field, Tag
 
 from .program import LM, FieldSpec, Program, Record, canonical, digest
@@ -170,8 +170,7 @@ def drawn(ensemble: Ensemble, inputs: Row) -> tuple[int, ...]:
     return tuple(sorted(sorted(every, key=lots.__getitem__)[: ensemble.size]))
 
 
-@dataclass(frozen=True, slots=True)
-class Election:
+class Election(Struct, frozen=True):
     """What became of the answers: the outputs, the place of the one they come from, and how many agreed.
 
     Where a program made the outputs, the place is that of the first answer that says the same, if one does.

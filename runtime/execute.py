@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from .asking import Asked, Asks, Session, Spent, ask, ask_again, given_up
 from .checks import Failure, failures, record_failures
@@ -42,8 +45,7 @@ class TraceStep:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What a run gave; the trace holds the calls in the steps' written order."""
 
     outputs: Row
@@ -311,8 +313,7 @@ class _Execution:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """A step's place in the order of things: indices of other steps, all before it.
 
     `after` must be done before it starts. For a check, `blamed` is the call it sends back, and `redone`

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from typing import Annotated, cast
 
+from msgspec import Struct
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
@@ -41,8 +41,7 @@ class Marker(Enum):
 Kind = Type | Marker
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """`default` counts only when `required` is false. A `variadic` parameter takes one or more arguments."""
 
     name: str
@@ -52,8 +51,7 @@ class Parameter:
     variadic: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """`call` takes the arguments by position, defaults filled in, variadic ones spread out."""
 
     name: str

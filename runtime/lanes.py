@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .endpoints import Endpoint
 from .errors import ProviderError, RateLimited
@@ -13,8 +14,7 @@ from .program import LM
 from .transports.base import Transport, Usage
 
 
-@dataclass(slots=True)
-class Lane:
+class Lane(Struct):
     """What all calls of one LM share; gates and transports are shared by all LMs of an endpoint."""
 
     endpoint: Endpoint

@@ -21,9 +21,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+from msgspec import Struct
 
 from .compact import compact
 from .errors import ConfigurationError
@@ -54,8 +55,7 @@ STEPS: tuple[Step, ...] = (_create,)
 """What led to the schema as it is now (`upgrades`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     key: bytes
     answer: Answer
     body: str

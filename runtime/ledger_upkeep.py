@@ -11,9 +11,10 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+from msgspec import Struct
 
 from .ledger import Ledger, dump, open_database, seal, unusable
 from .transports.base import Answer, Usage
@@ -24,8 +25,7 @@ _BATCH = 500
 _DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """`models` gives the number of answers of each; times are seconds since 1970, None where it is empty."""
 
     answers: int
@@ -35,8 +35,7 @@ class Contents:
     models: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(Struct, frozen=True):
     added: int
     known: int
     refused: int

@@ -12,7 +12,8 @@ import asyncio
 import copy
 import random
 from collections import deque
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .errors import ProviderError, RateLimited
 
@@ -32,8 +33,7 @@ _TURNED_AWAY = 30.0
 """Seconds for which a closed gate stays closed; then one may try whether the key was put right."""
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(Struct, frozen=True):
     """`base · 2ⁿ` seconds up to `cap`, of which a random part between half and all is waited."""
 
     base: float = 0.5

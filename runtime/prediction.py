@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .asking import Spent
 from .execute import Outcome, TraceStep
 from .types import JsonValue, Row
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What one call took. Tokens and cost count only answers that were paid for by this call."""
 
     calls: int

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+from msgspec import Struct
 
 from dspec.grammar import tokenize
 from dspec.grammar.tokens import Token
@@ -34,8 +35,7 @@ Kind = Literal["declaration", "item", "line", "own line"]
 """What a comment covers: what starts on the next line, or the line that it ends."""
 
 
-@dataclass(slots=True)
-class Allow:
+class Allow(Struct):
     """One code of one comment, and the stretch of text that it covers."""
 
     code: str

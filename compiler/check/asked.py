@@ -6,7 +6,8 @@ By the declarations alone, and on the safe side: a step may end before it asks o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.types import JsonValue
 
@@ -18,8 +19,7 @@ from .session import Place, Session
 from .steps import StepInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Models by key. `spare` ones answer only where another has failed for good, `embedding` ones never."""
 
     answering: Mapping[str, Symbol]

@@ -6,7 +6,7 @@ and reads as unset.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dspec.grammar.tree import (
     Argument,
@@ -34,8 +34,7 @@ from .session import Place, Session, replace, suggestions
 KEY_HELP = 'write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it'
 
 
-@dataclass(frozen=True, slots=True)
-class FromEnvironment:
+class FromEnvironment(Struct, frozen=True):
     """`env("NAME")`."""
 
     name: str

@@ -6,8 +6,9 @@ one go with it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+
+from msgspec import structs
 
 from ..optimizers.base import Spec
 from ..optimizers.compat.table import FAITHFUL
@@ -29,7 +30,7 @@ def with_compat(
             for one in (step, *step.nested.values()):
                 _check(session, place, one)
         spec = step.spec if compat is None else _as_it_runs(step.spec)
-        found.append(dataclasses.replace(step, compat=compat, spec=spec))
+        found.append(structs.replace(step, compat=compat, spec=spec))
     return found
 
 
@@ -38,7 +39,7 @@ def _as_it_runs(spec: Spec | None) -> Spec | None:
     faithful = None if spec is None else FAITHFUL.get(spec.name)
     if spec is None or faithful is None or not faithful.splits:
         return spec
-    return dataclasses.replace(spec, needs_val=False)
+    return structs.replace(spec, needs_val=False)
 
 
 def _inside(session: Session, place: Place, inner: StepInfo) -> None:

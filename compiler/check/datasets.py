@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.grammar.tree import (
     Call,
@@ -41,8 +42,7 @@ TEST_PARTS = ("test", "holdout", "heldout", "held_out")
 """Names of parts that say: not for tuning."""
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetInfo:
+class DatasetInfo(Struct, frozen=True):
     """`rows` and `sizes` (rows by part) are None and empty where the file was not or cannot be read."""
 
     symbol: Symbol

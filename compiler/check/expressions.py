@@ -10,7 +10,7 @@ scope refuses them.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dspec.grammar.tree import (
     Attribute,

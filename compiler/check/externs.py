@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Span
 from dspec.runtime.expressions import Variable
@@ -28,8 +29,7 @@ from .typenames import resolve_type
 DESCRIPTION = '"What it does, and when to use it."'
 
 
-@dataclass(frozen=True, slots=True)
-class ExternInfo:
+class ExternInfo(Struct, frozen=True):
     """`described` says that an agent would be told more of it than its name."""
 
     inputs: Mapping[str, Member]

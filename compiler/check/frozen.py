@@ -6,10 +6,10 @@ the block's. Optimizers inside another one go with it.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, structs
 
 from dspec.grammar.tree import Expr, ListLiteral, Literal
 from dspec.runtime.program import CallStep, Program
@@ -32,8 +32,7 @@ CHOICES = {
 """Options of every step that tunes, with their docs."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
+class _Choice(Struct, frozen=True):
     """What was written: `tunes` tells which of the two, `names` the addresses with their places."""
 
     node: Expr
@@ -62,7 +61,7 @@ def with_frozen(
             frozen = _frozen(place, choice, program)
             if right and program.predictors and len(frozen) == len(program.predictors):
                 _nothing_left(session, place, step, choice, program)
-        found.append(dataclasses.replace(step, frozen=frozen))
+        found.append(structs.replace(step, frozen=frozen))
     return found
 
 

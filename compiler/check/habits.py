@@ -7,7 +7,8 @@ habit it may be. Nothing here reports anything.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.grammar.tree import Block, Problem
 
@@ -31,8 +32,7 @@ FIELDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """Where the parser stopped: the word it found, the one before, and what it would have taken.
 
     `keyword` is that of the declaration; `before` is where the word before stands, if that is plain.

@@ -5,8 +5,9 @@ A program has one index, so that such a step could not end, whatever was paid fo
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+
+from msgspec import structs
 
 from dspec.runtime.program import Program
 
@@ -54,7 +55,7 @@ def _in_order(step: StepInfo) -> list[StepInfo]:
     if options is None or step.spec is None or not step.spec.nests:
         return [step]
     names = [name for name in strategy_of(options) if name in step.nested]
-    return [dataclasses.replace(step.nested[name], frozen=step.frozen) for name in names]
+    return [structs.replace(step.nested[name], frozen=step.frozen) for name in names]
 
 
 def _after(step: StepInfo, starts: Shown, held: Shown, program: Program, columns: Collection[str]) -> Shown:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dspec.grammar.tree import Argument, Attribute, Call, Literal, Reference
 from dspec.runtime.expressions import Expression, Variable

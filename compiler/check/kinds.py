@@ -8,7 +8,8 @@ types, itself it is no value.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.types import (
     ANY,
@@ -30,8 +31,7 @@ from ..source import Location
 from ..symbols import Symbol
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(Struct, frozen=True):
     """A named value of a group: a field, a column, an output."""
 
     name: str
@@ -45,8 +45,7 @@ class Member:
         return self.symbol.location if self.symbol else None
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Named values that are reached with a dot. `title` says what it is, as in "the outputs of `ask`"."""
 
     title: str

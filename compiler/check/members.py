@@ -7,8 +7,9 @@ Ensemble([demos, joint, router])
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dspec.grammar.tree import Attribute, Call, Expr, ListLiteral, Node, Reference
 from dspec.runtime.ensemble import has_mean
@@ -32,8 +33,7 @@ Refer = Callable[[Expr, str], str | None]
 """Finds an earlier step or a program by an expression, for what a message calls it; reports what is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Members:
+class Members(Struct, frozen=True):
     """What was named; `clean` is False after a mistake."""
 
     refs: tuple[ir.MemberRef, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dspec.grammar.tree import Expr, NamedType, Parameter, TypeNode
 from dspec.runtime.expressions import Constant, Expression, Variable
@@ -27,8 +27,7 @@ REASON = "reason"
 """What the judges of the score said, in `accept` and `feedback` (`scoring`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricInfo:
+class MetricInfo(Struct, frozen=True):
     """`graded` says that the score is a number rather than true or false."""
 
     symbol: Symbol

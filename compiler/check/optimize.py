@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dspec.grammar.tree import Call, Expr, Reference, Setting
 
@@ -30,8 +30,7 @@ from .shape import later
 from .steps import StepInfo, steps
 
 
-@dataclass(frozen=True, slots=True)
-class OptimizeInfo:
+class OptimizeInfo(Struct, frozen=True):
     runnable: Runnable
     train: RowsInfo | None
     val: RowsInfo | None

@@ -7,7 +7,8 @@ named so that no name of the user's can clash with it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dspec.grammar.tree import Call, CheckItem, Let, Reference, Return, Setting
 from dspec.runtime.expressions import Constant, Expression, Variable
@@ -33,8 +34,7 @@ from .signatures import parameter_specs, parameters
 AnyStep = CallStep | ValueStep | CheckStep
 
 
-@dataclass
-class Graph:
+class Graph(Struct):
     """The program as it is being read. `feeds` maps a value to the calls that it was made from."""
 
     steps: list[AnyStep] = field(default_factory=list[AnyStep])

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..loading import ImportProblem, read_text
 from ..reads import listed, looked_at
@@ -25,8 +26,7 @@ MAX_LISTED = 200
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Module:
+class Module(Struct, frozen=True, eq=False):
     """A Python file of the project. `functions` are those at its top level; `names` all it binds there.
 
     `open` says that it may bind more than can be seen: it imports `*`, or makes names as it goes.
@@ -60,8 +60,7 @@ class Module:
         return start + len(text.encode()[:column].decode(errors="ignore"))
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """Why there is no module to read, and what there is instead."""
 
     reason: str

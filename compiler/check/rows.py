@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from dspec.grammar.tree import Attribute, Expr, Name, Reference
 
@@ -15,8 +15,7 @@ from .names import did_you_mean, find, listed, resolve
 from .session import Place, Session, suggestions
 
 
-@dataclass(frozen=True, slots=True)
-class RowsInfo:
+class RowsInfo(Struct, frozen=True):
     """A dataset or one part of it. `count` is None where the file was not read."""
 
     data: DatasetInfo

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.program import Program
 
@@ -12,8 +13,7 @@ from .kinds import Group, Member
 from .session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Runnable:
+class Runnable(Struct, frozen=True):
     """Something that can be run, scored and tuned.
 
     `program` is None when its model is unknown or something in it cannot run yet. `unbound` are the

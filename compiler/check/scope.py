@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dspec.grammar.tree import Call
 from dspec.runtime.expressions import Constant, Expression
@@ -16,8 +18,7 @@ from .session import Place, Session
 NOTHING = Constant(value=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """A name in scope: what it is, the expression it stands for, where it was introduced."""
 
     kind: Kind
@@ -25,8 +26,7 @@ class Binding:
     symbol: Symbol | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Struct, frozen=True):
     kind: Kind
     code: Expression = NOTHING
 
@@ -34,8 +34,7 @@ class Typed:
 CallHandler = Callable[["Scope", Call, Symbol], Typed]
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """Where an expression stands. `purpose` names it in messages, as in "a metric".
 
     `reads` collects the names that were read. `calls` turns a call of a declared module into a step.

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, cast
+
+from msgspec import Struct, field
 
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
@@ -24,8 +25,7 @@ from ..symbols import FileScope, Symbol, SymbolKind, Use
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """One declaration in its file: turns nodes, which count from the declaration, into locations."""
 
     scope: FileScope
@@ -48,16 +48,14 @@ class Place:
 _RUNNING = object()
 
 
-@dataclass(frozen=True, slots=True)
-class Crash:
+class Crash(Struct, frozen=True):
     """A mistake of the toolchain's own: what is said of it, and what its maintainers need."""
 
     diagnostic: Diagnostic
     traceback: str
 
 
-@dataclass
-class Session:
+class Session(Struct):
     """The state of one analysis. `folder` holds the root file; `probe` allows reading data files."""
 
     root: Path

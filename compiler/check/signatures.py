@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.grammar.tree import FieldItem, InlineSignature, Parameter
 from dspec.runtime.expressions import Variable
@@ -20,8 +21,7 @@ from .session import Place, Session
 from .typenames import resolve_type
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureInfo:
+class SignatureInfo(Struct, frozen=True):
     """`symbol` is None for `sig(...)`."""
 
     symbol: Symbol | None

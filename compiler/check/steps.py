@@ -7,9 +7,9 @@ paid for.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field, structs
 
 from dspec.grammar.tree import (
     Argument,
@@ -40,8 +40,7 @@ from .stepnames import names_in, program_or_step
 from .strategy import check_inside, check_strategy
 
 
-@dataclass(frozen=True, slots=True)
-class StepInfo:
+class StepInfo(Struct, frozen=True):
     """`spec` and `options` are None when the optimizer is unknown or cannot run yet.
 
     `student` and `teacher` are the steps or programs that were named; `clean` is False after a
@@ -127,7 +126,7 @@ def _step(
     bare = StepInfo(name, symbol, node, value, spec, clean=first is None)
     info = _options(session, place, bare, spec, value, before, nodes, itself)
     if spec.nests and info.clean and not check_strategy(session, place, info):
-        return dataclasses.replace(info, clean=False)
+        return structs.replace(info, clean=False)
     return info
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json as jsonlib
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import asdict
 
 from ..spelling import plural
 from .console import Exit, fail, print_json, stderr, stdout

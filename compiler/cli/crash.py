@@ -6,10 +6,11 @@ import platform
 import sys
 import tempfile
 import traceback
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 if TYPE_CHECKING:
     from ..analysis import Analysis

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from dspec.runtime.engine import Tally
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
     from ..tasks import Halt
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """One optimize block to compile. `base` is the source's folder, `artifact` where the result goes."""
 
     project: Project
@@ -29,8 +29,7 @@ class Job:
     """The eval blocks to run on the result."""
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """A job's result. `tally` counts what this process really asked for."""
 
     job: Job

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import typer
+from msgspec import Struct
 
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.program import canonical
@@ -29,8 +29,7 @@ _MAX_BYTES = 16 * 1024 * 1024
 _SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(Struct, frozen=True):
     """`changes` since the last complete compile; None where none is remembered."""
 
     plan: Plan

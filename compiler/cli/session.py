@@ -11,12 +11,12 @@ import gc
 import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import Struct
 
 from dspec.runtime.engine import CallEvent, Engine
 from dspec.runtime.ledger import Ledger
@@ -46,8 +46,7 @@ _COLLECT_EVERY = 50_000
 """Objects made, less those that went, between two searches for garbage."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     engine: Engine
     store: Store
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 Severity = Literal["error", "warning", "hint"]
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """`explanation` is prose; `wrong` and `right` are complete `.dspec` snippets.
 
     `files` holds what the snippets read besides: further sources and data, by path. `about` is the

@@ -7,9 +7,10 @@ check, a plan and the editor read what was kept (`snapshots`) and never come her
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from dspec.runtime.errors import ConfigurationError
 
@@ -23,8 +24,7 @@ from .tables import MAX_ROWS
 When = Literal["never", "missing", "always"]
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a source may take: `seconds` of a Python function's time, and the size of its rows."""
 
     seconds: float = 600.0

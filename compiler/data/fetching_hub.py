@@ -11,9 +11,11 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, Protocol, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .. import ir
 from ..spelling import quoted
@@ -55,8 +57,7 @@ class _Api(Protocol):
     ) -> str: ...
 
 
-@dataclass(frozen=True, slots=True)
-class DataFile:
+class DataFile(Struct, frozen=True):
     """A data file of the repository, with what its name says of it: "" is no split, the default config."""
 
     path: str

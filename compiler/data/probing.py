@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct, field
 
 from dspec.runtime import values
 from dspec.runtime.types import (
@@ -126,8 +127,7 @@ def _see(found: dict[str, _Seen], cells: Mapping[str, JsonValue], text: bool) ->
         found[name].add(value)
 
 
-@dataclass
-class _Seen:
+class _Seen(Struct):
     """What one column has held so far."""
 
     text: bool

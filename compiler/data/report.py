@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from ..diagnostics import Diagnostic, Edit, Fix, Label, report
 from ..source import Location
@@ -24,8 +25,7 @@ CODES_BY_KIND: dict[Kind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(Struct, frozen=True):
     """Where the parts of a dataset declaration stand: `source` the `csv(…)`, `columns` and `parts`
     the names by name, `types` the columns' types, `split` and `stratify` the items, if written."""
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct
+
 from dspec.runtime.program import FieldSpec, digest
 from dspec.runtime.types import Row, spell
 
@@ -46,8 +48,7 @@ class Example:
 Rows = tuple[Example, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Collected:
+class Collected(Struct, frozen=True):
     """`examples` are the rows that could be read; `complete` says the table was read to its end."""
 
     examples: Rows

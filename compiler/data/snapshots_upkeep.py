@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import stat
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 from pydantic import ValidationError
 
 from ..state import rows_folder
@@ -20,8 +20,7 @@ from .snapshots import FILE, NOTE, noted
 _DAY = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """`sources` are those with rows; `bytes` are of all files. Times are seconds since 1970, None where it is empty."""
 
     sources: int
@@ -31,8 +30,7 @@ class Contents:
     newest: int | None
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(Struct):
     """The files of one key, and their times and sizes; the note is what makes them a snapshot."""
 
     files: dict[str, os.stat_result] = field(default_factory=dict[str, os.stat_result])

@@ -11,9 +11,11 @@ import json
 import math
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal, NoReturn, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.types import JsonValue
 
@@ -30,16 +32,14 @@ MAX_DEPTH = 100
 MAX_CELL = opening.MAX_LINE_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class RawRow:
+class RawRow(Struct, frozen=True):
     """`number` is the row's line (csv, jsonl: where it starts) or its number, from 1."""
 
     number: int
     values: Mapping[str, JsonValue]
 
 
-@dataclass(frozen=True, slots=True)
-class BrokenRow:
+class BrokenRow(Struct, frozen=True):
     """A row that is there but cannot be read; `reason` continues "line 7 …"."""
 
     number: int
@@ -49,8 +49,7 @@ class BrokenRow:
 RawRows = Iterator[RawRow | BrokenRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """An open file. `text` says that cells are text still to be read as the declared types.
 
     `columns` are the header's names, None where rows name their own. `consumed()` is the bytes

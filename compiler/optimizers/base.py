@@ -17,8 +17,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from msgspec import Struct, field
 
 from dspec.runtime.ensemble import Runnable
 from dspec.runtime.errors import BudgetExceeded, DspecError, Stopped
@@ -38,8 +39,7 @@ class OptimizerError(DspecError):
     """A step cannot run on this student, teacher or metric; the message says which and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Struct, frozen=True):
     """One option: `default` None means unset; bounds are inclusive, and hold for each of a list."""
 
     name: str
@@ -91,8 +91,7 @@ class Calls(NamedTuple):
         return sum(kind.most for kind in self)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What a cost formula may depend on, all known before the first call."""
 
     train: int
@@ -121,8 +120,7 @@ class Facts:
         return self.calls_per_run if self.teacher_calls_per_run is None else self.teacher_calls_per_run
 
 
-@dataclass(frozen=True, slots=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """Options that do not go together: `names` are the options it is about, the one to change first."""
 
     names: tuple[str, ...]
@@ -132,8 +130,7 @@ class Conflict:
     help: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(Struct, frozen=True):
     """The facts of one optimizer.
 
     `sets` says what of the student is replaced (the rest survives); `candidates` whether the step
@@ -239,8 +236,7 @@ class Options:
         return tuple(item for item in value if isinstance(item, int))
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A fully evaluated program: `scores` holds one number in 0..1 per validation row."""
 
     label: str
@@ -253,8 +249,7 @@ class Candidate:
         return math.fsum(self.scores) / len(self.scores)
 
 
-@dataclass(frozen=True, slots=True)
-class Nested:
+class Nested(Struct, frozen=True):
     """An optimizer that another one runs. `spec` is None for one that tunes weights (`WeightTuner`)."""
 
     optimizer: str
@@ -275,8 +270,7 @@ class WeightTuner(Protocol):
     async def tune(self, student: Program, rows: Rows, context: Context) -> Program: ...
 
 
-@dataclass(frozen=True, slots=True)
-class StepResult:
+class StepResult(Struct, frozen=True):
     """`candidates` are best first; ties keep the order in which they were proposed."""
 
     program: Runnable
@@ -291,16 +285,14 @@ class StepResult:
     nothing where all `candidates` were scored on all rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class PromptModel:
+class PromptModel(Struct, frozen=True):
     """The model that writes instructions: its name among `lms`, which hold its fallbacks, too."""
 
     name: str
     lms: dict[str, LM]
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(Struct, frozen=True):
     """What a step may use. `rng(name)` gives an independent stream named within the step."""
 
     evaluator: Evaluator

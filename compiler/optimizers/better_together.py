@@ -9,8 +9,9 @@ here, not a shorter strategy.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program

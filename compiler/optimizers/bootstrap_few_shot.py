@@ -9,8 +9,9 @@ whose many sets share their attempts, makes a few more so as not to wait (`ahead
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dspec.runtime.ensemble import Runnable, each, programs
 from dspec.runtime.errors import BudgetExceeded, Stopped
@@ -101,8 +102,7 @@ SPEC = Spec(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True):
     """A row whose trace passed, and the demo of each predictor that the trace called."""
 
     example: Example

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.program import Demo, Program, canonical
 
@@ -27,8 +28,7 @@ Place = tuple[str, str]
 """A predictor's address and a demo's inputs: a row's label and a teacher's answer to it count as one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Set:
+class _Set(Struct, frozen=True):
     """A program's demos by address, how it scored, and on how many rows."""
 
     demos: Mapping[str, tuple[Demo, ...]]

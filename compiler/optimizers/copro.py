@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program
@@ -107,8 +108,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     return ranked(board.candidates(), cut=halt, notes=tuple(ascent.notes), looks=board.looks)
 
 
-@dataclass(slots=True)
-class _Ascent:
+class _Ascent(Struct):
     """The best program so far, and every instruction that was tried of each predictor."""
 
     options: Options

@@ -6,8 +6,9 @@ made at the same time; they ask one teacher, whose runs they share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dspec.runtime.program import Program
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from ..data.rows import Rows
 
 
-@dataclass(frozen=True, slots=True)
-class DemoSet:
+class DemoSet(Struct, frozen=True):
     """A way to fill all predictors' demos; `program` is the student with them."""
 
     label: str

@@ -8,8 +8,8 @@ what it gives is thawed, and no hash or artifact tells such a program from anoth
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 
+from msgspec.structs import replace
 from pydantic import Field
 
 from dspec.runtime.ensemble import Runnable

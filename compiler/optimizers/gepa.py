@@ -13,8 +13,9 @@ The rounds follow one upon the other. Every draw is from a stream named after it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program
@@ -162,8 +163,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     )
 
 
-@dataclass(slots=True)
-class _Member:
+class _Member(Struct):
     """A candidate of the pool. `turn` counts the components that were chosen from it."""
 
     candidate: Candidate
@@ -171,8 +171,7 @@ class _Member:
     turn: int = 0
 
 
-@dataclass(slots=True)
-class _Counts:
+class _Counts(Struct):
     """What happened, for the step's notes, and for knowing when to stop."""
 
     reflections: int = 0

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 TRIES = 10
 """Pairs that are drawn before there is said to be nothing to merge."""
@@ -17,8 +18,7 @@ SUBSAMPLE = 5
 """Rows of val on which a merge is compared with its parents before it is scored on all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Merge:
+class Merge(Struct, frozen=True):
     """Places of two candidates, the smaller one first, and of the ancestor they share."""
 
     first: int
@@ -26,8 +26,7 @@ class Merge:
     ancestor: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lineage:
+class Lineage(Struct, frozen=True):
     """One candidate: its components' texts, the places of its parents, and its mean score."""
 
     texts: tuple[str, ...]

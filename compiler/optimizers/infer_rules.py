@@ -11,7 +11,7 @@ Without val, demos and rules come from the first half of train and are scored on
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program

@@ -5,8 +5,9 @@ The sizes are those of DSPy 3.4.1. Everything here is arithmetic; nothing asks a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log2
+
+from msgspec import Struct
 
 from ..proposing import summary_calls
 from ..search import Full, Minibatch, Racing, Strategy
@@ -29,8 +30,7 @@ LOOK, PROPOSED = 3, 2
 trials try them, and the others what looks best so far."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Struct, frozen=True):
     """`limit` bounds the rows on which trials are compared; the winner is scored on all of val."""
 
     instructions: int

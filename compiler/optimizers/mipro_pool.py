@@ -7,7 +7,8 @@ et al., 2023 (arXiv:2309.03409).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.runtime.program import Demo, Program
 
@@ -23,8 +24,7 @@ from .frozen import tunable
 from .mipro_plan import PROPOSED, PROPOSER_DEMOS, Sizes, zero_shot
 
 
-@dataclass(slots=True)
-class Pool:
+class Pool(Struct):
     """What there is to choose from, by predictor; option 0 is the student's own. Instructions may be added."""
 
     student: Program

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.ensemble import Runnable, each, programs
 from dspec.runtime.errors import BudgetExceeded, Stopped
@@ -141,8 +143,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     return ranked(scored, cut=halts[0] if halts else None, notes=tuple(ascent.notes))
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """A program of the pool, and what it scored on average: the start on val, the others on their batch."""
 
     label: str
@@ -150,8 +151,7 @@ class _Entry:
     mean: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Recipe:
+class _Recipe(Struct, frozen=True):
     """A child to be made: from which program, without which demos, from which row's runs, and how."""
 
     source: Program

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dspec.runtime.types import JsonValue, Row
 
@@ -27,8 +28,7 @@ MAX_CALLS = 40
 """Calls of one run that are listed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """A predictor's part in one run. `outputs` is None when the run had no usable answer."""
 
     inputs: Row

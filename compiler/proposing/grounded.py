@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dspec.runtime.program import Program
 from dspec.runtime.types import Row
@@ -32,8 +33,7 @@ MAX_DEMOS = 3
 """Demos of a set that its proposal is shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grounding:
+class Grounding(Struct, frozen=True):
     """What proposals are told. `temperature` is the prompt model's."""
 
     data: bool
@@ -50,8 +50,7 @@ def summary_calls(rows: int, batch: int) -> int:
     return batches + (batches > 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
+class _Question(Struct, frozen=True):
     address: str
     sample: int
     inputs: dict[str, str]

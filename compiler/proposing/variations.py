@@ -4,9 +4,10 @@ MIPROv2."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dspec.runtime.program import Program
 
@@ -22,16 +23,14 @@ if TYPE_CHECKING:
     from ..optimizers.base import Context
 
 
-@dataclass(frozen=True, slots=True)
-class Attempted:
+class Attempted(Struct, frozen=True):
     """An instruction that was tried, and its score in 0..1."""
 
     instruction: str
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
+class _Ask(Struct, frozen=True):
     address: str
     sample: int
     template: TemplateName

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from ..codes import Severity
 
@@ -20,8 +21,7 @@ _SGR: dict[Style, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Glyphs:
+class Glyphs(Struct, frozen=True):
     """`opens`, `runs` and `closes` draw the lane of a span over several lines."""
 
     corner: str
@@ -39,8 +39,7 @@ _UNICODE = Glyphs("┌─", "│", "·", "…", "╭", "│", "╰", "─")
 _ASCII = Glyphs("-->", "|", ":", "...", "/", "|", "\\", "-")
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     colour: bool
     unicode: bool
     width: int

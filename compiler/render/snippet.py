@@ -13,8 +13,9 @@ depends on a line's length.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from ..source import Location, Source
 from .cells import cells, safe, width, wrap
@@ -24,8 +25,7 @@ MAX_LANES = 4
 _NARROWEST = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Struct, frozen=True):
     """A labelled range of one file: offsets within its text, and no line end at its end."""
 
     start: int
@@ -34,8 +34,7 @@ class Mark:
     primary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Segment:
+class _Segment(Struct, frozen=True):
     """The part of a mark on one line, in characters of the line; `text` only where it is shown."""
 
     start: int
@@ -44,8 +43,7 @@ class _Segment:
     primary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Lane:
+class _Lane(Struct, frozen=True):
     index: int
     first: int
     last: int

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .space import Choice
 
 SWEEPS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What a combination scored, and how much that counts: rows, or 1."""
 
     choice: Choice
@@ -23,8 +23,7 @@ class Result:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Additive:
+class Additive(Struct, frozen=True):
     """`effects` holds one number per dimension and option, `weights` what each rests on."""
 
     mean: float

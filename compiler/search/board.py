@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dspec.runtime.program import Program
 
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from ..optimizers.base import Context
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
+class Arm(Struct, frozen=True):
     """A program to compare, under the name that messages give it."""
 
     label: str

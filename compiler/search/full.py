@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..tasks import Halt
 from .board import Board
 from .source import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Full:
+class Full(Struct, frozen=True):
     """`wave` arms are proposed at a time; the next ones see how those did. 0: all at once."""
 
     wave: int = 0

@@ -6,15 +6,14 @@ of the board's order, so that two of them differ by their programs alone; a full
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..tasks import Halt
 from .board import Arm, Board
 from .source import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Minibatch:
+class Minibatch(Struct, frozen=True):
     """`size` rows a trial; after every `full_every` trials the best that is not complete is completed."""
 
     size: int

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..tasks import Halt
 from .board import Arm, Board
@@ -27,16 +29,14 @@ LEAST_LOOK = 3
 """Rows of a first round below which a harder race, which can afford more of them, is the better one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
+class Round(Struct, frozen=True):
     """Up to `arms` arms, scored until each has seen `rows` rows."""
 
     arms: int
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
-class Racing:
+class Racing(Struct, frozen=True):
     """`first` rows to begin with, `growth` times as many each round, for a `keep` share of the arms.
 
     Rounds before the last look at no more than `limit` rows. `wave` arms are proposed at a time, the

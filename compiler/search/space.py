@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Choice = tuple[int, ...]
 """Index of the option taken in each dimension."""
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+class Space(Struct, frozen=True):
     """`sizes` holds the number of options of each dimension, each at least 1."""
 
     sizes: tuple[int, ...]

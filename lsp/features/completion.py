@@ -7,7 +7,8 @@ offered comes from the tables (`offers`). One function per place in a declaratio
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.compiler.analysis import Analysis
 from dspec.compiler.blocks import BLOCKS
@@ -22,8 +23,7 @@ from .places import PROGRAMS, Place, names_at, type_at
 __all__ = ["Found", "Suggestion", "complete"]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """Suggestions that replace the text from `start` to the cursor."""
 
     start: int

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from dspec.grammar import parse, tokenize
 from dspec.grammar.lexemes import ITEM_WORDS, Lexeme, read_lexemes
@@ -19,8 +20,7 @@ from dspec.grammar.tree import Block, Declaration, SourceTree
 Opener = Literal["", "{", "(", "["]
 
 
-@dataclass(slots=True, eq=False)
-class Group:
+class Group(Struct, eq=False):
     """What stands between brackets, cut into items or arguments; opener "" is the declaration itself."""
 
     opener: Opener
@@ -30,8 +30,7 @@ class Group:
 Part = Lexeme | Group
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(Struct, frozen=True):
     """A step on the way to the cursor: the cursor lies in `group.elements[number][index]`."""
 
     group: Group
@@ -53,8 +52,7 @@ class Spot:
         return (element for number, element in enumerate(self.group.elements) if number != self.number)
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """`start` is where the word under the cursor begins, or the text of its string after the quotes.
 
     `spots` leads from the declaration to the innermost group. `at_line_start` says that nothing, not

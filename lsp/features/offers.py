@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from dspec.compiler.block_specs import AttributeSpec, BlockSpec, SectionSpec
 from dspec.compiler.blocks import BLOCKS
@@ -32,8 +33,7 @@ SuggestionKind = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
+class Suggestion(Struct, frozen=True):
     """`insert` is what is written, the label where it is empty. Lower ranks come first."""
 
     label: str

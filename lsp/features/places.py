@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.compiler.block_specs import BlockSpec
 from dspec.compiler.symbols import FileScope
@@ -17,8 +18,7 @@ from .variables import split_parts
 PROGRAMS = ("module", "program", "optimize")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """What every function here needs: the cursor, the file's names, the declaration's table."""
 
     cursor: Cursor

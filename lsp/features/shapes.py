@@ -8,7 +8,8 @@ Every walk through names is bounded, since a broken file may well be circular.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.compiler.blocks import BLOCKS
 from dspec.compiler.symbols import FileScope, Symbol
@@ -40,16 +41,14 @@ MAX_HOPS = 16
 """Names followed from one to the next before giving up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Typed:
+class Typed(Struct, frozen=True):
     """A value of a type as written in `scope`; None where it is not known."""
 
     type: TypeNode | None
     scope: FileScope
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """A named value: a column, an input, an output, a record's field."""
 
     name: str
@@ -67,8 +66,7 @@ Value = Typed | Fields
 """One value, or a group of named values that a dot reaches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     inputs: Fields
     outputs: Fields
 

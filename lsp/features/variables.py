@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from dspec.compiler.judges import JUDGES
 from dspec.compiler.symbols import FileScope
@@ -30,8 +31,7 @@ from .shapes import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A name in scope. `value` is None where it is not known; `detail` says what it is."""
 
     value: Value | None = None

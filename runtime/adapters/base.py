@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 from ..errors import ParseError
 from ..program import LM, Demo, FieldSpec, Predictor, Record, Signature
@@ -30,16 +31,14 @@ Records = Mapping[str, Record]
 Thing = TypeVar("Thing")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Why an output could not be read; `field` is the output's name."""
 
     field: str
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What could be read from an answer. `notes` say what had to be repaired on the way."""
 
     values: Row = field(default_factory=dict[str, JsonValue])
@@ -47,8 +46,7 @@ class Reading:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(Struct, frozen=True):
     """An answer's parts before they are typed: sections as `texts`, members of a JSON answer as `values`."""
 
     texts: dict[str, str] = field(default_factory=dict[str, str])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from ..types import JsonValue
 from .features import features
@@ -13,8 +14,7 @@ CATEGORY_WORDS = 3
 MAX_CATEGORY = 40
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """The inputs, their features, and the outputs decided so far."""
 
     inputs: Mapping[str, str]
@@ -28,16 +28,14 @@ class Case:
         return "\n".join(self.inputs.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """A possible value and its share of the belief in all of them."""
 
     value: JsonValue
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """Choices, best first and never empty; `cues` are the input's words that spoke for the best."""
 
     choices: tuple[Choice, ...]
@@ -50,8 +48,7 @@ class Answerer(Protocol):
     def answer(self, case: Case) -> Reply: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Lesson:
+class Lesson(Struct, frozen=True):
     """One example for one output."""
 
     case: Case

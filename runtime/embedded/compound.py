@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..types import JsonValue
 from .case import Answerer, Case, Choice, Lesson, Lessons, Reply
@@ -22,8 +23,7 @@ MAX_ITEMS = 50
 _ITEM = re.compile(r"[,;\n]|\band\b|\bor\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Optionals:
+class Optionals(Struct, frozen=True):
     """Decides whether there is a value before saying which."""
 
     present: Labels | None
@@ -67,8 +67,7 @@ def _found_in(item: Shape) -> Callable[[Case], bool]:
             return lambda case: bool(case.text.strip())
 
 
-@dataclass(frozen=True, slots=True)
-class Records:
+class Records(Struct, frozen=True):
     parts: tuple[tuple[str, Answerer], ...]
 
     def answer(self, case: Case) -> Reply:
@@ -92,8 +91,7 @@ def teach_record(field: Field, lessons: Lessons, task: str, teach: Teach) -> Ans
     return Records(tuple(parts)) if parts else teach_dict(lessons)
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
+class Copies(Struct, frozen=True):
     """The nearest example's value, else a value that every prompt may hold."""
 
     lessons: Lessons
@@ -112,8 +110,7 @@ def teach_any(lessons: Lessons) -> Answerer:
     return Copies(lessons, lambda case: case.text[:2_000])
 
 
-@dataclass(frozen=True, slots=True)
-class LabelLists:
+class LabelLists(Struct, frozen=True):
     chooser: Labels
     usual: int
     """Length of the examples' longest list; 0 without examples."""
@@ -129,8 +126,7 @@ class LabelLists:
         return even_reply(_distinct([named, shorter, []]), reply.cues)
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A list of what the input holds of the item's shape."""
 
     item: Shape

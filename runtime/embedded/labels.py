@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..types import JsonValue
 from .case import Case, Choice, Lessons, Reply
@@ -33,8 +34,7 @@ DIGITS = 9
 Vector = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Labels:
+class Labels(Struct, frozen=True):
     """The trained chooser: for each feature its rarity and the labels that it speaks for."""
 
     values: tuple[JsonValue, ...]

@@ -11,7 +11,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..adapters.markers import escape
 from ..types import JsonValue
@@ -29,8 +30,7 @@ MAX_QUESTION = 8_000
 _LIMIT = re.compile(r"(\d{1,5})\s+(words?|characters?|letters?)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Learner:
+class Learner(Struct, frozen=True):
     """What was learned from one brief. `order` holds the outputs in the order they are decided."""
 
     brief: Brief

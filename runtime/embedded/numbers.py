@@ -6,7 +6,8 @@ import datetime
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..types import JsonValue
 from .case import Case, Choice, Lessons, Reply
@@ -44,8 +45,7 @@ def numbers(text: str) -> list[float]:
     return [float(match[0].replace(",", "")) for match, _ in zip(matches, range(MAX_FOUND), strict=False)]
 
 
-@dataclass(frozen=True, slots=True)
-class Numbers:
+class Numbers(Struct, frozen=True):
     rule: Rule
     usual: tuple[float, ...]
     """The examples' values, commonest first."""
@@ -98,8 +98,7 @@ def dates(text: str) -> list[str]:
     return [found[at] for at in sorted(found)][:MAX_FOUND]
 
 
-@dataclass(frozen=True, slots=True)
-class Dates:
+class Dates(Struct, frozen=True):
     usual: tuple[str, ...]
     timed: bool
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from msgspec import Struct
+
 from ..adapters.markers import unescape
 from ..transports.base import Message
 from ..types import JsonValue
@@ -48,8 +50,7 @@ class Example:
     outputs: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Brief:
+class Brief(Struct, frozen=True):
     """The part of a prompt that does not change from question to question."""
 
     inputs: tuple[Field, ...]
@@ -59,8 +60,7 @@ class Brief:
     layout: Layout
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """The part that does. `rejected` are earlier answers to it, `objections` what was said of them."""
 
     inputs: Mapping[str, str]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..types import JsonValue
 from .case import Answerer, Case, Reply
@@ -36,8 +37,7 @@ def is_proposal(field: Field) -> bool:
     return field.shape.kind == "text" and _NAME.search(field.name) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Proposals:
+class Proposals(Struct, frozen=True):
     """Answers with an instruction written from the case's own rows, or as any text where it has none."""
 
     otherwise: Answerer

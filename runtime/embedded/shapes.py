@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Kind = Literal[
     "text", "label", "bool", "int", "float", "date", "datetime", "any", "list", "dict", "record", "optional"
@@ -22,16 +23,14 @@ MAX_WORDS = 20_000
 """Characters of one type's description that are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     name: str
     shape: Shape
     note: str = ""
     """The field's description, on one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     kind: Kind
     labels: tuple[str, ...] = ()
     """The allowed values, in declared order, of a `label`."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .case import Case, Lessons
 from .features import split_sentences, stem, weigh, words
@@ -29,14 +30,12 @@ _NUMERAL = re.compile(r"\d[\d,.]*")
 _YEAR = re.compile(r"\b(?:1\d|20)\d\d\b")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     text: str
     described: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Spans:
+class Spans(Struct, frozen=True):
     """Log-odds of each description; `longest` in tokens."""
 
     odds: Mapping[str, float]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..types import JsonValue
 from .case import Answerer, Case, Choice, Lesson, Lessons, Reply
@@ -52,8 +53,7 @@ def teach(field: Field, lessons: Lessons, task: str) -> Answerer:
             return _among(repeated, field, lessons, task) if repeated else teach_text(field, lessons)
 
 
-@dataclass(frozen=True, slots=True)
-class Confidence:
+class Confidence(Struct, frozen=True):
     """States the belief in the label that was chosen before it."""
 
     whole: bool

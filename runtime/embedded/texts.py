@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from .case import Case, Lessons, Reply
 from .features import features, split_sentences, stem, weigh, words
@@ -34,8 +35,7 @@ _ECHO = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Texts:
+class Texts(Struct, frozen=True):
     way: Way
     lessons: Lessons
     spans: Spans | None

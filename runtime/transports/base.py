@@ -7,8 +7,9 @@ error's text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
+
+from msgspec import Struct, field
 
 from ..endpoints import address
 from ..program import LM, canonical
@@ -17,14 +18,12 @@ from ..types import JsonValue
 Role = Literal["system", "user", "assistant"]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     role: Role
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """Everything that determines an answer, and nothing else; `sample` tells repeats apart."""
 
     lm: LM
@@ -65,16 +64,14 @@ class Request:
         return {name: value for name, value in values.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     input_tokens: int = 0
     output_tokens: int = 0
     estimated: bool = False
     """True when the provider reported none and the counts are an estimate."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     text: str
     usage: Usage = field(default_factory=Usage)
     cost: float | None = None

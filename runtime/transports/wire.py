@@ -14,11 +14,11 @@ import asyncio
 import base64
 import ssl
 import zlib
-from dataclasses import dataclass
 from typing import Protocol, cast
 from urllib.parse import quote, unquote, urlsplit
 
 import httptools
+from msgspec import Struct
 
 from ..errors import ConfigurationError
 
@@ -40,8 +40,7 @@ class TooLarge(Exception):
     """The body is larger than was allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """`headers` have lower-case names; of repeated ones the last."""
 
     status: int

@@ -222,7 +222,7 @@ def test_labels_replace_a_teacher_s_demos_unless_it_was_bootstrapped(monkeypatch
     )
 
     def prepared(student: Program, teacher: Program | None, labels: int) -> tuple[Demo, ...]:
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         found = teacher_of(student, rows(5), labels, replace(context, teacher=teacher))
         assert isinstance(found, Program)

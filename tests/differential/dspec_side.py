@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from cases import Case
+from msgspec.structs import replace
 from programs import module
 from scripted import exact, member, pipeline, predictor
 

@@ -13,11 +13,12 @@ import signal
 import socket
 import subprocess
 import urllib.request
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dspc import DSPC, Result
+from msgspec.structs import replace
 from server import FakeServer
 
 from dspec.compiler.analysis import analyse

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 from dspec.grammar.tree import Name, Node
 from dspec.grammar.walk import children
@@ -12,7 +11,7 @@ from dspec.grammar.walk import children
 def without_spans(value: object) -> object:
     """Nested tuples that are equal for trees that differ in their spans only."""
     if isinstance(value, Node):
-        own = (without_spans(getattr(value, one.name)) for one in fields(value) if one.name != "span")
+        own = (without_spans(getattr(value, name)) for name in value.__struct_fields__ if name != "span")
         return (type(value).__name__, *own)
     if isinstance(value, tuple):
         return tuple(map(without_spans, value))
@@ -24,7 +23,7 @@ def outline(value: object) -> str:
     if isinstance(value, Name):
         return value.text
     if isinstance(value, Node):
-        parts = [(one.name, getattr(value, one.name)) for one in fields(value) if one.name != "span"]
+        parts = [(name, getattr(value, name)) for name in value.__struct_fields__ if name != "span"]
         shown = [f"{name}:{outline(part)}" for name, part in parts if _is_told(part)]
         return f"{type(value).__name__}({' '.join(shown)})"
     if isinstance(value, tuple):

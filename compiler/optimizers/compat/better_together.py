@@ -8,7 +8,8 @@ log line tells. Where there are no rows for val, nothing is scored and the last 
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program

@@ -7,7 +7,7 @@ proposed for one are scored again in every round; what was scored before in the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program
@@ -31,8 +31,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     return best_first(ascent.distinct(), notes=tuple(ascent.notes), scored_on=context.train)
 
 
-@dataclass(slots=True)
-class _Ascent:
+class _Ascent(Struct):
     """`current` has each predictor's best instruction so far; `scored` holds, by predictor and
     instruction, the best program that showed it."""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ...tasks import Halt
 from ..base import Calls, Candidate, Facts, Options, Run, StepResult
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from ...data.rows import Rows
 
 
-@dataclass(frozen=True, slots=True)
-class Faithful:
+class Faithful(Struct, frozen=True):
     """An optimizer as DSPy has it: `run` and `calls` stand in for those of its table entry."""
 
     run: Run

@@ -10,8 +10,9 @@ sets have labelled rows only.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from dspec.runtime.program import Program
 from dspec.runtime.types import Row

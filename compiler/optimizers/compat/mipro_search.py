@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Demo, Program
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
     from ...data.rows import Rows
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """What there is to choose from, by predictor. `demos` is empty where no demos are searched."""
 
     addresses: tuple[str, ...]
@@ -49,8 +49,7 @@ class Pool:
         return student
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(Struct, frozen=True):
     """`trials` on `size` rows each; after every `full_every` of them, and after the last, the best mean
     so far is scored on all rows. None: every trial is."""
 
