@@ -10,15 +10,15 @@ result; every other failure ends the compile, with what was answered kept in the
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dspec.runtime.artifact import Artifact, Provenance, StepRecord, kind_of
 from dspec.runtime.engine import Engine
@@ -34,8 +34,8 @@ from .data import Rows
 from .digests import metric_digest, program_digest
 from .evals import EvalResult, evaluate_named, scored
 from .evaluation import Evaluation, Evaluator, RowResult, Spent
-from .events import CandidateScored, Report, StepFinished, StepStarted, silent
-from .optimizers.base import Candidate, Context, Options, PromptModel, StepResult
+from .events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
+from .optimizers.base import Candidate, Context, Options, PromptModel, Spec, StepResult
 from .optimizers.compat.table import run_of
 from .optimizers.frozen import thawed
 from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
@@ -101,21 +101,38 @@ async def build(
     and Stopped are results (`Built.status`), not errors.
     """
     resolved = resolve(project, name, folder)
+    wall = wall or wall_of(resolved.optimize.budget, clock)
     evaluator = Evaluator(
         engine,
         store,
         resolved.metric,
         width=max(WIDTH, engine.threads),
-        wall=wall or wall_of(resolved.optimize.budget, clock),
+        wall=wall,
         on_error=resolved.optimize.on_error,
         report=report,
     )
-    compile_ = _Compile(project, resolved, plan_resolved(project, resolved), evaluator, report)
+    planned = plan_resolved(project, resolved)
+    compile_ = _Compile(project, resolved, planned, evaluator, report, walled=wall is not None)
     try:
         await compile_.run()
     except (BudgetExceeded, Stopped) as halt:
         compile_.halted(halt)
     return compile_.built()
+
+
+class _Begun(Struct, frozen=True):
+    """A step that is ready to run. What it reports is held until it is its turn."""
+
+    index: int
+    step: ir.StepSpec
+    spec: Spec
+    student: Runnable
+    context: Context
+    report: Held
+
+    async def work(self) -> StepResult:
+        run = run_of(self.spec, self.step.compat)
+        return await run(self.student, Options(self.spec, self.step.options), self.context)
 
 
 class _Compile:
@@ -128,12 +145,19 @@ class _Compile:
         planned: Plan,
         evaluator: Evaluator,
         report: Report,
+        *,
+        walled: bool,
     ) -> None:
         self._project = project
         self._resolved = resolved
         self._plan = planned
         self._evaluator = evaluator
         self._report = report
+        self._accounts: list[Evaluator] = []
+        """The steps' own, each with what it spent."""
+        self._scored = asyncio.Event()
+        """Set once the program that the compile starts from is scored."""
+        self._walled = walled
         self._programs: dict[str, Runnable] = {}
         self._outcomes: list[StepOutcome] = []
         self._status: Status = "complete"
@@ -146,13 +170,28 @@ class _Compile:
 
     async def run(self) -> None:
         resolved = self._resolved
-        self._baseline = await self._evaluator.evaluate(resolved.student, resolved.val, label="baseline")
+        steps = resolved.optimize.steps
+        first = self._begin(0, resolved.student)
+        # Without a budget, what the first step needs no score for goes on beside the baseline. With one, every call
+        # goes to the baseline first: at the wall there is then a program that was scored.
+        early = asyncio.create_task(first.work()) if not self._walled else None
+        try:
+            self._baseline = await self._evaluator.evaluate(resolved.student, resolved.val, label="baseline")
+        except BaseException:
+            if early is not None:
+                early.cancel()
+                await asyncio.gather(early, return_exceptions=True)
+            raise
         self._best = Candidate("baseline", resolved.student, self._baseline.scores)
-        previous: Runnable = resolved.student
-        for index, step in enumerate(resolved.optimize.steps):
-            previous = await self._step(index, step, previous)
+        self._scored.set()
+        previous = await self._step(first, early or first.work())
+        for index in range(1, len(steps)):
             if self._status != "complete":
                 return
+            begun = self._begin(index, previous)
+            previous = await self._step(begun, begun.work())
+        if self._status != "complete":
+            return
         self._emitted = self._programs[resolved.optimize.emit]
         try:
             self._final = await self._evaluator.evaluate(
@@ -162,10 +201,11 @@ class _Compile:
             self._halt(halt)
             self._notes.append("every step ran, but the result could not be scored any more")
 
-    async def _step(self, index: int, step: ir.StepSpec, previous: Runnable) -> Runnable:
-        resolved, spec = self._resolved, spec_of(step)
-        planned = self._plan.steps[index]
-        lm = resolved.optimize.lm
+    def _begin(self, index: int, previous: Runnable) -> _Begun:
+        """The step with all that it takes; `previous` is the result of the one before it."""
+        resolved = self._resolved
+        step = resolved.optimize.steps[index]
+        spec, lm = spec_of(step), resolved.optimize.lm
         if spec.gathers:
             student = resolved.student
         else:
@@ -173,17 +213,16 @@ class _Compile:
         teacher = named_program(self._project, self._programs, step.teacher, lm)
         if spec.takes_teacher and resolved.teacher_lm is not None:
             teacher = self._on_teacher_lm(teacher or student)
-        self._report(
-            StepStarted(step.name, spec.name, index + 1, len(resolved.optimize.steps), planned.calls)
-        )
-        before = self._evaluator.snapshot()
+        report = Held(self._report)
+        evaluator = self._evaluator.account(report)
+        self._accounts.append(evaluator)
         context = Context(
-            evaluator=self._evaluator,
+            evaluator=evaluator,
             train=resolved.train,
             val=resolved.val,
             teacher=teacher,
             rng=lambda name: stream(resolved.optimize.seed, step.name, name),
-            progress=self._progress(step.name),
+            progress=_progress(step.name, report),
             prompt_model=self._prompt_model(),
             val_given=resolved.optimize.val is not None,
             finalists=finalists_of(resolved.optimize.steps, step.name),
@@ -192,15 +231,23 @@ class _Compile:
             reducer=reducer_of(self._project, step, lm),
             nested=nested_of(self._project, step, self._programs, lm, self._on_teacher_lm),
             lms=self._project.lms,
+            start_scored=self._scored,
         )
+        return _Begun(index, step, spec, student, context, report)
+
+    async def _step(self, begun: _Begun, work: Awaitable[StepResult]) -> Runnable:
+        resolved, step = self._resolved, begun.step
+        planned = self._plan.steps[begun.index]
+        steps = len(resolved.optimize.steps)
+        self._report(StepStarted(step.name, begun.spec.name, begun.index + 1, steps, planned.calls))
+        begun.report.release()
+        spent = begun.context.evaluator.spent
         try:
-            result = thawed(await run_of(spec, step.compat)(student, Options(spec, step.options), context))
+            result = thawed(await work)
         except (BudgetExceeded, Stopped) as halt:
-            calls = self._evaluator.spent.since(before).calls
-            self._report(StepFinished(step.name, calls, halt=halt.message))
+            self._report(StepFinished(step.name, spent.calls, halt=halt.message))
             raise
-        spent = self._evaluator.spent.since(before)
-        self._outcomes.append(StepOutcome(step.name, spec.name, planned, spent, result))
+        self._outcomes.append(StepOutcome(step.name, begun.spec.name, planned, spent, result))
         self._programs[step.name] = result.program
         best = next(iter(result.candidates), None) if result.scored_on in (None, resolved.val) else None
         if best is not None and self._best is not None and best.score > self._best.score:
@@ -230,16 +277,9 @@ class _Compile:
         self._emitted = self._best.program
         self._notes.append(f"cut short: the result is `{self._best.label}`, the best that was scored")
 
-    def _progress(self, step: str) -> Callable[[str, float | None], None]:
-        best: float | None = None
-
-        def tell(candidate: str, score: float | None) -> None:
-            nonlocal best
-            if score is not None:
-                best = score if best is None else max(best, score)
-            self._report(CandidateScored(step, candidate, score, best))
-
-        return tell
+    def _spent(self) -> Spent:
+        """What the compile needed: the scorings before and after the steps, and each step."""
+        return sum((account.spent for account in self._accounts), self._evaluator.spent)
 
     def _candidates(self, step: str) -> list[Program]:
         """The programs that an earlier step scored, best first."""
@@ -306,7 +346,7 @@ class _Compile:
             status=self._status,
             plan=self._plan,
             steps=tuple(self._outcomes),
-            spent=replace(self._evaluator.spent),
+            spent=self._spent(),
             baseline=self._baseline,
             final=self._final,
             comparison=None if verdict is None else verdict.comparison,
@@ -327,7 +367,7 @@ class _Compile:
 
     def _artifact(self) -> Artifact:
         resolved, optimize = self._resolved, self._resolved.optimize
-        spent, metric = self._evaluator.spent, self._resolved.metric
+        spent, metric = self._spent(), self._resolved.metric
         role: Literal["train", "val"] = "train" if optimize.val is None else "val"
         final = self._final
         if final is None and self._best is not None and self._best.program is self._emitted:
@@ -375,6 +415,18 @@ class _Compile:
             evaluation = _as_evaluation(outcome.result.candidates[0], rows)
             score = scored(self._resolved.metric.name, evaluation)
         return _step_record(step).model_copy(update={"score": score, "calls": outcome.spent.calls})
+
+
+def _progress(step: str, report: Report) -> Callable[[str, float | None], None]:
+    best: float | None = None
+
+    def tell(candidate: str, score: float | None) -> None:
+        nonlocal best
+        if score is not None:
+            best = score if best is None else max(best, score)
+        report(CandidateScored(step, candidate, score, best))
+
+    return tell
 
 
 def _step_record(step: ir.StepSpec) -> StepRecord:

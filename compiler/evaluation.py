@@ -14,13 +14,12 @@ once and the budget ends, the first ones are complete.
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import nullcontext
 from typing import Literal
-
-from msgspec.structs import replace
 
 from dspec.runtime.engine import Engine
 from dspec.runtime.ensemble import Ensemble, Runnable
@@ -96,8 +95,19 @@ class Evaluator:
         self._slots = Slots(width)
         self._turn = asyncio.Lock()
         self._running: dict[bytes, asyncio.Future[RunResult]] = {}
-        self._counted: set[bytes] = set()
+        self._made: set[bytes] = set()
+        """Runs that were made here, and are in the store."""
+        self._claimed: set[bytes] = set()
+        """Runs that somebody counts."""
         self._inputs: dict[int, tuple[Example, str]] = {}
+
+    def account(self, report: Report) -> Evaluator:
+        """The same evaluator with a `spent` of its own: what is asked for through it, and was not through another
+        before. So each of several that are at work at the same time knows what it took."""
+        other = copy.copy(self)
+        other.spent = Spent()
+        other._report = report
+        return other
 
     async def evaluate(self, program: Runnable, rows: Sequence[Example], *, label: str = "") -> Evaluation:
         """Every row's score. Raises MetricError when the metric fails on `max_errors` rows,
@@ -107,11 +117,14 @@ class Evaluator:
         keyed = ProgramKey(program)
         keys = [keyed.run(self._inputs_digest(row), sample=0, temperature=None) for row in rows]
         known = self._store.lookup(keys)
+        # All at once and before anything is awaited, so that whose runs they are is no matter of time.
+        own = [self._claim(key) for key in keys]
         results = Gathered(rows, self._max_errors, label, self._report)
         self._report(ScoringStarted(label, len(rows)))
         for place, key in enumerate(keys):
             if key in known:
-                self._count(key, known[key], "task")
+                if own[place]:
+                    self._count(known[key], "task")
                 if self._judges is None:
                     results.take(place, self._row(rows[place], known[key]))
         pending = [place for place, key in enumerate(keys) if self._judges is not None or key not in known]
@@ -120,7 +133,8 @@ class Evaluator:
             result = known.get(keys[place])
             if result is None:
                 result = await self._run(keys[place], program, rows[place], "task", 0, None)
-                self._count(keys[place], result, "task")
+                if own[place]:
+                    self._count(result, "task")
             results.take(place, await self._scored(rows[place], result))
 
         await self._in_turn(pending, one)
@@ -148,7 +162,7 @@ class Evaluator:
             result = self._store.lookup([key]).get(key)
             if result is None:
                 result = await self._run(key, program, example, purpose, sample, temperature)
-            self._count(key, result, purpose)
+            self._count_once(key, result, purpose)
             return result
 
         return run
@@ -172,7 +186,7 @@ class Evaluator:
         if result is None:
             async with self._slots:
                 result = await self._run(key, program, example, "teacher", sample, temperature)
-        self._count(key, result, "teacher")
+        self._count_once(key, result, "teacher")
         return await self._attempted(example, result)
 
     async def _attempted(self, example: Example, result: RunResult) -> Attempt:
@@ -193,11 +207,11 @@ class Evaluator:
 
         async def one(text: str) -> list[float]:
             request = Request(lm, (Message("user", text),), kind="embedding")
-            meter = Meter(self._engine, self._wall)
+            meter = Meter(self._engine, self._wall, urgent=True)
             async with self._slots:
                 completion = await meter.complete(request)
             key = hashlib.sha256(f"embedding|{request.identity()}".encode()).digest()
-            self._count(key, meter.result(None), "teacher")
+            self._count_once(key, meter.result(None), "teacher")
             return read_vector(completion.answer.text)
 
         return await together([one(text) for text in texts])
@@ -215,7 +229,7 @@ class Evaluator:
             async with self._slots:
                 example = Example(0, inputs, {})
                 result = await self._run(key, program, example, "prompt", sample, temperature)
-        self._count(key, result, "prompt")
+        self._count_once(key, result, "prompt")
         return result.outputs
 
     async def _in_turn(self, places: Sequence[int], one: Callable[[int], Awaitable[None]]) -> None:
@@ -272,14 +286,17 @@ class Evaluator:
             await asyncio.wait([shared])
             if not shared.cancelled():
                 return shared.result()
-        if key in self._counted and (known := self._store.lookup([key]).get(key)) is not None:
+        if key in self._made and (known := self._store.lookup([key]).get(key)) is not None:
             return known  # made since the caller looked
         if (unanswered := self.unanswered.get(key)) is not None:
             return unanswered
         future: asyncio.Future[RunResult] = asyncio.get_running_loop().create_future()
         self._running[key] = future
         try:
-            result = await self._execute(program, example, sample, temperature)
+            # Rows to be scored can be asked in any order; what an attempt or a proposal brings, others wait for.
+            urgent = purpose in ("teacher", "prompt")
+            meter = Meter(self._engine, self._wall, urgent=urgent)
+            result = await _execute(meter, program, example, sample, temperature)
         except ProviderError as error:
             if not self._forgiven(error, purpose):
                 future.cancel()
@@ -291,6 +308,7 @@ class Evaluator:
         else:
             self._unanswered_in_a_row["judge" if purpose == "judge" else "task"] = 0
             self._store.put(key, result)
+            self._made.add(key)
         finally:
             del self._running[key]
         future.set_result(result)
@@ -306,16 +324,6 @@ class Evaluator:
         who = "judge" if purpose == "judge" else "task"
         self._unanswered_in_a_row[who] += 1
         return self._unanswered_in_a_row[who] < UNANSWERED_IN_A_ROW
-
-    async def _execute(
-        self, program: Program, example: Example, sample: int, temperature: float | None
-    ) -> RunResult:
-        meter = Meter(self._engine, self._wall)
-        try:
-            outcome = await run(program, example.inputs, meter, sample=sample, temperature=temperature)
-        except (AnswerError, EvaluationError) as error:
-            return _failed(program, meter, (type(error).__name__, error.message))
-        return meter.result(outcome.outputs, outcome.trace)
 
     def _row(self, example: Example, result: RunResult) -> RowResult | MetricError:
         """What a metric without judges says of a run; with judges, of one that has no outputs."""
@@ -344,10 +352,18 @@ class Evaluator:
             return score_row(self._metric, example.row, outputs, example.index)
         return await self._judges.verdict(example, outputs, self._member("judge", 0, None))
 
-    def _count(self, key: bytes, result: RunResult, purpose: Purpose) -> None:
-        if key in self._counted:
-            return
-        self._counted.add(key)
+    def _claim(self, key: bytes) -> bool:
+        """Whether the caller is the one who counts the run: the first who claims it."""
+        if key in self._claimed:
+            return False
+        self._claimed.add(key)
+        return True
+
+    def _count_once(self, key: bytes, result: RunResult, purpose: Purpose) -> None:
+        if self._claim(key):
+            self._count(result, purpose)
+
+    def _count(self, result: RunResult, purpose: Purpose) -> None:
         spent = self.spent
         if purpose == "task":
             spent.task_calls += result.calls
@@ -362,10 +378,6 @@ class Evaluator:
         spent.cost += result.cost
         spent.unpriced += result.unpriced
 
-    def snapshot(self) -> Spent:
-        """What was spent so far, as a value."""
-        return replace(self.spent)
-
     def _inputs_digest(self, example: Example) -> str:
         """Hash of the inputs: labels reach no prompt, so rows that differ in them share their runs.
 
@@ -375,6 +387,16 @@ class Evaluator:
         if kept is None:
             kept = self._inputs[id(example)] = (example, digest(example.inputs))
         return kept[1]
+
+
+async def _execute(
+    meter: Meter, program: Program, example: Example, sample: int, temperature: float | None
+) -> RunResult:
+    try:
+        outcome = await run(program, example.inputs, meter, sample=sample, temperature=temperature)
+    except (AnswerError, EvaluationError) as error:
+        return _failed(program, meter, (type(error).__name__, error.message))
+    return meter.result(outcome.outputs, outcome.trace)
 
 
 def _failed(program: Program, meter: Meter, error: tuple[str, str]) -> RunResult:

@@ -63,3 +63,22 @@ Report = Callable[[Event], None]
 
 def silent(event: Event) -> None:
     """The report of whoever does not want one."""
+
+
+class Held:
+    """A report that keeps what it is told until it is released, of work that began before its turn."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._kept: list[Event] | None = []
+
+    def __call__(self, event: Event) -> None:
+        if self._kept is None:
+            self._report(event)
+        else:
+            self._kept.append(event)
+
+    def release(self) -> None:
+        kept, self._kept = self._kept or [], None
+        for event in kept:
+            self._report(event)

@@ -41,25 +41,26 @@ class Spent(Struct):
     def calls(self) -> int:
         return self.task_calls + self.teacher_calls + self.prompt_calls + self.judge_calls
 
-    def since(self, earlier: Spent) -> Spent:
+    def __add__(self, other: Spent) -> Spent:
         return Spent(
-            self.task_calls - earlier.task_calls,
-            self.teacher_calls - earlier.teacher_calls,
-            self.prompt_calls - earlier.prompt_calls,
-            self.judge_calls - earlier.judge_calls,
-            self.input_tokens - earlier.input_tokens,
-            self.output_tokens - earlier.output_tokens,
-            self.cost - earlier.cost,
-            self.unpriced - earlier.unpriced,
+            self.task_calls + other.task_calls,
+            self.teacher_calls + other.teacher_calls,
+            self.prompt_calls + other.prompt_calls,
+            self.judge_calls + other.judge_calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost + other.cost,
+            self.unpriced + other.unpriced,
         )
 
 
 class Meter:
     """An engine as one run sees it: the wall pays, and every answer is counted."""
 
-    def __init__(self, engine: Engine, wall: Wall | None) -> None:
+    def __init__(self, engine: Engine, wall: Wall | None, *, urgent: bool = False) -> None:
         self._engine = engine
         self._wall = wall
+        self._urgent = urgent
         self.calls = 0
         self.input_tokens = 0
         self.output_tokens = 0
@@ -67,7 +68,7 @@ class Meter:
         self.unpriced = 0
 
     async def complete(self, request: Request) -> Completion:
-        completion = await self._engine.complete(request, purse=self._wall)
+        completion = await self._engine.complete(request, purse=self._wall, urgent=self._urgent)
         answer = completion.answer
         self.calls += 1
         self.input_tokens += answer.usage.input_tokens

@@ -38,14 +38,21 @@ async def together(jobs: Sequence[Coroutine[Any, Any, Result]]) -> list[Result |
     return [task.result() for task in tasks]
 
 
-async def both(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]) -> tuple[Result, Other]:
-    """What two jobs give that need nothing of each other. Raises like `together`, and halts as well."""
+async def pair(
+    one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]
+) -> tuple[Result | Halt, Other | Halt]:
+    """What two jobs give that need nothing of each other. Raises like `together`."""
     jobs: list[Coroutine[Any, Any, Result | Other]] = [one, other]
-    found = await together(jobs)
+    return cast("tuple[Result | Halt, Other | Halt]", tuple(await together(jobs)))
+
+
+async def both(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]) -> tuple[Result, Other]:
+    """The same, where halts are raised as well."""
+    found = await pair(one, other)
     for result in found:
         if isinstance(result, BudgetExceeded | Stopped):
             raise result
-    return cast("tuple[Result, Other]", tuple(found))
+    return cast("tuple[Result, Other]", found)
 
 
 def first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -44,6 +44,7 @@ class _Flight(Struct, eq=False):
     task: asyncio.Task[Answer]
     askers: int = 0
     on_wire: bool = False
+    urgent: bool = False
     requests: int = 0
     """Requests of the attempt under way that may be billed."""
 
@@ -82,11 +83,13 @@ class Engine:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def complete(self, request: Request, *, purse: Purse | None = None) -> Completion:
+    async def complete(
+        self, request: Request, *, purse: Purse | None = None, urgent: bool = False
+    ) -> Completion:
         """The answer to `request`, on disk already if there is a ledger.
 
         `purse` pays for every attempt that may be billed; what it raises ends the call. What is shared or
-        replayed is free.
+        replayed is free. `urgent` goes before others that wait for the endpoint: more follows from its answer.
 
         Raises ProviderError when the model did not answer after every retry, ConfigurationError when a
         key, address or the ledger is missing or unusable, Stopped once the engine was told to stop.
@@ -103,7 +106,7 @@ class Engine:
                     await asyncio.sleep(0)
                 return Completion(answer, "ledger")
             source = "model"
-            flight = self._start(key, request, purse)
+            flight = self._start(key, request, purse, urgent)
         flight.askers += 1
         try:
             answer = await asyncio.shield(flight.task)
@@ -161,11 +164,11 @@ class Engine:
         for transport in transports:
             await transport.aclose()
 
-    def _start(self, key: bytes, request: Request, purse: Purse | None) -> _Flight:
+    def _start(self, key: bytes, request: Request, purse: Purse | None, urgent: bool) -> _Flight:
         if self._stopped:
             raise Stopped("the engine was stopped before this call was made")
         task = asyncio.get_running_loop().create_task(self._call(key, request, purse))
-        flight = self._flights[key] = _Flight(task)
+        flight = self._flights[key] = _Flight(task, urgent=urgent)
 
         def landed(task: asyncio.Task[Answer]) -> None:
             del self._flights[key]
@@ -187,7 +190,7 @@ class Engine:
                 if purse is not None and room is None:
                     room = await purse.reserve(request)
                 try:
-                    units = await self._enter(lane, request, again=failures > 0)
+                    units = await self._enter(lane, request, again=failures > 0, urgent=flight.urgent)
                 except Unauthorized:
                     self._forget(lane)
                     raise
@@ -290,7 +293,7 @@ class Engine:
                 help=f"raise `timeout` in lm {request.lm.name} if the model is slow",
             ) from None
 
-    async def _enter(self, lane: Lane, request: Request, *, again: bool) -> int:
+    async def _enter(self, lane: Lane, request: Request, *, again: bool, urgent: bool) -> int:
         """Waits for rates and places, narrowest first. Returns the tokens counted against `tpm`."""
         units = 0
         if lane.parallel is not None:
@@ -301,7 +304,7 @@ class Engine:
             if lane.tpm is not None:
                 units = estimate_tokens(request.messages) + (request.lm.max_tokens or 0)
                 await lane.tpm.take(units)
-            await lane.gate.enter(again=again)
+            await lane.gate.enter(again=again, urgent=urgent)
             try:
                 await self._places.acquire()
             except BaseException:

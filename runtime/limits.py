@@ -52,13 +52,15 @@ class Backoff(Struct, frozen=True):
 
 
 class Gate:
-    """Admission to one endpoint, at most `width` at once: who was in before, then first come first served."""
+    """Admission to one endpoint, at most `width` at once: who was in before, then who is urgent, each first come
+    first served."""
 
     def __init__(self, width: int, backoff: Backoff) -> None:
         self.width = width
         self.inside = 0
         self._most = width
         self._backoff = backoff
+        self._urgent: deque[asyncio.Future[None]] = deque()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._resume_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -72,7 +74,7 @@ class Gate:
         self._climb_fast_to = width
         self._credit = 0
 
-    async def enter(self, *, again: bool = False) -> None:
+    async def enter(self, *, again: bool = False, urgent: bool = False) -> None:
         """Waits for a place. Raises what `close` was given. Every `enter` needs one `leave`.
 
         `again` goes to the head of the queue: at a dead endpoint, a few calls then use up their attempts
@@ -81,11 +83,14 @@ class Gate:
         loop = asyncio.get_running_loop()
         if self._closed_by is not None and loop.time() < self._closed_until:
             raise copy.copy(self._closed_by)
-        if not self._waiting and self.inside < self.width and loop.time() >= self._resume_at:
+        if not self._queued() and self.inside < self.width and loop.time() >= self._resume_at:
             self.inside += 1
             return
         turn: asyncio.Future[None] = loop.create_future()
-        (self._waiting.appendleft if again else self._waiting.append)(turn)
+        if again:
+            self._urgent.appendleft(turn)
+        else:
+            (self._urgent if urgent else self._waiting).append(turn)
         self._admit()
         try:
             await turn
@@ -96,15 +101,15 @@ class Gate:
 
     def leave(self) -> None:
         self.inside -= 1
-        if self._waiting:
+        if self._queued():
             self._admit()
 
     def close(self, error: Exception) -> None:
         """Turns away everyone who waits or comes within half a minute: a bad key gets no better by asking."""
         self._closed_by = error
         self._closed_until = asyncio.get_running_loop().time() + _TURNED_AWAY
-        while self._waiting:
-            turn = self._waiting.popleft()
+        while queue := self._queued():
+            turn = queue.popleft()
             if not turn.done():
                 turn.set_exception(copy.copy(error))
 
@@ -167,11 +172,15 @@ class Gate:
             if self._timer is None:
                 self._timer = loop.call_at(self._resume_at, self._wake)
             return
-        while self._waiting and self.inside < self.width:
-            turn = self._waiting.popleft()
+        while self.inside < self.width and (queue := self._queued()):
+            turn = queue.popleft()
             if not turn.done():
                 self.inside += 1
                 turn.set_result(None)
+
+    def _queued(self) -> deque[asyncio.Future[None]]:
+        """The queue whose head is next; an empty one where nobody waits."""
+        return self._urgent or self._waiting
 
     def _wake(self) -> None:
         self._timer = None

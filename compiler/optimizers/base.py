@@ -27,6 +27,8 @@ from dspec.runtime.program import LM, Program
 from dspec.runtime.types import JsonValue
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ..data.rows import Rows
     from ..evaluation import Evaluator
     from ..symbols import DeclarationKind
@@ -320,6 +322,9 @@ class Context(Struct, frozen=True):
     """Of a step that runs other optimizers: those, by name."""
     lms: Mapping[str, LM] = field(default_factory=dict[str, LM])
     """The project's models, for options that name one."""
+    start_scored: asyncio.Event | None = None
+    """Set once the program that the compile starts from is scored; None: it is. A step may begin before: what it
+    does until then is what it would do whatever the scores (`search.board.open_board` waits for them)."""
     tuner: WeightTuner | None = None
     """None: no provider that can train a model's weights."""
 

@@ -20,7 +20,7 @@ from dspec.runtime.program import Program
 from ..proposing import Attempted, propose_from_attempts, propose_variations
 from ..search import Arm, Board, Full, Listed, Racing, Strategy
 from ..search.board import open_board
-from ..tasks import Halt
+from ..tasks import Halt, pair
 from .base import Calls, Context, Facts, Option, Options, Range, Spec, StepResult
 from .frozen import tunable
 from .ranking import ranked
@@ -99,10 +99,18 @@ SPEC = Spec(
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     start = Arm("as it came", student)
-    board = await open_board(context, start, context.rng("order"))
+    opening = open_board(context, start, context.rng("order"))
+    first = propose_variations(
+        student, context, options.integer("breadth") - 1, options.number("init_temperature") or 0.0
+    )
+    board, proposals = await pair(opening, first)
+    if isinstance(board, BudgetExceeded | Stopped):
+        raise board
+    if isinstance(proposals, BudgetExceeded | Stopped):
+        return ranked(board.candidates(), cut=proposals, looks=board.looks)
     ascent = _Ascent(options, context, board, start)
     try:
-        halt = await ascent.climb()
+        halt = await ascent.climb(proposals)
     except (BudgetExceeded, Stopped) as raised:
         halt = raised
     return ranked(board.candidates(), cut=halt, notes=tuple(ascent.notes), looks=board.looks)
@@ -119,15 +127,17 @@ class _Ascent(Struct):
     tried: dict[str, dict[str, Arm]] = field(default_factory=dict[str, dict[str, Arm]])
     """By predictor and instruction: the program in which it was scored."""
 
-    async def climb(self) -> Halt | None:
-        """All rounds; ends early when a round brings nothing new. Halts while proposing are raised."""
+    async def climb(self, proposals: dict[str, list[str]]) -> Halt | None:
+        """All rounds, the first with `proposals`; ends early when one brings nothing new. Halts while proposing are raised."""
         student = self.best.program
         self.tried = {
             address: {predictor.signature.instruction: self.best}
             for address, predictor in tunable(student).items()
         }
         for depth in range(1, self.options.integer("depth") + 1):
-            proposals = await self._propose(depth)
+            if depth > 1:
+                breadth = self.options.integer("breadth")
+                proposals = await self._in_view(depth, range(1, breadth - breadth // 2 + 1), list(self.tried))
             fresh = {
                 address: [text for text in texts if text not in self.tried[address]]
                 for address, texts in proposals.items()
@@ -140,14 +150,6 @@ class _Ascent(Struct):
                 if halt is not None:
                     return halt
         return None
-
-    async def _propose(self, depth: int) -> dict[str, list[str]]:
-        breadth = self.options.integer("breadth")
-        temperature = self.options.number("init_temperature") or 0.0
-        program = self.best.program
-        if depth == 1:
-            return await propose_variations(program, self.context, breadth - 1, temperature)
-        return await self._in_view(depth, range(1, breadth - breadth // 2 + 1), list(self.tried))
 
     async def _in_view(self, depth: int, numbers: range, addresses: Sequence[str]) -> dict[str, list[str]]:
         """Proposals in view of the best attempts so far."""

@@ -156,24 +156,31 @@ async def _race(search: _Search) -> StepResult:
     """Make every candidate at the same time, let those that differ race, then try what their demos compose.
 
     Every one of them is in the first round, so it is scored on what is sure to be that round's rows as soon as
-    it is made: making the last one, which goes from answer to answer, keeps nobody waiting.
+    it is made and the board is there: making the last one, which goes from answer to answer, keeps nobody waiting.
     """
+    import asyncio  # here, since a check reads this file for its SPEC
+
     context = search.context
     start = Arm(_label(None), await search.propose(None))
-    board = await open_board(context, start, context.rng("order"))
-    numbers = search.numbers[1:]
-    planned = race(search.options, board.rows, context.finalists)
+    numbers, rows = search.numbers[1:], len(context.val)
+    planned = race(search.options, rows, context.finalists)
     most = len(numbers) - (ZERO_SHOT in numbers and not has_demos(start.program))
     # Candidates that come out like another leave the rest more rows, so how many is not known yet.
-    races = ((arms, planned.fewer(len(numbers), arms, board.rows)) for arms in range(1, most + 1))
-    sure = min((race.rounds(arms, board.rows)[0].rows for arms, race in races), default=0)
+    races = ((arms, planned.fewer(len(numbers), arms, rows)) for arms in range(1, most + 1))
+    sure = min((race.rounds(arms, rows)[0].rows for arms, race in races), default=0)
+    opening = asyncio.ensure_future(open_board(context, start, context.rng("order")))
 
     async def entered(number: int | None) -> Program:
         program = await search.propose(number)
+        board = await asyncio.shield(opening)
         await board.begin(Arm(_label(number), program), sure)
         return program
 
-    made = await together([entered(number) for number in numbers])
+    try:
+        made = await together([entered(number) for number in numbers])
+        board = await opening
+    finally:
+        opening.cancel()
     arms: list[Arm] = []
     halt: Halt | None = None
     known = {program_digest(start.program)}
@@ -185,11 +192,11 @@ async def _race(search: _Search) -> StepResult:
             arms.append(Arm(_label(number), program))
     repeats = len(numbers) - len(arms)
     if halt is None:
-        raced = planned.fewer(len(numbers), len(arms), board.rows)
+        raced = planned.fewer(len(numbers), len(arms), rows)
         halt = await raced.run(board, Listed(arms), len(arms))
         if halt is None and (wanted := composed(search.options)):
             sets = compose(start.program, board, [start, *arms])
-            halt = await board.extend(sets[:wanted], board.rows)
+            halt = await board.extend(sets[:wanted], rows)
         if repeats:
             note = f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one"
             return ranked(board.candidates(), cut=halt, notes=(note,), looks=board.looks)

@@ -142,5 +142,7 @@ class Board:
 
 async def open_board(context: Context, incumbent: Arm, rng: random.Random) -> Board:
     """A board whose incumbent is scored on all rows. Raises what the evaluation raises, halts included."""
+    if context.start_scored is not None:
+        await context.start_scored.wait()
     evaluation = await context.evaluator.evaluate(incumbent.program, context.val, label=incumbent.label)
     return Board(context, incumbent, evaluation.scores, rng)
