@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
+from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .jobs import Compiled, Job, make_job
 from .observing import EventsOption, SpansOption, observing
 from .session import Session, ThreadsOption, TransportChoice, TransportOption
@@ -41,7 +42,6 @@ def compile_command(
 ) -> None:
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
     from ..needs import compile_needs
-    from . import report
     from .sources import checked, pick
 
     _, project = checked(path, lambda project: compile_needs(project, names or project.optimizes))
@@ -58,6 +58,8 @@ def compile_command(
         refuse_drift(planned, path, project, wanted[0])
     with observing(events, otel) as observers:
         results = asyncio.run(compile_all(jobs, path, threads, transport, observers, quiet=json))
+    from . import report
+
     if json:
         print_json(report.compiled_json(results))
     else:
@@ -82,9 +84,11 @@ async def compile_all(
     from .session import open_session
 
     results: list[Compiled] = []
+    # What only the end needs is there by then: the first answers take longer than importing it.
+    asyncio.get_running_loop().run_in_executor(None, import_module, ".report", __package__)
     for job in jobs:
         async with open_session(path, threads, transport, on_event=calls(observers)) as session:
-            with reporting(stderr(), lambda s=session: s.engine.tally, quiet=quiet) as report:
+            with reporting(lambda s=session: s.engine.tally, quiet=quiet) as report:
                 results.append(await compile_one(job, session, both(report, observers)))
         if results[-1].built.status == "complete":
             keep_record(results[-1], path)

@@ -1,19 +1,21 @@
 """What every command shares: consoles, exit codes, and how an error looks.
 
-Results go to stdout, everything else to stderr, so that a pipe sees results alone.
+Results go to stdout, everything else to stderr, so that a pipe sees results alone. Rich is imported by the first
+command that has something to say: it takes as long as checking a small file.
 """
 
 from __future__ import annotations
 
 import sys
 from enum import IntEnum
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
 from dspec.runtime.errors import DspecError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Exit(IntEnum):
@@ -32,11 +34,15 @@ class Exit(IntEnum):
 
 
 def stdout() -> Console:
+    from rich.console import Console
+
     # A pipe has no width to fit into, and what a table cuts off is lost.
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 def stderr() -> Console:
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -46,6 +52,8 @@ def print_json(text: str) -> None:
 
 
 def print_error(message: str, help: str = "") -> None:  # noqa: A002
+    from rich.text import Text
+
     console = stderr()
     console.print(Text.assemble(("error", "bold red"), (": ", "bold"), message))
     if help:

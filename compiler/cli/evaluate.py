@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
+from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .observing import EventsOption, SpansOption, observing
 from .session import ThreadsOption, TransportChoice, TransportOption
 from .sources import SourceArgument
@@ -84,7 +84,7 @@ async def evaluate_all(
     from .session import open_session
 
     async with open_session(base / "any.dspec", threads, transport, on_event=calls(observers)) as session:
-        with reporting(stderr(), lambda: session.engine.tally, quiet=quiet) as shown:
+        with reporting(lambda: session.engine.tally, quiet=quiet) as shown:
             report = both(shown, observers)
             results, cut = await evaluate_each(
                 project,

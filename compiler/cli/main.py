@@ -21,7 +21,7 @@ def main() -> None:
     if nothing_new(sys.argv[1:]):
         return
     # Imports make tens of thousands of objects that stay: looking for garbage among them costs a tenth.
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(500_000, 20, 100)
     # Pydantic would ask every installed package whether it has a plug-in; none has a say in what a file means.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from .app import COMMANDS, make_app

@@ -19,9 +19,10 @@ from dspec.runtime.types import JsonValue
 
 from ..evals import EvalResult, scored
 from ..statistics import Paired
-from .progress import spent_line
 
 if TYPE_CHECKING:
+    from dspec.runtime.engine import Tally
+
     from .jobs import Compiled
 
 
@@ -119,6 +120,20 @@ def _draw_failures(console: Console, evaluation: EvalResult) -> None:
             f"the first: {first}",
             markup=False,
         )
+
+
+def spent_line(tally: Tally) -> Text:
+    """What a compile cost, in one line."""
+    parts = [f"{tally.calls} model call{'' if tally.calls == 1 else 's'}"]
+    if tally.replayed:
+        parts.append(f"{tally.replayed} answered from the ledger")
+    if tally.shared:
+        parts.append(f"{tally.shared} shared in flight")
+    if tally.spoiled:
+        parts.append(f"{tally.spoiled} without an answer that may be billed")
+    parts.append(f"{tally.input_tokens + tally.output_tokens:,} tokens")
+    parts.append(f"${tally.cost:.4f}" + (f" and {tally.unpriced} unpriced" if tally.unpriced else ""))
+    return Text(" · ".join(parts), "dim")
 
 
 def _judge_calls(result: Compiled) -> int:

@@ -6,7 +6,8 @@ import io
 
 from rich.console import Console
 
-from dspec.compiler.cli.progress import reporting, spent_line
+from dspec.compiler.cli.progress import reporting
+from dspec.compiler.cli.report import spent_line
 from dspec.compiler.events import CandidateScored, Event, RowScored, ScoringStarted, StepFinished, StepStarted
 from dspec.compiler.optimizers.base import Calls, Range
 from dspec.runtime.engine import Tally
@@ -28,7 +29,7 @@ def shown(*, terminal: bool, quiet: bool = False) -> str:
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=100, color_system=None)
     tally = Tally(calls=5, replayed=2, cost_pico=3 * 10**11)
-    with reporting(console, lambda: tally, quiet=quiet) as report:
+    with reporting(lambda: tally, quiet=quiet, console=console) as report:
         for event in EVENTS:
             report(event)
     return text.getvalue()
