@@ -23,7 +23,8 @@ from .statistics import Paired, luck, paired
 class Verdict(Struct, frozen=True):
     """The result against the start on the rows of val: how they compare, and what luck alone would bring.
 
-    `tried` counts the programs that the result was chosen from; `luck` is in the scores' unit, 0..1.
+    `tried` counts the programs that the result was chosen from; `luck` is in the scores' unit, 0..1, and 0 where nothing
+    was gained that might be luck.
     """
 
     comparison: Paired
@@ -72,7 +73,9 @@ class Verdict(Struct, frozen=True):
 def judge(before: Sequence[float], after: Sequence[float], results: Iterable[StepResult]) -> Verdict:
     """Compare the result's scores with the start's on the same rows; `results` are those of all steps."""
     looks = [rows for result in results for rows in _looks(result, len(before))]
-    return Verdict(paired(before, after), max(1, len(looks)), luck(before, after, looks))
+    comparison = paired(before, after)
+    lucky = luck(before, after, looks) if comparison.difference > 0 else 0.0
+    return Verdict(comparison, max(1, len(looks)), lucky)
 
 
 def _looks(result: StepResult, rows: int) -> Sequence[int]:

@@ -7,6 +7,8 @@ In a test, it runs in the same loop and shows what it was asked:
         ...
     assert server.asked[digest] == 1
 
+It does little besides, so that a benchmark measures who asks.
+
 For a process that must survive another's death, or a benchmark, it runs by itself and prints its URL
 (`spawned(...)` does that for a test; `GET /stats` tells what it was asked):
 
@@ -27,9 +29,11 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 FAULTS = (
@@ -73,7 +77,7 @@ class Call:
             return str(self.body["input"][0])
         return str(self.body["messages"][-1]["content"])
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return hashlib.sha256(json.dumps(self.body, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -175,7 +179,7 @@ class FakeServer:
         )
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json()
+        body = msgspec.json.decode(await request.read())
         peer = request.transport.get_extra_info("peername") if request.transport else None
         call = Call(body, request.headers, len(self.calls) + 1, peer[1] if peer else 0)
         self.calls.append(call)
@@ -222,7 +226,7 @@ class FakeServer:
             await asyncio.sleep(3600)
         if kind == "reset":
             return self._reset(request)
-        body = json.dumps(completion).encode()
+        body = msgspec.json.encode(completion)
         match kind:
             case "malformed":
                 body = body[:-1] + b",,"
@@ -247,7 +251,7 @@ class FakeServer:
             return "503"
         if not isinstance(self.faults, Mapping):
             return self.faults[call.number - 1] if call.number <= len(self.faults) else None
-        if self.first_only and self.asked[call.digest] > 1:
+        if not self.faults or (self.first_only and self.asked[call.digest] > 1):
             return None
         source = f"{self.seed} {call.digest} {self.asked[call.digest]}".encode()
         draw = int.from_bytes(hashlib.sha256(source).digest()[:8]) / 2**64
@@ -290,7 +294,7 @@ def _completion(call: Call, text: str, kind: str) -> dict[str, Any]:
         return {"object": "list", "model": call.body["model"], "data": [entry], "usage": usage}
     content: str | None = {"empty": "", "filter": None, "null": None}.get(kind, text)
     finish = {"length": "length", "filter": "content_filter"}.get(kind, "stop")
-    counted = sum(len(str(message["content"]).split()) for message in call.body["messages"])
+    counted = sum(_words(str(message["content"])) for message in call.body["messages"])
     usage = {"prompt_tokens": counted, "completion_tokens": len(text.split())}
     if kind == "zero_usage":
         usage = {"prompt_tokens": 0, "completion_tokens": 0}
@@ -306,6 +310,11 @@ def _completion(call: Call, text: str, kind: str) -> dict[str, Any]:
     if kind != "no_usage":
         completion["usage"] = {**usage, "total_tokens": sum(usage.values())}
     return completion
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> int:
+    return len(text.split())
 
 
 def embedded() -> Callable[[Call], Awaitable[str]]:
