@@ -13,32 +13,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
 
-from dspec.runtime.artifact import Artifact, Provenance, StepRecord, kind_of
+from dspec.runtime.artifact import Artifact, kind_of
 from dspec.runtime.engine import Engine
 from dspec.runtime.ensemble import Runnable, everywhere
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import LM, Program, digest
-from dspec.runtime.types import JsonValue
+from dspec.runtime.program import LM, Program
 
 from . import ir
 from .budget import Wall, wall_of
 from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
-from .data import Rows
-from .digests import metric_digest, program_digest
 from .evals import EvalResult, evaluate_named, scored
-from .evaluation import Evaluation, Evaluator, RowResult, Spent
+from .evaluation import Evaluation, Evaluator, Spent
 from .events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
 from .optimizers.base import Candidate, Context, Options, PromptModel, Spec, StepResult
 from .optimizers.compat.table import run_of
 from .optimizers.frozen import thawed
 from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
+from .provenance import as_evaluation, provenance
 from .selection import Verdict, judge
 from .statistics import Paired
 from .store import Store
@@ -126,7 +122,7 @@ class _Begun(Struct, frozen=True):
     index: int
     step: ir.StepSpec
     spec: Spec
-    student: Runnable
+    student: Program
     context: Context
     report: Held
 
@@ -172,9 +168,11 @@ class _Compile:
         resolved = self._resolved
         steps = resolved.optimize.steps
         first = self._begin(0, resolved.student)
-        # Without a budget, what the first step needs no score for goes on beside the baseline. With one, every call
-        # goes to the baseline first: at the wall there is then a program that was scored.
-        early = asyncio.create_task(first.work()) if not self._walled else None
+        # What the first step needs no score for goes on beside the baseline. Not where there is a budget: at the wall
+        # there is then a program that was scored. And not with judges: which of the two is the first to ask one the
+        # same thing, and so counts it, would be a matter of time.
+        beside = not (self._walled or resolved.metric.judges)
+        early = asyncio.create_task(first.work()) if beside else None
         try:
             self._baseline = await self._evaluator.evaluate(resolved.student, resolved.val, label="baseline")
         except BaseException:
@@ -231,7 +229,7 @@ class _Compile:
             reducer=reducer_of(self._project, step, lm),
             nested=nested_of(self._project, step, self._programs, lm, self._on_teacher_lm),
             lms=self._project.lms,
-            start_scored=self._scored,
+            start_scored=None if self._walled else self._scored,
         )
         return _Begun(index, step, spec, student, context, report)
 
@@ -366,55 +364,26 @@ class _Compile:
         return f"for example: {min(reasons)}"
 
     def _artifact(self) -> Artifact:
-        resolved, optimize = self._resolved, self._resolved.optimize
-        spent, metric = self._spent(), self._resolved.metric
+        resolved, optimize, metric = self._resolved, self._resolved.optimize, self._resolved.metric
         role: Literal["train", "val"] = "train" if optimize.val is None else "val"
         final = self._final
         if final is None and self._best is not None and self._best.program is self._emitted:
-            final = _as_evaluation(self._best, resolved.val)
+            final = as_evaluation(self._best, resolved.val)
         return Artifact(
             kind=kind_of(self._emitted),
             name=optimize.name,
             program=self._emitted,
             scores={} if final is None else {role: scored(metric.name, final)},
-            provenance=Provenance(
-                toolchain=f"dspc {_version()}",
-                source=program_digest(resolved.student),
-                data={"train": _rows_digest(resolved.train), "val": _rows_digest(resolved.val)},
-                metric=metric_digest(metric),
-                options=digest([_resolved_step(step) for step in optimize.steps]),
-                seeds={"optimize": optimize.seed},
-                models=self._models(),
-                steps=tuple(self._record(outcome) for outcome in self._outcomes),
-                calls=spent.calls,
-                input_tokens=spent.input_tokens,
-                output_tokens=spent.output_tokens,
-                cost_usd=spent.usd,
-                unanswered=len(self._evaluator.unanswered) or None,
+            provenance=provenance(
+                self._project,
+                resolved,
+                self._emitted,
+                [(outcome.name, outcome.result, outcome.spent) for outcome in self._outcomes],
+                spent=self._spent(),
+                unanswered=len(self._evaluator.unanswered),
             ),
             notes=tuple(self._notes) if self._status != "complete" else self._unanswered(),
         )
-
-    def _models(self) -> dict[str, str]:
-        models = {name: lm.model for name, lm in sorted(self._emitted.lms.items())}
-        optimize = self._resolved.optimize
-        roles = {"teacher": optimize.teacher_lm, "prompt": optimize.prompt_lm}
-        asked = {role: self._project.lms[name].model for role, name in roles.items() if name is not None}
-        judges = {
-            judge.program.lms[one.lm].model
-            for judge in self._resolved.metric.judges
-            for one in judge.program.predictors.values()
-        }
-        return models | asked | ({"judge": ", ".join(sorted(judges))} if judges else {})
-
-    def _record(self, outcome: StepOutcome) -> StepRecord:
-        step = next(step for step in self._resolved.optimize.steps if step.name == outcome.name)
-        score = None
-        if outcome.result.candidates:
-            rows = self._resolved.val if outcome.result.scored_on is None else outcome.result.scored_on
-            evaluation = _as_evaluation(outcome.result.candidates[0], rows)
-            score = scored(self._resolved.metric.name, evaluation)
-        return _step_record(step).model_copy(update={"score": score, "calls": outcome.spent.calls})
 
 
 def _progress(step: str, report: Report) -> Callable[[str, float | None], None]:
@@ -427,42 +396,3 @@ def _progress(step: str, report: Report) -> Callable[[str, float | None], None]:
         report(CandidateScored(step, candidate, score, best))
 
     return tell
-
-
-def _step_record(step: ir.StepSpec) -> StepRecord:
-    """The step with all its options, defaults included."""
-    spec = spec_of(step)
-    options = Options(spec, step.options).as_dict()
-    if step.compat is not None:
-        options["compat"] = step.compat
-    if step.frozen:
-        options["freeze"] = list(step.frozen)
-    for name, inner in step.nested.items():
-        options[name] = _step_record(inner).model_dump(mode="json", include={"optimizer", "options"})
-    return StepRecord(name=step.name, optimizer=spec.name, options=options)
-
-
-def _resolved_step(step: ir.StepSpec) -> JsonValue:
-    """The step as the options' hash sees it: with every default, its student and its teacher."""
-    plain: dict[str, JsonValue] = _step_record(step).model_dump(mode="json")
-    more = step.model_dump(mode="json", include={"members", "nested"}, exclude_defaults=True)
-    return {**plain, "student": step.student, "teacher": step.teacher, **more}
-
-
-def _as_evaluation(candidate: Candidate, rows: Rows) -> Evaluation:
-    """A candidate's scores as an evaluation, for its interval; outputs are not kept."""
-    return Evaluation(
-        tuple(RowResult(row.index, score, None) for row, score in zip(rows, candidate.scores, strict=True))
-    )
-
-
-def _rows_digest(rows: Rows) -> str:
-    return digest([row.digest for row in rows])
-
-
-@cache
-def _version() -> str:
-    try:
-        return version("dspc")
-    except PackageNotFoundError:
-        return "unknown"

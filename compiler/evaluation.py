@@ -42,7 +42,7 @@ from . import ir
 from .budget import Wall
 from .data.rows import Example
 from .events import Report, ScoringStarted, silent
-from .gathering import Gathered
+from .gathering import Gathered, Told
 from .judging import Judges
 from .meter import Meter, Spent
 from .outcomes import Attempt, Evaluation, RowResult
@@ -109,17 +109,22 @@ class Evaluator:
         other._report = report
         return other
 
-    async def evaluate(self, program: Runnable, rows: Sequence[Example], *, label: str = "") -> Evaluation:
-        """Every row's score. Raises MetricError when the metric fails on `max_errors` rows,
-        ProviderError, ConfigurationError and BudgetExceeded as they come."""
+    async def evaluate(
+        self, program: Runnable, rows: Sequence[Example], *, label: str = "", told: Told | None = None
+    ) -> Evaluation:
+        """Every row's score. `told` hears of each as it comes.
+
+        Raises MetricError when the metric fails on `max_errors` rows, ProviderError, ConfigurationError and
+        BudgetExceeded as they come.
+        """
         if isinstance(program, Ensemble):
-            return await self._evaluate_votes(program, rows, label)
+            return await self._evaluate_votes(program, rows, label, told)
         keyed = ProgramKey(program)
         keys = [keyed.run(self._inputs_digest(row), sample=0, temperature=None) for row in rows]
         known = self._store.lookup(keys)
         # All at once and before anything is awaited, so that whose runs they are is no matter of time.
         own = [self._claim(key) for key in keys]
-        results = Gathered(rows, self._max_errors, label, self._report)
+        results = Gathered(rows, self._max_errors, label, self._report, told)
         self._report(ScoringStarted(label, len(rows)))
         for place, key in enumerate(keys):
             if key in known:
@@ -140,9 +145,11 @@ class Evaluator:
         await self._in_turn(pending, one)
         return results.complete()
 
-    async def _evaluate_votes(self, ensemble: Ensemble, rows: Sequence[Example], label: str) -> Evaluation:
+    async def _evaluate_votes(
+        self, ensemble: Ensemble, rows: Sequence[Example], label: str, told: Told | None
+    ) -> Evaluation:
         votes = Votes(ensemble)
-        results = Gathered(rows, self._max_errors, label, self._report)
+        results = Gathered(rows, self._max_errors, label, self._report, told)
         self._report(ScoringStarted(label, len(rows)))
 
         async def one(place: int) -> None:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .data.rows import Example
 from .events import Report, RowScored
 from .outcomes import Evaluation, RowResult
 from .scoring import MetricError
 
+Told = Callable[[int, float], None]
+"""Told of a row's place in an evaluation, from 0, and of its score."""
+
 
 class Gathered:
     """Collects one evaluation's rows as they come, with running sums for the progress report."""
 
-    def __init__(self, rows: Sequence[Example], max_errors: int, label: str, report: Report) -> None:
+    def __init__(
+        self, rows: Sequence[Example], max_errors: int, label: str, report: Report, told: Told | None = None
+    ) -> None:
         self._examples = rows
         self._rows: list[RowResult | None] = [None] * len(rows)
         self._errors: dict[int, MetricError] = {}
         self._max_errors = max_errors
         self._label = label
         self._report = report
+        self._told = told
         self._done = 0
         self._sum = 0.0
 
@@ -33,6 +39,8 @@ class Gathered:
         self._done += 1
         self._sum += result.score
         self._report(RowScored(self._label, self._done, len(self._rows), self._sum / self._done))
+        if self._told is not None:
+            self._told(place, result.score)
 
     def complete(self) -> Evaluation:
         return Evaluation(tuple(row for row in self._rows if row is not None))

@@ -323,8 +323,9 @@ class Context(Struct, frozen=True):
     lms: Mapping[str, LM] = field(default_factory=dict[str, LM])
     """The project's models, for options that name one."""
     start_scored: asyncio.Event | None = None
-    """Set once the program that the compile starts from is scored; None: it is. A step may begin before: what it
-    does until then is what it would do whatever the scores (`search.board.open_board` waits for them)."""
+    """Set once the program that the compile starts from is scored. A step may begin before: what it does until then
+    is what it would do whatever the scores (`search.board.open_board` waits for them). None: a step's own start is
+    scored before anything else is asked for, so that there is a program to fall back on at the budget's wall."""
     tuner: WeightTuner | None = None
     """None: no provider that can train a model's weights."""
 

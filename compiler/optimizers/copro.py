@@ -19,8 +19,8 @@ from dspec.runtime.program import Program
 
 from ..proposing import Attempted, propose_from_attempts, propose_variations
 from ..search import Arm, Board, Full, Listed, Racing, Strategy
-from ..search.board import open_board
-from ..tasks import Halt, pair
+from ..search.board import open_beside
+from ..tasks import Halt
 from .base import Calls, Context, Facts, Option, Options, Range, Spec, StepResult
 from .frozen import tunable
 from .ranking import ranked
@@ -99,13 +99,10 @@ SPEC = Spec(
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     start = Arm("as it came", student)
-    opening = open_board(context, start, context.rng("order"))
     first = propose_variations(
         student, context, options.integer("breadth") - 1, options.number("init_temperature") or 0.0
     )
-    board, proposals = await pair(opening, first)
-    if isinstance(board, BudgetExceeded | Stopped):
-        raise board
+    board, proposals = await open_beside(context, start, context.rng("order"), first)
     if isinstance(proposals, BudgetExceeded | Stopped):
         return ranked(board.candidates(), cut=proposals, looks=board.looks)
     ascent = _Ascent(options, context, board, start)

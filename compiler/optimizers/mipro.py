@@ -14,8 +14,7 @@ from dspec.runtime.program import Program
 
 from ..proposing.showing import MAX_ROWS
 from ..search import Arm, Bandit, Combinations, Exhaustive, Growing, Racing, TpeSampler
-from ..search.board import open_board
-from ..tasks import pair
+from ..search.board import open_beside
 from .base import Context, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS
 from .frozen import tunable
@@ -125,12 +124,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     predictors = len(tunable(student))
     chosen = sizes(options, predictors)
     start = Arm("as it came", student)
-    # Neither needs the other, and both may be long in coming.
-    board, pool = await pair(
-        open_board(context, start, context.rng("order")), first_pool(student, chosen, options, context)
-    )
-    if isinstance(board, BudgetExceeded | Stopped):
-        raise board
+    making = first_pool(student, chosen, options, context)
+    board, pool = await open_beside(context, start, context.rng("order"), making)
     notes: list[str] = []
     if isinstance(pool, BudgetExceeded | Stopped):
         return ranked(board.candidates(), cut=pool, looks=board.looks)

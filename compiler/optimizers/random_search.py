@@ -8,13 +8,14 @@ that saves pays for sets composed of the demos that did best.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.program import Program
 
 from ..digests import program_digest
-from ..search import Arm, Listed, Racing
+from ..search import Arm, Board, Listed, Racing
 from ..search.board import open_board
 from ..tasks import Halt, together
 from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
@@ -173,34 +174,42 @@ async def _race(search: _Search) -> StepResult:
     async def entered(number: int | None) -> Program:
         program = await search.propose(number)
         board = await asyncio.shield(opening)
-        await board.begin(Arm(_label(number), program), sure)
+        board.begin(Arm(_label(number), program), sure)
         return program
 
     try:
+        if context.start_scored is None:
+            await opening
         made = await together([entered(number) for number in numbers])
-        board = await opening
+        return await _compared(search, await opening, start, planned, made)
     finally:
         opening.cancel()
-    arms: list[Arm] = []
-    halt: Halt | None = None
-    known = {program_digest(start.program)}
+        for board in await asyncio.gather(opening, return_exceptions=True):
+            if isinstance(board, Board):
+                await board.drop()
+
+
+async def _compared(
+    search: _Search, board: Board, start: Arm, planned: Racing, made: Sequence[Program | Halt]
+) -> StepResult:
+    """The race of the candidates that were made, and what it composes. Nothing races where a halt kept one back."""
+    numbers = search.numbers[1:]
+    halt = next((one for one in made if not isinstance(one, Program)), None)
+    arms: dict[str, Arm] = {program_digest(start.program): start}
     for number, program in zip(numbers, made, strict=True):
-        if not isinstance(program, Program):
-            halt = halt or program
-        elif (key := program_digest(program)) not in known:
-            known.add(key)
-            arms.append(Arm(_label(number), program))
-    repeats = len(numbers) - len(arms)
-    if halt is None:
-        raced = planned.fewer(len(numbers), len(arms), rows)
-        halt = await raced.run(board, Listed(arms), len(arms))
-        if halt is None and (wanted := composed(search.options)):
-            sets = compose(start.program, board, [start, *arms])
-            halt = await board.extend(sets[:wanted], rows)
-        if repeats:
-            note = f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one"
-            return ranked(board.candidates(), cut=halt, notes=(note,), looks=board.looks)
-    return ranked(board.candidates(), cut=halt, looks=board.looks)
+        if isinstance(program, Program):
+            arms.setdefault(program_digest(program), Arm(_label(number), program))
+    others = list(arms.values())[1:]
+    if halt is not None:
+        return ranked(board.candidates(), cut=halt, looks=board.looks)
+    raced = planned.fewer(len(numbers), len(others), board.rows)
+    halt = await raced.run(board, Listed(others), len(others))
+    if halt is None and (wanted := composed(search.options)):
+        sets = compose(start.program, board, [start, *others])
+        halt = await board.extend(sets[:wanted], board.rows)
+    repeats = len(numbers) - len(others)
+    notes = (f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one",) if repeats else ()
+    return ranked(board.candidates(), cut=halt, notes=notes, looks=board.looks)
 
 
 async def _all(search: _Search) -> StepResult:

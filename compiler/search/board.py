@@ -1,28 +1,35 @@
 """What is known of every arm: its scores on a beginning of the rows, the same rows for all.
 
 A board scores; it does not decide. Equal programs share their scores, whatever they are called. What
-one arm took is never asked again: more rows continue where it stopped. At the budget's wall, or when
-the engine is stopped, the board keeps what it has and says so.
+one arm took is never asked again: more rows continue where it stopped. What is sure to be asked may begin before
+its turn. At the budget's wall, or when the engine is stopped, the board keeps what it has and says so.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from dspec.runtime.program import Program
 
 from ..digests import program_digest
 from ..optimizers.base import Candidate
-from ..tasks import Halt, together
+from ..tasks import Halt, pair, together
 from .order import stratified
 
 if TYPE_CHECKING:
+    import asyncio
+
     from ..optimizers.base import Context
+
+Result = TypeVar("Result")
+
+FEW = 8
+"""Rows still out from which on each one that comes is told of."""
 
 
 class Arm(Struct, frozen=True):
@@ -30,6 +37,19 @@ class Arm(Struct, frozen=True):
 
     label: str
     program: Program
+
+
+class _Going(Struct):
+    """An arm being scored on the rows from `start` to `end` of the order; `scores` are those that came, by place."""
+
+    start: int
+    end: int
+    scores: dict[int, float] = field(default_factory=dict[int, float])
+    task: asyncio.Task[tuple[float, ...]] | None = None
+
+    @property
+    def out(self) -> int:
+        return self.end - self.start - len(self.scores)
 
 
 class Board:
@@ -41,6 +61,9 @@ class Board:
         self._arms: dict[str, Arm] = {}
         self._scores: dict[str, list[float]] = {}
         self._complete: list[str] = []
+        self._going: dict[str, _Going] = {}
+        self._told: Callable[[], None] | None = None
+        self._waited_for: set[str] = set()
         self.incumbent = incumbent
         key = self._register(incumbent)
         self._scores[key] = [scores[place] for place in self._order]
@@ -78,37 +101,64 @@ class Board:
         A control variate: rows that are hard for one are mostly hard for the other.
         """
         seen = self.seen(arm)
-        if seen == 0:
-            return self.mean(self.incumbent)
-        lead = self.mean(arm) - self.mean(self.incumbent, seen)
+        return self.mean(self.incumbent) if seen == 0 else self.projected(self.mean(arm), seen)
+
+    def projected(self, mean: float, rows: int) -> float:
+        """`estimate` of an arm with that mean on the first `rows` rows: the higher, the higher."""
+        lead = mean - self.mean(self.incumbent, rows)
         return min(1.0, max(0.0, self.mean(self.incumbent) + lead))
 
-    async def begin(self, arm: Arm, rows: int) -> None:
-        """Score a program that is sure to be an arm on the first `rows` rows, before it is one: `extend` then has
-        nothing left to ask for. Arms are known in the order of `extend`, whichever began first.
-
-        Raises what the evaluation raises, halts included.
-        """
+    def span(self, arm: Arm, rows: int) -> tuple[list[float], list[float]]:
+        """The arm's scores on the first `rows` rows at the least and at the most: of a row that is out, 0 and 1."""
         key = program_digest(arm.program)
-        if len(self._scores.get(key, ())) < rows:
-            scores = await self._slice(arm, 0, rows)
-            if len(self._scores.get(key, ())) < rows:
-                self._scores[key] = scores
+        known = self._scores.get(key, [])[:rows]
+        going = self._going.get(key)
+        came = {} if going is None else {going.start + place: score for place, score in going.scores.items()}
+        left = range(len(known), rows)
+        return [*known, *(came.get(at, 0.0) for at in left)], [*known, *(came.get(at, 1.0) for at in left)]
 
-    async def extend(self, arms: Sequence[Arm], rows: int) -> Halt | None:
+    def begin(self, arm: Arm, rows: int) -> None:
+        """Start to score a program that is sure to be scored on the first `rows` rows, before its turn: `extend` then
+        waits for what is left. Arms are known in the order of `extend`, whichever began first.
+
+        Who begins something must `drop` what no `extend` has waited for.
+        """
+        import asyncio  # here, since the table of optimizers is read where nothing runs
+
+        key = program_digest(arm.program)
+        start = len(self._scores.get(key, ()))
+        if start < rows and key not in self._going:
+            going = self._going[key] = _Going(start, rows)
+            going.task = asyncio.ensure_future(self._score(arm, going, key))
+
+    async def drop(self) -> None:
+        """Cancels what was begun and not waited for."""
+        import asyncio  # as above
+
+        tasks = [going.task for going in self._going.values() if going.task is not None]
+        self._going = {}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def extend(
+        self, arms: Sequence[Arm], rows: int, *, told: Callable[[], None] | None = None
+    ) -> Halt | None:
         """Score every arm on the first `rows` rows, all at the same time.
 
+        `told` hears when an arm is through, and of each row when `FEW` are out: it may `begin` what is sure by then.
         A halt comes back, with what was scored until then kept; other failures are raised.
         """
         keys = list(dict.fromkeys(map(self._register, arms)))
-        due = {key: seen for key in keys if (seen := len(self._scores[key])) < rows}
-        found = await together([self._slice(self._arms[key], start, rows) for key, start in due.items()])
-        halt: Halt | None = None
-        for key, scores in zip(due, found, strict=True):
-            if isinstance(scores, list):
-                self._scores[key] += scores
-            else:
-                halt = halt or scores
+        due = [key for key in keys if len(self._scores[key]) < rows]
+        for key in due:
+            self.begin(self._arms[key], rows)
+        self._told, self._waited_for = told, set(due)
+        try:
+            found = await together([self._scored(key, rows) for key in due])
+        finally:
+            self._told = None
+        halt = next((one for one in found if one is not None), None)
         for key in keys:
             if len(self._scores[key]) == self.rows and key not in self._complete:
                 self._completed(key)
@@ -119,10 +169,36 @@ class Board:
         complete = set(self._complete)
         return [self._candidate(key) for key in self._arms if key in complete]
 
-    async def _slice(self, arm: Arm, start: int, end: int) -> list[float]:
-        rows = [self._context.val[place] for place in self._order[start:end]]
-        evaluation = await self._context.evaluator.evaluate(arm.program, rows, label=arm.label)
-        return list(evaluation.scores)
+    async def _scored(self, key: str, rows: int) -> None:
+        """Waits until the arm is scored on so many rows, of which it may have begun on fewer.
+
+        Only here does what was begun become known: what is known never depends on how fast it came.
+        """
+        while len(self._scores[key]) < rows:
+            self.begin(self._arms[key], rows)
+            going = self._going[key]
+            try:
+                assert going.task is not None
+                self._scores[key] += await going.task
+            finally:
+                del self._going[key]
+        self._waited_for.discard(key)
+        if self._told is not None:
+            self._told()
+
+    async def _score(self, arm: Arm, going: _Going, key: str) -> tuple[float, ...]:
+        def told(place: int, score: float) -> None:
+            going.scores[place] = score
+            if self._told is not None and key in self._waited_for and self._out() <= FEW:
+                self._told()
+
+        rows = [self._context.val[place] for place in self._order[going.start : going.end]]
+        evaluation = await self._context.evaluator.evaluate(arm.program, rows, label=arm.label, told=told)
+        return evaluation.scores
+
+    def _out(self) -> int:
+        """Rows that the extension under way waits for."""
+        return sum(self._going[key].out for key in self._waited_for if key in self._going)
 
     def _register(self, arm: Arm) -> str:
         key = program_digest(arm.program)
@@ -138,6 +214,26 @@ class Board:
         arm = self._arms[key]
         scores = dict(zip(self._order, self._scores[key], strict=True))
         return Candidate(arm.label, arm.program, tuple(scores[place] for place in range(self.rows)))
+
+
+async def open_beside(
+    context: Context, incumbent: Arm, rng: random.Random, other: Coroutine[Any, Any, Result]
+) -> tuple[Board, Result | Halt]:
+    """A board, and what comes of `other`, which needs no scores: at the same time, where nothing speaks against it
+    (`Context.start_scored`). Raises like `open_board`; halts of `other` come back."""
+    opening = open_board(context, incumbent, rng)
+    if context.start_scored is not None:
+        board, found = await pair(opening, other)
+        if isinstance(board, Board):
+            return board, found
+        raise board
+    try:
+        board = await opening
+    except BaseException:
+        other.close()
+        raise
+    (found,) = await together([other])
+    return board, found
 
 
 async def open_board(context: Context, incumbent: Arm, rng: random.Random) -> Board:

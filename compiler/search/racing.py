@@ -9,8 +9,8 @@ would still have spent. The incumbent, known on all rows, is raced against but c
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import pairwise, zip_longest
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -123,30 +123,90 @@ class Racing(Struct, frozen=True):
         return sum(now.arms * (now.rows - before.rows) for before, now in pairwise(rounds))
 
     async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
+        try:
+            return await self._run(board, source, trials)
+        finally:
+            await board.drop()
+
+    async def _run(self, board: Board, source: Source, trials: int) -> Halt | None:
         first = self.rounds(trials, board.rows)[0]
         left = trials
         arms: list[Arm] = []
+
+        def later() -> list[Round]:
+            # A source that ran out leaves a smaller race.
+            return [one for one in self.rounds(len(arms), board.rows) if one.rows > first.rows]
+
         while left > 0 and (asked := await source.ask(min(left, self.wave or left))):
             left -= len(asked)
-            halt = await board.extend(asked, first.rows)
+            arms += asked
+            told = None
+            if not self.wave and (rest := later()):
+                told = self._looking_ahead(board, source, arms, first.rows, rest[0], len(arms) * len(rest))
+            halt = await board.extend(asked, first.rows, told=told)
             if halt is not None:
                 return halt
-            arms += asked
             for arm in asked:
                 source.tell(arm, board.estimate(arm), first.rows)
-        seen = first.rows
-        # A source that ran out leaves a smaller race.
-        rest = [later for later in self.rounds(len(arms), board.rows) if later.rows > seen]
+        seen, rest = first.rows, later()
         comparisons = max(1, len(arms) * len(rest))
-        for following in rest:
+        for following, after in zip_longest(rest, rest[1:]):
             arms = self._going_on(board, source, arms, seen, following.arms, comparisons)
-            halt = await board.extend(arms, following.rows)
+            seen, told = following.rows, None
+            if after is not None:
+                told = self._looking_ahead(board, source, arms, seen, after, comparisons)
+            halt = await board.extend(arms, seen, told=told)
             if halt is not None:
                 return halt
-            seen = following.rows
             for arm in arms:
                 source.tell(arm, board.estimate(arm), seen)
         return None
+
+    def _looking_ahead(
+        self, board: Board, source: Source, arms: list[Arm], rows: int, following: Round, comparisons: int
+    ) -> Callable[[], None] | None:
+        """Begins the next round with the arms that are sure of it, while the last rows of this one are out."""
+        if self.finalists > 1 or any(source.predict(arm) is not None for arm in arms):
+            return None
+
+        def told() -> None:
+            for arm in self.certain(board, arms, rows, following.arms, comparisons):
+                board.begin(arm, following.rows)
+
+        return told
+
+    def certain(
+        self, board: Board, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
+    ) -> list[Arm]:
+        """The arms through with these rows that go on whatever is still out brings, of arms judged by themselves.
+
+        Whoever could come before an arm is taken to do so. A rival's rows that are out are taken to be won: as long
+        as all known scores are 0 or 1, nothing speaks more for it (with a fraction, `worse` is less sure than with 1),
+        so that with other scores nobody is certain.
+        """
+        through = [place for place, arm in enumerate(arms) if board.seen(arm) >= rows]
+        if not through or len(through) == len(arms):
+            return []
+        incumbent = list(board.scores(board.incumbent)[:rows])
+        spans = [board.span(arm, rows) for arm in arms]
+        if any(score not in (0.0, 1.0) for low, _ in [*spans, (incumbent, incumbent)] for score in low):
+            return []
+        best = [board.projected(_mean(high), rows) for _, high in spans]
+        lead = max(_mean(incumbent), *(_mean(low) for low, _ in spans))
+        rivals = [one for one in (incumbent, *(high for _, high in spans)) if _mean(one) >= lead]
+        level = self._level(comparisons)
+        found: list[Arm] = []
+        for place in through:
+            before = sum(
+                other > best[place] or (other == best[place] and at < place) for at, other in enumerate(best)
+            )
+            own = spans[place][0]
+            if before < quota and not any(worse(own, rival, level) for rival in rivals):
+                found.append(arms[place])
+        return found
+
+    def _level(self, comparisons: int) -> float:
+        return 1 - (1 - self.confidence) / comparisons
 
     def _going_on(
         self, board: Board, source: Source, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
@@ -162,11 +222,15 @@ class Racing(Struct, frozen=True):
 
         ranked = sorted(arms, key=lambda arm: -promise(arm))
         leader = max([board.incumbent, *ranked], key=lambda arm: board.mean(arm, rows))
-        level = 1 - (1 - self.confidence) / comparisons
+        level = self._level(comparisons)
         best = board.scores(leader)[:rows]
         sure = [arm for arm in ranked[:quota] if not worse(board.scores(arm)[:rows], best, level)]
         # One finalist is no more than a promise: where even it is worse than the incumbent, nobody wins.
         return sure if self.finalists == 1 or len(sure) >= self.finalists else ranked[: self.finalists]
+
+
+def _mean(scores: Sequence[float]) -> float:
+    return math.fsum(scores) / len(scores)
 
 
 def worse(scores: Sequence[float], best: Sequence[float], level: float) -> bool:

@@ -69,6 +69,34 @@ async def test_who_was_in_before_goes_first() -> None:
     assert order == ["again", "first", "second"]
 
 
+async def test_the_urgent_go_first_each_in_their_order_and_behind_who_was_in_before() -> None:
+    gate = Gate(1, STILL)
+    order: list[str] = []
+
+    async def visit(name: str) -> None:
+        await gate.enter(again=name == "again", urgent=name.startswith("urgent"))
+        order.append(name)
+        gate.leave()
+
+    await gate.enter()
+    names = ("first", "urgent 1", "second", "urgent 2", "again")
+    visits = [asyncio.create_task(visit(name)) for name in names]
+    await asyncio.sleep(0)
+    gate.leave()
+    await asyncio.gather(*visits)
+    assert order == ["again", "urgent 1", "urgent 2", "first", "second"]
+
+
+async def test_a_closed_gate_turns_the_urgent_away_too() -> None:
+    gate = Gate(1, STILL)
+    await gate.enter()
+    visits = [asyncio.create_task(gate.enter(urgent=urgent)) for urgent in (True, False)]
+    await asyncio.sleep(0)
+    gate.close(ValueError("a bad key"))
+    found = await asyncio.gather(*visits, return_exceptions=True)
+    assert [str(one) for one in found] == ["a bad key"] * 2
+
+
 async def test_a_place_given_to_one_who_just_left_goes_on() -> None:
     gate = Gate(1, STILL)
     await gate.enter()
