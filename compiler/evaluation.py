@@ -24,15 +24,12 @@ from typing import Literal
 from dspec.runtime.engine import Engine
 from dspec.runtime.ensemble import Ensemble, Runnable
 from dspec.runtime.errors import (
-    AnswerError,
     BudgetExceeded,
-    EvaluationError,
     ParseError,
     ProviderError,
     Stopped,
     Unauthorized,
 )
-from dspec.runtime.execute import run
 from dspec.runtime.program import LM, Program, digest
 from dspec.runtime.transports.base import Message, Request
 from dspec.runtime.types import Row
@@ -303,7 +300,7 @@ class Evaluator:
             # Rows to be scored can be asked in any order; what an attempt or a proposal brings, others wait for.
             urgent = purpose in ("teacher", "prompt")
             meter = Meter(self._engine, self._wall, urgent=urgent)
-            result = await _execute(meter, program, example, sample, temperature)
+            result = await meter.run(program, example.inputs, sample=sample, temperature=temperature)
         except ProviderError as error:
             if not self._forgiven(error, purpose):
                 future.cancel()
@@ -394,28 +391,6 @@ class Evaluator:
         if kept is None:
             kept = self._inputs[id(example)] = (example, digest(example.inputs))
         return kept[1]
-
-
-async def _execute(
-    meter: Meter, program: Program, example: Example, sample: int, temperature: float | None
-) -> RunResult:
-    try:
-        outcome = await run(program, example.inputs, meter, sample=sample, temperature=temperature)
-    except (AnswerError, EvaluationError) as error:
-        return _failed(program, meter, (type(error).__name__, error.message))
-    return meter.result(outcome.outputs, outcome.trace)
-
-
-def _failed(program: Program, meter: Meter, error: tuple[str, str]) -> RunResult:
-    """A run without outputs.
-
-    When one of several calls fails, what the others have done by then is a matter of time, which
-    must not enter any result: such a run counts its nominal calls, and no tokens.
-    """
-    nominal = program.calls_per_run()
-    if nominal > 1:
-        return RunResult(None, (), error, nominal, 0, 0, 0, 0)
-    return meter.result(None, error=error)
 
 
 def _reason(result: RunResult) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from dspec.runtime.engine import Completion, Engine
-from dspec.runtime.execute import TraceStep
+from dspec.runtime.errors import AnswerError, EvaluationError
+from dspec.runtime.execute import TraceStep, run
+from dspec.runtime.program import Program
 from dspec.runtime.transports.base import Request
 from dspec.runtime.types import Row
 
@@ -76,6 +78,26 @@ class Meter:
         self.cost += round((answer.cost or 0.0) * 1e12)
         self.unpriced += answer.cost is None
         return completion
+
+    async def run(
+        self, program: Program, inputs: Row, *, sample: int, temperature: float | None
+    ) -> RunResult:
+        """One run of the program. Raises ProviderError, and halts; answers that cannot be used are a result.
+
+        When one of several calls fails, what the others have done by then is a matter of time, which
+        must not enter any result: such a run counts its nominal calls, and no tokens.
+        """
+        try:
+            outcome = await run(program, inputs, self, sample=sample, temperature=temperature)
+        except (AnswerError, EvaluationError) as failure:
+            error = (type(failure).__name__, failure.message)
+            nominal = program.calls_per_run()
+            return (
+                RunResult(None, (), error, nominal, 0, 0, 0, 0)
+                if nominal > 1
+                else self.result(None, error=error)
+            )
+        return self.result(outcome.outputs, outcome.trace)
 
     def result(
         self,

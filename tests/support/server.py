@@ -33,7 +33,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 FAULTS = (
@@ -179,7 +178,7 @@ class FakeServer:
         )
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
-        body = msgspec.json.decode(await request.read())
+        body = await request.json()
         peer = request.transport.get_extra_info("peername") if request.transport else None
         call = Call(body, request.headers, len(self.calls) + 1, peer[1] if peer else 0)
         self.calls.append(call)
@@ -226,7 +225,7 @@ class FakeServer:
             await asyncio.sleep(3600)
         if kind == "reset":
             return self._reset(request)
-        body = msgspec.json.encode(completion)
+        body = json.dumps(completion).encode()
         match kind:
             case "malformed":
                 body = body[:-1] + b",,"
