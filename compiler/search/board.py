@@ -156,6 +156,9 @@ class Board:
         self._told, self._waited_for = told, set(due)
         try:
             found = await together([self._scored(key, rows) for key in due])
+        except BaseException:
+            await self.drop()
+            raise
         finally:
             self._told = None
         halt = next((one for one in found if one is not None), None)

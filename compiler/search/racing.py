@@ -166,7 +166,7 @@ class Racing(Struct, frozen=True):
         self, board: Board, source: Source, arms: list[Arm], rows: int, following: Round, comparisons: int
     ) -> Callable[[], None] | None:
         """Begins the next round with the arms that are sure of it, while the last rows of this one are out."""
-        if self.finalists > 1 or any(source.predict(arm) is not None for arm in arms):
+        if self.finalists > 1 or source.learns:
             return None
 
         def told() -> None:

@@ -4,7 +4,7 @@ grows with what is found out."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from .additive import Additive, Result, fit
 from .board import Arm
@@ -17,6 +17,9 @@ PRIOR_ROWS = 15
 
 class Source(Protocol):
     """Life cycle: `ask` and `tell` in turns, until `ask` gives nothing more."""
+
+    learns: ClassVar[bool]
+    """Whether the scores of some arms say something of others; if not, `predict` gives None for all."""
 
     async def ask(self, n: int) -> Sequence[Arm]:
         """Up to `n` arms, none of which it gave before; none when there are no more. Raises halts where making
@@ -38,6 +41,8 @@ class Source(Protocol):
 class Listed:
     """Arms that are known from the start and have nothing in common; scores change nothing."""
 
+    learns: ClassVar[bool] = False
+
     def __init__(self, arms: Sequence[Arm]) -> None:
         self._arms = list(arms)
 
@@ -54,6 +59,8 @@ class Listed:
 
 class Combinations:
     """The arms of a sampler's choices; `build` makes a choice's arm, under a label of its own."""
+
+    learns: ClassVar[bool] = True
 
     def __init__(self, space: Space, sampler: Sampler, build: Callable[[Choice], Arm]) -> None:
         self._space = space
