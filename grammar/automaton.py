@@ -65,17 +65,20 @@ class _Parser(Protocol):
 @cache
 def shipped_parser() -> _Parser:
     """The parser of `dspec.lark`, with `build`'s functions called while it parses."""
-    shipped = json.loads(TABLE_PATH.read_text(encoding="utf-8"), object_hook=_numbered)
+    shipped = json.loads(TABLE_PATH.read_text(encoding="utf-8"))
     data = shipped["data"]
+    table = data["parser"]["parser"]
+    table["states"] = {int(state): _numbered(row) for state, row in table["states"].items()}
+    table["tokens"], shipped["memo"] = _numbered(table["tokens"]), _numbered(shipped["memo"])
     data["parser"]["lexer_conf"]["lexer_type"] = data["options"]["lexer"] = LexemeLexer
     builders = {alias: _of_children(build) for alias, build in BUILDERS.items()}
     data["options"]["transformer"] = SimpleNamespace(**builders)
     return cast("Any", Lark).load(shipped)
 
 
-def _numbered(entries: dict[str, Any]) -> dict[str | int, Any]:
-    """JSON has no numbers for keys; Lark's data has no digits for names."""
-    return {int(key) if key.isdecimal() else key: value for key, value in entries.items()}
+def _numbered(entries: dict[str, Any]) -> dict[int, Any]:
+    """JSON has no numbers for keys."""
+    return {int(key): value for key, value in entries.items()}
 
 
 def _of_children(build: Callable[..., Any]) -> Callable[[list[Any]], Any]:
