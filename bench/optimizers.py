@@ -37,7 +37,7 @@ from pathlib import Path
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example, Rows
-from dspec.compiler.evaluation import Evaluator
+from dspec.compiler.evaluation import Evaluator, Purpose
 from dspec.compiler.optimizers.base import Context, Options
 from dspec.compiler.optimizers.compat.table import run_of
 from dspec.compiler.optimizers.table import SPECS
@@ -182,7 +182,7 @@ class Simulated(Evaluator):
         self._odds: dict[int, tuple[Program, float]] = {}
 
     async def _execute(
-        self, program: Program, example: Example, sample: int, temperature: float | None
+        self, program: Program, example: Example, purpose: Purpose, sample: int, temperature: float | None
     ) -> RunResult:
         if program.name == "propose":
             return RunResult(self._proposal(program, example.inputs, sample), (), None, 1, 0, 0, 0, 0)

@@ -109,11 +109,8 @@ class Evaluator:
     async def evaluate(
         self, program: Runnable, rows: Sequence[Example], *, label: str = "", told: Told | None = None
     ) -> Evaluation:
-        """Every row's score. `told` hears of each as it comes.
-
-        Raises MetricError when the metric fails on `max_errors` rows, ProviderError, ConfigurationError and
-        BudgetExceeded as they come.
-        """
+        """Every row's score; `told` hears of each as it comes. Raises MetricError when the metric fails on
+        `max_errors` rows, ProviderError, ConfigurationError and BudgetExceeded as they come."""
         if isinstance(program, Ensemble):
             return await self._evaluate_votes(program, rows, label, told)
         keyed = ProgramKey(program)
@@ -297,10 +294,7 @@ class Evaluator:
         future: asyncio.Future[RunResult] = asyncio.get_running_loop().create_future()
         self._running[key] = future
         try:
-            # Rows to be scored can be asked in any order; what an attempt or a proposal brings, others wait for.
-            urgent = purpose in ("teacher", "prompt")
-            meter = Meter(self._engine, self._wall, urgent=urgent)
-            result = await meter.run(program, example.inputs, sample=sample, temperature=temperature)
+            result = await self._execute(program, example, purpose, sample, temperature)
         except ProviderError as error:
             if not self._forgiven(error, purpose):
                 future.cancel()
@@ -328,6 +322,13 @@ class Evaluator:
         who = "judge" if purpose == "judge" else "task"
         self._unanswered_in_a_row[who] += 1
         return self._unanswered_in_a_row[who] < UNANSWERED_IN_A_ROW
+
+    async def _execute(
+        self, program: Program, example: Example, purpose: Purpose, sample: int, temperature: float | None
+    ) -> RunResult:
+        # Rows to be scored can be asked in any order; what an attempt or a proposal brings, others wait for.
+        meter = Meter(self._engine, self._wall, urgent=purpose in ("teacher", "prompt"))
+        return await meter.run(program, example.inputs, sample=sample, temperature=temperature)
 
     def _row(self, example: Example, result: RunResult) -> RowResult | MetricError:
         """What a metric without judges says of a run; with judges, of one that has no outputs."""
