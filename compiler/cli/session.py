@@ -77,6 +77,7 @@ async def open_session(
                 try:
                     yield Session(engine, store)
                 finally:
+                    await with_signals.drained()
                     with_signals.release()
 
 
@@ -105,6 +106,12 @@ class _Signals:
         else:
             self.release()
             signal.raise_signal(signal.SIGINT)
+
+    async def drained(self) -> None:
+        """Waits for the answers on their way once a stop was asked for: also for those that nobody waits for any more,
+        which closing the engine would drop."""
+        if self._draining is not None:
+            await asyncio.wait([self._draining])
 
     def release(self) -> None:
         for number in self._taken:

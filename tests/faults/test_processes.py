@@ -76,13 +76,15 @@ def test_a_compile_that_waits_goes_on_when_the_other_is_killed(tmp_path: Path) -
     assert "waiting for process" in waiting
 
 
+@pytest.mark.parametrize("asked", [4, 12, 40, 70, 200])
 def test_ctrl_c_once_keeps_what_is_on_its_way_and_says_how_to_go_on(
-    clean: tuple[Project, int], tmp_path: Path
+    clean: tuple[Project, int], tmp_path: Path, asked: int
 ) -> None:
+    """Early ones meet the baseline, and what the first step begins beside it."""
     made = project(tmp_path)
     with spawned("--answer", "hashed", "--latency", "0.1") as url:
         process = made.start(url)
-        until_asked(url, 200)
+        until_asked(url, asked)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
         assert process.returncode == 130, said
@@ -90,7 +92,8 @@ def test_ctrl_c_once_keeps_what_is_on_its_way_and_says_how_to_go_on(
     assert "waiting for the answers on their way" in said
     assert "run the same command again to go on" in said
     assert made.artifact.exists()  # the best so far, which says that it is cut short
-    assert "cut short" in made.artifact.read_text()
+    text = made.artifact.read_text()
+    assert "cut short" in text or (asked < 200 and "nothing was scored" in text)
     assert_finishes(made, clean[0])
 
 
