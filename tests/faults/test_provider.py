@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from faulting import CANARY, built, project, requests, unused_port
+from faulting import CANARY, built, project, requests, stats, unused_port
 from server import FakeServer, hashed, spawned
 
 RATES = {
@@ -97,6 +97,17 @@ async def test_a_model_that_never_answers_is_stood_in_for_by_its_fallback(tmp_pa
     assert len(spare.answered) == found.tally.calls > 12
     assert len(broken.calls) == found.tally.failed
     assert spare.url not in found.artifact.decode()
+
+
+def test_a_call_that_is_refused_loses_none_of_the_answers_on_their_way(tmp_path: Path) -> None:
+    made = project(tmp_path)
+    with spawned("--answer", "hashed", "--latency", "0.2", "--fault", "400=0.02") as url:
+        result = made.compile(url)
+        assert result.code == 4, result.text
+        assert "told to say 400" in result.text
+        found = stats(url)
+        assert found["hung_up"] == 0
+        assert made.answers() == len(found["answered"]) > 0
 
 
 def test_a_key_that_is_not_accepted_stops_the_run_at_once(tmp_path: Path) -> None:

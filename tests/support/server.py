@@ -172,6 +172,7 @@ class FakeServer:
                 "answered": self.answered,
                 "most_in_flight": self.most_in_flight,
                 "requests": len(self.calls),
+                "hung_up": self.hung_up,
                 "busy": self.busy,
                 "serving": self.serving[1] - self.serving[0] if self.serving else 0.0,
             }
