@@ -82,6 +82,9 @@ async def open_session(
                     if not isinstance(error, Unauthorized):
                         await engine.drain()
                     raise
+                else:
+                    # At the budget's wall, too, somebody may have left before his answer came.
+                    await engine.drain()
                 finally:
                     await with_signals.drained()
                     with_signals.release()
