@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
 from building import DEMOS, compiled, project
-from scripted import Asked, Script, jitter, learner, scripted
+from scripted import Asked, Script, group, jitter, learner, scripted
 from virtual import elapsed
 
 from dspec.compiler import ir
@@ -63,6 +64,26 @@ def test_it_waits_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: ir
         return elapsed(work)[1]
 
     assert waited(ir.Budget()) < waited(ir.Budget(calls=100_000)) - 0.05
+
+
+@pytest.mark.parametrize(("threads", "bar"), [(16, 1.06), (64, 1.3)])
+def test_a_compile_waits_for_little_but_its_calls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int, bar: float
+) -> None:
+    """As in `bench/compile.py`: ten sets, few rows that make demos, one answer in twenty that is asked for again."""
+
+    def unsure(asked: Asked) -> dict[str, str] | str:
+        draws = random.Random(f"{asked.question} {asked.demos}")
+        right = draws.random() < 0.24 and "text" in asked.question
+        if draws.random() < 0.05 and "text" in asked.question:
+            return ""
+        return {"label": f"L{group(asked.question['text'])}" if right else "L?"}
+
+    step = RACE.model_copy(update={"options": {"num_candidate_programs": 10}})
+    made = project(tmp_path, step, part=200)
+    work = compiled(monkeypatch, tmp_path, made, unsure, threads=threads, latency=lambda: 0.1)
+    (_, script, _), seconds = elapsed(work)
+    assert seconds <= bar * script.calls * 0.1 / threads
 
 
 def marked(asked: Asked) -> bool:

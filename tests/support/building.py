@@ -19,14 +19,6 @@ from dspec.runtime.engine import Tally
 from dspec.runtime.ledger import Ledger
 from dspec.runtime.program import LM, Program
 
-SPLIT = ir.Split(
-    parts={
-        "train": ir.Amount(value=20, unit="rows"),
-        "val": ir.Amount(value=20, unit="rows"),
-        "test": ir.Amount(value=20, unit="rows"),
-    },
-    seed=7,
-)
 DEMOS = ir.StepSpec(name="demos", optimizer="BootstrapFewShot", options={"max_labeled_demos": 4})
 SEARCH = ir.StepSpec(
     name="search",
@@ -36,14 +28,22 @@ SEARCH = ir.StepSpec(
 
 
 def project(
-    folder: Path, *steps: ir.StepSpec, program: Program | None = None, lms: tuple[LM, ...] = (), **block: Any
+    folder: Path,
+    *steps: ir.StepSpec,
+    program: Program | None = None,
+    lms: tuple[LM, ...] = (),
+    part: int = 20,
+    **block: Any,
 ) -> ir.Project:
-    """Sixty rows in five groups, one program, one metric, the optimize block `tuned`."""
-    rows = [{"text": f"row {i} of g{i % 5}", "label": f"L{i % 5}"} for i in range(60)]
+    """Rows in five groups, `part` each to train on, compare on and test on; one program, one metric, the optimize
+    block `tuned`."""
+    rows = [{"text": f"row {i} of g{i % 5}", "label": f"L{i % 5}"} for i in range(3 * part)]
+    size = ir.Amount(value=part, unit="rows")
+    split = ir.Split(parts=dict.fromkeys(("train", "val", "test"), size), seed=7)
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
     program = program or classifier()
     steps = steps or (DEMOS, SEARCH)
-    tickets = dataset("rows.jsonl", field("label"), split=SPLIT).model_copy(
+    tickets = dataset("rows.jsonl", field("label"), split=split).model_copy(
         update={"name": "tickets", "source": source("rows.jsonl")}
     )
     optimize: dict[str, Any] = {
