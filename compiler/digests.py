@@ -7,15 +7,13 @@ the editor) must not wait for the engine and the store behind it.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Generic, TypeVar, cast
 
 from dspec.runtime.ensemble import Ensemble, Runnable
+from dspec.runtime.identity import Same
 from dspec.runtime.program import Neighbour, Program, digest
 from dspec.runtime.types import JsonValue
 
 from . import ir
-
-Value = TypeVar("Value")
 
 ANSWERS = {"model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter"}
 """What of a judge's settings changes its answers; where it is served is no part of what it is."""
@@ -32,25 +30,11 @@ def program_digest(program: Runnable) -> str:
         reducer = program.reducer
         own["reduce"] = program.reduce.model_dump(mode="json") if reducer is None else program_digest(reducer)
         return digest({**own, "members": [program_digest(member) for member in program.members]})
-    return _digest(_Same(program))
-
-
-class _Same(Generic[Value]):
-    """A value that is told by being the same object: programs and their rows are large, never change, and are asked
-    for again and again."""
-
-    def __init__(self, value: Value) -> None:
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is cast("_Same[Value]", other).value
+    return _digest(Same(program))
 
 
 @lru_cache(maxsize=256)
-def _digest(of: _Same[Program]) -> str:
+def _digest(of: Same[Program]) -> str:
     program = of.value
     called = {step.predictor for step in program.steps if step.kind == "call"}
     plain: dict[str, JsonValue] = program.model_dump(
@@ -63,13 +47,13 @@ def _digest(of: _Same[Program]) -> str:
     if program.neighbours is None:
         del plain["neighbours"]
     else:
-        plain["rows"] = _rows_digest(_Same(program.neighbours.rows))
+        plain["rows"] = _rows_digest(Same(program.neighbours.rows))
         plain["hidden"] = program.neighbours.hidden
     return digest(plain)
 
 
 @lru_cache(maxsize=8)
-def _rows_digest(of: _Same[tuple[Neighbour, ...]]) -> str:
+def _rows_digest(of: Same[tuple[Neighbour, ...]]) -> str:
     return digest([row.model_dump(mode="json") for row in of.value])
 
 

@@ -1,7 +1,7 @@
 """The ledger, the store and the engine of one command, and what Ctrl-C does to them.
 
 The first Ctrl-C (or SIGTERM) starts nothing more and waits for the answers that are on their way; the
-second leaves at once. A provider that fails for good is like the first. Either way every answer received so far is on disk.
+second leaves at once. What fails for good is like the first. Either way every answer received so far is on disk.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typer
 from msgspec import Struct
 
 from dspec.runtime.engine import CallEvent, Engine
-from dspec.runtime.errors import ProviderError, Unauthorized
+from dspec.runtime.errors import DspecError, Unauthorized
 from dspec.runtime.ledger import Ledger
 
 from ..lock import held
@@ -77,8 +77,8 @@ async def open_session(
                 with_signals = _Signals(engine)
                 try:
                     yield Session(engine, store)
-                except ProviderError as error:
-                    # One call failed for good. What the others are on their way with may have been paid for.
+                except DspecError as error:
+                    # One call or row failed for good. What others are on their way with may have been paid for.
                     if not isinstance(error, Unauthorized):
                         await engine.drain()
                     raise

@@ -10,11 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
 from ..errors import ParseError
+from ..identity import Same
 from ..program import LM, Demo, FieldSpec, Predictor, Record, Signature
 from ..reading import adapt, read
 from ..transports.base import Message
@@ -28,7 +28,6 @@ LEFT_OUT = "(left out of this example)"
 """Stands in a demo's turn for a value that its row does not have."""
 
 Records = Mapping[str, Record]
-Thing = TypeVar("Thing")
 
 
 class Problem(Struct, frozen=True):
@@ -79,7 +78,7 @@ class Adapter(ABC):
 
     def render(self, predictor: Predictor, inputs: Row, records: Records) -> tuple[Message, ...]:
         """The messages of one call. `inputs` holds every input, already checked."""
-        prefix = _prefix(self, _Same(predictor), _Same(records))
+        prefix = _prefix(self, Same(predictor), Same(records))
         signature = predictor.signature
         question = sections(signature.inputs, inputs)
         text = f"{question}\n\nAnswer with {self.names(signature.outputs)}."
@@ -161,23 +160,8 @@ def sections(fields: Sequence[FieldSpec], row: Row) -> str:
     )
 
 
-class _Same(Generic[Thing]):
-    """Wraps a value so that a cache compares it by identity."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Thing) -> None:
-        self.value = value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value  # pyright: ignore[reportUnknownMemberType]
-
-
 @lru_cache(maxsize=512)
-def _prefix(adapter: Adapter, same: _Same[Predictor], records: _Same[Records]) -> tuple[Message, ...]:
+def _prefix(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> tuple[Message, ...]:
     """The system message and the demos' turns."""
     signature = same.value.signature
     partial, complete = _arranged(same.value)
