@@ -191,7 +191,10 @@ class Racing(Struct, frozen=True):
         spans = [board.span(arm, rows) for arm in arms]
         if any(score not in (0.0, 1.0) for low, _ in [*spans, (incumbent, incumbent)] for score in low):
             return []
-        best = [board.projected(_mean(high), rows) for _, high in spans]
+        best = [
+            board.estimate(arm) if board.seen(arm) >= rows else board.projected(_mean(high), rows)
+            for arm, (_, high) in zip(arms, spans, strict=True)
+        ]
         lead = max(_mean(incumbent), *(_mean(low) for low, _ in spans))
         rivals = [one for one in (incumbent, *(high for _, high in spans)) if _mean(one) >= lead]
         level = self._level(comparisons)
