@@ -92,11 +92,9 @@ class Meter:
         except (AnswerError, EvaluationError) as failure:
             error = (type(failure).__name__, failure.message)
             nominal = program.calls_per_run()
-            return (
-                RunResult(None, (), error, nominal, 0, 0, 0, 0)
-                if nominal > 1
-                else self.result(None, error=error)
-            )
+            if nominal > 1:
+                return RunResult(None, (), error, nominal, 0, 0, 0, 0)
+            return self.result(None, error=error)
         return self.result(outcome.outputs, outcome.trace)
 
     def result(

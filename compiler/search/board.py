@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from dspec.runtime.program import Program
 
@@ -39,13 +39,13 @@ class Arm(Struct, frozen=True):
     program: Program
 
 
-class _Going(Struct):
+class _Going(Struct, frozen=True):
     """An arm being scored on the rows from `start` to `end` of the order; `scores` are those that came, by place."""
 
     start: int
     end: int
-    scores: dict[int, float] = field(default_factory=dict[int, float])
-    task: asyncio.Task[tuple[float, ...]] | None = None
+    scores: dict[int, float]
+    task: asyncio.Task[tuple[float, ...]]
 
     @property
     def out(self) -> int:
@@ -121,21 +121,22 @@ class Board:
         """Start to score a program that is sure to be scored on the first `rows` rows, before its turn: `extend` then
         waits for what is left. Arms are known in the order of `extend`, whichever began first.
 
-        Who begins something must `drop` what no `extend` has waited for.
+        Who begins something and then extends by none of it must `drop` it.
         """
         import asyncio  # here, since the table of optimizers is read where nothing runs
 
         key = program_digest(arm.program)
         start = len(self._scores.get(key, ()))
         if start < rows and key not in self._going:
-            going = self._going[key] = _Going(start, rows)
-            going.task = asyncio.ensure_future(self._score(arm, going, key))
+            scores: dict[int, float] = {}
+            task = asyncio.create_task(self._score(key, arm, start, rows, scores))
+            self._going[key] = _Going(start, rows, scores, task)
 
     async def drop(self) -> None:
         """Cancels what was begun and not waited for."""
         import asyncio  # as above
 
-        tasks = [going.task for going in self._going.values() if going.task is not None]
+        tasks = [going.task for going in self._going.values()]
         self._going = {}
         for task in tasks:
             task.cancel()
@@ -147,7 +148,7 @@ class Board:
         """Score every arm on the first `rows` rows, all at the same time.
 
         `told` hears when an arm is through, and of each row when `FEW` are out: it may `begin` what is sure by then.
-        A halt comes back, with what was scored until then kept; other failures are raised.
+        A halt comes back, with what was scored until then kept; other failures are raised. Either drops what was begun.
         """
         keys = list(dict.fromkeys(map(self._register, arms)))
         due = [key for key in keys if len(self._scores[key]) < rows]
@@ -162,6 +163,8 @@ class Board:
         finally:
             self._told = None
         halt = next((one for one in found if one is not None), None)
+        if halt is not None:
+            await self.drop()
         for key in keys:
             if len(self._scores[key]) == self.rows and key not in self._complete:
                 self._completed(key)
@@ -181,7 +184,6 @@ class Board:
             self.begin(self._arms[key], rows)
             going = self._going[key]
             try:
-                assert going.task is not None
                 self._scores[key] += await going.task
             finally:
                 del self._going[key]
@@ -189,13 +191,15 @@ class Board:
         if self._told is not None:
             self._told()
 
-    async def _score(self, arm: Arm, going: _Going, key: str) -> tuple[float, ...]:
+    async def _score(
+        self, key: str, arm: Arm, start: int, end: int, scores: dict[int, float]
+    ) -> tuple[float, ...]:
         def told(place: int, score: float) -> None:
-            going.scores[place] = score
+            scores[place] = score
             if self._told is not None and key in self._waited_for and self._out() <= FEW:
                 self._told()
 
-        rows = [self._context.val[place] for place in self._order[going.start : going.end]]
+        rows = [self._context.val[place] for place in self._order[start:end]]
         evaluation = await self._context.evaluator.evaluate(arm.program, rows, label=arm.label, told=told)
         return evaluation.scores
 

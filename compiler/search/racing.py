@@ -123,12 +123,6 @@ class Racing(Struct, frozen=True):
         return sum(now.arms * (now.rows - before.rows) for before, now in pairwise(rounds))
 
     async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
-        try:
-            return await self._run(board, source, trials)
-        finally:
-            await board.drop()
-
-    async def _run(self, board: Board, source: Source, trials: int) -> Halt | None:
         first = self.rounds(trials, board.rows)[0]
         left = trials
         arms: list[Arm] = []

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
@@ -42,8 +41,7 @@ LEFT_OUT = "(left out of this example)"
 """How the adapters mark a value that an example lacks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+class Example(Struct, frozen=True):
     """One demo: the text of every input and output that it shows."""
 
     inputs: Mapping[str, str]
