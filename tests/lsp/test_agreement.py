@@ -1,0 +1,219 @@
+"""Completion and check agree: on generated programs, what is offered is what the check takes, and all of it.
+
+A name is taken out of a program. Every name that completion offers there, and every name that the program
+declares, is then written in its place and checked. The check refuses a name when it reports, of that very
+word, that it names nothing or nothing that may stand there. A wrong type is no refusal of a name, since the
+expression may go on; nor is "not supported yet".
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Struct
+from program_writer import LIBRARY, write_program
+
+from dspec.compiler.check.analysis import Analysis, analyse
+from dspec.grammar import Token, tokenize
+from dspec.lsp.features.completion import Suggestion, complete
+
+DEEP = os.environ.get("DSPEC_DEEP") == "1"
+PLACES = 12 if DEEP else 5
+"""How many names are taken out of each program."""
+
+REFUSED = frozenset(
+    "DS0104 DS0105 DS0106 DS0201 DS0202 DS0203 DS0208 DS0209 DS0210 DS0211 DS0212 DS0303 DS0304 DS0305 DS0318 "
+    "DS0319 DS0412 DS0501 DS0502 DS0512 DS0601 DS0602 DS0603 DS0618 DS0622 DS0623 DS0624 DS0627 DS0630 DS0709 "
+    "DS0806".split()
+)
+"""Codes that say of a word that it is no name, or not one that may stand here."""
+WRONG_VALUES = frozenset(("DS0110", "DS0306", "DS0617"))
+"""And of a literal that it is none of the values."""
+LATER = "DS0120"
+NONSENSE = "no_such_name"
+ENDINGS = {"(": ")", "[": "str]", '("': 'X")', "= ": "0", "= [": "]"}
+"""What completes an insertion that ends so."""
+WHOLE = {"sig(": "sig(a -> b)", "dict[": "dict[str, str]"}
+
+
+class Place(Struct, frozen=True):
+    """The stretch of a text where a name stands, with what hangs on it: members, items, arguments."""
+
+    text: str
+    start: int
+    end: int
+    labels: bool
+    """True where `=` follows: the name of an argument or an attribute."""
+
+    def having(self, written: str) -> str:
+        return f"{self.text[: self.start]}{written}{self.text[self.end :]}"
+
+
+class Checker:
+    """Checks variations of a program in one folder, each once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "main.dspec"
+        (folder / "lib.dspec").write_text(LIBRARY, encoding="utf-8")
+
+    def analyse(self, text: str) -> Analysis:
+        return analyse(self.path, text=text, probe=False)
+
+    def offered(self, text: str, offset: int) -> tuple[Suggestion, ...]:
+        return complete(self.analyse(text), offset).suggestions
+
+    def said(self, place: Place, written: str) -> set[str]:
+        """The codes of what is reported of the word."""
+        found = self.analyse(place.having(written))
+        end = place.start + len(written)
+        return {
+            one.code
+            for one in found.diagnostics
+            if one.primary.location.source is found.source
+            and one.primary.location.start < end
+            and place.start < one.primary.location.end
+        }
+
+    def verdict(self, place: Place, name: str, refused: frozenset[str] = REFUSED) -> bool | None:
+        """Whether the name may stand there, alone or called; None where that is not supported yet."""
+        said = [self.said(place, name)]
+        if not place.labels and name[-1].isalnum():
+            said.append(self.said(place, f"{name}()"))
+        if any(not codes & refused and LATER not in codes for codes in said):
+            return True
+        return None if any(LATER in codes and not codes & refused for codes in said) else False
+
+
+def names_in(analysis: Analysis) -> Iterator[Place]:
+    """The names of a program that declare nothing."""
+    text = analysis.source.text
+    declaring = {
+        (symbol.location.start, symbol.location.end)
+        for symbol in analysis.symbols.declared
+        if symbol.location.source is analysis.source
+    }
+    tokens = [token for token in tokenize(text) if token.kind not in ("space", "newline", "comment")]
+    for number, token in enumerate(tokens[:-1]):
+        after = tokens[number + 1]
+        if token.kind != "name":
+            continue
+        end = token.start + len(token.text)
+        if (token.start, end) in declaring or _is_word(tokens, number):
+            continue
+        yield Place(text, token.start, _end(tokens, number), after.text == "=")
+
+
+WORDS = frozenset(
+    "dspec import as extern type record lm signature module program dataset metric optimize eval test input "
+    "output field assert suggest let return step given expect gate and or not in if then else for sig true false "
+    "none".split()
+)
+
+
+def _is_word(tokens: list[Token], number: int) -> bool:
+    """True for a word of the language where it is no name."""
+    return tokens[number].text in WORDS and tokens[number - 1].text != "."
+
+
+def _end(tokens: list[Token], number: int) -> int:
+    """Where the chain of members, items and arguments ends that begins with a name."""
+    depth = 0
+    while depth or tokens[number + 1].text in ("(", "[", "."):
+        number += 1
+        depth += (tokens[number].text in "([") - (tokens[number].text in ")]")
+        if tokens[number].text == ".":
+            number += 1
+    return tokens[number].start + len(tokens[number].text)
+
+
+def written(suggestion: Suggestion, *, labels: bool) -> str:
+    """What stands there once the suggestion is taken and what it opens is closed."""
+    text = suggestion.insert or suggestion.label
+    if labels:
+        return suggestion.label
+    if text in WHOLE:
+        return WHOLE[text]
+    for ending in sorted(ENDINGS, key=len, reverse=True):
+        if text.endswith(ending):
+            return text + ENDINGS[ending]
+    return text
+
+
+def universe(analysis: Analysis) -> set[str]:
+    """Every name that the program declares, in whatever place, as the file could write it."""
+    found: set[str] = set()
+    for symbol in analysis.symbols.declared:
+        found.add(symbol.name)
+    for alias, imported in analysis.symbols.scope.imports.items():
+        found |= {f"{alias}.{name}" for name in (imported.symbols if imported else ())}
+    return found
+
+
+def places(analysis: Analysis, seed: int) -> list[Place]:
+    found = list(names_in(analysis))
+    return random.Random(seed).sample(found, min(PLACES, len(found)))
+
+
+@pytest.fixture(scope="module")
+def checker(tmp_path_factory: pytest.TempPathFactory) -> Checker:
+    return Checker(tmp_path_factory.mktemp("agreement"))
+
+
+programs = st.builds(write_program, st.integers(0, 2**48), st.integers(1, 3))
+deep = settings(max_examples=1_000 if DEEP else 20)
+
+
+def shown(place: Place) -> str:
+    """The place with the lines around it, for a failure."""
+    start = place.text.rfind("\n\n", 0, place.start)
+    end = place.text.find("\n\n", place.end)
+    return f"{place.text[start : place.start]}$0{place.text[place.end : end]}"
+
+
+def names(suggestions: Iterable[Suggestion]) -> list[Suggestion]:
+    return [one for one in suggestions if one.kind != "keyword"]
+
+
+@deep
+@given(programs, st.integers(0, 2**32))
+def test_nothing_is_offered_that_the_check_refuses(checker: Checker, text: str, seed: int) -> None:
+    for place in places(checker.analyse(text), seed):
+        for one in names(checker.offered(place.having(""), place.start)):
+            refused = REFUSED | WRONG_VALUES if one.kind == "value" else REFUSED
+            allowed = checker.verdict(place, written(one, labels=place.labels), refused)
+            assert allowed is not False, (one, shown(place))
+
+
+@deep
+@given(programs, st.integers(0, 2**32))
+def test_every_name_that_the_check_takes_is_offered(checker: Checker, text: str, seed: int) -> None:
+    analysis = checker.analyse(text)
+    known = sorted(universe(analysis))
+    for place in places(analysis, seed):
+        if checker.verdict(place, NONSENSE) is not False:
+            continue  # any name may stand here
+        offered = {one.label for one in checker.offered(place.having(""), place.start)}
+        missing = [name for name in known if name not in offered and checker.verdict(place, name)]
+        assert not missing, (missing, shown(place))
+
+
+@deep
+@given(programs, st.integers(0, 2**32))
+def test_what_is_offered_does_not_wait_for_the_rest_of_the_line(checker: Checker, text: str, seed: int) -> None:
+    """The names are the same where the line ends at the cursor, as it does while somebody types."""
+    for place in places(checker.analyse(text), seed):
+        end = text.index("\n", place.start)
+        rest = text[place.end : end]
+        if place.labels or " for " in rest:
+            continue
+        whole = names(checker.offered(place.having(""), place.start))
+        cut = names(checker.offered(f"{text[: place.start]}{text[end:]}", place.start))
+        options = ("option", "attribute")  # of these, those that stand behind the cursor are left out
+        left = {one.label for one in whole if one.kind not in options}
+        assert left == {one.label for one in cut if one.kind not in options}, shown(place)
