@@ -19,7 +19,8 @@ from msgspec.structs import replace
 
 from ..errors import AnswerError, CheckFailed, ConfigurationError, EvaluationError, InputError
 from ..models.transports.base import Message, Request
-from ..schema.ensemble import Ensemble, Runnable, ballot, drawn, elect, reduced
+from ..schema.ensemble import Ensemble, Runnable
+from .election import ballot, drawn, elect, reduced
 from ..schema.program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, Record, Step, ValueStep
 from ..schema.types import JsonValue, OptionalOf, Row, spell
 from ..values.checks import Failure, failures, record_failures
