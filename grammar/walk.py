@@ -24,3 +24,11 @@ def children(node: Node) -> Iterator[Node]:
 @cache
 def _fields(kind: type[Node]) -> tuple[str, ...]:
     return tuple(name for name in kind.__struct_fields__ if name != "span")
+
+
+def way_to(node: Node, offset: int) -> tuple[Node, ...]:
+    """The nodes from `node` down to the innermost one whose text has the character at `offset`."""
+    way = [node]
+    while below := next((one for one in children(way[-1]) if one.span.start <= offset < one.span.end), None):
+        way.append(below)
+    return tuple(way)

@@ -8,7 +8,7 @@ from `once`, and whoever owns that kind of cycle reports it.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar, cast
@@ -22,6 +22,7 @@ from ..diagnostics.record import Diagnostic, Edit, Fix, Label, report
 from ..project.caches import Cache
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
+from .journal import Journal
 from .symbols import FileScope, Symbol, Use
 
 T = TypeVar("T")
@@ -48,6 +49,7 @@ class Place(Struct, frozen=True):
 
 
 _RUNNING = object()
+NO_NAMES: Mapping[str, Symbol | None] = MappingProxyType({})
 
 
 class Crash(Struct, frozen=True):
@@ -96,6 +98,8 @@ class Session(Struct):
     fetched: list[str] = field(default_factory=list[str])
     """Sources that were asked for their rows, with what came of it."""
     crashes: list[Crash] = field(default_factory=list[Crash])
+    journal: Journal | None = None
+    """What the checks meet, where somebody asks about a place in the text."""
     failed: tuple[Exception, Location] | None = None
     """The last exception, and the innermost declaration that was being checked."""
 
@@ -158,6 +162,11 @@ class Session(Struct):
         self.diagnostics.append(
             report(code, message, location, label, secondary=secondary, notes=notes, help=help, fixes=fixes)
         )
+
+    def seek(self, node: Node, kinds: Iterable[str], names: Mapping[str, Symbol | None] = NO_NAMES) -> None:
+        """Record what is looked for at `node`: declarations of `kinds`, and the declaration's own `names`."""
+        if self.journal is not None:
+            self.journal.seek(node, kinds, names)
 
     def declare(
         self, place: Place, kind: SymbolKind, name: str, node: Node | Span, doc: str = "", detail: str = ""

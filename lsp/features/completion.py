@@ -16,9 +16,9 @@ from dspec.compiler.tables.blocks import BLOCKS
 from . import offers
 from .cursor import Cursor, Spot, find, locate, named, terminal, word
 from .expressions import expression
+from .here import Here, names, type_here
 from .items import item, section
 from .offers import Suggestion
-from .places import PROGRAMS, Place, names_at, type_at
 
 __all__ = ["Found", "Suggestion", "complete"]
 
@@ -56,14 +56,14 @@ def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Suggestion]:
     spec = BLOCKS.get(word(top.group.elements[0], 0))
     if spec is None or top.number:
         return ()
-    place = Place(cursor, analysis.symbols.scope, spec)
+    here = Here(cursor, analysis, spec)
     match len(cursor.braces):
         case 0:
-            return header(place)
+            return header(here)
         case 1:
-            return item(place, cursor.braces[0])
+            return item(here, cursor.braces[0])
         case 2:
-            return section(place, cursor.braces[1])
+            return section(here, cursor.braces[1])
         case _:
             return ()
 
@@ -71,67 +71,63 @@ def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Suggestion]:
 # Headers ----------------------------------------------------------------------------------------
 
 
-def header(place: Place) -> Iterable[Suggestion]:
-    spot = place.cursor.spots[0]
-    keyword = place.spec.keyword
+def header(here: Here) -> Iterable[Suggestion]:
+    spot = here.cursor.spots[0]
+    keyword = here.spec.keyword
     if keyword == "import":
-        return offers.keywords(("as",)) if spot.index == 2 and not place.cursor.in_string else ()
+        return offers.keywords(("as",)) if spot.index == 2 and not here.cursor.in_string else ()
     if keyword == "dspec":
         return offers.constants("1") if spot.index == 1 else ()
     at = find(spot.before, "ASSIGN")
     if at >= 0:
-        return _declared_value(place, at)
+        return _declared_value(here, at)
     arrow = find(spot.before, "ARROW")
-    if len(place.cursor.spots) > 1:
-        return _parameter(place, place.cursor.inner, position=2 if arrow >= 0 else place.cursor.inner.number)
+    if len(here.cursor.spots) > 1:
+        return _parameter(here, is_output=arrow >= 0)
     if arrow >= 0 and spot.index == arrow + 1:
-        return type_at(place, spot)
+        return type_here(here)
     return ()
 
 
-def _declared_value(place: Place, at: int) -> Iterable[Suggestion]:
-    spot = place.cursor.spots[0]
-    match place.spec.keyword:
+def _declared_value(here: Here, at: int) -> Iterable[Suggestion]:
+    spot = here.cursor.spots[0]
+    match here.spec.keyword:
         case "type":
-            return type_at(place, spot)
+            return type_here(here)
         case "module":
-            if len(place.cursor.spots) > 1:
-                return _strategy_argument(place)
-            return offers.strategies() if spot.index == at + 1 and not place.cursor.in_string else ()
+            if len(here.cursor.spots) > 1:
+                return _strategy_argument(here)
+            return offers.strategies() if spot.index == at + 1 and not here.cursor.in_string else ()
         case "extern":
-            return offers.extern_sources() if spot.index == at + 1 and not place.cursor.in_string else ()
+            return offers.extern_sources() if spot.index == at + 1 and not here.cursor.in_string else ()
         case "metric":
-            return expression(place)
+            return expression(here)
         case _:
             return ()
 
 
-def _parameter(place: Place, spot: Spot, *, position: int) -> Iterable[Suggestion]:
-    """In a header's parentheses: `name: type = default`. Position 2 and up are not a metric's own."""
-    colon = find(spot.before, "COLON")
-    metric = place.spec.keyword == "metric" and position < 2
+def _parameter(here: Here, *, is_output: bool) -> Iterable[Suggestion]:
+    """In a header's parentheses: `name: type = default`."""
+    spot = here.cursor.spots[1]
     if spot.index == 0:
-        return offers.constants("gold" if position == 0 else "pred") if metric else ()
-    if colon < 0 or find(spot.before, "ASSIGN") >= 0 or place.cursor.in_string:
+        metric = here.spec.keyword == "metric" and spot.number < 2 and not is_output
+        return offers.constants("pred" if spot.number else "gold") if metric else ()
+    if find(spot.before, "COLON") < 0 or find(spot.before, "ASSIGN") >= 0:
         return ()
-    if metric:
-        kinds = ("dataset",) if position == 0 else PROGRAMS
-        return names_at(place, spot, kinds, after=colon)
-    return type_at(place, spot)
+    return type_here(here)
 
 
-def _strategy_argument(place: Place) -> Iterable[Suggestion]:
-    spot = place.cursor.inner
-    if len(place.cursor.spots) > 2:  # inside `sig(…)`
-        inline = word(place.cursor.spots[-2].before, place.cursor.spots[-2].index - 1) == "sig"
-        return type_at(place, spot) if inline and find(spot.before, "COLON") >= 0 else ()
-    if terminal(spot.before, 1) == "ASSIGN":
-        return names_at(place, spot, ("lm",), after=1) if word(spot.before, 0) == "lm" else ()
-    if spot.number == 0:
-        return [*names_at(place, spot, ("signature",), after=-1), *_inline(spot)]
+def _strategy_argument(here: Here) -> Iterable[Suggestion]:
+    spot = here.cursor.inner
+    if len(here.cursor.spots) > 2:  # inside `sig(…)` or a list
+        return type_here(here) if find(spot.before, "COLON") >= 0 else names(here)
+    if terminal(spot.element, 1) == "ASSIGN" and spot.index >= 2:
+        return names(here)
+    if spot.number == 0 and not here.is_label:
+        return [*names(here), *_inline(spot)]
     if spot.index == 0 and "lm" not in named(spot.others):
         lm = "The model that answers; the default one unless said."
-        return (Suggestion("lm", "option", "lm", lm, "lm = ", rank=1),)
+        return (Suggestion("lm", "option", "lm", lm, "lm" if here.is_label else "lm = ", rank=1),)
     return ()
 
 

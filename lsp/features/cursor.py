@@ -2,22 +2,28 @@
 
 While a user types, the text around the cursor rarely parses, so this does not ask the tree. It nests
 the declaration's terminals by their brackets, tolerant of brackets that are never closed, and says
-which group, which element of it and which part of that element holds the word under the cursor.
+which group, which element of it and which part of that element holds the word under the cursor. For what
+the declaration means, `read` gives it with a word put at the cursor, and completed so that it parses.
 """
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from itertools import pairwise
+from typing import Literal as OneOf
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dspec.grammar import parse, tokenize
 from dspec.grammar.lexemes import ITEM_WORDS, Lexeme, read_lexemes
-from dspec.grammar.tree import Block, Declaration, SourceTree
+from dspec.grammar.tree import Block, Literal, Name, SourceTree
+from dspec.grammar.walk import way_to
 
-Opener = Literal["", "{", "(", "["]
+Opener = OneOf["", "{", "(", "["]
+HERE = "__here__"
+"""The name that is put at the cursor: nobody's, and like nobody's."""
 
 
 class Group(Struct, eq=False):
@@ -64,8 +70,14 @@ class Cursor(Struct, frozen=True):
     at_line_start: bool
     rest: str
     """The line behind the cursor."""
-    declaration: Declaration | None
-    """The declaration around the cursor, read with a word at the cursor where it is broken without."""
+    base: int
+    """Where the declaration's text begins in the file."""
+    text: str
+    """The declaration's text, with a letter at the cursor where no word is."""
+    word: tuple[int, int]
+    """Where in it the word or string under the cursor begins and ends."""
+    end: int
+    """Where in it the cursor's item ends."""
     spots: tuple[Spot, ...]
 
     @property
@@ -99,28 +111,22 @@ def locate(tree: SourceTree, offset: int) -> Cursor | None:
             start = word + (3 if last.text.startswith('"""') else 1)
     # An empty word gets a letter, so that there is a terminal at the cursor.
     spliced = text if in_string or word < local else f"{text[:local]}x{text[local:]}"
-    spots = _way_to(spliced, word)
-    if spots is None:
+    lexemes = read_lexemes(spliced, inner_breaks=True).lexemes
+    number = next((number for number, lexeme in enumerate(lexemes) if lexeme.start == word), None)
+    spots = _way_to(lexemes, number) if number is not None else None
+    if number is None or spots is None:
         return None
     line = text[local:].partition("\n")[0]
     at_line_start = not in_string and (base + word == 0 or tree.text[base + word - 1] == "\n")
-    declaration = _declaration(block, spliced) if block else None
-    return Cursor(base + start, in_string, at_line_start, line, declaration, spots)
+    span = word, lexemes[number].end
+    end = _item_end(lexemes, number)
+    return Cursor(base + start, in_string, at_line_start, line, base, spliced, span, end, spots)
 
 
-def _declaration(block: Block, spliced: str) -> Declaration | None:
-    if not block.problems:
-        return block.declaration
-    read = parse(spliced).blocks
-    return (read[0].declaration if read else None) or block.declaration
-
-
-def _way_to(text: str, start: int) -> tuple[Spot, ...] | None:
-    """Nests a declaration's terminals by their brackets; the way to the one that starts at `start`."""
-    root = Group("")
-    stack = [root]
-    found: tuple[Spot, ...] | None = None
-    lexemes = read_lexemes(text, inner_breaks=True).lexemes
+def _way_to(lexemes: Sequence[Lexeme], wanted: int) -> tuple[Spot, ...] | None:
+    """Nests a declaration's terminals by their brackets; the way to the one with that number."""
+    stack = [Group("")]
+    found: list[tuple[Group, int, int]] = []
     for number, lexeme in enumerate(lexemes):
         terminal = lexeme.terminal
         if terminal in ("LBRACE", "LPAR", "LSQB"):
@@ -139,11 +145,64 @@ def _way_to(text: str, start: int) -> tuple[Spot, ...] | None:
             stack[-1].elements.append([])
         elif terminal not in ("BREAK", "$END"):
             stack[-1].elements[-1].append(lexeme)
-            if lexeme.start == start:
-                found = tuple(
-                    Spot(group, len(group.elements) - 1, len(group.elements[-1]) - 1) for group in stack
-                )
-    return found
+            if number == wanted:
+                found = [(group, len(group.elements) - 1, len(group.elements[-1]) - 1) for group in stack]
+    return tuple(Spot(*each) for each in found) or None
+
+
+def _item_end(lexemes: Sequence[Lexeme], number: int) -> int:
+    """Where the item ends that the lexeme with that number stands in."""
+    depth = 0
+    for index in range(number, len(lexemes)):
+        terminal = lexemes[index].terminal
+        depth += (terminal == "LBRACE") - (terminal == "RBRACE")
+        ends = terminal in ("SEP", "$END") or (terminal == "BREAK" and _opens_item(lexemes, index + 1))
+        if depth < 0 or (ends and not depth):
+            return lexemes[index].start
+    return lexemes[-1].start
+
+
+def read(cursor: Cursor) -> Block | None:
+    """The declaration with a word put at the cursor; where that does not parse, with what the cursor's item
+    lacks behind it, and without what stood there."""
+    start, end = cursor.word
+    text = cursor.text
+    filler = '""' if cursor.in_string else HERE
+    head = text[:start] + filler
+    line = text.find("\n", start)
+    ends = (cursor.end, line if line >= 0 else len(text))
+    lacking = [_lacking(spot, outer) for outer, spot in pairwise((None, *cursor.spots)) if spot]
+    completed = head + "".join(reversed(lacking))
+    for whole in (head + text[end:], *(completed + text[end:] for end in ends)):
+        blocks = parse(whole).blocks
+        found = way_to(blocks[0].declaration, start)[-1] if blocks and blocks[0].declaration else None
+        if isinstance(found, Name | Literal) and found.span.start == start:
+            return replace(blocks[0], start=cursor.base)
+    return None
+
+
+def _lacking(spot: Spot, outer: Spot | None) -> str:
+    """What completes the part of a group's element that stands before the cursor, and closes the group."""
+    words: list[str] = []
+    for index in range(spot.index):
+        match terminal(spot.element, index), words[-1:]:
+            case "IF" | "FOR" as word, _:
+                words.append(word)
+            case "THEN", ["IF"]:
+                words[-1] = "THEN"
+            case ("ELSE", ["THEN"]) | ("IN", ["FOR"]):
+                words.pop()
+            case _:
+                pass
+    rest = {"IF": f" then {HERE} else {HERE}", "THEN": f" else {HERE}", "FOR": f" in {HERE}"}
+    signature = outer is not None and terminal(outer.before, outer.index - 1) == "SIG"
+    arrow = f" -> {HERE}" if signature and find(spot.before, "ARROW") < 0 else ""
+    if outer is not None and terminal(outer.before, outer.index - 1) == "DICT" and not spot.number:
+        arrow = f", {HERE}"
+    closer = {"(": ")", "[": "]"}.get(spot.group.opener, "")
+    if spot.index == 1 and terminal(spot.element, 0) == "GIVEN":
+        closer = f" = {HERE}"
+    return "".join(rest[word] for word in reversed(words)) + arrow + closer
 
 
 def _opens_item(lexemes: Sequence[Lexeme], number: int) -> bool:

@@ -4,49 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from dspec.compiler.check import query
 from dspec.compiler.tables.block_specs import AttributeSpec
 from dspec.grammar.lexemes import ITEM_WORDS
 
 from . import offers
 from .cursor import Spot, find, named, terminal, word
 from .expressions import expression
+from .here import Here, literals_here, names, rows, type_here, wanted_here
 from .offers import Suggestion
-from .places import Place, literals_at, literals_for, names_at, rows_at, type_at
-from .shapes import Fields, fields, parameters
-from .steps import addresses, step, steps
-from .variables import target
-
-ROLES = ("input", "output", "field")
+from .steps import addresses, step
 
 
-def item(place: Place, spot: Spot) -> Iterable[Suggestion]:
+def item(here: Here, spot: Spot) -> Iterable[Suggestion]:
     first = word(spot.element, 0)
     if spot.index == 0:
-        return () if place.cursor.in_string else _item_start(place, spot)
+        return () if here.cursor.in_string else _item_start(here, spot)
     if first in ITEM_WORDS and terminal(spot.element, 1) not in ("ASSIGN", "{"):
         handler = ITEMS.get(first)
-        return handler(place, spot) if handler else ()
+        return handler(here, spot) if handler else ()
     if terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
         return ()
-    attribute = place.spec.attribute(first)
-    return _attribute_value(place, spot, attribute) if attribute else ()
+    attribute = here.spec.attribute(first)
+    return _attribute_value(here, spot, attribute) if attribute else ()
 
 
-def _item_start(place: Place, spot: Spot) -> Iterator[Suggestion]:
-    yield from offers.items(place.spec)
-    bare = place.cursor.rest.lstrip().startswith(("=", "{"))
-    yield from offers.attributes(place.spec, named(spot.others), bare=bare)
+def _item_start(here: Here, spot: Spot) -> Iterator[Suggestion]:
+    yield from offers.items(here.spec)
+    yield from offers.attributes(here.spec, named(spot.others), before=here.cursor.rest.lstrip()[:1])
 
 
-def section(place: Place, spot: Spot) -> Iterable[Suggestion]:
-    outer = place.cursor.braces[0]
-    section = place.spec.section(word(outer.element, outer.index - 1))
+def section(here: Here, spot: Spot) -> Iterable[Suggestion]:
+    outer = here.cursor.braces[0]
+    section = here.spec.section(word(outer.element, outer.index - 1))
     if section is None:
         return ()
     if spot.index == 0:
         present = named(spot.others)
-        bare = place.cursor.rest.lstrip().startswith("=")
-        found = list(offers.attributes(section, present, bare=bare))
+        found = list(offers.attributes(section, present, before=here.cursor.rest.lstrip()[:1]))
         if section.name == "split":
             free = [name for name in ("train", "val", "test") if name not in present]
             found += [Suggestion(name, "attribute", "rows or percent", "", f"{name} = ", 2) for name in free]
@@ -55,25 +50,25 @@ def section(place: Place, spot: Spot) -> Iterable[Suggestion]:
     if attribute is None or terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
         return ()
     if attribute.name == "stratify" and spot.index == 2:
-        return offers.fields(_own_fields(place, "input", "field"))
-    return _attribute_value(place, spot, attribute)
+        return names(here)
+    return _attribute_value(here, spot, attribute)
 
 
-def _attribute_value(place: Place, spot: Spot, attribute: AttributeSpec) -> Iterable[Suggestion]:
-    inner = place.cursor.inner
+def _attribute_value(here: Here, spot: Spot, attribute: AttributeSpec) -> Iterable[Suggestion]:
+    inner = here.cursor.inner
     match attribute.value:
         case "choice":
-            return literals_at(place, attribute.choices) if inner is spot and spot.index == 2 else ()
+            return literals_here(here, attribute.choices) if inner is spot and spot.index == 2 else ()
         case "expression":
-            return _block_expression(place, spot, attribute.name)
-        case _ if place.cursor.in_string:
+            return _block_expression(here, spot, attribute.name)
+        case _ if here.cursor.in_string:
             return ()
         case "reference":
-            return names_at(place, spot, attribute.refers, after=1) if inner is spot else ()
+            return names(here) if inner is spot else ()
         case "references":
-            return names_at(place, inner, attribute.refers, after=-1) if inner.group.opener == "[" else ()
+            return names(here) if inner.group.opener == "[" else ()
         case "rows":
-            return rows_at(place, spot) if inner is spot else ()
+            return rows(here) if inner is spot else ()
         case "flag":
             return offers.constants("true", "false") if spot.index == 2 else ()
         case "secret" | "address":
@@ -83,81 +78,59 @@ def _attribute_value(place: Place, spot: Spot, attribute: AttributeSpec) -> Iter
             return ()
 
 
-def _block_expression(place: Place, spot: Spot, attribute: str) -> Iterable[Suggestion]:
+def _block_expression(here: Here, spot: Spot, attribute: str) -> Iterable[Suggestion]:
     """Attributes whose value the block's own rules check."""
-    match place.spec.keyword, attribute:
+    match here.spec.keyword, attribute:
         case "dataset", "source":
-            return offers.sources() if spot.index == 2 and not place.cursor.in_string else ()
+            return offers.sources() if spot.index == 2 and not here.cursor.in_string else ()
         case "extern", "source":
-            return offers.extern_sources() if spot.index == 2 and not place.cursor.in_string else ()
-        case "optimize", "tune" | "freeze" if place.cursor.inner.group.opener == "[":
-            return addresses(place, place.cursor.inner)
+            return offers.extern_sources() if spot.index == 2 and not here.cursor.in_string else ()
+        case "optimize", "tune" | "freeze" if here.cursor.inner.group.opener == "[":
+            return addresses(here, here.cursor.inner)
         case "optimize", "tune" | "freeze":
             return ()
         case "optimize", "emit":
-            return steps(spot, before=False) if spot.index == 2 and not place.cursor.in_string else ()
+            return names(here) if spot.index == 2 else ()
         case _:
-            return expression(place)
+            return expression(here)
 
 
-def _field(place: Place, spot: Spot) -> Iterable[Suggestion]:
+def _field(here: Here, spot: Spot) -> Iterable[Suggestion]:
     """`input name: type = default "description"`."""
     colon = find(spot.before, "COLON")
     assign = find(spot.before, "ASSIGN")
     if colon >= 0 and assign < 0:
-        return type_at(place, spot)
-    if assign >= 0 and place.cursor.inner is spot and spot.index == assign + 1:
-        name = word(spot.element, 1)
-        return literals_for(
-            place, next((f.value for f in _own_fields(place, *ROLES) if f.name == name), None)
-        )
-    return ()
+        return type_here(here)
+    at_default = assign >= 0 and here.cursor.inner is spot and spot.index == assign + 1
+    return wanted_here(here) if at_default else ()
 
 
-def _own_fields(place: Place, *roles: str) -> Fields:
-    declaration = place.cursor.declaration
-    return fields(declaration.items, place.scope, roles) if declaration else ()
+def _check(here: Here, spot: Spot) -> Iterable[Suggestion]:
+    return expression(here)
 
 
-def _check(place: Place, spot: Spot) -> Iterable[Suggestion]:
-    return expression(place)
+def _let(here: Here, spot: Spot) -> Iterable[Suggestion]:
+    return expression(here) if spot.index > 2 and terminal(spot.element, 2) == "ASSIGN" else ()
 
 
-def _let(place: Place, spot: Spot) -> Iterable[Suggestion]:
-    return expression(place) if spot.index > 2 and terminal(spot.element, 2) == "ASSIGN" else ()
-
-
-def _return(place: Place, spot: Spot) -> Iterable[Suggestion]:
+def _return(here: Here, spot: Spot) -> Iterable[Suggestion]:
     """`return name = expr, …`: the outputs that are not returned yet, or a value for one."""
     start = max((i for i in range(spot.index) if terminal(spot.element, i) == "COMMA"), default=0) + 1
-    if spot.index == start and not place.cursor.in_string:
-        declaration = place.cursor.declaration
-        returns = declaration.returns if declaration else None
-        outputs = parameters(returns, place.scope) if isinstance(returns, tuple) else ()
-        given = {
-            word(spot.element, i - 1)
-            for i in range(len(spot.element))
-            if terminal(spot.element, i) == "ASSIGN"
-        }
-        return offers.arguments(outputs, given, "output")
-    return expression(place)
+    if spot.index != start or here.cursor.in_string or here.view is None:
+        return expression(here)
+    outputs = offers.arguments(query.left_to_return(here.view), (), "output", bare=here.is_label)
+    return [*outputs, *(() if here.is_label else expression(here))]
 
 
-def _given(place: Place, spot: Spot) -> Iterable[Suggestion]:
-    declaration = place.cursor.declaration
-    tested = target(place.cursor, declaration, place.scope) if declaration else None
-    if tested is None:
-        return ()
-    if spot.index == 1 and not place.cursor.in_string:
+def _given(here: Here, spot: Spot) -> Iterable[Suggestion]:
+    if spot.index == 1 and not here.cursor.in_string:
+        tested = query.subject(here.view) if here.view else None
         given = {word(element, 1) for element in spot.others if word(element, 0) == "given"}
-        return offers.arguments(tested.inputs, given, "input")
-    if spot.index == 3 and terminal(spot.element, 2) == "ASSIGN":
-        name = word(spot.element, 1)
-        return literals_for(place, next((f.value for f in tested.inputs if f.name == name), None))
-    return ()
+        return offers.arguments(tested.inputs, given, "input", bare=here.is_label) if tested else ()
+    return wanted_here(here) if spot.index == 3 and terminal(spot.element, 2) == "ASSIGN" else ()
 
 
-ITEMS: dict[str, Callable[[Place, Spot], Iterable[Suggestion]]] = {
+ITEMS: dict[str, Callable[[Here, Spot], Iterable[Suggestion]]] = {
     "input": _field,
     "output": _field,
     "field": _field,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
-from dspec.compiler.check.symbols import FileScope, Symbol
+from dspec.compiler.check.journal import Seen
+from dspec.compiler.check.symbols import Symbol
+from dspec.compiler.check.types.kinds import Member, spell
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.tables.block_specs import AttributeSpec, BlockSpec, SectionSpec
@@ -15,9 +17,6 @@ from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES, JudgeFunction
 from dspec.compiler.tables.vocabulary import EXTERN_SOURCES, FETCHED_SOURCES, SOURCES, STRATEGIES, TYPES
 from dspec.runtime.values.functions import FUNCTIONS, Function, wording
-
-from .shapes import Fields, doc_of, names, parts
-from .variables import Variables
 
 SuggestionKind = Literal[
     "keyword",
@@ -85,21 +84,22 @@ def items(spec: BlockSpec) -> Iterator[Suggestion]:
 
 
 def attributes(
-    spec: BlockSpec | SectionSpec, present: Collection[str], *, bare: bool = False
+    spec: BlockSpec | SectionSpec, present: Collection[str], *, before: str
 ) -> Iterator[Suggestion]:
-    """Attributes and sections that are not set yet, required ones first; `bare` leaves the `=` out."""
+    """Attributes and sections that are not set yet, required ones first, and that fit before the character
+    that follows."""
     for attribute in spec.attributes:
-        if attribute.name not in present:
+        if attribute.name not in present and before != "{":
             yield Suggestion(
                 attribute.name,
                 "attribute",
                 attribute_detail(attribute),
                 attribute.doc,
-                attribute.name if bare else f"{attribute.name} = ",
+                attribute.name if before == "=" else f"{attribute.name} = ",
                 rank=1 if attribute.required else 3,
             )
     for section in spec.sections if isinstance(spec, BlockSpec) else ():
-        if section.name not in present and section.supported:
+        if section.name not in present and section.supported and before != "=":
             yield Suggestion(section.name, "attribute", f"{section.name} {{ … }}", section.doc, rank=3)
 
 
@@ -129,30 +129,43 @@ def spelled(value: object) -> str:
             return str(value)
 
 
-def references(scope: FileScope, kinds: Collection[str], qualifier: str = "") -> Iterator[Suggestion]:
-    """Names of declarations; with a qualifier those of that import only, without it."""
-    prefix = f"{qualifier}." if qualifier else ""
-    for name, symbol in names(scope, kinds):
-        if name.startswith(prefix):
-            short = name.removeprefix(prefix)
-            yield reference(short, symbol, rank=3 if "." in short else 2)
+def references(found: Iterable[tuple[str, Symbol]]) -> Iterator[Suggestion]:
+    """Declarations by the names they are written with."""
+    for name, symbol in found:
+        if symbol.kind in ("type", "record"):
+            yield Suggestion(name, "type", symbol.kind, symbol.doc, rank=1)
+        else:
+            yield reference(name, symbol, rank=3 if "." in name else 2)
 
 
 def reference(name: str, symbol: Symbol, rank: int = 2) -> Suggestion:
-    return Suggestion(name, "declaration", symbol.kind, symbol.doc or doc_of(symbol), rank=rank)
+    return Suggestion(name, "declaration", symbol.kind, symbol.doc, rank=rank)
 
 
-def rows(scope: FileScope) -> Iterator[Suggestion]:
+def own_names(found: Mapping[str, Symbol | None]) -> Iterator[Suggestion]:
+    """Names of a declaration's own: steps, parts, columns, outputs, predictors."""
+    for name, symbol in found.items():
+        if symbol is None:
+            yield Suggestion(name, "field", rank=1)
+        elif symbol.kind == "step":
+            yield Suggestion(name, "variable", symbol.detail, rank=1)
+        elif symbol.kind == "part":
+            yield Suggestion(name, "value", rank=1)
+        elif symbol.kind == "module":
+            yield reference(name, symbol)
+        else:
+            yield Suggestion(name, "field", symbol.detail, symbol.doc, rank=1)
+
+
+def rows(found: Iterable[tuple[str, Symbol, Iterable[str]]]) -> Iterator[Suggestion]:
     """Datasets and their split parts; a part is more often what is wanted."""
-    for name, symbol in names(scope, ("dataset",)):
-        for part in parts(symbol):
-            yield Suggestion(f"{name}.{part}", "declaration", "part of a dataset", doc_of(symbol), rank=1)
+    for name, symbol, parts in found:
+        for part in parts:
+            yield Suggestion(f"{name}.{part}", "declaration", "part of a dataset", symbol.doc, rank=1)
         yield reference(name, symbol)
 
 
-def types(scope: FileScope) -> Iterator[Suggestion]:
-    for name, symbol in names(scope, ("type", "record")):
-        yield Suggestion(name, "type", symbol.kind, doc_of(symbol), rank=1)
+def types() -> Iterator[Suggestion]:
     for name, doc in TYPES.items():
         if name not in NOT_OFFERED_TYPES:
             yield Suggestion(name, "type", "", doc, f"{name}[" if name in ("list", "dict") else "", rank=2)
@@ -181,7 +194,7 @@ def optimizers() -> Iterator[Suggestion]:
     )
 
 
-def option(spec: Option) -> Suggestion:
+def option(spec: Option, *, bare: bool) -> Suggestion:
     kind = f"{spec.type.replace('_', ' ')}{' or none' if spec.optional else ''}"
     low, high = spec.minimum, spec.maximum
     if low is not None and high is not None:
@@ -199,7 +212,7 @@ def option(spec: Option) -> Suggestion:
         "option",
         f"{kind}, default {spelled(spec.default)}",
         f"{spec.doc}{bounds}",
-        f"{spec.name} = ",
+        spec.name if bare else f"{spec.name} = ",
         rank=2,
     )
 
@@ -225,37 +238,59 @@ def judges() -> Iterator[Suggestion]:
     )
 
 
-def judge_arguments(judge: JudgeFunction, present: Collection[str]) -> Iterator[Suggestion]:
+def parameters(function: Function, present: Collection[str]) -> Iterator[Suggestion]:
+    """Names of a function's arguments that are not given yet."""
+    for parameter in function.parameters:
+        if parameter.name not in present:
+            yield Suggestion(parameter.name, "option", wording(parameter.kind), rank=1)
+
+
+def judge_arguments(judge: JudgeFunction, present: Collection[str], *, bare: bool) -> Iterator[Suggestion]:
     """`name = ` for what is not given yet."""
     for rank, name in enumerate(judge.arguments):
         if name not in present:
-            yield Suggestion(name, "option", judge.signature, insert=f"{name} = ", rank=1 + (rank > 0))
+            insert = name if bare else f"{name} = "
+            yield Suggestion(name, "option", judge.signature, insert=insert, rank=1 + (rank > 0))
 
 
-def fields(group: Fields) -> Iterator[Suggestion]:
-    return (Suggestion(field.name, "field", field.detail or "str", field.doc, rank=1) for field in group)
+def members(group: Mapping[str, Member]) -> Iterator[Suggestion]:
+    return (
+        Suggestion(member.name, "field", spell(member.type), member.description, rank=1)
+        for member in group.values()
+    )
 
 
-def arguments(group: Fields, present: Collection[str], noun: str) -> Iterator[Suggestion]:
+def arguments(
+    group: Mapping[str, Member], present: Collection[str], noun: str, *, bare: bool
+) -> Iterator[Suggestion]:
     """`name = ` for what is not given yet, required ones first."""
-    for field in group:
-        if field.name not in present:
-            detail = f"{noun}: {field.detail or 'str'}"
+    for member in group.values():
+        if member.name not in present:
             yield Suggestion(
-                field.name,
+                member.name,
                 "option",
-                detail,
-                field.doc,
-                f"{field.name} = ",
-                rank=2 if field.has_default else 1,
+                f"{noun}: {spell(member.type)}",
+                member.description,
+                member.name if bare else f"{member.name} = ",
+                rank=2 if member.has_default else 1,
             )
 
 
-def variables(known: Variables) -> Iterator[Suggestion]:
-    return (
-        Suggestion(name, "variable", variable.detail, variable.doc, rank=3)
-        for name, variable in known.items()
-    )
+SCORES = {
+    ("metric", "score"): "The metric's score for this row.",
+    ("metric", "accept"): "Whether the run may become a demo.",
+    ("metric", "reason"): "What the judges of the score said.",
+    ("eval", "score"): "Mean score of the program, 0 to 1.",
+    ("eval", "baseline"): "The scores of the baseline.",
+}
+"""Names that no line of the file declares, by the declaration they are read in."""
+
+
+def variables(known: Mapping[str, Seen], keyword: str) -> Iterator[Suggestion]:
+    for name, seen in known.items():
+        symbol = seen.symbol
+        doc = symbol.doc if symbol else SCORES.get((keyword, name), "")
+        yield Suggestion(name, "variable", spell(seen.kind), doc, rank=3)
 
 
 def values(texts: Iterable[str], *, quoted: bool, close: bool = False) -> Iterator[Suggestion]:

@@ -40,7 +40,7 @@ metric calm(gold: letters, pred: reader) = len(pred.notes) > 0 and gold.tone == 
 """
 """The file `lib.dspec`, which about every second program imports as `lib`."""
 
-FIELDS = ("text", "kind", "lines", "total", "sure", "note", "answer", "sku", "when", "tags")
+FIELDS = ("text", "kind", "lines", "total", "sure", "note", "answer", "sku", "when", "tags", "reasoning")
 
 
 @dataclass
@@ -134,7 +134,8 @@ class Author:
         waiting: list[tuple[str, str, int]] = []
         for name, value in known.items():
             if isinstance(value, Fields):
-                waiting += [(f"{name}.{member}", kind, depth) for member, kind in value.types.items()]
+                head = f"({name})" if self.chance(0.1) else name
+                waiting += [(f"{head}.{member}", kind, depth) for member, kind in value.types.items()]
             else:
                 waiting.append((name, value, depth))
         while waiting:
@@ -211,12 +212,12 @@ class Author:
         right = f'"{self.pick(values)}"' if values and self.chance(0.6) else self.pick(same)
         return f"{path} {self.pick(('==', '!='))} {right}"
 
-    def walk(
-        self, known: Mapping[str, str | Fields], lists: Sequence[tuple[str, str]], depth: int
-    ) -> str:
+    def walk(self, known: Mapping[str, str | Fields], lists: Sequence[tuple[str, str]], depth: int) -> str:
         path, item = self.random.choice(lists)
         inner = {**known, "each": item}
-        return f"{self.pick(('all', 'any'))}([{self.expression('bool', inner, depth - 1)} for each in {path}])"
+        return (
+            f"{self.pick(('all', 'any'))}([{self.expression('bool', inner, depth - 1)} for each in {path}])"
+        )
 
     def literal(self, kind: str) -> str:
         values = self.values(kind)
@@ -315,16 +316,16 @@ class Author:
         if self.chance(0.3):
             kind = self.type(simple=True)
             asked = f"sig(question -> answer, sure: bool, note: {kind})"
-            callee = Callee(Fields({"question": "str"}), Fields({"answer": "str", "sure": "bool", "note": kind}))
+            callee = Callee(
+                Fields({"question": "str"}), Fields({"answer": "str", "sure": "bool", "note": kind})
+            )
         else:
             asked = self.pick(self.signatures)
             callee = self.signatures[asked]
         thinks = self.chance(0.4)
-        if thinks and self.chance(0.8):
+        strategy = "ChainOfThought" if thinks else "Predict"
+        if thinks and "reasoning" not in callee.inputs.types:
             callee = Callee(callee.inputs, Fields({"reasoning": "str", **callee.outputs.types}))
-            strategy = "ChainOfThought"
-        else:
-            strategy = "Predict"
         option = f", lm = {self.lm()}" if self.chance(0.5) else ""
         self.modules[name] = callee
         self.add(f"module {name} = {strategy}({asked}{option})")
@@ -362,7 +363,11 @@ class Author:
             items.append(f"assert {self.expression('bool', known, 2)}")
         readable = [kind for _, kind in self.paths(known, 1) if not kind.startswith("dict")]
         outputs = Fields({"answer": "str", "kind": self.pick(readable)})
-        given = [f"{field_name} = {self.expression(kind, known, 1)}" for field_name, kind in outputs.types.items()]
+        placed = self.chance(0.3)
+        given = [
+            ("" if placed else f"{field_name} = ") + self.expression(kind, known, 1)
+            for field_name, kind in outputs.types.items()
+        ]
         items.append(f"return {', '.join(given)}")
         header = ", ".join(f"{field_name}: {kind}" for field_name, kind in inputs.types.items())
         promised = ", ".join(f"{field_name}: {kind}" for field_name, kind in outputs.types.items())
@@ -371,9 +376,15 @@ class Author:
 
     def arguments(self, inputs: Fields, known: Mapping[str, str | Fields]) -> str:
         parts: list[str] = []
+        placed = self.chance(0.3)
         for name, kind in inputs.types.items():
-            if name not in inputs.defaults or self.chance(0.3):
+            if placed and name not in inputs.defaults:
+                parts.append(self.expression(kind, known, 1))
+            elif name not in inputs.defaults or self.chance(0.3):
+                placed = False
                 parts.append(f"{name} = {self.expression(kind, known, 1)}")
+            else:
+                placed = False
         return ", ".join(parts)
 
     def runnable(self) -> Mapping[str, Callee]:
@@ -384,7 +395,9 @@ class Author:
         program = self.pick(self.runnable())
         callee = self.runnable()[program]
         columns = dict(callee.inputs.types)
-        labels = {field_name: kind for field_name, kind in callee.outputs.types.items() if field_name not in columns}
+        labels = {
+            field_name: kind for field_name, kind in callee.outputs.types.items() if field_name not in columns
+        }
         items = [f'source = csv("{name}.csv")']
         items += [f"input {field_name}: {kind}" for field_name, kind in columns.items()]
         items += [f"field {field_name}: {kind}" for field_name, kind in labels.items()]
@@ -400,7 +413,10 @@ class Author:
         name = self.name("right")
         data = self.pick(self.datasets)
         judged = self.datasets[data][2]
-        known: dict[str, str | Fields] = {"gold": self.datasets[data][0], "pred": self.runnable()[judged].outputs}
+        known: dict[str, str | Fields] = {
+            "gold": self.datasets[data][0],
+            "pred": self.runnable()[judged].outputs,
+        }
         shown = judged
         tuned = [block for block, program in self.optimizes.items() if program == judged]
         if tuned and self.chance(0.4):
@@ -490,7 +506,9 @@ class Author:
 
     def write_test(self) -> None:
         literals = {
-            name: {field_name: self.literal(self.bare(kind)) for field_name, kind in callee.inputs.types.items()}
+            name: {
+                field_name: self.literal(self.bare(kind)) for field_name, kind in callee.inputs.types.items()
+            }
             for name, callee in self.runnable().items()
         }
         plain = [name for name, given in literals.items() if all(given.values())]

@@ -133,6 +133,7 @@ def _known(session: Session, place: Place, choice: _Choice, program: Program) ->
     called = {step.name: step.predictor for step in program.steps if isinstance(step, CallStep)}
     known = [address.removeprefix(place.scope.prefix) for address in program.predictors]
     for written, node in choice.names:
+        session.seek(node, (), {address: place.scope.symbols.get(address) for address in known})
         if _address(place, written) in program.predictors:
             find(session, place, node)  # so that renaming a module renames it here
             continue

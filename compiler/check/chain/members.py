@@ -24,7 +24,8 @@ from ..shape.attributes import number_of
 from ..types.declared import Runnable, runnable
 from ..types.kinds import Member, spell
 from .reducers import check_reducer
-from .step import StepInfo
+from .step import StepInfo, named_steps
+from .stepnames import RUNNING
 
 Refer = Callable[[Expr, str], str | None]
 """Finds an earlier step or a program by an expression, for what a message calls it; reports what is none."""
@@ -89,10 +90,11 @@ def _member(
     if isinstance(inner, Attribute) and _is(inner, "candidates"):
         return _candidates(session, place, inner.target, before, refer, top)
     name = refer(node, "a member")
+    session.seek(node, RUNNING, named_steps(step for step in before if not _gathers(step)))
     if name is None:
         return None
     step = next((step for step in before if step.name == name and step.symbol), None)
-    if step is not None and step.spec is not None and step.spec.gathers:
+    if step is not None and _gathers(step):
         session.report(
             "DS0623",
             f"`{name}` is an ensemble already, and an ensemble's members are programs",
@@ -103,6 +105,10 @@ def _member(
         )
         return None
     return ir.MemberRef(program=name)
+
+
+def _gathers(step: StepInfo) -> bool:
+    return step.spec is not None and step.spec.gathers
 
 
 def _is(node: Attribute, name: str) -> bool:
@@ -186,6 +192,10 @@ def _rule_fits(session: Session, place: Place, step: StepInfo, tuned: Runnable) 
     name = rule.get("field") if isinstance(rule, dict) else None
     if not isinstance(rule, dict) or not isinstance(name, str):
         return
+    mean = rule.get("kind") == "mean"
+    if isinstance(node, Call) and node.arguments:
+        fitting = {one.name: one.symbol for one in tuned.outputs.values() if not mean or has_mean(one.type)}
+        session.seek(node.arguments[0].value, (), fitting)
     at = place.at(node.arguments[0].value) if isinstance(node, Call) and node.arguments else place.at(node)
     output = tuned.outputs.get(name)
     if output is None:
@@ -199,7 +209,7 @@ def _rule_fits(session: Session, place: Place, step: StepInfo, tuned: Runnable) 
             help="" if near else f"its outputs are {listed(tuned.outputs)}",
             fixes=suggestions(at, near),
         )
-    elif rule.get("kind") == "mean" and not has_mean(output.type):
+    elif mean and not has_mean(output.type):
         session.report(
             "DS0627",
             f"`mean` is for a float, and `{name}` is {spell(output.type)}",

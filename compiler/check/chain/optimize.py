@@ -25,7 +25,7 @@ from .frozen import with_frozen
 from .indexes import check_indexes
 from .members import check_members
 from .rows import RowsInfo
-from .step import StepInfo
+from .step import StepInfo, named_steps
 from .steps import steps
 
 
@@ -120,6 +120,7 @@ def _emit(session: Session, place: Place, node: Expr | None, chain: list[StepInf
     if node is None:
         return None
     names = [step.name for step in chain if step.symbol]
+    session.seek(node, (), named_steps(chain))
     written = place.text(node)
     if isinstance(node, Reference) and written in names:
         session.use(place, node, next(step.symbol for step in chain if step.name == written))

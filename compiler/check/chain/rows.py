@@ -48,6 +48,7 @@ def rows(session: Session, place: Place, node: Expr, what: str) -> RowsInfo | No
         return None
     if part is None:
         return RowsInfo(found, None, place.at(node), place.text(node))
+    session.seek(part, (), found.parts)
     known = found.parts.get(part.text)
     if known is None:
         if symbol.block.problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
@@ -56,3 +56,8 @@ class StepInfo(Struct, frozen=True):
             compat=self.compat,
             frozen=self.frozen,
         )
+
+
+def named_steps(steps: Iterable[StepInfo]) -> dict[str, Symbol | None]:
+    """Those that have a name, by it."""
+    return {step.name: step.symbol for step in steps if step.symbol is not None}

@@ -12,9 +12,11 @@ from ..names.names import article, did_you_mean, find, is_open, listed, named
 from ..session import Place, Session, suggestions
 from ..shape.shape import later
 from ..symbols import Symbol
-from .step import StepInfo
+from .step import StepInfo, named_steps
 
-PROGRAMS = ("module", "program", "optimize")
+RUNNING = ("module", "program")
+"""What a step can start from, learn from or gather; not yet what another block gives."""
+PROGRAMS = (*RUNNING, "optimize")
 
 
 def program_or_step(
@@ -27,6 +29,7 @@ def program_or_step(
     what: str,
 ) -> str | None:
     """An earlier step or a program by name; reports anything else."""
+    session.seek(node, RUNNING, named_steps(before))
     if isinstance(node, Reference):
         name = node.name.text
         step = next((step for step in before if step.name == name), None)

@@ -53,7 +53,10 @@ def _step(
     session: Session, place: Place, node: Step, before: Sequence[StepInfo], nodes: list[Step], itself: Symbol
 ) -> StepInfo:
     name = node.name.text if node.name else f"step{len(before) + 1}"
-    symbol = session.declare(place, "step", name, node.name or node, detail="step") if node.name else None
+    value = node.value
+    called = place.text(value.callee) if isinstance(value, Call) else ""
+    detail = f"step: {called}" if called else "step"
+    symbol = session.declare(place, "step", name, node.name, detail=detail) if node.name else None
     first = next((step for step in before if step.name == name and step.symbol), None)
     if first and first.symbol and node.name:
         session.report(
@@ -63,7 +66,6 @@ def _step(
             "again here",
             secondary=(Label(first.symbol.location, "first here"),),
         )
-    value = node.value
     if not isinstance(value, Call):
         known = isinstance(value, Reference) and (value.name.text in SPECS or value.name.text in NOT_YET)
         session.report(

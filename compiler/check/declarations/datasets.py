@@ -282,6 +282,7 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
             described(place, node),
         )
         return None
+    session.seek(node, (), {column.name: column.symbol for column in columns.members.values()})
     member = columns.members.get(node.name.text)
     if member is None:
         near = closest(node.name.text, columns.members)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from dspec.grammar.tree import Expr, NamedType, Parameter, TypeNode
+from dspec.grammar.tree import Call, Expr, NamedType, Node, Parameter, Reference, TypeNode
+from dspec.grammar.walk import children
 from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.types import BOOL, STR
 
 from ... import ir
 from ...diagnostics.record import Fix, Label, has_errors
+from ...tables.judges import JUDGES
 from ..expressions.infer import expect, infer, truth
 from ..expressions.mistakes import not_a_value
 from ..expressions.scope import Binding, Scope
@@ -74,7 +76,8 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         # A judge that is called wrongly gives no reason, and that is not said a second time.
         faulty = has_errors(session.diagnostics[mistakes:])
         if reasoned or (faulty and REASON not in names):
-            scope = scope.having(REASON, Binding(STR, Variable(name=REASON)))
+            sure = reasoned or _calls_judge(score_node)
+            scope = scope.having(REASON, Binding(STR, Variable(name=REASON), sure=sure))
         if len(session.diagnostics) == mistakes and not place.block.problems:
             _ignores(session, place, nodes, names, reads, score_node)
     accept = truth(scope, found["accept"].value, "`accept`") if "accept" in found else None
@@ -166,6 +169,12 @@ def _parameters(
             continue
         names[node.name.text] = Binding(kind, Variable(name=node.name.text), local)
     return data, judged, names
+
+
+def _calls_judge(node: Node) -> bool:
+    if isinstance(node, Call) and isinstance(node.callee, Reference) and node.callee.name.text in JUDGES:
+        return True
+    return any(_calls_judge(child) for child in children(node))
 
 
 def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:

@@ -40,11 +40,16 @@ def rule(form: type[Form]) -> Callable[[Rule[Form]], Rule[Form]]:
 
 def infer(scope: Scope, node: Expr) -> Typed:
     """The kind of `node` and its runtime form; reports what is wrong in it."""
-    return _RULES[type(node)](scope, node)
+    typed = _RULES[type(node)](scope, node)
+    if scope.session.journal is not None:
+        scope.session.journal.expression(node, scope, typed.kind)
+    return typed
 
 
 def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | None = None) -> Expression:
     """Check `node` against `want`. `what` is whose value it is; `declared` is where its type stands."""
+    if scope.session.journal is not None:
+        scope.session.journal.want(node, scope, want)
     inner = want.item if isinstance(want, OptionalOf) else want
     match node:
         case Literal(value=str() as value) if isinstance(inner, OneOf):

@@ -19,11 +19,15 @@ NOTHING = Constant(value=None)
 
 
 class Binding(Struct, frozen=True):
-    """A name in scope: what it is, the expression it stands for, where it was introduced."""
+    """A name in scope: what it is, the expression it stands for, where it was introduced.
+
+    `sure` is False for a name that may not be there, and is let pass because of another mistake.
+    """
 
     kind: Kind
     code: Expression
     symbol: Symbol | None = None
+    sure: bool = True
 
 
 class Typed(Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dspec.grammar.tree import Block, Declaration, Doc, Literal, Span
+from dspec.grammar.tree import Block, Declaration, Doc, Literal, Name, Span
 
 from ...diagnostics.record import Edit, Fix, Label
 from ...diagnostics.spelling import closest
@@ -70,16 +70,7 @@ def declare(session: Session, file: File, scope: FileScope) -> None:
             continue
         place = Place(scope, block, declaration)
         name = declaration.name.text
-        symbol = Symbol(
-            kind,
-            name,
-            scope.prefix + name,
-            place.at(declaration.name),
-            declaration,
-            block,
-            _doc(declaration),
-            kind,
-        )
+        symbol = symbol_for(place, kind, declaration.name)
         session.owners[id(symbol)] = scope
         session.declared.append(symbol)
         first = scope.symbols.get(name)
@@ -108,6 +99,12 @@ def declare(session: Session, file: File, scope: FileScope) -> None:
             session.records[symbol.key] = symbol
         elif kind == "lm":
             session.lms[symbol.key] = symbol
+
+
+def symbol_for(place: Place, kind: DeclarationKind, name: Name) -> Symbol:
+    """A new symbol for a whole declaration."""
+    key, at, doc = place.scope.prefix + name.text, place.at(name), _doc(place.declaration)
+    return Symbol(kind, name.text, key, at, place.declaration, place.block, doc, kind)
 
 
 def _doc(declaration: Declaration) -> str:

@@ -122,6 +122,7 @@ def resolve(
 
     `wanted_by` is what needs it, as in "`metric`" or "`ChainOfThought`".
     """
+    session.seek(expression, kinds)
     path = path_of(expression)
     if path is None:
         session.report(

@@ -115,6 +115,7 @@ def _union(session: Session, place: Place, node: UnionType) -> Type:
 
 
 def _named(session: Session, place: Place, node: NamedType) -> Type:
+    session.seek(node, ("type", "record"))
     word = node.name.text
     if node.qualifier is None:
         if word in SCALARS:

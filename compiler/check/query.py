@@ -1,0 +1,313 @@
+"""Answers about a place in a text: what stands there, what type it has, what may be written there.
+
+An editor asks while somebody types. So the declaration around the place is checked once more, as it reads
+with a word at the cursor, beside everything else that the analysis found; the check keeps a journal, and the
+answers are what it met and what it looked for. Nothing here infers anything, speaks of a protocol or raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+
+from msgspec import Struct
+
+from dspec.grammar.tree import (
+    Argument,
+    Attribute,
+    Binary,
+    Block,
+    Call,
+    ListLiteral,
+    Name,
+    Node,
+    Reference,
+    Return,
+)
+from dspec.grammar.walk import way_to
+from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
+from dspec.runtime.values.functions import FUNCTIONS, Function
+
+from ..tables.judges import JUDGES, JudgeFunction
+from .analysis import Analysis
+from .declarations.datasets import DatasetInfo
+from .declarations.externs import ExternInfo
+from .declarations.records import records_lookup
+from .journal import Journal, Seen, Sought, Surroundings
+from .names.files import KINDS, symbol_for
+from .names.names import find
+from .session import Place, Session
+from .shape.attributes import settings
+from .symbols import FileScope, Symbol
+from .types.declared import Runnable, runnable
+from .types.kinds import Group, Kind, Member
+
+CALLABLE = ("module", "program", "extern")
+
+
+class View(Struct, frozen=True):
+    """A declaration as it was checked again. `way` leads from it to the innermost node at the place."""
+
+    session: Session
+    symbol: Symbol
+    place: Place
+    journal: Journal
+    way: tuple[Node, ...]
+
+
+class Calling(Struct, frozen=True):
+    """The call whose arguments the place stands among.
+
+    `inputs` are what a declaration takes; `given` the names of arguments that other arguments are for.
+    """
+
+    callee: Symbol | Function | JudgeFunction
+    inputs: Mapping[str, Member]
+    given: frozenset[str]
+    argument: Argument
+
+
+# Looking ------------------------------------------------------------------------------------------
+
+
+def view(analysis: Analysis, block: Block, offset: int) -> View | None:
+    """The declaration that `block` reads as, checked as if it stood in the file in place of the block that
+    starts where it starts; `offset` counts from there. None where it declares nothing."""
+    declaration = block.declaration
+    kind = KINDS.get(declaration.keyword.text) if declaration else None
+    if declaration is None or declaration.name is None or kind is None or kind == "import":
+        return None
+    old = analysis.session
+    file = analysis.symbols.scope
+    symbols = dict(file.symbols)
+    for before in analysis.tree.blocks:
+        if before.start == block.start and before.declaration and before.declaration.name:
+            name = before.declaration.name.text
+            if name in symbols and symbols[name].block is before:
+                del symbols[name]
+    scope = FileScope(file.source, file.prefix, symbols, file.imports, file.unreadable, file.nameless)
+    place = Place(scope, block, declaration)
+    symbol = symbol_for(place, kind, declaration.name)
+    symbols.setdefault(symbol.name, symbol)
+    journal = Journal()
+    session = Session(
+        old.root,
+        old.folder,
+        scope,
+        probe=False,
+        checks=old.checks,
+        owners={**old.owners, id(symbol): scope},
+        records={**old.records, symbol.key: symbol} if kind == "record" else old.records,
+        lms={**old.lms, symbol.key: symbol} if kind == "lm" else old.lms,
+        results=old.results.copy(),
+        journal=journal,
+    )
+    session.guarded(symbol.location, partial(session.checked, symbol))
+    return View(session, symbol, place, journal, way_to(declaration, offset))
+
+
+# What stands there --------------------------------------------------------------------------------
+
+
+def symbol_at(analysis: Analysis, offset: int) -> Symbol | None:
+    """What the name at an offset of the file declares or stands for."""
+    return analysis.symbols.at(analysis.source, offset)
+
+
+def type_of(view: View, node: Node) -> Kind | None:
+    """The type of an expression, or the group of values it stands for; None where the check met none."""
+    return view.journal.kinds.get(id(node))
+
+
+def members(view: View, kind: Kind | None) -> Mapping[str, Member]:
+    """What a dot behind a value of this kind reaches."""
+    inner = kind.item if isinstance(kind, OptionalOf) else kind
+    if isinstance(inner, RecordRef):
+        inner = records_lookup(view.session)(inner.name)
+    return inner.members if isinstance(inner, Group) else {}
+
+
+# What may be written there ------------------------------------------------------------------------
+
+
+def scope_at(view: View) -> Surroundings | None:
+    """The scope of the innermost expression at the place."""
+    scopes = view.journal.scopes
+    return next((scopes[id(node)] for node in reversed(view.way) if id(node) in scopes), None)
+
+
+def values(view: View) -> Mapping[str, Seen]:
+    """The names that an expression at the place can read."""
+    scope = scope_at(view)
+    return {name: seen for name, seen in scope.names.items() if seen.sure} if scope else {}
+
+
+def behind_dot(view: View) -> Attribute | None:
+    """The expression whose member the place names."""
+    dotted = next((node for node in reversed(view.way) if not isinstance(node, Name)), None)
+    return dotted if isinstance(dotted, Attribute) and view.way[-1] in (dotted, dotted.name) else None
+
+
+def sought(view: View) -> Sought | None:
+    """What the check looked for by the name at the place; None where it looked for nothing in particular."""
+    found = view.journal.sought
+    node = next((node for node in reversed(view.way) if id(node) in found), None)
+    if node is None:
+        return None
+    # `a.b` may name what an import has; the names of the declaration's own have no dot before them.
+    whole = isinstance(node, Attribute) and view.way[-1] is node.name
+    return Sought(found[id(node)].kinds, {}) if whole else found[id(node)]
+
+
+def declared(view: View, kinds: Collection[str], qualifier: str = "") -> Iterator[tuple[str, Symbol]]:
+    """Declarations of some kinds as the file writes them, its own first; with a qualifier, as that import has
+    them. What would come back to the declaration itself is left out."""
+    imports = view.place.scope.imports
+    if not qualifier:
+        for symbol in view.place.scope.symbols.values():
+            if symbol.kind in kinds and not _comes_back(view, symbol):
+                yield symbol.name, symbol
+    for alias, imported in imports.items():
+        for symbol in imported.symbols.values() if imported and qualifier in ("", alias) else ():
+            if symbol.kind in kinds:
+                yield symbol.name if qualifier else f"{alias}.{symbol.name}", symbol
+
+
+def parts(view: View, symbol: Symbol) -> Mapping[str, Symbol]:
+    """The parts of a dataset's split."""
+    found = view.session.checked(symbol)
+    return found.parts if isinstance(found, DatasetInfo) else {}
+
+
+def _comes_back(view: View, symbol: Symbol) -> bool:
+    """A record may name itself, and an agent; no model may fall back to itself in the end."""
+    if symbol is view.symbol:
+        return symbol.kind not in ("record", "module")
+    if symbol.kind != "lm" or view.symbol.kind != "lm":
+        return False
+    waiting, seen = [symbol.key], set[str]()
+    while waiting:
+        key = waiting.pop()
+        model = view.session.lms.get(key)
+        settings = view.session.checked(model) if model and key not in seen else None
+        seen.add(key)
+        waiting += settings.fallback if isinstance(settings, LM) else ()
+    return view.symbol.key in seen
+
+
+def callable_kinds(view: View) -> tuple[str, ...]:
+    """The kinds of declarations that an expression at the place may call."""
+    scope = scope_at(view)
+    return CALLABLE if scope is not None and scope.calls is not None and not scope.sheltered else ()
+
+
+def may_judge(view: View) -> bool:
+    scope = scope_at(view)
+    return scope is not None and scope.judges is not None
+
+
+def wanted(view: View) -> Type | None:
+    """The type that a value at the place should have: as declared, or to be compared with something."""
+    way = [node for node in view.way if not isinstance(node, Name)]
+    if not way:
+        return None
+    node, above = way[-1], way[-2] if len(way) > 1 else None
+    found = view.journal.wanted.get(id(node))
+    if found is not None or above is None:
+        return found
+    if isinstance(above, ListLiteral) and len(way) > 2:
+        asked = way[-3]
+        inside = isinstance(asked, Binary) and asked.operator in ("in", "not in") and asked.right is above
+        return _plain(type_of(view, asked.left)) if inside and isinstance(asked, Binary) else None
+    if not isinstance(above, Binary):
+        return None
+    if above.operator in ("==", "!="):
+        return _plain(type_of(view, above.left if above.right is node else above.right))
+    if above.operator in ("in", "not in") and above.left is node:
+        looked = _plain(type_of(view, above.right))
+        return (
+            looked.item if isinstance(looked, ListOf) else looked.key if isinstance(looked, DictOf) else None
+        )
+    return None
+
+
+def _plain(kind: Kind | None) -> Type | None:
+    return None if isinstance(kind, Group) else kind
+
+
+def literals(kind: Type | None) -> tuple[str, ...]:
+    """The values of a union of literals."""
+    inner = kind.item if isinstance(kind, OptionalOf) else kind
+    return inner.values if isinstance(inner, OneOf) else ()
+
+
+def calling(view: View) -> Calling | None:
+    """The call that the place is an argument of, or in the name of one."""
+    for position in range(len(view.way) - 1, 1, -1):
+        argument, call = view.way[position], view.way[position - 1]
+        if isinstance(argument, Argument) and isinstance(call, Call):
+            return _calling(view, call, argument)
+    return None
+
+
+def begins_argument(view: View) -> bool:
+    """Whether the place is where an argument begins, so that it may be the argument's name."""
+    argument = next((node for node in reversed(view.way) if isinstance(node, Argument)), None)
+    if argument is None:
+        return False
+    value = argument.value
+    named = argument.name or (value.name if isinstance(value, Reference) else None)
+    return view.way[-1] is named
+
+
+def _calling(view: View, call: Call, argument: Argument) -> Calling | None:
+    others = [each for each in call.arguments if each is not argument]
+    callee = find(view.session, view.place, call.callee)
+    inputs: Mapping[str, Member] = {}
+    if callee is not None:
+        called = callee
+        inputs = taken(view, callee)
+        names = list(inputs)
+    else:
+        name = call.callee.name.text if isinstance(call.callee, Reference) else ""
+        found = FUNCTIONS.get(name) or JUDGES.get(name)
+        if found is None:
+            return None
+        called = found
+        names = [one.name for one in found.parameters] if isinstance(found, Function) else [*found.arguments]
+    placed = sum(each.name is None for each in others)
+    given = {*names[:placed], *(each.name.text for each in others if each.name)}
+    return Calling(called, inputs, frozenset(given), argument)
+
+
+def taken(view: View, callee: Symbol) -> Mapping[str, Member]:
+    """The inputs of whatever can be called."""
+    found = view.session.checked(callee)
+    return found.inputs if isinstance(found, Runnable | ExternInfo) else {}
+
+
+def subject(view: View) -> Runnable | None:
+    """The program that the declaration is about: what its `program = …` names."""
+    setting = settings(view.place.declaration.items).get("program")
+    symbol = find(view.session, view.place, setting.value) if setting else None
+    return runnable(view.session, symbol) if symbol else None
+
+
+def left_to_return(view: View) -> Mapping[str, Member]:
+    """The outputs that a program's header promises and that no other argument of its `return` is for."""
+    declaration = view.place.declaration
+    found = runnable(view.session, view.symbol)
+    if found is None or not isinstance(declaration.returns, tuple):
+        return {}
+    order = list(found.outputs)
+    given: set[str] = set()
+    for item in declaration.items or ():
+        for position, argument in enumerate(item.arguments if isinstance(item, Return) else ()):
+            if argument in view.way:
+                continue
+            if argument.name is not None:
+                given.add(argument.name.text)
+            elif position < len(order):
+                given.add(order[position])
+    return {name: member for name, member in found.outputs.items() if name not in given}

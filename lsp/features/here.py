@@ -1,0 +1,92 @@
+"""The place that completion is asked about: the cursor, and what the check says of its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+
+from dspec.compiler.check import query
+from dspec.compiler.check.analysis import Analysis
+from dspec.compiler.check.journal import Sought
+from dspec.compiler.tables.block_specs import BlockSpec
+from dspec.runtime.schema.types import BOOL, Type
+
+from . import offers
+from .cursor import Cursor, read, terminal, word
+from .offers import Suggestion
+
+
+class Here:
+    """What every function of completion needs; the declaration is checked when somebody asks about it."""
+
+    def __init__(self, cursor: Cursor, analysis: Analysis, spec: BlockSpec) -> None:
+        self.cursor = cursor
+        self.spec = spec
+        self._analysis = analysis
+
+    @cached_property
+    def view(self) -> query.View | None:
+        block = read(self.cursor)
+        return query.view(self._analysis, block, self.cursor.word[0]) if block else None
+
+    @cached_property
+    def sought(self) -> Sought | None:
+        """What the check looks for by the name at the cursor."""
+        return query.sought(self.view) if self.view else None
+
+    @property
+    def is_label(self) -> bool:
+        """Whether `=` follows, so that the word names an argument, an attribute or the like."""
+        rest = self.cursor.rest.lstrip()
+        return rest.startswith("=") and not rest.startswith("==")
+
+    @property
+    def qualifier(self) -> str | None:
+        """The name before the cursor's dot; empty where there is no dot, None behind anything else."""
+        inner = self.cursor.inner
+        if terminal(inner.before, inner.index - 1) != "DOT":
+            return ""
+        return word(inner.before, inner.index - 2) or None
+
+
+def names(here: Here) -> Iterable[Suggestion]:
+    """The names that the check looks for where the cursor stands, or in the import before its dot."""
+    if here.view is None or here.sought is None or here.cursor.in_string:
+        return
+    yield from offers.own_names(here.sought.names)
+    if here.qualifier is not None:
+        yield from offers.references(query.declared(here.view, here.sought.kinds, here.qualifier))
+
+
+def rows(here: Here) -> Iterable[Suggestion]:
+    """Datasets and their parts."""
+    if here.view is None or here.sought is None or here.qualifier:
+        return names(here)
+    found = query.declared(here.view, here.sought.kinds)
+    return offers.rows((name, symbol, query.parts(here.view, symbol)) for name, symbol in found)
+
+
+def type_here(here: Here) -> Iterable[Suggestion]:
+    """A type at the cursor, or the declaration that stands in the place of one."""
+    inner = here.cursor.inner
+    before = terminal(inner.before, inner.index - 1)
+    begins = before in ("COLON", "ARROW", "ASSIGN", "BAR", "DOT") or (
+        not before and inner.group.opener == "["
+    )
+    if not begins or here.cursor.in_string or here.sought is None:
+        return ()
+    plain = before != "DOT" and "type" in here.sought.kinds
+    return [*names(here), *(offers.types() if plain else ())]
+
+
+def literals_here(here: Here, texts: Iterable[str]) -> Iterable[Suggestion]:
+    cursor = here.cursor
+    return offers.values(texts, quoted=not cursor.in_string, close='"' not in cursor.rest)
+
+
+def wanted_here(here: Here) -> Iterable[Suggestion]:
+    """Literals of the type that a value at the cursor should have."""
+    wanted: Type | None = query.wanted(here.view) if here.view else None
+    if wanted == BOOL:
+        return () if here.cursor.in_string else offers.constants("true", "false")
+    return literals_here(here, query.literals(wanted))
