@@ -7,6 +7,7 @@ answers are what it met and what it looked for. Nothing here infers anything, sp
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
@@ -81,11 +82,12 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
     old = analysis.session
     file = analysis.symbols.scope
     symbols = dict(file.symbols)
-    for before in analysis.tree.blocks:
-        if before.start == block.start and before.declaration and before.declaration.name:
-            name = before.declaration.name.text
-            if name in symbols and symbols[name].block is before:
-                del symbols[name]
+    blocks = analysis.tree.blocks
+    at = bisect.bisect_left(blocks, block.start, key=lambda one: one.start)
+    before = blocks[at].declaration if at < len(blocks) and blocks[at].start == block.start else None
+    known = symbols.get(before.name.text) if before and before.name else None
+    if known is not None and known.block is blocks[at]:
+        del symbols[known.name]
     scope = FileScope(file.source, file.prefix, symbols, file.imports, file.unreadable, file.nameless)
     place = Place(scope, block, declaration)
     symbol = symbol_for(place, kind, declaration.name)

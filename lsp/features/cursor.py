@@ -22,8 +22,8 @@ from dspec.grammar.tree import Block, Literal, Name, SourceTree
 from dspec.grammar.walk import way_to
 
 Opener = OneOf["", "{", "(", "["]
-HERE = "__here__"
-"""The name that is put at the cursor: nobody's, and like nobody's."""
+HERE = "ʘ"
+"""The name that is put at the cursor: a letter that nobody types, and so short that no name is near it."""
 
 
 class Group(Struct, eq=False):
