@@ -19,8 +19,8 @@ from dspec.grammar import tokenize
 from dspec.grammar.tokens import Token
 from dspec.grammar.tree import SourceTree
 
-from ..diagnostics.codes import CODES
-from ..diagnostics.record import Diagnostic, Edit, Fix, report
+from ..diagnostics.codes import CODES, report
+from ..diagnostics.record import Diagnostic, Edit, Fix
 from ..diagnostics.spelling import closest
 from ..project.source import Location, Source
 from .names.names import did_you_mean

@@ -24,8 +24,8 @@ from msgspec.structs import replace
 from ..project.loading import ImportProblem, read_text
 from ..project.reads import looked_at
 from ..project.source import Location, Source
-from .codes import CODES, Severity
-from .record import Diagnostic, Edit, Fix, report
+from .codes import CODES, report
+from .record import Diagnostic, Edit, Fix, Severity
 from .spelling import closest, quoted
 
 FILE = "dspec.toml"

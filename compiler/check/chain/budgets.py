@@ -6,7 +6,8 @@ from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.models.prices import price
 
 from ... import ir
-from ...diagnostics.record import Diagnostic, Label, report
+from ...diagnostics.codes import report
+from ...diagnostics.record import Diagnostic, Label
 from ...diagnostics.spelling import plural
 from ..declarations.lms import lm
 from ..declarations.runnable import Runnable

@@ -24,7 +24,8 @@ from dspec.runtime.schema.types import JsonValue
 from ... import ir
 from ...data import Findings, Places, diagnose
 from ...data import check as check_data
-from ...diagnostics.record import Diagnostic, Edit, Fix, Label, report
+from ...diagnostics.codes import report
+from ...diagnostics.record import Diagnostic, Edit, Fix, Label
 from ...diagnostics.spelling import closest, quoted
 from ...project.source import Location
 from ...tables.blocks import SPLIT
