@@ -29,9 +29,9 @@ from dspec.runtime.schema.types import JsonValue
 if TYPE_CHECKING:
     import asyncio
 
-    from ..check.symbols import DeclarationKind
     from ..data.rows import Rows
     from ..evaluate.evaluation import Evaluator
+    from ..tables.block_specs import DeclarationKind
 
 OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
 Tuned = Literal["instructions", "demos", "weights"]

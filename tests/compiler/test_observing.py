@@ -21,8 +21,8 @@ from dspec.compiler.evaluate.spans import NAMES, spans
 from dspec.compiler.optimizers.base import Calls, Range
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.engine import CallEvent
-from dspec.runtime.models.transports.base import Usage
 from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.usage import Usage
 
 ANSWERED = CallEvent("answered", "mini", "openai/gpt-x", 2, 0.5, Usage(7, 3), 0.25)
 
