@@ -36,10 +36,10 @@ def suggestions(location: Location, names: tuple[str, ...], *, guess: bool = Fal
     )
 
 
-def insert(location: Location, text: str, title: str = "") -> Fix:
-    """The fix that puts `text` before what stands at `location`, never applied unseen."""
+def insert(location: Location, text: str, *, safe: bool = False) -> Fix:
+    """The fix that puts `text` before what stands at `location`."""
     start = Location(location.source, location.start, location.start)
-    return Fix(title or f"Insert `{text.strip()}`", (Edit(start, text),), "maybe")
+    return Fix(f"Insert `{text.strip()}`", (Edit(start, text),), "machine" if safe else "maybe")
 
 
 class Room(Struct, frozen=True):

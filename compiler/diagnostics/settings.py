@@ -26,7 +26,8 @@ from ..project.reads import looked_at
 from ..project.source import Location, Source
 from .codes import CODES, report
 from .record import Diagnostic, Edit, Fix, Severity
-from .spelling import closest, quoted
+from .spelling import closest
+from .wording import quoted
 
 FILE = "dspec.toml"
 MAX_CHARACTERS = 64 * 1024

@@ -6,7 +6,7 @@ words are offered, since a far-fetched suggestion is worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 
 MAX_WORD = 64
@@ -54,48 +54,3 @@ def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
     if not ranked and len(wanted) > 5:  # `num_candidates` for `num_candidate_programs`
         ranked = [(reach, each) for each in candidates if each.casefold().startswith(wanted[:-1])]
     return tuple(candidate for _, candidate in sorted(ranked)[:limit])
-
-
-MAX_LISTED = 8
-
-
-def did_you_mean(near: tuple[str, ...]) -> str:
-    """The end of a message: which names may have been meant, if any."""
-    return f"; did you mean {quoted(near, 'or')}?" if near else ""
-
-
-def did_you_mean_text(near: tuple[str, ...]) -> str:
-    """The same for texts, which are shown as they are written."""
-    return f"; did you mean {either([f'{chr(34)}{text}{chr(34)}' for text in near])}?" if near else ""
-
-
-def either(words: Sequence[str]) -> str:
-    """`module, program or optimize block`."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-def listed(words: Iterable[str]) -> str:
-    """Names as a message lists them, cut where it gets long."""
-    known = list(words)
-    if len(known) > MAX_LISTED:
-        return f"{', '.join(f'`{name}`' for name in known[:MAX_LISTED])} and {len(known) - MAX_LISTED} more"
-    return quoted(known)
-
-
-def article(noun: str) -> str:
-    """`a module`, `an eval`, `an lm`."""
-    vowel = noun[0] in "aeiou" or noun.split()[0] == "lm"
-    return f"an {noun}" if vowel else f"a {noun}"
-
-
-def quoted(words: Iterable[str], conjunction: str = "and") -> str:
-    """`a`, `b` and `c`: names as a message lists them."""
-    marked = [f"`{word}`" for word in words]
-    if len(marked) < 2:
-        return "".join(marked)
-    return f"{', '.join(marked[:-1])} {conjunction} {marked[-1]}"
-
-
-def plural(count: int, noun: str, many: str = "") -> str:
-    """`1 row`, `2 rows`, `2 entries`."""
-    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .base import Code
+from ..fixes import replace
+from ..record import Diagnostic
+from .base import Code, Finding
 from .snippets import METRIC, TICKETS, optimize
 
 ASK = "module ask = Predict(sig(question -> answer))\n"
@@ -45,6 +47,23 @@ DS0705 = Code(
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = "sk-not-a-real-key" }\n',
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = env("OPENAI_API_KEY") }\n',
 )
+
+
+class SecretInSource(Finding, frozen=True):
+    """`variable` is the environment's that could hold it."""
+
+    code = DS0705
+    name: str
+    variable: str
+
+    def told(self) -> Diagnostic:
+        read = f'env("{self.variable}")'
+        return self.says(
+            f"`{self.name}` holds a secret in the source",
+            "a literal key",
+            help='write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it',
+            fixes=(replace(self.where, read, f"Read it from `{read}`"),),
+        )
 
 
 DS0707 = Code(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .base import Code
+from ..fixes import replace, suggestions
+from ..record import Diagnostic, Label
+from ..spelling import closest
+from ..wording import did_you_mean, listed, plural, quoted
+from .base import Code, Finding
 from .snippets import DATA, TICKETS, TOOLS
 
 ASK = """\
@@ -36,6 +40,20 @@ DS0301 = Code(
 )
 
 
+class WrongKey(Finding, frozen=True):
+    """The type of a dict's keys."""
+
+    code = DS0301
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"a dict's keys are text or whole numbers, and `{self.where.text}` is neither",
+            "cannot be a key",
+            help="use `dict[str, …]`",
+            fixes=(replace(self.where, "str", guess=True),),
+        )
+
+
 DS0302 = Code(
     "DS0302",
     "error",
@@ -46,6 +64,24 @@ DS0302 = Code(
 )
 
 
+class LacksArguments(Finding, frozen=True):
+    """A call of `what`, which is written as `shape`, without `lacking`."""
+
+    code = DS0302
+    what: str
+    shape: str
+    lacking: tuple[str, ...]
+    declared: tuple[Label, ...] = ()
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"this call of {self.what} lacks {quoted(self.lacking)}",
+            f"lacks {quoted(self.lacking)}",
+            secondary=self.declared,
+            help=f"it is called as {self.shape}",
+        )
+
+
 DS0303 = Code(
     "DS0303",
     "error",
@@ -54,6 +90,44 @@ DS0303 = Code(
     program("let a = ask(qestion = question)", RETURN),
     program(CALL, RETURN),
 )
+
+
+class TooManyArguments(Finding, frozen=True):
+    code = DS0303
+    what: str
+    shape: str
+    count: int
+    noun: str
+    declared: tuple[Label, ...] = ()
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{self.what} takes {plural(self.count, self.noun)}, and this is one more",
+            "one too many",
+            secondary=self.declared,
+            help=f"it is called as {self.shape}",
+        )
+
+
+class UnknownArgument(Finding, frozen=True):
+    """`known` are the names that `what` takes."""
+
+    code = DS0303
+    what: str
+    known: tuple[str, ...]
+    noun: str
+    declared: tuple[Label, ...] = ()
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        near = closest(name, self.known)
+        return self.says(
+            f"{self.what} has no {self.noun} `{name}`{did_you_mean(near)}",
+            f"not an {self.noun}",
+            secondary=self.declared,
+            help="" if near else f"it has {listed(self.known)}" if self.known else f"it has no {self.noun}s",
+            fixes=suggestions(self.where, near),
+        )
 
 
 DS0304 = Code(
@@ -180,6 +254,17 @@ DS0316 = Code(
 )
 
 
+class TypeInUnion(Finding, frozen=True):
+    code = DS0316
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"a union lists string literals, and `{self.where.text}` is a type",
+            "not a string literal",
+            help="write `T?` for a value that may be missing, or a record for structured values",
+        )
+
+
 DS0317 = Code(
     "DS0317",
     "error",
@@ -188,6 +273,21 @@ DS0317 = Code(
     "dspec 1\n\nsignature Ask { input question: str; output facts: list }\n",
     "dspec 1\n\nsignature Ask { input question: str; output facts: list[str] }\n",
 )
+
+
+class OfWhat(Finding, frozen=True):
+    """A `list` or a `dict` that does not say what it holds."""
+
+    code = DS0317
+
+    def told(self) -> Diagnostic:
+        word = self.where.text
+        full = "list[str]" if word == "list" else "dict[str, str]"
+        return self.says(
+            f"`{word}` needs to know what it holds, as in `{full}`",
+            "of what?",
+            fixes=(replace(self.where, full, guess=True),),
+        )
 
 
 DS0318 = Code(
@@ -234,6 +334,16 @@ DS0321 = Code(
     "dspec 1\n\nsignature Ask { input question: str; input limit: int = 2 + 3; output answer: str }\n",
     "dspec 1\n\nsignature Ask { input question: str; input limit: int = 5; output answer: str }\n",
 )
+
+
+class ComputedDefault(Finding, frozen=True):
+    code = DS0321
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the default of `{self.name}` must be a literal, and this is computed", "not a literal"
+        )
 
 
 DS0322 = Code(
