@@ -30,7 +30,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 ROOMS = ("grammar", "compiler", "runtime", "lsp")
-GENERATORS = ("dspec.grammar.table", "dspec.compiler.codes.page", "dspec.compiler.reference")
+GENERATORS = ("dspec.grammar.table", "dspec.compiler.diagnostics.codes.page", "dspec.compiler.reference")
 """Modules that rewrite a checked-in generated file when run."""
 SLOWER = ("faults", "differential", "grammar", "compiler/test_deletions.py", "compiler/test_mutations.py")
 """What `deep` runs: faults, DSPy in an environment of its own, and properties that try harder when asked to."""

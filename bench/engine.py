@@ -21,10 +21,10 @@ from typing import NamedTuple
 
 import aiohttp
 
-from dspec.runtime.engine import Engine
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM
-from dspec.runtime.transports.base import Message, Request
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.schema.program import LM
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
 from server import spawned

@@ -36,20 +36,20 @@ from functools import cached_property
 from pathlib import Path
 
 from dspec.compiler import ir
+from dspec.compiler.compile.selection import judge
 from dspec.compiler.data import Example, Rows
-from dspec.compiler.evaluation import Evaluator, Purpose
+from dspec.compiler.evaluate.evaluation import Evaluator, Purpose
+from dspec.compiler.evaluate.store import RunResult, Store
+from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Context, Options
 from dspec.compiler.optimizers.compat.table import run_of
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.selection import judge
-from dspec.compiler.store import RunResult, Store
-from dspec.compiler.streams import stream
-from dspec.runtime.engine import Engine
-from dspec.runtime.ensemble import Ensemble
-from dspec.runtime.execute import TraceStep
-from dspec.runtime.expressions import BinaryOp, Member, Variable
-from dspec.runtime.program import LM, CallStep, FieldSpec, Predictor, Program, Signature, canonical
-from dspec.runtime.types import STR, JsonValue, Row
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.running.execute import TraceStep
+from dspec.runtime.schema.ensemble import Ensemble
+from dspec.runtime.schema.expressions import BinaryOp, Member, Variable
+from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program, Signature, canonical
+from dspec.runtime.schema.types import STR, JsonValue, Row
 
 TRAIN, TEST = 50, 4000
 HINTS = 12

@@ -18,10 +18,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "support"))
 from server import spawned  # noqa: E402
 
-from dspec.runtime.artifact import Artifact, write_artifact  # noqa: E402
-from dspec.runtime.expressions import Member, Variable  # noqa: E402
-from dspec.runtime.program import LM, CallStep, FieldSpec, Predictor, Program, Signature  # noqa: E402
-from dspec.runtime.types import STR  # noqa: E402
+from dspec.runtime.artifact.artifact import Artifact, write_artifact  # noqa: E402
+from dspec.runtime.schema.expressions import Member, Variable  # noqa: E402
+from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program, Signature  # noqa: E402
+from dspec.runtime.schema.types import STR  # noqa: E402
 
 ANSWER = "[[ ## answer ## ]]\nyes\n\n[[ ## completed ## ]]"
 

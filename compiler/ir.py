@@ -11,9 +11,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from dspec.runtime.expressions import Expression
-from dspec.runtime.program import LM, FieldSpec, Program, Record
-from dspec.runtime.types import Frozen, JsonValue
+from dspec.runtime.schema.expressions import Expression
+from dspec.runtime.schema.program import LM, FieldSpec, Program, Record
+from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1
 

@@ -1,7 +1,7 @@
 """Rewrites the tables in the reference pages from the tables in the code. Run it as a module.
 
 A table stands between `<!-- name -->` and `<!-- /name -->`; what is around it is written by hand. Functions
-come from `dspec.runtime.functions`, judges from `judges`, attributes from `blocks`, sources from
+come from `dspec.runtime.values.functions`, judges from `judges`, attributes from `blocks`, sources from
 `vocabulary`, options from `optimizers.table`, and nowhere else are they listed.
 """
 
@@ -12,15 +12,15 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from dspec.runtime.functions import FUNCTIONS, Function, Parameter, wording
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.values.functions import FUNCTIONS, Function, Parameter, wording
 
-from .block_specs import AttributeSpec, SectionSpec, ValueKind
-from .blocks import BLOCKS
-from .judges import JUDGES
 from .optimizers.base import Option, OptionType, Spec
 from .optimizers.table import ALIASES, SPECS
-from .vocabulary import FETCHED_SOURCES
+from .tables.block_specs import AttributeSpec, SectionSpec, ValueKind
+from .tables.blocks import BLOCKS
+from .tables.judges import JUDGES
+from .tables.vocabulary import FETCHED_SOURCES
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = (DOCS / "language.md", DOCS / "optimizers.md")

@@ -17,12 +17,12 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.compiler.analysis import Analysis, analyse
+from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.data import MemoryCache
-from dspec.compiler.diagnostics import Diagnostic, Label, in_order
-from dspec.compiler.settings import FILE as SETTINGS
-from dspec.compiler.settings import settings_in
-from dspec.compiler.source import Location, Source
+from dspec.compiler.diagnostics.record import Diagnostic, Label, in_order
+from dspec.compiler.diagnostics.settings import FILE as SETTINGS
+from dspec.compiler.diagnostics.settings import settings_in
+from dspec.compiler.project.source import Location, Source
 
 from .documents import Document, Documents
 from .text import Text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from dspec.compiler.diagnostics import Diagnostic, Label
+from dspec.compiler.diagnostics.record import Diagnostic, Label
 
 from .features.completion import Found, Suggestion
 from .text import Text

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from pygls.uris import to_fs_path
 
-from dspec.compiler.settings import FILE as SETTINGS
+from dspec.compiler.diagnostics.settings import FILE as SETTINGS
 
 from .text import Encoding, Place, Text
 

@@ -19,7 +19,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcContentModified
 from pygls.lsp.server import LanguageServer
 
-from dspec.compiler.diagnostics import Diagnostic
+from dspec.compiler.diagnostics.record import Diagnostic
 
 from .checks import BREATH, Checks
 from .convert import to_completions, to_diagnostic

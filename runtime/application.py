@@ -12,17 +12,17 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
-from .artifact import Artifact, kind_of, read_artifact
+from .artifact.artifact import Artifact, kind_of, read_artifact
 from .background import Background, background
-from .endpoints import split_model
-from .engine import Engine
-from .ensemble import Runnable, parts
 from .errors import ConfigurationError, DspecError
-from .execute import run
-from .ledger import Ledger
+from .models.endpoints import split_model
+from .models.engine import Engine
+from .models.ledger import Ledger
 from .prediction import Prediction
-from .program import LM, FieldSpec
-from .types import JsonValue, Row
+from .running.execute import run
+from .schema.ensemble import Runnable, parts
+from .schema.program import LM, FieldSpec
+from .schema.types import JsonValue, Row
 
 Value = TypeVar("Value")
 PerModel = str | Mapping[str, str] | None

@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .transports.base import Usage
+    from .models.transports.base import Usage
 
 
 class DspecError(Exception):

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from .asking import Spent
-from .execute import Outcome, TraceStep
-from .types import JsonValue, Row
+from .running.asking import Spent
+from .running.execute import Outcome, TraceStep
+from .schema.types import JsonValue, Row
 
 
 class Usage(Struct, frozen=True):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dspec.compiler import reference
-from dspec.compiler.analysis import analyse
-from dspec.compiler.blocks import BLOCKS
+from dspec.compiler.check.analysis import analyse
 from dspec.compiler.optimizers.table import SPECS
+from dspec.compiler.tables.blocks import BLOCKS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]

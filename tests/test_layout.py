@@ -74,7 +74,7 @@ def test_every_package_on_disk_is_in_the_wheel() -> None:
         ("from dspec import load", {"lark", "optuna", "pygls", "litellm", "aiohttp", "numpy"}),
         ("import dspec.grammar", {"pydantic", "optuna", "pygls", "litellm", "aiohttp"}),
         (
-            "import dspec.compiler.analysis",
+            "import dspec.compiler.check.analysis",
             {"huggingface_hub", "optuna", "pygls", "litellm", "aiohttp", "numpy"},
         ),
         ("import dspec.compiler.cli.main", {"optuna", "pygls", "litellm", "aiohttp", "lark"}),

@@ -19,11 +19,11 @@ from dspec.grammar import tokenize
 from dspec.grammar.tokens import Token
 from dspec.grammar.tree import SourceTree
 
-from ..codes import CODES
-from ..diagnostics import Diagnostic, Edit, Fix, report
-from ..source import Location, Source
-from ..spelling import closest
-from .names import did_you_mean
+from ..diagnostics.codes import CODES
+from ..diagnostics.record import Diagnostic, Edit, Fix, report
+from ..diagnostics.spelling import closest
+from ..project.source import Location, Source
+from .names.names import did_you_mean
 from .session import suggestions
 
 DIRECTIVE = re.compile(r"#+[ \t]*dspc[ \t]*:[ \t]*")

@@ -7,24 +7,24 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from dspec.runtime.program import LM, Program
+from dspec.runtime.schema.program import LM, Program
 
 from .. import ir
-from ..loading import File
-from ..source import Location
-from ..symbols import FileScope, Symbol
-from .datasets import dataset
-from .evals import evaluation
-from .externs import check_test, extern
-from .lms import check_defaults, lm
-from .metrics import metric
-from .optimize import optimize
-from .records import record, record_fields
-from .runnable import runnable
+from ..project.loading import File
+from ..project.source import Location
+from .chain.evals import evaluation
+from .chain.optimize import optimize
+from .declarations.datasets import dataset
+from .declarations.externs import check_test, extern
+from .declarations.lms import check_defaults, lm
+from .declarations.metrics import metric
+from .declarations.records import record, record_fields
+from .declarations.runnable import runnable
+from .declarations.signatures import signature
 from .session import Place, Session
-from .shape import check_shape
-from .signatures import signature
-from .typenames import alias
+from .shape.shape import check_shape
+from .symbols import FileScope, Symbol
+from .types.typenames import alias
 
 
 def check_declarations(session: Session, file: File, scope: FileScope) -> None:

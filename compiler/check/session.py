@@ -16,11 +16,11 @@ from msgspec import Struct, field
 
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
-from ..caches import Cache
 from ..data import Fetcher
-from ..diagnostics import Diagnostic, Edit, Fix, Label, report
-from ..source import Location, Source
-from ..symbols import FileScope, Symbol, SymbolKind, Use
+from ..diagnostics.record import Diagnostic, Edit, Fix, Label, report
+from ..project.caches import Cache
+from ..project.source import Location, Source
+from .symbols import FileScope, Symbol, SymbolKind, Use
 
 T = TypeVar("T")
 

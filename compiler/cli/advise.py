@@ -11,9 +11,9 @@ from .console import print_json, stdout
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
-    from dspec.runtime.types import JsonValue
+    from dspec.runtime.schema.types import JsonValue
 
-    from ..advice import Advice, Situation, Suggestion
+    from ..compile.advice import Advice, Situation, Suggestion
 
 
 def advise(
@@ -27,8 +27,8 @@ def advise(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Say which optimizers suit the program and its data. Calls no model."""
-    from ..advice import advise as advice_for
-    from ..plan import resolve
+    from ..compile.advice import advise as advice_for
+    from ..compile.plan import resolve
     from .sources import checked, pick
 
     _, project = checked(path)

@@ -15,9 +15,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from dspec.runtime.engine import Tally
+from dspec.runtime.models.engine import Tally
 
-from ..events import Event, RowScored, ScoringStarted, StepFinished, StepStarted
+from ..evaluate.events import Event, RowScored, ScoringStarted, StepFinished, StepStarted
 from .progress import Lines, percent
 
 REFRESH_PER_SECOND = 8

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from msgspec.structs import asdict
 
-from ..spelling import plural
+from ..diagnostics.spelling import plural
 from .console import Exit, fail, print_json, stderr, stdout
 
 cache = typer.Typer(
@@ -26,14 +26,14 @@ WhereOption = Annotated[
 
 def root_of(where: Path) -> Path:
     """The root of the project that `where` is in."""
-    from ..state import project_root
+    from ..project.state import project_root
 
     return project_root(where / "any.dspec" if where.is_dir() else where)
 
 
 def ledger_of(where: Path) -> Path:
     """Its ledger."""
-    from ..state import state_folder
+    from ..project.state import state_folder
 
     return state_folder(root_of(where)) / "ledger.sqlite"
 
@@ -44,10 +44,10 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Say how many answers are kept, of which models, how many fetched rows, and how much room they take."""
-    from dspec.runtime.ledger_upkeep import contents
+    from dspec.runtime.models.ledger_upkeep import contents
 
     from ..data.snapshots_upkeep import contents as rows_in
-    from ..state import rows_folder
+    from ..project.state import rows_folder
 
     path, root = ledger_of(where), root_of(where)
     found, fetched = contents(path), rows_in(root)
@@ -80,10 +80,10 @@ def prune(
     everything: Annotated[bool, typer.Option("--all", help="All answers and rows.")] = False,
 ) -> None:
     """Drop answers and fetched rows; a compile that needs them asks, and pays, or fetches again."""
-    from dspec.runtime.ledger_upkeep import prune as drop
+    from dspec.runtime.models.ledger_upkeep import prune as drop
 
     from ..data.snapshots_upkeep import prune as drop_rows
-    from ..store import forget
+    from ..evaluate.store import forget
 
     if not everything and older_than is None and model is None:
         fail("which answers?", help="give --older-than, --model or --all", code=Exit.USAGE)
@@ -110,8 +110,8 @@ def export_answers(
     where: WhereOption = Path(),
 ) -> None:
     """Write the answers to a file, for `dspc cache import` elsewhere. It holds no prompt and no key."""
-    from dspec.runtime.artifact import write_whole
-    from dspec.runtime.ledger_upkeep import lines
+    from dspec.runtime.artifact.artifact import write_whole
+    from dspec.runtime.models.ledger_upkeep import lines
 
     texts = list(lines(ledger_of(where)))
     try:
@@ -129,7 +129,7 @@ def import_answers(
     where: WhereOption = Path(),
 ) -> None:
     """Take in the answers of a file. Those that are there already stay; import only what you trust."""
-    from dspec.runtime.ledger_upkeep import add
+    from dspec.runtime.models.ledger_upkeep import add
 
     try:
         with file.open(encoding="utf-8", errors="replace") as given:

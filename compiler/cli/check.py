@@ -12,7 +12,7 @@ from .console import Exit, print_json, stderr
 from .quick import check_cache, files_checked
 
 if TYPE_CHECKING:
-    from ..unchanged import Found
+    from ..check.unchanged import Found
 
 
 SEVERITIES = ("error", "warning", "hint")
@@ -44,13 +44,13 @@ def check(
     ] = False,
 ) -> None:
     """Find mistakes in .dspec files and in their data. Calls no model."""
-    from ..render import render, summary
+    from ..diagnostics.render import render, summary
     from .sources import find_sources
 
     sources = find_sources(paths or [Path()])
     found = findings(sources, deep=deep)
     if fix:
-        from ..fixes import apply_fixes
+        from ..diagnostics.fixes import apply_fixes
 
         repaired = apply_fixes(found.diagnostics)
         if repaired.count:
@@ -77,7 +77,7 @@ def check(
                     f"of {', '.join(sampled)} only the first rows were checked; --deep checks them all"
                 )
         case _:
-            from .. import formats
+            from ..diagnostics import formats
 
             write = {
                 Format.short: formats.short,
@@ -96,15 +96,15 @@ def check(
 
 def findings(sources: list[Path], *, deep: bool) -> Found:
     """What there is to say of the files, from memory where nothing has changed since it was said."""
-    from ..unchanged import Found, recall, remember
+    from ..check.unchanged import Found, recall, remember
 
     known = recall(check_cache(sources[0]), sources, deep=deep)
     if known is not None:
         return known
 
-    from ..analysis import analyse_all
-    from ..diagnostics import Diagnostic, in_order
-    from ..reads import journal
+    from ..check.analysis import analyse_all
+    from ..diagnostics.record import Diagnostic, in_order
+    from ..project.reads import journal
     from .crash import with_reports
 
     with journal() as reads:

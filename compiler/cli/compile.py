@@ -16,8 +16,8 @@ from .session import Session, ThreadsOption, TransportChoice, TransportOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
-    from ..eventlog import Observer
-    from ..events import Report
+    from ..evaluate.eventlog import Observer
+    from ..evaluate.events import Report
 
 
 def compile_command(
@@ -41,7 +41,7 @@ def compile_command(
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
-    from ..needs import compile_needs
+    from ..data.needs import compile_needs
     from .sources import checked, pick
 
     _, project = checked(path, lambda project: compile_needs(project, names or project.optimizes))
@@ -79,7 +79,7 @@ async def compile_all(
     quiet: bool,
 ) -> list[Compiled]:
     """Compile the blocks one after the other; each artifact is written as soon as it is there."""
-    from ..eventlog import both, calls
+    from ..evaluate.eventlog import both, calls
     from .progress import reporting
     from .session import open_session
 
@@ -99,10 +99,10 @@ async def compile_all(
 
 def keep_record(result: Compiled, path: Path) -> None:
     """Remembers what this compile followed from, for the next `dspc plan`."""
-    from ..changes import record_path, remember, snapshot
-    from ..pace import mean_seconds
-    from ..plan import resolve
-    from ..state import project_root, state_folder
+    from ..compile.changes import record_path, remember, snapshot
+    from ..compile.pace import mean_seconds
+    from ..compile.plan import resolve
+    from ..project.state import project_root, state_folder
 
     job = result.job
     calls = {step.name: step.spent.calls for step in result.built.steps}
@@ -112,12 +112,12 @@ def keep_record(result: Compiled, path: Path) -> None:
 
 
 async def compile_one(job: Job, session: Session, report: Report) -> Compiled:
-    from dspec.runtime.artifact import write_artifact
+    from dspec.runtime.artifact.artifact import write_artifact
     from dspec.runtime.errors import ProviderError
 
-    from ..budget import wall_of
-    from ..build import build
-    from ..evals import Walls, evaluate_each
+    from ..compile.build import build
+    from ..evaluate.budget import wall_of
+    from ..evaluate.evals import Walls, evaluate_each
 
     engine, store = session.engine, session.store
     wall = wall_of(job.project.optimizes[job.name].budget)

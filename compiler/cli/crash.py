@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 if TYPE_CHECKING:
-    from ..analysis import Analysis
-    from ..diagnostics import Diagnostic
+    from ..check.analysis import Analysis
+    from ..diagnostics.record import Diagnostic
 
 
 def report_crash(error: BaseException) -> Path:

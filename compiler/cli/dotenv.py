@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, MutableMapping
 from pathlib import Path
 
-from dspec.runtime.endpoints import PROVIDERS, split_model
-from dspec.runtime.program import LM
+from dspec.runtime.models.endpoints import PROVIDERS, split_model
+from dspec.runtime.schema.program import LM
 
 _MAX_CHARACTERS = 64 * 1024
 _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)")

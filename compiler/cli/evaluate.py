@@ -14,12 +14,12 @@ from .session import ThreadsOption, TransportChoice, TransportOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
-    from dspec.runtime.ensemble import Runnable
+    from dspec.runtime.schema.ensemble import Runnable
 
-    from ..evals import EvalResult
-    from ..eventlog import Observer
+    from ..evaluate.evals import EvalResult
+    from ..evaluate.eventlog import Observer
+    from ..evaluate.tasks import Halt
     from ..ir import Project
-    from ..tasks import Halt
 
 
 def evaluate(
@@ -37,7 +37,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
 ) -> None:
     """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
-    from ..needs import eval_needs
+    from ..data.needs import eval_needs
     from . import report
     from .sources import checked, pick
 
@@ -78,8 +78,8 @@ async def evaluate_all(
     quiet: bool,
 ) -> tuple[list[EvalResult], Halt | None]:
     """The blocks' results, and why some are missing."""
-    from ..evals import Walls, evaluate_each
-    from ..eventlog import both, calls
+    from ..evaluate.evals import Walls, evaluate_each
+    from ..evaluate.eventlog import both, calls
     from .progress import reporting
     from .session import open_session
 
@@ -104,7 +104,7 @@ def load_compiled(project: Project, names: set[str | None], folder: Path) -> dic
 
     An artifact carries no address, so a model with a literal one is taken from the source.
     """
-    from dspec.runtime.artifact import read_artifact
+    from dspec.runtime.artifact.artifact import read_artifact
 
     programs: dict[str, Runnable] = {}
     for name in sorted(filter(None, names)):

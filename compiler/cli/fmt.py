@@ -25,9 +25,9 @@ def fmt(
     """Format .dspec files. Comments survive; a declaration that does not parse is left alone."""
     from dspec.grammar import format_text
 
-    from ..files import write_text
-    from ..loading import ImportProblem, read_text
-    from ..state import project_root
+    from ..project.files import write_text
+    from ..project.loading import ImportProblem, read_text
+    from ..project.state import project_root
     from .sources import find_sources
 
     if paths == [Path("-")]:

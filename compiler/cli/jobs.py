@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from dspec.runtime.engine import Tally
+    from dspec.runtime.models.engine import Tally
 
-    from ..build import Built, EvalResult
+    from ..compile.build import Built, EvalResult
+    from ..evaluate.tasks import Halt
     from ..ir import Project
-    from ..tasks import Halt
 
 
 class Job(Struct, frozen=True):
@@ -47,7 +47,7 @@ class Compiled(Struct, frozen=True):
 
 
 def make_job(project: Project, name: str, base: Path, out: Path, evals: bool) -> Job:
-    from ..plan import plan
+    from ..compile.plan import plan
 
     scoring = [block.name for block in project.evals.values() if block.program == name] if evals else []
     place = Path(os.path.relpath(out / f"{name}.dspc.json"))

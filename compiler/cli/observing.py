@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..eventlog import Observer
+    from ..evaluate.eventlog import Observer
 
 EventsOption = Annotated[
     Path | None,
@@ -27,11 +27,11 @@ def observing(events: Path | None, otel: bool) -> Generator[list[Observer]]:
     with ExitStack() as stack:
         observers: list[Observer] = []
         if events is not None:
-            from ..eventlog import event_log
+            from ..evaluate.eventlog import event_log
 
             observers.append(stack.enter_context(event_log(events)))
         if otel:
-            from ..spans import spans
+            from ..evaluate.spans import spans
 
             observers.append(stack.enter_context(spans()))
         yield observers

@@ -12,8 +12,8 @@ from .session import ThreadsOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
+    from ..compile.plan import Plan
     from ..optimizers.base import Range
-    from ..plan import Plan
     from .planned import Planned
 
 
@@ -48,7 +48,7 @@ def plan(
 
 
 def draw_time(seen: Planned, threads: int) -> None:
-    from ..pace import spell as spell_seconds
+    from ..compile.pace import spell as spell_seconds
 
     time = seen.time
     source = "as in the last compile" if time.measured else "a guess before the first compile"

@@ -10,17 +10,17 @@ import typer
 from msgspec import Struct
 
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.program import canonical
+from dspec.runtime.schema.program import canonical
 
-from ..changes import Change, Free, Snapshot, changes, free, recall, record_path, snapshot
-from ..pace import Duration, duration
-from ..plan import Plan, plan, resolve
-from ..state import project_root, state_folder
-from ..store import Store
+from ..compile.changes import Change, Free, Snapshot, changes, free, recall, record_path, snapshot
+from ..compile.pace import Duration, duration
+from ..compile.plan import Plan, plan, resolve
+from ..evaluate.store import Store
+from ..project.state import project_root, state_folder
 from .console import Exit, fail, print_error
 
 if TYPE_CHECKING:
-    from dspec.runtime.types import JsonValue
+    from dspec.runtime.schema.types import JsonValue
 
     from ..ir import Project
 

@@ -10,9 +10,17 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from dspec.runtime.engine import Tally
+from dspec.runtime.models.engine import Tally
 
-from ..events import CandidateScored, Event, Report, RowScored, ScoringStarted, StepFinished, StepStarted
+from ..evaluate.events import (
+    CandidateScored,
+    Event,
+    Report,
+    RowScored,
+    ScoringStarted,
+    StepFinished,
+    StepStarted,
+)
 from .console import stderr
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..caches import FolderCache
-from ..state import checks_folder, project_root
-from ..unchanged import recall
+from ..check.unchanged import recall
+from ..project.caches import FolderCache
+from ..project.state import checks_folder, project_root
 
 
 def nothing_new(arguments: Sequence[str]) -> bool:

@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dspec.runtime.artifact import Score
-from dspec.runtime.types import JsonValue
+from dspec.runtime.artifact.artifact import Score
+from dspec.runtime.schema.types import JsonValue
 
-from ..evals import EvalResult, scored
-from ..statistics import Paired
+from ..evaluate.evals import EvalResult, scored
+from ..evaluate.statistics import Paired
 
 if TYPE_CHECKING:
-    from dspec.runtime.engine import Tally
+    from dspec.runtime.models.engine import Tally
 
     from .jobs import Compiled
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from dspec.runtime.application import Application
     from dspec.runtime.prediction import Prediction
-    from dspec.runtime.program import FieldSpec
-    from dspec.runtime.types import JsonValue, Row
+    from dspec.runtime.schema.program import FieldSpec
+    from dspec.runtime.schema.types import JsonValue, Row
 
 
 def run(
@@ -101,7 +101,7 @@ def read_object(text: str, where: str) -> Row:
 
 def read_value(text: str, field: FieldSpec | None) -> JsonValue:
     """Text for text fields; JSON for others, and the text itself where it is none."""
-    from dspec.runtime.types import OneOf, Scalar
+    from dspec.runtime.schema.types import OneOf, Scalar
 
     if field is None or isinstance(field.type, OneOf) or field.type == Scalar(name="str"):
         return text

@@ -18,13 +18,13 @@ from typing import Annotated
 import typer
 from msgspec import Struct
 
-from dspec.runtime.engine import CallEvent, Engine
 from dspec.runtime.errors import DspecError, Unauthorized
-from dspec.runtime.ledger import Ledger
+from dspec.runtime.models.engine import CallEvent, Engine
+from dspec.runtime.models.ledger import Ledger
 
-from ..lock import held
-from ..state import project_root, state_folder
-from ..store import Store
+from ..evaluate.store import Store
+from ..project.lock import held
+from ..project.state import project_root, state_folder
 from .console import stderr
 
 

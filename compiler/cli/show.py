@@ -14,9 +14,9 @@ from .console import Exit, fail, print_json, stdout
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dspec.runtime.artifact import Artifact
-    from dspec.runtime.ensemble import Runnable
-    from dspec.runtime.program import Demo, Program
+    from dspec.runtime.artifact.artifact import Artifact
+    from dspec.runtime.schema.ensemble import Runnable
+    from dspec.runtime.schema.program import Demo, Program
 
 
 def show(
@@ -31,8 +31,8 @@ def show(
     ] = None,
 ) -> None:
     """Show an artifact: instructions, demos, scores. Or the programs of a .dspec file."""
-    from dspec.runtime.artifact import read_artifact
-    from dspec.runtime.ensemble import parts
+    from dspec.runtime.artifact.artifact import read_artifact
+    from dspec.runtime.schema.ensemble import parts
 
     console = stdout()
     if target.suffix != ".dspec":
@@ -75,7 +75,7 @@ def draw_artifact(console: Console, artifact: Artifact) -> None:
 
 def draw_runnable(console: Console, runnable: Runnable) -> None:
     """A program, or an ensemble's members one after the other."""
-    from dspec.runtime.ensemble import Ensemble
+    from dspec.runtime.schema.ensemble import Ensemble
 
     if not isinstance(runnable, Ensemble):
         draw_program(console, runnable)
@@ -99,7 +99,7 @@ def draw_runnable(console: Console, runnable: Runnable) -> None:
 
 
 def draw_program(console: Console, program: Program) -> None:
-    from dspec.runtime.types import spell
+    from dspec.runtime.schema.types import spell
 
     inputs = ", ".join(f"{field.name}: {spell(field.type)}" for field in program.inputs)
     outputs = ", ".join(f"{field.name}: {spell(field.type)}" for field in program.outputs)

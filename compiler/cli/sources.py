@@ -14,7 +14,7 @@ from .quick import sources_at
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from ..analysis import Analysis
+    from ..check.analysis import Analysis
     from ..ir import DataSource, Project
 
 SourceArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A .dspec file.", show_default=False)]
@@ -33,7 +33,7 @@ def find_sources(paths: list[Path]) -> list[Path]:
 
 def print_findings(analysis: Analysis) -> None:
     """Diagnostics as text on stderr, with a closing count; nothing where there are none."""
-    from ..render import render, summary
+    from ..diagnostics.render import render, summary
 
     if not analysis.diagnostics:
         return
@@ -54,9 +54,9 @@ def checked(
 
     `needs` are sources whose rows are asked for where they are elsewhere and none are kept.
     """
-    from ..analysis import analyse
+    from ..check.analysis import analyse
     from ..data import FolderCache
-    from ..state import checks_folder, project_root
+    from ..project.state import checks_folder, project_root
     from .dotenv import fill_environment
 
     (source,) = find_sources([path])[:1]

@@ -1,6 +1,6 @@
 """Rows: reading, probing, checking and splitting the data a program is tuned and judged on."""
 
-from ..caches import Cache, FolderCache, MemoryCache
+from ..project.caches import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems
 from .fetching import Fetcher, When, fetch
 from .probing import Column, Probe, probe

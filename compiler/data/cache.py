@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dspec.runtime.program import digest
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.program import digest
+from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 from .opening import resolve_inside

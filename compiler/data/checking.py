@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pydantic import Field
 
-from dspec.runtime.program import digest
-from dspec.runtime.types import Frozen
+from dspec.runtime.schema.program import digest
+from dspec.runtime.schema.types import Frozen
 
 from .. import ir
-from ..caches import Cache
-from ..spelling import plural
+from ..diagnostics.spelling import plural
+from ..project.caches import Cache
 from . import cache as caching
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
 from .problem import SHOWN, DataError, DataProblem, listed, quoted

@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from dspec.runtime import values
-from dspec.runtime.program import FieldSpec, Record
-from dspec.runtime.types import STR, JsonValue, OneOf, OptionalOf, Row, Type
+from dspec.runtime.schema.program import FieldSpec, Record
+from dspec.runtime.schema.types import STR, JsonValue, OneOf, OptionalOf, Row, Type
+from dspec.runtime.values import values
 
 from .problem import quoted
 from .tables import RawRow

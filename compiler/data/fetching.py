@@ -15,7 +15,7 @@ from msgspec import Struct
 from dspec.runtime.errors import ConfigurationError
 
 from .. import ir
-from ..state import rows_folder, state_folder
+from ..project.state import rows_folder, state_folder
 from . import opening, snapshots
 from .problem import DataError, unreadable
 from .snapshots import Snapshot

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
-from ..reads import listed, looked_at
-from ..spelling import closest
-from ..state import project_root
+from ..diagnostics.spelling import closest
+from ..project.reads import listed, looked_at
+from ..project.state import project_root
 from .problem import DataError, DataProblem, unreadable
 
 MAX_FILE_BYTES = 1 << 30

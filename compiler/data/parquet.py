@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO, Protocol, cast
 
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 from .opening import MAX_FILE_BYTES, check_size

@@ -13,8 +13,7 @@ from typing import BinaryIO
 
 from msgspec import Struct, field
 
-from dspec.runtime import values
-from dspec.runtime.types import (
+from dspec.runtime.schema.types import (
     ANY,
     BOOL,
     FLOAT,
@@ -28,9 +27,10 @@ from dspec.runtime.types import (
     Scalar,
     Type,
 )
+from dspec.runtime.values import values
 
 from .. import ir
-from ..caches import Cache
+from ..project.caches import Cache
 from . import cache as caching
 from .opening import open_inside
 from .problem import quoted

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dspec.runtime.errors import DspecError
-from dspec.runtime.types import Frozen, JsonValue
+from dspec.runtime.schema.types import Frozen, JsonValue
 
 Kind = Literal[
     "unreadable",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from ..diagnostics import Diagnostic, Edit, Fix, Label, report
-from ..source import Location
+from ..diagnostics.record import Diagnostic, Edit, Fix, Label, report
+from ..project.source import Location
 from .problem import DataProblem, Kind, listed
 
 CODES_BY_KIND: dict[Kind, str] = {

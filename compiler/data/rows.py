@@ -13,11 +13,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from dspec.runtime.program import FieldSpec, digest
-from dspec.runtime.types import Row, spell
+from dspec.runtime.schema.program import FieldSpec, digest
+from dspec.runtime.schema.types import Row, spell
 
 from .. import ir
-from ..spelling import closest, plural
+from ..diagnostics.spelling import closest, plural
 from . import opening
 from .columns import BrokenCell, literals, typed_row
 from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable

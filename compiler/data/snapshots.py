@@ -16,11 +16,11 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from dspec.runtime.program import digest
-from dspec.runtime.types import Frozen
+from dspec.runtime.schema.program import digest
+from dspec.runtime.schema.types import Frozen
 
 from .. import ir
-from ..state import rows_folder
+from ..project.state import rows_folder
 from . import opening
 from .problem import DataError, DataProblem, unreadable
 
@@ -113,7 +113,7 @@ def is_intact(snapshot: Snapshot, root: Path) -> bool:
 
 def keep(written: Path, snapshot: Snapshot, name: str) -> Snapshot:
     """Make the rows in the file `written`, which lies beside, the snapshot called `name`. Raises OSError."""
-    from ..files import write_text  # it brings what writes artifacts, which no check needs
+    from ..project.files import write_text  # it brings what writes artifacts, which no check needs
 
     place = written.parent.parent
     with written.open("rb+") as stream:

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct, field
 from pydantic import ValidationError
 
-from ..state import rows_folder
+from ..project.state import rows_folder
 from .problem import DataError
 from .snapshots import FILE, NOTE, noted
 

@@ -23,10 +23,10 @@ import random
 from collections import Counter
 from fractions import Fraction
 
-from dspec.runtime.program import canonical
+from dspec.runtime.schema.program import canonical
 
 from .. import ir
-from ..spelling import plural
+from ..diagnostics.spelling import plural
 from .problem import DataError, DataProblem, listed
 from .rows import Example, Rows
 

@@ -17,10 +17,10 @@ from typing import BinaryIO, Literal, NoReturn, cast
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
-from ..spelling import plural
+from ..diagnostics.spelling import plural
 from . import opening, snapshots
 from .problem import DataError, DataProblem, unreadable
 

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from msgspec import Struct, field
 
-from dspec.runtime.ensemble import Runnable
 from dspec.runtime.errors import BudgetExceeded, DspecError, Stopped
-from dspec.runtime.program import LM, Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.ensemble import Runnable
+from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.types import JsonValue
 
 if TYPE_CHECKING:
     import asyncio
 
+    from ..check.symbols import DeclarationKind
     from ..data.rows import Rows
-    from ..evaluation import Evaluator
-    from ..symbols import DeclarationKind
+    from ..evaluate.evaluation import Evaluator
 
 OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
 Tuned = Literal["instructions", "demos", "weights"]

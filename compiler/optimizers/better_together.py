@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 from .base import (
     Calls,

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dspec.runtime.ensemble import Runnable, each, programs
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Demo, Program
+from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.program import Demo, Program
 
-from ..scoring import MetricError
+from ..evaluate.scoring import MetricError
 from .base import Calls, Context, Facts, OptimizerError, Option, Options, Range, Spec, StepResult
 from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels, without_demos
 from .frozen import tunable

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from dspec.runtime.program import Demo, Program, canonical
+from dspec.runtime.schema.program import Demo, Program, canonical
 
 from ..search import Arm, Board
 from .frozen import tunable

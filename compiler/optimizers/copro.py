@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
-from ..proposing import Attempted, propose_from_attempts, propose_variations
+from ..evaluate.tasks import Halt
 from ..search import Arm, Board, Full, Listed, Racing, Strategy
 from ..search.board import open_beside
-from ..tasks import Halt
 from .base import Calls, Context, Facts, Option, Options, Range, Spec, StepResult
 from .frozen import tunable
+from .proposing import Attempted, propose_from_attempts, propose_variations
 from .ranking import ranked
 
 SEARCHES = ("racing", "full")

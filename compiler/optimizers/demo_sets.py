@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
-from ..tasks import Halt, together
+from ..evaluate.tasks import Halt, together
 from .base import Context, Options
 from .bootstrap_few_shot import SPEC as BOOTSTRAP
 from .bootstrap_few_shot import assemble, bootstrap, prepare_teacher

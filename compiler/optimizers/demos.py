@@ -10,15 +10,15 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from dspec.runtime.ensemble import Runnable, programs
-from dspec.runtime.neighbours import row_text
-from dspec.runtime.program import Demo, Predictor, Program
-from dspec.runtime.types import OptionalOf, Row
+from dspec.runtime.running.neighbours import row_text
+from dspec.runtime.schema.ensemble import Runnable, programs
+from dspec.runtime.schema.program import Demo, Predictor, Program
+from dspec.runtime.schema.types import OptionalOf, Row
 
 from .frozen import tunable
 
 if TYPE_CHECKING:
-    from dspec.runtime.execute import TraceStep
+    from dspec.runtime.running.execute import TraceStep
 
     from ..data.rows import Example, Rows
 

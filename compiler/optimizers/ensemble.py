@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter
 
-from dspec.runtime.ensemble import (
+from dspec.runtime.schema.ensemble import (
     ByProgram,
     Ensemble,
     First,
@@ -21,7 +21,7 @@ from dspec.runtime.ensemble import (
     lacking,
     unfed,
 )
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 from .base import Calls, Context, Facts, OptimizerError, Option, Options, Spec, StepResult
 

@@ -12,8 +12,8 @@ from collections.abc import Collection
 from msgspec.structs import replace
 from pydantic import Field
 
-from dspec.runtime.ensemble import Runnable
-from dspec.runtime.program import Demo, Predictor, Program
+from dspec.runtime.schema.ensemble import Runnable
+from dspec.runtime.schema.program import Demo, Predictor, Program
 
 from .base import StepResult
 

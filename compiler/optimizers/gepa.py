@@ -18,13 +18,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
-from ..digests import program_digest
-from ..proposing import Proposer
-from ..proposing.cases import Case, feedback_of, score_of
-from ..proposing.reflection import reflect
-from ..tasks import Halt, together
+from ..evaluate.digests import program_digest
+from ..evaluate.tasks import Halt, together
 from .base import Candidate, Context, Option, Options, Spec, StepResult
 from .frozen import tunable
 from .gepa_batches import Batches
@@ -32,11 +29,14 @@ from .gepa_budget import AUTO, CONFLICTS, calls, contradiction, metric_calls, re
 from .gepa_merge import Lineage, Merge, child, find_merge, subsample
 from .gepa_pareto import best, draw_parent, mean, wins
 from .gepa_scores import Scores
+from .proposing import Proposer
+from .proposing.cases import Case, feedback_of, score_of
+from .proposing.reflection import reflect
 from .ranking import ranked
 
 if TYPE_CHECKING:
     from ..data.rows import Example
-    from ..evaluation import Attempt
+    from ..evaluate.evaluation import Attempt
 
 MAX_LOST = 10
 """Proposals in a row that bring nothing new, after which the model is taken to have no further ideas."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
-from ..digests import program_digest
+from ..evaluate.digests import program_digest
 
 if TYPE_CHECKING:
     from ..data.rows import Example

@@ -14,15 +14,15 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
-from ..proposing import Proposer
-from ..proposing.answers import extended
-from ..proposing.rules import infer_rules
-from ..tasks import Halt, together
+from ..evaluate.tasks import Halt, together
 from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher, teacher_calls
 from .frozen import tunable
+from .proposing import Proposer
+from .proposing.answers import extended
+from .proposing.rules import infer_rules
 from .ranking import ranked
 
 TEMPERATURE = 1.0

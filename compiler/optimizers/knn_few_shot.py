@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dspec.runtime.ensemble import Runnable, each, programs
-from dspec.runtime.neighbours import MAX_ROWS, row_text
-from dspec.runtime.program import LM, Demo, Neighbour, Neighbours, Program, canonical
-from dspec.runtime.vectors import pack
+from dspec.runtime.running.neighbours import MAX_ROWS, row_text
+from dspec.runtime.running.vectors import pack
+from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program, canonical
 
 from .base import Calls, Context, Facts, OptimizerError, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, bootstrap, require_match

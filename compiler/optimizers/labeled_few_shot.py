@@ -6,7 +6,7 @@ something; existing demos are replaced, instructions stay.
 
 from __future__ import annotations
 
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 from .base import Calls, Context, Facts, Option, Options, Spec, StepResult
 from .demos import labels_for, with_labels, without_demos

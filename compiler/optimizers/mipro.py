@@ -10,9 +10,8 @@ first, every trial sees a minibatch and is picked with TPE, and the best is scor
 from __future__ import annotations
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
-from ..proposing.showing import MAX_ROWS
 from ..search import Arm, Bandit, Combinations, Exhaustive, Growing, Racing, TpeSampler
 from ..search.board import open_beside
 from .base import Context, Option, Options, Spec, StepResult
@@ -20,6 +19,7 @@ from .bootstrap_few_shot import DEMO_OPTIONS
 from .frozen import tunable
 from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, contradiction, looks, sizes, strategy, trials
 from .mipro_pool import first_pool
+from .proposing.showing import MAX_ROWS
 from .ranking import ranked
 
 _SHARED = {option.name: option for option in DEMO_OPTIONS}

@@ -9,11 +9,11 @@ from math import log2
 
 from msgspec import Struct
 
-from ..proposing import summary_calls
 from ..search import Full, Minibatch, Racing, Strategy
 from .base import Calls, Conflict, Facts, Options, Range
 from .bootstrap_few_shot import teacher_calls
 from .demo_sets import bootstrap_options
+from .proposing import summary_calls
 
 SEARCHES = ("racing", "minibatch")
 AUTO = {"light": (6, 100), "medium": (12, 300), "heavy": (18, 1000)}

@@ -10,18 +10,18 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from dspec.runtime.program import Demo, Program
+from dspec.runtime.schema.program import Demo, Program
 
-from ..proposing import Attempted, Grounding, propose_from_attempts, propose_grounded, summary_for
-from ..proposing.outline import outline
+from ..evaluate.tasks import both
 from ..search import Arm, Choice, Space
 from ..search.additive import Additive
-from ..tasks import both
 from .base import Context, Options
 from .bootstrap_few_shot import assemble, bootstrap, prepare_teacher
 from .demo_sets import bootstrap_options, demo_sets
 from .frozen import tunable
 from .mipro_plan import PROPOSED, PROPOSER_DEMOS, Sizes, zero_shot
+from .proposing import Attempted, Grounding, propose_from_attempts, propose_grounded, summary_for
+from .proposing.outline import outline
 
 
 class Pool(Struct):

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
-from ..digests import program_digest
+from ..evaluate.digests import program_digest
+from ..evaluate.tasks import Halt, together
 from ..search import Arm, Board, Listed, Racing
 from ..search.board import open_board
-from ..tasks import Halt, together
 from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import (
     DEMO_OPTIONS,

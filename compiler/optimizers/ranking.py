@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..digests import program_digest
-from ..tasks import Halt
+from ..evaluate.digests import program_digest
+from ..evaluate.tasks import Halt
 from .base import Candidate, StepResult
 
 

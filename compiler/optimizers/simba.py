@@ -20,28 +20,28 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.runtime.ensemble import Runnable, each, programs
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Demo, Program
-from dspec.runtime.types import JsonValue, Row
+from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.program import Demo, Program
+from dspec.runtime.schema.types import JsonValue, Row
 
-from ..digests import program_digest
-from ..proposing import Proposer
-from ..proposing.cases import score_of
-from ..proposing.contrast import advise
-from ..scoring import MAX_ERRORS, MetricError
-from ..tasks import Halt, together
+from ..evaluate.digests import program_digest
+from ..evaluate.scoring import MAX_ERRORS, MetricError
+from ..evaluate.tasks import Halt, together
 from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
 from .bootstrap_few_shot import require_match
 from .demos import hide
 from .frozen import tunable
 from .gepa_pareto import mean
+from .proposing import Proposer
+from .proposing.cases import score_of
+from .proposing.contrast import advise
 from .ranking import ranked
 from .simba_batch import Bucket, by_worth, draw_program, dropped, percentile, spread, without
 
 if TYPE_CHECKING:
     from ..data.rows import Example, Rows
-    from ..evaluation import Attempt, Evaluation
+    from ..evaluate.evaluation import Attempt, Evaluation
 
 LIMIT_WITHOUT_DEMOS = 3
 """How many demos count as many while none are added (`max_demos = 0`): DSPy's number."""

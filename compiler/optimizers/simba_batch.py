@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 
 def best_places(means: Sequence[float], count: int) -> list[int]:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
-from ..digests import program_digest
+from ..evaluate.digests import program_digest
+from ..evaluate.tasks import Halt, pair, together
 from ..optimizers.base import Candidate
-from ..tasks import Halt, pair, together
 from .order import stratified
 
 if TYPE_CHECKING:

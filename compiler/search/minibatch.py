@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from ..tasks import Halt
+from ..evaluate.tasks import Halt
 from .board import Arm, Board
 from .source import Source
 

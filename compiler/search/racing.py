@@ -15,7 +15,7 @@ from itertools import pairwise, zip_longest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..tasks import Halt
+from ..evaluate.tasks import Halt
 from .board import Arm, Board
 from .source import Source
 

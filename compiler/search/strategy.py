@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..tasks import Halt
+from ..evaluate.tasks import Halt
 from .board import Board
 from .source import Source
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from dspec.compiler.analysis import Analysis
-from dspec.compiler.blocks import BLOCKS
+from dspec.compiler.check.analysis import Analysis
+from dspec.compiler.tables.blocks import BLOCKS
 
 from . import offers
 from .cursor import Cursor, Spot, find, locate, named, terminal, word

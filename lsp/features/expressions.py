@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dspec.compiler.judges import JUDGE, JUDGES, JudgeFunction
+from dspec.compiler.tables.judges import JUDGE, JUDGES, JudgeFunction
 
 from . import offers
 from .cursor import Part, Spot, find, named, terminal, word

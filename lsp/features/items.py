@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from dspec.compiler.block_specs import AttributeSpec
+from dspec.compiler.tables.block_specs import AttributeSpec
 from dspec.grammar.lexemes import ITEM_WORDS
 
 from . import offers

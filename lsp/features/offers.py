@@ -7,14 +7,14 @@ from typing import Literal
 
 from msgspec import Struct
 
-from dspec.compiler.block_specs import AttributeSpec, BlockSpec, SectionSpec
-from dspec.compiler.blocks import BLOCKS
-from dspec.compiler.judges import JUDGES, JudgeFunction
+from dspec.compiler.check.symbols import FileScope, Symbol
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.symbols import FileScope, Symbol
-from dspec.compiler.vocabulary import EXTERN_SOURCES, FETCHED_SOURCES, SOURCES, STRATEGIES, TYPES
-from dspec.runtime.functions import FUNCTIONS, Function, wording
+from dspec.compiler.tables.block_specs import AttributeSpec, BlockSpec, SectionSpec
+from dspec.compiler.tables.blocks import BLOCKS
+from dspec.compiler.tables.judges import JUDGES, JudgeFunction
+from dspec.compiler.tables.vocabulary import EXTERN_SOURCES, FETCHED_SOURCES, SOURCES, STRATEGIES, TYPES
+from dspec.runtime.values.functions import FUNCTIONS, Function, wording
 
 from .shapes import Fields, doc_of, names, parts
 from .variables import Variables

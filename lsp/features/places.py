@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from dspec.compiler.block_specs import BlockSpec
-from dspec.compiler.symbols import FileScope
+from dspec.compiler.check.symbols import FileScope
+from dspec.compiler.tables.block_specs import BlockSpec
 
 from . import offers
 from .cursor import Cursor, Part, Spot, terminal, word

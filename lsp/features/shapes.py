@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator
 
 from msgspec import Struct
 
-from dspec.compiler.blocks import BLOCKS
-from dspec.compiler.symbols import FileScope, Symbol
-from dspec.compiler.vocabulary import TYPES
+from dspec.compiler.check.symbols import FileScope, Symbol
+from dspec.compiler.tables.blocks import BLOCKS
+from dspec.compiler.tables.vocabulary import TYPES
 from dspec.grammar.tree import (
     Attribute,
     Call,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from dspec.compiler.check.frozen import CHOICES
+from dspec.compiler.check.chain.frozen import CHOICES
 from dspec.compiler.optimizers.base import Option, Spec
 from dspec.compiler.optimizers.compat.table import COMPAT
 from dspec.compiler.optimizers.ensemble import REDUCERS

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from dspec.compiler.judges import JUDGES
-from dspec.compiler.symbols import FileScope
+from dspec.compiler.check.symbols import FileScope
+from dspec.compiler.tables.judges import JUDGES
 from dspec.grammar.tree import Declaration, NamedType
 
 from .cursor import Cursor, Group, Part, find, named, terminal, word

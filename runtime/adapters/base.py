@@ -14,12 +14,12 @@ from functools import lru_cache
 from msgspec import Struct, field
 
 from ..errors import ParseError
-from ..identity import Same
-from ..program import LM, Demo, FieldSpec, Predictor, Record, Signature
-from ..reading import adapt, read
-from ..transports.base import Message
-from ..types import JsonValue, OptionalOf, Row
-from ..values import shown
+from ..models.transports.base import Message
+from ..schema.identity import Same
+from ..schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
+from ..schema.types import JsonValue, OptionalOf, Row
+from ..values.reading import adapt, read
+from ..values.values import shown
 from .markers import escape
 from .templates import fill
 from .words import in_words

@@ -11,9 +11,9 @@ import re
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 
-from ..program import LM, Demo, FieldSpec, Predictor, Signature
-from ..repair import json_object
-from ..types import JsonValue, Scalar
+from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
+from ..schema.types import JsonValue, Scalar
+from ..values.repair import json_object
 from .base import Adapter, Records, Split, header, sections
 from .markers import unescape
 

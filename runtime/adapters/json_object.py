@@ -10,9 +10,9 @@ import json
 import re
 from collections.abc import Sequence
 
-from ..program import LM, Demo, FieldSpec, Predictor, Signature
-from ..repair import json_object, strict_json
-from ..types import JsonValue
+from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
+from ..schema.types import JsonValue
+from ..values.repair import json_object, strict_json
 from .base import LEFT_OUT, Adapter, Records, Split
 from .schema import object_schema
 from .words import quoted

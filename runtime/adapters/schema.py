@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..program import FieldSpec, Record
-from ..types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+from ..schema.program import FieldSpec, Record
+from ..schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
 
 _SCALARS: dict[str, str] = {
     "str": "string",

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from ..program import Record
-from ..types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+from ..schema.program import Record
+from ..schema.types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
 
 _SCALARS = {
     "str": "text",

@@ -17,8 +17,8 @@ from typing import Literal
 from msgspec import Struct
 
 from ..adapters.markers import unescape
-from ..transports.base import Message
-from ..types import JsonValue
+from ..models.transports.base import Message
+from ..schema.types import JsonValue
 from .shapes import TEXT, Field, read_shape
 
 Layout = Literal["sections", "json", "plain"]

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from ..errors import Refused
-from ..transports.base import Answer, Message, Request, Usage
+from ..models.transports.base import Answer, Message, Request, Usage
 from .learner import Learner, learn
 from .prompt import divide, read_brief, read_question
 

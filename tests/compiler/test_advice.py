@@ -10,9 +10,9 @@ import pytest
 from dspc import EXAMPLES, dspc
 from snapshot import check_snapshot
 
-from dspec.compiler.advice import Advice, advise
-from dspec.compiler.analysis import analyse
-from dspec.compiler.plan import plan, resolve
+from dspec.compiler.check.analysis import analyse
+from dspec.compiler.compile.advice import Advice, advise
+from dspec.compiler.compile.plan import plan, resolve
 
 HERE = Path(__file__).parent
 

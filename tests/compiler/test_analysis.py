@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import Analysis, analyse
-from dspec.runtime.expressions import Constant, Member, Variable
-from dspec.runtime.program import CallStep, CheckStep, ValueStep
+from dspec.compiler.check.analysis import Analysis, analyse
+from dspec.runtime.schema.expressions import Constant, Member, Variable
+from dspec.runtime.schema.program import CallStep, CheckStep, ValueStep
 
 TOPICS = ("card_lost", "cash_withdrawal", "top_up", "other")
 ROWS = "text,intent\n" + "".join(f"message {n} on {TOPICS[n % 4]},{TOPICS[n % 4]}\n" for n in range(300))

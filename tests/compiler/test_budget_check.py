@@ -8,7 +8,7 @@ import pytest
 from faulting import project
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import Analysis, analyse
+from dspec.compiler.check.analysis import Analysis, analyse
 
 EVAL = "\neval ship { program = tuned; metric = right; data = texts.test; SETTING }\n"
 

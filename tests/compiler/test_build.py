@@ -21,15 +21,22 @@ from scripted import (
 )
 
 from dspec.compiler import ir
-from dspec.compiler.build import Built, build
-from dspec.compiler.evals import GateError, GateResult, evaluate_named
-from dspec.compiler.events import CandidateScored, Event, RowScored, ScoringStarted, StepFinished, StepStarted
-from dspec.compiler.store import Store
-from dspec.runtime.artifact import artifact_text, parse_artifact
+from dspec.compiler.compile.build import Built, build
+from dspec.compiler.evaluate.evals import GateError, GateResult, evaluate_named
+from dspec.compiler.evaluate.events import (
+    CandidateScored,
+    Event,
+    RowScored,
+    ScoringStarted,
+    StepFinished,
+    StepStarted,
+)
+from dspec.compiler.evaluate.store import Store
+from dspec.runtime.artifact.artifact import artifact_text, parse_artifact
 from dspec.runtime.errors import ConfigurationError, Refused, Stopped
-from dspec.runtime.expressions import BinaryOp, Constant, Expression, Variable
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM, Demo, Program
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.schema.expressions import BinaryOp, Constant, Expression, Variable
+from dspec.runtime.schema.program import LM, Demo, Program
 
 
 def text(built: Built) -> str:

@@ -12,11 +12,11 @@ from scripted import Asked, Script, group, jitter, learner, scripted
 from virtual import elapsed
 
 from dspec.compiler import ir
-from dspec.compiler.build import build
-from dspec.compiler.events import Event, Held, ScoringStarted, StepStarted
-from dspec.compiler.scoring import MetricError
-from dspec.compiler.store import Store
-from dspec.runtime.artifact import artifact_text
+from dspec.compiler.compile.build import build
+from dspec.compiler.evaluate.events import Event, Held, ScoringStarted, StepStarted
+from dspec.compiler.evaluate.scoring import MetricError
+from dspec.compiler.evaluate.store import Store
+from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.errors import Refused
 
 RACE = ir.StepSpec(

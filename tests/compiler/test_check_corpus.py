@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from corpus import BESIDE, CORPUS, MARK, Case, case
 
-from dspec.compiler.analysis import analyse
-from dspec.compiler.diagnostics import Diagnostic
-from dspec.compiler.fixes import apply_fixes
+from dspec.compiler.check.analysis import analyse
+from dspec.compiler.diagnostics.fixes import apply_fixes
+from dspec.compiler.diagnostics.record import Diagnostic
 
 
 def short(found: Diagnostic, of: Case) -> str:

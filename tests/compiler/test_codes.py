@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from dspec.compiler import codes as codes_room
-from dspec.compiler.analysis import analyse
-from dspec.compiler.codes import CODES, Code
-from dspec.compiler.codes.page import PAGE, page
+from dspec.compiler.check.analysis import analyse
+from dspec.compiler.diagnostics import codes as codes_room
+from dspec.compiler.diagnostics.codes import CODES, Code
+from dspec.compiler.diagnostics.codes.page import PAGE, page
 
 ROOM = Path(codes_room.__file__).parent.parent
 

@@ -16,21 +16,21 @@ from scripted import Asked, Fields, Reply, classifier, jitter, learner, oracle, 
 from stepping import step as default_step
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import analyse
-from dspec.compiler.budget import Wall
+from dspec.compiler.check.analysis import analyse
+from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import Example, Rows
-from dspec.compiler.evaluation import Evaluator
+from dspec.compiler.evaluate.budget import Wall
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.store import Store
+from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Context, Nested, Options, StepResult
 from dspec.compiler.optimizers.compat.faithful import percent
 from dspec.compiler.optimizers.compat.few_shot import as_demo, labeled, teacher_of
 from dspec.compiler.optimizers.compat.mipro_search import Schedule
 from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.plan import plan
-from dspec.compiler.store import Store
-from dspec.compiler.streams import stream
-from dspec.runtime.artifact import artifact_text
-from dspec.runtime.program import Demo, Program
+from dspec.runtime.artifact.artifact import artifact_text
+from dspec.runtime.schema.program import Demo, Program
 
 SMALL: dict[str, dict[str, Any]] = {
     "LabeledFewShot": {"k": 3},

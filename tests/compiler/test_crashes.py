@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dspec.compiler import analysis as front
-from dspec.compiler.analysis import Analysis, analyse
-from dspec.compiler.check import metrics, project
+from dspec.compiler.check import analysis as front
+from dspec.compiler.check import project
+from dspec.compiler.check.analysis import Analysis, analyse
+from dspec.compiler.check.declarations import metrics
 from dspec.compiler.cli.crash import with_reports
 
 PROGRAM = """\

@@ -12,8 +12,8 @@ from datasets import INTENT, dataset, field, jsonl, rows, split, write
 from dspec.compiler.data import DataProblem, FolderCache, Places, check, diagnose, probe, problems
 from dspec.compiler.data.checking import duplicates
 from dspec.compiler.data.probing import WHOLE_BYTES
-from dspec.compiler.source import Location, Source
-from dspec.runtime.types import INT
+from dspec.compiler.project.source import Location, Source
+from dspec.runtime.schema.types import INT
 
 CLASSED = field("intent")
 

@@ -11,7 +11,7 @@ import pytest
 from datasets import dataset, field, source, write
 
 from dspec.compiler.data import DataError, check, load_rows, opening, probe, tables
-from dspec.runtime.types import ANY, INT
+from dspec.runtime.schema.types import ANY, INT
 
 
 def refused(folder: Path, path: str = "rows.csv", root: Path | None = None) -> str:

@@ -10,7 +10,7 @@ import pytest
 from datasets import dataset, field, source, write
 
 from dspec.compiler.data import DataError, check, load_rows, probe
-from dspec.runtime.types import INT, STR, ListOf, Scalar, spell
+from dspec.runtime.schema.types import INT, STR, ListOf, Scalar, spell
 
 
 def test_without_polars_the_message_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

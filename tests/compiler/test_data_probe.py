@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dspec.compiler.data import probe
 from dspec.compiler.data.probing import count_rows
-from dspec.runtime.types import spell
+from dspec.runtime.schema.types import spell
 
 
 @pytest.mark.parametrize(

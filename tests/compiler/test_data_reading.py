@@ -8,8 +8,8 @@ import pytest
 from datasets import INTENT, dataset, defaulted, field, jsonl, write
 
 from dspec.compiler.data import DataError, Example, load_rows
-from dspec.runtime.program import Record, digest
-from dspec.runtime.types import BOOL, FLOAT, INT, STR, DictOf, ListOf, OptionalOf, RecordRef, Scalar
+from dspec.runtime.schema.program import Record, digest
+from dspec.runtime.schema.types import BOOL, FLOAT, INT, STR, DictOf, ListOf, OptionalOf, RecordRef, Scalar
 
 
 def test_csv_rows_are_typed_in_file_order(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from dspc import EXAMPLES
 
-from dspec.compiler.analysis import analyse
+from dspec.compiler.check.analysis import analyse
 from dspec.grammar import tokenize
 
 FILES = sorted(EXAMPLES.glob("*/*.dspec"))

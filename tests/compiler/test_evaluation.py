@@ -22,15 +22,15 @@ from scripted import (
 )
 
 from dspec.compiler import ir
-from dspec.compiler.budget import Wall
 from dspec.compiler.data import Example
-from dspec.compiler.evaluation import Evaluator
-from dspec.compiler.events import Event, RowScored, ScoringStarted
-from dspec.compiler.scoring import MetricError, Verdict, score_row
-from dspec.compiler.store import Store
+from dspec.compiler.evaluate.budget import Wall
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.events import Event, RowScored, ScoringStarted
+from dspec.compiler.evaluate.scoring import MetricError, Verdict, score_row
+from dspec.compiler.evaluate.store import Store
 from dspec.runtime.errors import BudgetExceeded, Refused, Unauthorized
-from dspec.runtime.expressions import BinaryOp, Constant, Expression, If, Variable
-from dspec.runtime.ledger import Ledger
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.schema.expressions import BinaryOp, Constant, Expression, If, Variable
 
 
 def constant(value: object) -> Constant:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dspec.compiler.analysis import analyse
-from dspec.compiler.check.annotations import type_of
-from dspec.compiler.check.python_source import Missing, find_module
-from dspec.runtime.types import spell
+from dspec.compiler.check.analysis import analyse
+from dspec.compiler.check.sources.python_source import Missing, find_module
+from dspec.compiler.check.types.annotations import type_of
+from dspec.runtime.schema.types import spell
 
 HOSTILE = "open('ran', 'w').close()\nimport os\nos.system('touch ran')\nraise SystemExit\n"
 

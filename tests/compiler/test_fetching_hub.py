@@ -14,12 +14,12 @@ from datasets import field
 from hub import COMMIT, Hub, serving
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import analyse
+from dspec.compiler.check.analysis import analyse
 from dspec.compiler.data import DataError, fetch, load_rows
 from dspec.compiler.data.fetching import Limits
 from dspec.compiler.data.fetching_hub import chosen
 from dspec.compiler.data.snapshots import find
-from dspec.runtime.types import INT
+from dspec.runtime.schema.types import INT
 
 
 def lines(*texts: str) -> bytes:

@@ -14,7 +14,7 @@ import pytest
 from dspc import dspc
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import analyse, analyse_all
+from dspec.compiler.check.analysis import analyse, analyse_all
 from dspec.compiler.data import DataError, FolderCache, fetch
 from dspec.compiler.data.fetching import Limits
 from dspec.compiler.data.snapshots import find

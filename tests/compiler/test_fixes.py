@@ -7,9 +7,9 @@ from typing import Literal
 
 import pytest
 
-from dspec.compiler.diagnostics import Diagnostic, Edit, Fix, Label
-from dspec.compiler.fixes import apply_fixes
-from dspec.compiler.source import Location, Source
+from dspec.compiler.diagnostics.fixes import apply_fixes
+from dspec.compiler.diagnostics.record import Diagnostic, Edit, Fix, Label
+from dspec.compiler.project.source import Location, Source
 from dspec.runtime.errors import DspecError
 
 

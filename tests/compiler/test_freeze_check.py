@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import Analysis, analyse
+from dspec.compiler.check.analysis import Analysis, analyse
 
 SOURCE = """dspec 1
 

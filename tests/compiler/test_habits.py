@@ -8,7 +8,7 @@ import pytest
 from corpus import BESIDE
 from snapshot import check_snapshot
 
-from dspec.compiler.analysis import analyse
+from dspec.compiler.check.analysis import analyse
 
 HERE = Path(__file__).parent
 PROGRAM = """dspec 1

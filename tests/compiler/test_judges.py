@@ -20,15 +20,15 @@ from scripted import (
 )
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import analyse
-from dspec.compiler.budget import Wall
-from dspec.compiler.evaluation import Evaluation, Evaluator
-from dspec.compiler.judges import JUDGES
-from dspec.compiler.scoring import MetricError
-from dspec.compiler.store import Store
-from dspec.runtime.ensemble import Ensemble, Majority
+from dspec.compiler.check.analysis import analyse
+from dspec.compiler.evaluate.budget import Wall
+from dspec.compiler.evaluate.evaluation import Evaluation, Evaluator
+from dspec.compiler.evaluate.scoring import MetricError
+from dspec.compiler.evaluate.store import Store
+from dspec.compiler.tables.judges import JUDGES
 from dspec.runtime.errors import BudgetExceeded, Refused
-from dspec.runtime.ledger import Ledger
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.schema.ensemble import Ensemble, Majority
 
 
 async def scored(

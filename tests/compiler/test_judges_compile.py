@@ -13,13 +13,13 @@ from judging import HEAD, POLITE, SEMANTIC, agrees, judged_by, judgings, metric
 from scripted import Asked, Script, classifier, exact, jitter, learner, oracle, pipeline, scripted, wrong
 
 from dspec.compiler import ir
-from dspec.compiler.changes import changes, free, recall, remember, snapshot
+from dspec.compiler.compile.changes import changes, free, recall, remember, snapshot
+from dspec.compiler.compile.plan import plan, resolve
 from dspec.compiler.data import Example
-from dspec.compiler.digests import metric_digest
-from dspec.compiler.evaluation import Evaluator
-from dspec.compiler.plan import plan, resolve
-from dspec.compiler.store import Store
-from dspec.runtime.ledger import Ledger
+from dspec.compiler.evaluate.digests import metric_digest
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.store import Store
+from dspec.runtime.models.ledger import Ledger
 
 
 def with_judge(folder: Path, *steps: ir.StepSpec, body: str = SEMANTIC, **more: object) -> ir.Project:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dspec.compiler import loading
-from dspec.compiler.analysis import analyse, analyse_all
+from dspec.compiler.check.analysis import analyse, analyse_all
+from dspec.compiler.project import loading
 
 LIBRARY = """dspec 1
 

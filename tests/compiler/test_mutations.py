@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from dspec.compiler.analysis import Analysis, analyse
-from dspec.compiler.codes import CODES
+from dspec.compiler.check.analysis import Analysis, analyse
+from dspec.compiler.diagnostics.codes import CODES
 from dspec.grammar import tokenize
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,13 +12,13 @@ from scripted import Asked, Fields, classifier, learner, pipeline
 from stepping import step
 
 from dspec.compiler import ir
+from dspec.compiler.compile.plan import plan
+from dspec.compiler.evaluate.store import ProgramKey
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.frozen import freeze, thaw, tunable
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.plan import plan
-from dspec.compiler.store import ProgramKey
-from dspec.runtime.program import Demo, Neighbour, Neighbours, Program
+from dspec.runtime.schema.program import Demo, Neighbour, Neighbours, Program
 
 every = pytest.mark.parametrize("optimizer", list(SPECS))
 TUNING = [name for name in SPECS if not SPECS[name].gathers]

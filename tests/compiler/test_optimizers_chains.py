@@ -10,13 +10,13 @@ from scripted import Script, classifier, jitter, pipeline, scripted
 from writing import Model
 
 from dspec.compiler import ir
-from dspec.compiler.evals import evaluate_named
-from dspec.compiler.plan import plan
-from dspec.compiler.store import Store
-from dspec.runtime.artifact import artifact_text, read_artifact, write_artifact
-from dspec.runtime.ensemble import Ensemble
-from dspec.runtime.program import Program
-from dspec.runtime.types import JsonValue
+from dspec.compiler.compile.plan import plan
+from dspec.compiler.evaluate.evals import evaluate_named
+from dspec.compiler.evaluate.store import Store
+from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
+from dspec.runtime.schema.ensemble import Ensemble
+from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.types import JsonValue
 
 SKILLS = (30, 60, 45)
 

@@ -12,17 +12,17 @@ from scripted import classifier, jitter, learner, pipeline, rows
 from stepping import step
 
 from dspec.compiler.data import Example
-from dspec.compiler.evaluation import Evaluation, Evaluator, RowResult
-from dspec.compiler.gathering import Told
+from dspec.compiler.evaluate.evaluation import Evaluation, Evaluator, RowResult
+from dspec.compiler.evaluate.gathering import Told
+from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Context, Options
 from dspec.compiler.optimizers.composing import compose
 from dspec.compiler.optimizers.frozen import freeze
 from dspec.compiler.optimizers.random_search import COMPOSED, SPEC, composed
 from dspec.compiler.search import Arm, Board
 from dspec.compiler.search.board import open_board
-from dspec.compiler.streams import stream
-from dspec.runtime.program import Demo, Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.program import Demo, Program
+from dspec.runtime.schema.types import JsonValue
 
 SEARCH = "BootstrapFewShotWithRandomSearch"
 HELPS = 6

@@ -9,12 +9,12 @@ from writing import Model, is_writing, skill, task
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
+from dspec.compiler.evaluate.store import program_digest
 from dspec.compiler.optimizers.base import Calls, Facts, Options
 from dspec.compiler.optimizers.copro import SPEC
-from dspec.compiler.store import program_digest
-from dspec.runtime.artifact import Artifact, artifact_text
+from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.types import JsonValue
 
 COPRO = "COPRO"
 TRAIN, VAL = rows(12), rows(100, start=100)

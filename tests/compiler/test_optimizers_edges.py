@@ -15,13 +15,13 @@ from edges import QUICK, SEARCH, VAL, edge, writes
 from scripted import Asked, Reply, classifier, exact, learner, oracle, pipeline, rows, wrong
 
 from dspec.compiler.data import Example
+from dspec.compiler.evaluate.scoring import MetricError
+from dspec.compiler.evaluate.store import program_digest
 from dspec.compiler.optimizers.base import OptimizerError, StepResult
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.scoring import MetricError
-from dspec.compiler.store import program_digest
-from dspec.runtime.ensemble import programs
-from dspec.runtime.program import Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.ensemble import programs
+from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.types import JsonValue
 
 UNLABELLED = tuple(Example(i, {"text": f"row {i} of g{i % 3}"}, {}) for i in range(12))
 SAME = tuple(Example(i, {"text": "row 0 of g0"}, {"label": "L0"}) for i in range(6))

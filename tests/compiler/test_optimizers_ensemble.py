@@ -25,17 +25,17 @@ from scripted import (
 from stepping import step
 
 from dspec.compiler import ir
-from dspec.compiler.build import Built, build
-from dspec.compiler.evals import evaluate_named
-from dspec.compiler.evaluation import Evaluator
+from dspec.compiler.compile.build import Built, build
+from dspec.compiler.compile.plan import plan
+from dspec.compiler.evaluate.evals import evaluate_named
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import OptimizerError
-from dspec.compiler.plan import plan
-from dspec.compiler.store import Store
-from dspec.runtime.artifact import artifact_text, read_artifact, write_artifact
-from dspec.runtime.ensemble import Ensemble, Majority, drawn
+from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.errors import BudgetExceeded
-from dspec.runtime.program import Demo, Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.ensemble import Ensemble, Majority, drawn
+from dspec.runtime.schema.program import Demo, Program
+from dspec.runtime.schema.types import JsonValue
 
 MAJORITY: JsonValue = {"kind": "majority", "field": "label"}
 

@@ -12,12 +12,12 @@ from stepping import step
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
+from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.optimizers.base import OptimizerError
-from dspec.compiler.scoring import MetricError
 from dspec.runtime.errors import BudgetExceeded, Refused
-from dspec.runtime.expressions import BinaryOp, Constant
-from dspec.runtime.program import CallStep, Demo, Program
-from dspec.runtime.types import OptionalOf
+from dspec.runtime.schema.expressions import BinaryOp, Constant
+from dspec.runtime.schema.program import CallStep, Demo, Program
+from dspec.runtime.schema.types import OptionalOf
 
 LABELED, BOOTSTRAP = "LabeledFewShot", "BootstrapFewShot"
 OLD = Demo(inputs={"text": "an old one of g9"}, outputs={"label": "L9"})

@@ -14,12 +14,12 @@ from writing import Model, is_writing, skill, task
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
-from dspec.compiler.store import program_digest
-from dspec.runtime.artifact import Artifact, artifact_text
+from dspec.compiler.evaluate.store import program_digest
+from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused
-from dspec.runtime.expressions import BinaryOp, Constant
-from dspec.runtime.program import Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.expressions import BinaryOp, Constant
+from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.types import JsonValue
 
 GEPA = "GEPA"
 TRAIN, VAL = rows(12), rows(20, start=100)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Facts, Options, Range
 from dspec.compiler.optimizers.gepa import SPEC
 from dspec.compiler.optimizers.gepa_batches import Batches
@@ -24,7 +25,6 @@ from dspec.compiler.optimizers.gepa_merge import (
     subsample,
 )
 from dspec.compiler.optimizers.gepa_pareto import best, draw_parent, leaders, wins
-from dspec.compiler.streams import stream
 
 TABLES = st.integers(1, 6).flatmap(
     lambda n: st.lists(

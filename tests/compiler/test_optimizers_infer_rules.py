@@ -13,11 +13,11 @@ from dspec.compiler import ir
 from dspec.compiler.data import Example
 from dspec.compiler.optimizers.base import Facts, Options, Range
 from dspec.compiler.optimizers.infer_rules import SPEC, halves
-from dspec.compiler.proposing.answers import extended
-from dspec.compiler.proposing.rules import first_rules
-from dspec.runtime.artifact import Artifact, artifact_text
+from dspec.compiler.optimizers.proposing.answers import extended
+from dspec.compiler.optimizers.proposing.rules import first_rules
+from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded
-from dspec.runtime.expressions import Constant
+from dspec.runtime.schema.expressions import Constant
 
 RULES = "InferRules"
 TRAIN, VAL = rows(12, groups=6), rows(20, start=100, groups=6)

@@ -24,20 +24,20 @@ from scripted import (
 from stepping import Stepped, step
 
 from dspec.compiler import ir
+from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import Example
-from dspec.compiler.digests import program_digest
-from dspec.compiler.evals import evaluate_named
+from dspec.compiler.evaluate.digests import program_digest
+from dspec.compiler.evaluate.evals import evaluate_named
+from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers import knn_few_shot
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.compiler.optimizers.demos import has_demos, hide, without_demos
-from dspec.compiler.plan import plan
-from dspec.compiler.store import Store
-from dspec.runtime.artifact import Artifact, artifact_text, read_artifact, write_artifact
+from dspec.runtime.artifact.artifact import Artifact, artifact_text, read_artifact, write_artifact
 from dspec.runtime.errors import BudgetExceeded
-from dspec.runtime.expressions import Constant
-from dspec.runtime.neighbours import nearest
-from dspec.runtime.program import Demo, Neighbours, Program, digest
-from dspec.runtime.types import JsonValue
+from dspec.runtime.running.neighbours import nearest
+from dspec.runtime.schema.expressions import Constant
+from dspec.runtime.schema.program import Demo, Neighbours, Program, digest
+from dspec.runtime.schema.types import JsonValue
 
 KNN = "KNNFewShot"
 NEAR = ir.StepSpec(name="near", optimizer=KNN, options={"k": 3})
@@ -199,7 +199,7 @@ async def test_an_index_is_hashed_once_and_not_for_every_row(monkeypatch: pytest
             hashed.append(len(value))
         return digest(value)  # pyright: ignore[reportArgumentType, reportUnknownArgumentType]
 
-    monkeypatch.setattr("dspec.compiler.digests.digest", counting)
+    monkeypatch.setattr("dspec.compiler.evaluate.digests.digest", counting)
     done = await step(monkeypatch, KNN, oracle, train=rows(30))
     assert done.spent.calls == 30
     assert hashed == [30]

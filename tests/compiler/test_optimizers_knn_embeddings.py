@@ -13,14 +13,20 @@ from stepping import Stepped, step
 
 from dspec.compiler import ir
 from dspec.compiler.cli.show import draw_runnable
+from dspec.compiler.compile.plan import plan
+from dspec.compiler.evaluate.store import lm_digest
 from dspec.compiler.optimizers.base import OptimizerError
-from dspec.compiler.plan import plan
-from dspec.compiler.store import lm_digest
-from dspec.runtime.artifact import Artifact, artifact_text, parse_artifact, read_artifact, write_artifact
+from dspec.runtime.artifact.artifact import (
+    Artifact,
+    artifact_text,
+    parse_artifact,
+    read_artifact,
+    write_artifact,
+)
 from dspec.runtime.errors import BudgetExceeded
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM, Demo, Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.schema.program import LM, Demo, Program
+from dspec.runtime.schema.types import JsonValue
 
 KNN = "KNNFewShot"
 EMBEDDER = LM(name="embedder", model="embedded/vectors")

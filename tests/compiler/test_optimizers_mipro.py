@@ -11,14 +11,14 @@ from writing import Model, is_writing, skill
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
+from dspec.compiler.evaluate.store import program_digest
 from dspec.compiler.optimizers.base import Calls, Facts, Options
 from dspec.compiler.optimizers.mipro import SPEC
 from dspec.compiler.optimizers.mipro_plan import Sizes, sizes
-from dspec.compiler.store import program_digest
-from dspec.runtime.artifact import Artifact, artifact_text
+from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused
-from dspec.runtime.program import Demo, Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.program import Demo, Program
+from dspec.runtime.schema.types import JsonValue
 
 MIPRO = "MIPROv2"
 TRAIN, VAL = rows(16, groups=5), rows(60, start=100, groups=5)

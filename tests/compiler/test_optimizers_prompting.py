@@ -10,13 +10,13 @@ from scripted import Asked, classifier, jitter, pipeline
 from writing import Model, is_writing, skill
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import analyse
-from dspec.compiler.build import build
-from dspec.compiler.plan import plan
-from dspec.compiler.store import Store
-from dspec.runtime.engine import Engine
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM, Program
+from dspec.compiler.check.analysis import analyse
+from dspec.compiler.compile.build import build
+from dspec.compiler.compile.plan import plan
+from dspec.compiler.evaluate.store import Store
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.schema.program import LM, Program
 
 WRITER = LM(name="writer", model="embedded/writer", fallback=("spare",))
 SPARE = LM(name="spare", model="embedded/spare")

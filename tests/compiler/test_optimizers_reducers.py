@@ -10,19 +10,19 @@ from scripted import FAKE, Asked, Fields, Script, classifier, exact, jitter, lea
 from stepping import step
 
 from dspec.compiler import ir
-from dspec.compiler.digests import program_digest
-from dspec.compiler.evaluation import Evaluator
+from dspec.compiler.compile.plan import plan
+from dspec.compiler.evaluate.digests import program_digest
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import OptimizerError, Options
 from dspec.compiler.optimizers.ensemble import gather
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.plan import plan
-from dspec.compiler.store import Store
-from dspec.runtime.artifact import artifact_text, read_artifact, write_artifact
-from dspec.runtime.ensemble import ByProgram, Ensemble
-from dspec.runtime.expressions import Variable
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import CallStep, FieldSpec, Program
-from dspec.runtime.types import INT, STR, ListOf, Type
+from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.schema.ensemble import ByProgram, Ensemble
+from dspec.runtime.schema.expressions import Variable
+from dspec.runtime.schema.program import CallStep, FieldSpec, Program
+from dspec.runtime.schema.types import INT, STR, ListOf, Type
 
 VOTE = ir.StepSpec(
     name="vote",

@@ -11,11 +11,11 @@ from building import compiled, project
 from scripted import Asked, Script, group, jitter, oracle, scripted, wrong
 
 from dspec.compiler import ir
-from dspec.compiler.evaluation import Evaluator
-from dspec.compiler.plan import resolve
-from dspec.compiler.store import Store
-from dspec.runtime.artifact import artifact_text, parse_artifact
-from dspec.runtime.program import LM, Program
+from dspec.compiler.compile.plan import resolve
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.store import Store
+from dspec.runtime.artifact.artifact import artifact_text, parse_artifact
+from dspec.runtime.schema.program import LM, Program
 
 GEPA = ir.StepSpec(name="evolved", optimizer="GEPA", options={"max_metric_calls": 150})
 SIMBA = ir.StepSpec(

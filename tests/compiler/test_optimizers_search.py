@@ -8,12 +8,12 @@ from stepping import step
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
+from dspec.compiler.evaluate.store import program_digest
 from dspec.compiler.optimizers.base import Options
 from dspec.compiler.optimizers.random_search import COMPOSED, SHARE, SPEC
-from dspec.compiler.store import program_digest
-from dspec.runtime.artifact import Artifact, artifact_text
+from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.types import JsonValue
 
 SEARCH, OPTUNA = "BootstrapFewShotWithRandomSearch", "BootstrapFewShotWithOptuna"
 TRAIN, VAL = rows(16, groups=5), rows(20, start=100, groups=5)

@@ -16,6 +16,8 @@ from stepping import Stepped, step
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
+from dspec.compiler.evaluate.scoring import MetricError
+from dspec.compiler.evaluate.store import program_digest
 from dspec.compiler.optimizers.base import Facts, OptimizerError, Options, Range
 from dspec.compiler.optimizers.simba import SPEC
 from dspec.compiler.optimizers.simba_batch import (
@@ -26,13 +28,11 @@ from dspec.compiler.optimizers.simba_batch import (
     percentile,
     spread,
 )
-from dspec.compiler.scoring import MetricError
-from dspec.compiler.store import program_digest
-from dspec.runtime.artifact import Artifact, artifact_text
+from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded
-from dspec.runtime.expressions import BinaryOp, Constant
-from dspec.runtime.program import Demo
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.expressions import BinaryOp, Constant
+from dspec.runtime.schema.program import Demo
+from dspec.runtime.schema.types import JsonValue
 
 SIMBA = "SIMBA"
 TRAIN, VAL = rows(12, groups=4), rows(20, start=100, groups=4)

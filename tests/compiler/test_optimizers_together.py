@@ -10,16 +10,16 @@ from scripted import Asked, classifier, exact, group, jitter, learner, oracle, r
 from stepping import step
 
 from dspec.compiler import ir
+from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import Rows
+from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.optimizers.base import Context, Nested, OptimizerError, Options
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.plan import plan
-from dspec.compiler.scoring import MetricError
-from dspec.runtime.artifact import artifact_text
+from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.errors import BudgetExceeded
-from dspec.runtime.expressions import Apply, Constant
-from dspec.runtime.program import LM, Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.expressions import Apply, Constant
+from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.types import JsonValue
 
 BOTH = "BetterTogether"
 TRAIN, VAL = rows(16, groups=5), rows(20, start=100, groups=5)

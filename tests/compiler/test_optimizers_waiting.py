@@ -16,9 +16,9 @@ from stepping import step
 from virtual import elapsed
 
 from dspec.compiler.data import Example
+from dspec.compiler.evaluate.store import program_digest
+from dspec.compiler.evaluate.tasks import both
 from dspec.compiler.optimizers.bootstrap_few_shot import Accepted, in_order, likely
-from dspec.compiler.store import program_digest
-from dspec.compiler.tasks import both
 from dspec.runtime.errors import BudgetExceeded
 
 SEARCH = "BootstrapFewShotWithRandomSearch"

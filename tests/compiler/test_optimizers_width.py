@@ -12,8 +12,8 @@ from scripted import Asked, classifier, jitter, learner, pipeline
 from dspec.compiler import ir
 from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import SPECS
-from dspec.runtime.artifact import artifact_text
-from dspec.runtime.program import Program
+from dspec.runtime.artifact.artifact import artifact_text
+from dspec.runtime.schema.program import Program
 
 SEARCH = step("BootstrapFewShotWithRandomSearch", num_candidate_programs=3).model_copy(
     update={"name": "first"}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspec.compiler.pace import EMBEDDED, GUESS, duration, mean_seconds, spell
-from dspec.runtime.program import LM
+from dspec.compiler.compile.pace import EMBEDDED, GUESS, duration, mean_seconds, spell
+from dspec.runtime.schema.program import LM
 
 HOSTED = LM(name="hosted", model="openai/gpt-4o-mini")
 TOY = LM(name="toy", model="embedded/icl")

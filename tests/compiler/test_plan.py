@@ -10,11 +10,11 @@ from building import DEMOS, SEARCH, compiled, project
 from scripted import FAKE, classifier, jitter, learner, oracle, pipeline, wrong
 
 from dspec.compiler import ir
+from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import DataError
 from dspec.compiler.optimizers.base import OptimizerError, Range
-from dspec.compiler.plan import plan
-from dspec.runtime.expressions import Constant
-from dspec.runtime.program import LM, Check, Demo
+from dspec.runtime.schema.expressions import Constant
+from dspec.runtime.schema.program import LM, Check, Demo
 
 OPTUNA = ir.StepSpec(
     name="pick", optimizer="BootstrapFewShotWithOptuna", options={"num_candidate_programs": 4}

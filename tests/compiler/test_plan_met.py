@@ -15,11 +15,11 @@ from every_step import CASES, GEPA, RANDOM, SETS, TRIALS, WORDS, Case, improves,
 from scripted import Reply, classifier, jitter, learner, oracle, pipeline, wrong
 
 from dspec.compiler import ir
+from dspec.compiler.compile.plan import plan
 from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.plan import plan
-from dspec.runtime.program import Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.types import JsonValue
 
 every = pytest.mark.parametrize("name", [*CASES, "GEPA"])
 programs = pytest.mark.parametrize("program", [classifier(), pipeline()], ids=["one", "two"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dspec.compiler.analysis import analyse
+from dspec.compiler.check.analysis import analyse
 
 PROGRAM = """dspec 1
 

@@ -8,9 +8,16 @@ from rich.console import Console
 
 from dspec.compiler.cli.progress import reporting
 from dspec.compiler.cli.report import spent_line
-from dspec.compiler.events import CandidateScored, Event, RowScored, ScoringStarted, StepFinished, StepStarted
+from dspec.compiler.evaluate.events import (
+    CandidateScored,
+    Event,
+    RowScored,
+    ScoringStarted,
+    StepFinished,
+    StepStarted,
+)
 from dspec.compiler.optimizers.base import Calls, Range
-from dspec.runtime.engine import Tally
+from dspec.runtime.models.engine import Tally
 
 EVENTS: tuple[Event, ...] = (
     ScoringStarted("baseline", 2),

@@ -30,22 +30,22 @@ from stepping import step
 from writing import Model, skill
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import analyse
+from dspec.compiler.check.analysis import analyse
 from dspec.compiler.cli.report import evals_json
 from dspec.compiler.data import Example
-from dspec.compiler.evals import evaluate_named
-from dspec.compiler.evaluation import Evaluator
+from dspec.compiler.evaluate.evals import evaluate_named
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.scoring import MetricError
+from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import Nested, OptimizerError, Options
 from dspec.compiler.optimizers.better_together import strategy_of
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.scoring import MetricError
-from dspec.compiler.store import Store
-from dspec.runtime.artifact import artifact_text
-from dspec.runtime.expressions import Apply, Constant
-from dspec.runtime.interpret import evaluate
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.artifact.artifact import artifact_text
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.schema.expressions import Apply, Constant
+from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.values.interpret import evaluate
 
 BOOTSTRAP, RANDOM, BOTH = "BootstrapFewShot", "BootstrapFewShotWithRandomSearch", "BetterTogether"
 TRAIN, VAL = rows(8), rows(12, start=100)

@@ -24,17 +24,17 @@ from stepping import Stepped, step
 from writing import Model, is_writing, skill
 
 from dspec.compiler.data import Example
-from dspec.compiler.evaluation import Evaluator
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.scoring import MetricError
+from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import Nested, Options
 from dspec.compiler.optimizers.table import NOT_YET, SPECS
-from dspec.compiler.scoring import MetricError
 from dspec.compiler.search import Minibatch
-from dspec.compiler.store import Store
-from dspec.runtime.ensemble import Ensemble, Majority
 from dspec.runtime.errors import AnswerError, Refused
-from dspec.runtime.expressions import Apply, Constant, Variable
-from dspec.runtime.program import Demo, FieldSpec
-from dspec.runtime.types import STR, JsonValue, ListOf
+from dspec.runtime.schema.ensemble import Ensemble, Majority
+from dspec.runtime.schema.expressions import Apply, Constant, Variable
+from dspec.runtime.schema.program import Demo, FieldSpec
+from dspec.runtime.schema.types import STR, JsonValue, ListOf
 
 BOOTSTRAP, RANDOM, BOTH = "BootstrapFewShot", "BootstrapFewShotWithRandomSearch", "BetterTogether"
 TRAIN, VAL = rows(8), rows(12, start=100)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scripted import classifier, pipeline, rows
 
 from dspec.compiler.data import Example
-from dspec.compiler.proposing import MAX_INSTRUCTION, clean, summary_calls
-from dspec.compiler.proposing.outline import outline, role
-from dspec.compiler.proposing.showing import MAX_CHARACTERS, MAX_ROWS, demos_of, rows_for, shown
+from dspec.compiler.optimizers.proposing import MAX_INSTRUCTION, clean, summary_calls
+from dspec.compiler.optimizers.proposing.outline import outline, role
+from dspec.compiler.optimizers.proposing.showing import MAX_CHARACTERS, MAX_ROWS, demos_of, rows_for, shown
 from dspec.runtime.adapters import adapter
-from dspec.runtime.program import Demo, Predictor
+from dspec.runtime.schema.program import Demo, Predictor
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pytest
 from marked import diagnostic, marked, source_of
 from snapshot import check_snapshot
 
-from dspec.compiler.diagnostics import Diagnostic, Edit, Fix, Label
-from dspec.compiler.render import render, summary
-from dspec.compiler.render.cells import safe, width, wrap
-from dspec.compiler.source import Location
+from dspec.compiler.diagnostics.record import Diagnostic, Edit, Fix, Label
+from dspec.compiler.diagnostics.render import render, summary
+from dspec.compiler.diagnostics.render.cells import safe, width, wrap
+from dspec.compiler.project.source import Location
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

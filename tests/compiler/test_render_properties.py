@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marked import source_of
 
-from dspec.compiler.diagnostics import Diagnostic, Edit, Fix, Label
-from dspec.compiler.fixes import apply_fixes
-from dspec.compiler.formats import github, sarif, short, to_json
-from dspec.compiler.render import render
-from dspec.compiler.source import Location
+from dspec.compiler.diagnostics.fixes import apply_fixes
+from dspec.compiler.diagnostics.formats import github, sarif, short, to_json
+from dspec.compiler.diagnostics.record import Diagnostic, Edit, Fix, Label
+from dspec.compiler.diagnostics.render import render
+from dspec.compiler.project.source import Location
 
 ALPHABET = "ab\t\n\r\n \x1b\x00\x9b\u202e\u2028\ufe0f\u200d\u0301日👩👍🏽é\ud800%:,[](){}\\`|^"
 TEXT = st.text(alphabet=ALPHABET, max_size=60) | st.text(max_size=30)

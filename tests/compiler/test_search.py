@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from scripted import classifier, rows
 
 from dspec.compiler.data import Example
-from dspec.compiler.evaluation import Evaluation, Evaluator, RowResult
-from dspec.compiler.gathering import Told
+from dspec.compiler.evaluate.evaluation import Evaluation, Evaluator, RowResult
+from dspec.compiler.evaluate.gathering import Told
+from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Context
 from dspec.compiler.search import Arm, Board, Full, Listed, Minibatch, Racing, Strategy
 from dspec.compiler.search.board import open_board
 from dspec.compiler.search.order import stratified
 from dspec.compiler.search.racing import worse
-from dspec.compiler.streams import stream
 from dspec.runtime.errors import BudgetExceeded
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 Scoring = Callable[[str, int], float]
 """A program's instruction and a row's index to a score."""

@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Asked, classifier, learner, oracle, wrong
 
+from dspec.compiler.compile.selection import judge
+from dspec.compiler.evaluate.statistics import luck
 from dspec.compiler.optimizers.base import Candidate, StepResult
-from dspec.compiler.selection import judge
-from dspec.compiler.statistics import luck
-from dspec.runtime.artifact import read_artifact
-from dspec.runtime.program import Program
+from dspec.runtime.artifact.artifact import read_artifact
+from dspec.runtime.schema.program import Program
 
 START = classifier()
 

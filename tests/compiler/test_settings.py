@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dspec.compiler.analysis import Analysis, analyse
-from dspec.compiler.codes import CODES
-from dspec.compiler.fixes import apply_fixes
+from dspec.compiler.check.analysis import Analysis, analyse
+from dspec.compiler.diagnostics.codes import CODES
+from dspec.compiler.diagnostics.fixes import apply_fixes
 
 UNUSED = 'dspec 1\n\nimport "lms.dspec" as lms\nlm mini { model = "openai/gpt-4o-mini" }\n'
 LMS = 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n'

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dspec.compiler.statistics import interval, paired, wilson
+from dspec.compiler.evaluate.statistics import interval, paired, wilson
 
 GRADED = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=40)
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import FAKE, classifier, pipeline
 
-from dspec.compiler.store import ProgramKey, RunResult, Store, forget, lm_digest, program_digest
+from dspec.compiler.evaluate.store import ProgramKey, RunResult, Store, forget, lm_digest, program_digest
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.execute import TraceStep
-from dspec.runtime.program import LM, Demo, Program
+from dspec.runtime.running.execute import TraceStep
+from dspec.runtime.schema.program import LM, Demo, Program
 
 TRACE = (TraceStep("out", "ask", {"text": "a"}, {"label": "b"}, 1, ("mended",)),)
 RUN = RunResult({"label": "b", "n": None, "x": [1, 2.5, {"y": "ä"}]}, TRACE, None, 1, 10, 5, 123, 0)

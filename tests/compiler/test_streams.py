@@ -8,7 +8,7 @@ import sys
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dspec.compiler.streams import stream
+from dspec.compiler.evaluate.streams import stream
 
 NAMES = st.lists(st.text(max_size=6), max_size=3)
 
@@ -19,7 +19,7 @@ def test_the_draws_are_these_on_every_machine() -> None:
 
 
 def test_another_process_with_another_hash_seed_draws_the_same() -> None:
-    code = "from dspec.compiler.streams import stream; print(stream(0, 'a', 'b').random())"
+    code = "from dspec.compiler.evaluate.streams import stream; print(stream(0, 'a', 'b').random())"
     command = [sys.executable, "-c", code]
     printed = {
         subprocess.run(command, env={"PYTHONHASHSEED": seed}, capture_output=True, check=True).stdout

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from corpus import BESIDE, CORPUS, case
 
-from dspec.compiler.analysis import analyse_all
-from dspec.compiler.caches import FolderCache
+from dspec.compiler.check.analysis import analyse_all
+from dspec.compiler.check.unchanged import Found, recall, remember
 from dspec.compiler.cli.quick import nothing_new
-from dspec.compiler.diagnostics import in_order
-from dspec.compiler.formats import to_json
-from dspec.compiler.reads import journal, stamp
-from dspec.compiler.unchanged import Found, recall, remember
+from dspec.compiler.diagnostics.formats import to_json
+from dspec.compiler.diagnostics.record import in_order
+from dspec.compiler.project.caches import FolderCache
+from dspec.compiler.project.reads import journal, stamp
 
 MAIN = """dspec 1
 
@@ -162,7 +162,7 @@ def test_another_root_counts(project: Path) -> None:
 
 def test_another_toolchain_counts(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     look(project)
-    monkeypatch.setattr("dspec.compiler.unchanged.toolchain", lambda: "another")
+    monkeypatch.setattr("dspec.compiler.check.unchanged.toolchain", lambda: "another")
     assert again(project) is None
 
 
@@ -273,8 +273,8 @@ def test_every_file_that_a_check_opens_is_in_the_journal(tmp_path: Path) -> None
 WATCH = """
 import json, os, sys
 from pathlib import Path
-from dspec.compiler.analysis import analyse_all
-from dspec.compiler.reads import journal
+from dspec.compiler.check.analysis import analyse_all
+from dspec.compiler.project.reads import journal
 folder = os.path.realpath(sys.argv[1])
 analyse_all([Path(folder, "dspec.toml")])
 opened = set()

@@ -10,21 +10,21 @@ from programs import module
 from scripted import exact, member, pipeline, predictor
 
 from dspec.compiler.data import Example, Rows
-from dspec.compiler.evaluation import Evaluator
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.store import Store
+from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Context, Nested, Options, StepResult
 from dspec.compiler.optimizers.compat.faithful import percent
 from dspec.compiler.optimizers.compat.few_shot import labeled
 from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import SPECS, find
-from dspec.compiler.store import Store
-from dspec.compiler.streams import stream
-from dspec.runtime.dspy_state import dspy_state
-from dspec.runtime.engine import Engine
-from dspec.runtime.ensemble import Runnable, each, programs
-from dspec.runtime.execute import run
-from dspec.runtime.neighbours import nearest, row_text
-from dspec.runtime.program import LM, Neighbour, Neighbours, Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.artifact.dspy_state import dspy_state
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.running.execute import run
+from dspec.runtime.running.neighbours import nearest, row_text
+from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.program import LM, Neighbour, Neighbours, Program
+from dspec.runtime.schema.types import JsonValue
 
 
 @dataclass(frozen=True)

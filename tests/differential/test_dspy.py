@@ -23,9 +23,9 @@ import pytest
 from cases import CASES, EXPORTED, MEMBERS, NEIGHBOURS, Case
 from dspec_side import Compiled, answers, compiled, elected, exported, labelled, members, ranks
 
-from dspec.runtime.dspy_state import dspy_state
-from dspec.runtime.neighbours import with_nearest_demos
-from dspec.runtime.program import LM, Program
+from dspec.runtime.artifact.dspy_state import dspy_state
+from dspec.runtime.running.neighbours import with_nearest_demos
+from dspec.runtime.schema.program import LM, Program
 
 HERE = Path(__file__).parent
 DRIVER_TIMEOUT = 240

@@ -13,8 +13,8 @@ from programs import fields, predictor
 from prompts import Asked, Message, UnknownLayout, read
 
 from dspec.runtime.adapters import adapter
-from dspec.runtime.program import Demo
-from dspec.runtime.types import STR
+from dspec.runtime.schema.program import Demo
+from dspec.runtime.schema.types import STR
 
 # What looks like a field's heading is sent with a backslash, and would be read with it.
 TEXT = st.text("ab 1.:\n#[]«", min_size=1, max_size=20).map(lambda text: f"x{text}x".replace("[[", "["))

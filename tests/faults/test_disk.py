@@ -14,10 +14,10 @@ import pytest
 from faulting import built, project, requests
 from server import FakeServer, hashed, spawned
 
-from dspec.runtime import ledger as ledger_module
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.transports.base import Answer
+from dspec.runtime.models import ledger as ledger_module
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.transports.base import Answer
 
 
 class Disk:

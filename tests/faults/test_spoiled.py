@@ -10,11 +10,11 @@ from requesting import ask, fake_lm
 from server import FakeServer, hashed
 
 from dspec.compiler import ir
-from dspec.compiler.budget import Wall
-from dspec.runtime.endpoints import resolve
-from dspec.runtime.engine import Engine
+from dspec.compiler.evaluate.budget import Wall
 from dspec.runtime.errors import BudgetExceeded, ProviderError
-from dspec.runtime.transports import open_transport
+from dspec.runtime.models.endpoints import resolve
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.models.transports import open_transport
 
 ROWS, CANDIDATES, THREADS = 40, 6, 8
 PRICE_IN, PRICE_OUT = 1.0, 2.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dspec.compiler.analysis import analyse
+from dspec.compiler.check.analysis import analyse
 from dspec.grammar import tokenize
 from dspec.grammar.tree import KEYWORDS
 from dspec.lsp.features.completion import Found, complete

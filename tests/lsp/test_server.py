@@ -13,7 +13,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcContentModified
 from rpc import Client
 
-from dspec.compiler.analysis import analyse
+from dspec.compiler.check.analysis import analyse
 from dspec.lsp.server import make_server
 
 TICKETS = Path(__file__).resolve().parents[2] / "examples" / "tickets"

@@ -18,9 +18,9 @@ from snapshot import check_snapshot
 
 from dspec.runtime.adapters import LEFT_OUT, Adapter, Problem, adapter
 from dspec.runtime.errors import ParseError
-from dspec.runtime.program import LM, Demo, FieldSpec, Predictor, Record
-from dspec.runtime.transports.base import Message
-from dspec.runtime.types import (
+from dspec.runtime.models.transports.base import Message
+from dspec.runtime.schema.program import LM, Demo, FieldSpec, Predictor, Record
+from dspec.runtime.schema.types import (
     ANY,
     BOOL,
     FLOAT,

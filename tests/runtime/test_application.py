@@ -19,7 +19,7 @@ from server import FakeServer
 import dspec
 from dspec import Application, Prediction, load
 from dspec.runtime.application import of_program
-from dspec.runtime.artifact import Artifact, write_artifact
+from dspec.runtime.artifact.artifact import Artifact, write_artifact
 from dspec.runtime.background import background, shutdown
 from dspec.runtime.errors import (
     ArtifactError,
@@ -28,8 +28,8 @@ from dspec.runtime.errors import (
     ParseError,
     ProviderError,
 )
-from dspec.runtime.program import LM, Demo
-from dspec.runtime.types import STR, OneOf, Row
+from dspec.runtime.schema.program import LM, Demo
+from dspec.runtime.schema.types import STR, OneOf, Row
 
 INTENT = OneOf(values=("card", "cash", "other"))
 DEMOS = (("my card is gone", "card"), ("the cash machine is empty", "cash"), ("hello there", "other"))

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from programs import binary, call, const, fields, module, must, predictor, question, should, var
 from snapshot import check_snapshot
 
-from dspec.runtime import artifact as artifacts
-from dspec.runtime.artifact import (
+from dspec.runtime.artifact import artifact as artifacts
+from dspec.runtime.artifact.artifact import (
     Artifact,
     Provenance,
     Score,
@@ -30,17 +30,9 @@ from dspec.runtime.artifact import (
     write_whole,
 )
 from dspec.runtime.errors import ArtifactError
-from dspec.runtime.expressions import ForEach, If, Item, ListOfItems, UnaryOp
-from dspec.runtime.program import (
-    LM,
-    CheckStep,
-    Demo,
-    FieldSpec,
-    Program,
-    Record,
-    ValueStep,
-)
-from dspec.runtime.types import (
+from dspec.runtime.schema.expressions import ForEach, If, Item, ListOfItems, UnaryOp
+from dspec.runtime.schema.program import LM, CheckStep, Demo, FieldSpec, Program, Record, ValueStep
+from dspec.runtime.schema.types import (
     ANY,
     FLOAT,
     INT,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dspec.runtime.compact import compact
+from dspec.runtime.models.compact import compact
 
 PLAIN = st.recursive(
     st.none()

@@ -10,12 +10,12 @@ from dspc import dspc
 from programs import fields, module, predictor, question
 from scripted import classifier, pipeline
 
-from dspec.runtime.artifact import Artifact, write_artifact
-from dspec.runtime.dspy_state import dspy_state, title
-from dspec.runtime.ensemble import Ensemble, First
+from dspec.runtime.artifact.artifact import Artifact, write_artifact
+from dspec.runtime.artifact.dspy_state import dspy_state, title
 from dspec.runtime.errors import ArtifactError
-from dspec.runtime.program import Demo, FieldSpec, Neighbours
-from dspec.runtime.types import INT, STR
+from dspec.runtime.schema.ensemble import Ensemble, First
+from dspec.runtime.schema.program import Demo, FieldSpec, Neighbours
+from dspec.runtime.schema.types import INT, STR
 
 
 def test_a_predictor_as_dspy_saves_it() -> None:

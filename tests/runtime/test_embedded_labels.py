@@ -9,8 +9,8 @@ import sys
 from asking import ask, predictor
 
 from dspec.runtime.embedded import EmbeddedTransport
-from dspec.runtime.program import Predictor
-from dspec.runtime.types import BOOL, FLOAT, STR, OneOf, Row
+from dspec.runtime.schema.program import Predictor
+from dspec.runtime.schema.types import BOOL, FLOAT, STR, OneOf, Row
 
 TEAMS = ("baker", "florist", "plumber", "tailor")
 ROWS: list[tuple[str, str]] = [

@@ -12,9 +12,9 @@ from dspec.runtime.adapters.words import in_words
 from dspec.runtime.embedded import prompt
 from dspec.runtime.embedded.prompt import Example, divide, read_brief, read_question
 from dspec.runtime.embedded.shapes import TEXT, Field, Shape, read_shape
-from dspec.runtime.program import FieldSpec, Record
-from dspec.runtime.transports.base import Message
-from dspec.runtime.types import (
+from dspec.runtime.models.transports.base import Message
+from dspec.runtime.schema.program import FieldSpec, Record
+from dspec.runtime.schema.types import (
     ANY,
     BOOL,
     FLOAT,

@@ -9,7 +9,7 @@ import pytest
 from asking import ask, predictor
 
 from dspec.runtime.embedded.shown_rows import shown_rows
-from dspec.runtime.types import STR, OneOf
+from dspec.runtime.schema.types import STR, OneOf
 
 SIDES = ("north", "south")
 Rows = Sequence[tuple[str, str]]

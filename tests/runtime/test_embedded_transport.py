@@ -13,9 +13,9 @@ from dspec.runtime.adapters.chat import ChatAdapter
 from dspec.runtime.embedded import EmbeddedTransport
 from dspec.runtime.embedded.transport import MAX_REMEMBERED, MAX_REMEMBERED_CHARACTERS
 from dspec.runtime.errors import Refused
-from dspec.runtime.program import LM
-from dspec.runtime.transports.base import Message, Request
-from dspec.runtime.types import INT, STR, OneOf, Row
+from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.types import INT, STR, OneOf, Row
 
 COLOURS = ("red", "green", "blue")
 ASKED = predictor({"colour": OneOf(values=COLOURS)})

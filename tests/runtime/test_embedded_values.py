@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from dspec.runtime.adapters.base import Adapter
 from dspec.runtime.adapters.chat import ChatAdapter
 from dspec.runtime.adapters.json_object import JsonAdapter
-from dspec.runtime.program import FieldSpec, Record
-from dspec.runtime.types import (
+from dspec.runtime.schema.program import FieldSpec, Record
+from dspec.runtime.schema.types import (
     BOOL,
     FLOAT,
     INT,

@@ -9,14 +9,14 @@ import pytest
 from requesting import FAST, ask, fake_lm
 from server import FakeServer
 
-from dspec.runtime.endpoints import resolve
-from dspec.runtime.engine import Engine
 from dspec.runtime.errors import ProviderError
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM
-from dspec.runtime.transports import open_transport
-from dspec.runtime.transports.answers import read_embedding
-from dspec.runtime.transports.base import Message, Request
+from dspec.runtime.models.endpoints import resolve
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.transports import open_transport
+from dspec.runtime.models.transports.answers import read_embedding
+from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.schema.program import LM
 
 REQUEST = Request(
     LM(name="m", model="openai/e", api_base="http://h"), (Message("user", "x"),), kind="embedding"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dspec.runtime.endpoints import address, resolve
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.program import LM
-from dspec.runtime.transports import choose
+from dspec.runtime.models.endpoints import address, resolve
+from dspec.runtime.models.transports import choose
+from dspec.runtime.schema.program import LM
 
 
 def lm(model: str, **settings: str) -> LM:

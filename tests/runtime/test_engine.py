@@ -10,11 +10,11 @@ import pytest
 from requesting import FAST, ask, eventually, fake_lm
 from server import Call, FakeServer
 
-from dspec.runtime.engine import CallEvent, Engine
 from dspec.runtime.errors import ConfigurationError, DspecError, Refused, Stopped, Unauthorized
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM
-from dspec.runtime.transports.base import Message, Request
+from dspec.runtime.models.engine import CallEvent, Engine
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.schema.program import LM
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from requesting import FAST, ask, fake_lm
 from server import FakeServer
 
-from dspec.runtime.engine import CallEvent, Engine
 from dspec.runtime.errors import ProviderError, RateLimited, Refused, Unauthorized, Unavailable
-from dspec.runtime.limits import Backoff
+from dspec.runtime.models.engine import CallEvent, Engine
+from dspec.runtime.models.limits import Backoff
 
 PASSING = [
     "429",

@@ -15,7 +15,7 @@ from typing import Any
 
 from server import spawned
 
-from dspec.runtime.ledger import Ledger
+from dspec.runtime.models.ledger import Ledger
 
 ROWS = 120
 WIDTH = 8
@@ -24,10 +24,10 @@ KILLS = 6
 RUN = f"""
 import asyncio, sys
 from pathlib import Path
-from dspec.runtime.engine import Engine
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM
-from dspec.runtime.transports.base import Message, Request
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.schema.program import LM
+from dspec.runtime.models.transports.base import Message, Request
 
 async def main(url, path):
     lm = LM(name="fake", model="openai/fake", api_base=url)

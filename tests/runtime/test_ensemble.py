@@ -12,14 +12,24 @@ from hypothesis import strategies as st
 from programs import Told, chat, fields, module, question
 
 from dspec import load
-from dspec.runtime.artifact import Artifact, artifact_text, kind_of, parse_artifact, write_artifact
+from dspec.runtime.artifact.artifact import Artifact, artifact_text, kind_of, parse_artifact, write_artifact
 from dspec.runtime.background import shutdown
-from dspec.runtime.ensemble import Ensemble, First, Majority, Mean, Reducer, drawn, each, elect, programs
 from dspec.runtime.errors import ArtifactError, InputError, ParseError, Refused
-from dspec.runtime.execute import run
-from dspec.runtime.program import LM, Program
-from dspec.runtime.transports.base import Request
-from dspec.runtime.types import FLOAT, STR, JsonValue, OneOf, OptionalOf, Row, Type
+from dspec.runtime.models.transports.base import Request
+from dspec.runtime.running.execute import run
+from dspec.runtime.schema.ensemble import (
+    Ensemble,
+    First,
+    Majority,
+    Mean,
+    Reducer,
+    drawn,
+    each,
+    elect,
+    programs,
+)
+from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.types import FLOAT, STR, JsonValue, OneOf, OptionalOf, Row, Type
 
 
 def member(instruction: str = "Answer.", kind: Type = STR) -> Program:

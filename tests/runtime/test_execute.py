@@ -14,9 +14,20 @@ from dspec.runtime.errors import (
     Unauthorized,
     Unavailable,
 )
-from dspec.runtime.execute import run
-from dspec.runtime.program import LM, FieldSpec, Record
-from dspec.runtime.types import FLOAT, INT, STR, DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Row
+from dspec.runtime.running.execute import run
+from dspec.runtime.schema.program import LM, FieldSpec, Record
+from dspec.runtime.schema.types import (
+    FLOAT,
+    INT,
+    STR,
+    DictOf,
+    JsonValue,
+    ListOf,
+    OneOf,
+    OptionalOf,
+    RecordRef,
+    Row,
+)
 
 QUESTION: Row = {"question": "Why?"}
 

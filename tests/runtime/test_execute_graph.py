@@ -10,11 +10,11 @@ import pytest
 from programs import Told, binary, call, chat, const, fields, must, question, should, var
 
 from dspec.runtime.errors import CheckFailed, EvaluationError, ParseError, Unavailable
-from dspec.runtime.execute import plan, run
-from dspec.runtime.expressions import Expression
-from dspec.runtime.program import LM, CallStep, Check, CheckStep, Program, Step, ValueStep
-from dspec.runtime.transports.base import Request
-from dspec.runtime.types import STR, Row
+from dspec.runtime.models.transports.base import Request
+from dspec.runtime.running.execute import plan, run
+from dspec.runtime.schema.expressions import Expression
+from dspec.runtime.schema.program import LM, CallStep, Check, CheckStep, Program, Step, ValueStep
+from dspec.runtime.schema.types import STR, Row
 
 INPUTS: Row = {"question": "q"}
 

@@ -8,9 +8,9 @@ import pytest
 from programs import call, const
 
 from dspec.runtime.errors import EvaluationError
-from dspec.runtime.functions import FUNCTIONS, Marker, accepts, valid_pattern
-from dspec.runtime.interpret import evaluate
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.values.functions import FUNCTIONS, Marker, accepts, valid_pattern
+from dspec.runtime.values.interpret import evaluate
 
 
 def value(function: str, *arguments: JsonValue, **named: JsonValue) -> JsonValue:

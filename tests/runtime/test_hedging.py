@@ -10,10 +10,10 @@ from requesting import FAST, ask, fake_lm
 from server import Call, FakeServer
 
 from dspec.compiler import ir
-from dspec.compiler.budget import Wall
-from dspec.runtime.engine import Completion, Engine
+from dspec.compiler.evaluate.budget import Wall
 from dspec.runtime.errors import BudgetExceeded, Unavailable
-from dspec.runtime.program import LM
+from dspec.runtime.models.engine import Completion, Engine
+from dspec.runtime.schema.program import LM
 
 
 class Straggling:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from programs import binary, call, const, var
 
 from dspec.runtime.errors import AnswerError, EvaluationError
-from dspec.runtime.expressions import (
+from dspec.runtime.schema.expressions import (
     BinaryOperator,
     Expression,
     ForEach,
@@ -19,8 +19,8 @@ from dspec.runtime.expressions import (
     ListOfItems,
     UnaryOp,
 )
-from dspec.runtime.interpret import evaluate, names
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.values.interpret import evaluate, names
 
 SCOPE: dict[str, JsonValue] = {"gold": {"x": 1, "tags": ["a", "b"]}, "n": 3, "nothing": None}
 
@@ -163,7 +163,7 @@ def test_results_are_bounded() -> None:
 
 
 def test_steps_and_depth_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dspec.runtime.interpret.MAX_STEPS", 10_000)
+    monkeypatch.setattr("dspec.runtime.values.interpret.MAX_STEPS", 10_000)
     with pytest.raises(EvaluationError, match="takes more than 10000 steps"):
         evaluate(grown(const(0), "+", 40), {})
     items: JsonValue = [0] * 1000

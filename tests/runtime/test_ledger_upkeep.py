@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.ledger_upkeep import add, contents, lines, prune
-from dspec.runtime.transports.base import Answer, Usage
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.ledger_upkeep import add, contents, lines, prune
+from dspec.runtime.models.transports.base import Answer, Usage
 
 DAY = 86_400
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from requesting import ask, fake_lm
 from server import FakeServer
 
-from dspec.runtime import limits
-from dspec.runtime.engine import Engine
 from dspec.runtime.errors import RateLimited, Unauthorized, Unavailable
-from dspec.runtime.limits import Backoff, Deadline, Gate, RateWindow
+from dspec.runtime.models import limits
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.models.limits import Backoff, Deadline, Gate, RateWindow
 
 STILL = Backoff(base=0.05, cap=0.1, in_a_row=3)
 

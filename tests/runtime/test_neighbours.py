@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import Told, chat, module, question
 
-from dspec.runtime.artifact import Artifact, artifact_text, parse_artifact
+from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact
 from dspec.runtime.errors import ArtifactError
-from dspec.runtime.execute import run
-from dspec.runtime.neighbours import MAX_ROWS, nearest, row_text, with_nearest_demos
-from dspec.runtime.program import LM, Demo, Neighbour, Neighbours, Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.running.execute import run
+from dspec.runtime.running.neighbours import MAX_ROWS, nearest, row_text, with_nearest_demos
+from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
+from dspec.runtime.schema.types import JsonValue
 
 TEXTS = (
     "question: where is my parcel",

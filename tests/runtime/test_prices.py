@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from dspec.runtime.prices import Price, price
-from dspec.runtime.program import LM
-from dspec.runtime.transports.base import Usage
+from dspec.runtime.models.prices import Price, price
+from dspec.runtime.models.transports.base import Usage
+from dspec.runtime.schema.program import LM
 
 
 def lm(model: str, **settings: float) -> LM:
@@ -38,7 +38,7 @@ def test_free_and_unknown() -> None:
 
 def test_the_map_is_read_without_importing_litellm() -> None:
     code = (
-        "import sys; from dspec.runtime.prices import price; from dspec.runtime.program import LM;"
+        "import sys; from dspec.runtime.models.prices import price; from dspec.runtime.schema.program import LM;"
         "assert price(LM(name='m', model='openai/gpt-4o-mini')); assert 'litellm' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

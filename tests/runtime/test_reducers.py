@@ -9,13 +9,13 @@ import pytest
 from programs import Told, chat, fields, module, predictor, question
 
 from dspec import load
-from dspec.runtime.artifact import Artifact, artifact_text, parse_artifact, write_artifact
-from dspec.runtime.ensemble import ByProgram, Ensemble, ballot, collected, everywhere, parts
+from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact, write_artifact
 from dspec.runtime.errors import ArtifactError, ParseError, Refused
-from dspec.runtime.execute import run
-from dspec.runtime.program import LM, Program
-from dspec.runtime.transports.base import Request
-from dspec.runtime.types import INT, STR, JsonValue, ListOf, Type
+from dspec.runtime.models.transports.base import Request
+from dspec.runtime.running.execute import run
+from dspec.runtime.schema.ensemble import ByProgram, Ensemble, ballot, collected, everywhere, parts
+from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.types import INT, STR, JsonValue, ListOf, Type
 
 JUDGE = LM(name="judge", model="openai/judge", api_base="http://judge.example/v1")
 

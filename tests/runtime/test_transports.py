@@ -12,18 +12,18 @@ import pytest
 from requesting import ask, fake_lm
 from server import FakeServer
 
-from dspec.runtime.endpoints import resolve
 from dspec.runtime.errors import ProviderError
-from dspec.runtime.program import LM
-from dspec.runtime.transports import open_transport
-from dspec.runtime.transports.answers import (
+from dspec.runtime.models.endpoints import resolve
+from dspec.runtime.models.transports import open_transport
+from dspec.runtime.models.transports.answers import (
     MAX_ANSWER_BYTES,
     error_text,
     estimate_tokens,
     read_answer,
     read_retry_after,
 )
-from dspec.runtime.transports.base import Answer, Message, Request
+from dspec.runtime.models.transports.base import Answer, Message, Request
+from dspec.runtime.schema.program import LM
 
 REQUEST = ask(LM(name="m", model="openai/x", api_base="http://h"))
 
@@ -205,7 +205,7 @@ def test_tokens_are_estimated_by_bytes() -> None:
 
 def test_litellm_and_aiohttp_wait_until_they_are_needed() -> None:
     code = (
-        "import sys, dspec.runtime.engine; loaded = {'litellm', 'aiohttp', 'lark'} & set(sys.modules);"
+        "import sys, dspec.runtime.models.engine; loaded = {'litellm', 'aiohttp', 'lark'} & set(sys.modules);"
         "assert not loaded, loaded"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -214,7 +214,7 @@ def test_litellm_and_aiohttp_wait_until_they_are_needed() -> None:
 def test_loading_litellm_changes_no_environment_and_reads_no_dotenv(tmp_path: object) -> None:
     code = (
         "import os; open('.env', 'w').write('PLANTED=1'); before = dict(os.environ);"
-        "from dspec.runtime.transports.litellm import _load; _load();"
+        "from dspec.runtime.models.transports.litellm import _load; _load();"
         "assert dict(os.environ) == before, set(os.environ) ^ set(before)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=str(tmp_path), capture_output=True, text=True)

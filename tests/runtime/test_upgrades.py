@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from dspec.runtime import ledger as ledger_module
-from dspec.runtime.ledger import STEPS, Ledger
-from dspec.runtime.transports.base import Answer
-from dspec.runtime.upgrades import NewerSchema, Step, upgrade
+from dspec.runtime.models import ledger as ledger_module
+from dspec.runtime.models.ledger import STEPS, Ledger
+from dspec.runtime.models.transports.base import Answer
+from dspec.runtime.models.upgrades import NewerSchema, Step, upgrade
 
 KEY = b"k" * 32
 
@@ -111,7 +111,7 @@ def test_a_kill_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "file"
     opened(path, (first,))
     code = (
-        "import os, signal, sqlite3, sys; from dspec.runtime.upgrades import upgrade\n"
+        "import os, signal, sqlite3, sys; from dspec.runtime.models.upgrades import upgrade\n"
         "def die(c):\n"
         "    c.execute('DELETE FROM things'); c.execute('CREATE TABLE half (x)')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dspec.runtime.program import FieldSpec, Record
-from dspec.runtime.types import (
+from dspec.runtime.schema.program import FieldSpec, Record
+from dspec.runtime.schema.types import (
     ANY,
     BOOL,
     FLOAT,
@@ -24,7 +24,7 @@ from dspec.runtime.types import (
     Scalar,
     Type,
 )
-from dspec.runtime.values import coerce, from_text
+from dspec.runtime.values.values import coerce, from_text
 
 DATE, MOMENT = Scalar(name="date"), Scalar(name="datetime")
 COLOUR = OneOf(values=("red", "green"))

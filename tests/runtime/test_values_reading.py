@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dspec.runtime.program import FieldSpec, Record
-from dspec.runtime.reading import adapt, read
-from dspec.runtime.repair import json_object, json_value, whole_json
-from dspec.runtime.types import (
+from dspec.runtime.schema.program import FieldSpec, Record
+from dspec.runtime.schema.types import (
     ANY,
     BOOL,
     FLOAT,
@@ -28,6 +26,8 @@ from dspec.runtime.types import (
     Scalar,
     Type,
 )
+from dspec.runtime.values.reading import adapt, read
+from dspec.runtime.values.repair import json_object, json_value, whole_json
 
 DATE = Scalar(name="date")
 INTENT = OneOf(values=("card_lost", "card", "top up", "other"))

@@ -14,14 +14,14 @@ from requesting import fake_lm
 from server import Call, FakeServer
 
 from dspec.runtime.application import load
-from dspec.runtime.artifact import Artifact, artifact_text, parse_artifact, write_artifact
-from dspec.runtime.engine import Engine
+from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact, write_artifact
 from dspec.runtime.errors import ArtifactError, ConfigurationError, Unavailable
-from dspec.runtime.execute import run
-from dspec.runtime.neighbours import nearest_by_vector
-from dspec.runtime.program import LM, Demo, Neighbour, Neighbours, Program
-from dspec.runtime.types import JsonValue
-from dspec.runtime.vectors import likeness, pack, read_vector, unpack
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.running.execute import run
+from dspec.runtime.running.neighbours import nearest_by_vector
+from dspec.runtime.running.vectors import likeness, pack, read_vector, unpack
+from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
+from dspec.runtime.schema.types import JsonValue
 
 EMBEDDER = LM(name="embedder", model="openai/embed-1", api_key_env=None)
 ROWS = {"red": [1.0, 0.0, 0.0], "green": [0.0, 1.0, 0.0], "blue": [0.0, 0.0, 1.0]}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from wiring import CHUNKED, MOST, OK, ask, serving
 
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.transports.wire import Received, TooLarge, Wire, WireError
+from dspec.runtime.models.transports.wire import Received, TooLarge, Wire, WireError
 
 
 async def test_a_request_is_whole_and_its_connection_is_kept() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from wiring import CHUNKED, MOST, OK, ask, serving
 
-from dspec.runtime.transports import wire as module
-from dspec.runtime.transports.wire import Wire, WireError
+from dspec.runtime.models.transports import wire as module
+from dspec.runtime.models.transports.wire import Wire, WireError
 
 PEM = Path(__file__).parent.parent / "support" / "localhost.pem"
 """A certificate for `localhost` that nobody trusts, and its key."""

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dspec.runtime.adapters.base import Adapter
 from dspec.runtime.adapters.chat import ChatAdapter
 from dspec.runtime.embedded import EmbeddedTransport
-from dspec.runtime.program import LM, Demo, FieldSpec, Predictor, Record, Signature
-from dspec.runtime.transports.base import Message, Request
-from dspec.runtime.types import STR, Row, Type
+from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
+from dspec.runtime.schema.types import STR, Row, Type
 
 ICL = LM(name="icl", model="embedded/icl")
 

@@ -12,12 +12,12 @@ from datasets import dataset, field, source
 from scripted import FAKE, Reply, Script, classifier, exact, scripted
 
 from dspec.compiler import ir
-from dspec.compiler.build import Built, build
-from dspec.compiler.events import Report, silent
-from dspec.compiler.store import Store
-from dspec.runtime.engine import Tally
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM, Program
+from dspec.compiler.compile.build import Built, build
+from dspec.compiler.evaluate.events import Report, silent
+from dspec.compiler.evaluate.store import Store
+from dspec.runtime.models.engine import Tally
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.schema.program import LM, Program
 
 DEMOS = ir.StepSpec(name="demos", optimizer="BootstrapFewShot", options={"max_labeled_demos": 4})
 SEARCH = ir.StepSpec(

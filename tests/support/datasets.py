@@ -7,8 +7,8 @@ from pathlib import Path
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example, Rows
-from dspec.runtime.program import FieldSpec
-from dspec.runtime.types import STR, JsonValue, OneOf, Type
+from dspec.runtime.schema.program import FieldSpec
+from dspec.runtime.schema.types import STR, JsonValue, OneOf, Type
 
 INTENT = OneOf(values=("card_lost", "top_up", "other"))
 

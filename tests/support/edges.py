@@ -12,11 +12,11 @@ from dspec.compiler import ir
 from dspec.compiler.data import Rows
 from dspec.compiler.optimizers.base import Nested, Options, StepResult
 from dspec.compiler.optimizers.table import SPECS
-from dspec.runtime.artifact import Artifact, artifact_text, kind_of, parse_artifact
-from dspec.runtime.ensemble import programs
-from dspec.runtime.expressions import BinaryOp, Constant
-from dspec.runtime.program import Demo, Program, canonical
-from dspec.runtime.types import JsonValue
+from dspec.runtime.artifact.artifact import Artifact, artifact_text, kind_of, parse_artifact
+from dspec.runtime.schema.ensemble import programs
+from dspec.runtime.schema.expressions import BinaryOp, Constant
+from dspec.runtime.schema.program import Demo, Program, canonical
+from dspec.runtime.schema.types import JsonValue
 
 SEARCH = "BootstrapFewShotWithRandomSearch"
 QUICK: dict[str, dict[str, JsonValue]] = {

@@ -11,7 +11,7 @@ from scripted import Asked, Reply, group, oracle, wrong
 from writing import task
 
 from dspec.compiler import ir
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.types import JsonValue
 
 RANDOM = "BootstrapFewShotWithRandomSearch"
 OPTUNA = "BootstrapFewShotWithOptuna"

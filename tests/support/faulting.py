@@ -21,14 +21,14 @@ from dspc import DSPC, Result
 from msgspec.structs import replace
 from server import FakeServer
 
-from dspec.compiler.analysis import analyse
-from dspec.compiler.build import Built, build
-from dspec.compiler.events import Report, silent
-from dspec.compiler.store import Store
-from dspec.runtime.artifact import write_artifact
-from dspec.runtime.engine import Engine, Tally
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.limits import Backoff
+from dspec.compiler.check.analysis import analyse
+from dspec.compiler.compile.build import Built, build
+from dspec.compiler.evaluate.events import Report, silent
+from dspec.compiler.evaluate.store import Store
+from dspec.runtime.artifact.artifact import write_artifact
+from dspec.runtime.models.engine import Engine, Tally
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.limits import Backoff
 
 FAST = Backoff(base=0.001, cap=0.01, shortest=1.0)
 PATIENT = replace(FAST, shortest=20.0)

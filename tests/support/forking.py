@@ -26,11 +26,11 @@ WANTED = (
     "dspec.compiler.cli.progress",
     "dspec.compiler.cli.session",
     "dspec.compiler.cli.app",
-    "dspec.compiler.analysis",
-    "dspec.compiler.build",
-    "dspec.compiler.changes",
-    "dspec.compiler.eventlog",
-    "dspec.runtime.transports.lean",
+    "dspec.compiler.check.analysis",
+    "dspec.compiler.compile.build",
+    "dspec.compiler.compile.changes",
+    "dspec.compiler.evaluate.eventlog",
+    "dspec.runtime.models.transports.lean",
 )
 """What a compile imports on its way."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from scripted import Asked, Reply, Script
 
 from dspec.compiler import ir
-from dspec.compiler.analysis import analyse
+from dspec.compiler.check.analysis import analyse
 
 HEAD = """\
 dspec 1

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dspec.compiler.codes import Severity
-from dspec.compiler.diagnostics import Diagnostic, Fix, Label
-from dspec.compiler.source import Location, Source
+from dspec.compiler.diagnostics.codes import Severity
+from dspec.compiler.diagnostics.record import Diagnostic, Fix, Label
+from dspec.compiler.project.source import Location, Source
 
 _OPENING, _CLOSING = "«‹", "»›"
 

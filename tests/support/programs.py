@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from dspec.runtime.engine import Completion
 from dspec.runtime.errors import ProviderError
-from dspec.runtime.expressions import (
+from dspec.runtime.models.engine import Completion
+from dspec.runtime.models.transports.base import Answer, Request, Usage
+from dspec.runtime.schema.expressions import (
     Apply,
     BinaryOp,
     BinaryOperator,
@@ -17,9 +18,8 @@ from dspec.runtime.expressions import (
     Member,
     Variable,
 )
-from dspec.runtime.program import LM, CallStep, Check, FieldSpec, Predictor, Program, Record, Signature
-from dspec.runtime.transports.base import Answer, Request, Usage
-from dspec.runtime.types import STR, JsonValue, Type
+from dspec.runtime.schema.program import LM, CallStep, Check, FieldSpec, Predictor, Program, Record, Signature
+from dspec.runtime.schema.types import STR, JsonValue, Type
 
 Answering = Callable[[Request], Awaitable[str]]
 

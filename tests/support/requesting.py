@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from dspec.runtime.limits import Backoff
-from dspec.runtime.program import LM
-from dspec.runtime.transports.base import Message, Request
+from dspec.runtime.models.limits import Backoff
+from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.schema.program import LM
 
 FAST = Backoff(base=0.001, cap=0.01)
 """Retries at once: what is tested is that they happen."""

@@ -20,14 +20,14 @@ import pytest
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example, Rows
-from dspec.runtime import engine as engine_module
 from dspec.runtime.adapters import LEFT_OUT
-from dspec.runtime.engine import Engine
-from dspec.runtime.expressions import BinaryOp, Expression, Member, Variable
-from dspec.runtime.ledger import Ledger
-from dspec.runtime.program import LM, CallStep, Demo, FieldSpec, Predictor, Program, Signature
-from dspec.runtime.transports.base import Answer, Message, Request, Usage
-from dspec.runtime.types import STR, Type
+from dspec.runtime.models import engine as engine_module
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.transports.base import Answer, Message, Request, Usage
+from dspec.runtime.schema.expressions import BinaryOp, Expression, Member, Variable
+from dspec.runtime.schema.program import LM, CallStep, Demo, FieldSpec, Predictor, Program, Signature
+from dspec.runtime.schema.types import STR, Type
 
 SECTION = re.compile(r"\[\[ ## (\w+) ## \]\]\n(.*?)(?=\n\n\[\[ ##|\n\nAnswer with|\Z)", re.S)
 WANTED = re.compile(r"\[\[ ## (\w+) ## \]\]")

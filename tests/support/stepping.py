@@ -9,18 +9,18 @@ import pytest
 from scripted import Reply, Script, classifier, exact, rows, scripted
 
 from dspec.compiler import ir
-from dspec.compiler.budget import Wall
 from dspec.compiler.data import Rows
-from dspec.compiler.evaluation import Evaluator, Spent
+from dspec.compiler.evaluate.budget import Wall
+from dspec.compiler.evaluate.evaluation import Evaluator, Spent
+from dspec.compiler.evaluate.store import Store
+from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Calls, Context, Facts, Nested, Options, StepResult, WeightTuner
 from dspec.compiler.optimizers.compat.table import Compat, calls_of, run_of
 from dspec.compiler.optimizers.frozen import freeze, thawed, tunable
 from dspec.compiler.optimizers.table import SPECS
-from dspec.compiler.store import Store
-from dspec.compiler.streams import stream
-from dspec.runtime.ensemble import Runnable
-from dspec.runtime.program import LM, Program
-from dspec.runtime.types import JsonValue
+from dspec.runtime.schema.ensemble import Runnable
+from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.types import JsonValue
 
 TWELVE = rows(12)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from dspec.runtime.transports.wire import Received, Wire
+from dspec.runtime.models.transports.wire import Received, Wire
 
 MOST = 1000
 

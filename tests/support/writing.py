@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from scripted import Asked, Fields, group
 
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 SKILL = re.compile(r"skill (\d+)")
 WRITTEN = ("instruction", "observations", "summary")

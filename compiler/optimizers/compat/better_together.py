@@ -12,7 +12,7 @@ import random
 from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
 from ..better_together import scored, stepped, strategy_of

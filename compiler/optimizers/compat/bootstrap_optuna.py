@@ -7,7 +7,7 @@ DSPy's search with an error, it shows none.
 from __future__ import annotations
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
 from ..bootstrap_few_shot import teacher_calls

@@ -10,13 +10,13 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
-from ...proposing import Proposer, clean
-from ...proposing.outline import role
-from ...proposing.templates import TemplateName, fill
 from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
 from ..frozen import tunable
+from ..proposing import Proposer, clean
+from ..proposing.outline import role
+from ..proposing.templates import TemplateName, fill
 from .faithful import Faithful, best_first, percent
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ...tasks import Halt
+from ...evaluate.tasks import Halt
 from ..base import Calls, Candidate, Facts, Options, Run, StepResult
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from dspec.runtime.ensemble import Runnable, each, programs
-from dspec.runtime.program import Demo, Predictor, Program
+from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.program import Demo, Predictor, Program
 
-from ...tasks import Halt
+from ...evaluate.tasks import Halt
 from ..base import Context, OptimizerError, Options
 from ..bootstrap_few_shot import MAX_ERRORS, Accepted, in_order, require_match
 from ..demos import traced

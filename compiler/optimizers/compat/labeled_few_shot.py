@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 from ..base import Context, Options, StepResult
 from ..labeled_few_shot import SPEC

@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from dspec.runtime.program import Program
-from dspec.runtime.types import Row
+from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.types import Row
 
-from ...proposing import Proposer, clean, summary_calls
-from ...proposing.outline import outline, role
-from ...proposing.showing import demos_of, shown
-from ...proposing.summary import summarize
-from ...proposing.templates import fill
-from ...proposing.tips import TIPS
 from ..base import Calls, Context, Facts, OptimizerError, Options, Range, StepResult
 from ..bootstrap_few_shot import teacher_calls
 from ..demo_sets import bootstrap_options
 from ..demos import without_demos
 from ..frozen import tunable
 from ..mipro_plan import AUTO, PROPOSER_DEMOS, sizes, zero_shot
+from ..proposing import Proposer, clean, summary_calls
+from ..proposing.outline import outline, role
+from ..proposing.showing import demos_of, shown
+from ..proposing.summary import summarize
+from ..proposing.templates import fill
+from ..proposing.tips import TIPS
 from .faithful import Faithful
 from .few_shot import bootstrapped, labeled
 from .mipro_search import Pool, Schedule, search

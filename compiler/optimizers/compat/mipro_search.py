@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Demo, Program
+from dspec.runtime.schema.program import Demo, Program
 
 from ..base import Candidate, Context, StepResult
 from .faithful import percent

@@ -10,7 +10,7 @@ import random
 from typing import TYPE_CHECKING
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.program import Program
+from dspec.runtime.schema.program import Program
 
 from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
 from ..bootstrap_few_shot import teacher_calls

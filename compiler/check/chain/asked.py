@@ -1,0 +1,137 @@
+"""Which models a block may ask, and for what: an answer, or an embedding.
+
+By the declarations alone, and on the safe side: a step may end before it asks one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from dspec.runtime.schema.types import JsonValue
+
+from ..declarations.lms import lm
+from ..declarations.metrics import MetricInfo
+from ..declarations.runnable import Runnable, runnable
+from ..session import Place, Session
+from ..symbols import Symbol
+from .steps import StepInfo
+
+
+class Asked(Struct, frozen=True):
+    """Models by key. `spare` ones answer only where another has failed for good, `embedding` ones never."""
+
+    answering: Mapping[str, Symbol]
+    spare: Mapping[str, Symbol]
+    embedding: Mapping[str, Symbol]
+
+    def with_more(self, more: Asked) -> Asked:
+        return Asked(
+            {**self.answering, **more.answering},
+            {**self.spare, **more.spare},
+            {**self.embedding, **more.embedding},
+        )
+
+
+NOTHING = Asked({}, {}, {})
+
+
+def asked_by_runs(session: Session, runs: Sequence[Runnable], block: Symbol | None = None) -> Asked:
+    """By runs of these programs; `block` is the model of modules that name none."""
+    found: dict[str, Symbol] = {}
+    for one in runs:
+        if one.program is None:
+            continue
+        for address, predictor in one.program.predictors.items():
+            unbound = block is not None and address in one.unbound
+            model = block if unbound else session.lms.get(predictor.lm)
+            if model is not None:
+                found.setdefault(model.key, model)
+    return _with_spare(session, found)
+
+
+def asked_by_result(
+    session: Session, place: Place, tuned: Runnable, block: Symbol | None, chain: Sequence[StepInfo]
+) -> Asked:
+    """By runs of what an optimize block gives: its program, or one that a step starts from or gathers."""
+    steps = list(_every(chain))
+    names = [name for step in steps for name in _started(step)]
+    embedding: dict[str, Symbol] = {}
+    for step in steps:
+        for value in step.given.values():
+            model = session.lms.get(named) if (named := _name(value, "lm")) else None
+            if model is not None:
+                embedding.setdefault(model.key, model)
+    runs = asked_by_runs(session, [tuned, *_declared(session, place, names)], block)
+    return runs.with_more(Asked({}, {}, embedding))
+
+
+def asked_by_steps(
+    session: Session, place: Place, lms: Mapping[str, Symbol | None], chain: Sequence[StepInfo]
+) -> Asked:
+    """Only by the compile itself: teachers, and the model that writes instructions."""
+    steps = list(_every(chain))
+    specs = [step.spec for step in steps if step.spec is not None]
+    found: dict[str, Symbol] = {}
+    for name, wanted in (
+        ("teacher_lm", any(spec.takes_teacher for spec in specs)),
+        ("prompt_lm", any(spec.prompts for spec in specs)),
+    ):
+        model = lms.get(name)
+        if model is not None and wanted:
+            found.setdefault(model.key, model)
+    teachers = [] if lms.get("teacher_lm") else [step.teacher for step in steps if step.teacher]
+    runs = asked_by_runs(session, _declared(session, place, teachers), lms.get("lm"))
+    return _with_spare(session, found).with_more(runs)
+
+
+def asked_by_judges(session: Session, metric: MetricInfo | None) -> Asked:
+    """By the metric, of what it scores."""
+    judges = metric.metric.judges if metric is not None and metric.metric is not None else ()
+    found = {one.lm: session.lms.get(one.lm) for judge in judges for one in judge.program.predictors.values()}
+    return _with_spare(session, {key: model for key, model in found.items() if model is not None})
+
+
+def _every(chain: Sequence[StepInfo]) -> Iterator[StepInfo]:
+    """The steps, and the optimizers inside them."""
+    for step in chain:
+        yield step
+        yield from step.nested.values()
+
+
+def _started(step: StepInfo) -> Iterator[str]:
+    """The programs that a step starts from, gathers or reduces with, by key; steps by their names."""
+    if step.student is not None:
+        yield step.student
+    yield from (member.program for member in step.members)
+    for value in step.given.values():
+        if name := _name(value, "module") or _name(value, "program"):
+            yield name
+
+
+def _name(value: JsonValue, kind: str) -> str | None:
+    """The declaration of that kind that an option names (`Option.refers`)."""
+    found = value.get(kind) if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _declared(session: Session, place: Place, names: Sequence[str]) -> list[Runnable]:
+    """Those of the names that are programs'."""
+    scopes = [place.scope, *(scope for scope in place.scope.imports.values() if scope is not None)]
+    symbols = {symbol.key: symbol for scope in scopes for symbol in scope.symbols.values()}
+    found = [runnable(session, symbols[name]) for name in names if name in symbols]
+    return [one for one in found if one is not None]
+
+
+def _with_spare(session: Session, answering: Mapping[str, Symbol]) -> Asked:
+    spare: dict[str, Symbol] = {}
+    waiting = list(answering.values())
+    while waiting:
+        settings = lm(session, waiting.pop())
+        for key in settings.fallback if settings else ():
+            model = session.lms.get(key)
+            if model is not None and key not in answering and key not in spare:
+                spare[key] = model
+                waiting.append(model)
+    return Asked(answering, spare, {})

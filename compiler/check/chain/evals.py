@@ -1,0 +1,166 @@
+"""`eval` blocks and their gates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dspec.grammar import tokenize
+from dspec.grammar.tree import Binary, Expr, Gate
+from dspec.runtime.schema.expressions import Variable
+
+from ... import ir
+from ...diagnostics.record import Label
+from ...tables.blocks import EVAL_BUDGET
+from ..declarations.datasets import TEST_PARTS
+from ..declarations.metrics import MetricInfo, metric
+from ..declarations.runnable import Runnable
+from ..expressions.expressions import truth
+from ..expressions.scope import Binding, Scope
+from ..session import Place, Session, insert_item, replace
+from ..shape.attributes import Reader, number_of, section
+from ..symbols import Symbol
+from ..types.kinds import FLOAT, Group, Member
+from .asked import asked_by_judges, asked_by_runs
+from .budgets import check_calls, check_models, limited, on_error_of
+from .fits import check_fit, referred_program, referred_rows
+from .optimize import OptimizeInfo, optimize
+from .rows import RowsInfo
+
+
+def evaluation(session: Session, symbol: Symbol) -> ir.Eval | None:
+    return session.once(_check_eval, symbol)
+
+
+def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
+    place = session.place(symbol)
+    read = Reader(session, place, place.declaration.items)
+    subject = referred_program(session, place, read, "program")
+    baseline = referred_program(session, place, read, "baseline")
+    scored = read.reference("metric")
+    judge = metric(session, scored) if scored else None
+    data = referred_rows(session, place, read, "data")
+    for found in (subject, baseline):
+        if found is not None:
+            check_fit(session, found, judge if found is subject else None, (data,), read)
+            if data is not None:
+                _trained_on(session, found, data)
+    budget = section(place.declaration.items, "budget")
+    limits = Reader(session, place, budget.items, EVAL_BUDGET) if budget else None
+    on_error = on_error_of(read)
+    _walled(session, limits, judge, subject, baseline)
+    if limits is not None and subject is not None:
+        check_calls(session, limits, subject, data, steps=False)
+    gates = tuple(
+        _gate(session, place, item, "baseline" in read.found)
+        for item in place.declaration.items or ()
+        if isinstance(item, Gate)
+    )
+    if not (subject and scored and data):
+        return None
+    return ir.Eval(
+        name=symbol.key,
+        program=subject.symbol.key,
+        baseline=baseline.symbol.key if baseline else None,
+        metric=scored.key,
+        data=data.reference,
+        on_error=on_error,
+        budget=None if limits is None else limited(limits),
+        gates=gates,
+    )
+
+
+def _walled(
+    session: Session,
+    limits: Reader | None,
+    judge: MetricInfo | None,
+    subject: Runnable | None,
+    baseline: Runnable | None,
+) -> None:
+    """Check the models of both programs, and the metric's, against the wall: the eval's own, or that of what it
+    scores."""
+    if subject is None:
+        return
+    block = _block(session, subject)
+    wall = limits or (block.limits if block else None)
+    if wall is None:
+        return
+    for one in (subject, baseline):
+        if one is not None:
+            scored = _block(session, one)
+            check_models(session, wall, scored.asked if scored else asked_by_runs(session, [one]))
+    check_models(session, wall, asked_by_judges(session, judge))
+
+
+def _block(session: Session, found: Runnable) -> OptimizeInfo | None:
+    return optimize(session, found.symbol) if found.symbol.kind == "optimize" else None
+
+
+def _trained_on(session: Session, found: Runnable, data: RowsInfo) -> None:
+    """Warn of a score on rows that the program was tuned on."""
+    block = _block(session, found)
+    for name, info in (("train", block.train), ("val", block.val)) if block else ():
+        if info is not None and info.overlaps(data) and info.part not in TEST_PARTS:
+            session.report(
+                "DS0805",
+                f"`{found.symbol.name}` was tuned on `{info.text}`, so its score on `{data.text}` says "
+                "little",
+                data.location,
+                f"also its `{name}`",
+                secondary=(Label(info.location, f"`{name}` of `{found.symbol.name}`"),),
+                help="score on rows that no step has seen",
+            )
+            return
+
+
+def gate_names(baseline: bool) -> Mapping[str, Binding]:
+    """What a gate may read."""
+    names = {"score": Binding(FLOAT, Variable(name="score"))}
+    if baseline:
+        group = Group("the results of the baseline", {"score": Member("score", FLOAT)}, "result", "DS0806")
+        names["baseline"] = Binding(group, Variable(name="baseline"))
+    return names
+
+
+def _gate(session: Session, place: Place, item: Gate, baseline: bool) -> ir.Gate:
+    if not baseline and _reads_baseline(place, item.condition):
+        session.report(
+            "DS0806",
+            "this gate reads `baseline`, and the block names no baseline",
+            place.at(item.condition),
+            "no baseline to compare with",
+            help="add `baseline = …`",
+            fixes=insert_item(place, "baseline = router", "Insert `baseline = …`"),
+        )
+        baseline = True
+    scope = Scope(session, place, gate_names(baseline), "a gate")
+    condition = truth(scope, item.condition, "a gate")
+    _in_reach(session, place, item.condition)
+    return ir.Gate(text=" ".join(place.text(item.condition).split()), condition=condition)
+
+
+def _in_reach(session: Session, place: Place, node: Expr) -> None:
+    """Report a score that is compared with what no score reaches: results are shown in percent."""
+    if isinstance(node, Binary) and node.operator in ("and", "or"):
+        _in_reach(session, place, node.left)
+        _in_reach(session, place, node.right)
+        return
+    if not (isinstance(node, Binary) and node.operator in ("<", "<=", ">", ">=")):
+        return
+    for score, other in ((node.left, node.right), (node.right, node.left)):
+        number = number_of(other)
+        if number is None or 0 <= number <= 1 or not place.text(score).endswith("score"):
+            continue
+        meant = f"{number / 100:g}" if 1 < number <= 100 else ""
+        session.report(
+            "DS0504",
+            f"`{place.text(score)}` lies between 0 and 1, so this gate never changes",
+            place.at(node),
+            "the same whatever the score",
+            help=f"write `{meant}` for {number:g} %" if meant else "",
+            fixes=(replace(place.at(other), meant, guess=True),) if meant else (),
+        )
+
+
+def _reads_baseline(place: Place, node: Expr) -> bool:
+    """True when the word stands in the condition outside text in quotes."""
+    return any(token.text == "baseline" and token.kind == "name" for token in tokenize(place.text(node)))

@@ -1,0 +1,89 @@
+"""Demos chosen for each input: does a step leave some of them in place and make an index of its own?
+
+A program has one index, so that such a step could not end, whatever was paid for it by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from msgspec import structs
+
+from dspec.runtime.schema.program import Program
+
+from ...diagnostics.record import Label
+from ...optimizers.better_together import strategy_of
+from ..declarations.runnable import Runnable
+from ..session import Place, Session
+from .frozen import CHOICES
+from .rows import RowsInfo
+from .steps import StepInfo
+from .students import students
+
+Shown = Mapping[str, StepInfo]
+"""Predictors whose demos may come from an index, and the step that made it."""
+
+
+def check_indexes(
+    session: Session, place: Place, chain: Sequence[StepInfo], tuned: Runnable, train: RowsInfo | None
+) -> None:
+    """Report steps that make an index and keep a predictor's demos that are out of another one."""
+    programs = students(session, place, chain, tuned)
+    dataset = train.data.dataset if train else None
+    columns = {field.name for field in dataset.fields} if dataset else set[str]()
+    shown: dict[str, Shown] = {}
+    previous: Shown = {}
+    for step in chain:
+        program = programs[step.name]
+        if step.spec is None or not step.clean or program is None:
+            return
+        starts = previous if step.student is None else shown.get(step.student, {})
+        for one in _in_order(step):
+            held = {address: maker for address, maker in starts.items() if address in one.frozen}
+            if one.spec is not None and one.spec.per_input and held:
+                _second(session, place, one, held)
+                return
+            made = _after(one, starts, held, program, columns)
+            # The best of what ran inside wins, which may be any.
+            starts = {**starts, **made} if one is not step else made
+        shown[step.name] = previous = starts
+
+
+def _in_order(step: StepInfo) -> list[StepInfo]:
+    """The optimizers of the step as they run, with what they leave as it is."""
+    options = step.options()
+    if options is None or step.spec is None or not step.spec.nests:
+        return [step]
+    names = [name for name in strategy_of(options) if name in step.nested]
+    return [structs.replace(step.nested[name], frozen=step.frozen) for name in names]
+
+
+def _after(step: StepInfo, starts: Shown, held: Shown, program: Program, columns: Collection[str]) -> Shown:
+    options = step.options()
+    if step.spec is None or options is None or "demos" not in step.spec.sets:
+        return starts
+    if not step.spec.per_input:
+        return starts if "demos" in step.spec.starts_from else held
+    solved = options.integer("max_bootstrapped_demos") > 0
+    return {
+        address: step
+        for address, predictor in program.predictors.items()
+        if address not in step.frozen
+        and (solved or any(field.name in columns for field in predictor.signature.outputs))
+    }
+
+
+def _second(session: Session, place: Place, step: StepInfo, held: Shown) -> None:
+    assert step.spec is not None
+    assert step.call is not None
+    address, maker = next(iter(held.items()))
+    said = next((step.arguments[name].value for name in CHOICES if name in step.arguments), step.call.callee)
+    session.report(
+        "DS0632",
+        f"`{step.spec.name}` leaves `{address}` as it is, whose demos `{maker.name}` chose for each input, and a "
+        "program has one index of such demos",
+        place.at(said),
+        "would make a second index",
+        secondary=(Label(place.at(maker.call.callee), "makes the first one"),) if maker.call else (),
+        help=f"let it tune `{address}`, too, or leave one of the two steps out",
+    )

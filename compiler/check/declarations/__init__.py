@@ -1,0 +1,1 @@
+"""Declarations: one file per kind, which checks and lowers in one walk."""

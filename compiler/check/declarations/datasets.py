@@ -1,0 +1,373 @@
+"""`dataset` declarations: columns, source, split; and what the file itself holds, when it may be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from dspec.grammar.tree import (
+    Call,
+    Expr,
+    FieldItem,
+    Literal,
+    Name,
+    Percent,
+    Reference,
+    Section,
+    Setting,
+    Span,
+)
+from dspec.runtime.schema.program import FieldSpec
+from dspec.runtime.schema.types import JsonValue
+
+from ... import ir
+from ...data import Findings, Places, diagnose
+from ...data import check as check_data
+from ...diagnostics.record import Diagnostic, Edit, Fix, Label, report
+from ...diagnostics.spelling import closest, quoted
+from ...project.source import Location
+from ...tables.blocks import SPLIT
+from ...tables.vocabulary import FETCHED_SOURCES, SOURCES
+from ..names.names import did_you_mean, listed
+from ..session import Place, Session, insert_item, replace, suggestions
+from ..shape.attributes import Reader, described, number_of, section, settings
+from ..sources.data_files import data_file
+from ..sources.fetched_sources import fetched, fetched_source
+from ..symbols import Symbol
+from ..types.kinds import ANY, Group, Member
+from .records import field_specs, fields, reachable
+
+TEST_PARTS = ("test", "holdout", "heldout", "held_out")
+"""Names of parts that say: not for tuning."""
+
+
+class DatasetInfo(Struct, frozen=True):
+    """`rows` and `sizes` (rows by part) are None and empty where the file was not or cannot be read."""
+
+    symbol: Symbol
+    inputs: Mapping[str, Member]
+    columns: Group
+    parts: Mapping[str, Symbol]
+    dataset: ir.Dataset | None
+    rows: int | None = None
+    sizes: Mapping[str, int] | None = None
+    whole: bool = True
+    """False when the file lacks a declared column: then the columns say little."""
+
+
+def dataset(session: Session, symbol: Symbol) -> DatasetInfo | None:
+    return session.once(_check_dataset, symbol)
+
+
+def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
+    place = session.place(symbol)
+    items = place.declaration.items
+    inputs = {member.name: member for member in fields(session, place, "input")}
+    labels: dict[str, Member] = {}
+    for member in fields(session, place, "field"):
+        first = inputs.get(member.name)
+        if first and first.symbol and member.symbol:
+            session.report(
+                "DS0203",
+                f"the column `{member.name}` of `{symbol.name}` is both an input and a field",
+                member.symbol.location,
+                "again as a field",
+                secondary=(Label(first.symbol.location, "an input here"),),
+            )
+            continue
+        labels[member.name] = member
+    if not inputs and items is not None and not place.block.problems:
+        session.report(
+            "DS0409",
+            f"dataset `{symbol.name}` has no `input` column, so no program can be run on its rows",
+            symbol.location,
+            "no input",
+            help="mark the columns that a program reads: `input text: str`",
+            fixes=_made_input(place) or insert_item(place, "input text: str", "Insert `input text: str`"),
+        )
+    columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", "DS0501")
+    split, parts = _split(session, place, columns)
+    source = _source(session, place)
+    input_specs = field_specs(session, place, tuple(inputs.values()), "input")
+    label_specs = field_specs(session, place, tuple(labels.values()), "field")
+    found = None
+    if source is not None and inputs:
+        found = ir.Dataset(
+            name=symbol.key,
+            source=source,
+            inputs=input_specs,
+            fields=label_specs,
+            split=split,
+            records=reachable(session, [member.type for member in columns.members.values()]),
+        )
+    findings = _look(session, place, found) if found else None
+    if findings is None:
+        return DatasetInfo(symbol, inputs, columns, parts, found)
+    whole = not any(problem.kind == "column_missing" for problem in findings.problems)
+    return DatasetInfo(symbol, inputs, columns, parts, found, findings.rows, findings.sizes, whole)
+
+
+def _made_input(place: Place) -> tuple[Fix, ...]:
+    """The fix that makes an input of the first column, which most often is one."""
+    for item in place.declaration.items or ():
+        if isinstance(item, FieldItem) and item.role == "field":
+            word = Span(item.span.start, item.span.start + len(item.role))
+            return (Fix(f"Make `{item.name.text}` an input", (Edit(place.at(word), "input"),), "maybe"),)
+    return ()
+
+
+def _source(session: Session, place: Place) -> ir.DataSource | None:
+    setting = settings(place.declaration.items).get("source")
+    if setting is None:
+        return None
+    node = setting.value
+    if not (isinstance(node, Call) and isinstance(node.callee, Reference)):
+        kind = _kind_by_ending(node)
+        session.report(
+            "DS0110",
+            '`source` says how rows are read, as in `csv("data/rows.csv")`, and this is '
+            f"{described(place, node)}",
+            place.at(node),
+            described(place, node),
+            fixes=(replace(place.at(node), f"{kind}({place.text(node)})"),) if kind else (),
+        )
+        return None
+    name = node.callee.name
+    if name.text in FETCHED_SOURCES:
+        return fetched_source(session, place, node, name)
+    if name.text not in SOURCES:
+        near = closest(name.text, [*SOURCES, *FETCHED_SOURCES])
+        session.report(
+            "DS0211",
+            f"rows cannot be read from `{name.text}`{did_you_mean(near)}",
+            place.at(name),
+            "unknown source",
+            help="" if near else f"they come from {quoted([*SOURCES, *FETCHED_SOURCES], 'or')}",
+            fixes=suggestions(place.at(name), near),
+        )
+        return None
+    path: str | None = None
+    options: dict[str, JsonValue] = {}
+    for position, argument in enumerate(node.arguments):
+        option = argument.name.text if argument.name else ("path" if position == 0 else "")
+        known = ("path", "delimiter") if name.text == "csv" else ("path",)
+        if option not in known:
+            _unknown_option(session, place, argument.name, argument.value, name.text, known)
+        elif isinstance(argument.value, Literal) and isinstance(argument.value.value, str):
+            if option == "path":
+                path = argument.value.value
+            else:
+                options[option] = argument.value.value
+        else:
+            session.report(
+                "DS0110",
+                f"`{option}` of `{name.text}` takes text in quotes, and this is "
+                f"{described(place, argument.value)}",
+                place.at(argument.value),
+                described(place, argument.value),
+            )
+            return None
+    if path is None:
+        session.report(
+            "DS0302",
+            f"`{name.text}` needs the path of a file",
+            place.at(node),
+            "which file?",
+            help=f'for example `{name.text}("data/rows.{name.text}")`',
+        )
+        return None
+    return _located(session, place, name, path, options, node.arguments[0].value)
+
+
+def _located(
+    session: Session, place: Place, name: Name, path: str, options: dict[str, JsonValue], node: Expr
+) -> ir.DataSource | None:
+    """The source with its path told from the root file's folder; reports one outside the project."""
+    relative = data_file(session, place, path, node)
+    if relative is None:
+        return None
+    match name.text:
+        case "csv" | "jsonl" | "json" | "parquet" as kind:
+            return ir.DataSource(kind=kind, path=relative, options=options)
+        case _:
+            return None
+
+
+def _kind_by_ending(node: Expr) -> str | None:
+    if not (isinstance(node, Literal) and isinstance(node.value, str)):
+        return None
+    ending = node.value.rpartition(".")[2]
+    return ending if ending in SOURCES else None
+
+
+def _unknown_option(
+    session: Session, place: Place, name: Name | None, value: Expr, source: str, known: tuple[str, ...]
+) -> None:
+    near = closest(name.text, known) if name else ()
+    what = f"has no option `{name.text}`" if name else "takes one path"
+    session.report(
+        "DS0303",
+        f"`{source}` {what}{did_you_mean(near)}",
+        place.at(name or value),
+        "unknown option" if name else "one too many",
+        help="" if near else f"it has {listed(known)}",
+        fixes=suggestions(place.at(name), near) if name else (),
+    )
+
+
+def _split(session: Session, place: Place, columns: Group) -> tuple[ir.Split | None, dict[str, Symbol]]:
+    found = section(place.declaration.items, "split")
+    if found is None:
+        return None, {}
+    reserved = {attribute.name for attribute in SPLIT.attributes}
+    parts: dict[str, Symbol] = {}
+    amounts: dict[str, ir.Amount] = {}
+    for item in found.items:
+        if not isinstance(item, Setting) or item.name.text in reserved or item.name.text in parts:
+            continue
+        amount = _amount(session, place, item)
+        parts[item.name.text] = session.declare(
+            place, "part", item.name.text, item.name, detail=place.text(item.value)
+        )
+        if amount:
+            amounts[item.name.text] = amount
+    if not parts and not place.block.problems:
+        session.report(
+            "DS0405",
+            "this split has no parts",
+            place.at(found.name),
+            "empty",
+            help="for example `split { train = 20%; val = 60%; test = 20% }`",
+        )
+    read = Reader(session, place, found.items, SPLIT)
+    seed = read.integer("seed")
+    stratify = _stratify(session, place, read, columns)
+    if len(amounts) < len(parts) or not parts:
+        return None, parts
+    return ir.Split(parts=amounts, seed=seed or 0, stratify=stratify), parts
+
+
+def _amount(session: Session, place: Place, item: Setting) -> ir.Amount | None:
+    if isinstance(item.value, Percent):
+        return ir.Amount(value=item.value.value, unit="percent")
+    number = number_of(item.value)
+    if isinstance(number, int):
+        return ir.Amount(value=float(number), unit="rows")
+    fix = ()
+    if isinstance(number, float) and 0 < number <= 1:
+        fix = (replace(place.at(item.value), f"{number * 100:g}%"),)
+    session.report(
+        "DS0110",
+        f"the part `{item.name.text}` takes a number of rows or a percentage, and this is "
+        f"{described(place, item.value)}",
+        place.at(item.value),
+        described(place, item.value),
+        help="for example `20%` or `200`",
+        fixes=fix,
+    )
+    return None
+
+
+def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> str | None:
+    node = read.value("stratify")
+    if node is None:
+        return None
+    if not isinstance(node, Reference):
+        session.report(
+            "DS0110",
+            f"`stratify` takes the name of a column, and this is {described(place, node)}",
+            place.at(node),
+            described(place, node),
+        )
+        return None
+    member = columns.members.get(node.name.text)
+    if member is None:
+        near = closest(node.name.text, columns.members)
+        session.report(
+            "DS0501",
+            f"`stratify` names `{node.name.text}`, which is not a column{did_you_mean(near)}",
+            place.at(node),
+            "not a column",
+            help="" if near else f"{columns.owner} has {listed(columns.members)}" if columns.members else "",
+            fixes=suggestions(place.at(node), near),
+        )
+        return None
+    session.use(place, node.name, member.symbol)
+    return member.name
+
+
+def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
+    """What the file says: problems become diagnostics. Not asked when data may not be touched."""
+    if not session.probe:
+        return None
+    findings = fetched(session, found.source) or check_data(
+        _readable(session, found), session.folder, root=session.root, cache=session.cache, deep=session.deep
+    )
+    if not findings.exact:
+        session.sampled.append(found.source.title)
+    places = _places(place)
+    other = _other_source(session, place, found) if findings.problems else None
+    session.diagnostics += [other] if other else [diagnose(problem, places) for problem in findings.problems]
+    return findings
+
+
+def _readable(session: Session, found: ir.Dataset) -> ir.Dataset:
+    """The dataset without types of records that could not be read in full: rows cannot break those."""
+    partial = {key for key in found.records if _is_partial(session.records[key])}
+    if not partial:
+        return found
+
+    def loose(spec: FieldSpec) -> FieldSpec:
+        return (
+            spec.model_copy(update={"type": ANY})
+            if partial & reachable(session, [spec.type]).keys()
+            else spec
+        )
+
+    changes = {"inputs": tuple(map(loose, found.inputs)), "fields": tuple(map(loose, found.fields))}
+    return found.model_copy(update=changes)
+
+
+def _is_partial(symbol: Symbol) -> bool:
+    return bool(symbol.block.problems) or any(
+        isinstance(item, Setting | Section) or (isinstance(item, FieldItem) and item.role != "field")
+        for item in symbol.declaration.items or ()
+    )
+
+
+def _other_source(session: Session, place: Place, found: ir.Dataset) -> Diagnostic | None:
+    """What is said instead of all that is wrong with a file that is read as something else than it is."""
+    ending = "" if found.source.is_fetched else found.source.path.rpartition(".")[2]
+    node = settings(place.declaration.items)["source"].value
+    if ending not in SOURCES or ending == found.source.kind or not isinstance(node, Call):
+        return None
+    return report(
+        "DS0401",
+        f"`{found.source.path}` cannot be read as {found.source.kind}; its name says {ending}",
+        place.at(node.callee),
+        "another format",
+        help=f"write `{ending}({place.text(node.arguments[0])})`",
+        fixes=(replace(place.at(node.callee), ending, guess=True),),
+    )
+
+
+def _places(place: Place) -> Places:
+    columns: dict[str, Location] = {}
+    types: dict[str, Location] = {}
+    for item in place.declaration.items or ():
+        if isinstance(item, FieldItem):
+            columns.setdefault(item.name.text, place.at(item.name))
+            if item.type is not None:
+                types.setdefault(item.name.text, place.at(item.type))
+    split = section(place.declaration.items, "split")
+    inner = settings(split.items) if isinstance(split, Section) else {}
+    stratify = inner.get("stratify")
+    return Places(
+        source=place.at(settings(place.declaration.items)["source"].value),
+        columns=columns,
+        types=types,
+        parts={name: place.at(setting.name) for name, setting in inner.items()},
+        split=place.at(split.name) if split else None,
+        stratify=place.at(stratify.value) if stratify else None,
+    )

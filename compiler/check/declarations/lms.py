@@ -1,0 +1,178 @@
+"""`lm` declarations, and which one a module gets that names none."""
+
+from __future__ import annotations
+
+from dspec.grammar.tree import ListLiteral, Literal
+from dspec.runtime.schema.program import LM
+
+from ...diagnostics.record import Edit, Fix, Label
+from ...tables.blocks import PRICE
+from ..names.names import find
+from ..session import Session
+from ..shape.attributes import FromEnvironment, Reader, section, settings
+from ..symbols import FileScope, Symbol
+
+
+def lm(session: Session, symbol: Symbol) -> LM | None:
+    """The settings of a declared model; None after a mistake or inside a circle of fallbacks."""
+    return session.once(_check_lm, symbol)
+
+
+def _check_lm(session: Session, symbol: Symbol) -> LM | None:
+    place = session.place(symbol)
+    items = place.declaration.items
+    if items is None:
+        return None
+    read = Reader(session, place, items)
+    model = read.text("model")
+    if model is not None and not model.strip():
+        session.report("DS0110", "`model` is empty", place.at(read.found["model"].value), "names no model")
+        model = None
+    base, key = read.environment("api_base"), read.environment("api_key")
+    price = section(items, "price")
+    prices = Reader(session, place, price.items, PRICE) if price else None
+    temperature, timeout, retry = read.number("temperature"), read.number("timeout"), read.integer("retry")
+    parse, adapter = read.choice("parse"), read.choice("adapter")
+    values = LM(
+        name=symbol.key,
+        model=model or "",
+        api_base=base if isinstance(base, str) else None,
+        api_base_env=base.name if isinstance(base, FromEnvironment) else None,
+        api_key_env=key.name if isinstance(key, FromEnvironment) else None,
+        temperature=temperature,
+        max_tokens=read.integer("max_tokens"),
+        seed=read.integer("seed"),
+        timeout=120.0 if timeout is None else timeout,
+        retry=4 if retry is None else retry,
+        fallback=_fallback(session, read, symbol),
+        rpm=read.integer("rpm"),
+        tpm=read.integer("tpm"),
+        max_parallel=read.integer("max_parallel"),
+        hedge=read.flag("hedge") is True,
+        price_input=prices.number("input") if prices else None,
+        price_output=prices.number("output") if prices else None,
+        parse="strict" if parse == "strict" else "lenient",
+        adapter="json" if adapter == "json" else "chat",
+    )
+    read.flag("default")
+    return values if model is not None else None
+
+
+def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]:
+    keys: list[str] = []
+    for node, other in read.references("fallback"):
+        if other is symbol or _falls_back_to(session, other, symbol, set()):
+            if session.circles & {symbol.key, other.key}:
+                continue
+            session.circles |= {symbol.key, other.key}
+            way = "itself" if other is symbol else f"`{other.name}`, which falls back to it again"
+            session.report(
+                "DS0709",
+                f"lm `{symbol.name}` falls back to {way}",
+                read.place.at(node),
+                "a circle",
+                secondary=()
+                if other is symbol
+                else (Label(other.location, f"`{other.name}` is declared here"),),
+                help="a fallback is another model that is asked when this one fails for good",
+            )
+        else:
+            keys.append(other.key)
+    return tuple(keys)
+
+
+def _falls_back_to(session: Session, start: Symbol, goal: Symbol, seen: set[int]) -> bool:
+
+    if id(start) in seen:
+        return False
+    seen.add(id(start))
+    place = session.place(start)
+    setting = settings(place.declaration.items).get("fallback")
+
+    if setting is None or not isinstance(setting.value, ListLiteral):
+        return False
+    for item in setting.value.items:
+        other = find(session, place, item)
+        if other is goal or (
+            other is not None and other.kind == "lm" and _falls_back_to(session, other, goal, seen)
+        ):
+            return True
+    return False
+
+
+def is_default(session: Session, symbol: Symbol) -> bool:
+
+    setting = settings(session.place(symbol).declaration.items).get("default")
+    return setting is not None and isinstance(setting.value, Literal) and setting.value.value is True
+
+
+def default_lm(session: Session, scope: FileScope) -> Symbol | None:
+    """The model for a module in `scope` that names none.
+
+    The file's own models come first, then those it imports, then the root file's: the one marked
+    `default = true`, or the only one.
+    """
+    if id(scope) not in session.default_lms:
+        session.default_lms[id(scope)] = _find_default(session, scope)
+    return session.default_lms[id(scope)]
+
+
+def _find_default(session: Session, scope: FileScope) -> Symbol | None:
+    for candidates in (_own(scope), _imported(scope), _own(session.main), _imported(session.main)):
+        if candidates:
+            marked = [symbol for symbol in candidates if is_default(session, symbol)]
+            if marked:
+                return marked[0]
+            if len(candidates) == 1:
+                return candidates[0]
+    return None
+
+
+def optimize_lm(session: Session, symbol: Symbol) -> Symbol | None:
+    """The model of the first optimize block that names one, in the symbol's file or the root file."""
+    for scope in dict.fromkeys((session.owners[id(symbol)], session.main)):
+        for other in scope.symbols.values():
+            if other.kind != "optimize":
+                continue
+            place = session.place(other)
+            node = settings(place.declaration.items).get("lm")
+            found = find(session, place, node.value) if node else None
+            if found is not None and found.kind == "lm":
+                return found
+    return None
+
+
+def _own(scope: FileScope) -> list[Symbol]:
+    return [symbol for symbol in scope.symbols.values() if symbol.kind == "lm"]
+
+
+def _imported(scope: FileScope) -> list[Symbol]:
+    return [symbol for other in scope.imports.values() if other is not None for symbol in _own(other)]
+
+
+def check_defaults(session: Session, scope: FileScope) -> None:
+    """Report a second `default = true` in one file."""
+    marked = [symbol for symbol in _own(scope) if is_default(session, symbol)]
+    for symbol in marked[1:]:
+        place = session.place(symbol)
+        setting = settings(place.declaration.items)["default"]
+        session.report(
+            "DS0707",
+            f"two models are marked as the default: `{marked[0].name}` and `{symbol.name}`",
+            place.at(setting),
+            "the second one",
+            secondary=(Label(marked[0].location, "already the default"),),
+            fixes=(Fix("Mark it `false`", (Edit(place.at(setting.value), "false"),), "maybe"),),
+        )
+
+
+def no_lm_help(session: Session, scope: FileScope) -> str:
+    known = [*_own(scope), *_imported(scope)] or _own(session.main)
+    if not known:
+        return 'declare one: `lm mini { model = "openai/gpt-4o-mini" }`'
+    names = ", ".join(f"`{symbol.name}`" for symbol in known[:3])
+    return (
+        f"this project has {len(known)} models ({names}): mark one with `default = true`, name one on the "
+        "module "
+        f"with `lm = {known[0].name}`, or on the optimize block"
+    )

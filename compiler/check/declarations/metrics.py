@@ -1,0 +1,223 @@
+"""`metric` declarations: `gold` has the dataset's columns, `pred` the program's outputs."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from dspec.grammar.tree import Expr, NamedType, Parameter, TypeNode
+from dspec.runtime.schema.expressions import Constant, Expression, Variable
+from dspec.runtime.schema.types import BOOL, STR
+
+from ... import ir
+from ...diagnostics.record import Fix, Label, has_errors
+from ..expressions.expressions import expect, infer, truth
+from ..expressions.mistakes import not_a_value
+from ..expressions.scope import Binding, Scope
+from ..names.names import resolve
+from ..session import Place, Session, insert_item
+from ..shape.attributes import settings
+from ..symbols import Symbol
+from ..types.kinds import ANY, Group, Kind, is_number, is_unknown, spell
+from ..types.typenames import resolve_type
+from .datasets import DatasetInfo, dataset
+from .records import records_lookup
+from .runnable import Runnable, runnable
+
+REASON = "reason"
+"""What the judges of the score said, in `accept` and `feedback` (`scoring`)."""
+
+
+class MetricInfo(Struct, frozen=True):
+    """`graded` says that the score is a number rather than true or false."""
+
+    symbol: Symbol
+    data: DatasetInfo | None
+    judged: Runnable | None
+    graded: bool
+    accepts: bool
+    explains: bool
+    judges: bool
+    """True when a judge marks the score, so that `reason` says why."""
+    metric: ir.Metric | None
+
+
+def metric(session: Session, symbol: Symbol) -> MetricInfo | None:
+    return session.once(_check_metric, symbol)
+
+
+def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
+    place = session.place(symbol)
+    declaration = place.declaration
+    nodes = declaration.parameters or ()
+    data, judged, names = _parameters(session, place, symbol, nodes)
+    found = settings(declaration.items)
+    value = declaration.value
+    score_node = None if declaration.items is not None or isinstance(value, TypeNode) else value
+    if "score" in found:
+        score_node = found["score"].value
+    reads: set[str] = set()
+    judges: list[ir.Judge] = []
+    reasoned = False
+    scope = Scope(
+        session, place, names, "a metric", reads=reads, records=records_lookup(session), judges=judges
+    )
+    kind: Kind = ANY
+    score: Expression = Constant(value=None)
+    if score_node is not None:
+        mistakes = len(session.diagnostics)
+        kind, score = _score(scope, score_node)
+        if "score" not in names:
+            graded = is_number(kind)
+            shown: Kind = kind if graded or kind == BOOL else ANY
+            scope = scope.having("score", Binding(shown, Variable(name="score")))
+        reasoned = bool(judges) and REASON not in names
+        # A judge that is called wrongly gives no reason, and that is not said a second time.
+        faulty = has_errors(session.diagnostics[mistakes:])
+        if reasoned or (faulty and REASON not in names):
+            scope = scope.having(REASON, Binding(STR, Variable(name=REASON)))
+        if len(session.diagnostics) == mistakes and not place.block.problems:
+            _ignores(session, place, nodes, names, reads, score_node)
+    accept = truth(scope, found["accept"].value, "`accept`") if "accept" in found else None
+    if accept is not None and "accept" not in names:
+        scope = scope.having("accept", Binding(BOOL, Variable(name="accept")))
+    feedback = expect(scope, found["feedback"].value, STR, "`feedback`") if "feedback" in found else None
+    built = None
+    if data and judged and len(nodes) == 2 and score_node is not None:
+        built = ir.Metric(
+            name=symbol.key,
+            gold=nodes[0].name.text,
+            pred=nodes[1].name.text,
+            dataset=data.symbol.key,
+            program=judged.symbol.key,
+            score=score,
+            accept=accept,
+            feedback=feedback,
+            judges=tuple(judges),
+        )
+    return MetricInfo(
+        symbol,
+        data,
+        judged,
+        graded=is_number(kind),
+        accepts=accept is not None,
+        explains=feedback is not None,
+        judges=reasoned,
+        metric=built,
+    )
+
+
+def _parameters(
+    session: Session, place: Place, symbol: Symbol, nodes: tuple[Parameter, ...]
+) -> tuple[DatasetInfo | None, Runnable | None, dict[str, Binding]]:
+    names: dict[str, Binding] = {}
+    data: DatasetInfo | None = None
+    judged: Runnable | None = None
+    if place.declaration.parameters is not None and len(nodes) != 2 and not place.block.problems:
+        session.report(
+            "DS0508",
+            f"metric `{symbol.name}` needs two parameters: the dataset's row and the program's outputs",
+            symbol.location,
+            f"has {len(nodes)}",
+            help=f"for example `metric {symbol.name}(gold: tickets, pred: router)`",
+        )
+    for position, node in enumerate(nodes):
+        kind: Kind = ANY
+        title = "the dataset's row" if position == 0 else "the program's outputs"
+        if node.type is None:
+            wanted = "its dataset" if position == 0 else "its program"
+            session.report(
+                "DS0508",
+                f"`{node.name.text}` needs {wanted} after a colon",
+                place.at(node),
+                f"{title}, of what?",
+                help=f"for example `{node.name.text}: {'tickets' if position == 0 else 'router'}`",
+            )
+        elif position > 1:
+            resolve_type(session, place, node.type)
+        elif not isinstance(node.type, NamedType):
+            session.report(
+                "DS0202",
+                f"`{node.name.text}` needs the name of a {'dataset' if position == 0 else 'program'}, not "
+                "a type",
+                place.at(node.type),
+            )
+        elif position == 0:
+            found = resolve(session, place, node.type, ("dataset",), f"`{node.name.text}`")
+            data = dataset(session, found) if found else None
+            kind = data.columns if data else ANY
+        else:
+            found = resolve(
+                session, place, node.type, ("module", "program", "optimize"), f"`{node.name.text}`"
+            )
+            judged = runnable(session, found) if found else None
+            if judged is not None and judged.known:
+                results = judged.results()
+                kind = Group(results.title, results.members, "output", "DS0502")
+        first = names.get(node.name.text)
+        local = session.declare(place, "parameter", node.name.text, node.name, detail=spell(kind))
+        if first and first.symbol:
+            session.report(
+                "DS0203",
+                f"both parameters are called `{node.name.text}`",
+                place.at(node.name),
+                "again here",
+                secondary=(Label(first.symbol.location, "first here"),),
+            )
+            continue
+        names[node.name.text] = Binding(kind, Variable(name=node.name.text), local)
+    return data, judged, names
+
+
+def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
+    typed = infer(scope, node)
+    if isinstance(typed.kind, Group):
+        not_a_value(scope, node, typed.kind, "`score`")
+        return ANY, typed.code
+    if not (typed.kind == BOOL or is_number(typed.kind) or is_unknown(typed.kind)):
+        scope.session.report(
+            "DS0510",
+            f"`score` must be true or false, or a number from 0 to 1, and this is {spell(typed.kind)}",
+            scope.place.at(node),
+            spell(typed.kind),
+            help=f"compare it with something: `{scope.place.text(node)} == …`",
+        )
+        return ANY, typed.code
+    if (
+        isinstance(typed.code, Constant)
+        and isinstance(typed.code.value, int | float)
+        and not isinstance(typed.code.value, bool)
+        and not 0 <= typed.code.value <= 1
+    ):
+        scope.session.report(
+            "DS0510",
+            f"`score` must lie between 0 and 1, and this is always {typed.code.value:g}",
+            scope.place.at(node),
+            "out of range",
+        )
+    return typed.kind, typed.code
+
+
+def _ignores(
+    session: Session,
+    place: Place,
+    nodes: tuple[Parameter, ...],
+    names: dict[str, Binding],
+    reads: set[str],
+    node: Expr,
+) -> None:
+    """Warn of a score that does not look at what the program answered."""
+    if len(nodes) != 2 or nodes[1].name.text in reads or nodes[1].name.text not in names:
+        return
+    pred = nodes[1].name.text
+    session.report(
+        "DS0506",
+        f"the score never reads `{pred}`, so every program scores the same",
+        place.at(node),
+        f"does not depend on `{pred}`",
+        secondary=(Label(place.at(nodes[1]), f"`{pred}` is what the program answered"),),
+    )
+
+
+def accept_fix(session: Session, info: MetricInfo) -> tuple[Fix, ...]:
+    """The fix that tells a graded metric which runs may become demos."""
+    return insert_item(session.place(info.symbol), "accept = score >= 0.5", "Insert `accept = score >= 0.5`")

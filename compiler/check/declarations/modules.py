@@ -1,0 +1,316 @@
+"""`module` declarations: a signature with a strategy, as a program of one step."""
+
+from __future__ import annotations
+
+from dspec.grammar.tree import (
+    Argument,
+    Attribute,
+    Call,
+    Expr,
+    InlineSignature,
+    ListLiteral,
+    Literal,
+    Name,
+    Node,
+    Reference,
+)
+from dspec.runtime.schema.expressions import Member as MemberOf
+from dspec.runtime.schema.expressions import Variable
+from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program
+
+from ...diagnostics.record import Label
+from ...diagnostics.spelling import closest, quoted
+from ...tables.vocabulary import LATER_STRATEGIES, STRATEGIES
+from ..names.names import did_you_mean, find, path_of, resolve
+from ..session import Place, Session, replace, suggestions
+from ..shape.attributes import described
+from ..shape.shape import later
+from ..symbols import Symbol
+from ..types.kinds import STR, Member
+from .externs import check_tool
+from .lms import default_lm, lm, no_lm_help, optimize_lm
+from .records import reachable
+from .runnable import Runnable
+from .signatures import SignatureInfo, inline, signature
+
+REASONING = "reasoning"
+REASONING_DESCRIPTION = "the thinking that leads to the answer, step by step"
+LM_KEY = "lm"
+
+
+def module(session: Session, symbol: Symbol) -> Runnable | None:
+    return session.once(_check_module, symbol)
+
+
+def _check_module(session: Session, symbol: Symbol) -> Runnable:
+    place = session.place(symbol)
+    nothing = Runnable(symbol, {}, {}, None, known=False)
+    value = place.declaration.value
+    if value is None or place.declaration.items is not None:
+        return nothing
+    strategy = _strategy(session, place, value)
+    if strategy is None:
+        return nothing
+    name, call = strategy
+    if name in LATER_STRATEGIES:
+        _names_in(session, place, call, name)
+        found = _signature_argument(session, place, call.arguments[:1], name, quiet=True)
+        later(session, place, f"the strategy `{name}`", call.callee)
+        return Runnable(symbol, found.inputs, found.outputs, None) if found else nothing
+    found = _signature_argument(session, place, call.arguments, name)
+    bound = _options(session, place, call, name)
+    if found is None:
+        return nothing
+    return _runnable(session, place, symbol, name == "ChainOfThought", found, bound)
+
+
+def _strategy(session: Session, place: Place, value: Node) -> tuple[str, Call] | None:
+    """The strategy's name and its call; reports anything else."""
+    if isinstance(value, Call) and isinstance(value.callee, Reference):
+        name = value.callee.name
+        if name.text in STRATEGIES or name.text in LATER_STRATEGIES:
+            return name.text, value
+        other = place.scope.symbols.get(name.text)
+        near = closest(name.text, [*STRATEGIES, *LATER_STRATEGIES])
+        session.report(
+            "DS0211",
+            f"there is no strategy named `{name.text}`{did_you_mean(near)}",
+            place.at(name),
+            f"a {other.kind}, not a strategy" if other else "not a strategy",
+            help="" if near else f"a module is {quoted(STRATEGIES, 'or')} of a signature",
+            fixes=suggestions(place.at(name), near),
+        )
+        return None
+    if (
+        isinstance(value, Call)
+        and isinstance(value.callee, Attribute)
+        and value.callee.name is not None
+        and value.callee.name.text in {**STRATEGIES, **LATER_STRATEGIES}
+    ):
+        name = value.callee.name.text
+        session.report(
+            "DS0211",
+            f"there is no strategy named `{place.text(value.callee)}`{did_you_mean((name,))}",
+            place.at(value.callee),
+            "strategies have no prefix",
+            fixes=suggestions(place.at(value.callee), (name,)),
+        )
+        return None
+    written = place.text(value)
+    wrap = isinstance(value, Reference | InlineSignature)
+    session.report(
+        "DS0211",
+        "a module says how its signature is answered, as in `ChainOfThought(Route)`",
+        place.at(value),
+        "no strategy",
+        help=f"write `Predict({written})` or `ChainOfThought({written})`" if wrap else "",
+        fixes=suggestions(place.at(value), (f"Predict({written})", f"ChainOfThought({written})"))
+        if wrap
+        else (),
+    )
+    return None
+
+
+def _signature_argument(
+    session: Session, place: Place, arguments: tuple[Argument, ...], strategy: str, *, quiet: bool = False
+) -> SignatureInfo | None:
+    named_signature = [a for a in arguments if a.name is not None and a.name.text == "signature"]
+    given = [a for a in arguments if a.name is None] or named_signature
+    if not given:
+        if not quiet:
+            session.report(
+                "DS0302",
+                f"`{strategy}` needs a signature",
+                place.at(place.declaration.value or place.declaration),
+                "lacks its signature",
+                help=f"write `{strategy}(Name)` or `{strategy}(sig(question -> answer))`",
+            )
+        return None
+    for extra in given[1:]:
+        session.report(
+            "DS0303",
+            f"`{strategy}` takes one signature; its options are given by name",
+            place.at(extra),
+            "one too many",
+            help="for example `lm = mini`",
+        )
+    node = given[0].value
+    assert place.declaration.name is not None
+    if isinstance(node, InlineSignature):
+        return inline(session, place, node, place.scope.prefix + place.declaration.name.text)
+    if quiet:
+        path = path_of(node)
+        symbol = find(session, place, node) if path else None
+        return signature(session, symbol) if symbol is not None and symbol.kind == "signature" else None
+    if isinstance(node, Literal) and isinstance(node.value, str) and "->" in node.value:
+        session.report(
+            "DS0202",
+            f"`{strategy}` takes a signature, not text",
+            place.at(node),
+            "a text",
+            help=f"write `sig({node.value})`",
+            fixes=(replace(place.at(node), f"sig({node.value})", guess=True),),
+        )
+        return None
+    symbol = resolve(session, place, node, ("signature",), f"`{strategy}`")
+    return signature(session, symbol) if symbol else None
+
+
+def _options(session: Session, place: Place, call: Call, strategy: str) -> Symbol | None:
+    """The `lm = …` of a module; reports other options."""
+    bound: Symbol | None = None
+    seen: dict[str, Argument] = {}
+    for argument in call.arguments:
+        if argument.name is None or argument.name.text == "signature":
+            continue
+        name = argument.name.text
+        if name in seen:
+            twice(session, place, argument, seen[name], name)
+            continue
+        seen[name] = argument
+        if name == LM_KEY:
+            bound = resolve(session, place, argument.value, ("lm",), "`lm`")
+            continue
+        near = closest(name, (LM_KEY,))
+        session.report(
+            "DS0303",
+            f"`{strategy}` has no option `{name}`{did_you_mean(near)}",
+            place.at(argument.name),
+            "unknown option",
+            help="" if near else "it has `lm`",
+            fixes=suggestions(place.at(argument.name), near),
+        )
+    return bound
+
+
+def twice(session: Session, place: Place, argument: Argument, first: Argument, name: str) -> None:
+    session.report(
+        "DS0106",
+        f"`{name}` is given twice",
+        place.at(argument),
+        "again here",
+        secondary=(Label(place.at(first), "first here"),),
+    )
+
+
+def _runnable(
+    session: Session, place: Place, symbol: Symbol, thinks: bool, found: SignatureInfo, bound: Symbol | None
+) -> Runnable:
+    outputs = dict(found.outputs)
+    specs = found.signature.outputs
+    if thinks and REASONING not in outputs and REASONING not in found.inputs:
+        reasoning = FieldSpec(name=REASONING, type=STR, description=REASONING_DESCRIPTION)
+        specs = (reasoning, *specs)
+        outputs = {REASONING: Member(REASONING, STR, description=REASONING_DESCRIPTION), **outputs}
+    model, settings = model_for(session, place, symbol, bound)
+    program = None
+    if model is not None:
+        address = symbol.key
+        # A step may not share its name with an input: it would seem to read itself.
+        step = address if address not in found.inputs else f"{address}()"
+        predictor = Predictor(
+            strategy="ChainOfThought" if thinks else "Predict",
+            signature=found.signature.model_copy(update={"outputs": specs}),
+            lm=model.key,
+        )
+        program = Program(
+            name=symbol.key,
+            inputs=found.signature.inputs,
+            outputs=specs,
+            steps=(
+                CallStep(
+                    name=step,
+                    predictor=address,
+                    arguments={name: Variable(name=name) for name in found.inputs},
+                ),
+            ),
+            returns={spec.name: MemberOf(target=Variable(name=step), name=spec.name) for spec in specs},
+            predictors={address: predictor},
+            records=reachable(session, [m.type for m in (*found.inputs.values(), *outputs.values())]),
+            lms=settings,
+        )
+    unbound = () if bound else (symbol.key,)
+    return Runnable(symbol, found.inputs, outputs, program, unbound)
+
+
+def model_for(
+    session: Session, place: Place, symbol: Symbol, bound: Symbol | None
+) -> tuple[Symbol | None, dict[str, LM]]:
+    """The model of a module and its settings with those of its fallbacks; reports when there is none."""
+    model = bound or default_lm(session, place.scope) or optimize_lm(session, symbol)
+    if model is None:
+        if not session.has_lm_mistake(place):
+            session.report(
+                "DS0701",
+                f"module `{symbol.name}` has no lm",
+                symbol.location,
+                "which model answers?",
+                help=no_lm_help(session, place.scope),
+            )
+        return None, {}
+    return model, lm_closure(session, model)
+
+
+def lm_closure(session: Session, model: Symbol) -> dict[str, LM]:
+    """The settings of a model and of every model that it may fall back to, by key."""
+    found: dict[str, LM] = {}
+    waiting = [model.key]
+    while waiting:
+        key = waiting.pop(0)
+        symbol = session.lms.get(key)
+        settings = lm(session, symbol) if symbol and key not in found else None
+        if settings is not None:
+            found[key] = settings
+            waiting += settings.fallback
+    return found
+
+
+def _names_in(session: Session, place: Place, call: Call, strategy: str) -> None:
+    """Check the options and the names in a strategy that cannot run yet: it is only a matter of time."""
+    wanted = {"reward": ("metric",), "lm": ("lm",)}
+    known = (*LATER_STRATEGIES[strategy], LM_KEY)
+    seen: dict[str, Argument] = {}
+    for position, argument in enumerate(call.arguments):
+        name = argument.name.text if isinstance(argument.name, Name) else ""
+        node: Expr = argument.value
+        if position == 0 and not name:
+            if path_of(node):
+                resolve(session, place, node, ("signature", "module"), f"`{strategy}`")
+            continue
+        if name in seen:
+            twice(session, place, argument, seen[name], name)
+            continue
+        seen[name] = argument
+        if name and name != "signature" and name not in known:
+            near = closest(name, known)
+            session.report(
+                "DS0303",
+                f"`{strategy}` has no option `{name}`{did_you_mean(near)}",
+                place.at(argument.name or argument),
+                "unknown option",
+                help="" if near else f"it has {quoted(known)}",
+                fixes=suggestions(place.at(argument.name or argument), near),
+            )
+        elif name == "tools":
+            _tools(session, place, node)
+        elif name in wanted and path_of(node):
+            resolve(session, place, node, wanted[name], f"`{name}`")
+
+
+def _tools(session: Session, place: Place, node: Expr) -> None:
+    """What an agent may call: each one declared, and described."""
+    if not isinstance(node, ListLiteral):
+        text = place.text(node)
+        session.report(
+            "DS0110",
+            f"`tools` takes a list of names, and this is {described(place, node)}",
+            place.at(node),
+            described(place, node),
+            help=f"for example `tools = [{text if path_of(node) else 'search'}]`",
+            fixes=suggestions(place.at(node), (f"[{text}]",)) if path_of(node) else (),
+        )
+    for item in node.items if isinstance(node, ListLiteral) else (node,):
+        if isinstance(node, ListLiteral) or path_of(item):
+            found = resolve(session, place, item, ("extern", "module", "program"), "`tools`")
+            if found is not None and found.kind == "extern":
+                check_tool(session, found)

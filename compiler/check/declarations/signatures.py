@@ -1,0 +1,178 @@
+"""`signature` declarations and `sig(...)`: what a predictor is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from dspec.grammar.tree import FieldItem, InlineSignature, Parameter
+from dspec.runtime.schema.expressions import Variable
+from dspec.runtime.schema.program import FieldSpec, Signature
+from dspec.runtime.schema.types import OptionalOf
+
+from ...diagnostics.record import Label
+from ..expressions.scope import Binding, Scope
+from ..session import Place, Session
+from ..shape.attributes import Reader, same_twice
+from ..symbols import Symbol
+from ..types.kinds import STR, Member, spell
+from ..types.typenames import resolve_type
+from .records import checks, default_value, doc_of, field_specs, fields, records_lookup
+
+
+class SignatureInfo(Struct, frozen=True):
+    """`symbol` is None for `sig(...)`."""
+
+    symbol: Symbol | None
+    inputs: Mapping[str, Member]
+    outputs: Mapping[str, Member]
+    signature: Signature
+
+
+def default_instruction(inputs: Mapping[str, Member], outputs: Mapping[str, Member]) -> str:
+    """What a predictor is asked when its signature has no doc string."""
+    return f"From {_series(list(inputs))}, produce {_series(list(outputs))}."
+
+
+def _series(names: list[str]) -> str:
+    marked = [f"`{name}`" for name in names]
+    return (
+        marked[0]
+        if len(marked) == 1
+        else f"{', '.join(marked[:-1])} and {marked[-1]}"
+        if marked
+        else "nothing"
+    )
+
+
+def signature(session: Session, symbol: Symbol) -> SignatureInfo | None:
+    return session.once(_check_signature, symbol)
+
+
+def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
+    place = session.place(symbol)
+    items = place.declaration.items
+    inputs = {member.name: member for member in fields(session, place, "input")}
+    outputs: dict[str, Member] = {}
+    for member in fields(session, place, "output"):
+        first = inputs.get(member.name)
+        if first and first.symbol and member.symbol:
+            session.report(
+                "DS0203",
+                f"`{member.name}` is both an input and an output of `{symbol.name}`",
+                member.symbol.location,
+                "again as an output",
+                secondary=(Label(first.symbol.location, "an input here"),),
+                help="give the output another name",
+            )
+            continue
+        outputs[member.name] = member
+    misplaced = any(isinstance(item, FieldItem) and item.role == "field" for item in items or ())
+    if items is not None and not place.block.problems and not misplaced:
+        for role, hint in (("input", "input text: str"), ("output", "output answer: str")):
+            if not any(isinstance(item, FieldItem) and item.role == role for item in items):
+                session.report(
+                    "DS0310",
+                    f"signature `{symbol.name}` has no {role}",
+                    symbol.location,
+                    f"no {role}",
+                    help=f"add one: `{hint}`",
+                )
+    names = {
+        member.name: Binding(member.type, Variable(name=member.name), member.symbol)
+        for member in (*inputs.values(), *outputs.values())
+    }
+    scope = Scope(session, place, names, "a signature's check", records=records_lookup(session))
+    read = Reader(session, place, items)
+    retries = read.integer("max_retries")
+    specs = field_specs(session, place, tuple(inputs.values()), "input")
+    for member in outputs.values():
+        if member.has_default and member.symbol:
+            session.report(
+                "DS0322",
+                f"the output `{member.name}` has a default, and the model always writes its outputs",
+                member.symbol.location,
+                "has a default",
+                help=f"declare it as `{spell(OptionalOf(item=member.type))}` if the model may leave it out",
+            )
+    return SignatureInfo(
+        symbol,
+        inputs,
+        outputs,
+        Signature(
+            name=symbol.key,
+            instruction=doc_of(items).strip() or default_instruction(inputs, outputs),
+            fixed=read.texts("fixed"),
+            inputs=specs,
+            outputs=tuple(
+                FieldSpec(name=m.name, type=m.type, description=m.description) for m in outputs.values()
+            ),
+            checks=checks(session, place, scope),
+            max_retries=2 if retries is None else retries,
+        ),
+    )
+
+
+def inline(session: Session, place: Place, node: InlineSignature, name: str) -> SignatureInfo:
+    """`sig(a, b: int -> c)`."""
+    inputs = parameters(session, place, node.inputs, "input")
+    outputs = parameters(session, place, node.outputs, "output", taken=inputs)
+    if not outputs:
+        session.report("DS0310", "`sig(...)` has no output", place.at(node), "no output")
+    if not inputs:
+        session.report("DS0310", "`sig(...)` has no input", place.at(node), "no input")
+    return SignatureInfo(
+        None,
+        inputs,
+        outputs,
+        Signature(
+            name=name,
+            instruction=default_instruction(inputs, outputs),
+            inputs=parameter_specs(session, place, node.inputs, inputs),
+            outputs=tuple(FieldSpec(name=m.name, type=m.type) for m in outputs.values()),
+        ),
+    )
+
+
+def parameters(
+    session: Session,
+    place: Place,
+    nodes: tuple[Parameter, ...],
+    role: str,
+    taken: Mapping[str, Member] | None = None,
+) -> dict[str, Member]:
+    """Parameters of a header or of `sig(...)`, each name once."""
+    found: dict[str, Member] = {}
+    for node in nodes:
+        kind = resolve_type(session, place, node.type) if node.type else STR
+        symbol = session.declare(
+            place,
+            "output" if role == "output" else "parameter",
+            node.name.text,
+            node.name,
+            detail=spell(kind),
+        )
+        first = found.get(node.name.text) or (taken or {}).get(node.name.text)
+        if first and first.symbol:
+            same_twice(session, place, role, node.name, first.symbol)
+            continue
+        found[node.name.text] = Member(node.name.text, kind, symbol, node.default is not None)
+    return found
+
+
+def parameter_specs(
+    session: Session, place: Place, nodes: tuple[Parameter, ...], members: Mapping[str, Member]
+) -> tuple[FieldSpec, ...]:
+    specs: list[FieldSpec] = []
+    seen: set[str] = set()
+    for node in nodes:
+        member = members.get(node.name.text)
+        if member is None or node.name.text in seen:
+            continue
+        seen.add(node.name.text)
+        value = default_value(session, place, node.default, member) if node.default is not None else None
+        specs.append(
+            FieldSpec(name=member.name, type=member.type, has_default=node.default is not None, default=value)
+        )
+    return tuple(specs)

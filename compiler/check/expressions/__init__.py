@@ -1,0 +1,1 @@
+"""Expressions: their types, and their form as data."""

@@ -1,0 +1,379 @@
+"""Expressions: typed and lowered in one walk.
+
+`infer` finds an expression's kind, `expect` checks it against a wanted type (so that a literal can
+be compared with a union's members and an empty list gets its type). Both return the runtime
+expression too; after a mistake it is a placeholder, since a file with errors is never lowered.
+
+Module calls are not expressions at run time. A scope with `calls` turns them into steps; any other
+scope refuses them.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from dspec.grammar.tree import (
+    Attribute,
+    Binary,
+    Call,
+    Comprehension,
+    Conditional,
+    Expr,
+    Index,
+    InlineSignature,
+    ListLiteral,
+    Literal,
+    Name,
+    Percent,
+    Reference,
+    Unary,
+)
+from dspec.runtime.schema.expressions import (
+    Constant,
+    Expression,
+    ForEach,
+    If,
+    Item,
+    ListOfItems,
+    UnaryOp,
+    Variable,
+)
+from dspec.runtime.schema.expressions import Member as MemberOf
+from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Type
+
+from ...diagnostics.record import Label
+from ..names.names import article, find, is_open, unknown
+from ..session import replace as replacement
+from ..symbols import Symbol
+from ..types.kinds import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INT,
+    NONE,
+    STR,
+    Group,
+    Kind,
+    assignable,
+    is_number,
+    is_unknown,
+    iterated,
+    join,
+    spell,
+)
+from .mistakes import (
+    mismatch,
+    no_member,
+    no_members,
+    not_a_member,
+    not_a_value,
+    not_value,
+    unknown_value,
+    with_article,
+)
+from .presence import path, present
+from .scope import Binding, Scope, Typed
+
+
+def infer(scope: Scope, node: Expr) -> Typed:
+    """The kind of `node` and its runtime form; reports what is wrong in it."""
+    match node:
+        case Literal(value=value):
+            return Typed(_literal_kind(value), Constant(value=value))
+        case Percent():
+            scope.session.report(
+                "DS0313",
+                f"`{scope.place.text(node)}` is a share of a dataset's rows and has no value in "
+                f"{scope.purpose}",
+                scope.place.at(node),
+                "only in a `split`",
+                help=f"write {node.value / 100:g}",
+                fixes=(replacement(scope.place.at(node), f"{node.value / 100:g}"),),
+            )
+            return Typed(FLOAT)
+        case Reference(name=name):
+            return _reference(scope, node, name)
+        case Attribute(target=target, name=name):
+            return _attribute(scope, node, target, name)
+        case Index(target=target, index=index):
+            return _index(scope, target, index)
+        case Call():
+            from .calls import call  # and so are arguments
+
+            return call(scope, node)
+        case Unary():
+            return _unary(scope, node)
+        case Binary():
+            from .operators import binary  # operands are expressions in turn
+
+            return binary(scope, node)
+        case Conditional(condition=condition, consequence=consequence, alternative=alternative):
+            return _conditional(scope, condition, consequence, alternative, None)
+        case ListLiteral(items=items):
+            return _list(scope, items, None)
+        case Comprehension():
+            return _comprehension(scope, node)
+        case InlineSignature():
+            scope.session.report(
+                "DS0313",
+                f"`sig(...)` is a signature and has no value in {scope.purpose}",
+                scope.place.at(node),
+                "not a value",
+                help="a module takes it: `module ask = Predict(sig(question -> answer))`",
+            )
+            return Typed(ANY)
+
+
+def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | None = None) -> Expression:
+    """Check `node` against `want`. `what` is whose value it is; `declared` is where its type stands."""
+    inner = want.item if isinstance(want, OptionalOf) else want
+    match node:
+        case Literal(value=str() as value) if isinstance(inner, OneOf):
+            if value not in inner.values:
+                not_a_member(scope, node, value, inner, what, declared)
+            return Constant(value=value)
+        case ListLiteral(items=items) if isinstance(inner, ListOf):
+            return ListOfItems(
+                items=tuple(expect(scope, item, inner.item, f"an item of {what}", declared) for item in items)
+            )
+        case Conditional(condition=condition, consequence=consequence, alternative=alternative):
+            test = truth(scope, condition, "the condition of `if`")
+            branches = scope.inside("`if`")
+            return If(
+                condition=test,
+                consequence=expect(
+                    branches.knowing(present(condition, True)), consequence, want, what, declared
+                ),
+                alternative=expect(
+                    branches.knowing(present(condition, False)), alternative, want, what, declared
+                ),
+            )
+        case _:
+            typed = infer(scope, node)
+            if not assignable(typed.kind, want):
+                mismatch(scope, node, typed.kind, want, what, declared)
+            return typed.code
+
+
+def value(scope: Scope, node: Expr, what: str) -> tuple[Type, Expression]:
+    """The type of `node`, which must be one value and no group of values."""
+    typed = infer(scope, node)
+    if isinstance(typed.kind, Group):
+        not_a_value(scope, node, typed.kind, what)
+        return ANY, typed.code
+    return typed.kind, typed.code
+
+
+def truth(scope: Scope, node: Expr, what: str) -> Expression:
+    """Check that `node` is true or false."""
+    typed = infer(scope, node)
+    if isinstance(typed.kind, Group):
+        not_a_value(scope, node, typed.kind, what)
+    elif not assignable(typed.kind, BOOL):
+        hint = ""
+        if is_number(typed.kind) and not isinstance(node, Literal):
+            hint = f"compare it: `{scope.place.text(node)} > 0`"
+        elif isinstance(typed.kind, OptionalOf):
+            hint = f"ask whether it is there: `{scope.place.text(node)} != none`"
+        scope.session.report(
+            "DS0315",
+            f"{what} must be true or false, and this is {with_article(spell(typed.kind))}",
+            scope.place.at(node),
+            spell(typed.kind),
+            help=hint,
+        )
+    return typed.code
+
+
+def _literal_kind(value: JsonValue) -> Kind:
+    match value:
+        case bool():
+            return BOOL
+        case int():
+            return INT
+        case float():
+            return FLOAT
+        case str():
+            return STR
+        case _:
+            return NONE
+
+
+def _reference(scope: Scope, node: Reference, name: Name) -> Typed:
+    binding = scope.names.get(name.text)
+    if binding is not None:
+        scope.session.use(scope.place, name, binding.symbol)
+        scope.reads.add(name.text)
+        return Typed(_known(scope, node, binding.kind), binding.code)
+    symbol = find(scope.session, scope.place, node)
+    if symbol is None:
+        unknown_value(scope, node, name)
+    else:
+        scope.session.report(
+            "DS0202",
+            f"`{name.text}` is {article(symbol.kind)}, not a value in {scope.purpose}",
+            scope.place.at(node),
+            "not a value",
+            secondary=(Label(symbol.location, "declared here"),),
+            help=f"call it: `{name.text}(…)`"
+            if symbol.kind in ("module", "program", "extern") and scope.calls
+            else "",
+        )
+    return Typed(ANY)
+
+
+def _attribute(scope: Scope, node: Attribute, target: Expr, name: Name | None) -> Typed:
+    if (
+        isinstance(target, Reference)
+        and target.name.text not in scope.names
+        and target.name.text in scope.place.scope.imports
+    ):
+        symbol = find(scope.session, scope.place, node)
+        if symbol is None and not is_open(scope.place, node) and name is not None:
+            unknown(scope.session, scope.place, node, (target.name, name), ("module", "program", "extern"))
+        elif symbol is not None:
+            not_value(scope, node, symbol)
+        return Typed(ANY)
+    typed = infer(scope, target)
+    if name is None:
+        return Typed(ANY)  # still being typed; the parser has said so
+    group = members_of(scope, typed.kind)
+    code = MemberOf(target=typed.code, name=name.text)
+    if group is None:
+        if not is_unknown(typed.kind):
+            no_members(scope, target, name, typed.kind)
+        return Typed(ANY, code)
+    member = group.members.get(name.text)
+    if member is None:
+        if not group.open:
+            no_member(scope.session, scope.place, name, group, scope.place.text(target))
+        return Typed(ANY, code)
+    scope.session.use(scope.place, name, member.symbol)
+    optional = isinstance(typed.kind, OptionalOf) and not isinstance(member.type, OptionalOf)
+    return Typed(_known(scope, node, OptionalOf(item=member.type) if optional else member.type), code)
+
+
+def _known(scope: Scope, node: Expr, kind: Kind) -> Kind:
+    """The kind without its `?` where a condition has asked whether the value is there."""
+    if scope.present and isinstance(kind, OptionalOf) and path(node) in scope.present:
+        return kind.item
+    return kind
+
+
+def members_of(scope: Scope, kind: Kind) -> Group | None:
+    """What can stand after the dot: a group's members or a record's fields."""
+    if isinstance(kind, Group):
+        return kind
+    inner = kind.item if isinstance(kind, OptionalOf) else kind
+    return scope.records(inner.name) if isinstance(inner, RecordRef) else None
+
+
+def _index(scope: Scope, target: Expr, index: Expr) -> Typed:
+    typed = infer(scope, target)
+    kind = typed.kind
+    if isinstance(kind, Group):
+        not_a_value(scope, target, kind, "an index")
+        kind = ANY
+    if isinstance(kind, OptionalOf):
+        kind = kind.item
+    match kind:
+        case ListOf(item=item):
+            return Typed(item, Item(target=typed.code, index=expect(scope, index, INT, "a list's index")))
+        case DictOf(key=key, value=found):
+            return Typed(found, Item(target=typed.code, index=expect(scope, index, key, "a dict's key")))
+        case _:
+            inner = infer(scope, index)
+            if not is_unknown(kind):
+                scope.session.report(
+                    "DS0313",
+                    f"`{scope.place.text(target)}` is {spell(kind)}; only lists and dicts have items",
+                    scope.place.at(target),
+                    spell(kind),
+                )
+            return Typed(ANY, Item(target=typed.code, index=inner.code))
+
+
+def _unary(scope: Scope, node: Unary) -> Typed:
+    if node.operator == "not":
+        return Typed(
+            BOOL, UnaryOp(operator="not", operand=truth(scope, node.operand, "the operand of `not`"))
+        )
+    typed = infer(scope, node.operand)
+    if isinstance(node.operand, Literal) and isinstance(node.operand.value, int | float):
+        return Typed(typed.kind, Constant(value=-node.operand.value))
+    if not (is_number(typed.kind) or is_unknown(typed.kind)):
+        scope.session.report(
+            "DS0313",
+            f"`-` needs a number, and `{scope.place.text(node.operand)}` is {spell(typed.kind)}",
+            scope.place.at(node.operand),
+            spell(typed.kind),
+        )
+        return Typed(ANY)
+    return Typed(typed.kind, UnaryOp(operator="-", operand=typed.code))
+
+
+def _conditional(
+    scope: Scope, condition: Expr, consequence: Expr, alternative: Expr, want: Type | None
+) -> Typed:
+    test = truth(scope, condition, "the condition of `if`")
+    branches = scope.inside("`if`")
+    then = infer(branches.knowing(present(condition, True)), consequence)
+    other = infer(branches.knowing(present(condition, False)), alternative)
+    kind = join(then.kind, other.kind)
+    if kind is None:
+        scope.session.report(
+            "DS0301",
+            f"the branches of `if` differ: {spell(then.kind)} after `then`, {spell(other.kind)} after `else`",
+            scope.place.at(alternative),
+            spell(other.kind),
+            secondary=(Label(scope.place.at(consequence), spell(then.kind)),),
+        )
+    return Typed(
+        ANY if kind is None else kind, If(condition=test, consequence=then.code, alternative=other.code)
+    )
+
+
+def _list(scope: Scope, items: tuple[Expr, ...], want: Type | None) -> Typed:
+    kind: Kind = ANY
+    codes: list[Expression] = []
+    for item in items:
+        typed = infer(scope, item)
+        codes.append(typed.code)
+        if isinstance(typed.kind, Group):
+            not_a_value(scope, item, typed.kind, "an item of a list")
+            continue
+        joined = join(kind, typed.kind)
+        if joined is None:
+            scope.session.report(
+                "DS0301",
+                f"a list holds one type: this item is {spell(typed.kind)}, those before are {spell(kind)}",
+                scope.place.at(item),
+                spell(typed.kind),
+            )
+        else:
+            kind = joined
+    assert not isinstance(kind, Group)
+    return Typed(ListOf(item=kind), ListOfItems(items=tuple(codes)))
+
+
+def _comprehension(scope: Scope, node: Comprehension) -> Typed:
+    source = infer(scope, node.iterable)
+    item = iterated(source.kind)
+    if item is None:
+        scope.session.report(
+            "DS0313",
+            f"`for` walks through a list, and `{scope.place.text(node.iterable)}` is {spell(source.kind)}",
+            scope.place.at(node.iterable),
+            spell(source.kind),
+        )
+        item = ANY
+    variable = scope.session.declare(
+        scope.place, "variable", node.variable.text, node.variable, detail=spell(item)
+    )
+    binding = Binding(item, Variable(name=node.variable.text), variable)
+    inner = replace(scope.inside("a list comprehension"), repeated=True).having(node.variable.text, binding)
+    kind, code = value(inner, node.element, "an item of a list")
+    return Typed(
+        ListOf(item=kind),
+        ForEach(element=code, variable=node.variable.text, iterable=source.code),
+    )

@@ -1,0 +1,188 @@
+"""Calls of judges in metrics: each becomes a program of its own, and its score a variable."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from dspec.grammar.tree import Argument, Attribute, Call, Literal, Reference
+from dspec.runtime.schema.expressions import Expression, Variable
+from dspec.runtime.schema.types import STR, ListOf, Type
+
+from ... import ir
+from ...diagnostics.record import Edit, Fix
+from ...project.source import Location
+from ...tables.judges import CRITERIA, JUDGE, Given, JudgeFunction
+from ..declarations.modules import lm_closure
+from ..declarations.records import reachable
+from ..names.names import resolve
+from ..shape.arguments import match_arguments
+from ..shape.attributes import described
+from ..symbols import Symbol
+from ..types.kinds import ANY, FLOAT, Group, Kind, is_text
+from .expressions import infer, value
+from .functions import checked_argument
+from .scope import Scope, Typed
+
+
+def call_judge(scope: Scope, node: Call, judge: JudgeFunction) -> Typed:
+    """The score of a judge, as the variable that stands for it; reports what is wrong with the call."""
+    given = _matched(scope, node, judge)
+    inputs: dict[str, Expression] = {}
+    kinds: dict[str, Type] = {}
+    for name, argument in given.items():
+        if name not in (CRITERIA, JUDGE):
+            inputs[name], kinds[name] = _value(scope, judge, name, argument)
+    criteria = _criteria(scope, judge, given[CRITERIA]) if CRITERIA in given else ""
+    model = (
+        resolve(scope.session, scope.place, given[JUDGE].value, ("lm",), f"`{JUDGE}`")
+        if JUDGE in given
+        else None
+    )
+    if not _may_be_asked(scope, node, judge):
+        return Typed(ANY)
+    if model is not None and scope.judges is not None and {*judge.required} <= {*given}:
+        return Typed(FLOAT, _asked(scope, judge, model, criteria, kinds, inputs))
+    return Typed(FLOAT)
+
+
+def _matched(scope: Scope, node: Call, judge: JudgeFunction) -> dict[str, Argument]:
+    """The arguments by name; reports what does not belong to the call, and what it lacks."""
+    named = [argument.name.text for argument in node.arguments if argument.name is not None]
+    values = [name for name in dict.fromkeys(named) if name not in judge.arguments] if judge.takes_any else []
+    if judge.takes_any:
+        places = sum(name not in named for name in judge.arguments)
+        spare = [argument for argument in node.arguments if argument.name is None][places:]
+        for argument in spare:
+            _nameless(scope, judge, argument)
+        node = replace(node, arguments=tuple(each for each in node.arguments if each not in spare))
+        if not values and not spare:
+            scope.session.report(
+                "DS0302",
+                f"this call of `{judge.name}` lacks something to look at",
+                scope.place.at(node.callee),
+                "judges nothing",
+                help=f"give it values by names of your choice, as in `{judge.name}(…, reply = pred.reply)`",
+            )
+    found = match_arguments(
+        scope.session,
+        scope.place,
+        node,
+        f"`{judge.name}`",
+        [*judge.arguments, *values],
+        judge.required,
+        f"`{judge.shape}`",
+    )
+    return {name: arguments[0] for name, arguments in found.items()}
+
+
+def _nameless(scope: Scope, judge: JudgeFunction, argument: Argument) -> None:
+    """Report a value without a name: the judge is shown each under its own."""
+    node = argument.value
+    last = node.name if isinstance(node, Attribute | Reference) else None
+    name = last.text if last is not None else "text"
+    at = scope.place.at(argument)
+    scope.session.report(
+        "DS0303",
+        f"`{judge.name}` is given what it looks at by name",
+        at,
+        "has no name",
+        help=f"the name is what the judge sees: `{name} = {scope.place.text(node)}`",
+        fixes=(
+            Fix(
+                f"Insert `{name} = `", (Edit(Location(at.source, at.start, at.start), f"{name} = "),), "maybe"
+            ),
+        )
+        if last is not None
+        else (),
+    )
+    infer(scope, node)
+
+
+def _value(scope: Scope, judge: JudgeFunction, name: str, argument: Argument) -> tuple[Expression, Type]:
+    """What the judge looks at, and the type it is shown as: text is text, whatever it is limited to."""
+    parameter = next((one for one in judge.values if one.name == name), None)
+    if parameter is None:
+        kind, code = value(scope, argument.value, f"`{name}` of `{judge.name}`")
+        return code, kind
+    code, found = checked_argument(scope, judge.name, parameter, argument)
+    return code, _shown(found)
+
+
+def _shown(kind: Kind) -> Type:
+    if isinstance(kind, Group):
+        return ANY
+    if isinstance(kind, ListOf):
+        return ListOf(item=STR) if is_text(kind.item) else kind
+    return STR if is_text(kind) else kind
+
+
+def _criteria(scope: Scope, judge: JudgeFunction, argument: Argument) -> str:
+    """The text, which is part of the judge itself and so must be known when the file is read."""
+    node = argument.value
+    if isinstance(node, Literal) and isinstance(node.value, str) and node.value.strip():
+        return node.value
+    mistakes = len(scope.session.diagnostics)
+    infer(scope, node)
+    if len(scope.session.diagnostics) == mistakes:
+        empty = isinstance(node, Literal) and isinstance(node.value, str)
+        scope.session.report(
+            "DS0110",
+            f"`{CRITERIA}` is empty"
+            if empty
+            else f"`{CRITERIA}` takes text in quotes, and this is {described(scope.place, node)}",
+            scope.place.at(node),
+            "says nothing" if empty else described(scope.place, node),
+            help=f'for example `{CRITERIA} = "The reply answers every question and promises nothing."`; what '
+            "differs from row to row is a value of its own",
+        )
+    return ""
+
+
+def _may_be_asked(scope: Scope, node: Call, judge: JudgeFunction) -> bool:
+    if scope.judges is None:
+        scope.session.report(
+            "DS0512",
+            f"{scope.purpose} cannot ask the judge `{judge.name}`: judges stand in metrics",
+            scope.place.at(node.callee),
+            "a model call",
+            help="a module can judge inside a program; a metric's judge is asked only when a row is scored"
+            if scope.calls is not None
+            else "",
+        )
+        return False
+    if scope.repeated:
+        scope.session.report(
+            "DS0120",
+            f"not supported yet: a call of `{judge.name}` inside a list comprehension",
+            scope.place.at(node.callee),
+            "would be asked several times",
+            help="show the judge the whole list at once",
+        )
+        return False
+    return True
+
+
+def _asked(
+    scope: Scope,
+    judge: JudgeFunction,
+    model: Symbol,
+    criteria: str,
+    kinds: dict[str, Type],
+    inputs: dict[str, Expression],
+) -> Variable:
+    """The judge's variable. Calls that ask the same of the same values are one."""
+    assert scope.judges is not None
+    program = judge.program(
+        Given(
+            lm=model.key,
+            lms=lm_closure(scope.session, model),
+            records=reachable(scope.session, list(kinds.values())),
+            values=kinds,
+            criteria=criteria,
+        )
+    )
+    known = next((one for one in scope.judges if (one.program, one.inputs) == (program, inputs)), None)
+    if known is None:
+        known = ir.Judge(name=f"{judge.name}({len(scope.judges) + 1})", program=program, inputs=inputs)
+        scope.judges.append(known)
+    return Variable(name=known.name)

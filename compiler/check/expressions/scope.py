@@ -1,0 +1,67 @@
+"""Where an expression stands: the names in scope and what they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from dspec.grammar.tree import Call
+from dspec.runtime.schema.expressions import Constant, Expression
+
+from ... import ir
+from ..session import Place, Session
+from ..symbols import Symbol
+from ..types.kinds import Group, Kind
+
+NOTHING = Constant(value=None)
+
+
+class Binding(Struct, frozen=True):
+    """A name in scope: what it is, the expression it stands for, where it was introduced."""
+
+    kind: Kind
+    code: Expression
+    symbol: Symbol | None = None
+
+
+class Typed(Struct, frozen=True):
+    kind: Kind
+    code: Expression = NOTHING
+
+
+CallHandler = Callable[["Scope", Call, Symbol], Typed]
+
+
+class Scope(Struct, frozen=True):
+    """Where an expression stands. `purpose` names it in messages, as in "a metric".
+
+    `reads` collects the names that were read. `calls` turns a call of a declared module into a step.
+    `sheltered` says that the expression may not be evaluated at all (a branch, a comprehension), `repeated`
+    that it is evaluated once for each item of a list. `judges` collects those that are asked; None where none
+    may be.
+    """
+
+    session: Session
+    place: Place
+    names: Mapping[str, Binding]
+    purpose: str
+    calls: CallHandler | None = None
+    reads: set[str] = field(default_factory=set[str])
+    records: Callable[[str], Group | None] = lambda key: None
+    sheltered: str = ""
+    present: frozenset[str] = frozenset()
+    """Paths of values that are not none here, since a condition has asked."""
+    judges: list[ir.Judge] | None = None
+    repeated: bool = False
+
+    def having(self, name: str, binding: Binding) -> Scope:
+        paths = frozenset(path for path in self.present if path.partition(".")[0].partition("[")[0] != name)
+        return replace(self, names={**self.names, name: binding}, present=paths)
+
+    def knowing(self, paths: frozenset[str]) -> Scope:
+        return replace(self, present=self.present | paths) if paths else self
+
+    def inside(self, what: str) -> Scope:
+        return replace(self, sheltered=self.sheltered or what)

@@ -1,0 +1,1 @@
+"""Names: which declaration each use of a name means."""

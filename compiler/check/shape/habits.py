@@ -1,0 +1,176 @@
+"""What people write who come from other languages, and how it is written here.
+
+Read only once the parser has stopped at a word; what it expected there and what it found tell which
+habit it may be. Nothing here reports anything.
+"""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from dspec.grammar.tree import Block, Problem
+
+from ...diagnostics.record import Edit, Fix
+from ...diagnostics.spelling import closest
+from ...project.source import Location
+from ..session import replace
+
+Habit = tuple[str, tuple[Fix, ...]]
+NONE: Habit = ("", ())
+
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+OPERATORS = {"&&": "and", "||": "or", "&": "and", "|": "or", "!": "not"}
+TYPES = {"List": "list", "Dict": "dict", "Sequence": "list", "Array": "list", "Map": "dict"}
+LITERALS = {"True": "true", "False": "false", "None": "none", "null": "none", "nil": "none"}
+"""Values under the names they have elsewhere."""
+FIELDS = {
+    "signature": "`input` or `output`",
+    "dataset": "`input` or `field`",
+    "record": "`field`",
+}
+
+
+class Stop(Struct, frozen=True):
+    """Where the parser stopped: the word it found, the one before, and what it would have taken.
+
+    `keyword` is that of the declaration; `before` is where the word before stands, if that is plain.
+    """
+
+    found: str
+    previous: str
+    wanted: frozenset[str]
+    keyword: str
+    here: Location
+    before: Location | None
+
+
+def unexpected(problem: Problem, block: Block, here: Location) -> Habit:
+    """Help and fixes for a word that cannot stand where it stands; nothing where no habit is known."""
+    previous = problem.previous.strip()
+    stop = Stop(
+        problem.found.strip(),
+        previous,
+        frozenset(word.strip("`") for word in problem.expected),
+        block.declaration.keyword.text if block.declaration else "",
+        here,
+        _before(here, previous),
+    )
+    habits = (habit(stop) for habit in (_separators, _types, _operators, _expressions, _items))
+    return next((known for known in habits if known != NONE), NONE)
+
+
+def unknown_character(found: str, here: Location) -> Habit:
+    if found in OPERATORS:
+        return f"write `{OPERATORS[found]}`", (replace(here, OPERATORS[found], guess=True),)
+    if found.startswith("'"):
+        line = here.source.text[here.start : here.end + 400].partition("\n")[0]
+        closed = re.match(r"'([^'\"\\]*)'", line)
+        whole = Location(here.source, here.start, here.start + closed.end()) if closed else None
+        fixes = (replace(whole, f'"{closed[1]}"', guess=True),) if whole and closed else ()
+        return "text stands in double quotes", fixes
+    return NONE
+
+
+def _before(here: Location, word: str) -> Location | None:
+    """Where the word stands after which the parser stopped."""
+    end = len(here.source.text[max(0, here.start - 400) : here.start].rstrip())
+    end += max(0, here.start - 400)
+    start = end - len(word)
+    return Location(here.source, start, end) if word and here.source.text[start:end] == word else None
+
+
+def _separators(stop: Stop) -> Habit:
+    found, previous, wanted, keyword, here, word = (
+        stop.found,
+        stop.previous,
+        stop.wanted,
+        stop.keyword,
+        stop.here,
+        stop.before,
+    )
+    if found == ":" and {"{", "("} <= wanted:
+        return "what belongs to a declaration stands in braces: `{ … }`", ()
+    if found == ":" and "=" in wanted:
+        if keyword in FIELDS and _starts_a_line(word):
+            role = "field" if keyword == "record" else "input"
+            return f"a field starts with {FIELDS[keyword]}, as in `{role} {previous}: …`", ()
+        return "values are given with `=`", (replace(here, " =", guess=True),)
+    if found == "," and "a new line" in wanted:
+        return "items are divided by a new line or `;`", (replace(here, ";", guess=True),)
+    if previous in ("field", "input", "output") and {")", ":"} <= wanted:
+        return "what belongs to a declaration stands in braces: `{ … }`", ()
+    if ":" in wanted and re.fullmatch(r"[^\W\d]\w*", found) and not found.isupper():
+        gap = Location(here.source, word.end, here.start) if word else None
+        return "a type comes after a colon", (Fix("Insert `:`", (Edit(gap, ": "),), "maybe"),) if gap else ()
+    return NONE
+
+
+def _types(stop: Stop) -> Habit:
+    found, previous, wanted, word = stop.found, stop.previous, stop.wanted, stop.before
+    meant = (TYPES[previous],) if previous in TYPES else closest(previous, ("list", "dict"))[:1]
+    if meant and previous not in meant and found in ("[", "<") and word:
+        return f"it is written `{meant[0]}[…]`", (replace(word, meant[0], guess=True),)
+    if previous in ("list", "dict") and found == "<":
+        return f"what it holds stands in square brackets: `{previous}[…]`", ()
+    if found == "none" and "a type" in wanted:
+        return "for a value that may be missing, put `?` behind its type: `str?`", ()
+    if found == "[" and previous in ("Optional", "Maybe"):
+        return "a value that may be missing has the type `str?`", ()
+    if found == "[" and previous in ("Literal", "Union", "Enum"):
+        return 'one of several texts is written `"a" | "b"`', ()
+    if found == "[" and "a new line" in wanted and "=" in wanted:
+        return f"a list of them is `list[{previous}]`", ()
+    return NONE
+
+
+def _operators(stop: Stop) -> Habit:
+    found, wanted, here = stop.found, stop.wanted, stop.here
+    if found == "=" and not wanted & {"=", "a name"}:
+        return "`=` gives a value to a name; to compare two values, write `==`", (
+            replace(here, "==", guess=True),
+        )
+    if found in COMPARISONS and found not in wanted:
+        return "comparisons do not chain: join two of them with `and`", ()
+    if found == "/" and here.source.text.startswith("//", here.start):
+        whole = Location(here.source, here.start, here.start + 2)
+        return "a comment starts with `#`", (replace(whole, "#", guess=True),)
+    if found == "->":
+        return "a signature in place is written `sig(question -> answer)`", ()
+    if found == ")" and "->" in wanted:
+        return "a signature names its outputs behind `->`", ()
+    return NONE
+
+
+def _expressions(stop: Stop) -> Habit:
+    found, previous, wanted, here, word = stop.found, stop.previous, stop.wanted, stop.here, stop.before
+    if found == "if" and "]" in wanted:
+        return "a list made with `for` takes every item; there is no `if` in it", ()
+    if found == "if" and "an item" not in wanted and not _first_on_line(here):
+        return "a choice is written `if condition then one else other`", ()
+    if found[:1] == '"' and previous in ("f", "r", "b") and word and word.end == here.start:
+        return 'text has no prefixes: join texts with `+`, as in `"expected " + gold.answer`', ()
+    if found[:1] == '"' and "else" in wanted:
+        start = Location(here.source, here.start, here.start)
+        return "what is said when it does not hold comes behind `else`", (
+            Fix("Insert `else`", (Edit(start, "else "),), "maybe"),
+        )
+    return NONE
+
+
+def _items(stop: Stop) -> Habit:
+    found, wanted, here, word = stop.found, stop.wanted, stop.here, stop.before
+    if found in ("if", "for", "while", "match", "try") and _first_on_line(here):
+        return "there are no branches and no loops: a value is chosen with `if … then … else …`", ()
+    if wanted == frozenset(("=", "{")) and re.fullmatch(r"[^\W\d]\w*", found) and _starts_a_line(word):
+        return "text stands in double quotes, and an attribute is written `name = value`", ()
+    return NONE
+
+
+def _first_on_line(here: Location) -> bool:
+    return not here.source.text[here.source.text.rfind("\n", 0, here.start) + 1 : here.start].strip()
+
+
+def _starts_a_line(word: Location | None) -> bool:
+    return word is not None and _first_on_line(word)

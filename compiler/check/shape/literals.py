@@ -1,0 +1,39 @@
+"""Values that must be known when the file is read: defaults and options."""
+
+from __future__ import annotations
+
+from dspec.grammar.tree import Expr
+from dspec.runtime.schema.expressions import Constant, Expression, ListOfItems
+from dspec.runtime.schema.types import JsonValue
+
+from ..session import Place, Session
+
+
+def constant(code: Expression) -> tuple[bool, JsonValue]:
+    """Whether an expression is a literal, and its value."""
+    match code:
+        case Constant(value=value):
+            return True, value
+        case ListOfItems(items=items):
+            values: list[JsonValue] = []
+            for item in items:
+                known, value = constant(item)
+                if not known:
+                    return False, None
+                values.append(value)
+            return True, values
+        case _:
+            return False, None
+
+
+def literal_value(session: Session, place: Place, node: Expr, code: Expression, name: str) -> JsonValue:
+    """The value of a default; reports an expression that is not a literal."""
+    known, value = constant(code)
+    if not known:
+        session.report(
+            "DS0321",
+            f"the default of `{name}` must be a literal, and this is computed",
+            place.at(node),
+            "not a literal",
+        )
+    return value

@@ -1,0 +1,1 @@
+"""Where rows and tools come from: files, Python functions, hubs."""

@@ -1,0 +1,32 @@
+"""Where a data file stands that a source names by its path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path, PurePosixPath
+
+from dspec.grammar.tree import Expr
+
+from ..session import Place, Session
+
+
+def data_file(session: Session, place: Place, path: str, node: Expr) -> str | None:
+    """The path told from the root file's folder; reports one that leads outside the project."""
+    folder = place.source.path.parent
+    target = Path(os.path.normpath(folder / path))
+    if (
+        PurePosixPath(path).is_absolute()
+        or "\\" in path
+        or "\0" in path
+        or not target.is_relative_to(session.root)
+    ):
+        session.report(
+            "DS0413",
+            f'the data file "{path}" lies outside the project',
+            place.at(node),
+            "outside the project",
+            help="data files stand inside the project; their paths are relative to this file and use `/`",
+            notes=(f"the project's root is the folder `{session.root.name}`",),
+        )
+        return None
+    return path if folder == session.folder else Path(os.path.relpath(target, session.folder)).as_posix()

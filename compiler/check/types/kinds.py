@@ -1,0 +1,200 @@
+"""What the checks know of a value: its type, or that it is a group of named values.
+
+`any` doubles as "unknown": after a mistake it agrees with everything, so that one mistake gives one
+message. A `Group` is what `gold`, `pred` and the result of a module call are: its members have
+types, itself it is no value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from dspec.runtime.schema.types import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INT,
+    STR,
+    DictOf,
+    ListOf,
+    OneOf,
+    OptionalOf,
+    RecordRef,
+    Scalar,
+    Type,
+)
+from dspec.runtime.schema.types import spell as spell_type
+
+from ...project.source import Location
+from ..symbols import Symbol
+
+
+class Member(Struct, frozen=True):
+    """A named value of a group: a field, a column, an output."""
+
+    name: str
+    type: Type
+    symbol: Symbol | None = None
+    has_default: bool = False
+    description: str = ""
+
+    @property
+    def location(self) -> Location | None:
+        return self.symbol.location if self.symbol else None
+
+
+class Group(Struct, frozen=True):
+    """Named values that are reached with a dot. `title` says what it is, as in "the outputs of `ask`"."""
+
+    title: str
+    members: Mapping[str, Member]
+    noun: str = "field"
+    """What one member is called in messages: column, output, field."""
+    code: str = "DS0304"
+    """The diagnostic for a member that does not exist."""
+    open: bool = False
+    """True after a mistake: any member may be asked for."""
+
+    @property
+    def owner(self) -> str:
+        """Whose members they are: "`tickets`" of "the columns of `tickets`"."""
+        return self.title.partition(" of ")[2] or self.title
+
+
+Kind = Type | Group
+
+NONE = OptionalOf(item=ANY)
+"""The type of `none`."""
+
+
+def spell(kind: Kind) -> str:
+    """A kind as a message names it."""
+    if isinstance(kind, Group):
+        return kind.title
+    inner = kind.item if isinstance(kind, OptionalOf) else kind
+    if isinstance(inner, OneOf) and len(inner.values) > 4:
+        shown = " | ".join(f'"{value}"' for value in inner.values[:3])
+        return f"one of {len(inner.values)} literals ({shown} | …)"
+    return spell_type(kind)
+
+
+def is_unknown(kind: Kind) -> bool:
+    return kind == ANY or (isinstance(kind, Group) and kind.open)
+
+
+def is_number(kind: Kind) -> bool:
+    return kind in (INT, FLOAT)
+
+
+def is_text(kind: Kind) -> bool:
+    """Text on the wire: str, unions of literals, dates."""
+    return isinstance(kind, OneOf) or (isinstance(kind, Scalar) and kind.name in ("str", "date", "datetime"))
+
+
+def assignable(got: Kind, want: Type) -> bool:
+    """True when every value of `got` is a value of `want`."""
+    if is_unknown(got) or want == ANY or got == want:
+        return True
+    if isinstance(got, Group):
+        return False
+    match got, want:
+        case OptionalOf(item=item), OptionalOf(item=wanted):
+            return assignable(item, wanted)
+        case _, OptionalOf(item=wanted):
+            return assignable(got, wanted)
+        case ListOf(item=item), ListOf(item=wanted):
+            return assignable(item, wanted)
+        case DictOf(value=value), DictOf(value=wanted):
+            return assignable(value, wanted)
+        case RecordRef(), DictOf(value=wanted):
+            return wanted == ANY
+        case OneOf(values=values), OneOf(values=wanted):
+            return set(values) <= set(wanted)
+        case OneOf(), Scalar(name="str"):
+            return True
+        case Scalar(name="int"), Scalar(name="float"):
+            return True
+        case _:
+            return False
+
+
+def comparable(a: Kind, b: Kind) -> bool:
+    """False when no value of `a` can equal a value of `b`."""
+    if is_unknown(a) or is_unknown(b):
+        return True
+    if isinstance(a, Group) or isinstance(b, Group):
+        return False
+    if isinstance(a, OptionalOf) and isinstance(b, OptionalOf):
+        return True
+    if isinstance(a, OptionalOf):
+        return comparable(a.item, b)
+    if isinstance(b, OptionalOf):
+        return comparable(a, b.item)
+    match a, b:
+        case OneOf(values=left), OneOf(values=right):
+            return bool(set(left) & set(right))
+        case ListOf(item=left), ListOf(item=right):
+            return comparable(left, right)
+        case (ListOf() | DictOf() | RecordRef(), _) | (_, ListOf() | DictOf() | RecordRef()):
+            return type(a) is type(b) or {type(a), type(b)} == {DictOf, RecordRef}
+        case _:
+            return (is_number(a) and is_number(b)) or (is_text(a) and is_text(b)) or a == b
+
+
+def join(a: Kind, b: Kind) -> Kind | None:
+    """The smallest kind that holds values of both; None when there is none."""
+    if is_unknown(a):
+        return b
+    if is_unknown(b):
+        return a
+    if isinstance(a, Group) or isinstance(b, Group):
+        return None
+    if a == NONE or b == NONE:
+        other = b if a == NONE else a
+        return other if isinstance(other, OptionalOf) else OptionalOf(item=other)
+    if isinstance(a, OptionalOf) or isinstance(b, OptionalOf):
+        inner = join(
+            a.item if isinstance(a, OptionalOf) else a,
+            b.item if isinstance(b, OptionalOf) else b,
+        )
+        return None if inner is None or isinstance(inner, Group) else OptionalOf(item=inner)
+    if isinstance(a, OneOf) and isinstance(b, OneOf):
+        return OneOf(values=tuple(dict.fromkeys(a.values + b.values)))
+    if isinstance(a, ListOf) and isinstance(b, ListOf):
+        inner = join(a.item, b.item)
+        return None if inner is None or isinstance(inner, Group) else ListOf(item=inner)
+    if assignable(a, b):
+        return b
+    if assignable(b, a):
+        return a
+    return STR if is_text(a) and is_text(b) else None
+
+
+def iterated(kind: Kind) -> Type | None:
+    """What a comprehension's variable is; None when `kind` cannot be walked through."""
+    if is_unknown(kind):
+        return ANY
+    return kind.item if isinstance(kind, ListOf) else None
+
+
+__all__ = [
+    "ANY",
+    "BOOL",
+    "FLOAT",
+    "INT",
+    "NONE",
+    "STR",
+    "Group",
+    "Kind",
+    "Member",
+    "assignable",
+    "comparable",
+    "is_number",
+    "is_text",
+    "is_unknown",
+    "iterated",
+    "join",
+    "spell",
+]

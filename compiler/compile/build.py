@@ -1,0 +1,398 @@
+"""The compile itself: score, run the steps, score again, and put it all into an artifact.
+
+An artifact depends on inputs, seed and answers and on nothing else: not on time, not on the number of
+threads, not on what the ledger or the store already knew. Calls and costs in it are those of a fresh
+run, so the second compile gives the same bytes as the first.
+
+At the budget's wall, or when the engine is told to stop, the best program scored so far is the
+result; every other failure ends the compile, with what was answered kept in the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from dspec.runtime.artifact.artifact import Artifact, kind_of
+from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.schema.ensemble import Runnable, everywhere
+from dspec.runtime.schema.program import LM, Program
+
+from .. import ir
+from ..evaluate.budget import Wall, wall_of
+from ..evaluate.evals import EvalResult, evaluate_named, scored
+from ..evaluate.evaluation import Evaluation, Evaluator, Spent
+from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
+from ..evaluate.statistics import Paired
+from ..evaluate.store import Store
+from ..evaluate.streams import stream
+from ..evaluate.tasks import Halt
+from ..optimizers.base import Candidate, Context, Options, PromptModel, Spec, StepResult
+from ..optimizers.compat.table import run_of
+from ..optimizers.frozen import thawed
+from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
+from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
+from .provenance import as_evaluation, provenance
+from .selection import Verdict, judge
+
+__all__ = ["Built", "EvalResult", "StepOutcome", "build", "evaluate_named"]
+
+Status = Literal["complete", "budget", "stopped"]
+
+WIDTH = 256
+"""Runs at work at the same time, if not more calls are asked for. With no more than the engine has places, it depended
+on how fast answers came which attempts were made ahead of time, and so which calls a run that died had paid for."""
+
+
+class StepOutcome(Struct, frozen=True):
+    """One step that ran: calls `planned`, and what it `spent` beyond the steps before it."""
+
+    name: str
+    optimizer: str
+    planned: StepPlan
+    spent: Spent
+    result: StepResult
+
+
+class Built(Struct, frozen=True):
+    """A compile's result. `final` is None when the budget ended before the last scoring.
+
+    `comparison` is what the steps made against the program they started from, on the rows both were scored
+    on; where it shows no real improvement, the artifact holds the latter (`selection`), and `final` is its score.
+    """
+
+    artifact: Artifact
+    status: Status
+    plan: Plan
+    steps: tuple[StepOutcome, ...]
+    spent: Spent
+    baseline: Evaluation | None
+    final: Evaluation | None
+    comparison: Paired | None
+    notes: tuple[str, ...]
+
+
+async def build(
+    project: ir.Project,
+    name: str,
+    folder: Path,
+    *,
+    engine: Engine,
+    store: Store,
+    wall: Wall | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    report: Report = silent,
+) -> Built:
+    """Compile the optimize block `name`; `folder` is where data paths start.
+
+    `wall` pays for it, and for what the caller does besides; without one, the block's budget does.
+
+    Raises DataError, OptimizerError, MetricError, ProviderError and ConfigurationError. BudgetExceeded
+    and Stopped are results (`Built.status`), not errors.
+    """
+    resolved = resolve(project, name, folder)
+    wall = wall or wall_of(resolved.optimize.budget, clock)
+    evaluator = Evaluator(
+        engine,
+        store,
+        resolved.metric,
+        width=max(WIDTH, engine.threads),
+        wall=wall,
+        on_error=resolved.optimize.on_error,
+        report=report,
+    )
+    planned = plan_resolved(project, resolved)
+    compile_ = _Compile(project, resolved, planned, evaluator, report, walled=wall is not None)
+    try:
+        await compile_.run()
+    except (BudgetExceeded, Stopped) as halt:
+        compile_.halted(halt)
+    return compile_.built()
+
+
+class _Begun(Struct, frozen=True):
+    """A step that is ready to run. What it reports is held until it is its turn."""
+
+    index: int
+    step: ir.StepSpec
+    spec: Spec
+    student: Program
+    context: Context
+    report: Held
+
+    async def work(self) -> StepResult:
+        run = run_of(self.spec, self.step.compat)
+        return await run(self.student, Options(self.spec, self.step.options), self.context)
+
+
+class _Compile:
+    """One compile in progress: what has been made and scored so far."""
+
+    def __init__(
+        self,
+        project: ir.Project,
+        resolved: Resolved,
+        planned: Plan,
+        evaluator: Evaluator,
+        report: Report,
+        *,
+        walled: bool,
+    ) -> None:
+        self._project = project
+        self._resolved = resolved
+        self._plan = planned
+        self._evaluator = evaluator
+        self._report = report
+        self._accounts: list[Evaluator] = []
+        """The steps' own, each with what it spent."""
+        self._scored = asyncio.Event()
+        """Set once the program that the compile starts from is scored."""
+        self._walled = walled
+        self._programs: dict[str, Runnable] = {}
+        self._outcomes: list[StepOutcome] = []
+        self._status: Status = "complete"
+        self._notes: list[str] = []
+        self._baseline: Evaluation | None = None
+        self._final: Evaluation | None = None
+        self._emitted: Runnable = resolved.student
+        self._best: Candidate | None = None
+        self._best_step = ""
+
+    async def run(self) -> None:
+        resolved = self._resolved
+        steps = resolved.optimize.steps
+        first = self._begin(0, resolved.student)
+        # What the first step needs no score for goes on beside the baseline. Not where there is a budget: at the wall
+        # there is then a program that was scored. And not with judges: which of the two is the first to ask one the
+        # same thing, and so counts it, would be a matter of time.
+        beside = not (self._walled or resolved.metric.judges)
+        early = asyncio.create_task(first.work()) if beside else None
+        try:
+            self._baseline = await self._evaluator.evaluate(resolved.student, resolved.val, label="baseline")
+        except BaseException:
+            if early is not None:
+                early.cancel()
+                await asyncio.gather(early, return_exceptions=True)
+            raise
+        self._best = Candidate("baseline", resolved.student, self._baseline.scores)
+        self._scored.set()
+        previous = await self._step(first, early or first.work())
+        for index in range(1, len(steps)):
+            if self._status != "complete":
+                return
+            begun = self._begin(index, previous)
+            previous = await self._step(begun, begun.work())
+        if self._status != "complete":
+            return
+        self._emitted = self._programs[resolved.optimize.emit]
+        try:
+            self._final = await self._evaluator.evaluate(
+                self._emitted, resolved.val, label=resolved.optimize.name
+            )
+        except (BudgetExceeded, Stopped) as halt:
+            self._halt(halt)
+            self._notes.append("every step ran, but the result could not be scored any more")
+
+    def _begin(self, index: int, previous: Runnable) -> _Begun:
+        """The step with all that it takes; `previous` is the result of the one before it."""
+        resolved = self._resolved
+        step = resolved.optimize.steps[index]
+        spec, lm = spec_of(step), resolved.optimize.lm
+        if spec.gathers:
+            student = resolved.student
+        else:
+            student = student_of(self._project, step, self._programs, previous, lm)
+        teacher = named_program(self._project, self._programs, step.teacher, lm)
+        if spec.takes_teacher and resolved.teacher_lm is not None:
+            teacher = self._on_teacher_lm(teacher or student)
+        report = Held(self._report)
+        evaluator = self._evaluator.account(report)
+        self._accounts.append(evaluator)
+        context = Context(
+            evaluator=evaluator,
+            train=resolved.train,
+            val=resolved.val,
+            teacher=teacher,
+            rng=lambda name: stream(resolved.optimize.seed, step.name, name),
+            progress=_progress(step.name, report),
+            prompt_model=self._prompt_model(),
+            val_given=resolved.optimize.val is not None,
+            finalists=finalists_of(resolved.optimize.steps, step.name),
+            seed=resolved.optimize.seed,
+            members=members_of(self._project, step, self._programs, self._candidates, lm),
+            reducer=reducer_of(self._project, step, lm),
+            nested=nested_of(self._project, step, self._programs, lm, self._on_teacher_lm),
+            lms=self._project.lms,
+            start_scored=None if self._walled else self._scored,
+        )
+        return _Begun(index, step, spec, student, context, report)
+
+    async def _step(self, begun: _Begun, work: Awaitable[StepResult]) -> Runnable:
+        resolved, step = self._resolved, begun.step
+        planned = self._plan.steps[begun.index]
+        steps = len(resolved.optimize.steps)
+        self._report(StepStarted(step.name, begun.spec.name, begun.index + 1, steps, planned.calls))
+        begun.report.release()
+        spent = begun.context.evaluator.spent
+        try:
+            result = thawed(await work)
+        except (BudgetExceeded, Stopped) as halt:
+            self._report(StepFinished(step.name, spent.calls, halt=halt.message))
+            raise
+        self._outcomes.append(StepOutcome(step.name, begun.spec.name, planned, spent, result))
+        self._programs[step.name] = result.program
+        best = next(iter(result.candidates), None) if result.scored_on in (None, resolved.val) else None
+        if best is not None and self._best is not None and best.score > self._best.score:
+            self._best, self._best_step = best, step.name
+        if result.cut is not None:
+            self._halt(result.cut)
+            self._settle_for_best()
+        self._report(
+            StepFinished(step.name, spent.calls, result.notes, result.cut.message if result.cut else "")
+        )
+        return result.program
+
+    def halted(self, halt: Halt) -> None:
+        """The wall was met where the step had nothing to show for itself."""
+        self._halt(halt)
+        self._settle_for_best()
+
+    def _halt(self, halt: Halt) -> None:
+        self._status = "stopped" if isinstance(halt, Stopped) else "budget"
+        self._notes.append(halt.message)
+
+    def _settle_for_best(self) -> None:
+        """The result is the best program that was scored, even if that is the one we started from."""
+        if self._best is None:
+            self._notes.append("nothing was scored: the program is the one it started from")
+            return
+        self._emitted = self._best.program
+        self._notes.append(f"cut short: the result is `{self._best.label}`, the best that was scored")
+
+    def _spent(self) -> Spent:
+        """What the compile needed: the scorings before and after the steps, and each step."""
+        return sum((account.spent for account in self._accounts), self._evaluator.spent)
+
+    def _candidates(self, step: str) -> list[Program]:
+        """The programs that an earlier step scored, best first."""
+        outcome = next(outcome for outcome in self._outcomes if outcome.name == step)
+        return [candidate.program for candidate in outcome.result.candidates]
+
+    def _on_teacher_lm(self, program: Runnable) -> Runnable:
+        """The program with every predictor on the teacher's model, and the models that falls back to."""
+        lm = self._resolved.teacher_lm
+        if lm is None:
+            return program
+        lms = self._with_fallbacks(lm.name)
+
+        def moved(one: Program) -> Program:
+            predictors = {
+                address: predictor.model_copy(update={"lm": lm.name})
+                for address, predictor in one.predictors.items()
+            }
+            index = one.neighbours
+            own = {} if index is None or index.lm is None else {index.lm: one.lms[index.lm]}
+            return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
+
+        return everywhere(program, moved)
+
+    def _with_fallbacks(self, lm: str) -> dict[str, LM]:
+        lms: dict[str, LM] = {}
+        waiting = [lm]
+        while waiting:
+            name = waiting.pop()
+            if name not in lms:
+                lms[name] = self._project.lms[name]
+                waiting.extend(lms[name].fallback)
+        return lms
+
+    def _prompt_model(self) -> PromptModel | None:
+        name = self._resolved.optimize.prompt_lm
+        return None if name is None else PromptModel(name, self._with_fallbacks(name))
+
+    def _judged(self) -> Verdict | None:
+        """The result against the start (`selection`). Where the difference is noise, the start is the result."""
+        if self._baseline is None or self._final is None:
+            return None
+        verdict = judge(
+            self._baseline.scores, self._final.scores, (outcome.result for outcome in self._outcomes)
+        )
+        same = self._emitted == self._resolved.student
+        faithful = any(step.compat is not None for step in self._resolved.optimize.steps)
+        kept = not (verdict.real or faithful)
+        self._notes += verdict.notes(kept=kept or same)
+        if kept and not same:
+            self._emitted, self._final = self._resolved.student, self._baseline
+        elif self._best is not None and self._best_step and self._best.score > self._final.score:
+            self._notes.append(
+                f"step `{self._best_step}` found a program that scored {100 * self._best.score:.1f} on these rows, "
+                f"more than the result: `emit = {self._best_step}` takes it"
+            )
+        return verdict
+
+    def built(self) -> Built:
+        verdict = self._judged()
+        self._notes += (f"{note}; {self._first_reason()}" for note in self._unanswered())
+        return Built(
+            artifact=self._artifact(),
+            status=self._status,
+            plan=self._plan,
+            steps=tuple(self._outcomes),
+            spent=self._spent(),
+            baseline=self._baseline,
+            final=self._final,
+            comparison=None if verdict is None else verdict.comparison,
+            notes=tuple(self._notes),
+        )
+
+    def _unanswered(self) -> tuple[str, ...]:
+        """What a reader must know of scores that hold zeros for a provider's failures."""
+        runs = len(self._evaluator.unanswered)
+        if not runs:
+            return ()
+        return (f"{runs} {'run' if runs == 1 else 'runs'} got no answer and scored 0, as `on_error` says",)
+
+    def _first_reason(self) -> str:
+        """Not for artifacts: it names the endpoint."""
+        reasons = (run.error[1] for run in self._evaluator.unanswered.values() if run.error is not None)
+        return f"for example: {min(reasons)}"
+
+    def _artifact(self) -> Artifact:
+        resolved, optimize, metric = self._resolved, self._resolved.optimize, self._resolved.metric
+        role: Literal["train", "val"] = "train" if optimize.val is None else "val"
+        final = self._final
+        if final is None and self._best is not None and self._best.program is self._emitted:
+            final = as_evaluation(self._best, resolved.val)
+        return Artifact(
+            kind=kind_of(self._emitted),
+            name=optimize.name,
+            program=self._emitted,
+            scores={} if final is None else {role: scored(metric.name, final)},
+            provenance=provenance(
+                self._project,
+                resolved,
+                self._emitted,
+                [(outcome.name, outcome.result, outcome.spent) for outcome in self._outcomes],
+                spent=self._spent(),
+                unanswered=len(self._evaluator.unanswered),
+            ),
+            notes=tuple(self._notes) if self._status != "complete" else self._unanswered(),
+        )
+
+
+def _progress(step: str, report: Report) -> Callable[[str, float | None], None]:
+    best: float | None = None
+
+    def tell(candidate: str, score: float | None) -> None:
+        nonlocal best
+        if score is not None:
+            best = score if best is None else max(best, score)
+        report(CandidateScored(step, candidate, score, best))
+
+    return tell

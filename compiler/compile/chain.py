@@ -1,0 +1,130 @@
+"""What the steps of an optimize block start from: students, teachers, members and nested optimizers.
+
+Plan and build ask the same questions; the plan with programs that have the right shape, the build with
+those that the steps made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from dspec.runtime.schema.ensemble import Ensemble, Runnable
+from dspec.runtime.schema.program import Program
+
+from .. import ir
+from ..optimizers.base import Nested, OptimizerError, Options, Spec
+from ..optimizers.better_together import DEFAULTS, TUNES_WEIGHTS
+from ..optimizers.frozen import freeze
+from ..optimizers.table import NOT_YET, find
+
+
+def spec_of(step: ir.StepSpec) -> Spec:
+    """The step's optimizer. Raises OptimizerError for one that does not run yet."""
+    spec = find(step.optimizer)
+    if spec is None:
+        reason = NOT_YET.get(step.optimizer, "there is no such optimizer")
+        raise OptimizerError(f"step `{step.name}`: {step.optimizer} cannot run: {reason}")
+    return spec
+
+
+def named_program(
+    project: ir.Project, steps: Mapping[str, Runnable], name: str | None, lm: str | None
+) -> Runnable | None:
+    """A program by what a step calls it: an earlier step's, or a module or program on the block's `lm`.
+
+    Raises OptimizerError for another optimize block.
+    """
+    if name is None:
+        return None
+    if name in steps:
+        return steps[name]
+    if name in project.optimizes:
+        raise OptimizerError(
+            f"`{name}` is an optimize block: another block's result cannot be a student or teacher yet",
+            help="name a step of this block, a module or a program",
+        )
+    return project.on_lm(name, lm)
+
+
+def student_of(
+    project: ir.Project,
+    step: ir.StepSpec,
+    steps: Mapping[str, Runnable],
+    previous: Runnable,
+    lm: str | None,
+) -> Program:
+    """What the step tunes, frozen where it is to stay as it is.
+
+    Raises OptimizerError for an ensemble, whose members are tuned before.
+    """
+    found = named_program(project, steps, step.student, lm) or previous
+    if isinstance(found, Ensemble):
+        raise OptimizerError(
+            f"step `{step.name}`: an ensemble cannot be tuned",
+            help="tune its members first, or use it as a `teacher`",
+        )
+    return freeze(found, step.frozen)
+
+
+def members_of(
+    project: ir.Project,
+    step: ir.StepSpec,
+    steps: Mapping[str, Runnable],
+    candidates: Callable[[str], Sequence[Program]],
+    lm: str | None,
+) -> tuple[Program, ...]:
+    """The programs that an ensemble step gathers; `candidates` gives a step's, best first.
+
+    Raises OptimizerError for another ensemble among them.
+    """
+    members: list[Program] = []
+    for ref in step.members:
+        if ref.candidates:
+            members += candidates(ref.program)[: ref.top]
+            continue
+        found = named_program(project, steps, ref.program, lm)
+        if isinstance(found, Ensemble):
+            raise OptimizerError(
+                f"step `{step.name}`: `{ref.program}` is an ensemble already",
+                help="list its members instead",
+            )
+        if found is not None:
+            members.append(found)
+    return tuple(members)
+
+
+def reducer_of(project: ir.Project, step: ir.StepSpec, lm: str | None) -> Program | None:
+    """The program that makes one answer of the members', on the block's `lm`; None for a rule."""
+    rule = step.options.get("reduce")
+    named = [rule[kind] for kind in ("module", "program") if kind in rule] if isinstance(rule, dict) else []
+    return project.on_lm(str(named[0]), lm) if named else None
+
+
+def finalists_of(steps: Sequence[ir.StepSpec], name: str) -> int:
+    """How many candidates of step `name` the steps after it take with `.candidates.top(k)`; at least 1."""
+    refs = [ref for step in steps for ref in step.members if ref.program == name and ref.candidates]
+    return max([1, *(ref.top for ref in refs if ref.top is not None)])
+
+
+def nested_of(
+    project: ir.Project,
+    step: ir.StepSpec,
+    steps: Mapping[str, Runnable],
+    lm: str | None,
+    teacher: Callable[[Runnable], Runnable] = lambda program: program,
+) -> dict[str, Nested]:
+    """The optimizers that a step runs, by name, DSPy's defaults among them; `teacher` readies a teacher."""
+    if not spec_of(step).nests:
+        return {}
+    found: dict[str, Nested] = {}
+    defaults = {name: ir.StepSpec(name=name, optimizer=optimizer) for name, optimizer in DEFAULTS.items()}
+    for name, inner in (defaults | step.nested).items():
+        if inner.optimizer in TUNES_WEIGHTS and find(inner.optimizer) is None:
+            found[name] = Nested(inner.optimizer, None, None)
+            continue
+        spec = spec_of(inner)
+        named = named_program(project, steps, inner.teacher, lm)
+        found[name] = Nested(
+            spec.name, spec, Options(spec, inner.options), None if named is None else teacher(named)
+        )
+    return found

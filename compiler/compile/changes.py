@@ -1,0 +1,201 @@
+"""What a compile depends on, spelled out, so that two moments can be compared.
+
+A snapshot holds everything a compile's calls follow from, one short value per place, under names a user
+knows: `program.predictors.router.signature.instruction`, `steps.search.num_candidate_programs`, `train`.
+It is made from the checked IR and the rows, so comments, formatting and the order of declarations
+are not in it. The snapshot of the last compile is kept in the state folder: a memory for `dspc plan`,
+which may vanish at any time, and from which nothing is ever replayed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from msgspec import Struct
+from pydantic import TypeAdapter, ValidationError
+
+from dspec.runtime.schema.program import LM, canonical, digest
+from dspec.runtime.schema.types import JsonValue
+
+from .. import ir
+from ..data import Rows
+from ..evaluate.judging import Judges
+from ..evaluate.store import ProgramKey, Store
+from ..project.files import write_text
+from .plan import Resolved
+
+FORMAT = 1
+_LONGEST = 60
+"""Characters of a value that is kept as it is; a longer one by its beginning and its digest."""
+_MAX_BYTES = 4 * 1024 * 1024
+
+Snapshot = dict[str, str]
+
+
+class Change(Struct, frozen=True):
+    """One place at which two snapshots differ. `before` or `after` is None where it did not exist."""
+
+    place: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"{self.place}: new, {self.after}"
+        if self.after is None:
+            return f"{self.place}: gone, was {self.before}"
+        return f"{self.place}: {self.before} → {self.after}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The last compile of one block that was complete. `calls` are those it needed, by step; `pace` is the mean
+    duration of a call in seconds, of the last compile that made enough of them."""
+
+    format: int
+    snapshot: Snapshot
+    calls: dict[str, int]
+    pace: float | None = None
+
+
+class Free(Struct, frozen=True):
+    """What need not be paid again: rows of the baseline, whole steps by name, and their calls together."""
+
+    rows: int = 0
+    steps: tuple[str, ...] = ()
+    calls: int = 0
+
+
+_RECORD = TypeAdapter(Record)
+
+
+def snapshot(project: ir.Project, resolved: Resolved) -> Snapshot:
+    optimize = resolved.optimize
+    named = {name for name in (optimize.prompt_lm, optimize.teacher_lm) if name is not None}
+    models = {name: project.lms[name] for name in sorted(named)} | resolved.student.lms
+    for judge in resolved.metric.judges:
+        models |= judge.program.lms
+    plain: dict[str, JsonValue] = {
+        "program": resolved.student.model_dump(mode="json", exclude={"name", "lms"}),
+        "models": {name: _settings(lm) for name, lm in models.items()},
+        "metric": _metric(resolved.metric),
+        "train": _rows(resolved.train),
+        "val": _rows(resolved.val),
+        "seed": optimize.seed,
+        "on_error": optimize.on_error,
+        "budget": optimize.budget.model_dump(mode="json", exclude_none=True),
+        "emit": optimize.emit,
+        "prompt_lm": optimize.prompt_lm,
+        "teacher_lm": optimize.teacher_lm,
+        "steps": {step.name: step.model_dump(mode="json", exclude={"name"}) for step in optimize.steps},
+        "order": [step.name for step in optimize.steps],
+    }
+    return dict(_leaves(plain, ""))
+
+
+def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
+    """In the order of the places' names."""
+    return tuple(
+        Change(place, before.get(place), after.get(place))
+        for place in sorted({*before, *after})
+        if before.get(place) != after.get(place)
+    )
+
+
+def free(resolved: Resolved, now: Snapshot, record: Record | None, store: Store) -> Free:
+    """What is known already. Of the steps, only those that nothing changed for since a complete compile."""
+    keyed = ProgramKey(resolved.student)
+    keys = [keyed.run(digest(row.inputs), sample=0, temperature=None) for row in resolved.val]
+    known = store.lookup(keys)
+    rows = len(known)
+    calls = rows * resolved.student.calls_per_run()
+    if resolved.metric.judges:
+        runs = [
+            (row, known[key].outputs) for row, key in zip(resolved.val, keys, strict=True) if key in known
+        ]
+        answered = [(row, outputs) for row, outputs in runs if outputs is not None]
+        calls += Judges(resolved.metric).known(answered, store)
+    if record is None or rows < len(keys):
+        return Free(rows, (), calls)
+    changed = [change.place for change in changes(record.snapshot, now)]
+    steps: list[str] = []
+    for step in resolved.optimize.steps:
+        # an earlier step knows nothing of a later one, and none of them of how much may be spent
+        own = [place for place in changed if not place.startswith(("steps.", "budget.", "order", "emit"))]
+        if own or any(place.startswith(f"steps.{step.name}.") for place in changed):
+            break
+        if step.name not in record.calls:
+            break
+        steps.append(step.name)
+    return Free(rows, tuple(steps), calls + sum(record.calls[name] for name in steps))
+
+
+def record_path(state: Path, source: Path, name: str) -> Path:
+    return state / "compiles" / f"{digest([str(source.resolve()), name])[:24]}.json"
+
+
+def remember(path: Path, now: Snapshot, calls: Mapping[str, int], pace: float | None = None) -> None:
+    """Keeps the record of a complete compile, or leaves it where that is not possible."""
+    if pace is None and (earlier := recall(path)) is not None:
+        pace = earlier.pace
+    try:
+        path.parent.mkdir(exist_ok=True)
+        record = Record(FORMAT, now, dict(calls), pace)
+        write_text(path, canonical(_RECORD.dump_python(record, mode="json")))
+    except OSError:
+        return
+
+
+def recall(path: Path) -> Record | None:
+    """The record, or None where there is none that can be used."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            return None
+        record = _RECORD.validate_python(json.loads(path.read_bytes()))
+    except (OSError, ValueError, ValidationError, RecursionError):
+        return None
+    return record if record.format == FORMAT else None
+
+
+def _settings(lm: LM) -> JsonValue:
+    return cast(
+        "JsonValue",
+        lm.model_dump(
+            mode="json",
+            exclude={"name", "timeout", "retry", "rpm", "tpm", "max_parallel", "hedge", "custom_endpoint"},
+            exclude_none=True,
+        ),
+    )
+
+
+def _metric(metric: ir.Metric) -> JsonValue:
+    plain: dict[str, JsonValue] = metric.model_dump(mode="json", exclude={"name", "judges"})
+    if metric.judges:
+        plain["judges"] = [
+            judge.model_dump(mode="json", exclude={"program": {"name", "lms"}}) for judge in metric.judges
+        ]
+    return plain
+
+
+def _rows(rows: Rows) -> str:
+    return f"{len(rows)} rows, {digest([row.digest for row in rows])[:12]}"
+
+
+def _leaves(value: JsonValue, place: str) -> Iterable[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{place}.{name}" if place else name)
+        return
+    if isinstance(value, list) and any(isinstance(inner, dict | list) for inner in value):
+        for index, inner in enumerate(value):
+            named = inner.get("name") if isinstance(inner, dict) else None
+            yield from _leaves(inner, f"{place}.{named if isinstance(named, str) else index}")
+        return
+    text = canonical(value)
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 20]}… ({digest(value)[:8]})"
+    yield place, text

@@ -1,0 +1,330 @@
+"""The plan: model calls of a compile, before a cent is spent.
+
+Every number comes from the optimizers' one cost formula (`Spec.calls`) and from the rows that would
+be used; no model is called. The real compile stays within `most`, for answers that parse and checks
+that hold at once; what a bad answer can add stands in the notes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct, to_builtins
+
+from dspec.runtime.schema.ensemble import Runnable
+from dspec.runtime.schema.program import LM, Program, canonical
+
+from .. import ir
+from ..data import Rows, load_rows, part
+from ..optimizers.base import Calls, Facts, OptimizerError, Options, Range
+from ..optimizers.compat.table import calls_of, scores_val
+from ..optimizers.demos import has_demos
+from ..optimizers.ensemble import gather
+from ..optimizers.frozen import thaw, tunable
+from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
+from .estimate import PROMPT_TOKENS, Estimate, Share, estimated, judged
+
+NO_CALLS = Range()
+
+
+class StepPlan(Struct, frozen=True):
+    """One step: calls of the program (`task`), its teacher, the model that writes instructions (`prompt`)
+    and the metric's judges, with the rows they run on."""
+
+    name: str
+    optimizer: str
+    task: Range
+    teacher: Range
+    train: int
+    val: int
+    prompt: Range = NO_CALLS
+    judge: Range = NO_CALLS
+
+    @property
+    def calls(self) -> Calls:
+        return Calls(self.task, self.teacher, self.prompt, self.judge)
+
+
+class EvalPlan(Struct, frozen=True):
+    """An `eval` block that scores this compile's result: calls of program and baseline together."""
+
+    name: str
+    rows: int
+    calls: Range
+    judge: Range = NO_CALLS
+
+
+class Plan(Struct, frozen=True):
+    """What `dspc plan` prints. `baseline` and `final` are the scorings before and after the steps."""
+
+    optimize: str
+    baseline: Range
+    steps: tuple[StepPlan, ...]
+    final: Range
+    least: int
+    most: int
+    estimate: Estimate
+    again: int = 0
+    """Further calls at most, for answers that do not parse or break a check; `least` and `most` lack them."""
+    evals: tuple[EvalPlan, ...] = ()
+    """What `dspc compile` scores after the steps; `least` and `most` hold these calls, too."""
+    notes: tuple[str, ...] = ()
+    judge: Range = NO_CALLS
+    """Calls of the metric's judges when a program is scored on all rows, as before and after the steps."""
+
+    def to_json(self) -> str:
+        """Canonical JSON of the plan; a range is `[least, most]`."""
+        return canonical(to_builtins(self))
+
+
+class Resolved(Struct, frozen=True):
+    """An optimize block with everything it names looked up: what plan and build start from."""
+
+    optimize: ir.Optimize
+    student: Program
+    metric: ir.Metric
+    train: Rows
+    val: Rows
+    """Rows that candidates are scored on: train's where there is no val."""
+    teacher_lm: LM | None
+    prompt_lm: LM | None = None
+    """Model that writes instructions: the student's where the block names none."""
+
+
+def resolve(project: ir.Project, name: str, folder: Path) -> Resolved:
+    """Load the rows and look up the program of optimize block `name`.
+
+    Raises DataError for rows that cannot be used, OptimizerError when there are none to train on.
+    """
+    optimize = project.optimizes[name]
+    loaded: dict[str, Rows] = {}
+
+    def rows(ref: ir.RowsRef) -> Rows:
+        dataset = project.datasets[ref.dataset]
+        if ref.dataset not in loaded:
+            loaded[ref.dataset] = load_rows(dataset, folder)
+        return part(dataset, loaded[ref.dataset], ref.part)
+
+    train = rows(optimize.train)
+    val = train if optimize.val is None else rows(optimize.val)
+    for ref, found in ((optimize.train, train), (optimize.val or optimize.train, val)):
+        if not found:
+            raise OptimizerError(
+                f"`{spell_rows(ref)}` has no rows", help="an optimizer needs at least one row"
+            )
+    student = project.student(name)
+    return Resolved(
+        optimize,
+        student,
+        project.metrics[optimize.metric],
+        train,
+        val,
+        None if optimize.teacher_lm is None else project.lms[optimize.teacher_lm],
+        _prompt_lm(student) if optimize.prompt_lm is None else project.lms[optimize.prompt_lm],
+    )
+
+
+def _prompt_lm(student: Program) -> LM | None:
+    return next((student.lms.get(predictor.lm) for predictor in student.predictors.values()), None)
+
+
+def spell_rows(ref: ir.RowsRef) -> str:
+    return ref.dataset if ref.part is None else f"{ref.dataset}.{ref.part}"
+
+
+def plan(project: ir.Project, name: str, folder: Path) -> Plan:
+    """Calls per step of optimize block `name` and of the evals that score it; calls no model."""
+    evals = [_plan_eval(project, block, folder) for block in project.evals.values() if block.program == name]
+    judges = tuple(share for _, shares in evals for share in shares)
+    return plan_resolved(project, resolve(project, name, folder), tuple(one for one, _ in evals), judges)
+
+
+def _plan_eval(project: ir.Project, block: ir.Eval, folder: Path) -> tuple[EvalPlan, tuple[Share, ...]]:
+    dataset = project.datasets[block.data.dataset]
+    rows = part(dataset, load_rows(dataset, folder), block.data.part)
+    names = [block.program] if block.baseline is None else [block.program, block.baseline]
+    calls = len(rows) * sum(_calls_per_run(project, name, folder) for name in names)
+    metric = project.metrics[block.metric]
+    shares = judged(metric, project.student(block.program), rows, len(rows) * len(names)) if rows else ()
+    # Rows that a step has scored already, and a result equal to its baseline, are not asked for again.
+    plan = EvalPlan(block.name, len(rows), Range(0, calls), _judge_calls(metric, len(rows) * len(names)))
+    return plan, shares
+
+
+def _judge_calls(metric: ir.Metric, runs: int) -> Range:
+    """Of so many runs that are scored: every judge is asked once at most, and a branch may spare it."""
+    return Range(0, runs * sum(judge.program.calls_per_run() for judge in metric.judges))
+
+
+def _scored(calls: Calls, task: int, teacher: int) -> int:
+    """Runs that a step scores at most: as many as its calls allow, when a run takes no fewer than that."""
+    return math.ceil(calls.task.most / max(1, task)) + math.ceil(calls.teacher.most / max(1, teacher))
+
+
+def _calls_per_run(project: ir.Project, name: str, folder: Path) -> int:
+    """Calls of one run of a program, or at most of an optimize block's result."""
+    if name not in project.optimizes:
+        return project.programs[name].calls_per_run()
+    resolved = resolve(project, name, folder)
+    return _walk(project, resolved).programs[resolved.optimize.emit].calls_per_run()
+
+
+class _Walked(Struct, frozen=True):
+    """The steps in order, each step's program as far as its shape is known, the steps scored, and how many runs
+    they score at most."""
+
+    steps: tuple[StepPlan, ...]
+    programs: Mapping[str, Runnable]
+    scored: frozenset[str]
+    scorings: int
+
+
+def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
+    optimize, student = resolved.optimize, resolved.student
+    programs: dict[str, Runnable] = {}
+    candidates: dict[str, tuple[Program, ...]] = {}
+    # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
+    scored = {""}
+    scorings = 0
+    previous = ""
+    steps: list[StepPlan] = []
+    for step in optimize.steps:
+        spec = spec_of(step)
+        if spec.gathers:
+            members = members_of(project, step, programs, candidates.__getitem__, optimize.lm)
+            reducer = reducer_of(project, step, optimize.lm)
+            programs[step.name] = gather(student, members, Options(spec, step.options), reducer=reducer)
+            steps.append(
+                StepPlan(step.name, spec.name, NO_CALLS, NO_CALLS, len(resolved.train), len(resolved.val))
+            )
+            previous = step.name
+            continue
+        starts = student_of(project, step, programs, programs.get(previous, student), optimize.lm)
+        origin = step.student or previous
+        teacher = named_program(project, programs, step.teacher, optimize.lm) or starts
+        facts = Facts(
+            train=len(resolved.train),
+            val=len(resolved.val),
+            predictors=len(tunable(starts)),
+            calls_per_run=starts.calls_per_run(),
+            teacher_calls_per_run=teacher.calls_per_run(),
+            student_scored=origin in scored,
+            student_bare=origin not in programs and not has_demos(starts),
+            val_given=optimize.val is not None,
+            finalists=finalists_of(optimize.steps, step.name),
+            nested=nested_of(project, step, programs, optimize.lm),
+        )
+        calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
+        taught = [one.teacher.calls_per_run() for one in facts.nested.values() if one.teacher is not None]
+        fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
+        runs = _scored(calls, facts.calls_per_run, fewest)
+        scorings += runs
+        steps.append(
+            StepPlan(
+                step.name,
+                spec.name,
+                calls.task,
+                calls.teacher,
+                len(resolved.train),
+                len(resolved.val),
+                calls.prompt,
+                _judge_calls(resolved.metric, runs),
+            )
+        )
+        starts = programs[step.name] = spec.shape(thaw(starts), Options(spec, step.options))
+        if spec.candidates:
+            if scores_val(spec, step.compat) and (optimize.val is not None or not spec.holds_out):
+                scored.add(step.name)
+            # What is scored on all rows costs as many calls, but for what is known before.
+            most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)
+            candidates[step.name] = (starts,) * most
+        previous = step.name
+    return _Walked(tuple(steps), programs, frozenset(scored), scorings)
+
+
+def plan_resolved(
+    project: ir.Project,
+    resolved: Resolved,
+    evals: tuple[EvalPlan, ...] = (),
+    judging: tuple[Share, ...] = (),
+) -> Plan:
+    """The plan, with that of the evals; `judging` is what their judges cost."""
+    optimize, student = resolved.optimize, resolved.student
+    scoring = len(resolved.val) * student.calls_per_run()
+    walked = _walk(project, resolved)
+    steps = walked.steps
+    baseline = Range(scoring, scoring)
+    unscored = len(resolved.val) * walked.programs[optimize.emit].calls_per_run()
+    final = Range() if optimize.emit in walked.scored else Range(0, unscored)
+    # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
+    teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0
+    # Of several steps that ask for instructions, one may find all its questions asked already.
+    prompting = max((step.prompt.least for step in steps), default=0)
+    least = baseline.least + teaching + prompting + sum(one.calls.least for one in evals)
+    prompts = sum(step.prompt.most for step in steps)
+    teachers = sum(step.teacher.most for step in steps)
+    work = baseline.most + final.most + sum(step.task.most for step in steps)
+    work += sum(one.calls.most for one in evals)
+    judge = _judge_calls(resolved.metric, len(resolved.val))
+    runs = (2 if final.most else 1) * len(resolved.val) + walked.scorings
+    judges = _judge_calls(resolved.metric, runs).most + sum(one.judge.most for one in evals)
+    most = work + teachers + prompts + judges
+    askings = max(_askings(one) for one in (student, *(judge.program for judge in resolved.metric.judges)))
+    again = most * (askings - 1)
+    return Plan(
+        optimize=optimize.name,
+        baseline=baseline,
+        steps=steps,
+        final=final,
+        least=least,
+        most=most,
+        again=again,
+        estimate=estimated(
+            student,
+            resolved.val,
+            (
+                Share(Range(least - teaching - prompting, work)),
+                Share(Range(teaching, teachers), resolved.teacher_lm),
+                Share(Range(prompting, prompts), resolved.prompt_lm, PROMPT_TOKENS),
+                *judged(resolved.metric, student, resolved.val, runs),
+                *judging,
+            ),
+        ),
+        evals=evals,
+        notes=_notes(resolved, again, prompts, judges),
+        judge=judge,
+    )
+
+
+def _askings(program: Program) -> int:
+    """How often a call is made at most: once more to mend its answer, and all of that for each failed check."""
+    times = 2
+    for predictor in program.predictors.values():
+        signature = predictor.signature
+        if signature.checks or any(record.checks for record in program.records.values()):
+            times = max(times, 2 * (1 + signature.max_retries))
+    most = max((one.signature.max_retries for one in program.predictors.values()), default=0)
+    return times * math.prod(1 + most for step in program.steps if step.kind == "check")
+
+
+def _notes(resolved: Resolved, again: int, prompts: int, judges: int) -> tuple[str, ...]:
+    optimize = resolved.optimize
+    notes = [
+        f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
+    ]
+    if prompts:
+        notes.append(
+            f"up to {prompts} calls write instructions: their prompts show rows of train, and are "
+            f"counted with {PROMPT_TOKENS[0]:,} tokens in and {PROMPT_TOKENS[1]:,} out each"
+        )
+    if judges:
+        notes.append(
+            f"up to {judges:,} calls ask the metric's judges: one for each that a row's score reads, and none "
+            "for an answer that was judged before"
+        )
+    if optimize.val is None:
+        notes.append("no val: candidates are scored on the rows they were made from")
+    notes.append("answers that are already in the ledger are not paid again")
+    return tuple(notes)

@@ -1,0 +1,110 @@
+"""Where a compiled program comes from: what its artifact says of inputs, seed, models, steps and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from dspec.runtime.artifact.artifact import Provenance, StepRecord
+from dspec.runtime.schema.ensemble import Runnable
+from dspec.runtime.schema.program import digest
+from dspec.runtime.schema.types import JsonValue
+
+from .. import ir
+from ..data import Rows
+from ..evaluate.digests import metric_digest, program_digest
+from ..evaluate.evals import scored
+from ..evaluate.meter import Spent
+from ..evaluate.outcomes import Evaluation, RowResult
+from ..optimizers.base import Candidate, Options, StepResult
+from .chain import spec_of
+from .plan import Resolved
+
+
+def provenance(
+    project: ir.Project,
+    resolved: Resolved,
+    emitted: Runnable,
+    outcomes: Sequence[tuple[str, StepResult, Spent]],
+    *,
+    spent: Spent,
+    unanswered: int,
+) -> Provenance:
+    """Of `emitted`, which the block's steps led to: each of those that ran by name, its result, and what it took."""
+    steps = {step.name: step for step in resolved.optimize.steps}
+    return Provenance(
+        toolchain=f"dspc {_version()}",
+        source=program_digest(resolved.student),
+        data={"train": _rows_digest(resolved.train), "val": _rows_digest(resolved.val)},
+        metric=metric_digest(resolved.metric),
+        options=digest([_resolved_step(step) for step in resolved.optimize.steps]),
+        seeds={"optimize": resolved.optimize.seed},
+        models=_models(project, resolved, emitted),
+        steps=tuple(_record(resolved, steps[name], result, took) for name, result, took in outcomes),
+        calls=spent.calls,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
+        cost_usd=spent.usd,
+        unanswered=unanswered or None,
+    )
+
+
+def as_evaluation(candidate: Candidate, rows: Rows) -> Evaluation:
+    """A candidate's scores as an evaluation, for its interval; outputs are not kept."""
+    return Evaluation(
+        tuple(RowResult(row.index, score, None) for row, score in zip(rows, candidate.scores, strict=True))
+    )
+
+
+def _models(project: ir.Project, resolved: Resolved, emitted: Runnable) -> dict[str, str]:
+    models = {name: lm.model for name, lm in sorted(emitted.lms.items())}
+    optimize = resolved.optimize
+    roles = {"teacher": optimize.teacher_lm, "prompt": optimize.prompt_lm}
+    asked = {role: project.lms[name].model for role, name in roles.items() if name is not None}
+    judges = {
+        judge.program.lms[one.lm].model
+        for judge in resolved.metric.judges
+        for one in judge.program.predictors.values()
+    }
+    return models | asked | ({"judge": ", ".join(sorted(judges))} if judges else {})
+
+
+def _record(resolved: Resolved, step: ir.StepSpec, result: StepResult, spent: Spent) -> StepRecord:
+    score = None
+    if result.candidates:
+        rows = resolved.val if result.scored_on is None else result.scored_on
+        score = scored(resolved.metric.name, as_evaluation(result.candidates[0], rows))
+    return _step_record(step).model_copy(update={"score": score, "calls": spent.calls})
+
+
+def _step_record(step: ir.StepSpec) -> StepRecord:
+    """The step with all its options, defaults included."""
+    spec = spec_of(step)
+    options = Options(spec, step.options).as_dict()
+    if step.compat is not None:
+        options["compat"] = step.compat
+    if step.frozen:
+        options["freeze"] = list(step.frozen)
+    for name, inner in step.nested.items():
+        options[name] = _step_record(inner).model_dump(mode="json", include={"optimizer", "options"})
+    return StepRecord(name=step.name, optimizer=spec.name, options=options)
+
+
+def _resolved_step(step: ir.StepSpec) -> JsonValue:
+    """The step as the options' hash sees it: with every default, its student and its teacher."""
+    plain: dict[str, JsonValue] = _step_record(step).model_dump(mode="json")
+    more = step.model_dump(mode="json", include={"members", "nested"}, exclude_defaults=True)
+    return {**plain, "student": step.student, "teacher": step.teacher, **more}
+
+
+def _rows_digest(rows: Rows) -> str:
+    return digest([row.digest for row in rows])
+
+
+@cache
+def _version() -> str:
+    try:
+        return version("dspc")
+    except PackageNotFoundError:
+        return "unknown"

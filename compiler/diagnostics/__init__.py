@@ -1,0 +1,1 @@
+"""Diagnostics: the record, the table of codes, and every form in which they are shown."""

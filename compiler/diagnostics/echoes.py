@@ -1,0 +1,101 @@
+"""One mistake, one message: what is only a consequence of another finding is left out."""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+from ..project.source import Location
+from .record import Diagnostic
+
+UNREAD = ("DS0101", "DS0109", "DS0114")
+"""Text that could not be parsed."""
+ABOUT_CALLS = ("DS0302", "DS0303", "DS0602")
+"""Arguments that lack or are too many: nothing is known of them in a call that could not be read."""
+REACH = 400
+"""Characters of an item that are looked at around a stop."""
+_END = re.compile(r"[\n;}]")
+_WORD = re.compile(r"[^\W\d]\w*[ \t]*\Z")
+
+
+def without_echoes(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Each once, and nothing about text that could not be parsed but that it could not.
+
+    Where the parser stopped, the rest of the item is guesswork, and so is the word before.
+    """
+    broken: dict[object, _Broken] = {}
+    unread = [found.primary.location for found in diagnostics if found.code in UNREAD]
+    for place in sorted(unread, key=lambda place: place.start):
+        broken.setdefault(place.source.path, _Broken()).add(place)
+    renamed = {
+        (edit.location.source.text[edit.location.start : edit.location.end], edit.replacement)
+        for found in diagnostics
+        if found.code == "DS0402"
+        for fix in found.fixes
+        for edit in fix.edits
+    }
+    return [
+        found
+        for found in dict.fromkeys(diagnostics)
+        if not (
+            ((found.code >= "DS0120" or found.code == "DS0105") and _is_hidden(found, broken))
+            or (found.code == "DS0501" and _renames_back(found, renamed))
+        )
+    ]
+
+
+class _Broken(Struct):
+    """Of one file, in the order of its text: where the parser stopped, and how far those items go."""
+
+    stops: list[int] = field(default_factory=list[int])
+    ends: list[int] = field(default_factory=list[int])
+    words: set[int] = field(default_factory=set[int])
+    """Where the words before the stops begin."""
+    brackets: set[int] = field(default_factory=set[int])
+    """Stops at a `[`: what is before it was meant as a list, say."""
+    arrows: dict[int, int] = field(default_factory=dict[int, int])
+    """Stops at a `->`, which makes names of what is before, with where their lines begin."""
+
+    def add(self, place: Location) -> None:
+        text = place.source.text
+        end = _END.search(text, place.end, place.end + REACH)
+        self.stops.append(place.start)
+        self.ends.append(max(place.start + 1, place.end, end.start() if end else place.end))
+        if text.startswith("[", place.start):
+            self.brackets.add(place.start)
+        if text.startswith("->", place.start):
+            self.arrows[place.start] = text.rfind("\n", max(0, place.start - REACH), place.start) + 1
+        near = max(0, place.start - 80)
+        if before := _WORD.search(text[near : place.start]):
+            self.words.add(near + before.start())
+
+    def hides(self, found: Diagnostic) -> bool:
+        place = found.primary.location
+        if place.start in self.words:
+            return not found.fixes or place.end in self.brackets
+        after = bisect.bisect_right(self.stops, place.start)
+        if after and place.start < self.ends[after - 1]:
+            return True
+        if after == len(self.stops):
+            return False
+        stop = self.stops[after]
+        if found.code in ABOUT_CALLS and stop <= place.end:
+            return True
+        return not found.fixes and self.arrows.get(stop, stop) <= place.start
+
+
+def _is_hidden(found: Diagnostic, broken: dict[object, _Broken]) -> bool:
+    there = broken.get(found.primary.location.source.path)
+    return there is not None and there.hides(found)
+
+
+def _renames_back(found: Diagnostic, renamed: set[tuple[str, str]]) -> bool:
+    """True where a name is right in the data, and only the declaration of its column is not."""
+    return any(
+        (edit.replacement, edit.location.source.text[edit.location.start : edit.location.end]) in renamed
+        for fix in found.fixes
+        for edit in fix.edits
+    )

@@ -1,0 +1,226 @@
+"""The project's own settings: `dspec.toml` in its root.
+
+    [severity]
+    DS0607 = "off"
+    DS0205 = "error"
+
+Check, compile and the language server all read them here, by way of `analyse`. A warning or a hint
+may be given another level or be turned off; an error stays one, since a program with errors has no
+meaning that could be compiled. What the file gets wrong is a diagnostic with a place in it, never a
+silent default.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import cast
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from ..project.loading import ImportProblem, read_text
+from ..project.reads import looked_at
+from ..project.source import Location, Source
+from .codes import CODES, Severity
+from .record import Diagnostic, Edit, Fix, report
+from .spelling import closest, quoted
+
+FILE = "dspec.toml"
+MAX_CHARACTERS = 64 * 1024
+LEVELS: dict[str, Severity | None] = {"off": None, "hint": "hint", "warning": "warning", "error": "error"}
+"""What a code may be set to; None reports it not at all."""
+
+
+class Settings(Struct, frozen=True):
+    """`levels` holds the codes that are set; `problems` what is wrong with the file."""
+
+    levels: Mapping[str, Severity | None] = field(default_factory=dict[str, "Severity | None"])
+    problems: tuple[Diagnostic, ...] = ()
+
+    def applied(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+        """The diagnostics at the levels that were set, those that are off left out."""
+        found: list[Diagnostic] = []
+        for diagnostic in diagnostics:
+            level = self.levels.get(diagnostic.code, diagnostic.severity)
+            if level is not None:
+                found.append(
+                    diagnostic if level == diagnostic.severity else replace(diagnostic, severity=level)
+                )
+        return found
+
+
+def read_settings(root: Path) -> Settings:
+    """The settings of the project at `root`; the defaults where it has no such file."""
+    path = root / FILE
+    looked_at(path)
+    if not path.exists() and not path.is_symlink():
+        return Settings()
+    text = read_text(path, root)
+    if isinstance(text, ImportProblem):
+        return _unreadable(Source(path, FILE, ""), 0, 0, text.reason)
+    return settings_in(Source(path, FILE, text))
+
+
+def settings_in(source: Source) -> Settings:
+    """The settings that a text sets, whether it is on disk already or not."""
+    text = source.text
+    if len(text) > MAX_CHARACTERS:
+        return _unreadable(
+            source, 0, 0, f"it has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
+        )
+    try:
+        found = cast("dict[str, object]", tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        start, end, reason = _mistake(source, str(error))
+        return _unreadable(source, start, end, reason)
+    except RecursionError:
+        return _unreadable(source, 0, 0, "it is nested too deeply")
+    return _Reading(source).settings(found)
+
+
+def _unreadable(source: Source, start: int, end: int, reason: str) -> Settings:
+    problem = report(
+        "DS0811",
+        f"`{FILE}` cannot be read: {reason}",
+        Location(source, start, end),
+        "not TOML" if end else "",
+    )
+    return Settings(problems=(problem,))
+
+
+_WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def _mistake(source: Source, message: str) -> tuple[int, int, str]:
+    """Where the TOML reader stopped, and its words without the place."""
+    found = _WHERE.search(message)
+    reason = message[: found.start()] if found else message
+    reason = reason[:1].lower() + reason[1:]
+    length = len(source.text)
+    if found is None or found[1] is None:
+        return max(0, length - 1), length, reason
+    line = min(int(found[1]), source.line_count)
+    start = sum(len(each) for each in source.text.splitlines(keepends=True)[: line - 1])
+    start = min(start + int(found[2]) - 1, length)
+    return start, min(start + 1, length), reason
+
+
+class _Reading:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._places = _keys(source.text)
+        self._problems: list[Diagnostic] = []
+
+    def settings(self, found: Mapping[str, object]) -> Settings:
+        levels: dict[str, Severity | None] = {}
+        for name, value in found.items():
+            if name != "severity":
+                self._unknown(name)
+            elif isinstance(value, dict):
+                for code, level in cast("dict[str, object]", value).items():
+                    self._level(levels, code, level)
+            else:
+                self._problem(
+                    "`severity` is a table of codes",
+                    ("severity",),
+                    'for example `[severity]` and `DS0607 = "off"`',
+                )
+        return Settings(levels, tuple(self._problems))
+
+    def _unknown(self, name: str) -> None:
+        near = closest(name, ("severity",))
+        fixes = tuple(self._rename((name,), other) for other in near)
+        self._problem(
+            f"`{FILE}` has no setting `{name}`" + (f"; did you mean {quoted(near)}?" if near else ""),
+            (name,),
+            "" if near else "it has `severity`",
+            fixes,
+        )
+
+    def _level(self, levels: dict[str, Severity | None], code: str, level: object) -> None:
+        key = ("severity", code)
+        if code not in CODES:
+            near = closest(code, CODES)
+            self._problem(
+                f"there is no code `{code}`" + (f"; did you mean {quoted(near, 'or')}?" if near else ""),
+                key,
+                "" if near else "`dspc explain` lists them all",
+                tuple(self._rename(key, other) for other in near),
+            )
+        elif not isinstance(level, str) or level not in LEVELS:
+            near = closest(level, LEVELS) if isinstance(level, str) else ()
+            start, end = self._places.get(key, (0, 0, 0, 0))[2:]
+            location = Location(self._source, start, end)
+            shown = f'"{level}"' if isinstance(level, str) else str(level)
+            self._problems.append(
+                report(
+                    "DS0811",
+                    f"`{code}` cannot be set to {shown}" + (f'; did you mean "{near[0]}"?' if near else ""),
+                    location,
+                    "not a level",
+                    help="a level is " + ", ".join(f'"{name}"' for name in LEVELS),
+                    fixes=tuple(
+                        Fix(f'Replace with "{name}"', (Edit(location, f'"{name}"'),), "maybe")
+                        for name in near
+                    ),
+                )
+            )
+        elif CODES[code].severity == "error" and level != "error":
+            location = self._place(key)
+            self._problems.append(
+                report(
+                    "DS0814",
+                    f'`{code}` ({CODES[code].title}) is an error and cannot be set to "{level}"',
+                    location,
+                    "stays an error",
+                    help="warnings and hints can be set; a program with errors cannot be compiled",
+                )
+            )
+        else:
+            levels[code] = LEVELS[level]
+
+    def _problem(
+        self,
+        message: str,
+        key: tuple[str, ...],
+        help: str,  # noqa: A002
+        fixes: tuple[Fix, ...] = (),
+    ) -> None:
+        self._problems.append(report("DS0811", message, self._place(key), "unknown", help=help, fixes=fixes))
+
+    def _place(self, key: tuple[str, ...]) -> Location:
+        start, end = self._places.get(key, (0, 0, 0, 0))[:2]
+        return Location(self._source, start, end)
+
+    def _rename(self, key: tuple[str, ...], name: str) -> Fix:
+        return Fix(f"Replace with `{name}`", (Edit(self._place(key), name),), "maybe")
+
+
+_HEADER = re.compile(r"[ \t]*\[[ \t]*([\w.\-\"']+)[ \t]*\]")
+_KEY = re.compile(r"[ \t]*([\w.\-\"']+)[ \t]*=[ \t]*(\"[^\"\n]*\"|'[^'\n]*'|[^#\n]*[^#\s]|)")
+
+
+def _keys(text: str) -> dict[tuple[str, ...], tuple[int, int, int, int]]:
+    """Where keys and their values stand, line by line; a key written in another way has no place."""
+    found: dict[tuple[str, ...], tuple[int, int, int, int]] = {}
+    above: tuple[str, ...] = ()
+    offset = 0
+    for line in text.splitlines(keepends=True):
+        if header := _HEADER.match(line):
+            above = _path(header[1])
+            start, end = offset + header.start(1), offset + header.end(1)
+            found.setdefault(above, (start, end, start, end))
+        elif key := _KEY.match(line):
+            path = (*above, *_path(key[1]))
+            place = (offset + key.start(1), offset + key.end(1), offset + key.start(2), offset + key.end(2))
+            for length in range(1, len(path) + 1):
+                found.setdefault(path[:length], place)
+        offset += len(line)
+    return found
+
+
+def _path(written: str) -> tuple[str, ...]:
+    return tuple(part.strip("\"'") for part in written.split("."))

@@ -1,0 +1,1 @@
+"""Scoring programs on rows: the one way in which a compile spends model calls."""

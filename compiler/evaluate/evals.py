@@ -1,0 +1,193 @@
+"""`eval` blocks: a program against its baseline on held-out rows, and the gates that must hold.
+
+Both programs run on the same rows, so they are compared row by row. A gate that cannot be computed is
+a mistake in the gate and raises; it never counts as held or as failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from dspec.runtime.artifact.artifact import Score
+from dspec.runtime.errors import BudgetExceeded, ConfigurationError, DspecError, EvaluationError, Stopped
+from dspec.runtime.models.engine import Engine
+from dspec.runtime.schema.ensemble import Runnable
+from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.values.interpret import evaluate
+from dspec.runtime.values.values import short
+
+from .. import ir
+from ..data import load_rows, part
+from .budget import Wall, wall_of
+from .evaluation import Evaluation, Evaluator, Spent
+from .events import Report, silent
+from .statistics import Paired, interval, paired
+from .store import Store
+from .tasks import Halt
+
+
+class GateError(DspecError):
+    """A gate gave something other than true or false."""
+
+
+class GateResult(Struct, frozen=True):
+    """`text` is the gate as written."""
+
+    text: str
+    held: bool
+
+
+class EvalResult(Struct, frozen=True):
+    """Scores with their intervals; `comparison` is the program against the baseline, row by row."""
+
+    name: str
+    program: Evaluation
+    score: Score
+    baseline: Evaluation | None
+    baseline_score: Score | None
+    comparison: Paired | None
+    gates: tuple[GateResult, ...]
+    spent: Spent
+
+    @property
+    def passed(self) -> bool:
+        return all(gate.held for gate in self.gates)
+
+
+def scored(metric: str, evaluation: Evaluation) -> Score:
+    """An evaluation as artifacts carry it: the mean and its 95 % interval, to six decimals."""
+    low, high = interval(evaluation.scores)
+    return Score(
+        metric=metric,
+        score=round(evaluation.score, 6),
+        low=round(low, 6),
+        high=round(high, 6),
+        n=len(evaluation.rows),
+    )
+
+
+async def evaluate_named(
+    project: ir.Project,
+    name: str,
+    folder: Path,
+    *,
+    engine: Engine,
+    store: Store,
+    compiled: Mapping[str, Runnable] | None = None,
+    wall: Wall | None = None,
+    report: Report = silent,
+) -> EvalResult:
+    """Run the `eval` block `name`. `compiled` holds the programs of the optimize blocks it names.
+
+    `wall` pays for it (`Walls`).
+
+    Raises ConfigurationError when one of those is not there, DataError for rows that cannot be used,
+    GateError for a gate that is neither true nor false, and what an evaluation raises.
+    """
+    block = project.evals[name]
+    dataset = project.datasets[block.data.dataset]
+    rows = part(dataset, load_rows(dataset, folder), block.data.part)
+    metric = project.metrics[block.metric]
+    evaluator = Evaluator(
+        engine, store, metric, width=engine.threads, wall=wall, on_error=block.on_error, report=report
+    )
+    programs = compiled or {}
+    subject = _program(project, programs, block.program)
+    after = await evaluator.evaluate(subject, rows, label=f"eval {name}, {block.program}")
+    before: Evaluation | None = None
+    if block.baseline is not None:
+        other = _program(project, programs, block.baseline)
+        before = await evaluator.evaluate(other, rows, label=f"eval {name}, {block.baseline}")
+    return EvalResult(
+        name=name,
+        program=after,
+        score=scored(metric.name, after),
+        baseline=before,
+        baseline_score=None if before is None else scored(metric.name, before),
+        comparison=paired(before.scores, after.scores) if before is not None and rows else None,
+        gates=tuple(_gate(gate, after, before) for gate in block.gates),
+        spent=evaluator.spent,
+    )
+
+
+async def evaluate_each(
+    project: ir.Project,
+    names: Sequence[str],
+    folder: Path,
+    *,
+    walls: Walls,
+    engine: Engine,
+    store: Store,
+    compiled: Mapping[str, Runnable] | None = None,
+    report: Report = silent,
+) -> tuple[tuple[EvalResult, ...], Halt | None]:
+    """The blocks one after the other; at a wall, or when the engine is stopped, those that are done, and why."""
+    results: list[EvalResult] = []
+    try:
+        for name in names:
+            result = await evaluate_named(
+                project,
+                name,
+                folder,
+                engine=engine,
+                store=store,
+                compiled=compiled,
+                wall=walls.of(name),
+                report=report,
+            )
+            results.append(result)
+    except (BudgetExceeded, Stopped) as halt:
+        unfinished = f"eval `{names[len(results)]}` was not finished: {halt.message}"
+        return tuple(results), type(halt)(unfinished, help=halt.help)
+    return tuple(results), None
+
+
+class Walls:
+    """Who pays for the eval blocks of one command.
+
+    A block with a budget of its own pays for itself; the others share the wall of the optimize block that
+    they score, which in a compile is what the steps have left.
+    """
+
+    def __init__(self, project: ir.Project, compiling: Mapping[str, Wall | None] | None = None) -> None:
+        self._project = project
+        self._shared = dict(compiling or {})
+
+    def of(self, name: str) -> Wall | None:
+        block = self._project.evals[name]
+        if block.budget is not None:
+            return wall_of(block.budget)
+        owner = self._project.optimizes.get(block.program)
+        if owner is None:
+            return None
+        if owner.name not in self._shared:
+            self._shared[owner.name] = wall_of(owner.budget)
+        return self._shared[owner.name]
+
+
+def _program(project: ir.Project, compiled: Mapping[str, Runnable], name: str) -> Runnable:
+    if name in compiled:
+        return compiled[name]
+    if name in project.optimizes:
+        raise ConfigurationError(
+            f"`{name}` has not been compiled yet", help=f"run `dspc compile` for {name} first"
+        )
+    return project.programs[name]
+
+
+def _gate(gate: ir.Gate, after: Evaluation, before: Evaluation | None) -> GateResult:
+    scope: dict[str, JsonValue] = {"score": after.score}
+    if before is not None:
+        scope["baseline"] = {"score": before.score}
+    try:
+        held = evaluate(gate.condition, scope)
+    except EvaluationError as error:
+        raise GateError(f"gate `{gate.text}` cannot be computed: {error.message}") from error
+    if not isinstance(held, bool):
+        raise GateError(
+            f"gate `{gate.text}` gave {short(held)}", help="a gate is a comparison: true or false"
+        )
+    return GateResult(gate.text, held)

@@ -1,0 +1,70 @@
+"""What comes of running a program on rows: a row's score, an evaluation's, one traced attempt.
+
+Values only. `evaluation` makes them; whoever wants them without spending a call reads them here.
+"""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Struct
+
+from dspec.runtime.running.execute import TraceStep
+from dspec.runtime.schema.types import Row
+
+from ..data.rows import Example
+from .scoring import Verdict
+
+
+class RowResult(Struct, frozen=True):
+    """One row's score. `reason` says why there are no outputs, or why the metric failed."""
+
+    index: int
+    score: float
+    outputs: Row | None
+    reason: str | None = None
+    feedback: str | None = None
+    unanswered: bool = False
+    """True when the model never answered, and the score is 0 because `on_error` says so."""
+
+
+class Evaluation(Struct, frozen=True):
+    """A program's scores on rows, in the rows' order."""
+
+    rows: tuple[RowResult, ...]
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        return tuple(row.score for row in self.rows)
+
+    @property
+    def score(self) -> float:
+        """Mean of the scores, correctly rounded; 0.0 without rows."""
+        return math.fsum(row.score for row in self.rows) / len(self.rows) if self.rows else 0.0
+
+    @property
+    def failures(self) -> int:
+        """Rows without a usable answer, or on which the metric failed."""
+        return sum(row.reason is not None for row in self.rows)
+
+    @property
+    def unanswered(self) -> int:
+        """Rows, among the failures, whose model never answered."""
+        return sum(row.unanswered for row in self.rows)
+
+
+class Attempt(Struct, frozen=True):
+    """One traced run. `verdict` is None when there is nothing to score; then `reason` says why."""
+
+    example: Example
+    outputs: Row | None
+    trace: tuple[TraceStep, ...]
+    verdict: Verdict | None
+    reason: str | None = None
+    metric_failed: bool = False
+    unreadable: bool = False
+    """True when there are no outputs because the answer could not be read, and not for a broken check."""
+
+    def passes(self, threshold: float | None = None) -> bool:
+        """Whether the trace may become a demo (`Verdict.passes`)."""
+        return self.verdict is not None and self.verdict.passes(threshold)

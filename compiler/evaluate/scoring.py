@@ -1,0 +1,162 @@
+"""What a metric says of one row: its score, whether the trace may become a demo, and feedback.
+
+A metric sees the dataset's row under its `gold` name and the program's outputs under its `pred`
+name; `accept` and `feedback` see `score` besides, and `reason`, what the judges of the score said. A
+metric that fails is the user's mistake, or the judge's, and never a low score in silence: it raises
+`MetricError`.
+
+Nothing here calls a model. An expression that reads the score of a judge that nobody has asked yet ends
+with `Wanted`; who scores a row asks that judge and tries again, so that a branch that is not taken
+costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from dspec.runtime.errors import DspecError, EvaluationError, InputError
+from dspec.runtime.schema.expressions import Expression
+from dspec.runtime.schema.types import JsonValue, Row
+from dspec.runtime.values.interpret import evaluate
+from dspec.runtime.values.values import short
+
+from .. import ir
+
+MAX_ERRORS = 10
+"""Rows on which a metric may fail before the evaluation stops."""
+
+
+class MetricError(DspecError):
+    """The metric gave no score for a row, or something that is not one."""
+
+
+class Verdict(Struct, frozen=True):
+    """`score` lies in 0..1; `accept` is None where the metric does not say."""
+
+    score: float
+    accept: bool | None = None
+    feedback: str | None = None
+
+    def passes(self, threshold: float | None = None) -> bool:
+        """Whether the trace may become a demo.
+
+        With a threshold the score must reach it; the metric's `accept`, where there is one, must
+        hold too. With neither, a score that is not 0 passes.
+        """
+        if threshold is not None and self.score < threshold:
+            return False
+        if self.accept is not None:
+            return self.accept
+        return threshold is not None or self.score > 0.0
+
+
+class Opinion(Struct, frozen=True):
+    """What a judge said of a row: its score in 0..1, and why."""
+
+    score: float
+    reason: str
+
+
+class Wanted(Exception):
+    """The score of a judge is needed that is not among the opinions: ask it about these inputs."""
+
+    def __init__(self, judge: ir.Judge, inputs: Row) -> None:
+        super().__init__(judge.name)
+        self.judge = judge
+        self.inputs = inputs
+
+
+Opinions = Mapping[str, Opinion]
+_NONE: Opinions = MappingProxyType({})
+
+
+class _Judged(dict[str, JsonValue]):
+    """The scope of a metric with judges, whose scores it gets when they are first read.
+
+    `heard` holds the reasons of those that were read, in that order.
+    """
+
+    def __init__(self, metric: ir.Metric, names: dict[str, JsonValue], opinions: Opinions) -> None:
+        super().__init__(names)
+        self.heard: list[str] = []
+        self._judges = {judge.name: judge for judge in metric.judges}
+        self._opinions = opinions
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._judges
+
+    def __missing__(self, name: str) -> JsonValue:
+        judge = self._judges[name]
+        opinion = self._opinions.get(name)
+        if opinion is None:
+            from dspec.runtime.running.execute import (
+                check_inputs,  # here, since the table of optimizers reads this file
+            )
+
+            inputs = {field: evaluate(expression, self) for field, expression in judge.inputs.items()}
+            raise Wanted(judge, check_inputs(judge.program, inputs))
+        self.heard.append(opinion.reason)
+        self[name] = opinion.score
+        return opinion.score
+
+
+def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opinions = _NONE) -> Verdict:
+    """Score a program's outputs; `row` counts from 0 and is only used in messages.
+
+    `opinions` holds what the metric's judges said of these outputs, by the judges' names.
+
+    Raises MetricError when an expression fails, the score is not a bool or a number in 0..1, or
+    `accept` is not a bool; Wanted when the opinion of a judge is needed that is not there.
+    """
+    scope: dict[str, JsonValue] = {metric.gold: gold, metric.pred: pred}
+    if metric.judges:
+        scope = _Judged(metric, scope, opinions)
+    value = _value(metric, "score", metric.score, scope, row)
+    score = _number(value)
+    if score is None:
+        raise MetricError(
+            f"metric `{metric.name}` gave {short(value)} on row {row + 1}",
+            help="`score` must be true, false, or a number from 0 to 1",
+        )
+    scope["score"] = value
+    if isinstance(scope, _Judged):
+        scope.setdefault("reason", "\n".join(scope.heard))
+    accept: bool | None = None
+    if metric.accept is not None:
+        answer = _value(metric, "accept", metric.accept, scope, row)
+        if not isinstance(answer, bool):
+            raise MetricError(
+                f"`accept` of metric `{metric.name}` gave {short(answer)} on row {row + 1}",
+                help="`accept` must be true or false",
+            )
+        accept = answer
+        scope["accept"] = answer
+    feedback: str | None = None
+    if metric.feedback is not None:
+        said = _value(metric, "feedback", metric.feedback, scope, row)
+        feedback = said if isinstance(said, str) else short(said)
+    return Verdict(score, accept, feedback)
+
+
+def _number(value: JsonValue) -> float | None:
+    """The score as a float, or None where it is none: NaN, infinite, out of range, another type."""
+    if not isinstance(value, bool | int | float):
+        return None
+    number = float(value) if abs(value) <= 1 else math.nan
+    return number if 0.0 <= number <= 1.0 else None
+
+
+def _value(
+    metric: ir.Metric, part: str, expression: Expression, scope: dict[str, JsonValue], row: int
+) -> JsonValue:
+    try:
+        return evaluate(expression, scope)
+    except (EvaluationError, InputError) as error:
+        raise MetricError(
+            f"`{part}` of metric `{metric.name}` failed on row {row + 1}: {error.message}",
+            help=error.help,
+        ) from error

@@ -1,0 +1,125 @@
+"""Events as OpenTelemetry spans, when asked for: one per step, and within it one per model call.
+
+The names are those of the GenAI semantic conventions, all of them in `NAMES`. Only the API is used; where
+spans go is set up by whoever runs the command (`opentelemetry-instrument dspc compile …`). A span holds
+what an event holds: never a prompt, an answer or a key.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from dspec.runtime.errors import ConfigurationError
+from dspec.runtime.models.endpoints import split_model
+from dspec.runtime.models.engine import CallEvent
+
+from .eventlog import Observer
+from .events import Event, StepFinished, StepStarted
+
+NAMES = {
+    "operation": "gen_ai.operation.name",
+    "provider": "gen_ai.provider.name",
+    "model": "gen_ai.request.model",
+    "input_tokens": "gen_ai.usage.input_tokens",
+    "output_tokens": "gen_ai.usage.output_tokens",
+    "error": "error.type",
+    "lm": "dspec.lm",
+    "attempt": "dspec.attempt",
+    "cost": "dspec.cost_usd",
+    "step": "dspec.step",
+    "optimizer": "dspec.optimizer",
+    "calls": "dspec.calls",
+}
+"""Attribute names. Those that the conventions do not have start with `dspec.`."""
+
+CHAT = "chat"
+
+
+@contextmanager
+def spans(tracer: Any = None, now: Callable[[], int] = time.time_ns) -> Generator[Observer]:
+    """An observer that makes spans. Raises ConfigurationError when the API is not installed.
+
+    A step that the budget or the user ended, or one that failed, has the status of an error.
+    """
+    if tracer is None:
+        try:
+            tracer = importlib.import_module("opentelemetry.trace").get_tracer("dspec")
+        except ImportError:
+            raise ConfigurationError(
+                "spans need OpenTelemetry, which is not installed",
+                help="pip install opentelemetry-distro opentelemetry-exporter-otlp, then run dspc with "
+                "opentelemetry-instrument",
+            ) from None
+    made = _Spans(tracer, now)
+    try:
+        yield made.observe
+    except BaseException as error:
+        made.end(type(error).__name__)
+        raise
+
+
+class _Spans:
+    def __init__(self, tracer: Any, now: Callable[[], int]) -> None:
+        self._tracer = tracer
+        self._now = now
+        self._step: Any = None
+        self._context: Any = None
+
+    def observe(self, event: Event | CallEvent) -> None:
+        match event:
+            case StepStarted(step=step, optimizer=optimizer):
+                attributes = {NAMES["step"]: step, NAMES["optimizer"]: optimizer}
+                self._step = self._tracer.start_span(f"step {step}", attributes=attributes)
+            case StepFinished(calls=calls, halt=halt) if self._step is not None:
+                self._step.set_attribute(NAMES["calls"], calls)
+                self.end(halt)
+            case CallEvent(kind="answered" | "failed" | "retrying"):
+                self._call(event)
+            case _:
+                pass
+
+    def end(self, failure: str = "") -> None:
+        """End the step that is open, if one is; `failure` says why it is not done."""
+        if self._step is None:
+            return
+        if failure:
+            trace = importlib.import_module("opentelemetry.trace")
+            self._step.set_status(trace.Status(trace.StatusCode.ERROR, failure))
+        self._step.end()
+        self._step = None
+
+    def _call(self, event: CallEvent) -> None:
+        """One attempt, after the fact: its start is its end less its duration."""
+        provider, model = split_model(event.model)
+        attributes: dict[str, str | int | float] = {
+            NAMES["operation"]: CHAT,
+            NAMES["provider"]: provider,
+            NAMES["model"]: model,
+            NAMES["lm"]: event.lm,
+            NAMES["attempt"]: event.attempt,
+        }
+        if event.usage is not None:
+            attributes[NAMES["input_tokens"]] = event.usage.input_tokens
+            attributes[NAMES["output_tokens"]] = event.usage.output_tokens
+        if event.cost is not None:
+            attributes[NAMES["cost"]] = event.cost
+        if event.error:
+            attributes[NAMES["error"]] = event.kind
+        end = self._now()
+        lasted = round(event.seconds * 1e9) if event.kind == "answered" else 0
+        span = self._tracer.start_span(
+            f"{CHAT} {model}",
+            context=self._within(),
+            attributes=attributes,
+            start_time=end - lasted,
+        )
+        span.end(end_time=end)
+
+    def _within(self) -> Any:
+        if self._step is None:
+            return None
+        return importlib.import_module("opentelemetry.trace").set_span_in_context(self._step)

@@ -1,0 +1,1 @@
+"""The files of a project: reading, following imports, writing, remembering."""

@@ -1,0 +1,1 @@
+"""Artifacts: compiled programs as files, and what a program read from one must satisfy."""

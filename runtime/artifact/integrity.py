@@ -1,0 +1,217 @@
+"""What a program that was read from a file must satisfy beyond its shape.
+
+Names reach prompts, so they are plain words; every reference inside the program leads somewhere; every
+function is one that this version has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ..running.neighbours import MAX_ROWS
+from ..running.vectors import unpack
+from ..schema.ensemble import ByProgram, Ensemble, First, Mean, Runnable, has_mean, lacking, parts, unfed
+from ..schema.expressions import (
+    Apply,
+    BinaryOp,
+    Constant,
+    Expression,
+    ForEach,
+    If,
+    Item,
+    ListOfItems,
+    Member,
+    UnaryOp,
+    Variable,
+)
+from ..schema.program import CallStep, Check, CheckStep, FieldSpec, Neighbours, Predictor, Program, ValueStep
+from ..schema.types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
+from ..values.functions import FUNCTIONS
+
+_NAME = re.compile(r"[^\W\d]\w{0,99}")
+
+
+def faults(program: Runnable) -> Iterator[str]:
+    """What is wrong with the program, each with its place."""
+    if isinstance(program, Ensemble):
+        yield from _ensemble(program)
+    else:
+        yield from _program(program, "program")
+
+
+def _ensemble(ensemble: Ensemble) -> Iterator[str]:
+    yield from _fields(ensemble.inputs, "program.inputs", ensemble)
+    yield from _fields(ensemble.outputs, "program.outputs", ensemble)
+    if not ensemble.outputs:
+        yield "program.outputs: an ensemble without outputs"
+    for place, member in enumerate(ensemble.members):
+        where = f"program.members[{place}]"
+        yield from _program(member, where)
+        wanted = ensemble.outputs if ensemble.reducer is None else ()
+        for role, ours, theirs in (
+            ("inputs", member.inputs, ensemble.inputs),
+            ("outputs", wanted, member.outputs),
+        ):
+            for missing in lacking(ours, theirs):
+                yield f"{where}.{role}: `{missing[:80]}` is not as the ensemble has it"
+        for missing in lacking(ensemble.inputs, member.inputs):
+            yield f"{where}.inputs: there is no `{missing[:80]}`, which the ensemble takes"
+    if ensemble.size is not None and not 1 <= ensemble.size <= len(ensemble.members):
+        yield f"program.size: must lie in 1..{len(ensemble.members)}"
+    for place, program in enumerate(parts(ensemble)):
+        for name, lm in program.lms.items():
+            if lm != ensemble.lms[name]:
+                yield f"program.members[{place}].lms.{name}: another member has another model of this name"
+    reduce = ensemble.reduce
+    if isinstance(reduce, ByProgram):
+        yield from _program(reduce.program, "program.reduce.program")
+        for name in unfed(reduce.program, ensemble.inputs, ensemble.members):
+            yield f"program.reduce.program.inputs: nothing is given for `{name[:80]}`"
+        for name in lacking(ensemble.outputs, reduce.program.outputs):
+            yield f"program.reduce.program.outputs: `{name[:80]}` is not as the ensemble has it"
+    elif not isinstance(reduce, First):
+        output = next((field for field in ensemble.outputs if field.name == reduce.field), None)
+        if output is None:
+            yield f"program.reduce.field: there is no output `{reduce.field[:80]}`"
+        elif isinstance(reduce, Mean) and not has_mean(output.type):
+            yield f"program.reduce.field: `{output.name}` is not a float, so it has no mean"
+
+
+def _program(program: Program, where: str) -> Iterator[str]:
+    yield from _fields(program.inputs, f"{where}.inputs", program)
+    yield from _fields(program.outputs, f"{where}.outputs", program)
+    for name, record in program.records.items():
+        yield from _fields(record.fields, f"{where}.records.{name}", program)
+        yield from _checks(record.checks, f"{where}.records.{name}")
+    for name, lm in program.lms.items():
+        if lm.api_base is not None:
+            yield f"{where}.lms.{name}.api_base: an artifact holds no address; the application gives it"
+        for other in lm.fallback:
+            if other not in program.lms:
+                yield f"{where}.lms.{name}: there is no lm `{other}` to fall back to"
+    for name, predictor in program.predictors.items():
+        yield from _predictor(predictor, f"{where}.predictors.{name}", program)
+    for index, step in enumerate(program.steps):
+        yield from _step(step, f"{where}.steps[{index}]", program)
+    for name, expression in program.returns.items():
+        yield from _functions(expression, f"{where}.returns.{name}")
+    for output in program.outputs:
+        if output.name not in program.returns:
+            yield f"{where}.returns: the output `{output.name}` is missing"
+    if program.neighbours is not None:
+        yield from _neighbours(program.neighbours, f"{where}.neighbours", program)
+
+
+def _neighbours(index: Neighbours, where: str, program: Program) -> Iterator[str]:
+    if index.k < 1:
+        yield f"{where}.k: must be at least 1"
+    if len(index.rows) > MAX_ROWS:
+        yield f"{where}.rows: {len(index.rows):,}, and an index has at most {MAX_ROWS:,}"
+    if (index.vectorizer == "lm") != (index.lm is not None):
+        yield f"{where}.vectorizer: an index has a model when, and only when, it compares embeddings"
+    if index.lm is not None:
+        if index.lm not in program.lms:
+            yield f"{where}.lm: there is no lm `{index.lm[:80]}`"
+        yield from _vectors(index, where)
+    for place, row in enumerate(index.rows):
+        for address in (*row.bootstrapped, *row.labelled):
+            if address not in program.predictors:
+                yield f"{where}.rows[{place}]: there is no predictor `{address[:80]}`"
+
+
+def _vectors(index: Neighbours, where: str) -> Iterator[str]:
+    size: int | None = None
+    for place, row in enumerate(index.rows):
+        try:
+            found = len(unpack(row.vector))
+        except ValueError as error:
+            yield f"{where}.rows[{place}].vector: {error}"
+            continue
+        size = size or found
+        if found != size:
+            yield f"{where}.rows[{place}].vector: {found} numbers, and the first row has {size}"
+
+
+def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[str]:
+    if predictor.lm not in program.lms:
+        yield f"{where}: there is no lm `{predictor.lm}`"
+    signature = predictor.signature
+    yield from _fields((*signature.inputs, *signature.outputs), f"{where}.signature", program)
+    if not signature.outputs:
+        yield f"{where}.signature: it has no outputs"
+    if not 0 <= signature.max_retries <= 100:
+        yield f"{where}.signature.max_retries: must lie in 0..100"
+    yield from _checks(signature.checks, f"{where}.signature")
+
+
+def _step(step: CallStep | ValueStep | CheckStep, where: str, program: Program) -> Iterator[str]:
+    match step:
+        case CallStep():
+            if step.predictor not in program.predictors:
+                yield f"{where}: there is no predictor `{step.predictor}`"
+            for name, expression in step.arguments.items():
+                yield from _functions(expression, f"{where}.arguments.{name}")
+        case ValueStep():
+            yield from _functions(step.value, where)
+        case CheckStep():
+            yield from _checks((step.check,), where)
+
+
+def _fields(fields: Sequence[FieldSpec], where: str, program: Runnable) -> Iterator[str]:
+    seen: set[str] = set()
+    for field in fields:
+        if not _NAME.fullmatch(field.name):
+            yield f"{where}: {field.name[:80]!r} is not a name"
+        if field.name in seen:
+            yield f"{where}: `{field.name}` is there twice"
+        seen.add(field.name)
+        yield from _type(field.type, f"{where}.{field.name}", program)
+
+
+def _type(kind: Type, where: str, program: Runnable) -> Iterator[str]:
+    match kind:
+        case ListOf(item=item) | OptionalOf(item=item):
+            yield from _type(item, where, program)
+        case DictOf(key=key, value=value):
+            yield from _type(key, where, program)
+            yield from _type(value, where, program)
+        case RecordRef(name=name) if name not in program.records:
+            yield f"{where}: there is no record `{name}`"
+        case OneOf(values=()):
+            yield f"{where}: a union without values"
+        case _:
+            pass
+
+
+def _checks(checks: Sequence[Check], where: str) -> Iterator[str]:
+    for check in checks:
+        yield from _functions(check.condition, where)
+        yield from _functions(check.message, where)
+
+
+def _functions(expression: Expression, where: str) -> Iterator[str]:
+    """Functions that this version does not have."""
+    match expression:
+        case Constant() | Variable():
+            return
+        case Member(target=target):
+            parts: tuple[Expression, ...] = (target,)
+        case Item(target=target, index=index):
+            parts = (target, index)
+        case Apply(function=function, arguments=arguments, named=named):
+            if function not in FUNCTIONS:
+                yield f"{where}: this version of dspec has no function `{function}`"
+            parts = (*arguments, *named.values())
+        case UnaryOp(operand=operand):
+            parts = (operand,)
+        case BinaryOp(left=left, right=right):
+            parts = (left, right)
+        case If():
+            parts = (expression.condition, expression.consequence, expression.alternative)
+        case ListOfItems(items=items):
+            parts = items
+        case ForEach(element=element, iterable=iterable):
+            parts = (element, iterable)
+    for part in parts:
+        yield from _functions(part, where)

@@ -1,0 +1,1 @@
+"""Models: the engine, what it remembers, and the ways to reach an endpoint."""

@@ -1,0 +1,388 @@
+"""The one way to a model: bounded concurrency, nothing asked twice, nothing paid and lost.
+
+A request goes: the same request in flight? → ledger → place at the endpoint → attempt → ledger → caller.
+The answer is on disk before anyone sees it and before its place is free, so at most the calls in
+flight repeat after a kill. Retries, deadlines and backoff live here and nowhere else; a transport
+makes one attempt.
+
+Who asks may leave: a call that is already on its way to the model is then finished and kept for the
+ledger, one that still waits for its place is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..errors import ConfigurationError, ProviderError, Stopped, TimedOut, Unauthorized
+from ..schema.program import LM
+from . import prices
+from .calls import CallEvent, Completion, EventKind, Purse, Reservation, Source, Tally
+from .endpoints import Endpoint, address, resolve
+from .hedging import first_answer
+from .lanes import Lane
+from .ledger import Ledger
+from .limits import PATIENCE, Backoff, Deadline, Gate, RateWindow
+from .transports import Mode, choose, open_transport
+from .transports.answers import estimate_tokens
+from .transports.base import Answer, Message, Request, Transport, Usage
+
+__all__ = ["CallEvent", "Completion", "Engine", "Tally"]
+
+_HITS_BETWEEN_YIELDS = 64
+
+
+class _Flight(Struct, eq=False):
+    """One call in progress and how many wait for it."""
+
+    task: asyncio.Task[Answer]
+    askers: int = 0
+    on_wire: bool = False
+    urgent: bool = False
+    requests: int = 0
+    """Requests of the attempt under way that may be billed."""
+
+
+class Engine:
+    """Asks models. One engine serves one event loop; `threads` calls are in flight at most."""
+
+    def __init__(
+        self,
+        *,
+        threads: int = 16,
+        ledger: Ledger | None = None,
+        transport: Mode = "auto",
+        on_event: Callable[[CallEvent], None] | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        if threads < 1:
+            raise ValueError("threads must be at least 1")
+        self.tally = Tally()
+        self.threads = threads
+        self._ledger = ledger
+        self._mode: Mode = transport
+        self._on_event = on_event
+        self._backoff = backoff or Backoff()
+        self._places = asyncio.Semaphore(threads)
+        self._flights: dict[bytes, _Flight] = {}
+        self._lanes: dict[tuple[LM, str], asyncio.Future[Lane]] = {}
+        self._gates: dict[Endpoint, Gate] = {}
+        self._transports: dict[Endpoint, Transport] = {}
+        self._stopped = False
+        self._hits = 0
+
+    async def __aenter__(self) -> Engine:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def complete(
+        self, request: Request, *, purse: Purse | None = None, urgent: bool = False
+    ) -> Completion:
+        """The answer to `request`, on disk already if there is a ledger.
+
+        `purse` pays for every attempt that may be billed; what it raises ends the call. What is shared or
+        replayed is free. `urgent` goes before others that wait for the endpoint: more follows from its answer.
+
+        Raises ProviderError when the model did not answer after every retry, ConfigurationError when a
+        key, address or the ledger is missing or unusable, Stopped once the engine was told to stop.
+        """
+        key = hashlib.sha256(request.identity().encode(errors="surrogatepass")).digest()
+        flight = self._flights.get(key)
+        source: Source = "shared"
+        if flight is None:
+            if self._ledger is not None and (answer := self._ledger.get(key)) is not None:
+                self.tally.replayed += 1
+                self._tell("replayed", request.lm, usage=answer.usage)
+                self._hits += 1
+                if self._hits % _HITS_BETWEEN_YIELDS == 0:
+                    await asyncio.sleep(0)
+                return Completion(answer, "ledger")
+            source = "model"
+            flight = self._start(key, request, purse, urgent)
+        flight.askers += 1
+        try:
+            answer = await asyncio.shield(flight.task)
+        except asyncio.CancelledError:
+            asker = asyncio.current_task()
+            if flight.task.cancelled() and self._stopped and not (asker and asker.cancelling()):
+                raise Stopped("the engine was stopped before this call was answered") from None
+            raise
+        finally:
+            flight.askers -= 1
+            if not flight.askers and not (flight.on_wire and self._ledger is not None):
+                flight.task.cancel()
+        if source == "shared":
+            self.tally.shared += 1
+            self._tell("shared", request.lm, usage=answer.usage)
+        return Completion(answer, source)
+
+    async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float]]:
+        """The texts' vectors, in their order; kept, shared and retried like any answer.
+
+        Raises what `complete` raises.
+        """
+        requests = (Request(lm, (Message("user", text),), kind="embedding") for text in texts)
+        completions = await asyncio.gather(*map(self.complete, requests))
+        return [json.loads(completion.answer.text) for completion in completions]
+
+    async def drain(self, seconds: float = 10.0) -> None:
+        """Starts nothing more and waits, at most `seconds`, for answers that are on their way.
+
+        Calls that were not sent yet raise Stopped. Answers that arrive are kept.
+        """
+        self._stopped = True
+        for flight in self._flights.values():
+            if not flight.on_wire:
+                flight.task.cancel()
+        tasks = [flight.task for flight in self._flights.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    async def aclose(self) -> None:
+        """Drops what is in flight, closes every connection. What was answered is kept. Idempotent.
+
+        The ledger stays open: it belongs to whoever opened it.
+        """
+        self._stopped = True
+        pending: list[asyncio.Future[Any]] = [
+            *(flight.task for flight in self._flights.values()),
+            *self._lanes.values(),
+        ]
+        for future in pending:
+            future.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+        transports, self._transports = list(self._transports.values()), {}
+        self._lanes = {}
+        for transport in transports:
+            await transport.aclose()
+
+    def _start(self, key: bytes, request: Request, purse: Purse | None, urgent: bool) -> _Flight:
+        if self._stopped:
+            raise Stopped("the engine was stopped before this call was made")
+        task = asyncio.get_running_loop().create_task(self._call(key, request, purse))
+        flight = self._flights[key] = _Flight(task, urgent=urgent)
+
+        def landed(task: asyncio.Task[Answer]) -> None:
+            del self._flights[key]
+            if not task.cancelled():
+                task.exception()  # seen, even when every asker has left
+
+        task.add_done_callback(landed)
+        return flight
+
+    async def _call(self, key: bytes, request: Request, purse: Purse | None) -> Answer:
+        """Attempts until there is an answer or no hope."""
+        lane = await self._lane(request.lm)
+        flight = self._flights[key]
+        loop = asyncio.get_running_loop()
+        failures = timeouts = 0
+        room: Reservation | None = None
+        try:
+            while True:
+                if purse is not None and room is None:
+                    room = await purse.reserve(request)
+                try:
+                    units = await self._enter(lane, request, again=failures > 0, urgent=flight.urgent)
+                except Unauthorized:
+                    self._forget(lane)
+                    raise
+                began = loop.time()
+                try:
+                    if room is not None:
+                        room.in_time()
+                    flight.on_wire = True
+                    answer = await self._attempt(lane, request, failures + 1, timeouts, flight)
+                    if room is not None:
+                        room.settle(flight.requests, answer.usage)
+                        room = None
+                    seconds = loop.time() - began
+                    return await self._kept(key, request, lane, answer, units, failures + 1, seconds)
+                except ProviderError as error:
+                    failures += 1
+                    timeouts += isinstance(error, TimedOut)
+                    if error.billable:
+                        self.tally.spoil(flight.requests, error.usage, lane.cost(error.usage))
+                        if room is not None:
+                            room.settle(flight.requests, error.usage)
+                            room = None
+                    flight.requests = 0
+                    wait = self._failed(error, lane, request.lm, failures, began, flight)
+                finally:
+                    flight.on_wire = False
+                    self._leave(lane)
+                await asyncio.sleep(wait)
+        finally:
+            if room is not None:
+                room.settle(flight.requests, None)  # cancelled while a request was on its way, or before one
+
+    async def _kept(
+        self,
+        key: bytes,
+        request: Request,
+        lane: Lane,
+        answer: Answer,
+        units: int,
+        attempt: int,
+        seconds: float,
+    ) -> Answer:
+        """The answer, counted and on disk."""
+        lane.gate.succeeded()
+        lane.deadline.answered(seconds)
+        if lane.price:
+            answer = replace(answer, cost=lane.cost(answer.usage))
+        if lane.tpm is not None:
+            lane.tpm.settle(answer.usage.input_tokens + answer.usage.output_tokens - units)
+        self.tally.add(answer, seconds)
+        if self._ledger is not None:
+            try:
+                answer = await self._ledger.put(key, request.lm.model, answer)
+            except ConfigurationError as problem:
+                lane.gate.close(problem)  # what cannot be kept is not asked for
+                raise
+        self._tell("answered", request.lm, attempt, seconds, answer)
+        return answer
+
+    def _failed(
+        self, error: ProviderError, lane: Lane, lm: LM, failures: int, began: float, flight: _Flight
+    ) -> float:
+        """Seconds to wait before the next attempt. Raises the error, described, where there is none."""
+        problem = lane.described(error, lm, failures)
+        if isinstance(error, Unauthorized):
+            lane.gate.close(problem)
+            self._forget(lane)
+        wait = lane.gate.failed(error, failures, began) if error.retryable else 0.0
+        hopeful = error.retryable and lane.gate.worth_another(failures, lm.retry)
+        given_up = not hopeful or wait > PATIENCE
+        if given_up or self._stopped or not flight.askers:
+            self.tally.failed += 1
+            self._tell("failed", lm, failures, error=problem.message)
+            raise problem from None
+        self._tell("retrying", lm, failures, wait, error=problem.message)
+        return wait
+
+    async def _attempt(
+        self, lane: Lane, request: Request, number: int, timeouts: int, flight: _Flight
+    ) -> Answer:
+        self.tally.attempts += 1
+        flight.requests = 1
+        self._tell("started", request.lm, number)
+        seconds = lane.deadline.seconds(timeouts)
+
+        def hedged() -> None:
+            self.tally.attempts += 1
+            self.tally.hedged += 1
+            flight.requests = 2
+
+        try:
+            async with asyncio.timeout(seconds):
+                straggling = lane.deadline.straggling() if request.lm.hedge else None
+                if straggling is None:
+                    return await lane.transport.complete(request)
+                return await first_answer(lambda: lane.transport.complete(request), straggling, hedged)
+        except TimeoutError:
+            raise TimedOut(
+                f"no whole answer within {seconds:.3g} s",
+                help=f"raise `timeout` in lm {request.lm.name} if the model is slow",
+            ) from None
+
+    async def _enter(self, lane: Lane, request: Request, *, again: bool, urgent: bool) -> int:
+        """Waits for rates and places, narrowest first. Returns the tokens counted against `tpm`."""
+        units = 0
+        if lane.parallel is not None:
+            await lane.parallel.acquire()
+        try:
+            if lane.rpm is not None:
+                await lane.rpm.take(1)
+            if lane.tpm is not None:
+                units = estimate_tokens(request.messages) + (request.lm.max_tokens or 0)
+                await lane.tpm.take(units)
+            await lane.gate.enter(again=again, urgent=urgent)
+            try:
+                await self._places.acquire()
+            except BaseException:
+                lane.gate.leave()
+                raise
+        except BaseException:
+            if lane.parallel is not None:
+                lane.parallel.release()
+            raise
+        return units
+
+    def _leave(self, lane: Lane) -> None:
+        self._places.release()
+        lane.gate.leave()
+        if lane.parallel is not None:
+            lane.parallel.release()
+
+    async def _lane(self, lm: LM) -> Lane:
+        """The lane of `lm`, opened once, however many ask for it at the same time."""
+        name = (lm, address(lm))
+        opened = self._lanes.get(name)
+        if opened is None:
+            opened = self._lanes[name] = asyncio.ensure_future(self._open(lm))
+            opened.add_done_callback(lambda lane: self._forget_failed(name, lane))
+        return opened.result() if opened.done() else await asyncio.shield(opened)
+
+    def _forget_failed(self, name: tuple[LM, str], lane: asyncio.Future[Lane]) -> None:
+        if lane.cancelled() or lane.exception() is not None:
+            self._lanes.pop(name, None)
+
+    async def _open(self, lm: LM) -> Lane:
+        endpoint = resolve(lm)
+        kind = choose(endpoint, self._mode)
+        if endpoint not in self._transports:
+            if kind == "litellm":
+                # importing it takes seconds: other endpoints' calls go on meanwhile
+                opened = await asyncio.to_thread(open_transport, endpoint, kind)
+                if endpoint in self._transports:
+                    await opened.aclose()
+                else:
+                    self._transports[endpoint] = opened
+            else:
+                self._transports[endpoint] = open_transport(endpoint, kind)
+        if endpoint not in self._gates:
+            self._gates[endpoint] = Gate(self.threads, self._backoff)
+        return Lane(
+            endpoint,
+            self._transports[endpoint],
+            self._gates[endpoint],
+            Deadline(lm.timeout, self._backoff.shortest),
+            asyncio.Semaphore(lm.max_parallel) if lm.max_parallel else None,
+            RateWindow(lm.rpm) if lm.rpm else None,
+            RateWindow(lm.tpm) if lm.tpm else None,
+            prices.price(lm),
+        )
+
+    def _forget(self, lane: Lane) -> None:
+        """Reads the environment again for the next call: the key may have been put right by then."""
+        self._lanes = {name: other for name, other in self._lanes.items() if _gate(other) is not lane.gate}
+
+    def _tell(
+        self,
+        kind: EventKind,
+        lm: LM,
+        attempt: int = 0,
+        seconds: float = 0.0,
+        answer: Answer | None = None,
+        *,
+        usage: Usage | None = None,
+        error: str = "",
+    ) -> None:
+        if self._on_event is None:
+            return
+        if answer is not None:
+            usage = answer.usage
+        cost = None if answer is None else answer.cost
+        self._on_event(CallEvent(kind, lm.name, lm.model, attempt, seconds, usage, cost, error))
+
+
+def _gate(lane: asyncio.Future[Lane]) -> Gate | None:
+    return lane.result().gate if lane.done() and not lane.cancelled() and lane.exception() is None else None

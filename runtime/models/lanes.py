@@ -1,0 +1,40 @@
+"""A lane: what all calls of one LM share on their way to its endpoint."""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
+
+from ..errors import ProviderError, RateLimited
+from ..schema.program import LM
+from .endpoints import Endpoint
+from .limits import Deadline, Gate, RateWindow
+from .prices import Price
+from .transports.base import Transport, Usage
+
+
+class Lane(Struct):
+    """What all calls of one LM share; gates and transports are shared by all LMs of an endpoint."""
+
+    endpoint: Endpoint
+    transport: Transport
+    gate: Gate
+    deadline: Deadline
+    parallel: asyncio.Semaphore | None
+    rpm: RateWindow | None
+    tpm: RateWindow | None
+    price: Price | None
+
+    def cost(self, usage: Usage | None) -> float | None:
+        """USD, or None where nobody knows."""
+        return None if usage is None or self.price is None else self.price.of(usage)
+
+    def described(self, error: ProviderError, lm: LM, attempts: int) -> ProviderError:
+        """The same error, saying which model failed where and after how many attempts."""
+        where = f" at {self.endpoint.shown}" if self.endpoint.url else ""
+        tries = f" after {attempts} attempts" if attempts > 1 else ""
+        message = f"lm {lm.name} ({lm.model}){where}{tries}: {error.message}"
+        if isinstance(error, RateLimited):
+            return RateLimited(message, retry_after=error.retry_after, help=error.help)
+        return type(error)(message, help=error.help)

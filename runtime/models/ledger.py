@@ -1,0 +1,286 @@
+"""Every paid answer, on disk before anyone uses it.
+
+One SQLite file in WAL mode, shared by the tasks of a process and by processes. A row is the digest of
+a request's identity and the answer as JSON; neither the request nor an endpoint nor a key is stored.
+Rows are untrusted: a body that does not match its digest is a miss, never an answer. The first answer
+to a request wins for good: whoever asked twice at once gets the stored one, so that a rerun replays
+exactly what was used.
+
+`synchronous=NORMAL` in WAL mode survives the death of the process at any moment; a power cut may lose
+the last answers but never the file. Writes go through one thread that commits whatever has queued up
+as one statement, so that a slow disk never stops the event loop and a commit is shared under load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from msgspec import Struct
+
+from ..errors import ConfigurationError
+from .compact import compact
+from .transports.base import Answer, Usage
+from .upgrades import ForeignFile, NewerSchema, Step, tables, upgrade
+
+_BUSY_SECONDS = 30.0
+_BATCH = 200
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    if tables(connection):
+        raise ForeignFile
+    connection.execute(
+        """
+        CREATE TABLE answers (
+            key BLOB PRIMARY KEY,
+            body TEXT NOT NULL,
+            seal BLOB NOT NULL,
+            model TEXT NOT NULL,
+            written INTEGER NOT NULL
+        )
+        """
+    )
+
+
+STEPS: tuple[Step, ...] = (_create,)
+"""What led to the schema as it is now (`upgrades`)."""
+
+
+class _Entry(Struct, frozen=True):
+    key: bytes
+    answer: Answer
+    body: str
+    model: str
+    done: asyncio.Future[Answer]
+    loop: asyncio.AbstractEventLoop
+
+
+class Ledger:
+    """The answers in the file at `path`, which is made if it is missing.
+
+    Raises ConfigurationError when the directory cannot be written, the file is not a ledger, or it was
+    written by a newer version. `get` is called from the event loop, `put` awaited there; `close` waits
+    until everything queued is on disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.damaged = 0
+        """Rows that were found not to match their digest, and treated as missing."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._reader = open_database(path)
+            try:
+                _prepare(self._reader, path)
+                self._writer = open_database(path)
+            except BaseException:
+                self._reader.close()
+                raise
+        except (OSError, sqlite3.Error) as error:
+            raise unusable(path, error) from error
+        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def get(self, key: bytes) -> Answer | None:
+        """The stored answer, or None if there is none that can be trusted."""
+        return self._read(self._reader, key)
+
+    async def put(self, key: bytes, model: str, answer: Answer) -> Answer:
+        """Returns when the answer is on disk: `answer`, or the one that was there before it.
+
+        Raises ConfigurationError when it cannot be written. Cancelling the caller does not undo the write.
+        """
+        if self._closed:
+            raise ConfigurationError(f"the ledger {self.path} is closed")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Answer] = loop.create_future()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write_all, name="dspec-ledger", daemon=True)
+            self._thread.start()
+        self._queue.put(_Entry(key, answer, dump(answer), model, done, loop))
+        return await done
+
+    def count(self) -> int:
+        """How many answers are stored."""
+        return int(self._reader.execute("SELECT count(*) FROM answers").fetchone()[0])
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+        self._reader.close()
+        self._writer.close()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read(self, connection: sqlite3.Connection, key: bytes) -> Answer | None:
+        try:
+            row = connection.execute("SELECT body, seal FROM answers WHERE key = ?", (key,)).fetchone()
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error).lower():
+                raise unusable(self.path, error) from error
+            row = (None, None)
+        if row is None:
+            return None
+        body, sealed = row
+        if isinstance(body, str) and sealed == seal(key, body):
+            return _load(body)
+        self.damaged += 1
+        return None
+
+    def _write_all(self) -> None:
+        more = True
+        while more:
+            batch: list[_Entry] = []
+            entry = self._queue.get()
+            while entry is not None:
+                batch.append(entry)
+                if len(batch) == _BATCH or self._queue.empty():
+                    break
+                entry = self._queue.get()
+            more = entry is not None
+            if batch:
+                self._write(batch)
+
+    def _write(self, batch: list[_Entry]) -> None:
+        outcomes: list[Answer | Exception | None]
+        try:
+            outcomes = list(self._commit(batch))
+        except (sqlite3.Error, ConfigurationError) as error:
+            problem = error if isinstance(error, ConfigurationError) else unusable(self.path, error)
+            outcomes = [problem] * len(batch)
+        by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Entry, Answer | Exception | None]]] = {}
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            by_loop.setdefault(entry.loop, []).append((entry, outcome))
+        for loop, settled in by_loop.items():
+            _call_in(loop, lambda settled=settled: _settle(settled))
+
+    def _commit(self, batch: list[_Entry]) -> list[Answer | None]:
+        """Stores the batch; per entry, the older answer that stands instead of it, if any."""
+        now = int(time.time())
+        values: list[bytes | str | int] = []
+        for entry in batch:
+            values += (entry.key, entry.body, seal(entry.key, entry.body), entry.model, now)
+        # one statement is one transaction and one release of the interpreter lock
+        rows = ",".join(["(?,?,?,?,?)"] * len(batch))
+        stored = self._writer.execute(
+            f"INSERT INTO answers (key, body, seal, model, written) VALUES {rows} ON CONFLICT DO NOTHING",  # noqa: S608
+            values,
+        ).rowcount
+        if stored == len(batch):
+            return [None] * len(batch)
+        return [self._stand_by_the_first(entry, now) for entry in batch]
+
+    def _stand_by_the_first(self, entry: _Entry, now: int) -> Answer:
+        older = self._read(self._writer, entry.key)
+        if older is not None:
+            return older
+        self._writer.execute(
+            "INSERT OR REPLACE INTO answers (key, body, seal, model, written) VALUES (?,?,?,?,?)",
+            (entry.key, entry.body, seal(entry.key, entry.body), entry.model, now),
+        )
+        return entry.answer
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """A connection of its own to a ledger that exists. Every statement is a transaction. Raises sqlite3.Error."""
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """WAL mode and the schema. Two processes may do this at once on a new file."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            # switching the mode does not wait for others by itself
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    try:
+        upgrade(connection, STEPS)
+    except NewerSchema:
+        raise ConfigurationError(
+            f"the ledger {path} was written by a newer version of dspec",
+            help="update dspec, or choose another state directory",
+        ) from None
+    except ForeignFile:
+        raise ConfigurationError(
+            f"{path} is an SQLite file, but not a ledger", help="choose another state directory"
+        ) from None
+
+
+def unusable(path: Path, error: Exception) -> ConfigurationError:
+    """What to tell the user about an error of SQLite's."""
+    text = str(error)
+    if "not a database" in text or "malformed" in text:
+        advice = f"move {path.name} and its -wal and -shm files away; answers in them will be asked again"
+    elif "full" in text:
+        advice = "make room on the disk; what was answered before is kept"
+    elif "locked" in text:
+        advice = "another process holds it; wait for it, or choose another state directory"
+    else:
+        advice = f"make {path.parent} writable, or choose another state directory"
+    return ConfigurationError(f"cannot use the ledger {path}: {text}", help=advice)
+
+
+def _settle(settled: list[tuple[_Entry, Answer | Exception | None]]) -> None:
+    for entry, outcome in settled:
+        if entry.done.done():
+            continue
+        if isinstance(outcome, Exception):
+            entry.done.set_exception(outcome)
+        else:
+            entry.done.set_result(outcome or entry.answer)
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(callback)
+    except RuntimeError:
+        return  # the loop is gone, and with it whoever waited; the rows are on disk
+
+
+def seal(key: bytes, body: str) -> bytes:
+    """What binds a body to its key, so that a damaged row is seen to be one."""
+    return hashlib.sha256(key + body.encode()).digest()
+
+
+def dump(answer: Answer) -> str:
+    """An answer as a row's body holds it."""
+    usage = answer.usage
+    counts = (usage.input_tokens, usage.output_tokens, usage.estimated)
+    return compact([answer.text, *counts, answer.cost, answer.finish_reason]).decode()
+
+
+def _load(body: str) -> Answer:
+    """Reads what `dump` wrote; the seal vouches for its shape."""
+    text, input_tokens, output_tokens, estimated, cost, finish_reason = cast(
+        "tuple[str, int, int, bool, float | None, str]", tuple(json.loads(body))
+    )
+    return Answer(text, Usage(input_tokens, output_tokens, estimated), cost, finish_reason)

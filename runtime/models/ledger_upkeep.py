@@ -1,0 +1,150 @@
+"""Looking after a ledger: what is in it, dropping some of it, carrying it to another machine.
+
+An exported file is one JSON object per line: key, model, time and answer, never a prompt, an address or
+a key. A file that is imported is untrusted: a line that is not an answer is counted and left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import cast
+
+from msgspec import Struct
+
+from ..schema.types import JsonValue
+from .ledger import Ledger, dump, open_database, seal, unusable
+from .transports.base import Answer, Usage
+
+_LONGEST_LINE = 8 * 1024 * 1024
+_BATCH = 500
+_DAY = 86_400
+
+
+class Contents(Struct, frozen=True):
+    """`models` gives the number of answers of each; times are seconds since 1970, None where it is empty."""
+
+    answers: int
+    bytes: int
+    oldest: int | None
+    newest: int | None
+    models: dict[str, int]
+
+
+class Imported(Struct, frozen=True):
+    added: int
+    known: int
+    refused: int
+    """Lines that hold no answer."""
+
+
+def contents(path: Path) -> Contents:
+    """What the ledger at `path` holds. Raises ConfigurationError when it cannot be read."""
+    with Ledger(path), closing(open_database(path)) as database:
+        answers, oldest, newest = database.execute(
+            "SELECT count(*), min(written), max(written) FROM answers"
+        ).fetchone()
+        models = dict(
+            cast(
+                "list[tuple[str, int]]",
+                database.execute(
+                    "SELECT model, count(*) FROM answers GROUP BY model ORDER BY count(*) DESC, model"
+                ).fetchall(),
+            )
+        )
+    size = sum(file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists())
+    return Contents(answers, size, oldest, newest, models)
+
+
+def prune(path: Path, *, older_than_days: float | None = None, model: str | None = None) -> int:
+    """Drops the answers that are both as old and of the model as given, all where neither is; their number.
+
+    Raises ConfigurationError when the file cannot be written.
+    """
+    before = None if older_than_days is None else int(time.time() - older_than_days * _DAY)
+    with Ledger(path), closing(open_database(path)) as database:
+        try:
+            dropped = database.execute(
+                "DELETE FROM answers WHERE (?1 IS NULL OR written < ?1) AND (?2 IS NULL OR model = ?2)",
+                (before, model),
+            ).rowcount
+            database.execute("VACUUM")
+        except sqlite3.Error as error:
+            raise unusable(path, error) from error
+    return dropped
+
+
+def lines(path: Path) -> Iterator[str]:
+    """Every sound answer as a line of JSON, by key. Damaged ones are left out."""
+    with Ledger(path), closing(open_database(path)) as database:
+        rows = database.execute("SELECT key, body, seal, model, written FROM answers ORDER BY key")
+        for key, body, sealed, model, written in rows:
+            if isinstance(body, str) and sealed == seal(key, body):
+                entry = {"key": key.hex(), "model": model, "written": written, "answer": json.loads(body)}
+                yield json.dumps(entry) + "\n"
+
+
+def add(path: Path, given: Iterable[str]) -> Imported:
+    """Stores the answers of an exported file; those that are there already stay as they are."""
+    added = known = refused = 0
+    with Ledger(path), closing(open_database(path)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+            for number, line in enumerate(given, 1):
+                row = _row(line)
+                if row is None:
+                    refused += bool(line.strip())
+                    continue
+                new = database.execute(
+                    "INSERT INTO answers (key, body, seal, model, written) VALUES (?,?,?,?,?) "
+                    "ON CONFLICT DO NOTHING",
+                    row,
+                ).rowcount
+                added += new
+                known += 1 - new
+                if number % _BATCH == 0:
+                    database.execute("COMMIT")
+                    database.execute("BEGIN IMMEDIATE")
+            database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise unusable(path, error) from error
+    return Imported(added, known, refused)
+
+
+def _row(line: str) -> tuple[bytes, str, bytes, str, int] | None:
+    if len(line) > _LONGEST_LINE:
+        return None
+    try:
+        entry = cast("JsonValue", json.loads(line))
+        if not isinstance(entry, dict):
+            return None
+        key = bytes.fromhex(str(entry.get("key")))
+    except (ValueError, RecursionError):
+        return None
+    model, written, answer = entry.get("model"), entry.get("written"), _answer(entry.get("answer"))
+    if len(key) != 32 or answer is None or not isinstance(model, str):
+        return None
+    if not isinstance(written, int) or not 0 <= written < 2**40:
+        return None
+    body = dump(answer)
+    return key, body, seal(key, body), model, written
+
+
+def _answer(parts: JsonValue) -> Answer | None:
+    if not isinstance(parts, list) or len(parts) != 6:
+        return None
+    text, asked, answered, estimated, cost, finish = parts
+    counted = [
+        n for n in (asked, answered) if isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**40
+    ]
+    if len(counted) != 2 or not isinstance(text, str) or not isinstance(finish, str):
+        return None
+    if not isinstance(estimated, bool) or not (
+        cost is None or (isinstance(cost, int | float) and 0 <= cost < 1e9)
+    ):
+        return None
+    return Answer(text, Usage(counted[0], counted[1], estimated), cost, finish)

@@ -1,0 +1,40 @@
+"""Ways to reach a model. `open_transport` chooses one; nothing heavy is imported before that."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ...errors import ConfigurationError
+from ..endpoints import Endpoint, Kind
+from .base import Transport
+
+Mode = Literal["auto", "lean", "litellm"]
+
+
+def choose(endpoint: Endpoint, mode: Mode) -> Kind:
+    """The kind of transport for an endpoint. Raises ConfigurationError when `mode` cannot reach it."""
+    if endpoint.kind == "embedded" or mode == "auto":
+        return endpoint.kind
+    if mode == "lean" and endpoint.kind != "lean":
+        raise ConfigurationError(
+            f"the lean transport does not speak to {endpoint.provider or 'this provider'}",
+            help='use transport "auto" or "litellm"',
+        )
+    return mode
+
+
+def open_transport(endpoint: Endpoint, kind: Kind) -> Transport:
+    """A transport to `endpoint`. The first LiteLLM one in a process takes seconds to import it."""
+    match kind:
+        case "embedded":
+            from ...embedded import EmbeddedTransport
+
+            return EmbeddedTransport()
+        case "lean":
+            from .lean import LeanTransport
+
+            return LeanTransport(endpoint)
+        case "litellm":
+            from .litellm import LiteLLMTransport
+
+            return LiteLLMTransport(endpoint)

@@ -1,0 +1,175 @@
+"""Every provider LiteLLM knows, one attempt at a time.
+
+LiteLLM translates requests, answers and errors; everything it would do besides is turned off: its
+retries (it makes several paid calls out of one), caching, callbacks, downloading of prices, reading of
+`.env`, logging and printing. Importing it takes seconds, so this module is imported only for a model
+that needs it, and not on the event loop.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import re
+import socket
+import threading
+import warnings
+from collections.abc import Mapping
+from typing import Any, cast
+
+from ...errors import ProviderError, Unavailable
+from ...schema.types import JsonValue
+from ..endpoints import Endpoint
+from .answers import billable, checked, checked_embedding, failure, read_retry_after, usage_of
+from .base import Answer, Request, Usage
+
+_QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
+_WRAPPING = re.compile(r"^(?:litellm\.\w+: |\w+Error: |\w+Exception - )+")
+_DEEPEST = 10
+"""Errors that are looked at underneath one of LiteLLM's."""
+_import_lock = threading.Lock()
+_open = 0
+"""How many transports are in use: LiteLLM's clients are shared by them all and closed with the last."""
+
+
+class LiteLLMTransport:
+    """Calls to one endpoint through `litellm.acompletion`."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        global _open
+        self._endpoint = endpoint
+        self._litellm = _load()
+        self._closed = False
+        with _import_lock:
+            _open += 1
+
+    async def complete(self, request: Request) -> Answer:
+        embedding = request.kind == "embedding"
+        options: dict[str, Any] = {
+            **request.parameters(),
+            "model": request.lm.model,
+            "max_retries": 0,
+            "timeout": request.lm.timeout,
+            "caching": False,
+            "drop_params": False,
+        }
+        if self._endpoint.url is not None:
+            options["api_base"] = self._endpoint.url
+        if self._endpoint.key is not None:
+            options["api_key"] = self._endpoint.key
+        elif self._endpoint.url is not None:
+            # without one, LiteLLM would send a key it finds in the environment to whatever address this is
+            options["api_key"] = "none"
+        if embedding:
+            options |= {"input": [request.messages[0].content], "encoding_format": "float"}
+        else:
+            options["messages"] = [{"role": each.role, "content": each.content} for each in request.messages]
+        try:
+            ask = self._litellm.aembedding if embedding else self._litellm.acompletion
+            response = await ask(**options)
+        except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
+            status = getattr(error, "status_code", None)
+            message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
+            if not isinstance(status, int) or status < 300:
+                text = self._endpoint.scrub(message) or type(error).__name__
+                problem: ProviderError = Unavailable(f"the call failed: {text}")
+            else:
+                problem = failure(status, message, self._endpoint, _retry_after(error))
+            raise billable(problem) if _reached(error) else problem from None
+        try:
+            return _embedding(response, request) if embedding else _answer(response, request)
+        except ProviderError as error:
+            raise billable(error, _usage(response)) from None
+
+    async def aclose(self) -> None:
+        global _open
+        if self._closed:
+            return
+        self._closed = True
+        with _import_lock:
+            _open -= 1
+            last = _open == 0
+        if last:
+            await self._litellm.close_litellm_async_clients()
+            self._litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def _answer(response: Any, request: Request) -> Answer:
+    """LiteLLM's response object, read with the same suspicion as a body."""
+    choices = getattr(response, "choices", None)
+    if not choices:
+        raise Unavailable("the answer has no choices")
+    message = getattr(choices[0], "message", None)
+    if message is None:
+        raise Unavailable("the answer has no message")
+    extra = cast("Mapping[str, Any]", getattr(message, "provider_specific_fields", None) or {})
+    texts = (getattr(message, "content", None), getattr(message, "refusal", None), extra.get("refusal"))
+    text = next((text for text in texts if isinstance(text, str) and text), "")
+    finish = getattr(choices[0], "finish_reason", None)
+    return checked(text, finish if isinstance(finish, str) else "stop", _usage(response), request)
+
+
+def _embedding(response: Any, request: Request) -> Answer:
+    data: Any = getattr(response, "data", None)
+    entry: Any = data[0] if data else None
+    vector: Any = entry.get("embedding") if hasattr(entry, "get") else None
+    usage = getattr(response, "usage", None)
+    return checked_embedding(cast("JsonValue", vector), getattr(usage, "prompt_tokens", None), request)
+
+
+def _usage(response: Any) -> Usage | None:
+    usage = getattr(response, "usage", None)
+    return usage_of(getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
+
+
+def _reached(error: BaseException) -> bool:
+    """Whether the request may have been served: LiteLLM says 500 of a body that it cannot read, too.
+
+    A status that the server sent comes with its headers; a connection that was never made says so underneath.
+    """
+    if getattr(error, "litellm_response_headers", None) is not None:
+        return False
+    cause: BaseException | None = error
+    for _ in range(_DEEPEST):
+        if isinstance(cause, ConnectionRefusedError | socket.gaierror):
+            return False
+        cause = (cause.__cause__ or cause.__context__) if cause is not None else None
+    status = getattr(error, "status_code", None)
+    return not isinstance(status, int) or status >= 500 or status < 300
+
+
+def _retry_after(error: Exception) -> float | None:
+    for headers in (
+        getattr(error, "litellm_response_headers", None),
+        getattr(getattr(error, "response", None), "headers", None),
+    ):
+        if isinstance(headers, Mapping):
+            found = read_retry_after(cast("Mapping[str, str]", headers))
+            if found is not None:
+                return found
+    return None
+
+
+def _load() -> Any:
+    """LiteLLM, imported without network or `.env`, and told to be quiet."""
+    with _import_lock:
+        before = {name: os.environ.get(name) for name in _QUIET_IMPORT}
+        os.environ.update(_QUIET_IMPORT)
+        try:
+            litellm: Any = importlib.import_module("litellm")
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
+        litellm.suppress_debug_info = True
+        litellm.telemetry = False
+        # its types are put together when first used, with warnings about its own code
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            litellm.ModelResponse()
+        for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        return litellm

@@ -1,0 +1,1 @@
+"""Running programs: their graphs, their predictors, and demos chosen per input."""

@@ -1,0 +1,221 @@
+"""One run of a predictor: render, ask, read, and go back to the model where the answer calls for it.
+
+What can be mended in the text is mended there, without a call. What is still missing or wrong is asked
+for once more, that part only. A failed check goes back with its message, as often as the signature
+allows. Every further request holds the whole exchange so far, so no two of them are the same and
+a replayed answer can never stand in for a retry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from ..adapters import Adapter, adapter
+from ..adapters.base import describe_problems
+from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError, Unauthorized
+from ..models.transports.base import Answer, Message, Request
+from ..schema.program import LM, Demo, Predictor, Program
+from ..schema.types import Row
+from ..values.checks import Failure, failures, record_failures
+
+if TYPE_CHECKING:
+    from ..models.engine import Completion
+
+
+_EMPTY = "(no answer)"
+"""Stands for an empty answer in the exchange: providers refuse empty turns."""
+
+
+class Asks(Protocol):
+    """The part of the engine that running a program needs."""
+
+    async def complete(self, request: Request) -> Completion: ...
+
+
+class Spent(Struct):
+    """What one run of a program took. Tokens and cost count answers that were paid for just now."""
+
+    calls: int = 0
+    """Answers used, replayed and shared ones included."""
+    replayed: int = 0
+    """Answers that came from the ledger or from an identical request in flight."""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost: float = 0.0
+    """USD, without answers of unknown price."""
+    unpriced: int = 0
+
+    def add(self, completion: Completion) -> None:
+        self.calls += 1
+        if completion.source != "model":
+            self.replayed += 1
+            return
+        answer = completion.answer
+        self.input_tokens += answer.usage.input_tokens
+        self.output_tokens += answer.usage.output_tokens
+        self.cost += answer.cost or 0.0
+        self.unpriced += answer.cost is None
+
+
+class Asked(Struct, frozen=True):
+    """A predictor's outputs with the exchange that led to them.
+
+    `messages` end with the answer as it stands, so a further objection can follow.
+    """
+
+    inputs: Row
+    outputs: Row
+    messages: tuple[Message, ...]
+    attempts: int
+    """Model calls made."""
+    notes: tuple[str, ...] = ()
+
+
+class Session(Struct, frozen=True):
+    """What the calls of one program run have in common."""
+
+    program: Program
+    engine: Asks
+    sample: int = 0
+    temperature: float | None = None
+    spent: Spent = field(default_factory=Spent)
+
+
+async def ask(session: Session, predictor: Predictor, inputs: Row) -> Asked:
+    """One run of a predictor on checked inputs.
+
+    Raises ParseError when an output stays unreadable, CheckFailed when an `assert` stays broken,
+    ProviderError when the model does not answer.
+    """
+    messages = _adapter(session, predictor).render(predictor, inputs, session.program.records)
+    asked = await _answered(session, predictor, Asked(inputs, {}, messages, 0))
+    return await _checked(session, predictor, asked)
+
+
+async def ask_again(session: Session, predictor: Predictor, asked: Asked, messages: Sequence[str]) -> Asked:
+    """The predictor run once more, told what is wrong with its last outputs."""
+    objection = _adapter(session, predictor).objection(predictor, messages)
+    asked = replace(asked, messages=(*asked.messages, objection))
+    return await _checked(session, predictor, await _answered(session, predictor, asked))
+
+
+async def _checked(session: Session, predictor: Predictor, asked: Asked) -> Asked:
+    """The answer once the signature's and the records' checks hold, or cannot be made to."""
+    signature = predictor.signature
+    retries = signature.max_retries
+    while True:
+        scope = {**asked.inputs, **asked.outputs}
+        broken = [
+            *record_failures(signature.outputs, asked.outputs, session.program.records),
+            *failures(signature.checks, scope),
+        ]
+        if not broken:
+            return asked
+        if retries == 0:
+            return replace(asked, notes=(*asked.notes, *given_up(broken, signature.name, asked)))
+        retries -= 1
+        objection = _adapter(session, predictor).objection(predictor, _messages(broken))
+        asked = replace(asked, messages=(*asked.messages, objection), notes=(*asked.notes, *_noted(broken)))
+        asked = await _answered(session, predictor, asked)
+
+
+def given_up(broken: Sequence[Failure], name: str, asked: Asked) -> tuple[str, ...]:
+    """Notes on suggestions that stay unmet. Raises CheckFailed when one of the checks is an `assert`."""
+    for failure in broken:
+        if failure.kind == "assert":
+            raise CheckFailed(f"{name}: {failure.message}", raw=asked.messages[-1].content)
+    return tuple(f"suggest not met: {failure.message}" for failure in broken)
+
+
+def _messages(broken: Sequence[Failure]) -> list[str]:
+    return list(dict.fromkeys(failure.message for failure in broken))
+
+
+def _noted(broken: Sequence[Failure]) -> list[str]:
+    return [f"asked again: {message}" for message in _messages(broken)]
+
+
+async def _answered(session: Session, predictor: Predictor, asked: Asked) -> Asked:
+    """The next answer, read; with one further call for what could not be read."""
+    layout = _adapter(session, predictor)
+    records = session.program.records
+    signature = predictor.signature
+    strict = _lm(session.program, predictor.lm).parse == "strict"
+    answer, notes = await _complete(session, predictor, asked.messages)
+    reading = layout.read(predictor, answer.text, records, strict=strict)
+    notes, attempts = [*asked.notes, *notes, *reading.notes, *_cut(answer)], asked.attempts + 1
+    messages = (*asked.messages, Message("assistant", answer.text.strip() or _EMPTY))
+    if not reading.problems:
+        return Asked(asked.inputs, reading.values, messages, attempts, tuple(notes))
+
+    notes.append(f"asked again: {describe_problems(reading.problems)}")
+    correction = layout.correction(predictor, reading.problems)
+    answer, more = await _complete(session, predictor, (*messages, correction))
+    wanted = {problem.field for problem in reading.problems}
+    second = layout.read(predictor, answer.text, records, strict=strict, only=wanted)
+    if second.problems:
+        raise ParseError(
+            f"{signature.name}: {describe_problems(second.problems)}",
+            raw=answer.text,
+            help="raise `max_tokens`: the answer was cut off" if _cut(answer) else "",
+        )
+    values = reading.values | second.values
+    values = {output.name: values[output.name] for output in signature.outputs}
+    # From here on the exchange shows the answer as it was put together.
+    merged = layout.answer(Demo(inputs={}, outputs=values), signature.outputs)
+    messages = (*messages, correction, Message("assistant", merged))
+    return Asked(asked.inputs, values, messages, attempts + 1, (*notes, *more, *second.notes, *_cut(answer)))
+
+
+async def _complete(
+    session: Session, predictor: Predictor, messages: tuple[Message, ...]
+) -> tuple[Answer, tuple[str, ...]]:
+    """The answer of the predictor's model, or of a fallback where that one fails for good, with notes."""
+    lm = _lm(session.program, predictor.lm)
+    notes: tuple[str, ...] = ()
+    for name in lm.fallback:
+        try:
+            return await _answer(session, predictor, lm, messages), notes
+        except Unauthorized:
+            raise  # a key or a bill to see to: no row gets better by asking somebody else for all of them
+        except ProviderError:
+            lm = _lm(session.program, name)
+            notes = (f"fell back to {name}",)
+    return await _answer(session, predictor, lm, messages), notes
+
+
+async def _answer(session: Session, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> Answer:
+    layout = _adapter(session, predictor)
+    completion = await session.engine.complete(
+        Request(
+            lm=lm,
+            messages=messages,
+            sample=session.sample,
+            temperature=session.temperature,
+            response_format=layout.response_format(predictor, session.program.records, lm),
+        )
+    )
+    session.spent.add(completion)
+    return completion.answer
+
+
+def _cut(answer: Answer) -> tuple[str, ...]:
+    return ("the answer was cut off at `max_tokens`",) if answer.finish_reason == "length" else ()
+
+
+def _adapter(session: Session, predictor: Predictor) -> Adapter:
+    return adapter(_lm(session.program, predictor.lm).adapter)
+
+
+def _lm(program: Program, name: str) -> LM:
+    lm = program.lms.get(name)
+    if lm is None:
+        raise ConfigurationError(
+            f"the program names the model `{name}`, which is not among its models: "
+            f"{', '.join(program.lms) or 'it has none'}"
+        )
+    return lm

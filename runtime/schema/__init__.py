@@ -1,0 +1,1 @@
+"""The program model: types, expressions, programs and ensembles, and nothing that acts."""

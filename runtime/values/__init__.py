@@ -1,0 +1,1 @@
+"""Values: checking and reading them, and evaluating expressions over them."""

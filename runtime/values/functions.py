@@ -1,0 +1,379 @@
+"""The functions that expressions may call: the only place where a function's facts stand.
+
+The checker, completion, hover, the docs and `interpret` read this table. Every function is pure,
+total on the types it declares, and bounded; it raises ValueError for values it cannot use.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from enum import Enum
+from functools import lru_cache
+from typing import Annotated, cast
+
+from msgspec import Struct
+from pydantic import StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
+
+from ..schema.types import BOOL, FLOAT, INT, STR, JsonValue, ListOf, OptionalOf, Scalar, Type, spell
+from . import scoring
+from .values import short, shown
+
+MAX_PATTERN = 1_000
+"""Characters of a regular expression."""
+
+
+class Marker(Enum):
+    """Types of arguments and results that a plain `Type` cannot say; the value is the wording for users."""
+
+    ANYTHING = "any value"
+    NUMBER = "number"
+    """int or float; as a result: int where every argument is int."""
+    NUMBERS = "list of numbers"
+    """Also booleans, true counting 1; as an item of a variadic parameter: a number or such a list."""
+    SIZED = "text, list or dict"
+    TEXTS = "text or list of texts"
+    ANY_LIST = "list"
+    SAME = "same as the first argument"
+
+
+Kind = Type | Marker
+
+
+class Parameter(Struct, frozen=True):
+    """`default` counts only when `required` is false. A `variadic` parameter takes one or more arguments."""
+
+    name: str
+    kind: Kind
+    required: bool = True
+    default: JsonValue = None
+    variadic: bool = False
+
+
+class Function(Struct, frozen=True):
+    """`call` takes the arguments by position, defaults filled in, variadic ones spread out."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+    result: Kind
+    doc: str
+    call: Callable[..., JsonValue]
+
+
+def accepts(kind: Kind, value: JsonValue) -> bool:
+    """Whether an argument is of the kind, as far as a function relies on it."""
+    match kind:
+        case Marker.ANYTHING:
+            return True
+        case Marker.NUMBER:
+            return _is_number(value)
+        case Marker.NUMBERS:
+            return isinstance(value, list) and all(isinstance(item, int | float) for item in value)
+        case Marker.SIZED:
+            return isinstance(value, str | list | dict)
+        case Marker.TEXTS:
+            return isinstance(value, str) or accepts(ListOf(item=STR), value)
+        case Marker.ANY_LIST | Marker.SAME:
+            return isinstance(value, list)
+        case Scalar(name="int"):
+            return isinstance(value, int) and not isinstance(value, bool)
+        case Scalar(name="float"):
+            return _is_number(value)
+        case Scalar(name="bool"):
+            return isinstance(value, bool)
+        case Scalar(name="any"):
+            return True
+        case OptionalOf(item=item):
+            return value is None or accepts(item, value)
+        case ListOf(item=item):
+            return isinstance(value, list) and all(accepts(item, element) for element in value)
+        case _:
+            return isinstance(value, str)
+
+
+def wording(kind: Kind) -> str:
+    """The kind as a message names it."""
+    return kind.value if isinstance(kind, Marker) else spell(kind)
+
+
+def _is_number(value: JsonValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def valid_pattern(pattern: str) -> None:
+    """Raises ValueError when `matches` cannot take the pattern, and says why."""
+    _pattern(pattern)
+
+
+@lru_cache(maxsize=128)
+def _pattern(pattern: str) -> TypeAdapter[str]:
+    # pydantic matches with Rust's regex engine: linear time, so a hostile pattern or text cannot hang.
+    if len(pattern) > MAX_PATTERN:
+        raise ValueError(f"the pattern is longer than {MAX_PATTERN} characters")
+    try:
+        return TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)])
+    except SchemaError as error:
+        reason = str(error).strip().splitlines()[-1].strip().removeprefix("error: ")
+        raise ValueError(f"not a pattern that can be matched: {reason}") from None
+
+
+def _matches(text: str, pattern: str) -> bool:
+    try:
+        _pattern(pattern).validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
+def _contains(whole: JsonValue, part: JsonValue) -> bool:
+    if isinstance(whole, str):
+        if not isinstance(part, str):
+            raise ValueError(f"looks for text in text, got {short(part)}")
+        return part in whole
+    if isinstance(whole, dict):
+        return isinstance(part, str) and part in whole
+    return any(equal(element, part) for element in cast("list[JsonValue]", whole))
+
+
+def _split(text: str, separator: str) -> list[JsonValue]:
+    return list(text.split(separator) if separator else text.split())
+
+
+def _join(items: Sequence[str], separator: str) -> str:
+    return separator.join(items)
+
+
+def _round(number: float, digits: int) -> JsonValue:
+    return round(number, max(-300, min(300, digits)))
+
+
+def _abs(number: float) -> JsonValue:
+    return abs(number)
+
+
+def _flat(values: tuple[JsonValue, ...]) -> list[float]:
+    numbers: list[float] = []
+    for value in values:
+        numbers.extend(cast("list[float]", value) if isinstance(value, list) else [cast("float", value)])
+    if not numbers:
+        raise ValueError("needs at least one number")
+    return numbers
+
+
+def _sum(numbers: list[float]) -> JsonValue:
+    # Exactly rounded, so that the order of the items does not matter.
+    return math.fsum(numbers) if any(isinstance(number, float) for number in numbers) else sum(numbers)
+
+
+def _unique(items: list[JsonValue]) -> list[JsonValue]:
+    out: list[JsonValue] = []
+    plain: set[tuple[type, JsonValue]] = set()
+    for item in items:
+        if isinstance(item, list | dict):
+            if not any(equal(item, other) for other in out):
+                out.append(item)
+        elif (key := (bool if isinstance(item, bool) else object, item)) not in plain:
+            plain.add(key)
+            out.append(item)
+    return out
+
+
+def _golds(gold: JsonValue) -> list[str]:
+    return [gold] if isinstance(gold, str) else cast("list[str]", gold)
+
+
+def _exact_match(gold: JsonValue, pred: JsonValue) -> bool:
+    texts = isinstance(gold, str) or (isinstance(gold, list) and all(isinstance(item, str) for item in gold))
+    if isinstance(pred, str) and texts:
+        return scoring.exact_match(_golds(gold), pred)
+    return equal(gold, pred)
+
+
+def _answer_exact_match(gold: JsonValue, pred: str, frac: float) -> bool:
+    if frac < 1.0:
+        return scoring.token_f1(_golds(gold), pred) >= frac
+    return scoring.exact_match(_golds(gold), pred)
+
+
+def _answer_passage_match(gold: JsonValue, passages: list[str]) -> bool:
+    return scoring.passage_match(_golds(gold), passages)
+
+
+def _f1(gold: JsonValue, pred: str) -> float:
+    return scoring.token_f1(_golds(gold), pred)
+
+
+def _close(gold: float | None, pred: float | None, tolerance: float) -> bool:
+    if gold is None or pred is None:
+        return gold is pred
+    return abs(gold - pred) <= tolerance
+
+
+def equal(left: JsonValue, right: JsonValue) -> bool:
+    """Equality of JSON values: values of unlike types are never equal, `1` and `1.0` are."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+    return isinstance(left, bool) == isinstance(right, bool) and left == right
+
+
+_TEXT = Parameter("text", STR)
+_GOLD = Parameter("gold", Marker.TEXTS)
+
+_TABLE: tuple[Function, ...] = (
+    Function(
+        "len", (Parameter("value", Marker.SIZED),), INT, "Characters of a text, items of a list or dict.", len
+    ),
+    Function("lower", (_TEXT,), STR, "The text in lower case.", str.lower),
+    Function("upper", (_TEXT,), STR, "The text in upper case.", str.upper),
+    Function("strip", (_TEXT,), STR, "The text without white space at its ends.", str.strip),
+    Function(
+        "str", (Parameter("value", Marker.ANYTHING),), STR, "The value as text; text stays as it is.", shown
+    ),
+    Function(
+        "contains",
+        (Parameter("whole", Marker.SIZED), Parameter("part", Marker.ANYTHING)),
+        BOOL,
+        "Whether a text has the part, a list the item, or a dict the key.",
+        _contains,
+    ),
+    Function(
+        "startswith",
+        (_TEXT, Parameter("part", STR)),
+        BOOL,
+        "Whether the text starts with the part.",
+        str.startswith,
+    ),
+    Function(
+        "endswith",
+        (_TEXT, Parameter("part", STR)),
+        BOOL,
+        "Whether the text ends with the part.",
+        str.endswith,
+    ),
+    Function(
+        "split",
+        (_TEXT, Parameter("separator", STR, required=False, default="")),
+        ListOf(item=STR),
+        "The parts of the text between separators, or between white space.",
+        _split,
+    ),
+    Function(
+        "join",
+        (Parameter("items", ListOf(item=STR)), Parameter("separator", STR, required=False, default=", ")),
+        STR,
+        "The texts as one, with the separator between them.",
+        _join,
+    ),
+    Function(
+        "round",
+        (Parameter("number", Marker.NUMBER), Parameter("digits", INT, required=False, default=0)),
+        Marker.NUMBER,
+        "The number rounded to so many decimal places, halves to even.",
+        _round,
+    ),
+    Function(
+        "abs", (Parameter("number", Marker.NUMBER),), Marker.NUMBER, "The number without its sign.", _abs
+    ),
+    Function(
+        "min",
+        (Parameter("numbers", Marker.NUMBERS, variadic=True),),
+        Marker.NUMBER,
+        "The smallest of the numbers, or of a list.",
+        lambda *values: min(_flat(values)),
+    ),
+    Function(
+        "max",
+        (Parameter("numbers", Marker.NUMBERS, variadic=True),),
+        Marker.NUMBER,
+        "The largest of the numbers, or of a list.",
+        lambda *values: max(_flat(values)),
+    ),
+    Function(
+        "sum",
+        (Parameter("numbers", Marker.NUMBERS),),
+        Marker.NUMBER,
+        "The sum of a list; true counts 1.",
+        _sum,
+    ),
+    Function("any", (Parameter("items", ListOf(item=BOOL)),), BOOL, "Whether any item is true.", any),
+    Function("all", (Parameter("items", ListOf(item=BOOL)),), BOOL, "Whether every item is true.", all),
+    Function(
+        "unique",
+        (Parameter("items", Marker.ANY_LIST),),
+        Marker.SAME,
+        "The list without repeats, first ones kept.",
+        _unique,
+    ),
+    Function(
+        "matches",
+        (_TEXT, Parameter("pattern", STR)),
+        BOOL,
+        "Whether the regular expression is found in the text; no look-around, no back-references.",
+        _matches,
+    ),
+    Function(
+        "regex",
+        (_TEXT, Parameter("pattern", STR)),
+        BOOL,
+        "The same as `matches`.",
+        _matches,
+    ),
+    Function(
+        "normalize_text",
+        (_TEXT,),
+        STR,
+        "The text in lower case without punctuation, articles and extra spaces.",
+        scoring.normalize_text,
+    ),
+    Function(
+        "exact_match",
+        (Parameter("gold", Marker.ANYTHING), Parameter("pred", Marker.ANYTHING)),
+        BOOL,
+        "Whether the texts agree once normalised (or one of a list does); other values when equal.",
+        _exact_match,
+    ),
+    Function(
+        "answer_exact_match",
+        (_GOLD, Parameter("pred", STR), Parameter("frac", FLOAT, required=False, default=1.0)),
+        BOOL,
+        "Whether a reference equals the prediction once normalised; below 1, `frac` is the F1 it needs.",
+        _answer_exact_match,
+    ),
+    Function(
+        "answer_passage_match",
+        (_GOLD, Parameter("passages", ListOf(item=STR))),
+        BOOL,
+        "Whether any passage has a reference as a run of whole words.",
+        _answer_passage_match,
+    ),
+    Function(
+        "f1",
+        (_GOLD, Parameter("pred", STR)),
+        FLOAT,
+        "Token F1 of normalised texts, the best over the references.",
+        _f1,
+    ),
+    Function(
+        "close",
+        (
+            Parameter("gold", OptionalOf(item=FLOAT)),
+            Parameter("pred", OptionalOf(item=FLOAT)),
+            Parameter("tolerance", FLOAT, required=False, default=1e-6),
+        ),
+        BOOL,
+        "Whether two numbers differ by no more than the tolerance; null is close to null only.",
+        _close,
+    ),
+    Function(
+        "json_diff",
+        (Parameter("gold", Marker.ANYTHING), Parameter("pred", Marker.ANYTHING)),
+        FLOAT,
+        "Share of leaves on which two structured values agree, 0 to 1.",
+        scoring.json_agreement,
+    ),
+)
+
+FUNCTIONS: dict[str, Function] = {function.name: function for function in _TABLE}
