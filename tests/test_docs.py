@@ -1,17 +1,17 @@
 """What the documentation shows is true: every snippet checks clean, every link leads somewhere."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from generators import generator
 
-from dspec.compiler import reference
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.tables.blocks import BLOCKS
 
 ROOT = Path(__file__).resolve().parent.parent
+reference = generator("reference")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
 FENCE = re.compile(r"^```dspec\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#]+)(#[^)]*)?\)")
@@ -73,8 +73,5 @@ def test_every_function_block_and_optimizer_is_documented() -> None:
 
 
 def test_the_map_names_every_file_as_it_is() -> None:
-    script = ROOT / "docs" / "generate_map.py"
-    module = importlib.util.module_from_spec(spec := importlib.util.spec_from_file_location("map", script))
-    spec.loader.exec_module(module)
-    current = module.MAP.read_text(encoding="utf-8")
-    assert current == module.map_text(), "run `python3.11 dev.py generate`"
+    made = generator("map")
+    assert made.MAP.read_text(encoding="utf-8") == made.map_text(), "run `python3.11 dev.py generate`"

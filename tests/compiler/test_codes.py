@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from generators import generator
 
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.diagnostics import codes as codes_room
 from dspec.compiler.diagnostics.codes import CODES, Code
-from dspec.compiler.diagnostics.codes.page import PAGE, page
 
-ROOM = Path(codes_room.__file__).parent.parent
+ROOM = Path(codes_room.__file__).parents[2]
 
 NOT_A_SNIPPET = {"DS0000", "DS0810"}
 """About the toolchain itself, and a file that cannot be read at all: shown in `test_analysis`."""
@@ -67,4 +67,5 @@ def test_texts_are_finished(name: str) -> None:
 
 def test_the_page_of_codes_is_current() -> None:
     """`python dev.py generate` rewrites it."""
-    assert PAGE.read_text(encoding="utf-8") == page(CODES)
+    made = generator("diagnostics")
+    assert made.PAGE.read_text(encoding="utf-8") == made.page(CODES)

@@ -71,7 +71,7 @@ def test_a_later_version_is_refused_and_left_alone(tmp_path: Path) -> None:
 NEXT = """
 import sys, time
 from pathlib import Path
-from dspec.runtime import ledger
+from dspec.runtime.models import ledger
 
 def slow(connection):
     time.sleep(0.3)

@@ -1,8 +1,8 @@
-"""Rewrites the tables in the reference pages from the tables in the code. Run it as a module.
+"""Rewrites the tables in `docs/language.md` and `docs/optimizers.md` from the tables in the code.
 
 A table stands between `<!-- name -->` and `<!-- /name -->`; what is around it is written by hand. Functions
-come from `dspec.runtime.values.functions`, judges from `judges`, attributes from `blocks`, sources from
-`vocabulary`, options from `optimizers.table`, and nowhere else are they listed.
+come from `dspec.runtime.values.functions`; judges, attributes and sources from `dspec.compiler.tables`; options from
+`dspec.compiler.optimizers.table`. Nowhere else are they listed.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from dspec.compiler.optimizers.base import Option, OptionType, Spec
+from dspec.compiler.optimizers.table import ALIASES, SPECS
+from dspec.compiler.tables.block_specs import AttributeSpec, SectionSpec, ValueKind
+from dspec.compiler.tables.blocks import BLOCKS
+from dspec.compiler.tables.judges import JUDGES
+from dspec.compiler.tables.vocabulary import FETCHED_SOURCES
 from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.values.functions import FUNCTIONS, Function, Parameter, wording
 
-from .optimizers.base import Option, OptionType, Spec
-from .optimizers.table import ALIASES, SPECS
-from .tables.block_specs import AttributeSpec, SectionSpec, ValueKind
-from .tables.blocks import BLOCKS
-from .tables.judges import JUDGES
-from .tables.vocabulary import FETCHED_SOURCES
-
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parent
 PAGES = (DOCS / "language.md", DOCS / "optimizers.md")
 
 _MARK = re.compile(r"<!-- (?P<name>[a-z]+(?: \w+)?) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)

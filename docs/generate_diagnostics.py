@@ -1,4 +1,4 @@
-"""Rewrites `docs/diagnostics.md` from the table of codes. Run it as a module after changing the table.
+"""Rewrites `docs/diagnostics.md` from the table of codes.
 
 The page is what `dspc explain` prints, for all codes; nothing on it is written by hand.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import CODES
-from .base import Code
+from dspec.compiler.diagnostics.codes import CODES
+from dspec.compiler.diagnostics.codes.base import Code
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "diagnostics.md"
+PAGE = Path(__file__).resolve().parent / "diagnostics.md"
 
 GROUPS = {
     "00": "The toolchain itself",
