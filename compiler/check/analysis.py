@@ -25,7 +25,7 @@ from ..project.loading import File, Loaded, load
 from ..project.source import Location, Source
 from .allows import without_allowed
 from .names import files
-from .project import check_declarations, lower
+from .project import DECLARATIONS, check_declarations, lower
 from .session import Crash, Session, crash
 from .shape.syntax import check_syntax
 from .symbols import FileScope, SymbolTable
@@ -144,7 +144,9 @@ def _analyse(
     here = [file for place, file in loaded.files.items() if not settled or place not in settled]
     found = files.scopes(loaded)
     main = found[loaded.main.source.path]
-    session = Session(loaded.root, loaded.main.source.path.parent, main, probe, deep, cache, fetcher)
+    session = Session(
+        loaded.root, loaded.main.source.path.parent, main, probe, deep, cache, fetcher, DECLARATIONS
+    )
     if loaded.problem is not None:
         session.report(
             "DS0810",

@@ -12,19 +12,38 @@ from dspec.runtime.schema.program import LM, Program
 from .. import ir
 from ..project.loading import File
 from ..project.source import Location
+from ..tables.block_specs import SymbolKind
 from .chain.evals import evaluation
 from .chain.optimize import optimize
 from .declarations.datasets import dataset
 from .declarations.externs import check_test, extern
 from .declarations.lms import check_defaults, lm
 from .declarations.metrics import metric
-from .declarations.records import record, record_fields
-from .declarations.runnable import runnable
+from .declarations.modules import module
+from .declarations.programs import program
+from .declarations.records import record
 from .declarations.signatures import signature
-from .session import Place, Session
+from .session import Check, Place, Session
 from .shape.shape import check_shape
 from .symbols import FileScope, Symbol
+from .types.declared import runnable
 from .types.typenames import alias
+
+DECLARATIONS: Mapping[SymbolKind, Check] = {
+    "type": alias,
+    "record": record,
+    "lm": lm,
+    "signature": signature,
+    "module": module,
+    "program": program,
+    "extern": extern,
+    "dataset": dataset,
+    "metric": metric,
+    "optimize": optimize,
+    "eval": evaluation,
+    "test": check_test,
+}
+"""Who checks a declaration of each kind. What it gives is looked up with `Session.checked`."""
 
 
 def check_declarations(session: Session, file: File, scope: FileScope) -> None:
@@ -36,36 +55,7 @@ def check_declarations(session: Session, file: File, scope: FileScope) -> None:
     session.guarded(Location(file.source, 0, 0), partial(check_defaults, session, scope))
     doubles = [symbol for symbol in session.doubles if session.owners[id(symbol)] is scope]
     for symbol in (*scope.symbols.values(), *doubles):
-        session.guarded(symbol.location, partial(_check, session, symbol))
-
-
-def _check(session: Session, symbol: Symbol) -> None:
-    match symbol.kind:
-        case "type":
-            alias(session, symbol)
-        case "record":
-            record_fields(session, symbol)
-            record(session, symbol)
-        case "lm":
-            lm(session, symbol)
-        case "signature":
-            signature(session, symbol)
-        case "module" | "program":
-            runnable(session, symbol)
-        case "extern":
-            extern(session, symbol)
-        case "dataset":
-            dataset(session, symbol)
-        case "metric":
-            metric(session, symbol)
-        case "optimize":
-            optimize(session, symbol)
-        case "eval":
-            evaluation(session, symbol)
-        case "test":
-            check_test(session, symbol)
-        case _:
-            pass
+        session.guarded(symbol.location, partial(session.checked, symbol))
 
 
 def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:

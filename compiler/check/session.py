@@ -8,8 +8,9 @@ from `once`, and whoever owns that kind of cycle reports it.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar, cast
 
 from msgspec import Struct, field
@@ -20,7 +21,8 @@ from ..data import Fetcher
 from ..diagnostics.record import Diagnostic, Edit, Fix, Label, report
 from ..project.caches import Cache
 from ..project.source import Location, Source
-from .symbols import FileScope, Symbol, SymbolKind, Use
+from ..tables.block_specs import SymbolKind
+from .symbols import FileScope, Symbol, Use
 
 T = TypeVar("T")
 
@@ -55,6 +57,9 @@ class Crash(Struct, frozen=True):
     traceback: str
 
 
+Check = Callable[["Session", Symbol], object]
+
+
 class Session(Struct):
     """The state of one analysis. `folder` holds the root file; `probe` allows reading data files."""
 
@@ -68,6 +73,8 @@ class Session(Struct):
     """Remembers what data files hold."""
     fetcher: Fetcher = field(default_factory=Fetcher)
     """Asks for rows of `python` and `huggingface` sources, if it may: then the user's code runs."""
+    checks: Mapping[SymbolKind, Check] = MappingProxyType({})
+    """The check of each kind of declaration. Each remembers by `once` what it made of one."""
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     declared: list[Symbol] = field(default_factory=list[Symbol])
     uses: list[Use] = field(default_factory=list[Use])
@@ -106,6 +113,11 @@ class Session(Struct):
                     self.failed = error, symbol.location
                 raise
         return None if found is _RUNNING else cast("T", found)
+
+    def checked(self, symbol: Symbol) -> object:
+        """What the check of its kind makes of a declaration; None while that needs itself."""
+        check = self.checks.get(symbol.kind)
+        return check(self, symbol) if check else None
 
     def guarded(self, place: Location, work: Callable[[], T]) -> T | None:
         """What `work` gives. An exception becomes a DS0000, and everything else is still checked."""

@@ -9,33 +9,13 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from typing import Literal
 
 from msgspec import Struct, field
 
 from dspec.grammar.tree import Block, Declaration
 
 from ..project.source import Location, Source
-
-DeclarationKind = Literal[
-    "extern",
-    "type",
-    "record",
-    "lm",
-    "signature",
-    "module",
-    "program",
-    "dataset",
-    "metric",
-    "optimize",
-    "eval",
-    "test",
-    "import",
-]
-SymbolKind = (
-    DeclarationKind
-    | Literal["input", "output", "field", "column", "let", "step", "parameter", "variable", "part"]
-)
+from ..tables.block_specs import DeclarationKind, SymbolKind
 
 
 class Symbol(Struct, frozen=True, eq=False):

@@ -8,7 +8,28 @@ from msgspec import Struct
 
 from dspec.runtime.schema.types import JsonValue
 
-from ..check.symbols import DeclarationKind
+DeclarationKind = Literal[
+    "extern",
+    "type",
+    "record",
+    "lm",
+    "signature",
+    "module",
+    "program",
+    "dataset",
+    "metric",
+    "optimize",
+    "eval",
+    "test",
+    "import",
+]
+"""What a block declares, by the word that starts it."""
+
+SymbolKind = (
+    DeclarationKind
+    | Literal["input", "output", "field", "column", "let", "step", "parameter", "variable", "part"]
+)
+"""What a name stands for: a declaration, or a thing inside one."""
 
 ItemKind = Literal[
     "doc", "input", "output", "field", "assert", "suggest", "let", "return", "step", "given", "expect", "gate"

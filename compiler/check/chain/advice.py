@@ -13,11 +13,11 @@ from ...diagnostics.spelling import plural, quoted
 from ...optimizers.base import OptimizerError
 from ...optimizers.bootstrap_few_shot import require_match
 from ..declarations.metrics import MetricInfo
-from ..declarations.runnable import Runnable
 from ..session import Place, Session, insert_item
 from ..shape.attributes import number_of
+from ..types.declared import Runnable
 from .rows import RowsInfo
-from .steps import StepInfo
+from .step import StepInfo
 from .students import declared, students
 
 TRAIN_OPTIONS = ("k", "max_labeled_demos", "max_bootstrapped_demos")

@@ -13,10 +13,10 @@ from dspec.runtime.schema.types import JsonValue
 
 from ..declarations.lms import lm
 from ..declarations.metrics import MetricInfo
-from ..declarations.runnable import Runnable, runnable
 from ..session import Place, Session
 from ..symbols import Symbol
-from .steps import StepInfo
+from ..types.declared import Runnable, runnable
+from .step import StepInfo
 
 
 class Asked(Struct, frozen=True):

@@ -9,10 +9,10 @@ from ... import ir
 from ...diagnostics.record import Diagnostic, Label, report
 from ...diagnostics.spelling import plural
 from ..declarations.lms import lm
-from ..declarations.runnable import Runnable
 from ..session import Session, insert_item
 from ..shape.attributes import Reader, number_of, settings
 from ..symbols import Symbol
+from ..types.declared import Runnable
 from .asked import Asked
 from .rows import RowsInfo
 

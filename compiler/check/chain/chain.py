@@ -8,7 +8,7 @@ from dspec.grammar.tree import Span
 
 from ...diagnostics.record import Edit, Fix, Label
 from ..session import Place, Session
-from .steps import StepInfo
+from .step import StepInfo
 
 
 def check_chain(session: Session, place: Place, chain: Sequence[StepInfo], emit: str | None) -> None:

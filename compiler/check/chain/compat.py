@@ -14,7 +14,7 @@ from ...optimizers.base import Spec
 from ...optimizers.compat.table import FAITHFUL
 from ..session import Place, Session
 from ..shape.shape import later
-from .steps import StepInfo
+from .step import StepInfo
 
 
 def with_compat(

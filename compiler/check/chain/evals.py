@@ -13,12 +13,12 @@ from ...diagnostics.record import Label
 from ...tables.blocks import EVAL_BUDGET
 from ..declarations.datasets import TEST_PARTS
 from ..declarations.metrics import MetricInfo, metric
-from ..declarations.runnable import Runnable
-from ..expressions.expressions import truth
+from ..expressions.infer import truth
 from ..expressions.scope import Binding, Scope
 from ..session import Place, Session, insert_item, replace
 from ..shape.attributes import Reader, number_of, section
 from ..symbols import Symbol
+from ..types.declared import Runnable
 from ..types.kinds import FLOAT, Group, Member
 from .asked import asked_by_judges, asked_by_runs
 from .budgets import check_calls, check_models, limited, on_error_of

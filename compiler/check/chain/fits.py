@@ -8,14 +8,14 @@ from ...optimizers.base import Spec
 from ...project.source import Location
 from ..declarations.datasets import TEST_PARTS
 from ..declarations.metrics import MetricInfo, accept_fix
-from ..declarations.runnable import Runnable, runnable
 from ..names.names import did_you_mean, find, listed
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
+from ..types.declared import Runnable, runnable
 from ..types.kinds import assignable, spell
 from .rows import RowsInfo, rows
-from .steps import StepInfo
+from .step import StepInfo
 
 FEW_ROWS = 10
 """Below this, labelled demos are all there is to choose."""

@@ -7,7 +7,6 @@ the block's. Optimizers inside another one go with it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
@@ -16,14 +15,12 @@ from dspec.runtime.schema.program import CallStep, Program
 
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
-from ..declarations.runnable import Runnable
 from ..names.names import did_you_mean, find, listed, path_of
 from ..session import Place, Session, replace, suggestions
 from ..shape.attributes import Reader, described
+from ..types.declared import Runnable
+from .step import StepInfo
 from .students import students
-
-if TYPE_CHECKING:
-    from .steps import StepInfo
 
 CHOICES = {
     "tune": "The predictors that may be changed; all of them unless said.",

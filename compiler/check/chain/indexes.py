@@ -13,11 +13,11 @@ from dspec.runtime.schema.program import Program
 
 from ...diagnostics.record import Label
 from ...optimizers.better_together import strategy_of
-from ..declarations.runnable import Runnable
 from ..session import Place, Session
+from ..types.declared import Runnable
 from .frozen import CHOICES
 from .rows import RowsInfo
-from .steps import StepInfo
+from .step import StepInfo
 from .students import students
 
 Shown = Mapping[str, StepInfo]

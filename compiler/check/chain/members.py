@@ -7,7 +7,6 @@ Ensemble([demos, joint, router])
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -19,15 +18,13 @@ from ... import ir
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest, quoted
 from ...optimizers.ensemble import REDUCERS
-from ..declarations.runnable import Runnable, runnable
 from ..names.names import did_you_mean, listed
 from ..session import Place, Session, suggestions
 from ..shape.attributes import number_of
+from ..types.declared import Runnable, runnable
 from ..types.kinds import Member, spell
 from .reducers import check_reducer
-
-if TYPE_CHECKING:
-    from .steps import StepInfo
+from .step import StepInfo
 
 Refer = Callable[[Expr, str], str | None]
 """Finds an earlier step or a program by an expression, for what a message calls it; reports what is none."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
-
 from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
@@ -11,12 +9,12 @@ from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import metric
-from ..declarations.runnable import Runnable
 from ..names.names import did_you_mean, listed
 from ..session import Place, Session, insert_item, suggestions
 from ..shape.attributes import Reader, section
 from ..shape.shape import later
 from ..symbols import Symbol
+from ..types.declared import Runnable, Tuned
 from .advice import check_advice, check_teachers
 from .asked import NOTHING, Asked, asked_by_judges, asked_by_result, asked_by_steps
 from .budgets import check_calls, check_models, limited, on_error_of
@@ -27,11 +25,11 @@ from .frozen import with_frozen
 from .indexes import check_indexes
 from .members import check_members
 from .rows import RowsInfo
-from .steps import StepInfo, steps
+from .step import StepInfo
+from .steps import steps
 
 
-class OptimizeInfo(Struct, frozen=True):
-    runnable: Runnable
+class OptimizeInfo(Tuned, frozen=True):
     train: RowsInfo | None
     val: RowsInfo | None
     optimize: ir.Optimize | None

@@ -6,21 +6,17 @@ step vote = Ensemble(search.candidates.top(3), reduce = pick)
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dspec.grammar.tree import Expr
 from dspec.runtime.schema.ensemble import collected
 
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest, quoted
 from ...optimizers.ensemble import ADDED
-from ..declarations.runnable import Runnable, runnable
 from ..names.names import did_you_mean, find, listed
 from ..session import Place, Session
+from ..types.declared import Runnable, runnable
 from ..types.kinds import Member, spell
-
-if TYPE_CHECKING:
-    from .steps import StepInfo
+from .step import StepInfo
 
 
 def check_reducer(session: Session, place: Place, step: StepInfo, node: Expr, tuned: Runnable) -> None:

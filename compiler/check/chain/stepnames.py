@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dspec.grammar.tree import Attribute, Call, Expr, Reference, Step
 
@@ -13,9 +12,7 @@ from ..names.names import article, did_you_mean, find, is_open, listed, named
 from ..session import Place, Session, suggestions
 from ..shape.shape import later
 from ..symbols import Symbol
-
-if TYPE_CHECKING:
-    from .steps import StepInfo
+from .step import StepInfo
 
 PROGRAMS = ("module", "program", "optimize")
 

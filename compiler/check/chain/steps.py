@@ -7,9 +7,9 @@ paid for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from msgspec import Struct, field, structs
+from msgspec import structs
 
 from dspec.grammar.tree import (
     Argument,
@@ -21,10 +21,9 @@ from dspec.grammar.tree import (
 )
 from dspec.runtime.schema.types import JsonValue
 
-from ... import ir
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest, quoted
-from ...optimizers.base import Options, Spec
+from ...optimizers.base import Spec
 from ...optimizers.compat.table import COMPAT, Compat
 from ...optimizers.table import ALIASES, NOT_YET, SPECS
 from ...optimizers.table import find as find_optimizer
@@ -36,51 +35,9 @@ from ..symbols import Symbol
 from .frozen import CHOICES
 from .members import Members, members, no_members
 from .options import option_value, unknown_option
+from .step import StepInfo
 from .stepnames import names_in, program_or_step
 from .strategy import check_inside, check_strategy
-
-
-class StepInfo(Struct, frozen=True):
-    """`spec` and `options` are None when the optimizer is unknown or cannot run yet.
-
-    `student` and `teacher` are the steps or programs that were named; `clean` is False after a
-    mistake in the options.
-    """
-
-    name: str
-    symbol: Symbol | None
-    node: Step
-    call: Call | None
-    spec: Spec | None
-    given: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-    arguments: Mapping[str, Argument] = field(default_factory=dict[str, Argument])
-    student: str | None = None
-    teacher: str | None = None
-    clean: bool = True
-    members: tuple[ir.MemberRef, ...] = ()
-    nested: Mapping[str, StepInfo] = field(default_factory=dict[str, "StepInfo"])
-    """Optimizers given as options, by name."""
-    compat: Compat | None = None
-    frozen: tuple[str, ...] = ()
-    """Addresses of predictors that it leaves as they are."""
-
-    def options(self) -> Options | None:
-        return Options(self.spec, self.given) if self.spec and self.clean else None
-
-    def ir(self) -> ir.StepSpec | None:
-        if self.spec is None:
-            return None
-        return ir.StepSpec(
-            name=self.name,
-            optimizer=self.spec.name,
-            options=dict(self.given),
-            student=self.student,
-            teacher=self.teacher,
-            members=self.members,
-            nested={name: spec for name, inner in self.nested.items() if (spec := inner.ir()) is not None},
-            compat=self.compat,
-            frozen=self.frozen,
-        )
 
 
 def steps(session: Session, place: Place, itself: Symbol) -> list[StepInfo]:

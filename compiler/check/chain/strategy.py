@@ -5,8 +5,6 @@ BetterTogether(p = MIPROv2(), d = LabeledFewShot(k = 4), strategy = "p -> d")
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from dspec.grammar.tree import Name
 
 from ...diagnostics.spelling import closest
@@ -15,9 +13,7 @@ from ...optimizers.table import NOT_YET, find
 from ..names.names import did_you_mean, listed
 from ..session import Place, Session
 from ..shape.shape import later
-
-if TYPE_CHECKING:
-    from .steps import StepInfo
+from .step import StepInfo
 
 
 def check_inside(session: Session, place: Place, inner: StepInfo, name: Name, outer: str) -> bool:

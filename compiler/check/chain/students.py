@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from dspec.grammar.tree import Attribute, Expr, Reference
 from dspec.runtime.schema.program import Program
 
-from ..declarations.runnable import Runnable, runnable
 from ..names.names import path_of
 from ..session import Place, Session
 from ..symbols import Symbol
-
-if TYPE_CHECKING:
-    from .steps import StepInfo
+from ..types.declared import Runnable, runnable
+from .step import StepInfo
 
 
 def students(

@@ -35,8 +35,9 @@ from ..shape.attributes import Reader, described, number_of, section, settings
 from ..sources.data_files import data_file
 from ..sources.fetched_sources import fetched, fetched_source
 from ..symbols import Symbol
+from ..types.declared import reachable
 from ..types.kinds import ANY, Group, Member
-from .records import field_specs, fields, reachable
+from .records import field_specs, fields
 
 TEST_PARTS = ("test", "holdout", "heldout", "held_out")
 """Names of parts that say: not for tuning."""

@@ -13,7 +13,7 @@ from dspec.runtime.schema.types import ANY, Type
 from ...diagnostics.record import Edit, Fix, Label
 from ...diagnostics.spelling import closest, quoted
 from ...tables.vocabulary import EXTERN_SOURCES
-from ..expressions.expressions import expect, infer, truth
+from ..expressions.infer import expect, infer, truth
 from ..expressions.scope import Binding, Scope
 from ..names.names import did_you_mean, listed
 from ..session import Place, Session, insert_item, suggestions
@@ -21,6 +21,7 @@ from ..shape.attributes import Reader, settings
 from ..shape.shape import later
 from ..sources.extern_sources import check_source
 from ..symbols import Symbol
+from ..types.declared import runnable
 from ..types.kinds import Group, Member
 from ..types.typenames import resolve_type
 from .records import doc_of, records_lookup
@@ -111,8 +112,6 @@ def _check_tool(session: Session, symbol: Symbol) -> bool:
 
 def check_test(session: Session, symbol: Symbol) -> None:
     """Check the names in a `test`, which cannot run yet."""
-    from .runnable import runnable
-
     place = session.place(symbol)
     declaration = place.declaration
     read = Reader(session, place, declaration.items)

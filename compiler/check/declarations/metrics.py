@@ -10,18 +10,18 @@ from dspec.runtime.schema.types import BOOL, STR
 
 from ... import ir
 from ...diagnostics.record import Fix, Label, has_errors
-from ..expressions.expressions import expect, infer, truth
+from ..expressions.infer import expect, infer, truth
 from ..expressions.mistakes import not_a_value
 from ..expressions.scope import Binding, Scope
 from ..names.names import resolve
 from ..session import Place, Session, insert_item
 from ..shape.attributes import settings
 from ..symbols import Symbol
+from ..types.declared import Runnable, runnable
 from ..types.kinds import ANY, Group, Kind, is_number, is_unknown, spell
 from ..types.typenames import resolve_type
 from .datasets import DatasetInfo, dataset
 from .records import records_lookup
-from .runnable import Runnable, runnable
 
 REASON = "reason"
 """What the judges of the score said, in `accept` and `feedback` (`scoring`)."""

@@ -26,11 +26,10 @@ from ..session import Place, Session, replace, suggestions
 from ..shape.attributes import described
 from ..shape.shape import later
 from ..symbols import Symbol
+from ..types.declared import Runnable, lm_closure, reachable
 from ..types.kinds import STR, Member
 from .externs import check_tool
-from .lms import default_lm, lm, no_lm_help, optimize_lm
-from .records import reachable
-from .runnable import Runnable
+from .lms import default_lm, no_lm_help, optimize_lm
 from .signatures import SignatureInfo, inline, signature
 
 REASONING = "reasoning"
@@ -249,20 +248,6 @@ def model_for(
             )
         return None, {}
     return model, lm_closure(session, model)
-
-
-def lm_closure(session: Session, model: Symbol) -> dict[str, LM]:
-    """The settings of a model and of every model that it may fall back to, by key."""
-    found: dict[str, LM] = {}
-    waiting = [model.key]
-    while waiting:
-        key = waiting.pop(0)
-        symbol = session.lms.get(key)
-        settings = lm(session, symbol) if symbol and key not in found else None
-        if settings is not None:
-            found[key] = settings
-            waiting += settings.fallback
-    return found
 
 
 def _names_in(session: Session, place: Place, call: Call, strategy: str) -> None:

@@ -17,18 +17,17 @@ from dspec.runtime.schema.types import Type
 
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import plural
-from ..expressions.expressions import expect, infer
+from ..expressions.infer import expect, infer
 from ..expressions.scope import Binding, Scope, Typed
 from ..session import Session
 from ..shape.arguments import match_arguments
 from ..shape.shape import later
 from ..symbols import Symbol
+from ..types.declared import Runnable, lm_closure, reachable, runnable
 from ..types.kinds import ANY, Group, Member, spell
 from .externs import extern
-from .modules import lm_closure
-from .records import check_item, reachable, records_lookup
+from .records import check_item, records_lookup
 from .returns import promised_outputs, returned_values
-from .runnable import Runnable, runnable
 from .signatures import parameter_specs, parameters
 
 AnyStep = CallStep | ValueStep | CheckStep

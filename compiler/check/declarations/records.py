@@ -8,10 +8,10 @@ from typing import Literal
 from dspec.grammar.tree import CheckItem, Doc, Expr, FieldItem, Item, Span
 from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.program import Check, FieldSpec, Record
-from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OptionalOf, RecordRef, Type
+from dspec.runtime.schema.types import JsonValue, RecordRef, Type
 
 from ...diagnostics.record import Edit, Fix, Label
-from ..expressions.expressions import expect, truth
+from ..expressions.infer import expect, truth
 from ..expressions.scope import Binding, Scope
 from ..session import Place, Session
 from ..shape.attributes import same_twice
@@ -201,25 +201,3 @@ def _required_way(session: Session, kind: Type, goal: str, seen: tuple[str, ...]
         if way is not None:
             return way
     return None
-
-
-def reachable(session: Session, kinds: list[Type]) -> dict[str, Record]:
-    """Every record that values of these types may hold, by key."""
-    found: dict[str, Record] = {}
-    waiting = list(kinds)
-    while waiting:
-        kind = waiting.pop()
-        match kind:
-            case ListOf(item=item) | OptionalOf(item=item):
-                waiting.append(item)
-            case DictOf(key=key, value=value):
-                waiting += [key, value]
-            case RecordRef(name=name) if name not in found:
-                symbol = session.records.get(name)
-                checked = record(session, symbol) if symbol else None
-                if checked is not None:
-                    found[name] = checked
-                    waiting += [field.type for field in checked.fields]
-            case _:
-                pass
-    return dict(sorted(found.items()))

@@ -7,7 +7,7 @@ from dspec.runtime.schema.expressions import Expression
 
 from ...diagnostics.record import Edit, Fix, Label
 from ...diagnostics.spelling import quoted
-from ..expressions.expressions import expect, infer, value
+from ..expressions.infer import expect, infer, value
 from ..expressions.scope import Scope
 from ..names.names import listed
 from ..session import Place, Session

@@ -1,18 +1,25 @@
-"""Calls in expressions: of a module where calls are allowed, of a built-in function, or a mistake."""
+"""Calls in expressions: of a module where calls are allowed, of a judge, of a built-in function, or a mistake.
+
+Module calls are not expressions at run time. A scope with `calls` turns them into steps; any other
+scope refuses them.
+"""
 
 from __future__ import annotations
 
 from dspec.grammar.tree import Attribute, Call, Reference
 
 from ...diagnostics.record import Label
+from ...tables.judges import JUDGES
 from ..names.names import article, find, is_open, unknown
 from ..types.kinds import ANY
-from .expressions import infer
 from .functions import call_function
+from .infer import infer, rule
+from .judges import call_judge
 from .scope import Scope, Typed
 
 
-def call(scope: Scope, node: Call) -> Typed:
+@rule(Call)
+def _call(scope: Scope, node: Call) -> Typed:
     callee = node.callee
     if isinstance(callee, Reference) and callee.name.text in scope.names:
         scope.session.report(
@@ -27,7 +34,8 @@ def call(scope: Scope, node: Call) -> Typed:
         if is_open(scope.place, callee):
             return _arguments_only(scope, node)
         if isinstance(callee, Reference):
-            return call_function(scope, node, callee.name)
+            judge = JUDGES.get(callee.name.text)
+            return call_judge(scope, node, judge) if judge else call_function(scope, node, callee.name)
         return _cannot_call(scope, node)
     if symbol.kind not in ("module", "program", "extern"):
         scope.session.report(

@@ -1,12 +1,4 @@
-"""Expressions: typed and lowered in one walk.
-
-`infer` finds an expression's kind, `expect` checks it against a wanted type (so that a literal can
-be compared with a union's members and an empty list gets its type). Both return the runtime
-expression too; after a mistake it is a placeholder, since a file with errors is never lowered.
-
-Module calls are not expressions at run time. A scope with `calls` turns them into steps; any other
-scope refuses them.
-"""
+"""Values in expressions: literals, names, members, items, lists and choices between them."""
 
 from __future__ import annotations
 
@@ -14,8 +6,6 @@ from msgspec.structs import replace
 
 from dspec.grammar.tree import (
     Attribute,
-    Binary,
-    Call,
     Comprehension,
     Conditional,
     Expr,
@@ -23,7 +13,6 @@ from dspec.grammar.tree import (
     InlineSignature,
     ListLiteral,
     Literal,
-    Name,
     Percent,
     Reference,
     Unary,
@@ -39,12 +28,11 @@ from dspec.runtime.schema.expressions import (
     Variable,
 )
 from dspec.runtime.schema.expressions import Member as MemberOf
-from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Type
+from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OptionalOf, RecordRef
 
 from ...diagnostics.record import Label
 from ..names.names import article, find, is_open, unknown
 from ..session import replace as replacement
-from ..symbols import Symbol
 from ..types.kinds import (
     ANY,
     BOOL,
@@ -54,135 +42,46 @@ from ..types.kinds import (
     STR,
     Group,
     Kind,
-    assignable,
     is_number,
     is_unknown,
     iterated,
     join,
     spell,
 )
-from .mistakes import (
-    mismatch,
-    no_member,
-    no_members,
-    not_a_member,
-    not_a_value,
-    not_value,
-    unknown_value,
-    with_article,
-)
+from .infer import expect, infer, rule, truth, value
+from .mistakes import no_member, no_members, not_a_value, not_value, unknown_value
 from .presence import path, present
 from .scope import Binding, Scope, Typed
 
 
-def infer(scope: Scope, node: Expr) -> Typed:
-    """The kind of `node` and its runtime form; reports what is wrong in it."""
-    match node:
-        case Literal(value=value):
-            return Typed(_literal_kind(value), Constant(value=value))
-        case Percent():
-            scope.session.report(
-                "DS0313",
-                f"`{scope.place.text(node)}` is a share of a dataset's rows and has no value in "
-                f"{scope.purpose}",
-                scope.place.at(node),
-                "only in a `split`",
-                help=f"write {node.value / 100:g}",
-                fixes=(replacement(scope.place.at(node), f"{node.value / 100:g}"),),
-            )
-            return Typed(FLOAT)
-        case Reference(name=name):
-            return _reference(scope, node, name)
-        case Attribute(target=target, name=name):
-            return _attribute(scope, node, target, name)
-        case Index(target=target, index=index):
-            return _index(scope, target, index)
-        case Call():
-            from .calls import call  # and so are arguments
-
-            return call(scope, node)
-        case Unary():
-            return _unary(scope, node)
-        case Binary():
-            from .operators import binary  # operands are expressions in turn
-
-            return binary(scope, node)
-        case Conditional(condition=condition, consequence=consequence, alternative=alternative):
-            return _conditional(scope, condition, consequence, alternative, None)
-        case ListLiteral(items=items):
-            return _list(scope, items, None)
-        case Comprehension():
-            return _comprehension(scope, node)
-        case InlineSignature():
-            scope.session.report(
-                "DS0313",
-                f"`sig(...)` is a signature and has no value in {scope.purpose}",
-                scope.place.at(node),
-                "not a value",
-                help="a module takes it: `module ask = Predict(sig(question -> answer))`",
-            )
-            return Typed(ANY)
+@rule(Literal)
+def _literal(scope: Scope, node: Literal) -> Typed:
+    return Typed(_literal_kind(node.value), Constant(value=node.value))
 
 
-def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | None = None) -> Expression:
-    """Check `node` against `want`. `what` is whose value it is; `declared` is where its type stands."""
-    inner = want.item if isinstance(want, OptionalOf) else want
-    match node:
-        case Literal(value=str() as value) if isinstance(inner, OneOf):
-            if value not in inner.values:
-                not_a_member(scope, node, value, inner, what, declared)
-            return Constant(value=value)
-        case ListLiteral(items=items) if isinstance(inner, ListOf):
-            return ListOfItems(
-                items=tuple(expect(scope, item, inner.item, f"an item of {what}", declared) for item in items)
-            )
-        case Conditional(condition=condition, consequence=consequence, alternative=alternative):
-            test = truth(scope, condition, "the condition of `if`")
-            branches = scope.inside("`if`")
-            return If(
-                condition=test,
-                consequence=expect(
-                    branches.knowing(present(condition, True)), consequence, want, what, declared
-                ),
-                alternative=expect(
-                    branches.knowing(present(condition, False)), alternative, want, what, declared
-                ),
-            )
-        case _:
-            typed = infer(scope, node)
-            if not assignable(typed.kind, want):
-                mismatch(scope, node, typed.kind, want, what, declared)
-            return typed.code
+@rule(Percent)
+def _percent(scope: Scope, node: Percent) -> Typed:
+    scope.session.report(
+        "DS0313",
+        f"`{scope.place.text(node)}` is a share of a dataset's rows and has no value in {scope.purpose}",
+        scope.place.at(node),
+        "only in a `split`",
+        help=f"write {node.value / 100:g}",
+        fixes=(replacement(scope.place.at(node), f"{node.value / 100:g}"),),
+    )
+    return Typed(FLOAT)
 
 
-def value(scope: Scope, node: Expr, what: str) -> tuple[Type, Expression]:
-    """The type of `node`, which must be one value and no group of values."""
-    typed = infer(scope, node)
-    if isinstance(typed.kind, Group):
-        not_a_value(scope, node, typed.kind, what)
-        return ANY, typed.code
-    return typed.kind, typed.code
-
-
-def truth(scope: Scope, node: Expr, what: str) -> Expression:
-    """Check that `node` is true or false."""
-    typed = infer(scope, node)
-    if isinstance(typed.kind, Group):
-        not_a_value(scope, node, typed.kind, what)
-    elif not assignable(typed.kind, BOOL):
-        hint = ""
-        if is_number(typed.kind) and not isinstance(node, Literal):
-            hint = f"compare it: `{scope.place.text(node)} > 0`"
-        elif isinstance(typed.kind, OptionalOf):
-            hint = f"ask whether it is there: `{scope.place.text(node)} != none`"
-        scope.session.report(
-            "DS0315",
-            f"{what} must be true or false, and this is {with_article(spell(typed.kind))}",
-            scope.place.at(node),
-            spell(typed.kind),
-            help=hint,
-        )
-    return typed.code
+@rule(InlineSignature)
+def _inline_signature(scope: Scope, node: InlineSignature) -> Typed:
+    scope.session.report(
+        "DS0313",
+        f"`sig(...)` is a signature and has no value in {scope.purpose}",
+        scope.place.at(node),
+        "not a value",
+        help="a module takes it: `module ask = Predict(sig(question -> answer))`",
+    )
+    return Typed(ANY)
 
 
 def _literal_kind(value: JsonValue) -> Kind:
@@ -199,7 +98,9 @@ def _literal_kind(value: JsonValue) -> Kind:
             return NONE
 
 
-def _reference(scope: Scope, node: Reference, name: Name) -> Typed:
+@rule(Reference)
+def _reference(scope: Scope, node: Reference) -> Typed:
+    name = node.name
     binding = scope.names.get(name.text)
     if binding is not None:
         scope.session.use(scope.place, name, binding.symbol)
@@ -222,7 +123,9 @@ def _reference(scope: Scope, node: Reference, name: Name) -> Typed:
     return Typed(ANY)
 
 
-def _attribute(scope: Scope, node: Attribute, target: Expr, name: Name | None) -> Typed:
+@rule(Attribute)
+def _attribute(scope: Scope, node: Attribute) -> Typed:
+    target, name = node.target, node.name
     if (
         isinstance(target, Reference)
         and target.name.text not in scope.names
@@ -268,7 +171,9 @@ def members_of(scope: Scope, kind: Kind) -> Group | None:
     return scope.records(inner.name) if isinstance(inner, RecordRef) else None
 
 
-def _index(scope: Scope, target: Expr, index: Expr) -> Typed:
+@rule(Index)
+def _index(scope: Scope, node: Index) -> Typed:
+    target, index = node.target, node.index
     typed = infer(scope, target)
     kind = typed.kind
     if isinstance(kind, Group):
@@ -293,6 +198,7 @@ def _index(scope: Scope, target: Expr, index: Expr) -> Typed:
             return Typed(ANY, Item(target=typed.code, index=inner.code))
 
 
+@rule(Unary)
 def _unary(scope: Scope, node: Unary) -> Typed:
     if node.operator == "not":
         return Typed(
@@ -312,9 +218,9 @@ def _unary(scope: Scope, node: Unary) -> Typed:
     return Typed(typed.kind, UnaryOp(operator="-", operand=typed.code))
 
 
-def _conditional(
-    scope: Scope, condition: Expr, consequence: Expr, alternative: Expr, want: Type | None
-) -> Typed:
+@rule(Conditional)
+def _conditional(scope: Scope, node: Conditional) -> Typed:
+    condition, consequence, alternative = node.condition, node.consequence, node.alternative
     test = truth(scope, condition, "the condition of `if`")
     branches = scope.inside("`if`")
     then = infer(branches.knowing(present(condition, True)), consequence)
@@ -333,10 +239,11 @@ def _conditional(
     )
 
 
-def _list(scope: Scope, items: tuple[Expr, ...], want: Type | None) -> Typed:
+@rule(ListLiteral)
+def _list(scope: Scope, node: ListLiteral) -> Typed:
     kind: Kind = ANY
     codes: list[Expression] = []
-    for item in items:
+    for item in node.items:
         typed = infer(scope, item)
         codes.append(typed.code)
         if isinstance(typed.kind, Group):
@@ -356,6 +263,7 @@ def _list(scope: Scope, items: tuple[Expr, ...], want: Type | None) -> Typed:
     return Typed(ListOf(item=kind), ListOfItems(items=tuple(codes)))
 
 
+@rule(Comprehension)
 def _comprehension(scope: Scope, node: Comprehension) -> Typed:
     source = infer(scope, node.iterable)
     item = iterated(source.kind)

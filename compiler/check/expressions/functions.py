@@ -1,4 +1,4 @@
-"""Calls of the built-in functions, checked against the runtime's table; judges are passed on to theirs."""
+"""Calls of the built-in functions, checked against the runtime's table."""
 
 from __future__ import annotations
 
@@ -14,17 +14,13 @@ from ..names.names import did_you_mean, named
 from ..session import suggestions
 from ..shape.arguments import match_arguments
 from ..types.kinds import ANY, BOOL, FLOAT, INT, STR, Group, Kind, is_number, is_text, is_unknown, spell
-from .expressions import expect, infer
+from .infer import expect, infer
 from .mistakes import not_a_value
 from .scope import Scope, Typed
 
 
 def call_function(scope: Scope, node: Call, name: Name) -> Typed:
-    """A call of `name`, which is no declaration: a built-in function, a judge, or a mistake."""
-    if name.text in JUDGES:
-        from .judges import call_judge  # its arguments are checked like a function's
-
-        return call_judge(scope, node, JUDGES[name.text])
+    """A call of `name`, which is neither a declaration nor a judge: a built-in function, or a mistake."""
     function = FUNCTIONS.get(name.text)
     if function is None:
         near = _unknown(scope, node, name)

@@ -12,15 +12,14 @@ from ... import ir
 from ...diagnostics.record import Edit, Fix
 from ...project.source import Location
 from ...tables.judges import CRITERIA, JUDGE, Given, JudgeFunction
-from ..declarations.modules import lm_closure
-from ..declarations.records import reachable
 from ..names.names import resolve
 from ..shape.arguments import match_arguments
 from ..shape.attributes import described
 from ..symbols import Symbol
+from ..types.declared import lm_closure, reachable
 from ..types.kinds import ANY, FLOAT, Group, Kind, is_text
-from .expressions import infer, value
 from .functions import checked_argument
+from .infer import infer, value
 from .scope import Scope, Typed
 
 

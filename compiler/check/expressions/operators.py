@@ -25,7 +25,7 @@ from ..types.kinds import (
     join,
     spell,
 )
-from .expressions import infer, truth
+from .infer import infer, rule, truth
 from .mistakes import not_a_member, not_a_value
 from .presence import present
 from .scope import Scope, Typed
@@ -33,7 +33,8 @@ from .scope import Scope, Typed
 OPERATORS = frozenset(get_args(BinaryOperator))
 
 
-def binary(scope: Scope, node: Binary) -> Typed:
+@rule(Binary)
+def _binary(scope: Scope, node: Binary) -> Typed:
     """Type and lower `left operator right`."""
     operator = node.operator
     if operator not in OPERATORS:  # the parser has reported it; what stands beside it is still checked

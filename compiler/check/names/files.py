@@ -12,9 +12,10 @@ from ...diagnostics.spelling import closest
 from ...project.loading import File, Import, Loaded
 from ...project.reads import listed
 from ...project.source import Location
+from ...tables.block_specs import DeclarationKind
 from ...tables.vocabulary import TYPES
 from ..session import Place, Session, suggestions
-from ..symbols import DeclarationKind, FileScope, Symbol
+from ..symbols import FileScope, Symbol
 from .names import NOUNS, did_you_mean
 
 LANGUAGE_VERSION = 1

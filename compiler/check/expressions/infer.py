@@ -1,0 +1,104 @@
+"""Expressions: typed and lowered in one walk.
+
+`infer` finds an expression's kind, `expect` checks it against a wanted type (so that a literal can
+be compared with a union's members and an empty list gets its type). Both return the runtime
+expression too; after a mistake it is a placeholder, since a file with errors is never lowered.
+
+What each form of expression means stands in the files of this folder, as one rule for its class of node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+from dspec.grammar.tree import Conditional, Expr, ListLiteral, Literal, Node
+from dspec.runtime.schema.expressions import Constant, Expression, If, ListOfItems
+from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
+
+from ..symbols import Symbol
+from ..types.kinds import ANY, BOOL, Group, assignable, is_number, spell
+from .mistakes import mismatch, not_a_member, not_a_value, with_article
+from .presence import present
+from .scope import Scope, Typed
+
+Form = TypeVar("Form", bound=Node)
+Rule = Callable[[Scope, Form], Typed]
+
+_RULES: dict[type[Node], Rule[Node]] = {}
+
+
+def rule(form: type[Form]) -> Callable[[Rule[Form]], Rule[Form]]:
+    """Makes a function the rule for a form of expression; the folder's `__init__` imports all of them."""
+
+    def register(function: Rule[Form]) -> Rule[Form]:
+        _RULES[form] = cast("Rule[Node]", function)
+        return function
+
+    return register
+
+
+def infer(scope: Scope, node: Expr) -> Typed:
+    """The kind of `node` and its runtime form; reports what is wrong in it."""
+    return _RULES[type(node)](scope, node)
+
+
+def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | None = None) -> Expression:
+    """Check `node` against `want`. `what` is whose value it is; `declared` is where its type stands."""
+    inner = want.item if isinstance(want, OptionalOf) else want
+    match node:
+        case Literal(value=str() as value) if isinstance(inner, OneOf):
+            if value not in inner.values:
+                not_a_member(scope, node, value, inner, what, declared)
+            return Constant(value=value)
+        case ListLiteral(items=items) if isinstance(inner, ListOf):
+            return ListOfItems(
+                items=tuple(expect(scope, item, inner.item, f"an item of {what}", declared) for item in items)
+            )
+        case Conditional(condition=condition, consequence=consequence, alternative=alternative):
+            test = truth(scope, condition, "the condition of `if`")
+            branches = scope.inside("`if`")
+            return If(
+                condition=test,
+                consequence=expect(
+                    branches.knowing(present(condition, True)), consequence, want, what, declared
+                ),
+                alternative=expect(
+                    branches.knowing(present(condition, False)), alternative, want, what, declared
+                ),
+            )
+        case _:
+            typed = infer(scope, node)
+            if not assignable(typed.kind, want):
+                mismatch(scope, node, typed.kind, want, what, declared)
+            return typed.code
+
+
+def value(scope: Scope, node: Expr, what: str) -> tuple[Type, Expression]:
+    """The type of `node`, which must be one value and no group of values."""
+    typed = infer(scope, node)
+    if isinstance(typed.kind, Group):
+        not_a_value(scope, node, typed.kind, what)
+        return ANY, typed.code
+    return typed.kind, typed.code
+
+
+def truth(scope: Scope, node: Expr, what: str) -> Expression:
+    """Check that `node` is true or false."""
+    typed = infer(scope, node)
+    if isinstance(typed.kind, Group):
+        not_a_value(scope, node, typed.kind, what)
+    elif not assignable(typed.kind, BOOL):
+        hint = ""
+        if is_number(typed.kind) and not isinstance(node, Literal):
+            hint = f"compare it: `{scope.place.text(node)} > 0`"
+        elif isinstance(typed.kind, OptionalOf):
+            hint = f"ask whether it is there: `{scope.place.text(node)} != none`"
+        scope.session.report(
+            "DS0315",
+            f"{what} must be true or false, and this is {with_article(spell(typed.kind))}",
+            scope.place.at(node),
+            spell(typed.kind),
+            help=hint,
+        )
+    return typed.code

@@ -1,0 +1,88 @@
+"""What declarations turn out to be, for checks that stand below those of their kinds.
+
+A metric asks what a program gives, a judge which model it is asked with, a program what another one
+takes. The session has the check of each kind, so none of them needs to import another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from dspec.runtime.schema.program import LM, Program, Record
+from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef, Type
+
+from ..session import Session
+from ..symbols import Symbol
+from .kinds import Group, Member
+
+
+class Runnable(Struct, frozen=True):
+    """Something that can be run, scored and tuned.
+
+    `program` is None when its model is unknown or something in it cannot run yet. `unbound` are the
+    addresses of predictors that name no model. `known` is False after a mistake: then inputs and
+    outputs may be incomplete and nothing is said about them.
+    """
+
+    symbol: Symbol
+    inputs: Mapping[str, Member]
+    outputs: Mapping[str, Member]
+    program: Program | None
+    unbound: tuple[str, ...] = ()
+    known: bool = True
+
+    def results(self) -> Group:
+        """What a run gives: `pred`, or the value of a call."""
+        return Group(f"the outputs of `{self.symbol.name}`", self.outputs, "output", open=not self.known)
+
+
+class Tuned(Struct, frozen=True):
+    """An optimize block: what it gives can be run like the program that it tunes."""
+
+    runnable: Runnable
+
+
+def runnable(session: Session, symbol: Symbol) -> Runnable | None:
+    """The checked module, program or optimize block; None when it needs itself, and for any other kind."""
+    if symbol.kind not in ("module", "program", "optimize"):
+        return None
+    found = session.checked(symbol)
+    return found.runnable if isinstance(found, Tuned) else found if isinstance(found, Runnable) else None
+
+
+def lm_closure(session: Session, model: Symbol) -> dict[str, LM]:
+    """The settings of a model and of every model that it may fall back to, by key."""
+    found: dict[str, LM] = {}
+    waiting = [model.key]
+    while waiting:
+        key = waiting.pop(0)
+        symbol = session.lms.get(key)
+        settings = session.checked(symbol) if symbol and key not in found else None
+        if isinstance(settings, LM):
+            found[key] = settings
+            waiting += settings.fallback
+    return found
+
+
+def reachable(session: Session, kinds: list[Type]) -> dict[str, Record]:
+    """Every record that values of these types may hold, by key."""
+    found: dict[str, Record] = {}
+    waiting = list(kinds)
+    while waiting:
+        kind = waiting.pop()
+        match kind:
+            case ListOf(item=item) | OptionalOf(item=item):
+                waiting.append(item)
+            case DictOf(key=key, value=value):
+                waiting += [key, value]
+            case RecordRef(name=name) if name not in found:
+                symbol = session.records.get(name)
+                checked = session.checked(symbol) if symbol else None
+                if isinstance(checked, Record):
+                    found[name] = checked
+                    waiting += [field.type for field in checked.fields]
+            case _:
+                pass
+    return dict(sorted(found.items()))
