@@ -30,13 +30,13 @@ from dspec.compiler.project.state import state_folder
 from dspec.runtime.application import load
 from dspec.runtime.artifact.artifact import read_artifact
 from dspec.runtime.artifact.dspy_state import dspy_state
-from dspec.runtime.embedded import EmbeddedTransport
 from dspec.runtime.errors import AnswerError, ArtifactError
 from dspec.runtime.models import engine as engine_module
+from dspec.runtime.models.embedded import EmbeddedTransport
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.ledger_upkeep import add
-from dspec.runtime.models.transports.base import Answer, Message, Request
+from dspec.runtime.models.protocol import Answer, Message, Request
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import LM
 from dspec.runtime.schema.types import JsonValue, Row
