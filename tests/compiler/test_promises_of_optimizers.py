@@ -27,7 +27,7 @@ from dspec.compiler.data import Example
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.evaluate.store import Store
-from dspec.compiler.optimizers.base import Nested, Options
+from dspec.compiler.optimizers.base import Options
 from dspec.compiler.optimizers.table import NOT_YET, SPECS
 from dspec.compiler.search import Minibatch
 from dspec.runtime.errors import AnswerError, Refused
@@ -36,16 +36,12 @@ from dspec.runtime.schema.expressions import Apply, Constant, Variable
 from dspec.runtime.schema.program import Demo, FieldSpec
 from dspec.runtime.schema.types import STR, JsonValue, ListOf
 
-BOOTSTRAP, RANDOM, BOTH = "BootstrapFewShot", "BootstrapFewShotWithRandomSearch", "BetterTogether"
+BOOTSTRAP, RANDOM = "BootstrapFewShot", "BootstrapFewShotWithRandomSearch"
 TRAIN, VAL = rows(8), rows(12, start=100)
 
 
 def texts(done: Stepped) -> list[JsonValue]:
     return [demo["text"] for demo in done.demos()]
-
-
-def inner(optimizer: str, **options: JsonValue) -> Nested:
-    return Nested(optimizer, SPECS[optimizer], Options(SPECS[optimizer], options))
 
 
 # Bootstrapping -------------------------------------------------------------------------------------
