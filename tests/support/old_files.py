@@ -70,9 +70,14 @@ def listed() -> dict[str, str]:
 
 
 def present() -> list[str]:
-    """Names of all files that are never rewritten: all but the two that say so."""
-    names = (path.relative_to(OLD).as_posix() for path in OLD.rglob("*") if path.is_file())
-    return sorted(name for name in names if name not in ("README.md", MANIFEST.name))
+    """Names of all files that are never rewritten: those in the folders."""
+    folders = {pattern.partition("/")[0] for pattern in KINDS}
+    return sorted(
+        path.relative_to(OLD).as_posix()
+        for folder in folders
+        for path in (OLD / folder).rglob("*")
+        if path.is_file()
+    )
 
 
 @contextmanager
