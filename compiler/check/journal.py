@@ -7,7 +7,7 @@ Nodes are told apart by identity, so a journal is good for the tree it was made 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Generic, TypeVar
 
 from msgspec import Struct, field
 
@@ -15,36 +15,9 @@ from dspec.grammar.tree import Node
 from dspec.runtime.schema.types import Type
 
 from .symbols import Symbol
-from .types.kinds import Kind
 
-
-class Seen(Protocol):
-    """A name that an expression can read."""
-
-    @property
-    def kind(self) -> Kind: ...
-
-    @property
-    def symbol(self) -> Symbol | None: ...
-
-    @property
-    def sure(self) -> bool: ...
-
-
-class Surroundings(Protocol):
-    """Where an expression stands: the scope that it was checked in."""
-
-    @property
-    def names(self) -> Mapping[str, Seen]: ...
-
-    @property
-    def calls(self) -> object | None: ...
-
-    @property
-    def judges(self) -> object | None: ...
-
-    @property
-    def sheltered(self) -> str: ...
+Scope = TypeVar("Scope")
+Kind = TypeVar("Kind")
 
 
 class Sought(Struct, frozen=True):
@@ -54,16 +27,19 @@ class Sought(Struct, frozen=True):
     names: Mapping[str, Symbol | None]
 
 
-class Journal(Struct):
+class Journal(Struct, Generic[Scope, Kind]):
+    """By node: what an expression is and the scope it stands in, the type that a value should have, and where
+    a name was looked for. What scopes and kinds are is the business of those who write and read it."""
+
     kinds: dict[int, Kind] = field(default_factory=dict[int, Kind])
-    scopes: dict[int, Surroundings] = field(default_factory=dict[int, Surroundings])
+    scopes: dict[int, Scope] = field(default_factory=dict[int, Scope])
     wanted: dict[int, Type] = field(default_factory=dict[int, Type])
     sought: dict[int, Sought] = field(default_factory=dict[int, Sought])
 
-    def expression(self, node: Node, scope: Surroundings, kind: Kind) -> None:
+    def expression(self, node: Node, scope: Scope, kind: Kind) -> None:
         self.scopes[id(node)], self.kinds[id(node)] = scope, kind
 
-    def want(self, node: Node, scope: Surroundings, kind: Type) -> None:
+    def want(self, node: Node, scope: Scope, kind: Type) -> None:
         """A value of this kind must stand there; literals are compared with it at once."""
         self.scopes[id(node)], self.wanted[id(node)] = scope, kind
 

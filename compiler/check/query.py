@@ -35,7 +35,8 @@ from .analysis import Analysis
 from .declarations.datasets import DatasetInfo
 from .declarations.externs import ExternInfo
 from .declarations.records import records_lookup
-from .journal import Journal, Seen, Sought, Surroundings
+from .expressions.scope import Binding, Scope
+from .journal import Journal, Sought
 from .names.files import KINDS, symbol_for
 from .names.names import find
 from .session import Place, Session
@@ -53,7 +54,7 @@ class View(Struct, frozen=True):
     session: Session
     symbol: Symbol
     place: Place
-    journal: Journal
+    journal: Journal[Scope, Kind]
     way: tuple[Node, ...]
 
 
@@ -92,7 +93,7 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
     place = Place(scope, block, declaration)
     symbol = symbol_for(place, kind, declaration.name)
     symbols.setdefault(symbol.name, symbol)
-    journal = Journal()
+    journal = Journal[Scope, Kind]()
     session = Session(
         old.root,
         old.folder,
@@ -133,16 +134,16 @@ def members(view: View, kind: Kind | None) -> Mapping[str, Member]:
 # What may be written there ------------------------------------------------------------------------
 
 
-def scope_at(view: View) -> Surroundings | None:
+def scope_at(view: View) -> Scope | None:
     """The scope of the innermost expression at the place."""
     scopes = view.journal.scopes
     return next((scopes[id(node)] for node in reversed(view.way) if id(node) in scopes), None)
 
 
-def values(view: View) -> Mapping[str, Seen]:
+def values(view: View) -> Mapping[str, Binding]:
     """The names that an expression at the place can read."""
     scope = scope_at(view)
-    return {name: seen for name, seen in scope.names.items() if seen.sure} if scope else {}
+    return {name: binding for name, binding in scope.names.items() if binding.sure} if scope else {}
 
 
 def behind_dot(view: View) -> Attribute | None:

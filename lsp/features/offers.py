@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from dspec.compiler.check.journal import Seen
+from dspec.compiler.check.expressions.scope import Binding
 from dspec.compiler.check.symbols import Symbol
 from dspec.compiler.check.types.kinds import Member, spell
 from dspec.compiler.optimizers.base import Option
@@ -286,11 +286,11 @@ SCORES = {
 """Names that no line of the file declares, by the declaration they are read in."""
 
 
-def variables(known: Mapping[str, Seen], keyword: str) -> Iterator[Suggestion]:
-    for name, seen in known.items():
-        symbol = seen.symbol
+def variables(known: Mapping[str, Binding], keyword: str) -> Iterator[Suggestion]:
+    for name, binding in known.items():
+        symbol = binding.symbol
         doc = symbol.doc if symbol else SCORES.get((keyword, name), "")
-        yield Suggestion(name, "variable", spell(seen.kind), doc, rank=3)
+        yield Suggestion(name, "variable", spell(binding.kind), doc, rank=3)
 
 
 def values(texts: Iterable[str], *, quoted: bool, close: bool = False) -> Iterator[Suggestion]:
