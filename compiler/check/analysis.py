@@ -36,7 +36,7 @@ class Analysis(Struct, frozen=True):
     where nobody asked for it (`analyse_all`).
 
     `diagnostics` cover the imported files, too, at the levels of the project's settings and without
-    what comments allow. `session` keeps the checked declarations for the pure functions in `offers`.
+    what comments allow. `session` keeps the checked declarations for the pure functions in `query`.
     """
 
     source: Source

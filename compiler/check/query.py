@@ -73,6 +73,13 @@ class Calling(Struct, frozen=True):
 # Looking ------------------------------------------------------------------------------------------
 
 
+def view_at(analysis: Analysis, offset: int) -> View | None:
+    """The declaration around an offset of the file, as it stands there."""
+    blocks = analysis.tree.blocks
+    at = bisect.bisect_right(blocks, offset, key=lambda one: one.start) - 1
+    return view(analysis, blocks[at], offset - blocks[at].start) if at >= 0 else None
+
+
 def view(analysis: Analysis, block: Block, offset: int) -> View | None:
     """The declaration that `block` reads as, checked as if it stood in the file in place of the block that
     starts where it starts; `offset` counts from there. None where it declares nothing."""

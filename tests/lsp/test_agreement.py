@@ -210,7 +210,7 @@ def checker(tmp_path_factory: pytest.TempPathFactory) -> Checker:
 
 
 programs = st.builds(write_program, st.integers(0, 2**48), st.integers(1, 3))
-deep = settings(max_examples=200 if DEEP else 12)
+deep = settings(max_examples=200 if DEEP else 10)
 
 
 def shown(place: Place) -> str:

@@ -236,6 +236,10 @@ class Author:
     def write(self) -> str:
         if self.imports:
             self.add('import "lib.dspec" as lib')
+            self.modules["lib.reader"] = Callee(Fields({"text": "str"}), Fields({"notes": "list[lib.Note]"}))
+            letters = Fields({"text": "str", "tone": "lib.Tone"})
+            self.datasets["lib.letters"] = letters, ["early", "late"], "lib.reader"
+            self.metrics["lib.calm"] = "lib.letters", "lib.reader"
         self.write_lms()
         for _ in self.some(1, 2):
             name = self.name("Kind")
@@ -430,7 +434,10 @@ class Author:
         score = self.expression("float" if graded else "bool", known, 2)
         if self.chance(0.3):
             pair = [self.expression("str", known, 0) for _ in range(2)]
-            score = f"min(semantic_f1({pair[0]}, {pair[1]}, judge = {self.lm()}), 1.0)"
+            asked = f"semantic_f1({pair[0]}, {pair[1]}, judge = {self.lm()})"
+            if self.chance(0.5):
+                asked = f'llm_judge("It is right.", judge = {self.lm()}, one = {pair[0]}, other = {pair[1]})'
+            score = f"min({asked}, 1.0)"
             graded = True
             known["reason"] = "str"
         items = [f"score = {score}"]
@@ -487,7 +494,12 @@ class Author:
             given.append(f"tune = [{program}]")
         if self.chance(0.7):
             return f"BootstrapFewShot({', '.join(given)})"
-        return self.pick(("LabeledFewShot(k = 3)", 'KNNFewShot(k = 3, vectorizer = "ngrams")'))
+        plain = (
+            "LabeledFewShot(k = 3)",
+            'KNNFewShot(k = 3, vectorizer = "ngrams")',
+            'MIPROv2(auto = "light")',
+        )
+        return self.pick((*plain, 'BetterTogether(p = MIPROv2(auto = "light"), strategy = "p")'))
 
     def write_eval(self) -> None:
         block = self.pick(self.optimizes)
