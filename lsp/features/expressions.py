@@ -55,6 +55,8 @@ def _members(here: Here) -> Iterable[Suggestion]:
     alias = _alias(here.view, dotted)
     if alias:
         return offers.references(query.declared(here.view, query.callable_kinds(here.view), alias))
+    if here.following == "(":
+        return ()  # values have no methods
     return offers.members(query.members(here.view, query.type_of(here.view, dotted.target)))
 
 
@@ -77,10 +79,12 @@ def _operand(here: Here) -> Iterator[Suggestion]:
     if here.sought is not None:
         yield from names(here)
         return
-    if not begins:
-        yield from wanted_here(here)
     known = query.values(view)
-    yield from offers.variables(known, here.spec.keyword)
+    called = here.following == "("
+    if not called:
+        if not begins:
+            yield from wanted_here(here)
+        yield from offers.variables(known, here.spec.keyword)
     yield from offers.references(
         (name, symbol)
         for name, symbol in query.declared(view, query.callable_kinds(view))
@@ -90,7 +94,8 @@ def _operand(here: Here) -> Iterator[Suggestion]:
         yield from offers.functions()
     if query.may_judge(view):
         yield from offers.judges()
-    yield from offers.keywords(("if", "not", "true", "false", "none"), rank=9)
+    if not called:
+        yield from offers.keywords(("if", "not", "true", "false", "none"), rank=9)
 
 
 def _arguments(here: Here, calling: query.Calling) -> Iterable[Suggestion]:

@@ -35,10 +35,15 @@ class Here:
         return query.sought(self.view) if self.view else None
 
     @property
+    def following(self) -> str:
+        """The symbol that follows the word, as far as `=`, `{` or `(` go; else empty."""
+        rest = self.cursor.text[self.cursor.word[1] :].lstrip(" \t")
+        return rest[:1] if rest[:1] in ("=", "{", "(") and rest[:2] != "==" else ""
+
+    @property
     def is_label(self) -> bool:
-        """Whether `=` follows, so that the word names an argument, an attribute or the like."""
-        rest = self.cursor.rest.lstrip()
-        return rest.startswith("=") and not rest.startswith("==")
+        """Whether the word names an argument, an attribute or the like."""
+        return self.following == "="
 
     @property
     def qualifier(self) -> str | None:

@@ -31,7 +31,7 @@ def item(here: Here, spot: Spot) -> Iterable[Suggestion]:
 
 def _item_start(here: Here, spot: Spot) -> Iterator[Suggestion]:
     yield from offers.items(here.spec)
-    yield from offers.attributes(here.spec, named(spot.others), before=here.cursor.rest.lstrip()[:1])
+    yield from offers.attributes(here.spec, named(spot.others), before=here.following)
 
 
 def section(here: Here, spot: Spot) -> Iterable[Suggestion]:
@@ -41,7 +41,7 @@ def section(here: Here, spot: Spot) -> Iterable[Suggestion]:
         return ()
     if spot.index == 0:
         present = named(spot.others)
-        found = list(offers.attributes(section, present, before=here.cursor.rest.lstrip()[:1]))
+        found = list(offers.attributes(section, present, before=here.following))
         if section.name == "split":
             free = [name for name in ("train", "val", "test") if name not in present]
             found += [Suggestion(name, "attribute", "rows or percent", "", f"{name} = ", 2) for name in free]

@@ -47,13 +47,22 @@ WHOLE = {"sig(": "sig(a -> b)", "dict[": "dict[str, str]"}
 
 
 class Place(Struct, frozen=True):
-    """The stretch of a text where a name stands, with what hangs on it: members, items, arguments."""
+    """The stretch of a text where a name stands, with what hangs on it: members, items, arguments.
+
+    Or without its arguments, where they are to stay (`called`).
+    """
 
     text: str
     start: int
     end: int
     labels: bool
     """True where `=` follows: the name of an argument or an attribute."""
+    called: bool = False
+
+    @property
+    def bare(self) -> bool:
+        """Whether only a name fits, without what opens behind it."""
+        return self.labels or self.called
 
     def having(self, written: str) -> str:
         return f"{self.text[: self.start]}{written}{self.text[self.end :]}"
@@ -90,7 +99,7 @@ class Checker:
     def verdict(self, place: Place, name: str, refused: frozenset[str] = REFUSED) -> bool | None:
         """Whether the name may stand there, alone or called; None where that is not supported yet."""
         later = False
-        for way in (name, f"{name}()") if not place.labels and name[-1].isalnum() else (name,):
+        for way in (name, f"{name}()") if not place.bare and name[-1].isalnum() else (name,):
             said = self.said(place, way)
             if not said & refused and LATER not in said:
                 return True
@@ -115,6 +124,8 @@ def names_in(analysis: Analysis) -> Iterator[Place]:
         if (token.start, end) in declaring or _is_word(tokens, number):
             continue
         yield Place(text, token.start, _end(tokens, number), after.text == "=")
+        if after.text == "(":
+            yield Place(text, token.start, end, labels=False, called=True)
 
 
 WORDS = frozenset(
@@ -177,10 +188,10 @@ def _end(tokens: list[Token], number: int) -> int:
     return tokens[number].start + len(tokens[number].text)
 
 
-def written(suggestion: Suggestion, *, labels: bool) -> str:
+def written(suggestion: Suggestion, *, bare: bool) -> str:
     """What stands there once the suggestion is taken and what it opens is closed."""
     text = suggestion.insert or suggestion.label
-    if labels:
+    if bare:
         return suggestion.label
     if text in WHOLE:
         return WHOLE[text]
@@ -230,7 +241,7 @@ def test_nothing_is_offered_that_the_check_refuses(checker: Checker, text: str, 
     for place in places(checker.analyse(text), seed):
         for one in names(checker.offered(place.having(""), place.start)):
             refused = REFUSED | WRONG_VALUES if one.kind == "value" else REFUSED
-            allowed = checker.verdict(place, written(one, labels=place.labels), refused)
+            allowed = checker.verdict(place, written(one, bare=place.bare), refused)
             assert allowed is not False, (one, shown(place))
 
 
@@ -258,7 +269,7 @@ def test_what_is_offered_does_not_wait_for_the_rest_of_the_line(
     for place in places(checker.analyse(text), seed):
         end = text.index("\n", place.start)
         rest = text[place.end : end]
-        if place.labels or " for " in rest:
+        if place.bare or " for " in rest:
             continue
         whole = names(checker.offered(place.having(""), place.start))
         cut = names(checker.offered(f"{text[: place.start]}{text[end:]}", place.start))

@@ -4,10 +4,15 @@
 stands behind the declarations of `FILE`, or replaces the block of the same kind and name in it.
 """
 
+import os
 from pathlib import Path
 
 import pytest
+from dspec_writer import broken_texts
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from dspec.compiler.check import query
 from dspec.compiler.check.analysis import analyse
 from dspec.grammar import tokenize
 from dspec.grammar.tree import KEYWORDS
@@ -77,6 +82,8 @@ CASES = [
     ('lm x { $0; model = "a/b" }', "-model +temperature"),
     ("lm x {\n  te$0", "+temperature +model"),
     ("lm x {\n  price { $0 } }", "= input output"),
+    ("lm x {\n  pr$0 { input = 1 } }", "= price"),
+    ("lm x {\n  pr$0 = 1 }", "+model -price"),
     ("lm x {\n  price { input = 1.0; $0 } }", "= output"),
     ("lm x { price { input = 1; output = 2 }; $0", "-price +model"),
     ("signature S { $0", "= fixed max_retries input output assert suggest"),
@@ -123,7 +130,9 @@ CASES = [
     ("signature S { input a: str $0 }", "="),
     ("signature S { input a: Intent = $0 }", '= "refund" "bug \\"x\\"" "other"'),
     ("signature S { input a: bool = $0 }", "= true false"),
-    ("type T = $0", "+Intent +str"),
+    ("type T = $0", "+Intent +str -T"),
+    ('type T = "a" | $0', "="),
+    ("signature S { input a: dict[$0", "+str +Intent"),
     ("program P(a: $0", "+str +Intent"),
     ("program P(a: str) -> (b: $0", "+str"),
     ("extern f(a: str) -> $0", "+str"),
@@ -135,6 +144,7 @@ CASES = [
     ("module m = Predict($0", "= Route sig"),
     ("module m = Predict($0)", "= Route sig"),
     ("module m = Predict(Route, $0)", "= lm"),
+    ("module m = ReAct(Route, tools = [$0])", "= router thinker Flow m"),
     ("module m = Predict(Route, lm = $0)", "= mini big"),
     ("module m = Predict(Route, lm = mini, $0)", "="),
     # Metrics
@@ -156,6 +166,13 @@ CASES = [
     ("metric m(gold: rows, pred: router) { score = gold.$0 }", "= text intent"),
     ("metric m(gold: rows, pred: router) { score = gold.intent == pred.$0\n}", "= intent lines"),
     ("metric m(gold: rows, pred: thinker) { score = pred.$0 }", "= reasoning answer sure"),
+    ("module own = Predict(sig(reasoning -> answer))\nmetric m(gold: rows, pred: own) = pred.$0", "= answer"),
+    ("module own = ChainOfThought(sig(reasoning -> answer))\nmetric m(gold: rows, pred: own) = pred.$0", "= answer"),
+    ("metric m(gold: rows, pred: router) { score = if gold.intent == $0", '+"refund" +pred'),
+    ("metric m(gold: rows, pred: router) { score = if true then pred.$0\n}", "= intent lines"),
+    ("metric m(gold: rows, pred: router) { score = len(pred.lines[0].$0", "= sku kind ok"),
+    ("metric m(gold: rows, pred: router) { score = (pred).lines[0].$0", "= sku kind ok"),
+    ('metric m(gold: rows, pred: router) { score = "refund" == $0', "+gold +pred"),
     ("metric m(gold: rows, pred: Flow) { score = pred.$0 }", "= intent note"),
     ("metric m(gold: rows, pred: tuned) { score = pred.$0 }", "= intent lines"),
     ("metric m(gold: rows, pred: router) { score = pred.lines[0].$0 }", "= sku kind ok"),
@@ -190,6 +207,11 @@ CASES = [
     ("program P(q: str) -> (intent: Intent, n: int) { return intent = q, $0 }", "+n +q -intent"),
     ("program P(q: str) -> (intent: Intent, n: int) { return n = $0 }", "+q +len"),
     ("program P(q: str) {\n  let a = router(text = q\n  let b = $0\n}", "+router +q"),
+    ("program P(q: str) { let one = router(text = q)\n let z = (one).$0\n}", "= intent lines"),
+    ("program P(q: str) { let a = [l.sku for l in router(text = q).lines]\n let b = a[0] + $0", "+a +q"),
+    ("program P(q: str) { let a = ro$0uter(text = q) }", "+router +len -q"),
+    ("program P(q: str) { let a = router(te$0xt = q) }", "= text hint"),
+    ("program P(q: str) { let a = router(q, $0) }", "+hint +q -text"),
     # Signatures and records
     ("signature S { input a: str; output b: Line; assert $0", "+a +b +len"),
     ("signature S { input a: str; output b: Line; assert b.$0", "= sku kind ok"),
@@ -300,6 +322,23 @@ def test_text_that_ends_anywhere_completes_without_an_error(path: Path) -> None:
         found, before = offered(f"{text[:end]}$0")
         assert 0 <= found.start <= len(before)
         assert "\n" not in before[found.start :] or before[found.start :].count('"""')
+
+
+@settings(max_examples=1_000 if os.environ.get("DSPEC_DEEP") == "1" else 25)
+@given(broken_texts, st.floats(0, 1))
+def test_broken_text_completes_anywhere(text: str, where: float) -> None:
+    offset = int(len(text) * where)
+    analysis = analyse(Path("/nowhere/main.dspec"), text=text, probe=False)
+    found = complete(analysis, offset)
+    assert found.start <= offset
+    view = query.view_at(analysis, offset)
+    assert view is None or not view.session.crashes
+
+
+def test_promised_outputs_come_first_in_a_return() -> None:
+    text = FILE + "program P(q: str) -> (intent: Intent, n: int) { return "
+    assert labels(f"{text}$0 }}")[:2] == ["intent", "n"]
+    assert labels(f"{text}q, $0 }}")[0] == "n"
 
 
 @pytest.mark.parametrize(
