@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ..evaluate.tasks import Halt
 from .board import Arm, Board
-from .source import Source
+from .source import ArmSource
 
 HALFWAY = 15
 """Rows from which an arm's own score counts for more than what is predicted of it."""
@@ -122,7 +122,7 @@ class Racing(Struct, frozen=True):
         rounds = (Round(0, 0), *self.rounds(trials, rows))
         return sum(now.arms * (now.rows - before.rows) for before, now in pairwise(rounds))
 
-    async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
+    async def run(self, board: Board, source: ArmSource, trials: int) -> Halt | None:
         first = self.rounds(trials, board.rows)[0]
         left = trials
         arms: list[Arm] = []
@@ -157,7 +157,7 @@ class Racing(Struct, frozen=True):
         return None
 
     def _looking_ahead(
-        self, board: Board, source: Source, arms: list[Arm], rows: int, following: Round, comparisons: int
+        self, board: Board, source: ArmSource, arms: list[Arm], rows: int, following: Round, comparisons: int
     ) -> Callable[[], None] | None:
         """Begins the next round with the arms that are sure of it, while the last rows of this one are out."""
         if self.finalists > 1 or source.learns:
@@ -206,7 +206,7 @@ class Racing(Struct, frozen=True):
         return 1 - (1 - self.confidence) / comparisons
 
     def _going_on(
-        self, board: Board, source: Source, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
+        self, board: Board, source: ArmSource, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
     ) -> list[Arm]:
         """The arms of the next round, best first; ties keep the order in which they were proposed.
 
