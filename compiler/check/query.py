@@ -156,17 +156,19 @@ def values(view: View) -> Mapping[str, Binding]:
 def behind_dot(view: View) -> Attribute | None:
     """The expression whose member the place names."""
     dotted = next((node for node in reversed(view.way) if not isinstance(node, Name)), None)
-    return dotted if isinstance(dotted, Attribute) and view.way[-1] in (dotted, dotted.name) else None
+    named = isinstance(dotted, Attribute) and (view.way[-1] is dotted or view.way[-1] is dotted.name)
+    return dotted if named and isinstance(dotted, Attribute) else None
 
 
 def sought(view: View) -> Sought | None:
     """What the check looked for by the name at the place; None where it looked for nothing in particular."""
     found = view.journal.sought
-    node = next((node for node in reversed(view.way) if id(node) in found), None)
+    name, *above = reversed(view.way)
+    node = next((node for node in (name, *above[:1]) if id(node) in found), None)
     if node is None:
         return None
     # `a.b` may name what an import has; the names of the declaration's own have no dot before them.
-    whole = isinstance(node, Attribute) and view.way[-1] is node.name
+    whole = isinstance(node, Attribute)
     return Sought(found[id(node)].kinds, {}) if whole else found[id(node)]
 
 
@@ -212,9 +214,20 @@ def callable_kinds(view: View) -> tuple[str, ...]:
     return CALLABLE if scope is not None and scope.calls is not None and not scope.sheltered else ()
 
 
-def may_judge(view: View) -> bool:
+def functions(view: View) -> Iterator[Function]:
+    """The functions that an expression at the place may call: a name that is declared stands for that."""
     scope = scope_at(view)
-    return scope is not None and scope.judges is not None
+    for name, function in FUNCTIONS.items() if scope else ():
+        if scope and name not in scope.names and name not in view.place.scope.symbols:
+            yield function
+
+
+def judges(view: View) -> Iterator[JudgeFunction]:
+    """The judges that an expression at the place may ask."""
+    scope = scope_at(view)
+    for name, judge in JUDGES.items() if scope and scope.judges is not None else ():
+        if scope and name not in scope.names and name not in view.place.scope.symbols:
+            yield judge
 
 
 def wanted(view: View) -> Type | None:
@@ -267,8 +280,8 @@ def begins_argument(view: View) -> bool:
     if argument is None:
         return False
     value = argument.value
-    named = argument.name or (value.name if isinstance(value, Reference) else None)
-    return view.way[-1] is named
+    name = argument.name or (value.name if isinstance(value, Reference) else None)
+    return view.way[-1] is name and name.span.start == argument.span.start
 
 
 def _calling(view: View, call: Call, argument: Argument) -> Calling | None:
@@ -314,7 +327,7 @@ def left_to_return(view: View) -> Mapping[str, Member]:
     given: set[str] = set()
     for item in declaration.items or ():
         for position, argument in enumerate(item.arguments if isinstance(item, Return) else ()):
-            if argument in view.way:
+            if any(argument is node for node in view.way):
                 continue
             if argument.name is not None:
                 given.add(argument.name.text)

@@ -163,22 +163,28 @@ def _item_end(lexemes: Sequence[Lexeme], number: int) -> int:
 
 
 def read(cursor: Cursor) -> Block | None:
-    """The declaration with a word put at the cursor; where that does not parse, with what the cursor's item
-    lacks behind it, and without what stood there."""
-    start, end = cursor.word
-    text = cursor.text
-    filler = '""' if cursor.in_string else HERE
-    head = text[:start] + filler
-    line = text.find("\n", start)
-    ends = (cursor.end, line if line >= 0 else len(text))
-    lacking = [_lacking(spot, outer) for outer, spot in pairwise((None, *cursor.spots)) if spot]
-    completed = head + "".join(reversed(lacking))
-    for whole in (head + text[end:], *(completed + text[end:] for end in ends)):
-        blocks = parse(whole).blocks
+    """The declaration with a word put at the cursor, in the first way that keeps it when it is parsed."""
+    start = cursor.word[0]
+    for text in _with_word(cursor):
+        blocks = parse(text).blocks
         found = way_to(blocks[0].declaration, start)[-1] if blocks and blocks[0].declaration else None
         if isinstance(found, Name | Literal) and found.span.start == start:
             return replace(blocks[0], start=cursor.base)
     return None
+
+
+def _with_word(cursor: Cursor) -> Iterator[str]:
+    """The text with a word at the cursor; then with what the cursor's item lacks behind it, and without what
+    stands there, to the item's end or the line's."""
+    start, end = cursor.word
+    text = cursor.text
+    head = text[:start] + ('""' if cursor.in_string else HERE)
+    yield head + text[end:]
+    lacking = [_lacking(spot, outer) for outer, spot in pairwise((None, *cursor.spots)) if spot]
+    head += "".join(reversed(lacking))
+    yield head + text[cursor.end :]
+    line = text.find("\n", start)
+    yield head + (text[line:] if line >= 0 else "")
 
 
 def _lacking(spot: Spot, outer: Spot | None) -> str:

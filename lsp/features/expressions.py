@@ -91,9 +91,8 @@ def _operand(here: Here) -> Iterator[Suggestion]:
         if name.partition(".")[0] not in known
     )
     if here.spec.keyword != "eval":
-        yield from offers.functions()
-    if query.may_judge(view):
-        yield from offers.judges()
+        yield from map(offers.function, query.functions(view))
+    yield from map(offers.judge, query.judges(view))
     if not called:
         yield from offers.keywords(("if", "not", "true", "false", "none"), rank=9)
 

@@ -115,8 +115,7 @@ def _let(here: Here, spot: Spot) -> Iterable[Suggestion]:
 
 def _return(here: Here, spot: Spot) -> Iterable[Suggestion]:
     """`return name = expr, …`: the outputs that are not returned yet, or a value for one."""
-    start = max((i for i in range(spot.index) if terminal(spot.element, i) == "COMMA"), default=0) + 1
-    if spot.index != start or here.cursor.in_string or here.view is None:
+    if here.cursor.inner is not spot or here.view is None or not query.begins_argument(here.view):
         return expression(here)
     outputs = offers.arguments(query.left_to_return(here.view), (), "output", bare=here.is_label)
     return [*outputs, *(() if here.is_label else expression(here))]

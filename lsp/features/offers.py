@@ -14,9 +14,9 @@ from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.tables.block_specs import AttributeSpec, BlockSpec, SectionSpec
 from dspec.compiler.tables.blocks import BLOCKS
-from dspec.compiler.tables.judges import JUDGES, JudgeFunction
+from dspec.compiler.tables.judges import JudgeFunction
 from dspec.compiler.tables.vocabulary import EXTERN_SOURCES, FETCHED_SOURCES, SOURCES, STRATEGIES, TYPES
-from dspec.runtime.values.functions import FUNCTIONS, Function, wording
+from dspec.runtime.values.functions import Function, wording
 
 SuggestionKind = Literal[
     "keyword",
@@ -228,14 +228,8 @@ def function(spec: Function) -> Suggestion:
     )
 
 
-def functions() -> Iterator[Suggestion]:
-    return (function(spec) for spec in FUNCTIONS.values())
-
-
-def judges() -> Iterator[Suggestion]:
-    return (
-        Suggestion(judge.name, "function", judge.signature, judge.doc, rank=6) for judge in JUDGES.values()
-    )
+def judge(spec: JudgeFunction) -> Suggestion:
+    return Suggestion(spec.name, "function", spec.signature, spec.doc, rank=6)
 
 
 def parameters(function: Function, present: Collection[str]) -> Iterator[Suggestion]:

@@ -212,6 +212,8 @@ CASES = [
     ("program P(q: str) { let a = ro$0uter(text = q) }", "+router +len -q"),
     ("program P(q: str) { let a = router(te$0xt = q) }", "= text hint"),
     ("program P(q: str) { let a = router(q, $0) }", "+hint +q -text"),
+    ("program P(q: str) { let a = router(($0)) }", "+q -text"),
+    ("program P(q: str) -> (intent: Intent) { return ($0).intent }", "+q -intent"),
     # Signatures and records
     ("signature S { input a: str; output b: Line; assert $0", "+a +b +len"),
     ("signature S { input a: str; output b: Line; assert b.$0", "= sku kind ok"),
