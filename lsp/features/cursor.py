@@ -70,6 +70,7 @@ class Cursor(Struct, frozen=True):
     at_line_start: bool
     rest: str
     """The line behind the cursor."""
+    block: Block | None
     base: int
     """Where the declaration's text begins in the file."""
     text: str
@@ -120,7 +121,7 @@ def locate(tree: SourceTree, offset: int) -> Cursor | None:
     at_line_start = not in_string and (base + word == 0 or tree.text[base + word - 1] == "\n")
     span = word, lexemes[number].end
     end = _item_end(lexemes, number)
-    return Cursor(base + start, in_string, at_line_start, line, base, spliced, span, end, spots)
+    return Cursor(base + start, in_string, at_line_start, line, block, base, spliced, span, end, spots)
 
 
 def _way_to(lexemes: Sequence[Lexeme], wanted: int) -> tuple[Spot, ...] | None:
@@ -163,14 +164,22 @@ def _item_end(lexemes: Sequence[Lexeme], number: int) -> int:
 
 
 def read(cursor: Cursor) -> Block | None:
-    """The declaration with a word put at the cursor, in the first way that keeps it when it is parsed."""
-    start = cursor.word[0]
+    """The declaration with a word at the cursor: as it stands if it has one and parses, else with one put
+    there, in the first way that keeps it when it is parsed."""
+    block = cursor.block
+    as_it_is = block is not None and not block.problems and block.text == cursor.text
+    if block is not None and as_it_is and _has_word(block, cursor.word[0]):
+        return block
     for text in _with_word(cursor):
         blocks = parse(text).blocks
-        found = way_to(blocks[0].declaration, start)[-1] if blocks and blocks[0].declaration else None
-        if isinstance(found, Name | Literal) and found.span.start == start:
+        if blocks and _has_word(blocks[0], cursor.word[0]):
             return replace(blocks[0], start=cursor.base)
     return None
+
+
+def _has_word(block: Block, start: int) -> bool:
+    found = way_to(block.declaration, start)[-1] if block.declaration else None
+    return isinstance(found, Name | Literal) and found.span.start == start
 
 
 def _with_word(cursor: Cursor) -> Iterator[str]:

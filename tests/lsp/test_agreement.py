@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,7 @@ TWICE = frozenset(("DS0106", "DS0203"))
 """Said of the second one, wherever that is."""
 LATER = "DS0120"
 NONSENSE = "no_such_name"
+FLAGS = {"true", "false"}
 ENDINGS = {"(": ")", "[": "str]", '("': 'X")', "= ": "0", "= [": "]"}
 """What completes an insertion that ends so."""
 WHOLE = {"sig(": "sig(a -> b)", "dict[": "dict[str, str]"}
@@ -58,6 +60,10 @@ class Place(Struct, frozen=True):
     labels: bool
     """True where `=` follows: the name of an argument or an attribute."""
     called: bool = False
+
+    @property
+    def goes_on(self) -> bool:
+        return re.match(r"\w+[(.]", self.text[self.start :]) is not None
 
     @property
     def bare(self) -> bool:
@@ -263,25 +269,25 @@ def test_every_name_that_the_check_takes_is_offered(checker: Checker, text: str,
 
 @deep
 @given(programs, st.integers(0, 2**32))
-def test_what_is_offered_does_not_wait_for_the_rest_of_the_line(
+def test_what_is_offered_depends_neither_on_the_word_nor_on_the_rest_of_the_line(
     checker: Checker, text: str, seed: int
 ) -> None:
-    """The names are the same where the line ends at the cursor, as it does while somebody types."""
+    """The names are the same where the line ends at the cursor, as it does while somebody types, and where the
+    word is there already."""
     for place in places(checker.analyse(text), seed):
-        end = text.index("\n", place.start)
-        rest = text[place.end : end]
-        if place.bare or " for " in rest:
+        if place.bare:
             continue
         whole = names(checker.offered(place.having(""), place.start))
-        cut = names(checker.offered(f"{text[: place.start]}{text[end:]}", place.start))
-        # A label is not offered twice, and arguments that follow are given; literals are wanted of whole values.
-        behind = {one.label for one in (*whole, *cut) if one.kind in ("option", "attribute")}
-        found = [
-            {
-                one.label
-                for one in each
-                if one.label not in behind and one.label not in ("true", "false") and one.label[0] != '"'
-            }
-            for each in (whole, cut)
-        ]
-        assert found[0] == found[1], shown(place)
+        end = text.index("\n", place.start)
+        others = [checker.offered(text, place.start + 1)] if not place.goes_on else []
+        if " for " not in text[place.end : end]:
+            others.append(checker.offered(f"{text[: place.start]}{text[end:]}", place.start))
+        for other in map(names, others):
+            # A label is not offered twice, and arguments that follow are given; literals are wanted of whole
+            # values.
+            behind = {one.label for one in (*whole, *other) if one.kind in ("option", "attribute")}
+            found = [
+                {one.label for one in each if one.label not in behind} - FLAGS for each in (whole, other)
+            ]
+            literal = {one for one in found[0] | found[1] if one[0] == '"'}
+            assert found[0] - literal == found[1] - literal, shown(place)

@@ -63,6 +63,7 @@ def option_value(
     session: Session, place: Place, spec: Spec, option: Option, node: Expr
 ) -> tuple[bool, JsonValue]:
     """Whether `node` is a value for the option, and that value; reports what does not fit."""
+    session.seek(node, option.refers)
     if isinstance(node, Literal) and node.value is None and option.optional:
         return True, None
     if option.refers and isinstance(node, Reference | Attribute) and not _is_rule(place, option, node):
