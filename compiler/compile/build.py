@@ -22,7 +22,7 @@ from dspec.runtime.artifact.artifact import Artifact, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.schema.ensemble import Runnable, everywhere
-from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.program import Program
 
 from .. import ir
 from ..evaluate.budget import Wall, wall_of
@@ -36,7 +36,7 @@ from ..evaluate.tasks import Halt
 from ..optimizers.base import Candidate, Context, Options, PromptModel, Spec, StepResult
 from ..optimizers.compat.table import run_of
 from ..optimizers.frozen import thawed
-from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
+from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
 from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
 from .provenance import as_evaluation, provenance
 from .selection import Verdict, judge
@@ -155,6 +155,7 @@ class _Compile:
         """Set once the program that the compile starts from is scored."""
         self._walled = walled
         self._programs: dict[str, Runnable] = {}
+        self._origins = ir.origins(resolved.optimize.steps)
         self._outcomes: list[StepOutcome] = []
         self._status: Status = "complete"
         self._notes: list[str] = []
@@ -167,7 +168,7 @@ class _Compile:
     async def run(self) -> None:
         resolved = self._resolved
         steps = resolved.optimize.steps
-        first = self._begin(0, resolved.student)
+        first = self._begin(0)
         # What the first step needs no score for goes on beside the baseline. Not where there is a budget: at the wall
         # there is then a program that was scored. And not with judges: which of the two is the first to ask one the
         # same thing, and so counts it, would be a matter of time.
@@ -182,12 +183,12 @@ class _Compile:
             raise
         self._best = Candidate("baseline", resolved.student, self._baseline.scores)
         self._scored.set()
-        previous = await self._step(first, early or first.work())
+        await self._step(first, early or first.work())
         for index in range(1, len(steps)):
             if self._status != "complete":
                 return
-            begun = self._begin(index, previous)
-            previous = await self._step(begun, begun.work())
+            begun = self._begin(index)
+            await self._step(begun, begun.work())
         if self._status != "complete":
             return
         self._emitted = self._programs[resolved.optimize.emit]
@@ -199,16 +200,13 @@ class _Compile:
             self._halt(halt)
             self._notes.append("every step ran, but the result could not be scored any more")
 
-    def _begin(self, index: int, previous: Runnable) -> _Begun:
-        """The step with all that it takes; `previous` is the result of the one before it."""
+    def _begin(self, index: int) -> _Begun:
+        """The step with all that it takes of those before it."""
         resolved = self._resolved
         step = resolved.optimize.steps[index]
         spec, lm = spec_of(step), resolved.optimize.lm
-        if spec.gathers:
-            student = resolved.student
-        else:
-            student = student_of(self._project, step, self._programs, previous, lm)
-        teacher = named_program(self._project, self._programs, step.teacher, lm)
+        student = student_of(self._project, step, self._origins[index], self._programs, resolved.student, lm)
+        teacher = teacher_of(self._project, step, self._programs, lm)
         if spec.takes_teacher and resolved.teacher_lm is not None:
             teacher = self._on_teacher_lm(teacher or student)
         report = Held(self._report)
@@ -233,7 +231,7 @@ class _Compile:
         )
         return _Begun(index, step, spec, student, context, report)
 
-    async def _step(self, begun: _Begun, work: Awaitable[StepResult]) -> Runnable:
+    async def _step(self, begun: _Begun, work: Awaitable[StepResult]) -> None:
         resolved, step = self._resolved, begun.step
         planned = self._plan.steps[begun.index]
         steps = len(resolved.optimize.steps)
@@ -256,7 +254,6 @@ class _Compile:
         self._report(
             StepFinished(step.name, spent.calls, result.notes, result.cut.message if result.cut else "")
         )
-        return result.program
 
     def halted(self, halt: Halt) -> None:
         """The wall was met where the step had nothing to show for itself."""
@@ -289,7 +286,7 @@ class _Compile:
         lm = self._resolved.teacher_lm
         if lm is None:
             return program
-        lms = self._with_fallbacks(lm.name)
+        lms = self._project.with_fallbacks([lm.name])
 
         def moved(one: Program) -> Program:
             predictors = {
@@ -302,19 +299,9 @@ class _Compile:
 
         return everywhere(program, moved)
 
-    def _with_fallbacks(self, lm: str) -> dict[str, LM]:
-        lms: dict[str, LM] = {}
-        waiting = [lm]
-        while waiting:
-            name = waiting.pop()
-            if name not in lms:
-                lms[name] = self._project.lms[name]
-                waiting.extend(lms[name].fallback)
-        return lms
-
     def _prompt_model(self) -> PromptModel | None:
         name = self._resolved.optimize.prompt_lm
-        return None if name is None else PromptModel(name, self._with_fallbacks(name))
+        return None if name is None else PromptModel(name, self._project.with_fallbacks([name]))
 
     def _judged(self) -> Verdict | None:
         """The result against the start (`selection`). Where the difference is noise, the start is the result."""

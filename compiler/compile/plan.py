@@ -23,7 +23,7 @@ from ..optimizers.compat.table import calls_of, scores_val
 from ..optimizers.demos import has_demos
 from ..optimizers.ensemble import gather
 from ..optimizers.frozen import thaw, tunable
-from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
+from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
 from .estimate import PROMPT_TOKENS, Estimate, Share, estimated, judged
 
 NO_CALLS = Range()
@@ -188,22 +188,19 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
     # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
     scored = {""}
     scorings = 0
-    previous = ""
     steps: list[StepPlan] = []
-    for step in optimize.steps:
+    for step, origin in zip(optimize.steps, ir.origins(optimize.steps), strict=True):
         spec = spec_of(step)
+        starts = student_of(project, step, origin, programs, student, optimize.lm)
         if spec.gathers:
             members = members_of(project, step, programs, candidates.__getitem__, optimize.lm)
             reducer = reducer_of(project, step, optimize.lm)
-            programs[step.name] = gather(student, members, Options(spec, step.options), reducer=reducer)
+            programs[step.name] = gather(starts, members, Options(spec, step.options), reducer=reducer)
             steps.append(
                 StepPlan(step.name, spec.name, NO_CALLS, NO_CALLS, len(resolved.train), len(resolved.val))
             )
-            previous = step.name
             continue
-        starts = student_of(project, step, programs, programs.get(previous, student), optimize.lm)
-        origin = step.student or previous
-        teacher = named_program(project, programs, step.teacher, optimize.lm) or starts
+        teacher = teacher_of(project, step, programs, optimize.lm) or starts
         facts = Facts(
             train=len(resolved.train),
             val=len(resolved.val),
@@ -240,7 +237,6 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             # What is scored on all rows costs as many calls, but for what is known before.
             most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)
             candidates[step.name] = (starts,) * most
-        previous = step.name
     return _Walked(tuple(steps), programs, frozenset(scored), scorings)
 
 
