@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -26,7 +25,6 @@ from dspec.runtime.schema.program import Program
 
 from .. import ir
 from ..evaluate.budget import Wall, wall_of
-from ..evaluate.evals import EvalResult, evaluate_named, scored
 from ..evaluate.evaluation import Evaluation, Evaluator, Spent
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
 from ..evaluate.outcomes import Candidate
@@ -38,11 +36,11 @@ from ..optimizers.base import Context, Options, PromptModel, Spec, StepResult
 from ..optimizers.compat.table import run_of
 from ..optimizers.frozen import thawed
 from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
-from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
+from .evals import scored
+from .plan import Plan, StepPlan
+from .prepared import Prepared, Resolved
 from .provenance import as_evaluation, provenance
 from .selection import Verdict, judge
-
-__all__ = ["Built", "EvalResult", "StepOutcome", "build", "evaluate_named"]
 
 Status = Literal["complete", "budget", "stopped"]
 
@@ -79,25 +77,24 @@ class Built(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-async def build(
-    project: ir.Project,
-    name: str,
-    folder: Path,
+async def run_steps(
+    prepared: Prepared,
+    planned: Plan,
     *,
     engine: Engine,
     store: Store,
     wall: Wall | None = None,
     clock: Callable[[], float] = time.monotonic,
     report: Report = silent,
-) -> Built:
-    """Compile the optimize block `name`; `folder` is where data paths start.
+) -> Ran:
+    """Score the program that the planned block starts from, run its steps, and score what comes out.
 
     `wall` pays for it, and for what the caller does besides; without one, the block's budget does.
 
-    Raises DataError, OptimizerError, MetricError, ProviderError and ConfigurationError. BudgetExceeded
-    and Stopped are results (`Built.status`), not errors.
+    Raises DataError, OptimizerError, MetricError, ProviderError and ConfigurationError. At the wall, or when the
+    engine is told to stop, what was made by then is there all the same (`Built.status`).
     """
-    resolved = resolve(project, name, folder)
+    resolved = prepared.resolved(planned.optimize)
     wall = wall or wall_of(resolved.optimize.budget, clock)
     evaluator = Evaluator(
         engine,
@@ -108,13 +105,12 @@ async def build(
         on_error=resolved.optimize.on_error,
         report=report,
     )
-    planned = plan_resolved(project, resolved)
-    compile_ = _Compile(project, resolved, planned, evaluator, report, walled=wall is not None)
+    ran = Ran(prepared.project, resolved, planned, evaluator, report, walled=wall is not None)
     try:
-        await compile_.run()
+        await ran.run()
     except (BudgetExceeded, Stopped) as halt:
-        compile_.halted(halt)
-    return compile_.built()
+        ran.halted(halt)
+    return ran
 
 
 class _Begun(Struct, frozen=True):
@@ -132,8 +128,8 @@ class _Begun(Struct, frozen=True):
         return await run(self.student, Options(self.spec, self.step.options), self.context)
 
 
-class _Compile:
-    """One compile in progress: what has been made and scored so far."""
+class Ran:
+    """The steps of one block: what they have made and scored so far."""
 
     def __init__(
         self,
@@ -324,7 +320,8 @@ class _Compile:
             )
         return verdict
 
-    def built(self) -> Built:
+    def select(self) -> Built:
+        """The result of the steps, or what they started from where that is no worse, as the block's artifact."""
         verdict = self._judged()
         self._notes += (f"{note}; {self._first_reason()}" for note in self._unanswered())
         return Built(

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import compiled, project
+from building import compiled, evaluated, plan_of, project
 from scripted import Script, classifier, jitter, pipeline, scripted
 from writing import Model
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
-from dspec.compiler.evaluate.evals import evaluate_named
 from dspec.compiler.evaluate.store import Store
 from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.schema.ensemble import Ensemble
@@ -64,7 +62,7 @@ async def test_a_chain_runs_saves_loads_and_scores_the_same(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: tuple[ir.StepSpec, ...], program: Program
 ) -> None:
     made = project(tmp_path, *steps, program=program)
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     built, _, _ = await compiled(monkeypatch, tmp_path, made, Model(SKILLS), latency=jitter(most=0.001))
     assert built.status == "complete"
     assert planned.least <= built.spent.calls <= planned.most
@@ -80,7 +78,7 @@ async def test_a_chain_runs_saves_loads_and_scores_the_same(
     made = made.model_copy(update={"evals": {"e": block}})
     # A store of its own: every answer is asked for again, of the loaded program.
     with scripted(monkeypatch, Script(Model(SKILLS))) as engine:
-        result = await evaluate_named(
+        result = await evaluated(
             made, "e", tmp_path, engine=engine, store=Store(), compiled={"tuned": loaded.program}
         )
     assert result.program == built.final
@@ -99,6 +97,6 @@ async def test_a_race_completes_as_many_as_the_ensemble_after_it_takes(
     ensemble = built.artifact.program
     assert isinstance(ensemble, Ensemble)
     assert len(ensemble.members) == 5
-    assert built.spent.calls <= plan(made, "tuned", tmp_path).most
+    assert built.spent.calls <= plan_of(made, "tuned", tmp_path).most
     alone, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, optimizer), Model(SKILLS))
     assert alone.spent.calls < built.spent.calls

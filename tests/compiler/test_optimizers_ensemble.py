@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import DEMOS, compiled, project
+from building import DEMOS, build, compiled, evaluated, plan_of, project
 from building import SEARCH as RACED
 from scripted import (
     Asked,
@@ -25,9 +25,7 @@ from scripted import (
 from stepping import step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import Built, build
-from dspec.compiler.compile.plan import plan
-from dspec.compiler.evaluate.evals import evaluate_named
+from dspec.compiler.compile.build import Built
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import OptimizerError
@@ -69,7 +67,7 @@ async def test_the_best_of_a_search_are_gathered_and_cost_nothing_to_score(
     assert built.final is not None
     assert built.baseline is not None
     assert built.final.score > built.baseline.score
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     assert planned.steps[2].calls.most == 0
     assert planned.final.most == 5 * 20
     assert planned.least <= built.spent.calls <= planned.most
@@ -82,7 +80,7 @@ async def test_a_race_brings_as_many_to_the_end_as_the_ensemble_takes(
     made = project(tmp_path, RACED, vote(top))
     built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
     assert len(ensemble(built).members) == 3
-    assert built.spent.calls <= plan(made, "tuned", tmp_path).most
+    assert built.spent.calls <= plan_of(made, "tuned", tmp_path).most
 
 
 async def test_saved_and_loaded_it_scores_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -95,7 +93,7 @@ async def test_saved_and_loaded_it_scores_the_same(monkeypatch: pytest.MonkeyPat
     block = ir.Eval(name="e", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val"))
     made = made.model_copy(update={"evals": {"e": block}})
     with scripted(monkeypatch, Script(learner)) as engine:
-        result = await evaluate_named(
+        result = await evaluated(
             made, "e", tmp_path, engine=engine, store=Store(), compiled={"tuned": loaded.program}
         )
     assert built.final is not None
@@ -148,7 +146,7 @@ async def test_the_teacher_of_a_bootstrap_may_be_an_ensemble(
     assert built.final is not None
     assert built.baseline is not None
     assert built.final.score > built.baseline.score
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     assert planned.steps[2].teacher.most == 20 * 5
     assert planned.least <= built.spent.calls <= planned.most
 
@@ -196,10 +194,10 @@ async def test_a_teacher_does_not_show_a_row_its_own_answer(monkeypatch: pytest.
 async def test_an_ensemble_is_not_tuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = project(tmp_path, SEARCH, VOTE, DEMOS)
     with pytest.raises(OptimizerError, match="step `demos`: an ensemble cannot be tuned"):
-        plan(made, "tuned", tmp_path)
+        plan_of(made, "tuned", tmp_path)
     nested = vote(ir.MemberRef(program="vote"), name="again")
     with pytest.raises(OptimizerError, match="`vote` is an ensemble already"):
-        plan(project(tmp_path, SEARCH, VOTE, nested), "tuned", tmp_path)
+        plan_of(project(tmp_path, SEARCH, VOTE, nested), "tuned", tmp_path)
 
 
 async def test_members_that_answer_another_question_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +253,7 @@ async def test_fewer_candidates_than_asked_for(monkeypatch: pytest.MonkeyPatch, 
     made = project(tmp_path, SEARCH, every)
     built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
     assert len(ensemble(built).members) == len(built.steps[0].result.candidates)
-    assert built.spent.calls <= plan(made, "tuned", tmp_path).most
+    assert built.spent.calls <= plan_of(made, "tuned", tmp_path).most
 
 
 async def test_at_the_wall_the_best_program_is_written_not_half_an_ensemble(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import DEMOS, compiled, project
+from building import DEMOS, compiled, evaluated, plan_of, project
 from scripted import (
     Asked,
     Script,
@@ -24,10 +24,8 @@ from scripted import (
 from stepping import Stepped, step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.digests import program_digest
-from dspec.compiler.evaluate.evals import evaluate_named
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers import knn_few_shot
 from dspec.compiler.optimizers.base import OptimizerError
@@ -117,7 +115,7 @@ async def test_it_is_a_program_like_any_other(monkeypatch: pytest.MonkeyPatch, t
     assert built.final.score > built.baseline.score + 0.4
     # Baseline, one attempt a row, and one call for each row that is scored.
     assert script.calls == built.spent.calls == 20 + 20 + 20
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     assert planned.least <= built.spent.calls <= planned.most
     path = tmp_path / "near.dspc.json"
     write_artifact(path, built.artifact)
@@ -125,7 +123,7 @@ async def test_it_is_a_program_like_any_other(monkeypatch: pytest.MonkeyPatch, t
     assert loaded == built.artifact
     block = ir.Eval(name="e", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val"))
     with scripted(monkeypatch, Script(learner)) as engine:
-        result = await evaluate_named(
+        result = await evaluated(
             made.model_copy(update={"evals": {"e": block}}),
             "e",
             tmp_path,

@@ -12,7 +12,10 @@ from datasets import dataset, field, source
 from scripted import FAKE, Reply, Script, classifier, exact, scripted
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import Built, build
+from dspec.compiler.compile import evals, plan
+from dspec.compiler.compile.build import Built, run_steps
+from dspec.compiler.compile.prepared import Prepared
+from dspec.compiler.data.needs import compile_needs, eval_needs
 from dspec.compiler.evaluate.events import Report, silent
 from dspec.compiler.evaluate.store import Store
 from dspec.runtime.models.engine import Tally
@@ -63,6 +66,26 @@ def project(
         metrics={"right": exact()},
         optimizes={"tuned": ir.Optimize(**(optimize | block))},
     )
+
+
+def prepared(made: ir.Project, folder: Path) -> Prepared:
+    """The project with the rows of all its blocks."""
+    return Prepared(made, folder, compile_needs(made, made.optimizes) | eval_needs(made, made.evals))
+
+
+def plan_of(made: ir.Project, name: str, folder: Path) -> plan.Plan:
+    return plan.plan(prepared(made, folder), name)
+
+
+async def build(made: ir.Project, name: str, folder: Path, **options: Any) -> Built:
+    """The compile of one block, without its file; `options` are those of `run_steps`."""
+    ready = prepared(made, folder)
+    return (await run_steps(ready, plan.plan(ready, name), **options)).select()
+
+
+async def evaluated(made: ir.Project, name: str, folder: Path, **options: Any) -> evals.EvalResult:
+    """An eval block's result; `options` are those of `evaluate_named`."""
+    return await evals.evaluate_named(prepared(made, folder), name, **options)
 
 
 async def compiled(
