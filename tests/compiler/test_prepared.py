@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from building import prepared
+from hub import serving
 from scripted import Asked, Script, learner
 
 from dspec.compiler import ir
@@ -297,30 +298,60 @@ def test_a_source_that_is_edited_during_a_compile_is_not_what_was_compiled(
     assert "seed: 9 → 10" in said(main, capsys)
 
 
-@pytest.mark.parametrize("fetched", ["kept meanwhile", "not yet"])
-def test_rows_that_are_fetched_again_during_a_compile_are_not_its_rows(
-    main: Path, script: Script, capsys: pytest.CaptureFixture[str], fetched: str
+MADE = """def load():
+    return [{"text": f"row {i} of g{i % 5}", "label": f"L{i % 5}"} for i in range(30)]
+"""
+
+
+def fetched(main: Path) -> None:
+    assert analyse(main, fetch="always").project is not None
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept meanwhile", "not yet"])
+def test_rows_that_a_function_gives_during_a_compile_are_not_its_rows(
+    main: Path, script: Script, capsys: pytest.CaptureFixture[str], kept: bool
 ) -> None:
     module = main.parent / "made.py"
-    module.write_text(
-        'def load():\n    return [{"text": f"row {i} of g{i % 5}", "label": f"L{i % 5}"} for i in range(30)]\n'
-    )
+    module.write_text(MADE)
     main.write_text(SOURCE.replace('jsonl("tickets.jsonl")', 'python("made:load")'))
+    fetched(main)
+    before = digests(main, "first")
 
     def edit() -> None:
-        module.write_text(module.read_text().replace("row {i}", "changed {i}"))
-        if fetched == "kept meanwhile":
-            assert analyse(main, fetch="always").project is not None
+        module.write_text(MADE.replace("row {i}", "changed {i}"))
+        if kept:
+            fetched(main)
 
     on_the_way(script, edit)
-    assert analyse(main, fetch="always").project is not None
-    before = digests(main, "first")
     compile_command(main, ["first"])
     assert artifact(main)["provenance"]["data"] == before
     assert not [text for text in script.texts() if "changed" in text]
-    if fetched == "kept meanwhile":
+    if kept:
         assert digests(main, "first") != before
         assert 'train: "10 rows' in said(main, capsys)
     else:
         with pytest.raises(DataError, match="not known yet"):
             said(main, capsys)
+
+
+def test_rows_that_a_hub_gives_during_a_compile_are_not_its_rows(
+    main: Path, script: Script, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = main.parent / "tickets.jsonl"
+    with serving({"acme/tickets": {"train.jsonl": place.read_bytes()}}) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        main.write_text(SOURCE.replace('jsonl("tickets.jsonl")', 'huggingface("acme/tickets")'))
+        fetched(main)
+        before = digests(main, "first")
+
+        def edit() -> None:
+            write_rows(place, 30, what="changed")
+            hub.repos["acme/tickets"]["train.jsonl"] = place.read_bytes()
+            hub.commit = "b" * 40
+            fetched(main)
+
+        on_the_way(script, edit)
+        compile_command(main, ["first"])
+        assert artifact(main)["provenance"]["data"] == before != digests(main, "first")
+        assert not [text for text in script.texts() if "changed" in text]
+        assert 'train: "10 rows' in said(main, capsys)
