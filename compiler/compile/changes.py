@@ -33,7 +33,9 @@ _LONGEST = 60
 """Characters of a value that is kept as it is; a longer one by its beginning and its digest."""
 _MAX_BYTES = 4 * 1024 * 1024
 
-NOT_OF_STEPS = ("steps.", "budget.", "order", "emit", "evals.")
+EVALS = "evals."
+NOT_OF_STEPS = ("steps.", "budget.", "order", "emit", EVALS)
+"""Places that a step does not depend on, its own aside."""
 
 Snapshot = dict[str, str]
 
@@ -104,10 +106,16 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
 
 
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
-    """In the order of the places' names."""
+    """In the order of the places' names.
+
+    Older snapshots say nothing of evals, so the rows of a first eval are not told as new.
+    """
+    places = {*before, *after}
+    if not any(place.startswith(EVALS) for place in before):
+        places = {place for place in places if not place.startswith(EVALS)}
     return tuple(
         Change(place, before.get(place), after.get(place))
-        for place in sorted({*before, *after})
+        for place in sorted(places)
         if before.get(place) != after.get(place)
     )
 

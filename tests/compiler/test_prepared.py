@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from building import prepared
 from hub import serving
 from scripted import Asked, Script, learner
@@ -287,6 +288,23 @@ def test_a_row_that_is_edited_before_an_eval_of_the_same_command_is_no_row_of_it
     changes = said(main, capsys)
     assert 'evals.ship.data: "8 rows' in changes
     assert "train" not in changes
+
+
+def test_a_plan_from_before_the_rows_of_evals_were_told_is_still_the_plan(
+    main: Path, script: Script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = main.parent / "plan.json"
+    capsys.readouterr()
+    plan(main, "first", json=True)
+    made = json.loads(capsys.readouterr().out)
+    place.write_text(json.dumps(made))
+    write_rows(main.parent / "held.jsonl", 8, what="changed")
+    with pytest.raises(typer.Exit):
+        compile_command(main, ["first"], planned=place)
+    assert "evals.ship.data" in capsys.readouterr().err
+    del made["inputs"]["evals.ship.data"]
+    place.write_text(json.dumps(made))
+    compile_command(main, ["first"], planned=place)
 
 
 def test_a_source_that_is_edited_during_a_compile_is_not_what_was_compiled(
