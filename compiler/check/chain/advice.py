@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...data.sources.table import is_fetched, title
 from ...diagnostics.record import Edit, Fix, Label
 from ...diagnostics.wording import plural, quoted
 from ...optimizers.base import OptimizerError
@@ -49,11 +50,11 @@ def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:
     ours, theirs = train.data.dataset, val.data.dataset
     if ours is None or theirs is None or train.data.symbol is val.data.symbol:
         return
-    if ours.source.title == theirs.source.title and ours.source.kind == theirs.source.kind:
-        what = "rows" if ours.source.is_fetched else "file"
+    if title(ours.source) == title(theirs.source) and ours.source.kind == theirs.source.kind:
+        what = "rows" if is_fetched(ours.source) else "file"
         session.report(
             "DS0406",
-            f"`train` and `val` are cut from the same {what}, `{ours.source.title}`, by two datasets: a row may "
+            f"`train` and `val` are cut from the same {what}, `{title(ours.source)}`, by two datasets: a row may "
             "stand in both",
             val.location,
             f"the same {what}",
