@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, to_builtins
 
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import Program, canonical
 
@@ -89,17 +90,17 @@ def plan(prepared: Prepared, name: str) -> Plan:
             walks[block] = _walk(project, prepared.resolved(block))
         return walks[block]
 
-    def calls_per_run(program: str) -> int:
+    def calls_of_one(program: str) -> int:
         """Of a program, or at most of an optimize block's result."""
         if program not in project.optimizes:
-            return project.programs[program].calls_per_run()
-        return walked(program).programs[project.optimizes[program].emit].calls_per_run()
+            return calls_per_run(project.programs[program])
+        return calls_per_run(walked(program).programs[project.optimizes[program].emit])
 
     evals: list[EvalPlan] = []
     judging: list[Share] = []
     for block in project.evals.values():
         if block.program == name:
-            one, shares = _plan_eval(prepared, block, calls_per_run)
+            one, shares = _plan_eval(prepared, block, calls_of_one)
             evals.append(one)
             judging += shares
     return _plan(prepared.resolved(name), walked(name), tuple(evals), judging)
@@ -111,11 +112,11 @@ def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
 
 
 def _plan_eval(
-    prepared: Prepared, block: ir.Eval, calls_per_run: Callable[[str], int]
+    prepared: Prepared, block: ir.Eval, calls_of_one: Callable[[str], int]
 ) -> tuple[EvalPlan, tuple[Share, ...]]:
     project, rows = prepared.project, prepared.rows(block.data)
     names = [block.program] if block.baseline is None else [block.program, block.baseline]
-    calls = len(rows) * sum(calls_per_run(name) for name in names)
+    calls = len(rows) * sum(calls_of_one(name) for name in names)
     metric = project.metrics[block.metric]
     shares = judged(metric, project.student(block.program), rows, len(rows) * len(names)) if rows else ()
     # Rows that a step has scored already, and a result equal to its baseline, are not asked for again.
@@ -125,7 +126,7 @@ def _plan_eval(
 
 def _judge_calls(metric: ir.Metric, runs: int) -> Range:
     """Of so many runs that are scored: every judge is asked once at most, and a branch may spare it."""
-    return Range(0, runs * sum(judge.program.calls_per_run() for judge in metric.judges))
+    return Range(0, runs * sum(calls_per_run(judge.program) for judge in metric.judges))
 
 
 def _scored(calls: Calls, task: int, teacher: int) -> int:
@@ -167,8 +168,8 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             train=len(resolved.train),
             val=len(resolved.val),
             predictors=len(tunable(starts)),
-            calls_per_run=starts.calls_per_run(),
-            teacher_calls_per_run=teacher.calls_per_run(),
+            calls_per_run=calls_per_run(starts),
+            teacher_calls_per_run=calls_per_run(teacher),
             student_scored=origin in scored,
             student_bare=origin not in programs and not has_demos(starts),
             val_given=optimize.val is not None,
@@ -176,7 +177,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             nested=nested_of(project, step, programs, optimize.lm),
         )
         calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
-        taught = [one.teacher.calls_per_run() for one in facts.nested.values() if one.teacher is not None]
+        taught = [calls_per_run(one.teacher) for one in facts.nested.values() if one.teacher is not None]
         fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
         runs = _scored(calls, facts.calls_per_run, fewest)
         scorings += runs
@@ -207,10 +208,10 @@ def _plan(
 ) -> Plan:
     """The plan, with that of the evals; `judging` is what their judges cost."""
     optimize, student = resolved.optimize, resolved.student
-    scoring = len(resolved.val) * student.calls_per_run()
+    scoring = len(resolved.val) * calls_per_run(student)
     steps = walked.steps
     baseline = Range(scoring, scoring)
-    unscored = len(resolved.val) * walked.programs[optimize.emit].calls_per_run()
+    unscored = len(resolved.val) * calls_per_run(walked.programs[optimize.emit])
     final = Range() if optimize.emit in walked.scored else Range(0, unscored)
     # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
     teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0
