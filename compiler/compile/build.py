@@ -150,7 +150,7 @@ class _Compile:
         self._evaluator = evaluator
         self._report = report
         self._accounts: list[Evaluator] = []
-        """The steps' own, each with what it spent."""
+        """Those of the steps that had their turn, each with what it spent."""
         self._scored = asyncio.Event()
         """Set once the program that the compile starts from is scored."""
         self._walled = walled
@@ -213,7 +213,6 @@ class _Compile:
             teacher = self._on_teacher_lm(teacher or student)
         report = Held(self._report)
         evaluator = self._evaluator.account(report)
-        self._accounts.append(evaluator)
         context = Context(
             evaluator=evaluator,
             train=resolved.train,
@@ -239,6 +238,8 @@ class _Compile:
         steps = len(resolved.optimize.steps)
         self._report(StepStarted(step.name, begun.spec.name, begun.index + 1, steps, planned.calls))
         begun.report.release()
+        # Not before: what a step asked beside a baseline that came to nothing depends on how far it got.
+        self._accounts.append(begun.context.evaluator)
         spent = begun.context.evaluator.spent
         try:
             result = thawed(await work)

@@ -1,8 +1,9 @@
 """The budget's wall: asked before every attempt, so that the next one can never pass it.
 
 An attempt reserves its worst case and settles what it took; one that could pass the wall waits for those
-in flight, which may take less than they reserved, and only then gives up. What the ledger answers is free
-and asks for no room, so running again after the wall goes on where it stopped.
+in flight, which may take less than they reserved, and only then gives up. Of several that wait, the one goes first
+that belongs to what was begun first: the last of the room completes rows instead of beginning others. What the ledger
+answers is free and asks for no room, so running again after the wall goes on where it stopped.
 
 An attempt that failed after it reached the model may be billed like any other: it counts with the usage that
 the provider reported, and with its worst case where nobody knows. One that was refused (429, 500, no
@@ -17,13 +18,16 @@ of what that model counted (at least `MARGIN`).
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
+from bisect import insort
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from dspec.runtime.errors import BudgetExceeded, ConfigurationError
+from dspec.runtime.models.calls import Purse
 from dspec.runtime.models.prices import Price, price
 from dspec.runtime.models.transports.answers import estimate_tokens
 from dspec.runtime.models.transports.base import Request, Usage
@@ -71,6 +75,14 @@ def wall_of(budget: ir.Budget, clock: Callable[[], float] = time.monotonic) -> W
     return None if budget == ir.Budget() else Wall(budget, clock)
 
 
+class _Ordered(Struct, frozen=True):
+    wall: Wall
+    order: int
+
+    async def reserve(self, request: Request) -> Room:
+        return await self.wall.reserve(request, self.order)
+
+
 class Wall:
     """The budget of one compile or eval. `clock` gives seconds; only the minutes' wall reads it."""
 
@@ -82,24 +94,46 @@ class Wall:
         self._began = clock()
         self._largest = FALLBACK_TOKENS
         self._margins: dict[str, float] = {}
-        self._settled = asyncio.Event()
+        self._arrivals = itertools.count()
+        self._waiting: list[tuple[int, int]] = []
+        """The places of those that wait for room, in order."""
+        self._woken: dict[tuple[int, int], asyncio.Future[None]] = {}
 
-    async def reserve(self, request: Request) -> Room:
-        """Waits until one attempt is sure to fit; `settle` what it returns, whatever happens.
+    def purse(self, order: int) -> Purse:
+        """The wall as it pays for what was begun as the `order`-th."""
+        return _Ordered(self, order)
+
+    async def reserve(self, request: Request, order: int = 0) -> Room:
+        """Waits until one attempt is sure to fit, those of an earlier `order` first; `settle` what it returns,
+        whatever happens.
 
         Raises BudgetExceeded when it does not fit with nothing else in flight, ConfigurationError when
         the budget is in USD and nobody knows the model's price.
         """
         requests = 2 if request.lm.hedge else 1
-        worst = self._worst(request)
-        while (passed := self._passed(worst * requests)) is not None:
-            if self._reserved.calls == 0 or passed == "minutes":
-                raise self._exceeded(passed)
-            self._settled.clear()
-            await self._settled.wait()
-            worst = self._worst(request)
-        self._reserved += worst * requests
-        return Room(self, request, worst, requests)
+        place = (order, next(self._arrivals))
+        insort(self._waiting, place)
+        try:
+            while True:
+                if self._waiting[0] == place:
+                    worst = self._worst(request)
+                    passed = self._passed(worst * requests)
+                    if passed is None:
+                        self._reserved += worst * requests
+                        return Room(self, request, worst, requests)
+                    if self._reserved.calls == 0 or passed == "minutes":
+                        raise self._exceeded(passed)
+                self._woken[place] = asyncio.get_running_loop().create_future()
+                await self._woken[place]
+        finally:
+            self._woken.pop(place, None)
+            self._waiting.remove(place)
+            self._wake()
+
+    def _wake(self) -> None:
+        """Has the first of those that wait look again."""
+        if self._waiting and (woken := self._woken.get(self._waiting[0])) is not None and not woken.done():
+            woken.set_result(None)
 
     def in_time(self) -> None:
         minutes = self._budget.minutes
@@ -111,7 +145,7 @@ class Wall:
         self._reserved += room.worst * -room.requests
         if requests:
             self.spent += (room.worst if usage is None else self._taken(room.request, usage)) * requests
-        self._settled.set()
+        self._wake()
 
     def _taken(self, request: Request, usage: Usage) -> Amounts:
         self._largest = max(self._largest, usage.output_tokens)

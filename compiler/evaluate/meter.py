@@ -59,9 +59,10 @@ class Spent(Struct):
 class Meter:
     """An engine as one run sees it: the wall pays, and every answer is counted."""
 
-    def __init__(self, engine: Engine, wall: Wall | None, *, urgent: bool = False) -> None:
+    def __init__(self, engine: Engine, wall: Wall | None, order: int, *, urgent: bool = False) -> None:
+        """`order` is the place of what the run is for among all that was begun."""
         self._engine = engine
-        self._wall = wall
+        self._purse = None if wall is None else wall.purse(order)
         self._urgent = urgent
         self.calls = 0
         self.input_tokens = 0
@@ -70,7 +71,7 @@ class Meter:
         self.unpriced = 0
 
     async def complete(self, request: Request) -> Completion:
-        completion = await self._engine.complete(request, purse=self._wall, urgent=self._urgent)
+        completion = await self._engine.complete(request, purse=self._purse, urgent=self._urgent)
         answer = completion.answer
         self.calls += 1
         self.input_tokens += answer.usage.input_tokens
