@@ -23,7 +23,7 @@ import aiohttp
 
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
-from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.schema.program import LM
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
+from typing import Protocol as Interface
 
 from lsprotocol import types
 from pygls.exceptions import (
@@ -23,13 +24,23 @@ from pygls.protocol import LanguageServerProtocol, lsp_method
 if TYPE_CHECKING:
     from pygls.protocol.json_rpc import RPCMessage
 
-    from .server import Server
+    from .checks import Checks
+    from .documents import Documents
 
 logger = logging.getLogger(__name__)
 
 
+class Host(Interface):
+    """The server, as far as the protocol drives it."""
+
+    documents: Documents
+    checks: Checks
+
+    def stop(self, exit_code: int) -> None: ...
+
+
 class Protocol(LanguageServerProtocol):
-    _server: Server  # type: ignore[assignment]
+    _server: Host  # type: ignore[assignment]
 
     def handle_message(self, message: RPCMessage) -> None:
         """Answers requests that cannot be served now; passes everything else on."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .models.transports.base import Usage
+    from .schema.usage import Usage
 
 
 class DspecError(Exception):

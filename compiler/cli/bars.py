@@ -18,7 +18,7 @@ from rich.progress import (
 from dspec.runtime.models.engine import Tally
 
 from ..evaluate.events import Event, RowScored, ScoringStarted, StepFinished, StepStarted
-from .progress import Lines, percent
+from .lines import Lines, percent
 
 REFRESH_PER_SECOND = 8
 

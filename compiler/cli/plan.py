@@ -13,7 +13,7 @@ from .sources import SourceArgument
 
 if TYPE_CHECKING:
     from ..compile.plan import Plan
-    from ..optimizers.base import Range
+    from ..evaluate.counts import Range
     from .planned import Planned
 
 
@@ -87,7 +87,7 @@ def spell(calls: Range) -> str:
 
 
 def draw(made: Plan) -> None:
-    from ..optimizers.base import Range
+    from ..evaluate.counts import Range
 
     console = stdout()
     table = Table(title=f"plan of {made.optimize}", title_justify="left", box=None, pad_edge=False)

@@ -29,11 +29,12 @@ from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evals import EvalResult, evaluate_named, scored
 from ..evaluate.evaluation import Evaluation, Evaluator, Spent
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
+from ..evaluate.outcomes import Candidate
 from ..evaluate.statistics import Paired
 from ..evaluate.store import Store
 from ..evaluate.streams import stream
 from ..evaluate.tasks import Halt
-from ..optimizers.base import Candidate, Context, Options, PromptModel, Spec, StepResult
+from ..optimizers.base import Context, Options, PromptModel, Spec, StepResult
 from ..optimizers.compat.table import run_of
 from ..optimizers.frozen import thawed
 from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of

@@ -21,7 +21,7 @@ from dspec.runtime.values.interpret import evaluate
 
 from .. import ir
 from ..data import Example, Rows
-from ..optimizers.base import Range
+from ..evaluate.counts import Range
 
 SAMPLE_ROWS = 20
 """Rows whose prompts are rendered for the estimate of tokens."""

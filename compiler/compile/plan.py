@@ -18,7 +18,8 @@ from dspec.runtime.schema.program import LM, Program, canonical
 
 from .. import ir
 from ..data import Rows, load_rows, part
-from ..optimizers.base import Calls, Facts, OptimizerError, Options, Range
+from ..evaluate.counts import Calls, Range
+from ..optimizers.base import Facts, OptimizerError, Options
 from ..optimizers.compat.table import calls_of, scores_val
 from ..optimizers.demos import has_demos
 from ..optimizers.ensemble import gather

@@ -16,8 +16,8 @@ from ..data import Rows
 from ..evaluate.digests import metric_digest, program_digest
 from ..evaluate.evals import scored
 from ..evaluate.meter import Spent
-from ..evaluate.outcomes import Evaluation, RowResult
-from ..optimizers.base import Candidate, Options, StepResult
+from ..evaluate.outcomes import Candidate, Evaluation, RowResult
+from ..optimizers.base import Options, StepResult
 from .chain import spec_of
 from .plan import Resolved
 

@@ -29,8 +29,9 @@ from msgspec import Struct
 from dspec.runtime.errors import BudgetExceeded, ConfigurationError
 from dspec.runtime.models.calls import Purse
 from dspec.runtime.models.prices import Price, price
+from dspec.runtime.models.protocol import Request
 from dspec.runtime.models.transports.answers import estimate_tokens
-from dspec.runtime.models.transports.base import Request, Usage
+from dspec.runtime.schema.usage import Usage
 
 from .. import ir
 

@@ -26,7 +26,7 @@ from typing import TypeVar
 
 from dspec.runtime.errors import ParseError, ProviderError, Unauthorized
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.running.vectors import read_vector
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import LM, Program, digest

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from ..optimizers.base import Calls
+from .counts import Calls
 
 
 class StepStarted(Struct, frozen=True):

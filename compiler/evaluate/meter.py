@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from dspec.runtime.errors import AnswerError, EvaluationError
 from dspec.runtime.models.engine import Completion, Engine
-from dspec.runtime.models.transports.base import Request
+from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.execute import TraceStep, run
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import Row

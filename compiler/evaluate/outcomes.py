@@ -1,4 +1,4 @@
-"""What comes of running a program on rows: a row's score, an evaluation's, one traced attempt.
+"""What comes of running programs on rows: a row's score, an evaluation's, a candidate's, one traced attempt.
 
 Values only. `evaluation` makes them; whoever wants them without spending a call reads them here.
 """
@@ -6,14 +6,17 @@ Values only. `evaluation` makes them; whoever wants them without spending a call
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from dspec.runtime.running.execute import TraceStep
-from dspec.runtime.schema.types import Row
+if TYPE_CHECKING:  # read where nothing runs, by the table of optimizers
+    from dspec.runtime.running.execute import TraceStep
+    from dspec.runtime.schema.program import Program
+    from dspec.runtime.schema.types import Row
 
-from ..data.rows import Example
-from .scoring import Verdict
+    from ..data.rows import Example
+    from .scoring import Verdict
 
 
 class RowResult(Struct, frozen=True):
@@ -68,3 +71,16 @@ class Attempt(Struct, frozen=True):
     def passes(self, threshold: float | None = None) -> bool:
         """Whether the trace may become a demo (`Verdict.passes`)."""
         return self.verdict is not None and self.verdict.passes(threshold)
+
+
+class Candidate(Struct, frozen=True):
+    """A fully evaluated program: `scores` holds one number in 0..1 per validation row."""
+
+    label: str
+    program: Program
+    scores: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """Mean of the scores, correctly rounded: equal for equal scores in any order."""
+        return math.fsum(self.scores) / len(self.scores)

@@ -14,10 +14,9 @@ Rules of `run`:
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
     import asyncio
 
     from ..data.rows import Rows
+    from ..evaluate.counts import Calls
     from ..evaluate.evaluation import Evaluator
+    from ..evaluate.outcomes import Candidate
     from ..tables.block_specs import DeclarationKind
 
 OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
@@ -56,41 +57,6 @@ class Option(Struct, frozen=True):
     """Of a text option: what it may be. Empty for any text."""
     refers: tuple[DeclarationKind, ...] = ()
     """Kinds of declarations that may be named instead; the value is then `{"<kind>": "<name>"}`."""
-
-
-class Range(NamedTuple):
-    """A number of model calls that is known only within bounds, both inclusive."""
-
-    least: int = 0
-    most: int = 0
-
-    def __add__(self, other: object) -> Range:
-        if not isinstance(other, Range):
-            return NotImplemented
-        return Range(self.least + other.least, self.most + other.most)
-
-
-class Calls(NamedTuple):
-    """Model calls of a step when every answer parses and every check holds at once.
-
-    `task` are runs of the program being tuned, `teacher` runs that look for demos, `prompt` calls of
-    the model that writes instructions. `judge` are those of the metric's judges, which no optimizer counts:
-    the plan adds them, at most once for each run that is scored. Answers that the ledger or the evaluation store already has
-    lower what is paid, never what is counted here.
-    """
-
-    task: Range = Range()
-    teacher: Range = Range()
-    prompt: Range = Range()
-    judge: Range = Range()
-
-    @property
-    def least(self) -> int:
-        return sum(kind.least for kind in self)
-
-    @property
-    def most(self) -> int:
-        return sum(kind.most for kind in self)
 
 
 class Facts(Struct, frozen=True):
@@ -236,19 +202,6 @@ class Options:
             return None
         assert isinstance(value, list), name
         return tuple(item for item in value if isinstance(item, int))
-
-
-class Candidate(Struct, frozen=True):
-    """A fully evaluated program: `scores` holds one number in 0..1 per validation row."""
-
-    label: str
-    program: Program
-    scores: tuple[float, ...]
-
-    @property
-    def score(self) -> float:
-        """Mean of the scores, correctly rounded: equal for equal scores in any order."""
-        return math.fsum(self.scores) / len(self.scores)
 
 
 class Nested(Struct, frozen=True):

@@ -16,20 +16,9 @@ from msgspec.structs import replace
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
-from .base import (
-    Calls,
-    Candidate,
-    Context,
-    Facts,
-    Nested,
-    OptimizerError,
-    Option,
-    Options,
-    Range,
-    Run,
-    Spec,
-    StepResult,
-)
+from ..evaluate.counts import Calls, Range
+from ..evaluate.outcomes import Candidate
+from .base import Context, Facts, Nested, OptimizerError, Option, Options, Run, Spec, StepResult
 from .demos import Streams
 from .ranking import ranked
 

@@ -17,8 +17,9 @@ from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.ensemble import Runnable, each, programs
 from dspec.runtime.schema.program import Demo, Program
 
+from ..evaluate.counts import Calls, Range
 from ..evaluate.scoring import MetricError
-from .base import Calls, Context, Facts, OptimizerError, Option, Options, Range, Spec, StepResult
+from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
 from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels, without_demos
 from .frozen import tunable
 

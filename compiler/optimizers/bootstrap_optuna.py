@@ -13,8 +13,10 @@ import math
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
+from ..evaluate.counts import Calls, Range
+from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import together
-from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
+from .base import Context, Facts, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher, teacher_calls
 from .frozen import tunable
 from .ranking import ranked

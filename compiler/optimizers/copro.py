@@ -17,10 +17,11 @@ from msgspec import Struct, field
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
+from ..evaluate.counts import Calls, Range
 from ..evaluate.tasks import Halt
 from ..search import Arm, Board, Full, Listed, Racing, Strategy
 from ..search.board import open_beside
-from .base import Calls, Context, Facts, Option, Options, Range, Spec, StepResult
+from .base import Context, Facts, Option, Options, Spec, StepResult
 from .frozen import tunable
 from .proposing import Attempted, propose_from_attempts, propose_variations
 from .ranking import ranked

@@ -23,7 +23,8 @@ from dspec.runtime.schema.ensemble import (
 )
 from dspec.runtime.schema.program import Program
 
-from .base import Calls, Context, Facts, OptimizerError, Option, Options, Spec, StepResult
+from ..evaluate.counts import Calls
+from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
 
 _REDUCER: TypeAdapter[Reducer] = TypeAdapter(Reducer)
 

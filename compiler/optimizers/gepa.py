@@ -21,8 +21,9 @@ from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
 from ..evaluate.digests import program_digest
+from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
-from .base import Candidate, Context, Option, Options, Spec, StepResult
+from .base import Context, Option, Options, Spec, StepResult
 from .frozen import tunable
 from .gepa_batches import Batches
 from .gepa_budget import AUTO, CONFLICTS, calls, contradiction, metric_calls, reflections

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 
-from .base import Calls, Conflict, Facts, Options, Range
+from ..evaluate.counts import Calls, Range
+from .base import Conflict, Facts, Options
 
 AUTO = {"light": 6, "medium": 12, "heavy": 18}
 """By `auto`: about how many candidates the budget is made for."""

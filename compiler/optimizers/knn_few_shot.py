@@ -18,7 +18,8 @@ from dspec.runtime.running.vectors import pack
 from dspec.runtime.schema.ensemble import Runnable, each, programs
 from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program, canonical
 
-from .base import Calls, Context, Facts, OptimizerError, Option, Options, Range, Spec, StepResult
+from ..evaluate.counts import Calls, Range
+from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, bootstrap, require_match
 from .demos import has_demos, labelled, without_demos
 from .frozen import tunable

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dspec.runtime.schema.program import Program
 
-from .base import Calls, Context, Facts, Option, Options, Spec, StepResult
+from ..evaluate.counts import Calls
+from .base import Context, Facts, Option, Options, Spec, StepResult
 from .demos import labels_for, with_labels, without_demos
 from .frozen import tunable
 

@@ -9,8 +9,9 @@ from math import log2
 
 from msgspec import Struct
 
+from ..evaluate.counts import Calls, Range
 from ..search import Full, Minibatch, Racing, Strategy
-from .base import Calls, Conflict, Facts, Options, Range
+from .base import Conflict, Facts, Options
 from .bootstrap_few_shot import teacher_calls
 from .demo_sets import bootstrap_options
 from .proposing import summary_calls

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
+from ..evaluate.counts import Calls, Range
 from ..evaluate.digests import program_digest
+from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
 from ..search import Arm, Board, Listed, Racing
 from ..search.board import open_board
-from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
+from .base import Context, Facts, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import (
     DEMO_OPTIONS,
     assemble,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..evaluate.digests import program_digest
+from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt
-from .base import Candidate, StepResult
+from .base import StepResult
 
 
 def ranked(

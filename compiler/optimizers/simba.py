@@ -25,10 +25,12 @@ from dspec.runtime.schema.ensemble import Runnable, each, programs
 from dspec.runtime.schema.program import Demo, Program
 from dspec.runtime.schema.types import JsonValue, Row
 
+from ..evaluate.counts import Calls, Range
 from ..evaluate.digests import program_digest
+from ..evaluate.outcomes import Candidate
 from ..evaluate.scoring import MAX_ERRORS, MetricError
 from ..evaluate.tasks import Halt, together
-from .base import Calls, Candidate, Context, Facts, Option, Options, Range, Spec, StepResult
+from .base import Context, Facts, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import require_match
 from .demos import hide
 from .frozen import tunable

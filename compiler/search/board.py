@@ -10,21 +10,22 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec import Struct
 
 from dspec.runtime.schema.program import Program
 
 from ..evaluate.digests import program_digest
+from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, pair, together
-from ..optimizers.base import Candidate
 from .order import stratified
 
 if TYPE_CHECKING:
     import asyncio
 
-    from ..optimizers.base import Context
+    from ..data.rows import Rows
+    from ..evaluate.evaluation import Evaluator
 
 Result = TypeVar("Result")
 
@@ -37,6 +38,24 @@ class Arm(Struct, frozen=True):
 
     label: str
     program: Program
+
+
+class Scoring(Protocol):
+    """What a board scores with, which an optimizer's context has."""
+
+    @property
+    def evaluator(self) -> Evaluator: ...
+    @property
+    def val(self) -> Rows: ...
+    @property
+    def progress(self) -> Callable[[str, float | None], None]:
+        """Told of each arm that is known on every row: its label, and its score."""
+        ...
+
+    @property
+    def start_scored(self) -> asyncio.Event | None:
+        """Set once the incumbent is scored elsewhere; None where the board is to score it."""
+        ...
 
 
 class _Going(Struct, frozen=True):
@@ -53,10 +72,10 @@ class _Going(Struct, frozen=True):
 
 
 class Board:
-    """Scores of arms on `context.val`. The first arm is the incumbent, known on every row."""
+    """Scores of arms on `scoring.val`. The first arm is the incumbent, known on every row."""
 
-    def __init__(self, context: Context, incumbent: Arm, scores: Sequence[float], rng: random.Random) -> None:
-        self._context = context
+    def __init__(self, scoring: Scoring, incumbent: Arm, scores: Sequence[float], rng: random.Random) -> None:
+        self._scoring = scoring
         self._order = stratified(scores, rng)
         self._arms: dict[str, Arm] = {}
         self._scores: dict[str, list[float]] = {}
@@ -199,8 +218,8 @@ class Board:
             if self._told is not None and key in self._waited_for and self._out() <= FEW:
                 self._told()
 
-        rows = [self._context.val[place] for place in self._order[start:end]]
-        evaluation = await self._context.evaluator.evaluate(arm.program, rows, label=arm.label, told=told)
+        rows = [self._scoring.val[place] for place in self._order[start:end]]
+        evaluation = await self._scoring.evaluator.evaluate(arm.program, rows, label=arm.label, told=told)
         return evaluation.scores
 
     def _out(self) -> int:
@@ -215,7 +234,7 @@ class Board:
 
     def _completed(self, key: str) -> None:
         self._complete.append(key)
-        self._context.progress(self._arms[key].label, self._candidate(key).score)
+        self._scoring.progress(self._arms[key].label, self._candidate(key).score)
 
     def _candidate(self, key: str) -> Candidate:
         arm = self._arms[key]
@@ -224,12 +243,12 @@ class Board:
 
 
 async def open_beside(
-    context: Context, incumbent: Arm, rng: random.Random, other: Coroutine[Any, Any, Result]
+    scoring: Scoring, incumbent: Arm, rng: random.Random, other: Coroutine[Any, Any, Result]
 ) -> tuple[Board, Result | Halt]:
     """A board, and what comes of `other`, which needs no scores: at the same time, where nothing speaks against it
-    (`Context.start_scored`). Raises like `open_board`; halts of `other` come back."""
-    opening = open_board(context, incumbent, rng)
-    if context.start_scored is not None:
+    (`Scoring.start_scored`). Raises like `open_board`; halts of `other` come back."""
+    opening = open_board(scoring, incumbent, rng)
+    if scoring.start_scored is not None:
         board, found = await pair(opening, other)
         if isinstance(board, Board):
             return board, found
@@ -243,9 +262,9 @@ async def open_beside(
     return board, found
 
 
-async def open_board(context: Context, incumbent: Arm, rng: random.Random) -> Board:
+async def open_board(scoring: Scoring, incumbent: Arm, rng: random.Random) -> Board:
     """A board whose incumbent is scored on all rows. Raises what the evaluation raises, halts included."""
-    if context.start_scored is not None:
-        await context.start_scored.wait()
-    evaluation = await context.evaluator.evaluate(incumbent.program, context.val, label=incumbent.label)
-    return Board(context, incumbent, evaluation.scores, rng)
+    if scoring.start_scored is not None:
+        await scoring.start_scored.wait()
+    evaluation = await scoring.evaluator.evaluate(incumbent.program, scoring.val, label=incumbent.label)
+    return Board(scoring, incumbent, evaluation.scores, rng)

@@ -14,13 +14,13 @@ from functools import lru_cache
 from msgspec import Struct, field
 
 from ..errors import ParseError
-from ..models.transports.base import Message
+from ..models.protocol import Message
 from ..schema.identity import Same
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
 from ..schema.types import JsonValue, OptionalOf, Row
+from ..values.markers import escape
 from ..values.reading import adapt, read
 from ..values.values import shown
-from .markers import escape
 from .templates import fill
 from .words import in_words
 

@@ -13,9 +13,9 @@ from functools import lru_cache
 
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue, Scalar
+from ..values.markers import unescape
 from ..values.repair import json_object
 from .base import Adapter, Records, Split, header, sections
-from .markers import unescape
 
 COMPLETED = "completed"
 _HEADER = re.compile(r"[ \t]*\[\[[ \t]*##[ \t]*(\w{1,200})[ \t]*##[ \t]*\]\][ \t]*(.*)")

@@ -6,7 +6,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from .transports.base import Answer, Request, Usage
+from ..schema.usage import Usage
+from .protocol import Answer, Request
 
 Source = Literal["model", "shared", "ledger"]
 EventKind = Literal["started", "answered", "retrying", "failed", "shared", "replayed"]

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from ..errors import ConfigurationError, ProviderError, Stopped, TimedOut, Unauthorized
 from ..schema.program import LM
+from ..schema.usage import Usage
 from . import prices
 from .calls import CallEvent, Completion, EventKind, Purse, Reservation, Source, Tally
 from .endpoints import Endpoint, address, resolve
@@ -29,9 +30,9 @@ from .hedging import first_answer
 from .lanes import Lane
 from .ledger import Ledger
 from .limits import PATIENCE, Backoff, Deadline, Gate, RateWindow
+from .protocol import Answer, Message, Request, Transport
 from .transports import Mode, choose, open_transport
 from .transports.answers import estimate_tokens
-from .transports.base import Answer, Message, Request, Transport, Usage
 
 __all__ = ["CallEvent", "Completion", "Engine", "Tally"]
 

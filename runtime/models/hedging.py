@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ..errors import ProviderError
-from .transports.base import Answer
+from .protocol import Answer
 
 
 async def first_answer(

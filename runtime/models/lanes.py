@@ -8,10 +8,11 @@ from msgspec import Struct
 
 from ..errors import ProviderError, RateLimited
 from ..schema.program import LM
+from ..schema.usage import Usage
 from .endpoints import Endpoint
 from .limits import Deadline, Gate, RateWindow
 from .prices import Price
-from .transports.base import Transport, Usage
+from .protocol import Transport
 
 
 class Lane(Struct):

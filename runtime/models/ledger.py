@@ -27,8 +27,9 @@ from typing import cast
 from msgspec import Struct
 
 from ..errors import ConfigurationError
+from ..schema.usage import Usage
 from .compact import compact
-from .transports.base import Answer, Usage
+from .protocol import Answer
 from .upgrades import ForeignFile, NewerSchema, Step, tables, upgrade
 
 _BUSY_SECONDS = 30.0

@@ -17,8 +17,9 @@ from typing import cast
 from msgspec import Struct
 
 from ..schema.types import JsonValue
+from ..schema.usage import Usage
 from .ledger import Ledger, dump, open_database, seal, unusable
-from .transports.base import Answer, Usage
+from .protocol import Answer
 
 _LONGEST_LINE = 8 * 1024 * 1024
 _BATCH = 500

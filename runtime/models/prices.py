@@ -15,8 +15,8 @@ from typing import NamedTuple, cast
 
 from ..schema.program import LM
 from ..schema.types import JsonValue
+from ..schema.usage import Usage
 from .endpoints import PROVIDERS, split_model
-from .transports.base import Usage
 
 _FILE = "model_prices_and_context_window_backup.json"
 _MILLION = 1_000_000

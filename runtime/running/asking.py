@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ..adapters import Adapter, adapter
 from ..adapters.base import describe_problems
 from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError, Unauthorized
-from ..models.transports.base import Answer, Message, Request
+from ..models.protocol import Answer, Message, Request
 from ..schema.program import LM, Demo, Predictor, Program
 from ..schema.types import Row
 from ..values.checks import Failure, failures, record_failures

@@ -18,14 +18,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..errors import AnswerError, CheckFailed, ConfigurationError, EvaluationError, InputError
-from ..models.transports.base import Message, Request
-from ..schema.ensemble import Ensemble, Runnable, ballot, drawn, elect, reduced
+from ..models.protocol import Message, Request
+from ..schema.ensemble import Ensemble, Runnable
 from ..schema.program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, Record, Step, ValueStep
 from ..schema.types import JsonValue, OptionalOf, Row, spell
 from ..values.checks import Failure, failures, record_failures
 from ..values.interpret import evaluate, names
 from ..values.values import coerce
 from .asking import Asked, Asks, Session, Spent, ask, ask_again, given_up
+from .election import ballot, drawn, elect, reduced
 from .neighbours import with_nearest_demos
 from .vectors import read_vector
 

@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from heapq import nsmallest
 
-from ..embedded.features import features
 from ..errors import ConfigurationError
+from ..models.embedded.features import features
 from ..schema.program import LM, Demo, Neighbours, Program, canonical
 from ..schema.types import JsonValue
 from .vectors import likeness

@@ -15,14 +15,14 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from dspec.compiler.cli.dotenv import fill_environment, parse
+from dspec.compiler.evaluate.counts import Calls, Range
 from dspec.compiler.evaluate.eventlog import Observer, both, calls, event_log
 from dspec.compiler.evaluate.events import Event, RowScored, StepFinished, StepStarted
 from dspec.compiler.evaluate.spans import NAMES, spans
-from dspec.compiler.optimizers.base import Calls, Range
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.engine import CallEvent
-from dspec.runtime.models.transports.base import Usage
 from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.usage import Usage
 
 ANSWERED = CallEvent("answered", "mini", "openai/gpt-x", 2, 0.5, Usage(7, 3), 0.25)
 

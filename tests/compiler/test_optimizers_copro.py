@@ -9,8 +9,9 @@ from writing import Model, is_writing, skill, task
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
+from dspec.compiler.evaluate.counts import Calls
 from dspec.compiler.evaluate.store import program_digest
-from dspec.compiler.optimizers.base import Calls, Facts, Options
+from dspec.compiler.optimizers.base import Facts, Options
 from dspec.compiler.optimizers.copro import SPEC
 from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded, Refused

@@ -33,7 +33,8 @@ from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.errors import BudgetExceeded
-from dspec.runtime.schema.ensemble import Ensemble, Majority, drawn
+from dspec.runtime.running.election import drawn
+from dspec.runtime.schema.ensemble import Ensemble, Majority
 from dspec.runtime.schema.program import Demo, Program
 from dspec.runtime.schema.types import JsonValue
 

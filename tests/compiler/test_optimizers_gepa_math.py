@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dspec.compiler.evaluate.counts import Range
 from dspec.compiler.evaluate.streams import stream
-from dspec.compiler.optimizers.base import Facts, Options, Range
+from dspec.compiler.optimizers.base import Facts, Options
 from dspec.compiler.optimizers.gepa import SPEC
 from dspec.compiler.optimizers.gepa_batches import Batches
 from dspec.compiler.optimizers.gepa_budget import auto_calls, calls, contradiction, metric_calls, reflections

@@ -11,7 +11,8 @@ from stepping import Stepped, step
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
-from dspec.compiler.optimizers.base import Facts, Options, Range
+from dspec.compiler.evaluate.counts import Range
+from dspec.compiler.optimizers.base import Facts, Options
 from dspec.compiler.optimizers.infer_rules import SPEC, halves
 from dspec.compiler.optimizers.proposing.answers import extended
 from dspec.compiler.optimizers.proposing.rules import first_rules

@@ -16,9 +16,10 @@ from stepping import Stepped, step
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
+from dspec.compiler.evaluate.counts import Range
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.evaluate.store import program_digest
-from dspec.compiler.optimizers.base import Facts, OptimizerError, Options, Range
+from dspec.compiler.optimizers.base import Facts, OptimizerError, Options
 from dspec.compiler.optimizers.simba import SPEC
 from dspec.compiler.optimizers.simba_batch import (
     best_places,

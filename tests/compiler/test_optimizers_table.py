@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from dspec.compiler.optimizers.base import Calls, Facts, Options, Range
+from dspec.compiler.evaluate.counts import Calls, Range
+from dspec.compiler.optimizers.base import Facts, Options
 from dspec.compiler.optimizers.table import ALIASES, NOT_YET, RUNS, SPECS, find
 
 FACTS = Facts(train=40, val=100, predictors=2, calls_per_run=2)

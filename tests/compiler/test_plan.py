@@ -12,7 +12,8 @@ from scripted import FAKE, classifier, jitter, learner, oracle, pipeline, wrong
 from dspec.compiler import ir
 from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import DataError
-from dspec.compiler.optimizers.base import OptimizerError, Range
+from dspec.compiler.evaluate.counts import Range
+from dspec.compiler.optimizers.base import OptimizerError
 from dspec.runtime.schema.expressions import Constant
 from dspec.runtime.schema.program import LM, Check, Demo
 

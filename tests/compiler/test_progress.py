@@ -8,6 +8,7 @@ from rich.console import Console
 
 from dspec.compiler.cli.progress import reporting
 from dspec.compiler.cli.report import spent_line
+from dspec.compiler.evaluate.counts import Calls, Range
 from dspec.compiler.evaluate.events import (
     CandidateScored,
     Event,
@@ -16,7 +17,6 @@ from dspec.compiler.evaluate.events import (
     StepFinished,
     StepStarted,
 )
-from dspec.compiler.optimizers.base import Calls, Range
 from dspec.runtime.models.engine import Tally
 
 EVENTS: tuple[Event, ...] = (

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from scripted import Asked, classifier, learner, oracle, wrong
 
 from dspec.compiler.compile.selection import judge
+from dspec.compiler.evaluate.outcomes import Candidate
 from dspec.compiler.evaluate.statistics import luck
-from dspec.compiler.optimizers.base import Candidate, StepResult
+from dspec.compiler.optimizers.base import StepResult
 from dspec.runtime.artifact.artifact import read_artifact
 from dspec.runtime.schema.program import Program
 

@@ -17,7 +17,7 @@ from server import FakeServer, hashed, spawned
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models import ledger as ledger_module
 from dspec.runtime.models.ledger import Ledger
-from dspec.runtime.models.transports.base import Answer
+from dspec.runtime.models.protocol import Answer
 
 
 class Disk:

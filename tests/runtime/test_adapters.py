@@ -18,7 +18,7 @@ from snapshot import check_snapshot
 
 from dspec.runtime.adapters import LEFT_OUT, Adapter, Problem, adapter
 from dspec.runtime.errors import ParseError
-from dspec.runtime.models.transports.base import Message
+from dspec.runtime.models.protocol import Message
 from dspec.runtime.schema.program import LM, Demo, FieldSpec, Predictor, Record
 from dspec.runtime.schema.types import (
     ANY,

@@ -8,7 +8,7 @@ import sys
 
 from asking import ask, predictor
 
-from dspec.runtime.embedded import EmbeddedTransport
+from dspec.runtime.models.embedded import EmbeddedTransport
 from dspec.runtime.schema.program import Predictor
 from dspec.runtime.schema.types import BOOL, FLOAT, STR, OneOf, Row
 

@@ -9,10 +9,10 @@ from dspec.runtime.adapters.base import LEFT_OUT, Adapter, Problem
 from dspec.runtime.adapters.chat import ChatAdapter
 from dspec.runtime.adapters.json_object import JsonAdapter
 from dspec.runtime.adapters.words import in_words
-from dspec.runtime.embedded import prompt
-from dspec.runtime.embedded.prompt import Example, divide, read_brief, read_question
-from dspec.runtime.embedded.shapes import TEXT, Field, Shape, read_shape
-from dspec.runtime.models.transports.base import Message
+from dspec.runtime.models.embedded import prompt
+from dspec.runtime.models.embedded.prompt import Example, divide, read_brief, read_question
+from dspec.runtime.models.embedded.shapes import TEXT, Field, Shape, read_shape
+from dspec.runtime.models.protocol import Message
 from dspec.runtime.schema.program import FieldSpec, Record
 from dspec.runtime.schema.types import (
     ANY,

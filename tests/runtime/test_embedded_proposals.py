@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from asking import ask, predictor
 
-from dspec.runtime.embedded.shown_rows import shown_rows
+from dspec.runtime.models.embedded.shown_rows import shown_rows
 from dspec.runtime.schema.types import STR, OneOf
 
 SIDES = ("north", "south")

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dspec.runtime.adapters.chat import ChatAdapter
-from dspec.runtime.embedded import EmbeddedTransport
-from dspec.runtime.embedded.transport import MAX_REMEMBERED, MAX_REMEMBERED_CHARACTERS
 from dspec.runtime.errors import Refused
-from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.models.embedded import EmbeddedTransport
+from dspec.runtime.models.embedded.transport import MAX_REMEMBERED, MAX_REMEMBERED_CHARACTERS
+from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.schema.program import LM
 from dspec.runtime.schema.types import INT, STR, OneOf, Row
 

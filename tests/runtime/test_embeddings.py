@@ -13,9 +13,9 @@ from dspec.runtime.errors import ProviderError
 from dspec.runtime.models.endpoints import resolve
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.models.transports import open_transport
 from dspec.runtime.models.transports.answers import read_embedding
-from dspec.runtime.models.transports.base import Message, Request
 from dspec.runtime.schema.program import LM
 
 REQUEST = Request(

@@ -13,7 +13,7 @@ from server import Call, FakeServer
 from dspec.runtime.errors import ConfigurationError, DspecError, Refused, Stopped, Unauthorized
 from dspec.runtime.models.engine import CallEvent, Engine
 from dspec.runtime.models.ledger import Ledger
-from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.schema.program import LM
 
 

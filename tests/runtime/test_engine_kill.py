@@ -27,7 +27,7 @@ from pathlib import Path
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.schema.program import LM
-from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.models.protocol import Message, Request
 
 async def main(url, path):
     lm = LM(name="fake", model="openai/fake", api_base=url)

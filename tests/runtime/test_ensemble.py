@@ -15,19 +15,10 @@ from dspec import load
 from dspec.runtime.artifact.artifact import Artifact, artifact_text, kind_of, parse_artifact, write_artifact
 from dspec.runtime.background import shutdown
 from dspec.runtime.errors import ArtifactError, InputError, ParseError, Refused
-from dspec.runtime.models.transports.base import Request
+from dspec.runtime.models.protocol import Request
+from dspec.runtime.running.election import drawn, elect
 from dspec.runtime.running.execute import run
-from dspec.runtime.schema.ensemble import (
-    Ensemble,
-    First,
-    Majority,
-    Mean,
-    Reducer,
-    drawn,
-    each,
-    elect,
-    programs,
-)
+from dspec.runtime.schema.ensemble import Ensemble, First, Majority, Mean, Reducer, each, programs
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import FLOAT, STR, JsonValue, OneOf, OptionalOf, Row, Type
 

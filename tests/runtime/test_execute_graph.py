@@ -10,7 +10,7 @@ import pytest
 from programs import Told, binary, call, chat, const, fields, must, question, should, var
 
 from dspec.runtime.errors import CheckFailed, EvaluationError, ParseError, Unavailable
-from dspec.runtime.models.transports.base import Request
+from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.execute import plan, run
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.schema.program import LM, CallStep, Check, CheckStep, Program, Step, ValueStep

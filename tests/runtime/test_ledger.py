@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.ledger import STEPS, Ledger
-from dspec.runtime.models.transports.base import Answer, Usage
+from dspec.runtime.models.protocol import Answer
+from dspec.runtime.schema.usage import Usage
 
 ANSWER = Answer("yes", Usage(12, 3), 0.25)
 KEY = b"k" * 32

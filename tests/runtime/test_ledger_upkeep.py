@@ -10,7 +10,8 @@ import pytest
 
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.ledger_upkeep import add, contents, lines, prune
-from dspec.runtime.models.transports.base import Answer, Usage
+from dspec.runtime.models.protocol import Answer
+from dspec.runtime.schema.usage import Usage
 
 DAY = 86_400
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from dspec.runtime.models.prices import Price, price
-from dspec.runtime.models.transports.base import Usage
 from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.usage import Usage
 
 
 def lm(model: str, **settings: float) -> LM:

@@ -14,6 +14,7 @@ from server import FakeServer
 
 from dspec.runtime.errors import ProviderError
 from dspec.runtime.models.endpoints import resolve
+from dspec.runtime.models.protocol import Answer, Message, Request
 from dspec.runtime.models.transports import open_transport
 from dspec.runtime.models.transports.answers import (
     MAX_ANSWER_BYTES,
@@ -22,7 +23,6 @@ from dspec.runtime.models.transports.answers import (
     read_answer,
     read_retry_after,
 )
-from dspec.runtime.models.transports.base import Answer, Message, Request
 from dspec.runtime.schema.program import LM
 
 REQUEST = ask(LM(name="m", model="openai/x", api_base="http://h"))

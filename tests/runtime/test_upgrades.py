@@ -13,7 +13,7 @@ import pytest
 
 from dspec.runtime.models import ledger as ledger_module
 from dspec.runtime.models.ledger import STEPS, Ledger
-from dspec.runtime.models.transports.base import Answer
+from dspec.runtime.models.protocol import Answer
 from dspec.runtime.models.upgrades import NewerSchema, Step, upgrade
 
 KEY = b"k" * 32

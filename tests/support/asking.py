@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dspec.runtime.adapters.base import Adapter
 from dspec.runtime.adapters.chat import ChatAdapter
-from dspec.runtime.embedded import EmbeddedTransport
-from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.models.embedded import EmbeddedTransport
+from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
 from dspec.runtime.schema.types import STR, Row, Type
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dspec.runtime.errors import ProviderError
 from dspec.runtime.models.engine import Completion
-from dspec.runtime.models.transports.base import Answer, Request, Usage
+from dspec.runtime.models.protocol import Answer, Request
 from dspec.runtime.schema.expressions import (
     Apply,
     BinaryOp,
@@ -20,6 +20,7 @@ from dspec.runtime.schema.expressions import (
 )
 from dspec.runtime.schema.program import LM, CallStep, Check, FieldSpec, Predictor, Program, Record, Signature
 from dspec.runtime.schema.types import STR, JsonValue, Type
+from dspec.runtime.schema.usage import Usage
 
 Answering = Callable[[Request], Awaitable[str]]
 

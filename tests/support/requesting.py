@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dspec.runtime.models.limits import Backoff
-from dspec.runtime.models.transports.base import Message, Request
+from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.schema.program import LM
 
 FAST = Backoff(base=0.001, cap=0.01)

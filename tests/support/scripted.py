@@ -24,10 +24,11 @@ from dspec.runtime.adapters import LEFT_OUT
 from dspec.runtime.models import engine as engine_module
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
-from dspec.runtime.models.transports.base import Answer, Message, Request, Usage
+from dspec.runtime.models.protocol import Answer, Message, Request
 from dspec.runtime.schema.expressions import BinaryOp, Expression, Member, Variable
 from dspec.runtime.schema.program import LM, CallStep, Demo, FieldSpec, Predictor, Program, Signature
 from dspec.runtime.schema.types import STR, Type
+from dspec.runtime.schema.usage import Usage
 
 SECTION = re.compile(r"\[\[ ## (\w+) ## \]\]\n(.*?)(?=\n\n\[\[ ##|\n\nAnswer with|\Z)", re.S)
 WANTED = re.compile(r"\[\[ ## (\w+) ## \]\]")

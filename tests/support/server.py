@@ -319,8 +319,8 @@ def _words(text: str) -> int:
 
 def embedded() -> Callable[[Call], Awaitable[str]]:
     """Answers by the embedded model, so that programs really score behind the server."""
-    from dspec.runtime.embedded import EmbeddedTransport
-    from dspec.runtime.models.transports.base import Message, Request
+    from dspec.runtime.models.embedded import EmbeddedTransport
+    from dspec.runtime.models.protocol import Message, Request
     from dspec.runtime.schema.program import LM
 
     transport = EmbeddedTransport()

@@ -11,10 +11,11 @@ from scripted import Reply, Script, classifier, exact, rows, scripted
 from dspec.compiler import ir
 from dspec.compiler.data import Rows
 from dspec.compiler.evaluate.budget import Wall
+from dspec.compiler.evaluate.counts import Calls
 from dspec.compiler.evaluate.evaluation import Evaluator, Spent
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.evaluate.streams import stream
-from dspec.compiler.optimizers.base import Calls, Context, Facts, Nested, Options, StepResult, WeightTuner
+from dspec.compiler.optimizers.base import Context, Facts, Nested, Options, StepResult, WeightTuner
 from dspec.compiler.optimizers.compat.table import Compat, calls_of, run_of
 from dspec.compiler.optimizers.frozen import freeze, thawed, tunable
 from dspec.compiler.optimizers.table import SPECS

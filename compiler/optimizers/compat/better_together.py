@@ -14,7 +14,9 @@ from msgspec.structs import replace
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
-from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
+from ...evaluate.counts import Calls, Range
+from ...evaluate.outcomes import Candidate
+from ..base import Context, Facts, Options, StepResult
 from ..better_together import scored, stepped, strategy_of
 from .faithful import Faithful, best_first
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
-from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
+from ...evaluate.counts import Calls, Range
+from ...evaluate.outcomes import Candidate
+from ..base import Context, Facts, Options, StepResult
 from ..bootstrap_few_shot import teacher_calls
 from ..bootstrap_optuna import pool_size
 from ..demos import without_demos

@@ -12,7 +12,9 @@ from msgspec import Struct, field
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
-from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
+from ...evaluate.counts import Calls, Range
+from ...evaluate.outcomes import Candidate
+from ..base import Context, Facts, Options, StepResult
 from ..frozen import tunable
 from ..proposing import Proposer, clean
 from ..proposing.outline import role

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from ...evaluate.counts import Calls
+from ...evaluate.outcomes import Candidate
 from ...evaluate.tasks import Halt
-from ..base import Calls, Candidate, Facts, Options, Run, StepResult
+from ..base import Facts, Options, Run, StepResult
 
 if TYPE_CHECKING:
     from ...data.rows import Rows

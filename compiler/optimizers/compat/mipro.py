@@ -17,7 +17,8 @@ from msgspec.structs import replace
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import Row
 
-from ..base import Calls, Context, Facts, OptimizerError, Options, Range, StepResult
+from ...evaluate.counts import Calls, Range
+from ..base import Context, Facts, OptimizerError, Options, StepResult
 from ..bootstrap_few_shot import teacher_calls
 from ..demo_sets import bootstrap_options
 from ..demos import without_demos

@@ -16,7 +16,8 @@ from msgspec import Struct
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Demo, Program
 
-from ..base import Candidate, Context, StepResult
+from ...evaluate.outcomes import Candidate
+from ..base import Context, StepResult
 from .faithful import percent
 
 if TYPE_CHECKING:

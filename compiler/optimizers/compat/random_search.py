@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
-from ..base import Calls, Candidate, Context, Facts, Options, Range, StepResult
+from ...evaluate.counts import Calls, Range
+from ...evaluate.outcomes import Candidate
+from ..base import Context, Facts, Options, StepResult
 from ..bootstrap_few_shot import teacher_calls
 from ..demos import without_demos
 from ..random_search import LABELS_ONLY, UNSHUFFLED, ZERO_SHOT, selected

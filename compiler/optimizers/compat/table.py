@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from ..base import Calls, Facts, Option, Options, Run, Spec
+from ...evaluate.counts import Calls
+from ..base import Facts, Option, Options, Run, Spec
 from ..table import RUNS, Table
 from .faithful import Faithful
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...errors import ConfigurationError
 from ..endpoints import Endpoint, Kind
-from .base import Transport
+from ..protocol import Transport
 
 Mode = Literal["auto", "lean", "litellm"]
 
@@ -27,7 +27,7 @@ def open_transport(endpoint: Endpoint, kind: Kind) -> Transport:
     """A transport to `endpoint`. The first LiteLLM one in a process takes seconds to import it."""
     match kind:
         case "embedded":
-            from ...embedded import EmbeddedTransport
+            from ..embedded import EmbeddedTransport
 
             return EmbeddedTransport()
         case "lean":

@@ -16,8 +16,9 @@ from typing import cast
 
 from ...errors import ProviderError, RateLimited, Refused, Unauthorized, Unavailable
 from ...schema.types import JsonValue
+from ...schema.usage import Usage
 from ..endpoints import Endpoint
-from .base import Answer, Message, Request, Usage
+from ..protocol import Answer, Message, Request
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 

@@ -14,6 +14,7 @@ from ...errors import Unavailable
 from ...schema.types import JsonValue
 from ..compact import compact
 from ..endpoints import Endpoint, split_model
+from ..protocol import Answer, Request
 from .answers import (
     MAX_ANSWER_BYTES,
     billable,
@@ -24,7 +25,6 @@ from .answers import (
     read_retry_after,
     too_large,
 )
-from .base import Answer, Request
 from .wire import Received, Sends, TooLarge, Wire, WireError
 
 _MAX_COMPLETION_TOKENS = re.compile(r"o\d|gpt-[5-9]")

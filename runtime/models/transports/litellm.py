@@ -20,9 +20,10 @@ from typing import Any, cast
 
 from ...errors import ProviderError, Unavailable
 from ...schema.types import JsonValue
+from ...schema.usage import Usage
 from ..endpoints import Endpoint
+from ..protocol import Answer, Request
 from .answers import billable, checked, checked_embedding, failure, read_retry_after, usage_of
-from .base import Answer, Request, Usage
 
 _QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 _WRAPPING = re.compile(r"^(?:litellm\.\w+: |\w+Error: |\w+Exception - )+")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
 from .case import Answerer, Case, Choice, Lesson, Lessons, Reply
 from .compound import teach_any, teach_dict, teach_list, teach_optional, teach_record
 from .guidance import guidance, name_features

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
 from .shapes import Field
 
 _REASONING = frozenset(("reasoning", "rationale", "thought", "thoughts", "explanation", "justification"))

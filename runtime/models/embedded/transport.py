@@ -14,8 +14,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from ..errors import Refused
-from ..models.transports.base import Answer, Message, Request, Usage
+from ...errors import Refused
+from ...schema.usage import Usage
+from ..protocol import Answer, Message, Request
 from .learner import Learner, learn
 from .prompt import divide, read_brief, read_question
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
 from .case import Case, Choice, Lessons, Reply
 
 MAX_FOUND = 200

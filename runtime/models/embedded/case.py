@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
 from .features import features
 
 CATEGORY_WORDS = 3

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
 from .case import Answerer, Case, Reply
 from .features import stem, weigh, words
 from .numbers import even_reply

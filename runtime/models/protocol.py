@@ -11,9 +11,10 @@ from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from ...schema.program import LM, canonical
-from ...schema.types import JsonValue
-from ..endpoints import address
+from ..schema.program import LM, canonical
+from ..schema.types import JsonValue
+from ..schema.usage import Usage
+from .endpoints import address
 
 Role = Literal["system", "user", "assistant"]
 
@@ -62,13 +63,6 @@ class Request(Struct, frozen=True):
             "response_format": self.response_format,
         }
         return {name: value for name, value in values.items() if value is not None}
-
-
-class Usage(Struct, frozen=True):
-    input_tokens: int = 0
-    output_tokens: int = 0
-    estimated: bool = False
-    """True when the provider reported none and the counts are an estimate."""
 
 
 class Answer(Struct, frozen=True):

@@ -16,9 +16,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..adapters.markers import unescape
-from ..models.transports.base import Message
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
+from ...values.markers import unescape
+from ..protocol import Message
 from .shapes import TEXT, Field, read_shape
 
 Layout = Literal["sections", "json", "plain"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
 from .case import Answerer, Case, Choice, Lesson, Lessons, Reply
 from .labels import Labels, teach_labels
 from .numbers import dates, even_reply, numbers

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
 from .readings import MAX_JSON
 
 MAX_ROWS = 500

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
 from .shapes import Shape
 
 _TRUE = frozenset(("true", "yes", "1"))

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from ..adapters.markers import escape
-from ..schema.types import JsonValue
+from ...schema.types import JsonValue
+from ...values.markers import escape
 from .case import Answerer, Choice, Lesson, Reply, make_case, with_earlier
 from .prompt import COMPLETED, Brief, Question, as_text
 from .readings import read_value

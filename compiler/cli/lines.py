@@ -1,0 +1,52 @@
+"""Plain lines of a running compile, one per result, for logs and CI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..evaluate.events import CandidateScored, Event, RowScored, ScoringStarted, StepFinished, StepStarted
+from .console import stderr
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def percent(score: float) -> str:
+    return f"{100 * score:.1f}"
+
+
+class Lines:
+    """Plain lines: steps, candidates and the scorings before and after, for logs and CI."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console
+        self._in_step = False
+        """Within a step, a candidate's score comes as one event of its own."""
+
+    def report(self, event: Event) -> None:
+        match event:
+            case StepStarted(step=step, optimizer=optimizer, index=index, steps=steps, planned=planned):
+                self._in_step = True
+                calls = f"{planned.least} to {planned.most} calls planned"
+                self._say(f"step {index}/{steps} {step}: {optimizer}, {calls}")
+            case CandidateScored(candidate=candidate, score=float(score), best=best):
+                mark = "  best so far" if best == score else ""
+                self._say(f"  {candidate}: {percent(score)}{mark}")
+            case CandidateScored(candidate=candidate):
+                self._say(f"  {candidate}")
+            case StepFinished(step=step, calls=calls, notes=notes, halt=halt):
+                self._in_step = False
+                self._say(f"step {step}: {'cut short' if halt else 'done'}, {calls} calls")
+                for note in notes:
+                    self._say(f"  {note}")
+            case RowScored(label=label, done=done, rows=rows, score=score) if (
+                done == rows and not self._in_step
+            ):
+                self._say(f"{label}: {percent(score)} on {rows} rows")
+            case RowScored() | ScoringStarted():
+                pass
+
+    def _say(self, line: str) -> None:
+        if self._console is None:
+            self._console = stderr()
+        self._console.print(line, markup=False)
