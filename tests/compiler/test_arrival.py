@@ -41,7 +41,7 @@ from dspec.compiler.optimizers.bootstrap_few_shot import Accepted, in_order
 from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.errors import BudgetExceeded, ConfigurationError, DspecError, Refused, Stopped
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.models.transports.base import Answer, Request
+from dspec.runtime.models.protocol import Answer, Request
 from dspec.runtime.schema.ensemble import Ensemble, Majority, Runnable
 from dspec.runtime.schema.expressions import BinaryOp, Constant, If
 
