@@ -19,12 +19,12 @@ from dspec.grammar import tokenize
 from dspec.grammar.tokens import Token
 from dspec.grammar.tree import SourceTree
 
-from ..diagnostics.codes import CODES
-from ..diagnostics.record import Diagnostic, Edit, Fix, report
+from ..diagnostics.codes import CODES, report
+from ..diagnostics.fixes import suggestions
+from ..diagnostics.record import Diagnostic, Edit, Fix
 from ..diagnostics.spelling import closest
+from ..diagnostics.wording import did_you_mean
 from ..project.source import Location, Source
-from .names.names import did_you_mean
-from .session import suggestions
 
 DIRECTIVE = re.compile(r"#+[ \t]*dspc[ \t]*:[ \t]*")
 _WORD = re.compile(r"[^\s,]+")

@@ -11,14 +11,17 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 from msgspec import Struct, field
 
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
 from ..data import Fetcher
-from ..diagnostics.record import Diagnostic, Edit, Fix, Label, report
+from ..diagnostics import fixes
+from ..diagnostics.codes import Finding, report
+from ..diagnostics.fixes import replace, suggestions
+from ..diagnostics.record import Diagnostic, Fix, Label
 from ..project.caches import Cache
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
@@ -45,6 +48,22 @@ class Place(Struct, frozen=True):
     def text(self, node: Node) -> str:
         """What the user wrote for `node`."""
         return self.block.text[node.span.start : node.span.end]
+
+    @property
+    def room(self) -> fixes.Room | None:
+        """Where the declaration takes one more item; None if it has no closed block."""
+        declaration = self.declaration
+        body = self.block.text[: declaration.span.end]
+        if declaration.items is None or not body.endswith("}"):
+            return None
+        head = body[:-1]
+        before = head.rstrip()
+        if "\n" in head[len(before) :]:
+            separator = "\n  "
+        else:
+            separator = " " if before.endswith(("{", ";")) else "; "
+        end = len(before)
+        return fixes.Room(self.at(Span(end, end)), separator, " " if end == len(head) else "")
 
 
 _RUNNING = object()
@@ -143,21 +162,25 @@ class Session(Struct):
     def place(self, symbol: Symbol) -> Place:
         return Place(self.owners[id(symbol)], symbol.block, symbol.declaration)
 
+    @overload
+    def report(self, finding: Finding) -> None: ...
+    @overload
     def report(
         self,
-        code: str,
+        finding: str,
         message: str,
         location: Location,
         label: str = "",
         *,
         secondary: tuple[Label, ...] = (),
         notes: tuple[str, ...] = (),
-        help: str = "",  # noqa: A002
+        help: str = "",
         fixes: tuple[Fix, ...] = (),
-    ) -> None:
-        self.diagnostics.append(
-            report(code, message, location, label, secondary=secondary, notes=notes, help=help, fixes=fixes)
-        )
+    ) -> None: ...
+    def report(self, finding: Finding | str, *words: Any, **more: Any) -> None:
+        """Report a finding. With a code and words instead: the way of those that have no class yet."""
+        found = report(finding, *words, **more) if isinstance(finding, str) else finding.told()
+        self.diagnostics.append(found)
 
     def declare(
         self, place: Place, kind: SymbolKind, name: str, node: Node | Span, doc: str = "", detail: str = ""
@@ -197,35 +220,9 @@ def crash(error: Exception, place: Location) -> Crash:
     return Crash(diagnostic, "".join(traceback.format_exception(error)))
 
 
-def replace(location: Location, text: str, title: str = "", *, guess: bool = False) -> Fix:
-    """The fix that writes `text` at `location`. A `guess` at what was meant is never applied unseen."""
-    old = location.source.text[location.start : location.end]
-    return Fix(
-        title or f"Replace `{old}` with `{text}`", (Edit(location, text),), "maybe" if guess else "machine"
-    )
-
-
-def suggestions(location: Location, names: tuple[str, ...], *, guess: bool = False) -> tuple[Fix, ...]:
-    """One fix per suggestion; only a single one that is no `guess` is safe to apply unseen."""
-    safe = len(names) == 1 and not guess
-    return tuple(
-        Fix(f"Replace with `{name}`", (Edit(location, name),), "machine" if safe else "maybe")
-        for name in names
-    )
-
-
 def insert_item(place: Place, text: str, title: str, *, safe: bool = False) -> tuple[Fix, ...]:
-    """The fix that adds an item at the end of the declaration's block; none if it has no closed block."""
-    declaration = place.declaration
-    body = place.block.text[: declaration.span.end]
-    if declaration.items is None or not body.endswith("}"):
-        return ()
-    end = declaration.span.end - 1
-    head = body[:end]
-    before = head.rstrip()
-    if "\n" in head[len(before) :]:
-        addition, where = f"\n  {text}", len(before)
-    else:
-        addition, where = (f" {text}" if before.endswith(("{", ";")) else f"; {text}"), len(before)
-    edit = Edit(place.at(Span(where, where)), addition + (" " if where == end else ""))
-    return (Fix(title, (edit,), "machine" if safe else "maybe"),)
+    """As in `fixes`, for findings that have no class of their own yet."""
+    return fixes.insert_item(place.room, text, title, safe=safe)
+
+
+__all__ = ["Crash", "Place", "Session", "crash", "insert_item", "replace", "suggestions"]

@@ -20,8 +20,7 @@ from typing import Any, get_args
 
 from msgspec import Struct
 
-from ..diagnostics.codes import CODES, Severity
-from ..diagnostics.record import Diagnostic, Edit, Fix, Label
+from ..diagnostics.record import Diagnostic, Edit, Fix, Label, Severity
 from ..project.caches import Cache
 from ..project.reads import stamp
 from ..project.source import MAX_SOURCE_BYTES, Location, Source
@@ -163,6 +162,8 @@ class _Reading:
         return Found(diagnostics, sampled, int(self._entry["left_out"]))
 
     def _diagnostic(self, plain: dict[str, Any]) -> Diagnostic:
+        from ..diagnostics.codes import CODES  # where nothing was found, nobody needs it
+
         code, severity = plain["code"], plain["severity"]
         if code not in CODES or severity not in get_args(Severity):
             raise ValueError(code)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from msgspec.structs import asdict
 
-from ..diagnostics.spelling import plural
+from ..diagnostics.wording import plural
 from .console import Exit, fail, print_json, stderr, stdout
 
 cache = typer.Typer(

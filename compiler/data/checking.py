@@ -10,7 +10,7 @@ from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import Frozen
 
 from .. import ir
-from ..diagnostics.spelling import plural
+from ..diagnostics.wording import plural
 from ..project.caches import Cache
 from . import cache as caching
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled

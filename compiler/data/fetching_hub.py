@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .. import ir
-from ..diagnostics.spelling import quoted
+from ..diagnostics.wording import quoted
 from . import snapshots
 from .fetching import Limits
 from .problem import DataError, unreadable

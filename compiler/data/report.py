@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from ..diagnostics.record import Diagnostic, Edit, Fix, Label, report
+from ..diagnostics.codes import report
+from ..diagnostics.record import Diagnostic, Edit, Fix, Label
 from ..project.source import Location
 from .problem import DataProblem, Kind, listed
 

@@ -17,7 +17,8 @@ from dspec.runtime.schema.program import FieldSpec, digest
 from dspec.runtime.schema.types import Row, spell
 
 from .. import ir
-from ..diagnostics.spelling import closest, plural
+from ..diagnostics.spelling import closest
+from ..diagnostics.wording import plural
 from . import opening
 from .columns import BrokenCell, literals, typed_row
 from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable

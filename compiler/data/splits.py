@@ -26,7 +26,7 @@ from fractions import Fraction
 from dspec.runtime.schema.program import canonical
 
 from .. import ir
-from ..diagnostics.spelling import plural
+from ..diagnostics.wording import plural
 from .problem import DataError, DataProblem, listed
 from .rows import Example, Rows
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
-from ..diagnostics.spelling import plural
+from ..diagnostics.wording import plural
 from . import opening, snapshots
 from .problem import DataError, DataProblem, unreadable
 

@@ -1,6 +1,6 @@
-"""Applying fixes that are safe unseen, for `dspc check --fix`.
+"""Fixes: those that findings offer are made here, and those that are safe unseen applied (`dspc check --fix`).
 
-Diagnostics are taken in their order, one machine fix of each. A fix is applied whole or not at all,
+To apply them, diagnostics are taken in their order, one machine fix of each. A fix is applied whole or not at all,
 and not when it touches text that an earlier one changes: running again gets the rest. So the result
 depends on nothing but the texts and the diagnostics.
 """
@@ -14,9 +14,48 @@ from msgspec import Struct
 
 from dspec.runtime.errors import DspecError
 
-from ..project.files import write_text
-from ..project.source import Source
+from ..project.source import Location, Source
 from .record import Diagnostic, Edit, Fix, in_order
+
+
+def replace(location: Location, text: str, title: str = "", *, guess: bool = False) -> Fix:
+    """The fix that writes `text` at `location`. A `guess` at what was meant is never applied unseen."""
+    return Fix(
+        title or f"Replace `{location.text}` with `{text}`",
+        (Edit(location, text),),
+        "maybe" if guess else "machine",
+    )
+
+
+def suggestions(location: Location, names: tuple[str, ...], *, guess: bool = False) -> tuple[Fix, ...]:
+    """One fix per suggestion; only a single one that is no `guess` is safe to apply unseen."""
+    safe = len(names) == 1 and not guess
+    return tuple(
+        Fix(f"Replace with `{name}`", (Edit(location, name),), "machine" if safe else "maybe")
+        for name in names
+    )
+
+
+def insert(location: Location, text: str, *, safe: bool = False) -> Fix:
+    """The fix that puts `text` before what stands at `location`."""
+    start = Location(location.source, location.start, location.start)
+    return Fix(f"Insert `{text.strip()}`", (Edit(start, text),), "machine" if safe else "maybe")
+
+
+class Room(Struct, frozen=True):
+    """Where a block takes one more item: the place, and what goes before and behind the item."""
+
+    where: Location
+    before: str
+    behind: str
+
+
+def insert_item(room: Room | None, text: str, title: str = "", *, safe: bool = False) -> tuple[Fix, ...]:
+    """The fix that adds an item to a block; none where it has no room."""
+    if room is None:
+        return ()
+    edit = Edit(room.where, room.before + text + room.behind)
+    return (Fix(title or f"Insert `{text}`", (edit,), "machine" if safe else "maybe"),)
 
 
 class Repaired(Struct, frozen=True):
@@ -31,6 +70,8 @@ class Repaired(Struct, frozen=True):
 
         Raises DspecError, before writing anything, when a file no longer holds the text that was checked.
         """
+        from ..project.files import write_text  # loads Pydantic, which telling of fixes need not
+
         marks = {path: _byte_order_mark(source) for path, source in self.sources.items()}
         for path, text in self.texts.items():
             write_text(path, marks[path] + text)

@@ -1,7 +1,7 @@
 """Diagnostics as data: one record feeds the terminal, the editor, JSON and CI annotations.
 
-A diagnostic is made by `report(code, place, …)` with the facts; severity and title come from the
-table in `codes`. Nothing is printed here: `render` draws, the language server converts.
+The words come from the findings in `codes`. Nothing is printed here: `render` draws, the language
+server converts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Literal
 from msgspec import Struct
 
 from ..project.source import Location
-from .codes import CODES, Severity
+
+Severity = Literal["error", "warning", "hint"]
 
 
 class Label(Struct, frozen=True):
@@ -19,6 +20,11 @@ class Label(Struct, frozen=True):
 
     location: Location
     text: str = ""
+
+
+def also(location: Location | None, text: str) -> tuple[Label, ...]:
+    """The further label at a place that a finding may know or not."""
+    return (Label(location, text),) if location else ()
 
 
 class Edit(Struct, frozen=True):
@@ -45,27 +51,6 @@ class Diagnostic(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     help: str = ""
     fixes: tuple[Fix, ...] = ()
-
-    @property
-    def title(self) -> str:
-        return CODES[self.code].title
-
-
-def report(
-    code: str,
-    message: str,
-    location: Location,
-    label: str = "",
-    *,
-    secondary: tuple[Label, ...] = (),
-    notes: tuple[str, ...] = (),
-    help: str = "",  # noqa: A002
-    fixes: tuple[Fix, ...] = (),
-) -> Diagnostic:
-    """A diagnostic of `code` at `location`. Raises KeyError for a code that is not in the table."""
-    return Diagnostic(
-        code, CODES[code].severity, message, Label(location, label), secondary, notes, help, fixes
-    )
 
 
 def has_errors(diagnostics: list[Diagnostic]) -> bool:

@@ -24,9 +24,10 @@ from msgspec.structs import replace
 from ..project.loading import ImportProblem, read_text
 from ..project.reads import looked_at
 from ..project.source import Location, Source
-from .codes import CODES, Severity
-from .record import Diagnostic, Edit, Fix, report
-from .spelling import closest, quoted
+from .codes import CODES, report
+from .record import Diagnostic, Edit, Fix, Severity
+from .spelling import closest
+from .wording import quoted
 
 FILE = "dspec.toml"
 MAX_CHARACTERS = 64 * 1024

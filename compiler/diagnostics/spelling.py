@@ -54,16 +54,3 @@ def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
     if not ranked and len(wanted) > 5:  # `num_candidates` for `num_candidate_programs`
         ranked = [(reach, each) for each in candidates if each.casefold().startswith(wanted[:-1])]
     return tuple(candidate for _, candidate in sorted(ranked)[:limit])
-
-
-def quoted(words: Iterable[str], conjunction: str = "and") -> str:
-    """`a`, `b` and `c`: names as a message lists them."""
-    marked = [f"`{word}`" for word in words]
-    if len(marked) < 2:
-        return "".join(marked)
-    return f"{', '.join(marked[:-1])} {conjunction} {marked[-1]}"
-
-
-def plural(count: int, noun: str, many: str = "") -> str:
-    """`1 row`, `2 rows`, `2 entries`."""
-    return f"{count:,} {noun if count == 1 else many or noun + 's'}"

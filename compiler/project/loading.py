@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+import typing
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -26,9 +27,9 @@ MAX_DECLARATIONS = 20_000
 
 
 class ImportProblem(Struct, frozen=True):
-    """Why an import leads nowhere: one of the codes for imports, and the reason as a sentence's end."""
+    """Why an import leads nowhere: of which kind that is, and the reason as a sentence's end."""
 
-    code: str
+    kind: typing.Literal["missing", "outside", "unusable"]
     reason: str
 
 
@@ -66,34 +67,34 @@ def read_text(path: Path, root: Path) -> str | ImportProblem:
     try:
         real = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
-        return ImportProblem(
-            "DS0204", "there is no such file" if isinstance(error, FileNotFoundError) else _words(error)
-        )
+        if isinstance(error, FileNotFoundError):
+            return ImportProblem("missing", "there is no such file")
+        return ImportProblem("unusable", _words(error))
     if not real.is_relative_to(root):
-        return ImportProblem("DS0207", "it lies outside the project's root")
+        return ImportProblem("outside", "it lies outside the project's root")
     try:
         descriptor = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
-        return ImportProblem("DS0204", _words(error))
+        return ImportProblem("unusable", _words(error))
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         folder = stat.S_ISDIR(status.st_mode)
-        return ImportProblem("DS0204", "it is a folder" if folder else "it is not a regular file")
+        return ImportProblem("unusable", "it is a folder" if folder else "it is not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
         if status.st_size > MAX_SOURCE_BYTES:
             return ImportProblem(
-                "DS0204", f"it has {status.st_size >> 20:,} MiB; at most {MAX_SOURCE_BYTES >> 20} are read"
+                "unusable", f"it has {status.st_size >> 20:,} MiB; at most {MAX_SOURCE_BYTES >> 20} are read"
             )
         try:
             data = stream.read(MAX_SOURCE_BYTES + 1)
         except OSError as error:
-            return ImportProblem("DS0204", _words(error))
+            return ImportProblem("unusable", _words(error))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return ImportProblem("DS0204", f"it is not UTF-8 text (byte {error.start:,}, in line {line:,})")
+        return ImportProblem("unusable", f"it is not UTF-8 text (byte {error.start:,}, in line {line:,})")
 
 
 def _words(error: BaseException) -> str:
@@ -153,7 +154,7 @@ def _file(path: Path, root: Path, text: str, known: dict[tuple[Path, Path], File
     tree = parse(text)
     if len(tree.blocks) > MAX_DECLARATIONS:
         return ImportProblem(
-            "DS0204", f"it has {len(tree.blocks):,} declarations; at most {MAX_DECLARATIONS:,} are read"
+            "unusable", f"it has {len(tree.blocks):,} declarations; at most {MAX_DECLARATIONS:,} are read"
         )
     file = known[root, path] = File(Source(path, _name(path, root), text), tree)
     for block in tree.blocks:
@@ -176,14 +177,14 @@ def _follow(
         return  # the shape check says so
     written = value.value
     if written.startswith(("/", "~")) or "\\" in written or ":" in written:
-        _fail(entry, "DS0207", "paths are relative to this file and use `/`")
+        entry.problem = ImportProblem("outside", "paths are relative to this file and use `/`")
         return
     if "\0" in written or not written.strip():
-        _fail(entry, "DS0204", "that is not a path")
+        entry.problem = ImportProblem("unusable", "that is not a path")
         return
     target = Path(os.path.normpath(file.source.path.parent / written))
     if not target.is_relative_to(root):
-        _fail(entry, "DS0207", "it lies outside the project's root")
+        entry.problem = ImportProblem("outside", "it lies outside the project's root")
         return
     try:
         real = target.resolve()
@@ -191,17 +192,13 @@ def _follow(
         real = target
     if real not in files:
         if len(files) >= MAX_FILES:
-            _fail(entry, "DS0204", f"a project reads at most {MAX_FILES} files")
+            entry.problem = ImportProblem("unusable", f"a project reads at most {MAX_FILES} files")
             return
         text = known[root, real].source.text if (root, real) in known else read_text(target, root)
         imported = text if isinstance(text, ImportProblem) else _file(real, root, text, known)
         if isinstance(imported, ImportProblem):
-            _fail(entry, imported.code, imported.reason)
+            entry.problem = imported
             return
         files[real] = imported
         waiting.append(imported)
     entry.target = real
-
-
-def _fail(entry: Import, code: str, reason: str) -> None:
-    entry.problem = ImportProblem(code, reason)

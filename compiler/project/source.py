@@ -62,3 +62,8 @@ class Location(Struct, frozen=True):
     source: Source
     start: int
     end: int
+
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        return self.source.text[self.start : self.end]

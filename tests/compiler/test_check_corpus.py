@@ -3,7 +3,8 @@
 A corpus file is a program followed by lines of the form `#! CODE line:column-line:column message`,
 in the order of the report, and `#! fixed` when applying the first fix of every diagnostic gives a
 program that checks clean. Write a program without such lines, run with `DSPEC_UPDATE=1`, and read
-what was added.
+what was added. A first line `#! shares mini Topic` puts `dspec 1` and those declarations of
+`corpus/shared.txt` before the program; places are those in the file as it stands.
 """
 
 from __future__ import annotations
@@ -12,18 +13,21 @@ import os
 from pathlib import Path
 
 import pytest
-from corpus import BESIDE, CORPUS, MARK, written
+from corpus import BESIDE, CORPUS, MARK, Case, case
 
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.diagnostics.fixes import apply_fixes
 from dspec.compiler.diagnostics.record import Diagnostic
 
 
-def short(found: Diagnostic) -> str:
+def short(found: Diagnostic, of: Case) -> str:
     place = found.primary.location
     start, end = place.source.position(place.start), place.source.position(place.end)
-    file = "" if place.source.name == "main.dspec" else f"{place.source.name} "
-    return f"{file}{found.code} {start.line}:{start.column}-{end.line}:{end.column} {found.message}"
+    file, first, last = f"{place.source.name} ", start.line, end.line
+    if place.source.name == "main.dspec":
+        assert place.start >= len(of.before), "what is reported of a case stands in its own text"
+        file, first, last = "", of.line(first), of.line(last)
+    return f"{file}{found.code} {first}:{start.column}-{last}:{end.column} {found.message}"
 
 
 def first_fixes(found: tuple[Diagnostic, ...]) -> str | None:
@@ -37,14 +41,14 @@ def first_fixes(found: tuple[Diagnostic, ...]) -> str | None:
     return text
 
 
-def outcome(folder: Path, program: str) -> list[str]:
+def outcome(folder: Path, of: Case) -> list[str]:
     (folder / "data").mkdir(exist_ok=True)
     for name, content in BESIDE.items():
         (folder / name).write_text(content, encoding="utf-8")
     path = folder / "main.dspec"
-    path.write_text(program, encoding="utf-8")
+    path.write_text(of.program, encoding="utf-8")
     found = analyse(path).diagnostics
-    lines = [short(diagnostic) for diagnostic in found]
+    lines = [short(diagnostic, of) for diagnostic in found]
     repaired = first_fixes(found)
     if repaired is not None and not analyse(path, text=repaired).diagnostics:
         lines.append("fixed")
@@ -53,12 +57,13 @@ def outcome(folder: Path, program: str) -> list[str]:
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.dspec")), ids=lambda path: path.stem)
 def test_wrong_program(path: Path, tmp_path: Path) -> None:
-    program, expected = written(path.read_text(encoding="utf-8"))
-    lines = outcome(tmp_path, program)
+    wrong = case(path.read_text(encoding="utf-8"))
+    lines = outcome(tmp_path, wrong)
     if os.environ.get("DSPEC_UPDATE"):
-        path.write_text(program + "".join(f"{MARK} {line}\n" for line in lines), encoding="utf-8")
+        found = "".join(f"{MARK} {line}\n" for line in lines)
+        path.write_text(wrong.head + wrong.own + found, encoding="utf-8")
         return
-    assert lines == expected
+    assert lines == list(wrong.expected)
     assert lines, "a program of the corpus is wrong in some way"
 
 
@@ -69,8 +74,8 @@ FILLED_IN = ("Insert", "Write it as a block")
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*.dspec")), ids=lambda path: path.stem)
 def test_every_fix_resolves_what_it_is_offered_for(path: Path, tmp_path: Path) -> None:
     """Applied alone, it takes its own diagnostic away and makes no new error."""
-    program, _ = written(path.read_text(encoding="utf-8"))
-    outcome(tmp_path, program)
+    wrong = case(path.read_text(encoding="utf-8"))
+    outcome(tmp_path, wrong)
     main = tmp_path / "main.dspec"
     before = analyse(main).diagnostics
     known = {(found.code, found.message) for found in before}
@@ -78,7 +83,7 @@ def test_every_fix_resolves_what_it_is_offered_for(path: Path, tmp_path: Path) -
         for fix in diagnostic.fixes[:1]:
             if any(edit.location.source.name != "main.dspec" for edit in fix.edits):
                 continue
-            text = program
+            text = wrong.program
             for edit in sorted(fix.edits, key=lambda edit: edit.location.start, reverse=True):
                 text = text[: edit.location.start] + edit.replacement + text[edit.location.end :]
             after = analyse(main, text=text).diagnostics

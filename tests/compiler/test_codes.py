@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from generators import generator
 
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.diagnostics import codes as codes_room
-from dspec.compiler.diagnostics.codes import CODES, Code
+from dspec.compiler.diagnostics.codes import CODES, Code, Finding
 
 ROOM = Path(codes_room.__file__).parents[2]
 
@@ -47,13 +49,42 @@ def test_right_snippet_is_clean(name: str, tmp_path: Path) -> None:
     assert set(codes_of(tmp_path, CODES[name], CODES[name].right)) == expected(name)
 
 
-def test_table_and_reports_agree() -> None:
-    """No code in the table that nothing reports, none reported that is not in the table."""
-    reported: set[str] = set()
+def kinds_of(finding: type[Finding]) -> Iterator[type[Finding]]:
+    """The classes of findings that have a code; those without one are what several have in common."""
+    for kind in finding.__subclasses__():
+        if hasattr(kind, "code"):
+            yield kind
+        yield from kinds_of(kind)
+
+
+KINDS = list(kinds_of(Finding))
+
+
+def named_outside_the_table() -> tuple[set[str], set[str]]:
+    """The names that the compiler's files outside `codes/` read, and the codes they write out."""
+    names: set[str] = set()
+    codes: set[str] = set()
     for path in ROOM.rglob("*.py"):
         if path.parent.name != "codes":
-            reported |= set(re.findall(r'"(DS\d{4})"', path.read_text(encoding="utf-8")))
-    assert reported == set(CODES)
+            text = path.read_text(encoding="utf-8")
+            codes |= set(re.findall(r'"(DS\d{4})"', text))
+            tree = ast.parse(text)
+            names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return names, codes
+
+
+def test_table_and_reports_agree() -> None:
+    """No code in the table that nothing reports, none reported that is not in the table."""
+    names, codes = named_outside_the_table()
+    assert [kind for kind in KINDS if CODES[kind.code.name] is not kind.code] == []
+    assert {kind.code.name for kind in KINDS if kind.__name__ in names} | codes == set(CODES)
+
+
+def test_every_kind_of_finding_is_reported_and_has_words() -> None:
+    names, _ = named_outside_the_table()
+    assert [kind.__name__ for kind in KINDS if kind.__name__ not in names] == []
+    assert [kind.__name__ for kind in KINDS if kind.told is Finding.told] == []
+    assert len({kind.__name__ for kind in KINDS}) == len(KINDS)
 
 
 @pytest.mark.parametrize("name", sorted(CODES))

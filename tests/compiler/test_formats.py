@@ -23,7 +23,9 @@ CHAIN = 'a\n  step x = MIPROv2(‹auto = "light"›, «num_candidates = 12»)\n'
 @pytest.fixture(autouse=True)
 def one_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """The formats read the table of codes; these pictures must not change with its prose."""
-    entry = codes.Code("error", "Options that contradict", "Because [so](x).", "wrong = 1", "right = 2")
+    entry = codes.Code(
+        "DS0603", "error", "Options that contradict", "Because [so](x).", "wrong = 1", "right = 2"
+    )
     for module in ("json_report", "sarif_log"):
         monkeypatch.setattr(f"dspec.compiler.diagnostics.formats.{module}.CODES", {"DS0603": entry})
     monkeypatch.setattr("dspec.compiler.diagnostics.formats.sarif_log.version", lambda _: "1.2.3")

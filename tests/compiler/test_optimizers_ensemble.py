@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import DEMOS, compiled, project
+from building import DEMOS, compiled, gain, loaded_again, project
 from building import SEARCH as RACED
 from scripted import (
     Asked,
@@ -27,11 +27,10 @@ from stepping import step
 from dspec.compiler import ir
 from dspec.compiler.compile.build import Built, build
 from dspec.compiler.compile.plan import plan
-from dspec.compiler.evaluate.evals import evaluate_named
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import OptimizerError
-from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
+from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.running.election import drawn
 from dspec.runtime.schema.ensemble import Ensemble, Majority
@@ -66,9 +65,7 @@ async def test_the_best_of_a_search_are_gathered_and_cost_nothing_to_score(
     assert built.steps[2].spent.calls == 0
     # The members' runs on val are in the store from when they were candidates.
     assert script.calls == sum(outcome.spent.calls for outcome in built.steps) + 20
-    assert built.final is not None
-    assert built.baseline is not None
-    assert built.final.score > built.baseline.score
+    assert gain(built) > 0
     planned = plan(made, "tuned", tmp_path)
     assert planned.steps[2].calls.most == 0
     assert planned.final.most == 5 * 20
@@ -88,18 +85,7 @@ async def test_a_race_brings_as_many_to_the_end_as_the_ensemble_takes(
 async def test_saved_and_loaded_it_scores_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = project(tmp_path, DEMOS, SEARCH, vote(TOP, reduce=MAJORITY, size=3))
     built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
-    path = tmp_path / "vote.dspc.json"
-    write_artifact(path, built.artifact)
-    loaded = read_artifact(path)
-    assert loaded == built.artifact
-    block = ir.Eval(name="e", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val"))
-    made = made.model_copy(update={"evals": {"e": block}})
-    with scripted(monkeypatch, Script(learner)) as engine:
-        result = await evaluate_named(
-            made, "e", tmp_path, engine=engine, store=Store(), compiled={"tuned": loaded.program}
-        )
-    assert built.final is not None
-    assert result.program == built.final
+    result = await loaded_again(monkeypatch, tmp_path, made, built, learner)
     assert result.spent.calls <= 3 * 20
 
 
@@ -145,9 +131,7 @@ async def test_the_teacher_of_a_bootstrap_may_be_an_ensemble(
     program = built.artifact.program
     assert isinstance(program, Program)
     assert [demo.augmented for demo in program.predictors["ask"].demos] == [True] * 4
-    assert built.final is not None
-    assert built.baseline is not None
-    assert built.final.score > built.baseline.score
+    assert gain(built) > 0
     planned = plan(made, "tuned", tmp_path)
     assert planned.steps[2].teacher.most == 20 * 5
     assert planned.least <= built.spent.calls <= planned.most

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import DEMOS, compiled, project
+from building import DEMOS, compiled, gain, loaded_again, project
 from scripted import (
     Asked,
-    Script,
     classifier,
     exact,
     group,
@@ -18,7 +17,6 @@ from scripted import (
     oracle,
     pipeline,
     rows,
-    scripted,
     wrong,
 )
 from stepping import Stepped, step
@@ -27,12 +25,10 @@ from dspec.compiler import ir
 from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.digests import program_digest
-from dspec.compiler.evaluate.evals import evaluate_named
-from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers import knn_few_shot
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.compiler.optimizers.demos import has_demos, hide, without_demos
-from dspec.runtime.artifact.artifact import Artifact, artifact_text, read_artifact, write_artifact
+from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.running.neighbours import nearest
 from dspec.runtime.schema.expressions import Constant
@@ -112,28 +108,12 @@ async def test_existing_demos_give_way_and_teach(monkeypatch: pytest.MonkeyPatch
 async def test_it_is_a_program_like_any_other(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = project(tmp_path, NEAR)
     built, script, _ = await compiled(monkeypatch, tmp_path, made, learner, latency=jitter())
-    assert built.final is not None
-    assert built.baseline is not None
-    assert built.final.score > built.baseline.score + 0.4
+    assert gain(built) > 0.4
     # Baseline, one attempt a row, and one call for each row that is scored.
     assert script.calls == built.spent.calls == 20 + 20 + 20
     planned = plan(made, "tuned", tmp_path)
     assert planned.least <= built.spent.calls <= planned.most
-    path = tmp_path / "near.dspc.json"
-    write_artifact(path, built.artifact)
-    loaded = read_artifact(path)
-    assert loaded == built.artifact
-    block = ir.Eval(name="e", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val"))
-    with scripted(monkeypatch, Script(learner)) as engine:
-        result = await evaluate_named(
-            made.model_copy(update={"evals": {"e": block}}),
-            "e",
-            tmp_path,
-            engine=engine,
-            store=Store(),
-            compiled={"tuned": loaded.program},
-        )
-    assert result.program == built.final
+    await loaded_again(monkeypatch, tmp_path, made, built, learner)
 
 
 async def test_as_a_teacher_and_as_a_student(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

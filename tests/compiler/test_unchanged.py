@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpus import BESIDE, CORPUS, written
+from corpus import BESIDE, CORPUS, case
 
 from dspec.compiler.check.analysis import analyse_all
 from dspec.compiler.check.unchanged import Found, recall, remember
@@ -103,8 +103,7 @@ def test_every_kind_of_finding_survives(path: Path, tmp_path: Path) -> None:
     for name, text in BESIDE.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "data").mkdir()
-    program, _ = written(path.read_bytes().decode())
-    (tmp_path / "main.dspec").write_bytes(program.encode())
+    (tmp_path / "main.dspec").write_bytes(case(path.read_bytes().decode()).program.encode())
     found = look(tmp_path)
     assert again(tmp_path) == found
 
@@ -262,7 +261,7 @@ def test_every_file_that_a_check_opens_is_in_the_journal(tmp_path: Path) -> None
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "data").mkdir()
     for path in CORPUS.glob("*.dspec"):
-        (tmp_path / path.name).write_bytes(written(path.read_bytes().decode())[0].encode())
+        (tmp_path / path.name).write_bytes(case(path.read_bytes().decode()).program.encode())
     done = subprocess.run(
         [sys.executable, "-c", WATCH, str(tmp_path)], capture_output=True, text=True, check=True
     )

@@ -13,8 +13,10 @@ from scripted import FAKE, Reply, Script, classifier, exact, scripted
 
 from dspec.compiler import ir
 from dspec.compiler.compile.build import Built, build
+from dspec.compiler.evaluate.evals import EvalResult, evaluate_named
 from dspec.compiler.evaluate.events import Report, silent
 from dspec.compiler.evaluate.store import Store
+from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.models.engine import Tally
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.schema.program import LM, Program
@@ -84,3 +86,33 @@ async def compiled(
         finally:
             await engine.drain()  # as a session does: the next one finds what was on its way in the ledger
         return built, script, engine.tally
+
+
+def gain(built: Built) -> float:
+    """What the program that is written scores above the one that was given."""
+    assert built.final is not None
+    assert built.baseline is not None
+    return built.final.score - built.baseline.score
+
+
+async def loaded_again(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, made: ir.Project, built: Built, reply: Reply
+) -> EvalResult:
+    """Writes the artifact and reads it: it is the same to the byte, and scores the same, every answer asked for again."""
+    path = folder / "tuned.dspc.json"
+    write_artifact(path, built.artifact)
+    loaded = read_artifact(path)
+    assert loaded == built.artifact
+    assert artifact_text(loaded).encode() == path.read_bytes()
+    block = ir.Eval(name="e", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val"))
+    with scripted(monkeypatch, Script(reply)) as engine:
+        result = await evaluate_named(
+            made.model_copy(update={"evals": {"e": block}}),
+            "e",
+            folder,
+            engine=engine,
+            store=Store(),
+            compiled={"tuned": loaded.program},
+        )
+    assert result.program == built.final
+    return result

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 CORPUS = Path(__file__).parent.parent / "compiler" / "corpus"
 MARK = "#!"
+SHARES = f"{MARK} shares "
+HEADING = "\n== "
 TOPICS = ("billing", "shipping", "returns")
 BESIDE = {
     "dspec.toml": "",
@@ -34,8 +37,43 @@ def price(sku, *, quantity: float, **more): ...
 """What stands beside every program, and a folder `data`."""
 
 
-def written(text: str) -> tuple[str, list[str]]:
-    """The program, and the expectations behind it."""
-    program, _, rest = text.partition(MARK)
+@dataclass(frozen=True)
+class Case:
+    """A wrong program. `before` are the lines that it shares with others, and `own` the text of its file behind them."""
+
+    head: str
+    """The line that names what it shares; empty where that is nothing."""
+    before: str
+    own: str
+    expected: tuple[str, ...]
+
+    @property
+    def program(self) -> str:
+        return self.before + self.own
+
+    def line(self, number: int) -> int:
+        """The line of the case's file that is so far down the program."""
+        return number - self.before.count("\n") + self.head.count("\n")
+
+
+def case(text: str) -> Case:
+    """What a file of the corpus says."""
+    head, before = "", ""
+    if text.startswith(SHARES):
+        head, own = text[: text.index("\n") + 1], text[text.index("\n") + 1 :]
+        before = "".join(
+            f"{part}\n" for part in ("dspec 1\n", *map(shared, head.removeprefix(SHARES).split()))
+        )
+    else:
+        own = text
+    own, _, rest = own.partition(MARK)
     expected = [line.removeprefix(MARK).strip() for line in (MARK + rest).splitlines()] if rest else []
-    return program, expected
+    return Case(head, before, own, tuple(expected))
+
+
+def shared(name: str) -> str:
+    """The text under a heading of `shared.txt`."""
+    text = (CORPUS / "shared.txt").read_text(encoding="utf-8")
+    _, found, rest = text.partition(f"{HEADING}{name}\n")
+    assert found, f"nothing is shared as {name}"
+    return rest.partition(HEADING)[0]

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dspec.compiler.diagnostics.codes import Severity
-from dspec.compiler.diagnostics.record import Diagnostic, Fix, Label
+from dspec.compiler.diagnostics.record import Diagnostic, Fix, Label, Severity
 from dspec.compiler.project.source import Location, Source
 
 _OPENING, _CLOSING = "«‹", "»›"

@@ -26,6 +26,11 @@ from dspec.runtime.schema.types import JsonValue
 TWELVE = rows(12)
 
 
+def inner(optimizer: str, **options: JsonValue) -> Nested:
+    """An optimizer inside BetterTogether."""
+    return Nested(optimizer, SPECS[optimizer], Options(SPECS[optimizer], options))
+
+
 @dataclass(frozen=True)
 class Stepped:
     """What came out, what was asked, and what the step's formula had promised."""

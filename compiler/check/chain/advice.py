@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...diagnostics.record import Edit, Fix, Label
-from ...diagnostics.spelling import plural, quoted
+from ...diagnostics.wording import plural, quoted
 from ...optimizers.base import OptimizerError
 from ...optimizers.bootstrap_few_shot import require_match
 from ..declarations.metrics import MetricInfo

@@ -6,8 +6,9 @@ from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.models.prices import price
 
 from ... import ir
-from ...diagnostics.record import Diagnostic, Label, report
-from ...diagnostics.spelling import plural
+from ...diagnostics.codes import report
+from ...diagnostics.record import Diagnostic, Label
+from ...diagnostics.wording import plural
 from ..declarations.lms import lm
 from ..session import Session, insert_item
 from ..shape.attributes import Reader, number_of, settings

@@ -9,13 +9,14 @@ from dspec.grammar.tree import Binary, Expr, Gate
 from dspec.runtime.schema.expressions import Variable
 
 from ... import ir
+from ...diagnostics.fixes import replace
 from ...diagnostics.record import Label
 from ...tables.blocks import EVAL_BUDGET
 from ..declarations.datasets import TEST_PARTS
 from ..declarations.metrics import MetricInfo, metric
 from ..expressions.infer import truth
 from ..expressions.scope import Binding, Scope
-from ..session import Place, Session, insert_item, replace
+from ..session import Place, Session, insert_item
 from ..shape.attributes import Reader, number_of, section
 from ..symbols import Symbol
 from ..types.declared import Runnable

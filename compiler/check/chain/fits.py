@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest, plural, quoted
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, listed, plural, quoted
 from ...optimizers.base import Spec
 from ...project.source import Location
 from ..declarations.datasets import TEST_PARTS
 from ..declarations.metrics import MetricInfo, accept_fix
-from ..names.names import did_you_mean, find, listed
+from ..names.names import find
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol

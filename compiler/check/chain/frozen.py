@@ -13,10 +13,12 @@ from msgspec import Struct, structs
 from dspec.grammar.tree import Expr, ListLiteral, Literal
 from dspec.runtime.schema.program import CallStep, Program
 
+from ...diagnostics.fixes import replace, suggestions
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
-from ..names.names import did_you_mean, find, listed, path_of
-from ..session import Place, Session, replace, suggestions
+from ...diagnostics.wording import did_you_mean, listed
+from ..names.names import find, path_of
+from ..session import Place, Session
 from ..shape.attributes import Reader, described
 from ..types.declared import Runnable
 from .step import StepInfo

@@ -15,11 +15,12 @@ from dspec.runtime.schema.ensemble import has_mean
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
+from ...diagnostics.fixes import suggestions
 from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest, quoted
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, listed, quoted
 from ...optimizers.ensemble import REDUCERS
-from ..names.names import did_you_mean, listed
-from ..session import Place, Session, suggestions
+from ..session import Place, Session
 from ..shape.attributes import number_of
 from ..types.declared import Runnable, runnable
 from ..types.kinds import Member, spell

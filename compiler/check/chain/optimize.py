@@ -5,12 +5,13 @@ from __future__ import annotations
 from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
+from ...diagnostics.fixes import suggestions
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, listed
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import metric
-from ..names.names import did_you_mean, listed
-from ..session import Place, Session, insert_item, suggestions
+from ..session import Place, Session, insert_item
 from ..shape.attributes import Reader, section
 from ..shape.shape import later
 from ..symbols import Symbol

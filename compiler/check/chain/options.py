@@ -6,14 +6,16 @@ from dspec.grammar.tree import Attribute, Call, Expr, ListLiteral, Literal, Name
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.schema.types import JsonValue
 
+from ...diagnostics.fixes import replace, suggestions
 from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest, quoted
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import article, did_you_mean, did_you_mean_text, listed, nouns, quoted
 from ...optimizers.base import Option, Spec
 from ...optimizers.ensemble import REDUCERS
 from ...optimizers.table import SPECS
 from ..declarations.lms import lm
-from ..names.names import article, did_you_mean, did_you_mean_text, either, listed, resolve
-from ..session import Place, Session, replace, suggestions
+from ..names.names import resolve
+from ..session import Place, Session
 from ..shape.attributes import described, number_of, out_of_range
 from ..shape.shape import later
 from .frozen import CHOICES
@@ -151,7 +153,7 @@ def _is_rule(place: Place, option: Option, node: Reference | Attribute) -> bool:
 def _worded(option: Option) -> str:
     """What the option takes, as a message says it."""
     wanted = WORDED[option.type] + (
-        f" or the name of {article(either(option.refers))}" if option.refers else ""
+        f" or the name of {article(nouns(option.refers))}" if option.refers else ""
     )
     return wanted + (" or `none`" if option.optional else "")
 

@@ -10,9 +10,10 @@ from dspec.grammar.tree import Expr
 from dspec.runtime.schema.ensemble import collected
 
 from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest, quoted
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, listed, quoted
 from ...optimizers.ensemble import ADDED
-from ..names.names import did_you_mean, find, listed
+from ..names.names import find
 from ..session import Place, Session
 from ..types.declared import Runnable, runnable
 from ..types.kinds import Member, spell

@@ -7,12 +7,14 @@ from msgspec import Struct
 from dspec.grammar.tree import Attribute, Expr, Name, Reference
 
 from ... import ir
+from ...diagnostics.fixes import suggestions
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, listed
 from ...project.source import Location
 from ..declarations.datasets import DatasetInfo, dataset
-from ..names.names import did_you_mean, find, listed, resolve
-from ..session import Place, Session, suggestions
+from ..names.names import find, resolve
+from ..session import Place, Session
 
 
 class RowsInfo(Struct, frozen=True):

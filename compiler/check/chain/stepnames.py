@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from dspec.grammar.tree import Attribute, Call, Expr, Reference, Step
 
+from ...diagnostics.fixes import suggestions
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
-from ..names.names import article, did_you_mean, find, is_open, listed, named
-from ..session import Place, Session, suggestions
+from ...diagnostics.wording import article, did_you_mean, listed
+from ..names.names import find, is_open, named
+from ..session import Place, Session
 from ..shape.shape import later
 from ..symbols import Symbol
 from .step import StepInfo

@@ -21,14 +21,15 @@ from dspec.grammar.tree import (
 )
 from dspec.runtime.schema.types import JsonValue
 
+from ...diagnostics.fixes import replace, suggestions
 from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest, quoted
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, listed, quoted
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import COMPAT, Compat
 from ...optimizers.table import ALIASES, NOT_YET, SPECS
 from ...optimizers.table import find as find_optimizer
-from ..names.names import did_you_mean, listed
-from ..session import Place, Session, replace, suggestions
+from ..session import Place, Session
 from ..shape.attributes import described
 from ..shape.shape import later
 from ..symbols import Symbol

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dspec.grammar.tree import Name
 
 from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, listed
 from ...optimizers.better_together import DEFAULTS, strategy_of
 from ...optimizers.table import NOT_YET, find
-from ..names.names import did_you_mean, listed
 from ..session import Place, Session
 from ..shape.shape import later
 from .step import StepInfo

@@ -24,13 +24,15 @@ from dspec.runtime.schema.types import JsonValue
 from ... import ir
 from ...data import Findings, Places, diagnose
 from ...data import check as check_data
-from ...diagnostics.record import Diagnostic, Edit, Fix, Label, report
-from ...diagnostics.spelling import closest, quoted
+from ...diagnostics.codes import report
+from ...diagnostics.fixes import replace, suggestions
+from ...diagnostics.record import Diagnostic, Edit, Fix, Label
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, listed, quoted
 from ...project.source import Location
 from ...tables.blocks import SPLIT
 from ...tables.vocabulary import FETCHED_SOURCES, SOURCES
-from ..names.names import did_you_mean, listed
-from ..session import Place, Session, insert_item, replace, suggestions
+from ..session import Place, Session, insert_item
 from ..shape.attributes import Reader, described, number_of, section, settings
 from ..sources.data_files import data_file
 from ..sources.fetched_sources import fetched, fetched_source

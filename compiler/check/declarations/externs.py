@@ -10,13 +10,14 @@ from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Sp
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.types import ANY, Type
 
+from ...diagnostics.fixes import suggestions
 from ...diagnostics.record import Edit, Fix, Label
-from ...diagnostics.spelling import closest, quoted
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, listed, quoted
 from ...tables.vocabulary import EXTERN_SOURCES
 from ..expressions.infer import expect, infer, truth
 from ..expressions.scope import Binding, Scope
-from ..names.names import did_you_mean, listed
-from ..session import Place, Session, insert_item, suggestions
+from ..session import Place, Session, insert_item
 from ..shape.attributes import Reader, settings
 from ..shape.shape import later
 from ..sources.extern_sources import check_source

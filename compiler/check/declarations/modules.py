@@ -18,11 +18,13 @@ from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program
 
+from ...diagnostics.fixes import replace, suggestions
 from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest, quoted
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, quoted
 from ...tables.vocabulary import LATER_STRATEGIES, STRATEGIES
-from ..names.names import did_you_mean, find, path_of, resolve
-from ..session import Place, Session, replace, suggestions
+from ..names.names import find, path_of, resolve
+from ..session import Place, Session
 from ..shape.attributes import described
 from ..shape.shape import later
 from ..symbols import Symbol

@@ -16,7 +16,7 @@ from dspec.runtime.schema.program import LM, CallStep, CheckStep, FieldSpec, Pre
 from dspec.runtime.schema.types import Type
 
 from ...diagnostics.record import Label
-from ...diagnostics.spelling import plural
+from ...diagnostics.wording import plural
 from ..expressions.infer import expect, infer
 from ..expressions.scope import Binding, Scope, Typed
 from ..session import Session

@@ -10,11 +10,11 @@ from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.program import Check, FieldSpec, Record
 from dspec.runtime.schema.types import JsonValue, RecordRef, Type
 
+from ...diagnostics.codes.names import ItemTwice
 from ...diagnostics.record import Edit, Fix, Label
 from ..expressions.infer import expect, truth
 from ..expressions.scope import Binding, Scope
 from ..session import Place, Session
-from ..shape.attributes import same_twice
 from ..shape.literals import literal_value
 from ..symbols import Symbol
 from ..types.kinds import STR, Group, Member, spell
@@ -45,7 +45,7 @@ def fields(session: Session, place: Place, role: Role) -> tuple[Member, ...]:
         )
         first = found.get(item.name.text)
         if first and first.symbol:
-            same_twice(session, place, role, item.name, first.symbol)
+            session.report(ItemTwice(place.at(item.name), role, first.symbol.location))
             continue
         found[item.name.text] = Member(
             item.name.text, kind, symbol, item.default is not None, item.description or ""

@@ -6,10 +6,9 @@ from dspec.grammar.tree import Declaration, Reference, Return, Setting
 from dspec.runtime.schema.expressions import Expression
 
 from ...diagnostics.record import Edit, Fix, Label
-from ...diagnostics.spelling import quoted
+from ...diagnostics.wording import listed, quoted
 from ..expressions.infer import expect, infer, value
 from ..expressions.scope import Scope
-from ..names.names import listed
 from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.kinds import Member

@@ -11,10 +11,11 @@ from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import FieldSpec, Signature
 from dspec.runtime.schema.types import OptionalOf
 
+from ...diagnostics.codes.names import ItemTwice
 from ...diagnostics.record import Label
 from ..expressions.scope import Binding, Scope
 from ..session import Place, Session
-from ..shape.attributes import Reader, same_twice
+from ..shape.attributes import Reader
 from ..symbols import Symbol
 from ..types.kinds import STR, Member, spell
 from ..types.typenames import resolve_type
@@ -155,7 +156,7 @@ def parameters(
         )
         first = found.get(node.name.text) or (taken or {}).get(node.name.text)
         if first and first.symbol:
-            same_twice(session, place, role, node.name, first.symbol)
+            session.report(ItemTwice(place.at(node.name), role, first.symbol.location))
             continue
         found[node.name.text] = Member(node.name.text, kind, symbol, node.default is not None)
     return found

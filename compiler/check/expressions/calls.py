@@ -9,8 +9,9 @@ from __future__ import annotations
 from dspec.grammar.tree import Attribute, Call, Reference
 
 from ...diagnostics.record import Label
+from ...diagnostics.wording import article
 from ...tables.judges import JUDGES
-from ..names.names import article, find, is_open, unknown
+from ..names.names import find, is_open, unknown
 from ..types.kinds import ANY
 from .functions import call_function
 from .infer import infer, rule

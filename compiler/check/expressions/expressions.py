@@ -30,9 +30,10 @@ from dspec.runtime.schema.expressions import (
 from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OptionalOf, RecordRef
 
+from ...diagnostics.fixes import replace as replacement
 from ...diagnostics.record import Label
-from ..names.names import article, find, is_open, unknown
-from ..session import replace as replacement
+from ...diagnostics.wording import article
+from ..names.names import find, is_open, unknown
 from ..types.kinds import (
     ANY,
     BOOL,

@@ -8,10 +8,11 @@ from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf
 from dspec.runtime.values.functions import FUNCTIONS, Function, Marker, Parameter, valid_pattern, wording
 from dspec.runtime.values.functions import Kind as Wanted
 
-from ...diagnostics.spelling import closest, plural
+from ...diagnostics.fixes import suggestions
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import did_you_mean, plural
 from ...tables.judges import JUDGES
-from ..names.names import did_you_mean, named
-from ..session import suggestions
+from ..names.names import named
 from ..shape.arguments import match_arguments
 from ..types.kinds import ANY, BOOL, FLOAT, INT, STR, Group, Kind, is_number, is_text, is_unknown, spell
 from .infer import expect, infer

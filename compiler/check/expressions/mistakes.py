@@ -8,12 +8,13 @@ from dspec.grammar.tree import Expr, Literal, Name
 from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
 from dspec.runtime.values.functions import FUNCTIONS
 
+from ...diagnostics.codes.habits import LITERALS
+from ...diagnostics.fixes import replace as replacement
+from ...diagnostics.fixes import suggestions
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
-from ..names.names import article, did_you_mean, did_you_mean_text, listed
-from ..session import Place, Session, suggestions
-from ..session import replace as replacement
-from ..shape.habits import LITERALS
+from ...diagnostics.wording import article, did_you_mean, did_you_mean_text, listed
+from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.kinds import BOOL, STR, Group, Kind, assignable, spell
 from .scope import Scope

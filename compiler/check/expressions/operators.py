@@ -8,8 +8,8 @@ from dspec.grammar.tree import Binary, BinaryOperator, Expr, Literal, Reference
 from dspec.runtime.schema.expressions import BinaryOp, Expression
 from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OptionalOf, Type
 
+from ...diagnostics.fixes import suggestions
 from ...diagnostics.record import Label
-from ..session import suggestions
 from ..types.kinds import (
     ANY,
     BOOL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dspec.grammar.tree import Attribute, Binary, Expr, Index, Literal, Reference, Unary
 
-from ..shape.habits import LITERALS
+from ...diagnostics.codes.habits import LITERALS
 
 
 def path(node: Expr) -> str | None:

@@ -5,18 +5,25 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from dspec.grammar.tree import Block, Declaration, Doc, Literal, Span
+from dspec.grammar.tree import Declaration, Doc, Literal
 
-from ...diagnostics.record import Edit, Fix, Label
+from ...diagnostics.codes.names import (
+    BuiltInName,
+    CannotImport,
+    DeclaredTwice,
+    ImportsInCircle,
+    OutsideProject,
+    UnusedImport,
+)
+from ...diagnostics.codes.syntax import NoVersion, UnknownVersion, VersionTwice
 from ...diagnostics.spelling import closest
 from ...project.loading import File, Import, Loaded
 from ...project.reads import listed
 from ...project.source import Location
 from ...tables.block_specs import DeclarationKind
 from ...tables.vocabulary import TYPES
-from ..session import Place, Session, suggestions
+from ..session import Place, Session
 from ..symbols import FileScope, Symbol
-from .names import NOUNS, did_you_mean
 
 LANGUAGE_VERSION = 1
 
@@ -84,24 +91,11 @@ def declare(session: Session, file: File, scope: FileScope) -> None:
         session.declared.append(symbol)
         first = scope.symbols.get(name)
         if first is not None:
-            session.report(
-                "DS0203",
-                f"`{name}` is declared twice"
-                + ("" if first.kind == kind else f", as {NOUNS[first.kind]} and as {NOUNS[kind]}"),
-                symbol.location,
-                "again here",
-                secondary=(Label(first.location, "first declared here"),),
-                help="names are shared by all kinds of declarations: give one of them another name",
-            )
+            session.report(DeclaredTwice(symbol.location, kind, first.location, first.kind))
             session.doubles.append(symbol)
             continue
         if name in TYPES and kind in ("type", "record"):
-            session.report(
-                "DS0209",
-                f"`{name}` is a built-in type and cannot be declared again",
-                symbol.location,
-                "built in",
-            )
+            session.report(BuiltInName(symbol.location))
             continue
         scope.symbols[name] = symbol
         if kind == "record":
@@ -125,56 +119,25 @@ def check_version(session: Session, file: File) -> None:
     if not found:
         if not file.tree.blocks or any(b.declaration is None and b.problems for b in file.tree.blocks[:1]):
             return
-        start = Location(source, file.tree.blocks[0].start, file.tree.blocks[0].start)
+        start = file.tree.blocks[0].start
         word = file.tree.blocks[0].declaration
-        end = start.start + (len(word.keyword.text) if word else 1)
-        session.report(
-            "DS0108",
-            "this file does not say which version of the language it is written in",
-            Location(source, start.start, end),
-            help=f"start it with `dspec {LANGUAGE_VERSION}`",
-            fixes=(
-                Fix(
-                    f"Insert `dspec {LANGUAGE_VERSION}`",
-                    (Edit(start, f"dspec {LANGUAGE_VERSION}\n\n"),),
-                ),
-            ),
-        )
+        end = start + (len(word.keyword.text) if word else 1)
+        session.report(NoVersion(Location(source, start, end), LANGUAGE_VERSION))
         return
     block, declaration = found[0]
     value = declaration.value
     if isinstance(value, Literal):
         place = Location(source, block.start + value.span.start, block.start + value.span.end)
         if not isinstance(value.value, int) or isinstance(value.value, bool) or value.value < 1:
-            session.report(
-                "DS0112",
-                f"there is no language version {_text(block, value.span)}",
-                place,
-                f"known: {LANGUAGE_VERSION}",
-            )
+            session.report(UnknownVersion(place, LANGUAGE_VERSION))
         elif value.value > LANGUAGE_VERSION:
-            session.report(
-                "DS0112",
-                f"this file is written in version {value.value} of the language, and this compiler knows "
-                "version "
-                f"{LANGUAGE_VERSION}",
-                place,
-                "newer than this compiler",
-                help="upgrade with `pip install --upgrade dspc`",
-            )
+            session.report(UnknownVersion(place, LANGUAGE_VERSION, value.value))
+    first = Location(source, block.start, block.start + len("dspec"))
     for again, other in found[1:]:
         span = other.keyword.span
         session.report(
-            "DS0106",
-            "the language version is given twice",
-            Location(source, again.start + span.start, again.start + span.end),
-            "again here",
-            secondary=(Label(Location(source, block.start, block.start + len("dspec")), "first here"),),
+            VersionTwice(Location(source, again.start + span.start, again.start + span.end), first)
         )
-
-
-def _text(block: Block, span: Span) -> str:
-    return block.text[span.start : span.end]
 
 
 def check_imports(session: Session, loaded: Loaded, file: File, scope: FileScope) -> None:
@@ -184,17 +147,10 @@ def check_imports(session: Session, loaded: Loaded, file: File, scope: FileScope
         place = Place(scope, entry.block, entry.declaration)
         if entry.problem is None or not isinstance(value, Literal):
             continue
-        written = str(value.value)
-        near = (
-            _near_files(file, written, loaded.root) if entry.problem.reason == "there is no such file" else ()
-        )
-        session.report(
-            entry.problem.code,
-            f'cannot import "{written}": {entry.problem.reason}{did_you_mean(near)}',
-            place.at(value),
-            "not found" if entry.problem.reason == "there is no such file" else "cannot be imported",
-            fixes=suggestions(place.at(value), tuple(f'"{name}"' for name in near)),
-        )
+        written, problem = str(value.value), entry.problem
+        near = _near_files(file, written, loaded.root) if problem.kind == "missing" else ()
+        finding = OutsideProject if problem.kind == "outside" else CannotImport
+        session.report(finding(place.at(value), written, problem.reason, near, problem.kind == "missing"))
 
 
 def _near_files(file: File, written: str, root: Path) -> tuple[str, ...]:
@@ -231,19 +187,9 @@ def check_cycles(session: Session, loaded: Loaded, found: dict[Path, FileScope])
 
 def _cycle(session: Session, scope: FileScope, entry: Import, way: list[File], target: File) -> None:
     start = next(position for position, file in enumerate(way) if file is target)
-    names = [file.source.name for file in (*way[start:], target)]
+    names = tuple(file.source.name for file in (*way[start:], target))
     place = Place(scope, entry.block, entry.declaration)
-    session.report(
-        "DS0214",
-        "this file imports itself"
-        if len(names) == 2
-        else f"these files import each other in a circle: {' → '.join(names)}",
-        place.at(entry.declaration.value or entry.declaration),
-        "closes the circle",
-        help="a file's own names need no alias"
-        if len(names) == 2
-        else "move what both need into a third file",
-    )
+    session.report(ImportsInCircle(place.at(entry.declaration.value or entry.declaration), names))
 
 
 def check_unused(session: Session, scope: FileScope) -> None:
@@ -252,10 +198,4 @@ def check_unused(session: Session, scope: FileScope) -> None:
         if symbol.kind != "import" or id(symbol) in session.used or scope.imports.get(symbol.name) is None:
             continue
         place = session.place(symbol)
-        session.report(
-            "DS0205",
-            f"the import `{symbol.name}` is never used",
-            symbol.location,
-            "not used",
-            fixes=(Fix("Remove it", (Edit(place.at(place.declaration.span), ""),), "maybe"),),
-        )
+        session.report(UnusedImport(symbol.location, place.at(place.declaration.span)))

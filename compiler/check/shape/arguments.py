@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 
 from dspec.grammar.tree import Argument, Call
 
+from ...diagnostics.codes.syntax import GivenTwice
+from ...diagnostics.codes.types import LacksArguments, TooManyArguments, UnknownArgument
 from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest, plural, quoted
-from ..names.names import did_you_mean, listed
-from ..session import Place, Session, suggestions
+from ..session import Place, Session
 
 
 def match_arguments(
@@ -23,8 +23,6 @@ def match_arguments(
     *,
     variadic: bool = False,
     noun: str = "argument",
-    unknown: str = "DS0303",
-    missing: str = "DS0302",
     declared: tuple[Label, ...] = (),
 ) -> dict[str, tuple[Argument, ...]]:
     """Arguments by parameter name. With `variadic` the last parameter takes what is left over.
@@ -44,48 +42,19 @@ def match_arguments(
                 continue
             else:
                 wrong = True
-                session.report(
-                    unknown,
-                    f"{what} takes {plural(len(names), noun)}, and this is one more",
-                    place.at(argument),
-                    "one too many",
-                    secondary=declared,
-                    help=f"it is called as {shape}",
-                )
+                session.report(TooManyArguments(place.at(argument), what, shape, len(names), noun, declared))
                 continue
         else:
             name = argument.name.text
             if name not in names:
                 wrong = True
-                near = closest(name, names)
-                session.report(
-                    unknown,
-                    f"{what} has no {noun} `{name}`{did_you_mean(near)}",
-                    place.at(argument.name),
-                    f"not an {noun}",
-                    secondary=declared,
-                    help="" if near else f"it has {listed(names)}" if names else f"it has no {noun}s",
-                    fixes=suggestions(place.at(argument.name), near),
-                )
+                session.report(UnknownArgument(place.at(argument.name), what, tuple(names), noun, declared))
                 continue
         if name in given:
-            session.report(
-                "DS0106",
-                f"`{name}` is given twice to {what}",
-                place.at(argument),
-                "again here",
-                secondary=(Label(place.at(given[name][0]), "first here"),),
-            )
+            session.report(GivenTwice(place.at(argument), name, place.at(given[name][0]), what))
             continue
         given[name] = (argument,)
-    absent = [name for name in names if name in required and name not in given]
+    absent = tuple(name for name in names if name in required and name not in given)
     if absent and not wrong:
-        session.report(
-            missing,
-            f"this call of {what} lacks {quoted(absent)}",
-            place.at(node.callee),
-            f"lacks {quoted(absent)}",
-            secondary=declared,
-            help=f"it is called as {shape}",
-        )
+        session.report(LacksArguments(place.at(node.callee), what, shape, absent, declared))
     return given

@@ -23,15 +23,15 @@ from dspec.grammar.tree import (
     Unary,
 )
 
-from ...diagnostics.record import Fix, Label
-from ...diagnostics.spelling import closest
+from ...diagnostics import wording
+from ...diagnostics.codes.models import SecretInSource
+from ...diagnostics.codes.syntax import NotAChoice, OutOfRange, Wanted, WrongValue
+from ...diagnostics.wording import Form
 from ...tables.block_specs import AttributeSpec, SectionSpec
 from ...tables.blocks import BLOCKS
-from ..names.names import did_you_mean_text, resolve
-from ..session import Place, Session, replace, suggestions
+from ..names.names import resolve
+from ..session import Place, Session
 from ..symbols import Symbol
-
-KEY_HELP = 'write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it'
 
 
 class FromEnvironment(Struct, frozen=True):
@@ -79,7 +79,7 @@ class Reader:
             return None
         if isinstance(node, Literal) and isinstance(node.value, str):
             return node.value
-        self._wrong(name, node, "text in quotes")
+        self._wrong(name, node, "text")
         return None
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -92,14 +92,14 @@ class Reader:
             if isinstance(item, Literal) and isinstance(item.value, str):
                 values.append(item.value)
             else:
-                self._wrong(name, item, "text in quotes, or a list of such texts")
+                self._wrong(name, item, "texts")
         return tuple(values)
 
     def flag(self, name: str) -> bool | None:
         node = self.value(name)
         if node is None or (isinstance(node, Literal) and isinstance(node.value, bool)):
             return node.value if isinstance(node, Literal) and isinstance(node.value, bool) else None
-        self._wrong(name, node, "`true` or `false`")
+        self._wrong(name, node, "flag")
         return None
 
     def integer(self, name: str) -> int | None:
@@ -108,7 +108,7 @@ class Reader:
             return None
         number = number_of(node)
         if number is None or number != int(number) or isinstance(number, float):
-            self._wrong(name, node, "a whole number")
+            self._wrong(name, node, "integer")
             return None
         return int(number) if self._in_bounds(name, node, number) else None
 
@@ -118,7 +118,7 @@ class Reader:
             return None
         number = number_of(node)
         if number is None:
-            self._wrong(name, node, "a number")
+            self._wrong(name, node, "number")
             return None
         return float(number) if self._in_bounds(name, node, number) else None
 
@@ -131,19 +131,9 @@ class Reader:
         if isinstance(node, Literal) and isinstance(node.value, str):
             if node.value in choices:
                 return node.value
-            near = closest(node.value, choices)
-            self.session.report(
-                "DS0110",
-                f'`{name}` cannot be "{node.value}"{did_you_mean_text(near)}',
-                self.place.at(node),
-                "not a choice",
-                help=f"it is {' or '.join(chr(34) + choice + chr(34) for choice in choices)}",
-                fixes=suggestions(self.place.at(node), tuple(f'"{choice}"' for choice in near)),
-            )
+            self.session.report(NotAChoice(self.place.at(node), name, node.value, choices))
             return None
-        word = node.name.text if isinstance(node, Reference) else ""
-        fixes = (replace(self.place.at(node), f'"{word}"'),) if word in choices else ()
-        self._wrong(name, node, " or ".join(f'"{choice}"' for choice in choices), fixes=fixes)
+        self._wrong(name, node, "choice")
         return None
 
     def environment(self, name: str) -> FromEnvironment | str | None:
@@ -160,21 +150,9 @@ class Reader:
             variable = (
                 f"{(self.place.declaration.name or self.place.declaration.keyword).text.upper()}_API_KEY"
             )
-            self.session.report(
-                "DS0705",
-                f"`{name}` holds a secret in the source",
-                self.place.at(node),
-                "a literal key",
-                help=KEY_HELP,
-                fixes=(
-                    replace(self.place.at(node), f'env("{variable}")', f'Read it from `env("{variable}")`'),
-                ),
-            )
+            self.session.report(SecretInSource(self.place.at(node), name, variable))
             return None
-        wanted = (
-            '`env("NAME")`' if self._attribute(name).value == "secret" else 'text in quotes or `env("NAME")`'
-        )
-        self._wrong(name, node, wanted)
+        self._wrong(name, node, "secret" if self._attribute(name).value == "secret" else "address")
         return None
 
     def reference(self, name: str) -> Symbol | None:
@@ -189,14 +167,7 @@ class Reader:
             return ()
         kinds = self._attribute(name).refers
         if not isinstance(node, ListLiteral):
-            path = isinstance(node, Reference | Attribute)
-            fix = (replace(self.place.at(node), f"[{self.place.text(node)}]"),) if path else ()
-            self._wrong(
-                name,
-                node,
-                f"a list of names, as in `[{self.place.text(node) if path else 'a, b'}]`",
-                fixes=fix,
-            )
+            self._wrong(name, node, "references")
             return ()
         found = [(item, resolve(self.session, self.place, item, kinds, f"`{name}`")) for item in node.items]
         return tuple((item, symbol) for item, symbol in found if symbol is not None)
@@ -206,34 +177,22 @@ class Reader:
         low, high = attribute.minimum, attribute.maximum
         if (low is None or number >= low) and (high is None or number <= high):
             return True
-        out_of_range(self.session, self.place, node, f"`{name}`", low, high)
+        self.session.report(OutOfRange(self.place.at(node), name, low, high))
         return False
 
-    def _wrong(self, name: str, node: Expr, wanted: str, *, fixes: tuple[Fix, ...] = ()) -> None:
+    def _wrong(self, name: str, node: Expr, wanted: Wanted) -> None:
         attribute = self._attribute(name)
         self.session.report(
-            "DS0110",
-            f"`{name}` takes {wanted}, and this is {described(self.place, node)}",
-            self.place.at(node),
-            described(self.place, node),
-            help=f"for example `{name} = {attribute.placeholder}`" if attribute.placeholder else "",
-            fixes=fixes,
+            WrongValue(
+                self.place.at(node), name, wanted, form_of(node), attribute.choices, attribute.placeholder
+            )
         )
 
 
 def out_of_range(
     session: Session, place: Place, node: Expr, what: str, low: float | None, high: float | None
 ) -> None:
-    if low is not None and high is not None:
-        bounds = f"lie between {low:g} and {high:g}"
-    else:
-        bounds = f"be at least {low:g}" if low is not None else f"be at most {high:g}"
-    session.report(
-        "DS0115",
-        f"{what} must {bounds}, and this is {place.text(node)}",
-        place.at(node),
-        "out of range",
-    )
+    session.report(OutOfRange(place.at(node), what.strip("`"), low, high))
 
 
 def number_of(node: Expr) -> int | float | None:
@@ -261,36 +220,27 @@ def environment(node: Expr) -> FromEnvironment | None:
             return None
 
 
-def described(place: Place, node: Expr) -> str:
-    """What an expression is, in a message about a value that does not fit."""
+def form_of(node: Expr) -> Form:
+    """How a value is written, for a finding about one that does not fit."""
     match node:
         case Literal(value=None):
-            return "`none`"
-        case Literal(value=bool() as flag):
-            return "`true`" if flag else "`false`"
+            return "none"
+        case Literal(value=bool()):
+            return "flag"
         case Literal(value=str()):
             return "text"
         case Literal(value=int() | float()) | Unary(operator="-", operand=Literal(value=int() | float())):
-            return f"the number {place.text(node)}"
+            return "number"
         case ListLiteral():
-            return "a list"
-        case Reference(name=name):
-            return f"the name `{name.text}`"
+            return "list"
+        case Reference():
+            return "name"
+        case Attribute():
+            return "path"
         case _:
-            return f"the expression `{_short(place.text(node))}`"
+            return "expression"
 
 
-def _short(text: str) -> str:
-    one_line = " ".join(text.split())
-    return one_line if len(one_line) <= 40 else one_line[:39] + "…"
-
-
-def same_twice(session: Session, place: Place, what: str, again: Name, first: Symbol) -> None:
-    session.report(
-        "DS0203",
-        f"{what} `{again.text}` is declared twice",
-        place.at(again),
-        "again here",
-        secondary=(Label(first.location, "first declared here"),),
-        help="give one of them another name",
-    )
+def described(place: Place, node: Expr) -> str:
+    """What an expression is, for findings that have no class of their own yet."""
+    return wording.described(form_of(node), place.text(node))

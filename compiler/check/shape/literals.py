@@ -6,6 +6,7 @@ from dspec.grammar.tree import Expr
 from dspec.runtime.schema.expressions import Constant, Expression, ListOfItems
 from dspec.runtime.schema.types import JsonValue
 
+from ...diagnostics.codes.types import ComputedDefault
 from ..session import Place, Session
 
 
@@ -30,10 +31,5 @@ def literal_value(session: Session, place: Place, node: Expr, code: Expression, 
     """The value of a default; reports an expression that is not a literal."""
     known, value = constant(code)
     if not known:
-        session.report(
-            "DS0321",
-            f"the default of `{name}` must be a literal, and this is computed",
-            place.at(node),
-            "not a literal",
-        )
+        session.report(ComputedDefault(place.at(node), name))
     return value

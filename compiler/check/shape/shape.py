@@ -25,12 +25,23 @@ from dspec.grammar.tree import (
     Step,
 )
 
-from ...diagnostics.record import Edit, Fix, Label
-from ...diagnostics.spelling import closest, quoted
-from ...tables.block_specs import AttributeSpec, BlockSpec, ItemKind, SectionSpec
+from ...diagnostics.codes.syntax import (
+    Misplaced,
+    MissingAttribute,
+    NoSetting,
+    NotYet,
+    OtherShape,
+    SectionAndAttribute,
+    SetTwice,
+    Shape,
+    TwoDocStrings,
+    UnknownAttribute,
+)
+from ...diagnostics.wording import article
+from ...project.source import Location
+from ...tables.block_specs import AttributeSpec, BlockSpec, Body, ItemKind, SectionSpec
 from ...tables.blocks import BLOCKS, holders
-from ..names.names import NOUNS, article, did_you_mean, listed
-from ..session import Place, Session, insert_item, suggestions
+from ..session import Place, Session
 
 TREE_ITEMS: dict[type, ItemKind] = {
     Doc: "doc",
@@ -41,6 +52,10 @@ TREE_ITEMS: dict[type, ItemKind] = {
     Expect: "expect",
     Gate: "gate",
 }
+
+
+BODIES: dict[Body, Shape] = {"block": "no block", "value": "no value", "either": "no body"}
+"""What is wrong where there is neither a block nor a value, by what there should be."""
 
 
 def item_kind(item: Item) -> ItemKind | None:
@@ -69,41 +84,31 @@ def _header(session: Session, place: Place, declaration: Declaration, spec: Bloc
         return False  # the parser has said so
     if not spec.named:
         return True
-    called = declaration.name.text if declaration.name else spec.keyword
-    keyword = spec.keyword
-    broken = bool(place.block.problems)
+    wrong = _wrong_shape(declaration, spec, broken=bool(place.block.problems))
+    if wrong is not None:
+        node = declaration.name or declaration.keyword
+        session.report(OtherShape(place.at(node), spec.keyword, _called(place), wrong, spec.form))
+        return False
+    return declaration.value is not None or declaration.items is not None
+
+
+def _wrong_shape(declaration: Declaration, spec: BlockSpec, *, broken: bool) -> Shape | None:
+    """How a declaration differs from its kind; what may be missing only since it is `broken` is let pass."""
     if declaration.parameters is not None and spec.parameters == "never" and not broken:
-        _misshapen(session, place, f"{article(keyword)} takes no parameters", spec)
-        return False
+        return "parameters"
     if declaration.parameters is None and spec.parameters == "required" and not broken:
-        _misshapen(session, place, f"{keyword} `{called}` needs parameters in parentheses", spec)
-        return False
+        return "no parameters"
     if declaration.returns is not None and spec.returns == "never":
-        _misshapen(session, place, f"{article(keyword)} has no `->`", spec)
-        return False
+        return "returns"
     if declaration.returns is None and spec.returns == "required" and not broken:
-        _misshapen(session, place, f"{keyword} `{called}` needs `-> type` after its parameters", spec)
-        return False
+        return "no returns"
     if declaration.items is not None and spec.body == "value":
-        _misshapen(session, place, f"{article(keyword)} is written with `=`, not with a block", spec)
-        return False
+        return "block"
     if declaration.value is not None and spec.body == "block":
-        _misshapen(session, place, f"{article(keyword)} is written as a block in braces, not with `=`", spec)
-        return False
-    if declaration.value is None and declaration.items is None:
-        if not broken:
-            body = {"block": "a block in braces", "value": "a value after `=`", "either": "`=` or a block"}[
-                spec.body
-            ]
-            _misshapen(session, place, f"{keyword} `{called}` needs {body}", spec)
-        return False
-    return True
-
-
-def _misshapen(session: Session, place: Place, message: str, spec: BlockSpec) -> None:
-    declaration = place.declaration
-    node = declaration.name or declaration.keyword
-    session.report("DS0111", message, place.at(node), help=f"it looks like this: `{spec.form}`")
+        return "value"
+    if declaration.value is None and declaration.items is None and not broken:
+        return BODIES[spec.body]
+    return None
 
 
 def _items(session: Session, place: Place, spec: BlockSpec) -> None:
@@ -119,14 +124,7 @@ def _items(session: Session, place: Place, spec: BlockSpec) -> None:
         elif isinstance(item, Section):
             _section(session, place, item, spec, seen)
     for extra in docs[1:] if "doc" in spec.items else ():
-        session.report(
-            "DS0106",
-            f"{spec.keyword} `{_called(place)}` has two doc strings",
-            place.at(extra),
-            "second one",
-            secondary=(Label(place.at(docs[0]), "first here"),),
-            help="join them into one; a string in three quotes may span lines",
-        )
+        session.report(TwoDocStrings(place.at(extra), place.at(docs[0]), spec.keyword, _called(place)))
     misplaced = any((kind := item_kind(item)) is not None and kind not in spec.items for item in items)
     if place.declaration.items is not None and not place.block.problems and not misplaced:
         for attribute in spec.attributes:
@@ -139,37 +137,10 @@ def _called(place: Place) -> str:
 
 
 def _misplaced(session: Session, place: Place, item: Item, kind: ItemKind, spec: BlockSpec) -> None:
-    word = "a doc string" if kind == "doc" else f"`{kind}`"
-    homes = holders(kind)
-    hint = ""
-    if spec.keyword in ("dataset", "record") and kind in ("input", "output", "field"):
-        fields = [other for other in spec.items if other in ("input", "field")]
-        hint = f"; in {article(spec.keyword)}, use {quoted(fields, 'or')}"
     head = Span(item.span.start, item.span.start + (len(kind) if kind != "doc" else len(place.text(item))))
     session.report(
-        "DS0104",
-        f"{word} is not allowed in {_noun(spec)}{hint}",
-        place.at(head),
-        f"not allowed in `{spec.keyword} {_called(place)}`",
-        help=f"allowed here: {_listing(spec.allowed)}; {word} stands in {quoted(homes, 'or')}",
-        fixes=suggestions(place.at(head), _meant(kind, spec)),
+        Misplaced(place.at(head), kind, spec.keyword, _called(place), spec.items, spec.allowed, holders(kind))
     )
-
-
-def _meant(kind: ItemKind, spec: BlockSpec) -> tuple[str, ...]:
-    """The roles that a field of another role may stand for here."""
-    if kind not in ("input", "output", "field"):
-        return ()
-    roles = tuple(item for item in spec.items if item in ("input", "output", "field"))
-    return ("field",) if kind == "output" and "field" in roles else roles
-
-
-def _noun(spec: BlockSpec) -> str:
-    return article(NOUNS.get(spec.keyword, spec.keyword))
-
-
-def _listing(words: tuple[str, ...]) -> str:
-    return ", ".join(word if " " in word else f"`{word}`" for word in words) if words else "nothing"
 
 
 def _setting(
@@ -177,12 +148,7 @@ def _setting(
 ) -> None:
     name = item.name.text
     if spec.section(name):
-        session.report(
-            "DS0104",
-            f"`{name}` is a section: write `{name} {{ … }}` without `=`",
-            place.at(item.name),
-            "a section takes braces",
-        )
+        session.report(SectionAndAttribute(place.at(item.name), section=True))
         return
     if spec.attribute(name) is None:
         _unknown_attribute(session, place, item, spec)
@@ -198,12 +164,7 @@ def _section(
     if section is None:
         if spec.attribute(name):
             seen.setdefault(name, item)
-            session.report(
-                "DS0104",
-                f"`{name}` is an attribute: write `{name} = …` without braces",
-                place.at(item.name),
-                "an attribute takes `=`",
-            )
+            session.report(SectionAndAttribute(place.at(item.name), section=False))
         else:
             _unknown_attribute(session, place, item, spec)
         return
@@ -218,68 +179,43 @@ def _section_items(session: Session, place: Place, item: Section, section: Secti
     seen: dict[str, Setting | Section] = {}
     for inner in item.items:
         if not isinstance(inner, Setting):
-            session.report(
-                "DS0104",
-                f"only `name = value` is allowed in `{section.name}`",
-                place.at(inner),
-                f"not allowed in `{section.name}`",
-            )
+            session.report(NoSetting(place.at(inner), section.name))
             continue
         name = inner.name.text
         if section.attribute(name) is None and section.free is None:
-            known = [attribute.name for attribute in section.attributes]
-            near = closest(name, known)
-            session.report(
-                "DS0105",
-                f"`{section.name}` has no attribute `{name}`{did_you_mean(near)}",
-                place.at(inner.name),
-                "unknown attribute",
-                help="" if near else f"it has {listed(known)}",
-                fixes=suggestions(place.at(inner.name), near),
-            )
+            known = tuple(attribute.name for attribute in section.attributes)
+            session.report(UnknownAttribute(place.at(inner.name), section.name, known))
             continue
         _twice(session, place, inner, seen)
     for attribute in section.attributes:
         if attribute.required and attribute.name not in seen and not place.block.problems:
             session.report(
-                "DS0107",
-                f"`{section.name}` is missing `{attribute.name}`",
-                place.at(item.name),
-                help=f"{attribute.doc} For example `{attribute.name} = {attribute.placeholder}`",
+                MissingAttribute(
+                    place.at(item.name), section.name, attribute.name, attribute.doc, attribute.placeholder
+                )
             )
 
 
 def _unknown_attribute(session: Session, place: Place, item: Setting | Section, spec: BlockSpec) -> None:
     name = item.name.text
-    known = [attribute.name for attribute in spec.attributes] + [section.name for section in spec.sections]
-    near = closest(name, known)
+    if place.block.problems and name in spec.items:
+        return  # an item in a form that could not be read
+    known = (*(each.name for each in spec.attributes), *(each.name for each in spec.sections))
     elsewhere = [
         other.keyword
         for other in BLOCKS.values()
         if other is not spec and (other.attribute(name) or other.section(name))
     ]
-    extra = "" if near or not elsewhere else f"; `{name}` belongs in {article(elsewhere[0])}"
-    if place.block.problems and name in spec.items:
-        return  # an item in a form that could not be read
-    word = "" if near else _lacking(place, item, spec)
-    if word:
-        start = place.at(Span(item.span.start, item.span.start))
-        session.report(
-            "DS0105",
-            f"{_noun(spec)} has no attribute `{name}`",
-            place.at(item.name),
-            f"not a `{word}`",
-            help=f"write `{word} {name} = …`",
-            fixes=(Fix(f"Insert `{word}`", (Edit(start, f"{word} "),), "maybe"),),
-        )
-        return
     session.report(
-        "DS0105",
-        f"{_noun(spec)} has no attribute `{name}`{did_you_mean(near)}",
-        place.at(item.name),
-        "unknown attribute",
-        help="" if near else f"it has {listed(known)}{extra}" if known else f"it has no attributes{extra}",
-        fixes=suggestions(place.at(item.name), near),
+        UnknownAttribute(
+            place.at(item.name),
+            spec.keyword,
+            known,
+            block=True,
+            elsewhere=elsewhere[0] if elsewhere else "",
+            lacking=_lacking(place, item, spec),
+            item=place.at(item),
+        )
     )
 
 
@@ -299,47 +235,36 @@ def _twice(
 ) -> None:
     name = item.name.text
     first = seen.setdefault(name, item)
-    if first is item:
-        return
-    session.report(
-        "DS0106",
-        f"`{name}` is set twice",
-        place.at(item.name),
-        "again here",
-        secondary=(Label(place.at(first.name), "first set here"),),
-        fixes=(Fix("Delete the second one", (delete_item(place, item),), "maybe"),),
-    )
+    if first is not item:
+        session.report(SetTwice(place.at(item.name), place.at(first.name), _with_separator(place, item)))
 
 
-def delete_item(place: Place, item: Item) -> Edit:
-    """The edit that removes an item with the separator before it."""
+def _with_separator(place: Place, item: Item) -> Location:
+    """An item, and what divides it from the one before."""
     text = place.block.text
     start, end = item.span
     while start > 0 and text[start - 1] in " \t":
         start -= 1
     if start > 0 and text[start - 1] in ";\n":
         start -= 1
-    return Edit(place.at(Span(start, end)), "")
+    return place.at(Span(start, end))
 
 
 def _missing(session: Session, place: Place, attribute: AttributeSpec, spec: BlockSpec) -> None:
     name = place.declaration.name or place.declaration.keyword
-    line = f"{attribute.name} = {attribute.placeholder}"
     session.report(
-        "DS0107",
-        f"{spec.keyword} `{_called(place)}` is missing `{attribute.name}`",
-        place.at(name),
-        help=f"{attribute.doc} For example `{line}`",
-        fixes=insert_item(place, line, f"Insert `{line}`"),
+        MissingAttribute(
+            place.at(name),
+            _called(place),
+            attribute.name,
+            attribute.doc,
+            attribute.placeholder,
+            spec.keyword,
+            place.room,
+        )
     )
 
 
 def later(session: Session, place: Place, what: str, node: Node, notes: tuple[str, ...] = ()) -> None:
     """Report something that the language has and this version cannot run."""
-    session.report(
-        "DS0120",
-        f"not supported yet: {what}",
-        place.at(node),
-        "cannot run yet",
-        notes=("the file is still checked; it cannot be compiled or run while this stands in it", *notes),
-    )
+    session.report(NotYet(place.at(node), what, notes))

@@ -14,12 +14,14 @@ from dspec.runtime.schema.types import DictOf, OneOf, Type
 
 from ... import ir
 from ...data import DataError, Places, diagnose, probe
+from ...diagnostics.fixes import replace, suggestions
 from ...diagnostics.record import Edit, Fix, Label
-from ...diagnostics.spelling import closest, quoted
+from ...diagnostics.spelling import closest
+from ...diagnostics.wording import article, did_you_mean, listed, quoted
 from ...project.source import Location
 from ...tables.vocabulary import EXTERN_SOURCES, SOURCES, SourceParameter
-from ..names.names import article, did_you_mean, listed, resolve
-from ..session import Place, Session, replace, suggestions
+from ..names.names import resolve
+from ..session import Place, Session
 from ..shape.arguments import match_arguments
 from ..shape.attributes import described, number_of
 from ..symbols import Symbol

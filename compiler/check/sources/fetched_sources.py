@@ -17,7 +17,7 @@ from dspec.runtime.schema.types import JsonValue
 from ... import ir
 from ...data import DataError, Findings
 from ...diagnostics.record import Label
-from ...diagnostics.spelling import plural, quoted
+from ...diagnostics.wording import plural, quoted
 from ...tables.vocabulary import FETCHED_SOURCES
 from ..session import Place, Session
 from .extern_sources import find_function, source_texts

@@ -23,10 +23,13 @@ from dspec.runtime.schema.types import (
     Type,
 )
 
-from ...diagnostics.record import Label
+from ...diagnostics.codes.names import ForeignType, InUnionTwice, TypeInCircle
+from ...diagnostics.codes.syntax import TypeNotYet
+from ...diagnostics.codes.types import OfWhat, TypeInUnion, WrongKey
+from ...diagnostics.wording import article
 from ...tables.vocabulary import TYPES
-from ..names.names import article, find, is_open, path_of, unknown, wrong_kind
-from ..session import Place, Session, replace, suggestions
+from ..names.names import find, is_open, path_of, unknown, wrong_kind
+from ..session import Place, Session
 from ..symbols import Symbol
 
 SCALARS: dict[str, ScalarName] = {
@@ -69,14 +72,7 @@ def resolve_type(session: Session, place: Place, node: TypeNode) -> Type:
             if found != ANY and not (
                 isinstance(found, OneOf) or found in (Scalar(name="str"), Scalar(name="int"))
             ):
-                session.report(
-                    "DS0301",
-                    f"a dict's keys are text or whole numbers, and `{place.text(key)}` is neither",
-                    place.at(key),
-                    "cannot be a key",
-                    help="use `dict[str, …]`",
-                    fixes=(replace(place.at(key), "str", guess=True),),
-                )
+                session.report(WrongKey(place.at(key)))
             return DictOf(key=found, value=resolve_type(session, place, value))
         case OptionalType(item=item):
             inner = resolve_type(session, place, item)
@@ -93,22 +89,10 @@ def _union(session: Session, place: Place, node: UnionType) -> Type:
     values: dict[str, LiteralType] = {}
     for member in node.members:
         if not isinstance(member, LiteralType):
-            session.report(
-                "DS0316",
-                f"a union lists string literals, and `{place.text(member)}` is a type",
-                place.at(member),
-                "not a string literal",
-                help="write `T?` for a value that may be missing, or a record for structured values",
-            )
+            session.report(TypeInUnion(place.at(member)))
             return ANY
         if member.value in values:
-            session.report(
-                "DS0203",
-                f'"{member.value}" stands twice in this union',
-                place.at(member),
-                "again",
-                secondary=(Label(place.at(values[member.value]), "first here"),),
-            )
+            session.report(InUnionTwice(place.at(member), member.value, place.at(values[member.value])))
             continue
         values[member.value] = member
     return OneOf(values=tuple(values))
@@ -120,17 +104,10 @@ def _named(session: Session, place: Place, node: NamedType) -> Type:
         if word in SCALARS:
             return Scalar(name=SCALARS[word])
         if word == "image":
-            session.report("DS0120", "not supported yet: the type `image`", place.at(node), "cannot run yet")
+            session.report(TypeNotYet(place.at(node)))
             return ANY
         if word in ("list", "dict"):
-            full = "list[str]" if word == "list" else "dict[str, str]"
-            session.report(
-                "DS0317",
-                f"`{word}` needs to know what it holds, as in `{full}`",
-                place.at(node),
-                "of what?",
-                fixes=(replace(place.at(node), full, guess=True),),
-            )
+            session.report(OfWhat(place.at(node)))
             return ANY
     symbol = find(session, place, node)
     if symbol is None:
@@ -138,13 +115,7 @@ def _named(session: Session, place: Place, node: NamedType) -> Type:
             return ANY
         habit = HABITS.get(word) if node.qualifier is None else None
         if habit:
-            session.report(
-                "DS0201",
-                f"there is no type named `{word}`; did you mean `{habit}`?",
-                place.at(node),
-                "not a type",
-                fixes=suggestions(place.at(node), (habit,)),
-            )
+            session.report(ForeignType(place.at(node), habit))
             return ANY
         path = path_of(node)
         assert path is not None
@@ -166,14 +137,7 @@ def alias(
     if found is not None:
         return found
     if place is not None and node is not None:
-        session.report(
-            "DS0210",
-            f"the type `{symbol.name}` is defined by way of itself",
-            place.at(node),
-            "comes back to itself",
-            secondary=(Label(symbol.location, "declared here"),),
-            help="use a record: its fields may refer to it through `?` or `list[…]`",
-        )
+        session.report(TypeInCircle(place.at(node), symbol.name, symbol.location))
     return ANY
 
 

@@ -1,30 +1,40 @@
 """Every diagnostic code: the one table that `check`, `explain`, the editor and the docs read.
 
 Codes are `DSxxyy` and never reused: 01 syntax, 02 names, 03 types, 04 data, 05 metric, 06 optimizer
-and chain, 07 LM and budget, 08 project and gates. One file per hundred.
+and chain, 07 LM and budget, 08 project and gates. One file per hundred. Below the entry of a code stand
+the findings that are reported under it, each with its words.
 """
 
 from __future__ import annotations
 
-from .base import Code, Severity
-from .data import DATASETS
-from .metrics import METRICS
-from .models import MODELS
-from .names import NAMES
-from .optimizers import OPTIMIZERS
-from .project import PROJECT
-from .syntax import SYNTAX
-from .types import TYPES
+from ...project.source import Location
+from ..record import Diagnostic, Fix, Label, Severity
+from . import data, metrics, models, names, optimizers, project, syntax, types
+from .base import Code, Finding
 
 CODES: dict[str, Code] = {
-    **SYNTAX,
-    **NAMES,
-    **TYPES,
-    **DATASETS,
-    **METRICS,
-    **OPTIMIZERS,
-    **MODELS,
-    **PROJECT,
+    entry.name: entry
+    for topic in (syntax, names, types, data, metrics, optimizers, models, project)
+    for entry in vars(topic).values()
+    if isinstance(entry, Code)
 }
 
-__all__ = ["CODES", "Code", "Severity"]
+
+def report(
+    code: str,
+    message: str,
+    location: Location,
+    label: str = "",
+    *,
+    secondary: tuple[Label, ...] = (),
+    notes: tuple[str, ...] = (),
+    help: str = "",  # noqa: A002
+    fixes: tuple[Fix, ...] = (),
+) -> Diagnostic:
+    """A diagnostic of `code` at `location`, for findings that have no class of their own yet."""
+    return Diagnostic(
+        code, CODES[code].severity, message, Label(location, label), secondary, notes, help, fixes
+    )
+
+
+__all__ = ["CODES", "Code", "Finding", "Severity", "report"]

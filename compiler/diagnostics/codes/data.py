@@ -20,130 +20,165 @@ RARE = {
     + "a rare one,returns\n"
 }
 
-DATASETS: dict[str, Code] = {
-    "DS0401": Code(
-        "error",
-        "data cannot be read",
-        "The file is missing, empty, of another format, or some of its rows are damaged. Paths are "
-        "relative to the "
-        "file that declares the dataset.",
-        dataset(path="ticket.csv"),
-        dataset(),
-        TICKETS,
-    ),
-    "DS0402": Code(
-        "error",
-        "column not in the file",
-        "The dataset declares a column that the file does not have. Read as missing, it would make every "
-        "comparison "
-        "with it false.",
-        dataset("input text: str; field topics: str"),
-        dataset(),
-        TICKETS,
-    ),
-    "DS0403": Code(
-        "error",
-        "rows break a type",
-        "Some rows hold a value that the declared type does not allow. The message counts them and shows "
-        "the first "
-        "few with their lines.",
-        dataset("input text: str; field topic: int"),
-        dataset(),
-        TICKETS,
-    ),
-    "DS0404": Code(
-        "error",
-        "program's input not in the data",
-        "A program runs on the `input` columns of a row, by name. A column marked `field` is a label and "
-        "never shown "
-        "to it.",
-        METRIC.replace("input text: str; output", "input message: str; output")
-        + optimize("step demos = BootstrapFewShot()"),
-        METRIC + optimize("step demos = BootstrapFewShot()"),
-        TICKETS,
-    ),
-    "DS0405": Code(
-        "error",
-        "split asks for too much",
-        "The parts of a split together ask for more rows than there are, for more than 100 %, or for none.",
-        dataset("input text: str; field topic: str", "split { train = 80%; test = 40% }"),
-        dataset("input text: str; field topic: str", "split { train = 60%; test = 40% }"),
-        TICKETS,
-    ),
-    "DS0406": Code(
-        "warning",
-        "same input in several parts",
-        "Rows with the same input stand in several parts of the split, so that what was learned on one is "
-        "asked again in "
-        "another, and scores look better than they are.",
-        dataset("input text: str; field topic: str", "split { train = 50%; test = 50% }"),
-        dataset("input text: str; field topic: str"),
-        REPEATED,
-    ),
-    "DS0407": Code(
-        "error",
-        "tuning on the test part",
-        "A part called `test` is kept to score the final program. Once an optimizer has read it, it can "
-        "no longer "
-        "say how the program does on rows it has not seen.",
-        METRIC + optimize("step d = BootstrapFewShot()").replace(".train;", ".test;"),
-        METRIC + optimize("step d = BootstrapFewShot()"),
-        TICKETS,
-    ),
-    "DS0409": Code(
-        "error",
-        "no input column",
-        "Columns marked `input` are what a program is run on; a dataset needs at least one.",
-        dataset("field text: str; field topic: str"),
-        dataset(),
-        TICKETS,
-    ),
-    "DS0410": Code(
-        "warning",
-        "too rare to stratify",
-        "A stratified split keeps the share of each value in every part. A value with fewer rows than "
-        "there are parts "
-        "is missing from some.",
-        dataset("input text: str; field topic: str", "split { train = 50%; test = 50%; stratify = topic }"),
-        dataset("input text: str; field topic: str", "split { train = 50%; test = 50% }"),
-        RARE,
-    ),
-    "DS0412": Code(
-        "error",
-        "unknown part",
-        "The dataset's `split` has no part of this name.",
-        METRIC + "eval e { program = router; metric = right; data = tickets.tset }\n",
-        METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
-        TICKETS,
-    ),
-    "DS0413": Code(
-        "error",
-        "data outside the project",
-        "Data files stand inside the project, below the nearest folder with a `dspec.toml`, a "
-        "`pyproject.toml` or a "
-        "`.git`; nothing outside it is read.",
-        dataset(path="../tickets.csv"),
-        dataset(),
-        TICKETS,
-    ),
-    "DS0415": Code(
-        "error",
-        "column and input of different types",
-        "The dataset declares a column with one type, the program takes it with another.",
-        METRIC.replace("input text: str; output", "input text: list[str]; output")
-        + "eval e { program = router; metric = right; data = tickets.test }\n",
-        METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
-        TICKETS,
-    ),
-    "DS0416": Code(
-        "hint",
-        "rows not known yet",
-        "`python(…)` and `huggingface(…)` rows are not in the project, and a check neither runs code nor uses "
-        "the network. `dspc check --deep`, `dspc compile` and `dspc eval` fetch them and keep them under "
-        "`.dspec`; from then on they are checked like those of a file. Of `python(…)` they are asked for "
-        "again once the module has changed.",
-        dataset().replace('csv("tickets.csv")', 'python("rows:load")'),
-        dataset(),
-        TICKETS | {"rows.py": "def load():\n    yield {'text': 'a parcel', 'topic': 'shipping'}\n"},
-    ),
-}
+DS0401 = Code(
+    "DS0401",
+    "error",
+    "data cannot be read",
+    "The file is missing, empty, of another format, or some of its rows are damaged. Paths are "
+    "relative to the "
+    "file that declares the dataset.",
+    dataset(path="ticket.csv"),
+    dataset(),
+    TICKETS,
+)
+
+
+DS0402 = Code(
+    "DS0402",
+    "error",
+    "column not in the file",
+    "The dataset declares a column that the file does not have. Read as missing, it would make every "
+    "comparison "
+    "with it false.",
+    dataset("input text: str; field topics: str"),
+    dataset(),
+    TICKETS,
+)
+
+
+DS0403 = Code(
+    "DS0403",
+    "error",
+    "rows break a type",
+    "Some rows hold a value that the declared type does not allow. The message counts them and shows "
+    "the first "
+    "few with their lines.",
+    dataset("input text: str; field topic: int"),
+    dataset(),
+    TICKETS,
+)
+
+
+DS0404 = Code(
+    "DS0404",
+    "error",
+    "program's input not in the data",
+    "A program runs on the `input` columns of a row, by name. A column marked `field` is a label and "
+    "never shown "
+    "to it.",
+    METRIC.replace("input text: str; output", "input message: str; output")
+    + optimize("step demos = BootstrapFewShot()"),
+    METRIC + optimize("step demos = BootstrapFewShot()"),
+    TICKETS,
+)
+
+
+DS0405 = Code(
+    "DS0405",
+    "error",
+    "split asks for too much",
+    "The parts of a split together ask for more rows than there are, for more than 100 %, or for none.",
+    dataset("input text: str; field topic: str", "split { train = 80%; test = 40% }"),
+    dataset("input text: str; field topic: str", "split { train = 60%; test = 40% }"),
+    TICKETS,
+)
+
+
+DS0406 = Code(
+    "DS0406",
+    "warning",
+    "same input in several parts",
+    "Rows with the same input stand in several parts of the split, so that what was learned on one is "
+    "asked again in "
+    "another, and scores look better than they are.",
+    dataset("input text: str; field topic: str", "split { train = 50%; test = 50% }"),
+    dataset("input text: str; field topic: str"),
+    REPEATED,
+)
+
+
+DS0407 = Code(
+    "DS0407",
+    "error",
+    "tuning on the test part",
+    "A part called `test` is kept to score the final program. Once an optimizer has read it, it can "
+    "no longer "
+    "say how the program does on rows it has not seen.",
+    METRIC + optimize("step d = BootstrapFewShot()").replace(".train;", ".test;"),
+    METRIC + optimize("step d = BootstrapFewShot()"),
+    TICKETS,
+)
+
+
+DS0409 = Code(
+    "DS0409",
+    "error",
+    "no input column",
+    "Columns marked `input` are what a program is run on; a dataset needs at least one.",
+    dataset("field text: str; field topic: str"),
+    dataset(),
+    TICKETS,
+)
+
+
+DS0410 = Code(
+    "DS0410",
+    "warning",
+    "too rare to stratify",
+    "A stratified split keeps the share of each value in every part. A value with fewer rows than "
+    "there are parts "
+    "is missing from some.",
+    dataset("input text: str; field topic: str", "split { train = 50%; test = 50%; stratify = topic }"),
+    dataset("input text: str; field topic: str", "split { train = 50%; test = 50% }"),
+    RARE,
+)
+
+
+DS0412 = Code(
+    "DS0412",
+    "error",
+    "unknown part",
+    "The dataset's `split` has no part of this name.",
+    METRIC + "eval e { program = router; metric = right; data = tickets.tset }\n",
+    METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
+    TICKETS,
+)
+
+
+DS0413 = Code(
+    "DS0413",
+    "error",
+    "data outside the project",
+    "Data files stand inside the project, below the nearest folder with a `dspec.toml`, a "
+    "`pyproject.toml` or a "
+    "`.git`; nothing outside it is read.",
+    dataset(path="../tickets.csv"),
+    dataset(),
+    TICKETS,
+)
+
+
+DS0415 = Code(
+    "DS0415",
+    "error",
+    "column and input of different types",
+    "The dataset declares a column with one type, the program takes it with another.",
+    METRIC.replace("input text: str; output", "input text: list[str]; output")
+    + "eval e { program = router; metric = right; data = tickets.test }\n",
+    METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
+    TICKETS,
+)
+
+
+DS0416 = Code(
+    "DS0416",
+    "hint",
+    "rows not known yet",
+    "`python(…)` and `huggingface(…)` rows are not in the project, and a check neither runs code nor uses "
+    "the network. `dspc check --deep`, `dspc compile` and `dspc eval` fetch them and keep them under "
+    "`.dspec`; from then on they are checked like those of a file. Of `python(…)` they are asked for "
+    "again once the module has changed.",
+    dataset().replace('csv("tickets.csv")', 'python("rows:load")'),
+    dataset(),
+    TICKETS | {"rows.py": "def load():\n    yield {'text': 'a parcel', 'topic': 'shipping'}\n"},
+)

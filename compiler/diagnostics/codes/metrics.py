@@ -26,100 +26,126 @@ signature Reply {{
 module reply = Predict(Reply)
 """
 
-METRICS: dict[str, Code] = {
-    "DS0501": Code(
-        "error",
-        "not a column",
-        "The metric, or the split, reads a column that the dataset does not declare. At run time it would "
-        "be missing on every "
-        "row, and every comparison with it would fail.",
-        metric("= gold.topci == pred.topic"),
-        metric("= gold.topic == pred.topic"),
-        TICKETS,
-    ),
-    "DS0502": Code(
-        "error",
-        "not an output",
-        "The metric reads an output that the program does not have.",
-        metric("= gold.topic == pred.label"),
-        metric("= gold.topic == pred.topic"),
-        TICKETS,
-    ),
-    "DS0504": Code(
-        "error",
-        "comparison that never changes",
-        "The two sides have types whose values can never be equal, so the comparison says the same for "
-        "every row.",
-        metric("= gold.topic == len(pred.topic)"),
-        metric("= len(gold.topic) == len(pred.topic)"),
-        TICKETS,
-    ),
-    "DS0505": Code(
-        "warning",
-        "number without `accept`",
-        "Bootstrapping keeps the runs that the metric accepts. A metric that gives a number must say "
-        "where good "
-        "begins, or a run that scores 0.01 becomes an example to follow.",
-        GRADED + optimize("step demos = BootstrapFewShot()").replace("= right", "= near"),
-        GRADED.replace("pred.topic) }", "pred.topic); accept = score >= 0.8 }")
-        + optimize("step demos = BootstrapFewShot()").replace("= right", "= near"),
-        TICKETS,
-    ),
-    "DS0506": Code(
-        "warning",
-        "score ignores the program",
-        "The score does not read what the program answered, so it is the same for every program.",
-        metric("= gold.topic == gold.text"),
-        metric("= gold.topic == pred.topic"),
-        TICKETS,
-    ),
-    "DS0507": Code(
-        "warning",
-        "nothing to reflect on",
-        "The optimizer shows a model what went wrong and asks for better instructions. Without `feedback` it "
-        "has only scores to show.",
-        METRIC + REFLECT,
-        METRIC.replace(
-            "= gold.topic == pred.topic", "{ score = gold.topic == pred.topic; feedback = gold.topic }"
-        )
-        + REFLECT,
-        TICKETS,
-    ),
-    "DS0508": Code(
-        "error",
-        "metric needs a row and outputs",
-        "A metric has two parameters: the first is a row of a dataset, the second the outputs of a "
-        "program. Naming "
-        "both lets every field be checked.",
-        DATA + "metric right(gold: tickets) = gold.topic == gold.text\n",
-        metric("= gold.topic == pred.topic"),
-        TICKETS,
-    ),
-    "DS0510": Code(
-        "error",
-        "not a score",
-        "A score is true or false, or a number from 0 to 1, where higher is better.",
-        metric("{ score = pred.topic }"),
-        metric("{ score = pred.topic == gold.topic }"),
-        TICKETS,
-    ),
-    "DS0511": Code(
-        "error",
-        "metric for something else",
-        "The metric reads columns or outputs that these rows or this program do not have.",
-        METRIC + OTHER + "eval e { program = summarize; metric = right; data = tickets.test }\n",
-        METRIC + OTHER + "eval e { program = router; metric = right; data = tickets.test }\n",
-        TICKETS,
-    ),
-    "DS0512": Code(
-        "error",
-        "judge outside of a metric",
-        "A judge is a model that is asked when a row is scored. Programs, checks and gates compute without "
-        "one; in a program, a module can be asked instead.",
-        DATA + POLITE.format(check='  assert llm_judge("It is polite.", mini, topic = topic) > 0.5\n'),
-        DATA
-        + POLITE.format(check="")
-        + 'metric polite(gold: tickets, pred: reply) = llm_judge("It is polite.", mini, topic = pred.topic)\n',
-        TICKETS,
-    ),
-}
+DS0501 = Code(
+    "DS0501",
+    "error",
+    "not a column",
+    "The metric, or the split, reads a column that the dataset does not declare. At run time it would "
+    "be missing on every "
+    "row, and every comparison with it would fail.",
+    metric("= gold.topci == pred.topic"),
+    metric("= gold.topic == pred.topic"),
+    TICKETS,
+)
+
+
+DS0502 = Code(
+    "DS0502",
+    "error",
+    "not an output",
+    "The metric reads an output that the program does not have.",
+    metric("= gold.topic == pred.label"),
+    metric("= gold.topic == pred.topic"),
+    TICKETS,
+)
+
+
+DS0504 = Code(
+    "DS0504",
+    "error",
+    "comparison that never changes",
+    "The two sides have types whose values can never be equal, so the comparison says the same for "
+    "every row.",
+    metric("= gold.topic == len(pred.topic)"),
+    metric("= len(gold.topic) == len(pred.topic)"),
+    TICKETS,
+)
+
+
+DS0505 = Code(
+    "DS0505",
+    "warning",
+    "number without `accept`",
+    "Bootstrapping keeps the runs that the metric accepts. A metric that gives a number must say "
+    "where good "
+    "begins, or a run that scores 0.01 becomes an example to follow.",
+    GRADED + optimize("step demos = BootstrapFewShot()").replace("= right", "= near"),
+    GRADED.replace("pred.topic) }", "pred.topic); accept = score >= 0.8 }")
+    + optimize("step demos = BootstrapFewShot()").replace("= right", "= near"),
+    TICKETS,
+)
+
+
+DS0506 = Code(
+    "DS0506",
+    "warning",
+    "score ignores the program",
+    "The score does not read what the program answered, so it is the same for every program.",
+    metric("= gold.topic == gold.text"),
+    metric("= gold.topic == pred.topic"),
+    TICKETS,
+)
+
+
+DS0507 = Code(
+    "DS0507",
+    "warning",
+    "nothing to reflect on",
+    "The optimizer shows a model what went wrong and asks for better instructions. Without `feedback` it "
+    "has only scores to show.",
+    METRIC + REFLECT,
+    METRIC.replace(
+        "= gold.topic == pred.topic", "{ score = gold.topic == pred.topic; feedback = gold.topic }"
+    )
+    + REFLECT,
+    TICKETS,
+)
+
+
+DS0508 = Code(
+    "DS0508",
+    "error",
+    "metric needs a row and outputs",
+    "A metric has two parameters: the first is a row of a dataset, the second the outputs of a "
+    "program. Naming "
+    "both lets every field be checked.",
+    DATA + "metric right(gold: tickets) = gold.topic == gold.text\n",
+    metric("= gold.topic == pred.topic"),
+    TICKETS,
+)
+
+
+DS0510 = Code(
+    "DS0510",
+    "error",
+    "not a score",
+    "A score is true or false, or a number from 0 to 1, where higher is better.",
+    metric("{ score = pred.topic }"),
+    metric("{ score = pred.topic == gold.topic }"),
+    TICKETS,
+)
+
+
+DS0511 = Code(
+    "DS0511",
+    "error",
+    "metric for something else",
+    "The metric reads columns or outputs that these rows or this program do not have.",
+    METRIC + OTHER + "eval e { program = summarize; metric = right; data = tickets.test }\n",
+    METRIC + OTHER + "eval e { program = router; metric = right; data = tickets.test }\n",
+    TICKETS,
+)
+
+
+DS0512 = Code(
+    "DS0512",
+    "error",
+    "judge outside of a metric",
+    "A judge is a model that is asked when a row is scored. Programs, checks and gates compute without "
+    "one; in a program, a module can be asked instead.",
+    DATA + POLITE.format(check='  assert llm_judge("It is polite.", mini, topic = topic) > 0.5\n'),
+    DATA
+    + POLITE.format(check="")
+    + 'metric polite(gold: tickets, pred: reply) = llm_judge("It is polite.", mini, topic = pred.topic)\n',
+    TICKETS,
+)

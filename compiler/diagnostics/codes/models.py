@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .base import Code
+from ..fixes import replace
+from ..record import Diagnostic
+from .base import Code, Finding
 from .snippets import METRIC, TICKETS, optimize
 
 ASK = "module ask = Predict(sig(question -> answer))\n"
@@ -11,71 +13,105 @@ UNPRICED = METRIC.replace("openai/gpt-4o-mini", "openai/our-own")
 
 BOUNDED = METRIC.replace('gpt-4o-mini"', 'gpt-4o-mini"; max_tokens = 400')
 
-MODELS: dict[str, Code] = {
-    "DS0701": Code(
-        "error",
-        "no model",
-        "A module that names no lm uses the only one in scope, or the one marked `default = true`. With "
-        "several and "
-        "no mark, nothing says which one answers.",
-        "dspec 1\n\n" + ASK,
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n' + ASK,
-    ),
-    "DS0702": Code(
-        "warning",
-        "budget spent before the first step",
-        "A compile first scores the program as it is, on all rows that candidates are compared on. The "
-        "budget does not even allow that, so no step would run.",
-        METRIC + optimize("step demos = BootstrapFewShot()", "budget { calls = 10 }"),
-        METRIC + optimize("step demos = BootstrapFewShot()", "budget { calls = 500 }"),
-        TICKETS,
-    ),
-    "DS0705": Code(
-        "error",
-        "secret in the source",
-        "A key in a file is a key in every copy of the file, in its history and in its backups. "
-        '`env("NAME")` names '
-        "the environment variable that holds it.",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = "sk-not-a-real-key" }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = env("OPENAI_API_KEY") }\n',
-    ),
-    "DS0707": Code(
-        "error",
-        "two default models",
-        "One model in a file may be marked as the default.",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; default = true }\n'
-        'lm large { model = "openai/gpt-4o"; default = true }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; default = true }\nlm large { model = '
-        '"openai/gpt-4o" }\n',
-    ),
-    "DS0709": Code(
-        "error",
-        "fallback in a circle",
-        "A fallback is asked when a model fails for good. A model that falls back to itself would fail in "
-        "the same "
-        "way again.",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; fallback = [mini] }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; fallback = [large] }\nlm large { model = '
-        '"openai/gpt-4o" }\n',
-    ),
-    "DS0710": Code(
-        "error",
-        "price unknown",
-        "A budget in USD is a wall that no call may pass, and without a price per token nobody knows what a "
-        "call costs. Prices come from the lm's own `price` section, or else from LiteLLM's table.",
-        UNPRICED + optimize("step demos = BootstrapFewShot()", "budget { usd = 2.00 }"),
-        UNPRICED.replace('our-own"', 'our-own"; max_tokens = 400; price { input = 0.1; output = 0.4 }')
-        + optimize("step demos = BootstrapFewShot()", "budget { usd = 2.00 }"),
-        TICKETS,
-    ),
-    "DS0711": Code(
-        "warning",
-        "answers of any length",
-        "A budget in USD or tokens is a wall that no call may pass: room for each answer is kept free before "
-        "it is asked for. How much that is says `max_tokens`; without it the longest answer so far stands for "
-        "the next, which may be longer and pass the wall.",
-        METRIC + optimize("step demos = BootstrapFewShot()", "budget { tokens = 200000 }"),
-        BOUNDED + optimize("step demos = BootstrapFewShot()", "budget { tokens = 200000 }"),
-        TICKETS,
-    ),
-}
+DS0701 = Code(
+    "DS0701",
+    "error",
+    "no model",
+    "A module that names no lm uses the only one in scope, or the one marked `default = true`. With "
+    "several and "
+    "no mark, nothing says which one answers.",
+    "dspec 1\n\n" + ASK,
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n' + ASK,
+)
+
+
+DS0702 = Code(
+    "DS0702",
+    "warning",
+    "budget spent before the first step",
+    "A compile first scores the program as it is, on all rows that candidates are compared on. The "
+    "budget does not even allow that, so no step would run.",
+    METRIC + optimize("step demos = BootstrapFewShot()", "budget { calls = 10 }"),
+    METRIC + optimize("step demos = BootstrapFewShot()", "budget { calls = 500 }"),
+    TICKETS,
+)
+
+
+DS0705 = Code(
+    "DS0705",
+    "error",
+    "secret in the source",
+    "A key in a file is a key in every copy of the file, in its history and in its backups. "
+    '`env("NAME")` names '
+    "the environment variable that holds it.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = "sk-not-a-real-key" }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = env("OPENAI_API_KEY") }\n',
+)
+
+
+class SecretInSource(Finding, frozen=True):
+    """`variable` is the environment's that could hold it."""
+
+    code = DS0705
+    name: str
+    variable: str
+
+    def told(self) -> Diagnostic:
+        read = f'env("{self.variable}")'
+        return self.says(
+            f"`{self.name}` holds a secret in the source",
+            "a literal key",
+            help='write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it',
+            fixes=(replace(self.where, read, f"Read it from `{read}`"),),
+        )
+
+
+DS0707 = Code(
+    "DS0707",
+    "error",
+    "two default models",
+    "One model in a file may be marked as the default.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; default = true }\n'
+    'lm large { model = "openai/gpt-4o"; default = true }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; default = true }\nlm large { model = '
+    '"openai/gpt-4o" }\n',
+)
+
+
+DS0709 = Code(
+    "DS0709",
+    "error",
+    "fallback in a circle",
+    "A fallback is asked when a model fails for good. A model that falls back to itself would fail in "
+    "the same "
+    "way again.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; fallback = [mini] }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; fallback = [large] }\nlm large { model = '
+    '"openai/gpt-4o" }\n',
+)
+
+
+DS0710 = Code(
+    "DS0710",
+    "error",
+    "price unknown",
+    "A budget in USD is a wall that no call may pass, and without a price per token nobody knows what a "
+    "call costs. Prices come from the lm's own `price` section, or else from LiteLLM's table.",
+    UNPRICED + optimize("step demos = BootstrapFewShot()", "budget { usd = 2.00 }"),
+    UNPRICED.replace('our-own"', 'our-own"; max_tokens = 400; price { input = 0.1; output = 0.4 }')
+    + optimize("step demos = BootstrapFewShot()", "budget { usd = 2.00 }"),
+    TICKETS,
+)
+
+
+DS0711 = Code(
+    "DS0711",
+    "warning",
+    "answers of any length",
+    "A budget in USD or tokens is a wall that no call may pass: room for each answer is kept free before "
+    "it is asked for. How much that is says `max_tokens`; without it the longest answer so far stands for "
+    "the next, which may be longer and pass the wall.",
+    METRIC + optimize("step demos = BootstrapFewShot()", "budget { tokens = 200000 }"),
+    BOUNDED + optimize("step demos = BootstrapFewShot()", "budget { tokens = 200000 }"),
+    TICKETS,
+)

@@ -2,136 +2,427 @@
 
 from __future__ import annotations
 
-from .base import Code
+from ...project.source import Location
+from ..fixes import replace, suggestions
+from ..record import Diagnostic, Edit, Fix, Label
+from ..spelling import closest
+from ..wording import article, did_you_mean, listed, noun, nouns, plural
+from .base import Code, Finding
 from .snippets import DATA, MODULE, TICKETS, TOOLS
 
 LMS = {"lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n'}
 
-NAMES: dict[str, Code] = {
-    "DS0201": Code(
-        "error",
-        "unknown name",
-        "Nothing of the wanted kind has this name, neither in this file nor in an imported one. "
-        "Suggestions are of "
-        "the kind that would fit.",
-        MODULE + "module second = Predict(Rout)\n",
-        MODULE + "module second = Predict(Route)\n",
+DS0201 = Code(
+    "DS0201",
+    "error",
+    "unknown name",
+    "Nothing of the wanted kind has this name, neither in this file nor in an imported one. "
+    "Suggestions are of "
+    "the kind that would fit.",
+    MODULE + "module second = Predict(Rout)\n",
+    MODULE + "module second = Predict(Route)\n",
+)
+
+
+class UnknownName(Finding, frozen=True):
+    """No declaration of these `kinds` has the name; `known` are the names that would do."""
+
+    code = DS0201
+    kinds: tuple[str, ...]
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name, wanted = self.where.text, nouns(self.kinds)
+        near = closest(name, self.known)
+        there = (
+            f"{plural(len(self.known), 'name')} would fit here: {listed(self.known)}"
+            if self.known
+            else f"this file declares no {wanted}"
+        )
+        return self.says(
+            f"there is no {wanted} named `{name}`{did_you_mean(near)}",
+            "not declared",
+            help="" if near else there,
+            fixes=suggestions(self.where, near),
+        )
+
+
+class ForeignType(Finding, frozen=True):
+    """What other languages call the type `meant`."""
+
+    code = DS0201
+    meant: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"there is no type named `{self.where.text}`{did_you_mean((self.meant,))}",
+            "not a type",
+            fixes=suggestions(self.where, (self.meant,)),
+        )
+
+
+class UnknownAlias(Finding, frozen=True):
+    """`aliases` are those that the file's imports have."""
+
+    code = DS0201
+    aliases: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        near = closest(name, self.aliases)
+        return self.says(
+            f"no import is called `{name}`{did_you_mean(near)}",
+            "not imported",
+            help="" if near else f'add `import "{name}.dspec" as {name}` if such a file exists',
+            fixes=tuple(replace(self.where, alias) for alias in near),
+        )
+
+
+DS0202 = Code(
+    "DS0202",
+    "error",
+    "name of the wrong kind",
+    "The name exists and stands for something else than what is needed here.",
+    MODULE + "module second = Predict(mini)\n",
+    MODULE + "module second = Predict(Route)\n",
+)
+
+
+class NotAName(Finding, frozen=True):
+    """An expression where the name of one of `kinds` is needed by `wanted_by`."""
+
+    code = DS0202
+    kinds: tuple[str, ...]
+    wanted_by: str
+
+    def told(self) -> Diagnostic:
+        wanted = article(nouns(self.kinds))
+        return self.says(
+            f"{self.wanted_by} needs the name of {wanted}, not an expression", f"expected {wanted}"
+        )
+
+
+class WrongKind(Finding, frozen=True):
+    """A name of a `kind`, declared at `declared`, where one of `kinds` is needed by `wanted_by`.
+
+    `known` are the names that would do.
+    """
+
+    code = DS0202
+    kind: str
+    declared: Location
+    kinds: tuple[str, ...]
+    wanted_by: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name, it_is = self.where.text, article(noun(self.kind))
+        return self.says(
+            f"`{name}` is {it_is}, but {self.wanted_by} needs {article(nouns(self.kinds))}",
+            it_is,
+            secondary=(Label(self.declared, f"`{name}` is declared here"),),
+            help=f"{nouns(self.kinds)} in scope: {listed(self.known)}" if self.known else "",
+            fixes=suggestions(self.where, self.known, guess=True) if len(self.known) == 1 else (),
+        )
+
+
+class NotAnImport(Finding, frozen=True):
+    """What stands before the dot of `….member` is of another kind."""
+
+    code = DS0202
+    member: str
+    kind: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        name, it_is = self.where.text, article(noun(self.kind))
+        return self.says(
+            f"`{name}` is {it_is}, not an imported file, so `{name}.{self.member}` names nothing here",
+            it_is,
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
+DS0203 = Code(
+    "DS0203",
+    "error",
+    "declared twice",
+    "All declarations of a file share one set of names, and so do the fields of a block, the values "
+    "of a program "
+    "and the steps of an optimize block.",
+    MODULE + 'lm mini { model = "openai/gpt-4o" }\n',
+    MODULE
+    + 'lm large { model = "openai/gpt-4o" }\nmodule second = Predict(Route, lm = large)\n'.replace(
+        "lm large {", "lm large { default = true;"
     ),
-    "DS0202": Code(
-        "error",
-        "name of the wrong kind",
-        "The name exists and stands for something else than what is needed here.",
-        MODULE + "module second = Predict(mini)\n",
-        MODULE + "module second = Predict(Route)\n",
-    ),
-    "DS0203": Code(
-        "error",
-        "declared twice",
-        "All declarations of a file share one set of names, and so do the fields of a block, the values "
-        "of a program "
-        "and the steps of an optimize block.",
-        MODULE + 'lm mini { model = "openai/gpt-4o" }\n',
-        MODULE
-        + 'lm large { model = "openai/gpt-4o" }\nmodule second = Predict(Route, lm = large)\n'.replace(
-            "lm large {", "lm large { default = true;"
-        ),
-    ),
-    "DS0204": Code(
-        "error",
-        "import not found",
-        "The path in an import is relative to the file that imports, and must lead to a readable text file.",
-        'dspec 1\n\nimport "lm.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = '
-        "lms.judge)\n",
-        'dspec 1\n\nimport "lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = '
-        "lms.judge)\n",
-        LMS,
-    ),
-    "DS0205": Code(
-        "warning",
-        "never used",
-        "A name is declared and nothing reads it: left over, or a misspelling elsewhere.",
-        MODULE + 'import "lms.dspec" as lms\n',
-        MODULE + 'import "lms.dspec" as lms\nmodule second = Predict(Route, lm = lms.judge)\n',
-        LMS,
-    ),
-    "DS0206": Code(
-        "error",
-        "Python function not found",
-        '`python("module:function")` names a function in a file of the project: the module is looked for '
-        "beside the source, in the project's root and in its `src`, and read without being imported.",
-        'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:serch")\n',
-        'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:search")\n',
-        TOOLS,
-    ),
-    "DS0207": Code(
-        "error",
-        "import from outside the project",
-        "Checking a project reads nothing outside its root, the nearest folder above the file with a "
-        "`dspec.toml`, "
-        "a `pyproject.toml` or a `.git`.",
-        'dspec 1\n\nimport "../other/lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm '
-        "= lms.judge)\n",
-        'dspec 1\n\nimport "lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = '
-        "lms.judge)\n",
-        LMS,
-    ),
-    "DS0208": Code(
-        "error",
-        "not in the imported file",
-        "The imported file can be read, and it declares nothing of this kind by this name.",
-        'dspec 1\n\nimport "lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = '
-        "lms.jugde)\n",
-        'dspec 1\n\nimport "lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = '
-        "lms.judge)\n",
-        LMS,
-    ),
-    "DS0209": Code(
-        "error",
-        "built-in name",
-        "The names of built-in types cannot be declared again, since they would change what every other "
-        "line means.",
-        'dspec 1\n\ntype date = "today" | "tomorrow"\n',
-        'dspec 1\n\ntype Day = "today" | "tomorrow"\n',
-    ),
-    "DS0210": Code(
-        "error",
-        "defined by way of itself",
-        "Following the definitions leads back to where they started. Types may refer to themselves only "
-        "through a "
-        "record, and programs have no recursion.",
-        "dspec 1\n\ntype Node = list[Node]\n",
-        "dspec 1\n\nrecord Node { field children: list[Node] }\n",
-    ),
-    "DS0211": Code(
-        "error",
-        "unknown strategy or source",
-        "A module names the strategy that answers its signature, a dataset names the format of its file, "
-        "an extern "
-        "names where its function lives. This word is none of those known.",
-        MODULE + "module second = ChainOfThougt(Route)\n",
-        MODULE + "module second = ChainOfThought(Route)\n",
-    ),
-    "DS0212": Code(
-        "error",
-        "unknown function",
-        "Expressions may call the built-in functions; programs may call modules besides. There are no "
-        "user-defined "
-        "functions.",
-        DATA + "metric right(gold: tickets, pred: router) = exact_mach(gold.topic, pred.topic)\n",
-        DATA + "metric right(gold: tickets, pred: router) = exact_match(gold.topic, pred.topic)\n",
-        TICKETS,
-    ),
-    "DS0214": Code(
-        "error",
-        "imports in a circle",
-        "Two files that import each other cannot be understood one after the other. What both need "
-        "belongs in a "
-        "third file.",
-        'dspec 1\n\nimport "main.dspec" as main\nmodule ask = Predict(main.Ask)\n'
-        'lm mini { model = "openai/gpt-4o-mini" }\nsignature Ask { input question: str; output answer: '
-        "str }\n",
-        "dspec 1\n\nmodule ask = Predict(Ask)\n"
-        'lm mini { model = "openai/gpt-4o-mini" }\nsignature Ask { input question: str; output answer: '
-        "str }\n",
-    ),
-}
+)
+
+
+class DeclaredTwice(Finding, frozen=True):
+    """Two declarations of a name, of these kinds."""
+
+    code = DS0203
+    kind: str
+    first: Location
+    first_kind: str
+
+    def told(self) -> Diagnostic:
+        kinds = (
+            f", as {noun(self.first_kind)} and as {noun(self.kind)}" if self.first_kind != self.kind else ""
+        )
+        return self.says(
+            f"`{self.where.text}` is declared twice{kinds}",
+            "again here",
+            secondary=(Label(self.first, "first declared here"),),
+            help="names are shared by all kinds of declarations: give one of them another name",
+        )
+
+
+class ItemTwice(Finding, frozen=True):
+    """Two inputs, fields, … of a name in one declaration; `role` is what they are."""
+
+    code = DS0203
+    role: str
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{self.role} `{self.where.text}` is declared twice",
+            "again here",
+            secondary=(Label(self.first, "first declared here"),),
+            help="give one of them another name",
+        )
+
+
+class InUnionTwice(Finding, frozen=True):
+    code = DS0203
+    value: str
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.value}" stands twice in this union',
+            "again",
+            secondary=(Label(self.first, "first here"),),
+        )
+
+
+DS0204 = Code(
+    "DS0204",
+    "error",
+    "import not found",
+    "The path in an import is relative to the file that imports, and must lead to a readable text file.",
+    'dspec 1\n\nimport "lm.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = lms.judge)\n',
+    'dspec 1\n\nimport "lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = lms.judge)\n',
+    LMS,
+)
+
+
+class CannotImport(Finding, frozen=True):
+    """`near` are sources with similar paths; they are looked for where there is no such file."""
+
+    code = DS0204
+    path: str
+    reason: str
+    near: tuple[str, ...] = ()
+    missing: bool = False
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'cannot import "{self.path}": {self.reason}{did_you_mean(self.near)}',
+            "not found" if self.missing else "cannot be imported",
+            fixes=suggestions(self.where, tuple(f'"{name}"' for name in self.near)),
+        )
+
+
+DS0205 = Code(
+    "DS0205",
+    "warning",
+    "never used",
+    "A name is declared and nothing reads it: left over, or a misspelling elsewhere.",
+    MODULE + 'import "lms.dspec" as lms\n',
+    MODULE + 'import "lms.dspec" as lms\nmodule second = Predict(Route, lm = lms.judge)\n',
+    LMS,
+)
+
+
+class UnusedImport(Finding, frozen=True):
+    """`declaration` is all of it."""
+
+    code = DS0205
+    declaration: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the import `{self.where.text}` is never used",
+            "not used",
+            fixes=(Fix("Remove it", (Edit(self.declaration, ""),), "maybe"),),
+        )
+
+
+DS0206 = Code(
+    "DS0206",
+    "error",
+    "Python function not found",
+    '`python("module:function")` names a function in a file of the project: the module is looked for '
+    "beside the source, in the project's root and in its `src`, and read without being imported.",
+    'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:serch")\n',
+    'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:search")\n',
+    TOOLS,
+)
+
+
+DS0207 = Code(
+    "DS0207",
+    "error",
+    "import from outside the project",
+    "Checking a project reads nothing outside its root, the nearest folder above the file with a "
+    "`dspec.toml`, "
+    "a `pyproject.toml` or a `.git`.",
+    'dspec 1\n\nimport "../other/lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm '
+    "= lms.judge)\n",
+    'dspec 1\n\nimport "lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = lms.judge)\n',
+    LMS,
+)
+
+
+class OutsideProject(CannotImport, frozen=True):
+    code = DS0207
+
+
+DS0208 = Code(
+    "DS0208",
+    "error",
+    "not in the imported file",
+    "The imported file can be read, and it declares nothing of this kind by this name.",
+    'dspec 1\n\nimport "lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = lms.jugde)\n',
+    'dspec 1\n\nimport "lms.dspec" as lms\nmodule ask = Predict(sig(question -> answer), lm = lms.judge)\n',
+    LMS,
+)
+
+
+class NotInFile(Finding, frozen=True):
+    """An imported `file` declares nothing of these `kinds` by that name; `known` are those that it declares."""
+
+    code = DS0208
+    file: str
+    alias: Location
+    kinds: tuple[str, ...]
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name, wanted = self.where.text, nouns(self.kinds)
+        near = closest(name, self.known)
+        there = f"it declares {listed(self.known)}" if self.known else f"it declares no {wanted} at all"
+        return self.says(
+            f"`{self.file}` declares no {wanted} named `{name}`{did_you_mean(near)}",
+            "not declared there",
+            secondary=(Label(self.alias, f"`{self.alias.text}` is imported here"),),
+            help="" if near else there,
+            fixes=suggestions(self.where, near),
+        )
+
+
+DS0209 = Code(
+    "DS0209",
+    "error",
+    "built-in name",
+    "The names of built-in types cannot be declared again, since they would change what every other "
+    "line means.",
+    'dspec 1\n\ntype date = "today" | "tomorrow"\n',
+    'dspec 1\n\ntype Day = "today" | "tomorrow"\n',
+)
+
+
+class BuiltInName(Finding, frozen=True):
+    code = DS0209
+
+    def told(self) -> Diagnostic:
+        return self.says(f"`{self.where.text}` is a built-in type and cannot be declared again", "built in")
+
+
+DS0210 = Code(
+    "DS0210",
+    "error",
+    "defined by way of itself",
+    "Following the definitions leads back to where they started. Types may refer to themselves only "
+    "through a "
+    "record, and programs have no recursion.",
+    "dspec 1\n\ntype Node = list[Node]\n",
+    "dspec 1\n\nrecord Node { field children: list[Node] }\n",
+)
+
+
+class TypeInCircle(Finding, frozen=True):
+    code = DS0210
+    name: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the type `{self.name}` is defined by way of itself",
+            "comes back to itself",
+            secondary=(Label(self.declared, "declared here"),),
+            help="use a record: its fields may refer to it through `?` or `list[…]`",
+        )
+
+
+DS0211 = Code(
+    "DS0211",
+    "error",
+    "unknown strategy or source",
+    "A module names the strategy that answers its signature, a dataset names the format of its file, "
+    "an extern "
+    "names where its function lives. This word is none of those known.",
+    MODULE + "module second = ChainOfThougt(Route)\n",
+    MODULE + "module second = ChainOfThought(Route)\n",
+)
+
+
+DS0212 = Code(
+    "DS0212",
+    "error",
+    "unknown function",
+    "Expressions may call the built-in functions; programs may call modules besides. There are no "
+    "user-defined "
+    "functions.",
+    DATA + "metric right(gold: tickets, pred: router) = exact_mach(gold.topic, pred.topic)\n",
+    DATA + "metric right(gold: tickets, pred: router) = exact_match(gold.topic, pred.topic)\n",
+    TICKETS,
+)
+
+
+DS0214 = Code(
+    "DS0214",
+    "error",
+    "imports in a circle",
+    "Two files that import each other cannot be understood one after the other. What both need "
+    "belongs in a "
+    "third file.",
+    'dspec 1\n\nimport "main.dspec" as main\nmodule ask = Predict(main.Ask)\n'
+    'lm mini { model = "openai/gpt-4o-mini" }\nsignature Ask { input question: str; output answer: '
+    "str }\n",
+    "dspec 1\n\nmodule ask = Predict(Ask)\n"
+    'lm mini { model = "openai/gpt-4o-mini" }\nsignature Ask { input question: str; output answer: '
+    "str }\n",
+)
+
+
+class ImportsInCircle(Finding, frozen=True):
+    """`files` leads from a file back to it."""
+
+    code = DS0214
+    files: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        if len(self.files) == 2:
+            return self.says(
+                "this file imports itself",
+                "closes the circle",
+                help="a file's own names need no alias",
+            )
+        return self.says(
+            f"these files import each other in a circle: {' → '.join(self.files)}",
+            "closes the circle",
+            help="move what both need into a third file",
+        )

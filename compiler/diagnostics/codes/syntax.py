@@ -2,146 +2,678 @@
 
 from __future__ import annotations
 
-from .base import Code
+from typing import Literal
+
+from ...project.source import Location
+from ..fixes import Room, insert, insert_item, replace, suggestions
+from ..record import Diagnostic, Edit, Fix, Label
+from ..spelling import closest
+from ..wording import (
+    Form,
+    article,
+    described,
+    did_you_mean,
+    did_you_mean_text,
+    either,
+    listed,
+    noun,
+    quoted,
+)
+from . import habits
+from .base import Code, Finding
 from .snippets import MODULE, TICKETS
 
-SYNTAX: dict[str, Code] = {
-    "DS0101": Code(
-        "error",
-        "unexpected text",
-        "The parser met something that cannot stand there. The message names what could. Other declarations "
-        "in the file are checked all the same.",
-        'dspec 1\n\nlm mini { model "openai/gpt-4o-mini" }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
-    ),
-    "DS0102": Code(
-        "error",
-        "never closed",
-        "A brace, bracket or parenthesis is opened and not closed before its declaration ends. A keyword "
-        "at the "
-        "start of a line always begins a new declaration, so the damage stays inside one.",
-        'dspec 1\n\nlm mini {\n  model = "openai/gpt-4o-mini"\n\ntype Topic = "a" | "b"\n',
-        'dspec 1\n\nlm mini {\n  model = "openai/gpt-4o-mini"\n}\n\ntype Topic = "a" | "b"\n',
-    ),
-    "DS0103": Code(
-        "error",
-        "unknown declaration",
-        "A line that starts at the left margin begins a declaration, and its first word says which kind. "
-        "This "
-        "word is none of them.",
-        "dspec 1\n\nsignatur Route { input text: str; output topic: str }\n",
-        "dspec 1\n\nsignature Route { input text: str; output topic: str }\n",
-    ),
-    "DS0104": Code(
-        "error",
-        "not allowed here",
-        "Every block is written in the same way, but each kind of declaration takes its own items: a `step` "
-        "belongs in an optimize block, an `output` in a signature. The message lists what may stand here.",
-        "dspec 1\n\nrecord Line { output sku: str }\n",
-        "dspec 1\n\nrecord Line { field sku: str }\n",
-    ),
-    "DS0105": Code(
-        "error",
-        "unknown attribute",
-        "The block has no attribute or section of this name. A misspelt one would otherwise be ignored, "
-        "and the "
-        "setting would silently keep its default.",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temprature = 0.0 }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.0 }\n',
-    ),
-    "DS0106": Code(
-        "error",
-        "given twice",
-        "One value is given in two places, and nothing says which one counts.",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.0; temperature = 1.0 }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.0 }\n',
-    ),
-    "DS0107": Code(
-        "error",
-        "missing attribute",
-        "The block cannot mean anything without this attribute.",
-        "dspec 1\n\nlm mini { temperature = 0.0 }\n",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.0 }\n',
-    ),
-    "DS0108": Code(
-        "warning",
-        "no language version",
-        "A file says which version of the language it is written in, so that later compilers read it in "
-        "the same "
-        "way. `dspec 1` belongs on the first line.",
-        'lm mini { model = "openai/gpt-4o-mini" }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
-    ),
-    "DS0109": Code(
-        "error",
-        "broken text in quotes",
-        "Text in double quotes ends on the line where it starts; text in three double quotes may span "
-        "lines. After "
-        "a backslash only the known escapes may stand.",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
-    ),
-    "DS0110": Code(
-        "error",
-        "wrong kind of value",
-        "The attribute takes another kind of value: a number, text in quotes, `true` or `false`, one of a "
-        "few words.",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = "low" }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.2 }\n',
-    ),
-    "DS0111": Code(
-        "error",
-        "declaration of another shape",
-        "Each kind of declaration is written in one way: with a block in braces, with `=`, with or "
-        "without parameters. "
-        "The help shows an example of this kind.",
-        MODULE + "module second { signature = Route }\n",
-        MODULE + "module second = ChainOfThought(Route)\n",
-    ),
-    "DS0112": Code(
-        "error",
-        "unknown language version",
-        "The file asks for a version of the language that this compiler does not know, usually because "
-        "the compiler "
-        "is older than the file.",
-        'dspec 7\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
-    ),
-    "DS0113": Code(
-        "error",
-        "nested too deeply",
-        "Brackets or blocks stand inside each other beyond the depth that the parser follows. No program "
-        "needs it; "
-        "the limit keeps a hostile file from using up memory.",
-        "dspec 1\n\nsignature S { input a: str; output b: int; assert b == "
-        + "(" * 400
-        + "1"
-        + ")" * 400
-        + " }\n",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
-    ),
-    "DS0114": Code(
-        "error",
-        "unknown character",
-        "The language does not use this character outside text in quotes and comments.",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; @ }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
-    ),
-    "DS0115": Code(
-        "error",
-        "number out of range",
-        "The attribute or option takes numbers within bounds, both included.",
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 7 }\n',
-        'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.7 }\n',
-    ),
-    "DS0120": Code(
-        "error",
-        "not supported yet",
-        "The language has this, and this version of the toolchain cannot run it. The declaration is still "
-        "checked "
-        "for names and types; the file cannot be compiled while it is there.",
-        MODULE + "module agent = ReAct(Route, tools = [])\n",
-        MODULE + "module thinker = ChainOfThought(Route)\n",
-        TICKETS,
-    ),
-}
+DS0101 = Code(
+    "DS0101",
+    "error",
+    "unexpected text",
+    "The parser met something that cannot stand there. The message names what could. Other declarations "
+    "in the file are checked all the same.",
+    'dspec 1\n\nlm mini { model "openai/gpt-4o-mini" }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
+)
+
+
+class Stopped(Finding, frozen=True):
+    """The parser stopped at what it `found`; on that line nothing more was found where `found` is blank.
+
+    `more` says that the declaration goes on behind it.
+    """
+
+    found: str
+    more: bool
+
+    @property
+    def shown(self) -> str:
+        if self.found.strip():
+            return f"`{_short(self.found)}`"
+        return "the end of the line" if self.more else "the end"
+
+
+class UnexpectedText(Stopped, frozen=True):
+    """`expected` is what could stand there, `keyword` the declaration's, if it has one."""
+
+    code = DS0101
+    previous: str
+    expected: tuple[str, ...]
+    keyword: str
+
+    def told(self) -> Diagnostic:
+        after = f" after `{_short(self.previous)}`" if self.previous.strip() else ""
+        if expected := _wanted(self.expected):
+            message = f"expected {expected}{after}, found {self.shown}"
+        else:
+            message = f"{self.shown} cannot stand here{after}"
+        said, fixes = habits.unexpected(self.found, self.previous, self.expected, self.keyword, self.where)
+        if not said and len(self.expected) == 1 and not _is_phrase(self.expected[0]):
+            fixes = (insert(self.where, self.expected[0].strip("`")),)
+        return self.says(message, "unexpected", help=said, fixes=fixes)
+
+
+def _is_phrase(word: str) -> bool:
+    return word.startswith(("a ", "an ", "the "))
+
+
+def _wanted(expected: tuple[str, ...]) -> str:
+    shown = [word if _is_phrase(word) else f"`{word.strip('`')}`" for word in expected[:5]]
+    if len(expected) > 5:
+        return f"{', '.join(shown)} or one of {len(expected) - 5} others"
+    return either(shown) if shown else ""
+
+
+def _short(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= 24 else line[:23] + "…"
+
+
+DS0102 = Code(
+    "DS0102",
+    "error",
+    "never closed",
+    "A brace, bracket or parenthesis is opened and not closed before its declaration ends. A keyword "
+    "at the "
+    "start of a line always begins a new declaration, so the damage stays inside one.",
+    'dspec 1\n\nlm mini {\n  model = "openai/gpt-4o-mini"\n\ntype Topic = "a" | "b"\n',
+    'dspec 1\n\nlm mini {\n  model = "openai/gpt-4o-mini"\n}\n\ntype Topic = "a" | "b"\n',
+)
+
+
+class NeverClosed(Finding, frozen=True):
+    """A bracket, at `where`, of the declaration `owner` ("lm `mini`"), which reaches to the end of `block`."""
+
+    code = DS0102
+    owner: str
+    block: Location
+
+    def told(self) -> Diagnostic:
+        opener = self.where.text or "{"
+        closer = {"{": "}", "(": ")", "[": "]"}.get(opener, "}")
+        separator = "\n" if opener == "{" and "\n" in self.block.text else ""
+        end = Location(self.block.source, self.block.end, self.block.end)
+        return self.says(
+            f"the `{opener}`{f' of {self.owner}' if self.owner else ''} is never closed",
+            "opened here",
+            secondary=(Label(end, f"`{closer}` is missing by here"),),
+            fixes=(insert(end, separator + closer),),
+        )
+
+
+DS0103 = Code(
+    "DS0103",
+    "error",
+    "unknown declaration",
+    "A line that starts at the left margin begins a declaration, and its first word says which kind. "
+    "This "
+    "word is none of them.",
+    "dspec 1\n\nsignatur Route { input text: str; output topic: str }\n",
+    "dspec 1\n\nsignature Route { input text: str; output topic: str }\n",
+)
+
+
+class UnknownDeclaration(Stopped, frozen=True):
+    code = DS0103
+    keywords: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        habit = habits.DECLARATIONS.get(self.found.lower())
+        near = (habit,) if habit else closest(self.found, self.keywords)
+        return self.says(
+            f"{self.shown} is not a kind of declaration{did_you_mean(near)}",
+            "unknown declaration",
+            help="" if near else f"a declaration starts with one of {', '.join(self.keywords[1:])}",
+            fixes=suggestions(self.where, near),
+        )
+
+
+DS0104 = Code(
+    "DS0104",
+    "error",
+    "not allowed here",
+    "Every block is written in the same way, but each kind of declaration takes its own items: a `step` "
+    "belongs in an optimize block, an `output` in a signature. The message lists what may stand here.",
+    "dspec 1\n\nrecord Line { output sku: str }\n",
+    "dspec 1\n\nrecord Line { field sku: str }\n",
+)
+
+
+class Misplaced(Finding, frozen=True):
+    """An item of a kind (`doc`, `field`, …) in the block of a `keyword`, which takes `items`.
+
+    `allowed` is all that may be written in the block, `homes` are the blocks that take such an item.
+    """
+
+    code = DS0104
+    kind: str
+    keyword: str
+    name: str
+    items: tuple[str, ...]
+    allowed: tuple[str, ...]
+    homes: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        word = "a doc string" if self.kind == "doc" else f"`{self.kind}`"
+        roles = tuple(item for item in self.items if item in ("input", "output", "field"))
+        meant: tuple[str, ...] = ()
+        hint = ""
+        if self.kind in ("input", "output", "field"):
+            meant = ("field",) if self.kind == "output" and "field" in roles else roles
+            if self.keyword in ("dataset", "record"):
+                hint = f"; in {article(self.keyword)}, use {quoted(roles, 'or')}"
+        allowed = ", ".join(each if " " in each else f"`{each}`" for each in self.allowed) or "nothing"
+        return self.says(
+            f"{word} is not allowed in {article(noun(self.keyword))}{hint}",
+            f"not allowed in `{self.keyword} {self.name}`",
+            help=f"allowed here: {allowed}; {word} stands in {quoted(self.homes, 'or')}",
+            fixes=suggestions(self.where, meant),
+        )
+
+
+class SectionAndAttribute(Finding, frozen=True):
+    """A section written as an attribute, or the other way round; `section` says which it is."""
+
+    code = DS0104
+    section: bool
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        if self.section:
+            return self.says(
+                f"`{name}` is a section: write `{name} {{ … }}` without `=`", "a section takes braces"
+            )
+        return self.says(
+            f"`{name}` is an attribute: write `{name} = …` without braces", "an attribute takes `=`"
+        )
+
+
+class NoSetting(Finding, frozen=True):
+    """Something else than `name = value` in a section."""
+
+    code = DS0104
+    section: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"only `name = value` is allowed in `{self.section}`", f"not allowed in `{self.section}`"
+        )
+
+
+DS0105 = Code(
+    "DS0105",
+    "error",
+    "unknown attribute",
+    "The block has no attribute or section of this name. A misspelt one would otherwise be ignored, "
+    "and the "
+    "setting would silently keep its default.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temprature = 0.0 }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.0 }\n',
+)
+
+
+class UnknownAttribute(Finding, frozen=True):
+    """`owner` is a section's name or, where `block` holds, a keyword; `elsewhere` one whose blocks have it.
+
+    `lacking` is the word that would make an item of it, at `item`, if nothing else can be meant.
+    """
+
+    code = DS0105
+    owner: str
+    known: tuple[str, ...]
+    block: bool = False
+    elsewhere: str = ""
+    lacking: str = ""
+    item: Location | None = None
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        owner = article(noun(self.owner)) if self.block else f"`{self.owner}`"
+        near = closest(name, self.known)
+        if self.lacking and self.item and not near:
+            return self.says(
+                f"{owner} has no attribute `{name}`",
+                f"not a `{self.lacking}`",
+                help=f"write `{self.lacking} {name} = …`",
+                fixes=(insert(self.item, f"{self.lacking} "),),
+            )
+        extra = f"; `{name}` belongs in {article(self.elsewhere)}" if self.elsewhere else ""
+        known = f"it has {listed(self.known)}" if self.known else "it has no attributes"
+        return self.says(
+            f"{owner} has no attribute `{name}`{did_you_mean(near)}",
+            "unknown attribute",
+            help="" if near else known + extra,
+            fixes=suggestions(self.where, near),
+        )
+
+
+DS0106 = Code(
+    "DS0106",
+    "error",
+    "given twice",
+    "One value is given in two places, and nothing says which one counts.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.0; temperature = 1.0 }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.0 }\n',
+)
+
+
+class GivenTwice(Finding, frozen=True):
+    """An argument that was given before, at `first`; `to` is what is called, if that is plain."""
+
+    code = DS0106
+    name: str
+    first: Location
+    to: str = ""
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` is given twice{f' to {self.to}' if self.to else ''}",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+        )
+
+
+class SetTwice(Finding, frozen=True):
+    """An attribute or a section; `item` is the whole second one, with what divides it from the one before."""
+
+    code = DS0106
+    first: Location
+    item: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is set twice",
+            "again here",
+            secondary=(Label(self.first, "first set here"),),
+            fixes=(Fix("Delete the second one", (Edit(self.item, ""),), "maybe"),),
+        )
+
+
+class TwoDocStrings(Finding, frozen=True):
+    code = DS0106
+    first: Location
+    keyword: str
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{self.keyword} `{self.name}` has two doc strings",
+            "second one",
+            secondary=(Label(self.first, "first here"),),
+            help="join them into one; a string in three quotes may span lines",
+        )
+
+
+class VersionTwice(Finding, frozen=True):
+    code = DS0106
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "the language version is given twice",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+        )
+
+
+DS0107 = Code(
+    "DS0107",
+    "error",
+    "missing attribute",
+    "The block cannot mean anything without this attribute.",
+    "dspec 1\n\nlm mini { temperature = 0.0 }\n",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.0 }\n',
+)
+
+
+class MissingAttribute(Finding, frozen=True):
+    """What `owner`, a section or the declaration of a `keyword`, cannot do without."""
+
+    code = DS0107
+    owner: str
+    attribute: str
+    doc: str
+    placeholder: str
+    keyword: str = ""
+    room: Room | None = None
+
+    def told(self) -> Diagnostic:
+        line = f"{self.attribute} = {self.placeholder}"
+        return self.says(
+            f"{self.keyword} `{self.owner}` is missing `{self.attribute}`".lstrip(),
+            help=f"{self.doc} For example `{line}`",
+            fixes=insert_item(self.room, line),
+        )
+
+
+DS0108 = Code(
+    "DS0108",
+    "warning",
+    "no language version",
+    "A file says which version of the language it is written in, so that later compilers read it in "
+    "the same "
+    "way. `dspec 1` belongs on the first line.",
+    'lm mini { model = "openai/gpt-4o-mini" }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
+)
+
+
+class NoVersion(Finding, frozen=True):
+    code = DS0108
+    newest: int
+
+    def told(self) -> Diagnostic:
+        line = f"dspec {self.newest}"
+        return self.says(
+            "this file does not say which version of the language it is written in",
+            help=f"start it with `{line}`",
+            fixes=(insert(self.where, f"{line}\n\n", safe=True),),
+        )
+
+
+DS0109 = Code(
+    "DS0109",
+    "error",
+    "broken text in quotes",
+    "Text in double quotes ends on the line where it starts; text in three double quotes may span "
+    "lines. After "
+    "a backslash only the known escapes may stand.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
+)
+
+
+class UnknownEscape(Stopped, frozen=True):
+    code = DS0109
+    escapes: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{self.shown} is no escape; those known are {', '.join(self.escapes)}",
+            "unknown escape",
+            help="write two backslashes for one",
+            fixes=(replace(self.where, "\\" + self.found),),
+        )
+
+
+class EndlessText(Finding, frozen=True):
+    code = DS0109
+
+    def told(self) -> Diagnostic:
+        return self.says("this text in quotes never ends", "no closing quote")
+
+
+DS0110 = Code(
+    "DS0110",
+    "error",
+    "wrong kind of value",
+    "The attribute takes another kind of value: a number, text in quotes, `true` or `false`, one of a "
+    "few words.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = "low" }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.2 }\n',
+)
+
+
+Wanted = Literal["text", "texts", "flag", "integer", "number", "choice", "secret", "address", "references"]
+
+
+class WrongValue(Finding, frozen=True):
+    """A value in another form than the one that `name` takes; `example` is a right one, if there is any."""
+
+    code = DS0110
+    name: str
+    wanted: Wanted
+    form: Form
+    choices: tuple[str, ...] = ()
+    example: str = ""
+
+    def told(self) -> Diagnostic:
+        written = self.where.text
+        given = described(self.form, written)
+        path = self.form in ("name", "path")
+        fixes: tuple[Fix, ...] = ()
+        if self.form == "name" and written in self.choices:
+            fixes = (replace(self.where, f'"{written}"'),)
+        elif self.wanted == "references" and path:
+            fixes = (replace(self.where, f"[{written}]"),)
+        wanted = {
+            "text": "text in quotes",
+            "texts": "text in quotes, or a list of such texts",
+            "flag": "`true` or `false`",
+            "integer": "a whole number",
+            "number": "a number",
+            "choice": " or ".join(f'"{choice}"' for choice in self.choices),
+            "secret": '`env("NAME")`',
+            "address": 'text in quotes or `env("NAME")`',
+            "references": f"a list of names, as in `[{written if path else 'a, b'}]`",
+        }[self.wanted]
+        return self.says(
+            f"`{self.name}` takes {wanted}, and this is {given}",
+            given,
+            help=f"for example `{self.name} = {self.example}`" if self.example else "",
+            fixes=fixes,
+        )
+
+
+class NotAChoice(Finding, frozen=True):
+    code = DS0110
+    name: str
+    value: str
+    choices: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.value, self.choices)
+        return self.says(
+            f'`{self.name}` cannot be "{self.value}"{did_you_mean_text(near)}',
+            "not a choice",
+            help="it is " + " or ".join(f'"{choice}"' for choice in self.choices),
+            fixes=suggestions(self.where, tuple(f'"{choice}"' for choice in near)),
+        )
+
+
+DS0111 = Code(
+    "DS0111",
+    "error",
+    "declaration of another shape",
+    "Each kind of declaration is written in one way: with a block in braces, with `=`, with or "
+    "without parameters. "
+    "The help shows an example of this kind.",
+    MODULE + "module second { signature = Route }\n",
+    MODULE + "module second = ChainOfThought(Route)\n",
+)
+
+
+Shape = Literal[
+    "parameters",
+    "no parameters",
+    "returns",
+    "no returns",
+    "block",
+    "value",
+    "no block",
+    "no value",
+    "no body",
+]
+"""What a declaration has, or lacks, other than its kind."""
+
+
+class OtherShape(Finding, frozen=True):
+    """What is wrong with how a declaration is written. `form` is an example of its kind."""
+
+    code = DS0111
+    keyword: str
+    name: str
+    wrong: Shape
+    form: str
+
+    def told(self) -> Diagnostic:
+        a, named = article(self.keyword), f"{self.keyword} `{self.name}`"
+        message = {
+            "parameters": f"{a} takes no parameters",
+            "no parameters": f"{named} needs parameters in parentheses",
+            "returns": f"{a} has no `->`",
+            "no returns": f"{named} needs `-> type` after its parameters",
+            "block": f"{a} is written with `=`, not with a block",
+            "value": f"{a} is written as a block in braces, not with `=`",
+            "no block": f"{named} needs a block in braces",
+            "no value": f"{named} needs a value after `=`",
+            "no body": f"{named} needs `=` or a block",
+        }[self.wrong]
+        return self.says(message, help=f"it looks like this: `{self.form}`")
+
+
+DS0112 = Code(
+    "DS0112",
+    "error",
+    "unknown language version",
+    "The file asks for a version of the language that this compiler does not know, usually because "
+    "the compiler "
+    "is older than the file.",
+    'dspec 7\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
+)
+
+
+class UnknownVersion(Finding, frozen=True):
+    """`newer` is the version that the file asks for, if it is a later one than `newest`."""
+
+    code = DS0112
+    newest: int
+    newer: int | None = None
+
+    def told(self) -> Diagnostic:
+        if self.newer is None:
+            return self.says(f"there is no language version {self.where.text}", f"known: {self.newest}")
+        return self.says(
+            f"this file is written in version {self.newer} of the language, and this compiler knows version "
+            f"{self.newest}",
+            "newer than this compiler",
+            help="upgrade with `pip install --upgrade dspc`",
+        )
+
+
+DS0113 = Code(
+    "DS0113",
+    "error",
+    "nested too deeply",
+    "Brackets or blocks stand inside each other beyond the depth that the parser follows. No program "
+    "needs it; "
+    "the limit keeps a hostile file from using up memory.",
+    "dspec 1\n\nsignature S { input a: str; output b: int; assert b == "
+    + "(" * 400
+    + "1"
+    + ")" * 400
+    + " }\n",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
+)
+
+
+class TooDeep(Finding, frozen=True):
+    code = DS0113
+
+    def told(self) -> Diagnostic:
+        return self.says("this is nested too deeply to be read", help="give an inner part a name of its own")
+
+
+DS0114 = Code(
+    "DS0114",
+    "error",
+    "unknown character",
+    "The language does not use this character outside text in quotes and comments.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; @ }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
+)
+
+
+class UnknownCharacter(Stopped, frozen=True):
+    code = DS0114
+
+    def told(self) -> Diagnostic:
+        said, fixes = habits.unknown_character(self.found.strip(), self.where)
+        return self.says(
+            f"{self.shown} means nothing in this language",
+            "" if said else "remove it, or put it in quotes",
+            help=said,
+            fixes=fixes,
+        )
+
+
+DS0115 = Code(
+    "DS0115",
+    "error",
+    "number out of range",
+    "The attribute or option takes numbers within bounds, both included.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 7 }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; temperature = 0.7 }\n',
+)
+
+
+class OutOfRange(Finding, frozen=True):
+    """A number that `name` cannot be: one of `low` and `high` at least is known."""
+
+    code = DS0115
+    name: str
+    low: float | None
+    high: float | None
+
+    def told(self) -> Diagnostic:
+        if self.low is not None and self.high is not None:
+            bounds = f"lie between {self.low:g} and {self.high:g}"
+        else:
+            bounds = f"be at least {self.low:g}" if self.low is not None else f"be at most {self.high:g}"
+        return self.says(f"`{self.name}` must {bounds}, and this is {self.where.text}", "out of range")
+
+
+DS0120 = Code(
+    "DS0120",
+    "error",
+    "not supported yet",
+    "The language has this, and this version of the toolchain cannot run it. The declaration is still "
+    "checked "
+    "for names and types; the file cannot be compiled while it is there.",
+    MODULE + "module agent = ReAct(Route, tools = [])\n",
+    MODULE + "module thinker = ChainOfThought(Route)\n",
+    TICKETS,
+)
+
+
+class NotYet(Finding, frozen=True):
+    """`what` is in the language, and this version cannot run it."""
+
+    code = DS0120
+    what: str
+    notes: tuple[str, ...] = ()
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"not supported yet: {self.what}",
+            "cannot run yet",
+            notes=(
+                "the file is still checked; it cannot be compiled or run while this stands in it",
+                *self.notes,
+            ),
+        )
+
+
+class TypeNotYet(Finding, frozen=True):
+    code = DS0120
+
+    def told(self) -> Diagnostic:
+        return self.says(f"not supported yet: the type `{self.where.text}`", "cannot run yet")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from ...project.source import Source
 from ..record import Diagnostic, Label
-from ..spelling import plural
+from ..wording import plural
 from .cells import safe, width, wrap
 from .look import Look
 from .snippet import Mark, gutter, mark, snippet

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from ..codes import Severity
+from ..record import Severity
 
 Style = Literal["plain", "bold", "frame", "error", "warning", "hint", "secondary"]
 

@@ -1,7 +1,7 @@
 """What people write who come from other languages, and how it is written here.
 
 Read only once the parser has stopped at a word; what it expected there and what it found tell which
-habit it may be. Nothing here reports anything.
+habit it may be.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ import re
 
 from msgspec import Struct
 
-from dspec.grammar.tree import Block, Problem
-
-from ...diagnostics.record import Edit, Fix
-from ...diagnostics.spelling import closest
 from ...project.source import Location
-from ..session import replace
+from ..fixes import insert, replace
+from ..record import Edit, Fix
+from ..spelling import closest
 
 Habit = tuple[str, tuple[Fix, ...]]
 NONE: Habit = ("", ())
@@ -25,6 +23,23 @@ OPERATORS = {"&&": "and", "||": "or", "&": "and", "|": "or", "!": "not"}
 TYPES = {"List": "list", "Dict": "dict", "Sequence": "list", "Array": "list", "Map": "dict"}
 LITERALS = {"True": "true", "False": "false", "None": "none", "null": "none", "nil": "none"}
 """Values under the names they have elsewhere."""
+DECLARATIONS = {
+    "model": "lm",
+    "llm": "lm",
+    "struct": "record",
+    "class": "record",
+    "enum": "type",
+    "function": "extern",
+    "def": "program",
+    "tool": "extern",
+    "data": "dataset",
+    "optimizer": "optimize",
+    "compile": "optimize",
+    "evaluate": "eval",
+    "include": "import",
+    "use": "import",
+}
+"""Declarations under the names they have elsewhere."""
 FIELDS = {
     "signature": "`input` or `output`",
     "dataset": "`input` or `field`",
@@ -46,17 +61,11 @@ class Stop(Struct, frozen=True):
     before: Location | None
 
 
-def unexpected(problem: Problem, block: Block, here: Location) -> Habit:
+def unexpected(found: str, previous: str, expected: tuple[str, ...], keyword: str, here: Location) -> Habit:
     """Help and fixes for a word that cannot stand where it stands; nothing where no habit is known."""
-    previous = problem.previous.strip()
-    stop = Stop(
-        problem.found.strip(),
-        previous,
-        frozenset(word.strip("`") for word in problem.expected),
-        block.declaration.keyword.text if block.declaration else "",
-        here,
-        _before(here, previous),
-    )
+    previous = previous.strip()
+    wanted = frozenset(word.strip("`") for word in expected)
+    stop = Stop(found.strip(), previous, wanted, keyword, here, _before(here, previous))
     habits = (habit(stop) for habit in (_separators, _types, _operators, _expressions, _items))
     return next((known for known in habits if known != NONE), NONE)
 
@@ -152,10 +161,7 @@ def _expressions(stop: Stop) -> Habit:
     if found[:1] == '"' and previous in ("f", "r", "b") and word and word.end == here.start:
         return 'text has no prefixes: join texts with `+`, as in `"expected " + gold.answer`', ()
     if found[:1] == '"' and "else" in wanted:
-        start = Location(here.source, here.start, here.start)
-        return "what is said when it does not hold comes behind `else`", (
-            Fix("Insert `else`", (Edit(start, "else "),), "maybe"),
-        )
+        return "what is said when it does not hold comes behind `else`", (insert(here, "else "),)
     return NONE
 
 

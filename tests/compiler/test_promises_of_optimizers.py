@@ -1,15 +1,7 @@
-"""What users of DSPy expect of its optimizers and evaluator, as cases of its own tests, written anew.
+"""What each optimizer promises, shown on a scripted model: bootstrapping, random search, COPRO, MIPROv2, KNN, ensembles, traces.
 
-Numbers are those of the catalogue of DSPy's tests that this project was given: 1 to 25, 40 and 41 stand here,
-the others in test_blackbox_chains. Cases whose subject does not exist here:
-
-| case | about | why not here |
-| --- | --- | --- |
-| 13 | `eval_kwargs` of COPRO may be left out | there is one evaluator, and nothing to hand to it |
-| 21, 22, 23 | training data of BootstrapFinetune | weights are tuned behind `WeightTuner`; the optimizer is not there yet, and says so |
-| 39 | the shuffler of GRPO | not there yet; GEPA's batches, which do the same, are tested in test_optimizers_gepa_math |
-| 44 | Ctrl-C ends an evaluation | of processes, in tests/faults |
-| 45 | data frames and their display | there are none; reports are tested in tests/compiler/test_render and the command line's tests |
+These are what users of DSPy rely on, written anew; where we differ on purpose, the test says how. Chains, reflection and
+the evaluator are in test_promises_of_chains.
 """
 
 from __future__ import annotations
@@ -35,7 +27,7 @@ from dspec.compiler.data import Example
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.evaluate.store import Store
-from dspec.compiler.optimizers.base import Nested, Options
+from dspec.compiler.optimizers.base import Options
 from dspec.compiler.optimizers.table import NOT_YET, SPECS
 from dspec.compiler.search import Minibatch
 from dspec.runtime.errors import AnswerError, Refused
@@ -44,7 +36,7 @@ from dspec.runtime.schema.expressions import Apply, Constant, Variable
 from dspec.runtime.schema.program import Demo, FieldSpec
 from dspec.runtime.schema.types import STR, JsonValue, ListOf
 
-BOOTSTRAP, RANDOM, BOTH = "BootstrapFewShot", "BootstrapFewShotWithRandomSearch", "BetterTogether"
+BOOTSTRAP, RANDOM = "BootstrapFewShot", "BootstrapFewShotWithRandomSearch"
 TRAIN, VAL = rows(8), rows(12, start=100)
 
 
@@ -52,20 +44,16 @@ def texts(done: Stepped) -> list[JsonValue]:
     return [demo["text"] for demo in done.demos()]
 
 
-def inner(optimizer: str, **options: JsonValue) -> Nested:
-    return Nested(optimizer, SPECS[optimizer], Options(SPECS[optimizer], options))
+# Bootstrapping -------------------------------------------------------------------------------------
 
 
-# Bootstrapping: 1 to 4 -----------------------------------------------------------------------------
-
-
-async def test_01_compiling_gives_a_tuned_program(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_compiling_gives_a_tuned_program(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(monkeypatch, BOOTSTRAP, oracle, train=TRAIN)
     assert done.program != classifier()
     assert done.program.predictors["ask"].demos
 
 
-async def test_02_one_passing_row_is_one_demo_and_the_student_answers_from_it(
+async def test_one_passing_row_is_one_demo_and_the_student_answers_from_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def knows_one(asked: Asked) -> Fields:
@@ -81,7 +69,7 @@ async def test_02_one_passing_row_is_one_demo_and_the_student_answers_from_it(
         assert (await evaluator.evaluate(classifier(), again)).score == 0.0
 
 
-async def test_03_a_crash_ends_the_step_after_max_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crash_ends_the_step_after_max_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tuple(Example(i, row.inputs, {}) for i, row in enumerate(TRAIN))
     with pytest.raises(MetricError, match="label") as caught:
         await step(monkeypatch, BOOTSTRAP, oracle, train=broken, val=VAL, max_errors=1)
@@ -90,7 +78,7 @@ async def test_03_a_crash_ends_the_step_after_max_errors(monkeypatch: pytest.Mon
         await step(monkeypatch, BOOTSTRAP, lambda asked: Refused("blocked"), train=TRAIN)
 
 
-async def test_04_what_was_not_bootstrapped_fills_up_as_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_not_bootstrapped_fills_up_as_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(
         monkeypatch, BOOTSTRAP, oracle, train=TRAIN, max_bootstrapped_demos=2, max_labeled_demos=5
     )
@@ -99,21 +87,21 @@ async def test_04_what_was_not_bootstrapped_fills_up_as_labels(monkeypatch: pyte
     assert len(set(texts(done))) == 5
 
 
-# Random search: 5 to 11 ----------------------------------------------------------------------------
+# Random search -------------------------------------------------------------------------------------
 
 
-async def test_05_random_search_runs_on_two_rows_with_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_random_search_runs_on_two_rows_with_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(monkeypatch, RANDOM, learner, train=rows(2))
     assert done.result.candidates[0].program is done.program
 
 
-def test_06_a_restriction_to_nothing_is_refused() -> None:
+def test_a_restriction_to_nothing_is_refused() -> None:
     spec = SPECS[RANDOM]
     assert "leaves no candidate" in (spec.contradiction(Options(spec, {"restrict": [99]})) or "")
 
 
 @pytest.mark.parametrize("search", ["racing", "full"])
-async def test_07_one_kind_alone(monkeypatch: pytest.MonkeyPatch, search: str) -> None:
+async def test_one_kind_alone(monkeypatch: pytest.MonkeyPatch, search: str) -> None:
     student = classifier().with_predictor(
         "ask", demos=(Demo(inputs={"text": "row 9 of g9"}, outputs={"label": "L9"}),)
     )
@@ -124,7 +112,7 @@ async def test_07_one_kind_alone(monkeypatch: pytest.MonkeyPatch, search: str) -
 
 
 @pytest.mark.parametrize(("size", "seen"), [(50, 12), (12, 12), (5, 5)])
-async def test_08_09_a_minibatch_is_as_large_as_asked_and_no_larger_than_val(
+async def test_a_minibatch_is_as_large_as_asked_and_no_larger_than_val(
     monkeypatch: pytest.MonkeyPatch, size: int, seen: int
 ) -> None:
     done = await step(
@@ -152,7 +140,7 @@ async def test_08_09_a_minibatch_is_as_large_as_asked_and_no_larger_than_val(
     assert Minibatch(size, 9).most(2, 12) == 2 * seen + (12 - seen)
 
 
-async def test_10_a_failure_is_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failure_is_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
     """DSPy scores a candidate whose evaluation fails 0. Here an unusable answer is one row's 0, with its reason;
     a provider's failure ends the step."""
 
@@ -168,7 +156,7 @@ async def test_10_a_failure_is_no_score(monkeypatch: pytest.MonkeyPatch) -> None
         await step(monkeypatch, RANDOM, lambda asked: Refused("blocked"), train=TRAIN, val=VAL)
 
 
-async def test_11_the_threshold_holds_for_every_demo_set(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_threshold_holds_for_every_demo_set(monkeypatch: pytest.MonkeyPatch) -> None:
     graded = exact().model_copy(update={"score": Constant(value=0.4)})
     for threshold, made in ((0.5, False), (0.4, True)):
         done = await step(
@@ -184,10 +172,10 @@ async def test_11_the_threshold_holds_for_every_demo_set(monkeypatch: pytest.Mon
         assert any(asked.demos for asked in done.script.asked if not is_writing(asked)) is made
 
 
-# COPRO, MIPROv2's proposer: 12 to 15, 40, 41 -------------------------------------------------------
+# COPRO, MIPROv2's proposer -------------------------------------------------------------------------
 
 
-async def test_12_15_copro_leaves_its_student_alone_and_gives_a_program_that_answers(
+async def test_copro_leaves_its_student_alone_and_gives_a_program_that_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     student = classifier()
@@ -199,7 +187,7 @@ async def test_12_15_copro_leaves_its_student_alone_and_gives_a_program_that_ans
     assert all(row.outputs for row in found.rows)
 
 
-async def test_14_copro_tells_how_its_rounds_did(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_copro_tells_how_its_rounds_did(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(
         monkeypatch, "COPRO", Model([70, 30]), train=TRAIN, val=VAL, breadth=3, depth=2, track_stats=True
     )
@@ -208,7 +196,7 @@ async def test_14_copro_tells_how_its_rounds_did(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("bootstrapped", [0, 2])
-async def test_40_one_candidate_is_one_instruction_per_predictor(
+async def test_one_candidate_is_one_instruction_per_predictor(
     monkeypatch: pytest.MonkeyPatch, bootstrapped: int
 ) -> None:
     done = await step(
@@ -228,7 +216,7 @@ async def test_40_one_candidate_is_one_instruction_per_predictor(
         assert predictor.signature.instruction == pipeline().predictors[address].signature.instruction
 
 
-async def test_41_the_temperature_reaches_the_model_that_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_temperature_reaches_the_model_that_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(
         monkeypatch,
         "MIPROv2",
@@ -243,17 +231,17 @@ async def test_41_the_temperature_reaches_the_model_that_writes(monkeypatch: pyt
     assert (writing, others) == ({0.7}, {None})
 
 
-# KNN and ensembles: 16 to 20 -----------------------------------------------------------------------
+# KNN and ensembles ---------------------------------------------------------------------------------
 
 
-async def test_16_the_index_keeps_k_and_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_index_keeps_k_and_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(monkeypatch, "KNNFewShot", oracle, train=TRAIN, k=2)
     assert done.program.neighbours is not None
     assert done.program.neighbours.k == 2
     assert len(done.program.neighbours.rows) == len(TRAIN)
 
 
-async def test_17_all_answers_are_there_for_a_program_that_reduces(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_answers_are_there_for_a_program_that_reduces(monkeypatch: pytest.MonkeyPatch) -> None:
     """DSPy gives a list of all outputs where there is no `reduce_fn`. A program has the outputs it declares, so
     without a rule the majority decides; whoever wants the list names a program that takes it."""
     members = tuple(classifier().with_predictor("ask", instruction=f"Way {n}.") for n in range(3))
@@ -283,7 +271,7 @@ async def test_17_all_answers_are_there_for_a_program_that_reduces(monkeypatch: 
     assert found.rows[0].outputs == {"label": "L2 L1 L2"}
 
 
-async def test_18_19_the_rule_is_applied_to_exactly_size_members(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_rule_is_applied_to_exactly_size_members(monkeypatch: pytest.MonkeyPatch) -> None:
     def voter(asked: Asked) -> Fields:
         said = str(asked.request.messages[0])
         return {"label": "L1" if "Give yes" in said else "L2"}
@@ -310,19 +298,19 @@ async def test_18_19_the_rule_is_applied_to_exactly_size_members(monkeypatch: py
             assert found.rows[0].outputs == {"label": "L1"}
 
 
-def test_20_what_dspy_refuses_is_refused_with_a_way_out() -> None:
+def test_what_dspy_refuses_is_refused_with_a_way_out() -> None:
     assert SPECS["Ensemble"].refused.keys() == {"reduce_fn", "deterministic"}
     assert "always gives the same answer" in SPECS["Ensemble"].refused["deterministic"]
 
 
-def test_21_an_optimizer_that_is_not_there_says_what_is_missing() -> None:
+def test_an_optimizer_that_is_not_there_says_what_is_missing() -> None:
     assert NOT_YET["BootstrapFinetune"] == "it needs a provider that tunes weights"
 
 
-# Traces: 24, 25 ------------------------------------------------------------------------------------
+# Traces --------------------------------------------------------------------------------------------
 
 
-async def test_24_a_trace_of_every_row_with_the_one_that_could_not_be_read(
+async def test_a_trace_of_every_row_with_the_one_that_could_not_be_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def reply(asked: Asked) -> Fields | str:
@@ -339,7 +327,7 @@ async def test_24_a_trace_of_every_row_with_the_one_that_could_not_be_read(
         assert attempt.verdict.score == 1.0
 
 
-async def test_25_a_providers_error_is_no_failed_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_providers_error_is_no_failed_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
     with scripted(monkeypatch, Script(lambda asked: Refused("blocked"))) as engine:
         with pytest.raises(Refused):
             await Evaluator(engine, Store(), exact()).attempt(classifier(), TRAIN[0])
