@@ -27,8 +27,9 @@ from dspec.runtime.schema.program import LM, Program
 from .. import ir
 from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evals import EvalResult, evaluate_named, scored
-from ..evaluate.evaluation import Evaluation, Evaluator, Spent
+from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
+from ..evaluate.meter import Account
 from ..evaluate.outcomes import Candidate
 from ..evaluate.statistics import Paired
 from ..evaluate.store import Store
@@ -57,7 +58,7 @@ class StepOutcome(Struct, frozen=True):
     name: str
     optimizer: str
     planned: StepPlan
-    spent: Spent
+    spent: Account
     result: StepResult
 
 
@@ -72,7 +73,7 @@ class Built(Struct, frozen=True):
     status: Status
     plan: Plan
     steps: tuple[StepOutcome, ...]
-    spent: Spent
+    spent: Account
     baseline: Evaluation | None
     final: Evaluation | None
     comparison: Paired | None
@@ -277,7 +278,7 @@ class _Compile:
         self._emitted = self._best.program
         self._notes.append(f"cut short: the result is `{self._best.label}`, the best that was scored")
 
-    def _spent(self) -> Spent:
+    def _spent(self) -> Account:
         """What the compile needed: the scorings before and after the steps, and each step."""
         return sum((account.spent for account in self._accounts), self._evaluator.spent)
 

@@ -31,28 +31,16 @@ from dspec.runtime.models.calls import Purse
 from dspec.runtime.models.prices import Price, price
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.models.transports.answers import estimate_tokens
-from dspec.runtime.schema.usage import Usage
+from dspec.runtime.schema.usage import Spent, Usage, pico
 
 from .. import ir
 
 FALLBACK_TOKENS = 1024
 MARGIN = 1.25
+SLACK = 1e-9
+"""USD that sums of rounded costs may be off by."""
 UNKNOWN = 4.0
 """The margin before a model's first answer: the estimate counts four bytes a token, and no token has less than one."""
-
-
-class Amounts(Struct, frozen=True):
-    """Calls, tokens (in and out), and USD."""
-
-    calls: int = 0
-    tokens: int = 0
-    usd: float = 0.0
-
-    def __add__(self, other: Amounts) -> Amounts:
-        return Amounts(self.calls + other.calls, self.tokens + other.tokens, self.usd + other.usd)
-
-    def __mul__(self, times: int) -> Amounts:
-        return Amounts(times * self.calls, times * self.tokens, times * self.usd)
 
 
 class Room(Struct, frozen=True):
@@ -60,7 +48,7 @@ class Room(Struct, frozen=True):
 
     wall: Wall
     request: Request
-    worst: Amounts
+    worst: Spent
     requests: int
 
     def in_time(self) -> None:
@@ -88,8 +76,8 @@ class Wall:
     """The budget of one compile or eval. `clock` gives seconds; only the minutes' wall reads it."""
 
     def __init__(self, budget: ir.Budget, clock: Callable[[], float] = time.monotonic) -> None:
-        self.spent = Amounts()
-        self._reserved = Amounts()
+        self.spent = Spent()
+        self._reserved = Spent()
         self._budget = budget
         self._clock = clock
         self._began = clock()
@@ -148,21 +136,21 @@ class Wall:
             self.spent += (room.worst if usage is None else self._taken(room.request, usage)) * requests
         self._wake()
 
-    def _taken(self, request: Request, usage: Usage) -> Amounts:
+    def _taken(self, request: Request, usage: Usage) -> Spent:
         self._largest = max(self._largest, usage.output_tokens)
         share = usage.input_tokens / estimate_tokens(request.messages)
         self._margins[request.lm.model] = max(MARGIN, share, self._margins.get(request.lm.model, 0.0))
-        usd = 0.0 if self._budget.usd is None else self._price(request).of(usage)
-        return Amounts(1, usage.input_tokens + usage.output_tokens, usd)
+        return self._priced(request, usage)
 
-    def _worst(self, request: Request) -> Amounts:
+    def _worst(self, request: Request) -> Spent:
         margin = self._margins.get(request.lm.model, UNKNOWN)
         inputs = math.ceil(margin * estimate_tokens(request.messages))
         outputs = 0 if request.kind == "embedding" else request.lm.max_tokens or self._largest
-        usd = 0.0
-        if self._budget.usd is not None:
-            usd = self._price(request).of(Usage(inputs, outputs))
-        return Amounts(1, inputs + outputs, usd)
+        return self._priced(request, Usage(inputs, outputs))
+
+    def _priced(self, request: Request, usage: Usage) -> Spent:
+        """One call of that usage; money counts only where the budget is in USD."""
+        return Spent.of(usage, 0.0 if self._budget.usd is None else self._price(request).of(usage))
 
     def _price(self, request: Request) -> Price:
         each = price(request.lm)
@@ -174,15 +162,15 @@ class Wall:
             )
         return each
 
-    def _passed(self, more: Amounts) -> str | None:
+    def _passed(self, more: Spent) -> str | None:
         """The unit whose wall `more` could pass, or None."""
-        budget, spent, reserved = self._budget, self.spent, self._reserved
-        if budget.calls is not None and spent.calls + reserved.calls + more.calls > budget.calls:
+        budget, total = self._budget, self.spent + self._reserved + more
+        if budget.calls is not None and total.calls > budget.calls:
             return "calls"
-        if budget.tokens is not None and spent.tokens + reserved.tokens + more.tokens > budget.tokens:
+        if budget.tokens is not None and total.tokens > budget.tokens:
             return "tokens"
-        # A billionth of a dollar of slack: sums of floats are not exact.
-        if budget.usd is not None and spent.usd + reserved.usd + more.usd > budget.usd + 1e-9:
+        # A billionth of a dollar of slack: each cost was rounded.
+        if budget.usd is not None and total.cost > pico(budget.usd + SLACK):
             return "usd"
         if budget.minutes is not None and self._clock() - self._began > 60 * budget.minutes:
             return "minutes"

@@ -22,8 +22,9 @@ from dspec.runtime.values.values import short
 from .. import ir
 from ..data import load_rows, part
 from .budget import Wall, wall_of
-from .evaluation import Evaluation, Evaluator, Spent
+from .evaluation import Evaluation, Evaluator
 from .events import Report, silent
+from .meter import Account
 from .statistics import Paired, interval, paired
 from .store import Store
 from .tasks import Halt
@@ -50,7 +51,7 @@ class EvalResult(Struct, frozen=True):
     baseline_score: Score | None
     comparison: Paired | None
     gates: tuple[GateResult, ...]
-    spent: Spent
+    spent: Account
 
     @property
     def passed(self) -> bool:

@@ -27,6 +27,7 @@ from typing import TypeVar
 from dspec.runtime.errors import ParseError, ProviderError, Unauthorized
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Message, Request
+from dspec.runtime.running.asking import Meter
 from dspec.runtime.running.vectors import read_vector
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import LM, Program, digest
@@ -38,16 +39,16 @@ from .budget import Wall
 from .events import Report, ScoringStarted, silent
 from .gathering import Gathered, Told
 from .judging import Judges
-from .meter import Meter, Spent
+from .meter import Account, Paying, Purpose, metered
 from .outcomes import Attempt, Evaluation, RowResult
 from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
 from .slots import Slots
 from .store import UNANSWERED, ProgramKey, RunResult, Store
 from .tasks import Halt, together
-from .turns import Purpose, Turn, Turns, Use
+from .turns import Turn, Turns, Use
 from .votes import Run, Votes
 
-__all__ = ["Attempt", "Evaluation", "Evaluator", "RowResult", "Spent"]
+__all__ = ["Attempt", "Evaluation", "Evaluator", "RowResult"]
 
 Result = TypeVar("Result")
 
@@ -73,7 +74,7 @@ class Evaluator:
         on_error: ir.OnError = "stop",
         report: Report = silent,
     ) -> None:
-        self.spent = Spent()
+        self.spent = Account()
         self.unanswered: dict[bytes, RunResult] = {}
         """Runs that no model answered, by key, and that `on_error` makes a score of 0."""
         self._engine = engine
@@ -100,7 +101,7 @@ class Evaluator:
         """The same evaluator with a `spent` of its own: what is asked for through it, and was not through another
         before. So each of several that are at work at the same time knows what it took."""
         other = copy.copy(self)
-        other.spent = Spent()
+        other.spent = Account()
         other._report = report
         other._turns = self._turns.apart()
         return other
@@ -202,9 +203,9 @@ class Evaluator:
             key = hashlib.sha256(f"embedding|{request.identity()}".encode()).digest()
 
             async def made(turn: Turn) -> list[float]:
-                meter = Meter(self._engine, self._wall, turn.order, urgent=True)
+                meter = Meter(self._paying(turn, urgent=True))
                 completion = await meter.complete(request)
-                turn.uses.append(Use("teacher", key, meter.result(None)))
+                turn.uses.append(Use("teacher", key, RunResult.of(None, spent=meter.used)))
                 return read_vector(completion.answer.text)
 
             return await self._alone(made)
@@ -344,15 +345,13 @@ class Evaluator:
         future: asyncio.Future[RunResult] = asyncio.get_running_loop().create_future()
         self._running[key] = future
         try:
-            # Rows to be scored can be asked in any order; what an attempt or a proposal brings, others wait for.
-            meter = Meter(self._engine, self._wall, turn.order, urgent=purpose in ("teacher", "prompt"))
-            result = await meter.run(program, example.inputs, sample=sample, temperature=temperature)
+            result = await self._execute(program, example, purpose, sample, temperature, turn)
         except ProviderError as error:
             if self._on_error == "stop" or purpose == "prompt" or isinstance(error, Unauthorized):
                 future.cancel()
                 raise  # a key to see to, or a bill, fails for every row alike
             self._failures[key] = error
-            result = self.unanswered[key] = RunResult(None, (), (UNANSWERED, error.message), 0, 0, 0, 0, 0)
+            result = self.unanswered[key] = RunResult.of(None, (), (UNANSWERED, error.message))
         except BaseException:
             future.cancel()
             raise
@@ -363,6 +362,22 @@ class Evaluator:
             del self._running[key]
         future.set_result(result)
         return result
+
+    async def _execute(
+        self,
+        program: Program,
+        example: Example,
+        purpose: Purpose,
+        sample: int,
+        temperature: float | None,
+        turn: Turn,
+    ) -> RunResult:
+        # Rows to be scored can be asked in any order; what an attempt or a proposal brings, others wait for.
+        engine = self._paying(turn, urgent=purpose in ("teacher", "prompt"))
+        return await metered(program, example.inputs, engine, sample=sample, temperature=temperature)
+
+    def _paying(self, turn: Turn, *, urgent: bool) -> Paying:
+        return Paying(self._engine, None if self._wall is None else self._wall.purse(turn.order), urgent)
 
     def _row(self, example: Example, result: RunResult) -> RowResult | MetricError:
         """What a metric without judges says of a run; with judges, of one that has no outputs."""
@@ -399,22 +414,9 @@ class Evaluator:
 
     def _count(self, uses: Iterable[Use]) -> None:
         """Adds up the runs that nobody has counted."""
-        spent = self.spent
         for purpose, key, result, mine in uses:
-            if not (mine or self._claim(key)):
-                continue
-            if purpose == "task":
-                spent.task_calls += result.calls
-            elif purpose == "teacher":
-                spent.teacher_calls += result.calls
-            elif purpose == "prompt":
-                spent.prompt_calls += result.calls
-            else:
-                spent.judge_calls += result.calls
-            spent.input_tokens += result.input_tokens
-            spent.output_tokens += result.output_tokens
-            spent.cost += result.cost
-            spent.unpriced += result.unpriced
+            if mine or self._claim(key):
+                self.spent.add(purpose, result.spent)
 
     def _key(
         self, keyed: ProgramKey, example: Example, purpose: Purpose, sample: int, temperature: float | None

@@ -11,13 +11,12 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Container, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from dspec.runtime.errors import ProviderError
 
+from .meter import Purpose
 from .store import RunResult
-
-Purpose = Literal["task", "teacher", "prompt", "judge"]
 
 UNANSWERED_IN_A_ROW = 50
 
