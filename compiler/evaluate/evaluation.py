@@ -42,10 +42,9 @@ from .judging import Judges
 from .meter import Account, Paying, Purpose, metered
 from .outcomes import Attempt, Evaluation, RowResult
 from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
-from .slots import Slots
 from .store import UNANSWERED, ProgramKey, RunResult, Store
 from .tasks import Halt, together
-from .turns import Turn, Turns, Use
+from .turns import Slots, Turn, Turns, Use
 from .votes import Run, Votes
 
 __all__ = ["Attempt", "Evaluation", "Evaluator", "RowResult"]
@@ -86,7 +85,8 @@ class Evaluator:
         self._on_error = on_error
         self._report = report
         self._slots = Slots(width)
-        self._turn = asyncio.Lock()
+        self._starting = asyncio.Lock()
+        """Held while the rows of one evaluation start."""
         self._running: dict[bytes, asyncio.Future[RunResult]] = {}
         self._made: set[bytes] = set()
         """Runs that were made here, and are in the store."""
@@ -304,8 +304,8 @@ class Evaluator:
             self._slots.release()
 
         try:
-            # The turn ends when the last row has started; the group, when the last has ended.
-            async with asyncio.TaskGroup() as group, self._turn:
+            # The lock is free when the last row has started; the group ends when the last has ended.
+            async with asyncio.TaskGroup() as group, self._starting:
                 while wanted():
                     await self._slots.acquire()
                     if not wanted():

@@ -1,4 +1,6 @@
-"""The order in which work was begun: who gets the last room at the wall, and when an endpoint counts as dead.
+"""Says whose turn it is: places for work at the same time, and the order in which work was begun.
+
+That order decides who gets the last room at the wall, and when an endpoint counts as dead.
 
 Where `on_error = "score_zero"`, a run that no model answers is a score of 0. `UNANSWERED_IN_A_ROW` of them with no answer
 in between are an endpoint that is gone, and its failure is raised. Refusals mostly come faster than answers, so "in a row" is
@@ -29,6 +31,36 @@ class Use(NamedTuple):
     result: RunResult
     mine: bool = False
     """Whether the run was claimed for it before: then it is the one that counts the run."""
+
+
+class Slots:
+    """Places for work at the same time, which long work gives up when others are waiting for one: a semaphore that
+    knows whether anybody waits in `async with`. Used from one event loop."""
+
+    def __init__(self, number: int) -> None:
+        self._free = asyncio.Semaphore(number)
+        self._waiting = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a slot, those that only `acquire` left out."""
+        return self._waiting > 0
+
+    async def acquire(self) -> None:
+        await self._free.acquire()
+
+    def release(self) -> None:
+        self._free.release()
+
+    async def __aenter__(self) -> None:
+        self._waiting += 1
+        try:
+            await self._free.acquire()
+        finally:
+            self._waiting -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free.release()
 
 
 class Turns:
