@@ -10,7 +10,7 @@ from .running.execute import Outcome, TraceStep
 from .schema.types import JsonValue, Row
 
 
-class Usage(Struct, frozen=True):
+class CallUsage(Struct, frozen=True):
     """What one call took. Tokens and cost count only answers that were paid for by this call."""
 
     calls: int
@@ -27,7 +27,7 @@ class Usage(Struct, frozen=True):
         return self.input_tokens + self.output_tokens
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Usage:
+    def of(cls, outcome: Outcome) -> CallUsage:
         paid = outcome.paid
         replayed = outcome.calls - paid.calls
         return cls(outcome.calls, replayed, paid.input_tokens, paid.output_tokens, paid.known_usd)
@@ -43,13 +43,13 @@ class Prediction(Mapping[str, JsonValue]):
     __slots__ = ("notes", "outputs", "trace", "usage")
 
     outputs: Row
-    usage: Usage
+    usage: CallUsage
     trace: tuple[TraceStep, ...]
     notes: tuple[str, ...]
 
     def __init__(self, outcome: Outcome) -> None:
         self.outputs = outcome.outputs
-        self.usage = Usage.of(outcome)
+        self.usage = CallUsage.of(outcome)
         self.trace = outcome.trace
         self.notes = outcome.notes
 
