@@ -281,7 +281,7 @@ def begins_argument(view: View) -> bool:
         return False
     value = argument.value
     name = argument.name or (value.name if isinstance(value, Reference) else None)
-    return view.way[-1] is name and name.span.start == argument.span.start
+    return name is not None and view.way[-1] is name and name.span.start == argument.span.start
 
 
 def _calling(view: View, call: Call, argument: Argument) -> Calling | None:

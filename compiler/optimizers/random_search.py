@@ -20,7 +20,7 @@ from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
 from ..search import Arm, Board, Listed, Racing
 from ..search.board import open_board
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Conflict, Context, Facts, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import (
     DEMO_OPTIONS,
     assemble,
@@ -93,7 +93,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
     return Calls(Range(scoring * as_it_came, scoring * as_it_came + most), teacher)
 
 
-def _contradiction(options: Options) -> str | None:
+def _nothing_left(options: Options) -> str | None:
     if selected(options):
         return None
     last = options.integer("num_candidate_programs") - 1
@@ -143,7 +143,7 @@ SPEC = Spec(
     bootstraps=True,
     candidates=True,
     advised_train=50,
-    contradiction=_contradiction,
+    conflicts=(Conflict(("restrict",), _nothing_left),),
 )
 
 
@@ -216,7 +216,7 @@ async def _compared(
 
 async def _all(search: _Search) -> StepResult:
     """Score every candidate, all at the same time."""
-    found = await together([search.score(number) for number in search.numbers])
+    found = await together([search.score(number) for number in search.numbers], search.tell)
     scored = [one for one in found if isinstance(one, Candidate)]
     halts = [one for one in found if not isinstance(one, Candidate)]
     if halts and not scored:
@@ -230,6 +230,7 @@ async def _until(search: _Search, target: float) -> StepResult:
     for number in search.numbers:
         try:
             scored.append(await search.score(number))
+            search.tell(scored[-1])
         except (BudgetExceeded, Stopped) as halt:
             if not scored:
                 raise
@@ -263,9 +264,10 @@ class _Search:
             if key not in self._known:
                 evaluation = await self.context.evaluator.evaluate(program, self.context.val, label=label)
                 self._known[key] = evaluation.scores
-        candidate = Candidate(label, program, self._known[key])
-        self.context.progress(label, candidate.score)
-        return candidate
+        return Candidate(label, program, self._known[key])
+
+    def tell(self, candidate: Candidate) -> None:
+        self.context.progress(candidate.label, candidate.score)
 
     async def propose(self, number: int | None) -> Program:
         options, train = self.options, self.context.train

@@ -8,14 +8,17 @@ from typing import Literal
 from msgspec import Struct
 
 from dspec.compiler.check.expressions.scope import Binding
+from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.check.symbols import Symbol
 from dspec.compiler.check.types.kinds import Member, spell
+from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.tables.block_specs import AttributeSpec, BlockSpec, SectionSpec
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JudgeFunction
-from dspec.compiler.tables.vocabulary import EXTERN_SOURCES, FETCHED_SOURCES, SOURCES, STRATEGIES, TYPES
+from dspec.compiler.tables.vocabulary import TYPES
+from dspec.runtime.running.strategies.table import running
 from dspec.runtime.values.functions import Function, wording
 
 SuggestionKind = Literal[
@@ -172,19 +175,21 @@ def types() -> Iterator[Suggestion]:
 
 
 def strategies() -> Iterator[Suggestion]:
-    return (Suggestion(name, "function", "strategy", doc, rank=1) for name, doc in STRATEGIES.items())
+    return (
+        Suggestion(name, "function", "strategy", strategy.doc, rank=1) for name, strategy in running().items()
+    )
 
 
 def sources() -> Iterator[Suggestion]:
-    for name, doc in SOURCES.items():
-        yield Suggestion(name, "function", f'{name}("path")', doc, rank=1)
-    for name, source in FETCHED_SOURCES.items():
+    for name, source in SOURCES.items():
         shape = f'{name}("{source.parameters[0].name}")'
         yield Suggestion(name, "function", shape, source.doc, rank=1)
 
 
 def extern_sources() -> Iterator[Suggestion]:
-    return (Suggestion(name, "function", "source", rank=1) for name in EXTERN_SOURCES)
+    return (
+        Suggestion(name, "function", "source", source.doc, rank=1) for name, source in EXTERN_SOURCES.items()
+    )
 
 
 def optimizers() -> Iterator[Suggestion]:

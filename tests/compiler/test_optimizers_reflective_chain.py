@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from building import compiled, project
+from building import compiled, prepared, project
 from scripted import Asked, Script, group, jitter, oracle, scripted, wrong
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import resolve
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.store import Store
 from dspec.runtime.artifact.artifact import artifact_text, parse_artifact
@@ -51,16 +50,16 @@ async def test_a_chain_stays_within_its_plan_and_scores_the_same_after_loading(
     assert built.status == "complete"
     assert built.plan.least <= script.calls == tally.calls <= built.plan.most
     for outcome in built.steps:
-        assert outcome.spent.task_calls <= outcome.planned.task.most
-        assert outcome.spent.teacher_calls <= outcome.planned.teacher.most
-        assert outcome.spent.prompt_calls <= outcome.planned.prompt.most
+        assert outcome.spent.task.calls <= outcome.planned.task.most
+        assert outcome.spent.teacher.calls <= outcome.planned.teacher.most
+        assert outcome.spent.prompt.calls <= outcome.planned.prompt.most
     assert built.baseline is not None
     assert built.final is not None
     assert built.final.score >= built.baseline.score
     loaded = parse_artifact(artifact_text(built.artifact).encode())
     assert loaded == built.artifact
     assert isinstance(loaded.program, Program)
-    rows = resolve(made, "tuned", tmp_path).val
+    rows = prepared(made, tmp_path).resolved("tuned").val
     with scripted(monkeypatch, Script(reply)) as engine:
         evaluator = Evaluator(engine, Store(), made.metrics["right"])
         assert (await evaluator.evaluate(loaded.program, rows)).scores == built.final.scores
