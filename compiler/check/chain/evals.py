@@ -9,6 +9,7 @@ from dspec.grammar.tree import Binary, Expr, Gate
 from dspec.runtime.schema.expressions import Variable
 
 from ... import ir
+from ...diagnostics.codes.project import UnknownResult
 from ...diagnostics.fixes import replace
 from ...diagnostics.record import Label
 from ...tables.blocks import EVAL_BUDGET
@@ -117,7 +118,9 @@ def gate_names(baseline: bool) -> Mapping[str, Binding]:
     """What a gate may read."""
     names = {"score": Binding(FLOAT, Variable(name="score"))}
     if baseline:
-        group = Group("the results of the baseline", {"score": Member("score", FLOAT)}, "result", "DS0806")
+        group = Group(
+            "the results of the baseline", {"score": Member("score", FLOAT)}, "result", UnknownResult
+        )
         names["baseline"] = Binding(group, Variable(name="baseline"))
     return names
 

@@ -25,6 +25,7 @@ from ... import ir
 from ...data import Findings, Places, diagnose
 from ...data import check as check_data
 from ...diagnostics.codes import report
+from ...diagnostics.codes.metrics import UnknownColumn
 from ...diagnostics.fixes import replace, suggestions
 from ...diagnostics.record import Diagnostic, Edit, Fix, Label
 from ...diagnostics.spelling import closest
@@ -89,7 +90,7 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
             help="mark the columns that a program reads: `input text: str`",
             fixes=_made_input(place) or insert_item(place, "input text: str", "Insert `input text: str`"),
         )
-    columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", "DS0501")
+    columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", UnknownColumn)
     split, parts = _split(session, place, columns)
     source = _source(session, place)
     input_specs = field_specs(session, place, tuple(inputs.values()), "input")

@@ -9,9 +9,10 @@ from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.types import BOOL, STR
 
 from ... import ir
+from ...diagnostics.codes.metrics import UnknownOutput
 from ...diagnostics.record import Fix, Label, has_errors
 from ..expressions.infer import expect, infer, truth
-from ..expressions.mistakes import not_a_value
+from ..expressions.mistakes import not_one_value
 from ..expressions.scope import Binding, Scope
 from ..names.names import resolve
 from ..session import Place, Session, insert_item
@@ -152,7 +153,7 @@ def _parameters(
             judged = runnable(session, found) if found else None
             if judged is not None and judged.known:
                 results = judged.results()
-                kind = Group(results.title, results.members, "output", "DS0502")
+                kind = Group(results.title, results.members, "output", UnknownOutput)
         first = names.get(node.name.text)
         local = session.declare(place, "parameter", node.name.text, node.name, detail=spell(kind))
         if first and first.symbol:
@@ -171,7 +172,7 @@ def _parameters(
 def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
     typed = infer(scope, node)
     if isinstance(typed.kind, Group):
-        not_a_value(scope, node, typed.kind, "`score`")
+        not_one_value(scope, node, typed.kind, "`score`")
         return ANY, typed.code
     if not (typed.kind == BOOL or is_number(typed.kind) or is_unknown(typed.kind)):
         scope.session.report(

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from dspec.grammar.tree import Call
+from dspec.grammar.tree import Call, Expr
 from dspec.runtime.schema.expressions import Constant, Expression
 
 from ... import ir
+from ...diagnostics.codes.types import Operand
 from ..session import Place, Session
 from ..symbols import Symbol
-from ..types.kinds import Group, Kind
+from ..types.kinds import Group, Kind, spell
 
 NOTHING = Constant(value=None)
 
@@ -65,3 +66,7 @@ class Scope(Struct, frozen=True):
 
     def inside(self, what: str) -> Scope:
         return replace(self, sheltered=self.sheltered or what)
+
+    def operand(self, node: Expr, kind: Kind) -> Operand:
+        """A value of this kind, as findings tell of it."""
+        return Operand(self.place.at(node), spell(kind))

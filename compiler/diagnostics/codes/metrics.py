@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from .base import Code
+from typing import Literal
+
+from ..record import Diagnostic
+from .base import Code, Finding
 from .snippets import DATA, GRADED, METRIC, TICKETS, optimize
+from .types import Operand, UnknownField
 
 
 def metric(body: str) -> str:
@@ -39,6 +43,10 @@ DS0501 = Code(
 )
 
 
+class UnknownColumn(UnknownField, frozen=True):
+    code = DS0501
+
+
 DS0502 = Code(
     "DS0502",
     "error",
@@ -48,6 +56,10 @@ DS0502 = Code(
     metric("= gold.topic == pred.topic"),
     TICKETS,
 )
+
+
+class UnknownOutput(UnknownField, frozen=True):
+    code = DS0502
 
 
 DS0504 = Code(
@@ -60,6 +72,35 @@ DS0504 = Code(
     metric("= len(gold.topic) == len(pred.topic)"),
     TICKETS,
 )
+
+
+class AlwaysTheSame(Finding, frozen=True):
+    """A comparison of two values that can never be equal, or never differ.
+
+    `unions` says that both are unions; `holds` is the operator that asks whether the right one holds the left.
+    """
+
+    code = DS0504
+    outcome: Literal["true", "false"]
+    left: Operand
+    right: Operand
+    unions: bool
+    holds: str
+
+    def told(self) -> Diagnostic:
+        left, right = self.left.where.text, self.right.where.text
+        remedy = ""
+        if self.unions:
+            remedy = "the two unions share no value"
+        elif self.holds:
+            remedy = f"to ask whether the list holds it, write `{left} {self.holds} {right}`"
+        return self.says(
+            f"this comparison is always {self.outcome}: `{left}` is {self.left.type}, "
+            f"`{right}` is {self.right.type}",
+            f"always {self.outcome}",
+            secondary=(self.left.label, self.right.label),
+            help=remedy,
+        )
 
 
 DS0505 = Code(
@@ -149,3 +190,21 @@ DS0512 = Code(
     + 'metric polite(gold: tickets, pred: reply) = llm_judge("It is polite.", mini, topic = pred.topic)\n',
     TICKETS,
 )
+
+
+class JudgeOutsideMetric(Finding, frozen=True):
+    """`program` says that modules can be called there."""
+
+    code = DS0512
+    judge: str
+    purpose: str
+    program: bool
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{self.purpose} cannot ask the judge `{self.judge}`: judges stand in metrics",
+            "a model call",
+            help="a module can judge inside a program; a metric's judge is asked only when a row is scored"
+            if self.program
+            else "",
+        )

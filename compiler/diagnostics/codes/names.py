@@ -7,6 +7,7 @@ from ..fixes import replace, suggestions
 from ..record import Diagnostic, Edit, Fix, Label
 from ..spelling import closest
 from ..wording import article, did_you_mean, listed, noun, nouns, plural
+from . import habits
 from .base import Code, Finding
 from .snippets import DATA, MODULE, TICKETS, TOOLS
 
@@ -78,6 +79,25 @@ class UnknownAlias(Finding, frozen=True):
         )
 
 
+class UnknownValue(Finding, frozen=True):
+    """`known` are the names in scope, `inside` the paths to a value of that name in a group of values."""
+
+    code = DS0201
+    known: tuple[str, ...]
+    inside: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        habit = habits.LITERALS.get(name)
+        near = (habit,) if habit else closest(name, self.known) or self.inside[:3]
+        return self.says(
+            f"there is no value named `{name}` here{did_you_mean(near)}",
+            "not in scope",
+            help="" if near or not self.known else f"in scope: {listed(self.known)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
 DS0202 = Code(
     "DS0202",
     "error",
@@ -139,6 +159,37 @@ class NotAnImport(Finding, frozen=True):
         return self.says(
             f"`{name}` is {it_is}, not an imported file, so `{name}.{self.member}` names nothing here",
             it_is,
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
+class NotAValue(Finding, frozen=True):
+    """A declaration where a value is needed; `callable` says that a call of it would be one."""
+
+    code = DS0202
+    kind: str
+    declared: Location
+    purpose: str
+    callable: bool = False
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is {article(self.kind)}, not a value in {self.purpose}",
+            "not a value",
+            secondary=(Label(self.declared, "declared here"),),
+            help=f"call it: `{self.where.text}(…)`" if self.callable else "",
+        )
+
+
+class NotCallable(Finding, frozen=True):
+    code = DS0202
+    kind: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.declared.text}` is {article(self.kind)} and cannot be called",
+            "not a module, program or extern",
             secondary=(Label(self.declared, "declared here"),),
         )
 
@@ -390,6 +441,31 @@ DS0212 = Code(
     DATA + "metric right(gold: tickets, pred: router) = exact_match(gold.topic, pred.topic)\n",
     TICKETS,
 )
+
+
+class UnknownFunction(Finding, frozen=True):
+    """`known` are the names that would do, `count` of them built in; with `modules` those may be called, too."""
+
+    code = DS0212
+    known: tuple[str, ...]
+    count: int
+    modules: bool
+
+    @property
+    def near(self) -> tuple[str, ...]:
+        return closest(self.where.text, self.known)
+
+    def told(self) -> Diagnostic:
+        what = "function or module" if self.modules else "function"
+        near = self.near
+        return self.says(
+            f"there is no {what} named `{self.where.text}`{did_you_mean(near)}",
+            "not declared",
+            help=""
+            if near
+            else f"there are {plural(self.count, 'function')}, among them `len`, `contains` and `f1`",
+            fixes=suggestions(self.where, near),
+        )
 
 
 DS0214 = Code(

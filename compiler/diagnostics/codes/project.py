@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .base import Code
 from .snippets import METRIC, MODULE, TICKETS, optimize
+from .types import UnknownField
 
 EVAL = "eval ship { program = router; metric = right; data = tickets.test; "
 TUNED = METRIC + optimize("step demos = BootstrapFewShot()")
@@ -45,6 +46,10 @@ DS0806 = Code(
     METRIC + EVAL + "gate score >= 0.8 }\n",
     TICKETS,
 )
+
+
+class UnknownResult(UnknownField, frozen=True):
+    code = DS0806
 
 
 DS0810 = Code(

@@ -488,6 +488,26 @@ class NotAChoice(Finding, frozen=True):
         )
 
 
+class NoCriteria(Finding, frozen=True):
+    """What a judge is told to look for is empty, or not `name = "…"`."""
+
+    code = DS0110
+    name: str
+    form: Form
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        empty = self.form == "text"
+        return self.says(
+            f"`{self.name}` is empty"
+            if empty
+            else f"`{self.name}` takes text in quotes, and this is {given}",
+            "says nothing" if empty else given,
+            help=f'for example `{self.name} = "The reply answers every question and promises nothing."`; what '
+            "differs from row to row is a value of its own",
+        )
+
+
 DS0111 = Code(
     "DS0111",
     "error",
@@ -677,3 +697,30 @@ class TypeNotYet(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(f"not supported yet: the type `{self.where.text}`", "cannot run yet")
+
+
+class CallNotYet(Finding, frozen=True):
+    """A call that would run only sometimes, or several times, `inside` another expression."""
+
+    code = DS0120
+    name: str
+    inside: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"not supported yet: a call of `{self.name}` inside {self.inside}",
+            "would run only sometimes, or several times",
+            help=f"call it before: `let found = {self.name}(…)`",
+        )
+
+
+class RepeatedJudge(Finding, frozen=True):
+    code = DS0120
+    judge: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"not supported yet: a call of `{self.judge}` inside a list comprehension",
+            "would be asked several times",
+            help="show the judge the whole list at once",
+        )
