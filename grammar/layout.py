@@ -9,7 +9,7 @@ block on one line, which stays on one line.
 
 from __future__ import annotations
 
-from .pieces import OPERAND_ENDS, Body, Group, Part, Remark, Run, Word
+from .pieces import OPERAND_ENDS, Braces, Brackets, Part, Remark, Run, Word
 
 WIDTH = 100
 INDENT = 2
@@ -39,7 +39,7 @@ def write_run(run: Run, indent: int) -> str:
     The first line is without its indentation; `indent` is how far it will be indented.
     """
     body = run.parts[-1]
-    if not isinstance(body, Body):
+    if not isinstance(body, Braces):
         return _write(run.parts, indent)
     head = run.parts[:-1]
     if body.one_line and not any(map(_has_comment, head)):
@@ -69,7 +69,7 @@ def _flatten(part: Part, words: list[Word]) -> None:
     if isinstance(part, Word):
         words.append(part)
         return
-    separator, runs = (_COMMA, part.elements) if isinstance(part, Group) else (_SEMICOLON, part.items)
+    separator, runs = (_COMMA, part.elements) if isinstance(part, Brackets) else (_SEMICOLON, part.items)
     words.append(part.opener)
     for index, run in enumerate(runs):
         if index:
@@ -163,7 +163,7 @@ def _groups_to_break(parts: list[Part], indent: int, reserve: int, continues: bo
     groups = {
         index: part
         for index, part in enumerate(parts)
-        if isinstance(part, Group) and (part.elements or part.behind or part.below)
+        if isinstance(part, Brackets) and (part.elements or part.behind or part.below)
     }
     commented = {index for index, group in groups.items() if _has_inner_comment(group)}
     if commented:
@@ -184,13 +184,13 @@ def _write_broken(parts: list[Part], chosen: set[int], indent: int, continues: b
         if index not in chosen:
             line.append(part)
             continue
-        assert isinstance(part, Group)
+        assert isinstance(part, Brackets)
         text += flat([*line, part.opener], continues=continues) + _write_elements(part, indent)
         line = [part.closer]
     return text + flat(line, continues=continues)
 
 
-def _write_elements(group: Group, indent: int) -> str:
+def _write_elements(group: Brackets, indent: int) -> str:
     """What stands between a group's opener and its closer, each element on its own line."""
     inner = indent + INDENT
     lines = [""]
@@ -205,7 +205,7 @@ def _write_elements(group: Group, indent: int) -> str:
     return "\n".join(lines) + "\n" + " " * indent
 
 
-def _write_body(body: Body, indent: int) -> str:
+def _write_body(body: Braces, indent: int) -> str:
     inner = indent + INDENT
     lines = ["{"]
     _add_behind(lines, body.behind, inner)
@@ -247,7 +247,7 @@ def _has_comment(part: Part) -> bool:
 def _has_inner_comment(part: Part) -> bool:
     if isinstance(part, Word):
         return False
-    runs = part.elements if isinstance(part, Group) else part.items
+    runs = part.elements if isinstance(part, Brackets) else part.items
     return bool(part.behind or part.below) or any(
         run.above or run.behind or any(map(_has_comment, run.parts)) for run in runs
     )

@@ -44,7 +44,7 @@ class Word(Struct):
 
 
 class Run(Struct):
-    parts: list[Word | Group | Body]
+    parts: list[Word | Brackets | Braces]
     above: list[Remark]
     """Comments on the lines above."""
     blank: bool
@@ -53,7 +53,7 @@ class Run(Struct):
     """Comments behind the last word, on its line."""
 
 
-class Group(Struct):
+class Brackets(Struct):
     """`(…)` or `[…]`: elements between commas."""
 
     opener: Word
@@ -67,7 +67,7 @@ class Group(Struct):
     """Arguments, parameters and lists may; an index, a comprehension, mere parentheses may not."""
 
 
-class Body(Struct):
+class Braces(Struct):
     """`{…}`: items between line ends."""
 
     opener: Word
@@ -79,7 +79,7 @@ class Body(Struct):
     """Whether it was written on one line, which leaves no room for a comment."""
 
 
-Part = Word | Group | Body
+Part = Word | Brackets | Braces
 
 
 def read_declaration(text: str) -> Run:
@@ -163,7 +163,7 @@ class _Reader:
                 parts.append(word)
         return parts
 
-    def group(self, opener: Word, before: Part | None) -> Group:
+    def group(self, opener: Word, before: Part | None) -> Brackets:
         elements: list[Run] = []
         behind: list[str] = []
         pending: list[Remark] = []
@@ -173,7 +173,7 @@ class _Reader:
             pending = []
             if word.terminal in ("RPAR", "RSQB"):
                 self.at += 1
-                return Group(
+                return Brackets(
                     opener, word, elements, behind, above, _may_end_in_comma(opener, before, elements)
                 )
             word.remarks = []
@@ -184,7 +184,7 @@ class _Reader:
                 self.at += 1
                 pending = _keep_behind(comma.remarks, element.behind)
 
-    def body(self, opener: Word) -> Body:
+    def body(self, opener: Word) -> Braces:
         items: list[Run] = []
         behind = [remark.text for remark in opener.remarks]
         opener.remarks = []
@@ -195,7 +195,7 @@ class _Reader:
             above = _keep_behind(word.remarks, items[-1].behind if items else behind)
             if word.terminal == "RBRACE":
                 self.at += 1
-                return Body(opener, word, items, behind, above, one_line and not behind)
+                return Braces(opener, word, items, behind, above, one_line and not behind)
             word.remarks = []
             first = self.at
             items.append(Run(self.parts(in_group=False), above, word.blank))

@@ -13,7 +13,7 @@ from pygls.uris import to_fs_path
 
 from dspec.compiler.diagnostics.settings import FILE as SETTINGS
 
-from .text import Encoding, Place, Text
+from .text import Encoding, Position, Text
 
 
 class Document(Struct, frozen=True):
@@ -54,7 +54,9 @@ class Documents:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 start, end = change.range.start, change.range.end
                 text = text.edited(
-                    Place(start.line, start.character), Place(end.line, end.character), _clean(change.text)
+                    Position(start.line, start.character),
+                    Position(end.line, end.character),
+                    _clean(change.text),
                 )
             else:
                 text = Text(_clean(change.text), self.encoding)

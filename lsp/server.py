@@ -26,7 +26,7 @@ from .convert import to_completions, to_diagnostic
 from .documents import Document, Documents
 from .features.completion import complete
 from .protocol import Protocol
-from .text import ENCODINGS, Place
+from .text import ENCODINGS, Position
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def make_server() -> Server:
         if server.documents.get(document.uri) is not document:
             raise JsonRpcContentModified("the text changed meanwhile")
         text = document.text
-        offset = text.offset(Place(params.position.line, params.position.character))
+        offset = text.offset(Position(params.position.line, params.position.character))
         found = complete(server.checks.analysis(document), offset)
         return to_completions(found, text, offset)
 

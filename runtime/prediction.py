@@ -11,7 +11,7 @@ from .running.execute import Outcome, TraceStep
 from .schema.types import JsonValue, Row
 
 
-class Usage(Struct, frozen=True):
+class CallUsage(Struct, frozen=True):
     """What one call took. Tokens and cost count only answers that were paid for by this call."""
 
     calls: int
@@ -28,7 +28,7 @@ class Usage(Struct, frozen=True):
         return self.input_tokens + self.output_tokens
 
     @classmethod
-    def of(cls, spent: Spent) -> Usage:
+    def of(cls, spent: Spent) -> CallUsage:
         cost = None if spent.unpriced else spent.cost
         return cls(spent.calls, spent.replayed, spent.input_tokens, spent.output_tokens, cost)
 
@@ -43,13 +43,13 @@ class Prediction(Mapping[str, JsonValue]):
     __slots__ = ("notes", "outputs", "trace", "usage")
 
     outputs: Row
-    usage: Usage
+    usage: CallUsage
     trace: tuple[TraceStep, ...]
     notes: tuple[str, ...]
 
     def __init__(self, outcome: Outcome) -> None:
         self.outputs = outcome.outputs
-        self.usage = Usage.of(outcome.spent)
+        self.usage = CallUsage.of(outcome.spent)
         self.trace = outcome.trace
         self.notes = outcome.notes
 

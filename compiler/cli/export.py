@@ -11,7 +11,7 @@ import typer
 from .console import Exit, fail, print_json
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     """What a program can be written as."""
 
     DSPY = "dspy"
@@ -22,7 +22,7 @@ def export(
         Path, typer.Argument(metavar="FILE", help="An artifact (.dspc.json).", show_default=False)
     ],
     to: Annotated[
-        Format, typer.Option(help="`dspy`: what `Module.load` of DSPy 3.4 reads.", show_default=False)
+        ExportFormat, typer.Option(help="`dspy`: what `Module.load` of DSPy 3.4 reads.", show_default=False)
     ],
     predictor: Annotated[
         list[str] | None,
@@ -44,7 +44,7 @@ def export(
     from dspec.runtime.artifact.artifact import read_artifact, write_whole
     from dspec.runtime.artifact.dspy_state import dspy_state
 
-    assert to is Format.DSPY
+    assert to is ExportFormat.DSPY
     state = dspy_state(read_artifact(artifact).program, names(predictor or []))
     text = json.dumps(state, ensure_ascii=False, indent=2) + "\n"
     if output is None:

@@ -52,7 +52,7 @@ class Change(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class CompileRecord:
     """The last compile of one block that was complete. `calls` are those it needed, by step; `pace` is the mean
     duration of a call in seconds, of the last compile that made enough of them."""
 
@@ -70,7 +70,7 @@ class Free(Struct, frozen=True):
     calls: int = 0
 
 
-_RECORD = TypeAdapter(Record)
+_RECORD = TypeAdapter(CompileRecord)
 
 
 def snapshot(project: ir.Project, resolved: Resolved) -> Snapshot:
@@ -106,7 +106,7 @@ def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     )
 
 
-def free(resolved: Resolved, now: Snapshot, record: Record | None, store: Store) -> Free:
+def free(resolved: Resolved, now: Snapshot, record: CompileRecord | None, store: Store) -> Free:
     """What is known already. Of the steps, only those that nothing changed for since a complete compile."""
     keyed = ProgramKey(resolved.student)
     keys = [keyed.run(digest(row.inputs), sample=0, temperature=None) for row in resolved.val]
@@ -144,13 +144,13 @@ def remember(path: Path, now: Snapshot, calls: Mapping[str, int], pace: float | 
         pace = earlier.pace
     try:
         path.parent.mkdir(exist_ok=True)
-        record = Record(FORMAT, now, dict(calls), pace)
+        record = CompileRecord(FORMAT, now, dict(calls), pace)
         write_text(path, canonical(_RECORD.dump_python(record, mode="json")))
     except OSError:
         return
 
 
-def recall(path: Path) -> Record | None:
+def recall(path: Path) -> CompileRecord | None:
     """The record, or None where there is none that can be used."""
     try:
         if path.stat().st_size > _MAX_BYTES:

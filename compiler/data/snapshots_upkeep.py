@@ -20,7 +20,7 @@ from .snapshots import FILE, NOTE, noted
 _DAY = 86_400
 
 
-class Contents(Struct, frozen=True):
+class KeptRows(Struct, frozen=True):
     """`sources` are those with rows; `bytes` are of all files. Times are seconds since 1970, None where it is empty."""
 
     sources: int
@@ -44,12 +44,12 @@ class _Kept(Struct):
         return sum(status.st_size for status in self.files.values())
 
 
-def contents(root: Path) -> Contents:
+def contents(root: Path) -> KeptRows:
     """What is kept in the project."""
     kept = _kept(root)
     rows = [count for key in kept if (count := _rows(key, root)) is not None]
     times = [one.written for one in kept.values()]
-    return Contents(
+    return KeptRows(
         len(rows),
         sum(rows),
         sum(one.bytes for one in kept.values()),

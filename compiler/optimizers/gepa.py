@@ -31,7 +31,7 @@ from .gepa_merge import Lineage, Merge, child, find_merge, subsample
 from .gepa_pareto import best, draw_parent, mean, wins
 from .gepa_scores import Scores
 from .proposing import Proposer
-from .proposing.cases import Case, feedback_of, score_of
+from .proposing.cases import PredictorRun, feedback_of, score_of
 from .proposing.reflection import reflect
 from .ranking import ranked
 
@@ -318,19 +318,21 @@ class _Evolution:
             return attempts
         return [attempt for attempt in attempts if not attempt.unreadable] or attempts
 
-    def _cases(self, address: str, attempts: Sequence[Attempt], number: int) -> list[Case]:
+    def _cases(self, address: str, attempts: Sequence[Attempt], number: int) -> list[PredictorRun]:
         """The predictor's part in each run; of a failed run, whose trace is lost, the program's inputs."""
-        cases: list[Case] = []
+        cases: list[PredictorRun] = []
         for attempt in attempts:
             steps = [step for step in attempt.trace if step.predictor == address]
             if steps:
                 draws = self._context.rng(f"round {number}/call/{address}/{attempt.example.digest}")
                 step = draws.choice(steps)
                 cases.append(
-                    Case(step.inputs, step.outputs, score_of(attempt), feedback_of(attempt, step.notes))
+                    PredictorRun(
+                        step.inputs, step.outputs, score_of(attempt), feedback_of(attempt, step.notes)
+                    )
                 )
             elif attempt.outputs is None:
-                cases.append(Case(attempt.example.inputs, None, 0.0, feedback_of(attempt)))
+                cases.append(PredictorRun(attempt.example.inputs, None, 0.0, feedback_of(attempt)))
         return cases
 
     # Merging ---------------------------------------------------------------------------------------

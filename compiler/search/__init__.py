@@ -13,12 +13,13 @@ from .full import Full
 from .minibatch import Minibatch
 from .racing import Racing
 from .samplers import Bandit, Exhaustive, Sampler, TpeSampler
-from .source import Combinations, Growing, Listed, Source
+from .source import ArmSource, Combinations, Growing, Listed
 from .space import Choice, Space
 from .strategy import Strategy
 
 __all__ = [
     "Arm",
+    "ArmSource",
     "Bandit",
     "Board",
     "Choice",
@@ -30,7 +31,6 @@ __all__ = [
     "Minibatch",
     "Racing",
     "Sampler",
-    "Source",
     "Space",
     "Strategy",
     "TpeSampler",

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from ..evaluate.tasks import Halt
 from .board import Board
-from .source import Source
+from .source import ArmSource
 
 
 class Full(Struct, frozen=True):
@@ -14,7 +14,7 @@ class Full(Struct, frozen=True):
 
     wave: int = 0
 
-    async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
+    async def run(self, board: Board, source: ArmSource, trials: int) -> Halt | None:
         left = trials
         while left > 0 and (arms := await source.ask(min(left, self.wave or left))):
             left -= len(arms)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..evaluate.tasks import Halt
 from .board import Arm, Board
-from .source import Source
+from .source import ArmSource
 
 
 class Minibatch(Struct, frozen=True):
@@ -19,7 +19,7 @@ class Minibatch(Struct, frozen=True):
     size: int
     full_every: int
 
-    async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
+    async def run(self, board: Board, source: ArmSource, trials: int) -> Halt | None:
         left, size = trials, min(self.size, board.rows)
         tried: list[Arm] = []
         while left > 0 and (arms := await source.ask(min(left, self.full_every))):

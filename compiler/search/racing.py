@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from ..evaluate.tasks import Halt
 from .board import Arm, Board
-from .source import Source
+from .source import ArmSource
 
 HALFWAY = 15
 """Rows from which an arm's own score counts for more than what is predicted of it."""
@@ -122,7 +122,7 @@ class Racing(Struct, frozen=True):
         rounds = (Round(0, 0), *self.rounds(trials, rows))
         return sum(now.arms * (now.rows - before.rows) for before, now in pairwise(rounds))
 
-    async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
+    async def run(self, board: Board, source: ArmSource, trials: int) -> Halt | None:
         first = self.rounds(trials, board.rows)[0]
         left = trials
         arms: list[Arm] = []
@@ -157,9 +157,9 @@ class Racing(Struct, frozen=True):
         return None
 
     def _looking_ahead(
-        self, board: Board, source: Source, arms: list[Arm], rows: int, following: Round, comparisons: int
+        self, board: Board, source: ArmSource, arms: list[Arm], rows: int, following: Round, comparisons: int
     ) -> Callable[[], None] | None:
-        """Begins the next round with the arms that are sure of it, while the last rows of this one are out."""
+        """Starts the next round for the arms that are certain to be in it, while the last scores of this one are missing."""
         if self.finalists > 1 or source.learns:
             return None
 
@@ -172,11 +172,14 @@ class Racing(Struct, frozen=True):
     def certain(
         self, board: Board, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
     ) -> list[Arm]:
-        """The arms through with these rows that go on whatever is still out brings, of arms judged by themselves.
+        """The arms that will be in the next round whatever the missing scores turn out to be.
 
-        Whoever could come before an arm is taken to do so. A rival's rows that are out are taken to be won: as long
-        as all known scores are 0 or 1, nothing speaks more for it (with a fraction, `worse` is less sure than with 1),
-        so that with other scores nobody is certain.
+        An arm is among them if it has been scored on all `rows` rows and passes both of the round's rules in the
+        worst case, in which every other arm scores 1 on the rows it still lacks: it is within the quota, and it is
+        not worse than any arm that could lead.
+
+        A score of 1 is the worst case only while all known scores are 0 or 1: next to a fraction, a 1 makes the
+        differences unequal, and `worse` then needs more of them. So with graded scores no arm is certain.
         """
         through = [place for place, arm in enumerate(arms) if board.seen(arm) >= rows]
         if not through or len(through) == len(arms):
@@ -206,7 +209,7 @@ class Racing(Struct, frozen=True):
         return 1 - (1 - self.confidence) / comparisons
 
     def _going_on(
-        self, board: Board, source: Source, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
+        self, board: Board, source: ArmSource, arms: Sequence[Arm], rows: int, quota: int, comparisons: int
     ) -> list[Arm]:
         """The arms of the next round, best first; ties keep the order in which they were proposed.
 

@@ -15,7 +15,7 @@ PRIOR_ROWS = 15
 """Rows that an option must have been seen on before its effect is believed by half."""
 
 
-class Source(Protocol):
+class ArmSource(Protocol):
     """Life cycle: `ask` and `tell` in turns, until `ask` gives nothing more."""
 
     learns: ClassVar[bool]

@@ -6,13 +6,13 @@ from typing import Protocol
 
 from ..evaluate.tasks import Halt
 from .board import Board
-from .source import Source
+from .source import ArmSource
 
 
 class Strategy(Protocol):
     """Stateless; one object may serve any number of searches."""
 
-    async def run(self, board: Board, source: Source, trials: int) -> Halt | None:
+    async def run(self, board: Board, source: ArmSource, trials: int) -> Halt | None:
         """Score up to `trials` arms of the source; the best of them end complete on the board.
 
         At most `most(trials, board.rows)` rows are scored. A halt while scoring is returned; what the source raises

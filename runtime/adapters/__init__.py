@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .base import LEFT_OUT, Adapter, Problem, Reading
+from .base import LEFT_OUT, Adapter, Reading, UnreadOutput
 from .chat import ChatAdapter
 from .json_object import JsonAdapter
 
-__all__ = ["LEFT_OUT", "Adapter", "Problem", "Reading", "adapter"]
+__all__ = ["LEFT_OUT", "Adapter", "Reading", "UnreadOutput", "adapter"]
 
 _ADAPTERS: dict[str, Adapter] = {"chat": ChatAdapter(), "json": JsonAdapter()}
 

@@ -30,7 +30,7 @@ LEFT_OUT = "(left out of this example)"
 Records = Mapping[str, Record]
 
 
-class Problem(Struct, frozen=True):
+class UnreadOutput(Struct, frozen=True):
     """Why an output could not be read; `field` is the output's name."""
 
     field: str
@@ -41,11 +41,11 @@ class Reading(Struct, frozen=True):
     """What could be read from an answer. `notes` say what had to be repaired on the way."""
 
     values: Row = field(default_factory=dict[str, JsonValue])
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[UnreadOutput, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-class Split(Struct, frozen=True):
+class SplitAnswer(Struct, frozen=True):
     """An answer's parts before they are typed: sections as `texts`, members of a JSON answer as `values`."""
 
     texts: dict[str, str] = field(default_factory=dict[str, str])
@@ -69,7 +69,9 @@ class Adapter(ABC):
         """A demo's outputs as the model would have answered them."""
 
     @abstractmethod
-    def split(self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool) -> Split:
+    def split(
+        self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool
+    ) -> SplitAnswer:
         """What the answer holds for each of `outputs`, which are the signature's or some of them."""
 
     @abstractmethod
@@ -102,7 +104,7 @@ class Adapter(ABC):
             outputs = tuple(output for output in outputs if output.name in only)
         split = self.split(text, outputs, predictor.signature, strict=strict)
         values: Row = {}
-        problems: list[Problem] = []
+        problems: list[UnreadOutput] = []
         for output in outputs:
             name, kind = output.name, output.type
             given = split.texts.get(name, split.values.get(name, LEFT_OUT))
@@ -112,7 +114,7 @@ class Adapter(ABC):
                 elif isinstance(kind, OptionalOf):
                     values[name] = None
                 else:
-                    problems.append(Problem(name, "is missing"))
+                    problems.append(UnreadOutput(name, "is missing"))
                 continue
             try:
                 if name in split.texts:
@@ -120,7 +122,7 @@ class Adapter(ABC):
                 else:
                     values[name] = adapt(given, kind, records, strict=strict)
             except ValueError as error:
-                problems.append(Problem(name, str(error)))
+                problems.append(UnreadOutput(name, str(error)))
         return Reading(values, tuple(problems), split.notes)
 
     def parse(self, predictor: Predictor, text: str, records: Records, *, strict: bool = False) -> Row:
@@ -130,7 +132,7 @@ class Adapter(ABC):
             raise ParseError(describe_problems(reading.problems), raw=text)
         return reading.values
 
-    def correction(self, predictor: Predictor, problems: Sequence[Problem]) -> Message:
+    def correction(self, predictor: Predictor, problems: Sequence[UnreadOutput]) -> Message:
         """The turn that follows an unreadable answer and asks for the named outputs only."""
         wanted = {problem.field for problem in problems}
         outputs = [output for output in predictor.signature.outputs if output.name in wanted]
@@ -144,7 +146,7 @@ class Adapter(ABC):
         return Message("user", fill("correction", problems=lines, names=names, whole=True))
 
 
-def describe_problems(problems: Sequence[Problem]) -> str:
+def describe_problems(problems: Sequence[UnreadOutput]) -> str:
     return "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
 
 

@@ -15,7 +15,7 @@ from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue, Scalar
 from ..values.markers import unescape
 from ..values.repair import json_object
-from .base import Adapter, Records, Split, header, sections
+from .base import Adapter, Records, SplitAnswer, header, sections
 
 COMPLETED = "completed"
 _HEADER = re.compile(r"[ \t]*\[\[[ \t]*##[ \t]*(\w{1,200})[ \t]*##[ \t]*\]\][ \t]*(.*)")
@@ -35,7 +35,9 @@ class ChatAdapter(Adapter):
     def response_format(self, predictor: Predictor, records: Records, lm: LM) -> dict[str, JsonValue] | None:
         return None
 
-    def split(self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool) -> Split:
+    def split(
+        self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool
+    ) -> SplitAnswer:
         known = {field.name for field in (*signature.inputs, *signature.outputs)}
         before, found = _sections(text, known)
         if not found and not strict:
@@ -50,8 +52,8 @@ class ChatAdapter(Adapter):
         ):
             # Models sometimes start with the text of the first section, having read its header as given.
             note = f"took the text before the first header as {first.name}"
-            return Split({first.name: before, **found}, notes=(note,))
-        return Split(found)
+            return SplitAnswer({first.name: before, **found}, notes=(note,))
+        return SplitAnswer(found)
 
 
 def _sections(text: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
@@ -74,17 +76,17 @@ def _sections(text: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
     }
 
 
-def _without_headers(text: str, outputs: Sequence[FieldSpec]) -> Split:
+def _without_headers(text: str, outputs: Sequence[FieldSpec]) -> SplitAnswer:
     names = [field.name for field in outputs]
     given = json_object(text, names)
     if given:
-        return Split(values=given, notes=("read a JSON object instead of sections",))
+        return SplitAnswer(values=given, notes=("read a JSON object instead of sections",))
     labelled = _labelled(text, tuple(names))
     if labelled:
-        return Split(labelled, notes=("read labelled lines instead of sections",))
+        return SplitAnswer(labelled, notes=("read labelled lines instead of sections",))
     if len(outputs) == 1 and text.strip():
-        return Split({names[0]: text.strip()}, notes=("took the whole answer as the only output",))
-    return Split()
+        return SplitAnswer({names[0]: text.strip()}, notes=("took the whole answer as the only output",))
+    return SplitAnswer()
 
 
 def _labelled(text: str, names: tuple[str, ...]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue
 from ..values.repair import json_object, strict_json
-from .base import LEFT_OUT, Adapter, Records, Split
+from .base import LEFT_OUT, Adapter, Records, SplitAnswer
 from .schema import object_schema
 from .words import quoted
 
@@ -47,13 +47,15 @@ class JsonAdapter(Adapter):
         name = re.sub(r"\W", "_", predictor.signature.name, flags=re.ASCII)[:64] or "answer"
         return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
 
-    def split(self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool) -> Split:
+    def split(
+        self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool
+    ) -> SplitAnswer:
         names = [field.name for field in outputs]
         try:
             exact = strict_json(text)
         except ValueError:
             exact = None
         if isinstance(exact, dict):
-            return Split(values={name: exact[name] for name in names if name in exact})
+            return SplitAnswer(values={name: exact[name] for name in names if name in exact})
         given = {} if strict else json_object(text, names)
-        return Split(values=given, notes=("repaired the JSON",) if given else ())
+        return SplitAnswer(values=given, notes=("repaired the JSON",) if given else ())

@@ -29,7 +29,7 @@ from .endpoints import Endpoint, address, resolve
 from .hedging import first_answer
 from .lanes import Lane
 from .ledger import Ledger
-from .limits import PATIENCE, Backoff, Deadline, Gate, RateWindow
+from .limits import PATIENCE, Admission, Backoff, Deadline, RateWindow
 from .protocol import Answer, Message, Request, Transport
 from .transports import Mode, choose, open_transport
 from .transports.answers import estimate_tokens
@@ -73,7 +73,7 @@ class Engine:
         self._places = asyncio.Semaphore(threads)
         self._flights: dict[bytes, _Flight] = {}
         self._lanes: dict[tuple[LM, str], asyncio.Future[Lane]] = {}
-        self._gates: dict[Endpoint, Gate] = {}
+        self._gates: dict[Endpoint, Admission] = {}
         self._transports: dict[Endpoint, Transport] = {}
         self._stopped = False
         self._hits = 0
@@ -350,7 +350,7 @@ class Engine:
             else:
                 self._transports[endpoint] = open_transport(endpoint, kind)
         if endpoint not in self._gates:
-            self._gates[endpoint] = Gate(self.threads, self._backoff)
+            self._gates[endpoint] = Admission(self.threads, self._backoff)
         return Lane(
             endpoint,
             self._transports[endpoint],
@@ -385,5 +385,5 @@ class Engine:
         self._on_event(CallEvent(kind, lm.name, lm.model, attempt, seconds, usage, cost, error))
 
 
-def _gate(lane: asyncio.Future[Lane]) -> Gate | None:
+def _gate(lane: asyncio.Future[Lane]) -> Admission | None:
     return lane.result().gate if lane.done() and not lane.cancelled() and lane.exception() is None else None

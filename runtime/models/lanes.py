@@ -10,7 +10,7 @@ from ..errors import ProviderError, RateLimited
 from ..schema.program import LM
 from ..schema.usage import Usage
 from .endpoints import Endpoint
-from .limits import Deadline, Gate, RateWindow
+from .limits import Admission, Deadline, RateWindow
 from .prices import Price
 from .protocol import Transport
 
@@ -20,7 +20,7 @@ class Lane(Struct):
 
     endpoint: Endpoint
     transport: Transport
-    gate: Gate
+    gate: Admission
     deadline: Deadline
     parallel: asyncio.Semaphore | None
     rpm: RateWindow | None

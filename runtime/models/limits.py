@@ -1,6 +1,6 @@
 """How fast an endpoint may be asked: admission shared by all its callers, and rate windows.
 
-A `Gate` stands before each endpoint. One caller's 429 closes it for all until `Retry-After` has
+A `Admission` stands before each endpoint. One caller's 429 closes it for all until `Retry-After` has
 passed, and narrows it (half the calls in flight, then back up: fast to near the old width, then one
 more per round). Failures of other kinds close it only when they come in a row, so that a single
 reset connection delays nobody else. Jitter is random on purpose and never enters a result.
@@ -51,7 +51,7 @@ class Backoff(Struct, frozen=True):
         return longest * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-class Gate:
+class Admission:
     """Admission to one endpoint, at most `width` at once: who was in before, then who is urgent, each first come
     first served."""
 

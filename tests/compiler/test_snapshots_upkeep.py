@@ -12,7 +12,7 @@ from dspc import dspc
 
 from dspec.compiler import ir
 from dspec.compiler.data import fetch
-from dspec.compiler.data.snapshots_upkeep import Contents, contents, prune
+from dspec.compiler.data.snapshots_upkeep import KeptRows, contents, prune
 
 DAY = 86_400
 
@@ -44,7 +44,7 @@ def test_contents(project: Path, tmp_path_factory: pytest.TempPathFactory) -> No
     assert found.oldest is not None
     assert found.newest is not None
     assert 39 * DAY < found.newest - found.oldest < 41 * DAY
-    assert contents(tmp_path_factory.mktemp("none")) == Contents(0, 0, 0, None, None)
+    assert contents(tmp_path_factory.mktemp("none")) == KeptRows(0, 0, 0, None, None)
 
 
 def test_pruning_by_age_or_all(project: Path) -> None:

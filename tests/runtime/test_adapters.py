@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from programs import chat, fields, predictor, question
 from snapshot import check_snapshot
 
-from dspec.runtime.adapters import LEFT_OUT, Adapter, Problem, adapter
+from dspec.runtime.adapters import LEFT_OUT, Adapter, UnreadOutput, adapter
 from dspec.runtime.errors import ParseError
 from dspec.runtime.models.protocol import Message
 from dspec.runtime.schema.program import LM, Demo, FieldSpec, Predictor, Record
@@ -104,8 +104,8 @@ def test_prompt(name: str, case: str, asked: Predictor, inputs: Row) -> None:
 @pytest.mark.parametrize("chosen", [CHAT, JSON], ids=["chat", "json"])
 def test_correction_and_objection(chosen: Adapter) -> None:
     problems = (
-        Problem("intent", 'expected one of "a", got "[[ ## intent ## ]]"'),
-        Problem("confidence", "is missing"),
+        UnreadOutput("intent", 'expected one of "a", got "[[ ## intent ## ]]"'),
+        UnreadOutput("confidence", "is missing"),
     )
     texts = (chosen.correction(ROUTE, problems), chosen.objection(ROUTE, ["must be sure"]))
     check_snapshot(PROMPTS / f"again_{type(chosen).__name__}.txt", as_text(texts))
@@ -223,7 +223,7 @@ def test_missing_outputs_take_their_default_then_null() -> None:
 
 def test_the_filler_of_partial_demos_is_not_an_answer() -> None:
     problems = CHAT.read(question("answer", "why"), chat(answer="a", why=LEFT_OUT), {}).problems
-    assert problems == (Problem("why", "is missing"),)
+    assert problems == (UnreadOutput("why", "is missing"),)
 
 
 def test_only_some_outputs_are_asked_for_again() -> None:

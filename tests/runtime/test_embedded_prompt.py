@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from asking import predictor
 
-from dspec.runtime.adapters.base import LEFT_OUT, Adapter, Problem
+from dspec.runtime.adapters.base import LEFT_OUT, Adapter, UnreadOutput
 from dspec.runtime.adapters.chat import ChatAdapter
 from dspec.runtime.adapters.json_object import JsonAdapter
 from dspec.runtime.adapters.words import in_words
 from dspec.runtime.models.embedded import prompt
-from dspec.runtime.models.embedded.prompt import Example, divide, read_brief, read_question
-from dspec.runtime.models.embedded.shapes import TEXT, Field, Shape, read_shape
+from dspec.runtime.models.embedded.prompt import ShownDemo, divide, read_brief, read_question
+from dspec.runtime.models.embedded.shapes import TEXT, PromptField, Shape, read_shape
 from dspec.runtime.models.protocol import Message
 from dspec.runtime.schema.program import FieldSpec, Record
 from dspec.runtime.schema.types import (
@@ -45,15 +45,15 @@ def test_fields_labels_demos_and_question_are_read_back(adapter: Adapter) -> Non
     messages = adapter.render(asked, {"text": "Answer with care\n\n[[ ## text ## ]] now"}, {})
     at = divide(messages)
     brief = read_brief(messages[:at])
-    assert brief.inputs == (Field("text", TEXT),)
+    assert brief.inputs == (PromptField("text", TEXT),)
     assert brief.outputs == (
-        Field("reasoning", TEXT),
-        Field("intent", Shape("label", labels=INTENT.values), "what (roughly) is wanted"),
-        Field("sure", Shape("float"), "0 to 1"),
+        PromptField("reasoning", TEXT),
+        PromptField("intent", Shape("label", labels=INTENT.values), "what (roughly) is wanted"),
+        PromptField("sure", Shape("float"), "0 to 1"),
     )
     assert brief.task == "Decide.\nInput fields:\n- x (text)"
     expected = {"reasoning": "r", "intent": "how_to", "sure": "0.5"}
-    assert brief.examples == (Example({"text": "where?\n\n[[ ## intent ## ]]"}, expected),)
+    assert brief.examples == (ShownDemo({"text": "where?\n\n[[ ## intent ## ]]"}, expected),)
     assert brief.layout == ("json" if isinstance(adapter, JsonAdapter) else "sections")
     assert read_question(messages[at:], brief).inputs == {"text": "Answer with care\n\n[[ ## text ## ]] now"}
 
@@ -62,7 +62,7 @@ def test_fields_labels_demos_and_question_are_read_back(adapter: Adapter) -> Non
 def test_what_a_demo_leaves_out_is_not_a_value(adapter: Adapter) -> None:
     asked = predictor({"reasoning": STR, "intent": INTENT}, [({"text": "a"}, {"intent": "refund"})])
     messages = adapter.render(asked, {"text": "b"}, {})
-    assert read_brief(messages[:-1]).examples == (Example({"text": "a"}, {"intent": "refund"}),)
+    assert read_brief(messages[:-1]).examples == (ShownDemo({"text": "a"}, {"intent": "refund"}),)
     assert prompt.LEFT_OUT == LEFT_OUT
 
 
@@ -70,7 +70,7 @@ def test_what_a_demo_leaves_out_is_not_a_value(adapter: Adapter) -> None:
 def test_a_correction_names_the_outputs_it_wants(adapter: Adapter) -> None:
     asked = predictor({"intent": INTENT, "sure": FLOAT}, [({"text": "a"}, {"intent": "refund", "sure": 1.0})])
     bad = Message("assistant", adapter.answer(asked.demos[0], asked.signature.outputs))
-    correction = adapter.correction(asked, [Problem("sure", "is missing")])
+    correction = adapter.correction(asked, [UnreadOutput("sure", "is missing")])
     messages = (*adapter.render(asked, {"text": "b"}, {}), bad, correction)
     at = divide(messages)
     assert at == 3
@@ -119,9 +119,9 @@ RECORDS = {
 LINE = Shape(
     "record",
     fields=(
-        Field("sku", TEXT, "code (as printed), if any"),
-        Field("count", Shape("optional", item=Shape("int"))),
-        Field("grade", Shape("label", labels=("a", "b"))),
+        PromptField("sku", TEXT, "code (as printed), if any"),
+        PromptField("count", Shape("optional", item=Shape("int"))),
+        PromptField("grade", Shape("label", labels=("a", "b"))),
     ),
 )
 
@@ -189,7 +189,7 @@ def test_other_spellings_of_types(words: str, shape: Shape) -> None:
 def test_a_prompt_without_structure_is_one_text_and_one_answer() -> None:
     messages = (Message("system", "Be brief."), Message("user", "Hello?"))
     brief = read_brief(messages[:1])
-    assert (brief.layout, brief.outputs, brief.task) == ("plain", (Field("answer", TEXT),), "Be brief.")
+    assert (brief.layout, brief.outputs, brief.task) == ("plain", (PromptField("answer", TEXT),), "Be brief.")
     assert read_question(messages[1:], brief).inputs == {"text": "Hello?"}
 
 

@@ -14,7 +14,7 @@ from server import FakeServer
 from dspec.runtime.errors import RateLimited, Unauthorized, Unavailable
 from dspec.runtime.models import limits
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.models.limits import Backoff, Deadline, Gate, RateWindow
+from dspec.runtime.models.limits import Admission, Backoff, Deadline, RateWindow
 
 STILL = Backoff(base=0.05, cap=0.1, in_a_row=3)
 
@@ -31,7 +31,7 @@ def test_backoff_grows_to_its_cap_with_jitter(failures: int) -> None:
 
 
 async def test_first_come_first_served_and_leavers_are_skipped() -> None:
-    gate = Gate(1, STILL)
+    gate = Admission(1, STILL)
     order: list[int] = []
 
     async def visit(number: int) -> None:
@@ -51,7 +51,7 @@ async def test_first_come_first_served_and_leavers_are_skipped() -> None:
 
 
 async def test_who_was_in_before_goes_first() -> None:
-    gate = Gate(1, STILL)
+    gate = Admission(1, STILL)
     order: list[str] = []
 
     async def visit(name: str, *, again: bool) -> None:
@@ -70,7 +70,7 @@ async def test_who_was_in_before_goes_first() -> None:
 
 
 async def test_the_urgent_go_first_each_in_their_order_and_behind_who_was_in_before() -> None:
-    gate = Gate(1, STILL)
+    gate = Admission(1, STILL)
     order: list[str] = []
 
     async def visit(name: str) -> None:
@@ -88,7 +88,7 @@ async def test_the_urgent_go_first_each_in_their_order_and_behind_who_was_in_bef
 
 
 async def test_a_closed_gate_turns_the_urgent_away_too() -> None:
-    gate = Gate(1, STILL)
+    gate = Admission(1, STILL)
     await gate.enter()
     visits = [asyncio.create_task(gate.enter(urgent=urgent)) for urgent in (True, False)]
     await asyncio.sleep(0)
@@ -98,7 +98,7 @@ async def test_a_closed_gate_turns_the_urgent_away_too() -> None:
 
 
 async def test_a_place_given_to_one_who_just_left_goes_on() -> None:
-    gate = Gate(1, STILL)
+    gate = Admission(1, STILL)
     await gate.enter()
     first = asyncio.create_task(gate.enter())
     second = asyncio.create_task(gate.enter())
@@ -111,7 +111,7 @@ async def test_a_place_given_to_one_who_just_left_goes_on() -> None:
 
 
 async def test_429_halves_the_width_once_per_round_and_success_brings_it_back() -> None:
-    gate = Gate(16, STILL)
+    gate = Admission(16, STILL)
     began = now()
     for _ in range(5):
         gate.failed(RateLimited("slow", retry_after=0.0), 1, began)
@@ -124,7 +124,7 @@ async def test_429_halves_the_width_once_per_round_and_success_brings_it_back() 
 
 
 async def test_single_failures_pause_nobody_and_a_row_of_them_everybody() -> None:
-    gate = Gate(4, STILL)
+    gate = Admission(4, STILL)
 
     async def entering() -> float:
         begun = time.monotonic()
@@ -143,7 +143,7 @@ async def test_single_failures_pause_nobody_and_a_row_of_them_everybody() -> Non
 
 
 async def test_a_closed_gate_turns_away_those_who_wait_and_those_who_come() -> None:
-    gate = Gate(1, STILL)
+    gate = Admission(1, STILL)
     await gate.enter()
     waiting = asyncio.create_task(gate.enter())
     await asyncio.sleep(0)
@@ -179,7 +179,7 @@ async def test_rpm_and_tpm_of_an_lm_are_kept(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_a_call_is_tried_longer_while_its_endpoint_answers_others() -> None:
-    gate = Gate(4, Backoff(alive=0.1))
+    gate = Admission(4, Backoff(alive=0.1))
     assert [gate.worth_another(failures, 4) for failures in (4, 5)] == [True, False]
     gate.succeeded()
     assert [gate.worth_another(failures, 4) for failures in (5, 16, 17)] == [True, True, False]

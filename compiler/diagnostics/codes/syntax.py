@@ -34,7 +34,7 @@ DS0101 = Code(
 )
 
 
-class Stopped(Finding, frozen=True):
+class ParserStopped(Finding, frozen=True):
     """The parser stopped at what it `found`; on that line nothing more was found where `found` is blank.
 
     `more` says that the declaration goes on behind it.
@@ -50,7 +50,7 @@ class Stopped(Finding, frozen=True):
         return "the end of the line" if self.more else "the end"
 
 
-class UnexpectedText(Stopped, frozen=True):
+class UnexpectedText(ParserStopped, frozen=True):
     """`expected` is what could stand there, `keyword` the declaration's, if it has one."""
 
     code = DS0101
@@ -130,7 +130,7 @@ DS0103 = Code(
 )
 
 
-class UnknownDeclaration(Stopped, frozen=True):
+class UnknownDeclaration(ParserStopped, frozen=True):
     code = DS0103
     keywords: tuple[str, ...]
 
@@ -400,7 +400,7 @@ DS0109 = Code(
 )
 
 
-class UnknownEscape(Stopped, frozen=True):
+class UnknownEscape(ParserStopped, frozen=True):
     code = DS0109
     escapes: tuple[str, ...]
 
@@ -622,7 +622,7 @@ DS0114 = Code(
 )
 
 
-class UnknownCharacter(Stopped, frozen=True):
+class UnknownCharacter(ParserStopped, frozen=True):
     code = DS0114
 
     def told(self) -> Diagnostic:

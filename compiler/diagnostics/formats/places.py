@@ -16,7 +16,7 @@ from ...project.source import Location, Position, Source
 from ..record import Diagnostic
 
 
-class Range(NamedTuple):
+class TextRange(NamedTuple):
     """A half-open range: offsets count code points from 0, lines and columns from 1."""
 
     start: Position
@@ -25,11 +25,11 @@ class Range(NamedTuple):
     end_offset: int
 
 
-def range_of(location: Location) -> Range:
+def range_of(location: Location) -> TextRange:
     length = len(location.source.text)
     start = min(max(location.start, 0), length)
     end = min(max(location.end, start), length)
-    return Range(location.source.position(start), location.source.position(end), start, end)
+    return TextRange(location.source.position(start), location.source.position(end), start, end)
 
 
 def uri(source: Source) -> str:

@@ -32,7 +32,7 @@ from ..proposing.templates import fill
 from ..proposing.tips import TIPS
 from .faithful import Faithful
 from .few_shot import bootstrapped, labeled
-from .mipro_search import Pool, Schedule, search
+from .mipro_search import FaithfulPool, Schedule, search
 
 if TYPE_CHECKING:
     from ...data.rows import Rows
@@ -61,7 +61,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     sets = await _demo_sets(student, train, options, context, draws)
     instructions = await _instructions(student, train, sets, options, context, draws)
     demos = tuple(tuple(one.predictors[address].demos for one in sets) for address in tunable(student))
-    pool = Pool(tuple(tunable(student)), instructions, () if zero_shot(options) else demos)
+    pool = FaithfulPool(tuple(tunable(student)), instructions, () if zero_shot(options) else demos)
     schedule = Schedule(
         sizes(options, len(tunable(student))).trials,
         size,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...data.rows import Rows
 
 
-class Pool(Struct, frozen=True):
+class FaithfulPool(Struct, frozen=True):
     """What there is to choose from, by predictor. `demos` is empty where no demos are searched."""
 
     addresses: tuple[str, ...]
@@ -68,7 +68,12 @@ class Schedule(Struct, frozen=True):
 
 
 async def search(
-    student: Program, pool: Pool, schedule: Schedule, val: Rows, context: Context, draws: random.Random
+    student: Program,
+    pool: FaithfulPool,
+    schedule: Schedule,
+    val: Rows,
+    context: Context,
+    draws: random.Random,
 ) -> StepResult:
     run = _Search(student, pool, schedule, val, context, draws)
     try:
@@ -86,7 +91,7 @@ class _Search:
     def __init__(
         self,
         student: Program,
-        pool: Pool,
+        pool: FaithfulPool,
         schedule: Schedule,
         val: Rows,
         context: Context,

@@ -28,7 +28,7 @@ MAX_CALLS = 40
 """Calls of one run that are listed."""
 
 
-class Case(Struct, frozen=True):
+class PredictorRun(Struct, frozen=True):
     """A predictor's part in one run. `outputs` is None when the run had no usable answer."""
 
     inputs: Row
@@ -55,7 +55,7 @@ def points(score: float) -> str:
     return f"{100 * score:g} of 100" if round(100 * score, 1) == 100 * score else f"{100 * score:.1f} of 100"
 
 
-def listed(cases: Iterable[Case]) -> str:
+def listed(cases: Iterable[PredictorRun]) -> str:
     """The cases one below the other, as many as fit."""
     parts: list[str] = []
     room = MAX_CASES

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from dspec.runtime.schema.program import Program
 
 from .answers import clean
-from .cases import Case, listed
+from .cases import PredictorRun, listed
 from .outline import outline, role
 from .proposer import Proposer
 from .showing import MAX_ROWS, rows_for, shown
@@ -28,7 +28,7 @@ async def reflect(
     proposer: Proposer,
     program: Program,
     address: str,
-    cases: Sequence[Case],
+    cases: Sequence[PredictorRun],
     rows: Rows,
     rng: random.Random,
     *,

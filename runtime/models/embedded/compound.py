@@ -11,10 +11,10 @@ from ...schema.types import JsonValue
 from .case import Answerer, Case, Choice, Lesson, Lessons, Reply
 from .labels import Labels, teach_labels
 from .numbers import dates, even_reply, numbers
-from .shapes import TEXT, Field, Shape
+from .shapes import TEXT, PromptField, Shape
 from .texts import nearest
 
-Teach = Callable[[Field, Lessons, str], Answerer]
+Teach = Callable[[PromptField, Lessons, str], Answerer]
 """`teach.teach`, handed in because parts are taught as wholes are."""
 
 LIST_SHARE = 0.6
@@ -42,13 +42,13 @@ class Optionals(Struct, frozen=True):
         return Reply((nothing, *reply.choices))
 
 
-def teach_optional(field: Field, lessons: Lessons, task: str, teach: Teach) -> Answerer:
+def teach_optional(field: PromptField, lessons: Lessons, task: str, teach: Teach) -> Answerer:
     item = field.shape.item or TEXT
     given = [lesson for lesson in lessons if lesson.value is not None]
     present = [Lesson(lesson.case, lesson.value is not None) for lesson in lessons]
     both = 0 < len(given) < len(lessons)
     chooser = teach_labels((True, False), present, ({}, {}), ({}, {})) if both else None
-    inner = teach(Field(field.name, item, field.note), given, task)
+    inner = teach(PromptField(field.name, item, field.note), given, task)
     if lessons and not given:
         return Optionals(None, inner, lambda case: False)
     return Optionals(chooser, inner, _found_in(item))
@@ -79,7 +79,7 @@ class Records(Struct, frozen=True):
         return even_reply(choices, tuple(cue for _, reply in replies for cue in reply.cues)[:3])
 
 
-def teach_record(field: Field, lessons: Lessons, task: str, teach: Teach) -> Answerer:
+def teach_record(field: PromptField, lessons: Lessons, task: str, teach: Teach) -> Answerer:
     parts: list[tuple[str, Answerer]] = []
     for part in field.shape.fields:
         own = [
@@ -126,7 +126,7 @@ class LabelLists(Struct, frozen=True):
         return even_reply(_distinct([named, shorter, []]), reply.cues)
 
 
-class Found(Struct, frozen=True):
+class FoundItems(Struct, frozen=True):
     """A list of what the input holds of the item's shape."""
 
     item: Shape
@@ -148,7 +148,7 @@ class Found(Struct, frozen=True):
         return even_reply(_distinct([items, []]))
 
 
-def teach_list(field: Field, lessons: Lessons, task: str, teach: Teach) -> Answerer:
+def teach_list(field: PromptField, lessons: Lessons, task: str, teach: Teach) -> Answerer:
     """Labels are voted on one by one; other items are found in the input, or copied where that fits."""
     item = field.shape.item or TEXT
     singles = [
@@ -157,11 +157,11 @@ def teach_list(field: Field, lessons: Lessons, task: str, teach: Teach) -> Answe
         if isinstance(lesson.value, list)
         for value in lesson.value[:MAX_ITEMS]
     ]
-    single = teach(Field(field.name, item, field.note), singles, task)
+    single = teach(PromptField(field.name, item, field.note), singles, task)
     lengths = [len(lesson.value) for lesson in lessons if isinstance(lesson.value, list)]
     if isinstance(single, Labels):
         return LabelLists(single, max(lengths, default=0))
-    found = Found(item, single)
+    found = FoundItems(item, single)
     hits = sum(found.answer(lesson.case).choices[0].value == lesson.value for lesson in lessons)
     return Copies(lessons, lambda case: []) if lessons and hits * 2 < len(lessons) else found
 

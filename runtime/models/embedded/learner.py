@@ -20,7 +20,7 @@ from .case import Answerer, Choice, Lesson, Reply, make_case, with_earlier
 from .prompt import COMPLETED, Brief, Question, as_text
 from .readings import read_value
 from .self_report import is_confidence, is_reasoning, reasoning
-from .shapes import Field
+from .shapes import PromptField
 from .teach import teach
 
 MAX_LEARNED = 200_000
@@ -34,7 +34,7 @@ class Learner(Struct, frozen=True):
     """What was learned from one brief. `order` holds the outputs in the order they are decided."""
 
     brief: Brief
-    order: tuple[tuple[Field, Answerer], ...]
+    order: tuple[tuple[PromptField, Answerer], ...]
 
     def answer(self, question: Question, *, temperature: float, seed: bytes) -> str:
         """The answer's text in the brief's layout. `seed` matters only above temperature 0."""
@@ -67,7 +67,7 @@ def learn(brief: Brief) -> Learner:
     known: list[dict[str, JsonValue]] = [{} for _ in cases]
     decided = [field for field in brief.outputs if not is_reasoning(field)] or list(brief.outputs)
     waiting = [field for field in decided if is_confidence(field)]
-    order: list[tuple[Field, Answerer]] = []
+    order: list[tuple[PromptField, Answerer]] = []
     for field in [*(field for field in decided if field not in waiting), *waiting]:
         lessons: list[Lesson] = []
         for place, example in enumerate(brief.examples):
@@ -96,7 +96,7 @@ def _choose(reply: Reply, rejected: Sequence[JsonValue], temperature: float, see
     return open_choices[0]
 
 
-def _rejected(field: Field, question: Question) -> list[JsonValue]:
+def _rejected(field: PromptField, question: Question) -> list[JsonValue]:
     """Values that an objection is about: those of the fields it names, or of all where it names none."""
     if not question.objections:
         return []

@@ -19,7 +19,7 @@ from msgspec import Struct
 from ...schema.types import JsonValue
 from ...values.markers import unescape
 from ..protocol import Message
-from .shapes import TEXT, Field, read_shape
+from .shapes import TEXT, PromptField, read_shape
 
 Layout = Literal["sections", "json", "plain"]
 
@@ -41,7 +41,7 @@ LEFT_OUT = "(left out of this example)"
 """How the adapters mark a value that an example lacks."""
 
 
-class Example(Struct, frozen=True):
+class ShownDemo(Struct, frozen=True):
     """One demo: the text of every input and output that it shows."""
 
     inputs: Mapping[str, str]
@@ -51,10 +51,10 @@ class Example(Struct, frozen=True):
 class Brief(Struct, frozen=True):
     """The part of a prompt that does not change from question to question."""
 
-    inputs: tuple[Field, ...]
-    outputs: tuple[Field, ...]
+    inputs: tuple[PromptField, ...]
+    outputs: tuple[PromptField, ...]
     task: str
-    examples: tuple[Example, ...]
+    examples: tuple[ShownDemo, ...]
     layout: Layout
 
 
@@ -92,13 +92,13 @@ def read_brief(messages: Sequence[Message]) -> Brief:
     known: Collection[str] | None = names or None
     read = [(_values(user, known, "text"), _values(assistant, known, "answer")) for user, assistant in pairs]
     if not outputs:
-        outputs = tuple(Field(name, TEXT) for name in _named(system, [pair[1] for pair in read], inputs)) or (
-            Field("answer", TEXT),
-        )
+        outputs = tuple(
+            PromptField(name, TEXT) for name in _named(system, [pair[1] for pair in read], inputs)
+        ) or (PromptField("answer", TEXT),)
     if not inputs:
         shown = dict.fromkeys(name for given, _ in read for name in given)
-        inputs = tuple(Field(name, TEXT) for name in shown)
-    examples = tuple(Example(given, answered) for given, answered in read if answered)
+        inputs = tuple(PromptField(name, TEXT) for name in shown)
+    examples = tuple(ShownDemo(given, answered) for given, answered in read if answered)
     return Brief(inputs, outputs, _task(system), examples, layout)
 
 
@@ -140,9 +140,9 @@ def _pairs(messages: Sequence[Message]) -> list[tuple[str, str]]:
     ]
 
 
-def _field_lists(system: str) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
-    lists: dict[str, dict[str, Field]] = {"input": {}, "output": {}}
-    current: dict[str, Field] | None = None
+def _field_lists(system: str) -> tuple[tuple[PromptField, ...], tuple[PromptField, ...]]:
+    lists: dict[str, dict[str, PromptField]] = {"input": {}, "output": {}}
+    current: dict[str, PromptField] | None = None
     for line in system.split("\n"):
         if head := _LIST_HEAD.match(line):
             # A list given twice is a quotation in the task; the first one is the adapter's.
@@ -156,9 +156,9 @@ def _field_lists(system: str) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
     return tuple(lists["input"].values()), tuple(lists["output"].values())
 
 
-def _field(name: str, rest: str) -> Field:
+def _field(name: str, rest: str) -> PromptField:
     kind, note = _parenthesised(rest)
-    return Field(name, read_shape(kind) if kind else TEXT, note.lstrip(" :—-").strip())
+    return PromptField(name, read_shape(kind) if kind else TEXT, note.lstrip(" :—-").strip())
 
 
 def _parenthesised(rest: str) -> tuple[str, str]:
@@ -182,7 +182,7 @@ def _parenthesised(rest: str) -> tuple[str, str]:
     return rest[1:], ""
 
 
-def _layout(system: str, pairs: Sequence[tuple[str, str]], outputs: Sequence[Field]) -> Layout:
+def _layout(system: str, pairs: Sequence[tuple[str, str]], outputs: Sequence[PromptField]) -> Layout:
     if pairs and pairs[-1][1].lstrip().startswith("{"):
         return "json"
     if f"## {COMPLETED} ##" in system or any(f"## {field.name} ##" in system for field in outputs):
@@ -192,7 +192,7 @@ def _layout(system: str, pairs: Sequence[tuple[str, str]], outputs: Sequence[Fie
     return "json" if "JSON object" in system and outputs else "plain"
 
 
-def _named(system: str, answers: Sequence[Mapping[str, str]], inputs: Sequence[Field]) -> list[str]:
+def _named(system: str, answers: Sequence[Mapping[str, str]], inputs: Sequence[PromptField]) -> list[str]:
     """Names of outputs where no list gives them: from the examples' answers, else from the layout."""
     shown = dict.fromkeys(name for answer in answers for name in answer)
     if shown:

@@ -18,7 +18,7 @@ from ...schema.types import JsonValue
 from .case import Answerer, Case, Reply
 from .features import stem, weigh, words
 from .numbers import even_reply
-from .shapes import Field
+from .shapes import PromptField
 from .shown_rows import ShownRow, shown_rows
 
 MAX_LABELS = 60
@@ -32,7 +32,7 @@ _CURRENT = re.compile(r"instruction|prompt|task", re.IGNORECASE)
 _OWN_LINE = re.compile(r"^- use `.{1,80}` when it mentions: .*$\n?", re.MULTILINE)
 
 
-def is_proposal(field: Field) -> bool:
+def is_proposal(field: PromptField) -> bool:
     """True for a text output that is named as an instruction is."""
     return field.shape.kind == "text" and _NAME.search(field.name) is not None
 

@@ -6,17 +6,17 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ...schema.types import JsonValue
-from .shapes import Field
+from .shapes import PromptField
 
 _REASONING = frozenset(("reasoning", "rationale", "thought", "thoughts", "explanation", "justification"))
 _CONFIDENCE = re.compile(r"confidence|probability|certainty|likelihood", re.IGNORECASE)
 
 
-def is_reasoning(field: Field) -> bool:
+def is_reasoning(field: PromptField) -> bool:
     return field.shape.kind == "text" and field.name.lower() in _REASONING
 
 
-def is_confidence(field: Field) -> bool:
+def is_confidence(field: PromptField) -> bool:
     told = f"{field.name} {field.note}"
     return field.shape.kind in ("float", "int") and _CONFIDENCE.search(told) is not None
 

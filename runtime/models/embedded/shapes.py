@@ -23,7 +23,7 @@ MAX_WORDS = 20_000
 """Characters of one type's description that are read."""
 
 
-class Field(Struct, frozen=True):
+class PromptField(Struct, frozen=True):
     name: str
     shape: Shape
     note: str = ""
@@ -36,7 +36,7 @@ class Shape(Struct, frozen=True):
     """The allowed values, in declared order, of a `label`."""
     item: Shape | None = None
     """Of a `list` and an `optional`; the values of a `dict`."""
-    fields: tuple[Field, ...] = ()
+    fields: tuple[PromptField, ...] = ()
     """Of a `record`."""
 
 
@@ -139,10 +139,10 @@ class _Reader:
         if not self.words.startswith("{", self.at):
             return self.records.get(name, Shape("record"))
         self.at += 1
-        fields: list[Field] = []
+        fields: list[PromptField] = []
         while match := self.take(_KEY):
             shape = self.shape(depth + 1)
-            fields.append(Field(_unquoted(match[1]), shape, self.note()))
+            fields.append(PromptField(_unquoted(match[1]), shape, self.note()))
             if not self.words.startswith(",", self.at):
                 break
             self.at += 1

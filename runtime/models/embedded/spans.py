@@ -30,7 +30,7 @@ _NUMERAL = re.compile(r"\d[\d,.]*")
 _YEAR = re.compile(r"\b(?:1\d|20)\d\d\b")
 
 
-class Span(Struct, frozen=True):
+class InputSpan(Struct, frozen=True):
     text: str
     described: tuple[str, ...]
 
@@ -79,7 +79,7 @@ def teach_spans(lessons: Lessons) -> Spans | None:
     return Spans(odds, longest)
 
 
-def spans_of(inputs: Mapping[str, str], longest: int) -> Iterator[Span]:
+def spans_of(inputs: Mapping[str, str], longest: int) -> Iterator[InputSpan]:
     """Every run of up to `longest` tokens inside one line of one field."""
     for name, value in inputs.items():
         tokens = [match for match, _ in zip(_TOKEN.finditer(value), range(MAX_TOKENS), strict=False)]
@@ -96,7 +96,7 @@ def spans_of(inputs: Mapping[str, str], longest: int) -> Iterator[Span]:
                 if not last[0][-1].isalnum():
                     continue
                 after = tokens[stop][0].lower() if stop < len(tokens) else "$"
-                yield Span(
+                yield InputSpan(
                     text,
                     (
                         f"in {name}",

@@ -14,7 +14,7 @@ from .labels import Labels, teach_labels
 from .numbers import teach_dates, teach_numbers
 from .proposals import Proposals, is_proposal
 from .self_report import is_confidence
-from .shapes import Field
+from .shapes import PromptField
 from .texts import teach_text
 
 MIN_REPEATED = 6
@@ -22,7 +22,7 @@ FALSE_BIAS = 0.1
 """A yes needs evidence: where nothing speaks for `true`, the answer is `false`."""
 
 
-def teach(field: Field, lessons: Lessons, task: str) -> Answerer:
+def teach(field: PromptField, lessons: Lessons, task: str) -> Answerer:
     """An answerer for one output, learned from its lessons and from what the task says."""
     shape = field.shape
     match shape.kind:
@@ -65,12 +65,12 @@ class Confidence(Struct, frozen=True):
         return Reply((Choice(value, 1.0),))
 
 
-def _among(labels: Sequence[str], field: Field, lessons: Lessons, task: str) -> Labels:
+def _among(labels: Sequence[str], field: PromptField, lessons: Lessons, task: str) -> Labels:
     said = guidance(labels, f"{task}\n{field.note}")
     return teach_labels(list(labels), lessons, [name_features(label) for label in labels], said)
 
 
-def _yes_or_no(field: Field, lessons: Lessons, task: str) -> Labels:
+def _yes_or_no(field: PromptField, lessons: Lessons, task: str) -> Labels:
     said = guidance(("true", "false"), f"{task}\n{field.note}")
     for word, place in (("yes", 0), ("no", 1)):
         for feature, weight in guidance((word,), f"{task}\n{field.note}")[0].items():

@@ -17,7 +17,7 @@ from msgspec import Struct
 from .case import Case, Lessons, Reply
 from .features import features, split_sentences, stem, weigh, words
 from .numbers import even_reply
-from .shapes import Field
+from .shapes import PromptField
 from .spans import Spans, first_guess, teach_spans
 
 Way = Literal["span", "copy", "sentence", "keywords", "whole"]
@@ -48,7 +48,7 @@ class Texts(Struct, frozen=True):
         return even_reply(kept or ["unknown"], _shared(case, kept[0]) if kept else ())
 
 
-def teach_text(field: Field, lessons: Lessons) -> Texts:
+def teach_text(field: PromptField, lessons: Lessons) -> Texts:
     given = [lesson for lesson in lessons if isinstance(lesson.value, str) and lesson.value.strip()]
     if not given:
         return Texts(_untaught(field), (), None)
@@ -64,7 +64,7 @@ def teach_text(field: Field, lessons: Lessons) -> Texts:
     return Texts(best, given, spans)
 
 
-def _untaught(field: Field) -> Way:
+def _untaught(field: PromptField) -> Way:
     told = f"{field.name} {field.note}"
     if _QUERY.search(told):
         return "keywords"
