@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
 from dspec.grammar.tree import Call, Expr
-from dspec.runtime.schema.expressions import Constant, Expression
+from dspec.runtime.schema.expressions import Constant, Expression, Variable
 
 from ... import ir
 from ...diagnostics.codes.types import Operand
 from ..session import Place, Session
 from ..symbols import Symbol
-from ..types.kinds import Group, Kind, spell
+from ..types.kinds import Group, Kind, Member, spell
 
 NOTHING = Constant(value=None)
 
@@ -25,6 +25,11 @@ class Binding(Struct, frozen=True):
     kind: Kind
     code: Expression
     symbol: Symbol | None = None
+
+
+def bindings(members: Iterable[Member]) -> dict[str, Binding]:
+    """Members by their names, each a variable of its own."""
+    return {each.name: Binding(each.type, Variable(name=each.name), each.symbol) for each in members}
 
 
 class Typed(Struct, frozen=True):

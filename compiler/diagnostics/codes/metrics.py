@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..record import Diagnostic
+from ...project.source import Location
+from ..record import Diagnostic, Label
 from .base import Code, Finding
 from .snippets import DATA, GRADED, METRIC, TICKETS, optimize
 from .types import Operand, UnknownField
@@ -128,6 +129,21 @@ DS0506 = Code(
 )
 
 
+class IgnoresProgram(Finding, frozen=True):
+    """A score that does not read `pred`, the metric's second parameter."""
+
+    code = DS0506
+    name: str
+    parameter: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the score never reads `{self.name}`, so every program scores the same",
+            f"does not depend on `{self.name}`",
+            secondary=(Label(self.parameter, f"`{self.name}` is what the program answered"),),
+        )
+
+
 DS0507 = Code(
     "DS0507",
     "warning",
@@ -156,6 +172,39 @@ DS0508 = Code(
 )
 
 
+class NotTwoParameters(Finding, frozen=True):
+    code = DS0508
+    count: int
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"metric `{name}` needs two parameters: the dataset's row and the program's outputs",
+            f"has {self.count}",
+            help=f"for example `metric {name}(gold: tickets, pred: router)`",
+        )
+
+
+class OfNothing(Finding, frozen=True):
+    """A metric's parameter that does not say whose row, or whose outputs, it is."""
+
+    code = DS0508
+    name: str
+    row: bool
+
+    def told(self) -> Diagnostic:
+        wanted, what, example = (
+            ("dataset", "the dataset's row", "tickets")
+            if self.row
+            else ("program", "the program's outputs", "router")
+        )
+        return self.says(
+            f"`{self.name}` needs its {wanted} after a colon",
+            f"{what}, of what?",
+            help=f"for example `{self.name}: {example}`",
+        )
+
+
 DS0510 = Code(
     "DS0510",
     "error",
@@ -165,6 +214,30 @@ DS0510 = Code(
     metric("{ score = pred.topic == gold.topic }"),
     TICKETS,
 )
+
+
+class NoScore(Finding, frozen=True):
+    """A score of another type than the two that it may have."""
+
+    code = DS0510
+    got: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`score` must be true or false, or a number from 0 to 1, and this is {self.got}",
+            self.got,
+            help=f"compare it with something: `{self.where.text} == …`",
+        )
+
+
+class ScoreOutOfRange(Finding, frozen=True):
+    code = DS0510
+    score: float
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`score` must lie between 0 and 1, and this is always {self.score:g}", "out of range"
+        )
 
 
 DS0511 = Code(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ...project.source import Location
 from ..fixes import replace, suggestions
 from ..record import Diagnostic, Edit, Fix, Label
@@ -194,6 +196,17 @@ class NotCallable(Finding, frozen=True):
         )
 
 
+class NotADeclaration(Finding, frozen=True):
+    """A metric's parameter, `name`, of a type that is no name of a declaration of this `kind`."""
+
+    code = DS0202
+    name: str
+    kind: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"`{self.name}` needs the name of {article(self.kind)}, not a type")
+
+
 DS0203 = Code(
     "DS0203",
     "error",
@@ -258,6 +271,56 @@ class InUnionTwice(Finding, frozen=True):
         )
 
 
+class TwoRoles(Finding, frozen=True):
+    """A name of `owner` that is an input, at `first`, and has this `role`, too."""
+
+    code = DS0203
+    owner: str
+    role: Literal["field", "output"]
+    first: Location
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        column = self.role == "field"
+        return self.says(
+            f"the column `{name}` of `{self.owner}` is both an input and a field"
+            if column
+            else f"`{name}` is both an input and an output of `{self.owner}`",
+            f"again as {article(self.role)}",
+            secondary=(Label(self.first, "an input here"),),
+            help="" if column else "give the output another name",
+        )
+
+
+class ParametersAlike(Finding, frozen=True):
+    """Both parameters of a metric have one name."""
+
+    code = DS0203
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"both parameters are called `{self.where.text}`",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+        )
+
+
+class ValueTwice(Finding, frozen=True):
+    """A `let` gives a name that the program has."""
+
+    code = DS0203
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is declared twice in this program",
+            "again here",
+            secondary=(Label(self.first, "first declared here"),),
+            help="every `let` gives a new name; values never change",
+        )
+
+
 DS0204 = Code(
     "DS0204",
     "error",
@@ -309,6 +372,16 @@ class UnusedImport(Finding, frozen=True):
             "not used",
             fixes=(Fix("Remove it", (Edit(self.declaration, ""),), "maybe"),),
         )
+
+
+class UnusedValue(Finding, frozen=True):
+    """A program's `input`, or another `value` of it."""
+
+    code = DS0205
+    what: Literal["input", "value"]
+
+    def told(self) -> Diagnostic:
+        return self.says(f"the {self.what} `{self.where.text}` is never used", "not used")
 
 
 DS0206 = Code(
@@ -415,6 +488,18 @@ class TypeInCircle(Finding, frozen=True):
             "comes back to itself",
             secondary=(Label(self.declared, "declared here"),),
             help="use a record: its fields may refer to it through `?` or `list[…]`",
+        )
+
+
+class CallsItself(Finding, frozen=True):
+    code = DS0210
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"program `{self.declared.text}` calls itself, and a program has no recursion",
+            "calls itself",
+            secondary=(Label(self.declared, "declared here"),),
         )
 
 

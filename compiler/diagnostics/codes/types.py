@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ...project.source import Location
-from ..fixes import replace, suggestions
+from ..fixes import Room, insert_item, replace, suggestions
 from ..record import Diagnostic, Edit, Fix, Label, also
 from ..spelling import closest
 from ..wording import article, did_you_mean, did_you_mean_text, listed, plural, quoted
@@ -214,6 +214,23 @@ class JudgesNothing(Finding, frozen=True):
         )
 
 
+class LacksGiven(Finding, frozen=True):
+    """A test that gives no value for some inputs, which stand at `inputs`."""
+
+    code = DS0302
+    absent: tuple[str, ...]
+    inputs: tuple[Location, ...]
+
+    def told(self) -> Diagnostic:
+        lacks = f"lacks {quoted(self.absent)}"
+        return self.says(
+            f"test `{self.where.text}` {lacks}",
+            lacks,
+            secondary=tuple(Label(place, "an input") for place in self.inputs),
+            help=f"add `given {self.absent[0]} = …`",
+        )
+
+
 DS0303 = Code(
     "DS0303",
     "error",
@@ -281,6 +298,24 @@ class Nameless(Finding, frozen=True):
         )
 
 
+class UnknownGiven(Finding, frozen=True):
+    """What a test gives, and `program` has no such input: it has `inputs`."""
+
+    code = DS0303
+    program: str
+    inputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        near = closest(name, self.inputs)
+        return self.says(
+            f"`{self.program}` has no input `{name}`{did_you_mean(near)}",
+            "not an input",
+            help="" if near else f"its inputs are {listed(self.inputs)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
 DS0304 = Code(
     "DS0304",
     "error",
@@ -343,6 +378,56 @@ DS0305 = Code(
 )
 
 
+class ReturnsNothing(Finding, frozen=True):
+    """A program without `return`; `promised` are the outputs of its header."""
+
+    code = DS0305
+    promised: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        wanted = ", ".join(f"{name} = …" for name in self.promised or ("answer",))
+        return self.says(
+            f"program `{self.where.text}` returns nothing",
+            "no `return`",
+            help=f"end it with `return {wanted}`",
+        )
+
+
+class NotPromised(Finding, frozen=True):
+    """An output of that `name` is returned, and the header of `program` promises others."""
+
+    code = DS0305
+    name: str
+    program: Location
+    promised: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        promises = f"promises {listed(self.promised)}"
+        return self.says(
+            f"program `{self.program.text}` returns `{self.name}`, and its header {promises}",
+            "not promised",
+            secondary=(Label(self.program, promises),),
+        )
+
+
+class NotReturned(Finding, frozen=True):
+    """Outputs that are `absent` in the `return`, with the places of those whose place is known."""
+
+    code = DS0305
+    program: str
+    absent: tuple[str, ...]
+    promised: tuple[Location, ...]
+
+    def told(self) -> Diagnostic:
+        absent = quoted(self.absent)
+        return self.says(
+            f"program `{self.program}` promises {absent} and does not return "
+            f"{'it' if len(self.absent) == 1 else 'them'}",
+            f"lacks {absent}",
+            secondary=tuple(Label(place, "promised here") for place in self.promised),
+        )
+
+
 DS0306 = Code(
     "DS0306",
     "error",
@@ -392,6 +477,34 @@ DS0307 = Code(
 )
 
 
+class ContainsItself(Finding, frozen=True):
+    """A record's field of the type `type`, written at `annotation`, holds another `record`.
+
+    `way` are the records that lead from it back to the first.
+    """
+
+    code = DS0307
+    record: Location
+    way: tuple[str, ...]
+    type: str
+    annotation: Location | None
+
+    def told(self) -> Diagnostic:
+        name = self.record.text
+        through = f" by way of {', '.join(f'`{one}`' for one in self.way)}" if self.way else ""
+        fixes: tuple[Fix, ...] = ()
+        if self.annotation:
+            end = Location(self.annotation.source, self.annotation.end, self.annotation.end)
+            fixes = (Fix("Make it optional", (Edit(end, "?"),), "maybe"),)
+        return self.says(
+            f"record `{name}` contains itself{through}: a value of it could never end",
+            f"needs another `{name}`",
+            secondary=(Label(self.record, "declared here"),),
+            help=f"make it optional (`{self.where.text}: {self.type}?`) or a list",
+            fixes=fixes,
+        )
+
+
 DS0308 = Code(
     "DS0308",
     "error",
@@ -415,6 +528,23 @@ DS0309 = Code(
 )
 
 
+class PaidForNothing(Finding, frozen=True):
+    """A call, one of `calls` in a run, whose answer, the value `name`, is never read."""
+
+    code = DS0309
+    callee: str
+    name: str
+    calls: int
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the result of `{self.callee}` is never used: 1 of {plural(self.calls, 'paid call')} per run "
+            "is for nothing",
+            "paid for, not used",
+            help=f"use `{self.name}` or remove the call",
+        )
+
+
 DS0310 = Code(
     "DS0310",
     "error",
@@ -423,6 +553,23 @@ DS0310 = Code(
     "dspec 1\n\nsignature Ask { input question: str }\n",
     "dspec 1\n\nsignature Ask { input question: str; output answer: str }\n",
 )
+
+
+class Lacks(Finding, frozen=True):
+    """A signature or a record without any `input`, `output` or `field`; `keyword` is empty for `sig(...)`."""
+
+    code = DS0310
+    role: Literal["input", "output", "field"]
+    keyword: str = ""
+
+    def told(self) -> Diagnostic:
+        item = {"input": "input text: str", "output": "output answer: str", "field": "field name: str"}
+        owner = f"{self.keyword} `{self.where.text}`" if self.keyword else "`sig(...)`"
+        return self.says(
+            f"{owner} has no {self.role}",
+            "empty" if self.role == "field" else f"no {self.role}",
+            help=f"add one: `{item[self.role]}`" if self.keyword else "",
+        )
 
 
 DS0311 = Code(
@@ -437,6 +584,31 @@ DS0311 = Code(
     + AGENT,
     {"notes.jsonl": '{"text": "a note"}\n{"text": "another note"}\n'},
 )
+
+
+class NoDescription(Finding, frozen=True):
+    """A tool of which an agent is told nothing but its name.
+
+    `value` is what stands from the `=` on, if there is one, and `source` the call behind it.
+    """
+
+    code = DS0311
+    room: Room | None
+    value: Location | None = None
+    source: Location | None = None
+
+    def told(self) -> Diagnostic:
+        words = '"What it does, and when to use it."'
+        fixes = insert_item(self.room, words, "Insert a description")
+        if self.value and self.source:
+            block = f"{{\n  {words}\n  source = {self.source.text}\n}}"
+            fixes = (replace(self.value, block, "Write it as a block with a description", guess=True),)
+        return self.says(
+            f"the tool `{self.where.text}` has no description, so an agent sees only its name and its inputs",
+            "what is it for?",
+            help="say in a doc string what it does and when to use it; a Python docstring counts, too",
+            fixes=fixes,
+        )
 
 
 DS0313 = Code(
@@ -734,3 +906,27 @@ DS0322 = Code(
     'dspec 1\n\nsignature Ask { input question: str; output answer: str = "none" }\n',
     "dspec 1\n\nsignature Ask { input question: str; output answer: str? }\n",
 )
+
+
+class OutputDefault(Finding, frozen=True):
+    """An output of a signature with a default; `optional` is its type with the `?` that it may have instead."""
+
+    code = DS0322
+    optional: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the output `{self.where.text}` has a default, and the model always writes its outputs",
+            "has a default",
+            help=f"declare it as `{self.optional}` if the model may leave it out",
+        )
+
+
+class PromisedDefault(Finding, frozen=True):
+    """An output in a program's header with a default."""
+
+    code = DS0322
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"the output `{self.name}` has a default", "no default here")
