@@ -11,13 +11,13 @@ from dspec.runtime.schema.types import ANY, Type
 
 from ...diagnostics.codes.syntax import ExpectsNothing, GivenTwice, NoSource, SourceNotCalled
 from ...diagnostics.codes.types import LacksGiven, NoDescription, UnknownGiven
-from ...tables.vocabulary import EXTERN_SOURCES
 from ..expressions.infer import expect, infer, truth
 from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader, settings
 from ..shape.shape import later
 from ..sources.extern_sources import check_source
+from ..sources.externs.table import EXTERN_SOURCES
 from ..symbols import Symbol
 from ..types.declared import runnable
 from ..types.kinds import Group, Member
