@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from .base import Code
+from ...project.source import Location
+from ..fixes import Room, insert_item, replace, suggestions
+from ..record import Diagnostic, Label
+from ..spelling import closest
+from ..wording import did_you_mean, listed
+from .base import Code, Finding
 from .snippets import METRIC, TICKETS, optimize
 
 HEAD = "dspec 1\n\n"
@@ -33,6 +38,24 @@ DS0401 = Code(
 )
 
 
+class OtherFormat(Finding, frozen=True):
+    """A file that is read as a `source`, and whose name ends as that of another does; `written` is its path."""
+
+    code = DS0401
+    path: str
+    source: str
+    ending: str
+    written: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.path}` cannot be read as {self.source}; its name says {self.ending}",
+            "another format",
+            help=f"write `{self.ending}({self.written.text})`",
+            fixes=(replace(self.where, self.ending, guess=True),),
+        )
+
+
 DS0402 = Code(
     "DS0402",
     "error",
@@ -44,6 +67,26 @@ DS0402 = Code(
     dataset(),
     TICKETS,
 )
+
+
+class NoSuchColumn(Finding, frozen=True):
+    """A column to search in the data file at `path`, which is named at `file` and has `columns`."""
+
+    code = DS0402
+    column: str
+    path: str
+    file: Location
+    columns: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.column, self.columns)
+        return self.says(
+            f"column `{self.column}` is not in `{self.path}`{did_you_mean(near)}",
+            "no such column",
+            secondary=(Label(self.file, "read from here"),),
+            help="" if near else f"its columns are {listed(self.columns)}",
+            fixes=suggestions(self.where, tuple(f'"{name}"' for name in near)),
+        )
 
 
 DS0403 = Code(
@@ -84,6 +127,17 @@ DS0405 = Code(
 )
 
 
+class NoParts(Finding, frozen=True):
+    code = DS0405
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "this split has no parts",
+            "empty",
+            help="for example `split { train = 20%; val = 60%; test = 20% }`",
+        )
+
+
 DS0406 = Code(
     "DS0406",
     "warning",
@@ -121,6 +175,26 @@ DS0409 = Code(
 )
 
 
+class NoInputColumn(Finding, frozen=True):
+    """`column` is the first that is none, with its word `field` at `word`."""
+
+    code = DS0409
+    room: Room | None
+    column: str = ""
+    word: Location | None = None
+
+    def told(self) -> Diagnostic:
+        fixes = insert_item(self.room, "input text: str")
+        if self.word:
+            fixes = (replace(self.word, "input", f"Make `{self.column}` an input", guess=True),)
+        return self.says(
+            f"dataset `{self.where.text}` has no `input` column, so no program can be run on its rows",
+            "no input",
+            help="mark the columns that a program reads: `input text: str`",
+            fixes=fixes,
+        )
+
+
 DS0410 = Code(
     "DS0410",
     "warning",
@@ -156,6 +230,22 @@ DS0413 = Code(
     dataset(),
     TICKETS,
 )
+
+
+class LeadsOutside(Finding, frozen=True):
+    """A data file outside the project, whose root is the folder `root`."""
+
+    code = DS0413
+    path: str
+    root: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'the data file "{self.path}" lies outside the project',
+            "outside the project",
+            help="data files stand inside the project; their paths are relative to this file and use `/`",
+            notes=(f"the project's root is the folder `{self.root}`",),
+        )
 
 
 DS0415 = Code(
