@@ -66,9 +66,9 @@ def dataset(session: Session, symbol: Symbol) -> DatasetInfo | None:
 def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
     place = session.place(symbol)
     items = place.declaration.items
-    inputs = {member.name: member for member in fields(session, place, "input")}
+    inputs = fields(session, place, "input")
     labels: dict[str, Member] = {}
-    for member in fields(session, place, "field"):
+    for member in fields(session, place, "field").values():
         first = inputs.get(member.name)
         if first and first.symbol and member.symbol:
             session.report(TwoRoles(member.symbol.location, symbol.name, "field", first.symbol.location))
@@ -79,8 +79,8 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
     columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", UnknownColumn)
     split, parts = _split(session, place, columns)
     source = _source(session, place)
-    input_specs = field_specs(session, place, tuple(inputs.values()), "input")
-    label_specs = field_specs(session, place, tuple(labels.values()), "field")
+    input_specs = field_specs(session, place, inputs.values())
+    label_specs = field_specs(session, place, labels.values())
     found = None
     if source is not None and inputs:
         found = ir.Dataset(

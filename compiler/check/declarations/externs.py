@@ -22,8 +22,7 @@ from ..symbols import Symbol
 from ..types.declared import runnable
 from ..types.kinds import Group, Member
 from ..types.typenames import resolve_type
-from .records import doc_of, records_lookup
-from .signatures import parameter_specs, parameters
+from .records import doc_of, field_specs, parameters, records_lookup
 
 
 class ExternInfo(Struct, frozen=True):
@@ -42,7 +41,7 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
     place = session.place(symbol)
     declaration = place.declaration
     inputs = parameters(session, place, declaration.parameters or (), "input")
-    parameter_specs(session, place, declaration.parameters or (), inputs)
+    field_specs(session, place, inputs.values())
     result: Type | Group = ANY
     if isinstance(declaration.returns, tuple):
         members = parameters(session, place, declaration.returns, "output")

@@ -74,13 +74,11 @@ def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]
 
 
 def _falls_back_to(session: Session, start: Symbol, goal: Symbol, seen: set[int]) -> bool:
-
     if id(start) in seen:
         return False
     seen.add(id(start))
     place = session.place(start)
     setting = settings(place.declaration.items).get("fallback")
-
     if setting is None or not isinstance(setting.value, ListLiteral):
         return False
     for item in setting.value.items:
@@ -93,7 +91,6 @@ def _falls_back_to(session: Session, start: Symbol, goal: Symbol, seen: set[int]
 
 
 def is_default(session: Session, symbol: Symbol) -> bool:
-
     setting = settings(session.place(symbol).declaration.items).get("default")
     return setting is not None and isinstance(setting.value, Literal) and setting.value.value is True
 

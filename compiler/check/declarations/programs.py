@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from dspec.grammar.tree import Call, CheckItem, Let, Reference, Return, Setting
+from dspec.grammar.tree import Call, CheckItem, Let, Return, Setting
 from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, ValueStep
 from dspec.runtime.schema.types import Type
@@ -27,9 +28,8 @@ from ..symbols import Symbol
 from ..types.declared import Runnable, lm_closure, reachable, runnable
 from ..types.kinds import ANY, Group, Member, spell
 from .externs import extern
-from .records import check_item, records_lookup
+from .records import check_item, field_specs, parameters, records_lookup
 from .returns import promised_outputs, returned_values
-from .signatures import parameter_specs, parameters
 
 AnyStep = CallStep | ValueStep | CheckStep
 
@@ -56,9 +56,8 @@ def program(session: Session, symbol: Symbol) -> Runnable | None:
 def _check_program(session: Session, symbol: Symbol) -> Runnable:
     place = session.place(symbol)
     declaration = place.declaration
-    nodes = declaration.parameters or ()
-    inputs = parameters(session, place, nodes, "input")
-    specs = parameter_specs(session, place, nodes, inputs)
+    inputs = parameters(session, place, declaration.parameters or (), "input")
+    specs = field_specs(session, place, inputs.values())
     promised = promised_outputs(session, place, declaration)
     graph = Graph()
     mistakes = len(session.diagnostics)
@@ -146,29 +145,16 @@ def _let(graph: Graph, scope: Scope, item: Let) -> Scope:
 def _let_value(graph: Graph, scope: Scope, item: Let, name: str) -> Typed:
     node = item.value
     if isinstance(node, Call):
-        direct = Scope(
-            scope.session,
-            scope.place,
-            scope.names,
-            scope.purpose,
+        scope = replace(
+            scope,
             calls=lambda inner, call, callee: _call(
                 graph, inner, call, callee, name if call is node else None
             ),
-            reads=scope.reads,
-            records=scope.records,
         )
-        typed = infer(direct, node)
-        if name in graph.called or isinstance(typed.kind, Group):
-            return typed
-        graph.steps.append(ValueStep(name=name, value=typed.code))
-        return typed
     typed = infer(scope, node)
-    if isinstance(node, Reference) and isinstance(typed.kind, Group):
+    if not (isinstance(node, Call) and (name in graph.called or isinstance(typed.kind, Group))):
         graph.steps.append(ValueStep(name=name, value=typed.code))
-        return typed
-    kind, code = typed.kind, typed.code
-    graph.steps.append(ValueStep(name=name, value=code))
-    return Typed(kind, code)
+    return typed
 
 
 def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | None) -> Typed:

@@ -12,7 +12,7 @@ from ..expressions.scope import Scope
 from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.kinds import Member
-from .signatures import parameters
+from .records import parameters
 
 
 def promised_outputs(session: Session, place: Place, declaration: Declaration) -> dict[str, Member] | None:

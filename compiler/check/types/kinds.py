@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from dspec.grammar.tree import Expr
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,
@@ -39,8 +40,12 @@ class Member(Struct, frozen=True):
     name: str
     type: Type
     symbol: Symbol | None = None
-    has_default: bool = False
+    default: Expr | None = None
     description: str = ""
+
+    @property
+    def has_default(self) -> bool:
+        return self.default is not None
 
     @property
     def location(self) -> Location | None:

@@ -19,7 +19,7 @@ from ...diagnostics.codes.types import NotForRows
 from ...project.source import Location
 from .. import opening
 from .base import Checking, Fetch, FetchedSource, Snapshot, SourceParameter, Written
-from .python_module import REFERENCE, Function, Missing, Module, find_module
+from .python_module import REFERENCE, Function, Missing, Module, find_module, needed
 
 
 def _check(checking: Checking, written: Written) -> ir.DataSource | None:
@@ -37,14 +37,10 @@ def _check(checking: Checking, written: Written) -> ir.DataSource | None:
 
 def _callable(checking: Checking, place: Location, module: Module, function: Function) -> bool:
     """Whether the function can be called for rows as it is: without arguments, and without waiting."""
-    arguments = function.args
-    taken = [*arguments.posonlyargs, *arguments.args]
-    needed = [each.arg for each in taken[: len(taken) - len(arguments.defaults)]]
-    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    needed += [each.arg for each, default in pairs if default is None]
-    if not needed and not isinstance(function, ast.AsyncFunctionDef):
+    missing = needed(function)
+    if not missing and not isinstance(function, ast.AsyncFunctionDef):
         return True
-    checking.report(NotForRows(place, module.heading(function), tuple(needed)))
+    checking.report(NotForRows(place, module.heading(function), tuple(missing)))
     return False
 
 

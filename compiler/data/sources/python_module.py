@@ -25,6 +25,15 @@ MAX_LISTED = 200
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+def needed(function: Function) -> list[str]:
+    """The parameters that have no default."""
+    arguments = function.args
+    taken = [*arguments.posonlyargs, *arguments.args]
+    names = [each.arg for each in taken[: len(taken) - len(arguments.defaults)]]
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return names + [each.arg for each, default in pairs if default is None]
+
+
 class Module(Struct, frozen=True, eq=False):
     """A Python file of the project. `functions` are those at its top level; `names` all it binds there.
 

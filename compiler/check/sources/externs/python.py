@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
 
-from dspec.runtime.schema.types import DictOf, OneOf, Type
+from dspec.runtime.schema.types import DictOf, OneOf
 
 from ....data.sources.base import SourceParameter
 from ....data.sources.python_function import find_function
-from ....data.sources.python_module import Function, Module
+from ....data.sources.python_module import Function, Module, needed
 from ....diagnostics.codes.types import NotTaken, PythonDiffers, TakesMore
 from ...session import Place, Session
-from ...symbols import Symbol
 from ...types.annotations import type_of
-from ...types.kinds import ANY, Group, Member, assignable, is_text, spell
+from ...types.kinds import ANY, Group, assignable, is_text, spell
 from .base import ExternCall, ExternSource
 
 
@@ -26,31 +24,18 @@ def _check(session: Session, place: Place, written: ExternCall) -> bool:
     module, function = found
     if function is None:
         return True
-    _compare(session, place, written.symbol, module, function, written.inputs, written.result)
+    _compare(session, place, written, module, function)
+    _compare_result(session, place, written, module, function)
     return bool(ast.get_docstring(function, clean=False))
 
 
-def _compare(
-    session: Session,
-    place: Place,
-    symbol: Symbol,
-    module: Module,
-    function: Function,
-    inputs: Mapping[str, Member],
-    result: Type | Group,
-) -> None:
-    """Does the declaration fit the function's own parameters and result? Inputs are given by name."""
-    arguments = function.args
+def _compare(session: Session, place: Place, written: ExternCall, module: Module, function: Function) -> None:
+    """Do the inputs fit the function's own parameters? They are given by name."""
+    symbol, inputs, arguments = written.symbol, written.inputs, function.args
     by_name = {each.arg: each for each in (*arguments.args, *arguments.kwonlyargs)}
-    taken = [*arguments.posonlyargs, *arguments.args]
-    with_default = {each.arg for each in taken[len(taken) - len(arguments.defaults) :]}
-    with_default |= {
-        each.arg
-        for each, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-        if default is not None
-    }
+    required = needed(function)
     heading = module.heading(function)
-    positional = tuple(each.arg for each in arguments.posonlyargs if each.arg not in with_default)
+    positional = tuple(each.arg for each in arguments.posonlyargs if each.arg in required)
     misspelt: set[str] = set()
     for name, member in inputs.items():
         parameter = by_name.get(name)
@@ -79,21 +64,15 @@ def _compare(
                     written=node is not None,
                 )
             )
-    needed = [name for name in by_name if name not in inputs and name not in with_default]
-    absent = tuple(name for name in needed if name not in misspelt and name != "self")
+    absent = tuple(name for name in by_name if name in required and name not in (*inputs, *misspelt, "self"))
     if absent or positional:
         session.report(TakesMore(symbol.location, heading, absent, positional))
-    _returned(session, place, symbol, module, function, result)
 
 
-def _returned(
-    session: Session,
-    place: Place,
-    symbol: Symbol,
-    module: Module,
-    function: Function,
-    result: Type | Group,
+def _compare_result(
+    session: Session, place: Place, written: ExternCall, module: Module, function: Function
 ) -> None:
+    result = written.result
     kind = type_of(function.returns)
     node = place.declaration.returns
     if kind == ANY or node is None or function.returns is None:
@@ -105,17 +84,16 @@ def _returned(
         fits = assignable(kind, result) or (is_text(kind) and (isinstance(result, OneOf) or is_text(result)))
     if fits:
         return
-    written = not isinstance(node, tuple)
     session.report(
         PythonDiffers(
-            symbol.location if isinstance(node, tuple) else place.at(node),
-            symbol.name,
+            written.symbol.location if isinstance(node, tuple) else place.at(node),
+            written.symbol.name,
             "",
             spell(result),
             spell(kind),
             module.place(function.returns),
             module.heading(function),
-            written,
+            written=not isinstance(node, tuple),
         )
     )
 
