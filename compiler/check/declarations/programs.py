@@ -144,14 +144,11 @@ def _let(graph: Graph, scope: Scope, item: Let) -> Scope:
 
 def _let_value(graph: Graph, scope: Scope, item: Let, name: str) -> Typed:
     node = item.value
-    if isinstance(node, Call):
-        scope = replace(
-            scope,
-            calls=lambda inner, call, callee: _call(
-                graph, inner, call, callee, name if call is node else None
-            ),
-        )
-    typed = infer(scope, node)
+
+    def call(inner: Scope, called: Call, callee: Symbol) -> Typed:
+        return _call(graph, inner, called, callee, name if called is node else None)
+
+    typed = infer(replace(scope, calls=call), node)
     if not (isinstance(node, Call) and (name in graph.called or isinstance(typed.kind, Group))):
         graph.steps.append(ValueStep(name=name, value=typed.code))
     return typed
