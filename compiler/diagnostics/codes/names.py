@@ -78,6 +78,23 @@ class UnknownAlias(Finding, frozen=True):
         )
 
 
+class NoStepOrProgram(Finding, frozen=True):
+    """`known` are the earlier steps and the programs; `what` is what one of them is needed as."""
+
+    code = DS0201
+    what: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.known)
+        return self.says(
+            f"there is no earlier step or program named `{self.where.text}`{did_you_mean(near)}",
+            "not declared",
+            help="" if near or not self.known else f"{self.what} may be {listed(self.known)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
 DS0202 = Code(
     "DS0202",
     "error",
@@ -143,6 +160,23 @@ class NotAnImport(Finding, frozen=True):
         )
 
 
+class NotAProgram(Finding, frozen=True):
+    """A declaration of a `kind` where a step or a program is needed as `what`."""
+
+    code = DS0202
+    what: str
+    kind: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        it_is = article(self.kind)
+        return self.says(
+            f"`{self.declared.text}` is {it_is}, but {self.what} needs an earlier step or a program",
+            it_is,
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
 DS0203 = Code(
     "DS0203",
     "error",
@@ -203,6 +237,18 @@ class InUnionTwice(Finding, frozen=True):
         return self.says(
             f'"{self.value}" stands twice in this union',
             "again",
+            secondary=(Label(self.first, "first here"),),
+        )
+
+
+class StepTwice(Finding, frozen=True):
+    code = DS0203
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"two steps are called `{self.where.text}`",
+            "again here",
             secondary=(Label(self.first, "first here"),),
         )
 
@@ -364,6 +410,21 @@ class TypeInCircle(Finding, frozen=True):
             "comes back to itself",
             secondary=(Label(self.declared, "declared here"),),
             help="use a record: its fields may refer to it through `?` or `list[…]`",
+        )
+
+
+class LeadsBack(Finding, frozen=True):
+    """The attribute `name` of a block names a program that leads back to the block."""
+
+    code = DS0210
+    name: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` leads back to this block by way of `{self.declared.text}`",
+            "a circle",
+            secondary=(Label(self.declared, "declared here"),),
         )
 
 
