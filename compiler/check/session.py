@@ -20,6 +20,7 @@ from dspec.grammar.tree import Block, Declaration, Node, Span
 from ..data import Fetcher
 from ..diagnostics import fixes
 from ..diagnostics.codes import Finding, report
+from ..diagnostics.codes.project import Crashed
 from ..diagnostics.fixes import replace, suggestions
 from ..diagnostics.record import Diagnostic, Fix, Label
 from ..project.caches import Cache
@@ -72,7 +73,7 @@ _RUNNING = object()
 class Crash(Struct, frozen=True):
     """A mistake of the toolchain's own: what is said of it, and what its maintainers need."""
 
-    diagnostic: Diagnostic
+    finding: Crashed
     traceback: str
 
 
@@ -145,7 +146,7 @@ class Session(Struct):
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
             if self.failed is not None and self.failed[0] is error:
                 place = self.failed[1]
-            known = {crash.diagnostic.primary.location for crash in self.crashes}
+            known = {crash.finding.where for crash in self.crashes}
             if place not in known:  # what needs a declaration fails with it, and that is no news
                 self.crashes.append(crash(error, place))
             return None
@@ -210,14 +211,8 @@ class Session(Struct):
 def crash(error: Exception, place: Location) -> Crash:
     """What is said of an exception that the checks did not expect."""
     words = str(error).strip().splitlines()
-    diagnostic = report(
-        "DS0000",
-        f"dspc itself failed here: {type(error).__name__}" + (f": {words[0][:200]}" if words else ""),
-        place,
-        "could not be checked",
-        notes=("this is a bug in dspc and no mistake of yours; everything else was checked",),
-    )
-    return Crash(diagnostic, "".join(traceback.format_exception(error)))
+    finding = Crashed(place, type(error).__name__, words[0] if words else "")
+    return Crash(finding, "".join(traceback.format_exception(error)))
 
 
 def insert_item(place: Place, text: str, title: str, *, safe: bool = False) -> tuple[Fix, ...]:

@@ -25,7 +25,7 @@ from .members import check_members
 from .rows import RowsInfo
 from .step import StepInfo
 from .steps import steps
-from .students import students
+from .students import Students, students
 
 
 class OptimizeInfo(Tuned, frozen=True):
@@ -59,7 +59,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     limits = Reader(session, place, budget.items, BUDGET) if budget else None
     on_error = on_error_of(read)
     chain = with_compat(session, steps(session, place, symbol), read.choice("compat"))
-    programs = students(session, chain, tuned) if tuned is not None else {}
+    programs: Students = students(session, chain, tuned) if tuned is not None else {}
     chain = with_frozen(session, read, chain, tuned, programs)
     emit = _emit(session, place, read.value("emit"), chain)
     stray = any(isinstance(item, Setting) and isinstance(item.value, Call) for item in items or ())

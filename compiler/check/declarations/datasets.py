@@ -311,7 +311,7 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
         session.sampled.append(found.source.title)
     places = _places(place)
     other = _other_source(session, place, found) if findings.problems else None
-    session.diagnostics += [other] if other else [diagnose(problem, places) for problem in findings.problems]
+    session.diagnostics += [other] if other else [diagnose(problem, places).told() for problem in findings.problems]
     return findings
 
 

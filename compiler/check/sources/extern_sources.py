@@ -149,7 +149,7 @@ def _file(session: Session, place: Place, file: tuple[str, Expr], column: tuple[
         found = probe(source, session.folder, root=session.root, cache=session.cache)
     except DataError as error:
         places = Places(source=place.at(node))
-        session.diagnostics += [diagnose(problem, places) for problem in error.problems]
+        session.diagnostics += [diagnose(problem, places).told() for problem in error.problems]
         return
     if column is not None and column[0] not in found.columns:
         near = closest(column[0], found.columns)

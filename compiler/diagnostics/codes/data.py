@@ -66,17 +66,20 @@ DS0402 = Code(
 
 
 class ColumnMissing(DataFault, frozen=True):
-    """`renamed` are columns of the file that may have been meant, as names; what reads it might break by one."""
+    """At the column, read from `source`; where the declaration has no such column, at the source.
+
+    `renamed` are columns of the file that may have been meant. What reads the column might break by another name.
+    """
 
     code = DS0402
-    source: Location
+    source: Location | None
     renamed: tuple[str, ...]
 
     def told(self) -> Diagnostic:
         return self.says(
             self.said,
-            "no such column",
-            secondary=(Label(self.source, "read from here"),),
+            "no such column" if self.source else "",
+            secondary=also(self.source, "read from here"),
             help=self.advice,
             fixes=tuple(
                 replace(self.where, name, f"rename to `{name}`", guess=True) for name in self.renamed
@@ -98,14 +101,16 @@ DS0403 = Code(
 
 
 class TypeBroken(DataFault, frozen=True):
+    """At the type or the column, read from `source`; where the declaration has neither, at the source."""
+
     code = DS0403
-    source: Location
+    source: Location | None
 
     def told(self) -> Diagnostic:
         return self.says(
             self.said,
-            "not in every row",
-            secondary=(Label(self.source, "read from here"),),
+            "not in every row" if self.source else "",
+            secondary=also(self.source, "read from here"),
             help=self.advice,
         )
 
