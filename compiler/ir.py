@@ -37,32 +37,16 @@ class Split(Frozen):
 
 
 class DataSource(Frozen):
-    """Where rows come from; `path` is relative to the folder of the project's root file.
+    """Where rows come from: `kind` is a name of the table of sources (`data/sources`), which says what the rest means.
 
-    Of `python` it is the module's file, with the options `module` and `function`. Of `huggingface` it is
-    the dataset's name on the hub, with `split`, `revision` and, where one is written, `config`.
+    The `path` of a file is relative to the folder of the project's root file. Of `python` it is the module's file,
+    with the options `module` and `function`. Of `huggingface` it is the dataset's name on the hub, with `split`,
+    `revision` and, where one is written, `config`.
     """
 
-    kind: Literal["csv", "jsonl", "json", "parquet", "python", "huggingface"]
+    kind: str
     path: str
     options: dict[str, JsonValue] = Field(default_factory=dict)
-
-    @property
-    def is_fetched(self) -> bool:
-        """True for rows that are no file of the project: they are fetched once and kept."""
-        return self.kind in ("python", "huggingface")
-
-    @property
-    def title(self) -> str:
-        """What messages call it."""
-        match self.kind:
-            case "python":
-                return f"{self.options.get('module')}:{self.options.get('function')}"
-            case "huggingface":
-                config = self.options.get("config")
-                return f"{self.path}{f', {config}' if config else ''}, {self.options.get('split')}"
-            case _:
-                return self.path
 
 
 class Dataset(Frozen):

@@ -56,6 +56,7 @@ def checked(
     """
     from ..check.analysis import analyse
     from ..data import FolderCache
+    from ..data.sources.table import is_fetched
     from ..project.state import checks_folder, project_root
     from .dotenv import fill_environment
 
@@ -63,7 +64,7 @@ def checked(
     cache = FolderCache(checks_folder(project_root(source)))
     analysis = analyse(source, cache=cache)
     if needs is not None and analysis.project is not None:
-        wanted = [one for one in needs(analysis.project) if one.is_fetched]
+        wanted = [one for one in needs(analysis.project) if is_fetched(one)]
         if wanted:
             analysis = analyse(source, cache=cache, fetch="missing", only=wanted)
     for what in analysis.fetched:

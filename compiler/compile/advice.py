@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.expressions import Apply, BinaryOp, Constant, Expression, If, UnaryOp
 from dspec.runtime.schema.program import canonical
 from dspec.runtime.schema.types import BOOL, JsonValue
@@ -114,7 +115,7 @@ def describe(resolved: Resolved, *, prompt_only: bool = False) -> Situation:
         val=0 if optimize.val is None else len(resolved.val),
         labelled=len(set[int]().union(*shown)),
         predictors=len(student.predictors),
-        calls_per_run=student.calls_per_run(),
+        calls_per_run=calls_per_run(student),
         graded=graded,
         accepts=not graded or metric.accept is not None,
         feedback=metric.feedback is not None,

@@ -18,6 +18,7 @@ from typing import cast
 from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
 
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.program import LM, canonical, digest
 from dspec.runtime.schema.types import JsonValue
 
@@ -112,7 +113,7 @@ def free(resolved: Resolved, now: Snapshot, record: CompileRecord | None, store:
     keys = [keyed.run(digest(row.inputs), sample=0, temperature=None) for row in resolved.val]
     known = store.lookup(keys)
     rows = len(known)
-    calls = rows * resolved.student.calls_per_run()
+    calls = rows * calls_per_run(resolved.student)
     if resolved.metric.judges:
         runs = [
             (row, known[key].outputs) for row, key in zip(resolved.val, keys, strict=True) if key in known

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct, to_builtins
 
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import LM, Program, canonical
 
@@ -156,7 +157,7 @@ def _plan_eval(project: ir.Project, block: ir.Eval, folder: Path) -> tuple[EvalP
 
 def _judge_calls(metric: ir.Metric, runs: int) -> Range:
     """Of so many runs that are scored: every judge is asked once at most, and a branch may spare it."""
-    return Range(0, runs * sum(judge.program.calls_per_run() for judge in metric.judges))
+    return Range(0, runs * sum(calls_per_run(judge.program) for judge in metric.judges))
 
 
 def _scored(calls: Calls, task: int, teacher: int) -> int:
@@ -167,9 +168,9 @@ def _scored(calls: Calls, task: int, teacher: int) -> int:
 def _calls_per_run(project: ir.Project, name: str, folder: Path) -> int:
     """Calls of one run of a program, or at most of an optimize block's result."""
     if name not in project.optimizes:
-        return project.programs[name].calls_per_run()
+        return calls_per_run(project.programs[name])
     resolved = resolve(project, name, folder)
-    return _walk(project, resolved).programs[resolved.optimize.emit].calls_per_run()
+    return calls_per_run(_walk(project, resolved).programs[resolved.optimize.emit])
 
 
 class _Walked(Struct, frozen=True):
@@ -209,8 +210,8 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             train=len(resolved.train),
             val=len(resolved.val),
             predictors=len(tunable(starts)),
-            calls_per_run=starts.calls_per_run(),
-            teacher_calls_per_run=teacher.calls_per_run(),
+            calls_per_run=calls_per_run(starts),
+            teacher_calls_per_run=calls_per_run(teacher),
             student_scored=origin in scored,
             student_bare=origin not in programs and not has_demos(starts),
             val_given=optimize.val is not None,
@@ -218,7 +219,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             nested=nested_of(project, step, programs, optimize.lm),
         )
         calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
-        taught = [one.teacher.calls_per_run() for one in facts.nested.values() if one.teacher is not None]
+        taught = [calls_per_run(one.teacher) for one in facts.nested.values() if one.teacher is not None]
         fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
         runs = _scored(calls, facts.calls_per_run, fewest)
         scorings += runs
@@ -253,11 +254,11 @@ def plan_resolved(
 ) -> Plan:
     """The plan, with that of the evals; `judging` is what their judges cost."""
     optimize, student = resolved.optimize, resolved.student
-    scoring = len(resolved.val) * student.calls_per_run()
+    scoring = len(resolved.val) * calls_per_run(student)
     walked = _walk(project, resolved)
     steps = walked.steps
     baseline = Range(scoring, scoring)
-    unscored = len(resolved.val) * walked.programs[optimize.emit].calls_per_run()
+    unscored = len(resolved.val) * calls_per_run(walked.programs[optimize.emit])
     final = Range() if optimize.emit in walked.scored else Range(0, unscored)
     # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
     teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0

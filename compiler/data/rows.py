@@ -22,7 +22,8 @@ from ..diagnostics.wording import plural
 from . import opening
 from .columns import BrokenCell, literals, typed_row
 from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable
-from .tables import MAX_ROWS, BrokenRow, Table, open_table
+from .reading import open_table
+from .tables import MAX_ROWS, BrokenRow, Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dspec.runtime.errors import AnswerError, EvaluationError
 from dspec.runtime.models.engine import Completion, Engine
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.execute import TraceStep, run
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import Row
 
@@ -91,7 +92,7 @@ class Meter:
             outcome = await run(program, inputs, self, sample=sample, temperature=temperature)
         except (AnswerError, EvaluationError) as failure:
             error = (type(failure).__name__, failure.message)
-            nominal = program.calls_per_run()
+            nominal = calls_per_run(program)
             if nominal > 1:
                 return RunResult(None, (), error, nominal, 0, 0, 0, 0)
             return self.result(None, error=error)

@@ -64,16 +64,14 @@ class Demo(Frozen):
     """True when the outputs were produced by a teacher run rather than given as labels."""
 
 
-Strategy = Literal["Predict", "ChainOfThought"]
-
-
 class Predictor(Frozen):
     """One model call with its learnable state, addressed by its module's name.
 
     `signature.outputs` already includes what the strategy adds (`reasoning` for ChainOfThought).
     """
 
-    strategy: Strategy
+    strategy: str
+    """A name of the table in `running/strategies`; an artifact with another one is refused."""
     signature: Signature
     lm: str
     """Key into the program's `lms`."""
@@ -237,11 +235,6 @@ class Program(Frozen):
     def with_lms(self, lms: dict[str, LM]) -> Program:
         """The same program on other models; `lms` replaces the entries of the same names."""
         return self.model_copy(update={"lms": {**self.lms, **lms}})
-
-    def calls_per_run(self) -> int:
-        """Model calls of one run when every answer parses and every check holds."""
-        embedding = self.neighbours is not None and self.neighbours.lm is not None
-        return sum(step.kind == "call" for step in self.steps) + embedding
 
 
 def canonical(value: BaseModel | JsonValue) -> str:

@@ -25,6 +25,7 @@ from dspec.runtime.artifact.artifact import (
 )
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.program import LM, Demo, Program
 from dspec.runtime.schema.types import JsonValue
 
@@ -167,8 +168,8 @@ def test_the_model_that_compares_is_part_of_what_a_run_is_remembered_by() -> Non
     other = found.with_lms({"embedder": EMBEDDER.model_copy(update={"model": "openai/embed-2"})})
     assert lm_digest(found) != lm_digest(other)
     assert lm_digest(program) == lm_digest(classifier().with_lms({"unused": FAKE}))
-    assert pipeline().calls_per_run() == 2
-    assert found.calls_per_run() == 2
+    assert calls_per_run(pipeline()) == 2
+    assert calls_per_run(found) == 2
 
 
 async def test_show_says_which_model_compares(monkeypatch: pytest.MonkeyPatch) -> None:

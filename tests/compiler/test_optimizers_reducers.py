@@ -19,6 +19,7 @@ from dspec.compiler.optimizers.ensemble import gather
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.ensemble import ByProgram, Ensemble
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import CallStep, FieldSpec, Program
@@ -155,7 +156,7 @@ async def test_a_program_that_asks_no_model_reduces_for_nothing(monkeypatch: pyt
     with scripted(monkeypatch, Script(oracle)) as engine:
         found = await Evaluator(engine, Store(), exact()).evaluate(done.result.program, rows(2))
     assert [row.outputs for row in found.rows] == [{"label": row.inputs["text"]} for row in rows(2)]
-    assert done.result.program.calls_per_run() == 2
+    assert calls_per_run(done.result.program) == 2
 
 
 async def test_one_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...data.sources.table import is_fetched, title
 from ...diagnostics.codes.data import CutFromOne
 from ...diagnostics.codes.metrics import NoFeedback
 from ...diagnostics.codes.optimizers import FewerRows, OtherPredictors, SharedOut
@@ -21,11 +22,6 @@ from ..types.declared import Runnable
 from .rows import RowsInfo
 from .step import StepInfo
 from .students import Students, declared
-
-TRAIN_OPTIONS = ("k", "max_labeled_demos", "max_bootstrapped_demos")
-"""Options that count demos, each of which is a row of train."""
-VAL_OPTIONS = ("minibatch_size",)
-"""Options that count rows of val."""
 
 
 def check_advice(
@@ -42,8 +38,8 @@ def check_advice(
     for step in chain:
         if step.spec is None or step.call is None or not step.clean:
             continue
-        _asked(session, step, TRAIN_OPTIONS, train)
-        _asked(session, step, VAL_OPTIONS, val or train)
+        for one in (step, *step.nested.values()):
+            _asked(session, one, train, val or train)
         at = step.place.at(step.call.callee)
         if step.spec.reflective and judge is not None and not judge.explains:
             by = (
@@ -66,27 +62,29 @@ def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:
     ours, theirs = train.data.dataset, val.data.dataset
     if ours is None or theirs is None or train.data.symbol is val.data.symbol:
         return
-    if ours.source.title == theirs.source.title and ours.source.kind == theirs.source.kind:
-        session.report(CutFromOne(val.location, train.location, ours.source.title, ours.source.is_fetched))
+    if title(ours.source) == title(theirs.source) and ours.source.kind == theirs.source.kind:
+        name, fetched = title(ours.source), is_fetched(ours.source)
+        session.report(CutFromOne(val.location, train.location, name, fetched))
 
 
-def _asked(session: Session, step: StepInfo, names: tuple[str, ...], rows: RowsInfo | None) -> None:
+def _asked(session: Session, step: StepInfo, train: RowsInfo | None, compared: RowsInfo | None) -> None:
     """Warn of options that were written to ask for more rows than there are."""
-    if rows is None or not rows.count or step.spec is None:
-        return
-    for name in names:
-        argument = step.arguments.get(name)
-        wanted = number_of(argument.value) if argument else None
-        if argument is not None and wanted is not None and wanted > rows.count:
+    for option in step.spec.options if step.spec else ():
+        rows = train if option.counts == "train" else compared
+        argument = step.arguments.get(option.name)
+        if step.spec is None or option.counts is None or rows is None or not rows.count or argument is None:
+            continue
+        wanted = number_of(argument.value)
+        if wanted is not None and wanted > rows.count:
             at = step.place.at(argument.value)
-            session.report(FewerRows(at, name, step.spec.name, int(wanted), rows.location, rows.count))
+            session.report(FewerRows(at, option.name, step.spec.name, int(wanted), rows.location, rows.count))
 
 
 def _shares(session: Session, at: Location, spec: Spec, train: RowsInfo, val: RowsInfo) -> bool:
-    """Hint at the usual shares: few rows to learn from and many to compare on; the reverse for GEPA."""
+    """Hint at the usual shares: few rows to learn from and many to compare on, or the reverse."""
     if not train.count or not val.count or train.overlaps(val):
         return False
-    reverse = spec.name == "GEPA"
+    reverse = not spec.compares_on_more
     if (val.count if reverse else train.count) <= (train.count if reverse else val.count):
         return False
     parts = train.data is val.data and bool(train.part and val.part)

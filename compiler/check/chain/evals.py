@@ -10,7 +10,7 @@ from dspec.runtime.schema.expressions import Variable
 
 from ... import ir
 from ...diagnostics.codes.metrics import GateNeverChanges
-from ...diagnostics.codes.project import NoBaseline, TunedOnThese
+from ...diagnostics.codes.project import NoBaseline, TunedOnThese, UnknownResult
 from ...tables.blocks import EVAL_BUDGET
 from ..declarations.datasets import TEST_PARTS
 from ..declarations.metrics import MetricInfo, metric
@@ -109,7 +109,9 @@ def gate_names(baseline: bool) -> Mapping[str, Binding]:
     """What a gate may read."""
     names = {"score": Binding(FLOAT, Variable(name="score"))}
     if baseline:
-        group = Group("the results of the baseline", {"score": Member("score", FLOAT)}, "result", "DS0806")
+        group = Group(
+            "the results of the baseline", {"score": Member("score", FLOAT)}, "result", UnknownResult
+        )
         names["baseline"] = Binding(group, Variable(name="baseline"))
     return names
 

@@ -7,6 +7,7 @@ from ...diagnostics.codes.metrics import ForOtherProgram, ForOtherRows, NoAccept
 from ...diagnostics.codes.names import LeadsBack
 from ...diagnostics.codes.optimizers import NoVal, SmallForOptimizer, ValIsTrain
 from ...optimizers.base import Spec
+from ...optimizers.table import FOR_FEW_ROWS
 from ...project.source import Location
 from ..declarations.datasets import TEST_PARTS
 from ..declarations.metrics import MetricInfo
@@ -18,9 +19,6 @@ from ..types.declared import Runnable, runnable
 from ..types.kinds import assignable, spell
 from .rows import RowsInfo, rows
 from .step import StepInfo
-
-FEW_ROWS = 10
-"""Below this, labelled demos are all there is to choose."""
 
 
 def referred_program(session: Session, place: Place, read: Reader, name: str) -> Runnable | None:
@@ -146,7 +144,7 @@ def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: Ro
     if train.count is None or compared is None or not 0 < train.count + compared < spec.advised_train:
         return
     count, trained = train.count + compared, train.location
-    better = "BootstrapFewShot" if count >= FEW_ROWS else "LabeledFewShot"
+    better = [name for name, fewest in FOR_FEW_ROWS.items() if count >= fewest][-1]
     session.report(
         SmallForOptimizer(
             at,

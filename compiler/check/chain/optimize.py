@@ -6,6 +6,7 @@ from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
 from ...diagnostics.codes.optimizers import CallsNoModel, EmitsNoStep, NoStep
+from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import metric
 from ..session import Place, Session
@@ -64,7 +65,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     emit = _emit(session, place, read.value("emit"), chain)
     stray = any(isinstance(item, Setting) and isinstance(item.value, Call) for item in items or ())
     if items is not None and not chain and not place.block.problems and not stray:
-        session.report(NoStep(symbol.location, place.room))
+        session.report(NoStep(symbol.location, FIRST_STEP, place.room))
     check_chain(session, chain, emit)
     asked = NOTHING
     if tuned is not None:

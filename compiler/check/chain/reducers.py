@@ -7,10 +7,10 @@ step vote = Ensemble(search.candidates.top(3), reduce = pick)
 from __future__ import annotations
 
 from dspec.grammar.tree import Expr
+from dspec.runtime.running.strategies.table import added
 from dspec.runtime.schema.ensemble import collected
 
 from ...diagnostics.codes.optimizers import ReducerLacks, ReducerUnfed
-from ...optimizers.ensemble import ADDED
 from ..names.names import find
 from ..session import Place, Session
 from ..types.declared import Runnable, runnable
@@ -41,7 +41,7 @@ def check_reducer(session: Session, place: Place, node: Expr, tuned: Runnable) -
     absent = [
         name
         for name, output in tuned.outputs.items()
-        if name not in ADDED and not _has(reducer, name, output)
+        if name not in added() and not _has(reducer, name, output)
     ]
     if absent:
         kind, given = spell(tuned.outputs[absent[0]].type), tuple(reducer.outputs)

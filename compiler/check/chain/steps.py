@@ -25,7 +25,7 @@ from ...diagnostics.codes.optimizers import (
 from ...diagnostics.codes.syntax import GivenTwice
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import COMPAT, Compat
-from ...optimizers.table import ALIASES, NOT_YET, SPECS
+from ...optimizers.table import ALIASES, FIRST_STEP, NOT_YET, SPECS
 from ...optimizers.table import find as find_optimizer
 from ..session import Place, Session
 from ..shape.attributes import form_of
@@ -58,7 +58,7 @@ def _step(names: Names, node: Step) -> StepInfo:
     bare = StepInfo(place, name, symbol, node, None, None, clean=False)
     if not isinstance(value, Call):
         known = isinstance(value, Reference) and (value.name.text in SPECS or value.name.text in NOT_YET)
-        session.report(NotCalled(place.at(value), form_of(value), known))
+        session.report(NotCalled(place.at(value), form_of(value), known, FIRST_STEP))
         return bare
     info = _called(names, bare, value, clean=first is None)
     if info.spec is not None and info.spec.nests and info.clean and not check_strategy(session, info):
@@ -152,13 +152,11 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
         nested=nested,
         compat=compat,
     )
-    if (options := result.options()) is not None:
-        conflict = next((one for one in spec.conflicts if one.holds(options)), None)
-        wrong = conflict.message if conflict else spec.contradiction(options)
-        if wrong is not None:
-            about = conflict.names if conflict else [name for name in arguments if name in wrong]
-            mentioned: list[Node] = [arguments[name] for name in about if name in arguments]
-            first, *others = [place.at(one) for one in mentioned or [call.callee]]
-            advice = conflict.help if conflict else ""
-            session.report(Contradiction(first, spec.name, wrong, tuple(others), advice))
+    options = result.options()
+    found = ((one, one.found(options)) for one in spec.conflicts) if options is not None else ()
+    conflict, why = next(((one, why) for one, why in found if why is not None), (None, ""))
+    if conflict is not None:
+        mentioned: list[Node] = [arguments[name] for name in conflict.names if name in arguments]
+        first, *others = [place.at(one) for one in mentioned or [call.callee]]
+        session.report(Contradiction(first, spec.name, why, tuple(others), conflict.help))
     return result

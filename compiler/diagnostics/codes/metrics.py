@@ -11,6 +11,7 @@ from ..wording import quoted
 from .base import Code, Finding
 from .data import DataFault
 from .snippets import DATA, GRADED, METRIC, TICKETS, optimize
+from .types import Operand, UnknownField
 
 
 def metric(body: str) -> str:
@@ -46,6 +47,10 @@ DS0501 = Code(
 )
 
 
+class UnknownColumn(UnknownField, frozen=True):
+    code = DS0501
+
+
 class NoColumnToStratify(DataFault, frozen=True):
     code = DS0501
 
@@ -61,6 +66,10 @@ DS0502 = Code(
 )
 
 
+class UnknownOutput(UnknownField, frozen=True):
+    code = DS0502
+
+
 DS0504 = Code(
     "DS0504",
     "error",
@@ -71,6 +80,35 @@ DS0504 = Code(
     metric("= len(gold.topic) == len(pred.topic)"),
     TICKETS,
 )
+
+
+class AlwaysTheSame(Finding, frozen=True):
+    """A comparison of two values that can never be equal, or never differ.
+
+    `unions` says that both are unions; `holds` is the operator that asks whether the right one holds the left.
+    """
+
+    code = DS0504
+    outcome: Literal["true", "false"]
+    left: Operand
+    right: Operand
+    unions: bool
+    holds: str
+
+    def told(self) -> Diagnostic:
+        left, right = self.left.where.text, self.right.where.text
+        remedy = ""
+        if self.unions:
+            remedy = "the two unions share no value"
+        elif self.holds:
+            remedy = f"to ask whether the list holds it, write `{left} {self.holds} {right}`"
+        return self.says(
+            f"this comparison is always {self.outcome}: `{left}` is {self.left.type}, "
+            f"`{right}` is {self.right.type}",
+            f"always {self.outcome}",
+            secondary=(self.left.label, self.right.label),
+            help=remedy,
+        )
 
 
 class GateNeverChanges(Finding, frozen=True):
@@ -136,6 +174,21 @@ DS0506 = Code(
 )
 
 
+class IgnoresProgram(Finding, frozen=True):
+    """A score that does not read `pred`, the metric's second parameter."""
+
+    code = DS0506
+    name: str
+    parameter: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the score never reads `{self.name}`, so every program scores the same",
+            f"does not depend on `{self.name}`",
+            secondary=(Label(self.parameter, f"`{self.name}` is what the program answered"),),
+        )
+
+
 DS0507 = Code(
     "DS0507",
     "warning",
@@ -193,6 +246,39 @@ DS0508 = Code(
 )
 
 
+class NotTwoParameters(Finding, frozen=True):
+    code = DS0508
+    count: int
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"metric `{name}` needs two parameters: the dataset's row and the program's outputs",
+            f"has {self.count}",
+            help=f"for example `metric {name}(gold: tickets, pred: router)`",
+        )
+
+
+class OfNothing(Finding, frozen=True):
+    """A metric's parameter that does not say whose row, or whose outputs, it is."""
+
+    code = DS0508
+    name: str
+    row: bool
+
+    def told(self) -> Diagnostic:
+        wanted, what, example = (
+            ("dataset", "the dataset's row", "tickets")
+            if self.row
+            else ("program", "the program's outputs", "router")
+        )
+        return self.says(
+            f"`{self.name}` needs its {wanted} after a colon",
+            f"{what}, of what?",
+            help=f"for example `{self.name}: {example}`",
+        )
+
+
 DS0510 = Code(
     "DS0510",
     "error",
@@ -202,6 +288,30 @@ DS0510 = Code(
     metric("{ score = pred.topic == gold.topic }"),
     TICKETS,
 )
+
+
+class NoScore(Finding, frozen=True):
+    """A score of another type than the two that it may have."""
+
+    code = DS0510
+    got: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`score` must be true or false, or a number from 0 to 1, and this is {self.got}",
+            self.got,
+            help=f"compare it with something: `{self.where.text} == …`",
+        )
+
+
+class ScoreOutOfRange(Finding, frozen=True):
+    code = DS0510
+    score: float
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`score` must lie between 0 and 1, and this is always {self.score:g}", "out of range"
+        )
 
 
 DS0511 = Code(
@@ -263,3 +373,21 @@ DS0512 = Code(
     + 'metric polite(gold: tickets, pred: reply) = llm_judge("It is polite.", mini, topic = pred.topic)\n',
     TICKETS,
 )
+
+
+class JudgeOutsideMetric(Finding, frozen=True):
+    """`program` says that modules can be called there."""
+
+    code = DS0512
+    judge: str
+    purpose: str
+    program: bool
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{self.purpose} cannot ask the judge `{self.judge}`: judges stand in metrics",
+            "a model call",
+            help="a module can judge inside a program; a metric's judge is asked only when a row is scored"
+            if self.program
+            else "",
+        )

@@ -103,6 +103,23 @@ DS0707 = Code(
 )
 
 
+class TwoDefaults(Finding, frozen=True):
+    """The model `name` is marked as the default by this `value`, and so is another."""
+
+    code = DS0707
+    name: str
+    value: Location
+    other: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"two models are marked as the default: `{self.other.text}` and `{self.name}`",
+            "the second one",
+            secondary=(Label(self.other, "already the default"),),
+            fixes=(replace(self.value, "false", "Mark it `false`", guess=True),),
+        )
+
+
 DS0709 = Code(
     "DS0709",
     "error",
@@ -114,6 +131,23 @@ DS0709 = Code(
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; fallback = [large] }\nlm large { model = '
     '"openai/gpt-4o" }\n',
 )
+
+
+class FallsBackToItself(Finding, frozen=True):
+    """By way of another model, or at once."""
+
+    code = DS0709
+    name: str
+    other: Location | None
+
+    def told(self) -> Diagnostic:
+        way = f"`{self.other.text}`, which falls back to it again" if self.other else "itself"
+        return self.says(
+            f"lm `{self.name}` falls back to {way}",
+            "a circle",
+            secondary=(Label(self.other, f"`{self.other.text}` is declared here"),) if self.other else (),
+            help="a fallback is another model that is asked when this one fails for good",
+        )
 
 
 DS0710 = Code(

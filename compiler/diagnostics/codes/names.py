@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ...project.source import Location
 from ..fixes import replace, suggestions
 from ..record import Diagnostic, Edit, Fix, Label
 from ..spelling import closest
 from ..wording import article, did_you_mean, listed, noun, nouns, plural
+from . import habits
 from .base import Code, Finding
 from .snippets import DATA, MODULE, TICKETS, TOOLS
 
@@ -75,6 +78,25 @@ class UnknownAlias(Finding, frozen=True):
             "not imported",
             help="" if near else f'add `import "{name}.dspec" as {name}` if such a file exists',
             fixes=tuple(replace(self.where, alias) for alias in near),
+        )
+
+
+class UnknownValue(Finding, frozen=True):
+    """`known` are the names in scope, `inside` the paths to a value of that name in a group of values."""
+
+    code = DS0201
+    known: tuple[str, ...]
+    inside: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        habit = habits.LITERALS.get(name)
+        near = (habit,) if habit else closest(name, self.known) or self.inside[:3]
+        return self.says(
+            f"there is no value named `{name}` here{did_you_mean(near)}",
+            "not in scope",
+            help="" if near or not self.known else f"in scope: {listed(self.known)}",
+            fixes=suggestions(self.where, near),
         )
 
 
@@ -160,6 +182,48 @@ class NotAnImport(Finding, frozen=True):
         )
 
 
+class NotAValue(Finding, frozen=True):
+    """A declaration where a value is needed; `callable` says that a call of it would be one."""
+
+    code = DS0202
+    kind: str
+    declared: Location
+    purpose: str
+    callable: bool = False
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is {article(self.kind)}, not a value in {self.purpose}",
+            "not a value",
+            secondary=(Label(self.declared, "declared here"),),
+            help=f"call it: `{self.where.text}(…)`" if self.callable else "",
+        )
+
+
+class NotCallable(Finding, frozen=True):
+    code = DS0202
+    kind: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.declared.text}` is {article(self.kind)} and cannot be called",
+            "not a module, program or extern",
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
+class NotADeclaration(Finding, frozen=True):
+    """A metric's parameter, `name`, of a type that is no name of a declaration of this `kind`."""
+
+    code = DS0202
+    name: str
+    kind: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"`{self.name}` needs the name of {article(self.kind)}, not a type")
+
+
 class NotAProgram(Finding, frozen=True):
     """A declaration of a `kind` where a step or a program is needed as `what`."""
 
@@ -241,6 +305,56 @@ class InUnionTwice(Finding, frozen=True):
         )
 
 
+class TwoRoles(Finding, frozen=True):
+    """A name of `owner` that is an input, at `first`, and has this `role`, too."""
+
+    code = DS0203
+    owner: str
+    role: Literal["field", "output"]
+    first: Location
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        column = self.role == "field"
+        return self.says(
+            f"the column `{name}` of `{self.owner}` is both an input and a field"
+            if column
+            else f"`{name}` is both an input and an output of `{self.owner}`",
+            f"again as {article(self.role)}",
+            secondary=(Label(self.first, "an input here"),),
+            help="" if column else "give the output another name",
+        )
+
+
+class ParametersAlike(Finding, frozen=True):
+    """Both parameters of a metric have one name."""
+
+    code = DS0203
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"both parameters are called `{self.where.text}`",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+        )
+
+
+class ValueTwice(Finding, frozen=True):
+    """A `let` gives a name that the program has."""
+
+    code = DS0203
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is declared twice in this program",
+            "again here",
+            secondary=(Label(self.first, "first declared here"),),
+            help="every `let` gives a new name; values never change",
+        )
+
+
 class StepTwice(Finding, frozen=True):
     code = DS0203
     first: Location
@@ -304,6 +418,16 @@ class UnusedImport(Finding, frozen=True):
             "not used",
             fixes=(Fix("Remove it", (Edit(self.declaration, ""),), "maybe"),),
         )
+
+
+class UnusedValue(Finding, frozen=True):
+    """A program's `input`, or another `value` of it."""
+
+    code = DS0205
+    what: Literal["input", "value"]
+
+    def told(self) -> Diagnostic:
+        return self.says(f"the {self.what} `{self.where.text}` is never used", "not used")
 
 
 DS0206 = Code(
@@ -413,6 +537,18 @@ class TypeInCircle(Finding, frozen=True):
         )
 
 
+class CallsItself(Finding, frozen=True):
+    code = DS0210
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"program `{self.declared.text}` calls itself, and a program has no recursion",
+            "calls itself",
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
 class LeadsBack(Finding, frozen=True):
     """The attribute `name` of a block names a program that leads back to the block."""
 
@@ -451,6 +587,31 @@ DS0212 = Code(
     DATA + "metric right(gold: tickets, pred: router) = exact_match(gold.topic, pred.topic)\n",
     TICKETS,
 )
+
+
+class UnknownFunction(Finding, frozen=True):
+    """`known` are the names that would do, `count` of them built in; with `modules` those may be called, too."""
+
+    code = DS0212
+    known: tuple[str, ...]
+    count: int
+    modules: bool
+
+    @property
+    def near(self) -> tuple[str, ...]:
+        return closest(self.where.text, self.known)
+
+    def told(self) -> Diagnostic:
+        what = "function or module" if self.modules else "function"
+        near = self.near
+        return self.says(
+            f"there is no {what} named `{self.where.text}`{did_you_mean(near)}",
+            "not declared",
+            help=""
+            if near
+            else f"there are {plural(self.count, 'function')}, among them `len`, `contains` and `f1`",
+            fixes=suggestions(self.where, near),
+        )
 
 
 DS0214 = Code(

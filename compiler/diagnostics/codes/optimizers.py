@@ -63,13 +63,14 @@ class NotCalled(Finding, frozen=True):
     code = DS0601
     form: Form
     known: bool
+    example: str
 
     def told(self) -> Diagnostic:
         written = self.where.text
         return self.says(
             "a step is an optimizer with its options in parentheses",
             described(self.form, written),
-            help=f"write `{written}()`" if self.known else "for example `step demos = BootstrapFewShot()`",
+            help=f"write `{written}()`" if self.known else f"for example `{self.example}`",
             fixes=(replace(self.where, f"{written}()"),) if self.known else (),
         )
 
@@ -692,15 +693,15 @@ DS0619 = Code(
 
 class NoStep(Finding, frozen=True):
     code = DS0619
+    example: str
     room: Room | None
 
     def told(self) -> Diagnostic:
-        example = "step demos = BootstrapFewShot()"
         return self.says(
             f"optimize block `{self.where.text}` has no step, so there is nothing to do",
             "no step",
-            help=f"for example `{example}`",
-            fixes=insert_item(self.room, example, "Insert a step"),
+            help=f"for example `{self.example}`",
+            fixes=insert_item(self.room, self.example, "Insert a step"),
         )
 
 

@@ -9,6 +9,7 @@ from ..spelling import closest
 from ..wording import did_you_mean
 from .base import Code, Finding
 from .snippets import METRIC, MODULE, TICKETS, optimize
+from .types import UnknownField
 
 EVAL = "eval ship { program = router; metric = right; data = tickets.test; "
 TUNED = METRIC + optimize("step demos = BootstrapFewShot()")
@@ -82,6 +83,10 @@ DS0806 = Code(
     METRIC + EVAL + "gate score >= 0.8 }\n",
     TICKETS,
 )
+
+
+class UnknownResult(UnknownField, frozen=True):
+    code = DS0806
 
 
 class NoBaseline(Finding, frozen=True):

@@ -333,6 +333,28 @@ class VersionTwice(Finding, frozen=True):
         )
 
 
+class ReturnsTwice(Finding, frozen=True):
+    code = DS0106
+    program: str
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"program `{self.program}` returns twice",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+            help="a program has no branches: choose a value with `if … then … else …`",
+        )
+
+
+class ReturnedTwice(Finding, frozen=True):
+    code = DS0106
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"`{self.name}` is returned twice", "again here")
+
+
 DS0107 = Code(
     "DS0107",
     "error",
@@ -360,6 +382,32 @@ class MissingAttribute(Finding, frozen=True):
             f"{self.keyword} `{self.owner}` is missing `{self.attribute}`".lstrip(),
             help=f"{self.doc} For example `{line}`",
             fixes=insert_item(self.room, line),
+        )
+
+
+class NoSource(Finding, frozen=True):
+    """An extern that does not say where its function comes from."""
+
+    code = DS0107
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        line = 'source = python("module:function")'
+        return self.says(
+            f"extern `{self.where.text}` is missing `source`",
+            help=f"where does the function come from? For example `{line}`",
+            fixes=insert_item(self.room, line, "Insert `source`"),
+        )
+
+
+class ExpectsNothing(Finding, frozen=True):
+    code = DS0107
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"test `{self.where.text}` expects nothing, so it could not fail",
+            "no `expect`",
+            help='say what must hold of the outputs, for example `expect answer != ""`',
         )
 
 
@@ -488,6 +536,51 @@ class NotAChoice(Finding, frozen=True):
         )
 
 
+class NoCriteria(Finding, frozen=True):
+    """What a judge is told to look for is empty, or not `name = "…"`."""
+
+    code = DS0110
+    name: str
+    form: Form
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        empty = self.form == "text"
+        return self.says(
+            f"`{self.name}` is empty"
+            if empty
+            else f"`{self.name}` takes text in quotes, and this is {given}",
+            "says nothing" if empty else given,
+            help=f'for example `{self.name} = "The reply answers every question and promises nothing."`; what '
+            "differs from row to row is a value of its own",
+        )
+
+
+class NamesNoModel(Finding, frozen=True):
+    """An empty `model`."""
+
+    code = DS0110
+
+    def told(self) -> Diagnostic:
+        return self.says("`model` is empty", "names no model")
+
+
+class SourceNotCalled(Finding, frozen=True):
+    """An extern's source that is no call; `sources` are those that it may have."""
+
+    code = DS0110
+    text: bool
+    sources: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        example = self.where.text if self.text else '"module:function"'
+        return self.says(
+            f"an extern's source is a call such as `python({example})`",
+            "not a source",
+            help=f"it comes from {quoted(self.sources, 'or')}",
+        )
+
+
 DS0111 = Code(
     "DS0111",
     "error",
@@ -537,6 +630,21 @@ class OtherShape(Finding, frozen=True):
             "no body": f"{named} needs `=` or a block",
         }[self.wrong]
         return self.says(message, help=f"it looks like this: `{self.form}`")
+
+
+class NamelessOutput(Finding, frozen=True):
+    """A program's header that gives a type where its outputs should stand."""
+
+    code = DS0111
+
+    def told(self) -> Diagnostic:
+        named = f"(answer: {self.where.text})"
+        return self.says(
+            "a program's outputs have names",
+            "which name?",
+            help=f"write `-> {named}`",
+            fixes=(replace(self.where, named, f"Write `{named}`", guess=True),),
+        )
 
 
 DS0112 = Code(
@@ -677,3 +785,30 @@ class TypeNotYet(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(f"not supported yet: the type `{self.where.text}`", "cannot run yet")
+
+
+class CallNotYet(Finding, frozen=True):
+    """A call that would run only sometimes, or several times, `inside` another expression."""
+
+    code = DS0120
+    name: str
+    inside: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"not supported yet: a call of `{self.name}` inside {self.inside}",
+            "would run only sometimes, or several times",
+            help=f"call it before: `let found = {self.name}(…)`",
+        )
+
+
+class RepeatedJudge(Finding, frozen=True):
+    code = DS0120
+    judge: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"not supported yet: a call of `{self.judge}` inside a list comprehension",
+            "would be asked several times",
+            help="show the judge the whole list at once",
+        )
