@@ -178,7 +178,7 @@ def _analyse(
 def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnostic]:
     """What was found, each once, without what the author allows, at the levels that the project sets."""
     settings = read_settings(loaded.root)
-    diagnostics = without_echoes(session.diagnostics)
+    diagnostics = without_echoes(session.findings)
     if len(here) < len(loaded.files):
         there = {file.source.path for file in loaded.files.values()} - {file.source.path for file in here}
         diagnostics = [one for one in diagnostics if one.primary.location.source.path not in there]

@@ -70,6 +70,19 @@ class Place(Struct, frozen=True):
 _RUNNING = object()
 
 
+class Worded(Finding, frozen=True):
+    diagnostic: Diagnostic
+
+    @property
+    def code(self):
+        from ..diagnostics.codes import CODES
+
+        return CODES[self.diagnostic.code]
+
+    def told(self) -> Diagnostic:
+        return self.diagnostic
+
+
 class Crash(Struct, frozen=True):
     """A mistake of the toolchain's own: what is said of it, and what its maintainers need."""
 
@@ -95,7 +108,7 @@ class Session(Struct):
     """Asks for rows of `python` and `huggingface` sources, if it may: then the user's code runs."""
     checks: Mapping[SymbolKind, Check] = MappingProxyType({})
     """The check of each kind of declaration. Each remembers by `once` what it made of one."""
-    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    findings: list[Finding] = field(default_factory=list[Finding])
     declared: list[Symbol] = field(default_factory=list[Symbol])
     uses: list[Use] = field(default_factory=list[Use])
     owners: dict[int, FileScope] = field(default_factory=dict[int, FileScope])
@@ -180,8 +193,10 @@ class Session(Struct):
     ) -> None: ...
     def report(self, finding: Finding | str, *words: Any, **more: Any) -> None:
         """Report a finding. With a code and words instead: the way of those that have no class yet."""
-        found = report(finding, *words, **more) if isinstance(finding, str) else finding.told()
-        self.diagnostics.append(found)
+        if isinstance(finding, str):
+            told = report(finding, *words, **more)
+            finding = Worded(told.primary.location, told)
+        self.findings.append(finding)
 
     def declare(
         self, place: Place, kind: SymbolKind, name: str, node: Node | Span, doc: str = "", detail: str = ""

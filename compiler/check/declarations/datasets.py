@@ -34,7 +34,7 @@ from ...diagnostics.spelling import closest
 from ...diagnostics.wording import did_you_mean, listed, quoted
 from ...project.source import Location
 from ...tables.blocks import SPLIT
-from ..session import Place, Session, insert_item
+from ..session import Place, Session, Worded, insert_item
 from ..shape.attributes import Reader, described, number_of, section, settings
 from ..sources.data_files import data_file
 from ..sources.fetched_sources import fetched, fetched_source
@@ -302,8 +302,10 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
         session.sampled.append(title(found.source))
     places = _places(place)
     other = _other_source(session, place, found) if findings.problems else None
-    session.diagnostics += (
-        [other] if other else [diagnose(problem, places).told() for problem in findings.problems]
+    session.findings += (
+        [Worded(other.primary.location, other)]
+        if other
+        else [diagnose(problem, places) for problem in findings.problems]
     )
     return findings
 

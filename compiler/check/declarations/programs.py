@@ -61,7 +61,7 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
     specs = parameter_specs(session, place, nodes, inputs)
     promised = promised_outputs(session, place, declaration)
     graph = Graph()
-    mistakes = len(session.diagnostics)
+    mistakes = len(session.findings)
     scope = Scope(
         session,
         place,
@@ -75,7 +75,7 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
     returns, outputs = returned_values(scope, symbol, promised)
     graph.read |= scope.reads
     graph.runs = graph.runs and any(isinstance(item, Return) for item in declaration.items or ())
-    _unused(graph, scope, inputs, values=len(session.diagnostics) == mistakes)
+    _unused(graph, scope, inputs, values=len(session.findings) == mistakes)
     complete = graph.runs and declaration.items is not None and bool(outputs)
     built = None
     if complete:
