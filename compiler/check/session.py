@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar, cast, overload
+from typing import TypeVar, cast
 
 from msgspec import Struct, field
 
@@ -19,10 +19,8 @@ from dspec.grammar.tree import Block, Declaration, Node, Span
 
 from ..data import Fetcher
 from ..diagnostics import fixes
-from ..diagnostics.codes import Finding, report
+from ..diagnostics.codes import Finding
 from ..diagnostics.codes.project import Crashed
-from ..diagnostics.fixes import replace, suggestions
-from ..diagnostics.record import Diagnostic, Fix, Label
 from ..project.caches import Cache
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
@@ -68,19 +66,6 @@ class Place(Struct, frozen=True):
 
 
 _RUNNING = object()
-
-
-class Worded(Finding, frozen=True):
-    diagnostic: Diagnostic
-
-    @property
-    def code(self):
-        from ..diagnostics.codes import CODES
-
-        return CODES[self.diagnostic.code]
-
-    def told(self) -> Diagnostic:
-        return self.diagnostic
 
 
 class Crash(Struct, frozen=True):
@@ -176,26 +161,7 @@ class Session(Struct):
     def place(self, symbol: Symbol) -> Place:
         return Place(self.owners[id(symbol)], symbol.block, symbol.declaration)
 
-    @overload
-    def report(self, finding: Finding) -> None: ...
-    @overload
-    def report(
-        self,
-        finding: str,
-        message: str,
-        location: Location,
-        label: str = "",
-        *,
-        secondary: tuple[Label, ...] = (),
-        notes: tuple[str, ...] = (),
-        help: str = "",
-        fixes: tuple[Fix, ...] = (),
-    ) -> None: ...
-    def report(self, finding: Finding | str, *words: Any, **more: Any) -> None:
-        """Report a finding. With a code and words instead: the way of those that have no class yet."""
-        if isinstance(finding, str):
-            told = report(finding, *words, **more)
-            finding = Worded(told.primary.location, told)
+    def report(self, finding: Finding) -> None:
         self.findings.append(finding)
 
     def declare(
@@ -228,11 +194,3 @@ def crash(error: Exception, place: Location) -> Crash:
     words = str(error).strip().splitlines()
     finding = Crashed(place, type(error).__name__, words[0] if words else "")
     return Crash(finding, "".join(traceback.format_exception(error)))
-
-
-def insert_item(place: Place, text: str, title: str, *, safe: bool = False) -> tuple[Fix, ...]:
-    """As in `fixes`, for findings that have no class of their own yet."""
-    return fixes.insert_item(place.room, text, title, safe=safe)
-
-
-__all__ = ["Crash", "Place", "Session", "crash", "insert_item", "replace", "suggestions"]

@@ -25,7 +25,8 @@ from dspec.runtime.values.functions import FUNCTIONS
 from .. import ir
 from ..optimizers.demos import labels_for
 from ..optimizers.table import SPECS
-from .plan import Plan, Resolved, plan_resolved
+from .plan import Plan, plan_resolved
+from .prepared import Prepared, Resolved
 
 SEARCH = "BootstrapFewShotWithRandomSearch"
 FEW, SOME, MANY = 20, 50, 200
@@ -93,8 +94,9 @@ class Advice(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def advise(project: ir.Project, resolved: Resolved, *, prompt_only: bool = False) -> Advice:
-    """Advice for an optimize block; `prompt_only` rules out whatever puts rows into prompts."""
+def advise(prepared: Prepared, name: str, *, prompt_only: bool = False) -> Advice:
+    """Advice for optimize block `name`; `prompt_only` rules out whatever puts rows into prompts."""
+    project, resolved = prepared.project, prepared.resolved(name)
     situation = describe(resolved, prompt_only=prompt_only)
     made = [_priced(project, resolved, situation, steps, why) for steps, why in _ideas(situation)]
     # Stable: of those that fit, the guide's order stays.

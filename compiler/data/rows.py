@@ -50,6 +50,11 @@ class Example:
 Rows = tuple[Example, ...]
 
 
+def rows_digest(rows: Rows) -> str:
+    """What rows are, in their order."""
+    return digest([row.digest for row in rows])
+
+
 class Collected(Struct, frozen=True):
     """`examples` are the rows that could be read; `complete` says the table was read to its end."""
 

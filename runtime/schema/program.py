@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
@@ -107,6 +108,21 @@ class LM(Frozen):
     """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
     adapter: Literal["chat", "json"] = "chat"
+
+
+def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:
+    """The names of models and of all that these may fall back to, each once, nearest first.
+
+    `fallback` gives those that a model names itself. A check asks before there are any `LM`s.
+    """
+    found: dict[str, None] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found[name] = None
+            waiting += fallback(name)
+    return list(found)
 
 
 class CallStep(Frozen):

@@ -6,14 +6,13 @@ import io
 from pathlib import Path
 
 import pytest
-from building import DEMOS, compiled, project
+from building import DEMOS, compiled, plan_of, project
 from rich.console import Console
 from scripted import FAKE, Reply, classifier, jitter, learner, oracle, pipeline, rows, wrong
 from stepping import Stepped, step
 
 from dspec.compiler import ir
 from dspec.compiler.cli.show import draw_runnable
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.evaluate.store import lm_digest
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.runtime.artifact.artifact import (
@@ -81,7 +80,7 @@ async def test_the_likest_rows_are_shown_and_the_plan_holds(
         )
         assert built.final is not None
         assert built.final.score == 1.0
-        planned = plan(made, "tuned", tmp_path)
+        planned = plan_of(made, "tuned", tmp_path)
         assert planned.least <= built.spent.calls <= planned.most
         assert tally.calls <= planned.most
         # Baseline; each row's embedding and its teacher's run with its own; each scored row with its own.
@@ -126,7 +125,7 @@ async def test_in_chains_it_is_a_student_a_teacher_and_a_member(
     for steps in ((NEAR, DEMOS), (NEAR, taught), (NEAR, taught, vote)):
         made = project(tmp_path, *steps, lms=(EMBEDDER,))
         built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
-        planned = plan(made, "tuned", tmp_path)
+        planned = plan_of(made, "tuned", tmp_path)
         assert planned.least <= built.spent.calls <= planned.most
         assert parse_artifact(artifact_text(built.artifact).encode()) == built.artifact
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import SEARCH, compiled, project
+from building import SEARCH, compiled, plan_of, project
 from scripted import FAKE, Asked, Fields, Script, classifier, exact, jitter, learner, oracle, rows, scripted
 from stepping import step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.evaluate.digests import program_digest
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.store import Store
@@ -88,7 +87,7 @@ async def test_planned_counted_kept_and_the_same_after_loading(
     vote = built.steps[1].result.program
     assert isinstance(vote, Ensemble)
     assert vote.reducer == judge()
-    planned = plan(found, "tuned", tmp_path)
+    planned = plan_of(found, "tuned", tmp_path)
     # One call for each row of val, besides what its members took before; all of them are in the plan.
     assert sum("labels" in asked.question for asked in script.asked) == 20
     assert planned.least <= built.spent.calls <= planned.most

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dspec.grammar.tree import Span
 
+from ... import ir
 from ...diagnostics.codes.optimizers import StepUnused, TunesEnsemble, WorkThrownAway
 from ...diagnostics.fixes import Room
 from ..session import Session
@@ -15,14 +16,11 @@ from .step import StepInfo
 def check_chain(session: Session, chain: Sequence[StepInfo], emit: str | None) -> None:
     """Report work that a later step throws away, and steps whose result nobody uses."""
     tuned: dict[str, dict[str, StepInfo]] = {}
-    previous: str | None = None
     used: set[str] = set()
     ensembles: dict[str, StepInfo] = {}
-    for step in chain:
+    for step, student in zip(chain, ir.origins(chain), strict=True):
         if step.spec is None or not step.clean:
             return  # what it tunes, and from what, is unknown
-        student = step.student or previous
-        previous = step.name
         if step.spec.gathers:
             used |= {ref.program for ref in step.members}
             ensembles[step.name] = step
@@ -32,7 +30,7 @@ def check_chain(session: Session, chain: Sequence[StepInfo], emit: str | None) -
             where = step.place.at(argument) if argument else step.where
             session.report(TunesEnsemble(where, step.name, student, made, step.spec.takes_teacher))
             return
-        start = tuned.get(student, {}) if student else {}
+        start = tuned.get(student, {})
         teachers = (step.teacher, *(inner.teacher for inner in step.nested.values()))
         used |= {name for name in (student, *teachers) if name}
         for what in sorted(step.spec.sets - step.spec.starts_from):

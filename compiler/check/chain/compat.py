@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from msgspec import structs
 
 from ...diagnostics.codes.optimizers import NotOnSchedule
+from ...diagnostics.codes.syntax import NotYet
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import FAITHFUL
 from ..session import Session
-from ..shape.shape import later
 from .step import StepInfo
 
 
@@ -47,7 +47,7 @@ def _check(session: Session, step: StepInfo) -> None:
     if faithful is None:
         node = step.arguments.get("compat", step.call.callee)
         what = f'`{name}` with `compat = "dspy"`; `compat = none` runs it as it is here'
-        later(session, step.place, what, node)
+        session.report(NotYet(step.place.at(node), what))
         return
     for option in faithful.unknown:
         if option in step.arguments:

@@ -6,12 +6,12 @@ from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
 from ...diagnostics.codes.optimizers import CallsNoModel, EmitsNoStep, NoStep
+from ...diagnostics.codes.syntax import NotYet
 from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import metric
 from ..session import Place, Session
 from ..shape.attributes import Reader, section
-from ..shape.shape import later
 from ..symbols import Symbol
 from ..types.declared import Runnable, Tuned
 from .advice import check_advice, check_teachers
@@ -50,7 +50,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     tuned = referred_program(session, place, read, "program")
     if tuned is not None and tuned.symbol.kind == "optimize":
         what = f"tuning the result of another optimize block, `{tuned.symbol.name}`"
-        later(session, place, what, read.found["program"].value)
+        session.report(NotYet(place.at(read.found["program"].value), what))
     scored = read.reference("metric")
     judge = metric(session, scored) if scored else None
     train, val = referred_rows(session, place, read, "train"), referred_rows(session, place, read, "val")

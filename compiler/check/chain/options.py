@@ -8,12 +8,12 @@ from dspec.runtime.schema.types import JsonValue
 
 from ...diagnostics.codes.optimizers import (
     MakesNoEmbeddings,
+    NoSuchOption,
     OptionNotAChoice,
     RefusedOption,
-    UnknownOption,
     WrongOption,
 )
-from ...diagnostics.codes.syntax import OutOfRange
+from ...diagnostics.codes.syntax import NotYet, OutOfRange
 from ...diagnostics.spelling import closest
 from ...optimizers.base import Option, Spec
 from ...optimizers.ensemble import REDUCERS
@@ -22,7 +22,6 @@ from ..declarations.lms import lm
 from ..names.names import resolve
 from ..session import Place, Session
 from ..shape.attributes import form_of, number_of
-from ..shape.shape import later
 from .frozen import CHOICES
 from .members import reducer
 
@@ -34,7 +33,7 @@ def unknown_option(session: Session, place: Place, spec: Spec, name: Name) -> No
     known = tuple(option.name for option in spec.options)
     more = ("student", "compat", *CHOICES, *(("teacher",) if spec.takes_teacher else ()))
     elsewhere = tuple(other.name for other in SPECS.values() if other.option(name.text))
-    session.report(UnknownOption(place.at(name), spec.name, known, more, elsewhere))
+    session.report(NoSuchOption(place.at(name), spec.name, known, more, elsewhere))
 
 
 RULES = tuple(f"{name}(output)" if takes_output else name for name, takes_output in REDUCERS.items())
@@ -50,7 +49,7 @@ def option_value(
     if option.refers and isinstance(node, Reference | Attribute) and not _is_rule(place, option, node):
         return _named(session, place, spec, option, node)
     if (beyond := _not_yet(option, node)) is not None:
-        later(session, place, beyond, node)
+        session.report(NotYet(place.at(node), beyond))
         return False, None
     value = _literal(option, node)
     if value is None:

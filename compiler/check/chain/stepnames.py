@@ -8,9 +8,9 @@ from dspec.grammar.tree import Attribute, Call, Expr, Reference
 
 from ...diagnostics.codes.names import NoStepOrProgram, NotAProgram
 from ...diagnostics.codes.optimizers import InsideIt, NotRunYet
+from ...diagnostics.codes.syntax import NotYet
 from ..names.names import find, is_open, named
 from ..session import Place, Session
-from ..shape.shape import later
 from ..symbols import Symbol
 from .step import StepInfo
 
@@ -48,7 +48,7 @@ class Names(Struct, frozen=True):
         elif symbol is self.itself:
             session.report(InsideIt(at, what, symbol.name))
         elif symbol.kind == "optimize":
-            later(session, place, f"{what} from another optimize block, `{symbol.name}`", node)
+            session.report(NotYet(place.at(node), f"{what} from another optimize block, `{symbol.name}`"))
         elif symbol.kind in PROGRAMS:
             return symbol.key
         else:

@@ -22,14 +22,13 @@ from ...diagnostics.codes.optimizers import (
     TakesNoTeacher,
     UnknownOptimizer,
 )
-from ...diagnostics.codes.syntax import GivenTwice
+from ...diagnostics.codes.syntax import GivenTwice, NotYet
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import COMPAT, Compat
 from ...optimizers.table import ALIASES, FIRST_STEP, NOT_YET, SPECS
 from ...optimizers.table import find as find_optimizer
 from ..session import Place, Session
 from ..shape.attributes import form_of
-from ..shape.shape import later
 from ..symbols import Symbol
 from .frozen import CHOICES
 from .members import Members, members
@@ -75,7 +74,7 @@ def _called(names: Names, bare: StepInfo, call: Call, *, clean: bool = True) -> 
         return _options(names, structs.replace(bare, call=call, spec=spec, clean=clean), spec, call)
     if optimizer in NOT_YET:
         names.check(call)
-        later(session, place, f"the optimizer `{optimizer}` ({NOT_YET[optimizer]})", call.callee)
+        session.report(NotYet(place.at(call.callee), f"the optimizer `{optimizer}` ({NOT_YET[optimizer]})"))
     else:
         session.report(UnknownOptimizer(place.at(call.callee), tuple(SPECS), (*ALIASES, *NOT_YET)))
     return structs.replace(bare, call=call)

@@ -15,10 +15,10 @@ from ...diagnostics.codes.optimizers import (
     StrategyRunsNone,
     StudentInside,
 )
+from ...diagnostics.codes.syntax import NotYet
 from ...optimizers.better_together import DEFAULTS, strategy_of
 from ...optimizers.table import NOT_YET, find
 from ..session import Session
-from ..shape.shape import later
 from .frozen import CHOICES
 from .step import StepInfo
 
@@ -60,7 +60,9 @@ def check_strategy(session: Session, step: StepInfo) -> bool:
             optimizer = DEFAULTS[name]
             why = NOT_YET.get(optimizer, "that cannot run")
             strategy = f"`{name}` of the strategy `{' -> '.join(names)}`"
-            later(session, step.place, f"{strategy}: it tunes weights with `{optimizer}`, and {why}", node)
+            session.report(
+                NotYet(step.place.at(node), f"{strategy}: it tunes weights with `{optimizer}`, and {why}")
+            )
             return False
     for name in step.nested:
         if name not in names:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dspec.grammar.tree import Expr
 from dspec.runtime.schema.program import Program
 
+from ... import ir
 from ..names.names import path_of
 from ..session import Place, Session
 from ..types.declared import Runnable, runnable
@@ -17,19 +18,14 @@ Students = Mapping[str, Program | None]
 
 
 def students(session: Session, chain: Sequence[StepInfo], tuned: Runnable) -> Students:
-    programs: dict[str, Program | None] = {}
-    previous = tuned.program
-    for step in chain:
-        student = step.arguments.get("student")
+    programs: dict[str, Program | None] = {"": tuned.program}
+    for step, origin in zip(chain, ir.origins(chain), strict=True):
         if step.spec is None or step.spec.gathers:
-            starts = None
-        elif step.student is None or student is None:
-            starts = previous
-        elif step.student in programs:
-            starts = programs[step.student]
+            programs[step.name] = None
+        elif origin in programs:
+            programs[step.name] = programs[origin]
         else:
-            starts = declared(session, step.place, student.value)
-        programs[step.name] = previous = starts
+            programs[step.name] = declared(session, step.place, step.arguments["student"].value)
     return programs
 
 

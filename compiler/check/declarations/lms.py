@@ -142,6 +142,11 @@ def _imported(scope: FileScope) -> list[Symbol]:
     return [symbol for other in scope.imports.values() if other is not None for symbol in _own(other)]
 
 
+def known_lms(session: Session, scope: FileScope) -> list[Symbol]:
+    """The models that a module in `scope` may name; the root file's, where that file has and imports none."""
+    return [*_own(scope), *_imported(scope)] or _own(session.main)
+
+
 def check_defaults(session: Session, scope: FileScope) -> None:
     """Report a second `default = true` in one file."""
     marked = [symbol for symbol in _own(scope) if is_default(session, symbol)]
@@ -150,15 +155,3 @@ def check_defaults(session: Session, scope: FileScope) -> None:
         setting = settings(place.declaration.items)["default"]
         value = place.at(setting.value)
         session.report(TwoDefaults(place.at(setting), symbol.name, value, marked[0].location))
-
-
-def no_lm_help(session: Session, scope: FileScope) -> str:
-    known = [*_own(scope), *_imported(scope)] or _own(session.main)
-    if not known:
-        return 'declare one: `lm mini { model = "openai/gpt-4o-mini" }`'
-    names = ", ".join(f"`{symbol.name}`" for symbol in known[:3])
-    return (
-        f"this project has {len(known)} models ({names}): mark one with `default = true`, name one on the "
-        "module "
-        f"with `lm = {known[0].name}`, or on the optimize block"
-    )

@@ -16,13 +16,13 @@ from dspec.runtime.schema.program import LM, CallStep, CheckStep, FieldSpec, Pre
 from dspec.runtime.schema.types import Type
 
 from ...diagnostics.codes.names import CallsItself, UnusedValue, ValueTwice
+from ...diagnostics.codes.syntax import NotYet
 from ...diagnostics.codes.types import PaidForNothing
 from ...diagnostics.record import Label
 from ..expressions.infer import expect, infer
 from ..expressions.scope import Binding, Scope, Typed, bindings
 from ..session import Session
 from ..shape.arguments import match_arguments
-from ..shape.shape import later
 from ..symbols import Symbol
 from ..types.declared import Runnable, lm_closure, reachable, runnable
 from ..types.kinds import ANY, Group, Member, spell
@@ -188,7 +188,9 @@ def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | Non
     arguments = _arguments(scope, node, callee, found.inputs)
     results = found.results()
     if callee.kind == "program":
-        later(scope.session, scope.place, f"calling the program `{callee.name}` from a program", node.callee)
+        scope.session.report(
+            NotYet(scope.place.at(node.callee), f"calling the program `{callee.name}` from a program")
+        )
         graph.runs = False
         return Typed(results)
     if found.program is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...project.source import Location
-from ..fixes import replace, suggestions
+from ..fixes import Room, insert_item, replace, suggestions
 from ..record import Diagnostic, Label, also
 from ..spelling import closest
 from ..wording import did_you_mean, listed, quoted
@@ -38,6 +38,24 @@ DS0401 = Code(
 )
 
 
+class OtherFormat(Finding, frozen=True):
+    """A file that is read as a `source`, and whose name ends as that of another does; `written` is its path."""
+
+    code = DS0401
+    path: str
+    source: str
+    ending: str
+    written: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.path}` cannot be read as {self.source}; its name says {self.ending}",
+            "another format",
+            help=f"write `{self.ending}({self.written.text})`",
+            fixes=(replace(self.where, self.ending, guess=True),),
+        )
+
+
 class DataFault(Finding, frozen=True):
     """Something that is wrong with a data file or a split, in the words that a compile stops with, too."""
 
@@ -63,6 +81,26 @@ DS0402 = Code(
     dataset(),
     TICKETS,
 )
+
+
+class NoSuchColumn(Finding, frozen=True):
+    """A column to search in the data file at `path`, which is named at `file` and has `columns`."""
+
+    code = DS0402
+    column: str
+    path: str
+    file: Location
+    columns: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.column, self.columns)
+        return self.says(
+            f"column `{self.column}` is not in `{self.path}`{did_you_mean(near)}",
+            "no such column",
+            secondary=(Label(self.file, "read from here"),),
+            help="" if near else f"its columns are {listed(self.columns)}",
+            fixes=suggestions(self.where, tuple(f'"{name}"' for name in near)),
+        )
 
 
 class ColumnMissing(DataFault, frozen=True):
@@ -166,6 +204,17 @@ DS0405 = Code(
 )
 
 
+class NoParts(Finding, frozen=True):
+    code = DS0405
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "this split has no parts",
+            "empty",
+            help="for example `split { train = 20%; val = 60%; test = 20% }`",
+        )
+
+
 class SplitFault(DataFault, frozen=True):
     code = DS0405
 
@@ -258,6 +307,26 @@ DS0409 = Code(
 )
 
 
+class NoInputColumn(Finding, frozen=True):
+    """`column` is the first that is none, with its word `field` at `word`."""
+
+    code = DS0409
+    room: Room | None
+    column: str = ""
+    word: Location | None = None
+
+    def told(self) -> Diagnostic:
+        fixes = insert_item(self.room, "input text: str")
+        if self.word:
+            fixes = (replace(self.word, "input", f"Make `{self.column}` an input", guess=True),)
+        return self.says(
+            f"dataset `{self.where.text}` has no `input` column, so no program can be run on its rows",
+            "no input",
+            help="mark the columns that a program reads: `input text: str`",
+            fixes=fixes,
+        )
+
+
 DS0410 = Code(
     "DS0410",
     "warning",
@@ -319,6 +388,22 @@ DS0413 = Code(
     dataset(),
     TICKETS,
 )
+
+
+class LeadsOutside(Finding, frozen=True):
+    """A data file outside the project, whose root is the folder `root`."""
+
+    code = DS0413
+    path: str
+    root: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'the data file "{self.path}" lies outside the project',
+            "outside the project",
+            help="data files stand inside the project; their paths are relative to this file and use `/`",
+            notes=(f"the project's root is the folder `{self.root}`",),
+        )
 
 
 class DataOutside(DataFault, frozen=True):

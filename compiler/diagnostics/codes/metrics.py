@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from ...project.source import Location
-from ..fixes import Room, insert_item, replace
+from ..fixes import Room, insert_item, replace, suggestions
 from ..record import Diagnostic, Label
-from ..wording import quoted
+from ..spelling import closest
+from ..wording import did_you_mean, listed, quoted
 from .base import Code, Finding
 from .data import DataFault
 from .snippets import DATA, GRADED, METRIC, TICKETS, optimize
@@ -49,6 +50,23 @@ DS0501 = Code(
 
 class UnknownColumn(UnknownField, frozen=True):
     code = DS0501
+
+
+class NotAColumn(Finding, frozen=True):
+    """What `stratify` names is none of the `columns` of the `owner`."""
+
+    code = DS0501
+    owner: str
+    columns: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.columns)
+        return self.says(
+            f"`stratify` names `{self.where.text}`, which is not a column{did_you_mean(near)}",
+            "not a column",
+            help=f"{self.owner} has {listed(self.columns)}" if self.columns and not near else "",
+            fixes=suggestions(self.where, near),
+        )
 
 
 class NoColumnToStratify(DataFault, frozen=True):

@@ -27,6 +27,24 @@ DS0701 = Code(
 )
 
 
+class NoModel(Finding, frozen=True):
+    """A module without a model, where there are none or several `models`."""
+
+    code = DS0701
+    models: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        if self.models:
+            remedy = (
+                f"this project has {len(self.models)} models "
+                f"({', '.join(f'`{name}`' for name in self.models[:3])}): mark one with `default = true`, name "
+                f"one on the module with `lm = {self.models[0]}`, or on the optimize block"
+            )
+        else:
+            remedy = 'declare one: `lm mini { model = "openai/gpt-4o-mini" }`'
+        return self.says(f"module `{self.where.text}` has no lm", "which model answers?", help=remedy)
+
+
 DS0702 = Code(
     "DS0702",
     "warning",

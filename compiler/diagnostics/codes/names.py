@@ -8,7 +8,7 @@ from ...project.source import Location
 from ..fixes import replace, suggestions
 from ..record import Diagnostic, Edit, Fix, Label
 from ..spelling import closest
-from ..wording import article, did_you_mean, listed, noun, nouns, plural
+from ..wording import article, did_you_mean, listed, noun, nouns, plural, quoted
 from . import habits
 from .base import Code, Finding
 from .snippets import DATA, MODULE, TICKETS, TOOLS
@@ -222,6 +222,23 @@ class NotADeclaration(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(f"`{self.name}` needs the name of {article(self.kind)}, not a type")
+
+
+class TextForSignature(Finding, frozen=True):
+    """A signature in quotes, as elsewhere: `text` holds the arrow."""
+
+    code = DS0202
+    strategy: str
+    text: str
+
+    def told(self) -> Diagnostic:
+        better = f"sig({self.text})"
+        return self.says(
+            f"`{self.strategy}` takes a signature, not text",
+            "a text",
+            help=f"write `{better}`",
+            fixes=(replace(self.where, better, guess=True),),
+        )
 
 
 class NotAProgram(Finding, frozen=True):
@@ -442,6 +459,65 @@ DS0206 = Code(
 )
 
 
+class NotAReference(Finding, frozen=True):
+    """`written` is not `module:function`; `better` is what it most likely stands for."""
+
+    code = DS0206
+    written: str
+    better: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.written}" names no Python function: it is a module, a colon and a function',
+            "not `module:function`",
+            help='for example `python("tools.search:find")`',
+            fixes=(replace(self.where, f'"{self.better}"'),) if self.better else (),
+        )
+
+
+class NoPythonModule(Finding, frozen=True):
+    """Why the `module` of a `function` cannot be read, and which modules are `there` instead."""
+
+    code = DS0206
+    module: str
+    function: str
+    reason: str
+    there: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.module, self.there)
+        there = f"there is {listed(self.there)}; " if self.there else ""
+        return self.says(
+            f"{self.reason}{did_you_mean(near)}",
+            "not found",
+            help=""
+            if near
+            else f"{there}modules are looked for beside this file, in the project's root and in its `src`",
+            fixes=suggestions(self.where, tuple(f'"{name}:{self.function}"' for name in near)),
+        )
+
+
+class NoPythonFunction(Finding, frozen=True):
+    """The `module` in `file` has no `function` of that name; `known` are those that it has, with their places."""
+
+    code = DS0206
+    file: str
+    module: str
+    function: str
+    known: tuple[tuple[str, Location], ...]
+
+    def told(self) -> Diagnostic:
+        places = dict(self.known)
+        near = closest(self.function, places)
+        return self.says(
+            f"`{self.file}` has no function `{self.function}`{did_you_mean(near)}",
+            "not found there",
+            secondary=tuple(Label(places[name], f"`{name}` is defined here") for name in near[:1]),
+            help="" if near else f"it has {listed(places)}" if places else "it defines no function at all",
+            fixes=suggestions(self.where, tuple(f'"{self.module}:{name}"' for name in near)),
+        )
+
+
 DS0207 = Code(
     "DS0207",
     "error",
@@ -574,6 +650,73 @@ DS0211 = Code(
     MODULE + "module second = ChainOfThougt(Route)\n",
     MODULE + "module second = ChainOfThought(Route)\n",
 )
+
+
+class UnknownStrategy(Finding, frozen=True):
+    """`kind` is what has this name instead, if anything has; `running` are the strategies that can run."""
+
+    code = DS0211
+    known: tuple[str, ...]
+    running: tuple[str, ...]
+    kind: str
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.known)
+        return self.says(
+            f"there is no strategy named `{self.where.text}`{did_you_mean(near)}",
+            f"a {self.kind}, not a strategy" if self.kind else "not a strategy",
+            help="" if near else f"a module is {quoted(self.running, 'or')} of a signature",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class PrefixedStrategy(Finding, frozen=True):
+    """A strategy's `name` behind a dot, as in `dspy.Predict`."""
+
+    code = DS0211
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"there is no strategy named `{self.where.text}`{did_you_mean((self.name,))}",
+            "strategies have no prefix",
+            fixes=suggestions(self.where, (self.name,)),
+        )
+
+
+class NoStrategy(Finding, frozen=True):
+    """A module that is something else than a strategy's call; `wrapping` are those that it could be given to."""
+
+    code = DS0211
+    wrapping: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        wrapped = tuple(f"{name}({self.where.text})" for name in self.wrapping)
+        return self.says(
+            "a module says how its signature is answered, as in `ChainOfThought(Route)`",
+            "no strategy",
+            help=f"write {quoted(wrapped, 'or')}" if wrapped else "",
+            fixes=suggestions(self.where, wrapped),
+        )
+
+
+class UnknownSource(Finding, frozen=True):
+    """Of `rows`, or else of an extern."""
+
+    code = DS0211
+    known: tuple[str, ...]
+    rows: bool
+
+    def told(self) -> Diagnostic:
+        name, known = self.where.text, quoted(self.known, "or")
+        near = closest(name, self.known)
+        wrong = f"rows cannot be read from `{name}`" if self.rows else f"an extern cannot come from `{name}`"
+        return self.says(
+            f"{wrong}{did_you_mean(near)}",
+            "unknown source",
+            help="" if near else f"they come from {known}" if self.rows else f"it comes from {known}",
+            fixes=suggestions(self.where, near),
+        )
 
 
 DS0212 = Code(

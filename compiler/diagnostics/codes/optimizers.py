@@ -118,7 +118,7 @@ class OptionByPlace(Finding, frozen=True):
         )
 
 
-class UnknownOption(Finding, frozen=True):
+class NoSuchOption(Finding, frozen=True):
     """`known` are the optimizer's own options, `more` those of every step; `elsewhere` are optimizers that have it."""
 
     code = DS0602

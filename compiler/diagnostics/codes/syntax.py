@@ -355,6 +355,13 @@ class ReturnedTwice(Finding, frozen=True):
         return self.says(f"`{self.name}` is returned twice", "again here")
 
 
+class TwoServers(Finding, frozen=True):
+    code = DS0106
+
+    def told(self) -> Diagnostic:
+        return self.says("`mcp` takes the server's `command` or its `url`, not both", "which server?")
+
+
 DS0107 = Code(
     "DS0107",
     "error",
@@ -479,11 +486,26 @@ DS0110 = Code(
 )
 
 
-Wanted = Literal["text", "texts", "flag", "integer", "number", "choice", "secret", "address", "references"]
+Wanted = Literal[
+    "text",
+    "texts",
+    "flag",
+    "integer",
+    "number",
+    "choice",
+    "secret",
+    "address",
+    "references",
+    "column",
+    "count",
+]
 
 
 class WrongValue(Finding, frozen=True):
-    """A value in another form than the one that `name` takes; `example` is a right one, if there is any."""
+    """A value in another form than the one that `name` takes; `example` is a right one, if there is any.
+
+    `of` is the source that has this argument, where it is no attribute.
+    """
 
     code = DS0110
     name: str
@@ -491,6 +513,7 @@ class WrongValue(Finding, frozen=True):
     form: Form
     choices: tuple[str, ...] = ()
     example: str = ""
+    of: str = ""
 
     def told(self) -> Diagnostic:
         written = self.where.text
@@ -510,10 +533,12 @@ class WrongValue(Finding, frozen=True):
             "choice": " or ".join(f'"{choice}"' for choice in self.choices),
             "secret": '`env("NAME")`',
             "address": 'text in quotes or `env("NAME")`',
+            "column": "the name of a column",
+            "count": "a whole number from 1 up",
             "references": f"a list of names, as in `[{written if path else 'a, b'}]`",
         }[self.wanted]
         return self.says(
-            f"`{self.name}` takes {wanted}, and this is {given}",
+            f"`{self.name}`{f' of `{self.of}`' if self.of else ''} takes {wanted}, and this is {given}",
             given,
             help=f"for example `{self.name} = {self.example}`" if self.example else "",
             fixes=fixes,
@@ -578,6 +603,85 @@ class SourceNotCalled(Finding, frozen=True):
             f"an extern's source is a call such as `python({example})`",
             "not a source",
             help=f"it comes from {quoted(self.sources, 'or')}",
+        )
+
+
+class NotAListOfTools(Finding, frozen=True):
+    """`name` says that it is the name of one, perhaps behind an alias."""
+
+    code = DS0110
+    option: str
+    form: Form
+    name: bool
+
+    def told(self) -> Diagnostic:
+        text, given = self.where.text, described(self.form, self.where.text)
+        return self.says(
+            f"`{self.option}` takes a list of names, and this is {given}",
+            given,
+            help=f"for example `{self.option} = [{text if self.name else 'search'}]`",
+            fixes=suggestions(self.where, (f"[{text}]",)) if self.name else (),
+        )
+
+
+class RowsNotCalled(Finding, frozen=True):
+    """A dataset's source that is no call; `source` is the one that reads a file of that name, if there is one."""
+
+    code = DS0110
+    form: Form
+    source: str
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        return self.says(
+            f'`source` says how rows are read, as in `csv("data/rows.csv")`, and this is {given}',
+            given,
+            fixes=(replace(self.where, f"{self.source}({self.where.text})"),) if self.source else (),
+        )
+
+
+class NotAnAmount(Finding, frozen=True):
+    """Neither a number of rows nor a share of them for a `part`; `share` is the one that is meant, if plain."""
+
+    code = DS0110
+    part: str
+    form: Form
+    share: float | None
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        return self.says(
+            f"the part `{self.part}` takes a number of rows or a percentage, and this is {given}",
+            given,
+            help="for example `20%` or `200`",
+            fixes=() if self.share is None else (replace(self.where, f"{self.share * 100:g}%"),),
+        )
+
+
+class NotADataFile(Finding, frozen=True):
+    """`endings` are those of data files."""
+
+    code = DS0110
+    path: str
+    endings: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.path}" does not end like a data file',
+            "which format?",
+            help=f"a data file ends with {quoted([f'.{ending}' for ending in self.endings], 'or')}",
+        )
+
+
+class NotOnTheHub(Finding, frozen=True):
+    code = DS0110
+    repo: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.repo[:80]}" is no name of a dataset on the hub: that is an owner, a slash and a name',
+            "not `owner/name`",
+            help='for example `huggingface("stanfordnlp/imdb", split = "train")`',
         )
 
 

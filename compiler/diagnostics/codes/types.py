@@ -231,6 +231,39 @@ class LacksGiven(Finding, frozen=True):
         )
 
 
+class LacksSignature(Finding, frozen=True):
+    code = DS0302
+    strategy: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.strategy}` needs a signature",
+            "lacks its signature",
+            help=f"write `{self.strategy}(Name)` or `{self.strategy}(sig(question -> answer))`",
+        )
+
+
+class NoPath(Finding, frozen=True):
+    """A `source` of rows without the path of its file."""
+
+    code = DS0302
+    source: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.source}` needs the path of a file",
+            "which file?",
+            help=f'for example `{self.source}("data/rows.{self.source}")`',
+        )
+
+
+class NoServer(Finding, frozen=True):
+    code = DS0302
+
+    def told(self) -> Diagnostic:
+        return self.says("`mcp` needs the server's `command` or its `url`", "which server?")
+
+
 DS0303 = Code(
     "DS0303",
     "error",
@@ -313,6 +346,48 @@ class UnknownGiven(Finding, frozen=True):
             "not an input",
             help="" if near else f"its inputs are {listed(self.inputs)}",
             fixes=suggestions(self.where, near),
+        )
+
+
+class UnknownOption(Finding, frozen=True):
+    """`known` are the options that `owner` has."""
+
+    code = DS0303
+    owner: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.known)
+        return self.says(
+            f"`{self.owner}` has no option `{self.where.text}`{did_you_mean(near)}",
+            "unknown option",
+            help="" if near else f"it has {listed(self.known)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class OnePath(Finding, frozen=True):
+    """A second text for a `source` of rows, whose options are `known`."""
+
+    code = DS0303
+    source: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.source}` takes one path", "one too many", help=f"it has {listed(self.known)}"
+        )
+
+
+class OneSignature(Finding, frozen=True):
+    code = DS0303
+    strategy: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.strategy}` takes one signature; its options are given by name",
+            "one too many",
+            help="for example `lm = mini`",
         )
 
 
@@ -516,6 +591,111 @@ DS0308 = Code(
     'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:search")\n',
     TOOLS,
 )
+
+
+def _line(function: Location) -> str:
+    """The file and the line of a Python function."""
+    return f"{function.source.name}:{function.source.position(function.start).line}"
+
+
+class NotTaken(Finding, frozen=True):
+    """An input that the Python `function` does not take: it takes `taken`, and `inputs` are all that are declared."""
+
+    code = DS0308
+    extern: str
+    name: str
+    inputs: tuple[str, ...]
+    function: Location
+    taken: tuple[str, ...]
+
+    @property
+    def near(self) -> tuple[str, ...]:
+        return closest(self.name, [each for each in self.taken if each not in self.inputs])
+
+    def told(self) -> Diagnostic:
+        taken = f"takes {quoted(self.taken)}" if self.taken else "takes nothing by name"
+        near = self.near
+        return self.says(
+            f"extern `{self.extern}` has the input `{self.name}`, and its Python function takes no such "
+            f"argument{did_you_mean(near)}",
+            "not taken by the function",
+            secondary=(Label(self.function, taken),),
+            fixes=suggestions(self.where, near),
+        )
+
+
+class TakesMore(Finding, frozen=True):
+    """The Python `function` of an extern needs what is `absent` in it, or else takes inputs by their `positions`."""
+
+    code = DS0308
+    function: Location
+    absent: tuple[str, ...]
+    positions: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name, line = self.where.text, _line(self.function)
+        what = quoted(self.absent or self.positions)
+        by_position = "" if self.absent else " by position, and inputs are given by name"
+        return self.says(
+            f"the Python function of `{name}` needs {what}{by_position}",
+            f"does not declare {what}" if self.absent else "cannot be called",
+            secondary=(Label(self.function, f"needs {what}"),),
+            help=f"declare it as an input of `{name}`, or give it a default in {line}"
+            if self.absent
+            else f"take the `/` out of the parameters in {line}",
+        )
+
+
+class PythonDiffers(Finding, frozen=True):
+    """An extern's `input`, or else its result, has another type than the Python function says at `python`.
+
+    `written` says that the type stands here and can be replaced.
+    """
+
+    code = DS0308
+    extern: str
+    input: str
+    declared: str
+    type: str
+    python: Location
+    function: Location
+    written: bool
+
+    def told(self) -> Diagnostic:
+        verb = "takes" if self.input else "returns"
+        subject = (
+            f"`{self.input}` of extern `{self.extern}` is declared as"
+            if self.input
+            else f"extern `{self.extern}` is declared to return"
+        )
+        # Either side may be the wrong one, so the fix is never applied unseen.
+        fix = replace(self.where, self.type, f"Declare it as `{self.type}`", guess=True)
+        return self.says(
+            f"{subject} {self.declared}, and its Python function {verb} {article(self.type)}",
+            f"declared as {self.declared}",
+            secondary=(Label(self.python, f"{verb} {self.type}"),),
+            help=f"change one of them; the function is in {_line(self.function)}",
+            fixes=(fix,) if self.written else (),
+        )
+
+
+class NotForRows(Finding, frozen=True):
+    """A Python `function` that gives no rows when it is called: it needs arguments, or else to be waited for."""
+
+    code = DS0308
+    function: Location
+    needed: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name, line = self.function.text, _line(self.function)
+        if self.needed:
+            needs = f"needs {quoted(self.needed)}"
+            message = f"`{name}` is called for rows without arguments, and it {needs}"
+            label, advice = needs, f"give each a default in {line}"
+        else:
+            message = f"`{name}` is called for rows and not waited for, and it is `async`"
+            label, advice = "is `async`", f"write it as a plain function in {line}"
+        return self.says(message, "cannot be called", secondary=(Label(self.function, label),), help=advice)
 
 
 DS0309 = Code(
