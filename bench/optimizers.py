@@ -38,9 +38,11 @@ from pathlib import Path
 from dspec.compiler import ir
 from dspec.compiler.compile.selection import judge
 from dspec.compiler.data import Example, Rows
-from dspec.compiler.evaluate.evaluation import Evaluator, Purpose
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.meter import Purpose
 from dspec.compiler.evaluate.store import RunResult, Store
 from dspec.compiler.evaluate.streams import stream
+from dspec.compiler.evaluate.turns import Turn
 from dspec.compiler.optimizers.base import Context, Options
 from dspec.compiler.optimizers.compat.table import run_of
 from dspec.compiler.optimizers.table import SPECS
@@ -50,6 +52,7 @@ from dspec.runtime.schema.ensemble import Ensemble
 from dspec.runtime.schema.expressions import BinaryOp, Member, Variable
 from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program, Signature, canonical
 from dspec.runtime.schema.types import STR, JsonValue, Row
+from dspec.runtime.schema.usage import Spent
 
 TRAIN, TEST = 50, 4000
 HINTS = 12
@@ -182,10 +185,16 @@ class Simulated(Evaluator):
         self._odds: dict[int, tuple[Program, float]] = {}
 
     async def _execute(
-        self, program: Program, example: Example, purpose: Purpose, sample: int, temperature: float | None
+        self,
+        program: Program,
+        example: Example,
+        purpose: Purpose,
+        sample: int,
+        temperature: float | None,
+        turn: Turn,
     ) -> RunResult:
         if program.name == "propose":
-            return RunResult(self._proposal(program, example.inputs, sample), (), None, 1, 0, 0, 0, 0)
+            return RunResult.of(self._proposal(program, example.inputs, sample), spent=Spent(1))
         known = self._odds.get(id(program))
         if known is None:
             known = self._odds[id(program)] = (program, self._task.odds(program))
@@ -199,7 +208,7 @@ class Simulated(Evaluator):
             TraceStep(name, address, {"text": text}, outputs, 1, ())
             for name, address in zip(names, program.predictors, strict=True)
         )
-        return RunResult(outputs, trace, None, len(names), 0, 0, 0, 0)
+        return RunResult.of(outputs, trace, spent=Spent(len(names)))
 
     def _proposal(self, program: Program, inputs: Row, sample: int) -> Row:
         if all(field.name != "instruction" for field in program.outputs):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from .running.asking import Spent
 from .running.execute import Outcome, TraceStep
 from .schema.types import JsonValue, Row
 
@@ -28,9 +27,10 @@ class CallUsage(Struct, frozen=True):
         return self.input_tokens + self.output_tokens
 
     @classmethod
-    def of(cls, spent: Spent) -> CallUsage:
-        cost = None if spent.unpriced else spent.cost
-        return cls(spent.calls, spent.replayed, spent.input_tokens, spent.output_tokens, cost)
+    def of(cls, outcome: Outcome) -> CallUsage:
+        paid = outcome.paid
+        replayed = outcome.calls - paid.calls
+        return cls(outcome.calls, replayed, paid.input_tokens, paid.output_tokens, paid.known_usd)
 
 
 class Prediction(Mapping[str, JsonValue]):
@@ -49,7 +49,7 @@ class Prediction(Mapping[str, JsonValue]):
 
     def __init__(self, outcome: Outcome) -> None:
         self.outputs = outcome.outputs
-        self.usage = CallUsage.of(outcome.spent)
+        self.usage = CallUsage.of(outcome)
         self.trace = outcome.trace
         self.notes = outcome.notes
 

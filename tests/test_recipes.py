@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from building import compiled, project
+from building import compiled, plan_of, project
 from generators import generator
 from lsprotocol import types
 from programs import fields, module, predictor
@@ -27,7 +27,6 @@ from dspec.compiler.check.project import DECLARATIONS
 from dspec.compiler.check.session import Session
 from dspec.compiler.check.symbols import Symbol
 from dspec.compiler.cli.explain import explain
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import load_rows
 from dspec.compiler.data.sources import table as sources
 from dspec.compiler.diagnostics.codes import CODES
@@ -125,7 +124,7 @@ async def test_an_optimizer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert "`FirstRows` has no option `l`" in told(checked(tmp_path, line.replace("k = 3", "l = 3")))[0]
 
     assert analysis.project is not None
-    assert [step.optimizer for step in plan(analysis.project, "tuned", tmp_path).steps] == ["FirstRows"]
+    assert [step.optimizer for step in plan_of(analysis.project, "tuned", tmp_path).steps] == ["FirstRows"]
     step = ir.StepSpec(name="first", optimizer="FirstRows", options={"k": 3})
     built, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, step), learner)
     program = built.steps[0].result.program
@@ -158,7 +157,7 @@ def test_a_strategy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert told(checked(tmp_path, line.replace("pred.label", "pred.draft"))) == []
     assert analysis.project is not None
     assert once is not None
-    assert plan(analysis.project, "tuned", tmp_path).most == 2 * plan(once, "tuned", tmp_path).most > 0
+    assert plan_of(analysis.project, "tuned", tmp_path).most == 2 * plan_of(once, "tuned", tmp_path).most > 0
 
     shown = tuple(
         Demo(inputs={"text": text}, outputs={"draft": "thinking", "label": label})

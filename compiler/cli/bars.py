@@ -83,4 +83,4 @@ class Bars:
 
     def _spent(self) -> str:
         tally = self._tally()
-        return f"{tally.calls} calls, {tally.replayed + tally.shared} free, ${tally.cost:.4f}"
+        return f"{tally.calls} calls, {tally.replayed + tally.shared} free, ${tally.spent.usd:.4f}"

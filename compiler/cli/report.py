@@ -99,10 +99,8 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
             markup=False,
         )
     _draw_failures(console, evaluation)
-    if evaluation.spent.judge_calls:
-        console.print(
-            f"  {evaluation.spent.calls:,} calls needed, {evaluation.spent.judge_calls:,} of them of the metric's judges"
-        )
+    if judged := evaluation.spent.judge.calls:
+        console.print(f"  {evaluation.spent.calls:,} calls needed, {judged:,} of them of the metric's judges")
     for gate in evaluation.gates:
         mark = Text("gate holds", "green") if gate.held else Text("gate FAILED", "bold red")
         console.print(Text.assemble("  ", mark, f"  {gate.text}"))
@@ -131,14 +129,15 @@ def spent_line(tally: Tally) -> Text:
         parts.append(f"{tally.shared} shared in flight")
     if tally.spoiled:
         parts.append(f"{tally.spoiled} without an answer that may be billed")
-    parts.append(f"{tally.input_tokens + tally.output_tokens:,} tokens")
-    parts.append(f"${tally.cost:.4f}" + (f" and {tally.unpriced} unpriced" if tally.unpriced else ""))
+    spent = tally.spent
+    parts.append(f"{spent.tokens:,} tokens")
+    parts.append(f"${spent.usd:.4f}" + (f" and {spent.unpriced} unpriced" if spent.unpriced else ""))
     return Text(" · ".join(parts), "dim")
 
 
 def _judge_calls(result: Compiled) -> int:
     spent = [result.built.spent, *(evaluation.spent for evaluation in result.evals)]
-    return sum(one.judge_calls for one in spent)
+    return sum(one.judge.calls for one in spent)
 
 
 def compiled_json(results: list[Compiled]) -> str:
@@ -187,8 +186,8 @@ def _compiled(result: Compiled) -> JsonValue:
             "spoiled": tally.spoiled,
         },
         "unanswered": built.artifact.provenance.unanswered or 0,
-        "tokens": {"input": tally.input_tokens, "output": tally.output_tokens},
-        "cost_usd": None if tally.unpriced else tally.cost,
+        "tokens": {"input": tally.spent.input_tokens, "output": tally.spent.output_tokens},
+        "cost_usd": tally.spent.known_usd,
         "notes": list(built.notes),
     }
 
@@ -201,7 +200,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
         "comparison": _paired(evaluation.comparison),
         "failures": evaluation.program.failures,
         "unanswered": evaluation.program.unanswered,
-        "calls": {"needed": evaluation.spent.calls, "judge": evaluation.spent.judge_calls},
+        "calls": {"needed": evaluation.spent.calls, "judge": evaluation.spent.judge.calls},
         "gates": [{"text": gate.text, "held": gate.held} for gate in evaluation.gates],
         "passed": evaluation.passed,
         "rows": [

@@ -25,8 +25,9 @@ from dspec.runtime.schema.program import Program
 
 from .. import ir
 from ..evaluate.budget import Wall, wall_of
-from ..evaluate.evaluation import Evaluation, Evaluator, Spent
+from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
+from ..evaluate.meter import Account
 from ..evaluate.outcomes import Candidate
 from ..evaluate.statistics import Paired
 from ..evaluate.store import Store
@@ -55,7 +56,7 @@ class StepOutcome(Struct, frozen=True):
     name: str
     optimizer: str
     planned: StepPlan
-    spent: Spent
+    spent: Account
     result: StepResult
 
 
@@ -70,7 +71,7 @@ class Built(Struct, frozen=True):
     status: Status
     plan: Plan
     steps: tuple[StepOutcome, ...]
-    spent: Spent
+    spent: Account
     baseline: Evaluation | None
     final: Evaluation | None
     comparison: Paired | None
@@ -147,7 +148,7 @@ class Ran:
         self._evaluator = evaluator
         self._report = report
         self._accounts: list[Evaluator] = []
-        """The steps' own, each with what it spent."""
+        """Those of the steps that had their turn, each with what it spent."""
         self._scored = asyncio.Event()
         """Set once the program that the compile starts from is scored."""
         self._walled = walled
@@ -208,7 +209,6 @@ class Ran:
             teacher = self._on_teacher_lm(teacher or student)
         report = Held(self._report)
         evaluator = self._evaluator.account(report)
-        self._accounts.append(evaluator)
         context = Context(
             evaluator=evaluator,
             train=resolved.train,
@@ -234,6 +234,8 @@ class Ran:
         steps = len(resolved.optimize.steps)
         self._report(StepStarted(step.name, begun.spec.name, begun.index + 1, steps, planned.calls))
         begun.report.release()
+        # Not before: what a step asked beside a baseline that came to nothing depends on how far it got.
+        self._accounts.append(begun.context.evaluator)
         spent = begun.context.evaluator.spent
         try:
             result = thawed(await work)
@@ -269,7 +271,7 @@ class Ran:
         self._emitted = self._best.program
         self._notes.append(f"cut short: the result is `{self._best.label}`, the best that was scored")
 
-    def _spent(self) -> Spent:
+    def _spent(self) -> Account:
         """What the compile needed: the scorings before and after the steps, and each step."""
         return sum((account.spent for account in self._accounts), self._evaluator.spent)
 

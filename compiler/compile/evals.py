@@ -20,8 +20,9 @@ from dspec.runtime.values.values import short
 
 from .. import ir
 from ..evaluate.budget import Wall, wall_of
-from ..evaluate.evaluation import Evaluation, Evaluator, Spent
+from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import Report, silent
+from ..evaluate.meter import Account
 from ..evaluate.statistics import Paired, interval, paired
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
@@ -49,7 +50,7 @@ class EvalResult(Struct, frozen=True):
     baseline_score: Score | None
     comparison: Paired | None
     gates: tuple[GateResult, ...]
-    spent: Spent
+    spent: Account
 
     @property
     def passed(self) -> bool:

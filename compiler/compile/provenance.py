@@ -14,7 +14,7 @@ from dspec.runtime.schema.types import JsonValue
 from .. import ir
 from ..data import Rows, rows_digest
 from ..evaluate.digests import metric_digest, program_digest
-from ..evaluate.meter import Spent
+from ..evaluate.meter import Account
 from ..evaluate.outcomes import Candidate, Evaluation, RowResult
 from ..optimizers.base import Options, StepResult
 from .chain import spec_of
@@ -26,9 +26,9 @@ def provenance(
     project: ir.Project,
     resolved: Resolved,
     emitted: Runnable,
-    outcomes: Sequence[tuple[str, StepResult, Spent]],
+    outcomes: Sequence[tuple[str, StepResult, Account]],
     *,
-    spent: Spent,
+    spent: Account,
     unanswered: int,
 ) -> Provenance:
     """Of `emitted`, which the block's steps led to: each of those that ran by name, its result, and what it took."""
@@ -43,9 +43,9 @@ def provenance(
         models=_models(project, resolved, emitted),
         steps=tuple(_record(resolved, steps[name], result, took) for name, result, took in outcomes),
         calls=spent.calls,
-        input_tokens=spent.input_tokens,
-        output_tokens=spent.output_tokens,
-        cost_usd=spent.usd,
+        input_tokens=spent.total.input_tokens,
+        output_tokens=spent.total.output_tokens,
+        cost_usd=spent.total.known_usd,
         unanswered=unanswered or None,
     )
 
@@ -70,7 +70,7 @@ def _models(project: ir.Project, resolved: Resolved, emitted: Runnable) -> dict[
     return models | asked | ({"judge": ", ".join(sorted(judges))} if judges else {})
 
 
-def _record(resolved: Resolved, step: ir.StepSpec, result: StepResult, spent: Spent) -> StepRecord:
+def _record(resolved: Resolved, step: ir.StepSpec, result: StepResult, spent: Account) -> StepRecord:
     score = None
     if result.candidates:
         rows = resolved.val if result.scored_on is None else result.scored_on

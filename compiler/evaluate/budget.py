@@ -1,8 +1,9 @@
 """The budget's wall: asked before every attempt, so that the next one can never pass it.
 
 An attempt reserves its worst case and settles what it took; one that could pass the wall waits for those
-in flight, which may take less than they reserved, and only then gives up. What the ledger answers is free
-and asks for no room, so running again after the wall goes on where it stopped.
+in flight, which may take less than they reserved, and only then gives up. Of several that wait, the one goes first
+that belongs to what was begun first: the last of the room completes rows instead of beginning others. What the ledger
+answers is free and asks for no room, so running again after the wall goes on where it stopped.
 
 An attempt that failed after it reached the model may be billed like any other: it counts with the usage that
 the provider reported, and with its worst case where nobody knows. One that was refused (429, 500, no
@@ -17,38 +18,29 @@ of what that model counted (at least `MARGIN`).
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
+from bisect import insort
 from collections.abc import Callable
 
 from msgspec import Struct
 
 from dspec.runtime.errors import BudgetExceeded, ConfigurationError
+from dspec.runtime.models.calls import Purse
 from dspec.runtime.models.prices import Price, price
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.models.transports.answers import estimate_tokens
-from dspec.runtime.schema.usage import Usage
+from dspec.runtime.schema.usage import Spent, Usage, pico
 
 from .. import ir
 
 FALLBACK_TOKENS = 1024
 MARGIN = 1.25
+SLACK = 1e-9
+"""USD that sums of rounded costs may be off by."""
 UNKNOWN = 4.0
 """The margin before a model's first answer: the estimate counts four bytes a token, and no token has less than one."""
-
-
-class Amounts(Struct, frozen=True):
-    """Calls, tokens (in and out), and USD."""
-
-    calls: int = 0
-    tokens: int = 0
-    usd: float = 0.0
-
-    def __add__(self, other: Amounts) -> Amounts:
-        return Amounts(self.calls + other.calls, self.tokens + other.tokens, self.usd + other.usd)
-
-    def __mul__(self, times: int) -> Amounts:
-        return Amounts(times * self.calls, times * self.tokens, times * self.usd)
 
 
 class Room(Struct, frozen=True):
@@ -56,7 +48,7 @@ class Room(Struct, frozen=True):
 
     wall: Wall
     request: Request
-    worst: Amounts
+    worst: Spent
     requests: int
 
     def in_time(self) -> None:
@@ -72,35 +64,65 @@ def wall_of(budget: ir.Budget, clock: Callable[[], float] = time.monotonic) -> W
     return None if budget == ir.Budget() else Wall(budget, clock)
 
 
+class _Ordered(Struct, frozen=True):
+    wall: Wall
+    order: int
+
+    async def reserve(self, request: Request) -> Room:
+        return await self.wall.reserve(request, self.order)
+
+
 class Wall:
     """The budget of one compile or eval. `clock` gives seconds; only the minutes' wall reads it."""
 
     def __init__(self, budget: ir.Budget, clock: Callable[[], float] = time.monotonic) -> None:
-        self.spent = Amounts()
-        self._reserved = Amounts()
+        self.spent = Spent()
+        self._reserved = Spent()
         self._budget = budget
         self._clock = clock
         self._began = clock()
         self._largest = FALLBACK_TOKENS
         self._margins: dict[str, float] = {}
-        self._settled = asyncio.Event()
+        self._arrivals = itertools.count()
+        self._waiting: list[tuple[int, int]] = []
+        """The places of those that wait for room, in order."""
+        self._woken: dict[tuple[int, int], asyncio.Future[None]] = {}
 
-    async def reserve(self, request: Request) -> Room:
-        """Waits until one attempt is sure to fit; `settle` what it returns, whatever happens.
+    def purse(self, order: int) -> Purse:
+        """The wall as it pays for what was begun as the `order`-th."""
+        return _Ordered(self, order)
+
+    async def reserve(self, request: Request, order: int = 0) -> Room:
+        """Waits until one attempt is sure to fit, those of an earlier `order` first; `settle` what it returns,
+        whatever happens.
 
         Raises BudgetExceeded when it does not fit with nothing else in flight, ConfigurationError when
         the budget is in USD and nobody knows the model's price.
         """
         requests = 2 if request.lm.hedge else 1
-        worst = self._worst(request)
-        while (passed := self._passed(worst * requests)) is not None:
-            if self._reserved.calls == 0 or passed == "minutes":
-                raise self._exceeded(passed)
-            self._settled.clear()
-            await self._settled.wait()
-            worst = self._worst(request)
-        self._reserved += worst * requests
-        return Room(self, request, worst, requests)
+        place = (order, next(self._arrivals))
+        insort(self._waiting, place)
+        try:
+            while True:
+                if self._waiting[0] == place:
+                    worst = self._worst(request)
+                    passed = self._passed(worst * requests)
+                    if passed is None:
+                        self._reserved += worst * requests
+                        return Room(self, request, worst, requests)
+                    if self._reserved.calls == 0 or passed == "minutes":
+                        raise self._exceeded(passed)
+                self._woken[place] = asyncio.get_running_loop().create_future()
+                await self._woken[place]
+        finally:
+            self._woken.pop(place, None)
+            self._waiting.remove(place)
+            self._wake()
+
+    def _wake(self) -> None:
+        """Has the first of those that wait look again."""
+        if self._waiting and (woken := self._woken.get(self._waiting[0])) is not None and not woken.done():
+            woken.set_result(None)
 
     def in_time(self) -> None:
         minutes = self._budget.minutes
@@ -112,23 +134,23 @@ class Wall:
         self._reserved += room.worst * -room.requests
         if requests:
             self.spent += (room.worst if usage is None else self._taken(room.request, usage)) * requests
-        self._settled.set()
+        self._wake()
 
-    def _taken(self, request: Request, usage: Usage) -> Amounts:
+    def _taken(self, request: Request, usage: Usage) -> Spent:
         self._largest = max(self._largest, usage.output_tokens)
         share = usage.input_tokens / estimate_tokens(request.messages)
         self._margins[request.lm.model] = max(MARGIN, share, self._margins.get(request.lm.model, 0.0))
-        usd = 0.0 if self._budget.usd is None else self._price(request).of(usage)
-        return Amounts(1, usage.input_tokens + usage.output_tokens, usd)
+        return self._priced(request, usage)
 
-    def _worst(self, request: Request) -> Amounts:
+    def _worst(self, request: Request) -> Spent:
         margin = self._margins.get(request.lm.model, UNKNOWN)
         inputs = math.ceil(margin * estimate_tokens(request.messages))
         outputs = 0 if request.kind == "embedding" else request.lm.max_tokens or self._largest
-        usd = 0.0
-        if self._budget.usd is not None:
-            usd = self._price(request).of(Usage(inputs, outputs))
-        return Amounts(1, inputs + outputs, usd)
+        return self._priced(request, Usage(inputs, outputs))
+
+    def _priced(self, request: Request, usage: Usage) -> Spent:
+        """One call of that usage; money counts only where the budget is in USD."""
+        return Spent.of(usage, 0.0 if self._budget.usd is None else self._price(request).of(usage))
 
     def _price(self, request: Request) -> Price:
         each = price(request.lm)
@@ -140,15 +162,15 @@ class Wall:
             )
         return each
 
-    def _passed(self, more: Amounts) -> str | None:
+    def _passed(self, more: Spent) -> str | None:
         """The unit whose wall `more` could pass, or None."""
-        budget, spent, reserved = self._budget, self.spent, self._reserved
-        if budget.calls is not None and spent.calls + reserved.calls + more.calls > budget.calls:
+        budget, total = self._budget, self.spent + self._reserved + more
+        if budget.calls is not None and total.calls > budget.calls:
             return "calls"
-        if budget.tokens is not None and spent.tokens + reserved.tokens + more.tokens > budget.tokens:
+        if budget.tokens is not None and total.tokens > budget.tokens:
             return "tokens"
-        # A billionth of a dollar of slack: sums of floats are not exact.
-        if budget.usd is not None and spent.usd + reserved.usd + more.usd > budget.usd + 1e-9:
+        # A billionth of a dollar of slack: each cost was rounded.
+        if budget.usd is not None and total.cost > pico(budget.usd + SLACK):
             return "usd"
         if budget.minutes is not None and self._clock() - self._began > 60 * budget.minutes:
             return "minutes"

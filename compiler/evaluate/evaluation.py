@@ -3,9 +3,13 @@
 An answer that cannot be used scores 0 with its reason kept. A provider's failure, a missing key or
 the budget's wall is no score at all: it ends the evaluation, and what was answered stays in the
 ledger and the store. Only where `on_error = "score_zero"` asks for it does a row whose model never
-answers score 0 as well; such a run is remembered for as long as the compile lasts and no longer, and
-`UNANSWERED_IN_A_ROW` of them with no answer in between are a dead endpoint, which ends the evaluation.
-Results come in the rows' order however the answers arrive, and no sum depends on that order.
+answers score 0 as well; such a run is remembered for as long as the compile lasts and no longer, and many of
+them in a row are a dead endpoint, which ends the evaluation (`turns`).
+
+Nothing that is decided or counted depends on the order in which answers arrive: results come in the rows' order, and
+an evaluation that ends early ends at the first row, in that order, that ends it (`gathering`). Rows beyond that one may
+have been asked by then; their answers are kept, and are neither counted nor reported. Which row meets the budget's
+wall, or a stop, can be a matter of time; that it was met is all that is reported, and programs are scored whole or not at all.
 
 Rows of one evaluation start before those of the next, so that when several candidates are scored at
 once and the budget ends, the first ones are complete.
@@ -17,19 +21,13 @@ import asyncio
 import copy
 import hashlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
-from typing import Literal
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TypeVar
 
-from dspec.runtime.errors import (
-    BudgetExceeded,
-    ParseError,
-    ProviderError,
-    Stopped,
-    Unauthorized,
-)
+from dspec.runtime.errors import ParseError, ProviderError, Unauthorized
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Message, Request
+from dspec.runtime.running.asking import Meter
 from dspec.runtime.running.vectors import read_vector
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import LM, Program, digest
@@ -41,19 +39,17 @@ from .budget import Wall
 from .events import Report, ScoringStarted, silent
 from .gathering import Gathered, Told
 from .judging import Judges
-from .meter import Meter, Spent
+from .meter import Account, Paying, Purpose, metered
 from .outcomes import Attempt, Evaluation, RowResult
 from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
-from .slots import Slots
 from .store import UNANSWERED, ProgramKey, RunResult, Store
-from .tasks import Halt, first, together
+from .tasks import Halt, together
+from .turns import Slots, Turn, Turns, Use
 from .votes import Run, Votes
 
-__all__ = ["Attempt", "Evaluation", "Evaluator", "RowResult", "Spent"]
+__all__ = ["Attempt", "Evaluation", "Evaluator", "RowResult"]
 
-Purpose = Literal["task", "teacher", "prompt", "judge"]
-
-UNANSWERED_IN_A_ROW = 50
+Result = TypeVar("Result")
 
 _BEGUN_AT_ONCE = 8
 """Rows begun before those at work get a turn: the first calls are on their way while the prompts of later ones are made."""
@@ -77,7 +73,7 @@ class Evaluator:
         on_error: ir.OnError = "stop",
         report: Report = silent,
     ) -> None:
-        self.spent = Spent()
+        self.spent = Account()
         self.unanswered: dict[bytes, RunResult] = {}
         """Runs that no model answered, by key, and that `on_error` makes a score of 0."""
         self._engine = engine
@@ -87,30 +83,35 @@ class Evaluator:
         self._max_errors = max_errors
         self._wall = wall
         self._on_error = on_error
-        self._unanswered_in_a_row = {"judge": 0, "task": 0}
         self._report = report
         self._slots = Slots(width)
-        self._turn = asyncio.Lock()
+        self._starting = asyncio.Lock()
+        """Held while the rows of one evaluation start."""
         self._running: dict[bytes, asyncio.Future[RunResult]] = {}
         self._made: set[bytes] = set()
         """Runs that were made here, and are in the store."""
         self._claimed: set[bytes] = set()
         """Runs that somebody counts."""
+        self._failures: dict[bytes, ProviderError] = {}
+        """What became of the runs that are `unanswered`."""
+        self._turns = Turns(self._made, self._failures)
         self._inputs: dict[int, tuple[Example, str]] = {}
 
     def account(self, report: Report) -> Evaluator:
         """The same evaluator with a `spent` of its own: what is asked for through it, and was not through another
         before. So each of several that are at work at the same time knows what it took."""
         other = copy.copy(self)
-        other.spent = Spent()
+        other.spent = Account()
         other._report = report
+        other._turns = self._turns.apart()
         return other
 
     async def evaluate(
         self, program: Runnable, rows: Sequence[Example], *, label: str = "", told: Told | None = None
     ) -> Evaluation:
         """Every row's score; `told` hears of each as it comes. Raises MetricError when the metric fails on
-        `max_errors` rows, ProviderError, ConfigurationError and BudgetExceeded as they come."""
+        `max_errors` rows, ProviderError, ConfigurationError, BudgetExceeded and Stopped, whichever the rows' order
+        comes to first."""
         if isinstance(program, Ensemble):
             return await self._evaluate_votes(program, rows, label, told)
         keyed = ProgramKey(program)
@@ -122,22 +123,19 @@ class Evaluator:
         self._report(ScoringStarted(label, len(rows)))
         for place, key in enumerate(keys):
             if key in known:
-                if own[place]:
-                    self._count(known[key], "task")
+                results.uses[place].append(Use("task", key, known[key], own[place]))
                 if self._judges is None:
                     results.take(place, self._row(rows[place], known[key]))
         pending = [place for place, key in enumerate(keys) if self._judges is not None or key not in known]
 
-        async def one(place: int) -> None:
+        async def one(place: int, turn: Turn) -> RowResult | MetricError:
             result = known.get(keys[place])
             if result is None:
-                result = await self._run(keys[place], program, rows[place], "task", 0, None)
-                if own[place]:
-                    self._count(result, "task")
-            results.take(place, await self._scored(rows[place], result))
+                result = await self._run(keys[place], program, rows[place], "task", 0, None, turn)
+                turn.uses.append(Use("task", keys[place], result, own[place]))
+            return await self._scored(rows[place], result, turn)
 
-        await self._in_turn(pending, one)
-        return results.complete()
+        return await self._in_turn(pending, one, results)
 
     async def _evaluate_votes(
         self, ensemble: Ensemble, rows: Sequence[Example], label: str, told: Told | None
@@ -146,24 +144,22 @@ class Evaluator:
         results = Gathered(rows, self._max_errors, label, self._report, told)
         self._report(ScoringStarted(label, len(rows)))
 
-        async def one(place: int) -> None:
-            result = await votes.result(rows[place], self._member("task", 0, None))
-            results.take(place, await self._scored(rows[place], result))
+        async def one(place: int, turn: Turn) -> RowResult | MetricError:
+            result = await votes.result(rows[place], self._member("task", 0, None, turn))
+            return await self._scored(rows[place], result, turn)
 
-        await self._in_turn(range(len(rows)), one)
-        return results.complete()
+        return await self._in_turn(range(len(rows)), one, results)
 
-    def _member(self, purpose: Purpose, sample: int, temperature: float | None) -> Run:
-        """How an ensemble has one of its members run, and a metric its judges: each run is kept and counted
-        by itself."""
+    def _member(self, purpose: Purpose, sample: int, temperature: float | None, turn: Turn) -> Run:
+        """How an ensemble has one of its members run, and a metric its judges: each run is kept by itself, and
+        noted among what the turn needed."""
 
         async def run(program: Program, keyed: ProgramKey, example: Example) -> RunResult:
-            inputs = digest(example.inputs) if purpose == "judge" else self._inputs_digest(example)
-            key = keyed.run(inputs, sample=sample, temperature=temperature)
+            key = self._key(keyed, example, purpose, sample, temperature)
             result = self._store.lookup([key]).get(key)
             if result is None:
-                result = await self._run(key, program, example, purpose, sample, temperature)
-            self._count_once(key, result, purpose)
+                result = await self._run(key, program, example, purpose, sample, temperature, turn)
+            turn.uses.append(Use(purpose, key, result))
             return result
 
         return run
@@ -178,42 +174,41 @@ class Evaluator:
     ) -> Attempt:
         """One traced run, scored. A metric's failure is reported in the attempt, not raised."""
         if isinstance(program, Ensemble):
-            async with self._slots:
-                result = await Votes(program).result(example, self._member("teacher", sample, temperature))
-            return await self._attempted(example, result)
-        keyed = ProgramKey(program)
-        key = keyed.run(self._inputs_digest(example), sample=sample, temperature=temperature)
-        result = self._store.lookup([key]).get(key)
-        if result is None:
-            async with self._slots:
-                result = await self._run(key, program, example, "teacher", sample, temperature)
-        self._count_once(key, result, "teacher")
-        return await self._attempted(example, result)
-
-    async def _attempted(self, example: Example, result: RunResult) -> Attempt:
+            votes = Votes(program)
+            result = await self._alone(
+                lambda turn: votes.result(example, self._member("teacher", sample, temperature, turn))
+            )
+        else:
+            result = await self._once(program, example, "teacher", sample, temperature)
         if result.outputs is None:
             unreadable = result.error is not None and result.error[0] == ParseError.__name__
             return Attempt(example, None, (), None, _reason(result), unreadable=unreadable)
+        outputs = result.outputs
         try:
-            async with self._slots if self._judges is not None else nullcontext():
-                verdict = await self._verdict(example, result.outputs)
+            if self._judges is None:
+                verdict = score_row(self._metric, example.row, outputs, example.index)
+            else:
+                verdict = await self._alone(lambda turn: self._verdict(example, outputs, turn))
         except MetricError as error:
-            return Attempt(example, result.outputs, result.trace, None, error.message, True)
+            return Attempt(example, outputs, result.trace, None, error.message, True)
         if isinstance(verdict, RunResult):
             return Attempt(example, None, (), None, _reason(verdict))
-        return Attempt(example, result.outputs, result.trace, verdict)
+        return Attempt(example, outputs, result.trace, verdict)
 
     async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float] | Halt]:
         """The texts' embeddings, all asked for at the same time, or the halts in their place."""
 
         async def one(text: str) -> list[float]:
             request = Request(lm, (Message("user", text),), kind="embedding")
-            meter = Meter(self._engine, self._wall, urgent=True)
-            async with self._slots:
-                completion = await meter.complete(request)
             key = hashlib.sha256(f"embedding|{request.identity()}".encode()).digest()
-            self._count_once(key, meter.result(None), "teacher")
-            return read_vector(completion.answer.text)
+
+            async def made(turn: Turn) -> list[float]:
+                meter = Meter(self._paying(turn, urgent=True))
+                completion = await meter.complete(request)
+                turn.uses.append(Use("teacher", key, RunResult.of(None, spent=meter.used)))
+                return read_vector(completion.answer.text)
+
+            return await self._alone(made)
 
         return await together([one(text) for text in texts])
 
@@ -224,54 +219,109 @@ class Evaluator:
 
         None when its answer cannot be used, even after it was asked again.
         """
-        key = ProgramKey(program).run(digest(inputs), sample=sample, temperature=temperature)
+        return (await self._once(program, Example(0, inputs, {}), "prompt", sample, temperature)).outputs
+
+    async def _once(
+        self, program: Program, example: Example, purpose: Purpose, sample: int, temperature: float | None
+    ) -> RunResult:
+        """One run in a slot of its own, where it is not in the store."""
+        key = self._key(ProgramKey(program), example, purpose, sample, temperature)
         result = self._store.lookup([key]).get(key)
-        if result is None:
-            async with self._slots:
-                example = Example(0, inputs, {})
-                result = await self._run(key, program, example, "prompt", sample, temperature)
-        self._count_once(key, result, "prompt")
-        return result.outputs
+        if result is not None:
+            self._count([Use(purpose, key, result)])
+            return result
 
-    async def _in_turn(self, places: Sequence[int], one: Callable[[int], Awaitable[None]]) -> None:
-        """Run `one` for every place with bounded tasks.
+        async def made(turn: Turn) -> RunResult:
+            result = await self._run(key, program, example, purpose, sample, temperature, turn)
+            turn.uses.append(Use(purpose, key, result))
+            return result
 
-        At the budget's wall nothing more is started and what is in flight is kept; any other failure
-        cancels the rest.
+        return await self._alone(made)
+
+    async def _alone(self, work: Callable[[Turn], Awaitable[Result]]) -> Result:
+        """What some work gives that is no row of an evaluation, in a slot of its own; what it needed is counted.
+
+        Raises what the work raises, and ProviderError where its runs show that an endpoint is gone.
         """
-        halts: list[Halt] = []
+        async with self._slots:
+            turn = self._turns.next()
+            try:
+                result = await work(turn)
+                await turn.verdict()
+                return result
+            finally:
+                turn.end()
+                self._count(turn.uses)
+
+    async def _in_turn(
+        self,
+        places: Sequence[int],
+        one: Callable[[int, Turn], Awaitable[RowResult | MetricError]],
+        results: Gathered,
+    ) -> Evaluation:
+        """Run `one` for every place that is needed with bounded tasks, and count and give what comes of them.
+
+        At the budget's wall, or a stop, nothing more is started and what is in flight is kept; any other failure
+        cancels what lies beyond it.
+        """
         waiting = deque(places)
+        at: dict[asyncio.Task[None], tuple[int, Turn]] = {}
+        """The row that each task is at."""
         begun = 0
 
-        async def work(place: int) -> None:
+        def wanted() -> bool:
+            return bool(waiting) and waiting[0] <= results.last
+
+        def begin() -> tuple[int, Turn]:
+            place = waiting.popleft()
+            return place, self._turns.next(results.uses[place])
+
+        async def work(place: int, turn: Turn) -> None:
             """One after the other: a task of its own for every row would cost 5 % of what a call costs."""
-            try:
-                await one(place)
-                while waiting and not halts and not self._slots.wanted:
-                    await one(waiting.popleft())
-            except (BudgetExceeded, Stopped) as halt:
-                halts.append(halt)
+            own = asyncio.current_task()
+            assert own is not None
+            while True:
+                outcome: RowResult | Exception
+                try:
+                    outcome = await one(place, turn)
+                    if self._failures:
+                        await turn.verdict()
+                except Exception as error:  # noqa: BLE001  # whichever it is, the rows before it come first
+                    outcome = error
+                turn.end()
+                if results.take(place, outcome):
+                    for task, (other, _) in at.items():
+                        if other > results.last:
+                            task.cancel()
+                if not wanted() or self._slots.wanted:
+                    return
+                place, turn = at[own] = begin()
+
+        def over(task: asyncio.Task[None]) -> None:
+            # Not in a `finally` of the task: one cancelled before it began would never get there.
+            _, turn = at.pop(task)
+            turn.end()
+            self._slots.release()
 
         try:
-            # The turn ends when the last row has started; the group, when the last has ended.
-            async with asyncio.TaskGroup() as group, self._turn:
-                while waiting:
+            # The lock is free when the last row has started; the group ends when the last has ended.
+            async with asyncio.TaskGroup() as group, self._starting:
+                while wanted():
                     await self._slots.acquire()
-                    if halts or not waiting:
+                    if not wanted():
                         self._slots.release()
                         break
-                    task = group.create_task(work(waiting.popleft()))
-                    # Not in a `finally` of the task: one cancelled before it began would never get there.
-                    task.add_done_callback(lambda _: self._slots.release())
+                    place, turn = begin()
+                    task = group.create_task(work(place, turn))
+                    at[task] = place, turn
+                    task.add_done_callback(over)
                     begun += 1
                     if begun % _BEGUN_AT_ONCE == 0:
                         await asyncio.sleep(0)
-        except BaseExceptionGroup as failures:
-            raise first(failures) from None
         finally:
             self._store.flush()
-        if halts:
-            raise halts[0]
+        self._count(results.counted())
+        return results.complete()
 
     async def _run(
         self,
@@ -281,6 +331,7 @@ class Evaluator:
         purpose: Purpose,
         sample: int,
         temperature: float | None,
+        turn: Turn,
     ) -> RunResult:
         """The run's result: from whoever is making the same run right now, else by making it."""
         while (shared := self._running.get(key)) is not None:
@@ -294,17 +345,17 @@ class Evaluator:
         future: asyncio.Future[RunResult] = asyncio.get_running_loop().create_future()
         self._running[key] = future
         try:
-            result = await self._execute(program, example, purpose, sample, temperature)
+            result = await self._execute(program, example, purpose, sample, temperature, turn)
         except ProviderError as error:
-            if not self._forgiven(error, purpose):
+            if self._on_error == "stop" or purpose == "prompt" or isinstance(error, Unauthorized):
                 future.cancel()
-                raise
-            result = self.unanswered[key] = RunResult(None, (), (UNANSWERED, error.message), 0, 0, 0, 0, 0)
+                raise  # a key to see to, or a bill, fails for every row alike
+            self._failures[key] = error
+            result = self.unanswered[key] = RunResult.of(None, (), (UNANSWERED, error.message))
         except BaseException:
             future.cancel()
             raise
         else:
-            self._unanswered_in_a_row["judge" if purpose == "judge" else "task"] = 0
             self._store.put(key, result)
             self._made.add(key)
         finally:
@@ -312,23 +363,21 @@ class Evaluator:
         future.set_result(result)
         return result
 
-    def _forgiven(self, error: ProviderError, purpose: Purpose) -> bool:
-        """Whether a row may score 0 for it: what fails for every row alike, a key or a dead endpoint, may not.
-
-        A judge's endpoint may be dead while the program's answers on every row.
-        """
-        if self._on_error == "stop" or purpose == "prompt" or isinstance(error, Unauthorized):
-            return False
-        who = "judge" if purpose == "judge" else "task"
-        self._unanswered_in_a_row[who] += 1
-        return self._unanswered_in_a_row[who] < UNANSWERED_IN_A_ROW
-
     async def _execute(
-        self, program: Program, example: Example, purpose: Purpose, sample: int, temperature: float | None
+        self,
+        program: Program,
+        example: Example,
+        purpose: Purpose,
+        sample: int,
+        temperature: float | None,
+        turn: Turn,
     ) -> RunResult:
         # Rows to be scored can be asked in any order; what an attempt or a proposal brings, others wait for.
-        meter = Meter(self._engine, self._wall, urgent=purpose in ("teacher", "prompt"))
-        return await meter.run(program, example.inputs, sample=sample, temperature=temperature)
+        engine = self._paying(turn, urgent=purpose in ("teacher", "prompt"))
+        return await metered(program, example.inputs, engine, sample=sample, temperature=temperature)
+
+    def _paying(self, turn: Turn, *, urgent: bool) -> Paying:
+        return Paying(self._engine, None if self._wall is None else self._wall.purse(turn.order), urgent)
 
     def _row(self, example: Example, result: RunResult) -> RowResult | MetricError:
         """What a metric without judges says of a run; with judges, of one that has no outputs."""
@@ -340,22 +389,21 @@ class Evaluator:
             return error
         return RowResult(example.index, verdict.score, result.outputs, None, verdict.feedback)
 
-    async def _scored(self, example: Example, result: RunResult) -> RowResult | MetricError:
+    async def _scored(self, example: Example, result: RunResult, turn: Turn) -> RowResult | MetricError:
         if self._judges is None or result.outputs is None:
             return self._row(example, result)
         try:
-            verdict = await self._verdict(example, result.outputs)
+            verdict = await self._verdict(example, result.outputs, turn)
         except MetricError as error:
             return error
         if isinstance(verdict, RunResult):
             return self._row(example, verdict)
         return RowResult(example.index, verdict.score, result.outputs, None, verdict.feedback)
 
-    async def _verdict(self, example: Example, outputs: Row) -> Verdict | RunResult:
+    async def _verdict(self, example: Example, outputs: Row, turn: Turn) -> Verdict | RunResult:
         """What the metric says; the run of a judge that never answered, where `on_error` makes a result of it."""
-        if self._judges is None:
-            return score_row(self._metric, example.row, outputs, example.index)
-        return await self._judges.verdict(example, outputs, self._member("judge", 0, None))
+        assert self._judges is not None
+        return await self._judges.verdict(example, outputs, self._member("judge", 0, None, turn))
 
     def _claim(self, key: bytes) -> bool:
         """Whether the caller is the one who counts the run: the first who claims it."""
@@ -364,24 +412,18 @@ class Evaluator:
         self._claimed.add(key)
         return True
 
-    def _count_once(self, key: bytes, result: RunResult, purpose: Purpose) -> None:
-        if self._claim(key):
-            self._count(result, purpose)
+    def _count(self, uses: Iterable[Use]) -> None:
+        """Adds up the runs that nobody has counted."""
+        for purpose, key, result, mine in uses:
+            if mine or self._claim(key):
+                self.spent.add(purpose, result.spent)
 
-    def _count(self, result: RunResult, purpose: Purpose) -> None:
-        spent = self.spent
-        if purpose == "task":
-            spent.task_calls += result.calls
-        elif purpose == "teacher":
-            spent.teacher_calls += result.calls
-        elif purpose == "prompt":
-            spent.prompt_calls += result.calls
-        else:
-            spent.judge_calls += result.calls
-        spent.input_tokens += result.input_tokens
-        spent.output_tokens += result.output_tokens
-        spent.cost += result.cost
-        spent.unpriced += result.unpriced
+    def _key(
+        self, keyed: ProgramKey, example: Example, purpose: Purpose, sample: int, temperature: float | None
+    ) -> bytes:
+        of_data = purpose in ("task", "teacher")
+        inputs = self._inputs_digest(example) if of_data else digest(example.inputs)
+        return keyed.run(inputs, sample=sample, temperature=temperature)
 
     def _inputs_digest(self, example: Example) -> str:
         """Hash of the inputs: labels reach no prompt, so rows that differ in them share their runs.

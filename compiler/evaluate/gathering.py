@@ -1,27 +1,43 @@
-"""One evaluation's rows as they come: kept in the rows' order, told as they arrive."""
+"""One evaluation's rows as they come: told as they arrive, kept and decided in the rows' order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import insort
+from collections.abc import Callable, Iterator, Sequence
+
+from dspec.runtime.errors import BudgetExceeded, Stopped
 
 from ..data.rows import Example
 from .events import Report, RowScored
 from .outcomes import Evaluation, RowResult
 from .scoring import MetricError
+from .turns import Use
 
 Told = Callable[[int, float], None]
 """Told of a row's place in an evaluation, from 0, and of its score."""
 
 
 class Gathered:
-    """Collects one evaluation's rows as they come, with running sums for the progress report."""
+    """Collects one evaluation's rows, with running sums for the progress report.
+
+    The evaluation ends at the first row, in the rows' order, that has no result (a failure, or a halt), or that is the
+    last of `max_errors` on which the metric fails. Which one that is is known once all rows before it are; `last` is
+    the one that it can be at the latest. So what is raised and counted does not depend on how fast answers come.
+    """
 
     def __init__(
         self, rows: Sequence[Example], max_errors: int, label: str, report: Report, told: Told | None = None
     ) -> None:
+        self.last = len(rows) - 1
+        """The last row that is still needed."""
+        self.uses: list[list[Use]] = [[] for _ in rows]
+        """By row: the runs that it needed."""
         self._examples = rows
         self._rows: list[RowResult | None] = [None] * len(rows)
         self._errors: dict[int, MetricError] = {}
+        self._failing: list[int] = []
+        """The rows with such errors, in order."""
+        self._ends: dict[int, Exception] = {}
         self._max_errors = max_errors
         self._label = label
         self._report = report
@@ -29,12 +45,40 @@ class Gathered:
         self._done = 0
         self._sum = 0.0
 
-    def take(self, place: int, result: RowResult | MetricError) -> None:
-        if isinstance(result, MetricError):
-            self._errors[place] = result
-            if len(self._errors) >= self._max_errors:
-                raise self._too_many()
-            result = RowResult(self._examples[place].index, 0.0, None, result.message)
+    def take(self, place: int, outcome: RowResult | Exception) -> bool:
+        """Keeps what came of a row. Returns whether rows that are under way have become pointless by it: those beyond
+        `last`, unless it was a halt, after which what is under way is finished."""
+        if place > self.last:
+            return False
+        if isinstance(outcome, RowResult):
+            self._scored(place, outcome)
+            return False
+        if isinstance(outcome, MetricError):
+            self._errors[place] = outcome
+            insort(self._failing, place)
+            self._scored(place, RowResult(self._examples[place].index, 0.0, None, outcome.message))
+            if len(self._failing) < self._max_errors:
+                return False
+            before, self.last = self.last, min(self.last, self._failing[self._max_errors - 1])
+            return self.last < before
+        self._ends[place] = outcome
+        self.last = place
+        return not isinstance(outcome, BudgetExceeded | Stopped)
+
+    def counted(self) -> Iterator[Use]:
+        """The runs of the rows up to the one that decided, in the rows' order."""
+        for uses in self.uses[: self.last + 1]:
+            yield from uses
+
+    def complete(self) -> Evaluation:
+        """The evaluation, once no row up to `last` is out. Raises what ended it."""
+        if (end := self._ends.get(self.last)) is not None:
+            raise end
+        if len(self._failing) >= self._max_errors and self._failing[self._max_errors - 1] == self.last:
+            raise self._too_many()
+        return Evaluation(tuple(row for row in self._rows if row is not None))
+
+    def _scored(self, place: int, result: RowResult) -> None:
         self._rows[place] = result
         self._done += 1
         self._sum += result.score
@@ -42,13 +86,10 @@ class Gathered:
         if self._told is not None:
             self._told(place, result.score)
 
-    def complete(self) -> Evaluation:
-        return Evaluation(tuple(row for row in self._rows if row is not None))
-
     def _too_many(self) -> MetricError:
-        first = self._errors[min(self._errors)]
-        count = len(self._errors)
+        first = self._errors[self._failing[0]]
+        more = self._max_errors - 1
         return MetricError(
-            first.message if count == 1 else f"{first.message} (and {count - 1} more rows)",
+            first.message if more == 0 else f"{first.message} (and {more} more rows)",
             help=first.help or "the metric must give a score for every row",
         )

@@ -31,6 +31,7 @@ from dspec.runtime.models.upgrades import NewerSchema, Step, tables, upgrade
 from dspec.runtime.running.execute import TraceStep
 from dspec.runtime.schema.program import Program, digest
 from dspec.runtime.schema.types import JsonValue, Row
+from dspec.runtime.schema.usage import Spent
 
 from .digests import program_digest
 
@@ -48,7 +49,7 @@ class RunResult:
     """One run of a program on one row's inputs.
 
     `outputs` is None when the answer was unusable; then `error` says how, as (class, message).
-    Costs are in 1e-12 USD: whole numbers add up to the same sum in any order.
+    The numbers are a `Spent`, flat as the store keeps it.
     """
 
     outputs: Row | None
@@ -59,7 +60,29 @@ class RunResult:
     output_tokens: int
     cost: int
     unpriced: int
-    """Answers whose price nobody knows: `cost` lacks them."""
+
+    @classmethod
+    def of(
+        cls,
+        outputs: Row | None,
+        trace: tuple[TraceStep, ...] = (),
+        error: tuple[str, str] | None = None,
+        spent: Spent = Spent(),  # noqa: B008  # a frozen value
+    ) -> RunResult:
+        return cls(
+            outputs,
+            trace,
+            error,
+            spent.calls,
+            spent.input_tokens,
+            spent.output_tokens,
+            spent.cost,
+            spent.unpriced,
+        )
+
+    @property
+    def spent(self) -> Spent:
+        return Spent(self.calls, self.input_tokens, self.output_tokens, self.cost, self.unpriced)
 
     @property
     def unanswered(self) -> bool:

@@ -1,12 +1,13 @@
 """Many coroutines at once, with the two ways in which they may end early.
 
 At the budget's wall, or when the engine is told to stop, what is under way is finished and kept. Any
-other failure makes the rest pointless and cancels it.
+other failure makes what comes after it, in the jobs' order, pointless and cancels it. Which failure is raised is
+decided in that order too, as if the jobs were done one after the other, and not by which comes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
@@ -16,26 +17,52 @@ Other = TypeVar("Other")
 Halt = BudgetExceeded | Stopped
 
 
-async def together(jobs: Sequence[Coroutine[Any, Any, Result]]) -> list[Result | Halt]:
-    """Every job's result in the jobs' order, or the halt that ended it.
+async def together(
+    jobs: Sequence[Coroutine[Any, Any, Result]], told: Callable[[Result], None] | None = None
+) -> list[Result | Halt]:
+    """Every job's result in the jobs' order, or the halt that ended it; `told` hears of results in that order.
 
-    Raises the first other failure, after the remaining jobs have been cancelled.
+    Raises the failure of the first job that fails, once the jobs before it are through. Where one of those was halted,
+    that halt stands for all from the failure on: one after the other, they would not have begun.
     """
 
     import asyncio  # here, since the table of optimizers is read where nothing runs
 
-    async def kept(job: Coroutine[Any, Any, Result]) -> Result | Halt:
+    found: dict[int, Result | Halt] = {}
+    failures: dict[int, Exception] = {}
+    through = 0
+
+    async def kept(place: int) -> None:
+        nonlocal through
         try:
-            return await job
+            found[place] = await jobs[place]
         except (BudgetExceeded, Stopped) as halt:
-            return halt
+            found[place] = halt
+        except Exception as error:  # noqa: BLE001  # whichever it is, the jobs before it come first
+            failures[place] = error
+            for task in tasks[place + 1 :]:
+                task.cancel()
+        while told is not None and through in found:
+            if not isinstance(one := found[through], BudgetExceeded | Stopped):
+                told(one)
+            through += 1
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(kept(job)) for job in jobs]
-    except BaseExceptionGroup as failures:
-        raise first(failures) from None
-    return [task.result() for task in tasks]
+            tasks = [group.create_task(kept(place)) for place in range(len(jobs))]
+    except BaseExceptionGroup as several:
+        raise _first(several) from None
+    finally:
+        for job in jobs:
+            job.close()  # of one that was cancelled before it began
+    if not failures:
+        return [found[place] for place in range(len(jobs))]
+    failed = min(failures)
+    results = [found[place] for place in range(failed)]
+    halt = next((one for one in results if isinstance(one, BudgetExceeded | Stopped)), None)
+    if halt is None:
+        raise failures[failed]
+    return results + [halt] * (len(jobs) - failed)
 
 
 async def pair(
@@ -55,9 +82,9 @@ async def both(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Othe
     return cast("tuple[Result, Other]", found)
 
 
-def first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The failure to show of several that happened at once: the first that is not a group."""
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended everything at once, out of the groups around it."""
     failure = failures.exceptions[0]
     if isinstance(failure, BaseExceptionGroup):
-        return first(cast("BaseExceptionGroup[BaseException]", failure))
+        return _first(cast("BaseExceptionGroup[BaseException]", failure))
     return failure

@@ -56,10 +56,10 @@ class Votes:
             given = ballot(self._ensemble, inputs, answers)
             made = None if given is None else await run(program, key, Example(example.index, given, {}))
             if made is not None and made.outputs is None:
-                return RunResult(None, (), made.error, 0, 0, 0, 0, 0)
+                return RunResult.of(None, (), made.error)
             outputs = None if made is None else made.outputs
             election = None if outputs is None else reduced(self._ensemble, outputs, answers)
         if election is None:
-            return RunResult(None, (), results[0].error, 0, 0, 0, 0, 0)
+            return RunResult.of(None, (), results[0].error)
         trace = () if election.elected is None else results[election.elected].trace
-        return RunResult(election.outputs, trace, None, 0, 0, 0, 0, 0)
+        return RunResult.of(election.outputs, trace)

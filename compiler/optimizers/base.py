@@ -120,8 +120,6 @@ class Spec(Struct, frozen=True):
     bootstraps: bool = False
     """True when the metric's `accept` decides which traces become demos."""
     candidates: bool = False
-    min_train: Callable[[Options], int] = field(default=lambda options: 1)
-    """Fewest training rows the step can do anything with."""
     advised_train: int = 1
     """Training rows from which the step is worth its calls (a hint, not an error)."""
     compares_on_more: bool = True

@@ -193,38 +193,43 @@ async def in_order(
     themselves: one by one, it would have been tried whatever those bring. With `ahead`, also while it is
     `likely` that it would, judged by a beginning of the rows whose results are all there. So which rows are
     tried depends on results and never on when they arrive. `tried` is told of rows in their order, of
-    none that one by one would not have been tried.
+    none that one by one would not have been tried; nor is the failure of such an attempt raised. After a halt, what was
+    found until then is what had been answered.
     """
     import asyncio  # here, since a check reads this file for its SPEC
 
-    results: dict[int, Accepted | None] = {}
+    results: dict[int, Accepted | Exception | None] = {}
     running: dict[asyncio.Future[Accepted | None], int] = {}
-    halt: BudgetExceeded | Stopped | None = None
+    halts: dict[int, BudgetExceeded | Stopped] = {}
     place = seen = passed = 0
     bound = found = 0
     try:
         while True:
             while seen in results and passed < wanted:
+                result = results[seen]
+                if isinstance(result, Exception):
+                    raise result
                 tried(rows[seen])
-                passed += results[seen] is not None
+                passed += result is not None
                 seen += 1
                 if ahead:
                     bound = max(bound, seen + likely(wanted - passed, seen, passed))
-            while halt is None and place < len(rows) and (found + len(running) < wanted or place < bound):
+            while not halts and place < len(rows) and (found + len(running) < wanted or place < bound):
                 running[asyncio.ensure_future(attempt(rows[place]))] = place
                 place += 1
             if not running:
-                accepted = [one for at in sorted(results) if (one := results[at]) is not None]
-                return accepted[:wanted], halt
+                accepted = [one for at in sorted(results) if isinstance(one := results[at], Accepted)]
+                return accepted[:wanted], halts[min(halts)] if halts else None
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in sorted(done, key=running.__getitem__):
+            for task in done:
                 at = running.pop(task)
                 try:
                     results[at] = task.result()
-                except (BudgetExceeded, Stopped) as error:
-                    halt = error
-                else:
                     found += results[at] is not None
+                except (BudgetExceeded, Stopped) as halt:
+                    halts[at] = halt
+                except Exception as error:  # noqa: BLE001  # raised when the rows before it are known
+                    results[at] = error
     finally:
         for task in running:
             task.cancel()

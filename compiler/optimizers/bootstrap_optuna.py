@@ -85,7 +85,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
 
 async def _enumerate(search: _Search) -> StepResult:
     choices = itertools.product(*(range(n) for n in search.sizes)) if search.sizes else ()
-    found = await together([search.score(None), *(search.score(choice) for choice in choices)])
+    found = await together([search.score(None), *(search.score(choice) for choice in choices)], search.tell)
     scored = [one for one in found if isinstance(one, Candidate)]
     halts = [one for one in found if not isinstance(one, Candidate)]
     if halts and not scored:
@@ -109,6 +109,7 @@ async def _sample(search: _Search, trials: int, seed: int) -> StepResult:
         for address, size in zip(search.addresses, search.sizes, strict=True)
     }
     scored = [await search.score(None)]
+    search.tell(scored[0])
     for _ in range(trials):
         trial = study.ask(space)
         choice = tuple(int(trial.params[address]) for address in search.addresses)
@@ -116,6 +117,7 @@ async def _sample(search: _Search, trials: int, seed: int) -> StepResult:
             candidate = await search.score(choice)
         except (BudgetExceeded, Stopped) as halt:
             return ranked(scored, cut=halt)
+        search.tell(candidate)
         study.tell(trial, candidate.score)
         scored.append(candidate)
     return ranked(scored)
@@ -132,6 +134,7 @@ class _Search:
         self.sizes = tuple(len(pool.predictors[address].demos) for address in self.addresses)
         self.combinations = math.prod(self.sizes)
         self.known: dict[Choice | None, Candidate] = {}
+        self._told: set[str] = set()
 
     async def score(self, choice: Choice | None) -> Candidate:
         """The candidate of one choice, or the student as it came; scored once, then remembered."""
@@ -150,5 +153,10 @@ class _Search:
         evaluation = await self._context.evaluator.evaluate(program, self._context.val, label=label)
         candidate = Candidate(label, program, evaluation.scores)
         self.known[choice] = candidate
-        self._context.progress(label, candidate.score)
         return candidate
+
+    def tell(self, candidate: Candidate) -> None:
+        """Tells of a candidate once."""
+        if candidate.label not in self._told:
+            self._told.add(candidate.label)
+            self._context.progress(candidate.label, candidate.score)

@@ -83,16 +83,23 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         learned, _ = halves(len(context.train))
         rest = context.train[learned:] or context.train
         context = replace(context, train=context.train[:learned], val=rest)
+
+    def tell(candidate: Candidate) -> None:
+        context.progress(candidate.label, candidate.score)
+
     scored = [await _score("as it came", student, context)]
+    tell(scored[-1])
     try:
         taught = await _taught(student, options, context)
         scored.append(await _score("demos alone", taught, context))
+        tell(scored[-1])
     except (BudgetExceeded, Stopped) as halt:
         return replace(ranked(scored, cut=halt), scored_on=context.val)
     proposer = Proposer(context, student)
     numbers = range(1, options.integer("num_candidates") + 1)
     found: list[tuple[Candidate, int] | Halt] = await together(
-        [_candidate(number, taught, proposer, options, context) for number in numbers]
+        [_candidate(number, taught, proposer, options, context) for number in numbers],
+        lambda made: tell(made[0]),
     )
     lost, halts = 0, list[Halt]()
     for one in found:
@@ -149,6 +156,4 @@ async def _candidate(
 
 async def _score(label: str, program: Program, context: Context) -> Candidate:
     evaluation = await context.evaluator.evaluate(program, context.val, label=label)
-    candidate = Candidate(label, program, evaluation.scores)
-    context.progress(label, candidate.score)
-    return candidate
+    return Candidate(label, program, evaluation.scores)

@@ -216,7 +216,7 @@ async def _compared(
 
 async def _all(search: _Search) -> StepResult:
     """Score every candidate, all at the same time."""
-    found = await together([search.score(number) for number in search.numbers])
+    found = await together([search.score(number) for number in search.numbers], search.tell)
     scored = [one for one in found if isinstance(one, Candidate)]
     halts = [one for one in found if not isinstance(one, Candidate)]
     if halts and not scored:
@@ -230,6 +230,7 @@ async def _until(search: _Search, target: float) -> StepResult:
     for number in search.numbers:
         try:
             scored.append(await search.score(number))
+            search.tell(scored[-1])
         except (BudgetExceeded, Stopped) as halt:
             if not scored:
                 raise
@@ -263,9 +264,10 @@ class _Search:
             if key not in self._known:
                 evaluation = await self.context.evaluator.evaluate(program, self.context.val, label=label)
                 self._known[key] = evaluation.scores
-        candidate = Candidate(label, program, self._known[key])
-        self.context.progress(label, candidate.score)
-        return candidate
+        return Candidate(label, program, self._known[key])
+
+    def tell(self, candidate: Candidate) -> None:
+        self.context.progress(candidate.label, candidate.score)
 
     async def propose(self, number: int | None) -> Program:
         options, train = self.options, self.context.train

@@ -145,7 +145,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         return ranked(scored, cut=halt)
     places = spread(len(ascent.winners), options.integer("num_candidates") + 1)
     found: list[Candidate | Halt] = await together(
-        [ascent.on_val(ascent.winners[place]) for place in places if place > 0]
+        [ascent.on_val(ascent.winners[place]) for place in places if place > 0],
+        lambda candidate: context.progress(candidate.label, candidate.score),
     )
     scored += [one for one in found if isinstance(one, Candidate)]
     halts = [one for one in found if not isinstance(one, Candidate)]
@@ -213,9 +214,7 @@ class _Ascent:
         evaluation = await self._context.evaluator.evaluate(
             entry.program, self._context.val, label=entry.label
         )
-        candidate = Candidate(entry.label, entry.program, evaluation.scores)
-        self._context.progress(entry.label, candidate.score)
-        return candidate
+        return Candidate(entry.label, entry.program, evaluation.scores)
 
     # Runs ------------------------------------------------------------------------------------------
 

@@ -6,13 +6,11 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from ..schema.usage import Usage
+from ..schema.usage import Spent, Usage
 from .protocol import Answer, Request
 
 Source = Literal["model", "shared", "ledger"]
 EventKind = Literal["started", "answered", "retrying", "failed", "shared", "replayed"]
-
-_PICO = 10**12
 
 
 class Completion(Struct, frozen=True):
@@ -60,10 +58,10 @@ class CallEvent(Struct, frozen=True):
 
 
 class Tally(Struct):
-    """Sums over an engine's life. Cost is summed in whole picodollars: the same in any order."""
+    """What happened in an engine's life, and what it took."""
 
-    calls: int = 0
-    """Answers received from models."""
+    spent: Spent = Spent()
+    """Answers received from models, and what providers reported of requests that gave none."""
     attempts: int = 0
     """Requests sent, failed ones included."""
     shared: int = 0
@@ -73,38 +71,24 @@ class Tally(Struct):
     failed: int = 0
     """Calls given up."""
     spoiled: int = 0
-    """Requests that gave no answer and that the provider may bill; tokens and cost hold what it reported."""
-    input_tokens: int = 0
-    output_tokens: int = 0
+    """Requests that gave no answer and that the provider may bill."""
     estimated: int = 0
     """Answers whose usage the provider did not report."""
-    unpriced: int = 0
-    """Answers for which no price is known: `cost` lacks them."""
-    cost_pico: int = 0
     seconds: float = 0.0
     """That answers took, added up; for estimates of time, never in a result."""
 
     @property
-    def cost(self) -> float:
-        """USD spent on answers from models."""
-        return self.cost_pico / _PICO
+    def calls(self) -> int:
+        """Answers received from models."""
+        return self.spent.calls
 
     def add(self, answer: Answer, seconds: float) -> None:
-        self.calls += 1
         self.seconds += seconds
         self.estimated += answer.usage.estimated
-        self._bill(answer.usage, answer.cost)
+        self.spent += Spent.of(answer.usage, answer.cost)
 
     def spoil(self, requests: int, usage: Usage | None, cost: float | None) -> None:
-        """Notes a failed attempt of so many requests; `cost` is that of `usage`."""
+        """Notes a failed attempt of so many requests; `cost` is that of `usage`, in USD."""
         self.spoiled += requests
         if usage is not None:
-            self._bill(usage, cost)
-
-    def _bill(self, usage: Usage, cost: float | None) -> None:
-        self.input_tokens += usage.input_tokens
-        self.output_tokens += usage.output_tokens
-        if cost is None:
-            self.unpriced += 1
-        else:
-            self.cost_pico += round(cost * _PICO)
+            self.spent += Spent.of(usage, cost, calls=0)

@@ -254,7 +254,8 @@ class Engine:
     def _failed(
         self, error: ProviderError, lane: Lane, lm: LM, failures: int, began: float, flight: _Flight
     ) -> float:
-        """Seconds to wait before the next attempt. Raises the error, described, where there is none."""
+        """Seconds to wait before the next attempt. Raises the error, described, where there is none; Stopped where
+        there would be one, had the engine not been stopped."""
         problem = lane.described(error, lm, failures)
         if isinstance(error, Unauthorized):
             lane.gate.close(problem)
@@ -262,7 +263,9 @@ class Engine:
         wait = lane.gate.failed(error, failures, began) if error.retryable else 0.0
         hopeful = error.retryable and lane.gate.worth_another(failures, lm.retry)
         given_up = not hopeful or wait > PATIENCE
-        if given_up or self._stopped or not flight.askers:
+        if self._stopped and not given_up:
+            raise Stopped("the engine was stopped before this call was answered") from None
+        if given_up or not flight.askers:
             self.tally.failed += 1
             self._tell("failed", lm, failures, error=problem.message)
             raise problem from None

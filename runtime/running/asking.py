@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ..adapters import Adapter, adapter
@@ -20,6 +20,7 @@ from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError,
 from ..models.protocol import Answer, Message, Request
 from ..schema.program import LM, Demo, Predictor, Program
 from ..schema.types import Row
+from ..schema.usage import Spent
 from ..values.checks import Failure, failures, record_failures
 
 if TYPE_CHECKING:
@@ -36,29 +37,21 @@ class Asks(Protocol):
     async def complete(self, request: Request) -> Completion: ...
 
 
-class Spent(Struct):
-    """What one run of a program took. Tokens and cost count answers that were paid for just now."""
+class Meter:
+    """An engine as one run sees it, with what the run used, whoever answered, and what of that was paid for just now."""
 
-    calls: int = 0
-    """Answers used, replayed and shared ones included."""
-    replayed: int = 0
-    """Answers that came from the ledger or from an identical request in flight."""
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost: float = 0.0
-    """USD, without answers of unknown price."""
-    unpriced: int = 0
+    def __init__(self, engine: Asks) -> None:
+        self.used = Spent()
+        self.paid = Spent()
+        self._engine = engine
 
-    def add(self, completion: Completion) -> None:
-        self.calls += 1
-        if completion.source != "model":
-            self.replayed += 1
-            return
-        answer = completion.answer
-        self.input_tokens += answer.usage.input_tokens
-        self.output_tokens += answer.usage.output_tokens
-        self.cost += answer.cost or 0.0
-        self.unpriced += answer.cost is None
+    async def complete(self, request: Request) -> Completion:
+        completion = await self._engine.complete(request)
+        one = Spent.of(completion.answer.usage, completion.answer.cost)
+        self.used += one
+        if completion.source == "model":
+            self.paid += one
+        return completion
 
 
 class Asked(Struct, frozen=True):
@@ -82,7 +75,6 @@ class Session(Struct, frozen=True):
     engine: Asks
     sample: int = 0
     temperature: float | None = None
-    spent: Spent = field(default_factory=Spent)
 
 
 async def ask(session: Session, predictor: Predictor, inputs: Row) -> Asked:
@@ -199,7 +191,6 @@ async def _answer(session: Session, predictor: Predictor, lm: LM, messages: tupl
             response_format=layout.response_format(predictor, session.program.records, lm),
         )
     )
-    session.spent.add(completion)
     return completion.answer
 
 

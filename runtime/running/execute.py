@@ -12,9 +12,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import AnswerError, CheckFailed, ConfigurationError, EvaluationError, InputError
@@ -22,17 +21,15 @@ from ..models.protocol import Message, Request
 from ..schema.ensemble import Ensemble, Runnable
 from ..schema.program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, Record, Step, ValueStep
 from ..schema.types import JsonValue, OptionalOf, Row, spell
+from ..schema.usage import Spent
 from ..values.checks import Failure, failures, record_failures
 from ..values.interpret import evaluate, names
 from ..values.values import coerce
-from .asking import Asked, Asks, Session, Spent, ask_again, given_up
+from .asking import Asked, Asks, Meter, Session, ask_again, given_up
 from .election import ballot, drawn, elect, reduced
 from .neighbours import with_nearest_demos
 from .strategies.table import strategy_of
 from .vectors import read_vector
-
-if TYPE_CHECKING:
-    from ..models.engine import Completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +49,17 @@ class Outcome(Struct, frozen=True):
 
     outputs: Row
     trace: tuple[TraceStep, ...]
-    spent: Spent = field(default_factory=Spent)
+    used: Spent = Spent()
+    """Of all answers that the run used, whoever gave them."""
+    paid: Spent = Spent()
+    """Of those among them that were asked of a model just now."""
     notes: tuple[str, ...] = ()
     """Suggestions on no call in particular that do not hold; the others stand in the trace."""
 
     @property
     def calls(self) -> int:
         """Model answers that the run used."""
-        return self.spent.calls
+        return self.used.calls
 
 
 async def run(
@@ -81,18 +81,17 @@ async def run(
     scope: dict[str, JsonValue] = dict(check_inputs(program, inputs))
     if isinstance(program, Ensemble):
         return await _vote(program, scope, engine, sample, temperature)
-    spent = Spent()
-    program = await with_nearest_demos(program, scope, partial(_embedding, engine, spent))
-    execution = _Execution(program, Session(program, engine, sample, temperature, spent), scope)
+    meter = Meter(engine)
+    program = await with_nearest_demos(program, scope, partial(_embedding, meter))
+    execution = _Execution(program, Session(program, meter, sample, temperature), scope)
     await execution.all_steps()
     outputs = _returned(program, scope)
-    return Outcome(outputs, execution.trace(), execution.session.spent, tuple(execution.notes))
+    return Outcome(outputs, execution.trace(), meter.used, meter.paid, tuple(execution.notes))
 
 
-async def _embedding(engine: Asks, spent: Spent, lm: LM, text: str) -> list[float]:
+async def _embedding(engine: Asks, lm: LM, text: str) -> list[float]:
     """A text's embedding: a call like any other. Another model's would not be comparable: no fallback."""
     completion = await engine.complete(Request(lm, (Message("user", text),), kind="embedding"))
-    spent.add(completion)
     return read_vector(completion.answer.text)
 
 
@@ -100,7 +99,7 @@ async def _vote(
     ensemble: Ensemble, inputs: Row, engine: Asks, sample: int, temperature: float | None
 ) -> Outcome:
     """The members' answers, all asked for at the same time, made into one."""
-    counted = _Counted(engine)
+    counted = Meter(engine)  # those that come to nothing included
     tasks = [
         asyncio.create_task(
             run(ensemble.members[place], inputs, counted, sample=sample, temperature=temperature)
@@ -135,20 +134,7 @@ async def _vote(
     notes = (*(elected.notes if elected else ()), f"{election.agreed} of {len(tasks)} members agreed")
     if unusable:
         notes = (*notes, f"{len(unusable)} had no usable answer: {unusable[0].message}")
-    return Outcome(election.outputs, elected.trace if elected else (), counted.spent, notes)
-
-
-class _Counted:
-    """The engine, with what several runs ask of it added up, those that come to nothing included."""
-
-    def __init__(self, engine: Asks) -> None:
-        self._engine = engine
-        self.spent = Spent()
-
-    async def complete(self, request: Request) -> Completion:
-        completion = await self._engine.complete(request)
-        self.spent.add(completion)
-        return completion
+    return Outcome(election.outputs, elected.trace if elected else (), counted.used, counted.paid, notes)
 
 
 def check_inputs(program: Runnable, inputs: Row) -> Row:

@@ -84,9 +84,9 @@ async def test_the_plan_is_never_passed_and_width_changes_nothing(
         assert planned.least <= tally.calls <= planned.most
         (outcome,) = built.steps
         for spent, bound in (
-            (outcome.spent.task_calls, planned.steps[0].task),
-            (outcome.spent.teacher_calls, planned.steps[0].teacher),
-            (outcome.spent.prompt_calls, planned.steps[0].prompt),
+            (outcome.spent.task.calls, planned.steps[0].task),
+            (outcome.spent.teacher.calls, planned.steps[0].teacher),
+            (outcome.spent.prompt.calls, planned.steps[0].prompt),
         ):
             assert spent <= bound.most
         texts.add(artifact_text(built.artifact))

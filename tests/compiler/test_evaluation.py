@@ -199,7 +199,7 @@ async def test_samples_and_temperatures_are_asked_apart(monkeypatch: pytest.Monk
         (0, None),
         (1, 1.0),
     ]
-    assert evaluator.spent.teacher_calls == 2
+    assert evaluator.spent.teacher.calls == 2
 
 
 @pytest.mark.parametrize(
@@ -315,11 +315,11 @@ async def test_the_walls_of_tokens_and_money_are_never_passed(
         with scripted(monkeypatch, script, threads=4) as engine:
             with pytest.raises(BudgetExceeded, match=unit.upper() if unit == "usd" else unit):
                 await Evaluator(engine, Store(), exact(), wall=Wall(budget)).evaluate(program, rows(60))
-            spent = engine.tally
+            spent = engine.tally.spent
         if unit == "tokens":
-            assert spent.input_tokens + spent.output_tokens <= limit
+            assert spent.tokens <= limit
         else:
-            assert spent.cost <= limit / 1e6
+            assert spent.usd <= limit / 1e6
         # Not by a wide margin either: the reserve is the worst case of what is in flight.
         assert script.calls > 0 or limit < 500
 

@@ -67,7 +67,7 @@ async def test_semantic_f1_is_the_harmonic_mean_of_two_shares(
     assert asked.question == {"question": "row 0 of g0", "reference": "L0", "response": "L0"}
     assert marks(asked) == ("recall", "precision")
     assert (asked.request.lm.name, asked.request.sample, asked.request.temperature) == ("strict", 0, None)
-    assert (evaluator.spent.task_calls, evaluator.spent.judge_calls, evaluator.spent.calls) == (1, 1, 2)
+    assert (evaluator.spent.task.calls, evaluator.spent.judge.calls, evaluator.spent.calls) == (1, 1, 2)
 
 
 async def test_references_may_be_several(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ async def test_complete_and_grounded_asks_twice_at_the_same_time(monkeypatch: py
     complete, grounded = sorted(judgings(script), key=marks)
     assert set(complete.question) == {"reference", "response"}
     assert set(grounded.question) == {"context", "response"}
-    assert evaluator.spent.judge_calls == 2
+    assert evaluator.spent.judge.calls == 2
     assert script.most_in_flight == 2
 
 
@@ -141,7 +141,7 @@ async def test_equal_calls_are_one_judge_and_a_judge_may_look_at_another(
 
     found, script, evaluator = await scored(monkeypatch, made, judge)
     assert found.score == 0.25
-    assert len(judgings(script)) == evaluator.spent.judge_calls == 2
+    assert len(judgings(script)) == evaluator.spent.judge.calls == 2
 
 
 async def test_accept_and_feedback_may_ask_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ async def test_accept_and_feedback_may_ask_as_well(monkeypatch: pytest.MonkeyPat
         attempt = await evaluator.attempt(pipeline(), rows(1)[0])
     assert attempt.verdict is not None
     assert (attempt.verdict.score, attempt.passes()) == (1.0, False)
-    assert (evaluator.spent.teacher_calls, evaluator.spent.judge_calls) == (2, 1)
+    assert (evaluator.spent.teacher.calls, evaluator.spent.judge.calls) == (2, 1)
 
 
 def test_reason_is_there_where_the_score_asks_a_judge() -> None:
@@ -205,7 +205,7 @@ async def test_another_scale_is_objected_to_and_then_no_score(monkeypatch: pytes
     found, script, evaluator = await scored(monkeypatch, made, insists, 2)
     assert found.scores == (0.8, 0.0)
     assert "must lie between 0 and 1" in (found.rows[1].reason or "")
-    assert evaluator.spent.judge_calls == len(judgings(script)) == 4
+    assert evaluator.spent.judge.calls == len(judgings(script)) == 4
 
 
 async def test_a_value_that_the_judge_cannot_be_shown_is_a_failed_metric(
@@ -279,7 +279,7 @@ async def test_the_wall_is_never_passed_and_what_was_paid_is_kept(
             # Another process, which has only the ledger.
             late = Evaluator(engine, Store(), made, wall=Wall(ir.Budget(calls=0)))
             assert await late.evaluate(classifier(), rows(12)) == whole
-            assert late.spent.judge_calls == 12
+            assert late.spent.judge.calls == 12
     assert script.calls == 24
 
 
@@ -299,9 +299,9 @@ async def test_the_walls_of_tokens_and_money_hold_for_judges(
         with scripted(monkeypatch, script, threads=4) as engine:
             with pytest.raises(BudgetExceeded):
                 await Evaluator(engine, Store(), made, wall=Wall(budget)).evaluate(classifier(), rows(200))
-            spent = engine.tally
+            spent = engine.tally.spent
         assert judgings(script)
-        assert (spent.input_tokens + spent.output_tokens if unit == "tokens" else 1e6 * spent.cost) <= limit
+        assert (spent.tokens if unit == "tokens" else 1e6 * spent.usd) <= limit
 
 
 async def test_members_of_an_ensemble_are_not_judged_their_vote_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,7 +321,7 @@ async def test_members_of_an_ensemble_are_not_judged_their_vote_is(monkeypatch: 
         )
     assert found.score == 1.0
     assert attempt.passes()
-    assert (evaluator.spent.task_calls + evaluator.spent.teacher_calls, evaluator.spent.judge_calls) == (
+    assert (evaluator.spent.task.calls + evaluator.spent.teacher.calls, evaluator.spent.judge.calls) == (
         12,
         3,
     )

@@ -38,8 +38,8 @@ async def test_a_compile_counts_its_judges_and_needs_none_the_second_time(
         assert built.baseline is not None
         assert built.final.score > built.baseline.score
         assert tally.calls == script.calls
-        assert built.spent.judge_calls == len(judgings(script)) > 0
-        assert sum(step.spent.judge_calls for step in built.steps) > 0
+        assert built.spent.judge.calls == len(judgings(script)) > 0
+        assert sum(step.spent.judge.calls for step in built.steps) > 0
         provenance = built.artifact.provenance
         assert provenance.calls == built.spent.calls <= built.plan.most
         assert provenance.models == {"fake": "embedded/scripted", "judge": "embedded/strict"}
@@ -102,10 +102,10 @@ async def test_the_plan_bounds_the_judges_of_every_optimizer(
     assert built.status == "complete"
     (outcome,), (promised,) = built.steps, planned.steps
     spent = outcome.spent
-    assert 2 * spent.judge_calls == spent.task_calls + spent.teacher_calls
-    assert spent.judge_calls <= promised.judge.most
+    assert 2 * spent.judge.calls == spent.task.calls + spent.teacher.calls
+    assert spent.judge.calls <= promised.judge.most
     assert spent.calls <= promised.calls.most
-    assert len(judgings(script)) == built.spent.judge_calls
+    assert len(judgings(script)) == built.spent.judge.calls
     assert planned.least <= built.spent.calls <= planned.most
 
 

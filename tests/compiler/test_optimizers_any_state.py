@@ -147,7 +147,7 @@ async def test_nothing_is_spent_on_what_is_frozen(monkeypatch: pytest.MonkeyPatc
         monkeypatch, optimizer, writes(learner), student=pipeline(), frozen=["decide"], **QUICK[optimizer]
     )
     fixed = 3 if optimizer == "MIPROv2" else 0  # the summary of the data
-    assert half.spent.prompt_calls - fixed == (whole.spent.prompt_calls - fixed) / 2
+    assert half.spent.prompt.calls - fixed == (whole.spent.prompt.calls - fixed) / 2
     assert half.promised.prompt.most < whole.promised.prompt.most
 
 

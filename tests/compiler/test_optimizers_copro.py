@@ -44,7 +44,7 @@ async def test_only_what_is_new_is_asked_for(monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch, COPRO, Model([40, 50]), train=TRAIN, val=VAL, breadth=5, depth=3, init_temperature=0.7
     )
     asked = written(done)
-    assert done.spent.prompt_calls == len(asked) == 4 + 5 + 5 == done.promised.prompt.most
+    assert done.spent.prompt.calls == len(asked) == 4 + 5 + 5 == done.promised.prompt.most
     assert {one.request.temperature for one in asked} == {0.7}
     first = asked[:4]
     assert [one.request.sample for one in first] == [1, 2, 3, 4]
@@ -101,8 +101,8 @@ async def test_racing_costs_a_fraction_and_finds_the_same(monkeypatch: pytest.Mo
         for search in ("racing", "full")
     ]
     assert skill(raced.program) == skill(full.program) == 55
-    assert full.spent.task_calls == 1000
-    assert raced.spent.task_calls <= 100 + 0.42 * 900
+    assert full.spent.task.calls == 1000
+    assert raced.spent.task.calls <= 100 + 0.42 * 900
 
 
 async def test_predictors_are_tuned_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ async def test_it_stops_when_there_is_nothing_new(monkeypatch: pytest.MonkeyPatc
     )
     assert done.labels == ["round 1, instruction 1", "as it came"]
     assert done.result.notes == ("stopped in round 2: no instruction that was not tried before",)
-    assert done.spent.prompt_calls == 5 + 3
+    assert done.spent.prompt.calls == 5 + 3
 
 
 async def test_useless_answers_leave_the_student(monkeypatch: pytest.MonkeyPatch) -> None:

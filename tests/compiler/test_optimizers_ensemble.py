@@ -107,7 +107,7 @@ async def test_a_vote_of_specialists_is_better_than_any_of_them(
         evaluator = Evaluator(engine, Store(), exact())
         assert (await evaluator.evaluate(members[0], rows(12))).score == pytest.approx(1 / 3)
         assert (await evaluator.evaluate(made, rows(12))).score == 1.0
-        assert evaluator.spent.task_calls == 3 * 12
+        assert evaluator.spent.task.calls == 3 * 12
 
 
 async def test_members_by_name_keep_their_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ async def test_a_teachers_demos_come_from_a_member_that_agreed_with_the_vote(
     )
     assert {demo["gist"] for demo in done.demos("decide")} == {"good"}
     # Members alike share their runs.
-    assert done.script.calls == done.spent.teacher_calls == 4 * 2 * 2
+    assert done.script.calls == done.spent.teacher.calls == 4 * 2 * 2
     assert done.spent.calls <= done.promised.most
 
 

@@ -113,7 +113,7 @@ async def test_rows_the_teacher_solves_become_demos_in_order_and_labels_fill_up(
     # With labelled demos before its eyes the teacher solves the first two rows.
     assert [demo["text"] for demo in demos[:2]] == ["row 0 of g0", "row 1 of g1"]
     assert done.promised.least <= done.spent.calls <= done.promised.most
-    assert done.script.calls == done.spent.teacher_calls == 2
+    assert done.script.calls == done.spent.teacher.calls == 2
 
 
 async def test_a_zero_shot_teacher_solves_what_it_can(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,9 +37,9 @@ def scored_pairs(done: Stepped) -> set[tuple[str, str]]:
 
 def within(done: Stepped) -> bool:
     return done.promised.least <= done.spent.calls <= done.promised.most and (
-        done.spent.task_calls <= done.promised.task.most
-        and done.spent.prompt_calls <= done.promised.prompt.most
-        and done.spent.teacher_calls == 0
+        done.spent.task.calls <= done.promised.task.most
+        and done.spent.prompt.calls <= done.promised.prompt.most
+        and done.spent.teacher.calls == 0
     )
 
 
@@ -158,8 +158,8 @@ async def test_the_budget_is_never_passed(
     )
     assert len(scored_pairs(done)) <= budget
     assert within(done) or budget < done.promised.task.most
-    assert done.spent.task_calls <= done.promised.task.most
-    assert done.spent.prompt_calls <= done.promised.prompt.most
+    assert done.spent.task.calls <= done.promised.task.most
+    assert done.spent.prompt.calls <= done.promised.prompt.most
     count = len({row.digest for row in (rows(train) if shared else rows(val, start=100))})
     assert all(len(candidate.scores) == count for candidate in done.result.candidates)
     if budget >= count:
@@ -172,7 +172,7 @@ async def test_the_budget_is_never_passed(
 async def test_no_row_is_scored_twice_for_one_program(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(monkeypatch, GEPA, Model([30, 50, 70, 90]), train=TRAIN, max_metric_calls=120)
     runs = [asked for asked in done.script.asked if not is_writing(asked)]
-    assert len(runs) == len(scored_pairs(done)) == done.spent.task_calls
+    assert len(runs) == len(scored_pairs(done)) == done.spent.task.calls
 
 
 async def test_a_budget_below_val_tries_nothing_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

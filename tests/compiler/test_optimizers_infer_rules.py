@@ -60,7 +60,7 @@ async def test_the_best_set_of_rules_wins_and_keeps_its_own(monkeypatch: pytest.
     assert told["as it came"] == student.predictors["ask"].signature.instruction == "Give label."
     assert done.program is done.result.candidates[0].program
     assert done.promised.least <= done.spent.calls <= done.promised.most
-    assert done.spent.prompt_calls == done.promised.prompt.most == 3
+    assert done.spent.prompt.calls == done.promised.prompt.most == 3
 
 
 async def test_demos_are_bootstrapped_and_compete_without_rules(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +105,7 @@ async def test_every_module_gets_rules(monkeypatch: pytest.MonkeyPatch) -> None:
         "Give gist.\n\n- Be sure.",
         "Give label.\n\n- Be sure.",
     ]
-    assert done.spent.prompt_calls == done.promised.prompt.most == 6
+    assert done.spent.prompt.calls == done.promised.prompt.most == 6
     assert done.spent.calls <= done.promised.most
 
 

@@ -47,8 +47,8 @@ async def test_the_rows_are_embedded_once_and_travel_in_the_index(monkeypatch: p
     assert all(len(row.vector) == 16 for row in index.rows)  # eleven numbers
     # Every row for the index; and, as a teacher's run needs its own, for its neighbours' labels.
     assert len(set(done.script.embedded)) == 12
-    assert done.spent.teacher_calls == 12 + 12 * 2 == done.promised.teacher.most
-    assert done.promised.teacher.least <= done.spent.teacher_calls
+    assert done.spent.teacher.calls == 12 + 12 * 2 == done.promised.teacher.most
+    assert done.promised.teacher.least <= done.spent.teacher.calls
     artifact = Artifact(name="x", program=done.program)
     assert parse_artifact(artifact_text(artifact).encode()) == artifact
 
@@ -58,7 +58,7 @@ async def test_without_labels_to_show_the_teacher_needs_no_embeddings(
 ) -> None:
     done = await near(monkeypatch, oracle, max_labeled_demos=0)
     assert len(done.script.embedded) == 12
-    assert done.spent.teacher_calls == 12 + 12 == done.promised.teacher.most == done.promised.teacher.least
+    assert done.spent.teacher.calls == 12 + 12 == done.promised.teacher.most == done.promised.teacher.least
 
 
 @pytest.mark.parametrize("n", [1, 3])

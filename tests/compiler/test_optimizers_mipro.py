@@ -60,7 +60,7 @@ async def test_light_asks_for_what_it_needs_and_no_more(monkeypatch: pytest.Monk
     # call that joins them.
     assert [one.request.sample for one in written(done)] == [1, 2] * 4
     assert (len(written(done, "observations")), len(written(done, "summary"))) == (2, 1)
-    assert done.spent.prompt_calls == done.promised.prompt.most == 5 + 6
+    assert done.spent.prompt.calls == done.promised.prompt.most == 5 + 6
 
 
 async def test_further_instructions_are_written_in_view_of_the_scores(
@@ -97,7 +97,7 @@ async def test_proposals_that_say_nothing_new_are_counted_and_ask_for_no_more(
     same = Model([60], lambda asked: "")
     done = await step(monkeypatch, MIPRO, same, train=TRAIN, val=VAL, **manual(2, 20), **ZERO_SHOT)
     assert labels(done) == ["instruction 1, demos 0", "as it came"]
-    assert done.spent.prompt_calls < done.promised.prompt.most
+    assert done.spent.prompt.calls < done.promised.prompt.most
     assert done.result.notes == ("2 proposals could not be used or said what another said",)
 
 
@@ -159,8 +159,8 @@ async def test_the_bound_is_met_when_nothing_is_shared(
 
     done = await step(monkeypatch, MIPRO, reply, student=student, train=TRAIN, val=VAL, search=search)
     assert 0.9 * done.promised.most <= done.spent.calls <= done.promised.most
-    assert done.spent.prompt_calls == done.promised.prompt.most
-    assert done.spent.teacher_calls <= done.promised.teacher.most
+    assert done.spent.prompt.calls == done.promised.prompt.most
+    assert done.spent.teacher.calls <= done.promised.teacher.most
 
 
 async def test_zero_shot_leaves_demos_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,11 +185,11 @@ async def test_zero_shot_leaves_demos_alone(monkeypatch: pytest.MonkeyPatch) -> 
     )
     assert full.result.notes[0] == "tried all 6 combinations: no more than there are trials"
     # The teacher's demos are for the proposer's eyes.
-    assert 0 < done.spent.teacher_calls <= done.promised.teacher.most
+    assert 0 < done.spent.teacher.calls <= done.promised.teacher.most
     without = await step(
         monkeypatch, MIPRO, Model([60]), train=TRAIN, val=VAL, fewshot_aware_proposer=False, **ZERO_SHOT
     )
-    assert without.spent.teacher_calls == without.promised.teacher.most == 0
+    assert without.spent.teacher.calls == without.promised.teacher.most == 0
 
 
 async def test_what_it_starts_from_wins_when_nothing_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +222,7 @@ async def test_combinations_that_run_out_are_the_end_and_no_error(monkeypatch: p
             monkeypatch, MIPRO, Model([60]), train=TRAIN, val=VAL, search=search, **manual(1, 9)
         )
         assert labels(alone) == ["as it came"]
-        assert alone.spent.prompt_calls == alone.promised.prompt.most == 0
+        assert alone.spent.prompt.calls == alone.promised.prompt.most == 0
 
 
 async def test_no_bootstrapped_demos_but_labels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +235,7 @@ async def test_no_bootstrapped_demos_but_labels(monkeypatch: pytest.MonkeyPatch)
         max_bootstrapped_demos=0,
         max_labeled_demos=3,
     )
-    assert done.spent.teacher_calls == done.promised.teacher.most == 0
+    assert done.spent.teacher.calls == done.promised.teacher.most == 0
     assert all(len(one.program.predictors["ask"].demos) in (0, 3) for one in done.result.candidates)
     assert len(done.demos()) == 3
 
@@ -284,7 +284,7 @@ async def test_without_minibatches_every_trial_is_complete(monkeypatch: pytest.M
     )
     # Four instructions at first; two looks at the scores, of which each brings two more.
     assert len(labels(done)) == 8
-    assert done.spent.task_calls == 8 * len(VAL)
+    assert done.spent.task.calls == 8 * len(VAL)
 
 
 async def test_the_winner_is_scored_on_all_of_val_whatever_the_race_saw(
@@ -294,7 +294,7 @@ async def test_the_winner_is_scored_on_all_of_val_whatever_the_race_saw(
     done = await step(monkeypatch, MIPRO, Model([60, 30, 70, 50, 40]), train=TRAIN, val=val, **ZERO_SHOT)
     assert skill(done.program) == 70
     assert {len(one.scores) for one in done.result.candidates} == {250}
-    assert done.spent.task_calls < 3 * 250
+    assert done.spent.task.calls < 3 * 250
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,9 @@ async def test_the_compile_stays_within_the_plan(
     built, script, tally = await compiled(monkeypatch, tmp_path, made, Model([30, 60, 45]), latency=jitter())
     assert planned.least <= built.spent.calls <= planned.most
     assert script.calls == built.spent.calls - tally.shared
-    assert 0 < built.spent.prompt_calls <= sum(step.prompt.most for step in planned.steps)
+    assert 0 < built.spent.prompt.calls <= sum(step.prompt.most for step in planned.steps)
     for outcome in built.steps:
-        assert outcome.spent.prompt_calls <= outcome.planned.prompt.most
+        assert outcome.spent.prompt.calls <= outcome.planned.prompt.most
         assert outcome.spent.calls <= outcome.planned.calls.most
     assert built.final is not None
     assert built.baseline is not None

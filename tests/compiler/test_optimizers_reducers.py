@@ -128,7 +128,7 @@ async def test_it_can_beat_every_member(monkeypatch: pytest.MonkeyPatch, tmp_pat
         evaluator = Evaluator(engine, Store(), exact())
         found = await evaluator.evaluate(done.result.program, rows(9))
         assert found.score == 1.0
-        assert evaluator.spent.task_calls == script.calls == 9 * 4
+        assert evaluator.spent.task.calls == script.calls == 9 * 4
         # As a teacher it teaches by a member that said the same.
         attempt = await evaluator.attempt(done.result.program, rows(9)[1])
         assert attempt.trace[0].outputs == {"label": "L1"}

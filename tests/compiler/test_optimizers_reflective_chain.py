@@ -50,9 +50,9 @@ async def test_a_chain_stays_within_its_plan_and_scores_the_same_after_loading(
     assert built.status == "complete"
     assert built.plan.least <= script.calls == tally.calls <= built.plan.most
     for outcome in built.steps:
-        assert outcome.spent.task_calls <= outcome.planned.task.most
-        assert outcome.spent.teacher_calls <= outcome.planned.teacher.most
-        assert outcome.spent.prompt_calls <= outcome.planned.prompt.most
+        assert outcome.spent.task.calls <= outcome.planned.task.most
+        assert outcome.spent.teacher.calls <= outcome.planned.teacher.most
+        assert outcome.spent.prompt.calls <= outcome.planned.prompt.most
     assert built.baseline is not None
     assert built.final is not None
     assert built.final.score >= built.baseline.score

@@ -57,7 +57,7 @@ async def test_a_race_finds_as_good_a_set_for_less(monkeypatch: pytest.MonkeyPat
         await step(monkeypatch, SEARCH, learner, train=TRAIN, val=val, search=search, **options)
         for search in ("racing", "full")
     ]
-    assert raced.spent.task_calls <= 100 + SHARE * 11 * 100 < full.spent.task_calls / 1.5
+    assert raced.spent.task.calls <= 100 + SHARE * 11 * 100 < full.spent.task.calls / 1.5
     assert raced.result.candidates[0].score >= full.result.candidates[0].score
     assert raced.result.candidates[0].program is raced.program
     assert {len(candidate.scores) for candidate in raced.result.candidates} == {100}
@@ -262,7 +262,7 @@ async def test_the_same_bytes_at_any_width_and_with_answers_in_any_order(
                 tuple((one.label, program_digest(one.program), one.scores) for one in done.result.candidates),
                 done.result.notes,
                 done.spent.calls,
-                done.spent.input_tokens,
+                done.spent.total.input_tokens,
             )
         )
     assert len(found) == 1

@@ -69,9 +69,9 @@ def no_advice(asked: Asked) -> Mapping[str, object]:
 def within(done: Stepped) -> bool:
     spent, promised = done.spent, done.promised
     return (
-        promised.task.least <= spent.task_calls <= promised.task.most
-        and promised.teacher.least <= spent.teacher_calls <= promised.teacher.most
-        and spent.prompt_calls <= promised.prompt.most
+        promised.task.least <= spent.task.calls <= promised.task.most
+        and promised.teacher.least <= spent.teacher.calls <= promised.teacher.most
+        and spent.prompt.calls <= promised.prompt.most
     )
 
 
@@ -105,7 +105,7 @@ async def test_runs_are_made_afresh_and_children_scored_as_they_will_be_used(
     runs = [
         asked for asked in done.script.asked if asked.request.temperature == 1.0 and not is_writing(asked)
     ]
-    assert len(runs) == 6 * 3 == done.spent.teacher_calls
+    assert len(runs) == 6 * 3 == done.spent.teacher.calls
     assert Counter(one.request.sample for one in runs) == {0: 6, 1: 6, 2: 6}
     assert {one.request.sample for one in done.script.asked if one.request.temperature is None} == {0}
 
@@ -147,7 +147,7 @@ async def test_advice_is_drawn_from_a_good_and_a_bad_run(monkeypatch: pytest.Mon
 async def test_unchanged_children_are_not_paid_for(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await run(monkeypatch, reply=no_advice, max_demos=0, max_steps=1)
     assert writing(done)
-    assert done.spent.task_calls == len(VAL)
+    assert done.spent.task.calls == len(VAL)
     assert [one.label for one in done.result.candidates] == ["as it came"]
     assert done.result.notes == (f"{len(writing(done))} children came out unchanged or like an earlier one",)
 
@@ -171,7 +171,7 @@ async def test_nothing_to_learn_ends_early(monkeypatch: pytest.MonkeyPatch, repl
     assert [one.label for one in done.result.candidates] == ["as it came"]
     # A pass over train is two batches.
     assert done.result.notes == ("stopped after step 2: a whole pass over train taught nothing",)
-    assert done.spent.teacher_calls == 2 * 6 * 3
+    assert done.spent.teacher.calls == 2 * 6 * 3
     assert not writing(done)
 
 
@@ -189,8 +189,8 @@ async def test_identical_rows_without_labels(monkeypatch: pytest.MonkeyPatch) ->
     always = exact().model_copy(update={"score": Constant(value=True)})
     done = await run(monkeypatch, train=same, val=same, metric=always)
     assert [one.label for one in done.result.candidates] == ["as it came"]
-    assert done.spent.task_calls == 1
-    assert done.spent.teacher_calls == 3
+    assert done.spent.task.calls == 1
+    assert done.spent.teacher.calls == 3
 
 
 async def test_answers_that_cannot_be_used_score_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

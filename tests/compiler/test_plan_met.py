@@ -35,9 +35,9 @@ async def parts(
     (promised,), (outcome,) = planned.steps, built.steps
     spent = outcome.spent
     found = {
-        "task": (promised.task.least, spent.task_calls, promised.task.most),
-        "teacher": (promised.teacher.least, spent.teacher_calls, promised.teacher.most),
-        "prompt": (promised.prompt.least, spent.prompt_calls, promised.prompt.most),
+        "task": (promised.task.least, spent.task.calls, promised.task.most),
+        "teacher": (promised.teacher.least, spent.teacher.calls, promised.teacher.most),
+        "prompt": (promised.prompt.least, spent.prompt.calls, promised.prompt.most),
         "step": (0, spent.calls, promised.calls.most),
         "all": (planned.least, built.spent.calls, planned.most),
     }

@@ -18,6 +18,7 @@ from dspec.compiler.evaluate.events import (
     StepStarted,
 )
 from dspec.runtime.models.engine import Tally
+from dspec.runtime.schema.usage import Spent
 
 EVENTS: tuple[Event, ...] = (
     ScoringStarted("baseline", 2),
@@ -35,7 +36,7 @@ EVENTS: tuple[Event, ...] = (
 def shown(*, terminal: bool, quiet: bool = False) -> str:
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=100, color_system=None)
-    tally = Tally(calls=5, replayed=2, cost_pico=3 * 10**11)
+    tally = Tally(Spent(5, cost=3 * 10**11), replayed=2)
     with reporting(lambda: tally, quiet=quiet, console=console) as report:
         for event in EVENTS:
             report(event)
@@ -67,7 +68,7 @@ def test_quiet_is_quiet() -> None:
 
 
 def test_what_was_spent_names_what_was_paid_for_nothing() -> None:
-    tally = Tally(calls=1, replayed=4, shared=2, spoiled=3, input_tokens=900, output_tokens=100, unpriced=1)
+    tally = Tally(Spent(1, 900, 100, unpriced=1), replayed=4, shared=2, spoiled=3)
     assert str(spent_line(tally)) == (
         "1 model call · 4 answered from the ledger · 2 shared in flight · 3 without an answer that may be "
         "billed · 1,000 tokens · $0.0000 and 1 unpriced"

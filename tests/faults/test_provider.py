@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from faulting import CANARY, built, project, requests, stats, unused_port
+from faulting import CANARY, PATIENT, built, project, requests, stats, unused_port
 from server import FakeServer, hashed, spawned
 
 RATES = {
@@ -22,7 +22,7 @@ RATES = {
 
 async def test_faults_at_every_tenth_request_and_worse_change_nothing(tmp_path: Path) -> None:
     async with FakeServer(hashed) as server:
-        clean = await built(project(tmp_path / "clean"), server)
+        clean = await built(project(tmp_path / "clean"), server, backoff=PATIENT)
         calls = len(server.calls)
     async with FakeServer(hashed, faults=RATES) as server:
         faulty = await built(project(tmp_path / "faulty"), server, threads=32)
@@ -38,7 +38,7 @@ async def test_faults_at_every_tenth_request_and_worse_change_nothing(tmp_path: 
 async def test_faults_that_strike_once_take_at_most_four_requests_in_ten_more(tmp_path: Path) -> None:
     """A row's first request draws its fault, what is asked again is answered: 31 rows of 100 are asked twice."""
     async with FakeServer(hashed) as server:
-        clean = await built(project(tmp_path / "clean"), server)
+        clean = await built(project(tmp_path / "clean"), server, backoff=PATIENT)
         calls = len(server.calls)
     async with FakeServer(hashed, faults=RATES, first_only=True) as server:
         faulty = await built(project(tmp_path / "faulty"), server, threads=32)

@@ -114,12 +114,12 @@ async def test_what_a_failed_attempt_counts(fault: str, taken: str) -> None:
     assert (spent.calls, engine.tally.spoiled) == (1, 1)
     if taken == "reported":
         inputs, outputs = server.billed[0]
-        assert spent.tokens == inputs + outputs == engine.tally.input_tokens + engine.tally.output_tokens
+        assert spent.tokens == inputs + outputs == engine.tally.spent.tokens
         assert spent.usd == pytest.approx((inputs + 2 * outputs) / 1e6)
     else:
         assert spent.tokens >= 100
         assert spent.usd >= 200 / 1e6
-        assert engine.tally.input_tokens == 0
+        assert engine.tally.spent.input_tokens == 0
 
 
 async def test_a_retry_asks_for_room_of_its_own() -> None:

@@ -40,8 +40,8 @@ async def test_no_wall_is_passed(unit: str, tenth: int, whole: Outcome, tmp_path
     tally = whole.tally
     totals: dict[str, float] = {
         "calls": tally.calls,
-        "tokens": tally.input_tokens + tally.output_tokens,
-        "usd": tally.cost,
+        "tokens": tally.spent.tokens,
+        "usd": tally.spent.usd,
         "minutes": tally.calls / 60,
     }
     wall = totals[unit] * tenth / 10
@@ -53,8 +53,8 @@ async def test_no_wall_is_passed(unit: str, tenth: int, whole: Outcome, tmp_path
         asked = len(server.calls)
     spent = {
         "calls": asked,
-        "tokens": cut.tally.input_tokens + cut.tally.output_tokens,
-        "usd": cut.tally.cost,
+        "tokens": cut.tally.spent.tokens,
+        "usd": cut.tally.spent.usd,
         # no call begins after the wall; those that are on their way when it comes are finished
         "minutes": (asked - THREADS) / 60,
     }
@@ -70,10 +70,10 @@ async def test_a_wall_is_come_closer_to_than_by_nine_tenths(whole: Outcome, tmp_
     async with FakeServer(hashed) as server:
         made = project(tmp_path / "calls", rows=ROWS, candidates=CANDIDATES, budget=f"calls = {half}")
         assert (await built(made, server, threads=THREADS, backoff=PATIENT)).tally.calls == half
-    usd = whole.tally.cost / 2
+    usd = whole.tally.spent.usd / 2
     async with FakeServer(hashed) as server:
         made = project(tmp_path / "usd", rows=ROWS, candidates=CANDIDATES, budget=f"usd = {usd:.9f}")
-        spent = (await built(made, server, threads=THREADS, backoff=PATIENT)).tally.cost
+        spent = (await built(made, server, threads=THREADS, backoff=PATIENT)).tally.spent.usd
     assert 0.9 * usd <= spent <= usd
 
 

@@ -95,7 +95,7 @@ async def test_tally_and_events_add_up(ledger: Ledger) -> None:
             await engine.complete(ask(lm))
     tally = engine.tally
     assert (tally.calls, tally.attempts, tally.replayed, tally.failed) == (1, 2, 1, 0)
-    assert (tally.input_tokens, tally.output_tokens, tally.cost) == (3, 3, 9.0)
+    assert (tally.spent.input_tokens, tally.spent.output_tokens, tally.spent.usd) == (3, 3, 9.0)
     assert [event.kind for event in events] == ["started", "retrying", "started", "answered", "replayed"]
     assert "told to say 500" in events[1].error
     assert (events[3].attempt, events[3].cost) == (2, 9.0)

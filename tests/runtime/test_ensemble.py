@@ -179,7 +179,7 @@ async def test_members_answer_at_the_same_time_and_the_elected_ones_trace_is_kep
     assert outcome.outputs == {"answer": "no"}
     assert outcome.trace[0].outputs == {"answer": "no"}
     assert outcome.notes == ("2 of 3 members agreed",)
-    assert (outcome.calls, outcome.spent.input_tokens) == (3, 30)
+    assert (outcome.calls, outcome.paid.input_tokens) == (3, 30)
 
 
 async def test_a_member_without_a_usable_answer_has_no_vote() -> None:

@@ -37,7 +37,7 @@ async def test_one_call() -> None:
     outcome = await run(module(question()), QUESTION, model)
     assert outcome.outputs == {"answer": "because"}
     assert outcome.calls == 1
-    assert (outcome.spent.input_tokens, outcome.spent.output_tokens, outcome.spent.cost) == (10, 5, 0.25)
+    assert (outcome.paid.input_tokens, outcome.paid.output_tokens, outcome.paid.usd) == (10, 5, 0.25)
     (step,) = outcome.trace
     assert (step.step, step.predictor, step.attempts, step.notes) == ("out", "module", 1, ())
     assert (step.inputs, step.outputs) == (QUESTION, {"answer": "because"})

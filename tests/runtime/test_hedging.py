@@ -70,7 +70,7 @@ async def test_a_budget_reserves_and_counts_both() -> None:
         assert wall.spent.calls == 20
         answer = (await engine.complete(ask(lm, "slow row"), purse=wall)).answer
         assert wall.spent.calls == 22
-        assert wall.spent.usd == pytest.approx(engine.tally.cost + (answer.cost or 0.0))
+        assert wall.spent.usd == pytest.approx(engine.tally.spent.usd + (answer.cost or 0.0))
         with pytest.raises(BudgetExceeded):  # one call is left, and a straggler takes two
             await engine.complete(ask(lm, "another row"), purse=wall)
 

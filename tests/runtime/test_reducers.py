@@ -66,7 +66,7 @@ async def test_it_is_given_the_answers_and_the_question() -> None:
     assert outcome.trace[0].outputs == {"answer": "a"}
     assert outcome.notes == ("1 of 3 members agreed",)
     assert outcome.calls == calls_per_run(ensemble("b", "a", "b")) == 4
-    assert outcome.spent.cost == 1.0
+    assert outcome.paid.usd == 1.0
 
 
 async def test_what_no_member_said_has_no_run_to_learn_from() -> None:

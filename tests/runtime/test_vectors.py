@@ -55,7 +55,7 @@ async def test_an_input_is_embedded_once_and_that_counts() -> None:
     )
     assert "green" in asked.messages[1].content
     assert outcome.calls == calls_per_run(program()) == 2
-    assert (outcome.spent.input_tokens, outcome.spent.cost) == (20, 0.5)
+    assert (outcome.paid.input_tokens, outcome.paid.usd) == (20, 0.5)
 
 
 @pytest.mark.parametrize("answer", ["", "{}", "[]", '["a"]', "[1e999]", "[" * 10_000])

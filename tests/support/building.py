@@ -103,7 +103,10 @@ async def compiled(
 ) -> tuple[Built, Script, Tally]:
     script = Script(reply, latency)
     with scripted(monkeypatch, script, threads=threads, ledger=ledger) as engine:
-        built = await build(made, "tuned", folder, engine=engine, store=store or Store(), report=report)
+        try:
+            built = await build(made, "tuned", folder, engine=engine, store=store or Store(), report=report)
+        finally:
+            await engine.drain()  # as a session does: the next one finds what was on its way in the ledger
         return built, script, engine.tally
 
 

@@ -94,9 +94,9 @@ async def edge(
     spent, promised, result = done.spent, done.promised, done.result
     assert student == before
     assert result.cut is None
-    assert spent.task_calls <= promised.task.most
-    assert spent.teacher_calls <= promised.teacher.most
-    assert spent.prompt_calls <= promised.prompt.most
+    assert spent.task.calls <= promised.task.most
+    assert spent.teacher.calls <= promised.teacher.most
+    assert spent.prompt.calls <= promised.prompt.most
     assert done.script.calls <= spent.calls
     _frozen(result, student, frozen)
     artifact = Artifact(name="edge", kind=kind_of(result.program), program=result.program)

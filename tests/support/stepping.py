@@ -12,7 +12,8 @@ from dspec.compiler import ir
 from dspec.compiler.data import Rows
 from dspec.compiler.evaluate.budget import Wall
 from dspec.compiler.evaluate.counts import Calls
-from dspec.compiler.evaluate.evaluation import Evaluator, Spent
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.meter import Account
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.evaluate.streams import stream
 from dspec.compiler.optimizers.base import Context, Facts, Nested, Options, StepResult, WeightTuner
@@ -38,7 +39,7 @@ class Stepped:
 
     result: StepResult
     script: Script
-    spent: Spent
+    spent: Account
     promised: Calls
     told: list[tuple[str, float | None]]
 
