@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from dspec.grammar.tree import CheckItem, Doc, Expr, FieldItem, Item, Span
-from dspec.runtime.schema.expressions import Constant, Expression, Variable
+from dspec.grammar.tree import CheckItem, Doc, Expr, FieldItem, Item
+from dspec.runtime.schema.expressions import Constant, Expression
 from dspec.runtime.schema.program import Check, FieldSpec, Record
 from dspec.runtime.schema.types import JsonValue, RecordRef, Type
 
 from ...diagnostics.codes.names import ItemTwice
-from ...diagnostics.record import Edit, Fix, Label
+from ...diagnostics.codes.types import ContainsItself, Lacks
 from ..expressions.infer import expect, truth
-from ..expressions.scope import Binding, Scope
+from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.literals import literal_value
 from ..symbols import Symbol
@@ -136,19 +136,10 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
     group = record_fields(session, symbol)
     assert group is not None
     members = tuple(group.members.values())
-    names = {
-        member.name: Binding(member.type, Variable(name=member.name), member.symbol) for member in members
-    }
     empty = not any(isinstance(item, FieldItem) for item in place.declaration.items or ())
     if empty and place.declaration.items is not None and not place.block.problems:
-        session.report(
-            "DS0310",
-            f"record `{symbol.name}` has no field",
-            symbol.location,
-            "empty",
-            help="add one: `field name: str`",
-        )
-    scope = Scope(session, place, names, "a record's check", records=records_lookup(session))
+        session.report(Lacks(symbol.location, "field", "record"))
+    scope = Scope(session, place, bindings(members), "a record's check", records=records_lookup(session))
     _endless(session, symbol, members)
     return Record(
         name=symbol.key,
@@ -167,26 +158,15 @@ def _endless(session: Session, symbol: Symbol, members: tuple[Member, ...]) -> N
         if way is None or member.symbol is None:
             continue
         session.circles |= {symbol.key, *way}
-        through = "" if not way else f" by way of {', '.join(f'`{name}`' for name in way)}"
         place = session.place(symbol)
         node = next(
             item.type
             for item in place.declaration.items or ()
             if isinstance(item, FieldItem) and item.name.text == member.name
         )
-        fixes: tuple[Fix, ...] = ()
-        if node is not None:
-            end = Span(node.span.end, node.span.end)
-            fixes = (Fix("Make it optional", (Edit(place.at(end), "?"),), "maybe"),)
-        session.report(
-            "DS0307",
-            f"record `{symbol.name}` contains itself{through}: a value of it could never end",
-            member.symbol.location,
-            f"needs another `{symbol.name}`",
-            secondary=(Label(symbol.location, "declared here"),),
-            help=f"make it optional (`{member.name}: {spell(member.type)}?`) or a list",
-            fixes=fixes,
-        )
+        annotation = place.at(node) if node else None
+        at = member.symbol.location
+        session.report(ContainsItself(at, symbol.location, way, spell(member.type), annotation))
         return
 
 

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from dspec.grammar.tree import FieldItem, InlineSignature, Parameter
-from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import FieldSpec, Signature
 from dspec.runtime.schema.types import OptionalOf
 
-from ...diagnostics.codes.names import ItemTwice
-from ...diagnostics.record import Label
-from ..expressions.scope import Binding, Scope
+from ...diagnostics.codes.names import ItemTwice, TwoRoles
+from ...diagnostics.codes.types import Lacks, OutputDefault
+from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
@@ -59,44 +58,22 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     for member in fields(session, place, "output"):
         first = inputs.get(member.name)
         if first and first.symbol and member.symbol:
-            session.report(
-                "DS0203",
-                f"`{member.name}` is both an input and an output of `{symbol.name}`",
-                member.symbol.location,
-                "again as an output",
-                secondary=(Label(first.symbol.location, "an input here"),),
-                help="give the output another name",
-            )
+            session.report(TwoRoles(member.symbol.location, symbol.name, "output", first.symbol.location))
             continue
         outputs[member.name] = member
     misplaced = any(isinstance(item, FieldItem) and item.role == "field" for item in items or ())
     if items is not None and not place.block.problems and not misplaced:
-        for role, hint in (("input", "input text: str"), ("output", "output answer: str")):
+        for role in ("input", "output"):
             if not any(isinstance(item, FieldItem) and item.role == role for item in items):
-                session.report(
-                    "DS0310",
-                    f"signature `{symbol.name}` has no {role}",
-                    symbol.location,
-                    f"no {role}",
-                    help=f"add one: `{hint}`",
-                )
-    names = {
-        member.name: Binding(member.type, Variable(name=member.name), member.symbol)
-        for member in (*inputs.values(), *outputs.values())
-    }
+                session.report(Lacks(symbol.location, role, "signature"))
+    names = bindings((*inputs.values(), *outputs.values()))
     scope = Scope(session, place, names, "a signature's check", records=records_lookup(session))
     read = Reader(session, place, items)
     retries = read.integer("max_retries")
     specs = field_specs(session, place, tuple(inputs.values()), "input")
     for member in outputs.values():
         if member.has_default and member.symbol:
-            session.report(
-                "DS0322",
-                f"the output `{member.name}` has a default, and the model always writes its outputs",
-                member.symbol.location,
-                "has a default",
-                help=f"declare it as `{spell(OptionalOf(item=member.type))}` if the model may leave it out",
-            )
+            session.report(OutputDefault(member.symbol.location, spell(OptionalOf(item=member.type))))
     return SignatureInfo(
         symbol,
         inputs,
@@ -120,9 +97,9 @@ def inline(session: Session, place: Place, node: InlineSignature, name: str) -> 
     inputs = parameters(session, place, node.inputs, "input")
     outputs = parameters(session, place, node.outputs, "output", taken=inputs)
     if not outputs:
-        session.report("DS0310", "`sig(...)` has no output", place.at(node), "no output")
+        session.report(Lacks(place.at(node), "output"))
     if not inputs:
-        session.report("DS0310", "`sig(...)` has no input", place.at(node), "no input")
+        session.report(Lacks(place.at(node), "input"))
     return SignatureInfo(
         None,
         inputs,

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ...diagnostics.spelling import closest
 from ...project.loading import ImportProblem, read_text
 from ...project.reads import listed, looked_at
 from ...project.source import Location, Source
@@ -64,7 +63,6 @@ class Missing(Struct, frozen=True):
     """Why there is no module to read, and what there is instead."""
 
     reason: str
-    near: tuple[str, ...] = ()
     there: tuple[str, ...] = ()
 
 
@@ -79,7 +77,7 @@ def find_module(name: str, folder: Path, root: Path) -> Module | Missing:
     inside = [place.joinpath(*parts[:-1]) for place in places]
     prefix = "".join(f"{part}." for part in parts[:-1])
     there = [prefix + found for place in inside for found in _modules_in(place, root)]
-    return Missing(f"this project has no module `{name}`", closest(name, there), tuple(dict.fromkeys(there)))
+    return Missing(f"this project has no module `{name}`", tuple(dict.fromkeys(there)))
 
 
 def _is_there(path: Path) -> bool:
