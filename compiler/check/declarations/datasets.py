@@ -221,7 +221,7 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
     if other:
         session.report(other)
     else:
-        session.diagnostics += [diagnose(problem, places) for problem in findings.problems]
+        session.findings += [diagnose(problem, places) for problem in findings.problems]
     return findings
 
 

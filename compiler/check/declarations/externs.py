@@ -9,13 +9,12 @@ from msgspec import Struct
 from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Span
 from dspec.runtime.schema.types import ANY, Type
 
-from ...diagnostics.codes.syntax import ExpectsNothing, GivenTwice, NoSource, SourceNotCalled
+from ...diagnostics.codes.syntax import ExpectsNothing, GivenTwice, NoSource, NotYet, SourceNotCalled
 from ...diagnostics.codes.types import LacksGiven, NoDescription, UnknownGiven
 from ..expressions.infer import expect, infer, truth
 from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader, settings
-from ..shape.shape import later
 from ..sources.extern_sources import check_source
 from ..sources.externs.table import EXTERN_SOURCES
 from ..symbols import Symbol
@@ -58,7 +57,7 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
         session.report(SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
     elif declaration.items is not None and not place.block.problems:
         session.report(NoSource(symbol.location, place.room))
-    later(session, place, f"extern functions, such as `{symbol.name}`", declaration.keyword)
+    session.report(NotYet(place.at(declaration.keyword), f"extern functions, such as `{symbol.name}`"))
     return ExternInfo(inputs, result, described)
 
 
@@ -104,7 +103,7 @@ def check_test(session: Session, symbol: Symbol) -> None:
             truth(scope, item.condition, "what `expect` asks for")
     if found and found.known and not place.block.problems:
         _complete(session, place, symbol, found.inputs, given)
-    later(session, place, "`test` blocks", declaration.keyword)
+    session.report(NotYet(place.at(declaration.keyword), "`test` blocks"))
 
 
 def _complete(

@@ -18,11 +18,10 @@ from ...diagnostics.codes.metrics import (
     UnknownOutput,
 )
 from ...diagnostics.codes.names import NotADeclaration, ParametersAlike
-from ...diagnostics.record import Fix, has_errors
 from ..expressions.infer import expect, truth, value
 from ..expressions.scope import Binding, Scope
 from ..names.names import resolve
-from ..session import Place, Session, insert_item
+from ..session import Place, Session
 from ..shape.attributes import settings
 from ..symbols import Symbol
 from ..types.declared import Runnable, runnable
@@ -72,7 +71,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     kind: Kind = ANY
     score: Expression = Constant(value=None)
     if score_node is not None:
-        mistakes = len(session.diagnostics)
+        mistakes = len(session.findings)
         kind, score = _score(scope, score_node)
         if "score" not in names:
             graded = is_number(kind)
@@ -80,10 +79,10 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             scope = scope.having("score", Binding(shown, Variable(name="score")))
         reasoned = bool(judges) and REASON not in names
         # A judge that is called wrongly gives no reason, and that is not said a second time.
-        faulty = has_errors(session.diagnostics[mistakes:])
+        faulty = any(found.code.severity == "error" for found in session.findings[mistakes:])
         if reasoned or (faulty and REASON not in names):
             scope = scope.having(REASON, Binding(STR, Variable(name=REASON)))
-        if len(session.diagnostics) == mistakes and not place.block.problems:
+        if len(session.findings) == mistakes and not place.block.problems:
             _ignores(session, place, nodes, names, reads, score_node)
     accept = truth(scope, found["accept"].value, "`accept`") if "accept" in found else None
     if accept is not None and "accept" not in names:
@@ -176,8 +175,3 @@ def _ignores(
         return
     pred = nodes[1].name.text
     session.report(IgnoresProgram(place.at(node), pred, place.at(nodes[1])))
-
-
-def accept_fix(session: Session, info: MetricInfo) -> tuple[Fix, ...]:
-    """The fix that tells a graded metric which runs may become demos."""
-    return insert_item(session.place(info.symbol), "accept = score >= 0.5", "Insert `accept = score >= 0.5`")

@@ -22,12 +22,11 @@ from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Pro
 
 from ...diagnostics.codes.models import NoModel
 from ...diagnostics.codes.names import NoStrategy, PrefixedStrategy, TextForSignature, UnknownStrategy
-from ...diagnostics.codes.syntax import GivenTwice, NotAListOfTools
+from ...diagnostics.codes.syntax import GivenTwice, NotAListOfTools, NotYet
 from ...diagnostics.codes.types import LacksSignature, OneSignature, UnknownOption
 from ..names.names import find, path_of, resolve
 from ..session import Place, Session
 from ..shape.attributes import form_of
-from ..shape.shape import later
 from ..symbols import Symbol
 from ..types.declared import Runnable, lm_closure, reachable
 from ..types.kinds import Member
@@ -55,7 +54,7 @@ def _check_module(session: Session, symbol: Symbol) -> Runnable:
     if record.missing:
         _names_in(session, place, call, record)
         found = _signature_argument(session, place, call.arguments[:1], record.name, quiet=True)
-        later(session, place, f"the strategy `{record.name}`", call.callee)
+        session.report(NotYet(place.at(call.callee), f"the strategy `{record.name}`"))
         return Runnable(symbol, found.inputs, found.outputs, None) if found else nothing
     found = _signature_argument(session, place, call.arguments, record.name)
     bound = _options(session, place, call, record.name)

@@ -17,13 +17,13 @@ from dspec.runtime.schema.program import LM, CallStep, CheckStep, FieldSpec, Pre
 from dspec.runtime.schema.types import Type
 
 from ...diagnostics.codes.names import CallsItself, UnusedValue, ValueTwice
+from ...diagnostics.codes.syntax import NotYet
 from ...diagnostics.codes.types import PaidForNothing
 from ...diagnostics.record import Label
 from ..expressions.infer import expect, infer
 from ..expressions.scope import Binding, Scope, Typed, bindings
 from ..session import Session
 from ..shape.arguments import match_arguments
-from ..shape.shape import later
 from ..symbols import Symbol
 from ..types.declared import Runnable, lm_closure, reachable, runnable
 from ..types.kinds import ANY, Group, Member, spell
@@ -60,7 +60,7 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
     specs = field_specs(session, place, inputs.values())
     promised = promised_outputs(session, place, declaration)
     graph = Graph()
-    mistakes = len(session.diagnostics)
+    mistakes = len(session.findings)
     scope = Scope(
         session,
         place,
@@ -74,7 +74,7 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
     returns, outputs = returned_values(scope, symbol, promised)
     graph.read |= scope.reads
     graph.runs = graph.runs and any(isinstance(item, Return) for item in declaration.items or ())
-    _unused(graph, scope, inputs, values=len(session.diagnostics) == mistakes)
+    _unused(graph, scope, inputs, values=len(session.findings) == mistakes)
     complete = graph.runs and declaration.items is not None and bool(outputs)
     built = None
     if complete:
@@ -171,7 +171,9 @@ def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | Non
     arguments = _arguments(scope, node, callee, found.inputs)
     results = found.results()
     if callee.kind == "program":
-        later(scope.session, scope.place, f"calling the program `{callee.name}` from a program", node.callee)
+        scope.session.report(
+            NotYet(scope.place.at(node.callee), f"calling the program `{callee.name}` from a program")
+        )
         graph.runs = False
         return Typed(results)
     if found.program is None:

@@ -101,9 +101,9 @@ def _criteria(scope: Scope, judge: JudgeFunction, argument: Argument) -> str:
     node = argument.value
     if isinstance(node, Literal) and isinstance(node.value, str) and node.value.strip():
         return node.value
-    mistakes = len(scope.session.diagnostics)
+    mistakes = len(scope.session.findings)
     infer(scope, node)
-    if len(scope.session.diagnostics) == mistakes:
+    if len(scope.session.findings) == mistakes:
         scope.session.report(NoCriteria(scope.place.at(node), CRITERIA, form_of(node)))
     return ""
 

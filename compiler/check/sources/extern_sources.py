@@ -48,7 +48,7 @@ def source_texts(
     names = [spec.name for spec in specs]
     required = {spec.name for spec in specs if spec.required}
     shape = ", ".join(f"{spec.name} = …" for spec in specs)
-    mistakes = len(session.diagnostics)
+    mistakes = len(session.findings)
     what = f"`{name.text}`"
     given = match_arguments(session, place, node, what, names, required, f"`{name.text}({shape})`")
     texts: dict[str, tuple[str, Expr]] = {}
@@ -57,7 +57,7 @@ def source_texts(
             text = text_argument(session, place, name.text, spec.name, spec.value, argument)
             if text is not None:
                 texts[spec.name] = (text, argument.value)
-    return None if len(session.diagnostics) > mistakes else (given, texts)
+    return None if len(session.findings) > mistakes else (given, texts)
 
 
 def text_argument(

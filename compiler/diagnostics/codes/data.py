@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ...project.source import Location
 from ..fixes import Room, insert_item, replace, suggestions
-from ..record import Diagnostic, Label
+from ..record import Diagnostic, Label, also
 from ..spelling import closest
-from ..wording import did_you_mean, listed
+from ..wording import did_you_mean, listed, quoted
 from .base import Code, Finding
 from .snippets import METRIC, TICKETS, optimize
 
@@ -56,6 +56,20 @@ class OtherFormat(Finding, frozen=True):
         )
 
 
+class DataFault(Finding, frozen=True):
+    """Something that is wrong with a data file or a split, in the words that a compile stops with, too."""
+
+    said: str
+    advice: str
+
+    def told(self) -> Diagnostic:
+        return self.says(self.said, help=self.advice)
+
+
+class DataUnreadable(DataFault, frozen=True):
+    code = DS0401
+
+
 DS0402 = Code(
     "DS0402",
     "error",
@@ -89,6 +103,28 @@ class NoSuchColumn(Finding, frozen=True):
         )
 
 
+class ColumnMissing(DataFault, frozen=True):
+    """At the column, read from `source`; where the declaration has no such column, at the source.
+
+    `renamed` are columns of the file that may have been meant. What reads the column might break by another name.
+    """
+
+    code = DS0402
+    source: Location | None
+    renamed: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            self.said,
+            "no such column" if self.source else "",
+            secondary=also(self.source, "read from here"),
+            help=self.advice,
+            fixes=tuple(
+                replace(self.where, name, f"rename to `{name}`", guess=True) for name in self.renamed
+            ),
+        )
+
+
 DS0403 = Code(
     "DS0403",
     "error",
@@ -100,6 +136,21 @@ DS0403 = Code(
     dataset(),
     TICKETS,
 )
+
+
+class TypeBroken(DataFault, frozen=True):
+    """At the type or the column, read from `source`; where the declaration has neither, at the source."""
+
+    code = DS0403
+    source: Location | None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            self.said,
+            "not in every row" if self.source else "",
+            secondary=also(self.source, "read from here"),
+            help=self.advice,
+        )
 
 
 DS0404 = Code(
@@ -114,6 +165,32 @@ DS0404 = Code(
     METRIC + optimize("step demos = BootstrapFewShot()"),
     TICKETS,
 )
+
+
+class InputNotInData(Finding, frozen=True):
+    """An input of the program that the rows lack; `field` is its type where they have it as a field."""
+
+    code = DS0404
+    program: Location
+    data: Location
+    name: str
+    field: str
+    inputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.name, self.inputs)
+        lacks = (
+            "has it as a field, not as an input" if self.field else f"has no such input{did_you_mean(near)}"
+        )
+        there = f"its inputs are {listed(self.inputs)}" if self.inputs and not near else ""
+        return self.says(
+            f"`{self.program.text}` needs the input `{self.name}`, and `{self.data.text}` {lacks}",
+            f"no input `{self.name}`",
+            secondary=tuple(
+                Label(place, f"`{place.text}` is declared here") for place in (self.program, self.data)
+            ),
+            help=f"mark the column as an input: `input {self.name}: {self.field}`" if self.field else there,
+        )
 
 
 DS0405 = Code(
@@ -138,6 +215,10 @@ class NoParts(Finding, frozen=True):
         )
 
 
+class SplitFault(DataFault, frozen=True):
+    code = DS0405
+
+
 DS0406 = Code(
     "DS0406",
     "warning",
@@ -151,6 +232,42 @@ DS0406 = Code(
 )
 
 
+class Duplicates(DataFault, frozen=True):
+    """Inputs in several parts, which are `parts`: `count` of them."""
+
+    code = DS0406
+    count: int
+    parts: tuple[Location, ...]
+
+    def told(self) -> Diagnostic:
+        shares = f"shares {self.count:,} with {quoted(part.text for part in self.parts)}"
+        return self.says(
+            self.said,
+            shares if self.parts else "",
+            secondary=tuple(Label(part) for part in self.parts),
+            help=self.advice,
+        )
+
+
+class CutFromOne(Finding, frozen=True):
+    """Two datasets of one source: `val`, and `train` that reads it, too."""
+
+    code = DS0406
+    train: Location
+    title: str
+    fetched: bool
+
+    def told(self) -> Diagnostic:
+        what = "rows" if self.fetched else "file"
+        return self.says(
+            f"`train` and `val` are cut from the same {what}, `{self.title}`, by two datasets: a row may "
+            "stand in both",
+            f"the same {what}",
+            secondary=(Label(self.train, "reads it, too"),),
+            help="declare one dataset and give it a `split` with both parts",
+        )
+
+
 DS0407 = Code(
     "DS0407",
     "error",
@@ -162,6 +279,21 @@ DS0407 = Code(
     METRIC + optimize("step d = BootstrapFewShot()"),
     TICKETS,
 )
+
+
+class TunesOnTest(Finding, frozen=True):
+    """`role` is what the rows are read as; `others` are the dataset's other parts."""
+
+    code = DS0407
+    role: str
+    others: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.role}` reads `{self.where.text}`: rows that are tuned on can no longer test anything",
+            "the test part",
+            help=f"use {quoted(self.others[:3], 'or')}" if self.others else "",
+        )
 
 
 DS0409 = Code(
@@ -208,6 +340,10 @@ DS0410 = Code(
 )
 
 
+class TooRare(DataFault, frozen=True):
+    code = DS0410
+
+
 DS0412 = Code(
     "DS0412",
     "error",
@@ -217,6 +353,28 @@ DS0412 = Code(
     METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
     TICKETS,
 )
+
+
+class UnknownPart(Finding, frozen=True):
+    code = DS0412
+    dataset: Location
+    parts: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        near = closest(name, self.parts)
+        there = (
+            f"its parts are {listed(self.parts)}"
+            if self.parts
+            else f"give it one: `split {{ {name} = 50% }}`"
+        )
+        return self.says(
+            f"`{self.dataset.text}` has no part `{name}`{did_you_mean(near)}",
+            "not a part of its split",
+            secondary=(Label(self.dataset, f"`{self.dataset.text}` is declared here"),),
+            help="" if near else there,
+            fixes=suggestions(self.where, near),
+        )
 
 
 DS0413 = Code(
@@ -248,6 +406,10 @@ class LeadsOutside(Finding, frozen=True):
         )
 
 
+class DataOutside(DataFault, frozen=True):
+    code = DS0413
+
+
 DS0415 = Code(
     "DS0415",
     "error",
@@ -258,6 +420,26 @@ DS0415 = Code(
     METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
     TICKETS,
 )
+
+
+class OtherType(Finding, frozen=True):
+    """An input and the column of its `name`, with their types and the places that are known."""
+
+    code = DS0415
+    name: str
+    program: str
+    wanted: str
+    data: str
+    given: str
+    input: Location | None
+    column: Location | None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` is {self.wanted} in `{self.program}` and {self.given} in `{self.data}`",
+            "types differ",
+            secondary=(*also(self.input, f"{self.wanted} here"), *also(self.column, f"{self.given} here")),
+        )
 
 
 DS0416 = Code(
@@ -272,3 +454,7 @@ DS0416 = Code(
     dataset(),
     TICKETS | {"rows.py": "def load():\n    yield {'text': 'a parcel', 'topic': 'shipping'}\n"},
 )
+
+
+class NotFetched(DataFault, frozen=True):
+    code = DS0416

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from ...project.source import Location
-from ..fixes import suggestions
+from ..fixes import Room, insert_item, replace, suggestions
 from ..record import Diagnostic, Label
 from ..spelling import closest
-from ..wording import did_you_mean, listed
+from ..wording import did_you_mean, listed, quoted
 from .base import Code, Finding
+from .data import DataFault
 from .snippets import DATA, GRADED, METRIC, TICKETS, optimize
 from .types import Operand, UnknownField
 
@@ -68,6 +69,10 @@ class NotAColumn(Finding, frozen=True):
         )
 
 
+class NoColumnToStratify(DataFault, frozen=True):
+    code = DS0501
+
+
 DS0502 = Code(
     "DS0502",
     "error",
@@ -124,6 +129,24 @@ class AlwaysTheSame(Finding, frozen=True):
         )
 
 
+class GateNeverChanges(Finding, frozen=True):
+    """A `score` that is compared with a number that no score reaches: it stands at `number`."""
+
+    code = DS0504
+    score: Location
+    number: Location
+    value: float
+
+    def told(self) -> Diagnostic:
+        meant = f"{self.value / 100:g}" if 1 < self.value <= 100 else ""
+        return self.says(
+            f"`{self.score.text}` lies between 0 and 1, so this gate never changes",
+            "the same whatever the score",
+            help=f"write `{meant}` for {self.value:g} %" if meant else "",
+            fixes=(replace(self.number, meant, guess=True),) if meant else (),
+        )
+
+
 DS0505 = Code(
     "DS0505",
     "warning",
@@ -136,6 +159,26 @@ DS0505 = Code(
     + optimize("step demos = BootstrapFewShot()").replace("= right", "= near"),
     TICKETS,
 )
+
+
+class NoAccept(Finding, frozen=True):
+    """A `metric` that gives a number, for an optimizer that bootstraps; `room` is the metric's."""
+
+    code = DS0505
+    optimizer: str
+    metric: Location
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        accept = "accept = score >= 0.5"
+        return self.says(
+            f"metric `{self.metric.text}` gives a number and no `accept`, so `{self.optimizer}` would make "
+            "a demo of every run that does not score 0",
+            "decides which runs become demos",
+            secondary=(Label(self.metric, "a numeric score, no `accept`"),),
+            help=f"say which runs are good enough: `{accept}`",
+            fixes=insert_item(self.room, accept),
+        )
 
 
 DS0506 = Code(
@@ -177,6 +220,35 @@ DS0507 = Code(
     + REFLECT,
     TICKETS,
 )
+
+
+class NoFeedback(Finding, frozen=True):
+    """A `metric` without `feedback`, for an optimizer that reflects. `by` is what a line of it could go by."""
+
+    code = DS0507
+    optimizer: str
+    metric: Location
+    by: Literal["judge", "accept", "number", "score"]
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        judged = self.by == "judge"
+        line = {
+            "judge": "feedback = reason",
+            "accept": 'feedback = if accept then "correct" else "wrong"',
+            "number": 'feedback = if score >= 0.5 then "correct" else "wrong"',
+            "score": 'feedback = if score then "correct" else "wrong"',
+        }[self.by]
+        return self.says(
+            f"`{self.optimizer}` learns from what the metric says about each answer, and `{self.metric.text}` "
+            "gives no `feedback`",
+            "sees only the score",
+            secondary=(Label(self.metric, "no `feedback`"),),
+            help=f"what its judge said is there: `{line}`"
+            if judged
+            else 'say what was wrong: `feedback = if score then "correct" else "expected …"`',
+            fixes=insert_item(self.room, line, "" if judged else "Insert a `feedback` to fill in"),
+        )
 
 
 DS0508 = Code(
@@ -269,6 +341,42 @@ DS0511 = Code(
     METRIC + OTHER + "eval e { program = router; metric = right; data = tickets.test }\n",
     TICKETS,
 )
+
+
+class ForOtherProgram(Finding, frozen=True):
+    """A metric that reads outputs of the program `judged` that `program` has not."""
+
+    code = DS0511
+    metric: Location
+    judged: str
+    program: str
+    absent: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"metric `{self.metric.text}` is written for `{self.judged}`, and `{self.program}` has no output "
+            f"{quoted(self.absent, 'or')}",
+            f"reads the outputs of `{self.judged}`",
+            secondary=(Label(self.metric, "declared here"),),
+        )
+
+
+class ForOtherRows(Finding, frozen=True):
+    """A metric that reads columns of the dataset `read` that `data` has not."""
+
+    code = DS0511
+    metric: Location
+    read: str
+    data: str
+    absent: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"metric `{self.metric.text}` is written for rows of `{self.read}`, and `{self.data}` has no column "
+            f"{quoted(self.absent, 'or')}",
+            "other rows",
+            secondary=(Label(self.metric, f"reads rows of `{self.read}`"),),
+        )
 
 
 DS0512 = Code(

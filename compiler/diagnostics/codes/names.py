@@ -100,6 +100,23 @@ class UnknownValue(Finding, frozen=True):
         )
 
 
+class NoStepOrProgram(Finding, frozen=True):
+    """`known` are the earlier steps and the programs; `what` is what one of them is needed as."""
+
+    code = DS0201
+    what: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.known)
+        return self.says(
+            f"there is no earlier step or program named `{self.where.text}`{did_you_mean(near)}",
+            "not declared",
+            help="" if near or not self.known else f"{self.what} may be {listed(self.known)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
 DS0202 = Code(
     "DS0202",
     "error",
@@ -224,6 +241,23 @@ class TextForSignature(Finding, frozen=True):
         )
 
 
+class NotAProgram(Finding, frozen=True):
+    """A declaration of a `kind` where a step or a program is needed as `what`."""
+
+    code = DS0202
+    what: str
+    kind: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        it_is = article(self.kind)
+        return self.says(
+            f"`{self.declared.text}` is {it_is}, but {self.what} needs an earlier step or a program",
+            it_is,
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
 DS0203 = Code(
     "DS0203",
     "error",
@@ -335,6 +369,18 @@ class ValueTwice(Finding, frozen=True):
             "again here",
             secondary=(Label(self.first, "first declared here"),),
             help="every `let` gives a new name; values never change",
+        )
+
+
+class StepTwice(Finding, frozen=True):
+    code = DS0203
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"two steps are called `{self.where.text}`",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
         )
 
 
@@ -575,6 +621,21 @@ class CallsItself(Finding, frozen=True):
         return self.says(
             f"program `{self.declared.text}` calls itself, and a program has no recursion",
             "calls itself",
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
+class LeadsBack(Finding, frozen=True):
+    """The attribute `name` of a block names a program that leads back to the block."""
+
+    code = DS0210
+    name: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` leads back to this block by way of `{self.declared.text}`",
+            "a circle",
             secondary=(Label(self.declared, "declared here"),),
         )
 

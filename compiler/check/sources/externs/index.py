@@ -27,7 +27,7 @@ def check_index(session: Session, place: Place, written: ExternCall) -> bool:
         found = probe(source, session.folder, root=session.root, cache=session.cache)
     except DataError as error:
         places = Places(source=place.at(node))
-        session.diagnostics += [diagnose(problem, places) for problem in error.problems]
+        session.findings += [diagnose(problem, places) for problem in error.problems]
         return False
     if column is not None and column[0] not in found.columns:
         at = place.at(column[1])
