@@ -1,4 +1,4 @@
-"""What the checks of one analysis share: the diagnostics, the symbols, and results by declaration.
+"""What the checks of one analysis share: the findings, the symbols, and results by declaration.
 
 Every declaration is checked once, on first need, so the order in a file does not matter: a module
 asks for its signature and the signature is checked then. A declaration that needs itself gets None
