@@ -47,9 +47,9 @@ def run(*command: str | Path, cwd: Path = ROOT) -> None:
 
 
 def python_311() -> str:
-    """An interpreter of 3.11 or newer: this one, or one on the PATH."""
+    """An interpreter of 3.11 or newer: this one, or one on the PATH. Not that of `.venv`, which is about to be remade."""
     if sys.version_info >= (3, 11):  # noqa: UP036 - this file is what an older Python may run
-        return sys.executable
+        return getattr(sys, "_base_executable", None) or sys.executable
     for name in ("python3.13", "python3.12", "python3.11"):
         if found := shutil.which(name):
             return found

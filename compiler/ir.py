@@ -7,12 +7,13 @@ later". Executable parts are the runtime's own models; what only a compile needs
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, Protocol
 
 from pydantic import Field
 
 from dspec.runtime.schema.expressions import Expression
-from dspec.runtime.schema.program import LM, FieldSpec, Program, Record
+from dspec.runtime.schema.program import LM, FieldSpec, Program, Record, with_fallbacks
 from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1
@@ -37,32 +38,16 @@ class Split(Frozen):
 
 
 class DataSource(Frozen):
-    """Where rows come from; `path` is relative to the folder of the project's root file.
+    """Where rows come from: `kind` is a name of the table of sources (`data/sources`), which says what the rest means.
 
-    Of `python` it is the module's file, with the options `module` and `function`. Of `huggingface` it is
-    the dataset's name on the hub, with `split`, `revision` and, where one is written, `config`.
+    The `path` of a file is relative to the folder of the project's root file. Of `python` it is the module's file,
+    with the options `module` and `function`. Of `huggingface` it is the dataset's name on the hub, with `split`,
+    `revision` and, where one is written, `config`.
     """
 
-    kind: Literal["csv", "jsonl", "json", "parquet", "python", "huggingface"]
+    kind: str
     path: str
     options: dict[str, JsonValue] = Field(default_factory=dict)
-
-    @property
-    def is_fetched(self) -> bool:
-        """True for rows that are no file of the project: they are fetched once and kept."""
-        return self.kind in ("python", "huggingface")
-
-    @property
-    def title(self) -> str:
-        """What messages call it."""
-        match self.kind:
-            case "python":
-                return f"{self.options.get('module')}:{self.options.get('function')}"
-            case "huggingface":
-                config = self.options.get("config")
-                return f"{self.path}{f', {config}' if config else ''}, {self.options.get('split')}"
-            case _:
-                return self.path
 
 
 class Dataset(Frozen):
@@ -153,6 +138,22 @@ class StepSpec(Frozen):
     """Addresses of the student's predictors that the step leaves as they are."""
 
 
+class Chained(Protocol):
+    """A step as far as its place in the chain goes: checked (`StepSpec`) or still being so."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def student(self) -> str | None: ...
+
+
+def origins(steps: Sequence[Chained]) -> list[str]:
+    """What each step starts from, by name: the student it names, else the step before it, else "", the
+    block's own program."""
+    before = ["", *(step.name for step in steps)]
+    return [step.student or previous for step, previous in zip(steps, before, strict=False)]
+
+
 class Optimize(Frozen):
     name: str
     program: str
@@ -215,14 +216,12 @@ class Project(Frozen):
             address: predictor.model_copy(update={"lm": lm}) if address in addresses else predictor
             for address, predictor in found.predictors.items()
         }
-        lms: dict[str, LM] = {}
-        waiting = sorted({predictor.lm for predictor in predictors.values()})
-        while waiting:
-            name = waiting.pop(0)
-            if name not in lms:
-                lms[name] = self.lms[name]
-                waiting += lms[name].fallback
+        lms = self.with_fallbacks(sorted({predictor.lm for predictor in predictors.values()}))
         return found.model_copy(update={"predictors": predictors, "lms": lms})
+
+    def with_fallbacks(self, names: Iterable[str]) -> dict[str, LM]:
+        """These models and all that they may fall back to, by name."""
+        return {name: self.lms[name] for name in with_fallbacks(names, lambda name: self.lms[name].fallback)}
 
     def student(self, optimize: str) -> Program:
         """What an optimize block starts from: its program, on the block's own `lm` if it names one."""

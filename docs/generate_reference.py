@@ -1,7 +1,8 @@
 """Rewrites the tables in `docs/language.md` and `docs/optimizers.md` from the tables in the code.
 
 A table stands between `<!-- name -->` and `<!-- /name -->`; what is around it is written by hand. Functions
-come from `dspec.runtime.values.functions`; judges, attributes and sources from `dspec.compiler.tables`; options from
+come from `dspec.runtime.values.functions`, strategies from `dspec.runtime.running.strategies.table`, judges and
+attributes from `dspec.compiler.tables`, sources from `dspec.compiler.data.sources.table`, options from
 `dspec.compiler.optimizers.table`. Nowhere else are they listed.
 """
 
@@ -12,12 +13,14 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from dspec.compiler.data.sources.base import FetchedSource
+from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.optimizers.base import Option, OptionType, Spec
 from dspec.compiler.optimizers.table import ALIASES, SPECS
 from dspec.compiler.tables.block_specs import AttributeSpec, SectionSpec, ValueKind
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES
-from dspec.compiler.tables.vocabulary import FETCHED_SOURCES
+from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.values.functions import FUNCTIONS, Function, Parameter, wording
 
@@ -64,6 +67,8 @@ def filled(page: str) -> str:
                 rows = _attributes(block.attributes, block.sections)
             case "options":
                 rows = _options(SPECS[of])
+            case "strategies":
+                rows = _strategies()
             case "sources":
                 rows = _sources()
             case "optimizers":
@@ -105,9 +110,20 @@ def _parameter(parameter: Parameter) -> str:
     return f"{parameter.name}: {wording(parameter.kind)}{', …' if parameter.variadic else ''}{default}"
 
 
+def _strategies() -> Iterable[str]:
+    yield from _table("strategy", "default", "meaning")
+    for name, strategy in STRATEGIES.items():
+        later = f" Not supported yet: {strategy.missing}." if strategy.missing else ""
+        yield _row(f"`{name}(…)`", "", strategy.doc + later)
+        for option in strategy.options:
+            yield _row(f"{name} · `{option.name}`", _default(option.default), option.doc)
+
+
 def _sources() -> Iterable[str]:
     yield from _table("fetched source", "default", "meaning")
-    for name, source in FETCHED_SOURCES.items():
+    for name, source in SOURCES.items():
+        if not isinstance(source, FetchedSource):
+            continue
         yield _row(f"`{name}(…)`", "", source.doc)
         for parameter in source.parameters:
             default = (

@@ -2,7 +2,7 @@
 
 Text synchronisation is synchronous and cheap. Every request handler is a coroutine that first
 yields, so that the edits and cancellations already waiting are read before work starts on an old
-version. Features are pure functions of an analysis and an offset; nothing here imports a user's
+version. What is answered stands in `requests`; nothing here imports a user's
 Python, opens a socket or writes a file, and no message box is ever shown: what goes wrong goes to
 the log, which is standard error.
 """
@@ -13,7 +13,9 @@ import asyncio
 import gc
 import logging
 import sys
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from typing import Any
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcContentModified
@@ -22,15 +24,14 @@ from pygls.lsp.server import LanguageServer
 from dspec.compiler.diagnostics.record import Diagnostic
 
 from .checks import BREATH, Checks
-from .convert import to_completions, to_diagnostic
+from .convert import to_diagnostic
 from .documents import Document, Documents
-from .features.completion import complete
 from .protocol import Protocol
-from .text import ENCODINGS, Position
+from .requests.base import EditorFeature, EditorRequest
+from .requests.table import FEATURES
+from .text import ENCODINGS
 
 logger = logging.getLogger(__name__)
-
-TRIGGERS = (".", "=", "(", ",", "|", ":", '"')
 
 
 class Server(LanguageServer):
@@ -75,24 +76,26 @@ def make_server() -> Server:
     def did_save(params: types.DidSaveTextDocumentParams) -> None:
         server.checks.schedule_all()
 
-    async def completion(params: types.CompletionParams) -> types.CompletionList | None:
+    server.feature(types.INITIALIZE)(initialize)
+    server.feature(types.TEXT_DOCUMENT_DID_SAVE)(did_save)
+    for feature in FEATURES.values():
+        server.feature(feature.method, feature.options)(_answering(server, feature))
+    return server
+
+
+def _answering(server: Server, feature: EditorFeature) -> Callable[[Any], Awaitable[object]]:
+    """The handler of one request about a document."""
+
+    async def handler(params: Any) -> object:
         document = server.documents.get(params.text_document.uri)
         await asyncio.sleep(BREATH)
         if document is None or document.has_settings:
             return None
         if server.documents.get(document.uri) is not document:
             raise JsonRpcContentModified("the text changed meanwhile")
-        text = document.text
-        offset = text.offset(Position(params.position.line, params.position.character))
-        found = complete(server.checks.analysis(document), offset)
-        return to_completions(found, text, offset)
+        return feature.answer(EditorRequest(params, document.text, server.checks.analysis(document)))
 
-    server.feature(types.INITIALIZE)(initialize)
-    server.feature(types.TEXT_DOCUMENT_DID_SAVE)(did_save)
-    server.feature(
-        types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=list(TRIGGERS))
-    )(completion)
-    return server
+    return handler
 
 
 def serve() -> None:

@@ -140,13 +140,7 @@ def circles(graph: dict[str, set[str]]) -> set[str]:
     return set(waiting)
 
 
-STILL = {
-    "dspec.compiler.data.tables": "opens parquet files, which are tables",
-    "dspec.compiler.data.parquet": "makes a table",
-    "dspec.compiler.data.fetching": "asks the two ways to fetch",
-    "dspec.compiler.data.fetching_hub": "keeps to the limits of fetching",
-    "dspec.compiler.data.fetching_python": "keeps to the limits of fetching",
-}
+STILL: dict[str, str] = {}
 """Files in a circle, with the reason. The list only gets shorter."""
 
 

@@ -28,12 +28,14 @@ def advise(
 ) -> None:
     """Say which optimizers suit the program and its data. Calls no model."""
     from ..compile.advice import advise as advice_for
-    from ..compile.plan import resolve
+    from ..compile.prepared import Prepared
+    from ..data.needs import advice_needs
     from .sources import checked, pick
 
     _, project = checked(path)
     chosen = pick(list(project.optimizes), name, "optimize", path)
-    found = advice_for(project, resolve(project, chosen, path.parent), prompt_only=prompt_only)
+    prepared = Prepared(project, path.resolve().parent, advice_needs(project, [chosen]))
+    found = advice_for(prepared, chosen, prompt_only=prompt_only)
     if json:
         print_json(plain_json.dumps(_plain(found), indent=2, ensure_ascii=False))
         return

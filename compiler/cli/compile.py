@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
-from .jobs import Compiled, Job, make_job
 from .observing import EventsOption, SpansOption, observing
-from .session import Session, ThreadsOption, TransportChoice, TransportOption
+from .session import ThreadsOption, TransportChoice, TransportOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
+    from ..compile.pipeline import Compiled, Job
+    from ..compile.prepared import Prepared
     from ..evaluate.eventlog import Observer
-    from ..evaluate.events import Report
 
 
 def compile_command(
@@ -41,6 +41,7 @@ def compile_command(
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
+    from ..compile.pipeline import plan_blocks
     from ..data.needs import compile_needs
     from .sources import checked, pick
 
@@ -49,15 +50,15 @@ def compile_command(
         fail(f"{path} declares no optimize block", help="`dspc init` shows one")
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in names or project.optimizes]
     base = path.resolve().parent
-    jobs = [make_job(project, name, base, out or base / "compiled", evals) for name in wanted]
+    prepared, jobs = plan_blocks(project, wanted, base, out or base / "compiled", evals=evals)
     if planned is not None:
         from .planned import refuse_drift
 
         if len(wanted) != 1:
             fail("a plan is of one optimize block", help="name the one you mean", code=Exit.USAGE)
-        refuse_drift(planned, path, project, wanted[0])
+        refuse_drift(planned, path, prepared, jobs[0].plan)
     with observing(events, otel) as observers:
-        results = asyncio.run(compile_all(jobs, path, threads, transport, observers, quiet=json))
+        results = asyncio.run(compile_all(prepared, jobs, path, threads, transport, observers, quiet=json))
     from . import report
 
     if json:
@@ -70,6 +71,7 @@ def compile_command(
 
 
 async def compile_all(
+    prepared: Prepared,
     jobs: list[Job],
     path: Path,
     threads: int,
@@ -79,6 +81,7 @@ async def compile_all(
     quiet: bool,
 ) -> list[Compiled]:
     """Compile the blocks one after the other; each artifact is written as soon as it is there."""
+    from ..compile.pipeline import compile_block
     from ..evaluate.eventlog import both, calls
     from .progress import reporting
     from .session import open_session
@@ -89,59 +92,29 @@ async def compile_all(
     for job in jobs:
         async with open_session(path, threads, transport, on_event=calls(observers)) as session:
             with reporting(lambda s=session: s.engine.tally, quiet=quiet) as report:
-                results.append(await compile_one(job, session, both(report, observers)))
-        if results[-1].built.status == "complete":
-            keep_record(results[-1], path)
-        if results[-1].stopped:
+                done = await compile_block(
+                    prepared, job, engine=session.engine, store=session.store, report=both(report, observers)
+                )
+        results.append(done)
+        if done.built.status == "complete":
+            keep_record(prepared, done, path)
+        prepared.finished(job.name)
+        if done.stopped:
             break
     return results
 
 
-def keep_record(result: Compiled, path: Path) -> None:
+def keep_record(prepared: Prepared, result: Compiled, path: Path) -> None:
     """Remembers what this compile followed from, for the next `dspc plan`."""
     from ..compile.changes import record_path, remember, snapshot
     from ..compile.pace import mean_seconds
-    from ..compile.plan import resolve
     from ..project.state import project_root, state_folder
 
-    job = result.job
+    name = result.job.name
     calls = {step.name: step.spent.calls for step in result.built.steps}
-    inputs = snapshot(job.project, resolve(job.project, job.name, job.base))
     pace = mean_seconds(result.tally.calls, result.tally.seconds)
-    remember(record_path(state_folder(project_root(path)), path, job.name), inputs, calls, pace)
-
-
-async def compile_one(job: Job, session: Session, report: Report) -> Compiled:
-    from dspec.runtime.artifact.artifact import write_artifact
-    from dspec.runtime.errors import ProviderError
-
-    from ..compile.build import build
-    from ..evaluate.budget import wall_of
-    from ..evaluate.evals import Walls, evaluate_each
-
-    engine, store = session.engine, session.store
-    wall = wall_of(job.project.optimizes[job.name].budget)
-    try:
-        built = await build(
-            job.project, job.name, job.base, engine=engine, store=store, wall=wall, report=report
-        )
-        write_artifact(job.artifact, built.artifact)
-        evals, cut = await evaluate_each(
-            job.project,
-            job.evals if built.status == "complete" else (),
-            job.base,
-            walls=Walls(job.project, {job.name: wall}),
-            engine=engine,
-            store=store,
-            compiled={job.name: built.artifact.program},
-            report=report,
-        )
-    except ProviderError as error:
-        error.help = "; ".join(
-            [*filter(None, [error.help]), "every answer so far is kept: run the same command again to go on"]
-        )
-        raise
-    return Compiled(job, built, evals, engine.tally, cut)
+    record = record_path(state_folder(project_root(path)), path, name)
+    remember(record, snapshot(prepared, name), calls, pace)
 
 
 def finish(result: Compiled) -> None:

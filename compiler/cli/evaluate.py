@@ -16,7 +16,8 @@ from .sources import SourceArgument
 if TYPE_CHECKING:
     from dspec.runtime.schema.ensemble import Runnable
 
-    from ..evaluate.evals import EvalResult
+    from ..compile.evals import EvalResult
+    from ..compile.prepared import Prepared
     from ..evaluate.eventlog import Observer
     from ..evaluate.tasks import Halt
     from ..ir import Project
@@ -37,6 +38,7 @@ def evaluate(
     json: Annotated[bool, typer.Option("--json", help="For machines, with a record per row.")] = False,
 ) -> None:
     """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
+    from ..compile.prepared import Prepared
     from ..data.needs import eval_needs
     from . import report
     from .sources import checked, pick
@@ -51,9 +53,10 @@ def evaluate(
         project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder
     )
     base = path.resolve().parent
+    prepared = Prepared(project, base, eval_needs(project, wanted))
     with observing(events, otel) as observers:
         results, cut = asyncio.run(
-            evaluate_all(project, wanted, base, programs, threads, transport, observers, quiet=json)
+            evaluate_all(prepared, wanted, base, programs, threads, transport, observers, quiet=json)
         )
     if json:
         print_json(report.evals_json(results))
@@ -67,7 +70,7 @@ def evaluate(
 
 
 async def evaluate_all(
-    project: Project,
+    prepared: Prepared,
     names: list[str],
     base: Path,
     programs: dict[str, Runnable],
@@ -78,7 +81,7 @@ async def evaluate_all(
     quiet: bool,
 ) -> tuple[list[EvalResult], Halt | None]:
     """The blocks' results, and why some are missing."""
-    from ..evaluate.evals import Walls, evaluate_each
+    from ..compile.evals import Walls, evaluate_each
     from ..evaluate.eventlog import both, calls
     from .progress import reporting
     from .session import open_session
@@ -87,10 +90,9 @@ async def evaluate_all(
         with reporting(lambda: session.engine.tally, quiet=quiet) as shown:
             report = both(shown, observers)
             results, cut = await evaluate_each(
-                project,
+                prepared,
                 names,
-                base,
-                walls=Walls(project),
+                walls=Walls(prepared.project),
                 engine=session.engine,
                 store=session.store,
                 compiled=programs,

@@ -31,12 +31,15 @@ def plan(
     ] = False,
 ) -> None:
     """Say how many calls a compile makes and what they cost. Calls no model."""
+    from ..compile.prepared import Prepared
+    from ..data.needs import compile_needs
     from .planned import look
     from .sources import checked, pick
 
     _, project = checked(path)
     chosen = pick(list(project.optimizes), name, "optimize", path)
-    seen = look(path, project, chosen, threads)
+    prepared = Prepared(project, path.resolve().parent, compile_needs(project, [chosen]))
+    seen = look(path, prepared, chosen, threads=threads)
     if json:
         print_json(seen.to_json())
         return

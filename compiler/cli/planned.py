@@ -14,15 +14,14 @@ from dspec.runtime.schema.program import canonical
 
 from ..compile.changes import Change, Free, Snapshot, changes, free, recall, record_path, snapshot
 from ..compile.pace import Duration, duration
-from ..compile.plan import Plan, plan, resolve
+from ..compile.plan import Plan, plan
+from ..compile.prepared import Prepared
 from ..evaluate.store import Store
 from ..project.state import project_root, state_folder
 from .console import Exit, fail, print_error
 
 if TYPE_CHECKING:
     from dspec.runtime.schema.types import JsonValue
-
-    from ..ir import Project
 
 THREADS = 16
 _MAX_BYTES = 16 * 1024 * 1024
@@ -55,11 +54,15 @@ class Planned(Struct, frozen=True):
         return canonical({**plain, "inputs": dict(self.inputs), "free": known, "seconds": seconds})
 
 
-def look(path: Path, project: Project, name: str, threads: int = THREADS) -> Planned:
-    """The plan of optimize block `name`, and what the state folder knows of it. Makes no call."""
-    base = path.resolve().parent
-    resolved = resolve(project, name, base)
-    inputs = snapshot(project, resolved)
+def look(
+    path: Path, prepared: Prepared, name: str, *, made: Plan | None = None, threads: int = THREADS
+) -> Planned:
+    """The plan of optimize block `name`, `made` if it is made already, and what the state folder knows of it.
+
+    Makes no call.
+    """
+    resolved = prepared.resolved(name)
+    inputs = snapshot(prepared, name)
     try:
         state = state_folder(project_root(path))
         with Store(state / "evaluations.sqlite") as store:
@@ -69,7 +72,7 @@ def look(path: Path, project: Project, name: str, threads: int = THREADS) -> Pla
         # a plan needs no state, and no address of a model
         record, known = None, Free()
     since = None if record is None else changes(record.snapshot, inputs)
-    made = plan(project, name, base)
+    made = made or plan(prepared, name)
     judges = [lm for judge in resolved.metric.judges for lm in judge.program.lms.values()]
     asked = (*resolved.student.lms.values(), resolved.teacher_lm, resolved.prompt_lm, *judges)
     time = duration(
@@ -82,8 +85,9 @@ def look(path: Path, project: Project, name: str, threads: int = THREADS) -> Pla
     return Planned(made, inputs, known, since, time)
 
 
-def refuse_drift(file: Path, path: Path, project: Project, name: str) -> None:
-    """Leaves with exit code 1, saying what changed, unless the plan in `file` is still the plan."""
+def refuse_drift(file: Path, path: Path, prepared: Prepared, made: Plan) -> None:
+    """Leaves with exit code 1, saying what changed, unless the plan in `file` is still the plan, `made`."""
+    name = made.optimize
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise ValueError
@@ -99,7 +103,7 @@ def refuse_drift(file: Path, path: Path, project: Project, name: str) -> None:
             help="name the block that the plan is for",
             code=Exit.USAGE,
         )
-    now = cast("dict[str, JsonValue]", json.loads(look(path, project, name).to_json()))
+    now = cast("dict[str, JsonValue]", json.loads(look(path, prepared, name, made=made).to_json()))
     found = list(changes(_texts(given["inputs"]), _texts(now["inputs"])))
     found.extend(
         Change(name, canonical(given.get(name)), canonical(now.get(name)))

@@ -17,13 +17,13 @@ from rich.text import Text
 from dspec.runtime.artifact.artifact import Score
 from dspec.runtime.schema.types import JsonValue
 
-from ..evaluate.evals import EvalResult, scored
+from ..compile.evals import EvalResult, scored
 from ..evaluate.statistics import Paired
 
 if TYPE_CHECKING:
     from dspec.runtime.models.engine import Tally
 
-    from .jobs import Compiled
+    from ..compile.pipeline import Compiled
 
 
 def draw_compiled(console: Console, result: Compiled) -> None:
@@ -47,13 +47,13 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     for note in built.notes:
         console.print(f"note: {note}", markup=False)
     needed = built.spent.calls + sum(evaluation.spent.calls for evaluation in result.evals)
-    saved = result.job.planned - needed
+    saved = result.job.plan.most - needed
     beside = ""
     if saved > 0:
         beside = f" ({saved:,} fewer: scores already known, or demos found early)"
     elif saved < 0:
         beside = f" ({-saved:,} more, to ask again for answers that did not parse or broke a check)"
-    console.print(f"calls: at most {result.job.planned:,} planned, {needed:,} needed{beside}", markup=False)
+    console.print(f"calls: at most {result.job.plan.most:,} planned, {needed:,} needed{beside}", markup=False)
     judged = _judge_calls(result)
     if judged:
         console.print(f"  {judged:,} of those needed are of the metric's judges")

@@ -12,10 +12,11 @@ from .crash import with_reports
 from .quick import sources_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
     from ..check.analysis import Analysis
-    from ..ir import DataSource, Project
+    from ..data.needs import Needs
+    from ..ir import Project
 
 SourceArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A .dspec file.", show_default=False)]
 
@@ -47,15 +48,15 @@ def print_findings(analysis: Analysis) -> None:
     console.file.write(text + "\n" + summary(analysis.diagnostics) + "\n")
 
 
-def checked(
-    path: Path, needs: Callable[[Project], Collection[DataSource]] | None = None
-) -> tuple[Analysis, Project]:
+def checked(path: Path, needs: Callable[[Project], Needs] | None = None) -> tuple[Analysis, Project]:
     """The checked project of a file; prints findings, and leaves if there are errors.
 
-    `needs` are sources whose rows are asked for where they are elsewhere and none are kept.
+    `needs` are rows that are asked for where they are elsewhere and none are kept.
     """
     from ..check.analysis import analyse
     from ..data import FolderCache
+    from ..data.needs import sources
+    from ..data.sources.table import is_fetched
     from ..project.state import checks_folder, project_root
     from .dotenv import fill_environment
 
@@ -63,7 +64,7 @@ def checked(
     cache = FolderCache(checks_folder(project_root(source)))
     analysis = analyse(source, cache=cache)
     if needs is not None and analysis.project is not None:
-        wanted = [one for one in needs(analysis.project) if one.is_fetched]
+        wanted = [one for one in sources(analysis.project, needs(analysis.project)) if is_fetched(one)]
         if wanted:
             analysis = analyse(source, cache=cache, fetch="missing", only=wanted)
     for what in analysis.fetched:

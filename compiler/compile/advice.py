@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.expressions import Apply, BinaryOp, Constant, Expression, If, UnaryOp
 from dspec.runtime.schema.program import canonical
 from dspec.runtime.schema.types import BOOL, JsonValue
@@ -24,7 +25,8 @@ from dspec.runtime.values.functions import FUNCTIONS
 from .. import ir
 from ..optimizers.demos import labels_for
 from ..optimizers.table import SPECS
-from .plan import Plan, Resolved, plan_resolved
+from .plan import Plan, plan_resolved
+from .prepared import Prepared, Resolved
 
 SEARCH = "BootstrapFewShotWithRandomSearch"
 FEW, SOME, MANY = 20, 50, 200
@@ -92,8 +94,9 @@ class Advice(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-def advise(project: ir.Project, resolved: Resolved, *, prompt_only: bool = False) -> Advice:
-    """Advice for an optimize block; `prompt_only` rules out whatever puts rows into prompts."""
+def advise(prepared: Prepared, name: str, *, prompt_only: bool = False) -> Advice:
+    """Advice for optimize block `name`; `prompt_only` rules out whatever puts rows into prompts."""
+    project, resolved = prepared.project, prepared.resolved(name)
     situation = describe(resolved, prompt_only=prompt_only)
     made = [_priced(project, resolved, situation, steps, why) for steps, why in _ideas(situation)]
     # Stable: of those that fit, the guide's order stays.
@@ -114,7 +117,7 @@ def describe(resolved: Resolved, *, prompt_only: bool = False) -> Situation:
         val=0 if optimize.val is None else len(resolved.val),
         labelled=len(set[int]().union(*shown)),
         predictors=len(student.predictors),
-        calls_per_run=student.calls_per_run(),
+        calls_per_run=calls_per_run(student),
         graded=graded,
         accepts=not graded or metric.accept is not None,
         feedback=metric.feedback is not None,

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -22,11 +21,10 @@ from dspec.runtime.artifact.artifact import Artifact, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.schema.ensemble import Runnable, everywhere
-from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.program import Program
 
 from .. import ir
 from ..evaluate.budget import Wall, wall_of
-from ..evaluate.evals import EvalResult, evaluate_named, scored
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
 from ..evaluate.meter import Account
@@ -38,12 +36,12 @@ from ..evaluate.tasks import Halt
 from ..optimizers.base import Context, Options, PromptModel, Spec, StepResult
 from ..optimizers.compat.table import run_of
 from ..optimizers.frozen import thawed
-from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
-from .plan import Plan, Resolved, StepPlan, plan_resolved, resolve
+from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
+from .evals import scored
+from .plan import Plan, StepPlan
+from .prepared import Prepared, Resolved
 from .provenance import as_evaluation, provenance
 from .selection import Verdict, judge
-
-__all__ = ["Built", "EvalResult", "StepOutcome", "build", "evaluate_named"]
 
 Status = Literal["complete", "budget", "stopped"]
 
@@ -80,25 +78,24 @@ class Built(Struct, frozen=True):
     notes: tuple[str, ...]
 
 
-async def build(
-    project: ir.Project,
-    name: str,
-    folder: Path,
+async def run_steps(
+    prepared: Prepared,
+    planned: Plan,
     *,
     engine: Engine,
     store: Store,
     wall: Wall | None = None,
     clock: Callable[[], float] = time.monotonic,
     report: Report = silent,
-) -> Built:
-    """Compile the optimize block `name`; `folder` is where data paths start.
+) -> Ran:
+    """Score the program that the planned block starts from, run its steps, and score what comes out.
 
     `wall` pays for it, and for what the caller does besides; without one, the block's budget does.
 
-    Raises DataError, OptimizerError, MetricError, ProviderError and ConfigurationError. BudgetExceeded
-    and Stopped are results (`Built.status`), not errors.
+    Raises DataError, OptimizerError, MetricError, ProviderError and ConfigurationError. At the wall, or when the
+    engine is told to stop, what was made by then is there all the same (`Built.status`).
     """
-    resolved = resolve(project, name, folder)
+    resolved = prepared.resolved(planned.optimize)
     wall = wall or wall_of(resolved.optimize.budget, clock)
     evaluator = Evaluator(
         engine,
@@ -109,13 +106,12 @@ async def build(
         on_error=resolved.optimize.on_error,
         report=report,
     )
-    planned = plan_resolved(project, resolved)
-    compile_ = _Compile(project, resolved, planned, evaluator, report, walled=wall is not None)
+    ran = Ran(prepared.project, resolved, planned, evaluator, report, walled=wall is not None)
     try:
-        await compile_.run()
+        await ran.run()
     except (BudgetExceeded, Stopped) as halt:
-        compile_.halted(halt)
-    return compile_.built()
+        ran.halted(halt)
+    return ran
 
 
 class _Begun(Struct, frozen=True):
@@ -133,8 +129,8 @@ class _Begun(Struct, frozen=True):
         return await run(self.student, Options(self.spec, self.step.options), self.context)
 
 
-class _Compile:
-    """One compile in progress: what has been made and scored so far."""
+class Ran:
+    """The steps of one block: what they have made and scored so far."""
 
     def __init__(
         self,
@@ -157,6 +153,7 @@ class _Compile:
         """Set once the program that the compile starts from is scored."""
         self._walled = walled
         self._programs: dict[str, Runnable] = {}
+        self._origins = ir.origins(resolved.optimize.steps)
         self._outcomes: list[StepOutcome] = []
         self._status: Status = "complete"
         self._notes: list[str] = []
@@ -169,7 +166,7 @@ class _Compile:
     async def run(self) -> None:
         resolved = self._resolved
         steps = resolved.optimize.steps
-        first = self._begin(0, resolved.student)
+        first = self._begin(0)
         # What the first step needs no score for goes on beside the baseline. Not where there is a budget: at the wall
         # there is then a program that was scored. And not with judges: which of the two is the first to ask one the
         # same thing, and so counts it, would be a matter of time.
@@ -184,12 +181,12 @@ class _Compile:
             raise
         self._best = Candidate("baseline", resolved.student, self._baseline.scores)
         self._scored.set()
-        previous = await self._step(first, early or first.work())
+        await self._step(first, early or first.work())
         for index in range(1, len(steps)):
             if self._status != "complete":
                 return
-            begun = self._begin(index, previous)
-            previous = await self._step(begun, begun.work())
+            begun = self._begin(index)
+            await self._step(begun, begun.work())
         if self._status != "complete":
             return
         self._emitted = self._programs[resolved.optimize.emit]
@@ -201,16 +198,13 @@ class _Compile:
             self._halt(halt)
             self._notes.append("every step ran, but the result could not be scored any more")
 
-    def _begin(self, index: int, previous: Runnable) -> _Begun:
-        """The step with all that it takes; `previous` is the result of the one before it."""
+    def _begin(self, index: int) -> _Begun:
+        """The step with all that it takes of those before it."""
         resolved = self._resolved
         step = resolved.optimize.steps[index]
         spec, lm = spec_of(step), resolved.optimize.lm
-        if spec.gathers:
-            student = resolved.student
-        else:
-            student = student_of(self._project, step, self._programs, previous, lm)
-        teacher = named_program(self._project, self._programs, step.teacher, lm)
+        student = student_of(self._project, step, self._origins[index], self._programs, resolved.student, lm)
+        teacher = teacher_of(self._project, step, self._programs, lm)
         if spec.takes_teacher and resolved.teacher_lm is not None:
             teacher = self._on_teacher_lm(teacher or student)
         report = Held(self._report)
@@ -234,7 +228,7 @@ class _Compile:
         )
         return _Begun(index, step, spec, student, context, report)
 
-    async def _step(self, begun: _Begun, work: Awaitable[StepResult]) -> Runnable:
+    async def _step(self, begun: _Begun, work: Awaitable[StepResult]) -> None:
         resolved, step = self._resolved, begun.step
         planned = self._plan.steps[begun.index]
         steps = len(resolved.optimize.steps)
@@ -259,7 +253,6 @@ class _Compile:
         self._report(
             StepFinished(step.name, spent.calls, result.notes, result.cut.message if result.cut else "")
         )
-        return result.program
 
     def halted(self, halt: Halt) -> None:
         """The wall was met where the step had nothing to show for itself."""
@@ -292,7 +285,7 @@ class _Compile:
         lm = self._resolved.teacher_lm
         if lm is None:
             return program
-        lms = self._with_fallbacks(lm.name)
+        lms = self._project.with_fallbacks([lm.name])
 
         def moved(one: Program) -> Program:
             predictors = {
@@ -305,19 +298,9 @@ class _Compile:
 
         return everywhere(program, moved)
 
-    def _with_fallbacks(self, lm: str) -> dict[str, LM]:
-        lms: dict[str, LM] = {}
-        waiting = [lm]
-        while waiting:
-            name = waiting.pop()
-            if name not in lms:
-                lms[name] = self._project.lms[name]
-                waiting.extend(lms[name].fallback)
-        return lms
-
     def _prompt_model(self) -> PromptModel | None:
         name = self._resolved.optimize.prompt_lm
-        return None if name is None else PromptModel(name, self._with_fallbacks(name))
+        return None if name is None else PromptModel(name, self._project.with_fallbacks([name]))
 
     def _judged(self) -> Verdict | None:
         """The result against the start (`selection`). Where the difference is noise, the start is the result."""
@@ -339,7 +322,8 @@ class _Compile:
             )
         return verdict
 
-    def built(self) -> Built:
+    def select(self) -> Built:
+        """The result of the steps, or what they started from where that is no worse, as the block's artifact."""
         verdict = self._judged()
         self._notes += (f"{note}; {self._first_reason()}" for note in self._unanswered())
         return Built(

@@ -27,15 +27,11 @@ def spec_of(step: ir.StepSpec) -> Spec:
     return spec
 
 
-def named_program(
-    project: ir.Project, steps: Mapping[str, Runnable], name: str | None, lm: str | None
-) -> Runnable | None:
+def named_program(project: ir.Project, steps: Mapping[str, Runnable], name: str, lm: str | None) -> Runnable:
     """A program by what a step calls it: an earlier step's, or a module or program on the block's `lm`.
 
     Raises OptimizerError for another optimize block.
     """
-    if name is None:
-        return None
     if name in steps:
         return steps[name]
     if name in project.optimizes:
@@ -49,21 +45,32 @@ def named_program(
 def student_of(
     project: ir.Project,
     step: ir.StepSpec,
+    origin: str,
     steps: Mapping[str, Runnable],
-    previous: Runnable,
+    base: Program,
     lm: str | None,
 ) -> Program:
-    """What the step tunes, frozen where it is to stay as it is.
+    """What the step starts from, frozen where it is to stay as it is; `origin` is what `ir.origins` says of it.
 
-    Raises OptimizerError for an ensemble, whose members are tuned before.
+    A step that gathers starts from the block's own program, `base`. Raises OptimizerError for an ensemble,
+    whose members are tuned before.
     """
-    found = named_program(project, steps, step.student, lm) or previous
+    if spec_of(step).gathers:
+        return base
+    found = named_program(project, steps, origin, lm) if origin else base
     if isinstance(found, Ensemble):
         raise OptimizerError(
             f"step `{step.name}`: an ensemble cannot be tuned",
             help="tune its members first, or use it as a `teacher`",
         )
     return freeze(found, step.frozen)
+
+
+def teacher_of(
+    project: ir.Project, step: ir.StepSpec, steps: Mapping[str, Runnable], lm: str | None
+) -> Runnable | None:
+    """The program that the step names as its teacher; None where it names none."""
+    return None if step.teacher is None else named_program(project, steps, step.teacher, lm)
 
 
 def members_of(
@@ -88,8 +95,7 @@ def members_of(
                 f"step `{step.name}`: `{ref.program}` is an ensemble already",
                 help="list its members instead",
             )
-        if found is not None:
-            members.append(found)
+        members.append(found)
     return tuple(members)
 
 
@@ -123,7 +129,7 @@ def nested_of(
             found[name] = Nested(inner.optimizer, None, None)
             continue
         spec = spec_of(inner)
-        named = named_program(project, steps, inner.teacher, lm)
+        named = teacher_of(project, inner, steps, lm)
         found[name] = Nested(
             spec.name, spec, Options(spec, inner.options), None if named is None else teacher(named)
         )

@@ -18,20 +18,25 @@ from typing import cast
 from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
 
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.program import LM, canonical, digest
 from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
-from ..data import Rows
+from ..data import Rows, rows_digest
 from ..evaluate.judging import Judges
 from ..evaluate.store import ProgramKey, Store
 from ..project.files import write_text
-from .plan import Resolved
+from .prepared import Prepared, Resolved
 
 FORMAT = 1
 _LONGEST = 60
 """Characters of a value that is kept as it is; a longer one by its beginning and its digest."""
 _MAX_BYTES = 4 * 1024 * 1024
+
+EVALS = "evals."
+NOT_OF_STEPS = ("steps.", "budget.", "order", "emit", EVALS)
+"""Places that a step does not depend on, its own aside."""
 
 Snapshot = dict[str, str]
 
@@ -73,8 +78,11 @@ class Free(Struct, frozen=True):
 _RECORD = TypeAdapter(CompileRecord)
 
 
-def snapshot(project: ir.Project, resolved: Resolved) -> Snapshot:
+def snapshot(prepared: Prepared, name: str) -> Snapshot:
+    """Of optimize block `name`, with the rows of the evals that score its result."""
+    project, resolved = prepared.project, prepared.resolved(name)
     optimize = resolved.optimize
+    evals = [block for block in project.evals.values() if block.program == name]
     named = {name for name in (optimize.prompt_lm, optimize.teacher_lm) if name is not None}
     models = {name: project.lms[name] for name in sorted(named)} | resolved.student.lms
     for judge in resolved.metric.judges:
@@ -93,15 +101,22 @@ def snapshot(project: ir.Project, resolved: Resolved) -> Snapshot:
         "teacher_lm": optimize.teacher_lm,
         "steps": {step.name: step.model_dump(mode="json", exclude={"name"}) for step in optimize.steps},
         "order": [step.name for step in optimize.steps],
+        **({"evals": {one.name: {"data": _rows(prepared.rows(one.data))} for one in evals}} if evals else {}),
     }
     return dict(_leaves(plain, ""))
 
 
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
-    """In the order of the places' names."""
+    """In the order of the places' names.
+
+    Older snapshots say nothing of evals, so the rows of a first eval are not told as new.
+    """
+    places = {*before, *after}
+    if not any(place.startswith(EVALS) for place in before):
+        places = {place for place in places if not place.startswith(EVALS)}
     return tuple(
         Change(place, before.get(place), after.get(place))
-        for place in sorted({*before, *after})
+        for place in sorted(places)
         if before.get(place) != after.get(place)
     )
 
@@ -112,7 +127,7 @@ def free(resolved: Resolved, now: Snapshot, record: CompileRecord | None, store:
     keys = [keyed.run(digest(row.inputs), sample=0, temperature=None) for row in resolved.val]
     known = store.lookup(keys)
     rows = len(known)
-    calls = rows * resolved.student.calls_per_run()
+    calls = rows * calls_per_run(resolved.student)
     if resolved.metric.judges:
         runs = [
             (row, known[key].outputs) for row, key in zip(resolved.val, keys, strict=True) if key in known
@@ -124,8 +139,8 @@ def free(resolved: Resolved, now: Snapshot, record: CompileRecord | None, store:
     changed = [change.place for change in changes(record.snapshot, now)]
     steps: list[str] = []
     for step in resolved.optimize.steps:
-        # an earlier step knows nothing of a later one, and none of them of how much may be spent
-        own = [place for place in changed if not place.startswith(("steps.", "budget.", "order", "emit"))]
+        # an earlier step knows nothing of a later one, and none of them of how much may be spent or what is scored after
+        own = [place for place in changed if not place.startswith(NOT_OF_STEPS)]
         if own or any(place.startswith(f"steps.{step.name}.") for place in changed):
             break
         if step.name not in record.calls:
@@ -182,7 +197,7 @@ def _metric(metric: ir.Metric) -> JsonValue:
 
 
 def _rows(rows: Rows) -> str:
-    return f"{len(rows)} rows, {digest([row.digest for row in rows])[:12]}"
+    return f"{len(rows)} rows, {rows_digest(rows)[:12]}"
 
 
 def _leaves(value: JsonValue, place: str) -> Iterable[tuple[str, str]]:

@@ -14,6 +14,7 @@ from dspec.runtime.adapters import adapter
 from dspec.runtime.errors import EvaluationError
 from dspec.runtime.models.prices import Price, price
 from dspec.runtime.models.transports.answers import estimate_text, estimate_tokens
+from dspec.runtime.running.strategies.table import calls_per_run, strategy_of
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.schema.program import LM, Predictor, Program, canonical
 from dspec.runtime.schema.types import JsonValue, Row
@@ -74,7 +75,7 @@ def judged(metric: ir.Metric, program: Program, rows: Rows, runs: int) -> tuple[
     sample = rows[:SAMPLE_ROWS]
     return tuple(
         Share(
-            Range(0, runs * judge.program.calls_per_run()),
+            Range(0, runs * calls_per_run(judge.program)),
             sizes=_sizes(
                 judge.program,
                 tuple(Example(row.index, _shown(metric, judge, program, row), {}) for row in sample),
@@ -132,7 +133,7 @@ def _sizes(program: Program, rows: Rows) -> list[Size]:
         predictor = program.predictors[step.predictor]
         lm = program.lms.get(predictor.lm)
         if lm is None:
-            sizes.append(Size(0, 0, None))
+            sizes += [Size(0, 0, None)] * strategy_of(predictor).calls
             continue
         tokens = [
             estimate_tokens(
@@ -147,7 +148,8 @@ def _sizes(program: Program, rows: Rows) -> list[Size]:
             )
             for example in sample
         ]
-        sizes.append(Size(math.ceil(sum(tokens) / len(tokens)), _answer_tokens(predictor, sample), lm))
+        size = Size(math.ceil(sum(tokens) / len(tokens)), _answer_tokens(predictor, sample), lm)
+        sizes += [size] * strategy_of(predictor).calls
     return sizes
 
 

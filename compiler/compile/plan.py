@@ -8,24 +8,24 @@ that hold at once; what a bad answer can add stands in the notes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, to_builtins
 
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.ensemble import Runnable
-from dspec.runtime.schema.program import LM, Program, canonical
+from dspec.runtime.schema.program import Program, canonical
 
 from .. import ir
-from ..data import Rows, load_rows, part
 from ..evaluate.counts import Calls, Range
-from ..optimizers.base import Facts, OptimizerError, Options
+from ..optimizers.base import Facts, Options
 from ..optimizers.compat.table import calls_of, scores_val
 from ..optimizers.demos import has_demos
 from ..optimizers.ensemble import gather
 from ..optimizers.frozen import thaw, tunable
-from .chain import finalists_of, members_of, named_program, nested_of, reducer_of, spec_of, student_of
+from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
 from .estimate import PROMPT_TOKENS, Estimate, Share, estimated, judged
+from .prepared import Prepared, Resolved
 
 NO_CALLS = Range()
 
@@ -80,73 +80,43 @@ class Plan(Struct, frozen=True):
         return canonical(to_builtins(self))
 
 
-class Resolved(Struct, frozen=True):
-    """An optimize block with everything it names looked up: what plan and build start from."""
-
-    optimize: ir.Optimize
-    student: Program
-    metric: ir.Metric
-    train: Rows
-    val: Rows
-    """Rows that candidates are scored on: train's where there is no val."""
-    teacher_lm: LM | None
-    prompt_lm: LM | None = None
-    """Model that writes instructions: the student's where the block names none."""
-
-
-def resolve(project: ir.Project, name: str, folder: Path) -> Resolved:
-    """Load the rows and look up the program of optimize block `name`.
-
-    Raises DataError for rows that cannot be used, OptimizerError when there are none to train on.
-    """
-    optimize = project.optimizes[name]
-    loaded: dict[str, Rows] = {}
-
-    def rows(ref: ir.RowsRef) -> Rows:
-        dataset = project.datasets[ref.dataset]
-        if ref.dataset not in loaded:
-            loaded[ref.dataset] = load_rows(dataset, folder)
-        return part(dataset, loaded[ref.dataset], ref.part)
-
-    train = rows(optimize.train)
-    val = train if optimize.val is None else rows(optimize.val)
-    for ref, found in ((optimize.train, train), (optimize.val or optimize.train, val)):
-        if not found:
-            raise OptimizerError(
-                f"`{spell_rows(ref)}` has no rows", help="an optimizer needs at least one row"
-            )
-    student = project.student(name)
-    return Resolved(
-        optimize,
-        student,
-        project.metrics[optimize.metric],
-        train,
-        val,
-        None if optimize.teacher_lm is None else project.lms[optimize.teacher_lm],
-        _prompt_lm(student) if optimize.prompt_lm is None else project.lms[optimize.prompt_lm],
-    )
-
-
-def _prompt_lm(student: Program) -> LM | None:
-    return next((student.lms.get(predictor.lm) for predictor in student.predictors.values()), None)
-
-
-def spell_rows(ref: ir.RowsRef) -> str:
-    return ref.dataset if ref.part is None else f"{ref.dataset}.{ref.part}"
-
-
-def plan(project: ir.Project, name: str, folder: Path) -> Plan:
+def plan(prepared: Prepared, name: str) -> Plan:
     """Calls per step of optimize block `name` and of the evals that score it; calls no model."""
-    evals = [_plan_eval(project, block, folder) for block in project.evals.values() if block.program == name]
-    judges = tuple(share for _, shares in evals for share in shares)
-    return plan_resolved(project, resolve(project, name, folder), tuple(one for one, _ in evals), judges)
+    project = prepared.project
+    walks: dict[str, _Walked] = {}
+
+    def walked(block: str) -> _Walked:
+        if block not in walks:
+            walks[block] = _walk(project, prepared.resolved(block))
+        return walks[block]
+
+    def calls_of_one(program: str) -> int:
+        """Of a program, or at most of an optimize block's result."""
+        if program not in project.optimizes:
+            return calls_per_run(project.programs[program])
+        return calls_per_run(walked(program).programs[project.optimizes[program].emit])
+
+    evals: list[EvalPlan] = []
+    judging: list[Share] = []
+    for block in project.evals.values():
+        if block.program == name:
+            one, shares = _plan_eval(prepared, block, calls_of_one)
+            evals.append(one)
+            judging += shares
+    return _plan(prepared.resolved(name), walked(name), tuple(evals), judging)
 
 
-def _plan_eval(project: ir.Project, block: ir.Eval, folder: Path) -> tuple[EvalPlan, tuple[Share, ...]]:
-    dataset = project.datasets[block.data.dataset]
-    rows = part(dataset, load_rows(dataset, folder), block.data.part)
+def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
+    """The plan of the block alone, without evals."""
+    return _plan(resolved, _walk(project, resolved))
+
+
+def _plan_eval(
+    prepared: Prepared, block: ir.Eval, calls_of_one: Callable[[str], int]
+) -> tuple[EvalPlan, tuple[Share, ...]]:
+    project, rows = prepared.project, prepared.rows(block.data)
     names = [block.program] if block.baseline is None else [block.program, block.baseline]
-    calls = len(rows) * sum(_calls_per_run(project, name, folder) for name in names)
+    calls = len(rows) * sum(calls_of_one(name) for name in names)
     metric = project.metrics[block.metric]
     shares = judged(metric, project.student(block.program), rows, len(rows) * len(names)) if rows else ()
     # Rows that a step has scored already, and a result equal to its baseline, are not asked for again.
@@ -156,20 +126,12 @@ def _plan_eval(project: ir.Project, block: ir.Eval, folder: Path) -> tuple[EvalP
 
 def _judge_calls(metric: ir.Metric, runs: int) -> Range:
     """Of so many runs that are scored: every judge is asked once at most, and a branch may spare it."""
-    return Range(0, runs * sum(judge.program.calls_per_run() for judge in metric.judges))
+    return Range(0, runs * sum(calls_per_run(judge.program) for judge in metric.judges))
 
 
 def _scored(calls: Calls, task: int, teacher: int) -> int:
     """Runs that a step scores at most: as many as its calls allow, when a run takes no fewer than that."""
     return math.ceil(calls.task.most / max(1, task)) + math.ceil(calls.teacher.most / max(1, teacher))
-
-
-def _calls_per_run(project: ir.Project, name: str, folder: Path) -> int:
-    """Calls of one run of a program, or at most of an optimize block's result."""
-    if name not in project.optimizes:
-        return project.programs[name].calls_per_run()
-    resolved = resolve(project, name, folder)
-    return _walk(project, resolved).programs[resolved.optimize.emit].calls_per_run()
 
 
 class _Walked(Struct, frozen=True):
@@ -189,28 +151,25 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
     # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
     scored = {""}
     scorings = 0
-    previous = ""
     steps: list[StepPlan] = []
-    for step in optimize.steps:
+    for step, origin in zip(optimize.steps, ir.origins(optimize.steps), strict=True):
         spec = spec_of(step)
+        starts = student_of(project, step, origin, programs, student, optimize.lm)
         if spec.gathers:
             members = members_of(project, step, programs, candidates.__getitem__, optimize.lm)
             reducer = reducer_of(project, step, optimize.lm)
-            programs[step.name] = gather(student, members, Options(spec, step.options), reducer=reducer)
+            programs[step.name] = gather(starts, members, Options(spec, step.options), reducer=reducer)
             steps.append(
                 StepPlan(step.name, spec.name, NO_CALLS, NO_CALLS, len(resolved.train), len(resolved.val))
             )
-            previous = step.name
             continue
-        starts = student_of(project, step, programs, programs.get(previous, student), optimize.lm)
-        origin = step.student or previous
-        teacher = named_program(project, programs, step.teacher, optimize.lm) or starts
+        teacher = teacher_of(project, step, programs, optimize.lm) or starts
         facts = Facts(
             train=len(resolved.train),
             val=len(resolved.val),
             predictors=len(tunable(starts)),
-            calls_per_run=starts.calls_per_run(),
-            teacher_calls_per_run=teacher.calls_per_run(),
+            calls_per_run=calls_per_run(starts),
+            teacher_calls_per_run=calls_per_run(teacher),
             student_scored=origin in scored,
             student_bare=origin not in programs and not has_demos(starts),
             val_given=optimize.val is not None,
@@ -218,7 +177,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             nested=nested_of(project, step, programs, optimize.lm),
         )
         calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
-        taught = [one.teacher.calls_per_run() for one in facts.nested.values() if one.teacher is not None]
+        taught = [calls_per_run(one.teacher) for one in facts.nested.values() if one.teacher is not None]
         fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
         runs = _scored(calls, facts.calls_per_run, fewest)
         scorings += runs
@@ -241,23 +200,18 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             # What is scored on all rows costs as many calls, but for what is known before.
             most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)
             candidates[step.name] = (starts,) * most
-        previous = step.name
     return _Walked(tuple(steps), programs, frozenset(scored), scorings)
 
 
-def plan_resolved(
-    project: ir.Project,
-    resolved: Resolved,
-    evals: tuple[EvalPlan, ...] = (),
-    judging: tuple[Share, ...] = (),
+def _plan(
+    resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = (), judging: Sequence[Share] = ()
 ) -> Plan:
     """The plan, with that of the evals; `judging` is what their judges cost."""
     optimize, student = resolved.optimize, resolved.student
-    scoring = len(resolved.val) * student.calls_per_run()
-    walked = _walk(project, resolved)
+    scoring = len(resolved.val) * calls_per_run(student)
     steps = walked.steps
     baseline = Range(scoring, scoring)
-    unscored = len(resolved.val) * walked.programs[optimize.emit].calls_per_run()
+    unscored = len(resolved.val) * calls_per_run(walked.programs[optimize.emit])
     final = Range() if optimize.emit in walked.scored else Range(0, unscored)
     # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
     teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0

@@ -12,14 +12,14 @@ from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
-from ..data import Rows
+from ..data import Rows, rows_digest
 from ..evaluate.digests import metric_digest, program_digest
-from ..evaluate.evals import scored
 from ..evaluate.meter import Account
 from ..evaluate.outcomes import Candidate, Evaluation, RowResult
 from ..optimizers.base import Options, StepResult
 from .chain import spec_of
-from .plan import Resolved
+from .evals import scored
+from .prepared import Resolved
 
 
 def provenance(
@@ -36,7 +36,7 @@ def provenance(
     return Provenance(
         toolchain=f"dspc {_version()}",
         source=program_digest(resolved.student),
-        data={"train": _rows_digest(resolved.train), "val": _rows_digest(resolved.val)},
+        data={"train": rows_digest(resolved.train), "val": rows_digest(resolved.val)},
         metric=metric_digest(resolved.metric),
         options=digest([_resolved_step(step) for step in resolved.optimize.steps]),
         seeds={"optimize": resolved.optimize.seed},
@@ -96,10 +96,6 @@ def _resolved_step(step: ir.StepSpec) -> JsonValue:
     plain: dict[str, JsonValue] = _step_record(step).model_dump(mode="json")
     more = step.model_dump(mode="json", include={"members", "nested"}, exclude_defaults=True)
     return {**plain, "student": step.student, "teacher": step.teacher, **more}
-
-
-def _rows_digest(rows: Rows) -> str:
-    return digest([row.digest for row in rows])
 
 
 @cache

@@ -6,7 +6,7 @@ from .fetching import Fetcher, When, fetch
 from .probing import Column, Probe, probe
 from .problem import DataError, DataProblem
 from .report import Places, diagnose
-from .rows import Example, Rows, load_rows
+from .rows import Example, Rows, load_rows, rows_digest
 from .splits import part, part_sizes, parts
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "parts",
     "probe",
     "problems",
+    "rows_digest",
 ]

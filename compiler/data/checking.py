@@ -15,9 +15,10 @@ from ..project.caches import Cache
 from . import cache as caching
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
 from .problem import SHOWN, DataError, DataProblem, listed, quoted
+from .reading import open_table
 from .rows import Collected, Example, Rows, collect
 from .splits import arithmetic, part_sizes, parts, stratification
-from .tables import MAX_ROWS, open_table
+from .tables import MAX_ROWS
 
 
 class Findings(Frozen):

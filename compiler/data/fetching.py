@@ -7,10 +7,9 @@ check, a plan and the editor read what was kept (`snapshots`) and never come her
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 from typing import Literal
-
-from msgspec import Struct
 
 from dspec.runtime.errors import ConfigurationError
 
@@ -18,18 +17,10 @@ from .. import ir
 from ..project.state import rows_folder, state_folder
 from . import opening, snapshots
 from .problem import DataError, unreadable
-from .snapshots import Snapshot
-from .tables import MAX_ROWS
+from .sources.base import Fetch, FetchedSource, Limits, Snapshot
+from .sources.table import is_fetched, source_of, title
 
 When = Literal["never", "missing", "always"]
-
-
-class Limits(Struct, frozen=True):
-    """What a source may take: `seconds` of a Python function's time, and the size of its rows."""
-
-    seconds: float = 600.0
-    rows: int = MAX_ROWS
-    bytes: int = opening.MAX_FILE_BYTES
 
 
 LIMITS = Limits()
@@ -42,7 +33,8 @@ def fetch(
 
     Raises DataError (`unreadable`) that says why they cannot be had. What was kept before stays then.
     """
-    if not source.is_fetched or when == "never":
+    found = source_of(source)
+    if not isinstance(found, FetchedSource) or when == "never":
         return None
     import shutil
     import tempfile
@@ -62,20 +54,15 @@ def fetch(
         rows_folder(root).mkdir(exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix="new-", dir=rows_folder(root)))
     except (ConfigurationError, OSError) as error:
-        raise unreadable(f"the rows of `{source.title}` cannot be kept: {error}") from None
+        raise unreadable(f"the rows of `{title(source)}` cannot be kept: {error}") from None
     try:
         rows = work / "rows.jsonl"
-        if source.kind == "python":
-            from .fetching_python import call
-
-            count = call(source, folder, root, rows, limits)
-            return snapshots.keep(rows, Snapshot(source=source, file="", rows=count), name)
-        from .fetching_hub import download
-
-        found = download(source, known, root, work, rows, limits)
-        return found if found is known else snapshots.keep(rows, found, name)
+        intact = partial(snapshots.is_intact, root=root)
+        order = Fetch(source, title(source), folder, root, work, rows, limits, known, intact)
+        fetched = found.fetch(order)
+        return fetched if fetched is known else snapshots.keep(rows, fetched, name)
     except OSError as error:
-        raise unreadable(f"the rows of `{source.title}` cannot be kept: {error.strerror or error}") from None
+        raise unreadable(f"the rows of `{title(source)}` cannot be kept: {error.strerror or error}") from None
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -93,7 +80,7 @@ class Fetcher:
 
     def fetch(self, source: ir.DataSource, folder: Path, root: Path) -> Snapshot | None:
         """What was fetched; None where nothing was to be, or it was before. Raises DataError as `fetch` does."""
-        if not source.is_fetched or self._when == "never":
+        if not is_fetched(source) or self._when == "never":
             return None
         if self._only is not None and source not in self._only:
             return None

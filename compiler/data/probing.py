@@ -6,10 +6,8 @@ rest is only counted, by line ends outside quotes, at disk speed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import BinaryIO
 
 from msgspec import Struct, field
 
@@ -34,8 +32,11 @@ from ..project.caches import Cache
 from . import cache as caching
 from .opening import open_inside
 from .problem import quoted
+from .reading import open_table
 from .snapshots import located
-from .tables import BrokenRow, Table, open_table
+from .sources.base import FileSource
+from .sources.table import source_of
+from .tables import BrokenRow, Table, count_lines
 
 WHOLE_BYTES = 32 << 20
 SAMPLE_BYTES = 4 << 20
@@ -214,34 +215,8 @@ def _merged(a: Type, b: Type) -> Type:
 
 
 def count_rows(source: ir.DataSource, folder: Path, root: Path | None = None) -> int:
-    """Rows of a csv or jsonl file by its line ends, blank lines and line ends in quotes left out."""
+    """Rows of a file that is not read, by its line ends."""
+    found = source_of(source)
+    count = found.count if isinstance(found, FileSource) else count_lines
     with open_inside(*located(source, folder, root)) as stream:
-        count = _count_lines(stream, quotes=source.kind == "csv")
-    return max(0, count - 1) if source.kind == "csv" else count
-
-
-def _count_lines(stream: BinaryIO, *, quotes: bool) -> int:
-    count = 0
-    inside = False
-    at_start = True
-    while chunk := stream.read(1 << 20):
-        if quotes and (inside or b'"' in chunk):
-            chunk, inside = _without_quoted(chunk, inside)
-        chunk = chunk.replace(b"\r", b"")
-        if not chunk:
-            continue
-        blank = sum(len(run) - 1 for run in _BLANK.findall(chunk)) if b"\n\n" in chunk else 0
-        count += chunk.count(b"\n") - blank - (at_start and chunk.startswith(b"\n"))
-        at_start = chunk.endswith(b"\n")
-    return count + (not at_start)
-
-
-_BLANK = re.compile(rb"\n{2,}")
-
-
-def _without_quoted(chunk: bytes, inside: bool) -> tuple[bytes, bool]:
-    """The chunk with one `x` for every quoted stretch, and whether it ends inside one."""
-    pieces = chunk.split(b'"')
-    ends_inside = inside ^ (len(pieces) % 2 == 0)
-    text = b"x".join(pieces[inside::2])
-    return b"x" * inside + text + b"x" * ends_inside, ends_inside
+        return count(stream)

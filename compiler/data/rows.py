@@ -22,7 +22,8 @@ from ..diagnostics.wording import plural
 from . import opening
 from .columns import BrokenCell, literals, typed_row
 from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable
-from .tables import MAX_ROWS, BrokenRow, Table, open_table
+from .reading import open_table
+from .tables import MAX_ROWS, BrokenRow, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class Example:
 
 
 Rows = tuple[Example, ...]
+
+
+def rows_digest(rows: Rows) -> str:
+    """What rows are, in their order."""
+    return digest([row.digest for row in rows])
 
 
 class Collected(Struct, frozen=True):

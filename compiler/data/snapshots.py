@@ -17,12 +17,13 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from dspec.runtime.schema.program import digest
-from dspec.runtime.schema.types import Frozen
 
 from .. import ir
 from ..project.state import rows_folder
 from . import opening
 from .problem import DataError, DataProblem, unreadable
+from .sources.base import FetchedSource, Snapshot
+from .sources.table import is_fetched, source_of, title
 
 VERSION = 1
 """Raise when a snapshot's meaning changes."""
@@ -33,20 +34,6 @@ FILE = re.compile(r"[0-9a-f]{32}-[0-9a-f]{32}\.jsonl")
 """How the two files are called."""
 
 
-class Snapshot(Frozen):
-    """`file` has the rows. `text` says that their cells are text still to be read as the declared types.
-
-    `commit` and `files` are what was read on the hub.
-    """
-
-    source: ir.DataSource
-    file: str
-    rows: int
-    text: bool = False
-    commit: str | None = None
-    files: tuple[str, ...] = ()
-
-
 def find(source: ir.DataSource, folder: Path, root: Path | None = None) -> Snapshot:
     """The rows of a fetched source as last kept. Raises DataError (`unfetched`) where there are none."""
     root = root or opening.root_of(folder)
@@ -55,16 +42,11 @@ def find(source: ir.DataSource, folder: Path, root: Path | None = None) -> Snaps
     except (ValidationError, DataError) as error:
         if isinstance(error, DataError) and error.problems[0].kind == "outside":
             raise
-    why = (
-        "its function has not been run as it is now"
-        if source.kind == "python"
-        else "they have not been fetched"
-    )
     raise DataError(
         [
             DataProblem(
                 kind="unfetched",
-                message=f"the rows of `{source.title}` are not known yet: {why}",
+                message=f"the rows of `{title(source)}` are not known yet: {_fetched(source).unknown}",
                 help="`dspc check --deep` with this file fetches and keeps them",
             )
         ]
@@ -84,21 +66,21 @@ def noted(key: str, root: Path) -> Snapshot:
 
 def located(source: ir.DataSource, folder: Path, root: Path | None = None) -> tuple[str, Path, Path | None]:
     """The file that has a source's rows, as `opening` takes it: path, folder, border. Raises DataError."""
-    if not source.is_fetched:
+    if not is_fetched(source):
         return source.path, folder, root
     place = rows_folder(root or opening.root_of(folder))
     return find(source, folder, root).file, place, place
 
 
 def key(source: ir.DataSource, folder: Path, root: Path) -> str:
-    """Names a source's snapshot. Raises DataError where the module of a `python` source is not there."""
-    if source.kind != "python":
-        return digest([VERSION, source.model_dump(mode="json")])[:32]
-    real = opening.resolve_inside(source.path, folder, root)
-    with opening.open_inside(source.path, folder, root) as stream:
-        text = hashlib.sha256(stream.read(opening.MAX_LINE_BYTES)).hexdigest()
-    path = real.relative_to(root.resolve()).as_posix()
-    return digest([VERSION, source.kind, path, source.options, text])[:32]
+    """Names a source's snapshot. Raises DataError where what it is made of is not there."""
+    return digest([VERSION, *_fetched(source).identity(source, folder, root)])[:32]
+
+
+def _fetched(source: ir.DataSource) -> FetchedSource:
+    found = source_of(source)
+    assert isinstance(found, FetchedSource), source.kind
+    return found
 
 
 def is_intact(snapshot: Snapshot, root: Path) -> bool:

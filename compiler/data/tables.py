@@ -1,4 +1,4 @@
-"""Files as raw rows: csv, jsonl and json, nothing typed yet.
+"""Raw rows, as every source of rows gives them: nothing is typed yet.
 
 A table is read once, lazily, in file order. A row that cannot be read is a `BrokenRow`, so that one
 bad line does not hide the others; a file that cannot be read at all raises `DataError`.
@@ -6,23 +6,18 @@ bad line does not hide the others; a file that cannot be read at all raises `Dat
 
 from __future__ import annotations
 
-import csv
 import json
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO, Literal, NoReturn, cast
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
-from ..diagnostics.wording import plural
-from . import opening, snapshots
-from .problem import DataError, DataProblem, unreadable
+from . import opening
 
 MAX_ROWS = 2_000_000
 MAX_COLUMNS = 4096
@@ -65,142 +60,7 @@ class Table(Struct, frozen=True):
     size: int
 
 
-@contextmanager
-def open_table(source: ir.DataSource, folder: Path, root: Path | None = None) -> Generator[Table]:
-    """Open a dataset's file, or the fetched rows that were kept of it.
-
-    Raises DataError: `unreadable`, `outside`, `unfetched`, or `empty` (a csv without header).
-
-    Errors found further on are raised while `rows` is consumed.
-    """
-    stream = opening.open_inside(*snapshots.located(source, folder, root))
-    with stream:
-        match source.kind:
-            case "csv":
-                yield _csv_table(stream, source)
-            case "jsonl":
-                yield _jsonl_table(stream, source)
-            case "json":
-                yield _json_table(stream, source)
-            case "parquet":
-                from .parquet import parquet_table
-
-                yield parquet_table(stream, source)
-            case "python" | "huggingface":
-                text = snapshots.find(source, folder, root).text
-                table = _jsonl_table(stream, ir.DataSource(kind="jsonl", path=source.title))
-                rows = _only_texts(table.rows) if text else table.rows
-                yield replace(table, unit="row", text=text, rows=rows)
-
-
-def _csv_table(stream: BinaryIO, source: ir.DataSource) -> Table:
-    # The limit is the csv module's own and process-wide; it is only ever raised, never lowered.
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_CELL))
-    delimiter = source.options.get("delimiter", ",")
-    if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n" ':
-        raise unreadable("a csv file's `delimiter` must be one character, such as `;`")
-    reader = csv.reader(opening.lines(stream, source.path), delimiter=delimiter, strict=True)
-    raw = _csv_records(reader, source.path)
-    header = next(raw, None)
-    if header is None:
-        message = f"`{source.path}` is empty"
-        raise DataError(
-            [DataProblem(kind="empty", message=message, help="the first line must name the columns")]
-        )
-    columns = tuple(name.strip() for name in header[1])
-    if len(columns) > MAX_COLUMNS:
-        raise unreadable(f"the header of `{source.path}` has {plural(len(columns), 'column')}")
-    twice = next((name for i, name in enumerate(columns) if name in columns[:i]), None)
-    if twice is not None:
-        raise unreadable(f"the header of `{source.path}` names the column `{twice}` twice")
-    return _table(stream, source, "line", columns, _csv_rows(raw, columns), text=True)
-
-
-def _csv_records(reader: Iterator[list[str]], name: str) -> Iterator[tuple[int, list[str]]]:
-    """Records with the line they start on; blank lines are skipped."""
-    last = 0
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise unreadable(
-                f"`{name}` cannot be read as csv: the row that starts on line {last + 1}: {error}",
-                'a cell that holds quotes is written "like ""this"" one"',
-            ) from None
-        start, last = last + 1, cast("int", reader.line_num)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-        if cells:
-            yield start, cells
-
-
-def _csv_rows(records: Iterator[tuple[int, list[str]]], columns: tuple[str, ...]) -> RawRows:
-    for number, cells in records:
-        if len(cells) == len(columns):
-            yield RawRow(number, dict(zip(columns, cells, strict=True)))
-        else:
-            has = plural(len(cells), "cell")
-            yield BrokenRow(number, f"has {has} where the header names {plural(len(columns), 'column')}")
-
-
-def _jsonl_table(stream: BinaryIO, source: ir.DataSource) -> Table:
-    return _table(stream, source, "line", None, _jsonl_rows(opening.lines(stream, source.path)), text=False)
-
-
-def _jsonl_rows(text: Iterator[str]) -> RawRows:
-    for number, line in enumerate(text, 1):
-        if line.isspace():
-            continue
-        try:
-            value = parse_json(line)
-        except ValueError as error:
-            yield BrokenRow(number, f"is not JSON: {error}")
-            continue
-        if isinstance(value, dict):
-            yield RawRow(number, value)
-        else:
-            yield BrokenRow(number, f"holds {_article(value)}, not an object")
-
-
-def _only_texts(rows: RawRows) -> RawRows:
-    """Rows that came from csv files: every cell is text."""
-    for row in rows:
-        if isinstance(row, RawRow) and not all(isinstance(cell, str) for cell in row.values.values()):
-            yield BrokenRow(row.number, "has a cell that is no text")
-        else:
-            yield row
-
-
-def _json_table(stream: BinaryIO, source: ir.DataSource) -> Table:
-    name = source.path
-    opening.check_size(stream, name, opening.MAX_JSON_BYTES, "use jsonl: one object per line")
-    try:
-        value = parse_json(stream.read(opening.MAX_JSON_BYTES + 1).decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        bad = error.object[error.start]
-        raise unreadable(
-            f"`{name}` is not UTF-8: line {line} has the byte 0x{bad:02x}", "save the file as UTF-8"
-        ) from None
-    except ValueError as error:
-        raise unreadable(f"`{name}` is not JSON: {error}") from None
-    if not isinstance(value, list):
-        raise unreadable(
-            f"`{name}` holds {_article(value)}, not a list of objects",
-            "write `[{…}, {…}]`, or use jsonl: one object per line",
-        )
-    return _table(stream, source, "row", None, _json_rows(value), text=False)
-
-
-def _json_rows(values: list[JsonValue]) -> RawRows:
-    for number, value in enumerate(values, 1):
-        if isinstance(value, dict):
-            yield RawRow(number, value)
-        else:
-            yield BrokenRow(number, f"is {_article(value)}, not an object")
-
-
-def _table(
+def table_of(
     stream: BinaryIO,
     source: ir.DataSource,
     unit: Literal["line", "row"],
@@ -274,7 +134,7 @@ def _constant(name: str) -> NoReturn:
 _decoder = json.JSONDecoder(parse_int=_integer, parse_float=_float, parse_constant=_constant)
 
 
-def _article(value: JsonValue) -> str:
+def json_kind(value: JsonValue) -> str:
     match value:
         case None:
             return "null"
@@ -288,3 +148,31 @@ def _article(value: JsonValue) -> str:
             return "a list"
         case dict():
             return "an object"
+
+
+def count_lines(stream: BinaryIO, *, quotes: bool = False) -> int:
+    """Lines of a file without the blank ones, and with `quotes` without those that end inside a quoted cell."""
+    count = 0
+    inside = False
+    at_start = True
+    while chunk := stream.read(1 << 20):
+        if quotes and (inside or b'"' in chunk):
+            chunk, inside = _without_quoted(chunk, inside)
+        chunk = chunk.replace(b"\r", b"")
+        if not chunk:
+            continue
+        blank = sum(len(run) - 1 for run in _BLANK.findall(chunk)) if b"\n\n" in chunk else 0
+        count += chunk.count(b"\n") - blank - (at_start and chunk.startswith(b"\n"))
+        at_start = chunk.endswith(b"\n")
+    return count + (not at_start)
+
+
+_BLANK = re.compile(rb"\n{2,}")
+
+
+def _without_quoted(chunk: bytes, inside: bool) -> tuple[bytes, bool]:
+    """The chunk with one `x` for every quoted stretch, and whether it ends inside one."""
+    pieces = chunk.split(b'"')
+    ends_inside = inside ^ (len(pieces) % 2 == 0)
+    text = b"x".join(pieces[inside::2])
+    return b"x" * inside + text + b"x" * ends_inside, ends_inside

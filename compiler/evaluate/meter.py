@@ -12,6 +12,7 @@ from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.asking import Meter
 from dspec.runtime.running.execute import run
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import Row
 from dspec.runtime.schema.usage import Spent
@@ -89,6 +90,6 @@ async def metered(
         outcome = await run(program, inputs, meter, sample=sample, temperature=temperature)
     except (AnswerError, EvaluationError) as failure:
         error = (type(failure).__name__, failure.message)
-        nominal = program.calls_per_run()
+        nominal = calls_per_run(program)
         return RunResult.of(None, (), error, Spent(nominal) if nominal > 1 else meter.used)
     return RunResult.of(outcome.outputs, outcome.trace, None, meter.used)

@@ -57,6 +57,8 @@ class Option(Struct, frozen=True):
     """Of a text option: what it may be. Empty for any text."""
     refers: tuple[DeclarationKind, ...] = ()
     """Kinds of declarations that may be named instead; the value is then `{"<kind>": "<name>"}`."""
+    counts: Literal["train", "val"] | None = None
+    """Whose rows a number counts, so that asking for more than there are is reported."""
 
 
 class Facts(Struct, frozen=True):
@@ -89,12 +91,11 @@ class Facts(Struct, frozen=True):
 
 
 class Conflict(Struct, frozen=True):
-    """Options that do not go together: `names` are the options it is about, the one to change first."""
+    """Options that may not go together: `names` are the options it is about, the one to change first."""
 
     names: tuple[str, ...]
-    holds: Callable[[Options], bool]
-    message: str
-    """A clause that names every option of `names` in backticks."""
+    found: Callable[[Options], str | None]
+    """What is wrong, as a clause that names every option of `names` in backticks; None where nothing is."""
     help: str = ""
 
 
@@ -121,11 +122,11 @@ class Spec(Struct, frozen=True):
     candidates: bool = False
     advised_train: int = 1
     """Training rows from which the step is worth its calls (a hint, not an error)."""
-    contradiction: Callable[[Options], str | None] = field(default=lambda options: None)
-    """What is wrong with these options together, or None; the first of `conflicts` that holds, where
-    there are any."""
+    compares_on_more: bool = True
+    """Of one that prompts and needs val: it learns from few rows and compares on many. False for one that learns
+    from many and compares on few."""
     conflicts: tuple[Conflict, ...] = ()
-    """The same as data, for a message that points at every option concerned."""
+    """Options that do not go together; the first conflict found is reported."""
     starts_from: frozenset[Tuned] = frozenset()
     """What of `sets` is improved upon rather than thrown away: the student's own is among the candidates
     and leads to the others."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls, Range
@@ -53,7 +54,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
             facts, student_scored=True, student_bare=facts.student_bare and place == 0, finalists=1, nested={}
         )
         if nested.teacher is not None:
-            inner = replace(inner, teacher_calls_per_run=nested.teacher.calls_per_run())
+            inner = replace(inner, teacher_calls_per_run=calls_per_run(nested.teacher))
         if nested.spec is None or nested.options is None:
             calls = Calls(teacher=Range(0, inner.train * inner.teacher_calls))
         else:

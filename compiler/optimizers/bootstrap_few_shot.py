@@ -38,6 +38,7 @@ DEMO_OPTIONS = (
         4,
         "Demos per predictor taken from accepted teacher runs. 0 bootstraps nothing.",
         minimum=0,
+        counts="train",
     ),
     Option(
         "max_labeled_demos",
@@ -46,6 +47,7 @@ DEMO_OPTIONS = (
         "Demos per predictor in all, filled up with labelled rows that were not bootstrapped. It is "
         "also how many labelled demos a teacher that has none of its own is given.",
         minimum=0,
+        counts="train",
     ),
     Option(
         "max_rounds",

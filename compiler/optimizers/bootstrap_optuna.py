@@ -55,6 +55,7 @@ SPEC = Spec(
             "Bootstrapped demos in the pool; max_bootstrapped_demos when not set.",
             minimum=0,
             optional=True,
+            counts="train",
         ),
         Option("num_candidate_programs", "int", 16, "Trials, each scored on all of val.", minimum=1),
     ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter
 
+from dspec.runtime.running.strategies.table import added
 from dspec.runtime.schema.ensemble import (
     ByProgram,
     Ensemble,
@@ -30,8 +31,6 @@ _REDUCER: TypeAdapter[Reducer] = TypeAdapter(Reducer)
 
 REDUCERS = {"majority": True, "mean": True, "first": False}
 """Rules that `reduce` may be, and whether each takes an output's name."""
-ADDED = frozenset({"reasoning"})
-"""Outputs that a strategy adds, so that a program that reduces need not have them."""
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
@@ -131,7 +130,7 @@ def _fits(reducer: Program, like: Program, members: tuple[Program, ...]) -> None
 
 def missing(reducer: Program, like: Program) -> list[str]:
     """Outputs of the program that is tuned which the reducer would have to have."""
-    return [name for name in lacking(like.outputs, reducer.outputs) if name not in ADDED]
+    return [name for name in lacking(like.outputs, reducer.outputs) if name not in added()]
 
 
 def _rule(options: Options, like: Program) -> Reducer:

@@ -26,7 +26,7 @@ from ..evaluate.tasks import Halt, together
 from .base import Context, Option, Options, Spec, StepResult
 from .frozen import tunable
 from .gepa_batches import Batches
-from .gepa_budget import AUTO, CONFLICTS, calls, contradiction, metric_calls, reflections
+from .gepa_budget import AUTO, CONFLICTS, calls, metric_calls, reflections
 from .gepa_merge import Lineage, Merge, child, find_merge, subsample
 from .gepa_pareto import best, draw_parent, mean, wins
 from .gepa_scores import Scores
@@ -78,6 +78,7 @@ SPEC = Spec(
             3,
             "Rows of train that a reflection looks at, and on which a child has to do better.",
             minimum=1,
+            counts="train",
         ),
         Option(
             "candidate_selection_strategy",
@@ -123,9 +124,9 @@ SPEC = Spec(
     calls=calls,
     needs_val=True,
     candidates=True,
-    contradiction=contradiction,
     conflicts=CONFLICTS,
     prompts=True,
+    compares_on_more=False,
     reflective=True,
     refused={
         "reflection_lm": "the model that writes is the block's `prompt_lm`",

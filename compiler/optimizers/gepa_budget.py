@@ -61,8 +61,11 @@ def calls(options: Options, facts: Facts) -> Calls:
 CONFLICTS = tuple(
     Conflict(
         names,
-        lambda options, names=names: all(options[name] is not None for name in names),
-        f"`{names[0]}` and `{names[1]}` are both budgets, and there can be only one",
+        lambda options, names=names: (
+            f"`{names[0]}` and `{names[1]}` are both budgets, and there can be only one"
+            if all(options[name] is not None for name in names)
+            else None
+        ),
         help="leave one of the two out",
     )
     for names in (
@@ -71,9 +74,3 @@ CONFLICTS = tuple(
         ("max_full_evals", "max_metric_calls"),
     )
 )
-
-
-def contradiction(options: Options) -> str | None:
-    """The first conflict, as a clause with its way out."""
-    found = next((conflict for conflict in CONFLICTS if conflict.holds(options)), None)
-    return None if found is None else f"{found.message}; {found.help}"

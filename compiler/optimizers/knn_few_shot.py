@@ -56,7 +56,7 @@ SPEC = Spec(
     "labelled otherwise. The rows become part of the program.",
     source="DSPy, KNNFewShot",
     options=(
-        Option("k", "int", 3, "Rows that show their demos to an input.", minimum=1),
+        Option("k", "int", 3, "Rows that show their demos to an input.", minimum=1, counts="train"),
         Option(
             "vectorizer",
             "str",

@@ -23,7 +23,9 @@ SPEC = Spec(
     doc="Puts labelled training rows into the prompt as they are. Makes no model calls.",
     source="DSPy, LabeledFewShot",
     options=(
-        Option("k", "int", 16, "Demos per predictor; all rows where there are fewer.", minimum=0),
+        Option(
+            "k", "int", 16, "Demos per predictor; all rows where there are fewer.", minimum=0, counts="train"
+        ),
         Option("sample", "bool", True, "Draw the rows at random; false takes the first k in order."),
     ),
     sets=frozenset({"demos"}),

@@ -9,6 +9,8 @@ first, every trial sees a minibatch and is picked with TPE, and the best is scor
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
 
@@ -17,7 +19,7 @@ from ..search.board import open_beside
 from .base import Context, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS
 from .frozen import tunable
-from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, contradiction, looks, sizes, strategy, trials
+from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, looks, sizes, strategy, trials
 from .mipro_pool import first_pool
 from .proposing.showing import MAX_ROWS
 from .ranking import ranked
@@ -47,8 +49,8 @@ SPEC = Spec(
             optional=True,
         ),
         Option("num_trials", "int", None, "Combinations to try.", minimum=1, optional=True),
-        Option("max_bootstrapped_demos", "int", 4, _SHARED["max_bootstrapped_demos"].doc, minimum=0),
-        Option("max_labeled_demos", "int", 4, _SHARED["max_labeled_demos"].doc, minimum=0),
+        _SHARED["max_bootstrapped_demos"],
+        structs.replace(_SHARED["max_labeled_demos"], default=4),
         Option(
             "init_temperature",
             "float",
@@ -69,6 +71,7 @@ SPEC = Spec(
             35,
             "Rows of a minibatch. A race takes half the calls that minibatches of this size would.",
             minimum=1,
+            counts="val",
         ),
         Option(
             "minibatch_full_eval_steps",
@@ -92,6 +95,7 @@ SPEC = Spec(
             "Rows per call while the data are summarized.",
             minimum=1,
             maximum=MAX_ROWS,
+            counts="train",
         ),
         Option("tip_aware_proposer", "bool", True, "Give every proposal a direction of its own."),
         Option("fewshot_aware_proposer", "bool", True, "Show the proposer demos that a teacher made."),
@@ -114,7 +118,6 @@ SPEC = Spec(
     bootstraps=True,
     candidates=True,
     advised_train=200,
-    contradiction=contradiction,
     conflicts=CONFLICTS,
     prompts=True,
 )

@@ -135,8 +135,11 @@ def calls(options: Options, facts: Facts) -> Calls:
 def _auto_and(name: str) -> Conflict:
     return Conflict(
         (name, "auto"),
-        lambda options: options.text("auto") is not None and options[name] is not None,
-        f"`auto` sets `{name}` itself",
+        lambda options: (
+            f"`auto` sets `{name}` itself"
+            if options.text("auto") is not None and options[name] is not None
+            else None
+        ),
         help=f"leave `{name}` out, or write `auto = none` and set both `num_candidates` and `num_trials`",
     )
 
@@ -147,21 +150,20 @@ CONFLICTS = (
     Conflict(
         ("auto", "num_candidates", "num_trials"),
         lambda options: (
-            options.text("auto") is None
+            "`auto` is `none`, so `num_candidates` and `num_trials` must both be set"
+            if options.text("auto") is None
             and (options["num_candidates"] is None or options["num_trials"] is None)
+            else None
         ),
-        "`auto` is `none`, so `num_candidates` and `num_trials` must both be set",
         help='set both, or leave it to `auto = "light"`',
     ),
     Conflict(
         ("search", "minibatch"),
-        lambda options: options.text("search") == "minibatch" and not options.flag("minibatch"),
-        "`search` asks for minibatches, which `minibatch` turns off",
+        lambda options: (
+            "`search` asks for minibatches, which `minibatch` turns off"
+            if options.text("search") == "minibatch" and not options.flag("minibatch")
+            else None
+        ),
         help="leave one of the two out",
     ),
 )
-
-
-def contradiction(options: Options) -> str | None:
-    """The first conflict that holds, as a clause."""
-    return next((conflict.message for conflict in CONFLICTS if conflict.holds(options)), None)

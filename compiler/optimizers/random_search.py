@@ -20,7 +20,7 @@ from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
 from ..search import Arm, Board, Listed, Racing
 from ..search.board import open_board
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Conflict, Context, Facts, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import (
     DEMO_OPTIONS,
     assemble,
@@ -93,7 +93,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
     return Calls(Range(scoring * as_it_came, scoring * as_it_came + most), teacher)
 
 
-def _contradiction(options: Options) -> str | None:
+def _nothing_left(options: Options) -> str | None:
     if selected(options):
         return None
     last = options.integer("num_candidate_programs") - 1
@@ -143,7 +143,7 @@ SPEC = Spec(
     bootstraps=True,
     candidates=True,
     advised_train=50,
-    contradiction=_contradiction,
+    conflicts=(Conflict(("restrict",), _nothing_left),),
 )
 
 

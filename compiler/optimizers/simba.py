@@ -68,7 +68,14 @@ SPEC = Spec(
     "run as a demo or advice that a model draws from comparing it with a bad one.",
     source="DSPy, SIMBA",
     options=(
-        Option("bsize", "int", 32, "Rows of a batch; all of train where there are fewer.", minimum=1),
+        Option(
+            "bsize",
+            "int",
+            32,
+            "Rows of a batch; all of train where there are fewer.",
+            minimum=1,
+            counts="train",
+        ),
         Option(
             "num_candidates",
             "int",

@@ -69,6 +69,12 @@ NOT_YET: dict[str, str] = {
 }
 """DSPy's other optimizers: name to what is missing, a clause that completes "not supported yet: …"."""
 
+FIRST_STEP = "step demos = BootstrapFewShot()"
+"""What messages show, and fixes insert, where a chain has no step yet."""
+
+FOR_FEW_ROWS: dict[str, int] = {"LabeledFewShot": 1, "BootstrapFewShot": 10}
+"""Optimizers that are enough where there are few rows: name to the fewest rows, fewest first."""
+
 
 def find(name: str) -> Spec | None:
     """The spec of an optimizer by its name or by an alias."""

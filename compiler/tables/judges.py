@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
+from dspec.runtime.running.strategies import chain_of_thought
 from dspec.runtime.schema.expressions import Apply, BinaryOp, Constant, Expression, If, Member, Variable
 from dspec.runtime.schema.program import (
     LM,
@@ -211,7 +212,7 @@ class _Question(Struct, frozen=True):
 
     def predictor(self, given: Given) -> Predictor:
         return Predictor(
-            strategy="ChainOfThought",
+            strategy=chain_of_thought.STRATEGY.name,
             signature=Signature(
                 name=self.name,
                 instruction=f"{self.instruction}\n\n{_FAIR}",

@@ -7,13 +7,16 @@ from typing import Literal
 
 from msgspec import Struct
 
+from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.check.symbols import FileScope, Symbol
+from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.tables.block_specs import AttributeSpec, BlockSpec, SectionSpec
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES, JudgeFunction
-from dspec.compiler.tables.vocabulary import EXTERN_SOURCES, FETCHED_SOURCES, SOURCES, STRATEGIES, TYPES
+from dspec.compiler.tables.vocabulary import TYPES
+from dspec.runtime.running.strategies.table import running
 from dspec.runtime.values.functions import FUNCTIONS, Function, wording
 
 from .shapes import Fields, doc_of, names, parts
@@ -159,19 +162,21 @@ def types(scope: FileScope) -> Iterator[Suggestion]:
 
 
 def strategies() -> Iterator[Suggestion]:
-    return (Suggestion(name, "function", "strategy", doc, rank=1) for name, doc in STRATEGIES.items())
+    return (
+        Suggestion(name, "function", "strategy", strategy.doc, rank=1) for name, strategy in running().items()
+    )
 
 
 def sources() -> Iterator[Suggestion]:
-    for name, doc in SOURCES.items():
-        yield Suggestion(name, "function", f'{name}("path")', doc, rank=1)
-    for name, source in FETCHED_SOURCES.items():
+    for name, source in SOURCES.items():
         shape = f'{name}("{source.parameters[0].name}")'
         yield Suggestion(name, "function", shape, source.doc, rank=1)
 
 
 def extern_sources() -> Iterator[Suggestion]:
-    return (Suggestion(name, "function", "source", rank=1) for name in EXTERN_SOURCES)
+    return (
+        Suggestion(name, "function", "source", source.doc, rank=1) for name, source in EXTERN_SOURCES.items()
+    )
 
 
 def optimizers() -> Iterator[Suggestion]:

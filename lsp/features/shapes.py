@@ -36,6 +36,7 @@ from dspec.grammar.tree import (
     UnionType,
 )
 from dspec.grammar.walk import children
+from dspec.runtime.running.strategies.table import STRATEGIES
 
 MAX_HOPS = 16
 """Names followed from one to the next before giving up."""
@@ -218,10 +219,11 @@ def _module(scope: FileScope, call: Call, hops: int) -> Interface | None:
         if known is None:
             return None
         found = known
-    if isinstance(call.callee, Reference) and call.callee.name.text == "ChainOfThought":
-        reasoning = Field("reasoning", Typed(None, scope), "The thinking that leads to the answer.")
-        return Interface(found.inputs, (reasoning, *found.outputs))
-    return found
+    strategy = STRATEGIES.get(call.callee.name.text) if isinstance(call.callee, Reference) else None
+    added = (
+        [Field(one.name, Typed(None, scope), one.description) for one in strategy.adds] if strategy else []
+    )
+    return Interface(found.inputs, (*added, *found.outputs))
 
 
 def resolved(value: Typed) -> Typed | Symbol:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from ..errors import ArtifactError
+from ..running.strategies.table import strategy_of
 from ..schema.ensemble import Ensemble, Runnable
 from ..schema.program import Demo, FieldSpec, Predictor
 from ..schema.types import JsonValue
@@ -67,7 +68,8 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
 
 
 def _usual_name(address: str, predictor: Predictor) -> str:
-    return f"{address}.predict" if predictor.strategy == "ChainOfThought" else address
+    inner = strategy_of(predictor).dspy
+    return f"{address}.{inner}" if inner else address
 
 
 def _predictor(predictor: Predictor) -> dict[str, JsonValue]:

@@ -25,9 +25,10 @@ from ..schema.usage import Spent
 from ..values.checks import Failure, failures, record_failures
 from ..values.interpret import evaluate, names
 from ..values.values import coerce
-from .asking import Asked, Asks, Meter, Session, ask, ask_again, given_up
+from .asking import Asked, Asks, Meter, Session, ask_again, given_up
 from .election import ballot, drawn, elect, reduced
 from .neighbours import with_nearest_demos
+from .strategies.table import strategy_of
 from .vectors import read_vector
 
 
@@ -232,7 +233,8 @@ class _Execution:
         step = self.program.steps[index]
         match step:
             case CallStep():
-                self.keep(index, step, await ask(self.session, self.predictor(step), self.arguments(step)))
+                predictor, inputs = self.predictor(step), self.arguments(step)
+                self.keep(index, step, await strategy_of(predictor).run(self.session, predictor, inputs))
             case ValueStep(name=name, value=value):
                 self.scope[name] = evaluate(value, self.scope)
             case CheckStep():

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Literal, overload
 
@@ -95,12 +94,6 @@ class Ensemble(Frozen):
         return everywhere(
             self, lambda one: one.with_lms({name: lms[name] for name in one.lms if name in lms})
         )
-
-    def calls_per_run(self) -> int:
-        """Model calls of one run at most, when every answer parses and every check holds."""
-        calls = [member.calls_per_run() for member in self.members]
-        reducing = 0 if self.reducer is None else self.reducer.calls_per_run()
-        return sum(heapq.nlargest(self.size or len(calls), calls)) + reducing
 
 
 def _kind(value: object) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
@@ -64,16 +65,14 @@ class Demo(Frozen):
     """True when the outputs were produced by a teacher run rather than given as labels."""
 
 
-Strategy = Literal["Predict", "ChainOfThought"]
-
-
 class Predictor(Frozen):
     """One model call with its learnable state, addressed by its module's name.
 
     `signature.outputs` already includes what the strategy adds (`reasoning` for ChainOfThought).
     """
 
-    strategy: Strategy
+    strategy: str
+    """A name of the table in `running/strategies`; an artifact with another one is refused."""
     signature: Signature
     lm: str
     """Key into the program's `lms`."""
@@ -109,6 +108,21 @@ class LM(Frozen):
     """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
     adapter: Literal["chat", "json"] = "chat"
+
+
+def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:
+    """The names of models and of all that these may fall back to, each once, nearest first.
+
+    `fallback` gives those that a model names itself. A check asks before there are any `LM`s.
+    """
+    found: dict[str, None] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found[name] = None
+            waiting += fallback(name)
+    return list(found)
 
 
 class CallStep(Frozen):
@@ -237,11 +251,6 @@ class Program(Frozen):
     def with_lms(self, lms: dict[str, LM]) -> Program:
         """The same program on other models; `lms` replaces the entries of the same names."""
         return self.model_copy(update={"lms": {**self.lms, **lms}})
-
-    def calls_per_run(self) -> int:
-        """Model calls of one run when every answer parses and every check holds."""
-        embedding = self.neighbours is not None and self.neighbours.lm is not None
-        return sum(step.kind == "call" for step in self.steps) + embedding
 
 
 def canonical(value: BaseModel | JsonValue) -> str:

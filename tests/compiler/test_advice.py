@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from building import plan_of, prepared
 from dspc import EXAMPLES, dspc
 from snapshot import check_snapshot
 
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.compile.advice import Advice, advise
-from dspec.compiler.compile.plan import plan, resolve
 
 HERE = Path(__file__).parent
 
@@ -111,7 +111,7 @@ every = pytest.mark.parametrize("name", list(SITUATIONS))
 def advice(path: Path, *, prompt_only: bool = False) -> Advice:
     project = analyse(path).project
     assert project is not None
-    return advise(project, resolve(project, "sorted", path.parent), prompt_only=prompt_only)
+    return advise(prepared(project, path.parent), "sorted", prompt_only=prompt_only)
 
 
 def optimizers(found: Advice) -> list[str]:
@@ -142,7 +142,7 @@ def test_every_suggestion_checks_clean_and_plans_as_was_said(
         assert one.needs or all(problem.severity == "hint" for problem in new), (one.lines, new)
         hints = {problem.code for problem in new if problem.severity == "hint"}
         assert hints <= ({"DS0608"} if first else {"DS0607", "DS0608"}), (one.lines, new)
-        planned = plan(pasted.project, "sorted", tmp_path)
+        planned = plan_of(pasted.project, "sorted", tmp_path)
         assert (planned.least, planned.most) == (one.plan.least, one.plan.most)
         assert planned.steps == one.plan.steps
 

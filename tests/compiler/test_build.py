@@ -6,7 +6,7 @@ import itertools
 from pathlib import Path
 
 import pytest
-from building import DEMOS, SEARCH, compiled, project
+from building import DEMOS, SEARCH, build, compiled, evaluated, project
 from scripted import (
     Asked,
     Script,
@@ -22,8 +22,8 @@ from scripted import (
 )
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import Built, build
-from dspec.compiler.evaluate.evals import GateError, GateResult, evaluate_named
+from dspec.compiler.compile.build import Built
+from dspec.compiler.compile.evals import GateError, GateResult
 from dspec.compiler.evaluate.events import (
     CandidateScored,
     Event,
@@ -339,7 +339,7 @@ async def test_an_eval_compares_on_held_out_rows_and_holds_its_gates(
     made = with_eval(tmp_path, better_by(0.02), better_by(0.9))
     script = Script(learner)
     with scripted(monkeypatch, script) as engine:
-        found = await evaluate_named(
+        found = await evaluated(
             made, "ship", tmp_path, engine=engine, store=Store(), compiled={"tuned": tuned}
         )
     assert found.gates == (GateResult("the gate", True), GateResult("the gate", False))
@@ -355,13 +355,13 @@ async def test_an_eval_compares_on_held_out_rows_and_holds_its_gates(
 async def test_an_eval_needs_what_it_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with scripted(monkeypatch, Script(oracle)) as engine:
         with pytest.raises(ConfigurationError, match="`tuned` has not been compiled yet"):
-            await evaluate_named(with_eval(tmp_path), "ship", tmp_path, engine=engine, store=Store())
+            await evaluated(with_eval(tmp_path), "ship", tmp_path, engine=engine, store=Store())
         alone = with_eval(
             tmp_path, gate(BinaryOp(operator=">", left=SCORE, right=BASELINE)), program="router"
         )
         alone.evals["ship"] = alone.evals["ship"].model_copy(update={"baseline": None})
         with pytest.raises(GateError, match=r"gate `the gate` cannot be computed: .*baseline"):
-            await evaluate_named(alone, "ship", tmp_path, engine=engine, store=Store())
+            await evaluated(alone, "ship", tmp_path, engine=engine, store=Store())
         number = with_eval(tmp_path, gate(SCORE), program="router")
         with pytest.raises(GateError, match=r"gate `the gate` gave 1\.0"):
-            await evaluate_named(number, "ship", tmp_path, engine=engine, store=Store())
+            await evaluated(number, "ship", tmp_path, engine=engine, store=Store())

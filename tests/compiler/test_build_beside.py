@@ -7,12 +7,11 @@ import random
 from pathlib import Path
 
 import pytest
-from building import DEMOS, compiled, project
+from building import DEMOS, build, compiled, project
 from scripted import Asked, Script, group, jitter, learner, scripted
 from virtual import elapsed
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import build
 from dspec.compiler.evaluate.events import Event, Held, ScoringStarted, StepStarted
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.evaluate.store import Store

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from building import compiled, project
+from building import compiled, plan_of, project
 from scripted import Asked, Fields, Reply, classifier, jitter, learner, oracle, pipeline, rows, wrong
 from stepping import step as default_step
 
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import analyse
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import Example, Rows
 from dspec.compiler.evaluate.budget import Wall
 from dspec.compiler.evaluate.evaluation import Evaluator
@@ -81,7 +80,7 @@ async def test_the_plan_is_never_passed_and_width_changes_nothing(
             monkeypatch, tmp_path, made, writer(learner), threads=threads, latency=jitter(threads)
         )
         assert built.status == "complete"
-        planned = plan(made, "tuned", tmp_path)
+        planned = plan_of(made, "tuned", tmp_path)
         assert planned.least <= tally.calls <= planned.most
         (outcome,) = built.steps
         for spent, bound in (

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dspec.compiler.check.analysis import analyse
-from dspec.compiler.check.sources.python_source import Missing, find_module
 from dspec.compiler.check.types.annotations import type_of
+from dspec.compiler.data.sources.python_module import Missing, find_module
 from dspec.runtime.schema.types import spell
 
 HOSTILE = "open('ran', 'w').close()\nimport os\nos.system('touch ran')\nraise SystemExit\n"

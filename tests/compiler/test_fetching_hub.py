@@ -16,9 +16,9 @@ from hub import COMMIT, Hub, serving
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.data import DataError, fetch, load_rows
-from dspec.compiler.data.fetching import Limits
-from dspec.compiler.data.fetching_hub import chosen
 from dspec.compiler.data.snapshots import find
+from dspec.compiler.data.sources.base import Limits
+from dspec.compiler.data.sources.huggingface_download import chosen
 from dspec.runtime.schema.types import INT
 
 

@@ -16,8 +16,8 @@ from dspc import dspc
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import analyse, analyse_all
 from dspec.compiler.data import DataError, FolderCache, fetch
-from dspec.compiler.data.fetching import Limits
 from dspec.compiler.data.snapshots import find
+from dspec.compiler.data.sources.base import Limits
 
 PROGRAM = """dspec 1
 

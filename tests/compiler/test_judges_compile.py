@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from building import DEMOS, SEARCH, compiled, project
+from building import DEMOS, SEARCH, compiled, plan_of, prepared, project
 from every_step import CASES, GEPA, improves, writes
 from judging import HEAD, POLITE, SEMANTIC, agrees, judged_by, judgings, metric
 from scripted import Asked, Script, classifier, exact, jitter, learner, oracle, pipeline, scripted, wrong
 
 from dspec.compiler import ir
 from dspec.compiler.compile.changes import changes, free, recall, remember, snapshot
-from dspec.compiler.compile.plan import plan, resolve
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.digests import metric_digest
 from dspec.compiler.evaluate.evaluation import Evaluator
@@ -97,7 +96,7 @@ async def test_the_plan_bounds_the_judges_of_every_optimizer(
 
     body = "{ score = semantic_f1(gold.label, pred.label, judge = strict); accept = score > 0.5; feedback = reason }"
     made = with_judge(tmp_path, case.step, program=program, body=body)
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     reply = judged_by(judge, writes(varies))
     built, script, _ = await compiled(monkeypatch, tmp_path, made, reply, latency=jitter(most=0.001))
     assert built.status == "complete"
@@ -117,7 +116,7 @@ def test_the_plan_prices_a_judge_by_its_own_prompt_and_model(tmp_path: Path) -> 
         )
         made = project(tmp_path, DEMOS)
         made = made.model_copy(update={"metrics": {"right": metric(body, head)}})
-        found = plan(made, "tuned", tmp_path)
+        found = plan_of(made, "tuned", tmp_path)
         assert found.estimate.least_usd == 0.0
         assert found.estimate.most_usd is not None
         return found.estimate.most_usd, found.most
@@ -139,8 +138,8 @@ def test_what_of_a_judge_is_known_already_is_free(tmp_path: Path) -> None:
     async def compile_and_look() -> None:
         with pytest.MonkeyPatch.context() as patch:
             made = with_judge(tmp_path)
-            resolved, store = resolve(made, "tuned", tmp_path), Store()
-            now = snapshot(made, resolved)
+            ready, store = prepared(made, tmp_path), Store()
+            resolved, now = ready.resolved("tuned"), snapshot(ready, "tuned")
             assert free(resolved, now, None, store).calls == 0
             built, _, _ = await compiled(patch, tmp_path, made, judged_by(agrees, learner), store=store)
             known = free(resolved, now, None, store)
@@ -173,7 +172,7 @@ def test_what_changes_a_judge_changes_the_metric(tmp_path: Path, name: str) -> N
     assert metric_digest(before) != metric_digest(after)
     made = project(tmp_path, DEMOS)
     found = [
-        snapshot(one, resolve(one, "tuned", tmp_path))
+        snapshot(prepared(one, tmp_path), "tuned")
         for one in (made.model_copy(update={"metrics": {"right": each}}) for each in (before, after))
     ]
     assert any(change.place.startswith("metric.judges") for change in changes(*found))

@@ -6,13 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import compiled, project
+from building import compiled, plan_of, project
 from edges import QUICK, SEARCH, edge, taught, writes
 from scripted import Asked, Fields, classifier, learner, pipeline
 from stepping import step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.evaluate.store import ProgramKey
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.compiler.optimizers.compat.table import FAITHFUL
@@ -159,7 +158,7 @@ async def test_a_block_with_a_frozen_predictor(monkeypatch: pytest.MonkeyPatch, 
         tune = ir.StepSpec(name="tune", optimizer="MIPROv2", options=QUICK["MIPROv2"], frozen=frozen)
         made = project(tmp_path, tune, program=pipeline())
         built, _, tally = await compiled(monkeypatch, tmp_path, made, writes(learner))
-        planned = plan(made, "tuned", tmp_path)
+        planned = plan_of(made, "tuned", tmp_path)
         assert tally.calls <= planned.most
         assert type(built.artifact.program) is Program
         assert built.artifact.provenance.steps[0].options.get("freeze") == (list(frozen) or None)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import compiled, gain, loaded_again, project
+from building import compiled, gain, loaded_again, plan_of, project
 from scripted import classifier, jitter, pipeline
 from writing import Model
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
 from dspec.runtime.schema.ensemble import Ensemble
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import JsonValue
@@ -61,7 +60,7 @@ async def test_a_chain_runs_saves_loads_and_scores_the_same(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, steps: tuple[ir.StepSpec, ...], program: Program
 ) -> None:
     made = project(tmp_path, *steps, program=program)
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     built, _, _ = await compiled(monkeypatch, tmp_path, made, Model(SKILLS), latency=jitter(most=0.001))
     assert built.status == "complete"
     assert planned.least <= built.spent.calls <= planned.most
@@ -82,6 +81,6 @@ async def test_a_race_completes_as_many_as_the_ensemble_after_it_takes(
     ensemble = built.artifact.program
     assert isinstance(ensemble, Ensemble)
     assert len(ensemble.members) == 5
-    assert built.spent.calls <= plan(made, "tuned", tmp_path).most
+    assert built.spent.calls <= plan_of(made, "tuned", tmp_path).most
     alone, _, _ = await compiled(monkeypatch, tmp_path, project(tmp_path, optimizer), Model(SKILLS))
     assert alone.spent.calls < built.spent.calls

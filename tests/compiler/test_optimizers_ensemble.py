@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import DEMOS, compiled, gain, loaded_again, project
+from building import DEMOS, build, compiled, gain, loaded_again, plan_of, project
 from building import SEARCH as RACED
 from scripted import (
     Asked,
@@ -25,8 +25,7 @@ from scripted import (
 from stepping import step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import Built, build
-from dspec.compiler.compile.plan import plan
+from dspec.compiler.compile.build import Built
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers.base import OptimizerError
@@ -66,7 +65,7 @@ async def test_the_best_of_a_search_are_gathered_and_cost_nothing_to_score(
     # The members' runs on val are in the store from when they were candidates.
     assert script.calls == sum(outcome.spent.calls for outcome in built.steps) + 20
     assert gain(built) > 0
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     assert planned.steps[2].calls.most == 0
     assert planned.final.most == 5 * 20
     assert planned.least <= built.spent.calls <= planned.most
@@ -79,7 +78,7 @@ async def test_a_race_brings_as_many_to_the_end_as_the_ensemble_takes(
     made = project(tmp_path, RACED, vote(top))
     built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
     assert len(ensemble(built).members) == 3
-    assert built.spent.calls <= plan(made, "tuned", tmp_path).most
+    assert built.spent.calls <= plan_of(made, "tuned", tmp_path).most
 
 
 async def test_saved_and_loaded_it_scores_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -132,7 +131,7 @@ async def test_the_teacher_of_a_bootstrap_may_be_an_ensemble(
     assert isinstance(program, Program)
     assert [demo.augmented for demo in program.predictors["ask"].demos] == [True] * 4
     assert gain(built) > 0
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     assert planned.steps[2].teacher.most == 20 * 5
     assert planned.least <= built.spent.calls <= planned.most
 
@@ -180,10 +179,10 @@ async def test_a_teacher_does_not_show_a_row_its_own_answer(monkeypatch: pytest.
 async def test_an_ensemble_is_not_tuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = project(tmp_path, SEARCH, VOTE, DEMOS)
     with pytest.raises(OptimizerError, match="step `demos`: an ensemble cannot be tuned"):
-        plan(made, "tuned", tmp_path)
+        plan_of(made, "tuned", tmp_path)
     nested = vote(ir.MemberRef(program="vote"), name="again")
     with pytest.raises(OptimizerError, match="`vote` is an ensemble already"):
-        plan(project(tmp_path, SEARCH, VOTE, nested), "tuned", tmp_path)
+        plan_of(project(tmp_path, SEARCH, VOTE, nested), "tuned", tmp_path)
 
 
 async def test_members_that_answer_another_question_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +238,7 @@ async def test_fewer_candidates_than_asked_for(monkeypatch: pytest.MonkeyPatch, 
     made = project(tmp_path, SEARCH, every)
     built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
     assert len(ensemble(built).members) == len(built.steps[0].result.candidates)
-    assert built.spent.calls <= plan(made, "tuned", tmp_path).most
+    assert built.spent.calls <= plan_of(made, "tuned", tmp_path).most
 
 
 async def test_at_the_wall_the_best_program_is_written_not_half_an_ensemble(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import DEMOS, compiled, gain, loaded_again, project
+from building import DEMOS, compiled, gain, loaded_again, plan_of, project
 from scripted import (
     Asked,
     classifier,
@@ -22,7 +22,6 @@ from scripted import (
 from stepping import Stepped, step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.digests import program_digest
 from dspec.compiler.optimizers import knn_few_shot
@@ -111,7 +110,7 @@ async def test_it_is_a_program_like_any_other(monkeypatch: pytest.MonkeyPatch, t
     assert gain(built) > 0.4
     # Baseline, one attempt a row, and one call for each row that is scored.
     assert script.calls == built.spent.calls == 20 + 20 + 20
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     assert planned.least <= built.spent.calls <= planned.most
     await loaded_again(monkeypatch, tmp_path, made, built, learner)
 

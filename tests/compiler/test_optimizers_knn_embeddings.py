@@ -6,14 +6,13 @@ import io
 from pathlib import Path
 
 import pytest
-from building import DEMOS, compiled, project
+from building import DEMOS, compiled, plan_of, project
 from rich.console import Console
 from scripted import FAKE, Reply, classifier, jitter, learner, oracle, pipeline, rows, wrong
 from stepping import Stepped, step
 
 from dspec.compiler import ir
 from dspec.compiler.cli.show import draw_runnable
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.evaluate.store import lm_digest
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.runtime.artifact.artifact import (
@@ -25,6 +24,7 @@ from dspec.runtime.artifact.artifact import (
 )
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.program import LM, Demo, Program
 from dspec.runtime.schema.types import JsonValue
 
@@ -80,7 +80,7 @@ async def test_the_likest_rows_are_shown_and_the_plan_holds(
         )
         assert built.final is not None
         assert built.final.score == 1.0
-        planned = plan(made, "tuned", tmp_path)
+        planned = plan_of(made, "tuned", tmp_path)
         assert planned.least <= built.spent.calls <= planned.most
         assert tally.calls <= planned.most
         # Baseline; each row's embedding and its teacher's run with its own; each scored row with its own.
@@ -125,7 +125,7 @@ async def test_in_chains_it_is_a_student_a_teacher_and_a_member(
     for steps in ((NEAR, DEMOS), (NEAR, taught), (NEAR, taught, vote)):
         made = project(tmp_path, *steps, lms=(EMBEDDER,))
         built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
-        planned = plan(made, "tuned", tmp_path)
+        planned = plan_of(made, "tuned", tmp_path)
         assert planned.least <= built.spent.calls <= planned.most
         assert parse_artifact(artifact_text(built.artifact).encode()) == built.artifact
 
@@ -167,8 +167,8 @@ def test_the_model_that_compares_is_part_of_what_a_run_is_remembered_by() -> Non
     other = found.with_lms({"embedder": EMBEDDER.model_copy(update={"model": "openai/embed-2"})})
     assert lm_digest(found) != lm_digest(other)
     assert lm_digest(program) == lm_digest(classifier().with_lms({"unused": FAKE}))
-    assert pipeline().calls_per_run() == 2
-    assert found.calls_per_run() == 2
+    assert calls_per_run(pipeline()) == 2
+    assert calls_per_run(found) == 2
 
 
 async def test_show_says_which_model_compares(monkeypatch: pytest.MonkeyPatch) -> None:

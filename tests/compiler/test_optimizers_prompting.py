@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import compiled, project
+from building import build, compiled, plan_of, project
 from scripted import Asked, classifier, jitter, pipeline
 from writing import Model, is_writing, skill
 
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import analyse
-from dspec.compiler.compile.build import build
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.evaluate.store import Store
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
@@ -52,7 +50,7 @@ async def test_the_compile_stays_within_the_plan(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: Program, steps: tuple[ir.StepSpec, ...]
 ) -> None:
     made = project(tmp_path, *steps, program=program)
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     built, script, tally = await compiled(monkeypatch, tmp_path, made, Model([30, 60, 45]), latency=jitter())
     assert planned.least <= built.spent.calls <= planned.most
     assert script.calls == built.spent.calls - tally.shared
@@ -85,15 +83,15 @@ async def test_prompt_calls_count_against_the_budget(monkeypatch: pytest.MonkeyP
 
 
 def test_the_plan_tells_what_proposals_may_cost(tmp_path: Path) -> None:
-    found = plan(project(tmp_path, COPRO), "tuned", tmp_path)
+    found = plan_of(project(tmp_path, COPRO), "tuned", tmp_path)
     assert found.steps[0].prompt == (3, 7)
     assert any("7 calls write instructions" in note for note in found.notes)
     priced = LM(name="writer", model="hosted_vllm/w", price_input=1.0, price_output=10.0)
-    dear = plan(project(tmp_path, COPRO, lms=(priced,), prompt_lm="writer"), "tuned", tmp_path).estimate
+    dear = plan_of(project(tmp_path, COPRO, lms=(priced,), prompt_lm="writer"), "tuned", tmp_path).estimate
     assert dear.most_usd == pytest.approx(7 * (3000 + 3000) / 1e6)
     unknown = LM(name="writer", model="nobody/knows")
     assert (
-        plan(
+        plan_of(
             project(tmp_path, COPRO, lms=(unknown,), prompt_lm="writer"), "tuned", tmp_path
         ).estimate.most_usd
         is None

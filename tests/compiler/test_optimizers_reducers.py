@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import SEARCH, compiled, project
+from building import SEARCH, compiled, plan_of, project
 from scripted import FAKE, Asked, Fields, Script, classifier, exact, jitter, learner, oracle, rows, scripted
 from stepping import step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.evaluate.digests import program_digest
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.store import Store
@@ -19,6 +18,7 @@ from dspec.compiler.optimizers.ensemble import gather
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.ensemble import ByProgram, Ensemble
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import CallStep, FieldSpec, Program
@@ -87,7 +87,7 @@ async def test_planned_counted_kept_and_the_same_after_loading(
     vote = built.steps[1].result.program
     assert isinstance(vote, Ensemble)
     assert vote.reducer == judge()
-    planned = plan(found, "tuned", tmp_path)
+    planned = plan_of(found, "tuned", tmp_path)
     # One call for each row of val, besides what its members took before; all of them are in the plan.
     assert sum("labels" in asked.question for asked in script.asked) == 20
     assert planned.least <= built.spent.calls <= planned.most
@@ -155,7 +155,7 @@ async def test_a_program_that_asks_no_model_reduces_for_nothing(monkeypatch: pyt
     with scripted(monkeypatch, Script(oracle)) as engine:
         found = await Evaluator(engine, Store(), exact()).evaluate(done.result.program, rows(2))
     assert [row.outputs for row in found.rows] == [{"label": row.inputs["text"]} for row in rows(2)]
-    assert done.result.program.calls_per_run() == 2
+    assert calls_per_run(done.result.program) == 2
 
 
 async def test_one_that_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from building import compiled, project
+from building import compiled, prepared, project
 from scripted import Asked, Script, group, jitter, oracle, scripted, wrong
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import resolve
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.store import Store
 from dspec.runtime.artifact.artifact import artifact_text, parse_artifact
@@ -60,7 +59,7 @@ async def test_a_chain_stays_within_its_plan_and_scores_the_same_after_loading(
     loaded = parse_artifact(artifact_text(built.artifact).encode())
     assert loaded == built.artifact
     assert isinstance(loaded.program, Program)
-    rows = resolve(made, "tuned", tmp_path).val
+    rows = prepared(made, tmp_path).resolved("tuned").val
     with scripted(monkeypatch, Script(reply)) as engine:
         evaluator = Evaluator(engine, Store(), made.metrics["right"])
         assert (await evaluator.evaluate(loaded.program, rows)).scores == built.final.scores

@@ -147,9 +147,10 @@ async def test_restrict_names_candidates_by_dspys_numbers(
 
 
 def test_a_restriction_that_leaves_nothing_is_a_contradiction() -> None:
-    said = SPEC.contradiction(Options(SPEC, {"restrict": [5], "num_candidate_programs": 4}))
+    (conflict,) = SPEC.conflicts
+    said = conflict.found(Options(SPEC, {"restrict": [5], "num_candidate_programs": 4}))
     assert said == "`restrict` leaves no candidate: there are -3 to 3"
-    assert SPEC.contradiction(Options(SPEC, {})) is None
+    assert conflict.found(Options(SPEC, {})) is None
 
 
 async def test_a_shuffled_set_is_the_same_whatever_else_is_searched(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import compiled, gain, project
+from building import compiled, gain, plan_of, project
 from scripted import Asked, classifier, exact, group, jitter, learner, oracle, rows, wrong
 from stepping import inner, step
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import Rows
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.optimizers.base import Context, Nested, OptimizerError
@@ -130,7 +129,7 @@ async def test_in_a_compile_without_val(monkeypatch: pytest.MonkeyPatch, tmp_pat
     )
     made = project(tmp_path, both, val=None)
     built, _, _ = await compiled(monkeypatch, tmp_path, made, learner)
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     assert built.spent.calls <= planned.most
     record = built.artifact.provenance.steps[0]
     assert record.score is not None
@@ -166,7 +165,7 @@ async def test_a_chain_in_a_compile(monkeypatch: pytest.MonkeyPatch, tmp_path: P
             monkeypatch, tmp_path, made, learner, threads=threads, latency=jitter(seed)
         )
         texts.add(artifact_text(built.artifact))
-        planned = plan(made, "tuned", tmp_path)
+        planned = plan_of(made, "tuned", tmp_path)
         assert planned.least <= built.spent.calls <= planned.most
         assert built.steps[1].spent.calls <= built.steps[1].planned.calls.most
     assert len(texts) == 1

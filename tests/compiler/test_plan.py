@@ -6,11 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
-from building import DEMOS, SEARCH, compiled, project
+from building import DEMOS, SEARCH, compiled, plan_of, project
 from scripted import FAKE, classifier, jitter, learner, oracle, pipeline, wrong
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.data import DataError
 from dspec.compiler.evaluate.counts import Range
 from dspec.compiler.optimizers.base import OptimizerError
@@ -24,7 +23,7 @@ LABELS = ir.StepSpec(name="labels", optimizer="LabeledFewShot")
 
 
 def test_every_step_and_both_scorings_are_counted(tmp_path: Path) -> None:
-    found = plan(project(tmp_path), "tuned", tmp_path)
+    found = plan_of(project(tmp_path), "tuned", tmp_path)
     assert found.baseline == Range(20, 20)
     assert [(step.name, step.task, step.teacher) for step in found.steps] == [
         ("demos", Range(0, 0), Range(4, 20)),
@@ -40,20 +39,22 @@ def test_every_step_and_both_scorings_are_counted(tmp_path: Path) -> None:
 
 
 def test_pipelines_count_every_call(tmp_path: Path) -> None:
-    found = plan(project(tmp_path, program=pipeline()), "tuned", tmp_path)
+    found = plan_of(project(tmp_path, program=pipeline()), "tuned", tmp_path)
     assert found.baseline == Range(40, 40)
     assert found.steps[0].teacher == Range(8, 40)
 
 
 def test_what_is_known_to_be_scored_already_is_not_counted_again(tmp_path: Path) -> None:
     # The search starts from the baseline, which without demos is the zero-shot candidate too.
-    alone = plan(project(tmp_path, SEARCH), "tuned", tmp_path)
+    alone = plan_of(project(tmp_path, SEARCH), "tuned", tmp_path)
     assert alone.steps[0].task == Range(0, 100)
     taught = classifier().with_predictor("ask", demos=(Demo(inputs={"text": "a"}, outputs={"label": "b"}),))
-    assert plan(project(tmp_path, SEARCH, program=taught), "tuned", tmp_path).steps[0].task == Range(0, 120)
-    twice = plan(project(tmp_path, SEARCH, OPTUNA), "tuned", tmp_path)
+    assert plan_of(project(tmp_path, SEARCH, program=taught), "tuned", tmp_path).steps[0].task == Range(
+        0, 120
+    )
+    twice = plan_of(project(tmp_path, SEARCH, OPTUNA), "tuned", tmp_path)
     assert twice.steps[1].task == Range(0, 80)
-    assert plan(project(tmp_path, DEMOS), "tuned", tmp_path).final == Range(0, 20)
+    assert plan_of(project(tmp_path, DEMOS), "tuned", tmp_path).final == Range(0, 20)
 
 
 async def test_without_val_the_least_holds_although_everything_is_shared(
@@ -61,7 +62,7 @@ async def test_without_val_the_least_holds_although_everything_is_shared(
 ) -> None:
     step = DEMOS.model_copy(update={"options": {"max_labeled_demos": 0}})
     made = project(tmp_path, step, val=None)
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     built, _, _ = await compiled(monkeypatch, tmp_path, made, oracle)
     # The teacher is the student: its runs were the baseline's.
     assert planned.least <= built.spent.calls <= planned.most
@@ -77,7 +78,7 @@ async def test_the_compile_stays_within_the_plan(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reply: object, program: object, steps: object
 ) -> None:
     made = project(tmp_path, *steps, program=program)  # type: ignore[misc, arg-type]
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     built, script, tally = await compiled(monkeypatch, tmp_path, made, reply, latency=jitter())  # type: ignore[arg-type]
     assert planned.least <= built.spent.calls <= planned.most
     # Candidates that differ in a later step share the first one's requests while they are in flight.
@@ -92,21 +93,21 @@ async def test_the_bound_is_met_when_nothing_is_shared(
     # Nothing passes, so every row is tried; the demos at the start keep the candidates apart.
     made = project(tmp_path, DEMOS, SEARCH)
     _, script, _ = await compiled(monkeypatch, tmp_path, made, wrong)
-    assert script.calls >= 0.9 * plan(made, "tuned", tmp_path).most
+    assert script.calls >= 0.9 * plan_of(made, "tuned", tmp_path).most
 
 
 def test_tokens_and_money_are_estimated_where_a_price_is_known(tmp_path: Path) -> None:
-    unpriced = plan(project(tmp_path), "tuned", tmp_path).estimate
+    unpriced = plan_of(project(tmp_path), "tuned", tmp_path).estimate
     assert unpriced.least_usd == 0.0
     assert 60 < unpriced.input_tokens < 200
     assert unpriced.output_tokens > 0
     lm = FAKE.model_copy(update={"model": "hosted_vllm/m", "price_input": 1.0, "price_output": 10.0})
     program = classifier().with_lms({"fake": lm})
-    found = plan(project(tmp_path, program=program), "tuned", tmp_path)
+    found = plan_of(project(tmp_path, program=program), "tuned", tmp_path)
     per_call = (found.estimate.input_tokens + 10 * found.estimate.output_tokens) / 1e6
     assert found.estimate.most_usd == pytest.approx(found.most * per_call)
     unknown = classifier().with_lms({"fake": LM(name="fake", model="nobody/knows")})
-    assert plan(project(tmp_path, program=unknown), "tuned", tmp_path).estimate.most_usd is None
+    assert plan_of(project(tmp_path, program=unknown), "tuned", tmp_path).estimate.most_usd is None
 
 
 def test_a_dearer_teacher_and_the_evals_are_in_the_range_of_money(tmp_path: Path) -> None:
@@ -114,23 +115,23 @@ def test_a_dearer_teacher_and_the_evals_are_in_the_range_of_money(tmp_path: Path
     dear = cheap.model_copy(update={"name": "dear", "price_input": 9.0, "price_output": 9.0})
     made = project(tmp_path, DEMOS, program=classifier().with_lms({"fake": cheap}))
     made = made.model_copy(update={"lms": {**made.lms, "dear": dear}})
-    alone = plan(made, "tuned", tmp_path)
+    alone = plan_of(made, "tuned", tmp_path)
     each = (alone.estimate.input_tokens + alone.estimate.output_tokens) / 1e6
     block = made.optimizes["tuned"].model_copy(update={"teacher_lm": "dear"})
-    taught = plan(made.model_copy(update={"optimizes": {"tuned": block}}), "tuned", tmp_path)
+    taught = plan_of(made.model_copy(update={"optimizes": {"tuned": block}}), "tuned", tmp_path)
     teachers = alone.steps[0].teacher.most
     assert taught.most == alone.most
     assert taught.estimate.most_usd == pytest.approx((alone.estimate.most_usd or 0) + 8 * teachers * each)
     ship = ir.Eval(
         name="ship", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val")
     )
-    scored = plan(made.model_copy(update={"evals": {"ship": ship}}), "tuned", tmp_path)
+    scored = plan_of(made.model_copy(update={"evals": {"ship": ship}}), "tuned", tmp_path)
     assert scored.most == alone.most + 20
     assert scored.estimate.most_usd == pytest.approx((alone.estimate.most_usd or 0) + 20 * each)
 
 
 def test_the_plan_is_json(tmp_path: Path) -> None:
-    plain = json.loads(plan(project(tmp_path), "tuned", tmp_path).to_json())
+    plain = json.loads(plan_of(project(tmp_path), "tuned", tmp_path).to_json())
     assert plain["steps"][1]["task"] == [20, 140]
     assert plain["optimize"] == "tuned"
 
@@ -143,7 +144,7 @@ def test_checks_and_missing_val_are_noted(tmp_path: Path) -> None:
     program = program.model_copy(
         update={"predictors": {"ask": asks.model_copy(update={"signature": signature})}}
     )
-    found = plan(project(tmp_path, program=program, val=None), "tuned", tmp_path)
+    found = plan_of(project(tmp_path, program=program, val=None), "tuned", tmp_path)
     assert found.again == 5 * found.most, "mended once, and all of that again for two retries"
     notes = found.notes
     assert "no val: candidates are scored on the rows they were made from" in notes
@@ -159,7 +160,7 @@ def test_checks_and_missing_val_are_noted(tmp_path: Path) -> None:
 )
 def test_what_cannot_run_is_said_before_a_call(tmp_path: Path, step: ir.StepSpec, message: str) -> None:
     with pytest.raises(OptimizerError, match=message):
-        plan(project(tmp_path, step), "tuned", tmp_path)
+        plan_of(project(tmp_path, step), "tuned", tmp_path)
 
 
 def test_a_part_without_rows_is_refused(tmp_path: Path) -> None:
@@ -170,4 +171,4 @@ def test_a_part_without_rows_is_refused(tmp_path: Path) -> None:
     made = made.model_copy(update={"datasets": {"tickets": empty}})
     made.optimizes["tuned"] = made.optimizes["tuned"].model_copy(update={"val": None})
     with pytest.raises(DataError, match="asks for no rows"):
-        plan(made, "tuned", tmp_path)
+        plan_of(made, "tuned", tmp_path)

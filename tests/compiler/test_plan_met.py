@@ -10,12 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from building import compiled, project
+from building import compiled, plan_of, project
 from every_step import CASES, GEPA, RANDOM, SETS, TRIALS, WORDS, Case, improves, step, writes
 from scripted import Reply, classifier, jitter, learner, oracle, pipeline, wrong
 
 from dspec.compiler import ir
-from dspec.compiler.compile.plan import plan
 from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.schema.program import Program
@@ -30,7 +29,7 @@ async def parts(
 ) -> dict[str, tuple[int, int, int]]:
     """By part: the least that was planned, what was spent, and the most. Asserts that none is passed."""
     made = project(folder, case.step, program=program)
-    planned = plan(made, "tuned", folder)
+    planned = plan_of(made, "tuned", folder)
     built, _, _ = await compiled(monkeypatch, folder, made, writes(reply), latency=jitter(most=0.001))
     assert built.status == "complete"
     (promised,), (outcome,) = planned.steps, built.steps
@@ -106,7 +105,7 @@ async def test_an_ensemble_asks_nothing_and_its_scoring_is_met(
         ),
     )
     made = project(tmp_path, *steps, program=program)
-    planned = plan(made, "tuned", tmp_path)
+    planned = plan_of(made, "tuned", tmp_path)
     built, _, _ = await compiled(monkeypatch, tmp_path, made, wrong)
     assert planned.steps[2].calls.most == built.steps[2].spent.calls == 0
     assert planned.final.most == 2 * planned.baseline.most

@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from building import DEMOS, SEARCH, compiled, gain, project
+from building import DEMOS, SEARCH, compiled, evaluated, gain, project
 from judging import judged_by, metric
 from scripted import (
     Asked,
@@ -33,7 +33,6 @@ from dspec.compiler import ir
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.cli.report import evals_json
 from dspec.compiler.data import Example
-from dspec.compiler.evaluate.evals import evaluate_named
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.scoring import MetricError
 from dspec.compiler.evaluate.store import Store
@@ -262,7 +261,7 @@ async def test_results_are_plain_json(monkeypatch: pytest.MonkeyPatch, tmp_path:
     )
     made = made.model_copy(update={"evals": {"e": block}})
     with scripted(monkeypatch, Script(learner)) as engine:
-        result = await evaluate_named(made, "e", tmp_path, engine=engine, store=Store(), compiled={})
+        result = await evaluated(made, "e", tmp_path, engine=engine, store=Store(), compiled={})
     plain = json.loads(evals_json([result]))["evals"][0]
     assert len(plain["rows"]) == 20
     assert {"index", "score", "outputs", "reason", "unanswered"} == plain["rows"][0].keys()

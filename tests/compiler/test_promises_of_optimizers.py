@@ -97,7 +97,8 @@ async def test_random_search_runs_on_two_rows_with_defaults(monkeypatch: pytest.
 
 def test_a_restriction_to_nothing_is_refused() -> None:
     spec = SPECS[RANDOM]
-    assert "leaves no candidate" in (spec.contradiction(Options(spec, {"restrict": [99]})) or "")
+    (conflict,) = spec.conflicts
+    assert "leaves no candidate" in (conflict.found(Options(spec, {"restrict": [99]})) or "")
 
 
 @pytest.mark.parametrize("search", ["racing", "full"])

@@ -18,6 +18,7 @@ from dspec.runtime.errors import ArtifactError, InputError, ParseError, Refused
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.election import drawn, elect
 from dspec.runtime.running.execute import run
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.ensemble import Ensemble, First, Majority, Mean, Reducer, each, programs
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import FLOAT, STR, JsonValue, OneOf, OptionalOf, Row, Type
@@ -142,7 +143,7 @@ async def test_exactly_the_drawn_members_are_asked() -> None:
     outcome = await run(five, {"question": "q"}, told)
     asked = sorted(request.messages[0].content.count("Member") for request in told.requests)
     assert asked == [1, 1]
-    assert outcome.calls == five.calls_per_run() == 2
+    assert outcome.calls == calls_per_run(five) == 2
 
 
 # Running ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from dspec.runtime.errors import ArtifactError, ParseError, Refused
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.election import ballot
 from dspec.runtime.running.execute import run
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.ensemble import ByProgram, Ensemble, collected, everywhere, parts
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import INT, STR, JsonValue, ListOf, Type
@@ -64,7 +65,7 @@ async def test_it_is_given_the_answers_and_the_question() -> None:
     # What it says is what the second member said, so that one's run is what can be learned from.
     assert outcome.trace[0].outputs == {"answer": "a"}
     assert outcome.notes == ("1 of 3 members agreed",)
-    assert outcome.calls == ensemble("b", "a", "b").calls_per_run() == 4
+    assert outcome.calls == calls_per_run(ensemble("b", "a", "b")) == 4
     assert outcome.paid.usd == 1.0
 
 

@@ -19,6 +19,7 @@ from dspec.runtime.errors import ArtifactError, ConfigurationError, Unavailable
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.running.execute import run
 from dspec.runtime.running.neighbours import nearest_by_vector
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.running.vectors import likeness, pack, read_vector, unpack
 from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
 from dspec.runtime.schema.types import JsonValue
@@ -53,7 +54,7 @@ async def test_an_input_is_embedded_once_and_that_counts() -> None:
         "question: grass",
     )
     assert "green" in asked.messages[1].content
-    assert outcome.calls == program().calls_per_run() == 2
+    assert outcome.calls == calls_per_run(program()) == 2
     assert (outcome.paid.input_tokens, outcome.paid.usd) == (20, 0.5)
 
 

@@ -12,8 +12,10 @@ from datasets import dataset, field, source
 from scripted import FAKE, Reply, Script, classifier, exact, scripted
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import Built, build
-from dspec.compiler.evaluate.evals import EvalResult, evaluate_named
+from dspec.compiler.compile import evals, plan
+from dspec.compiler.compile.build import Built, run_steps
+from dspec.compiler.compile.prepared import Prepared
+from dspec.compiler.data.needs import compile_needs, eval_needs
 from dspec.compiler.evaluate.events import Report, silent
 from dspec.compiler.evaluate.store import Store
 from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
@@ -67,6 +69,26 @@ def project(
     )
 
 
+def prepared(made: ir.Project, folder: Path) -> Prepared:
+    """The project with the rows of all its blocks."""
+    return Prepared(made, folder, compile_needs(made, made.optimizes) | eval_needs(made, made.evals))
+
+
+def plan_of(made: ir.Project, name: str, folder: Path) -> plan.Plan:
+    return plan.plan(prepared(made, folder), name)
+
+
+async def build(made: ir.Project, name: str, folder: Path, **options: Any) -> Built:
+    """The compile of one block, without its file; `options` are those of `run_steps`."""
+    ready = prepared(made, folder)
+    return (await run_steps(ready, plan.plan(ready, name), **options)).select()
+
+
+async def evaluated(made: ir.Project, name: str, folder: Path, **options: Any) -> evals.EvalResult:
+    """An eval block's result; `options` are those of `evaluate_named`."""
+    return await evals.evaluate_named(prepared(made, folder), name, **options)
+
+
 async def compiled(
     monkeypatch: pytest.MonkeyPatch,
     folder: Path,
@@ -97,7 +119,7 @@ def gain(built: Built) -> float:
 
 async def loaded_again(
     monkeypatch: pytest.MonkeyPatch, folder: Path, made: ir.Project, built: Built, reply: Reply
-) -> EvalResult:
+) -> evals.EvalResult:
     """Writes the artifact and reads it: it is the same to the byte, and scores the same, every answer asked for again."""
     path = folder / "tuned.dspc.json"
     write_artifact(path, built.artifact)
@@ -106,7 +128,7 @@ async def loaded_again(
     assert artifact_text(loaded).encode() == path.read_bytes()
     block = ir.Eval(name="e", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val"))
     with scripted(monkeypatch, Script(reply)) as engine:
-        result = await evaluate_named(
+        result = await evaluated(
             made.model_copy(update={"evals": {"e": block}}),
             "e",
             folder,

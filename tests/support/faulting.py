@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from building import build
 from dspc import DSPC, Result
 from msgspec.structs import replace
 from server import FakeServer
 
 from dspec.compiler.check.analysis import analyse
-from dspec.compiler.compile.build import Built, build
+from dspec.compiler.compile.build import Built
 from dspec.compiler.evaluate.events import Report, silent
 from dspec.compiler.evaluate.store import Store
 from dspec.runtime.artifact.artifact import write_artifact

@@ -27,7 +27,7 @@ WANTED = (
     "dspec.compiler.cli.session",
     "dspec.compiler.cli.app",
     "dspec.compiler.check.analysis",
-    "dspec.compiler.compile.build",
+    "dspec.compiler.compile.pipeline",
     "dspec.compiler.compile.changes",
     "dspec.compiler.evaluate.eventlog",
     "dspec.runtime.models.transports.lean",

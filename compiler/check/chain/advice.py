@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...data.sources.table import is_fetched, title
 from ...diagnostics.record import Edit, Fix, Label
 from ...diagnostics.wording import plural, quoted
 from ...optimizers.base import OptimizerError
@@ -19,11 +20,6 @@ from ..types.declared import Runnable
 from .rows import RowsInfo
 from .step import StepInfo
 from .students import declared, students
-
-TRAIN_OPTIONS = ("k", "max_labeled_demos", "max_bootstrapped_demos")
-"""Options that count demos, each of which is a row of train."""
-VAL_OPTIONS = ("minibatch_size",)
-"""Options that count rows of val."""
 
 
 def check_advice(
@@ -41,8 +37,8 @@ def check_advice(
     for step in chain:
         if step.spec is None or step.call is None or not step.clean:
             continue
-        _asked(session, place, step, TRAIN_OPTIONS, train)
-        _asked(session, place, step, VAL_OPTIONS, val or train)
+        for one in (step, *step.nested.values()):
+            _asked(session, place, one, train, val or train)
         if step.spec.reflective and judge is not None and not judge.explains:
             _unexplained(session, place, step, judge)
         if not told and step.spec.prompts and step.spec.needs_val and train and val:
@@ -54,11 +50,11 @@ def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:
     ours, theirs = train.data.dataset, val.data.dataset
     if ours is None or theirs is None or train.data.symbol is val.data.symbol:
         return
-    if ours.source.title == theirs.source.title and ours.source.kind == theirs.source.kind:
-        what = "rows" if ours.source.is_fetched else "file"
+    if title(ours.source) == title(theirs.source) and ours.source.kind == theirs.source.kind:
+        what = "rows" if is_fetched(ours.source) else "file"
         session.report(
             "DS0406",
-            f"`train` and `val` are cut from the same {what}, `{ours.source.title}`, by two datasets: a row may "
+            f"`train` and `val` are cut from the same {what}, `{title(ours.source)}`, by two datasets: a row may "
             "stand in both",
             val.location,
             f"the same {what}",
@@ -68,21 +64,22 @@ def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:
 
 
 def _asked(
-    session: Session, place: Place, step: StepInfo, names: tuple[str, ...], rows: RowsInfo | None
+    session: Session, place: Place, step: StepInfo, train: RowsInfo | None, compared: RowsInfo | None
 ) -> None:
     """Warn of options that were written to ask for more rows than there are."""
-    if rows is None or not rows.count:
-        return
-    assert step.spec is not None
-    for name in names:
-        argument = step.arguments.get(name)
-        wanted = number_of(argument.value) if argument else None
-        if argument is None or wanted is None or wanted <= rows.count:
+    for option in step.spec.options if step.spec else ():
+        rows = train if option.counts == "train" else compared
+        argument = step.arguments.get(option.name)
+        if option.counts is None or rows is None or not rows.count or argument is None:
             continue
+        wanted = number_of(argument.value)
+        if wanted is None or wanted <= rows.count:
+            continue
+        assert step.spec is not None
         value = place.at(argument.value)
         session.report(
             "DS0605",
-            f"`{name}` of `{step.spec.name}` asks for {plural(int(wanted), 'row')}, and `{rows.text}` has "
+            f"`{option.name}` of `{step.spec.name}` asks for {plural(int(wanted), 'row')}, and `{rows.text}` has "
             f"{rows.count:,}",
             value,
             f"more than {plural(rows.count, 'row')}",
@@ -117,12 +114,12 @@ def _unexplained(session: Session, place: Place, step: StepInfo, judge: MetricIn
 
 
 def _shares(session: Session, place: Place, step: StepInfo, train: RowsInfo, val: RowsInfo) -> bool:
-    """Hint at the usual shares: few rows to learn from and many to compare on; the reverse for GEPA."""
+    """Hint at the usual shares: few rows to learn from and many to compare on, or the reverse."""
     assert step.spec is not None
     assert step.call is not None
     if not train.count or not val.count or train.overlaps(val):
         return False
-    reverse = step.spec.name == "GEPA"
+    reverse = not step.spec.compares_on_more
     if (val.count if reverse else train.count) <= (train.count if reverse else val.count):
         return False
     share = train.count * 100 // (train.count + val.count)

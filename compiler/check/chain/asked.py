@@ -11,11 +11,10 @@ from msgspec import Struct
 
 from dspec.runtime.schema.types import JsonValue
 
-from ..declarations.lms import lm
 from ..declarations.metrics import MetricInfo
 from ..session import Place, Session
 from ..symbols import Symbol
-from ..types.declared import Runnable, runnable
+from ..types.declared import Runnable, models_with_fallbacks, runnable
 from .step import StepInfo
 
 
@@ -125,13 +124,5 @@ def _declared(session: Session, place: Place, names: Sequence[str]) -> list[Runn
 
 
 def _with_spare(session: Session, answering: Mapping[str, Symbol]) -> Asked:
-    spare: dict[str, Symbol] = {}
-    waiting = list(answering.values())
-    while waiting:
-        settings = lm(session, waiting.pop())
-        for key in settings.fallback if settings else ():
-            model = session.lms.get(key)
-            if model is not None and key not in answering and key not in spare:
-                spare[key] = model
-                waiting.append(model)
-    return Asked(answering, spare, {})
+    others = [key for key in models_with_fallbacks(session, answering) if key not in answering]
+    return Asked(answering, {key: session.lms[key] for key in others if key in session.lms}, {})

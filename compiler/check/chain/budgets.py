@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.models.prices import price
+from dspec.runtime.running.strategies.table import calls_per_run
 
 from ... import ir
 from ...diagnostics.codes import report
@@ -46,7 +47,7 @@ def check_calls(
     allowed = number_of(calls) if calls is not None else None
     if calls is None or not isinstance(allowed, int) or rows is None or not rows.count:
         return
-    per_run = tuned.program.calls_per_run()
+    per_run = calls_per_run(tuned.program)
     needed = rows.count * per_run
     if needed > allowed:
         place = limits.place

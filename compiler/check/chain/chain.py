@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dspec.grammar.tree import Span
 
+from ... import ir
 from ...diagnostics.record import Edit, Fix, Label
 from ..session import Place, Session
 from .step import StepInfo
@@ -14,22 +15,19 @@ from .step import StepInfo
 def check_chain(session: Session, place: Place, chain: Sequence[StepInfo], emit: str | None) -> None:
     """Report work that a later step throws away, and steps whose result nobody uses."""
     tuned: dict[str, dict[str, str]] = {}
-    previous: str | None = None
     used: set[str] = set()
     by_name = {step.name: step for step in chain}
-    for step in chain:
+    for step, student in zip(chain, ir.origins(chain), strict=True):
         if step.spec is None or not step.clean:
             return  # what it tunes, and from what, is unknown
         if step.spec.gathers:
             used |= {ref.program for ref in step.members}
             tuned[step.name] = {}
-            previous = step.name
             continue
-        student = step.student or previous
         if student in by_name and _is_ensemble(by_name[student]):
             _untunable(session, place, by_name[student], step)
             return
-        start = tuned.get(student, {}) if student else {}
+        start = tuned.get(student, {})
         teachers = (step.teacher, *(inner.teacher for inner in step.nested.values()))
         used |= {name for name in (student, *teachers) if name}
         for what in sorted(step.spec.sets - step.spec.starts_from):
@@ -37,7 +35,6 @@ def check_chain(session: Session, place: Place, chain: Sequence[StepInfo], emit:
             if maker is not None and step.teacher != maker and student == maker:
                 _discards(session, place, by_name[maker], step, what)
         tuned[step.name] = {**start, **dict.fromkeys(step.spec.sets, step.name)}
-        previous = step.name
     last = emit or (chain[-1].name if chain else None)
     for step in chain:
         if step.name != last and step.name not in used:

@@ -6,6 +6,7 @@ from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
 from ...diagnostics.wording import did_you_mean, listed, plural, quoted
 from ...optimizers.base import Spec
+from ...optimizers.table import FOR_FEW_ROWS
 from ...project.source import Location
 from ..declarations.datasets import TEST_PARTS
 from ..declarations.metrics import MetricInfo, accept_fix
@@ -17,9 +18,6 @@ from ..types.declared import Runnable, runnable
 from ..types.kinds import assignable, spell
 from .rows import RowsInfo, rows
 from .step import StepInfo
-
-FEW_ROWS = 10
-"""Below this, labelled demos are all there is to choose."""
 
 
 def referred_program(session: Session, place: Place, read: Reader, name: str) -> Runnable | None:
@@ -230,7 +228,7 @@ def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: Ro
         return
     count += compared
     named = f"`{train.text}` and `{val.text}` have" if compared and val else f"`{train.text}` has"
-    better = "BootstrapFewShot" if count >= FEW_ROWS else "LabeledFewShot"
+    better = [name for name, fewest in FOR_FEW_ROWS.items() if count >= fewest][-1]
     session.report(
         "DS0607",
         f"`{spec.name}` pays off from about {plural(spec.advised_train, 'row')}, and {named} {count:,}",

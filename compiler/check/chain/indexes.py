@@ -11,6 +11,7 @@ from msgspec import structs
 
 from dspec.runtime.schema.program import Program
 
+from ... import ir
 from ...diagnostics.record import Label
 from ...optimizers.better_together import strategy_of
 from ..session import Place, Session
@@ -32,12 +33,11 @@ def check_indexes(
     dataset = train.data.dataset if train else None
     columns = {field.name for field in dataset.fields} if dataset else set[str]()
     shown: dict[str, Shown] = {}
-    previous: Shown = {}
-    for step in chain:
+    for step, origin in zip(chain, ir.origins(chain), strict=True):
         program = programs[step.name]
         if step.spec is None or not step.clean or program is None:
             return
-        starts = previous if step.student is None else shown.get(step.student, {})
+        starts = shown.get(origin, {})
         for one in _in_order(step):
             held = {address: maker for address, maker in starts.items() if address in one.frozen}
             if one.spec is not None and one.spec.per_input and held:
@@ -46,7 +46,7 @@ def check_indexes(
             made = _after(one, starts, held, program, columns)
             # The best of what ran inside wins, which may be any.
             starts = {**starts, **made} if one is not step else made
-        shown[step.name] = previous = starts
+        shown[step.name] = starts
 
 
 def _in_order(step: StepInfo) -> list[StepInfo]:

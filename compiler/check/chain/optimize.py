@@ -9,6 +9,7 @@ from ...diagnostics.fixes import suggestions
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
 from ...diagnostics.wording import did_you_mean, listed
+from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import metric
 from ..session import Place, Session, insert_item
@@ -74,8 +75,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             f"optimize block `{symbol.name}` has no step, so there is nothing to do",
             symbol.location,
             "no step",
-            help="for example `step demos = BootstrapFewShot()`",
-            fixes=insert_item(place, "step demos = BootstrapFewShot()", "Insert a step"),
+            help=f"for example `{FIRST_STEP}`",
+            fixes=insert_item(place, FIRST_STEP, "Insert a step"),
         )
     check_chain(session, place, chain, emit)
     asked = NOTHING

@@ -7,12 +7,12 @@ step vote = Ensemble(search.candidates.top(3), reduce = pick)
 from __future__ import annotations
 
 from dspec.grammar.tree import Expr
+from dspec.runtime.running.strategies.table import added
 from dspec.runtime.schema.ensemble import collected
 
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
 from ...diagnostics.wording import did_you_mean, listed, quoted
-from ...optimizers.ensemble import ADDED
 from ..names.names import find
 from ..session import Place, Session
 from ..types.declared import Runnable, runnable
@@ -33,7 +33,7 @@ def check_reducer(session: Session, place: Place, step: StepInfo, node: Expr, tu
     absent = [
         name
         for name, output in tuned.outputs.items()
-        if name not in ADDED and not _has(reducer, name, output)
+        if name not in added() and not _has(reducer, name, output)
     ]
     if absent:
         session.report(

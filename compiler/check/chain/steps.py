@@ -27,7 +27,7 @@ from ...diagnostics.spelling import closest
 from ...diagnostics.wording import did_you_mean, listed, quoted
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import COMPAT, Compat
-from ...optimizers.table import ALIASES, NOT_YET, SPECS
+from ...optimizers.table import ALIASES, FIRST_STEP, NOT_YET, SPECS
 from ...optimizers.table import find as find_optimizer
 from ..session import Place, Session
 from ..shape.attributes import described
@@ -72,9 +72,7 @@ def _step(
             "a step is an optimizer with its options in parentheses",
             place.at(value),
             described(place, value),
-            help=f"write `{place.text(value)}()`"
-            if known
-            else "for example `step demos = BootstrapFewShot()`",
+            help=f"write `{place.text(value)}()`" if known else f"for example `{FIRST_STEP}`",
             fixes=(replace(place.at(value), f"{place.text(value)}()"),) if known else (),
         )
         return StepInfo(name, symbol, node, None, None, clean=False)
@@ -227,7 +225,7 @@ def _options(
         nested,
         compat,
     )
-    _contradiction(session, place, result)
+    _conflict(session, place, result)
     return result
 
 
@@ -247,23 +245,21 @@ def _inside(
     return bare if spec is None else _options(session, place, bare, spec, call, before, nodes, itself)
 
 
-def _contradiction(session: Session, place: Place, info: StepInfo) -> None:
+def _conflict(session: Session, place: Place, info: StepInfo) -> None:
     options = info.options()
     if options is None or info.spec is None or info.call is None:
         return
-    conflict = next((one for one in info.spec.conflicts if one.holds(options)), None)
-    wrong = info.spec.contradiction(options) if conflict is None else conflict.message
-    if wrong is None:
-        return
-    if conflict is None:
-        mentioned = [argument for name, argument in info.arguments.items() if name in wrong]
-    else:
+    for conflict in info.spec.conflicts:
+        wrong = conflict.found(options)
+        if wrong is None:
+            continue
         mentioned = [info.arguments[name] for name in conflict.names if name in info.arguments]
-    primary: Node = mentioned[0] if mentioned else info.call.callee
-    session.report(
-        "DS0603",
-        f"these options of `{info.spec.name}` do not go together: {wrong}",
-        place.at(primary),
-        secondary=tuple(Label(place.at(other)) for other in mentioned[1:]),
-        help=conflict.help if conflict else "",
-    )
+        primary: Node = mentioned[0] if mentioned else info.call.callee
+        session.report(
+            "DS0603",
+            f"these options of `{info.spec.name}` do not go together: {wrong}",
+            place.at(primary),
+            secondary=tuple(Label(place.at(other)) for other in mentioned[1:]),
+            help=conflict.help,
+        )
+        return

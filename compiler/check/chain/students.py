@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dspec.grammar.tree import Attribute, Expr, Reference
 from dspec.runtime.schema.program import Program
 
+from ... import ir
 from ..names.names import path_of
 from ..session import Place, Session
 from ..symbols import Symbol
@@ -18,19 +19,14 @@ def students(
     session: Session, place: Place, chain: Sequence[StepInfo], tuned: Runnable
 ) -> dict[str, Program | None]:
     """Every step's student by the step's name; None where it is an ensemble or is not known."""
-    programs: dict[str, Program | None] = {}
-    previous = tuned.program
-    for step in chain:
-        student = step.arguments.get("student")
+    programs: dict[str, Program | None] = {"": tuned.program}
+    for step, origin in zip(chain, ir.origins(chain), strict=True):
         if step.spec is None or step.spec.gathers:
-            starts = None
-        elif step.student is None or student is None:
-            starts = previous
-        elif step.student in programs:
-            starts = programs[step.student]
+            programs[step.name] = None
+        elif origin in programs:
+            programs[step.name] = programs[origin]
         else:
-            starts = declared(session, place, student.value)
-        programs[step.name] = previous = starts
+            programs[step.name] = declared(session, place, step.arguments["student"].value)
     return programs
 
 

@@ -24,6 +24,8 @@ from dspec.runtime.schema.types import JsonValue
 from ... import ir
 from ...data import Findings, Places, diagnose
 from ...data import check as check_data
+from ...data.sources.base import FetchedSource
+from ...data.sources.table import SOURCES, endings, is_fetched, title
 from ...diagnostics.codes import report
 from ...diagnostics.fixes import replace, suggestions
 from ...diagnostics.record import Diagnostic, Edit, Fix, Label
@@ -31,7 +33,6 @@ from ...diagnostics.spelling import closest
 from ...diagnostics.wording import did_you_mean, listed, quoted
 from ...project.source import Location
 from ...tables.blocks import SPLIT
-from ...tables.vocabulary import FETCHED_SOURCES, SOURCES
 from ..session import Place, Session, insert_item
 from ..shape.attributes import Reader, described, number_of, section, settings
 from ..sources.data_files import data_file
@@ -137,16 +138,17 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         )
         return None
     name = node.callee.name
-    if name.text in FETCHED_SOURCES:
-        return fetched_source(session, place, node, name)
-    if name.text not in SOURCES:
-        near = closest(name.text, [*SOURCES, *FETCHED_SOURCES])
+    found = SOURCES.get(name.text)
+    if isinstance(found, FetchedSource):
+        return fetched_source(session, place, node, name, found)
+    if found is None:
+        near = closest(name.text, SOURCES)
         session.report(
             "DS0211",
             f"rows cannot be read from `{name.text}`{did_you_mean(near)}",
             place.at(name),
             "unknown source",
-            help="" if near else f"they come from {quoted([*SOURCES, *FETCHED_SOURCES], 'or')}",
+            help="" if near else f"they come from {quoted(SOURCES, 'or')}",
             fixes=suggestions(place.at(name), near),
         )
         return None
@@ -154,7 +156,7 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
     options: dict[str, JsonValue] = {}
     for position, argument in enumerate(node.arguments):
         option = argument.name.text if argument.name else ("path" if position == 0 else "")
-        known = ("path", "delimiter") if name.text == "csv" else ("path",)
+        known = tuple(parameter.name for parameter in found.parameters)
         if option not in known:
             _unknown_option(session, place, argument.name, argument.value, name.text, known)
         elif isinstance(argument.value, Literal) and isinstance(argument.value.value, str):
@@ -180,28 +182,16 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
             help=f'for example `{name.text}("data/rows.{name.text}")`',
         )
         return None
-    return _located(session, place, name, path, options, node.arguments[0].value)
-
-
-def _located(
-    session: Session, place: Place, name: Name, path: str, options: dict[str, JsonValue], node: Expr
-) -> ir.DataSource | None:
-    """The source with its path told from the root file's folder; reports one outside the project."""
-    relative = data_file(session, place, path, node)
-    if relative is None:
-        return None
-    match name.text:
-        case "csv" | "jsonl" | "json" | "parquet" as kind:
-            return ir.DataSource(kind=kind, path=relative, options=options)
-        case _:
-            return None
+    # The path is told from the root file's folder.
+    relative = data_file(session, place, path, node.arguments[0].value)
+    return None if relative is None else ir.DataSource(kind=found.name, path=relative, options=options)
 
 
 def _kind_by_ending(node: Expr) -> str | None:
     if not (isinstance(node, Literal) and isinstance(node.value, str)):
         return None
     ending = node.value.rpartition(".")[2]
-    return ending if ending in SOURCES else None
+    return ending if ending in endings() else None
 
 
 def _unknown_option(
@@ -308,7 +298,7 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
         _readable(session, found), session.folder, root=session.root, cache=session.cache, deep=session.deep
     )
     if not findings.exact:
-        session.sampled.append(found.source.title)
+        session.sampled.append(title(found.source))
     places = _places(place)
     other = _other_source(session, place, found) if findings.problems else None
     session.diagnostics += [other] if other else [diagnose(problem, places) for problem in findings.problems]
@@ -341,9 +331,9 @@ def _is_partial(symbol: Symbol) -> bool:
 
 def _other_source(session: Session, place: Place, found: ir.Dataset) -> Diagnostic | None:
     """What is said instead of all that is wrong with a file that is read as something else than it is."""
-    ending = "" if found.source.is_fetched else found.source.path.rpartition(".")[2]
+    ending = "" if is_fetched(found.source) else found.source.path.rpartition(".")[2]
     node = settings(place.declaration.items)["source"].value
-    if ending not in SOURCES or ending == found.source.kind or not isinstance(node, Call):
+    if ending not in endings() or ending == found.source.kind or not isinstance(node, Call):
         return None
     return report(
         "DS0401",

@@ -14,13 +14,13 @@ from ...diagnostics.fixes import suggestions
 from ...diagnostics.record import Edit, Fix, Label
 from ...diagnostics.spelling import closest
 from ...diagnostics.wording import did_you_mean, listed, quoted
-from ...tables.vocabulary import EXTERN_SOURCES
 from ..expressions.infer import expect, infer, truth
 from ..expressions.scope import Binding, Scope
 from ..session import Place, Session, insert_item
 from ..shape.attributes import Reader, settings
 from ..shape.shape import later
 from ..sources.extern_sources import check_source
+from ..sources.externs.table import EXTERN_SOURCES
 from ..symbols import Symbol
 from ..types.declared import runnable
 from ..types.kinds import Group, Member

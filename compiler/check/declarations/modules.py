@@ -14,6 +14,8 @@ from dspec.grammar.tree import (
     Node,
     Reference,
 )
+from dspec.runtime.running.strategies.base import ModuleStrategy
+from dspec.runtime.running.strategies.table import STRATEGIES, running
 from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program
@@ -22,20 +24,17 @@ from ...diagnostics.fixes import replace, suggestions
 from ...diagnostics.record import Label
 from ...diagnostics.spelling import closest
 from ...diagnostics.wording import did_you_mean, quoted
-from ...tables.vocabulary import LATER_STRATEGIES, STRATEGIES
 from ..names.names import find, path_of, resolve
 from ..session import Place, Session
 from ..shape.attributes import described
 from ..shape.shape import later
 from ..symbols import Symbol
 from ..types.declared import Runnable, lm_closure, reachable
-from ..types.kinds import STR, Member
+from ..types.kinds import Member
 from .externs import check_tool
 from .lms import default_lm, no_lm_help, optimize_lm
 from .signatures import SignatureInfo, inline, signature
 
-REASONING = "reasoning"
-REASONING_DESCRIPTION = "the thinking that leads to the answer, step by step"
 LM_KEY = "lm"
 
 
@@ -52,33 +51,33 @@ def _check_module(session: Session, symbol: Symbol) -> Runnable:
     strategy = _strategy(session, place, value)
     if strategy is None:
         return nothing
-    name, call = strategy
-    if name in LATER_STRATEGIES:
-        _names_in(session, place, call, name)
-        found = _signature_argument(session, place, call.arguments[:1], name, quiet=True)
-        later(session, place, f"the strategy `{name}`", call.callee)
+    record, call = strategy
+    if record.missing:
+        _names_in(session, place, call, record)
+        found = _signature_argument(session, place, call.arguments[:1], record.name, quiet=True)
+        later(session, place, f"the strategy `{record.name}`", call.callee)
         return Runnable(symbol, found.inputs, found.outputs, None) if found else nothing
-    found = _signature_argument(session, place, call.arguments, name)
-    bound = _options(session, place, call, name)
+    found = _signature_argument(session, place, call.arguments, record.name)
+    bound = _options(session, place, call, record.name)
     if found is None:
         return nothing
-    return _runnable(session, place, symbol, name == "ChainOfThought", found, bound)
+    return _runnable(session, place, symbol, record, found, bound)
 
 
-def _strategy(session: Session, place: Place, value: Node) -> tuple[str, Call] | None:
-    """The strategy's name and its call; reports anything else."""
+def _strategy(session: Session, place: Place, value: Node) -> tuple[ModuleStrategy, Call] | None:
+    """The strategy and its call; reports anything else."""
     if isinstance(value, Call) and isinstance(value.callee, Reference):
         name = value.callee.name
-        if name.text in STRATEGIES or name.text in LATER_STRATEGIES:
-            return name.text, value
+        if name.text in STRATEGIES:
+            return STRATEGIES[name.text], value
         other = place.scope.symbols.get(name.text)
-        near = closest(name.text, [*STRATEGIES, *LATER_STRATEGIES])
+        near = closest(name.text, STRATEGIES)
         session.report(
             "DS0211",
             f"there is no strategy named `{name.text}`{did_you_mean(near)}",
             place.at(name),
             f"a {other.kind}, not a strategy" if other else "not a strategy",
-            help="" if near else f"a module is {quoted(STRATEGIES, 'or')} of a signature",
+            help="" if near else f"a module is {quoted(running(), 'or')} of a signature",
             fixes=suggestions(place.at(name), near),
         )
         return None
@@ -86,7 +85,7 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[str, Call] |
         isinstance(value, Call)
         and isinstance(value.callee, Attribute)
         and value.callee.name is not None
-        and value.callee.name.text in {**STRATEGIES, **LATER_STRATEGIES}
+        and value.callee.name.text in STRATEGIES
     ):
         name = value.callee.name.text
         session.report(
@@ -98,16 +97,15 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[str, Call] |
         )
         return None
     written = place.text(value)
+    wrapped = tuple(f"{name}({written})" for name in running())
     wrap = isinstance(value, Reference | InlineSignature)
     session.report(
         "DS0211",
         "a module says how its signature is answered, as in `ChainOfThought(Route)`",
         place.at(value),
         "no strategy",
-        help=f"write `Predict({written})` or `ChainOfThought({written})`" if wrap else "",
-        fixes=suggestions(place.at(value), (f"Predict({written})", f"ChainOfThought({written})"))
-        if wrap
-        else (),
+        help=f"write {quoted(wrapped, 'or')}" if wrap else "",
+        fixes=suggestions(place.at(value), wrapped) if wrap else (),
     )
     return None
 
@@ -195,14 +193,17 @@ def twice(session: Session, place: Place, argument: Argument, first: Argument, n
 
 
 def _runnable(
-    session: Session, place: Place, symbol: Symbol, thinks: bool, found: SignatureInfo, bound: Symbol | None
+    session: Session,
+    place: Place,
+    symbol: Symbol,
+    strategy: ModuleStrategy,
+    found: SignatureInfo,
+    bound: Symbol | None,
 ) -> Runnable:
-    outputs = dict(found.outputs)
-    specs = found.signature.outputs
-    if thinks and REASONING not in outputs and REASONING not in found.inputs:
-        reasoning = FieldSpec(name=REASONING, type=STR, description=REASONING_DESCRIPTION)
-        specs = (reasoning, *specs)
-        outputs = {REASONING: Member(REASONING, STR, description=REASONING_DESCRIPTION), **outputs}
+    added = _added(strategy, found)
+    specs = (*added, *found.signature.outputs)
+    first = {field.name: Member(field.name, field.type, description=field.description) for field in added}
+    outputs = {**first, **found.outputs}
     model, settings = model_for(session, place, symbol, bound)
     program = None
     if model is not None:
@@ -210,7 +211,7 @@ def _runnable(
         # A step may not share its name with an input: it would seem to read itself.
         step = address if address not in found.inputs else f"{address}()"
         predictor = Predictor(
-            strategy="ChainOfThought" if thinks else "Predict",
+            strategy=strategy.name,
             signature=found.signature.model_copy(update={"outputs": specs}),
             lm=model.key,
         )
@@ -234,6 +235,12 @@ def _runnable(
     return Runnable(symbol, found.inputs, outputs, program, unbound)
 
 
+def _added(strategy: ModuleStrategy, found: SignatureInfo) -> tuple[FieldSpec, ...]:
+    """The outputs that the strategy adds to a signature; none of a name that the signature has."""
+    taken = {*found.inputs, *found.outputs}
+    return tuple(field for field in strategy.adds if field.name not in taken)
+
+
 def model_for(
     session: Session, place: Place, symbol: Symbol, bound: Symbol | None
 ) -> tuple[Symbol | None, dict[str, LM]]:
@@ -252,17 +259,17 @@ def model_for(
     return model, lm_closure(session, model)
 
 
-def _names_in(session: Session, place: Place, call: Call, strategy: str) -> None:
+def _names_in(session: Session, place: Place, call: Call, strategy: ModuleStrategy) -> None:
     """Check the options and the names in a strategy that cannot run yet: it is only a matter of time."""
-    wanted = {"reward": ("metric",), "lm": ("lm",)}
-    known = (*LATER_STRATEGIES[strategy], LM_KEY)
+    kinds = {option.name: option.value for option in strategy.options}
+    known = (*kinds, LM_KEY)
     seen: dict[str, Argument] = {}
     for position, argument in enumerate(call.arguments):
         name = argument.name.text if isinstance(argument.name, Name) else ""
         node: Expr = argument.value
         if position == 0 and not name:
             if path_of(node):
-                resolve(session, place, node, ("signature", "module"), f"`{strategy}`")
+                resolve(session, place, node, ("signature", "module"), f"`{strategy.name}`")
             continue
         if name in seen:
             twice(session, place, argument, seen[name], name)
@@ -272,32 +279,32 @@ def _names_in(session: Session, place: Place, call: Call, strategy: str) -> None
             near = closest(name, known)
             session.report(
                 "DS0303",
-                f"`{strategy}` has no option `{name}`{did_you_mean(near)}",
+                f"`{strategy.name}` has no option `{name}`{did_you_mean(near)}",
                 place.at(argument.name or argument),
                 "unknown option",
                 help="" if near else f"it has {quoted(known)}",
                 fixes=suggestions(place.at(argument.name or argument), near),
             )
-        elif name == "tools":
-            _tools(session, place, node)
-        elif name in wanted and path_of(node):
-            resolve(session, place, node, wanted[name], f"`{name}`")
+        elif kinds.get(name) == "tools":
+            _tools(session, place, name, node)
+        elif path_of(node) and (kinds.get(name) == "metric" or name == LM_KEY):
+            resolve(session, place, node, ("lm",) if name == LM_KEY else ("metric",), f"`{name}`")
 
 
-def _tools(session: Session, place: Place, node: Expr) -> None:
+def _tools(session: Session, place: Place, name: str, node: Expr) -> None:
     """What an agent may call: each one declared, and described."""
     if not isinstance(node, ListLiteral):
         text = place.text(node)
         session.report(
             "DS0110",
-            f"`tools` takes a list of names, and this is {described(place, node)}",
+            f"`{name}` takes a list of names, and this is {described(place, node)}",
             place.at(node),
             described(place, node),
-            help=f"for example `tools = [{text if path_of(node) else 'search'}]`",
+            help=f"for example `{name} = [{text if path_of(node) else 'search'}]`",
             fixes=suggestions(place.at(node), (f"[{text}]",)) if path_of(node) else (),
         )
     for item in node.items if isinstance(node, ListLiteral) else (node,):
         if isinstance(node, ListLiteral) or path_of(item):
-            found = resolve(session, place, item, ("extern", "module", "program"), "`tools`")
+            found = resolve(session, place, item, ("extern", "module", "program"), f"`{name}`")
             if found is not None and found.kind == "extern":
                 check_tool(session, found)

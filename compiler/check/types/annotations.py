@@ -7,7 +7,6 @@ is only suspected may be reported.
 from __future__ import annotations
 
 import ast
-import warnings
 
 from dspec.runtime.schema.types import (
     ANY,
@@ -22,6 +21,8 @@ from dspec.runtime.schema.types import (
     Scalar,
     Type,
 )
+
+from ...data.sources.python_module import quietly_parsed
 
 _PLAIN: dict[str, Type] = {
     "str": STR,
@@ -38,16 +39,6 @@ _PLAIN: dict[str, Type] = {
 _LISTS = frozenset(("list", "List", "Sequence", "Iterable", "Collection", "MutableSequence"))
 _DICTS = frozenset(("dict", "Dict", "Mapping", "MutableMapping"))
 MAX_DEPTH = 20
-
-
-def quietly_parsed(text: str) -> ast.Module:
-    """The syntax tree, without Python's warnings about the text: it is not what is checked.
-
-    Raises SyntaxError, ValueError, RecursionError or MemoryError for text that is no Python.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(text)
 
 
 def type_of(node: ast.expr | None, depth: int = 0) -> Type:

@@ -6,11 +6,11 @@ takes. The session has the check of each kind, so none of them needs to import a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from dspec.runtime.schema.program import LM, Program, Record
+from dspec.runtime.schema.program import LM, Program, Record, with_fallbacks
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef, Type
 
 from ..session import Session
@@ -54,16 +54,24 @@ def runnable(session: Session, symbol: Symbol) -> Runnable | None:
 
 def lm_closure(session: Session, model: Symbol) -> dict[str, LM]:
     """The settings of a model and of every model that it may fall back to, by key."""
-    found: dict[str, LM] = {}
-    waiting = [model.key]
-    while waiting:
-        key = waiting.pop(0)
-        symbol = session.lms.get(key)
-        settings = session.checked(symbol) if symbol and key not in found else None
-        if isinstance(settings, LM):
-            found[key] = settings
-            waiting += settings.fallback
-    return found
+    found = {key: _lm(session, key) for key in models_with_fallbacks(session, [model.key])}
+    return {key: settings for key, settings in found.items() if settings is not None}
+
+
+def models_with_fallbacks(session: Session, keys: Iterable[str]) -> list[str]:
+    """The keys of models and of all that these may fall back to. One with a mistake in it falls back to none."""
+
+    def fallback(key: str) -> tuple[str, ...]:
+        settings = _lm(session, key)
+        return settings.fallback if settings is not None else ()
+
+    return with_fallbacks(keys, fallback)
+
+
+def _lm(session: Session, key: str) -> LM | None:
+    symbol = session.lms.get(key)
+    settings = session.checked(symbol) if symbol else None
+    return settings if isinstance(settings, LM) else None
 
 
 def reachable(session: Session, kinds: list[Type]) -> dict[str, Record]:

@@ -12,6 +12,7 @@ import random
 from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.program import Program
 
 from ...evaluate.counts import Calls, Range
@@ -86,7 +87,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
             calls = Calls(teacher=Range(0, train * facts.teacher_calls))
         else:
             if nested.teacher is not None:
-                inner = replace(inner, teacher_calls_per_run=nested.teacher.calls_per_run())
+                inner = replace(inner, teacher_calls_per_run=calls_per_run(nested.teacher))
             faithful = FAITHFUL[nested.spec.name]
             calls = faithful.calls(nested.options, inner)
             if nested.spec.candidates and faithful.scores_val:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dspec.runtime.running.strategies.table import strategy_of
 from dspec.runtime.schema.program import CallStep, CheckStep, FieldSpec, Program, Record, ValueStep
 from dspec.runtime.values.interpret import names
 
@@ -46,7 +47,7 @@ def role(program: Program, address: str) -> str:
     return fill(
         "role",
         name=address,
-        thinks=predictor.strategy == "ChainOfThought",
+        manner=strategy_of(predictor).manner,
         inputs=[_field(field, program.records) for field in signature.inputs],
         outputs=[_field(field, program.records) for field in signature.outputs],
         fixed=list(signature.fixed),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dspec.runtime.running.strategies import predict
 from dspec.runtime.schema.expressions import Member, Variable
 from dspec.runtime.schema.program import CallStep, FieldSpec, Predictor, Program, Signature
 from dspec.runtime.schema.types import STR, Row
@@ -62,7 +63,7 @@ class Proposer:
         fields = tuple(FieldSpec(name=name, type=STR) for name in inputs)
         wanted = tuple(FieldSpec(name=name, type=STR, description=note) for name, note in outputs.items())
         writes = Predictor(
-            strategy="Predict",
+            strategy=predict.STRATEGY.name,
             signature=Signature(name="Propose", instruction=task, inputs=fields, outputs=wanted),
             lm=self._model.name,
         )

@@ -7,7 +7,6 @@ a mistake in the gate and raises; it never counts as held or as failed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -20,14 +19,14 @@ from dspec.runtime.values.interpret import evaluate
 from dspec.runtime.values.values import short
 
 from .. import ir
-from ..data import load_rows, part
-from .budget import Wall, wall_of
-from .evaluation import Evaluation, Evaluator
-from .events import Report, silent
-from .meter import Account
-from .statistics import Paired, interval, paired
-from .store import Store
-from .tasks import Halt
+from ..evaluate.budget import Wall, wall_of
+from ..evaluate.evaluation import Evaluation, Evaluator
+from ..evaluate.events import Report, silent
+from ..evaluate.meter import Account
+from ..evaluate.statistics import Paired, interval, paired
+from ..evaluate.store import Store
+from ..evaluate.tasks import Halt
+from .prepared import Prepared
 
 
 class GateError(DspecError):
@@ -71,9 +70,8 @@ def scored(metric: str, evaluation: Evaluation) -> Score:
 
 
 async def evaluate_named(
-    project: ir.Project,
+    prepared: Prepared,
     name: str,
-    folder: Path,
     *,
     engine: Engine,
     store: Store,
@@ -88,9 +86,9 @@ async def evaluate_named(
     Raises ConfigurationError when one of those is not there, DataError for rows that cannot be used,
     GateError for a gate that is neither true nor false, and what an evaluation raises.
     """
+    project = prepared.project
     block = project.evals[name]
-    dataset = project.datasets[block.data.dataset]
-    rows = part(dataset, load_rows(dataset, folder), block.data.part)
+    rows = prepared.rows(block.data)
     metric = project.metrics[block.metric]
     evaluator = Evaluator(
         engine, store, metric, width=engine.threads, wall=wall, on_error=block.on_error, report=report
@@ -115,9 +113,8 @@ async def evaluate_named(
 
 
 async def evaluate_each(
-    project: ir.Project,
+    prepared: Prepared,
     names: Sequence[str],
-    folder: Path,
     *,
     walls: Walls,
     engine: Engine,
@@ -130,9 +127,8 @@ async def evaluate_each(
     try:
         for name in names:
             result = await evaluate_named(
-                project,
+                prepared,
                 name,
-                folder,
                 engine=engine,
                 store=store,
                 compiled=compiled,
@@ -140,6 +136,7 @@ async def evaluate_each(
                 report=report,
             )
             results.append(result)
+            prepared.finished(name)
     except (BudgetExceeded, Stopped) as halt:
         unfinished = f"eval `{names[len(results)]}` was not finished: {halt.message}"
         return tuple(results), type(halt)(unfinished, help=halt.help)

@@ -18,25 +18,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from .. import ir
-from . import opening
-from .fetching import Limits
-from .problem import DataError, unreadable
+from .. import opening
+from ..problem import DataError, unreadable
+from .base import Fetch, Limits
 
-_WORKER = Path(__file__).with_name("fetching_worker.py")
+_WORKER = Path(__file__).with_name("python_worker.py")
 _TAIL = 64 << 10
 _HELP = "put it right, then run `dspc check --deep` again"
 
 
-def call(source: ir.DataSource, folder: Path, root: Path, rows: Path, limits: Limits) -> int:
-    """Write what the function gives to the file `rows`, as jsonl; how many they are. Raises DataError."""
-    real = opening.resolve_inside(source.path, folder, root)
+def call(order: Fetch) -> int:
+    """Write what the function gives to the order's file, as jsonl; how many rows they are. Raises DataError."""
+    source, limits = order.source, order.limits
+    real = opening.resolve_inside(source.path, order.folder, order.root)
     module = str(source.options["module"])
-    written = Path(os.path.abspath(folder / source.path))  # noqa: PTH100 - a link is imported by its own name
+    written = Path(os.path.abspath(order.folder / source.path))  # noqa: PTH100 - a link is imported by its own name
     beside = written.parent if written.name != "__init__.py" else written.parent.parent
     for _ in range(module.count(".")):
         beside = beside.parent
-    border = root.resolve()
+    border = order.root.resolve()
     job = {
         "module": module,
         "function": str(source.options["function"]),
@@ -47,9 +47,9 @@ def call(source: ir.DataSource, folder: Path, root: Path, rows: Path, limits: Li
         "bytes": limits.bytes,
     }
     command = [sys.executable, "-I", "-B", "-X", "utf8", str(_WORKER), json.dumps(job)]
-    with rows.open("w+b") as out:
-        last, code = _run(command, border, out, limits, source.title)
-        return _ending(out, last, code, source.title)
+    with order.rows.open("w+b") as out:
+        last, code = _run(command, border, out, limits, order.title)
+        return _ending(out, last, code, order.title)
 
 
 def _run(command: list[str], folder: Path, out: BinaryIO, limits: Limits, title: str) -> tuple[str, int]:

@@ -12,22 +12,22 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from .. import ir
-from ..diagnostics.wording import quoted
-from . import snapshots
-from .fetching import Limits
-from .problem import DataError, unreadable
-from .snapshots import Snapshot
-from .tables import BrokenRow, open_table
+from ... import ir
+from ...diagnostics.wording import quoted
+from .. import opening
+from ..problem import DataError, unreadable
+from ..tables import BrokenRow
+from . import csv_file, json_file, jsonl_file, parquet_file
+from .base import Fetch, Snapshot
 
-Kind = Literal["jsonl", "parquet", "csv", "json"]
-KINDS: tuple[Kind, ...] = ("jsonl", "parquet", "csv", "json")
+FORMATS = {file.SOURCE.name: file.SOURCE for file in (jsonl_file, parquet_file, csv_file, json_file)}
 """Of a split that is there in several formats, the first of these is read."""
+KINDS = tuple(FORMATS)
 
 _SPLITS = {
     "train": "train",
@@ -61,64 +61,64 @@ class DataFile(Struct, frozen=True):
     """A data file of the repository, with what its name says of it: "" is no split, the default config."""
 
     path: str
-    kind: Kind
+    kind: str
     split: str
     config: str
     size: int = 0
 
 
-def download(
-    source: ir.DataSource, known: Snapshot | None, root: Path, work: Path, rows: Path, limits: Limits
-) -> Snapshot:
-    """Write the split's rows to the file `rows`; `known` itself if the hub has nothing newer.
+def download(order: Fetch) -> Snapshot:
+    """Write the split's rows to the order's file; what is known of them if the hub has nothing newer.
 
     Raises DataError when the dataset, the split or the network is not there.
     """
-    hub = _Hub(source)
+    source, title, known, work, limits = order.source, order.title, order.known, order.work, order.limits
+    hub = _Hub(source, title)
     info = hub.info()
     commit = info.sha or ""
     files = chosen(source, [(one.rfilename, one.size or 0) for one in info.siblings or ()])
     names = tuple(one.path for one in files)
-    if known and (known.commit, known.files) == (commit, names) and snapshots.is_intact(known, root):
+    if known and (known.commit, known.files) == (commit, names) and order.is_intact(known):
         return known
     size = sum(one.size for one in files)
     if size > limits.bytes:
         raise unreadable(
-            f"`{source.title}` has {size >> 20:,} MiB of data; at most {limits.bytes >> 20:,} can be read",
+            f"`{title}` has {size >> 20:,} MiB of data; at most {limits.bytes >> 20:,} can be read",
             "take a sample of it as a file of the project",
         )
     count = written = 0
-    with rows.open("wb") as out:
+    with order.rows.open("wb") as out:
         for one in files:
             hub.get(one.path, commit, work)
-            for row in _rows(source, one, work):
+            for row in _rows(title, one, work):
                 line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
                 count, written = count + 1, written + len(line)
                 if count > limits.rows or written > limits.bytes:
                     what = f"{limits.rows:,} rows" if count > limits.rows else f"{limits.bytes >> 20:,} MiB"
                     raise unreadable(
-                        f"`{source.title}` has more than {what}",
+                        f"`{title}` has more than {what}",
                         "take a sample of it as a file of the project",
                     )
                 out.write(line)
             (work / one.path).unlink(missing_ok=True)
-    text = files[0].kind == "csv"
+    text = files[0].kind == csv_file.SOURCE.name
     return Snapshot(source=source, file="", rows=count, text=text, commit=commit, files=names)
 
 
-def _rows(source: ir.DataSource, one: DataFile, work: Path) -> Iterator[object]:
+def _rows(title: str, one: DataFile, work: Path) -> Iterator[object]:
     try:
-        with open_table(ir.DataSource(kind=one.kind, path=one.path), work, work) as table:
+        with opening.open_inside(one.path, work, work) as stream:
+            table = FORMATS[one.kind].read(stream, ir.DataSource(kind=one.kind, path=one.path))
             for row in table.rows:
                 if isinstance(row, BrokenRow):
                     raise unreadable(
-                        f"`{one.path}` of `{source.title}` cannot be read: {table.unit} {row.number} {row.reason}"
+                        f"`{one.path}` of `{title}` cannot be read: {table.unit} {row.number} {row.reason}"
                     )
                 yield row.values
     except DataError as error:
         if error.problems[0].kind != "outside":
             raise
-        raise unreadable(f"`{one.path}` of `{source.title}` did not arrive") from None
+        raise unreadable(f"`{one.path}` of `{title}` did not arrive") from None
 
 
 def chosen(source: ir.DataSource, listing: Sequence[tuple[str, int]]) -> list[DataFile]:
@@ -157,11 +157,17 @@ def chosen(source: ir.DataSource, listing: Sequence[tuple[str, int]]) -> list[Da
 def _data_file(path: str, size: int) -> DataFile | None:
     """A path as its name tells it; None for what is no data file, or no plain path at all."""
     pure = PurePosixPath(path)
-    kind: Kind | None = next((kind for kind in KINDS if pure.suffix == f".{kind}"), None)
+    kind = next((kind for kind in KINDS if pure.suffix == f".{kind}"), None)
     parts = pure.parts
     if kind is None or pure.is_absolute() or "\\" in path or any(part.startswith(".") for part in parts):
         return None
-    if kind == "json" and pure.stem in ("dataset_infos", "dataset_info", "state", "config", "package"):
+    if kind == json_file.SOURCE.name and pure.stem in (
+        "dataset_infos",
+        "dataset_info",
+        "state",
+        "config",
+        "package",
+    ):
         return None
     folders = [part for part in parts[:-1] if part != "data"]
     name = re.sub(r"-\d+-of-\d+(-[0-9a-f]+)?$", "", pure.stem)
@@ -176,14 +182,14 @@ def _data_file(path: str, size: int) -> DataFile | None:
 class _Hub:
     """The library, bound to one dataset; its errors become DataErrors that say what to do."""
 
-    def __init__(self, source: ir.DataSource) -> None:
+    def __init__(self, source: ir.DataSource, title: str) -> None:
         self._source = source
         try:
             import huggingface_hub
             from huggingface_hub import errors
         except ImportError:
             raise unreadable(
-                f"fetching `{source.title}` needs the package huggingface_hub", "pip install huggingface_hub"
+                f"fetching `{title}` needs the package huggingface_hub", "pip install huggingface_hub"
             ) from None
         self._errors = errors
         endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from ...diagnostics.spelling import closest
 from ...project.loading import ImportProblem, read_text
 from ...project.reads import listed, looked_at
 from ...project.source import Location, Source
-from ..types.annotations import quietly_parsed
 
 REFERENCE = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
 MAX_CHARACTERS = 1 << 20
@@ -111,6 +111,16 @@ def _read(path: Path, root: Path) -> Module | Missing:
     if len(text) > MAX_CHARACTERS:
         return Missing(f"`{name}` has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read")
     return _parsed(path, name, text)
+
+
+def quietly_parsed(text: str) -> ast.Module:
+    """The syntax tree, without Python's warnings about the text: it is not what is checked.
+
+    Raises SyntaxError, ValueError, RecursionError or MemoryError for text that is no Python.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
 @lru_cache(maxsize=32)

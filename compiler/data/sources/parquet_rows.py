@@ -14,10 +14,10 @@ from typing import BinaryIO, Protocol, cast
 
 from dspec.runtime.schema.types import JsonValue
 
-from .. import ir
-from .opening import MAX_FILE_BYTES, check_size
-from .problem import unreadable
-from .tables import MAX_COLUMNS, MAX_DEPTH, MAX_ROWS, BrokenRow, RawRow, RawRows, Table
+from ... import ir
+from ..opening import MAX_FILE_BYTES, check_size
+from ..problem import unreadable
+from ..tables import MAX_COLUMNS, MAX_DEPTH, MAX_ROWS, BrokenRow, RawRow, RawRows, Table
 
 _GROUP = 1000
 

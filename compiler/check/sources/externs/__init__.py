@@ -1,0 +1,1 @@
+"""Where externs come from: one file per source, and the table that lists them."""

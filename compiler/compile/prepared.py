@@ -1,0 +1,120 @@
+"""Prepares what a command works on: the names of its blocks looked up once, and the rows of each dataset read once.
+
+Plan, advice, build, evals and what a compile says of itself take their rows from here. So they all speak of the
+same rows, also when a file is changed while the command runs. Rows are read when they are first asked for, and let
+go when the last block that needs them is finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from dspec.runtime.schema.program import LM, Program
+
+from .. import ir
+from ..data import Rows, load_rows, part
+from ..optimizers.base import OptimizerError
+
+
+class Resolved(Struct, frozen=True):
+    """An optimize block with everything it names looked up: what plan and build start from."""
+
+    optimize: ir.Optimize
+    student: Program
+    metric: ir.Metric
+    train: Rows
+    val: Rows
+    """Rows that candidates are scored on: train's where there is no val."""
+    teacher_lm: LM | None
+    prompt_lm: LM | None = None
+    """Model that writes instructions: the student's where the block names none."""
+
+
+class Prepared:
+    """A checked project, and what a command has read for the blocks of it that it is about.
+
+    `folder` is where data paths start; `needs` are the rows of each of those blocks. Other rows are not kept.
+    """
+
+    def __init__(self, project: ir.Project, folder: Path, needs: Mapping[str, Iterable[ir.RowsRef]]) -> None:
+        self.project = project
+        self._folder = folder
+        self._needs = {name: frozenset(refs) for name, refs in needs.items()}
+        self._whole: dict[str, Rows] = {}
+        """Datasets of which some rows that are needed have not been asked for."""
+        self._rows: dict[ir.RowsRef, Rows] = {}
+        self._resolved: dict[str, Resolved] = {}
+
+    def rows(self, ref: ir.RowsRef) -> Rows:
+        """The rows as they were when the command first read that dataset.
+
+        Raises DataError for rows that cannot be used.
+        """
+        if ref in self._rows:
+            return self._rows[ref]
+        dataset = self.project.datasets[ref.dataset]
+        if ref.dataset not in self._whole:
+            self._whole[ref.dataset] = load_rows(dataset, self._folder)
+        found = self._rows[ref] = part(dataset, self._whole[ref.dataset], ref.part)
+        self._let_go()
+        return found
+
+    def resolved(self, name: str) -> Resolved:
+        """Optimize block `name`.
+
+        Raises DataError for rows that cannot be used, OptimizerError when there are none to train on.
+        """
+        if name not in self._resolved:
+            self._resolved[name] = resolve(self.project, name, self.rows)
+        return self._resolved[name]
+
+    def finished(self, name: str) -> None:
+        """Let go of the rows that were there for block `name` alone."""
+        self._needs.pop(name, None)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        needed = frozenset[ir.RowsRef]().union(*self._needs.values())
+        unread = {ref.dataset for ref in needed if ref not in self._rows}
+        self._whole = {name: rows for name, rows in self._whole.items() if name in unread}
+        self._rows = {ref: rows for ref, rows in self._rows.items() if ref in needed}
+        self._resolved = {
+            name: block for name, block in self._resolved.items() if _refs(block.optimize) <= needed
+        }
+
+
+def _refs(block: ir.Optimize) -> frozenset[ir.RowsRef]:
+    return frozenset(ref for ref in (block.train, block.val) if ref is not None)
+
+
+def resolve(project: ir.Project, name: str, rows: Callable[[ir.RowsRef], Rows]) -> Resolved:
+    """Look up what optimize block `name` names. Raises OptimizerError where it has no rows."""
+    optimize = project.optimizes[name]
+    train = rows(optimize.train)
+    val = train if optimize.val is None else rows(optimize.val)
+    for ref, found in ((optimize.train, train), (optimize.val or optimize.train, val)):
+        if not found:
+            raise OptimizerError(
+                f"`{spell_rows(ref)}` has no rows", help="an optimizer needs at least one row"
+            )
+    student = project.student(name)
+    return Resolved(
+        optimize,
+        student,
+        project.metrics[optimize.metric],
+        train,
+        val,
+        None if optimize.teacher_lm is None else project.lms[optimize.teacher_lm],
+        _prompt_lm(student) if optimize.prompt_lm is None else project.lms[optimize.prompt_lm],
+    )
+
+
+def _prompt_lm(student: Program) -> LM | None:
+    return next((student.lms.get(predictor.lm) for predictor in student.predictors.values()), None)
+
+
+def spell_rows(ref: ir.RowsRef) -> str:
+    return ref.dataset if ref.part is None else f"{ref.dataset}.{ref.part}"

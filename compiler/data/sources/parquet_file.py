@@ -1,0 +1,23 @@
+"""parquet: a Parquet table, read through polars where it is installed."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from ... import ir
+from ..tables import Table
+from .base import FileSource, SourceParameter
+
+
+def _read(stream: BinaryIO, source: ir.DataSource) -> Table:
+    from .parquet_rows import parquet_table  # few projects have such files
+
+    return parquet_table(stream, source)
+
+
+SOURCE = FileSource(
+    name="parquet",
+    doc="A Parquet table.",
+    parameters=(SourceParameter("path", "path", required=True),),
+    read=_read,
+)
