@@ -128,7 +128,7 @@ class Checks:
             return
         if document.has_settings:
             found = settings_in(Source(document.path, SETTINGS, document.text.content)).problems
-            self._publish(document, list(found))
+            self._publish(document, [problem.told() for problem in found])
             return
         quick = self.analysis(document)
         self._publish_settings(quick)

@@ -19,11 +19,18 @@ from dspec.grammar import tokenize
 from dspec.grammar.tokens import Token
 from dspec.grammar.tree import SourceTree
 
-from ..diagnostics.codes import CODES, report
-from ..diagnostics.fixes import suggestions
-from ..diagnostics.record import Diagnostic, Edit, Fix
-from ..diagnostics.spelling import closest
-from ..diagnostics.wording import did_you_mean
+from ..diagnostics.codes import CODES
+from ..diagnostics.codes.base import Finding
+from ..diagnostics.codes.project import (
+    AllowsError,
+    AllowsNoCode,
+    AllowsNothing,
+    GivesNoReason,
+    NoSuchCode,
+    NotUnderstood,
+    SaysNothing,
+)
+from ..diagnostics.record import Diagnostic
 from ..project.source import Location, Source
 
 DIRECTIVE = re.compile(r"#+[ \t]*dspc[ \t]*:[ \t]*")
@@ -68,7 +75,7 @@ def without_allowed(
     ]
     if complete:
         problems += [_unused(allow) for allow in allows if not allow.used]
-    return left + problems
+    return left + [problem.told() for problem in problems]
 
 
 class _Covers:
@@ -96,9 +103,9 @@ class _Covers:
         return covered
 
 
-def _read(source: Source, tree: SourceTree) -> tuple[list[Allow], list[Diagnostic]]:
+def _read(source: Source, tree: SourceTree) -> tuple[list[Allow], list[Finding]]:
     allows: list[Allow] = []
-    problems: list[Diagnostic] = []
+    problems: list[Finding] = []
     target: Token | None = None
     for token in reversed(tokenize(source.text)):
         if token.kind not in ("space", "newline", "comment"):
@@ -132,7 +139,7 @@ def _covered(source: Source, tree: SourceTree, token: Token, target: Token | Non
 
 def _comment(
     source: Source, token: Token, head: int, kind: Kind, start: int, end: int
-) -> tuple[list[Allow], list[Diagnostic]]:
+) -> tuple[list[Allow], list[Finding]]:
     """The codes that a comment allows, and what is wrong with it."""
 
     def at(first: int, last: int) -> Location:
@@ -140,89 +147,36 @@ def _comment(
 
     whole = at(0, len(token.text.rstrip()))
     word = _WORD.match(token.text, head)
-    if word is None or word[0] != "allow":
-        near = closest(word[0], ("allow",)) if word else ()
-        place = at(*word.span()) if word else whole
-        return [], [
-            report(
-                "DS0813",
-                f"dspc does not understand `{word[0]}`{did_you_mean(near)}"
-                if word
-                else "this comment speaks to dspc and says nothing",
-                place,
-                "not understood",
-                help="" if near else "write `# dspc: allow DS0606 -- why it is fine here`",
-                fixes=suggestions(place, near),
-            )
-        ]
+    if word is None:
+        return [], [SaysNothing(whole)]
+    if word[0] != "allow":
+        return [], [NotUnderstood(at(*word.span()))]
     reason = _REASON.search(token.text, word.end())
     words = list(_WORD.finditer(token.text, word.end(), reason.start() if reason else len(token.text)))
-    problems: list[Diagnostic] = []
+    problems: list[Finding] = []
     if not words:
-        problems.append(
-            report(
-                "DS0813",
-                "this comment allows no code",
-                whole,
-                "which code?",
-                help="for example `allow DS0606`",
-            )
-        )
+        problems.append(AllowsNoCode(whole))
     elif reason is None or not reason[1].strip():
-        problems.append(
-            report(
-                "DS0813",
-                "this comment gives no reason",
-                whole,
-                "why is it fine here?",
-                help="write `-- ` and a reason behind the code, for whoever reads this next",
-            )
-        )
+        problems.append(GivesNoReason(whole))
     allows: list[Allow] = []
     for each in words:
-        code, place = each[0], at(*each.span())
-        if code not in CODES:
-            near = closest(code, CODES) if code[:2].upper() == "DS" else ()
-            problems.append(
-                report(
-                    "DS0813",
-                    f"there is no code `{code}`{did_you_mean(near)}",
-                    place,
-                    "no such code",
-                    help="" if near else "`dspc explain` lists them all",
-                    fixes=suggestions(place, near),
-                )
-            )
-        elif CODES[code].severity == "error":
-            problems.append(
-                report(
-                    "DS0814",
-                    f"`{code}` ({CODES[code].title}) is an error and cannot be allowed",
-                    place,
-                    "stays an error",
-                    help="warnings and hints can be allowed; a program with errors cannot be compiled",
-                )
-            )
+        code, place = CODES.get(each[0]), at(*each.span())
+        if code is None:
+            problems.append(NoSuchCode(place, tuple(CODES) if each[0][:2].upper() == "DS" else ()))
+        elif code.severity == "error":
+            problems.append(AllowsError(place, code.title))
         else:
-            allows.append(Allow(code, kind, place, whole, start, end, len(words) == 1))
+            allows.append(Allow(code.name, kind, place, whole, start, end, len(words) == 1))
     return allows, problems
 
 
-def _unused(allow: Allow) -> Diagnostic:
-    source = allow.place.source
-    fixes: tuple[Fix, ...] = ()
+def _unused(allow: Allow) -> AllowsNothing:
+    """Nothing to allow: with the whole comment, the line that it stands on, where it allows nothing else."""
+    text, comment = allow.place.source.text, allow.comment
+    whole: Location | None = None
     if allow.alone:
-        line = source.text.rfind("\n", 0, allow.comment.start) + 1
-        own_line = not source.text[line : allow.comment.start].strip()
-        after = source.text[allow.comment.end : allow.comment.end + 1] == "\n"
-        start = line if own_line else line + len(source.text[line : allow.comment.start].rstrip())
-        place = Location(source, start, allow.comment.end + (own_line and after))
-        fixes = (Fix("Remove the comment", (Edit(place, ""),)),)
-    return report(
-        "DS0812",
-        f"`{allow.code}` ({CODES[allow.code].title}) is not reported here, so there is nothing to allow",
-        allow.place,
-        "allows nothing",
-        help="" if fixes else f"remove `{allow.code}` from the comment",
-        fixes=fixes,
-    )
+        line = text.rfind("\n", 0, comment.start) + 1
+        before = text[line : comment.start].rstrip()
+        end = comment.end + (not before and text[comment.end : comment.end + 1] == "\n")
+        whole = Location(allow.place.source, line + len(before), end)
+    return AllowsNothing(allow.place, CODES[allow.code].title, whole)

@@ -17,6 +17,7 @@ from dspec.grammar.tree import SourceTree
 
 from .. import ir
 from ..data import Fetcher, When
+from ..diagnostics.codes.project import SourceUnreadable
 from ..diagnostics.echoes import without_echoes
 from ..diagnostics.record import Diagnostic, has_errors, in_order
 from ..diagnostics.settings import read_settings
@@ -148,11 +149,7 @@ def _analyse(
         loaded.root, loaded.main.source.path.parent, main, probe, deep, cache, fetcher, DECLARATIONS
     )
     if loaded.problem is not None:
-        session.report(
-            "DS0810",
-            f"`{loaded.main.source.name}` cannot be read: {loaded.problem}",
-            Location(loaded.main.source, 0, 0),
-        )
+        session.report(SourceUnreadable(Location(loaded.main.source, 0, 0), loaded.problem))
     for place, file in loaded.files.items():
         start = Location(file.source, 0, 0)
         for block in file.tree.blocks if file in here else ():
@@ -173,7 +170,7 @@ def _analyse(
     if settled is None and not has_errors(diagnostics):
         project = session.guarded(top, partial(lower, session, found))
         if project is None:
-            diagnostics = in_order(diagnostics + [crash.diagnostic for crash in session.crashes])
+            diagnostics = in_order(diagnostics + [crash.finding.told() for crash in session.crashes])
     table = SymbolTable(main, tuple(session.declared), tuple(session.uses))
     return Analysis(loaded.main.source, loaded.main.tree, table, tuple(diagnostics), project, session)
 
@@ -181,7 +178,7 @@ def _analyse(
 def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnostic]:
     """What was found, each once, without what the author allows, at the levels that the project sets."""
     settings = read_settings(loaded.root)
-    diagnostics = without_echoes(session.diagnostics)
+    diagnostics = without_echoes(session.findings)
     if len(here) < len(loaded.files):
         there = {file.source.path for file in loaded.files.values()} - {file.source.path for file in here}
         diagnostics = [one for one in diagnostics if one.primary.location.source.path not in there]
@@ -189,8 +186,8 @@ def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnos
     complete = session.probe and not has_errors(diagnostics) and not session.crashes
     for file in here:
         diagnostics = without_allowed(file.source, file.tree, diagnostics, complete=complete)
-    found = settings.applied(diagnostics) + list(settings.problems)
-    return in_order(found + [crash.diagnostic for crash in session.crashes])
+    found = settings.applied(diagnostics) + [problem.told() for problem in settings.problems]
+    return in_order(found + [crash.finding.told() for crash in session.crashes])
 
 
 def _failed(path: Path, text: str, error: Exception) -> Analysis:
@@ -200,5 +197,5 @@ def _failed(path: Path, text: str, error: Exception) -> Analysis:
     scope = FileScope(source, "", {}, {})
     session = Session(place.parent, place.parent, scope, probe=False)
     session.crashes.append(crash(error, Location(source, 0, 0)))
-    found = session.crashes[0].diagnostic
+    found = session.crashes[0].finding.told()
     return Analysis(source, SourceTree(text), SymbolTable(scope), (found,), None, session)

@@ -1,4 +1,4 @@
-"""What the checks of one analysis share: the diagnostics, the symbols, and results by declaration.
+"""What the checks of one analysis share: the findings, the symbols, and results by declaration.
 
 Every declaration is checked once, on first need, so the order in a file does not matter: a module
 asks for its signature and the signature is checked then. A declaration that needs itself gets None
@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct, field
 
@@ -19,9 +19,8 @@ from dspec.grammar.tree import Block, Declaration, Node, Span
 
 from ..data import Fetcher
 from ..diagnostics import fixes
-from ..diagnostics.codes import Finding, report
-from ..diagnostics.fixes import replace, suggestions
-from ..diagnostics.record import Diagnostic, Fix, Label
+from ..diagnostics.codes import Finding
+from ..diagnostics.codes.project import Crashed
 from ..project.caches import Cache
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
@@ -74,7 +73,7 @@ NO_NAMES: Mapping[str, Symbol | None] = MappingProxyType({})
 class Crash(Struct, frozen=True):
     """A mistake of the toolchain's own: what is said of it, and what its maintainers need."""
 
-    diagnostic: Diagnostic
+    finding: Crashed
     traceback: str
 
 
@@ -96,7 +95,7 @@ class Session(Struct):
     """Asks for rows of `python` and `huggingface` sources, if it may: then the user's code runs."""
     checks: Mapping[SymbolKind, Check] = MappingProxyType({})
     """The check of each kind of declaration. Each remembers by `once` what it made of one."""
-    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    findings: list[Finding] = field(default_factory=list[Finding])
     declared: list[Symbol] = field(default_factory=list[Symbol])
     uses: list[Use] = field(default_factory=list[Use])
     owners: dict[int, FileScope] = field(default_factory=dict[int, FileScope])
@@ -149,7 +148,7 @@ class Session(Struct):
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
             if self.failed is not None and self.failed[0] is error:
                 place = self.failed[1]
-            known = {crash.diagnostic.primary.location for crash in self.crashes}
+            known = {crash.finding.where for crash in self.crashes}
             if place not in known:  # what needs a declaration fails with it, and that is no news
                 self.crashes.append(crash(error, place))
             return None
@@ -166,25 +165,8 @@ class Session(Struct):
     def place(self, symbol: Symbol) -> Place:
         return Place(self.owners[id(symbol)], symbol.block, symbol.declaration)
 
-    @overload
-    def report(self, finding: Finding) -> None: ...
-    @overload
-    def report(
-        self,
-        finding: str,
-        message: str,
-        location: Location,
-        label: str = "",
-        *,
-        secondary: tuple[Label, ...] = (),
-        notes: tuple[str, ...] = (),
-        help: str = "",
-        fixes: tuple[Fix, ...] = (),
-    ) -> None: ...
-    def report(self, finding: Finding | str, *words: Any, **more: Any) -> None:
-        """Report a finding. With a code and words instead: the way of those that have no class yet."""
-        found = report(finding, *words, **more) if isinstance(finding, str) else finding.told()
-        self.diagnostics.append(found)
+    def report(self, finding: Finding) -> None:
+        self.findings.append(finding)
 
     def seek(self, node: Node, kinds: Iterable[str], names: Mapping[str, Symbol | None] = NO_NAMES) -> None:
         """Record what is looked for at `node`: declarations of `kinds`, and the declaration's own `names`."""
@@ -219,19 +201,5 @@ class Session(Struct):
 def crash(error: Exception, place: Location) -> Crash:
     """What is said of an exception that the checks did not expect."""
     words = str(error).strip().splitlines()
-    diagnostic = report(
-        "DS0000",
-        f"dspc itself failed here: {type(error).__name__}" + (f": {words[0][:200]}" if words else ""),
-        place,
-        "could not be checked",
-        notes=("this is a bug in dspc and no mistake of yours; everything else was checked",),
-    )
-    return Crash(diagnostic, "".join(traceback.format_exception(error)))
-
-
-def insert_item(place: Place, text: str, title: str, *, safe: bool = False) -> tuple[Fix, ...]:
-    """As in `fixes`, for findings that have no class of their own yet."""
-    return fixes.insert_item(place.room, text, title, safe=safe)
-
-
-__all__ = ["Crash", "Place", "Session", "crash", "insert_item", "replace", "suggestions"]
+    finding = Crashed(place, type(error).__name__, words[0] if words else "")
+    return Crash(finding, "".join(traceback.format_exception(error)))

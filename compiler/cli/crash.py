@@ -39,6 +39,6 @@ def with_reports(analysis: Analysis) -> list[Diagnostic]:
     if analysis.crashes:
         report = write_report("\n".join(crash.traceback for crash in analysis.crashes))
         help_text = f"please report it with {report}"
-        crashed = {id(crash.diagnostic) for crash in analysis.crashes}
-        found = [replace(each, help=help_text) if id(each) in crashed else each for each in found]
+        crashed = [crash.finding.told() for crash in analysis.crashes]
+        found = [replace(each, help=help_text) if each in crashed else each for each in found]
     return found

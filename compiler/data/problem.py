@@ -1,6 +1,6 @@
 """What can be wrong with a dataset, as values.
 
-Reading and splitting find problems and never print; the checker turns them into diagnostics with
+Reading and splitting find problems and never print; the checker turns them into findings with
 `report.diagnose`, a compile raises them as one `DataError`. Texts are complete sentences for users
 and may quote cells of the file, so whoever shows them must escape control characters.
 """

@@ -5,15 +5,22 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from msgspec import Struct, field
 
 from ..project.source import Location
+from .codes import Finding
+from .codes.data import ColumnMissing
+from .codes.metrics import DS0501
+from .codes.optimizers import DS0602
+from .codes.syntax import DS0101, DS0105, DS0109, DS0114, DS0120
+from .codes.types import DS0302, DS0303
 from .record import Diagnostic
 
-UNREAD = ("DS0101", "DS0109", "DS0114")
+UNREAD = (DS0101, DS0109, DS0114)
 """Text that could not be parsed."""
-ABOUT_CALLS = ("DS0302", "DS0303", "DS0602")
+ABOUT_CALLS = (DS0302, DS0303, DS0602)
 """Arguments that lack or are too many: nothing is known of them in a call that could not be read."""
 REACH = 400
 """Characters of an item that are looked at around a stop."""
@@ -21,30 +28,34 @@ _END = re.compile(r"[\n;}]")
 _WORD = re.compile(r"[^\W\d]\w*[ \t]*\Z")
 
 
-def without_echoes(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Each once, and nothing about text that could not be parsed but that it could not.
+def without_echoes(findings: Sequence[Finding]) -> list[Diagnostic]:
+    """What is told of them: each once, and nothing about text that could not be parsed but that it could not.
 
     Where the parser stopped, the rest of the item is guesswork, and so is the word before.
     """
-    broken: dict[object, _Broken] = {}
-    unread = [found.primary.location for found in diagnostics if found.code in UNREAD]
+    broken: dict[Path, _Broken] = {}
+    unread = [found.where for found in findings if found.code in UNREAD]
     for place in sorted(unread, key=lambda place: place.start):
         broken.setdefault(place.source.path, _Broken()).add(place)
     renamed = {
-        (edit.location.source.text[edit.location.start : edit.location.end], edit.replacement)
-        for found in diagnostics
-        if found.code == "DS0402"
-        for fix in found.fixes
-        for edit in fix.edits
+        (found.where.text, name)
+        for found in findings
+        if isinstance(found, ColumnMissing)
+        for name in found.renamed
     }
-    return [
-        found
-        for found in dict.fromkeys(diagnostics)
-        if not (
-            ((found.code >= "DS0120" or found.code == "DS0105") and _is_hidden(found, broken))
-            or (found.code == "DS0501" and _renames_back(found, renamed))
-        )
-    ]
+    told: dict[Diagnostic, None] = {}
+    for found in findings:
+        diagnostic = found.told()
+        there = broken.get(found.where.source.path)
+        guessed = found.code.name >= DS0120.name or found.code is DS0105
+        if guessed and there is not None and there.hides(found, bool(diagnostic.fixes)):
+            continue
+        # A name may be right in the data, and only the declaration of its column is not.
+        names = {edit.replacement for fix in diagnostic.fixes for edit in fix.edits}
+        if found.code is DS0501 and any((name, found.where.text) in renamed for name in names):
+            continue
+        told[diagnostic] = None
+    return list(told)
 
 
 class _Broken(Struct):
@@ -72,10 +83,11 @@ class _Broken(Struct):
         if before := _WORD.search(text[near : place.start]):
             self.words.add(near + before.start())
 
-    def hides(self, found: Diagnostic) -> bool:
-        place = found.primary.location
+    def hides(self, found: Finding, mended: bool) -> bool:
+        """Whether it only follows from a stop. One that is `mended` by a fix has understood what is there."""
+        place = found.where
         if place.start in self.words:
-            return not found.fixes or place.end in self.brackets
+            return not mended or place.end in self.brackets
         after = bisect.bisect_right(self.stops, place.start)
         if after and place.start < self.ends[after - 1]:
             return True
@@ -84,18 +96,4 @@ class _Broken(Struct):
         stop = self.stops[after]
         if found.code in ABOUT_CALLS and stop <= place.end:
             return True
-        return not found.fixes and self.arrows.get(stop, stop) <= place.start
-
-
-def _is_hidden(found: Diagnostic, broken: dict[object, _Broken]) -> bool:
-    there = broken.get(found.primary.location.source.path)
-    return there is not None and there.hides(found)
-
-
-def _renames_back(found: Diagnostic, renamed: set[tuple[str, str]]) -> bool:
-    """True where a name is right in the data, and only the declaration of its column is not."""
-    return any(
-        (edit.replacement, edit.location.source.text[edit.location.start : edit.location.end]) in renamed
-        for fix in found.fixes
-        for edit in fix.edits
-    )
+        return not mended and self.arrows.get(stop, stop) <= place.start

@@ -24,10 +24,10 @@ from msgspec.structs import replace
 from ..project.loading import ImportProblem, read_text
 from ..project.reads import looked_at
 from ..project.source import Location, Source
-from .codes import CODES, report
-from .record import Diagnostic, Edit, Fix, Severity
-from .spelling import closest
-from .wording import quoted
+from .codes import CODES
+from .codes.base import Finding
+from .codes.project import NoTable, NotALevel, SetsError, SetsNoCode, SettingsUnreadable, UnknownSetting
+from .record import Diagnostic, Severity
 
 FILE = "dspec.toml"
 MAX_CHARACTERS = 64 * 1024
@@ -39,7 +39,7 @@ class Settings(Struct, frozen=True):
     """`levels` holds the codes that are set; `problems` what is wrong with the file."""
 
     levels: Mapping[str, Severity | None] = field(default_factory=dict[str, "Severity | None"])
-    problems: tuple[Diagnostic, ...] = ()
+    problems: tuple[Finding, ...] = ()
 
     def applied(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
         """The diagnostics at the levels that were set, those that are off left out."""
@@ -79,17 +79,11 @@ def settings_in(source: Source) -> Settings:
         return _unreadable(source, start, end, reason)
     except RecursionError:
         return _unreadable(source, 0, 0, "it is nested too deeply")
-    return _Reading(source).settings(found)
+    return _settings(source, found)
 
 
 def _unreadable(source: Source, start: int, end: int, reason: str) -> Settings:
-    problem = report(
-        "DS0811",
-        f"`{FILE}` cannot be read: {reason}",
-        Location(source, start, end),
-        "not TOML" if end else "",
-    )
-    return Settings(problems=(problem,))
+    return Settings(problems=(SettingsUnreadable(Location(source, start, end), reason),))
 
 
 _WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -109,95 +103,32 @@ def _mistake(source: Source, message: str) -> tuple[int, int, str]:
     return start, min(start + 1, length), reason
 
 
-class _Reading:
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._places = _keys(source.text)
-        self._problems: list[Diagnostic] = []
+def _settings(source: Source, found: Mapping[str, object]) -> Settings:
+    levels: dict[str, Severity | None] = {}
+    places = _keys(source.text)
 
-    def settings(self, found: Mapping[str, object]) -> Settings:
-        levels: dict[str, Severity | None] = {}
-        for name, value in found.items():
-            if name != "severity":
-                self._unknown(name)
-            elif isinstance(value, dict):
-                for code, level in cast("dict[str, object]", value).items():
-                    self._level(levels, code, level)
-            else:
-                self._problem(
-                    "`severity` is a table of codes",
-                    ("severity",),
-                    'for example `[severity]` and `DS0607 = "off"`',
-                )
-        return Settings(levels, tuple(self._problems))
+    def at(*key: str, value: bool = False) -> Location:
+        """Where a key stands, or its value."""
+        start, end = places.get(key, (0, 0, 0, 0))[2 * value :][:2]
+        return Location(source, start, end)
 
-    def _unknown(self, name: str) -> None:
-        near = closest(name, ("severity",))
-        fixes = tuple(self._rename((name,), other) for other in near)
-        self._problem(
-            f"`{FILE}` has no setting `{name}`" + (f"; did you mean {quoted(near)}?" if near else ""),
-            (name,),
-            "" if near else "it has `severity`",
-            fixes,
-        )
-
-    def _level(self, levels: dict[str, Severity | None], code: str, level: object) -> None:
-        key = ("severity", code)
-        if code not in CODES:
-            near = closest(code, CODES)
-            self._problem(
-                f"there is no code `{code}`" + (f"; did you mean {quoted(near, 'or')}?" if near else ""),
-                key,
-                "" if near else "`dspc explain` lists them all",
-                tuple(self._rename(key, other) for other in near),
-            )
+    problems: list[Finding] = [UnknownSetting(at(name), name) for name in found if name != "severity"]
+    table = found.get("severity", {})
+    if not isinstance(table, dict):
+        problems.append(NoTable(at("severity")))
+        table = {}
+    for name, level in cast("dict[str, object]", table).items():
+        code, place = CODES.get(name), at("severity", name)
+        if code is None:
+            problems.append(SetsNoCode(place, name, tuple(CODES)))
         elif not isinstance(level, str) or level not in LEVELS:
-            near = closest(level, LEVELS) if isinstance(level, str) else ()
-            start, end = self._places.get(key, (0, 0, 0, 0))[2:]
-            location = Location(self._source, start, end)
-            shown = f'"{level}"' if isinstance(level, str) else str(level)
-            self._problems.append(
-                report(
-                    "DS0811",
-                    f"`{code}` cannot be set to {shown}" + (f'; did you mean "{near[0]}"?' if near else ""),
-                    location,
-                    "not a level",
-                    help="a level is " + ", ".join(f'"{name}"' for name in LEVELS),
-                    fixes=tuple(
-                        Fix(f'Replace with "{name}"', (Edit(location, f'"{name}"'),), "maybe")
-                        for name in near
-                    ),
-                )
-            )
-        elif CODES[code].severity == "error" and level != "error":
-            location = self._place(key)
-            self._problems.append(
-                report(
-                    "DS0814",
-                    f'`{code}` ({CODES[code].title}) is an error and cannot be set to "{level}"',
-                    location,
-                    "stays an error",
-                    help="warnings and hints can be set; a program with errors cannot be compiled",
-                )
-            )
+            text, value = isinstance(level, str), at("severity", name, value=True)
+            problems.append(NotALevel(value, name, str(level), text, tuple(LEVELS)))
+        elif code.severity == "error" and level != "error":
+            problems.append(SetsError(place, name, code.title, level))
         else:
-            levels[code] = LEVELS[level]
-
-    def _problem(
-        self,
-        message: str,
-        key: tuple[str, ...],
-        help: str,  # noqa: A002
-        fixes: tuple[Fix, ...] = (),
-    ) -> None:
-        self._problems.append(report("DS0811", message, self._place(key), "unknown", help=help, fixes=fixes))
-
-    def _place(self, key: tuple[str, ...]) -> Location:
-        start, end = self._places.get(key, (0, 0, 0, 0))[:2]
-        return Location(self._source, start, end)
-
-    def _rename(self, key: tuple[str, ...], name: str) -> Fix:
-        return Fix(f"Replace with `{name}`", (Edit(self._place(key), name),), "maybe")
+            levels[name] = LEVELS[level]
+    return Settings(levels, tuple(problems))
 
 
 _HEADER = re.compile(r"[ \t]*\[[ \t]*([\w.\-\"']+)[ \t]*\]")

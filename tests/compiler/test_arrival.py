@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from building import DEMOS, SEARCH, project
+from building import DEMOS, SEARCH, build, prepared, project
 from judging import POLITE, judged_by, metric
 from scripted import (
     Asked,
@@ -29,10 +29,10 @@ from scripted import (
 from virtual import elapsed
 
 from dspec.compiler import ir
-from dspec.compiler.compile.build import Built, build
+from dspec.compiler.compile.build import Built
+from dspec.compiler.compile.evals import Walls, evaluate_each
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.budget import Wall
-from dspec.compiler.evaluate.evals import Walls, evaluate_each
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.events import CandidateScored, Event, StepFinished, StepStarted
 from dspec.compiler.evaluate.store import Store
@@ -493,9 +493,8 @@ def test_an_eval_has_one_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, na
         with scripted(monkeypatch, Script(reply, latency), threads=8) as engine:
             try:
                 results, halt = await evaluate_each(
-                    made,
+                    prepared(made, tmp_path),
                     list(evals),
-                    tmp_path,
                     walls=Walls(made),
                     engine=engine,
                     store=Store(),

@@ -119,13 +119,13 @@ def test_a_problem_becomes_a_diagnostic_at_the_place_it_concerns() -> None:
                 "suggestions": ("intent", "in tent"),
             }
         )
-        diagnostic = diagnose(problem, places)
+        diagnostic = diagnose(problem, places).told()
         assert source.text[diagnostic.primary.location.start :].startswith(word), kind
         assert (diagnostic.severity == "error") == problem.is_error, "the table of codes says the same"
         assert (diagnostic.message, diagnostic.help) == ("what", "do")
         assert [fix.title for fix in diagnostic.fixes] == ["rename to `intent`"] * (kind == "column_missing")
         bare = diagnose(problem, Places(at("csv")))
-        assert bare.primary.location == at("csv")
+        assert bare.where == at("csv")
 
 
 def test_results_are_remembered_until_the_file_or_the_declaration_changes(tmp_path: Path) -> None:

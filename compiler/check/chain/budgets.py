@@ -7,11 +7,9 @@ from dspec.runtime.models.prices import price
 from dspec.runtime.running.strategies.table import calls_per_run
 
 from ... import ir
-from ...diagnostics.codes import report
-from ...diagnostics.record import Diagnostic, Label
-from ...diagnostics.wording import plural
+from ...diagnostics.codes.models import AnyLength, SpentAtOnce, Unpriced
 from ..declarations.lms import lm
-from ..session import Session, insert_item
+from ..session import Session
 from ..shape.attributes import Reader, number_of, settings
 from ..symbols import Symbol
 from ..types.declared import Runnable
@@ -20,18 +18,22 @@ from .rows import RowsInfo
 
 
 def check_models(session: Session, limits: Reader, asked: Asked) -> None:
-    """Report models whose calls the wall cannot count: of unknown price, or with answers of unknown length.
-
-    Each once for one wall, which a block and its evals may share.
-    """
-    units = [unit for unit in limits.found if (number_of(limits.found[unit].value) or -1) > 0]
-    if "usd" in units:
-        for model in {**asked.answering, **asked.embedding}.values():
-            _report_once(session, _unpriced(session, limits, model))
+    """Report models whose calls the wall cannot count: of unknown price, or with answers of unknown length."""
+    walls = {
+        unit: limits.place.at(setting.value)
+        for unit, setting in limits.found.items()
+        if (number_of(setting.value) or -1) > 0
+    }
+    for model in {**asked.answering, **asked.embedding}.values() if "usd" in walls else ():
+        settings = lm(session, model)
+        if settings is not None and price(settings) is None:
+            own = settings.api_base is not None or settings.api_base_env is not None
+            room = session.place(model).room
+            session.report(Unpriced(walls["usd"], settings.model, model.location, own, room))
     for model in {**asked.answering, **asked.spare}.values():
-        unit = next((unit for unit in units if _is_open(session, model, unit)), None)
+        unit = next((unit for unit in walls if _is_open(session, model, unit)), None)
         if unit is not None:
-            _report_once(session, _unbounded(session, limits, unit, model))
+            session.report(AnyLength(walls[unit], unit, model.location, session.place(model).room))
 
 
 def check_calls(
@@ -48,18 +50,9 @@ def check_calls(
     if calls is None or not isinstance(allowed, int) or rows is None or not rows.count:
         return
     per_run = calls_per_run(tuned.program)
-    needed = rows.count * per_run
-    if needed > allowed:
-        place = limits.place
-        session.report(
-            "DS0702",
-            f"the budget allows {plural(allowed, 'call')}, and scoring `{tuned.symbol.name}` once on "
-            f"`{rows.text}` takes {needed:,}",
-            place.at(calls),
-            "spent before the first step" if steps else "spent before the last row",
-            secondary=(Label(rows.location, f"{plural(rows.count, 'row')}, {plural(per_run, 'call')} each"),),
-            help="`dspc plan` shows how many calls each step takes" if steps else "",
-        )
+    if rows.count * per_run > allowed:
+        at, name = limits.place.at(calls), tuned.symbol.name
+        session.report(SpentAtOnce(at, allowed, name, rows.location, rows.count, per_run, steps))
 
 
 def limited(limits: Reader | None) -> ir.Budget:
@@ -78,28 +71,6 @@ def on_error_of(read: Reader) -> ir.OnError:
     return "score_zero" if read.choice("on_error") == "score_zero" else "stop"
 
 
-def _report_once(session: Session, found: Diagnostic | None) -> None:
-    if found is not None and found not in session.diagnostics:
-        session.diagnostics.append(found)
-
-
-def _unpriced(session: Session, limits: Reader, model: Symbol) -> Diagnostic | None:
-    asked = lm(session, model)
-    if asked is None or price(asked) is not None:
-        return None
-    ours = asked.api_base is not None or asked.api_base_env is not None
-    line = "price { input = 0.0; output = 0.0 }" if ours else "price { input = 0.15; output = 0.60 }"
-    return report(
-        "DS0710",
-        f'the budget is in USD, and nobody knows what "{asked.model}" costs',
-        limits.place.at(limits.found["usd"].value),
-        "cannot be kept",
-        secondary=(Label(model.location, "no price"),),
-        help=f"write its price per million tokens in `{model.name}`, or give the budget in calls or tokens",
-        fixes=insert_item(session.place(model), line, f"Insert `{line}`, to be filled in"),
-    )
-
-
 def _is_open(session: Session, model: Symbol, unit: str) -> bool:
     """True when answers of any length count in that unit. One whose price is not known yet is let be till then."""
     asked = lm(session, model)
@@ -109,18 +80,3 @@ def _is_open(session: Session, model: Symbol, unit: str) -> bool:
         return False  # it has no such limit, and its answers are those of its examples
     each = price(asked)
     return unit == "tokens" or (unit == "usd" and each is not None and each.output > 0)
-
-
-def _unbounded(session: Session, limits: Reader, unit: str, model: Symbol) -> Diagnostic:
-    return report(
-        "DS0711",
-        f"the budget is in {'USD' if unit == 'usd' else unit}, and lm `{model.name}` has no `max_tokens`: "
-        "how much an answer may take is only estimated",
-        limits.place.at(limits.found[unit].value),
-        "could be passed",
-        secondary=(Label(model.location, "no `max_tokens`"),),
-        help=f"write `max_tokens = …` in lm `{model.name}`",
-        fixes=insert_item(
-            session.place(model), "max_tokens = 1000", "Insert `max_tokens = 1000`, to be filled in"
-        ),
-    )

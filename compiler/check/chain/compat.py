@@ -10,25 +10,22 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from ...diagnostics.codes.optimizers import NotOnSchedule
+from ...diagnostics.codes.syntax import NotYet
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import FAITHFUL
-from ..session import Place, Session
-from ..shape.shape import later
+from ..session import Session
 from .step import StepInfo
 
 
-def with_compat(
-    session: Session, place: Place, chain: Sequence[StepInfo], block: str | None
-) -> list[StepInfo]:
+def with_compat(session: Session, chain: Sequence[StepInfo], block: str | None) -> list[StepInfo]:
     """The steps as they run, each with the schedule it has; reports those that cannot have it."""
     found: list[StepInfo] = []
     for step in chain:
-        for inner in step.nested.values():
-            _inside(session, place, inner)
         compat = step.compat if "compat" in step.arguments or block is None else "dspy"
         if compat is not None:
             for one in (step, *step.nested.values()):
-                _check(session, place, one)
+                _check(session, one)
         spec = step.spec if compat is None else _as_it_runs(step.spec)
         found.append(structs.replace(step, compat=compat, spec=spec))
     return found
@@ -42,33 +39,16 @@ def _as_it_runs(spec: Spec | None) -> Spec | None:
     return structs.replace(spec, needs_val=False)
 
 
-def _inside(session: Session, place: Place, inner: StepInfo) -> None:
-    argument = inner.arguments.get("compat")
-    if argument is not None:
-        session.report(
-            "DS0603",
-            "`compat` is said of a whole step, not of an optimizer inside it",
-            place.at(argument),
-            "not here",
-            help="write it after the step's other options, or in the optimize block",
-        )
-
-
-def _check(session: Session, place: Place, step: StepInfo) -> None:
+def _check(session: Session, step: StepInfo) -> None:
     if step.spec is None or step.call is None:
         return
     name = step.spec.name
     faithful = FAITHFUL.get(name)
     if faithful is None:
         node = step.arguments.get("compat", step.call.callee)
-        later(session, place, f'`{name}` with `compat = "dspy"`; `compat = none` runs it as it is here', node)
+        what = f'`{name}` with `compat = "dspy"`; `compat = none` runs it as it is here'
+        session.report(NotYet(step.place.at(node), what))
         return
     for option in faithful.unknown:
         if option in step.arguments:
-            session.report(
-                "DS0603",
-                f"these options of `{name}` do not go together: `{option}` and "
-                '`compat = "dspy"`, whose schedule leaves it no choice',
-                place.at(step.arguments[option]),
-                help="leave one of the two out",
-            )
+            session.report(NotOnSchedule(step.place.at(step.arguments[option]), name, option))

@@ -9,14 +9,14 @@ from dspec.grammar.tree import Binary, Expr, Gate
 from dspec.runtime.schema.expressions import Variable
 
 from ... import ir
-from ...diagnostics.fixes import replace
-from ...diagnostics.record import Label
+from ...diagnostics.codes.metrics import GateNeverChanges
+from ...diagnostics.codes.project import NoBaseline, TunedOnThese, UnknownResult
 from ...tables.blocks import EVAL_BUDGET
 from ..declarations.datasets import TEST_PARTS
 from ..declarations.metrics import MetricInfo, metric
 from ..expressions.infer import truth
 from ..expressions.scope import Binding, Scope
-from ..session import Place, Session, insert_item
+from ..session import Place, Session
 from ..shape.attributes import Reader, number_of, section
 from ..symbols import Symbol
 from ..types.declared import Runnable
@@ -101,15 +101,7 @@ def _trained_on(session: Session, found: Runnable, data: RowsInfo) -> None:
     block = _block(session, found)
     for name, info in (("train", block.train), ("val", block.val)) if block else ():
         if info is not None and info.overlaps(data) and info.part not in TEST_PARTS:
-            session.report(
-                "DS0805",
-                f"`{found.symbol.name}` was tuned on `{info.text}`, so its score on `{data.text}` says "
-                "little",
-                data.location,
-                f"also its `{name}`",
-                secondary=(Label(info.location, f"`{name}` of `{found.symbol.name}`"),),
-                help="score on rows that no step has seen",
-            )
+            session.report(TunedOnThese(data.location, found.symbol.name, name, info.location))
             return
 
 
@@ -117,21 +109,16 @@ def gate_names(baseline: bool) -> Mapping[str, Binding]:
     """What a gate may read."""
     names = {"score": Binding(FLOAT, Variable(name="score"))}
     if baseline:
-        group = Group("the results of the baseline", {"score": Member("score", FLOAT)}, "result", "DS0806")
+        group = Group(
+            "the results of the baseline", {"score": Member("score", FLOAT)}, "result", UnknownResult
+        )
         names["baseline"] = Binding(group, Variable(name="baseline"))
     return names
 
 
 def _gate(session: Session, place: Place, item: Gate, baseline: bool) -> ir.Gate:
     if not baseline and _reads_baseline(place, item.condition):
-        session.report(
-            "DS0806",
-            "this gate reads `baseline`, and the block names no baseline",
-            place.at(item.condition),
-            "no baseline to compare with",
-            help="add `baseline = …`",
-            fixes=insert_item(place, "baseline = router", "Insert `baseline = …`"),
-        )
+        session.report(NoBaseline(place.at(item.condition), place.room))
         baseline = True
     scope = Scope(session, place, gate_names(baseline), "a gate")
     condition = truth(scope, item.condition, "a gate")
@@ -149,17 +136,8 @@ def _in_reach(session: Session, place: Place, node: Expr) -> None:
         return
     for score, other in ((node.left, node.right), (node.right, node.left)):
         number = number_of(other)
-        if number is None or 0 <= number <= 1 or not place.text(score).endswith("score"):
-            continue
-        meant = f"{number / 100:g}" if 1 < number <= 100 else ""
-        session.report(
-            "DS0504",
-            f"`{place.text(score)}` lies between 0 and 1, so this gate never changes",
-            place.at(node),
-            "the same whatever the score",
-            help=f"write `{meant}` for {number:g} %" if meant else "",
-            fixes=(replace(place.at(other), meant, guess=True),) if meant else (),
-        )
+        if number is not None and not 0 <= number <= 1 and place.text(score).endswith("score"):
+            session.report(GateNeverChanges(place.at(node), place.at(score), place.at(other), number))
 
 
 def _reads_baseline(place: Place, node: Expr) -> bool:

@@ -12,24 +12,22 @@ from msgspec import structs
 from dspec.runtime.schema.program import Program
 
 from ... import ir
-from ...diagnostics.record import Label
+from ...diagnostics.codes.optimizers import SecondIndex
 from ...optimizers.better_together import strategy_of
-from ..session import Place, Session
-from ..types.declared import Runnable
+from ..session import Session
 from .frozen import CHOICES
 from .rows import RowsInfo
 from .step import StepInfo
-from .students import students
+from .students import Students
 
 Shown = Mapping[str, StepInfo]
 """Predictors whose demos may come from an index, and the step that made it."""
 
 
 def check_indexes(
-    session: Session, place: Place, chain: Sequence[StepInfo], tuned: Runnable, train: RowsInfo | None
+    session: Session, chain: Sequence[StepInfo], programs: Students, train: RowsInfo | None
 ) -> None:
     """Report steps that make an index and keep a predictor's demos that are out of another one."""
-    programs = students(session, place, chain, tuned)
     dataset = train.data.dataset if train else None
     columns = {field.name for field in dataset.fields} if dataset else set[str]()
     shown: dict[str, Shown] = {}
@@ -41,7 +39,7 @@ def check_indexes(
         for one in _in_order(step):
             held = {address: maker for address, maker in starts.items() if address in one.frozen}
             if one.spec is not None and one.spec.per_input and held:
-                _second(session, place, one, held)
+                _second(session, one, held)
                 return
             made = _after(one, starts, held, program, columns)
             # The best of what ran inside wins, which may be any.
@@ -73,17 +71,10 @@ def _after(step: StepInfo, starts: Shown, held: Shown, program: Program, columns
     }
 
 
-def _second(session: Session, place: Place, step: StepInfo, held: Shown) -> None:
-    assert step.spec is not None
-    assert step.call is not None
+def _second(session: Session, step: StepInfo, held: Shown) -> None:
     address, maker = next(iter(held.items()))
+    if step.spec is None or step.call is None or maker.call is None:
+        return
     said = next((step.arguments[name].value for name in CHOICES if name in step.arguments), step.call.callee)
-    session.report(
-        "DS0632",
-        f"`{step.spec.name}` leaves `{address}` as it is, whose demos `{maker.name}` chose for each input, and a "
-        "program has one index of such demos",
-        place.at(said),
-        "would make a second index",
-        secondary=(Label(place.at(maker.call.callee), "makes the first one"),) if maker.call else (),
-        help=f"let it tune `{address}`, too, or leave one of the two steps out",
-    )
+    first = maker.place.at(maker.call.callee)
+    session.report(SecondIndex(step.place.at(said), step.spec.name, address, maker.name, first))

@@ -6,30 +6,33 @@ Ensemble([demos, joint, router])
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
-from dspec.grammar.tree import Attribute, Call, Expr, ListLiteral, Node, Reference
+from dspec.grammar.tree import Attribute, Call, Expr, ListLiteral, Reference
 from dspec.runtime.schema.ensemble import has_mean
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
-from ...diagnostics.fixes import suggestions
-from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, listed, quoted
+from ...diagnostics.codes.optimizers import (
+    EnsembleAsMember,
+    HowMany,
+    NoCandidates,
+    NoMean,
+    NoMembers,
+    NoSuchOutput,
+    OneMember,
+    OtherQuestion,
+)
 from ...optimizers.ensemble import REDUCERS
-from ..session import Place, Session
+from ..session import Session
 from ..shape.attributes import number_of
 from ..types.declared import Runnable, runnable
 from ..types.kinds import Member, spell
 from .reducers import check_reducer
 from .step import StepInfo, named_steps
-from .stepnames import RUNNING
-
-Refer = Callable[[Expr, str], str | None]
-"""Finds an earlier step or a program by an expression, for what a message calls it; reports what is none."""
+from .stepnames import RUNNING, Names
 
 
 class Members(Struct, frozen=True):
@@ -39,71 +42,42 @@ class Members(Struct, frozen=True):
     clean: bool = True
 
 
-def members(session: Session, place: Place, node: Expr, before: Sequence[StepInfo], refer: Refer) -> Members:
+def members(names: Names, node: Expr) -> Members:
     """The programs that `node` names: a list of steps and programs, a step's candidates, or both."""
+    at = names.place.at(node)
     items = node.items if isinstance(node, ListLiteral) else (node,)
-    found = [_member(session, place, item, before, refer) for item in items]
+    found = [_member(names, item) for item in items]
     refs = tuple(ref for ref in found if ref is not None)
     clean = len(refs) == len(found)
     if not found:
-        no_members(session, place, node)
+        names.session.report(NoMembers(at))
         return Members(clean=False)
     several = len(refs) > 1 or any(ref.candidates and ref.top != 1 for ref in refs)
     if clean and not several:
-        session.report(
-            "DS0625",
-            "an ensemble of one program answers as that program does",
-            place.at(node),
-            "one program",
-            help="name several, as in `[demos, router]`, or a step's best: `search.candidates.top(5)`",
-        )
+        names.session.report(OneMember(at))
     return Members(refs, clean)
 
 
-def no_members(session: Session, place: Place, node: Node) -> None:
-    session.report(
-        "DS0629",
-        "an ensemble needs the programs that it is made of",
-        place.at(node),
-        "which programs?",
-        help="for example `Ensemble(search.candidates.top(5))` or `Ensemble([demos, router])`",
-    )
-
-
-def _member(
-    session: Session, place: Place, node: Expr, before: Sequence[StepInfo], refer: Refer
-) -> ir.MemberRef | None:
+def _member(names: Names, node: Expr) -> ir.MemberRef | None:
+    session, at = names.session, names.place.at
     top: int | None = None
     inner = node
     if isinstance(inner, Call) and isinstance(inner.callee, Attribute) and _is(inner.callee, "top"):
         number = number_of(inner.arguments[0].value) if len(inner.arguments) == 1 else None
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            session.report(
-                "DS0617",
-                "`top` takes how many of the candidates, a whole number from 1",
-                place.at(inner),
-                "how many?",
-                help="for example `.top(5)`",
-            )
+            session.report(HowMany(at(inner)))
             return None
         top = number
         inner = inner.callee.target
     if isinstance(inner, Attribute) and _is(inner, "candidates"):
-        return _candidates(session, place, inner.target, before, refer, top)
-    name = refer(node, "a member")
-    session.seek(node, RUNNING, named_steps(step for step in before if not _gathers(step)))
+        return _candidates(names, inner.target, top)
+    name = names.refer(node, "a member")
+    session.seek(node, RUNNING, named_steps(step for step in names.before if not _gathers(step)))
     if name is None:
         return None
-    step = next((step for step in before if step.name == name and step.symbol), None)
-    if step is not None and _gathers(step):
-        session.report(
-            "DS0623",
-            f"`{name}` is an ensemble already, and an ensemble's members are programs",
-            place.at(node),
-            "an ensemble",
-            secondary=(Label(place.at(step.node.name or step.node), "made here"),),
-            help="list its members instead",
-        )
+    step = names.step(name)
+    if step is not None and step.symbol and _gathers(step):
+        session.report(EnsembleAsMember(at(node), step.where))
         return None
     return ir.MemberRef(program=name)
 
@@ -116,39 +90,23 @@ def _is(node: Attribute, name: str) -> bool:
     return node.name is not None and node.name.text == name
 
 
-def _candidates(
-    session: Session,
-    place: Place,
-    target: Expr,
-    before: Sequence[StepInfo],
-    refer: Refer,
-    top: int | None,
-) -> ir.MemberRef | None:
-    name = refer(target, "the step whose `.candidates` are asked for")
+def _candidates(names: Names, target: Expr, top: int | None) -> ir.MemberRef | None:
+    name = names.refer(target, "the step whose `.candidates` are asked for")
     if name is None:
         return None
-    step = next((step for step in before if step.name == name), None)
+    step = names.step(name)
     if step is not None and (step.spec is None or step.spec.candidates):
         return ir.MemberRef(program=name, candidates=True, top=top)
     optimizer = step.spec.name if step is not None and step.spec is not None else ""
-    have = [other.name for other in before if other.symbol and other.spec and other.spec.candidates]
-    session.report(
-        "DS0624",
-        f"`{name}` has no candidates: "
-        + (f"`{optimizer}` makes one program" if optimizer else "it is no step of this block"),
-        place.at(target),
-        "no candidates",
-        secondary=(Label(place.at(step.node.name or step.node), "declared here"),) if step else (),
-        help=f"{listed(have)} {'has' if len(have) == 1 else 'have'} some" if have else "a search has some",
+    have = tuple(
+        other.name for other in names.before if other.symbol and other.spec and other.spec.candidates
     )
+    made = step.where if step else None
+    names.session.report(NoCandidates(names.place.at(target), name, optimizer, made, have))
     return None
 
 
 # The rule -----------------------------------------------------------------------------------------
-
-REDUCER_WORDS = " or ".join(
-    f"`{name}(output)`" if takes_output else f"`{name}`" for name, takes_output in REDUCERS.items()
-)
 
 
 def reducer(node: Expr) -> JsonValue:
@@ -170,7 +128,7 @@ def reducer(node: Expr) -> JsonValue:
 # Against the program that is tuned ----------------------------------------------------------------
 
 
-def check_members(session: Session, place: Place, chain: Sequence[StepInfo], tuned: Runnable) -> None:
+def check_members(session: Session, chain: Sequence[StepInfo], tuned: Runnable) -> None:
     """Report rules for outputs that the program has not, and members that answer another question."""
     if not tuned.known:
         return
@@ -178,75 +136,58 @@ def check_members(session: Session, place: Place, chain: Sequence[StepInfo], tun
         if step.spec is None or not step.spec.gathers or not step.clean:
             continue
         if "reduce" in step.arguments:
-            _rule_fits(session, place, step, tuned)
+            _rule_fits(session, step, tuned)
         own = {other.name for other in chain}
         for ref in step.members:
             if ref.program not in own:
-                _same_question(session, place, step, ref.program, tuned)
+                _same_question(session, step, ref.program, tuned)
 
 
-def _rule_fits(session: Session, place: Place, step: StepInfo, tuned: Runnable) -> None:
+def _rule_fits(session: Session, step: StepInfo, tuned: Runnable) -> None:
     rule, node = step.given.get("reduce"), step.arguments["reduce"].value
-    if isinstance(rule, dict) and "kind" not in rule:
-        check_reducer(session, place, step, node, tuned)
+    if not isinstance(rule, dict):
         return
-    name = rule.get("field") if isinstance(rule, dict) else None
-    if not isinstance(rule, dict) or not isinstance(name, str):
+    if "kind" not in rule:
+        check_reducer(session, step.place, node, tuned)
+        return
+    name = rule.get("field")
+    if not isinstance(name, str):
         return
     mean = rule.get("kind") == "mean"
     if isinstance(node, Call) and node.arguments:
         fitting = {one.name: one.symbol for one in tuned.outputs.values() if not mean or has_mean(one.type)}
         session.seek(node.arguments[0].value, (), fitting)
-    at = place.at(node.arguments[0].value) if isinstance(node, Call) and node.arguments else place.at(node)
+    whole = step.place.at(node)
+    at = step.place.at(node.arguments[0].value) if isinstance(node, Call) and node.arguments else whole
     output = tuned.outputs.get(name)
     if output is None:
-        near = closest(name, tuned.outputs)
-        session.report(
-            "DS0627",
-            f"`{tuned.symbol.name}` has no output `{name}`{did_you_mean(near)}",
-            at,
-            "no such output",
-            secondary=(Label(tuned.symbol.location, "declared here"),),
-            help="" if near else f"its outputs are {listed(tuned.outputs)}",
-            fixes=suggestions(at, near),
-        )
+        session.report(NoSuchOutput(at, tuned.symbol.location, tuple(tuned.outputs)))
     elif mean and not has_mean(output.type):
-        session.report(
-            "DS0627",
-            f"`mean` is for a float, and `{name}` is {spell(output.type)}",
-            at,
-            spell(output.type),
-            secondary=(Label(output.symbol.location, "declared here"),) if output.symbol else (),
-            help=f"write `majority({name})`",
-            fixes=suggestions(place.at(node), (f"majority({name})",)),
-        )
+        session.report(NoMean(at, spell(output.type), output.location, whole))
 
 
-def _same_question(session: Session, place: Place, step: StepInfo, key: str, tuned: Runnable) -> None:
+def _same_question(session: Session, step: StepInfo, key: str, tuned: Runnable) -> None:
+    place = step.place
     symbol = next((one for one in place.scope.symbols.values() if one.key == key), None)
     other = runnable(session, symbol) if symbol is not None else None
     if other is None or not other.known:
         return
-    for role, ours, theirs in (
-        ("inputs", tuned.inputs, other.inputs),
-        ("outputs", tuned.outputs, other.outputs),
-    ):
-        names = [*ours, *(name for name in theirs if role == "inputs" and name not in ours)]
-        differing = [name for name in names if not _alike(ours.get(name), theirs.get(name))]
-        if differing:
-            session.report(
-                "DS0628",
-                f"`{other.symbol.name}` cannot be a member: its {role} differ from those of "
-                f"`{tuned.symbol.name}` in {quoted(differing, 'and')}",
-                place.at(step.call or step.node),
-                f"`{other.symbol.name}` has {quoted(list(theirs), 'and')}",
-                secondary=(
-                    Label(other.symbol.location, "declared here"),
-                    Label(tuned.symbol.location, f"has {quoted(list(ours), 'and')}"),
-                ),
-                help="the members of an ensemble answer the same question",
-            )
-            return
+    at, member, program = place.at(step.call or step.node), other.symbol.location, tuned.symbol.location
+    differing = [
+        name
+        for name in {**tuned.inputs, **other.inputs}
+        if not _alike(tuned.inputs.get(name), other.inputs.get(name))
+    ]
+    if differing:
+        theirs, ours = tuple(other.inputs), tuple(tuned.inputs)
+        session.report(OtherQuestion(at, "inputs", member, theirs, program, ours, tuple(differing)))
+        return
+    differing = [
+        name for name, output in tuned.outputs.items() if not _alike(output, other.outputs.get(name))
+    ]
+    if differing:
+        theirs, ours = tuple(other.outputs), tuple(tuned.outputs)
+        session.report(OtherQuestion(at, "outputs", member, theirs, program, ours, tuple(differing)))
 
 
 def _alike(one: Member | None, other: Member | None) -> bool:

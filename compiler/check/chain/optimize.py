@@ -5,16 +5,13 @@ from __future__ import annotations
 from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
-from ...diagnostics.fixes import suggestions
-from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, listed
+from ...diagnostics.codes.optimizers import CallsNoModel, EmitsNoStep, NoStep
+from ...diagnostics.codes.syntax import NotYet
 from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import metric
-from ..session import Place, Session, insert_item
+from ..session import Place, Session
 from ..shape.attributes import Reader, section
-from ..shape.shape import later
 from ..symbols import Symbol
 from ..types.declared import Runnable, Tuned
 from .advice import check_advice, check_teachers
@@ -29,6 +26,7 @@ from .members import check_members
 from .rows import RowsInfo
 from .step import StepInfo, named_steps
 from .steps import steps
+from .students import Students, students
 
 
 class OptimizeInfo(Tuned, frozen=True):
@@ -51,12 +49,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     read = Reader(session, place, items)
     tuned = referred_program(session, place, read, "program")
     if tuned is not None and tuned.symbol.kind == "optimize":
-        later(
-            session,
-            place,
-            f"tuning the result of another optimize block, `{tuned.symbol.name}`",
-            read.found["program"].value,
-        )
+        what = f"tuning the result of another optimize block, `{tuned.symbol.name}`"
+        session.report(NotYet(place.at(read.found["program"].value), what))
     scored = read.reference("metric")
     judge = metric(session, scored) if scored else None
     train, val = referred_rows(session, place, read, "train"), referred_rows(session, place, read, "val")
@@ -65,34 +59,29 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     budget = section(items, "budget")
     limits = Reader(session, place, budget.items, BUDGET) if budget else None
     on_error = on_error_of(read)
-    chain = with_compat(session, place, steps(session, place, symbol), read.choice("compat"))
-    chain = with_frozen(session, read, chain, tuned)
+    chain = with_compat(session, steps(session, place, symbol), read.choice("compat"))
+    programs: Students = students(session, chain, tuned) if tuned is not None else {}
+    chain = with_frozen(session, read, chain, tuned, programs)
     emit = _emit(session, place, read.value("emit"), chain)
     stray = any(isinstance(item, Setting) and isinstance(item.value, Call) for item in items or ())
     if items is not None and not chain and not place.block.problems and not stray:
-        session.report(
-            "DS0619",
-            f"optimize block `{symbol.name}` has no step, so there is nothing to do",
-            symbol.location,
-            "no step",
-            help=f"for example `{FIRST_STEP}`",
-            fixes=insert_item(place, FIRST_STEP, "Insert a step"),
-        )
-    check_chain(session, place, chain, emit)
+        session.report(NoStep(symbol.location, FIRST_STEP, place.room))
+    check_chain(session, chain, emit)
     asked = NOTHING
     if tuned is not None:
         check_fit(session, tuned, judge, (train, val), read)
-        _tunable(session, symbol, tuned)
-        check_members(session, place, chain, tuned)
-        check_indexes(session, place, chain, tuned, train)
-        check_teachers(session, place, chain, tuned)
+        if tuned.program is not None and not tuned.program.predictors:
+            session.report(CallsNoModel(symbol.location, tuned.symbol.location))
+        check_members(session, chain, tuned)
+        check_indexes(session, chain, programs, train)
+        check_teachers(session, chain, programs, tuned)
         asked = asked_by_result(session, place, tuned, lms["lm"], chain)
         if limits is not None:
             besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, judge))
             check_models(session, limits, asked.with_more(besides))
             check_calls(session, limits, tuned, val or train, steps=True)
-    check_steps_fit(session, place, chain, judge, train, val)
-    check_advice(session, place, chain, judge, train, val)
+    check_steps_fit(session, chain, judge, train, val)
+    check_advice(session, chain, judge, train, val)
     check_test_rows(session, (("train", train), ("val", val)))
     built = None
     specs = [step.ir() for step in chain]
@@ -121,34 +110,10 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
 def _emit(session: Session, place: Place, node: Expr | None, chain: list[StepInfo]) -> str | None:
     if node is None:
         return None
-    names = [step.name for step in chain if step.symbol]
-    session.seek(node, (), named_steps(chain))
-    written = place.text(node)
-    if isinstance(node, Reference) and written in names:
-        session.use(place, node, next(step.symbol for step in chain if step.name == written))
+    written, named = place.text(node), named_steps(chain)
+    session.seek(node, (), named)
+    if isinstance(node, Reference) and written in named:
+        session.use(place, node, named[written])
         return written
-    near = closest(written, names)
-    session.report(
-        "DS0622",
-        f"`emit` names `{written}`, which is no step of this block{did_you_mean(near)}",
-        place.at(node),
-        "not a step",
-        help=""
-        if near
-        else f"its steps are {listed(names)}"
-        if names
-        else "give a step a name: `step demos = …`",
-        fixes=suggestions(place.at(node), near),
-    )
+    session.report(EmitsNoStep(place.at(node), tuple(named)))
     return None
-
-
-def _tunable(session: Session, symbol: Symbol, tuned: Runnable) -> None:
-    if tuned.program is not None and not tuned.program.predictors:
-        session.report(
-            "DS0615",
-            f"`{tuned.symbol.name}` calls no model, so there is nothing to tune",
-            symbol.location,
-            "nothing to tune",
-            secondary=(Label(tuned.symbol.location, "calls no module"),),
-        )

@@ -6,57 +6,38 @@ from dspec.grammar.tree import Attribute, Call, Expr, ListLiteral, Literal, Name
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.schema.types import JsonValue
 
-from ...diagnostics.fixes import replace, suggestions
-from ...diagnostics.record import Label
+from ...diagnostics.codes.optimizers import (
+    MakesNoEmbeddings,
+    NoSuchOption,
+    OptionNotAChoice,
+    RefusedOption,
+    WrongOption,
+)
+from ...diagnostics.codes.syntax import NotYet, OutOfRange
 from ...diagnostics.spelling import closest
-from ...diagnostics.wording import article, did_you_mean, did_you_mean_text, listed, nouns, quoted
 from ...optimizers.base import Option, Spec
 from ...optimizers.ensemble import REDUCERS
 from ...optimizers.table import SPECS
 from ..declarations.lms import lm
 from ..names.names import resolve
 from ..session import Place, Session
-from ..shape.attributes import described, number_of, out_of_range
-from ..shape.shape import later
+from ..shape.attributes import form_of, number_of
 from .frozen import CHOICES
-from .members import REDUCER_WORDS, reducer
+from .members import reducer
 
 
 def unknown_option(session: Session, place: Place, spec: Spec, name: Name) -> None:
     if name.text in spec.refused:
-        session.report(
-            "DS0602",
-            f"`{spec.name}` has no option `{name.text}` here: {spec.refused[name.text]}",
-            place.at(name),
-            "not an option here",
-        )
+        session.report(RefusedOption(place.at(name), spec.name, spec.refused[name.text]))
         return
-    known = [option.name for option in spec.options]
-    near = closest(
-        name.text, [*known, "student", "compat", *CHOICES, *(["teacher"] if spec.takes_teacher else [])]
-    )
-    elsewhere = [other.name for other in SPECS.values() if other.option(name.text)]
-    hint = f"its options are {listed(known)}"
-    if elsewhere:
-        hint += f"; `{name.text}` is an option of {quoted(elsewhere, 'and')}"
-    session.report(
-        "DS0602",
-        f"`{spec.name}` has no option `{name.text}`{did_you_mean(near)}",
-        place.at(name),
-        "unknown option",
-        help="" if near else hint,
-        fixes=suggestions(place.at(name), near),
-    )
+    known = tuple(option.name for option in spec.options)
+    more = ("student", "compat", *CHOICES, *(("teacher",) if spec.takes_teacher else ()))
+    elsewhere = tuple(other.name for other in SPECS.values() if other.option(name.text))
+    session.report(NoSuchOption(place.at(name), spec.name, known, more, elsewhere))
 
 
-WORDED = {
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "`true` or `false`",
-    "str": "text in quotes",
-    "int_list": "a list of whole numbers",
-    "reducer": REDUCER_WORDS,
-}
+RULES = tuple(f"{name}(output)" if takes_output else name for name, takes_output in REDUCERS.items())
+"""Those of a reducer, as they are written."""
 
 
 def option_value(
@@ -69,27 +50,15 @@ def option_value(
     if option.refers and isinstance(node, Reference | Attribute) and not _is_rule(place, option, node):
         return _named(session, place, spec, option, node)
     if (beyond := _not_yet(option, node)) is not None:
-        later(session, place, beyond, node)
+        session.report(NotYet(place.at(node), beyond))
         return False, None
     value = _literal(option, node)
     if value is None:
-        session.report(
-            "DS0617",
-            f"`{option.name}` of `{spec.name}` takes {_worded(option)}, and this is {described(place, node)}",
-            place.at(node),
-            described(place, node),
-            help=option.doc,
-        )
+        session.report(_wrong(place, spec, option, node))
         return False, None
     if option.choices and value not in option.choices:
-        near = closest(str(value), option.choices)
         session.report(
-            "DS0617",
-            f'`{option.name}` of `{spec.name}` cannot be "{value}"{did_you_mean_text(near)}',
-            place.at(node),
-            "not a choice",
-            help="it is " + " or ".join(f'"{choice}"' for choice in option.choices),
-            fixes=suggestions(place.at(node), tuple(f'"{choice}"' for choice in near)),
+            OptionNotAChoice(place.at(node), f"{option.name}` of `{spec.name}", str(value), option.choices)
         )
         return False, None
     numbers = value if isinstance(value, list) else [value]
@@ -98,7 +67,7 @@ def option_value(
             continue
         low, high = option.minimum, option.maximum
         if (low is not None and number < low) or (high is not None and number > high):
-            out_of_range(session, place, node, f"`{option.name}` of `{spec.name}`", low, high)
+            session.report(OutOfRange(place.at(node), f"{option.name}` of `{spec.name}", low, high))
             return False, None
     return True, value
 
@@ -117,28 +86,16 @@ def _named(
     """A declaration as the option's value; reports what is none, and a text that lacks its quotes."""
     text = place.text(node)
     if text in option.choices and text not in place.scope.symbols:
-        session.report(
-            "DS0617",
-            f"`{option.name}` of `{spec.name}` takes {_worded(option)}, and this is {described(place, node)}",
-            place.at(node),
-            "without quotes, a name",
-            help=option.doc,
-            fixes=(replace(place.at(node), f'"{text}"'),),
-        )
+        session.report(_wrong(place, spec, option, node, unquoted=True))
         return False, None
     symbol = resolve(session, place, node, option.refers, f"`{option.name}` of `{spec.name}`")
     if symbol is None:
         return False, None
     settings = lm(session, symbol) if symbol.kind == "lm" else None
     if settings is not None and split_model(settings.model)[0] == "embedded":
+        choice = option.choices[0] if option.choices else ""
         session.report(
-            "DS0617",
-            f"`{symbol.name}` is an embedded model, which makes no embeddings",
-            place.at(node),
-            settings.model,
-            secondary=(Label(symbol.location, "declared here"),),
-            help="name a provider's embedding model"
-            + (f', or write `{option.name} = "{option.choices[0]}"`' if option.choices else ""),
+            MakesNoEmbeddings(place.at(node), symbol.location, settings.model, option.name, choice)
         )
         return False, None
     return True, {symbol.kind: symbol.key}
@@ -151,12 +108,10 @@ def _is_rule(place: Place, option: Option, node: Reference | Attribute) -> bool:
     return option.type == "reducer" and not known and bool(closest(text, REDUCERS))
 
 
-def _worded(option: Option) -> str:
-    """What the option takes, as a message says it."""
-    wanted = WORDED[option.type] + (
-        f" or the name of {article(nouns(option.refers))}" if option.refers else ""
-    )
-    return wanted + (" or `none`" if option.optional else "")
+def _wrong(place: Place, spec: Spec, option: Option, node: Expr, *, unquoted: bool = False) -> WrongOption:
+    at, form = place.at(node), form_of(node)
+    kind, refers, optional = option.type, option.refers, option.optional
+    return WrongOption(at, option.name, spec.name, kind, RULES, refers, optional, form, option.doc, unquoted)
 
 
 def _literal(option: Option, node: Expr) -> JsonValue:

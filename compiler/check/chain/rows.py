@@ -7,10 +7,7 @@ from msgspec import Struct
 from dspec.grammar.tree import Attribute, Expr, Name, Reference
 
 from ... import ir
-from ...diagnostics.fixes import suggestions
-from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, listed
+from ...diagnostics.codes.data import UnknownPart
 from ...project.source import Location
 from ..declarations.datasets import DatasetInfo, dataset
 from ..names.names import find, resolve
@@ -23,7 +20,6 @@ class RowsInfo(Struct, frozen=True):
     data: DatasetInfo
     part: str | None
     location: Location
-    text: str
 
     @property
     def reference(self) -> ir.RowsRef:
@@ -49,29 +45,16 @@ def rows(session: Session, place: Place, node: Expr, what: str) -> RowsInfo | No
     if found is None or symbol is None:
         return None
     if part is None:
-        return RowsInfo(found, None, place.at(node), place.text(node))
+        return RowsInfo(found, None, place.at(node))
     session.seek(part, (), found.parts)
     known = found.parts.get(part.text)
     if known is None:
         if symbol.block.problems:
             return None  # the split may be what could not be read
-        near = closest(part.text, found.parts)
-        session.report(
-            "DS0412",
-            f"`{symbol.name}` has no part `{part.text}`{did_you_mean(near)}",
-            place.at(part),
-            "not a part of its split",
-            secondary=(Label(symbol.location, f"`{symbol.name}` is declared here"),),
-            help=""
-            if near
-            else f"its parts are {listed(found.parts)}"
-            if found.parts
-            else f"give it one: `split {{ {part.text} = 50% }}`",
-            fixes=suggestions(place.at(part), near),
-        )
+        session.report(UnknownPart(place.at(part), symbol.location, tuple(found.parts)))
         return None
     session.use(place, part, known)
-    return RowsInfo(found, part.text, place.at(node), place.text(node))
+    return RowsInfo(found, part.text, place.at(node))
 
 
 def _taken_apart(session: Session, place: Place, node: Expr) -> tuple[Expr, Name | None]:

@@ -12,6 +12,8 @@ from dspec.runtime.schema.types import JsonValue
 from ... import ir
 from ...optimizers.base import Options, Spec
 from ...optimizers.compat.table import Compat
+from ...project.source import Location
+from ..session import Place
 from ..symbols import Symbol
 
 
@@ -22,6 +24,7 @@ class StepInfo(Struct, frozen=True):
     mistake in the options.
     """
 
+    place: Place
     name: str
     symbol: Symbol | None
     node: Step
@@ -38,6 +41,11 @@ class StepInfo(Struct, frozen=True):
     compat: Compat | None = None
     frozen: tuple[str, ...] = ()
     """Addresses of predictors that it leaves as they are."""
+
+    @property
+    def where(self) -> Location:
+        """Its name, or all of it where it has none."""
+        return self.place.at(self.node.name or self.node)
 
     def options(self) -> Options | None:
         return Options(self.spec, self.given) if self.spec and self.clean else None

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from msgspec import Struct, field
 
-from dspec.grammar.tree import Attribute, Call, Expr, Reference, Step
+from dspec.grammar.tree import Attribute, Call, Expr, Reference
 
-from ...diagnostics.fixes import suggestions
-from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import article, did_you_mean, listed
+from ...diagnostics.codes.names import NoStepOrProgram, NotAProgram
+from ...diagnostics.codes.optimizers import InsideIt, NotRunYet
+from ...diagnostics.codes.syntax import NotYet
 from ..names.names import find, is_open, named
 from ..session import Place, Session
-from ..shape.shape import later
 from ..symbols import Symbol
 from .step import StepInfo, named_steps
 
@@ -21,88 +19,53 @@ RUNNING = ("module", "program")
 PROGRAMS = (*RUNNING, "optimize")
 
 
-def program_or_step(
-    session: Session,
-    place: Place,
-    node: Expr,
-    before: Sequence[StepInfo],
-    nodes: list[Step],
-    itself: Symbol,
-    what: str,
-) -> str | None:
-    """An earlier step or a program by name; reports anything else."""
-    session.seek(node, RUNNING, named_steps(before))
-    if isinstance(node, Reference):
-        name = node.name.text
-        step = next((step for step in before if step.name == name), None)
-        if step is not None:
-            session.use(place, node, step.symbol)
-            return name
-        if any(other.name is not None and other.name.text == name for other in nodes):
-            session.report(
-                "DS0618",
-                f"{what} names the step `{name}`, which has not run yet",
-                place.at(node),
-                "a later step, or this one",
-                help="steps run in the order they are written",
-            )
-            return None
-    symbol = find(session, place, node)
-    if symbol is itself:
-        session.report(
-            "DS0618",
-            f"{what} names `{itself.name}`, the block that it stands in",
-            place.at(node),
-            "not finished yet",
-        )
-        return None
-    if symbol is not None and symbol.kind == "optimize":
-        later(session, place, f"{what} from another optimize block, `{symbol.name}`", node)
-        return None
-    if symbol is not None and symbol.kind in PROGRAMS:
-        return symbol.key
-    if symbol is not None:
-        session.report(
-            "DS0202",
-            f"`{symbol.name}` is {article(symbol.kind)}, but {what} needs an earlier step or a program",
-            place.at(node),
-            article(symbol.kind),
-            secondary=(Label(symbol.location, "declared here"),),
-        )
-        return None
-    if is_open(place, node):
-        return None
-    known = [step.name for step in before if step.symbol] + named(PROGRAMS, place.scope)
-    written = place.text(node)
-    near = closest(written, known)
-    session.report(
-        "DS0201",
-        f"there is no earlier step or program named `{written}`{did_you_mean(near)}",
-        place.at(node),
-        "not declared",
-        help="" if near else f"{what} may be {listed(known)}" if known else "",
-        fixes=suggestions(place.at(node), near),
-    )
-    return None
+class Names(Struct, frozen=True):
+    """What a step of the block `itself` may name: steps `before` it, not others `written` there, and programs."""
 
+    session: Session
+    place: Place
+    itself: Symbol
+    written: frozenset[str]
+    before: list[StepInfo] = field(default_factory=list[StepInfo])
 
-def names_in(
-    session: Session,
-    place: Place,
-    call: Call,
-    before: Sequence[StepInfo],
-    nodes: list[Step],
-    itself: Symbol,
-) -> None:
-    """Check the steps and programs that an optimizer names which cannot run yet."""
-    for argument in call.arguments:
-        node = argument.value
-        if isinstance(node, Call) and isinstance(node.callee, Attribute):
-            node = node.callee.target  # joint.candidates.top(5)
-        if isinstance(node, Attribute) and node.name is not None and node.name.text == "candidates":
-            node = node.target
-        wanted = argument.name.text if argument.name else ""
-        if isinstance(node, Reference) and wanted in ("", "teacher", "student"):
-            program_or_step(
-                session, place, node, before, nodes, itself, f"`{wanted or 'the first argument'}`"
-            )
+    def step(self, name: str | None) -> StepInfo | None:
+        return next((step for step in self.before if step.name == name), None)
+
+    def refer(self, node: Expr, what: str) -> str | None:
+        """The earlier step or the program that `node` names; reports anything else."""
+        session, place, at = self.session, self.place, self.place.at(node)
+        session.seek(node, RUNNING, named_steps(self.before))
+        if isinstance(node, Reference):
+            name = node.name.text
+            if step := self.step(name):
+                session.use(place, node, step.symbol)
+                return name
+            if name in self.written:
+                session.report(NotRunYet(at, what))
+                return None
+        symbol = find(session, place, node)
+        if symbol is None:
+            if not is_open(place, node):
+                steps = [step.name for step in self.before if step.symbol]
+                session.report(NoStepOrProgram(at, what, (*steps, *named(PROGRAMS, place.scope))))
+        elif symbol is self.itself:
+            session.report(InsideIt(at, what, symbol.name))
+        elif symbol.kind == "optimize":
+            session.report(NotYet(place.at(node), f"{what} from another optimize block, `{symbol.name}`"))
+        elif symbol.kind in PROGRAMS:
+            return symbol.key
+        else:
+            session.report(NotAProgram(at, what, symbol.kind, symbol.location))
+        return None
+
+    def check(self, call: Call) -> None:
+        """Check what is named by an optimizer that cannot run yet."""
+        for argument in call.arguments:
+            node = argument.value
+            if isinstance(node, Call) and isinstance(node.callee, Attribute):
+                node = node.callee.target  # joint.candidates.top(5)
+            if isinstance(node, Attribute) and node.name is not None and node.name.text == "candidates":
+                node = node.target
+            wanted = argument.name.text if argument.name else "the first argument"
+            if isinstance(node, Reference) and wanted in ("the first argument", "teacher", "student"):
+                self.refer(node, f"`{wanted}`")

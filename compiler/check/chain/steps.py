@@ -7,125 +7,82 @@ paid for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msgspec import structs
 
-from dspec.grammar.tree import (
-    Argument,
-    Call,
-    Expr,
-    Node,
-    Reference,
-    Step,
-)
+from dspec.grammar.tree import Argument, Call, Node, Reference, Step
 from dspec.runtime.schema.types import JsonValue
 
-from ...diagnostics.fixes import replace, suggestions
-from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, listed, quoted
+from ...diagnostics.codes.names import StepTwice
+from ...diagnostics.codes.optimizers import (
+    Contradiction,
+    NoMembers,
+    NotCalled,
+    OptionByPlace,
+    TakesNoStudent,
+    TakesNoTeacher,
+    UnknownOptimizer,
+)
+from ...diagnostics.codes.syntax import GivenTwice, NotYet
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import COMPAT, Compat
 from ...optimizers.table import ALIASES, FIRST_STEP, NOT_YET, SPECS
 from ...optimizers.table import find as find_optimizer
 from ..session import Place, Session
-from ..shape.attributes import described
-from ..shape.shape import later
+from ..shape.attributes import form_of
 from ..symbols import Symbol
 from .frozen import CHOICES
-from .members import Members, members, no_members
+from .members import Members, members
 from .options import option_value, unknown_option
 from .step import StepInfo
-from .stepnames import names_in, program_or_step
+from .stepnames import Names
 from .strategy import check_inside, check_strategy
 
 
 def steps(session: Session, place: Place, itself: Symbol) -> list[StepInfo]:
     """The steps in order, each checked by itself."""
-    found: list[StepInfo] = []
     nodes = [item for item in place.declaration.items or () if isinstance(item, Step)]
+    names = Names(session, place, itself, frozenset(node.name.text for node in nodes if node.name))
     for node in nodes:
-        found.append(_step(session, place, node, found, nodes, itself))
-    return found
+        names.before.append(_step(names, node))
+    return names.before
 
 
-def _step(
-    session: Session, place: Place, node: Step, before: Sequence[StepInfo], nodes: list[Step], itself: Symbol
-) -> StepInfo:
-    name = node.name.text if node.name else f"step{len(before) + 1}"
-    value = node.value
-    called = place.text(value.callee) if isinstance(value, Call) else ""
-    detail = f"step: {called}" if called else "step"
+def _step(names: Names, node: Step) -> StepInfo:
+    session, place, value = names.session, names.place, node.value
+    name = node.name.text if node.name else f"step{len(names.before) + 1}"
+    detail = f"step: {place.text(value.callee)}" if isinstance(value, Call) else "step"
     symbol = session.declare(place, "step", name, node.name, detail=detail) if node.name else None
-    first = next((step for step in before if step.name == name and step.symbol), None)
-    if first and first.symbol and node.name:
-        session.report(
-            "DS0203",
-            f"two steps are called `{name}`",
-            place.at(node.name),
-            "again here",
-            secondary=(Label(first.symbol.location, "first here"),),
-        )
+    first = next((step.symbol for step in names.before if step.name == name and step.symbol), None)
+    if first and node.name:
+        session.report(StepTwice(place.at(node.name), first.location))
+    bare = StepInfo(place, name, symbol, node, None, None, clean=False)
     if not isinstance(value, Call):
         known = isinstance(value, Reference) and (value.name.text in SPECS or value.name.text in NOT_YET)
-        session.report(
-            "DS0601",
-            "a step is an optimizer with its options in parentheses",
-            place.at(value),
-            described(place, value),
-            help=f"write `{place.text(value)}()`" if known else f"for example `{FIRST_STEP}`",
-            fixes=(replace(place.at(value), f"{place.text(value)}()"),) if known else (),
-        )
-        return StepInfo(name, symbol, node, None, None, clean=False)
-    spec = _optimizer(session, place, value, before, nodes, itself)
-    if spec is None:
-        return StepInfo(name, symbol, node, value, None, clean=False)
-    bare = StepInfo(name, symbol, node, value, spec, clean=first is None)
-    info = _options(session, place, bare, spec, value, before, nodes, itself)
-    if spec.nests and info.clean and not check_strategy(session, place, info):
+        session.report(NotCalled(place.at(value), form_of(value), known, FIRST_STEP))
+        return bare
+    info = _called(names, bare, value, clean=first is None)
+    if info.spec is not None and info.spec.nests and info.clean and not check_strategy(session, info):
         return structs.replace(info, clean=False)
     return info
 
 
-def _optimizer(
-    session: Session,
-    place: Place,
-    value: Call,
-    before: Sequence[StepInfo],
-    nodes: list[Step],
-    itself: Symbol,
-) -> Spec | None:
-    """The optimizer that is called; reports one that is unknown or cannot run yet."""
-    optimizer = value.callee.name.text if isinstance(value.callee, Reference) else place.text(value.callee)
+def _called(names: Names, bare: StepInfo, call: Call, *, clean: bool = True) -> StepInfo:
+    """The step with its optimizer and that one's options; reports one that is unknown or cannot run yet."""
+    session, place = names.session, names.place
+    optimizer = call.callee.name.text if isinstance(call.callee, Reference) else place.text(call.callee)
     spec = find_optimizer(optimizer)
-    if spec is None:
-        if optimizer in NOT_YET:
-            names_in(session, place, value, before, nodes, itself)
-            later(session, place, f"the optimizer `{optimizer}` ({NOT_YET[optimizer]})", value.callee)
-        else:
-            near = closest(optimizer, [*SPECS, *ALIASES, *NOT_YET])
-            session.report(
-                "DS0601",
-                f"there is no optimizer named `{optimizer}`{did_you_mean(near)}",
-                place.at(value.callee),
-                "unknown optimizer",
-                help="" if near else f"those that run are {listed(SPECS)}",
-                fixes=suggestions(place.at(value.callee), near),
-            )
-    return spec
+    if spec is not None:
+        return _options(names, structs.replace(bare, call=call, spec=spec, clean=clean), spec, call)
+    if optimizer in NOT_YET:
+        names.check(call)
+        session.report(NotYet(place.at(call.callee), f"the optimizer `{optimizer}` ({NOT_YET[optimizer]})"))
+    else:
+        session.report(UnknownOptimizer(place.at(call.callee), tuple(SPECS), (*ALIASES, *NOT_YET)))
+    return structs.replace(bare, call=call)
 
 
-def _options(
-    session: Session,
-    place: Place,
-    info: StepInfo,
-    spec: Spec,
-    call: Call,
-    before: Sequence[StepInfo],
-    nodes: list[Step],
-    itself: Symbol,
-) -> StepInfo:
+def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
+    session, place = names.session, names.place
     given: dict[str, JsonValue] = {}
     arguments: dict[str, Argument] = {}
     student: str | None = None
@@ -134,134 +91,72 @@ def _options(
     nested: dict[str, StepInfo] = {}
     compat: Compat | None = None
     clean = info.clean
-
-    def refer(node: Expr, what: str) -> str | None:
-        return program_or_step(session, place, node, before, nodes, itself, what)
-
     for argument in call.arguments:
+        at, node = place.at(argument), argument.value
         if argument.name is None and spec.gathers and gathered is None:
-            gathered = members(session, place, argument.value, before, refer)
+            gathered = members(names, node)
             clean = clean and gathered.clean
             continue
         if argument.name is None:
             clean = False
-            session.report(
-                "DS0602",
-                f"options of `{spec.name}` are given by name",
-                place.at(argument),
-                "which option?",
-                help=f"its options are {listed([option.name for option in spec.options])}",
-            )
+            session.report(OptionByPlace(at, spec.name, tuple(option.name for option in spec.options)))
             continue
         name = argument.name.text
         if name in arguments:
-            session.report(
-                "DS0106",
-                f"`{name}` is given twice to `{spec.name}`",
-                place.at(argument),
-                "again here",
-                secondary=(Label(place.at(arguments[name]), "first here"),),
-            )
+            session.report(GivenTwice(at, name, place.at(arguments[name]), f"`{spec.name}`"))
             continue
         arguments[name] = argument
+        option = spec.option(name)
         if name == "compat":
-            known, value = option_value(session, place, spec, COMPAT, argument.value)
+            known, value = option_value(session, place, spec, COMPAT, node)
             clean = clean and known
             compat = "dspy" if value == "dspy" else None
         elif name in CHOICES:
             pass  # read when all students are known
-        elif name == "student" and spec.gathers:
-            clean = False
-            session.report(
-                "DS0602",
-                f"`{spec.name}` tunes nothing, so it takes no `student`",
-                place.at(argument),
-                "has no use for one",
-                help="name its members first: `Ensemble([demos, router])`",
-            )
-        elif name == "student":
-            student = program_or_step(session, place, argument.value, before, nodes, itself, "`student`")
+        elif name == "student" and not spec.gathers:
+            student = names.refer(node, "`student`")
             clean = clean and student is not None
+        elif name == "student":
+            clean = False
+            session.report(TakesNoStudent(at, spec.name))
         elif name == "teacher" and spec.takes_teacher:
-            teacher = program_or_step(session, place, argument.value, before, nodes, itself, "`teacher`")
+            teacher = names.refer(node, "`teacher`")
             clean = clean and teacher is not None
         elif name == "teacher":
             clean = False
-            session.report(
-                "DS0620",
-                f"`{spec.name}` takes no teacher",
-                place.at(argument),
-                "has no use for one",
-                help=f"those that take one are {quoted([n for n, s in SPECS.items() if s.takes_teacher])}",
-            )
-        else:
-            option = spec.option(name)
-            if option is None and spec.nests and isinstance(argument.value, Call):
-                inner = _inside(session, place, info, name, argument.value, before, nodes, itself)
-                clean = check_inside(session, place, inner, argument.name, spec.name) and clean
-                nested[name] = inner
-                continue
-            if option is None:
-                clean = False
-                unknown_option(session, place, spec, argument.name)
-                continue
-            known, value = option_value(session, place, spec, option, argument.value)
+            takers = tuple(taker for taker, other in SPECS.items() if other.takes_teacher)
+            session.report(TakesNoTeacher(at, spec.name, takers))
+        elif option is not None:
+            known, value = option_value(session, place, spec, option, node)
             clean = clean and known
             if known:
                 given[name] = value
+        elif spec.nests and isinstance(node, Call):
+            bare = StepInfo(place, name, None, info.node, None, None, clean=False)
+            nested[name] = inner = _called(names, bare, node)
+            clean = check_inside(session, inner, argument.name, spec.name) and clean
+        else:
+            clean = False
+            unknown_option(session, place, spec, argument.name)
     if spec.gathers and gathered is None:
         clean = False
-        no_members(session, place, call)
-    result = StepInfo(
-        info.name,
-        info.symbol,
-        info.node,
-        call,
-        spec,
-        given,
-        arguments,
-        student,
-        teacher,
-        clean,
-        gathered.refs if gathered else (),
-        nested,
-        compat,
+        session.report(NoMembers(place.at(call)))
+    result = structs.replace(
+        info,
+        given=given,
+        arguments=arguments,
+        student=student,
+        teacher=teacher,
+        clean=clean,
+        members=gathered.refs if gathered else (),
+        nested=nested,
+        compat=compat,
     )
-    _conflict(session, place, result)
+    options = result.options()
+    found = ((one, one.found(options)) for one in spec.conflicts) if options is not None else ()
+    conflict, why = next(((one, why) for one, why in found if why is not None), (None, ""))
+    if conflict is not None:
+        mentioned: list[Node] = [arguments[name] for name in conflict.names if name in arguments]
+        first, *others = [place.at(one) for one in mentioned or [call.callee]]
+        session.report(Contradiction(first, spec.name, why, tuple(others), conflict.help))
     return result
-
-
-def _inside(
-    session: Session,
-    place: Place,
-    outer: StepInfo,
-    name: str,
-    call: Call,
-    before: Sequence[StepInfo],
-    nodes: list[Step],
-    itself: Symbol,
-) -> StepInfo:
-    """An optimizer that is given to another one as an option."""
-    spec = _optimizer(session, place, call, before, nodes, itself)
-    bare = StepInfo(name, None, outer.node, call, spec, clean=spec is not None)
-    return bare if spec is None else _options(session, place, bare, spec, call, before, nodes, itself)
-
-
-def _conflict(session: Session, place: Place, info: StepInfo) -> None:
-    options = info.options()
-    if options is None or info.spec is None or info.call is None:
-        return
-    for conflict in info.spec.conflicts:
-        wrong = conflict.found(options)
-        if wrong is None:
-            continue
-        mentioned = [info.arguments[name] for name in conflict.names if name in info.arguments]
-        primary: Node = mentioned[0] if mentioned else info.call.callee
-        session.report(
-            "DS0603",
-            f"these options of `{info.spec.name}` do not go together: {wrong}",
-            place.at(primary),
-            secondary=tuple(Label(place.at(other)) for other in mentioned[1:]),
-            help=conflict.help,
-        )
-        return

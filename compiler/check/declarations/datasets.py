@@ -11,7 +11,6 @@ from dspec.grammar.tree import (
     Expr,
     FieldItem,
     Literal,
-    Name,
     Percent,
     Reference,
     Section,
@@ -26,15 +25,15 @@ from ...data import Findings, Places, diagnose
 from ...data import check as check_data
 from ...data.sources.base import FetchedSource
 from ...data.sources.table import SOURCES, endings, is_fetched, title
-from ...diagnostics.codes import report
-from ...diagnostics.fixes import replace, suggestions
-from ...diagnostics.record import Diagnostic, Edit, Fix, Label
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, listed, quoted
+from ...diagnostics.codes.data import NoInputColumn, NoParts, OtherFormat
+from ...diagnostics.codes.metrics import NotAColumn, UnknownColumn
+from ...diagnostics.codes.names import TwoRoles, UnknownSource
+from ...diagnostics.codes.syntax import NotAnAmount, RowsNotCalled, WrongValue
+from ...diagnostics.codes.types import NoPath, OnePath, UnknownOption
 from ...project.source import Location
 from ...tables.blocks import SPLIT
-from ..session import Place, Session, insert_item
-from ..shape.attributes import Reader, described, number_of, section, settings
+from ..session import Place, Session
+from ..shape.attributes import Reader, form_of, number_of, section, settings
 from ..sources.data_files import data_file
 from ..sources.fetched_sources import fetched, fetched_source
 from ..symbols import Symbol
@@ -67,34 +66,21 @@ def dataset(session: Session, symbol: Symbol) -> DatasetInfo | None:
 def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
     place = session.place(symbol)
     items = place.declaration.items
-    inputs = {member.name: member for member in fields(session, place, "input")}
+    inputs = fields(session, place, "input")
     labels: dict[str, Member] = {}
-    for member in fields(session, place, "field"):
+    for member in fields(session, place, "field").values():
         first = inputs.get(member.name)
         if first and first.symbol and member.symbol:
-            session.report(
-                "DS0203",
-                f"the column `{member.name}` of `{symbol.name}` is both an input and a field",
-                member.symbol.location,
-                "again as a field",
-                secondary=(Label(first.symbol.location, "an input here"),),
-            )
+            session.report(TwoRoles(member.symbol.location, symbol.name, "field", first.symbol.location))
             continue
         labels[member.name] = member
     if not inputs and items is not None and not place.block.problems:
-        session.report(
-            "DS0409",
-            f"dataset `{symbol.name}` has no `input` column, so no program can be run on its rows",
-            symbol.location,
-            "no input",
-            help="mark the columns that a program reads: `input text: str`",
-            fixes=_made_input(place) or insert_item(place, "input text: str", "Insert `input text: str`"),
-        )
-    columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", "DS0501")
+        session.report(NoInputColumn(symbol.location, place.room, *_first_column(place)))
+    columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", UnknownColumn)
     split, parts = _split(session, place, columns)
     source = _source(session, place)
-    input_specs = field_specs(session, place, tuple(inputs.values()), "input")
-    label_specs = field_specs(session, place, tuple(labels.values()), "field")
+    input_specs = field_specs(session, place, inputs.values())
+    label_specs = field_specs(session, place, labels.values())
     found = None
     if source is not None and inputs:
         found = ir.Dataset(
@@ -112,13 +98,12 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
     return DatasetInfo(symbol, inputs, columns, parts, found, findings.rows, findings.sizes, whole)
 
 
-def _made_input(place: Place) -> tuple[Fix, ...]:
-    """The fix that makes an input of the first column, which most often is one."""
+def _first_column(place: Place) -> tuple[str, Location | None]:
+    """The name of the first column that is a `field`, and where that word stands, if there is one."""
     for item in place.declaration.items or ():
         if isinstance(item, FieldItem) and item.role == "field":
-            word = Span(item.span.start, item.span.start + len(item.role))
-            return (Fix(f"Make `{item.name.text}` an input", (Edit(place.at(word), "input"),), "maybe"),)
-    return ()
+            return item.name.text, place.at(Span(item.span.start, item.span.start + len(item.role)))
+    return "", None
 
 
 def _source(session: Session, place: Place) -> ir.DataSource | None:
@@ -127,30 +112,14 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         return None
     node = setting.value
     if not (isinstance(node, Call) and isinstance(node.callee, Reference)):
-        kind = _kind_by_ending(node)
-        session.report(
-            "DS0110",
-            '`source` says how rows are read, as in `csv("data/rows.csv")`, and this is '
-            f"{described(place, node)}",
-            place.at(node),
-            described(place, node),
-            fixes=(replace(place.at(node), f"{kind}({place.text(node)})"),) if kind else (),
-        )
+        session.report(RowsNotCalled(place.at(node), form_of(node), _kind_by_ending(node)))
         return None
     name = node.callee.name
     found = SOURCES.get(name.text)
     if isinstance(found, FetchedSource):
         return fetched_source(session, place, node, name, found)
     if found is None:
-        near = closest(name.text, SOURCES)
-        session.report(
-            "DS0211",
-            f"rows cannot be read from `{name.text}`{did_you_mean(near)}",
-            place.at(name),
-            "unknown source",
-            help="" if near else f"they come from {quoted(SOURCES, 'or')}",
-            fixes=suggestions(place.at(name), near),
-        )
+        session.report(UnknownSource(place.at(name), tuple(SOURCES), rows=True))
         return None
     path: str | None = None
     options: dict[str, JsonValue] = {}
@@ -158,55 +127,32 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         option = argument.name.text if argument.name else ("path" if position == 0 else "")
         known = tuple(parameter.name for parameter in found.parameters)
         if option not in known:
-            _unknown_option(session, place, argument.name, argument.value, name.text, known)
+            if argument.name:
+                session.report(UnknownOption(place.at(argument.name), name.text, known))
+            else:
+                session.report(OnePath(place.at(argument.value), name.text, known))
         elif isinstance(argument.value, Literal) and isinstance(argument.value.value, str):
             if option == "path":
                 path = argument.value.value
             else:
                 options[option] = argument.value.value
         else:
-            session.report(
-                "DS0110",
-                f"`{option}` of `{name.text}` takes text in quotes, and this is "
-                f"{described(place, argument.value)}",
-                place.at(argument.value),
-                described(place, argument.value),
-            )
+            at = place.at(argument.value)
+            session.report(WrongValue(at, option, "text", form_of(argument.value), of=name.text))
             return None
     if path is None:
-        session.report(
-            "DS0302",
-            f"`{name.text}` needs the path of a file",
-            place.at(node),
-            "which file?",
-            help=f'for example `{name.text}("data/rows.{name.text}")`',
-        )
+        session.report(NoPath(place.at(node), name.text))
         return None
     # The path is told from the root file's folder.
     relative = data_file(session, place, path, node.arguments[0].value)
     return None if relative is None else ir.DataSource(kind=found.name, path=relative, options=options)
 
 
-def _kind_by_ending(node: Expr) -> str | None:
+def _kind_by_ending(node: Expr) -> str:
     if not (isinstance(node, Literal) and isinstance(node.value, str)):
-        return None
+        return ""
     ending = node.value.rpartition(".")[2]
-    return ending if ending in endings() else None
-
-
-def _unknown_option(
-    session: Session, place: Place, name: Name | None, value: Expr, source: str, known: tuple[str, ...]
-) -> None:
-    near = closest(name.text, known) if name else ()
-    what = f"has no option `{name.text}`" if name else "takes one path"
-    session.report(
-        "DS0303",
-        f"`{source}` {what}{did_you_mean(near)}",
-        place.at(name or value),
-        "unknown option" if name else "one too many",
-        help="" if near else f"it has {listed(known)}",
-        fixes=suggestions(place.at(name), near) if name else (),
-    )
+    return ending if ending in endings() else ""
 
 
 def _split(session: Session, place: Place, columns: Group) -> tuple[ir.Split | None, dict[str, Symbol]]:
@@ -226,13 +172,7 @@ def _split(session: Session, place: Place, columns: Group) -> tuple[ir.Split | N
         if amount:
             amounts[item.name.text] = amount
     if not parts and not place.block.problems:
-        session.report(
-            "DS0405",
-            "this split has no parts",
-            place.at(found.name),
-            "empty",
-            help="for example `split { train = 20%; val = 60%; test = 20% }`",
-        )
+        session.report(NoParts(place.at(found.name)))
     read = Reader(session, place, found.items, SPLIT)
     seed = read.integer("seed")
     stratify = _stratify(session, place, read, columns)
@@ -247,18 +187,8 @@ def _amount(session: Session, place: Place, item: Setting) -> ir.Amount | None:
     number = number_of(item.value)
     if isinstance(number, int):
         return ir.Amount(value=float(number), unit="rows")
-    fix = ()
-    if isinstance(number, float) and 0 < number <= 1:
-        fix = (replace(place.at(item.value), f"{number * 100:g}%"),)
-    session.report(
-        "DS0110",
-        f"the part `{item.name.text}` takes a number of rows or a percentage, and this is "
-        f"{described(place, item.value)}",
-        place.at(item.value),
-        described(place, item.value),
-        help="for example `20%` or `200`",
-        fixes=fix,
-    )
+    share = number if isinstance(number, float) and 0 < number <= 1 else None
+    session.report(NotAnAmount(place.at(item.value), item.name.text, form_of(item.value), share))
     return None
 
 
@@ -267,25 +197,12 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
     if node is None:
         return None
     if not isinstance(node, Reference):
-        session.report(
-            "DS0110",
-            f"`stratify` takes the name of a column, and this is {described(place, node)}",
-            place.at(node),
-            described(place, node),
-        )
+        session.report(WrongValue(place.at(node), "stratify", "column", form_of(node)))
         return None
     session.seek(node, (), {column.name: column.symbol for column in columns.members.values()})
     member = columns.members.get(node.name.text)
     if member is None:
-        near = closest(node.name.text, columns.members)
-        session.report(
-            "DS0501",
-            f"`stratify` names `{node.name.text}`, which is not a column{did_you_mean(near)}",
-            place.at(node),
-            "not a column",
-            help="" if near else f"{columns.owner} has {listed(columns.members)}" if columns.members else "",
-            fixes=suggestions(place.at(node), near),
-        )
+        session.report(NotAColumn(place.at(node), columns.owner, tuple(columns.members)))
         return None
     session.use(place, node.name, member.symbol)
     return member.name
@@ -302,7 +219,10 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
         session.sampled.append(title(found.source))
     places = _places(place)
     other = _other_source(session, place, found) if findings.problems else None
-    session.diagnostics += [other] if other else [diagnose(problem, places) for problem in findings.problems]
+    if other:
+        session.report(other)
+    else:
+        session.findings += [diagnose(problem, places) for problem in findings.problems]
     return findings
 
 
@@ -330,20 +250,14 @@ def _is_partial(symbol: Symbol) -> bool:
     )
 
 
-def _other_source(session: Session, place: Place, found: ir.Dataset) -> Diagnostic | None:
+def _other_source(session: Session, place: Place, found: ir.Dataset) -> OtherFormat | None:
     """What is said instead of all that is wrong with a file that is read as something else than it is."""
     ending = "" if is_fetched(found.source) else found.source.path.rpartition(".")[2]
     node = settings(place.declaration.items)["source"].value
     if ending not in endings() or ending == found.source.kind or not isinstance(node, Call):
         return None
-    return report(
-        "DS0401",
-        f"`{found.source.path}` cannot be read as {found.source.kind}; its name says {ending}",
-        place.at(node.callee),
-        "another format",
-        help=f"write `{ending}({place.text(node.arguments[0])})`",
-        fixes=(replace(place.at(node.callee), ending, guess=True),),
-    )
+    written = place.at(node.arguments[0])
+    return OtherFormat(place.at(node.callee), found.source.path, found.source.kind, ending, written)
 
 
 def _places(place: Place) -> Places:

@@ -7,28 +7,21 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Span
-from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.types import ANY, Type
 
-from ...diagnostics.fixes import suggestions
-from ...diagnostics.record import Edit, Fix, Label
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, listed, quoted
+from ...diagnostics.codes.syntax import ExpectsNothing, GivenTwice, NoSource, NotYet, SourceNotCalled
+from ...diagnostics.codes.types import LacksGiven, NoDescription, UnknownGiven
 from ..expressions.infer import expect, infer, truth
-from ..expressions.scope import Binding, Scope
-from ..session import Place, Session, insert_item
+from ..expressions.scope import Scope, bindings
+from ..session import Place, Session
 from ..shape.attributes import Reader, settings
-from ..shape.shape import later
 from ..sources.extern_sources import check_source
 from ..sources.externs.table import EXTERN_SOURCES
 from ..symbols import Symbol
 from ..types.declared import runnable
 from ..types.kinds import Group, Member
 from ..types.typenames import resolve_type
-from .records import doc_of, records_lookup
-from .signatures import parameter_specs, parameters
-
-DESCRIPTION = '"What it does, and when to use it."'
+from .records import doc_of, field_specs, parameters, records_lookup
 
 
 class ExternInfo(Struct, frozen=True):
@@ -47,7 +40,7 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
     place = session.place(symbol)
     declaration = place.declaration
     inputs = parameters(session, place, declaration.parameters or (), "input")
-    parameter_specs(session, place, declaration.parameters or (), inputs)
+    field_specs(session, place, inputs.values())
     result: Type | Group = ANY
     if isinstance(declaration.returns, tuple):
         members = parameters(session, place, declaration.returns, "output")
@@ -60,24 +53,11 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
     if isinstance(source, Call) and isinstance(source.callee, Reference):
         described |= check_source(session, place, symbol, source, source.callee.name, inputs, result)
     elif source is not None:
-        written = place.text(source)
-        found = f"`python({written})`" if isinstance(source, Literal) else '`python("module:function")`'
-        session.report(
-            "DS0110",
-            f"an extern's source is a call such as {found}",
-            place.at(source),
-            "not a source",
-            help=f"it comes from {quoted(EXTERN_SOURCES, 'or')}",
-        )
+        text = isinstance(source, Literal)
+        session.report(SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
     elif declaration.items is not None and not place.block.problems:
-        session.report(
-            "DS0107",
-            f"extern `{symbol.name}` is missing `source`",
-            symbol.location,
-            help='where does the function come from? For example `source = python("module:function")`',
-            fixes=insert_item(place, 'source = python("module:function")', "Insert `source`"),
-        )
-    later(session, place, f"extern functions, such as `{symbol.name}`", declaration.keyword)
+        session.report(NoSource(symbol.location, place.room))
+    session.report(NotYet(place.at(declaration.keyword), f"extern functions, such as `{symbol.name}`"))
     return ExternInfo(inputs, result, described)
 
 
@@ -92,22 +72,12 @@ def _check_tool(session: Session, symbol: Symbol) -> bool:
         return False
     place = session.place(symbol)
     value = place.declaration.value
-    fixes = insert_item(place, DESCRIPTION, "Insert a description")
+    whole = source = None
     if isinstance(value, Call):
         head = place.block.text[: value.span.start].rstrip()
         if head.endswith("="):
-            start = len(head) - 1
-            text = f"{{\n  {DESCRIPTION}\n  source = {place.text(value)}\n}}"
-            edit = Edit(place.at(Span(start, value.span.end)), text)
-            fixes = (Fix("Write it as a block with a description", (edit,), "maybe"),)
-    session.report(
-        "DS0311",
-        f"the tool `{symbol.name}` has no description, so an agent sees only its name and its inputs",
-        symbol.location,
-        "what is it for?",
-        help="say in a doc string what it does and when to use it; a Python docstring counts, too",
-        fixes=fixes,
-    )
+            whole, source = place.at(Span(len(head) - 1, value.span.end)), place.at(value)
+    session.report(NoDescription(symbol.location, place.room, whole, source))
     return True
 
 
@@ -119,18 +89,13 @@ def check_test(session: Session, symbol: Symbol) -> None:
     tested = read.reference("program")
     found = runnable(session, tested) if tested else None
     outputs = found.outputs if found and found.known else None
-    names: dict[str, Binding] = {}
-    if found and outputs is not None:
-        names = {
-            member.name: Binding(member.type, Variable(name=member.name), member.symbol)
-            for member in outputs.values()
-        }
+    names = bindings((outputs or {}).values())
     given: dict[str, Given] = {}
     for item in declaration.items or ():
         if isinstance(item, Given):
             first = given.setdefault(item.name.text, item)
             if first is not item:
-                _given_twice(session, place, item, first)
+                session.report(GivenTwice(place.at(item.name), item.name.text, place.at(first.name)))
                 continue
             _given(session, place, item, found.inputs if found and found.known else None, tested)
         elif isinstance(item, Expect) and outputs is not None:
@@ -138,45 +103,19 @@ def check_test(session: Session, symbol: Symbol) -> None:
             truth(scope, item.condition, "what `expect` asks for")
     if found and found.known and not place.block.problems:
         _complete(session, place, symbol, found.inputs, given)
-    later(session, place, "`test` blocks", declaration.keyword)
+    session.report(NotYet(place.at(declaration.keyword), "`test` blocks"))
 
 
 def _complete(
     session: Session, place: Place, symbol: Symbol, inputs: Mapping[str, Member], given: Mapping[str, Given]
 ) -> None:
     """A test gives every input that has no default, and expects something."""
-    absent = [name for name, member in inputs.items() if name not in given and not member.has_default]
+    absent = tuple(name for name, member in inputs.items() if name not in given and not member.has_default)
     if absent and all(name in inputs for name in given):
-        session.report(
-            "DS0302",
-            f"test `{symbol.name}` lacks {quoted(absent)}",
-            symbol.location,
-            f"lacks {quoted(absent)}",
-            secondary=tuple(
-                Label(place_of, "an input")
-                for name in absent
-                if (place_of := inputs[name].location) is not None
-            ),
-            help=f"add `given {absent[0]} = …`",
-        )
+        places = tuple(at for name in absent if (at := inputs[name].location))
+        session.report(LacksGiven(symbol.location, absent, places))
     if not any(isinstance(item, Expect) for item in place.declaration.items or ()):
-        session.report(
-            "DS0107",
-            f"test `{symbol.name}` expects nothing, so it could not fail",
-            symbol.location,
-            "no `expect`",
-            help='say what must hold of the outputs, for example `expect answer != ""`',
-        )
-
-
-def _given_twice(session: Session, place: Place, item: Given, first: Given) -> None:
-    session.report(
-        "DS0106",
-        f"`{item.name.text}` is given twice",
-        place.at(item.name),
-        "again here",
-        secondary=(Label(place.at(first.name), "first here"),),
-    )
+        session.report(ExpectsNothing(symbol.location))
 
 
 def _given(
@@ -189,14 +128,6 @@ def _given(
         return
     member = inputs.get(item.name.text)
     if member is None:
-        near = closest(item.name.text, inputs)
-        session.report(
-            "DS0303",
-            f"`{tested.name}` has no input `{item.name.text}`{did_you_mean(near)}",
-            place.at(item.name),
-            "not an input",
-            help="" if near else f"its inputs are {listed(inputs)}",
-            fixes=suggestions(place.at(item.name), near),
-        )
+        session.report(UnknownGiven(place.at(item.name), tested.name, tuple(inputs)))
         return
     expect(scope, node, member.type, f"`{member.name}`", member.symbol)

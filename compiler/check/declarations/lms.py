@@ -5,7 +5,8 @@ from __future__ import annotations
 from dspec.grammar.tree import ListLiteral, Literal
 from dspec.runtime.schema.program import LM
 
-from ...diagnostics.record import Edit, Fix, Label
+from ...diagnostics.codes.models import FallsBackToItself, TwoDefaults
+from ...diagnostics.codes.syntax import NamesNoModel
 from ...tables.blocks import PRICE
 from ..names.names import find
 from ..session import Session
@@ -26,7 +27,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     read = Reader(session, place, items)
     model = read.text("model")
     if model is not None and not model.strip():
-        session.report("DS0110", "`model` is empty", place.at(read.found["model"].value), "names no model")
+        session.report(NamesNoModel(place.at(read.found["model"].value)))
         model = None
     base, key = read.environment("api_base"), read.environment("api_key")
     price = section(items, "price")
@@ -65,30 +66,19 @@ def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]
             if session.circles & {symbol.key, other.key}:
                 continue
             session.circles |= {symbol.key, other.key}
-            way = "itself" if other is symbol else f"`{other.name}`, which falls back to it again"
-            session.report(
-                "DS0709",
-                f"lm `{symbol.name}` falls back to {way}",
-                read.place.at(node),
-                "a circle",
-                secondary=()
-                if other is symbol
-                else (Label(other.location, f"`{other.name}` is declared here"),),
-                help="a fallback is another model that is asked when this one fails for good",
-            )
+            way = None if other is symbol else other.location
+            session.report(FallsBackToItself(read.place.at(node), symbol.name, way))
         else:
             keys.append(other.key)
     return tuple(keys)
 
 
 def _falls_back_to(session: Session, start: Symbol, goal: Symbol, seen: set[int]) -> bool:
-
     if id(start) in seen:
         return False
     seen.add(id(start))
     place = session.place(start)
     setting = settings(place.declaration.items).get("fallback")
-
     if setting is None or not isinstance(setting.value, ListLiteral):
         return False
     for item in setting.value.items:
@@ -101,7 +91,6 @@ def _falls_back_to(session: Session, start: Symbol, goal: Symbol, seen: set[int]
 
 
 def is_default(session: Session, symbol: Symbol) -> bool:
-
     setting = settings(session.place(symbol).declaration.items).get("default")
     return setting is not None and isinstance(setting.value, Literal) and setting.value.value is True
 
@@ -150,29 +139,16 @@ def _imported(scope: FileScope) -> list[Symbol]:
     return [symbol for other in scope.imports.values() if other is not None for symbol in _own(other)]
 
 
+def known_lms(session: Session, scope: FileScope) -> list[Symbol]:
+    """The models that a module in `scope` may name; the root file's, where that file has and imports none."""
+    return [*_own(scope), *_imported(scope)] or _own(session.main)
+
+
 def check_defaults(session: Session, scope: FileScope) -> None:
     """Report a second `default = true` in one file."""
     marked = [symbol for symbol in _own(scope) if is_default(session, symbol)]
     for symbol in marked[1:]:
         place = session.place(symbol)
         setting = settings(place.declaration.items)["default"]
-        session.report(
-            "DS0707",
-            f"two models are marked as the default: `{marked[0].name}` and `{symbol.name}`",
-            place.at(setting),
-            "the second one",
-            secondary=(Label(marked[0].location, "already the default"),),
-            fixes=(Fix("Mark it `false`", (Edit(place.at(setting.value), "false"),), "maybe"),),
-        )
-
-
-def no_lm_help(session: Session, scope: FileScope) -> str:
-    known = [*_own(scope), *_imported(scope)] or _own(session.main)
-    if not known:
-        return 'declare one: `lm mini { model = "openai/gpt-4o-mini" }`'
-    names = ", ".join(f"`{symbol.name}`" for symbol in known[:3])
-    return (
-        f"this project has {len(known)} models ({names}): mark one with `default = true`, name one on the "
-        "module "
-        f"with `lm = {known[0].name}`, or on the optimize block"
-    )
+        value = place.at(setting.value)
+        session.report(TwoDefaults(place.at(setting), symbol.name, value, marked[0].location))

@@ -10,13 +10,20 @@ from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.types import BOOL, STR
 
 from ... import ir
-from ...diagnostics.record import Fix, Label, has_errors
+from ...diagnostics.codes.metrics import (
+    IgnoresProgram,
+    NoScore,
+    NotTwoParameters,
+    OfNothing,
+    ScoreOutOfRange,
+    UnknownOutput,
+)
+from ...diagnostics.codes.names import NotADeclaration, ParametersAlike
 from ...tables.judges import JUDGES
-from ..expressions.infer import expect, infer, truth
-from ..expressions.mistakes import not_a_value
+from ..expressions.infer import expect, truth, value
 from ..expressions.scope import Binding, Scope
 from ..names.names import resolve
-from ..session import Place, Session, insert_item
+from ..session import Place, Session
 from ..shape.attributes import settings
 from ..symbols import Symbol
 from ..types.declared import Runnable, runnable
@@ -66,7 +73,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     kind: Kind = ANY
     score: Expression = Constant(value=None)
     if score_node is not None:
-        mistakes = len(session.diagnostics)
+        mistakes = len(session.findings)
         kind, score = _score(scope, score_node)
         if "score" not in names:
             graded = is_number(kind)
@@ -74,11 +81,11 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             scope = scope.having("score", Binding(shown, Variable(name="score")))
         reasoned = bool(judges) and REASON not in names
         # A judge that is called wrongly gives no reason, and that is not said a second time.
-        faulty = has_errors(session.diagnostics[mistakes:])
+        faulty = any(found.code.severity == "error" for found in session.findings[mistakes:])
         if reasoned or (faulty and REASON not in names):
             sure = reasoned or _calls_judge(score_node)
             scope = scope.having(REASON, Binding(STR, Variable(name=REASON), sure=sure))
-        if len(session.diagnostics) == mistakes and not place.block.problems:
+        if len(session.findings) == mistakes and not place.block.problems:
             _ignores(session, place, nodes, names, reads, score_node)
     accept = truth(scope, found["accept"].value, "`accept`") if "accept" in found else None
     if accept is not None and "accept" not in names:
@@ -116,34 +123,16 @@ def _parameters(
     data: DatasetInfo | None = None
     judged: Runnable | None = None
     if place.declaration.parameters is not None and len(nodes) != 2 and not place.block.problems:
-        session.report(
-            "DS0508",
-            f"metric `{symbol.name}` needs two parameters: the dataset's row and the program's outputs",
-            symbol.location,
-            f"has {len(nodes)}",
-            help=f"for example `metric {symbol.name}(gold: tickets, pred: router)`",
-        )
+        session.report(NotTwoParameters(symbol.location, len(nodes)))
     for position, node in enumerate(nodes):
         kind: Kind = ANY
-        title = "the dataset's row" if position == 0 else "the program's outputs"
         if node.type is None:
-            wanted = "its dataset" if position == 0 else "its program"
-            session.report(
-                "DS0508",
-                f"`{node.name.text}` needs {wanted} after a colon",
-                place.at(node),
-                f"{title}, of what?",
-                help=f"for example `{node.name.text}: {'tickets' if position == 0 else 'router'}`",
-            )
+            session.report(OfNothing(place.at(node), node.name.text, row=position == 0))
         elif position > 1:
             resolve_type(session, place, node.type)
         elif not isinstance(node.type, NamedType):
-            session.report(
-                "DS0202",
-                f"`{node.name.text}` needs the name of a {'dataset' if position == 0 else 'program'}, not "
-                "a type",
-                place.at(node.type),
-            )
+            wanted = "dataset" if position == 0 else "program"
+            session.report(NotADeclaration(place.at(node.type), node.name.text, wanted))
         elif position == 0:
             found = resolve(session, place, node.type, ("dataset",), f"`{node.name.text}`")
             data = dataset(session, found) if found else None
@@ -155,17 +144,11 @@ def _parameters(
             judged = runnable(session, found) if found else None
             if judged is not None and judged.known:
                 results = judged.results()
-                kind = Group(results.title, results.members, "output", "DS0502")
+                kind = Group(results.title, results.members, "output", UnknownOutput)
         first = names.get(node.name.text)
         local = session.declare(place, "parameter", node.name.text, node.name, detail=spell(kind))
         if first and first.symbol:
-            session.report(
-                "DS0203",
-                f"both parameters are called `{node.name.text}`",
-                place.at(node.name),
-                "again here",
-                secondary=(Label(first.symbol.location, "first here"),),
-            )
+            session.report(ParametersAlike(place.at(node.name), first.symbol.location))
             continue
         names[node.name.text] = Binding(kind, Variable(name=node.name.text), local)
     return data, judged, names
@@ -178,32 +161,14 @@ def _calls_judge(node: Node) -> bool:
 
 
 def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
-    typed = infer(scope, node)
-    if isinstance(typed.kind, Group):
-        not_a_value(scope, node, typed.kind, "`score`")
-        return ANY, typed.code
-    if not (typed.kind == BOOL or is_number(typed.kind) or is_unknown(typed.kind)):
-        scope.session.report(
-            "DS0510",
-            f"`score` must be true or false, or a number from 0 to 1, and this is {spell(typed.kind)}",
-            scope.place.at(node),
-            spell(typed.kind),
-            help=f"compare it with something: `{scope.place.text(node)} == …`",
-        )
-        return ANY, typed.code
-    if (
-        isinstance(typed.code, Constant)
-        and isinstance(typed.code.value, int | float)
-        and not isinstance(typed.code.value, bool)
-        and not 0 <= typed.code.value <= 1
-    ):
-        scope.session.report(
-            "DS0510",
-            f"`score` must lie between 0 and 1, and this is always {typed.code.value:g}",
-            scope.place.at(node),
-            "out of range",
-        )
-    return typed.kind, typed.code
+    kind, code = value(scope, node, "`score`")
+    if not (kind == BOOL or is_number(kind) or is_unknown(kind)):
+        scope.session.report(NoScore(scope.place.at(node), spell(kind)))
+        return ANY, code
+    always = code.value if isinstance(code, Constant) else None
+    if isinstance(always, int | float) and not isinstance(always, bool) and not 0 <= always <= 1:
+        scope.session.report(ScoreOutOfRange(scope.place.at(node), always))
+    return kind, code
 
 
 def _ignores(
@@ -218,15 +183,4 @@ def _ignores(
     if len(nodes) != 2 or nodes[1].name.text in reads or nodes[1].name.text not in names:
         return
     pred = nodes[1].name.text
-    session.report(
-        "DS0506",
-        f"the score never reads `{pred}`, so every program scores the same",
-        place.at(node),
-        f"does not depend on `{pred}`",
-        secondary=(Label(place.at(nodes[1]), f"`{pred}` is what the program answered"),),
-    )
-
-
-def accept_fix(session: Session, info: MetricInfo) -> tuple[Fix, ...]:
-    """The fix that tells a graded metric which runs may become demos."""
-    return insert_item(session.place(info.symbol), "accept = score >= 0.5", "Insert `accept = score >= 0.5`")
+    session.report(IgnoresProgram(place.at(node), pred, place.at(nodes[1])))

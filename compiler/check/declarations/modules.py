@@ -20,19 +20,18 @@ from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program
 
-from ...diagnostics.fixes import replace, suggestions
-from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, quoted
+from ...diagnostics.codes.models import NoModel
+from ...diagnostics.codes.names import NoStrategy, PrefixedStrategy, TextForSignature, UnknownStrategy
+from ...diagnostics.codes.syntax import GivenTwice, NotAListOfTools, NotYet
+from ...diagnostics.codes.types import LacksSignature, OneSignature, UnknownOption
 from ..names.names import find, path_of, resolve
 from ..session import Place, Session
-from ..shape.attributes import described
-from ..shape.shape import later
+from ..shape.attributes import form_of
 from ..symbols import Symbol
 from ..types.declared import Runnable, lm_closure, reachable
 from ..types.kinds import Member
 from .externs import check_tool
-from .lms import default_lm, no_lm_help, optimize_lm
+from .lms import default_lm, known_lms, optimize_lm
 from .signatures import SignatureInfo, inline, signature
 
 LM_KEY = "lm"
@@ -55,7 +54,7 @@ def _check_module(session: Session, symbol: Symbol) -> Runnable:
     if record.missing:
         _names_in(session, place, call, record)
         found = _signature_argument(session, place, call.arguments[:1], record.name, quiet=True)
-        later(session, place, f"the strategy `{record.name}`", call.callee)
+        session.report(NotYet(place.at(call.callee), f"the strategy `{record.name}`"))
         return Runnable(symbol, found.inputs, found.outputs, None) if found else nothing
     found = _signature_argument(session, place, call.arguments, record.name)
     bound = _options(session, place, call, record.name)
@@ -71,15 +70,8 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[ModuleStrate
         if name.text in STRATEGIES:
             return STRATEGIES[name.text], value
         other = place.scope.symbols.get(name.text)
-        near = closest(name.text, STRATEGIES)
-        session.report(
-            "DS0211",
-            f"there is no strategy named `{name.text}`{did_you_mean(near)}",
-            place.at(name),
-            f"a {other.kind}, not a strategy" if other else "not a strategy",
-            help="" if near else f"a module is {quoted(running(), 'or')} of a signature",
-            fixes=suggestions(place.at(name), near),
-        )
+        kind = other.kind if other else ""
+        session.report(UnknownStrategy(place.at(name), tuple(STRATEGIES), tuple(running()), kind))
         return None
     if (
         isinstance(value, Call)
@@ -87,26 +79,10 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[ModuleStrate
         and value.callee.name is not None
         and value.callee.name.text in STRATEGIES
     ):
-        name = value.callee.name.text
-        session.report(
-            "DS0211",
-            f"there is no strategy named `{place.text(value.callee)}`{did_you_mean((name,))}",
-            place.at(value.callee),
-            "strategies have no prefix",
-            fixes=suggestions(place.at(value.callee), (name,)),
-        )
+        session.report(PrefixedStrategy(place.at(value.callee), value.callee.name.text))
         return None
-    written = place.text(value)
-    wrapped = tuple(f"{name}({written})" for name in running())
-    wrap = isinstance(value, Reference | InlineSignature)
-    session.report(
-        "DS0211",
-        "a module says how its signature is answered, as in `ChainOfThought(Route)`",
-        place.at(value),
-        "no strategy",
-        help=f"write {quoted(wrapped, 'or')}" if wrap else "",
-        fixes=suggestions(place.at(value), wrapped) if wrap else (),
-    )
+    wrapping = tuple(running()) if isinstance(value, Reference | InlineSignature) else ()
+    session.report(NoStrategy(place.at(value), wrapping))
     return None
 
 
@@ -117,22 +93,10 @@ def _signature_argument(
     given = [a for a in arguments if a.name is None] or named_signature
     if not given:
         if not quiet:
-            session.report(
-                "DS0302",
-                f"`{strategy}` needs a signature",
-                place.at(place.declaration.value or place.declaration),
-                "lacks its signature",
-                help=f"write `{strategy}(Name)` or `{strategy}(sig(question -> answer))`",
-            )
+            session.report(LacksSignature(place.at(place.declaration.value or place.declaration), strategy))
         return None
     for extra in given[1:]:
-        session.report(
-            "DS0303",
-            f"`{strategy}` takes one signature; its options are given by name",
-            place.at(extra),
-            "one too many",
-            help="for example `lm = mini`",
-        )
+        session.report(OneSignature(place.at(extra), strategy))
     node = given[0].value
     assert place.declaration.name is not None
     if isinstance(node, InlineSignature):
@@ -142,14 +106,7 @@ def _signature_argument(
         symbol = find(session, place, node) if path else None
         return signature(session, symbol) if symbol is not None and symbol.kind == "signature" else None
     if isinstance(node, Literal) and isinstance(node.value, str) and "->" in node.value:
-        session.report(
-            "DS0202",
-            f"`{strategy}` takes a signature, not text",
-            place.at(node),
-            "a text",
-            help=f"write `sig({node.value})`",
-            fixes=(replace(place.at(node), f"sig({node.value})", guess=True),),
-        )
+        session.report(TextForSignature(place.at(node), strategy, node.value))
         return None
     symbol = resolve(session, place, node, ("signature",), f"`{strategy}`")
     return signature(session, symbol) if symbol else None
@@ -164,32 +121,14 @@ def _options(session: Session, place: Place, call: Call, strategy: str) -> Symbo
             continue
         name = argument.name.text
         if name in seen:
-            twice(session, place, argument, seen[name], name)
+            session.report(GivenTwice(place.at(argument), name, place.at(seen[name])))
             continue
         seen[name] = argument
         if name == LM_KEY:
             bound = resolve(session, place, argument.value, ("lm",), "`lm`")
             continue
-        near = closest(name, (LM_KEY,))
-        session.report(
-            "DS0303",
-            f"`{strategy}` has no option `{name}`{did_you_mean(near)}",
-            place.at(argument.name),
-            "unknown option",
-            help="" if near else "it has `lm`",
-            fixes=suggestions(place.at(argument.name), near),
-        )
+        session.report(UnknownOption(place.at(argument.name), strategy, (LM_KEY,)))
     return bound
-
-
-def twice(session: Session, place: Place, argument: Argument, first: Argument, name: str) -> None:
-    session.report(
-        "DS0106",
-        f"`{name}` is given twice",
-        place.at(argument),
-        "again here",
-        secondary=(Label(place.at(first), "first here"),),
-    )
 
 
 def _runnable(
@@ -248,13 +187,8 @@ def model_for(
     model = bound or default_lm(session, place.scope) or optimize_lm(session, symbol)
     if model is None:
         if not session.has_lm_mistake(place):
-            session.report(
-                "DS0701",
-                f"module `{symbol.name}` has no lm",
-                symbol.location,
-                "which model answers?",
-                help=no_lm_help(session, place.scope),
-            )
+            models = tuple(each.name for each in known_lms(session, place.scope))
+            session.report(NoModel(symbol.location, models))
         return None, {}
     return model, lm_closure(session, model)
 
@@ -272,19 +206,11 @@ def _names_in(session: Session, place: Place, call: Call, strategy: ModuleStrate
                 resolve(session, place, node, ("signature", "module"), f"`{strategy.name}`")
             continue
         if name in seen:
-            twice(session, place, argument, seen[name], name)
+            session.report(GivenTwice(place.at(argument), name, place.at(seen[name])))
             continue
         seen[name] = argument
         if name and name != "signature" and name not in known:
-            near = closest(name, known)
-            session.report(
-                "DS0303",
-                f"`{strategy.name}` has no option `{name}`{did_you_mean(near)}",
-                place.at(argument.name or argument),
-                "unknown option",
-                help="" if near else f"it has {quoted(known)}",
-                fixes=suggestions(place.at(argument.name or argument), near),
-            )
+            session.report(UnknownOption(place.at(argument.name or argument), strategy.name, known))
         elif kinds.get(name) == "tools":
             _tools(session, place, name, node)
         elif path_of(node) and (kinds.get(name) == "metric" or name == LM_KEY):
@@ -294,15 +220,8 @@ def _names_in(session: Session, place: Place, call: Call, strategy: ModuleStrate
 def _tools(session: Session, place: Place, name: str, node: Expr) -> None:
     """What an agent may call: each one declared, and described."""
     if not isinstance(node, ListLiteral):
-        text = place.text(node)
-        session.report(
-            "DS0110",
-            f"`{name}` takes a list of names, and this is {described(place, node)}",
-            place.at(node),
-            described(place, node),
-            help=f"for example `{name} = [{text if path_of(node) else 'search'}]`",
-            fixes=suggestions(place.at(node), (f"[{text}]",)) if path_of(node) else (),
-        )
+        is_name = path_of(node) is not None
+        session.report(NotAListOfTools(place.at(node), name, form_of(node), is_name))
     for item in node.items if isinstance(node, ListLiteral) else (node,):
         if isinstance(node, ListLiteral) or path_of(item):
             found = resolve(session, place, item, ("extern", "module", "program"), f"`{name}`")

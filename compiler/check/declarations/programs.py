@@ -9,26 +9,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from dspec.grammar.tree import Call, CheckItem, Let, Reference, Return, Setting
+from dspec.grammar.tree import Call, CheckItem, Let, Return, Setting
 from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, ValueStep
 from dspec.runtime.schema.types import Type
 
+from ...diagnostics.codes.names import CallsItself, UnusedValue, ValueTwice
+from ...diagnostics.codes.syntax import NotYet
+from ...diagnostics.codes.types import PaidForNothing
 from ...diagnostics.record import Label
-from ...diagnostics.wording import plural
 from ..expressions.infer import expect, infer
-from ..expressions.scope import Binding, Scope, Typed
+from ..expressions.scope import Binding, Scope, Typed, bindings
 from ..session import Session
 from ..shape.arguments import match_arguments
-from ..shape.shape import later
 from ..symbols import Symbol
 from ..types.declared import Runnable, lm_closure, reachable, runnable
 from ..types.kinds import ANY, Group, Member, spell
 from .externs import extern
-from .records import check_item, records_lookup
+from .records import check_item, field_specs, parameters, records_lookup
 from .returns import promised_outputs, returned_values
-from .signatures import parameter_specs, parameters
 
 AnyStep = CallStep | ValueStep | CheckStep
 
@@ -55,20 +56,15 @@ def program(session: Session, symbol: Symbol) -> Runnable | None:
 def _check_program(session: Session, symbol: Symbol) -> Runnable:
     place = session.place(symbol)
     declaration = place.declaration
-    nodes = declaration.parameters or ()
-    inputs = parameters(session, place, nodes, "input")
-    specs = parameter_specs(session, place, nodes, inputs)
+    inputs = parameters(session, place, declaration.parameters or (), "input")
+    specs = field_specs(session, place, inputs.values())
     promised = promised_outputs(session, place, declaration)
     graph = Graph()
-    mistakes = len(session.diagnostics)
-    names: dict[str, Binding] = {
-        member.name: Binding(member.type, Variable(name=member.name), member.symbol)
-        for member in inputs.values()
-    }
+    mistakes = len(session.findings)
     scope = Scope(
         session,
         place,
-        names,
+        bindings(inputs.values()),
         "a program",
         calls=lambda inner, node, callee: _call(graph, inner, node, callee, None),
         records=records_lookup(session),
@@ -78,7 +74,7 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
     returns, outputs = returned_values(scope, symbol, promised)
     graph.read |= scope.reads
     graph.runs = graph.runs and any(isinstance(item, Return) for item in declaration.items or ())
-    _unused(graph, scope, inputs, values=len(session.diagnostics) == mistakes)
+    _unused(graph, scope, inputs, values=len(session.findings) == mistakes)
     complete = graph.runs and declaration.items is not None and bool(outputs)
     built = None
     if complete:
@@ -131,14 +127,7 @@ def _let(graph: Graph, scope: Scope, item: Let) -> Scope:
     place, session = scope.place, scope.session
     first = scope.names.get(name)
     if first is not None and first.symbol is not None:
-        session.report(
-            "DS0203",
-            f"`{name}` is declared twice in this program",
-            place.at(item.name),
-            "again here",
-            secondary=(Label(first.symbol.location, "first declared here"),),
-            help="every `let` gives a new name; values never change",
-        )
+        session.report(ValueTwice(place.at(item.name), first.symbol.location))
     outer = set(scope.reads)
     scope.reads.clear()
     typed = _let_value(graph, scope, item, name)
@@ -155,30 +144,14 @@ def _let(graph: Graph, scope: Scope, item: Let) -> Scope:
 
 def _let_value(graph: Graph, scope: Scope, item: Let, name: str) -> Typed:
     node = item.value
-    if isinstance(node, Call):
-        direct = Scope(
-            scope.session,
-            scope.place,
-            scope.names,
-            scope.purpose,
-            calls=lambda inner, call, callee: _call(
-                graph, inner, call, callee, name if call is node else None
-            ),
-            reads=scope.reads,
-            records=scope.records,
-        )
-        typed = infer(direct, node)
-        if name in graph.called or isinstance(typed.kind, Group):
-            return typed
+
+    def call(inner: Scope, called: Call, callee: Symbol) -> Typed:
+        return _call(graph, inner, called, callee, name if called is node else None)
+
+    typed = infer(replace(scope, calls=call), node)
+    if not (isinstance(node, Call) and (name in graph.called or isinstance(typed.kind, Group))):
         graph.steps.append(ValueStep(name=name, value=typed.code))
-        return typed
-    typed = infer(scope, node)
-    if isinstance(node, Reference) and isinstance(typed.kind, Group):
-        graph.steps.append(ValueStep(name=name, value=typed.code))
-        return typed
-    kind, code = typed.kind, typed.code
-    graph.steps.append(ValueStep(name=name, value=code))
-    return Typed(kind, code)
+    return typed
 
 
 def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | None) -> Typed:
@@ -186,13 +159,7 @@ def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | Non
     if callee.kind == "extern":
         return _extern_call(graph, scope, node, callee)
     if callee is scope.session.symbol_of(scope.place):
-        scope.session.report(
-            "DS0210",
-            f"program `{callee.name}` calls itself, and a program has no recursion",
-            scope.place.at(node.callee),
-            "calls itself",
-            secondary=(Label(callee.location, "declared here"),),
-        )
+        scope.session.report(CallsItself(scope.place.at(node.callee), callee.location))
         graph.runs = False
         return Typed(ANY)
     found = runnable(scope.session, callee)
@@ -204,7 +171,9 @@ def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | Non
     arguments = _arguments(scope, node, callee, found.inputs)
     results = found.results()
     if callee.kind == "program":
-        later(scope.session, scope.place, f"calling the program `{callee.name}` from a program", node.callee)
+        scope.session.report(
+            NotYet(scope.place.at(node.callee), f"calling the program `{callee.name}` from a program")
+        )
         graph.runs = False
         return Typed(results)
     if found.program is None:
@@ -276,22 +245,10 @@ def _unused(graph: Graph, scope: Scope, inputs: Mapping[str, Member], *, values:
     per_run = len(graph.called)
     for name, (callee, node) in graph.called.items():
         if name not in used:
-            session.report(
-                "DS0309",
-                f"the result of `{callee.name}` is never used: 1 of {plural(per_run, 'paid call')} per run "
-                "is for nothing",
-                place.at(node),
-                "paid for, not used",
-                help=f"use `{name}` or remove the call",
-            )
+            session.report(PaidForNothing(place.at(node), callee.name, name, per_run))
     for name, binding in scope.names.items():
         if name in used or name in graph.called or binding.symbol is None:
             continue
         if binding.symbol.kind == "let" or name in inputs:
             what = "input" if name in inputs else "value"
-            session.report(
-                "DS0205",
-                f"the {what} `{name}` is never used",
-                binding.symbol.location,
-                "not used",
-            )
+            session.report(UnusedValue(binding.symbol.location, what))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Literal
 
-from dspec.grammar.tree import CheckItem, Doc, Expr, FieldItem, Item, Span
-from dspec.runtime.schema.expressions import Constant, Expression, Variable
+from dspec.grammar.tree import CheckItem, Doc, Expr, FieldItem, Item, Parameter
+from dspec.runtime.schema.expressions import Constant, Expression
 from dspec.runtime.schema.program import Check, FieldSpec, Record
 from dspec.runtime.schema.types import JsonValue, RecordRef, Type
 
 from ...diagnostics.codes.names import ItemTwice
-from ...diagnostics.record import Edit, Fix, Label
+from ...diagnostics.codes.types import ContainsItself, Lacks
+from ...tables.block_specs import SymbolKind
 from ..expressions.infer import expect, truth
-from ..expressions.scope import Binding, Scope
+from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.literals import literal_value
 from ..symbols import Symbol
@@ -21,67 +23,69 @@ from ..types.kinds import STR, Group, Member, spell
 from ..types.typenames import resolve_type
 
 Role = Literal["input", "output", "field"]
+NO_MEMBERS: Mapping[str, Member] = MappingProxyType({})
 
 
 def doc_of(items: tuple[Item, ...] | None) -> str:
     return next((item.text for item in items or () if isinstance(item, Doc)), "")
 
 
-def fields(session: Session, place: Place, role: Role) -> tuple[Member, ...]:
+def fields(session: Session, place: Place, role: Role) -> dict[str, Member]:
     """The `input`, `output` or `field` items of a block, each name once."""
-    symbol_kind = "column" if place.declaration.keyword.text == "dataset" else role
+    kind = "column" if place.declaration.keyword.text == "dataset" else role
+    items = place.declaration.items or ()
+    found = [item for item in items if isinstance(item, FieldItem) and item.role == role]
+    return members(session, place, found, role, kind)
+
+
+def parameters(
+    session: Session,
+    place: Place,
+    nodes: Iterable[Parameter],
+    role: Literal["input", "output"],
+    taken: Mapping[str, Member] = NO_MEMBERS,
+) -> dict[str, Member]:
+    """Parameters of a header or of `sig(...)`, each name once."""
+    return members(session, place, nodes, role, "output" if role == "output" else "parameter", taken)
+
+
+def members(
+    session: Session,
+    place: Place,
+    nodes: Iterable[FieldItem | Parameter],
+    role: Role,
+    kind: SymbolKind,
+    taken: Mapping[str, Member] = NO_MEMBERS,
+) -> dict[str, Member]:
     found: dict[str, Member] = {}
-    for item in place.declaration.items or ():
-        if not (isinstance(item, FieldItem) and item.role == role):
-            continue
-        kind = resolve_type(session, place, item.type) if item.type else STR
-        symbol = session.declare(
-            place,
-            symbol_kind,
-            item.name.text,
-            item.name,
-            item.description or "",
-            spell(kind),
-        )
-        first = found.get(item.name.text)
+    for node in nodes:
+        name = node.name.text
+        type_ = resolve_type(session, place, node.type) if node.type else STR
+        doc = (node.description or "") if isinstance(node, FieldItem) else ""
+        symbol = session.declare(place, kind, name, node.name, doc, spell(type_))
+        first = found.get(name) or taken.get(name)
         if first and first.symbol:
-            session.report(ItemTwice(place.at(item.name), role, first.symbol.location))
+            session.report(ItemTwice(place.at(node.name), role, first.symbol.location))
             continue
-        found[item.name.text] = Member(
-            item.name.text, kind, symbol, item.default is not None, item.description or ""
-        )
-    return tuple(found.values())
+        found[name] = Member(name, type_, symbol, node.default, doc)
+    return found
 
 
-def field_specs(
-    session: Session, place: Place, members: tuple[Member, ...], role: Role
-) -> tuple[FieldSpec, ...]:
+def field_specs(session: Session, place: Place, members: Iterable[Member]) -> tuple[FieldSpec, ...]:
     """Runtime fields, with their defaults checked."""
-    nodes = {
-        item.name.text: item
-        for item in reversed(place.declaration.items or ())
-        if isinstance(item, FieldItem) and item.role == role
-    }
-    specs: list[FieldSpec] = []
-    for member in members:
-        node = nodes.get(member.name)
-        default = node.default if node else None
-        value: JsonValue = None
-        if default is not None:
-            value = default_value(session, place, default, member)
-        specs.append(
-            FieldSpec(
-                name=member.name,
-                type=member.type,
-                description=member.description,
-                has_default=default is not None,
-                default=value,
-            )
+    return tuple(
+        FieldSpec(
+            name=member.name,
+            type=member.type,
+            description=member.description,
+            has_default=member.has_default,
+            default=_default(session, place, member.default, member) if member.default is not None else None,
         )
-    return tuple(specs)
+        for member in members
+    )
 
 
-def default_value(session: Session, place: Place, node: Expr, member: Member) -> JsonValue:
+def _default(session: Session, place: Place, node: Expr, member: Member) -> JsonValue:
     """A default must be a literal of the field's type."""
     scope = Scope(session, place, {}, "a default")
     code = expect(scope, node, member.type, f"the default of `{member.name}`", member.symbol)
@@ -113,8 +117,7 @@ def record_fields(session: Session, symbol: Symbol) -> Group | None:
 
 def _read_fields(session: Session, symbol: Symbol) -> Group:
     place = session.place(symbol)
-    members = fields(session, place, "field")
-    return Group(f"the fields of `{symbol.name}`", {member.name: member for member in members}, "field")
+    return Group(f"the fields of `{symbol.name}`", fields(session, place, "field"), "field")
 
 
 def records_lookup(session: Session) -> Callable[[str], Group | None]:
@@ -136,24 +139,15 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
     group = record_fields(session, symbol)
     assert group is not None
     members = tuple(group.members.values())
-    names = {
-        member.name: Binding(member.type, Variable(name=member.name), member.symbol) for member in members
-    }
     empty = not any(isinstance(item, FieldItem) for item in place.declaration.items or ())
     if empty and place.declaration.items is not None and not place.block.problems:
-        session.report(
-            "DS0310",
-            f"record `{symbol.name}` has no field",
-            symbol.location,
-            "empty",
-            help="add one: `field name: str`",
-        )
-    scope = Scope(session, place, names, "a record's check", records=records_lookup(session))
+        session.report(Lacks(symbol.location, "field", "record"))
+    scope = Scope(session, place, bindings(members), "a record's check", records=records_lookup(session))
     _endless(session, symbol, members)
     return Record(
         name=symbol.key,
         description=doc_of(place.declaration.items),
-        fields=field_specs(session, place, members, "field"),
+        fields=field_specs(session, place, members),
         checks=checks(session, place, scope),
     )
 
@@ -167,26 +161,15 @@ def _endless(session: Session, symbol: Symbol, members: tuple[Member, ...]) -> N
         if way is None or member.symbol is None:
             continue
         session.circles |= {symbol.key, *way}
-        through = "" if not way else f" by way of {', '.join(f'`{name}`' for name in way)}"
         place = session.place(symbol)
         node = next(
             item.type
             for item in place.declaration.items or ()
             if isinstance(item, FieldItem) and item.name.text == member.name
         )
-        fixes: tuple[Fix, ...] = ()
-        if node is not None:
-            end = Span(node.span.end, node.span.end)
-            fixes = (Fix("Make it optional", (Edit(place.at(end), "?"),), "maybe"),)
-        session.report(
-            "DS0307",
-            f"record `{symbol.name}` contains itself{through}: a value of it could never end",
-            member.symbol.location,
-            f"needs another `{symbol.name}`",
-            secondary=(Label(symbol.location, "declared here"),),
-            help=f"make it optional (`{member.name}: {spell(member.type)}?`) or a list",
-            fixes=fixes,
-        )
+        annotation = place.at(node) if node else None
+        at = member.symbol.location
+        session.report(ContainsItself(at, symbol.location, way, spell(member.type), annotation))
         return
 
 

@@ -6,20 +6,18 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from dspec.grammar.tree import FieldItem, InlineSignature, Parameter
-from dspec.runtime.schema.expressions import Variable
+from dspec.grammar.tree import FieldItem, InlineSignature
 from dspec.runtime.schema.program import FieldSpec, Signature
 from dspec.runtime.schema.types import OptionalOf
 
-from ...diagnostics.codes.names import ItemTwice
-from ...diagnostics.record import Label
-from ..expressions.scope import Binding, Scope
+from ...diagnostics.codes.names import TwoRoles
+from ...diagnostics.codes.types import Lacks, OutputDefault
+from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
-from ..types.kinds import STR, Member, spell
-from ..types.typenames import resolve_type
-from .records import checks, default_value, doc_of, field_specs, fields, records_lookup
+from ..types.kinds import Member, spell
+from .records import checks, doc_of, field_specs, fields, parameters, records_lookup
 
 
 class SignatureInfo(Struct, frozen=True):
@@ -54,49 +52,27 @@ def signature(session: Session, symbol: Symbol) -> SignatureInfo | None:
 def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     place = session.place(symbol)
     items = place.declaration.items
-    inputs = {member.name: member for member in fields(session, place, "input")}
+    inputs = fields(session, place, "input")
     outputs: dict[str, Member] = {}
-    for member in fields(session, place, "output"):
+    for member in fields(session, place, "output").values():
         first = inputs.get(member.name)
         if first and first.symbol and member.symbol:
-            session.report(
-                "DS0203",
-                f"`{member.name}` is both an input and an output of `{symbol.name}`",
-                member.symbol.location,
-                "again as an output",
-                secondary=(Label(first.symbol.location, "an input here"),),
-                help="give the output another name",
-            )
+            session.report(TwoRoles(member.symbol.location, symbol.name, "output", first.symbol.location))
             continue
         outputs[member.name] = member
     misplaced = any(isinstance(item, FieldItem) and item.role == "field" for item in items or ())
     if items is not None and not place.block.problems and not misplaced:
-        for role, hint in (("input", "input text: str"), ("output", "output answer: str")):
+        for role in ("input", "output"):
             if not any(isinstance(item, FieldItem) and item.role == role for item in items):
-                session.report(
-                    "DS0310",
-                    f"signature `{symbol.name}` has no {role}",
-                    symbol.location,
-                    f"no {role}",
-                    help=f"add one: `{hint}`",
-                )
-    names = {
-        member.name: Binding(member.type, Variable(name=member.name), member.symbol)
-        for member in (*inputs.values(), *outputs.values())
-    }
+                session.report(Lacks(symbol.location, role, "signature"))
+    names = bindings((*inputs.values(), *outputs.values()))
     scope = Scope(session, place, names, "a signature's check", records=records_lookup(session))
     read = Reader(session, place, items)
     retries = read.integer("max_retries")
-    specs = field_specs(session, place, tuple(inputs.values()), "input")
+    specs = field_specs(session, place, inputs.values())
     for member in outputs.values():
         if member.has_default and member.symbol:
-            session.report(
-                "DS0322",
-                f"the output `{member.name}` has a default, and the model always writes its outputs",
-                member.symbol.location,
-                "has a default",
-                help=f"declare it as `{spell(OptionalOf(item=member.type))}` if the model may leave it out",
-            )
+            session.report(OutputDefault(member.symbol.location, spell(OptionalOf(item=member.type))))
     return SignatureInfo(
         symbol,
         inputs,
@@ -120,9 +96,9 @@ def inline(session: Session, place: Place, node: InlineSignature, name: str) -> 
     inputs = parameters(session, place, node.inputs, "input")
     outputs = parameters(session, place, node.outputs, "output", taken=inputs)
     if not outputs:
-        session.report("DS0310", "`sig(...)` has no output", place.at(node), "no output")
+        session.report(Lacks(place.at(node), "output"))
     if not inputs:
-        session.report("DS0310", "`sig(...)` has no input", place.at(node), "no input")
+        session.report(Lacks(place.at(node), "input"))
     return SignatureInfo(
         None,
         inputs,
@@ -130,50 +106,7 @@ def inline(session: Session, place: Place, node: InlineSignature, name: str) -> 
         Signature(
             name=name,
             instruction=default_instruction(inputs, outputs),
-            inputs=parameter_specs(session, place, node.inputs, inputs),
+            inputs=field_specs(session, place, inputs.values()),
             outputs=tuple(FieldSpec(name=m.name, type=m.type) for m in outputs.values()),
         ),
     )
-
-
-def parameters(
-    session: Session,
-    place: Place,
-    nodes: tuple[Parameter, ...],
-    role: str,
-    taken: Mapping[str, Member] | None = None,
-) -> dict[str, Member]:
-    """Parameters of a header or of `sig(...)`, each name once."""
-    found: dict[str, Member] = {}
-    for node in nodes:
-        kind = resolve_type(session, place, node.type) if node.type else STR
-        symbol = session.declare(
-            place,
-            "output" if role == "output" else "parameter",
-            node.name.text,
-            node.name,
-            detail=spell(kind),
-        )
-        first = found.get(node.name.text) or (taken or {}).get(node.name.text)
-        if first and first.symbol:
-            session.report(ItemTwice(place.at(node.name), role, first.symbol.location))
-            continue
-        found[node.name.text] = Member(node.name.text, kind, symbol, node.default is not None)
-    return found
-
-
-def parameter_specs(
-    session: Session, place: Place, nodes: tuple[Parameter, ...], members: Mapping[str, Member]
-) -> tuple[FieldSpec, ...]:
-    specs: list[FieldSpec] = []
-    seen: set[str] = set()
-    for node in nodes:
-        member = members.get(node.name.text)
-        if member is None or node.name.text in seen:
-            continue
-        seen.add(node.name.text)
-        value = default_value(session, place, node.default, member) if node.default is not None else None
-        specs.append(
-            FieldSpec(name=member.name, type=member.type, has_default=node.default is not None, default=value)
-        )
-    return tuple(specs)

@@ -28,15 +28,21 @@ from dspec.runtime.schema.expressions import (
     Variable,
 )
 from dspec.runtime.schema.expressions import Member as MemberOf
-from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OptionalOf, RecordRef
+from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef
 
-from ...diagnostics.fixes import replace as replacement
-from ...diagnostics.record import Label
-from ...diagnostics.wording import article
+from ...diagnostics.codes.types import (
+    BranchesDiffer,
+    HasNoFields,
+    ItemDiffers,
+    NoValue,
+    ShareOfRows,
+    WrongOperand,
+)
 from ..names.names import find, is_open, unknown
 from ..types.kinds import (
     ANY,
     BOOL,
+    CALLABLE,
     FLOAT,
     INT,
     NONE,
@@ -50,53 +56,28 @@ from ..types.kinds import (
     spell,
 )
 from .infer import expect, infer, rule, truth, value
-from .mistakes import no_member, no_members, not_a_value, not_value, unknown_value
+from .mistakes import not_a_value, unknown_value
 from .presence import path, present
 from .scope import Binding, Scope, Typed
+
+_LITERALS: dict[type, Kind] = {bool: BOOL, int: INT, float: FLOAT, str: STR}
 
 
 @rule(Literal)
 def _literal(scope: Scope, node: Literal) -> Typed:
-    return Typed(_literal_kind(node.value), Constant(value=node.value))
+    return Typed(_LITERALS.get(type(node.value), NONE), Constant(value=node.value))
 
 
 @rule(Percent)
 def _percent(scope: Scope, node: Percent) -> Typed:
-    scope.session.report(
-        "DS0313",
-        f"`{scope.place.text(node)}` is a share of a dataset's rows and has no value in {scope.purpose}",
-        scope.place.at(node),
-        "only in a `split`",
-        help=f"write {node.value / 100:g}",
-        fixes=(replacement(scope.place.at(node), f"{node.value / 100:g}"),),
-    )
+    scope.session.report(ShareOfRows(scope.place.at(node), node.value / 100, scope.purpose))
     return Typed(FLOAT)
 
 
 @rule(InlineSignature)
 def _inline_signature(scope: Scope, node: InlineSignature) -> Typed:
-    scope.session.report(
-        "DS0313",
-        f"`sig(...)` is a signature and has no value in {scope.purpose}",
-        scope.place.at(node),
-        "not a value",
-        help="a module takes it: `module ask = Predict(sig(question -> answer))`",
-    )
+    scope.session.report(NoValue(scope.place.at(node), "signature", scope.purpose))
     return Typed(ANY)
-
-
-def _literal_kind(value: JsonValue) -> Kind:
-    match value:
-        case bool():
-            return BOOL
-        case int():
-            return INT
-        case float():
-            return FLOAT
-        case str():
-            return STR
-        case _:
-            return NONE
 
 
 @rule(Reference)
@@ -109,18 +90,9 @@ def _reference(scope: Scope, node: Reference) -> Typed:
         return Typed(_known(scope, node, binding.kind), binding.code)
     symbol = find(scope.session, scope.place, node)
     if symbol is None:
-        unknown_value(scope, node, name)
+        unknown_value(scope, node)
     else:
-        scope.session.report(
-            "DS0202",
-            f"`{name.text}` is {article(symbol.kind)}, not a value in {scope.purpose}",
-            scope.place.at(node),
-            "not a value",
-            secondary=(Label(symbol.location, "declared here"),),
-            help=f"call it: `{name.text}(…)`"
-            if symbol.kind in ("module", "program", "extern") and scope.calls
-            else "",
-        )
+        not_a_value(scope, node, symbol)
     return Typed(ANY)
 
 
@@ -134,9 +106,9 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
     ):
         symbol = find(scope.session, scope.place, node)
         if symbol is None and not is_open(scope.place, node) and name is not None:
-            unknown(scope.session, scope.place, node, (target.name, name), ("module", "program", "extern"))
+            unknown(scope.session, scope.place, node, (target.name, name), CALLABLE)
         elif symbol is not None:
-            not_value(scope, node, symbol)
+            not_a_value(scope, node, symbol)
         return Typed(ANY)
     typed = infer(scope, target)
     if name is None:
@@ -145,12 +117,16 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
     code = MemberOf(target=typed.code, name=name.text)
     if group is None:
         if not is_unknown(typed.kind):
-            no_members(scope, target, name, typed.kind)
+            items = isinstance(typed.kind, ListOf)
+            at, of = scope.place.at(name), scope.place.text(target)
+            scope.session.report(HasNoFields(at, of, spell(typed.kind), items))
         return Typed(ANY, code)
     member = group.members.get(name.text)
     if member is None:
         if not group.open:
-            no_member(scope.session, scope.place, name, group, scope.place.text(target))
+            at, of = scope.place.at(name), scope.place.text(target)
+            members = tuple((each.name, each.location) for each in group.members.values())
+            scope.session.report(group.missing(at, of, group.owner, group.noun, members))
         return Typed(ANY, code)
     scope.session.use(scope.place, name, member.symbol)
     optional = isinstance(typed.kind, OptionalOf) and not isinstance(member.type, OptionalOf)
@@ -175,28 +151,19 @@ def members_of(scope: Scope, kind: Kind) -> Group | None:
 @rule(Index)
 def _index(scope: Scope, node: Index) -> Typed:
     target, index = node.target, node.index
-    typed = infer(scope, target)
-    kind = typed.kind
-    if isinstance(kind, Group):
-        not_a_value(scope, target, kind, "an index")
-        kind = ANY
+    kind, code = value(scope, target, "an index")
     if isinstance(kind, OptionalOf):
         kind = kind.item
     match kind:
         case ListOf(item=item):
-            return Typed(item, Item(target=typed.code, index=expect(scope, index, INT, "a list's index")))
+            return Typed(item, Item(target=code, index=expect(scope, index, INT, "a list's index")))
         case DictOf(key=key, value=found):
-            return Typed(found, Item(target=typed.code, index=expect(scope, index, key, "a dict's key")))
+            return Typed(found, Item(target=code, index=expect(scope, index, key, "a dict's key")))
         case _:
             inner = infer(scope, index)
             if not is_unknown(kind):
-                scope.session.report(
-                    "DS0313",
-                    f"`{scope.place.text(target)}` is {spell(kind)}; only lists and dicts have items",
-                    scope.place.at(target),
-                    spell(kind),
-                )
-            return Typed(ANY, Item(target=typed.code, index=inner.code))
+                scope.session.report(WrongOperand(scope.place.at(target), "[]", spell(kind)))
+            return Typed(ANY, Item(target=code, index=inner.code))
 
 
 @rule(Unary)
@@ -209,12 +176,7 @@ def _unary(scope: Scope, node: Unary) -> Typed:
     if isinstance(node.operand, Literal) and isinstance(node.operand.value, int | float):
         return Typed(typed.kind, Constant(value=-node.operand.value))
     if not (is_number(typed.kind) or is_unknown(typed.kind)):
-        scope.session.report(
-            "DS0313",
-            f"`-` needs a number, and `{scope.place.text(node.operand)}` is {spell(typed.kind)}",
-            scope.place.at(node.operand),
-            spell(typed.kind),
-        )
+        scope.session.report(WrongOperand(scope.place.at(node.operand), "-", spell(typed.kind)))
         return Typed(ANY)
     return Typed(typed.kind, UnaryOp(operator="-", operand=typed.code))
 
@@ -229,11 +191,9 @@ def _conditional(scope: Scope, node: Conditional) -> Typed:
     kind = join(then.kind, other.kind)
     if kind is None:
         scope.session.report(
-            "DS0301",
-            f"the branches of `if` differ: {spell(then.kind)} after `then`, {spell(other.kind)} after `else`",
-            scope.place.at(alternative),
-            spell(other.kind),
-            secondary=(Label(scope.place.at(consequence), spell(then.kind)),),
+            BranchesDiffer(
+                scope.place.at(alternative), scope.operand(consequence, then.kind), spell(other.kind)
+            )
         )
     return Typed(
         ANY if kind is None else kind, If(condition=test, consequence=then.code, alternative=other.code)
@@ -245,19 +205,11 @@ def _list(scope: Scope, node: ListLiteral) -> Typed:
     kind: Kind = ANY
     codes: list[Expression] = []
     for item in node.items:
-        typed = infer(scope, item)
-        codes.append(typed.code)
-        if isinstance(typed.kind, Group):
-            not_a_value(scope, item, typed.kind, "an item of a list")
-            continue
-        joined = join(kind, typed.kind)
+        got, code = value(scope, item, "an item of a list")
+        codes.append(code)
+        joined = join(kind, got)
         if joined is None:
-            scope.session.report(
-                "DS0301",
-                f"a list holds one type: this item is {spell(typed.kind)}, those before are {spell(kind)}",
-                scope.place.at(item),
-                spell(typed.kind),
-            )
+            scope.session.report(ItemDiffers(scope.place.at(item), spell(got), spell(kind)))
         else:
             kind = joined
     assert not isinstance(kind, Group)
@@ -269,12 +221,7 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
     source = infer(scope, node.iterable)
     item = iterated(source.kind)
     if item is None:
-        scope.session.report(
-            "DS0313",
-            f"`for` walks through a list, and `{scope.place.text(node.iterable)}` is {spell(source.kind)}",
-            scope.place.at(node.iterable),
-            spell(source.kind),
-        )
+        scope.session.report(WrongOperand(scope.place.at(node.iterable), "for", spell(source.kind)))
         item = ANY
     variable = scope.session.declare(
         scope.place, "variable", node.variable.text, node.variable, detail=spell(item)

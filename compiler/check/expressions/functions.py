@@ -6,17 +6,29 @@ from dspec.grammar.tree import Argument, Call, Literal, Name
 from dspec.runtime.schema.expressions import Apply, Expression
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf
 from dspec.runtime.values.functions import FUNCTIONS, Function, Marker, Parameter, valid_pattern, wording
-from dspec.runtime.values.functions import Kind as Wanted
 
-from ...diagnostics.fixes import suggestions
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, plural
+from ...diagnostics.codes.names import UnknownFunction
+from ...diagnostics.codes.types import DoesNotFit, NotAPattern, NoValue
+from ...diagnostics.wording import article
 from ...tables.judges import JUDGES
 from ..names.names import named
 from ..shape.arguments import match_arguments
-from ..types.kinds import ANY, BOOL, FLOAT, INT, STR, Group, Kind, is_number, is_text, is_unknown, spell
+from ..types.kinds import (
+    ANY,
+    BOOL,
+    CALLABLE,
+    FLOAT,
+    INT,
+    STR,
+    Group,
+    Kind,
+    is_number,
+    is_text,
+    is_unknown,
+    spell,
+)
 from .infer import expect, infer
-from .mistakes import not_a_value
+from .mistakes import not_one_value
 from .scope import Scope, Typed
 
 
@@ -70,25 +82,13 @@ def checked_argument(
         return expect(scope, argument.value, wanted, what), wanted
     typed = infer(scope, argument.value)
     if isinstance(typed.kind, Group):
-        not_a_value(scope, argument.value, typed.kind, what)
+        not_one_value(scope, argument.value, typed.kind, what)
     elif not _fits(typed.kind, wanted, parameter.variadic):
-        text = scope.place.text(argument.value)
         optional = isinstance(typed.kind, OptionalOf) and _fits(typed.kind.item, wanted, parameter.variadic)
-        scope.session.report(
-            "DS0301",
-            f"{what} must be {_worded(wanted)}, and this is {spell(typed.kind)}",
-            scope.place.at(argument.value),
-            spell(typed.kind),
-            help=f"it may be none; decide what then: `if {text} == none then … else {text}`"
-            if optional
-            else "",
-        )
+        want, remedy = article(wording(wanted)), "decide" if optional else "none"
+        at = scope.place.at(argument.value)
+        scope.session.report(DoesNotFit(at, what, want, spell(typed.kind), remedy))
     return typed.code, typed.kind
-
-
-def _worded(wanted: Wanted) -> str:
-    text = wording(wanted)
-    return f"a {text}" if text[0] not in "aeiou" else f"an {text}"
 
 
 def _fits(kind: Kind, wanted: Marker, variadic: bool) -> bool:
@@ -134,38 +134,17 @@ def _pattern(scope: Scope, function: Function, given: dict[str, tuple[Argument, 
             try:
                 valid_pattern(node.value)
             except ValueError as error:
-                scope.session.report(
-                    "DS0320",
-                    f"`{function.name}` cannot use this pattern: "
-                    f"{str(error).removeprefix('not a pattern that can be matched: ')}",
-                    scope.place.at(node),
-                    "cannot be matched",
-                )
+                scope.session.report(NotAPattern(scope.place.at(node), function.name, str(error)))
 
 
 def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
     """Report a function that does not exist; gives those that may be meant."""
     if name.text == "env":
-        scope.session.report(
-            "DS0313",
-            f'`env("…")` has no value in {scope.purpose}: it names a setting of an lm',
-            scope.place.at(node),
-            "only in `api_key` and `api_base`",
-        )
+        scope.session.report(NoValue(scope.place.at(node), "setting", scope.purpose))
         return ()
     known = [*FUNCTIONS, *(JUDGES if scope.judges is not None else ())]
     if scope.calls is not None:
-        known += named(("module", "program", "extern"), scope.place.scope)
-    near = closest(name.text, known)
-    what = "function or module" if scope.calls is not None else "function"
-    scope.session.report(
-        "DS0212",
-        f"there is no {what} named `{name.text}`{did_you_mean(near)}",
-        scope.place.at(name),
-        "not declared",
-        help=""
-        if near
-        else f"there are {plural(len(FUNCTIONS), 'function')}, among them `len`, `contains` and `f1`",
-        fixes=suggestions(scope.place.at(name), near),
-    )
-    return near
+        known += named(CALLABLE, scope.place.scope)
+    found = UnknownFunction(scope.place.at(name), tuple(known), len(FUNCTIONS), scope.calls is not None)
+    scope.session.report(found)
+    return found.near

@@ -16,9 +16,10 @@ from dspec.grammar.tree import Conditional, Expr, ListLiteral, Literal, Node
 from dspec.runtime.schema.expressions import Constant, Expression, If, ListOfItems
 from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
 
+from ...diagnostics.codes.types import NotTrueOrFalse
 from ..symbols import Symbol
 from ..types.kinds import ANY, BOOL, Group, assignable, is_number, spell
-from .mistakes import mismatch, not_a_member, not_a_value, with_article
+from .mistakes import check_member, mismatch, not_one_value
 from .presence import present
 from .scope import Scope, Typed
 
@@ -53,8 +54,7 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
     inner = want.item if isinstance(want, OptionalOf) else want
     match node:
         case Literal(value=str() as value) if isinstance(inner, OneOf):
-            if value not in inner.values:
-                not_a_member(scope, node, value, inner, what, declared)
+            check_member(scope, node, value, inner, what, declared)
             return Constant(value=value)
         case ListLiteral(items=items) if isinstance(inner, ListOf):
             return ListOfItems(
@@ -83,27 +83,17 @@ def value(scope: Scope, node: Expr, what: str) -> tuple[Type, Expression]:
     """The type of `node`, which must be one value and no group of values."""
     typed = infer(scope, node)
     if isinstance(typed.kind, Group):
-        not_a_value(scope, node, typed.kind, what)
+        not_one_value(scope, node, typed.kind, what)
         return ANY, typed.code
     return typed.kind, typed.code
 
 
 def truth(scope: Scope, node: Expr, what: str) -> Expression:
     """Check that `node` is true or false."""
-    typed = infer(scope, node)
-    if isinstance(typed.kind, Group):
-        not_a_value(scope, node, typed.kind, what)
-    elif not assignable(typed.kind, BOOL):
-        hint = ""
-        if is_number(typed.kind) and not isinstance(node, Literal):
-            hint = f"compare it: `{scope.place.text(node)} > 0`"
-        elif isinstance(typed.kind, OptionalOf):
-            hint = f"ask whether it is there: `{scope.place.text(node)} != none`"
-        scope.session.report(
-            "DS0315",
-            f"{what} must be true or false, and this is {with_article(spell(typed.kind))}",
-            scope.place.at(node),
-            spell(typed.kind),
-            help=hint,
-        )
-    return typed.code
+    kind, code = value(scope, node, what)
+    if not assignable(kind, BOOL):
+        remedy = "ask" if isinstance(kind, OptionalOf) else "none"
+        if is_number(kind) and not isinstance(node, Literal):
+            remedy = "compare"
+        scope.session.report(NotTrueOrFalse(scope.place.at(node), what, spell(kind), remedy))
+    return code

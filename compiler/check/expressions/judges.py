@@ -9,12 +9,13 @@ from dspec.runtime.schema.expressions import Expression, Variable
 from dspec.runtime.schema.types import STR, ListOf, Type
 
 from ... import ir
-from ...diagnostics.record import Edit, Fix
-from ...project.source import Location
+from ...diagnostics.codes.metrics import JudgeOutsideMetric
+from ...diagnostics.codes.syntax import NoCriteria, RepeatedJudge
+from ...diagnostics.codes.types import JudgesNothing, Nameless
 from ...tables.judges import CRITERIA, JUDGE, Given, JudgeFunction
 from ..names.names import resolve
 from ..shape.arguments import match_arguments
-from ..shape.attributes import described
+from ..shape.attributes import form_of
 from ..symbols import Symbol
 from ..types.declared import lm_closure, reachable
 from ..types.kinds import ANY, FLOAT, Group, Kind, is_text
@@ -55,13 +56,7 @@ def _matched(scope: Scope, node: Call, judge: JudgeFunction) -> dict[str, Argume
             _nameless(scope, judge, argument)
         node = replace(node, arguments=tuple(each for each in node.arguments if each not in spare))
         if not values and not spare:
-            scope.session.report(
-                "DS0302",
-                f"this call of `{judge.name}` lacks something to look at",
-                scope.place.at(node.callee),
-                "judges nothing",
-                help=f"give it values by names of your choice, as in `{judge.name}(…, reply = pred.reply)`",
-            )
+            scope.session.report(JudgesNothing(scope.place.at(node.callee), judge.name))
     found = match_arguments(
         scope.session,
         scope.place,
@@ -79,21 +74,7 @@ def _nameless(scope: Scope, judge: JudgeFunction, argument: Argument) -> None:
     node = argument.value
     last = node.name if isinstance(node, Attribute | Reference) else None
     name = last.text if last is not None else "text"
-    at = scope.place.at(argument)
-    scope.session.report(
-        "DS0303",
-        f"`{judge.name}` is given what it looks at by name",
-        at,
-        "has no name",
-        help=f"the name is what the judge sees: `{name} = {scope.place.text(node)}`",
-        fixes=(
-            Fix(
-                f"Insert `{name} = `", (Edit(Location(at.source, at.start, at.start), f"{name} = "),), "maybe"
-            ),
-        )
-        if last is not None
-        else (),
-    )
+    scope.session.report(Nameless(scope.place.at(argument), judge.name, name, its_own=last is not None))
     infer(scope, node)
 
 
@@ -120,43 +101,22 @@ def _criteria(scope: Scope, judge: JudgeFunction, argument: Argument) -> str:
     node = argument.value
     if isinstance(node, Literal) and isinstance(node.value, str) and node.value.strip():
         return node.value
-    mistakes = len(scope.session.diagnostics)
+    mistakes = len(scope.session.findings)
     infer(scope, node)
-    if len(scope.session.diagnostics) == mistakes:
-        empty = isinstance(node, Literal) and isinstance(node.value, str)
-        scope.session.report(
-            "DS0110",
-            f"`{CRITERIA}` is empty"
-            if empty
-            else f"`{CRITERIA}` takes text in quotes, and this is {described(scope.place, node)}",
-            scope.place.at(node),
-            "says nothing" if empty else described(scope.place, node),
-            help=f'for example `{CRITERIA} = "The reply answers every question and promises nothing."`; what '
-            "differs from row to row is a value of its own",
-        )
+    if len(scope.session.findings) == mistakes:
+        scope.session.report(NoCriteria(scope.place.at(node), CRITERIA, form_of(node)))
     return ""
 
 
 def _may_be_asked(scope: Scope, node: Call, judge: JudgeFunction) -> bool:
     if scope.judges is None:
+        program = scope.calls is not None
         scope.session.report(
-            "DS0512",
-            f"{scope.purpose} cannot ask the judge `{judge.name}`: judges stand in metrics",
-            scope.place.at(node.callee),
-            "a model call",
-            help="a module can judge inside a program; a metric's judge is asked only when a row is scored"
-            if scope.calls is not None
-            else "",
+            JudgeOutsideMetric(scope.place.at(node.callee), judge.name, scope.purpose, program)
         )
         return False
     if scope.repeated:
-        scope.session.report(
-            "DS0120",
-            f"not supported yet: a call of `{judge.name}` inside a list comprehension",
-            scope.place.at(node.callee),
-            "would be asked several times",
-            help="show the judge the whole list at once",
-        )
+        scope.session.report(RepeatedJudge(scope.place.at(node.callee), judge.name))
         return False
     return True
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import get_args
 
 from dspec.grammar.tree import Binary, BinaryOperator, Expr, Literal, Reference
-from dspec.runtime.schema.expressions import BinaryOp, Expression
+from dspec.runtime.schema.expressions import BinaryOp
 from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OptionalOf, Type
 
-from ...diagnostics.fixes import suggestions
-from ...diagnostics.record import Label
+from ...diagnostics.codes.metrics import AlwaysTheSame
+from ...diagnostics.codes.types import GroupsCompared, WrongOperand, WrongOperands
 from ..types.kinds import (
     ANY,
     BOOL,
@@ -17,7 +17,6 @@ from ..types.kinds import (
     INT,
     STR,
     Group,
-    Kind,
     comparable,
     is_number,
     is_text,
@@ -25,8 +24,8 @@ from ..types.kinds import (
     join,
     spell,
 )
-from .infer import infer, rule, truth
-from .mistakes import not_a_member, not_a_value
+from .infer import infer, rule, truth, value
+from .mistakes import check_member
 from .presence import present
 from .scope import Scope, Typed
 
@@ -49,127 +48,89 @@ def _binary(scope: Scope, node: Binary) -> Typed:
         return Typed(BOOL, BinaryOp(operator=operator, left=left, right=right))
     if both := _two_groups(scope, node):
         return both
-    first, first_kind = _side(scope, node.left, operator)
-    second, second_kind = _side(scope, node.right, operator)
+    left, first = value(scope, node.left, f"`{operator}`")
+    right, second = value(scope, node.right, f"`{operator}`")
     code = BinaryOp(operator=operator, left=first, right=second)
     if operator in ("==", "!="):
-        _equality(scope, node, first_kind, second_kind)
-        return Typed(BOOL, code)
-    if operator in ("in", "not in"):
-        _membership(scope, node, first_kind, second_kind)
-        return Typed(BOOL, code)
-    if operator in ("<", "<=", ">", ">="):
-        _order(scope, node, first_kind, second_kind)
-        return Typed(BOOL, code)
-    return Typed(_arithmetic(scope, node, first_kind, second_kind), code)
+        _equality(scope, node, left, right)
+    elif operator in ("in", "not in"):
+        _membership(scope, node, left, right)
+    elif operator in ("<", "<=", ">", ">="):
+        _order(scope, node, left, right)
+    else:
+        return Typed(_arithmetic(scope, node, left, right), code)
+    return Typed(BOOL, code)
 
 
 def _two_groups(scope: Scope, node: Binary) -> Typed | None:
-    """`gold == pred`: one message about both sides, with a field that both have."""
-    kinds = [
-        scope.names[side.name.text].kind
-        for side in (node.left, node.right)
-        if isinstance(side, Reference) and side.name.text in scope.names
-    ]
-    if len(kinds) < 2 or not all(isinstance(kind, Group) for kind in kinds):
-        return None
-    left, right = (kind for kind in kinds if isinstance(kind, Group))
-    texts = scope.place.text(node.left), scope.place.text(node.right)
-    shared = [name for name in left.members if name in right.members][:3]
-    offers = tuple(f"{texts[0]}.{name} {node.operator} {texts[1]}.{name}" for name in shared)
-    scope.reads.update(texts)
-    scope.session.report(
-        "DS0301",
-        f"`{node.operator}` needs one value on each side; `{texts[0]}` stands for {left.title}, "
-        f"`{texts[1]}` for {right.title}",
-        scope.place.at(node),
-        "groups of values",
-        help=f"write `{offers[0]}`" if offers else "",
-        fixes=suggestions(scope.place.at(node), offers, guess=True),
-    )
-    return Typed(BOOL)
+    """`gold == pred`: one finding about both sides, with the names that both have."""
+    names = [side.name.text for side in (node.left, node.right) if isinstance(side, Reference)]
+    match [scope.names[name].kind for name in names if name in scope.names]:
+        case [Group() as left, Group() as right]:
+            scope.reads.update(names)
+            shared = tuple(name for name in left.members if name in right.members)
+            sides = scope.operand(node.left, left), scope.operand(node.right, right)
+            scope.session.report(GroupsCompared(scope.place.at(node), node.operator, *sides, shared))
+            return Typed(BOOL)
+        case _:
+            return None
 
 
-def _side(scope: Scope, node: Expr, operator: str) -> tuple[Expression, Type]:
-    typed = infer(scope, node)
-    if isinstance(typed.kind, Group):
-        not_a_value(scope, node, typed.kind, f"`{operator}`")
-        return typed.code, ANY
-    return typed.code, typed.kind
-
-
-def _union(kind: Kind) -> OneOf | None:
-    inner = kind.item if isinstance(kind, OptionalOf) else kind
-    return inner if isinstance(inner, OneOf) else None
+def _is_limited(scope: Scope, node: Expr, other: Expr, kind: Type) -> bool:
+    """Whether `node` is a text, and `other`, of this kind, one of a few; reports a text that is none of them."""
+    union = kind.item if isinstance(kind, OptionalOf) else kind
+    if not (isinstance(node, Literal) and isinstance(node.value, str) and isinstance(union, OneOf)):
+        return False
+    check_member(scope, node, node.value, union, f"`{scope.place.text(other)}`")
+    return True
 
 
 def _equality(scope: Scope, node: Binary, left: Type, right: Type) -> None:
-    for side, other, kind in ((node.left, right, left), (node.right, left, right)):
-        union = _union(other)
-        if isinstance(side, Literal) and isinstance(side.value, str) and union and kind == STR:
-            if side.value not in union.values:
-                opposite = node.right if side is node.left else node.left
-                not_a_member(scope, side, side.value, union, f"`{scope.place.text(opposite)}`", None)
-            return
-    if not comparable(left, right):
-        _always(scope, node, left, right, "false" if node.operator == "==" else "true")
-
-
-def _always(scope: Scope, node: Binary, left: Type, right: Type, outcome: str) -> None:
-    place = scope.place
-    shared = ""
-    if isinstance(left, OneOf) and isinstance(right, OneOf):
-        shared = "the two unions share no value"
-    elif isinstance(right, ListOf) and comparable(left, right.item) and node.operator in ("==", "!="):
-        word = "in" if node.operator == "==" else "not in"
-        asked = f"{place.text(node.left)} {word} {place.text(node.right)}"
-        shared = f"to ask whether the list holds it, write `{asked}`"
-    scope.session.report(
-        "DS0504",
-        f"this comparison is always {outcome}: `{place.text(node.left)}` is {spell(left)}, "
-        f"`{place.text(node.right)}` is {spell(right)}",
-        place.at(node),
-        f"always {outcome}",
-        secondary=(Label(place.at(node.left), spell(left)), Label(place.at(node.right), spell(right))),
-        help=shared,
+    limited = _is_limited(scope, node.left, node.right, right) or _is_limited(
+        scope, node.right, node.left, left
     )
+    if not limited and not comparable(left, right):
+        _always(scope, node, left, right)
 
 
 def _membership(scope: Scope, node: Binary, left: Type, right: Type) -> None:
-    place = scope.place
     if isinstance(right, OptionalOf):
         right = right.item
     if is_unknown(right):
         return
-    outcome = "false" if node.operator == "in" else "true"
     if isinstance(right, ListOf | DictOf):
         item = right.item if isinstance(right, ListOf) else right.key
-        union = _union(item)
-        if isinstance(node.left, Literal) and isinstance(node.left.value, str) and union:
-            if node.left.value not in union.values:
-                not_a_member(scope, node.left, node.left.value, union, f"`{place.text(node.right)}`", None)
-        elif not comparable(left, item):
-            _always(scope, node, left, right, outcome)
+        possible = _is_limited(scope, node.left, node.right, item) or comparable(left, item)
+    elif is_text(right):
+        possible = is_text(left) or is_unknown(left)
+    else:
+        word = "in" if node.operator == "in" else "not in"
+        scope.session.report(WrongOperand(scope.place.at(node.right), word, spell(right)))
         return
-    if is_text(right):
-        if not (is_text(left) or is_unknown(left)):
-            _always(scope, node, left, right, outcome)
-        return
+    if not possible:
+        _always(scope, node, left, right)
+
+
+def _always(scope: Scope, node: Binary, left: Type, right: Type) -> None:
+    holds = ""
+    if isinstance(right, ListOf) and comparable(left, right.item):
+        holds = {"==": "in", "!=": "not in"}.get(node.operator, "")
     scope.session.report(
-        "DS0313",
-        f"`{node.operator}` looks into a list, a dict or text, and `{place.text(node.right)}` is "
-        f"{spell(right)}",
-        place.at(node.right),
-        spell(right),
+        AlwaysTheSame(
+            scope.place.at(node),
+            "false" if node.operator in ("==", "in") else "true",
+            scope.operand(node.left, left),
+            scope.operand(node.right, right),
+            isinstance(left, OneOf) and isinstance(right, OneOf),
+            holds,
+        )
     )
 
 
 def _order(scope: Scope, node: Binary, left: Type, right: Type) -> None:
-    if is_unknown(left) or is_unknown(right):
-        return
-    if (is_number(left) and is_number(right)) or (is_text(left) and is_text(right)):
-        return
-    _not_for(scope, node, left, right, "compares two numbers or two texts")
+    fit = (is_number(left) and is_number(right)) or (is_text(left) and is_text(right))
+    if not (fit or is_unknown(left) or is_unknown(right)):
+        _wrong_operands(scope, node, left, right)
 
 
 def _arithmetic(scope: Scope, node: Binary, left: Type, right: Type) -> Type:
@@ -184,26 +145,19 @@ def _arithmetic(scope: Scope, node: Binary, left: Type, right: Type) -> Type:
             joined = join(left, right)
             if joined is not None and not isinstance(joined, Group):
                 return joined
-        _not_for(scope, node, left, right, "adds two numbers, two texts or two lists")
-        return ANY
-    _not_for(scope, node, left, right, "works on two numbers")
+    _wrong_operands(scope, node, left, right)
     return ANY
 
 
-def _not_for(scope: Scope, node: Binary, left: Type, right: Type, does: str) -> None:
-    place = scope.place
-    hint = ""
-    for side, kind, other in ((node.left, left, right), (node.right, right, left)):
+def _wrong_operands(scope: Scope, node: Binary, left: Type, right: Type) -> None:
+    optional = number = None
+    for side, kind, opposite, other in (
+        (node.left, left, node.right, right),
+        (node.right, right, node.left, left),
+    ):
         if isinstance(kind, OptionalOf):
-            text = place.text(side)
-            hint = f"`{text}` may be none; decide what then: `if {text} == none then … else {text}`"
+            optional = scope.place.at(side)
         elif node.operator == "+" and is_text(kind) and (is_number(other) or other == BOOL):
-            number = place.text(node.right if side is node.left else node.left)
-            hint = f"make it text first: `str({number})`"
-    scope.session.report(
-        "DS0313",
-        f"`{node.operator}` {does}; these are {spell(left)} and {spell(right)}",
-        place.at(node),
-        secondary=(Label(place.at(node.left), spell(left)), Label(place.at(node.right), spell(right))),
-        help=hint,
-    )
+            number = scope.place.at(opposite)
+    sides = scope.operand(node.left, left), scope.operand(node.right, right)
+    scope.session.report(WrongOperands(scope.place.at(node), node.operator, *sides, optional, number))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from dspec.grammar.tree import Call
-from dspec.runtime.schema.expressions import Constant, Expression
+from dspec.grammar.tree import Call, Expr
+from dspec.runtime.schema.expressions import Constant, Expression, Variable
 
 from ... import ir
+from ...diagnostics.codes.types import Operand
 from ..session import Place, Session
 from ..symbols import Symbol
-from ..types.kinds import Group, Kind
+from ..types.kinds import Group, Kind, Member, spell
 
 NOTHING = Constant(value=None)
 
@@ -28,6 +29,11 @@ class Binding(Struct, frozen=True):
     code: Expression
     symbol: Symbol | None = None
     sure: bool = True
+
+
+def bindings(members: Iterable[Member]) -> dict[str, Binding]:
+    """Members by their names, each a variable of its own."""
+    return {each.name: Binding(each.type, Variable(name=each.name), each.symbol) for each in members}
 
 
 class Typed(Struct, frozen=True):
@@ -69,3 +75,7 @@ class Scope(Struct, frozen=True):
 
     def inside(self, what: str) -> Scope:
         return replace(self, sheltered=self.sheltered or what)
+
+    def operand(self, node: Expr, kind: Kind) -> Operand:
+        """A value of this kind, as findings tell of it."""
+        return Operand(self.place.at(node), spell(kind))

@@ -23,7 +23,6 @@ from dspec.grammar.tree import (
     Unary,
 )
 
-from ...diagnostics import wording
 from ...diagnostics.codes.models import SecretInSource
 from ...diagnostics.codes.syntax import NotAChoice, OutOfRange, Wanted, WrongValue
 from ...diagnostics.wording import Form
@@ -189,12 +188,6 @@ class Reader:
         )
 
 
-def out_of_range(
-    session: Session, place: Place, node: Expr, what: str, low: float | None, high: float | None
-) -> None:
-    session.report(OutOfRange(place.at(node), what.strip("`"), low, high))
-
-
 def number_of(node: Expr) -> int | float | None:
     """A literal number, with its sign."""
     match node:
@@ -239,8 +232,3 @@ def form_of(node: Expr) -> Form:
             return "path"
         case _:
             return "expression"
-
-
-def described(place: Place, node: Expr) -> str:
-    """What an expression is, for findings that have no class of their own yet."""
-    return wording.described(form_of(node), place.text(node))

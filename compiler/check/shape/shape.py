@@ -17,7 +17,6 @@ from dspec.grammar.tree import (
     Given,
     Item,
     Let,
-    Node,
     Return,
     Section,
     Setting,
@@ -170,7 +169,7 @@ def _section(
         return
     _twice(session, place, item, seen)
     if not section.supported:
-        later(session, place, f"`{name} {{ … }}` in {article(spec.keyword)}", item.name)
+        session.report(NotYet(place.at(item.name), f"`{name} {{ … }}` in {article(spec.keyword)}"))
         return
     _section_items(session, place, item, section)
 
@@ -263,8 +262,3 @@ def _missing(session: Session, place: Place, attribute: AttributeSpec, spec: Blo
             place.room,
         )
     )
-
-
-def later(session: Session, place: Place, what: str, node: Node, notes: tuple[str, ...] = ()) -> None:
-    """Report something that the language has and this version cannot run."""
-    session.report(NotYet(place.at(node), what, notes))

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from dspec.grammar.tree import Expr
 
+from ...diagnostics.codes.data import LeadsOutside
 from ..session import Place, Session
 
 
@@ -20,13 +21,6 @@ def data_file(session: Session, place: Place, path: str, node: Expr) -> str | No
         or "\0" in path
         or not target.is_relative_to(session.root)
     ):
-        session.report(
-            "DS0413",
-            f'the data file "{path}" lies outside the project',
-            place.at(node),
-            "outside the project",
-            help="data files stand inside the project; their paths are relative to this file and use `/`",
-            notes=(f"the project's root is the folder `{session.root.name}`",),
-        )
+        session.report(LeadsOutside(place.at(node), path, session.root.name))
         return None
     return path if folder == session.folder else Path(os.path.relpath(target, session.folder)).as_posix()

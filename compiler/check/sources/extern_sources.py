@@ -8,13 +8,12 @@ from dspec.grammar.tree import Argument, Call, Expr, Literal, Name
 from dspec.runtime.schema.types import Type
 
 from ...data.sources.base import SourceParameter
-from ...diagnostics.fixes import suggestions
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, quoted
+from ...diagnostics.codes.names import UnknownSource
+from ...diagnostics.codes.syntax import WrongValue
 from ..names.names import resolve
 from ..session import Place, Session
 from ..shape.arguments import match_arguments
-from ..shape.attributes import described, number_of
+from ..shape.attributes import form_of, number_of
 from ..symbols import Symbol
 from ..types.kinds import Group, Member
 from .externs.base import ExternCall
@@ -33,15 +32,7 @@ def check_source(
     """Report what is wrong with an extern's source. True when it brings a description of its own."""
     found = EXTERN_SOURCES.get(name.text)
     if found is None:
-        near = closest(name.text, EXTERN_SOURCES)
-        session.report(
-            "DS0211",
-            f"an extern cannot come from `{name.text}`{did_you_mean(near)}",
-            place.at(name),
-            "unknown source",
-            help="" if near else f"it comes from {quoted(EXTERN_SOURCES, 'or')}",
-            fixes=suggestions(place.at(name), near),
-        )
+        session.report(UnknownSource(place.at(name), tuple(EXTERN_SOURCES), rows=False))
         return True
     read = source_texts(session, place, source, name, found.parameters)
     if read is None:
@@ -57,7 +48,7 @@ def source_texts(
     names = [spec.name for spec in specs]
     required = {spec.name for spec in specs if spec.required}
     shape = ", ".join(f"{spec.name} = …" for spec in specs)
-    mistakes = len(session.diagnostics)
+    mistakes = len(session.findings)
     what = f"`{name.text}`"
     given = match_arguments(session, place, node, what, names, required, f"`{name.text}({shape})`")
     texts: dict[str, tuple[str, Expr]] = {}
@@ -66,7 +57,7 @@ def source_texts(
             text = text_argument(session, place, name.text, spec.name, spec.value, argument)
             if text is not None:
                 texts[spec.name] = (text, argument.value)
-    return None if len(session.diagnostics) > mistakes else (given, texts)
+    return None if len(session.findings) > mistakes else (given, texts)
 
 
 def text_argument(
@@ -74,23 +65,15 @@ def text_argument(
 ) -> str | None:
     """The text that a source is given for its parameter `name`; reports what is none. None for other kinds."""
     node = argument.value
-    what = f"`{name}` of `{source}`"
     if kind == "lm":
-        resolve(session, place, node, ("lm",), what)
+        resolve(session, place, node, ("lm",), f"`{name}` of `{source}`")
         return None
     if kind == "integer":
         number = number_of(node)
         if isinstance(number, int) and number >= 1:
             return None
-        wanted = "a whole number from 1 up"
     elif isinstance(node, Literal) and isinstance(node.value, str) and node.value.strip():
         return node.value
-    else:
-        wanted = "text in quotes"
-    session.report(
-        "DS0110",
-        f"{what} takes {wanted}, and this is {described(place, node)}",
-        place.at(node),
-        described(place, node),
-    )
+    wanted = "count" if kind == "integer" else "text"
+    session.report(WrongValue(place.at(node), name, wanted, form_of(node), of=source))
     return None

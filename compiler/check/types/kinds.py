@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
+from dspec.grammar.tree import Expr
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,
@@ -27,7 +28,9 @@ from dspec.runtime.schema.types import (
 )
 from dspec.runtime.schema.types import spell as spell_type
 
+from ...diagnostics.codes.types import UnknownField
 from ...project.source import Location
+from ...tables.block_specs import SymbolKind
 from ..symbols import Symbol
 
 
@@ -37,8 +40,12 @@ class Member(Struct, frozen=True):
     name: str
     type: Type
     symbol: Symbol | None = None
-    has_default: bool = False
+    default: Expr | None = None
     description: str = ""
+
+    @property
+    def has_default(self) -> bool:
+        return self.default is not None
 
     @property
     def location(self) -> Location | None:
@@ -52,8 +59,8 @@ class Group(Struct, frozen=True):
     members: Mapping[str, Member]
     noun: str = "field"
     """What one member is called in messages: column, output, field."""
-    code: str = "DS0304"
-    """The diagnostic for a member that does not exist."""
+    missing: type[UnknownField] = UnknownField
+    """What is reported of a member that does not exist."""
     open: bool = False
     """True after a mistake: any member may be asked for."""
 
@@ -67,6 +74,9 @@ Kind = Type | Group
 
 NONE = OptionalOf(item=ANY)
 """The type of `none`."""
+
+CALLABLE: tuple[SymbolKind, ...] = ("module", "program", "extern")
+"""What an expression may call, besides functions and judges."""
 
 
 def spell(kind: Kind) -> str:
@@ -182,6 +192,7 @@ def iterated(kind: Kind) -> Type | None:
 __all__ = [
     "ANY",
     "BOOL",
+    "CALLABLE",
     "FLOAT",
     "INT",
     "NONE",

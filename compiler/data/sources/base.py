@@ -15,7 +15,7 @@ from msgspec import Struct
 from dspec.runtime.schema.types import Frozen, JsonValue
 
 from ... import ir
-from ...diagnostics.record import Fix, Label
+from ...diagnostics.codes.base import Finding
 from ...project.source import Location
 from .. import opening
 from ..tables import MAX_ROWS, Table, count_lines
@@ -44,18 +44,7 @@ class Checking(Protocol):
         """The folder of the root file, from which a source's path is told."""
         ...
 
-    def report(
-        self,
-        code: str,
-        message: str,
-        location: Location,
-        label: str = "",
-        /,
-        *,
-        secondary: tuple[Label, ...] = (),
-        help: str = "",  # noqa: A002
-        fixes: tuple[Fix, ...] = (),
-    ) -> None: ...
+    def report(self, finding: Finding, /) -> None: ...
 
 
 class Written(Struct, frozen=True):

@@ -14,14 +14,12 @@ from pathlib import Path
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
-from ...diagnostics.fixes import replace, suggestions
-from ...diagnostics.record import Label
-from ...diagnostics.spelling import closest
-from ...diagnostics.wording import did_you_mean, listed, quoted
+from ...diagnostics.codes.names import NoPythonFunction, NoPythonModule, NotAReference
+from ...diagnostics.codes.types import NotForRows
 from ...project.source import Location
 from .. import opening
 from .base import Checking, Fetch, FetchedSource, Snapshot, SourceParameter, Written
-from .python_module import REFERENCE, Function, Missing, Module, find_module
+from .python_module import REFERENCE, Function, Missing, Module, find_module, needed
 
 
 def _check(checking: Checking, written: Written) -> ir.DataSource | None:
@@ -39,22 +37,10 @@ def _check(checking: Checking, written: Written) -> ir.DataSource | None:
 
 def _callable(checking: Checking, place: Location, module: Module, function: Function) -> bool:
     """Whether the function can be called for rows as it is: without arguments, and without waiting."""
-    arguments = function.args
-    taken = [*arguments.posonlyargs, *arguments.args]
-    needed = [each.arg for each in taken[: len(taken) - len(arguments.defaults)]]
-    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    needed += [each.arg for each, default in pairs if default is None]
-    where = f"{module.source.name}:{module.source.position(module.heading(function).start).line}"
-    if needed:
-        message = f"`{function.name}` is called for rows without arguments, and it needs {quoted(needed)}"
-        label, advice = f"needs {quoted(needed)}", f"give each a default in {where}"
-    elif isinstance(function, ast.AsyncFunctionDef):
-        message = f"`{function.name}` is called for rows and not waited for, and it is `async`"
-        label, advice = "is `async`", f"write it as a plain function in {where}"
-    else:
+    missing = needed(function)
+    if not missing and not isinstance(function, ast.AsyncFunctionDef):
         return True
-    heading = Label(module.heading(function), label)
-    checking.report("DS0308", message, place, "cannot be called", secondary=(heading,), help=advice)
+    checking.report(NotForRows(place, module.heading(function), tuple(missing)))
     return False
 
 
@@ -68,64 +54,22 @@ def find_function(
     """
     reference = REFERENCE.fullmatch(written)
     if reference is None:
-        dotted = written.replace("/", ".").removesuffix(".py")
-        fix = ()
-        if ":" not in written and REFERENCE.fullmatch(":".join(dotted.rpartition(".")[::2])):
-            better = ":".join(dotted.rpartition(".")[::2])
-            fix = (replace(place, f'"{better}"'),)
-        checking.report(
-            "DS0206",
-            f'"{written}" names no Python function: it is a module, a colon and a function',
-            place,
-            "not `module:function`",
-            help='for example `python("tools.search:find")`',
-            fixes=fix,
-        )
+        dotted = ":".join(written.replace("/", ".").removesuffix(".py").rpartition(".")[::2])
+        better = dotted if ":" not in written and REFERENCE.fullmatch(dotted) else ""
+        checking.report(NotAReference(place, written, better))
         return None
     module_name, name = reference[1], reference[2]
     module = find_module(module_name, beside, checking.root)
     if isinstance(module, Missing):
-        _missing_module(checking, place, module, name)
+        checking.report(NoPythonModule(place, module_name, name, module.reason, module.there))
         return None
     function = module.functions.get(name)
     if function is None and not module.open and name not in module.names:
-        _missing_function(checking, place, module, module_name, name)
+        own = {key: each for key, each in module.functions.items() if not key.startswith("_")}
+        known = tuple((key, module.heading(each)) for key, each in (own or module.functions).items())
+        checking.report(NoPythonFunction(place, module.source.name, module_name, name, known))
         return None
     return module, function
-
-
-def _missing_module(checking: Checking, place: Location, module: Missing, name: str) -> None:
-    hint = "modules are looked for beside this file, in the project's root and in its `src`"
-    if module.there:
-        hint = f"there is {listed(module.there)}; " + hint
-    if module.near:
-        hint = ""
-    checking.report(
-        "DS0206",
-        f"{module.reason}{did_you_mean(module.near)}",
-        place,
-        "not found",
-        help=hint,
-        fixes=suggestions(place, tuple(f'"{near}:{name}"' for near in module.near)),
-    )
-
-
-def _missing_function(
-    checking: Checking, place: Location, module: Module, module_name: str, name: str
-) -> None:
-    known = [each for each in module.functions if not each.startswith("_")] or list(module.functions)
-    near = closest(name, known)
-    checking.report(
-        "DS0206",
-        f"`{module.source.name}` has no function `{name}`{did_you_mean(near)}",
-        place,
-        "not found there",
-        secondary=tuple(
-            Label(module.heading(module.functions[each]), f"`{each}` is defined here") for each in near[:1]
-        ),
-        help="" if near else f"it has {listed(known)}" if known else "it defines no function at all",
-        fixes=suggestions(place, tuple(f'"{module_name}:{each}"' for each in near)),
-    )
 
 
 def _identity(source: ir.DataSource, folder: Path, root: Path) -> list[JsonValue]:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ...diagnostics.spelling import closest
 from ...project.loading import ImportProblem, read_text
 from ...project.reads import listed, looked_at
 from ...project.source import Location, Source
@@ -24,6 +23,15 @@ MAX_CHARACTERS = 1 << 20
 MAX_LISTED = 200
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def needed(function: Function) -> list[str]:
+    """The parameters that have no default."""
+    arguments = function.args
+    taken = [*arguments.posonlyargs, *arguments.args]
+    names = [each.arg for each in taken[: len(taken) - len(arguments.defaults)]]
+    pairs = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    return names + [each.arg for each, default in pairs if default is None]
 
 
 class Module(Struct, frozen=True, eq=False):
@@ -64,7 +72,6 @@ class Missing(Struct, frozen=True):
     """Why there is no module to read, and what there is instead."""
 
     reason: str
-    near: tuple[str, ...] = ()
     there: tuple[str, ...] = ()
 
 
@@ -79,7 +86,7 @@ def find_module(name: str, folder: Path, root: Path) -> Module | Missing:
     inside = [place.joinpath(*parts[:-1]) for place in places]
     prefix = "".join(f"{part}." for part in parts[:-1])
     there = [prefix + found for place in inside for found in _modules_in(place, root)]
-    return Missing(f"this project has no module `{name}`", closest(name, there), tuple(dict.fromkeys(there)))
+    return Missing(f"this project has no module `{name}`", tuple(dict.fromkeys(there)))
 
 
 def _is_there(path: Path) -> bool:

@@ -7,8 +7,7 @@ the findings that are reported under it, each with its words.
 
 from __future__ import annotations
 
-from ...project.source import Location
-from ..record import Diagnostic, Fix, Label, Severity
+from ..record import Severity
 from . import data, metrics, models, names, optimizers, project, syntax, types
 from .base import Code, Finding
 
@@ -20,21 +19,4 @@ CODES: dict[str, Code] = {
 }
 
 
-def report(
-    code: str,
-    message: str,
-    location: Location,
-    label: str = "",
-    *,
-    secondary: tuple[Label, ...] = (),
-    notes: tuple[str, ...] = (),
-    help: str = "",  # noqa: A002
-    fixes: tuple[Fix, ...] = (),
-) -> Diagnostic:
-    """A diagnostic of `code` at `location`, for findings that have no class of their own yet."""
-    return Diagnostic(
-        code, CODES[code].severity, message, Label(location, label), secondary, notes, help, fixes
-    )
-
-
-__all__ = ["CODES", "Code", "Finding", "Severity", "report"]
+__all__ = ["CODES", "Code", "Finding", "Severity"]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from .base import Code
+from ...project.source import Location
+from ..fixes import Room, insert_item, replace, suggestions
+from ..record import Diagnostic, Label, also
+from ..spelling import closest
+from ..wording import did_you_mean, listed, quoted
+from .base import Code, Finding
 from .snippets import METRIC, TICKETS, optimize
 
 HEAD = "dspec 1\n\n"
@@ -33,6 +38,38 @@ DS0401 = Code(
 )
 
 
+class OtherFormat(Finding, frozen=True):
+    """A file that is read as a `source`, and whose name ends as that of another does; `written` is its path."""
+
+    code = DS0401
+    path: str
+    source: str
+    ending: str
+    written: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.path}` cannot be read as {self.source}; its name says {self.ending}",
+            "another format",
+            help=f"write `{self.ending}({self.written.text})`",
+            fixes=(replace(self.where, self.ending, guess=True),),
+        )
+
+
+class DataFault(Finding, frozen=True):
+    """Something that is wrong with a data file or a split, in the words that a compile stops with, too."""
+
+    said: str
+    advice: str
+
+    def told(self) -> Diagnostic:
+        return self.says(self.said, help=self.advice)
+
+
+class DataUnreadable(DataFault, frozen=True):
+    code = DS0401
+
+
 DS0402 = Code(
     "DS0402",
     "error",
@@ -46,6 +83,48 @@ DS0402 = Code(
 )
 
 
+class NoSuchColumn(Finding, frozen=True):
+    """A column to search in the data file at `path`, which is named at `file` and has `columns`."""
+
+    code = DS0402
+    column: str
+    path: str
+    file: Location
+    columns: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.column, self.columns)
+        return self.says(
+            f"column `{self.column}` is not in `{self.path}`{did_you_mean(near)}",
+            "no such column",
+            secondary=(Label(self.file, "read from here"),),
+            help="" if near else f"its columns are {listed(self.columns)}",
+            fixes=suggestions(self.where, tuple(f'"{name}"' for name in near)),
+        )
+
+
+class ColumnMissing(DataFault, frozen=True):
+    """At the column, read from `source`; where the declaration has no such column, at the source.
+
+    `renamed` are columns of the file that may have been meant. What reads the column might break by another name.
+    """
+
+    code = DS0402
+    source: Location | None
+    renamed: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            self.said,
+            "no such column" if self.source else "",
+            secondary=also(self.source, "read from here"),
+            help=self.advice,
+            fixes=tuple(
+                replace(self.where, name, f"rename to `{name}`", guess=True) for name in self.renamed
+            ),
+        )
+
+
 DS0403 = Code(
     "DS0403",
     "error",
@@ -57,6 +136,21 @@ DS0403 = Code(
     dataset(),
     TICKETS,
 )
+
+
+class TypeBroken(DataFault, frozen=True):
+    """At the type or the column, read from `source`; where the declaration has neither, at the source."""
+
+    code = DS0403
+    source: Location | None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            self.said,
+            "not in every row" if self.source else "",
+            secondary=also(self.source, "read from here"),
+            help=self.advice,
+        )
 
 
 DS0404 = Code(
@@ -73,6 +167,32 @@ DS0404 = Code(
 )
 
 
+class InputNotInData(Finding, frozen=True):
+    """An input of the program that the rows lack; `field` is its type where they have it as a field."""
+
+    code = DS0404
+    program: Location
+    data: Location
+    name: str
+    field: str
+    inputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.name, self.inputs)
+        lacks = (
+            "has it as a field, not as an input" if self.field else f"has no such input{did_you_mean(near)}"
+        )
+        there = f"its inputs are {listed(self.inputs)}" if self.inputs and not near else ""
+        return self.says(
+            f"`{self.program.text}` needs the input `{self.name}`, and `{self.data.text}` {lacks}",
+            f"no input `{self.name}`",
+            secondary=tuple(
+                Label(place, f"`{place.text}` is declared here") for place in (self.program, self.data)
+            ),
+            help=f"mark the column as an input: `input {self.name}: {self.field}`" if self.field else there,
+        )
+
+
 DS0405 = Code(
     "DS0405",
     "error",
@@ -82,6 +202,21 @@ DS0405 = Code(
     dataset("input text: str; field topic: str", "split { train = 60%; test = 40% }"),
     TICKETS,
 )
+
+
+class NoParts(Finding, frozen=True):
+    code = DS0405
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "this split has no parts",
+            "empty",
+            help="for example `split { train = 20%; val = 60%; test = 20% }`",
+        )
+
+
+class SplitFault(DataFault, frozen=True):
+    code = DS0405
 
 
 DS0406 = Code(
@@ -97,6 +232,42 @@ DS0406 = Code(
 )
 
 
+class Duplicates(DataFault, frozen=True):
+    """Inputs in several parts, which are `parts`: `count` of them."""
+
+    code = DS0406
+    count: int
+    parts: tuple[Location, ...]
+
+    def told(self) -> Diagnostic:
+        shares = f"shares {self.count:,} with {quoted(part.text for part in self.parts)}"
+        return self.says(
+            self.said,
+            shares if self.parts else "",
+            secondary=tuple(Label(part) for part in self.parts),
+            help=self.advice,
+        )
+
+
+class CutFromOne(Finding, frozen=True):
+    """Two datasets of one source: `val`, and `train` that reads it, too."""
+
+    code = DS0406
+    train: Location
+    title: str
+    fetched: bool
+
+    def told(self) -> Diagnostic:
+        what = "rows" if self.fetched else "file"
+        return self.says(
+            f"`train` and `val` are cut from the same {what}, `{self.title}`, by two datasets: a row may "
+            "stand in both",
+            f"the same {what}",
+            secondary=(Label(self.train, "reads it, too"),),
+            help="declare one dataset and give it a `split` with both parts",
+        )
+
+
 DS0407 = Code(
     "DS0407",
     "error",
@@ -110,6 +281,21 @@ DS0407 = Code(
 )
 
 
+class TunesOnTest(Finding, frozen=True):
+    """`role` is what the rows are read as; `others` are the dataset's other parts."""
+
+    code = DS0407
+    role: str
+    others: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.role}` reads `{self.where.text}`: rows that are tuned on can no longer test anything",
+            "the test part",
+            help=f"use {quoted(self.others[:3], 'or')}" if self.others else "",
+        )
+
+
 DS0409 = Code(
     "DS0409",
     "error",
@@ -119,6 +305,26 @@ DS0409 = Code(
     dataset(),
     TICKETS,
 )
+
+
+class NoInputColumn(Finding, frozen=True):
+    """`column` is the first that is none, with its word `field` at `word`."""
+
+    code = DS0409
+    room: Room | None
+    column: str = ""
+    word: Location | None = None
+
+    def told(self) -> Diagnostic:
+        fixes = insert_item(self.room, "input text: str")
+        if self.word:
+            fixes = (replace(self.word, "input", f"Make `{self.column}` an input", guess=True),)
+        return self.says(
+            f"dataset `{self.where.text}` has no `input` column, so no program can be run on its rows",
+            "no input",
+            help="mark the columns that a program reads: `input text: str`",
+            fixes=fixes,
+        )
 
 
 DS0410 = Code(
@@ -134,6 +340,10 @@ DS0410 = Code(
 )
 
 
+class TooRare(DataFault, frozen=True):
+    code = DS0410
+
+
 DS0412 = Code(
     "DS0412",
     "error",
@@ -143,6 +353,28 @@ DS0412 = Code(
     METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
     TICKETS,
 )
+
+
+class UnknownPart(Finding, frozen=True):
+    code = DS0412
+    dataset: Location
+    parts: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        near = closest(name, self.parts)
+        there = (
+            f"its parts are {listed(self.parts)}"
+            if self.parts
+            else f"give it one: `split {{ {name} = 50% }}`"
+        )
+        return self.says(
+            f"`{self.dataset.text}` has no part `{name}`{did_you_mean(near)}",
+            "not a part of its split",
+            secondary=(Label(self.dataset, f"`{self.dataset.text}` is declared here"),),
+            help="" if near else there,
+            fixes=suggestions(self.where, near),
+        )
 
 
 DS0413 = Code(
@@ -158,6 +390,26 @@ DS0413 = Code(
 )
 
 
+class LeadsOutside(Finding, frozen=True):
+    """A data file outside the project, whose root is the folder `root`."""
+
+    code = DS0413
+    path: str
+    root: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'the data file "{self.path}" lies outside the project',
+            "outside the project",
+            help="data files stand inside the project; their paths are relative to this file and use `/`",
+            notes=(f"the project's root is the folder `{self.root}`",),
+        )
+
+
+class DataOutside(DataFault, frozen=True):
+    code = DS0413
+
+
 DS0415 = Code(
     "DS0415",
     "error",
@@ -168,6 +420,26 @@ DS0415 = Code(
     METRIC + "eval e { program = router; metric = right; data = tickets.test }\n",
     TICKETS,
 )
+
+
+class OtherType(Finding, frozen=True):
+    """An input and the column of its `name`, with their types and the places that are known."""
+
+    code = DS0415
+    name: str
+    program: str
+    wanted: str
+    data: str
+    given: str
+    input: Location | None
+    column: Location | None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` is {self.wanted} in `{self.program}` and {self.given} in `{self.data}`",
+            "types differ",
+            secondary=(*also(self.input, f"{self.wanted} here"), *also(self.column, f"{self.given} here")),
+        )
 
 
 DS0416 = Code(
@@ -182,3 +454,7 @@ DS0416 = Code(
     dataset(),
     TICKETS | {"rows.py": "def load():\n    yield {'text': 'a parcel', 'topic': 'shipping'}\n"},
 )
+
+
+class NotFetched(DataFault, frozen=True):
+    code = DS0416

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from .base import Code
+from typing import Literal
+
+from ...project.source import Location
+from ..fixes import Room, insert_item, replace, suggestions
+from ..record import Diagnostic, Label
+from ..spelling import closest
+from ..wording import did_you_mean, listed, quoted
+from .base import Code, Finding
+from .data import DataFault
 from .snippets import DATA, GRADED, METRIC, TICKETS, optimize
+from .types import Operand, UnknownField
 
 
 def metric(body: str) -> str:
@@ -39,6 +48,31 @@ DS0501 = Code(
 )
 
 
+class UnknownColumn(UnknownField, frozen=True):
+    code = DS0501
+
+
+class NotAColumn(Finding, frozen=True):
+    """What `stratify` names is none of the `columns` of the `owner`."""
+
+    code = DS0501
+    owner: str
+    columns: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.columns)
+        return self.says(
+            f"`stratify` names `{self.where.text}`, which is not a column{did_you_mean(near)}",
+            "not a column",
+            help=f"{self.owner} has {listed(self.columns)}" if self.columns and not near else "",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class NoColumnToStratify(DataFault, frozen=True):
+    code = DS0501
+
+
 DS0502 = Code(
     "DS0502",
     "error",
@@ -48,6 +82,10 @@ DS0502 = Code(
     metric("= gold.topic == pred.topic"),
     TICKETS,
 )
+
+
+class UnknownOutput(UnknownField, frozen=True):
+    code = DS0502
 
 
 DS0504 = Code(
@@ -60,6 +98,53 @@ DS0504 = Code(
     metric("= len(gold.topic) == len(pred.topic)"),
     TICKETS,
 )
+
+
+class AlwaysTheSame(Finding, frozen=True):
+    """A comparison of two values that can never be equal, or never differ.
+
+    `unions` says that both are unions; `holds` is the operator that asks whether the right one holds the left.
+    """
+
+    code = DS0504
+    outcome: Literal["true", "false"]
+    left: Operand
+    right: Operand
+    unions: bool
+    holds: str
+
+    def told(self) -> Diagnostic:
+        left, right = self.left.where.text, self.right.where.text
+        remedy = ""
+        if self.unions:
+            remedy = "the two unions share no value"
+        elif self.holds:
+            remedy = f"to ask whether the list holds it, write `{left} {self.holds} {right}`"
+        return self.says(
+            f"this comparison is always {self.outcome}: `{left}` is {self.left.type}, "
+            f"`{right}` is {self.right.type}",
+            f"always {self.outcome}",
+            secondary=(self.left.label, self.right.label),
+            help=remedy,
+        )
+
+
+class GateNeverChanges(Finding, frozen=True):
+    """A `score` that is compared with a number that no score reaches: it stands at `number`."""
+
+    code = DS0504
+    score: Location
+    number: Location
+    value: float
+
+    def told(self) -> Diagnostic:
+        meant = f"{self.value / 100:g}" if 1 < self.value <= 100 else ""
+        return self.says(
+            f"`{self.score.text}` lies between 0 and 1, so this gate never changes",
+            "the same whatever the score",
+            help=f"write `{meant}` for {self.value:g} %" if meant else "",
+            fixes=(replace(self.number, meant, guess=True),) if meant else (),
+        )
 
 
 DS0505 = Code(
@@ -76,6 +161,26 @@ DS0505 = Code(
 )
 
 
+class NoAccept(Finding, frozen=True):
+    """A `metric` that gives a number, for an optimizer that bootstraps; `room` is the metric's."""
+
+    code = DS0505
+    optimizer: str
+    metric: Location
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        accept = "accept = score >= 0.5"
+        return self.says(
+            f"metric `{self.metric.text}` gives a number and no `accept`, so `{self.optimizer}` would make "
+            "a demo of every run that does not score 0",
+            "decides which runs become demos",
+            secondary=(Label(self.metric, "a numeric score, no `accept`"),),
+            help=f"say which runs are good enough: `{accept}`",
+            fixes=insert_item(self.room, accept),
+        )
+
+
 DS0506 = Code(
     "DS0506",
     "warning",
@@ -85,6 +190,21 @@ DS0506 = Code(
     metric("= gold.topic == pred.topic"),
     TICKETS,
 )
+
+
+class IgnoresProgram(Finding, frozen=True):
+    """A score that does not read `pred`, the metric's second parameter."""
+
+    code = DS0506
+    name: str
+    parameter: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the score never reads `{self.name}`, so every program scores the same",
+            f"does not depend on `{self.name}`",
+            secondary=(Label(self.parameter, f"`{self.name}` is what the program answered"),),
+        )
 
 
 DS0507 = Code(
@@ -102,6 +222,35 @@ DS0507 = Code(
 )
 
 
+class NoFeedback(Finding, frozen=True):
+    """A `metric` without `feedback`, for an optimizer that reflects. `by` is what a line of it could go by."""
+
+    code = DS0507
+    optimizer: str
+    metric: Location
+    by: Literal["judge", "accept", "number", "score"]
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        judged = self.by == "judge"
+        line = {
+            "judge": "feedback = reason",
+            "accept": 'feedback = if accept then "correct" else "wrong"',
+            "number": 'feedback = if score >= 0.5 then "correct" else "wrong"',
+            "score": 'feedback = if score then "correct" else "wrong"',
+        }[self.by]
+        return self.says(
+            f"`{self.optimizer}` learns from what the metric says about each answer, and `{self.metric.text}` "
+            "gives no `feedback`",
+            "sees only the score",
+            secondary=(Label(self.metric, "no `feedback`"),),
+            help=f"what its judge said is there: `{line}`"
+            if judged
+            else 'say what was wrong: `feedback = if score then "correct" else "expected …"`',
+            fixes=insert_item(self.room, line, "" if judged else "Insert a `feedback` to fill in"),
+        )
+
+
 DS0508 = Code(
     "DS0508",
     "error",
@@ -115,6 +264,39 @@ DS0508 = Code(
 )
 
 
+class NotTwoParameters(Finding, frozen=True):
+    code = DS0508
+    count: int
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"metric `{name}` needs two parameters: the dataset's row and the program's outputs",
+            f"has {self.count}",
+            help=f"for example `metric {name}(gold: tickets, pred: router)`",
+        )
+
+
+class OfNothing(Finding, frozen=True):
+    """A metric's parameter that does not say whose row, or whose outputs, it is."""
+
+    code = DS0508
+    name: str
+    row: bool
+
+    def told(self) -> Diagnostic:
+        wanted, what, example = (
+            ("dataset", "the dataset's row", "tickets")
+            if self.row
+            else ("program", "the program's outputs", "router")
+        )
+        return self.says(
+            f"`{self.name}` needs its {wanted} after a colon",
+            f"{what}, of what?",
+            help=f"for example `{self.name}: {example}`",
+        )
+
+
 DS0510 = Code(
     "DS0510",
     "error",
@@ -126,6 +308,30 @@ DS0510 = Code(
 )
 
 
+class NoScore(Finding, frozen=True):
+    """A score of another type than the two that it may have."""
+
+    code = DS0510
+    got: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`score` must be true or false, or a number from 0 to 1, and this is {self.got}",
+            self.got,
+            help=f"compare it with something: `{self.where.text} == …`",
+        )
+
+
+class ScoreOutOfRange(Finding, frozen=True):
+    code = DS0510
+    score: float
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`score` must lie between 0 and 1, and this is always {self.score:g}", "out of range"
+        )
+
+
 DS0511 = Code(
     "DS0511",
     "error",
@@ -135,6 +341,42 @@ DS0511 = Code(
     METRIC + OTHER + "eval e { program = router; metric = right; data = tickets.test }\n",
     TICKETS,
 )
+
+
+class ForOtherProgram(Finding, frozen=True):
+    """A metric that reads outputs of the program `judged` that `program` has not."""
+
+    code = DS0511
+    metric: Location
+    judged: str
+    program: str
+    absent: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"metric `{self.metric.text}` is written for `{self.judged}`, and `{self.program}` has no output "
+            f"{quoted(self.absent, 'or')}",
+            f"reads the outputs of `{self.judged}`",
+            secondary=(Label(self.metric, "declared here"),),
+        )
+
+
+class ForOtherRows(Finding, frozen=True):
+    """A metric that reads columns of the dataset `read` that `data` has not."""
+
+    code = DS0511
+    metric: Location
+    read: str
+    data: str
+    absent: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"metric `{self.metric.text}` is written for rows of `{self.read}`, and `{self.data}` has no column "
+            f"{quoted(self.absent, 'or')}",
+            "other rows",
+            secondary=(Label(self.metric, f"reads rows of `{self.read}`"),),
+        )
 
 
 DS0512 = Code(
@@ -149,3 +391,21 @@ DS0512 = Code(
     + 'metric polite(gold: tickets, pred: reply) = llm_judge("It is polite.", mini, topic = pred.topic)\n',
     TICKETS,
 )
+
+
+class JudgeOutsideMetric(Finding, frozen=True):
+    """`program` says that modules can be called there."""
+
+    code = DS0512
+    judge: str
+    purpose: str
+    program: bool
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{self.purpose} cannot ask the judge `{self.judge}`: judges stand in metrics",
+            "a model call",
+            help="a module can judge inside a program; a metric's judge is asked only when a row is scored"
+            if self.program
+            else "",
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ..fixes import replace
-from ..record import Diagnostic
+from ...project.source import Location
+from ..fixes import Room, insert_item, replace
+from ..record import Diagnostic, Label
+from ..wording import plural
 from .base import Code, Finding
 from .snippets import METRIC, TICKETS, optimize
 
@@ -25,6 +27,24 @@ DS0701 = Code(
 )
 
 
+class NoModel(Finding, frozen=True):
+    """A module without a model, where there are none or several `models`."""
+
+    code = DS0701
+    models: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        if self.models:
+            remedy = (
+                f"this project has {len(self.models)} models "
+                f"({', '.join(f'`{name}`' for name in self.models[:3])}): mark one with `default = true`, name "
+                f"one on the module with `lm = {self.models[0]}`, or on the optimize block"
+            )
+        else:
+            remedy = 'declare one: `lm mini { model = "openai/gpt-4o-mini" }`'
+        return self.says(f"module `{self.where.text}` has no lm", "which model answers?", help=remedy)
+
+
 DS0702 = Code(
     "DS0702",
     "warning",
@@ -35,6 +55,29 @@ DS0702 = Code(
     METRIC + optimize("step demos = BootstrapFewShot()", "budget { calls = 500 }"),
     TICKETS,
 )
+
+
+class SpentAtOnce(Finding, frozen=True):
+    """`count` rows at `per_run` calls each are more than the `allowed` ones; an eval has no `steps`."""
+
+    code = DS0702
+    allowed: int
+    program: str
+    rows: Location
+    count: int
+    per_run: int
+    steps: bool
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the budget allows {plural(self.allowed, 'call')}, and scoring `{self.program}` once on "
+            f"`{self.rows.text}` takes {self.count * self.per_run:,}",
+            "spent before the first step" if self.steps else "spent before the last row",
+            secondary=(
+                Label(self.rows, f"{plural(self.count, 'row')}, {plural(self.per_run, 'call')} each"),
+            ),
+            help="`dspc plan` shows how many calls each step takes" if self.steps else "",
+        )
 
 
 DS0705 = Code(
@@ -78,6 +121,23 @@ DS0707 = Code(
 )
 
 
+class TwoDefaults(Finding, frozen=True):
+    """The model `name` is marked as the default by this `value`, and so is another."""
+
+    code = DS0707
+    name: str
+    value: Location
+    other: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"two models are marked as the default: `{self.other.text}` and `{self.name}`",
+            "the second one",
+            secondary=(Label(self.other, "already the default"),),
+            fixes=(replace(self.value, "false", "Mark it `false`", guess=True),),
+        )
+
+
 DS0709 = Code(
     "DS0709",
     "error",
@@ -89,6 +149,23 @@ DS0709 = Code(
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; fallback = [large] }\nlm large { model = '
     '"openai/gpt-4o" }\n',
 )
+
+
+class FallsBackToItself(Finding, frozen=True):
+    """By way of another model, or at once."""
+
+    code = DS0709
+    name: str
+    other: Location | None
+
+    def told(self) -> Diagnostic:
+        way = f"`{self.other.text}`, which falls back to it again" if self.other else "itself"
+        return self.says(
+            f"lm `{self.name}` falls back to {way}",
+            "a circle",
+            secondary=(Label(self.other, f"`{self.other.text}` is declared here"),) if self.other else (),
+            help="a fallback is another model that is asked when this one fails for good",
+        )
 
 
 DS0710 = Code(
@@ -104,6 +181,26 @@ DS0710 = Code(
 )
 
 
+class Unpriced(Finding, frozen=True):
+    """A `model` whose price nobody knows, of `lm`; `own` if it is at an address of the user's."""
+
+    code = DS0710
+    model: str
+    lm: Location
+    own: bool
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        line = "price { input = 0.0; output = 0.0 }" if self.own else "price { input = 0.15; output = 0.60 }"
+        return self.says(
+            f'the budget is in USD, and nobody knows what "{self.model}" costs',
+            "cannot be kept",
+            secondary=(Label(self.lm, "no price"),),
+            help=f"write its price per million tokens in `{self.lm.text}`, or give the budget in calls or tokens",
+            fixes=insert_item(self.room, line, f"Insert `{line}`, to be filled in"),
+        )
+
+
 DS0711 = Code(
     "DS0711",
     "warning",
@@ -115,3 +212,23 @@ DS0711 = Code(
     BOUNDED + optimize("step demos = BootstrapFewShot()", "budget { tokens = 200000 }"),
     TICKETS,
 )
+
+
+class AnyLength(Finding, frozen=True):
+    """A budget in `unit`, and answers of `lm` that may be of any length."""
+
+    code = DS0711
+    unit: str
+    lm: Location
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        name, line = self.lm.text, "max_tokens = 1000"
+        return self.says(
+            f"the budget is in {'USD' if self.unit == 'usd' else self.unit}, and lm `{name}` has no "
+            "`max_tokens`: how much an answer may take is only estimated",
+            "could be passed",
+            secondary=(Label(self.lm, "no `max_tokens`"),),
+            help=f"write `max_tokens = …` in lm `{name}`",
+            fixes=insert_item(self.room, line, f"Insert `{line}`, to be filled in"),
+        )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from ...project.source import Location
 from ..fixes import replace, suggestions
 from ..record import Diagnostic, Edit, Fix, Label
 from ..spelling import closest
-from ..wording import article, did_you_mean, listed, noun, nouns, plural
+from ..wording import article, did_you_mean, listed, noun, nouns, plural, quoted
+from . import habits
 from .base import Code, Finding
 from .snippets import DATA, MODULE, TICKETS, TOOLS
 
@@ -78,6 +81,42 @@ class UnknownAlias(Finding, frozen=True):
         )
 
 
+class UnknownValue(Finding, frozen=True):
+    """`known` are the names in scope, `inside` the paths to a value of that name in a group of values."""
+
+    code = DS0201
+    known: tuple[str, ...]
+    inside: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        habit = habits.LITERALS.get(name)
+        near = (habit,) if habit else closest(name, self.known) or self.inside[:3]
+        return self.says(
+            f"there is no value named `{name}` here{did_you_mean(near)}",
+            "not in scope",
+            help="" if near or not self.known else f"in scope: {listed(self.known)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class NoStepOrProgram(Finding, frozen=True):
+    """`known` are the earlier steps and the programs; `what` is what one of them is needed as."""
+
+    code = DS0201
+    what: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.known)
+        return self.says(
+            f"there is no earlier step or program named `{self.where.text}`{did_you_mean(near)}",
+            "not declared",
+            help="" if near or not self.known else f"{self.what} may be {listed(self.known)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
 DS0202 = Code(
     "DS0202",
     "error",
@@ -138,6 +177,82 @@ class NotAnImport(Finding, frozen=True):
         name, it_is = self.where.text, article(noun(self.kind))
         return self.says(
             f"`{name}` is {it_is}, not an imported file, so `{name}.{self.member}` names nothing here",
+            it_is,
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
+class NotAValue(Finding, frozen=True):
+    """A declaration where a value is needed; `callable` says that a call of it would be one."""
+
+    code = DS0202
+    kind: str
+    declared: Location
+    purpose: str
+    callable: bool = False
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is {article(self.kind)}, not a value in {self.purpose}",
+            "not a value",
+            secondary=(Label(self.declared, "declared here"),),
+            help=f"call it: `{self.where.text}(…)`" if self.callable else "",
+        )
+
+
+class NotCallable(Finding, frozen=True):
+    code = DS0202
+    kind: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.declared.text}` is {article(self.kind)} and cannot be called",
+            "not a module, program or extern",
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
+class NotADeclaration(Finding, frozen=True):
+    """A metric's parameter, `name`, of a type that is no name of a declaration of this `kind`."""
+
+    code = DS0202
+    name: str
+    kind: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"`{self.name}` needs the name of {article(self.kind)}, not a type")
+
+
+class TextForSignature(Finding, frozen=True):
+    """A signature in quotes, as elsewhere: `text` holds the arrow."""
+
+    code = DS0202
+    strategy: str
+    text: str
+
+    def told(self) -> Diagnostic:
+        better = f"sig({self.text})"
+        return self.says(
+            f"`{self.strategy}` takes a signature, not text",
+            "a text",
+            help=f"write `{better}`",
+            fixes=(replace(self.where, better, guess=True),),
+        )
+
+
+class NotAProgram(Finding, frozen=True):
+    """A declaration of a `kind` where a step or a program is needed as `what`."""
+
+    code = DS0202
+    what: str
+    kind: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        it_is = article(self.kind)
+        return self.says(
+            f"`{self.declared.text}` is {it_is}, but {self.what} needs an earlier step or a program",
             it_is,
             secondary=(Label(self.declared, "declared here"),),
         )
@@ -207,6 +322,68 @@ class InUnionTwice(Finding, frozen=True):
         )
 
 
+class TwoRoles(Finding, frozen=True):
+    """A name of `owner` that is an input, at `first`, and has this `role`, too."""
+
+    code = DS0203
+    owner: str
+    role: Literal["field", "output"]
+    first: Location
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        column = self.role == "field"
+        return self.says(
+            f"the column `{name}` of `{self.owner}` is both an input and a field"
+            if column
+            else f"`{name}` is both an input and an output of `{self.owner}`",
+            f"again as {article(self.role)}",
+            secondary=(Label(self.first, "an input here"),),
+            help="" if column else "give the output another name",
+        )
+
+
+class ParametersAlike(Finding, frozen=True):
+    """Both parameters of a metric have one name."""
+
+    code = DS0203
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"both parameters are called `{self.where.text}`",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+        )
+
+
+class ValueTwice(Finding, frozen=True):
+    """A `let` gives a name that the program has."""
+
+    code = DS0203
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is declared twice in this program",
+            "again here",
+            secondary=(Label(self.first, "first declared here"),),
+            help="every `let` gives a new name; values never change",
+        )
+
+
+class StepTwice(Finding, frozen=True):
+    code = DS0203
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"two steps are called `{self.where.text}`",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+        )
+
+
 DS0204 = Code(
     "DS0204",
     "error",
@@ -260,6 +437,16 @@ class UnusedImport(Finding, frozen=True):
         )
 
 
+class UnusedValue(Finding, frozen=True):
+    """A program's `input`, or another `value` of it."""
+
+    code = DS0205
+    what: Literal["input", "value"]
+
+    def told(self) -> Diagnostic:
+        return self.says(f"the {self.what} `{self.where.text}` is never used", "not used")
+
+
 DS0206 = Code(
     "DS0206",
     "error",
@@ -270,6 +457,65 @@ DS0206 = Code(
     'dspec 1\n\nextern find(query: str) -> list[str] = python("tools:search")\n',
     TOOLS,
 )
+
+
+class NotAReference(Finding, frozen=True):
+    """`written` is not `module:function`; `better` is what it most likely stands for."""
+
+    code = DS0206
+    written: str
+    better: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.written}" names no Python function: it is a module, a colon and a function',
+            "not `module:function`",
+            help='for example `python("tools.search:find")`',
+            fixes=(replace(self.where, f'"{self.better}"'),) if self.better else (),
+        )
+
+
+class NoPythonModule(Finding, frozen=True):
+    """Why the `module` of a `function` cannot be read, and which modules are `there` instead."""
+
+    code = DS0206
+    module: str
+    function: str
+    reason: str
+    there: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.module, self.there)
+        there = f"there is {listed(self.there)}; " if self.there else ""
+        return self.says(
+            f"{self.reason}{did_you_mean(near)}",
+            "not found",
+            help=""
+            if near
+            else f"{there}modules are looked for beside this file, in the project's root and in its `src`",
+            fixes=suggestions(self.where, tuple(f'"{name}:{self.function}"' for name in near)),
+        )
+
+
+class NoPythonFunction(Finding, frozen=True):
+    """The `module` in `file` has no `function` of that name; `known` are those that it has, with their places."""
+
+    code = DS0206
+    file: str
+    module: str
+    function: str
+    known: tuple[tuple[str, Location], ...]
+
+    def told(self) -> Diagnostic:
+        places = dict(self.known)
+        near = closest(self.function, places)
+        return self.says(
+            f"`{self.file}` has no function `{self.function}`{did_you_mean(near)}",
+            "not found there",
+            secondary=tuple(Label(places[name], f"`{name}` is defined here") for name in near[:1]),
+            help="" if near else f"it has {listed(places)}" if places else "it defines no function at all",
+            fixes=suggestions(self.where, tuple(f'"{self.module}:{name}"' for name in near)),
+        )
 
 
 DS0207 = Code(
@@ -367,6 +613,33 @@ class TypeInCircle(Finding, frozen=True):
         )
 
 
+class CallsItself(Finding, frozen=True):
+    code = DS0210
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"program `{self.declared.text}` calls itself, and a program has no recursion",
+            "calls itself",
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
+class LeadsBack(Finding, frozen=True):
+    """The attribute `name` of a block names a program that leads back to the block."""
+
+    code = DS0210
+    name: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` leads back to this block by way of `{self.declared.text}`",
+            "a circle",
+            secondary=(Label(self.declared, "declared here"),),
+        )
+
+
 DS0211 = Code(
     "DS0211",
     "error",
@@ -377,6 +650,73 @@ DS0211 = Code(
     MODULE + "module second = ChainOfThougt(Route)\n",
     MODULE + "module second = ChainOfThought(Route)\n",
 )
+
+
+class UnknownStrategy(Finding, frozen=True):
+    """`kind` is what has this name instead, if anything has; `running` are the strategies that can run."""
+
+    code = DS0211
+    known: tuple[str, ...]
+    running: tuple[str, ...]
+    kind: str
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.known)
+        return self.says(
+            f"there is no strategy named `{self.where.text}`{did_you_mean(near)}",
+            f"a {self.kind}, not a strategy" if self.kind else "not a strategy",
+            help="" if near else f"a module is {quoted(self.running, 'or')} of a signature",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class PrefixedStrategy(Finding, frozen=True):
+    """A strategy's `name` behind a dot, as in `dspy.Predict`."""
+
+    code = DS0211
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"there is no strategy named `{self.where.text}`{did_you_mean((self.name,))}",
+            "strategies have no prefix",
+            fixes=suggestions(self.where, (self.name,)),
+        )
+
+
+class NoStrategy(Finding, frozen=True):
+    """A module that is something else than a strategy's call; `wrapping` are those that it could be given to."""
+
+    code = DS0211
+    wrapping: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        wrapped = tuple(f"{name}({self.where.text})" for name in self.wrapping)
+        return self.says(
+            "a module says how its signature is answered, as in `ChainOfThought(Route)`",
+            "no strategy",
+            help=f"write {quoted(wrapped, 'or')}" if wrapped else "",
+            fixes=suggestions(self.where, wrapped),
+        )
+
+
+class UnknownSource(Finding, frozen=True):
+    """Of `rows`, or else of an extern."""
+
+    code = DS0211
+    known: tuple[str, ...]
+    rows: bool
+
+    def told(self) -> Diagnostic:
+        name, known = self.where.text, quoted(self.known, "or")
+        near = closest(name, self.known)
+        wrong = f"rows cannot be read from `{name}`" if self.rows else f"an extern cannot come from `{name}`"
+        return self.says(
+            f"{wrong}{did_you_mean(near)}",
+            "unknown source",
+            help="" if near else f"they come from {known}" if self.rows else f"it comes from {known}",
+            fixes=suggestions(self.where, near),
+        )
 
 
 DS0212 = Code(
@@ -390,6 +730,31 @@ DS0212 = Code(
     DATA + "metric right(gold: tickets, pred: router) = exact_match(gold.topic, pred.topic)\n",
     TICKETS,
 )
+
+
+class UnknownFunction(Finding, frozen=True):
+    """`known` are the names that would do, `count` of them built in; with `modules` those may be called, too."""
+
+    code = DS0212
+    known: tuple[str, ...]
+    count: int
+    modules: bool
+
+    @property
+    def near(self) -> tuple[str, ...]:
+        return closest(self.where.text, self.known)
+
+    def told(self) -> Diagnostic:
+        what = "function or module" if self.modules else "function"
+        near = self.near
+        return self.says(
+            f"there is no {what} named `{self.where.text}`{did_you_mean(near)}",
+            "not declared",
+            help=""
+            if near
+            else f"there are {plural(self.count, 'function')}, among them `len`, `contains` and `f1`",
+            fixes=suggestions(self.where, near),
+        )
 
 
 DS0214 = Code(

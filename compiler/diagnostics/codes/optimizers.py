@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from .base import Code
+from typing import Literal
+
+from ...project.source import Location
+from ..fixes import Room, insert_item, replace, suggestions
+from ..record import Diagnostic, Label, also
+from ..spelling import closest
+from ..wording import Form, article, described, did_you_mean, listed, nouns, plural, quoted
+from .base import Code, Finding
 from .snippets import DATA, METRIC, TICKETS, optimize
+from .syntax import DS0110, NotAChoice
 
 PLAIN = """\
 program Echo(text: str) -> (topic: str) { return topic = lower(text) }
@@ -49,6 +57,41 @@ DS0601 = Code(
 )
 
 
+class NotCalled(Finding, frozen=True):
+    """A step that is no call of an optimizer; `known` where it is the name of one."""
+
+    code = DS0601
+    form: Form
+    known: bool
+    example: str
+
+    def told(self) -> Diagnostic:
+        written = self.where.text
+        return self.says(
+            "a step is an optimizer with its options in parentheses",
+            described(self.form, written),
+            help=f"write `{written}()`" if self.known else f"for example `{self.example}`",
+            fixes=(replace(self.where, f"{written}()"),) if self.known else (),
+        )
+
+
+class UnknownOptimizer(Finding, frozen=True):
+    """`running` are the optimizers that can run; `more` are further names that may have been meant."""
+
+    code = DS0601
+    running: tuple[str, ...]
+    more: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, (*self.running, *self.more))
+        return self.says(
+            f"there is no optimizer named `{self.where.text}`{did_you_mean(near)}",
+            "unknown optimizer",
+            help="" if near else f"those that run are {listed(self.running)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
 DS0602 = Code(
     "DS0602",
     "error",
@@ -58,6 +101,84 @@ DS0602 = Code(
     block("step demos = BootstrapFewShot(max_bootstrapped_demos = 4)"),
     TICKETS,
 )
+
+
+class OptionByPlace(Finding, frozen=True):
+    """An option without its name."""
+
+    code = DS0602
+    optimizer: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"options of `{self.optimizer}` are given by name",
+            "which option?",
+            help=f"its options are {listed(self.known)}",
+        )
+
+
+class NoSuchOption(Finding, frozen=True):
+    """`known` are the optimizer's own options, `more` those of every step; `elsewhere` are optimizers that have it."""
+
+    code = DS0602
+    optimizer: str
+    known: tuple[str, ...]
+    more: tuple[str, ...]
+    elsewhere: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        near = closest(name, (*self.known, *self.more))
+        hint = f"its options are {listed(self.known)}"
+        if self.elsewhere:
+            hint += f"; `{name}` is an option of {quoted(self.elsewhere)}"
+        return self.says(
+            f"`{self.optimizer}` has no option `{name}`{did_you_mean(near)}",
+            "unknown option",
+            help="" if near else hint,
+            fixes=suggestions(self.where, near),
+        )
+
+
+class RefusedOption(Finding, frozen=True):
+    """An option that the optimizer has in DSPy alone; `instead` says what to write, as the table has it."""
+
+    code = DS0602
+    optimizer: str
+    instead: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` has no option `{self.where.text}` here: {self.instead}", "not an option here"
+        )
+
+
+class TakesNoStudent(Finding, frozen=True):
+    code = DS0602
+    optimizer: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` tunes nothing, so it takes no `student`",
+            "has no use for one",
+            help="name its members first: `Ensemble([demos, router])`",
+        )
+
+
+class TunesNothing(Finding, frozen=True):
+    """`tune` or `freeze`, of an optimizer that gathers programs."""
+
+    code = DS0602
+    optimizer: str
+    option: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` tunes nothing, so it has no option `{self.option}`",
+            "nothing to leave out",
+            help="write it in the steps that make the members",
+        )
 
 
 DS0603 = Code(
@@ -71,6 +192,65 @@ DS0603 = Code(
 )
 
 
+class Contradiction(Finding, frozen=True):
+    """`why` and `advice` are the optimizer table's; `others` are the further options that it is about."""
+
+    code = DS0603
+    optimizer: str
+    why: str
+    others: tuple[Location, ...]
+    advice: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"these options of `{self.optimizer}` do not go together: {self.why}",
+            secondary=tuple(Label(other) for other in self.others),
+            help=self.advice,
+        )
+
+
+class NotOnSchedule(Finding, frozen=True):
+    """An option that DSPy's schedule knows nothing of."""
+
+    code = DS0603
+    optimizer: str
+    option: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"these options of `{self.optimizer}` do not go together: `{self.option}` and "
+            '`compat = "dspy"`, whose schedule leaves it no choice',
+            help="leave one of the two out",
+        )
+
+
+class SaidOfWhole(Finding, frozen=True):
+    """An option of steps, given to an optimizer inside one."""
+
+    code = DS0603
+    option: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.option}` is said of a whole step, not of an optimizer inside it",
+            "not here",
+            help="write it after the step's other options, or in the optimize block",
+        )
+
+
+class TunesAndFreezes(Finding, frozen=True):
+    code = DS0603
+    tuned: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "`tune` and `freeze` say the same from two sides, so only one of them can be given",
+            "what is not tuned is frozen",
+            secondary=(Label(self.tuned, "and this is what is tuned"),),
+            help="leave one of the two out",
+        )
+
+
 DS0605 = Code(
     "DS0605",
     "warning",
@@ -81,6 +261,27 @@ DS0605 = Code(
     block("step demos = LabeledFewShot(k = 16)"),
     TICKETS,
 )
+
+
+class FewerRows(Finding, frozen=True):
+    """An option that asks for `wanted` of the rows, of which there are `count`."""
+
+    code = DS0605
+    option: str
+    optimizer: str
+    wanted: int
+    rows: Location
+    count: int
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.option}` of `{self.optimizer}` asks for {plural(self.wanted, 'row')}, and "
+            f"`{self.rows.text}` has {self.count:,}",
+            f"more than {plural(self.count, 'row')}",
+            secondary=(Label(self.rows, plural(self.count, "row")),),
+            help="with fewer rows it uses all there are",
+            fixes=(replace(self.where, str(self.count), f"Lower it to {self.count}", guess=True),),
+        )
 
 
 DS0606 = Code(
@@ -98,6 +299,42 @@ DS0606 = Code(
 )
 
 
+class NoVal(Finding, frozen=True):
+    """A step that compares candidates in a block without `val`; `parts` are those that the dataset has besides."""
+
+    code = DS0606
+    optimizer: str
+    train: Location
+    parts: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` compares candidates, and without `val` it does so on the rows it trains on",
+            "would pick the winner on training rows",
+            secondary=(Label(self.train, "the only rows"),),
+            help=self.other_rows(),
+        )
+
+    def other_rows(self) -> str:
+        return (
+            f"`{self.parts[0].partition('.')[0]}` has other parts: {listed(self.parts)}"
+            if self.parts
+            else "split some rows off: `split { train = 20%; val = 60%; test = 20% }`"
+        )
+
+
+class ValIsTrain(NoVal, frozen=True):
+    """The same where `val` names rows of train."""
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`val` and `train` are the same rows, so `{self.optimizer}` picks its winner on training rows",
+            "also in `train`",
+            secondary=(Label(self.train, "the same rows"),),
+            help=self.other_rows(),
+        )
+
+
 DS0607 = Code(
     "DS0607",
     "hint",
@@ -110,6 +347,31 @@ DS0607 = Code(
 )
 
 
+class SmallForOptimizer(Finding, frozen=True):
+    """`count` rows in `train` and `val`, where that counts, too; `better` is the simpler optimizer, if any."""
+
+    code = DS0607
+    optimizer: str
+    advised: int
+    count: int
+    train: Location
+    trained: int
+    val: Location | None
+    better: str
+
+    def told(self) -> Diagnostic:
+        train = self.train.text
+        named = f"`{train}` and `{self.val.text}` have" if self.val else f"`{train}` has"
+        return self.says(
+            f"`{self.optimizer}` pays off from about {plural(self.advised, 'row')}, and {named} {self.count:,}",
+            f"with {plural(self.count, 'row')}",
+            secondary=(Label(self.train, plural(self.trained, "row")),),
+            help=f"for so few rows, `{self.better}` gives about as much for fewer calls"
+            if self.better
+            else "",
+        )
+
+
 DS0608 = Code(
     "DS0608",
     "hint",
@@ -120,6 +382,38 @@ DS0608 = Code(
     block("step s = COPRO(breadth = 3)").replace("train = 50%; val = 30%", "train = 20%; val = 60%"),
     TICKETS,
 )
+
+
+class SharedOut(Finding, frozen=True):
+    """More rows to learn from than to compare on; the reverse of an optimizer that `reflects` on rows of train."""
+
+    code = DS0608
+    optimizer: str
+    reflects: bool
+    train: Location
+    trained: int
+    val: Location
+    compared: int
+    parts: bool
+    """The two are parts of one dataset."""
+
+    def told(self) -> Diagnostic:
+        share = self.trained * 100 // (self.trained + self.compared)
+        usual = "80 % train and 20 % val" if self.reflects else "20 % train and 80 % val"
+        reason = (
+            "reflects on rows of train and needs only enough of val to rank"
+            if self.reflects
+            else "learns from few rows and needs many to tell its candidates apart"
+        )
+        return self.says(
+            f"`{self.optimizer}` {reason}; here they are {share} % train and {100 - share} % val",
+            f"usually {usual}",
+            secondary=(
+                Label(self.train, plural(self.trained, "row")),
+                Label(self.val, plural(self.compared, "row")),
+            ),
+            help="swap the two parts" if self.parts else "",
+        )
 
 
 DS0610 = Code(
@@ -135,6 +429,29 @@ DS0610 = Code(
 )
 
 
+class WorkThrownAway(Finding, frozen=True):
+    """A `step` replaces `what` the step `maker` made; `room` is where it could name that as its teacher."""
+
+    code = DS0610
+    step: str
+    optimizer: str
+    what: str
+    maker: str
+    made: Location
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        maker, what = self.maker, self.what
+        learn = f"learn from it with `teacher = {maker}`, or " if self.room else ""
+        return self.says(
+            f"step `{self.step}` throws away the {what} that step `{maker}` made",
+            f"`{self.optimizer}` replaces the {what} of its student",
+            secondary=(Label(self.made, f"`{maker}` makes {what} here"),),
+            help=f"{learn}remove the step `{maker}`",
+            fixes=insert_item(self.room, f"teacher = {maker}", f"Pass `teacher = {maker}`"),
+        )
+
+
 DS0611 = Code(
     "DS0611",
     "error",
@@ -145,6 +462,29 @@ DS0611 = Code(
     METRIC + OTHER + optimize("step demos = BootstrapFewShot(teacher = router)"),
     TICKETS,
 )
+
+
+class OtherPredictors(Finding, frozen=True):
+    """A teacher that calls other modules than the student, or the same with another signature: `why` says which."""
+
+    code = DS0611
+    teacher: str
+    theirs: tuple[str, ...]
+    student: str
+    ours: tuple[str, ...]
+    tuned: Location
+    why: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            self.why
+            if set(self.ours) == set(self.theirs)
+            else f"teacher `{self.teacher}` calls {quoted(self.theirs)}, and student `{self.student}` calls "
+            f"{quoted(self.ours)}: demos of one are of no use to the other",
+            "has other predictors",
+            secondary=(Label(self.tuned, "the student"),),
+            help="a teacher calls the same modules, and may use another `teacher_lm` or have demos",
+        )
 
 
 DS0615 = Code(
@@ -161,6 +501,36 @@ DS0615 = Code(
 )
 
 
+class CallsNoModel(Finding, frozen=True):
+    code = DS0615
+    program: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.program.text}` calls no model, so there is nothing to tune",
+            "nothing to tune",
+            secondary=(Label(self.program, "calls no module"),),
+        )
+
+
+class NothingLeft(Finding, frozen=True):
+    """`tune` or `freeze` leaves a step none of the program's predictors."""
+
+    code = DS0615
+    step: str
+    at: Location
+    program: str
+    predictors: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"step `{self.step}` may change no predictor of `{self.program}`, so there is nothing to tune",
+            "leaves nothing to tune",
+            secondary=(Label(self.at, "would tune nothing"),),
+            help=f"its predictors are {listed(self.predictors)}",
+        )
+
+
 DS0617 = Code(
     "DS0617",
     "error",
@@ -170,6 +540,108 @@ DS0617 = Code(
     block("step demos = BootstrapFewShot(max_rounds = 2)"),
     TICKETS,
 )
+
+
+OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
+
+
+class WrongOption(Finding, frozen=True):
+    """A value in another form than the option takes: a `type`, or the name of one of `refers`.
+
+    `rules` are those of a reducer, as they are written; `doc` is the option's own.
+    """
+
+    code = DS0617
+    option: str
+    optimizer: str
+    type: OptionType
+    rules: tuple[str, ...]
+    refers: tuple[str, ...]
+    optional: bool
+    form: Form
+    doc: str
+    unquoted: bool = False
+    """Quotes are all that lacks."""
+
+    def told(self) -> Diagnostic:
+        wanted = {
+            "int": "a whole number",
+            "float": "a number",
+            "bool": "`true` or `false`",
+            "str": "text in quotes",
+            "int_list": "a list of whole numbers",
+            "reducer": " or ".join(f"`{rule}`" for rule in self.rules),
+        }[self.type]
+        wanted += f" or the name of {article(nouns(self.refers))}" if self.refers else ""
+        wanted += " or `none`" if self.optional else ""
+        given = described(self.form, self.where.text)
+        return self.says(
+            f"`{self.option}` of `{self.optimizer}` takes {wanted}, and this is {given}",
+            "without quotes, a name" if self.unquoted else given,
+            help=self.doc,
+            fixes=(replace(self.where, f'"{self.where.text}"'),) if self.unquoted else (),
+        )
+
+
+class OptionNotAChoice(NotAChoice, frozen=True):
+    code = DS0617
+
+
+class MakesNoEmbeddings(Finding, frozen=True):
+    """An embedded `model`; `choice` is a text that the `option` takes instead, if any."""
+
+    code = DS0617
+    lm: Location
+    model: str
+    option: str
+    choice: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.lm.text}` is an embedded model, which makes no embeddings",
+            self.model,
+            secondary=(Label(self.lm, "declared here"),),
+            help="name a provider's embedding model"
+            + (f', or write `{self.option} = "{self.choice}"`' if self.choice else ""),
+        )
+
+
+class HowMany(Finding, frozen=True):
+    """`.top(…)` without a count."""
+
+    code = DS0617
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "`top` takes how many of the candidates, a whole number from 1",
+            "how many?",
+            help="for example `.top(5)`",
+        )
+
+
+class NotPredictors(Finding, frozen=True):
+    """What a step's `tune` or `freeze` is given; `whole` is a name or a path for which only the brackets lack."""
+
+    code = DS0617
+    option: str
+    form: Form
+    whole: Location | None
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        listed_ = f"[{self.whole.text}]" if self.whole else "[router]"
+        return self.says(
+            f"`{self.option}` takes a list of predictors, and this is {given}",
+            given,
+            help=f"for example `{self.option} = {listed_}`",
+            fixes=(replace(self.whole, listed_),) if self.whole else (),
+        )
+
+
+class BlockNotPredictors(NotPredictors, frozen=True):
+    """The same of the block's."""
+
+    code = DS0110
 
 
 DS0618 = Code(
@@ -183,6 +655,31 @@ DS0618 = Code(
 )
 
 
+class NotRunYet(Finding, frozen=True):
+    """A step that is named by an earlier one, or by itself; `what` is what it is named as."""
+
+    code = DS0618
+    what: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{self.what} names the step `{self.where.text}`, which has not run yet",
+            "a later step, or this one",
+            help="steps run in the order they are written",
+        )
+
+
+class InsideIt(Finding, frozen=True):
+    """The block that a step stands in, named by the step."""
+
+    code = DS0618
+    what: str
+    block: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"{self.what} names `{self.block}`, the block that it stands in", "not finished yet")
+
+
 DS0619 = Code(
     "DS0619",
     "error",
@@ -192,6 +689,20 @@ DS0619 = Code(
     block("step demos = BootstrapFewShot()"),
     TICKETS,
 )
+
+
+class NoStep(Finding, frozen=True):
+    code = DS0619
+    example: str
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"optimize block `{self.where.text}` has no step, so there is nothing to do",
+            "no step",
+            help=f"for example `{self.example}`",
+            fixes=insert_item(self.room, self.example, "Insert a step"),
+        )
 
 
 DS0620 = Code(
@@ -205,6 +716,21 @@ DS0620 = Code(
 )
 
 
+class TakesNoTeacher(Finding, frozen=True):
+    """`takers` are the optimizers that take one."""
+
+    code = DS0620
+    optimizer: str
+    takers: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` takes no teacher",
+            "has no use for one",
+            help=f"those that take one are {quoted(self.takers)}",
+        )
+
+
 DS0621 = Code(
     "DS0621",
     "warning",
@@ -216,6 +742,32 @@ DS0621 = Code(
 )
 
 
+class StepUnused(Finding, frozen=True):
+    """`last` is the step whose result is written."""
+
+    code = DS0621
+    step: str
+    last: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the result of step `{self.step}` is never used",
+            "paid for, not used",
+            help=f"no later step starts from it, and `{self.last}` is what is written",
+        )
+
+
+class NotInStrategy(Finding, frozen=True):
+    code = DS0621
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the strategy never runs `{self.where.text}`",
+            "not in the strategy",
+            help="add it to `strategy`, or remove it",
+        )
+
+
 DS0622 = Code(
     "DS0622",
     "error",
@@ -225,6 +777,23 @@ DS0622 = Code(
     block("step demos = BootstrapFewShot()", "emit = demos"),
     TICKETS,
 )
+
+
+class EmitsNoStep(Finding, frozen=True):
+    code = DS0622
+    steps: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.steps)
+        there = (
+            f"its steps are {listed(self.steps)}" if self.steps else "give a step a name: `step demos = …`"
+        )
+        return self.says(
+            f"`emit` names `{self.where.text}`, which is no step of this block{did_you_mean(near)}",
+            "not a step",
+            help="" if near else there,
+            fixes=suggestions(self.where, near),
+        )
 
 
 DS0623 = Code(
@@ -247,6 +816,40 @@ DS0623 = Code(
 )
 
 
+class TunesEnsemble(Finding, frozen=True):
+    """A `step` whose student is an ensemble, made at `made`; `teachable` if it could learn from it instead."""
+
+    code = DS0623
+    step: str
+    ensemble: str
+    made: Location
+    teachable: bool
+
+    def told(self) -> Diagnostic:
+        teach = (
+            f", or pass it as `teacher = {self.ensemble}` with another `student`" if self.teachable else ""
+        )
+        return self.says(
+            f"step `{self.step}` would tune `{self.ensemble}`, and an ensemble cannot be tuned",
+            "starts from an ensemble",
+            secondary=(Label(self.made, "an ensemble"),),
+            help=f"tune its members before{teach}",
+        )
+
+
+class EnsembleAsMember(Finding, frozen=True):
+    code = DS0623
+    made: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is an ensemble already, and an ensemble's members are programs",
+            "an ensemble",
+            secondary=(Label(self.made, "made here"),),
+            help="list its members instead",
+        )
+
+
 DS0624 = Code(
     "DS0624",
     "error",
@@ -261,6 +864,28 @@ DS0624 = Code(
 )
 
 
+class NoCandidates(Finding, frozen=True):
+    """A program or step `name` that no search made; `optimizer` and `made` are of a step, `searches` those that did."""
+
+    code = DS0624
+    name: str
+    optimizer: str
+    made: Location | None
+    searches: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        have = self.searches
+        why = f"`{self.optimizer}` makes one program" if self.optimizer else "it is no step of this block"
+        return self.says(
+            f"`{self.name}` has no candidates: {why}",
+            "no candidates",
+            secondary=also(self.made, "declared here"),
+            help=f"{listed(have)} {'has' if len(have) == 1 else 'have'} some"
+            if have
+            else "a search has some",
+        )
+
+
 DS0625 = Code(
     "DS0625",
     "warning",
@@ -270,6 +895,17 @@ DS0625 = Code(
     block("step demos = BootstrapFewShot()", "step vote = Ensemble([demos, router])"),
     TICKETS,
 )
+
+
+class OneMember(Finding, frozen=True):
+    code = DS0625
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "an ensemble of one program answers as that program does",
+            "one program",
+            help="name several, as in `[demos, router]`, or a step's best: `search.candidates.top(5)`",
+        )
 
 
 DS0626 = Code(
@@ -283,6 +919,58 @@ DS0626 = Code(
 )
 
 
+class RunsNotInside(Finding, frozen=True):
+    code = DS0626
+    optimizer: str
+    outer: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` cannot run inside `{self.outer}`",
+            "not inside another optimizer",
+            help="make it a step of its own",
+        )
+
+
+class StudentInside(Finding, frozen=True):
+    code = DS0626
+    outer: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"an optimizer inside `{self.outer}` starts from the one before it, so it takes no `student`",
+            "said by the strategy",
+            help=f"give `student` to `{self.outer}`",
+        )
+
+
+class NotAStrategy(Finding, frozen=True):
+    code = DS0626
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "a strategy is names of optimizers with `->` between them",
+            "not a strategy",
+            help='for example `strategy = "p -> d"`',
+        )
+
+
+class StrategyRunsNone(Finding, frozen=True):
+    """A `name` in the strategy that no optimizer has."""
+
+    code = DS0626
+    name: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.name, self.known)
+        return self.says(
+            f"the strategy runs `{self.name}`, and no optimizer is given by that name{did_you_mean(near)}",
+            f"which optimizer is `{self.name}`?",
+            help="" if near else f"the names are {listed(self.known)}; add `{self.name} = …`",
+        )
+
+
 DS0627 = Code(
     "DS0627",
     "error",
@@ -292,6 +980,41 @@ DS0627 = Code(
     block("step s = BootstrapRS()", "step vote = Ensemble(s.candidates.top(3), reduce = majority(topic))"),
     TICKETS,
 )
+
+
+class NoSuchOutput(Finding, frozen=True):
+    code = DS0627
+    program: Location
+    outputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.outputs)
+        return self.says(
+            f"`{self.program.text}` has no output `{self.where.text}`{did_you_mean(near)}",
+            "no such output",
+            secondary=(Label(self.program, "declared here"),),
+            help="" if near else f"its outputs are {listed(self.outputs)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class NoMean(Finding, frozen=True):
+    """The `rule` asks for the mean of an output of a type that has none."""
+
+    code = DS0627
+    type: str
+    declared: Location | None
+    rule: Location
+
+    def told(self) -> Diagnostic:
+        instead = f"majority({self.where.text})"
+        return self.says(
+            f"`mean` is for a float, and `{self.where.text}` is {self.type}",
+            self.type,
+            secondary=also(self.declared, "declared here"),
+            help=f"write `{instead}`",
+            fixes=suggestions(self.rule, (instead,)),
+        )
 
 
 DS0632 = Code(
@@ -304,6 +1027,25 @@ DS0632 = Code(
     pipeline("step near = KNNFewShot()", "step again = KNNFewShot(teacher = near)"),
     TICKETS,
 )
+
+
+class SecondIndex(Finding, frozen=True):
+    """A step that makes an index and leaves the demos of a predictor as they are, which are from that of `maker`."""
+
+    code = DS0632
+    optimizer: str
+    address: str
+    maker: str
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` leaves `{self.address}` as it is, whose demos `{self.maker}` chose for each "
+            "input, and a program has one index of such demos",
+            "would make a second index",
+            secondary=(Label(self.first, "makes the first one"),),
+            help=f"let it tune `{self.address}`, too, or leave one of the two steps out",
+        )
 
 
 DS0631 = Code(
@@ -323,6 +1065,68 @@ DS0631 = Code(
 )
 
 
+class ReducerLacks(Finding, frozen=True):
+    """Outputs of the program that its reducer does not give; the first of them is of that type."""
+
+    code = DS0631
+    reducer: Location
+    given: tuple[str, ...]
+    program: Location
+    outputs: tuple[str, ...]
+    absent: tuple[str, ...]
+    type: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.reducer.text}` cannot reduce the answers: it does not give {quoted(self.absent)} as "
+            f"`{self.program.text}` does",
+            f"gives {quoted(self.given)}",
+            secondary=(
+                Label(self.reducer, "declared here"),
+                Label(self.program, f"gives {quoted(self.outputs)}"),
+            ),
+            help=f"its outputs are the ensemble's: add `output {self.absent[0]}: {self.type}`",
+        )
+
+
+class ReducerUnfed(Finding, frozen=True):
+    """An input of a reducer that nothing is for: of this `type`, declared at `asked`.
+
+    `taken` is the type that it could have, of a list of outputs or of the program's own input as
+    `collected` says; empty where the program has nothing of that name.
+    """
+
+    code = DS0631
+    reducer: Location
+    name: str
+    type: str
+    asked: Location | None
+    program: Location
+    outputs: tuple[str, ...]
+    inputs: tuple[str, ...]
+    taken: str
+    collected: bool
+
+    def told(self) -> Diagnostic:
+        near = () if self.taken else closest(self.name, (*(f"{one}s" for one in self.outputs), *self.inputs))
+        if not self.taken:
+            hint = (
+                f"lists of {listed(self.outputs)} can be taken, and {listed(self.inputs)} as "
+                f"`{self.program.text}` has it"
+            )
+        elif self.collected:
+            hint = f"the members' answers come as a list: `input {self.name}: list[{self.taken}]`"
+        else:
+            hint = f"the program's input is {self.taken}: `input {self.name}: {self.taken}`"
+        return self.says(
+            f"`{self.reducer.text}` cannot reduce the answers: nothing is given for its input `{self.name}`"
+            + (f" ({self.type})" if self.taken else did_you_mean(near)),
+            f"asks for `{self.name}`",
+            secondary=(*also(self.asked, "asked for here"), Label(self.program, "the program")),
+            help=hint,
+        )
+
+
 DS0630 = Code(
     "DS0630",
     "error",
@@ -335,6 +1139,27 @@ DS0630 = Code(
 )
 
 
+class NoPredictor(Finding, frozen=True):
+    """`calls` is the predictor that the program's step of this name calls, if there is such a step."""
+
+    code = DS0630
+    program: str
+    known: tuple[str, ...]
+    calls: str
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        near = (self.calls,) if self.calls else closest(name, self.known)
+        there = f"its predictors are {listed(self.known)}" if self.known else "it calls no model"
+        return self.says(
+            f"`{self.program}` has no predictor `{name}`"
+            + (f": that is a step, which calls `{self.calls}`" if self.calls else did_you_mean(near)),
+            "no such predictor",
+            help="" if near else there,
+            fixes=suggestions(self.where, near),
+        )
+
+
 DS0629 = Code(
     "DS0629",
     "error",
@@ -344,6 +1169,17 @@ DS0629 = Code(
     block("step s = BootstrapRS()", "step vote = Ensemble(s.candidates.top(3), reduce = first)"),
     TICKETS,
 )
+
+
+class NoMembers(Finding, frozen=True):
+    code = DS0629
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "an ensemble needs the programs that it is made of",
+            "which programs?",
+            help="for example `Ensemble(search.candidates.top(5))` or `Ensemble([demos, router])`",
+        )
 
 
 DS0628 = Code(
@@ -360,3 +1196,27 @@ DS0628 = Code(
     + optimize("step demos = BootstrapFewShot()", "step vote = Ensemble([demos, short])"),
     TICKETS,
 )
+
+
+class OtherQuestion(Finding, frozen=True):
+    """A member whose inputs or outputs, as `role` says, are `theirs`; the program's are `ours`."""
+
+    code = DS0628
+    role: Literal["inputs", "outputs"]
+    member: Location
+    theirs: tuple[str, ...]
+    program: Location
+    ours: tuple[str, ...]
+    differing: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.member.text}` cannot be a member: its {self.role} differ from those of "
+            f"`{self.program.text}` in {quoted(self.differing)}",
+            f"`{self.member.text}` has {quoted(self.theirs)}",
+            secondary=(
+                Label(self.member, "declared here"),
+                Label(self.program, f"has {quoted(self.ours)}"),
+            ),
+            help="the members of an ensemble answer the same question",
+        )

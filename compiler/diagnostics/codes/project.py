@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from .base import Code
+from ...project.source import Location
+from ..fixes import Room, insert_item, replace, suggestions
+from ..record import Diagnostic, Label
+from ..spelling import closest
+from ..wording import did_you_mean
+from .base import Code, Finding
 from .snippets import METRIC, MODULE, TICKETS, optimize
+from .types import UnknownField
 
 EVAL = "eval ship { program = router; metric = right; data = tickets.test; "
 TUNED = METRIC + optimize("step demos = BootstrapFewShot()")
@@ -23,6 +29,21 @@ DS0000 = Code(
 )
 
 
+class Crashed(Finding, frozen=True):
+    """An exception that no check expected: its class, and the first line of what it says."""
+
+    code = DS0000
+    error: str
+    words: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"dspc itself failed here: {self.error}" + (f": {self.words[:200]}" if self.words else ""),
+            "could not be checked",
+            notes=("this is a bug in dspc and no mistake of yours; everything else was checked",),
+        )
+
+
 DS0805 = Code(
     "DS0805",
     "warning",
@@ -33,6 +54,23 @@ DS0805 = Code(
     TUNED + "eval ship { program = v1; metric = right; data = tickets.test }\n",
     TICKETS,
 )
+
+
+class TunedOnThese(Finding, frozen=True):
+    """A program is scored on rows that are its `role`, which stands at `rows`."""
+
+    code = DS0805
+    program: str
+    role: str
+    rows: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.program}` was tuned on `{self.rows.text}`, so its score on `{self.where.text}` says little",
+            f"also its `{self.role}`",
+            secondary=(Label(self.rows, f"`{self.role}` of `{self.program}`"),),
+            help="score on rows that no step has seen",
+        )
 
 
 DS0806 = Code(
@@ -47,6 +85,23 @@ DS0806 = Code(
 )
 
 
+class UnknownResult(UnknownField, frozen=True):
+    code = DS0806
+
+
+class NoBaseline(Finding, frozen=True):
+    code = DS0806
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "this gate reads `baseline`, and the block names no baseline",
+            "no baseline to compare with",
+            help="add `baseline = …`",
+            fixes=insert_item(self.room, "baseline = router", "Insert `baseline = …`"),
+        )
+
+
 DS0810 = Code(
     "DS0810",
     "error",
@@ -57,6 +112,16 @@ DS0810 = Code(
     "",
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n',
 )
+
+
+class SourceUnreadable(Finding, frozen=True):
+    """`reason` is the reader's."""
+
+    code = DS0810
+    reason: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"`{self.where.source.name}` cannot be read: {self.reason}")
 
 
 DS0811 = Code(
@@ -72,6 +137,82 @@ DS0811 = Code(
 )
 
 
+class SettingsUnreadable(Finding, frozen=True):
+    """`reason` is the reader's."""
+
+    code = DS0811
+    reason: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.source.name}` cannot be read: {self.reason}", "not TOML" if self.where.end else ""
+        )
+
+
+class NoTable(Finding, frozen=True):
+    """`severity` with one value."""
+
+    code = DS0811
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "`severity` is a table of codes",
+            "unknown",
+            help='for example `[severity]` and `DS0607 = "off"`',
+        )
+
+
+class UnknownSetting(Finding, frozen=True):
+    code = DS0811
+    name: str
+
+    def told(self) -> Diagnostic:
+        near = closest(self.name, ("severity",))
+        return self.says(
+            f"`{self.where.source.name}` has no setting `{self.name}`{did_you_mean(near)}",
+            "unknown",
+            help="" if near else "it has `severity`",
+            fixes=suggestions(self.where, near, guess=True),
+        )
+
+
+class SetsNoCode(Finding, frozen=True):
+    code = DS0811
+    name: str
+    codes: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.name, self.codes)
+        return self.says(
+            f"there is no code `{self.name}`{did_you_mean(near)}",
+            "unknown",
+            help="" if near else "`dspc explain` lists them all",
+            fixes=suggestions(self.where, near, guess=True),
+        )
+
+
+class NotALevel(Finding, frozen=True):
+    """What the code `name` is set to: a text, or another value as it is written."""
+
+    code = DS0811
+    name: str
+    level: str
+    text: bool
+    levels: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.level, self.levels) if self.text else ()
+        shown = f'"{self.level}"' if self.text else self.level
+        return self.says(
+            f"`{self.name}` cannot be set to {shown}" + (f'; did you mean "{near[0]}"?' if near else ""),
+            "not a level",
+            help="a level is " + ", ".join(f'"{name}"' for name in self.levels),
+            fixes=tuple(
+                replace(self.where, f'"{name}"', f'Replace with "{name}"', guess=True) for name in near
+            ),
+        )
+
+
 DS0812 = Code(
     "DS0812",
     "warning",
@@ -83,6 +224,23 @@ DS0812 = Code(
     MODULE + f"# dspc: allow DS0205 -- used by the next version\n{UNUSED}\n",
     LMS,
 )
+
+
+class AllowsNothing(Finding, frozen=True):
+    """A code of a comment that is not reported there; `comment` is all of it where it allows nothing else."""
+
+    code = DS0812
+    title: str
+    comment: Location | None
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"`{name}` ({self.title}) is not reported here, so there is nothing to allow",
+            "allows nothing",
+            help="" if self.comment else f"remove `{name}` from the comment",
+            fixes=(replace(self.comment, "", "Remove the comment"),) if self.comment else (),
+        )
 
 
 DS0813 = Code(
@@ -97,6 +255,66 @@ DS0813 = Code(
 )
 
 
+class NotUnderstood(Finding, frozen=True):
+    """A comment to dspc that starts with another word than `allow`."""
+
+    code = DS0813
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, ("allow",))
+        return self.says(
+            f"dspc does not understand `{self.where.text}`{did_you_mean(near)}",
+            "not understood",
+            help="" if near else self.example,
+            fixes=suggestions(self.where, near),
+        )
+
+    @property
+    def example(self) -> str:
+        return "write `# dspc: allow DS0606 -- why it is fine here`"
+
+
+class SaysNothing(NotUnderstood, frozen=True):
+    """A comment to dspc without a word."""
+
+    def told(self) -> Diagnostic:
+        return self.says("this comment speaks to dspc and says nothing", "not understood", help=self.example)
+
+
+class AllowsNoCode(Finding, frozen=True):
+    code = DS0813
+
+    def told(self) -> Diagnostic:
+        return self.says("this comment allows no code", "which code?", help="for example `allow DS0606`")
+
+
+class GivesNoReason(Finding, frozen=True):
+    code = DS0813
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "this comment gives no reason",
+            "why is it fine here?",
+            help="write `-- ` and a reason behind the code, for whoever reads this next",
+        )
+
+
+class NoSuchCode(Finding, frozen=True):
+    """`codes` are those that may have been meant."""
+
+    code = DS0813
+    codes: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.codes)
+        return self.says(
+            f"there is no code `{self.where.text}`{did_you_mean(near)}",
+            "no such code",
+            help="" if near else "`dspc explain` lists them all",
+            fixes=suggestions(self.where, near),
+        )
+
+
 DS0814 = Code(
     "DS0814",
     "warning",
@@ -107,3 +325,31 @@ DS0814 = Code(
     '[severity]\nDS0205 = "error"\n',
     about="dspec.toml",
 )
+
+
+class AllowsError(Finding, frozen=True):
+    code = DS0814
+    title: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` ({self.title}) is an error and cannot be allowed",
+            "stays an error",
+            help="warnings and hints can be allowed; a program with errors cannot be compiled",
+        )
+
+
+class SetsError(Finding, frozen=True):
+    """The code of an error, `name`, is set to another level."""
+
+    code = DS0814
+    name: str
+    title: str
+    level: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'`{self.name}` ({self.title}) is an error and cannot be set to "{self.level}"',
+            "stays an error",
+            help="warnings and hints can be set; a program with errors cannot be compiled",
+        )

@@ -333,6 +333,35 @@ class VersionTwice(Finding, frozen=True):
         )
 
 
+class ReturnsTwice(Finding, frozen=True):
+    code = DS0106
+    program: str
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"program `{self.program}` returns twice",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+            help="a program has no branches: choose a value with `if … then … else …`",
+        )
+
+
+class ReturnedTwice(Finding, frozen=True):
+    code = DS0106
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"`{self.name}` is returned twice", "again here")
+
+
+class TwoServers(Finding, frozen=True):
+    code = DS0106
+
+    def told(self) -> Diagnostic:
+        return self.says("`mcp` takes the server's `command` or its `url`, not both", "which server?")
+
+
 DS0107 = Code(
     "DS0107",
     "error",
@@ -360,6 +389,32 @@ class MissingAttribute(Finding, frozen=True):
             f"{self.keyword} `{self.owner}` is missing `{self.attribute}`".lstrip(),
             help=f"{self.doc} For example `{line}`",
             fixes=insert_item(self.room, line),
+        )
+
+
+class NoSource(Finding, frozen=True):
+    """An extern that does not say where its function comes from."""
+
+    code = DS0107
+    room: Room | None
+
+    def told(self) -> Diagnostic:
+        line = 'source = python("module:function")'
+        return self.says(
+            f"extern `{self.where.text}` is missing `source`",
+            help=f"where does the function come from? For example `{line}`",
+            fixes=insert_item(self.room, line, "Insert `source`"),
+        )
+
+
+class ExpectsNothing(Finding, frozen=True):
+    code = DS0107
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"test `{self.where.text}` expects nothing, so it could not fail",
+            "no `expect`",
+            help='say what must hold of the outputs, for example `expect answer != ""`',
         )
 
 
@@ -431,11 +486,26 @@ DS0110 = Code(
 )
 
 
-Wanted = Literal["text", "texts", "flag", "integer", "number", "choice", "secret", "address", "references"]
+Wanted = Literal[
+    "text",
+    "texts",
+    "flag",
+    "integer",
+    "number",
+    "choice",
+    "secret",
+    "address",
+    "references",
+    "column",
+    "count",
+]
 
 
 class WrongValue(Finding, frozen=True):
-    """A value in another form than the one that `name` takes; `example` is a right one, if there is any."""
+    """A value in another form than the one that `name` takes; `example` is a right one, if there is any.
+
+    `of` is the source that has this argument, where it is no attribute.
+    """
 
     code = DS0110
     name: str
@@ -443,6 +513,7 @@ class WrongValue(Finding, frozen=True):
     form: Form
     choices: tuple[str, ...] = ()
     example: str = ""
+    of: str = ""
 
     def told(self) -> Diagnostic:
         written = self.where.text
@@ -462,10 +533,12 @@ class WrongValue(Finding, frozen=True):
             "choice": " or ".join(f'"{choice}"' for choice in self.choices),
             "secret": '`env("NAME")`',
             "address": 'text in quotes or `env("NAME")`',
+            "column": "the name of a column",
+            "count": "a whole number from 1 up",
             "references": f"a list of names, as in `[{written if path else 'a, b'}]`",
         }[self.wanted]
         return self.says(
-            f"`{self.name}` takes {wanted}, and this is {given}",
+            f"`{self.name}`{f' of `{self.of}`' if self.of else ''} takes {wanted}, and this is {given}",
             given,
             help=f"for example `{self.name} = {self.example}`" if self.example else "",
             fixes=fixes,
@@ -485,6 +558,130 @@ class NotAChoice(Finding, frozen=True):
             "not a choice",
             help="it is " + " or ".join(f'"{choice}"' for choice in self.choices),
             fixes=suggestions(self.where, tuple(f'"{choice}"' for choice in near)),
+        )
+
+
+class NoCriteria(Finding, frozen=True):
+    """What a judge is told to look for is empty, or not `name = "…"`."""
+
+    code = DS0110
+    name: str
+    form: Form
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        empty = self.form == "text"
+        return self.says(
+            f"`{self.name}` is empty"
+            if empty
+            else f"`{self.name}` takes text in quotes, and this is {given}",
+            "says nothing" if empty else given,
+            help=f'for example `{self.name} = "The reply answers every question and promises nothing."`; what '
+            "differs from row to row is a value of its own",
+        )
+
+
+class NamesNoModel(Finding, frozen=True):
+    """An empty `model`."""
+
+    code = DS0110
+
+    def told(self) -> Diagnostic:
+        return self.says("`model` is empty", "names no model")
+
+
+class SourceNotCalled(Finding, frozen=True):
+    """An extern's source that is no call; `sources` are those that it may have."""
+
+    code = DS0110
+    text: bool
+    sources: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        example = self.where.text if self.text else '"module:function"'
+        return self.says(
+            f"an extern's source is a call such as `python({example})`",
+            "not a source",
+            help=f"it comes from {quoted(self.sources, 'or')}",
+        )
+
+
+class NotAListOfTools(Finding, frozen=True):
+    """`name` says that it is the name of one, perhaps behind an alias."""
+
+    code = DS0110
+    option: str
+    form: Form
+    name: bool
+
+    def told(self) -> Diagnostic:
+        text, given = self.where.text, described(self.form, self.where.text)
+        return self.says(
+            f"`{self.option}` takes a list of names, and this is {given}",
+            given,
+            help=f"for example `{self.option} = [{text if self.name else 'search'}]`",
+            fixes=suggestions(self.where, (f"[{text}]",)) if self.name else (),
+        )
+
+
+class RowsNotCalled(Finding, frozen=True):
+    """A dataset's source that is no call; `source` is the one that reads a file of that name, if there is one."""
+
+    code = DS0110
+    form: Form
+    source: str
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        return self.says(
+            f'`source` says how rows are read, as in `csv("data/rows.csv")`, and this is {given}',
+            given,
+            fixes=(replace(self.where, f"{self.source}({self.where.text})"),) if self.source else (),
+        )
+
+
+class NotAnAmount(Finding, frozen=True):
+    """Neither a number of rows nor a share of them for a `part`; `share` is the one that is meant, if plain."""
+
+    code = DS0110
+    part: str
+    form: Form
+    share: float | None
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        return self.says(
+            f"the part `{self.part}` takes a number of rows or a percentage, and this is {given}",
+            given,
+            help="for example `20%` or `200`",
+            fixes=() if self.share is None else (replace(self.where, f"{self.share * 100:g}%"),),
+        )
+
+
+class NotADataFile(Finding, frozen=True):
+    """`endings` are those of data files."""
+
+    code = DS0110
+    path: str
+    endings: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.path}" does not end like a data file',
+            "which format?",
+            help=f"a data file ends with {quoted([f'.{ending}' for ending in self.endings], 'or')}",
+        )
+
+
+class NotOnTheHub(Finding, frozen=True):
+    code = DS0110
+    repo: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.repo[:80]}" is no name of a dataset on the hub: that is an owner, a slash and a name',
+            "not `owner/name`",
+            help='for example `huggingface("stanfordnlp/imdb", split = "train")`',
         )
 
 
@@ -537,6 +734,21 @@ class OtherShape(Finding, frozen=True):
             "no body": f"{named} needs `=` or a block",
         }[self.wrong]
         return self.says(message, help=f"it looks like this: `{self.form}`")
+
+
+class NamelessOutput(Finding, frozen=True):
+    """A program's header that gives a type where its outputs should stand."""
+
+    code = DS0111
+
+    def told(self) -> Diagnostic:
+        named = f"(answer: {self.where.text})"
+        return self.says(
+            "a program's outputs have names",
+            "which name?",
+            help=f"write `-> {named}`",
+            fixes=(replace(self.where, named, f"Write `{named}`", guess=True),),
+        )
 
 
 DS0112 = Code(
@@ -677,3 +889,30 @@ class TypeNotYet(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(f"not supported yet: the type `{self.where.text}`", "cannot run yet")
+
+
+class CallNotYet(Finding, frozen=True):
+    """A call that would run only sometimes, or several times, `inside` another expression."""
+
+    code = DS0120
+    name: str
+    inside: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"not supported yet: a call of `{self.name}` inside {self.inside}",
+            "would run only sometimes, or several times",
+            help=f"call it before: `let found = {self.name}(…)`",
+        )
+
+
+class RepeatedJudge(Finding, frozen=True):
+    code = DS0120
+    judge: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"not supported yet: a call of `{self.judge}` inside a list comprehension",
+            "would be asked several times",
+            help="show the judge the whole list at once",
+        )

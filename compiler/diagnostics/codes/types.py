@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from ..fixes import replace, suggestions
-from ..record import Diagnostic, Label
+from typing import Literal
+
+from msgspec import Struct
+
+from ...project.source import Location
+from ..fixes import Room, insert_item, replace, suggestions
+from ..record import Diagnostic, Edit, Fix, Label, also
 from ..spelling import closest
-from ..wording import did_you_mean, listed, plural, quoted
+from ..wording import article, did_you_mean, did_you_mean_text, listed, plural, quoted
 from .base import Code, Finding
 from .snippets import DATA, TICKETS, TOOLS
 
@@ -27,6 +32,18 @@ AGENT = "module agent = ReAct(sig(question -> answer), tools = [find], max_iters
 
 CALL = "let a = ask(question = question)"
 RETURN = "return answer = a.answer"
+
+
+class Operand(Struct, frozen=True):
+    """One of several values that a finding is about, with its type as messages spell it."""
+
+    where: Location
+    type: str
+
+    @property
+    def label(self) -> Label:
+        return Label(self.where, self.type)
+
 
 DS0301 = Code(
     "DS0301",
@@ -51,6 +68,109 @@ class WrongKey(Finding, frozen=True):
             "cannot be a key",
             help="use `dict[str, …]`",
             fixes=(replace(self.where, "str", guess=True),),
+        )
+
+
+Remedy = Literal["none", "optional", "decide", "declare", "quote", "say", "join", "str"]
+"""What makes a value of one type fit another."""
+
+
+class DoesNotFit(Finding, frozen=True):
+    """A value of the type `got` for `what`, whose type is `want` as is said at `declared`."""
+
+    code = DS0301
+    what: str
+    want: str
+    got: str
+    remedy: Remedy = "none"
+    declared: Location | None = None
+
+    def told(self) -> Diagnostic:
+        text = self.where.text
+        remedy = {
+            "none": "",
+            "optional": f"write `{self.want}?` for what may be missing",
+            "decide": f"it may be none; decide what then: `if {text} == none then … else {text}`",
+            "declare": f"text may be anything; declare the value as {self.want} where it comes from",
+            "quote": f'write `"{text}"`',
+            "say": f'say it in words: `if {text} then "…" else "…"`',
+            "join": f'join its items: `join({text}, "; ")`',
+            "str": f"write `str({text})`",
+        }[self.remedy]
+        return self.says(
+            f"{self.what} must be {self.want}, and this is {self.got}",
+            self.got,
+            secondary=also(self.declared, f"declared as {self.want}"),
+            help=remedy,
+        )
+
+
+class NotOneValue(Finding, frozen=True):
+    """A group of values, such as `gold`, for `what`, which needs one of its `members`."""
+
+    code = DS0301
+    what: str
+    group: str
+    noun: str
+    members: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        text = self.where.text
+        paths = [f"{text}.{name}" for name in self.members]
+        return self.says(
+            f"{self.what} needs one value, and `{text}` stands for {self.group}",
+            self.group,
+            help=f"pick one {self.noun}: {listed(paths)}" if paths else "",
+            fixes=(replace(self.where, paths[0]),) if len(paths) == 1 else (),
+        )
+
+
+class GroupsCompared(Finding, frozen=True):
+    """`gold == pred`: groups of values on both sides; `shared` are the names that both have."""
+
+    code = DS0301
+    operator: str
+    left: Operand
+    right: Operand
+    shared: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        left, right = self.left.where.text, self.right.where.text
+        offers = tuple(f"{left}.{name} {self.operator} {right}.{name}" for name in self.shared[:3])
+        return self.says(
+            f"`{self.operator}` needs one value on each side; `{left}` stands for {self.left.type}, "
+            f"`{right}` for {self.right.type}",
+            "groups of values",
+            help=f"write `{offers[0]}`" if offers else "",
+            fixes=suggestions(self.where, offers, guess=True),
+        )
+
+
+class BranchesDiffer(Finding, frozen=True):
+    """The types of what stands after `then` and after `else`."""
+
+    code = DS0301
+    then: Operand
+    other: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the branches of `if` differ: {self.then.type} after `then`, {self.other} after `else`",
+            self.other,
+            secondary=(self.then.label,),
+        )
+
+
+class ItemDiffers(Finding, frozen=True):
+    """An item of another type than those `before` it."""
+
+    code = DS0301
+    got: str
+    before: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"a list holds one type: this item is {self.got}, those before are {self.before}", self.got
         )
 
 
@@ -80,6 +200,68 @@ class LacksArguments(Finding, frozen=True):
             secondary=self.declared,
             help=f"it is called as {self.shape}",
         )
+
+
+class JudgesNothing(Finding, frozen=True):
+    code = DS0302
+    judge: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"this call of `{self.judge}` lacks something to look at",
+            "judges nothing",
+            help=f"give it values by names of your choice, as in `{self.judge}(…, reply = pred.reply)`",
+        )
+
+
+class LacksGiven(Finding, frozen=True):
+    """A test that gives no value for some inputs, which stand at `inputs`."""
+
+    code = DS0302
+    absent: tuple[str, ...]
+    inputs: tuple[Location, ...]
+
+    def told(self) -> Diagnostic:
+        lacks = f"lacks {quoted(self.absent)}"
+        return self.says(
+            f"test `{self.where.text}` {lacks}",
+            lacks,
+            secondary=tuple(Label(place, "an input") for place in self.inputs),
+            help=f"add `given {self.absent[0]} = …`",
+        )
+
+
+class LacksSignature(Finding, frozen=True):
+    code = DS0302
+    strategy: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.strategy}` needs a signature",
+            "lacks its signature",
+            help=f"write `{self.strategy}(Name)` or `{self.strategy}(sig(question -> answer))`",
+        )
+
+
+class NoPath(Finding, frozen=True):
+    """A `source` of rows without the path of its file."""
+
+    code = DS0302
+    source: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.source}` needs the path of a file",
+            "which file?",
+            help=f'for example `{self.source}("data/rows.{self.source}")`',
+        )
+
+
+class NoServer(Finding, frozen=True):
+    code = DS0302
+
+    def told(self) -> Diagnostic:
+        return self.says("`mcp` needs the server's `command` or its `url`", "which server?")
 
 
 DS0303 = Code(
@@ -130,6 +312,85 @@ class UnknownArgument(Finding, frozen=True):
         )
 
 
+class Nameless(Finding, frozen=True):
+    """A value that a judge is shown without a name. `name` is one that would do: `its_own`, or any."""
+
+    code = DS0303
+    judge: str
+    name: str
+    its_own: bool
+
+    def told(self) -> Diagnostic:
+        named = f"{self.name} = "
+        before = Location(self.where.source, self.where.start, self.where.start)
+        return self.says(
+            f"`{self.judge}` is given what it looks at by name",
+            "has no name",
+            help=f"the name is what the judge sees: `{named}{self.where.text}`",
+            fixes=(Fix(f"Insert `{named}`", (Edit(before, named),), "maybe"),) if self.its_own else (),
+        )
+
+
+class UnknownGiven(Finding, frozen=True):
+    """What a test gives, and `program` has no such input: it has `inputs`."""
+
+    code = DS0303
+    program: str
+    inputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        near = closest(name, self.inputs)
+        return self.says(
+            f"`{self.program}` has no input `{name}`{did_you_mean(near)}",
+            "not an input",
+            help="" if near else f"its inputs are {listed(self.inputs)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class UnknownOption(Finding, frozen=True):
+    """`known` are the options that `owner` has."""
+
+    code = DS0303
+    owner: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.known)
+        return self.says(
+            f"`{self.owner}` has no option `{self.where.text}`{did_you_mean(near)}",
+            "unknown option",
+            help="" if near else f"it has {listed(self.known)}",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class OnePath(Finding, frozen=True):
+    """A second text for a `source` of rows, whose options are `known`."""
+
+    code = DS0303
+    source: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.source}` takes one path", "one too many", help=f"it has {listed(self.known)}"
+        )
+
+
+class OneSignature(Finding, frozen=True):
+    code = DS0303
+    strategy: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.strategy}` takes one signature; its options are given by name",
+            "one too many",
+            help="for example `lm = mini`",
+        )
+
+
 DS0304 = Code(
     "DS0304",
     "error",
@@ -140,6 +401,48 @@ DS0304 = Code(
 )
 
 
+class UnknownField(Finding, frozen=True):
+    """A member that `of` has not. Those of the `owner` are its `members`, each with where it is declared."""
+
+    code = DS0304
+    of: str
+    owner: str
+    noun: str
+    members: tuple[tuple[str, Location | None], ...]
+
+    def told(self) -> Diagnostic:
+        name, places = self.where.text, dict(self.members)
+        near = closest(name, places)
+        first = next((place for place in places.values() if place), None)
+        if near and (place := places[near[0]]):
+            secondary = also(place, f"`{near[0]}` is declared here")
+        else:
+            secondary = also(first, f"the first {self.noun} is declared here")
+        return self.says(
+            f"`{self.of}` has no {self.noun} `{name}`{did_you_mean(near)}",
+            f"not {article(self.noun)} of {self.owner}",
+            secondary=secondary,
+            help=f"{self.owner} has {listed(places)}" if places and not near else "",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class HasNoFields(Finding, frozen=True):
+    """A dot behind a value, `of`, of a type whose values have no fields; `items` says that they have items."""
+
+    code = DS0304
+    of: str
+    got: str
+    items: bool
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.of}` is {self.got} and has no fields, so `.{self.where.text}` names nothing",
+            "no such field",
+            help="take an item of the list first, as in `xs[0]`" if self.items else "",
+        )
+
+
 DS0305 = Code(
     "DS0305",
     "error",
@@ -148,6 +451,56 @@ DS0305 = Code(
     program(CALL, "return reply = a.answer"),
     program(CALL, RETURN),
 )
+
+
+class ReturnsNothing(Finding, frozen=True):
+    """A program without `return`; `promised` are the outputs of its header."""
+
+    code = DS0305
+    promised: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        wanted = ", ".join(f"{name} = …" for name in self.promised or ("answer",))
+        return self.says(
+            f"program `{self.where.text}` returns nothing",
+            "no `return`",
+            help=f"end it with `return {wanted}`",
+        )
+
+
+class NotPromised(Finding, frozen=True):
+    """An output of that `name` is returned, and the header of `program` promises others."""
+
+    code = DS0305
+    name: str
+    program: Location
+    promised: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        promises = f"promises {listed(self.promised)}"
+        return self.says(
+            f"program `{self.program.text}` returns `{self.name}`, and its header {promises}",
+            "not promised",
+            secondary=(Label(self.program, promises),),
+        )
+
+
+class NotReturned(Finding, frozen=True):
+    """Outputs that are `absent` in the `return`, with the places of those whose place is known."""
+
+    code = DS0305
+    program: str
+    absent: tuple[str, ...]
+    promised: tuple[Location, ...]
+
+    def told(self) -> Diagnostic:
+        absent = quoted(self.absent)
+        return self.says(
+            f"program `{self.program}` promises {absent} and does not return "
+            f"{'it' if len(self.absent) == 1 else 'them'}",
+            f"lacks {absent}",
+            secondary=tuple(Label(place, "promised here") for place in self.promised),
+        )
 
 
 DS0306 = Code(
@@ -162,6 +515,31 @@ DS0306 = Code(
 )
 
 
+class NotInUnion(Finding, frozen=True):
+    """A text given to, or compared with, `what`, which is one of `values`."""
+
+    code = DS0306
+    text: str
+    values: tuple[str, ...]
+    what: str
+    declared: Location | None = None
+
+    def told(self) -> Diagnostic:
+        near = closest(self.text, self.values)
+        shown = ", ".join(f'"{choice}"' for choice in self.values[:8])
+        more = f" and {len(self.values) - 8} more" if len(self.values) > 8 else ""
+        of = self.what.removeprefix("the default of ")
+        return self.says(
+            f'"{self.text}" is not one of the values of {of}{did_you_mean_text(near)}',
+            "not in the union",
+            secondary=(Label(self.declared, f"`{self.declared.text}` is declared here"),)
+            if self.declared
+            else (),
+            help=f"the values are {shown}{more}",
+            fixes=suggestions(self.where, tuple(f'"{choice}"' for choice in near)),
+        )
+
+
 DS0307 = Code(
     "DS0307",
     "error",
@@ -172,6 +550,34 @@ DS0307 = Code(
     "dspec 1\n\nrecord Part { field name: str; field inner: Part }\n",
     "dspec 1\n\nrecord Part { field name: str; field inner: Part? }\n",
 )
+
+
+class ContainsItself(Finding, frozen=True):
+    """A record's field of the type `type`, written at `annotation`, holds another `record`.
+
+    `way` are the records that lead from it back to the first.
+    """
+
+    code = DS0307
+    record: Location
+    way: tuple[str, ...]
+    type: str
+    annotation: Location | None
+
+    def told(self) -> Diagnostic:
+        name = self.record.text
+        through = f" by way of {', '.join(f'`{one}`' for one in self.way)}" if self.way else ""
+        fixes: tuple[Fix, ...] = ()
+        if self.annotation:
+            end = Location(self.annotation.source, self.annotation.end, self.annotation.end)
+            fixes = (Fix("Make it optional", (Edit(end, "?"),), "maybe"),)
+        return self.says(
+            f"record `{name}` contains itself{through}: a value of it could never end",
+            f"needs another `{name}`",
+            secondary=(Label(self.record, "declared here"),),
+            help=f"make it optional (`{self.where.text}: {self.type}?`) or a list",
+            fixes=fixes,
+        )
 
 
 DS0308 = Code(
@@ -187,6 +593,111 @@ DS0308 = Code(
 )
 
 
+def _line(function: Location) -> str:
+    """The file and the line of a Python function."""
+    return f"{function.source.name}:{function.source.position(function.start).line}"
+
+
+class NotTaken(Finding, frozen=True):
+    """An input that the Python `function` does not take: it takes `taken`, and `inputs` are all that are declared."""
+
+    code = DS0308
+    extern: str
+    name: str
+    inputs: tuple[str, ...]
+    function: Location
+    taken: tuple[str, ...]
+
+    @property
+    def near(self) -> tuple[str, ...]:
+        return closest(self.name, [each for each in self.taken if each not in self.inputs])
+
+    def told(self) -> Diagnostic:
+        taken = f"takes {quoted(self.taken)}" if self.taken else "takes nothing by name"
+        near = self.near
+        return self.says(
+            f"extern `{self.extern}` has the input `{self.name}`, and its Python function takes no such "
+            f"argument{did_you_mean(near)}",
+            "not taken by the function",
+            secondary=(Label(self.function, taken),),
+            fixes=suggestions(self.where, near),
+        )
+
+
+class TakesMore(Finding, frozen=True):
+    """The Python `function` of an extern needs what is `absent` in it, or else takes inputs by their `positions`."""
+
+    code = DS0308
+    function: Location
+    absent: tuple[str, ...]
+    positions: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name, line = self.where.text, _line(self.function)
+        what = quoted(self.absent or self.positions)
+        by_position = "" if self.absent else " by position, and inputs are given by name"
+        return self.says(
+            f"the Python function of `{name}` needs {what}{by_position}",
+            f"does not declare {what}" if self.absent else "cannot be called",
+            secondary=(Label(self.function, f"needs {what}"),),
+            help=f"declare it as an input of `{name}`, or give it a default in {line}"
+            if self.absent
+            else f"take the `/` out of the parameters in {line}",
+        )
+
+
+class PythonDiffers(Finding, frozen=True):
+    """An extern's `input`, or else its result, has another type than the Python function says at `python`.
+
+    `written` says that the type stands here and can be replaced.
+    """
+
+    code = DS0308
+    extern: str
+    input: str
+    declared: str
+    type: str
+    python: Location
+    function: Location
+    written: bool
+
+    def told(self) -> Diagnostic:
+        verb = "takes" if self.input else "returns"
+        subject = (
+            f"`{self.input}` of extern `{self.extern}` is declared as"
+            if self.input
+            else f"extern `{self.extern}` is declared to return"
+        )
+        # Either side may be the wrong one, so the fix is never applied unseen.
+        fix = replace(self.where, self.type, f"Declare it as `{self.type}`", guess=True)
+        return self.says(
+            f"{subject} {self.declared}, and its Python function {verb} {article(self.type)}",
+            f"declared as {self.declared}",
+            secondary=(Label(self.python, f"{verb} {self.type}"),),
+            help=f"change one of them; the function is in {_line(self.function)}",
+            fixes=(fix,) if self.written else (),
+        )
+
+
+class NotForRows(Finding, frozen=True):
+    """A Python `function` that gives no rows when it is called: it needs arguments, or else to be waited for."""
+
+    code = DS0308
+    function: Location
+    needed: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        name, line = self.function.text, _line(self.function)
+        if self.needed:
+            needs = f"needs {quoted(self.needed)}"
+            message = f"`{name}` is called for rows without arguments, and it {needs}"
+            label, advice = needs, f"give each a default in {line}"
+        else:
+            message = f"`{name}` is called for rows and not waited for, and it is `async`"
+            label, advice = "is `async`", f"write it as a plain function in {line}"
+        return self.says(message, "cannot be called", secondary=(Label(self.function, label),), help=advice)
+
+
 DS0309 = Code(
     "DS0309",
     "warning",
@@ -197,6 +708,23 @@ DS0309 = Code(
 )
 
 
+class PaidForNothing(Finding, frozen=True):
+    """A call, one of `calls` in a run, whose answer, the value `name`, is never read."""
+
+    code = DS0309
+    callee: str
+    name: str
+    calls: int
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the result of `{self.callee}` is never used: 1 of {plural(self.calls, 'paid call')} per run "
+            "is for nothing",
+            "paid for, not used",
+            help=f"use `{self.name}` or remove the call",
+        )
+
+
 DS0310 = Code(
     "DS0310",
     "error",
@@ -205,6 +733,23 @@ DS0310 = Code(
     "dspec 1\n\nsignature Ask { input question: str }\n",
     "dspec 1\n\nsignature Ask { input question: str; output answer: str }\n",
 )
+
+
+class Lacks(Finding, frozen=True):
+    """A signature or a record without any `input`, `output` or `field`; `keyword` is empty for `sig(...)`."""
+
+    code = DS0310
+    role: Literal["input", "output", "field"]
+    keyword: str = ""
+
+    def told(self) -> Diagnostic:
+        item = {"input": "input text: str", "output": "output answer: str", "field": "field name: str"}
+        owner = f"{self.keyword} `{self.where.text}`" if self.keyword else "`sig(...)`"
+        return self.says(
+            f"{owner} has no {self.role}",
+            "empty" if self.role == "field" else f"no {self.role}",
+            help=f"add one: `{item[self.role]}`" if self.keyword else "",
+        )
 
 
 DS0311 = Code(
@@ -221,6 +766,31 @@ DS0311 = Code(
 )
 
 
+class NoDescription(Finding, frozen=True):
+    """A tool of which an agent is told nothing but its name.
+
+    `value` is what stands from the `=` on, if there is one, and `source` the call behind it.
+    """
+
+    code = DS0311
+    room: Room | None
+    value: Location | None = None
+    source: Location | None = None
+
+    def told(self) -> Diagnostic:
+        words = '"What it does, and when to use it."'
+        fixes = insert_item(self.room, words, "Insert a description")
+        if self.value and self.source:
+            block = f"{{\n  {words}\n  source = {self.source.text}\n}}"
+            fixes = (replace(self.value, block, "Write it as a block with a description", guess=True),)
+        return self.says(
+            f"the tool `{self.where.text}` has no description, so an agent sees only its name and its inputs",
+            "what is it for?",
+            help="say in a doc string what it does and when to use it; a Python docstring counts, too",
+            fixes=fixes,
+        )
+
+
 DS0313 = Code(
     "DS0313",
     "error",
@@ -229,6 +799,91 @@ DS0313 = Code(
     program(CALL, 'return answer = "sources: " + len(a.sources)'),
     program(CALL, 'return answer = "sources: " + str(len(a.sources))'),
 )
+
+
+class NoValue(Finding, frozen=True):
+    """What has a meaning elsewhere, and no value in an expression of this `purpose`."""
+
+    code = DS0313
+    what: Literal["signature", "setting"]
+    purpose: str
+
+    def told(self) -> Diagnostic:
+        if self.what == "setting":
+            return self.says(
+                f'`env("…")` has no value in {self.purpose}: it names a setting of an lm',
+                "only in `api_key` and `api_base`",
+            )
+        return self.says(
+            f"`sig(...)` is a signature and has no value in {self.purpose}",
+            "not a value",
+            help="a module takes it: `module ask = Predict(sig(question -> answer))`",
+        )
+
+
+class ShareOfRows(Finding, frozen=True):
+    """A percentage, which is this `share`, in an expression of this `purpose`."""
+
+    code = DS0313
+    share: float
+    purpose: str
+
+    def told(self) -> Diagnostic:
+        share = f"{self.share:g}"
+        return self.says(
+            f"`{self.where.text}` is a share of a dataset's rows and has no value in {self.purpose}",
+            "only in a `split`",
+            help=f"write {share}",
+            fixes=(replace(self.where, share),),
+        )
+
+
+class WrongOperand(Finding, frozen=True):
+    """A value of the type `got`, which the `operator` does not take."""
+
+    code = DS0313
+    operator: Literal["-", "[]", "for", "in", "not in"]
+    got: str
+
+    def told(self) -> Diagnostic:
+        it_is = f"`{self.where.text}` is {self.got}"
+        message = {
+            "-": f"`-` needs a number, and {it_is}",
+            "[]": f"{it_is}; only lists and dicts have items",
+            "for": f"`for` walks through a list, and {it_is}",
+        }.get(self.operator, f"`{self.operator}` looks into a list, a dict or text, and {it_is}")
+        return self.says(message, self.got)
+
+
+class WrongOperands(Finding, frozen=True):
+    """Two values that the `operator` does not take.
+
+    `optional` is one that may be none, `number` one that would have to be text.
+    """
+
+    code = DS0313
+    operator: str
+    left: Operand
+    right: Operand
+    optional: Location | None
+    number: Location | None
+
+    def told(self) -> Diagnostic:
+        does = {
+            **dict.fromkeys(("<", "<=", ">", ">="), "compares two numbers or two texts"),
+            "+": "adds two numbers, two texts or two lists",
+        }.get(self.operator, "works on two numbers")
+        remedy = ""
+        if self.optional:
+            text = self.optional.text
+            remedy = f"`{text}` may be none; decide what then: `if {text} == none then … else {text}`"
+        elif self.number:
+            remedy = f"make it text first: `str({self.number.text})`"
+        return self.says(
+            f"`{self.operator}` {does}; these are {self.left.type} and {self.right.type}",
+            secondary=(self.left.label, self.right.label),
+            help=remedy,
+        )
 
 
 DS0315 = Code(
@@ -240,6 +895,25 @@ DS0315 = Code(
     program(CALL, 'assert len(a.sources) else "name a source"', RETURN),
     program(CALL, 'assert len(a.sources) > 0 else "name a source"', RETURN),
 )
+
+
+class NotTrueOrFalse(Finding, frozen=True):
+    """`remedy` says what makes a condition of it."""
+
+    code = DS0315
+    what: str
+    got: str
+    remedy: Literal["none", "compare", "ask"]
+
+    def told(self) -> Diagnostic:
+        text, got = self.where.text, self.got
+        remedy = {
+            "none": "",
+            "compare": f"compare it: `{text} > 0`",
+            "ask": f"ask whether it is there: `{text} != none`",
+        }[self.remedy]
+        shown = got if got.startswith('"') else article(got)
+        return self.says(f"{self.what} must be true or false, and this is {shown}", got, help=remedy)
 
 
 DS0316 = Code(
@@ -300,6 +974,35 @@ DS0318 = Code(
 )
 
 
+class NotAFunction(Finding, frozen=True):
+    """`value` says that it is the name of a value."""
+
+    code = DS0318
+    value: bool
+
+    def told(self) -> Diagnostic:
+        if self.value:
+            return self.says(
+                f"`{self.where.text}` is a value and cannot be called", "not a module or function"
+            )
+        return self.says(f"`{self.where.text}` cannot be called", "not a function")
+
+
+class NoMethods(Finding, frozen=True):
+    """A call of a value's method, as other languages have them."""
+
+    code = DS0318
+    value: Location
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"values have no methods: `.{name}(…)` cannot be called",
+            "not a method",
+            help=f"functions are called by name, as in `{name}({self.value.text})`",
+        )
+
+
 DS0319 = Code(
     "DS0319",
     "error",
@@ -312,6 +1015,25 @@ DS0319 = Code(
 )
 
 
+class CallOutsideProgram(Finding, frozen=True):
+    """A call of something of this `kind` in an expression of this `purpose`; `judges` may be asked there."""
+
+    code = DS0319
+    kind: str
+    name: str
+    purpose: str
+    judges: bool
+
+    def told(self) -> Diagnostic:
+        model = self.kind != "extern"
+        return self.says(
+            f"{self.purpose} cannot call the {self.kind} `{self.name}`: "
+            f"{'model' if model else 'such'} calls stand in programs",
+            "a model call" if model else "an outside call",
+            help="a metric asks a model with a judge, as in `llm_judge(…)`" if self.judges and model else "",
+        )
+
+
 DS0320 = Code(
     "DS0320",
     "error",
@@ -322,6 +1044,16 @@ DS0320 = Code(
     program(CALL, 'assert matches(a.answer, "[a-z") else "lower case"', RETURN),
     program(CALL, 'assert matches(a.answer, "[a-z]+") else "lower case"', RETURN),
 )
+
+
+class NotAPattern(Finding, frozen=True):
+    code = DS0320
+    function: str
+    reason: str
+
+    def told(self) -> Diagnostic:
+        reason = self.reason.removeprefix("not a pattern that can be matched: ")
+        return self.says(f"`{self.function}` cannot use this pattern: {reason}", "cannot be matched")
 
 
 DS0321 = Code(
@@ -354,3 +1086,27 @@ DS0322 = Code(
     'dspec 1\n\nsignature Ask { input question: str; output answer: str = "none" }\n',
     "dspec 1\n\nsignature Ask { input question: str; output answer: str? }\n",
 )
+
+
+class OutputDefault(Finding, frozen=True):
+    """An output of a signature with a default; `optional` is its type with the `?` that it may have instead."""
+
+    code = DS0322
+    optional: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"the output `{self.where.text}` has a default, and the model always writes its outputs",
+            "has a default",
+            help=f"declare it as `{self.optional}` if the model may leave it out",
+        )
+
+
+class PromisedDefault(Finding, frozen=True):
+    """An output in a program's header with a default."""
+
+    code = DS0322
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"the output `{self.name}` has a default", "no default here")

@@ -5,10 +5,8 @@ from __future__ import annotations
 from .... import ir
 from ....data import DataError, Places, diagnose, probe
 from ....data.sources.table import endings
-from ....diagnostics.fixes import suggestions
-from ....diagnostics.record import Label
-from ....diagnostics.spelling import closest
-from ....diagnostics.wording import did_you_mean, listed, quoted
+from ....diagnostics.codes.data import NoSuchColumn
+from ....diagnostics.codes.syntax import NotADataFile
 from ...session import Place, Session
 from ..data_files import data_file
 from .base import ExternCall
@@ -22,30 +20,16 @@ def check_index(session: Session, place: Place, written: ExternCall) -> bool:
         return False
     ending = path.rpartition(".")[2]
     if ending not in endings():
-        session.report(
-            "DS0110",
-            f'"{path}" does not end like a data file',
-            place.at(node),
-            "which format?",
-            help=f"a data file ends with {quoted([f'.{each}' for each in endings()], 'or')}",
-        )
+        session.report(NotADataFile(place.at(node), path, tuple(endings())))
         return False
     source = ir.DataSource(kind=ending, path=relative)
     try:
         found = probe(source, session.folder, root=session.root, cache=session.cache)
     except DataError as error:
         places = Places(source=place.at(node))
-        session.diagnostics += [diagnose(problem, places) for problem in error.problems]
+        session.findings += [diagnose(problem, places) for problem in error.problems]
         return False
     if column is not None and column[0] not in found.columns:
-        near = closest(column[0], found.columns)
-        session.report(
-            "DS0402",
-            f"column `{column[0]}` is not in `{path}`{did_you_mean(near)}",
-            place.at(column[1]),
-            "no such column",
-            secondary=(Label(place.at(node), "read from here"),),
-            help="" if near else f"its columns are {listed(found.columns)}",
-            fixes=suggestions(place.at(column[1]), tuple(f'"{each}"' for each in near)),
-        )
+        at = place.at(column[1])
+        session.report(NoSuchColumn(at, column[0], path, place.at(node), tuple(found.columns)))
     return False
