@@ -16,7 +16,6 @@ from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader, settings
 from ..sources.extern_sources import check_source
-from ..sources.externs.table import EXTERN_SOURCES
 from ..symbols import Symbol
 from ..types.declared import runnable
 from ..types.kinds import Group, Member
@@ -53,6 +52,8 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
     if isinstance(source, Call) and isinstance(source.callee, Reference):
         described |= check_source(session, place, symbol, source, source.callee.name, inputs, result)
     elif source is not None:
+        from ..sources.externs.table import EXTERN_SOURCES
+
         text = isinstance(source, Literal)
         session.report(SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
     elif declaration.items is not None and not place.block.problems:

@@ -16,8 +16,6 @@ from ..shape.arguments import match_arguments
 from ..shape.attributes import form_of, number_of
 from ..symbols import Symbol
 from ..types.kinds import Group, Member
-from .externs.base import ExternCall
-from .externs.table import EXTERN_SOURCES
 
 
 def check_source(
@@ -30,6 +28,9 @@ def check_source(
     result: Type | Group,
 ) -> bool:
     """Report what is wrong with an extern's source. True when it brings a description of its own."""
+    from .externs.base import ExternCall  # few projects have externs
+    from .externs.table import EXTERN_SOURCES
+
     found = EXTERN_SOURCES.get(name.text)
     if found is None:
         session.report(UnknownSource(place.at(name), tuple(EXTERN_SOURCES), rows=False))
