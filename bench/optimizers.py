@@ -36,7 +36,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dspec.compiler import ir
-from dspec.compiler.compile.selection import judge
+from dspec.compiler.compile.selection import last_word
 from dspec.compiler.data import Example, Rows
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.meter import Purpose
@@ -313,7 +313,7 @@ async def optimized(name: str, kind: str, seed: int, compat: bool) -> Outcome:
         if before is not None:
             # As a compile does: it scores what it starts from first, and says the last word for nothing.
             after = await evaluator.evaluate(made, val)
-            kept = not judge(before.scores, after.scores, [result]).real
+            kept = not last_word(before.scores, after.scores, [result]).real
             made = program if kept else made
     assert not isinstance(made, Ensemble)
     assert not isinstance(found, Ensemble)

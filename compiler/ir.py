@@ -182,10 +182,10 @@ class Eval(Frozen):
     on_error: OnError = "stop"
     budget: Budget | None = None
     """None: the budget of the optimize block that is scored, if it is one."""
-    gates: tuple[Gate, ...] = ()
+    gates: tuple[EvalGate, ...] = ()
 
 
-class Gate(Frozen):
+class EvalGate(Frozen):
     """`text` is the gate as written, for messages."""
 
     text: str

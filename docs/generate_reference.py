@@ -22,7 +22,7 @@ from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES
 from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.schema.types import JsonValue
-from dspec.runtime.values.functions import FUNCTIONS, Function, Parameter, wording
+from dspec.runtime.values.functions import FUNCTIONS, Function, FunctionParameter, wording
 
 DOCS = Path(__file__).resolve().parent
 PAGES = (DOCS / "language.md", DOCS / "optimizers.md")
@@ -105,7 +105,7 @@ def _signature(function: Function) -> str:
     return f"{function.name}({parameters}) -> {wording(function.result)}"
 
 
-def _parameter(parameter: Parameter) -> str:
+def _parameter(parameter: FunctionParameter) -> str:
     default = "" if parameter.required else f" = {_literal(parameter.default)}"
     return f"{parameter.name}: {wording(parameter.kind)}{', …' if parameter.variadic else ''}{default}"
 

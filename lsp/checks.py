@@ -37,7 +37,7 @@ PAUSE = 0.3
 Publish = Callable[[Document, list[Diagnostic]], None]
 
 
-class Finding(Struct, frozen=True):
+class PlacedDiagnostic(Struct, frozen=True):
     """A diagnostic within a declaration of this text, which stood at that offset."""
 
     text: str
@@ -56,14 +56,14 @@ class Finding(Struct, frozen=True):
         )
 
 
-class Look(Struct, frozen=True):
+class DataLook(Struct, frozen=True):
     """What reading the data added, and what turned out to be a consequence of that."""
 
-    added: tuple[Finding, ...] = ()
+    added: tuple[PlacedDiagnostic, ...] = ()
     gone: frozenset[tuple[str, int, str, str]] = frozenset()
 
 
-NOTHING = Look()
+NOTHING = DataLook()
 
 
 class Checks:
@@ -74,7 +74,7 @@ class Checks:
         self._publish = publish
         self._clear = clear
         self._analyses: dict[str, tuple[Document, Analysis]] = {}
-        self._looks: dict[str, Look] = {}
+        self._looks: dict[str, DataLook] = {}
         self._settings: dict[str, tuple[Diagnostic, ...]] = {}
         """What is shown in settings files that are not open, by URI."""
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -175,14 +175,14 @@ def own(analysis: Analysis) -> list[Diagnostic]:
     return [found for found in analysis.diagnostics if found.primary.location.source is analysis.source]
 
 
-def compared(quick: Analysis, full: Analysis) -> Look:
+def compared(quick: Analysis, full: Analysis) -> DataLook:
     """What the data changed in an analysis of the same text."""
     before, after = placed(quick), placed(full)
     known, still = {finding.key for finding in before}, {finding.key for finding in after}
-    return Look(tuple(finding for finding in after if finding.key not in known), frozenset(known - still))
+    return DataLook(tuple(finding for finding in after if finding.key not in known), frozenset(known - still))
 
 
-def merged(quick: Analysis, look: Look) -> list[Diagnostic]:
+def merged(quick: Analysis, look: DataLook) -> list[Diagnostic]:
     """Diagnostics without the data, and what the last look at it said of unchanged declarations."""
     if look is NOTHING:
         return own(quick)
@@ -196,19 +196,19 @@ def merged(quick: Analysis, look: Look) -> list[Diagnostic]:
     return in_order([found for found in own(quick) if id(found) not in gone] + moved)
 
 
-def placed(analysis: Analysis) -> list[Finding]:
+def placed(analysis: Analysis) -> list[PlacedDiagnostic]:
     """The file's own diagnostics that lie within one declaration, with that."""
     blocks = analysis.tree.blocks
-    found: list[Finding] = []
+    found: list[PlacedDiagnostic] = []
     for diagnostic in own(analysis):
         place = diagnostic.primary.location
         number = bisect.bisect_right(blocks, place.start, key=lambda block: block.start) - 1
         if number >= 0 and place.end <= blocks[number].start + len(blocks[number].text):
-            found.append(Finding(blocks[number].text, blocks[number].start, diagnostic))
+            found.append(PlacedDiagnostic(blocks[number].text, blocks[number].start, diagnostic))
     return found
 
 
-def _moved(finding: Finding, analysis: Analysis, distance: int) -> Diagnostic:
+def _moved(finding: PlacedDiagnostic, analysis: Analysis, distance: int) -> Diagnostic:
     old = finding.diagnostic
     end = finding.start + len(finding.text)
 

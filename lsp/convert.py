@@ -6,7 +6,7 @@ from lsprotocol import types
 
 from dspec.compiler.diagnostics.record import Diagnostic, Label
 
-from .features.completion import Found, Suggestion
+from .features.completion import Completions, Offer
 from .text import Text
 
 SEVERITIES = {
@@ -63,14 +63,14 @@ def to_diagnostic(diagnostic: Diagnostic, text: Text, uri: str) -> types.Diagnos
     )
 
 
-def to_completions(found: Found, text: Text, end: int) -> types.CompletionList:
+def to_completions(found: Completions, text: Text, end: int) -> types.CompletionList:
     """What was found for the word that ends at the cursor, in our order, whatever the client's taste."""
     place = to_range(text, found.start, end)
     items = [to_completion(each, place, number) for number, each in enumerate(found.suggestions)]
     return types.CompletionList(is_incomplete=False, items=items)
 
 
-def to_completion(suggestion: Suggestion, place: types.Range, number: int) -> types.CompletionItem:
+def to_completion(suggestion: Offer, place: types.Range, number: int) -> types.CompletionItem:
     return types.CompletionItem(
         label=suggestion.label,
         kind=KINDS[suggestion.kind],

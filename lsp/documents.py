@@ -13,7 +13,7 @@ from pygls.uris import to_fs_path
 
 from dspec.compiler.diagnostics.settings import FILE as SETTINGS
 
-from .text import Encoding, Position, Text
+from .text import ClientPosition, Encoding, Text
 
 
 class Document(Struct, frozen=True):
@@ -54,8 +54,8 @@ class Documents:
             if isinstance(change, types.TextDocumentContentChangePartial):
                 start, end = change.range.start, change.range.end
                 text = text.edited(
-                    Position(start.line, start.character),
-                    Position(end.line, end.character),
+                    ClientPosition(start.line, start.character),
+                    ClientPosition(end.line, end.character),
                     _clean(change.text),
                 )
             else:

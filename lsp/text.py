@@ -18,7 +18,7 @@ ENCODINGS: tuple[Encoding, ...] = get_args(Encoding)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
-class Position(NamedTuple):
+class ClientPosition(NamedTuple):
     """Line and column as the protocol counts them, both from 0."""
 
     line: int
@@ -37,7 +37,7 @@ class Text:
         starts = (0, *(match.end() for match in _LINE_END.finditer(self.content)))
         object.__setattr__(self, "_starts", starts)
 
-    def offset(self, place: Position) -> int:
+    def offset(self, place: ClientPosition) -> int:
         """The offset of a place. Beyond a line's end means its end; beyond the text, the text's end."""
         if place.line >= len(self._starts):
             return len(self.content)
@@ -52,16 +52,16 @@ class Text:
             units += self._width(character)
         return end
 
-    def place(self, offset: int) -> Position:
+    def place(self, offset: int) -> ClientPosition:
         """The place of an offset; offsets beyond the text are its end."""
         offset = max(0, min(offset, len(self.content)))
         line = bisect.bisect_right(self._starts, offset) - 1
         before = self.content[self._starts[line] : offset]
         if before.isascii() or self.encoding == "utf-32":
-            return Position(line, len(before))
-        return Position(line, sum(self._width(character) for character in before))
+            return ClientPosition(line, len(before))
+        return ClientPosition(line, sum(self._width(character) for character in before))
 
-    def edited(self, start: Position, end: Position, replacement: str) -> Text:
+    def edited(self, start: ClientPosition, end: ClientPosition, replacement: str) -> Text:
         """The next version, with the text between two places replaced."""
         first, last = sorted((self.offset(start), self.offset(end)))
         return Text(self.content[:first] + replacement + self.content[last:], self.encoding)

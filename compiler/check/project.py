@@ -81,8 +81,8 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                     data = dataset(session, symbol)
                     _keep(datasets, symbol, data.dataset if data else None)
                 case "metric":
-                    judge = metric(session, symbol)
-                    _keep(metrics, symbol, judge.metric if judge else None)
+                    measure = metric(session, symbol)
+                    _keep(metrics, symbol, measure.metric if measure else None)
                 case "optimize":
                     block = optimize(session, symbol)
                     _keep(optimizes, symbol, block.optimize if block else None)

@@ -42,8 +42,8 @@ from .names.names import find
 from .session import Place, Session
 from .shape.attributes import settings
 from .symbols import FileScope, Symbol
-from .types.declared import Runnable, runnable
-from .types.kinds import Group, Kind, Member
+from .types.declared import RunnableInfo, runnable
+from .types.kinds import Group, Kind, NamedValue
 
 CALLABLE = ("module", "program", "extern")
 
@@ -65,7 +65,7 @@ class Calling(Struct, frozen=True):
     """
 
     callee: Symbol | Function | JudgeFunction
-    inputs: Mapping[str, Member]
+    inputs: Mapping[str, NamedValue]
     given: frozenset[str]
     argument: Argument
 
@@ -130,7 +130,7 @@ def type_of(view: View, node: Node) -> Kind | None:
     return view.journal.kinds.get(id(node))
 
 
-def members(view: View, kind: Kind | None) -> Mapping[str, Member]:
+def members(view: View, kind: Kind | None) -> Mapping[str, NamedValue]:
     """What a dot behind a value of this kind reaches."""
     inner = kind.item if isinstance(kind, OptionalOf) else kind
     if isinstance(inner, RecordRef):
@@ -287,7 +287,7 @@ def begins_argument(view: View) -> bool:
 def _calling(view: View, call: Call, argument: Argument) -> Calling | None:
     others = [each for each in call.arguments if each is not argument]
     callee = find(view.session, view.place, call.callee)
-    inputs: Mapping[str, Member] = {}
+    inputs: Mapping[str, NamedValue] = {}
     if callee is not None:
         called = callee
         inputs = taken(view, callee)
@@ -304,20 +304,20 @@ def _calling(view: View, call: Call, argument: Argument) -> Calling | None:
     return Calling(called, inputs, frozenset(given), argument)
 
 
-def taken(view: View, callee: Symbol) -> Mapping[str, Member]:
+def taken(view: View, callee: Symbol) -> Mapping[str, NamedValue]:
     """The inputs of whatever can be called."""
     found = view.session.checked(callee)
-    return found.inputs if isinstance(found, Runnable | ExternInfo) else {}
+    return found.inputs if isinstance(found, RunnableInfo | ExternInfo) else {}
 
 
-def subject(view: View) -> Runnable | None:
+def subject(view: View) -> RunnableInfo | None:
     """The program that the declaration is about: what its `program = …` names."""
     setting = settings(view.place.declaration.items).get("program")
     symbol = find(view.session, view.place, setting.value) if setting else None
     return runnable(view.session, symbol) if symbol else None
 
 
-def left_to_return(view: View) -> Mapping[str, Member]:
+def left_to_return(view: View) -> Mapping[str, NamedValue]:
     """The outputs that a program's header promises and that no other argument of its `return` is for."""
     declaration = view.place.declaration
     found = runnable(view.session, view.symbol)

@@ -50,7 +50,7 @@ class Place(Struct, frozen=True):
         return self.block.text[node.span.start : node.span.end]
 
     @property
-    def room(self) -> fixes.Room | None:
+    def room(self) -> fixes.ItemRoom | None:
         """Where the declaration takes one more item; None if it has no closed block."""
         declaration = self.declaration
         body = self.block.text[: declaration.span.end]
@@ -63,7 +63,7 @@ class Place(Struct, frozen=True):
         else:
             separator = " " if before.endswith(("{", ";")) else "; "
         end = len(before)
-        return fixes.Room(self.at(Span(end, end)), separator, " " if end == len(head) else "")
+        return fixes.ItemRoom(self.at(Span(end, end)), separator, " " if end == len(head) else "")
 
 
 _RUNNING = object()

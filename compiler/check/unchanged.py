@@ -29,7 +29,7 @@ from ..project.state import project_root
 FORMAT = 1
 
 
-class Found(Struct, frozen=True):
+class CheckResult(Struct, frozen=True):
     """What a check of several files found. `sampled` are data files of which only a part was read.
 
     `left_out` counts the findings beyond the most that are shown.
@@ -40,7 +40,7 @@ class Found(Struct, frozen=True):
     left_out: int = 0
 
 
-def recall(cache: Cache, paths: Sequence[Path], *, deep: bool) -> Found | None:
+def recall(cache: Cache, paths: Sequence[Path], *, deep: bool) -> CheckResult | None:
     """What checking the files would find, if nothing has changed since `remember`; else None."""
     text = cache.recall(_name(paths, deep))
     if text is None:
@@ -57,7 +57,7 @@ def recall(cache: Cache, paths: Sequence[Path], *, deep: bool) -> Found | None:
 
 
 def remember(
-    cache: Cache, paths: Sequence[Path], found: Found, reads: Mapping[str, str], *, deep: bool
+    cache: Cache, paths: Sequence[Path], found: CheckResult, reads: Mapping[str, str], *, deep: bool
 ) -> None:
     """Keep what a check of the files found. `reads` is the journal of that check."""
     writing = _Writing()
@@ -156,10 +156,10 @@ class _Reading:
         self._entry = entry
         self._sources: list[Source] = [_source(plain, root) for plain in entry["sources"]]
 
-    def found(self) -> Found:
+    def found(self) -> CheckResult:
         sampled = tuple(_text(name) for name in self._entry["sampled"])
         diagnostics = tuple(self._diagnostic(plain) for plain in self._entry["diagnostics"])
-        return Found(diagnostics, sampled, int(self._entry["left_out"]))
+        return CheckResult(diagnostics, sampled, int(self._entry["left_out"]))
 
     def _diagnostic(self, plain: dict[str, Any]) -> Diagnostic:
         from ..diagnostics.codes import CODES  # where nothing was found, nobody needs it

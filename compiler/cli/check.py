@@ -12,7 +12,7 @@ from .console import Exit, print_json, stderr
 from .quick import check_cache, files_checked
 
 if TYPE_CHECKING:
-    from ..check.unchanged import Found
+    from ..check.unchanged import CheckResult
 
 
 SEVERITIES = ("error", "warning", "hint")
@@ -94,9 +94,9 @@ def check(
         raise typer.Exit(Exit.FINDINGS)
 
 
-def findings(sources: list[Path], *, deep: bool) -> Found:
+def findings(sources: list[Path], *, deep: bool) -> CheckResult:
     """What there is to say of the files, from memory where nothing has changed since it was said."""
-    from ..check.unchanged import Found, recall, remember
+    from ..check.unchanged import CheckResult, recall, remember
 
     known = recall(check_cache(sources[0]), sources, deep=deep)
     if known is not None:
@@ -119,7 +119,7 @@ def findings(sources: list[Path], *, deep: bool) -> Found:
     sampled = dict.fromkeys(name for analysis in analyses for name in analysis.sampled)
     # The worst first where there are too many: each takes kilobytes to draw, and nobody reads a thousand.
     shown = sorted(said, key=lambda one: SEVERITIES.index(one.severity))[:MAX_FINDINGS]
-    found = Found(tuple(in_order(shown)), tuple(sampled), len(said) - len(shown))
+    found = CheckResult(tuple(in_order(shown)), tuple(sampled), len(said) - len(shown))
     # What is elsewhere may be another one the next time it is asked for.
     if not fetched and not any(analysis.crashes for analysis in analyses):
         remember(check_cache(sources[0]), sources, found, reads, deep=deep)

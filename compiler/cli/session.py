@@ -47,7 +47,7 @@ _COLLECT_EVERY = 50_000
 """Objects made, less those that went, between two searches for garbage."""
 
 
-class Session(Struct, frozen=True):
+class CommandSession(Struct, frozen=True):
     engine: Engine
     store: Store
 
@@ -59,7 +59,7 @@ async def open_session(
     transport: TransportChoice,
     *,
     on_event: Callable[[CallEvent], None] | None = None,
-) -> AsyncGenerator[Session]:
+) -> AsyncGenerator[CommandSession]:
     """Opens the state of the project that `path` is in, waiting for another command that uses it.
 
     Raises ConfigurationError when it is unusable.
@@ -76,7 +76,7 @@ async def open_session(
             ) as engine:
                 with_signals = _Signals(engine)
                 try:
-                    yield Session(engine, store)
+                    yield CommandSession(engine, store)
                 except DspecError as error:
                     # One call or row failed for good. What others are on their way with may have been paid for.
                     if not isinstance(error, Unauthorized):

@@ -41,13 +41,16 @@ from .evals import scored
 from .plan import Plan, StepPlan
 from .prepared import Prepared, Resolved
 from .provenance import as_evaluation, provenance
-from .selection import Verdict, judge
+from .selection import LastWord, last_word
 
 Status = Literal["complete", "budget", "stopped"]
 
 WIDTH = 256
-"""Runs at work at the same time, if not more calls are asked for. With no more than the engine has places, it depended
-on how fast answers came which attempts were made ahead of time, and so which calls a run that died had paid for."""
+"""How many runs a compile keeps at work, if the engine does not ask for more.
+
+It is far wider than the engine's places. A compile that kept only as many runs as there are places would start attempts
+ahead of time in the order in which places become free, which depends on how fast answers come.
+"""
 
 
 class StepOutcome(Struct, frozen=True):
@@ -302,11 +305,11 @@ class Ran:
         name = self._resolved.optimize.prompt_lm
         return None if name is None else PromptModel(name, self._project.with_fallbacks([name]))
 
-    def _judged(self) -> Verdict | None:
+    def _judged(self) -> LastWord | None:
         """The result against the start (`selection`). Where the difference is noise, the start is the result."""
         if self._baseline is None or self._final is None:
             return None
-        verdict = judge(
+        verdict = last_word(
             self._baseline.scores, self._final.scores, (outcome.result for outcome in self._outcomes)
         )
         same = self._emitted == self._resolved.student

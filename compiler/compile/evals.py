@@ -176,7 +176,7 @@ def _program(project: ir.Project, compiled: Mapping[str, Runnable], name: str) -
     return project.programs[name]
 
 
-def _gate(gate: ir.Gate, after: Evaluation, before: Evaluation | None) -> GateResult:
+def _gate(gate: ir.EvalGate, after: Evaluation, before: Evaluation | None) -> GateResult:
     scope: dict[str, JsonValue] = {"score": after.score}
     if before is not None:
         scope["baseline"] = {"score": before.score}

@@ -20,7 +20,7 @@ from ..evaluate.statistics import Paired, luck, paired
 from ..optimizers.base import StepResult
 
 
-class Verdict(Struct, frozen=True):
+class LastWord(Struct, frozen=True):
     """The result against the start on the rows of val: how they compare, and what luck alone would bring.
 
     `tried` counts the programs that the result was chosen from; `luck` is in the scores' unit, 0..1, and 0 where nothing
@@ -70,12 +70,12 @@ class Verdict(Struct, frozen=True):
         return f"what the best of {self.tried} equal programs shows by luck"
 
 
-def judge(before: Sequence[float], after: Sequence[float], results: Iterable[StepResult]) -> Verdict:
+def last_word(before: Sequence[float], after: Sequence[float], results: Iterable[StepResult]) -> LastWord:
     """Compare the result's scores with the start's on the same rows; `results` are those of all steps."""
     looks = [rows for result in results for rows in _looks(result, len(before))]
     comparison = paired(before, after)
     lucky = luck(before, after, looks) if comparison.difference > 0 else 0.0
-    return Verdict(comparison, max(1, len(looks)), lucky)
+    return LastWord(comparison, max(1, len(looks)), lucky)
 
 
 def _looks(result: StepResult, rows: int) -> Sequence[int]:

@@ -42,7 +42,7 @@ def insert(location: Location, text: str, *, safe: bool = False) -> Fix:
     return Fix(f"Insert `{text.strip()}`", (Edit(start, text),), "machine" if safe else "maybe")
 
 
-class Room(Struct, frozen=True):
+class ItemRoom(Struct, frozen=True):
     """Where a block takes one more item: the place, and what goes before and behind the item."""
 
     where: Location
@@ -50,7 +50,7 @@ class Room(Struct, frozen=True):
     behind: str
 
 
-def insert_item(room: Room | None, text: str, title: str = "", *, safe: bool = False) -> tuple[Fix, ...]:
+def insert_item(room: ItemRoom | None, text: str, title: str = "", *, safe: bool = False) -> tuple[Fix, ...]:
     """The fix that adds an item to a block; none where it has no room."""
     if room is None:
         return ()

@@ -44,7 +44,7 @@ from .outcomes import Attempt, Evaluation, RowResult
 from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
 from .store import UNANSWERED, ProgramKey, RunResult, Store
 from .tasks import Halt, together
-from .turns import Slots, Turn, Turns, Use
+from .turns import RunUse, Slots, Turn, Turns
 from .votes import Run, Votes
 
 __all__ = ["Attempt", "Evaluation", "Evaluator", "RowResult"]
@@ -123,7 +123,7 @@ class Evaluator:
         self._report(ScoringStarted(label, len(rows)))
         for place, key in enumerate(keys):
             if key in known:
-                results.uses[place].append(Use("task", key, known[key], own[place]))
+                results.uses[place].append(RunUse("task", key, known[key], own[place]))
                 if self._judges is None:
                     results.take(place, self._row(rows[place], known[key]))
         pending = [place for place, key in enumerate(keys) if self._judges is not None or key not in known]
@@ -132,7 +132,7 @@ class Evaluator:
             result = known.get(keys[place])
             if result is None:
                 result = await self._run(keys[place], program, rows[place], "task", 0, None, turn)
-                turn.uses.append(Use("task", keys[place], result, own[place]))
+                turn.uses.append(RunUse("task", keys[place], result, own[place]))
             return await self._scored(rows[place], result, turn)
 
         return await self._in_turn(pending, one, results)
@@ -159,7 +159,7 @@ class Evaluator:
             result = self._store.lookup([key]).get(key)
             if result is None:
                 result = await self._run(key, program, example, purpose, sample, temperature, turn)
-            turn.uses.append(Use(purpose, key, result))
+            turn.uses.append(RunUse(purpose, key, result))
             return result
 
         return run
@@ -205,7 +205,7 @@ class Evaluator:
             async def made(turn: Turn) -> list[float]:
                 meter = Meter(self._paying(turn, urgent=True))
                 completion = await meter.complete(request)
-                turn.uses.append(Use("teacher", key, RunResult.of(None, spent=meter.used)))
+                turn.uses.append(RunUse("teacher", key, RunResult.of(None, spent=meter.used)))
                 return read_vector(completion.answer.text)
 
             return await self._alone(made)
@@ -228,12 +228,12 @@ class Evaluator:
         key = self._key(ProgramKey(program), example, purpose, sample, temperature)
         result = self._store.lookup([key]).get(key)
         if result is not None:
-            self._count([Use(purpose, key, result)])
+            self._count([RunUse(purpose, key, result)])
             return result
 
         async def made(turn: Turn) -> RunResult:
             result = await self._run(key, program, example, purpose, sample, temperature, turn)
-            turn.uses.append(Use(purpose, key, result))
+            turn.uses.append(RunUse(purpose, key, result))
             return result
 
         return await self._alone(made)
@@ -412,7 +412,7 @@ class Evaluator:
         self._claimed.add(key)
         return True
 
-    def _count(self, uses: Iterable[Use]) -> None:
+    def _count(self, uses: Iterable[RunUse]) -> None:
         """Adds up the runs that nobody has counted."""
         for purpose, key, result, mine in uses:
             if mine or self._claim(key):

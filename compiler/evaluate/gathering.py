@@ -11,7 +11,7 @@ from ..data.rows import Example
 from .events import Report, RowScored
 from .outcomes import Evaluation, RowResult
 from .scoring import MetricError
-from .turns import Use
+from .turns import RunUse
 
 Told = Callable[[int, float], None]
 """Told of a row's place in an evaluation, from 0, and of its score."""
@@ -30,7 +30,7 @@ class Gathered:
     ) -> None:
         self.last = len(rows) - 1
         """The last row that is still needed."""
-        self.uses: list[list[Use]] = [[] for _ in rows]
+        self.uses: list[list[RunUse]] = [[] for _ in rows]
         """By row: the runs that it needed."""
         self._examples = rows
         self._rows: list[RowResult | None] = [None] * len(rows)
@@ -65,7 +65,7 @@ class Gathered:
         self.last = place
         return not isinstance(outcome, BudgetExceeded | Stopped)
 
-    def counted(self) -> Iterator[Use]:
+    def counted(self) -> Iterator[RunUse]:
         """The runs of the rows up to the one that decided, in the rows' order."""
         for uses in self.uses[: self.last + 1]:
             yield from uses

@@ -23,7 +23,7 @@ from .store import RunResult
 UNANSWERED_IN_A_ROW = 50
 
 
-class Use(NamedTuple):
+class RunUse(NamedTuple):
     """A run that a row or an attempt needed, whoever made it."""
 
     purpose: Purpose
@@ -85,7 +85,7 @@ class Turns:
         other._orders = self._orders
         return other
 
-    def next(self, uses: list[Use] | None = None) -> Turn:
+    def next(self, uses: list[RunUse] | None = None) -> Turn:
         """The next turn, which must `end`; its `uses` are noted until then."""
         turn = Turn(self, next(self._orders), [] if uses is None else uses)
         self._begun.append(turn)
@@ -102,7 +102,7 @@ class Turns:
             if turn.settled is not None:
                 turn.settled.set()
 
-    def _dead(self, who: str, uses: list[Use]) -> ProviderError | None:
+    def _dead(self, who: str, uses: list[RunUse]) -> ProviderError | None:
         new = [use.key for use in uses if use.key in self._failures and use.key not in self._counted]
         self._counted.update(new)
         self._in_a_row[who] += len(new)
@@ -116,7 +116,7 @@ class Turn:
 
     __slots__ = ("_turns", "dead", "order", "over", "settled", "uses")
 
-    def __init__(self, turns: Turns, order: int, uses: list[Use]) -> None:
+    def __init__(self, turns: Turns, order: int, uses: list[RunUse]) -> None:
         self.order = order
         self.uses = uses
         self.over = False

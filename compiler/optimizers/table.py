@@ -31,7 +31,7 @@ _MODULES: dict[str, str] = {
 }
 
 
-class Table(Mapping[str, Part]):
+class ByOptimizer(Mapping[str, Part]):
     """`attribute` of every optimizer's module of a package, by the optimizer's name."""
 
     def __init__(self, package: str | None, modules: Mapping[str, str], attribute: str) -> None:
@@ -52,10 +52,10 @@ class Table(Mapping[str, Part]):
         return len(self._modules)
 
 
-SPECS: Mapping[str, Spec] = Table[Spec](__package__, _MODULES, "SPEC")
+SPECS: Mapping[str, Spec] = ByOptimizer[Spec](__package__, _MODULES, "SPEC")
 """By the name a `step` uses, simplest first."""
 
-RUNS: Mapping[str, Run] = Table[Run](__package__, _MODULES, "run")
+RUNS: Mapping[str, Run] = ByOptimizer[Run](__package__, _MODULES, "run")
 """What carries out each optimizer of `SPECS`."""
 
 ALIASES: dict[str, str] = {"BootstrapRS": "BootstrapFewShotWithRandomSearch"}

@@ -27,13 +27,13 @@ from dspec.runtime.schema.program import (
     ValueStep,
 )
 from dspec.runtime.schema.types import FLOAT, STR, Type
-from dspec.runtime.values.functions import Marker, Parameter, wording
+from dspec.runtime.values.functions import FunctionParameter, Marker, wording
 
 CRITERIA, JUDGE = "criteria", "judge"
 """Arguments that are no values: what a judge goes by, in words, and the `lm` that it is."""
 
 
-class Given(Struct, frozen=True):
+class JudgeInputs(Struct, frozen=True):
     """What a call of a judge was given: its model with what that falls back to, and its values' types."""
 
     lm: str
@@ -50,9 +50,9 @@ class JudgeFunction(Struct, frozen=True):
     """
 
     name: str
-    values: tuple[Parameter, ...]
+    values: tuple[FunctionParameter, ...]
     doc: str
-    program: Callable[[Given], Program]
+    program: Callable[[JudgeInputs], Program]
     takes_any: bool = False
     """Also says that it goes by `criteria`."""
 
@@ -98,7 +98,7 @@ def _share(name: str, of: str) -> FieldSpec:
     return FieldSpec(name=name, type=FLOAT, description=f"share of {of}, 0 to 1")
 
 
-def _semantic_f1(given: Given) -> Program:
+def _semantic_f1(given: JudgeInputs) -> Program:
     several = given.values["gold"] != STR
     reference = "the reference closest to it" if several else "the reference"
     asked = _Question(
@@ -114,7 +114,7 @@ def _semantic_f1(given: Given) -> Program:
     return _program(given, "semantic_f1", (asked,))
 
 
-def _complete_and_grounded(given: Given) -> Program:
+def _complete_and_grounded(given: JudgeInputs) -> Program:
     complete = _Question(
         "completeness",
         "Tell how much of the reference the response covers. List the key points of the reference, then "
@@ -133,7 +133,7 @@ def _complete_and_grounded(given: Given) -> Program:
     return _program(given, "complete_and_grounded", (complete, grounded))
 
 
-def _llm_judge(given: Given) -> Program:
+def _llm_judge(given: JudgeInputs) -> Program:
     taken = set(given.values)
     reasoning = _REASONING.model_copy(update={"name": _free("reasoning", taken)})
     score = FieldSpec(
@@ -166,8 +166,8 @@ def _llm_judge(given: Given) -> Program:
     return _program(given, "llm_judge", (asked,))
 
 
-_GOLD, _PRED = Parameter("gold", Marker.TEXTS), Parameter("pred", STR)
-_QUESTION = Parameter("question", STR, required=False)
+_GOLD, _PRED = FunctionParameter("gold", Marker.TEXTS), FunctionParameter("pred", STR)
+_QUESTION = FunctionParameter("question", STR, required=False)
 
 _TABLE = (
     JudgeFunction(
@@ -179,7 +179,7 @@ _TABLE = (
     ),
     JudgeFunction(
         "complete_and_grounded",
-        (_GOLD, _PRED, Parameter("context", Marker.TEXTS), _QUESTION),
+        (_GOLD, _PRED, FunctionParameter("context", Marker.TEXTS), _QUESTION),
         "The harmonic mean of how much of the reference's key points the prediction makes, and how much of "
         "the prediction the context bears out. Two calls.",
         _complete_and_grounded,
@@ -210,7 +210,7 @@ class _Question(Struct, frozen=True):
     checks: tuple[Check, ...] = ()
     reasoning: FieldSpec = _REASONING
 
-    def predictor(self, given: Given) -> Predictor:
+    def predictor(self, given: JudgeInputs) -> Predictor:
         return Predictor(
             strategy=chain_of_thought.STRATEGY.name,
             signature=Signature(
@@ -230,7 +230,7 @@ class _Question(Struct, frozen=True):
         )
 
 
-def _program(given: Given, name: str, questions: tuple[_Question, ...]) -> Program:
+def _program(given: JudgeInputs, name: str, questions: tuple[_Question, ...]) -> Program:
     """The questions side by side; `score` is the harmonic mean of all their numbers, `reason` all they said."""
     steps: list[Step] = []
     numbers: list[Expression] = []

@@ -18,30 +18,30 @@ from .cursor import Cursor, Spot, find, locate, named, terminal, word
 from .expressions import expression
 from .here import Here, names, type_here
 from .items import item, section
-from .offers import Suggestion
+from .offers import Offer
 
-__all__ = ["Found", "Suggestion", "complete"]
+__all__ = ["Completions", "Offer", "complete"]
 
 
-class Found(Struct, frozen=True):
+class Completions(Struct, frozen=True):
     """Suggestions that replace the text from `start` to the cursor."""
 
     start: int
-    suggestions: tuple[Suggestion, ...]
+    suggestions: tuple[Offer, ...]
 
 
-def complete(analysis: Analysis, offset: int) -> Found:
+def complete(analysis: Analysis, offset: int) -> Completions:
     """What may stand at an offset of the analysed text. Never raises on broken text."""
     cursor = locate(analysis.tree, offset)
     if cursor is None:
-        return Found(offset, ())
-    best: dict[str, Suggestion] = {}
+        return Completions(offset, ())
+    best: dict[str, Offer] = {}
     for suggestion in _at(cursor, analysis):
         best.setdefault(suggestion.label, suggestion)
-    return Found(cursor.start, tuple(sorted(best.values(), key=lambda found: found.rank)))
+    return Completions(cursor.start, tuple(sorted(best.values(), key=lambda found: found.rank)))
 
 
-def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Suggestion]:
+def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Offer]:
     top = cursor.spots[0]
     if len(cursor.spots) == 1 and (top.number or not top.index):
         if not cursor.at_line_start or cursor.in_string:
@@ -71,7 +71,7 @@ def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Suggestion]:
 # Headers ----------------------------------------------------------------------------------------
 
 
-def header(here: Here) -> Iterable[Suggestion]:
+def header(here: Here) -> Iterable[Offer]:
     spot = here.cursor.spots[0]
     keyword = here.spec.keyword
     if keyword == "import":
@@ -89,7 +89,7 @@ def header(here: Here) -> Iterable[Suggestion]:
     return ()
 
 
-def _declared_value(here: Here, at: int) -> Iterable[Suggestion]:
+def _declared_value(here: Here, at: int) -> Iterable[Offer]:
     spot = here.cursor.spots[0]
     match here.spec.keyword:
         case "type":
@@ -106,7 +106,7 @@ def _declared_value(here: Here, at: int) -> Iterable[Suggestion]:
             return ()
 
 
-def _parameter(here: Here, *, is_output: bool) -> Iterable[Suggestion]:
+def _parameter(here: Here, *, is_output: bool) -> Iterable[Offer]:
     """In a header's parentheses: `name: type = default`."""
     spot = here.cursor.spots[1]
     if spot.index == 0:
@@ -117,7 +117,7 @@ def _parameter(here: Here, *, is_output: bool) -> Iterable[Suggestion]:
     return type_here(here)
 
 
-def _strategy_argument(here: Here) -> Iterable[Suggestion]:
+def _strategy_argument(here: Here) -> Iterable[Offer]:
     spot = here.cursor.inner
     if len(here.cursor.spots) > 2:  # inside `sig(…)` or a list
         return type_here(here) if find(spot.before, "COLON") >= 0 else names(here)
@@ -127,10 +127,10 @@ def _strategy_argument(here: Here) -> Iterable[Suggestion]:
         return [*names(here), *_inline(spot)]
     if spot.index == 0 and "lm" not in named(spot.others):
         lm = "The model that answers; the default one unless said."
-        return (Suggestion("lm", "option", "lm", lm, "lm" if here.is_label else "lm = ", rank=1),)
+        return (Offer("lm", "option", "lm", lm, "lm" if here.is_label else "lm = ", rank=1),)
     return ()
 
 
-def _inline(spot: Spot) -> Iterator[Suggestion]:
+def _inline(spot: Spot) -> Iterator[Offer]:
     if spot.index == 0:
-        yield Suggestion("sig", "keyword", "sig(question -> answer)", "A signature without a name.", "sig(")
+        yield Offer("sig", "keyword", "sig(question -> answer)", "A signature without a name.", "sig(")

@@ -26,20 +26,20 @@ HERE = "ʘ"
 """The name that is put at the cursor: a letter that nobody types, and so short that no name is near it."""
 
 
-class Group(Struct, eq=False):
+class Enclosing(Struct, eq=False):
     """What stands between brackets, cut into items or arguments; opener "" is the declaration itself."""
 
     opener: Opener
     elements: list[list[Part]] = field(default_factory=lambda: [[]])
 
 
-Part = Lexeme | Group
+Part = Lexeme | Enclosing
 
 
 class Spot(Struct, frozen=True):
     """A step on the way to the cursor: the cursor lies in `group.elements[number][index]`."""
 
-    group: Group
+    group: Enclosing
     number: int
     index: int
 
@@ -126,13 +126,13 @@ def locate(tree: SourceTree, offset: int) -> Cursor | None:
 
 def _way_to(lexemes: Sequence[Lexeme], wanted: int) -> tuple[Spot, ...] | None:
     """Nests a declaration's terminals by their brackets; the way to the one with that number."""
-    stack = [Group("")]
-    found: list[tuple[Group, int, int]] = []
+    stack = [Enclosing("")]
+    found: list[tuple[Enclosing, int, int]] = []
     for number, lexeme in enumerate(lexemes):
         terminal = lexeme.terminal
         if terminal in ("LBRACE", "LPAR", "LSQB"):
             opener: Opener = "{" if terminal == "LBRACE" else "(" if terminal == "LPAR" else "["
-            group = Group(opener)
+            group = Enclosing(opener)
             stack[-1].elements[-1].append(group)
             stack.append(group)
         elif terminal in ("RBRACE", "RPAR", "RSQB"):
@@ -225,7 +225,7 @@ def _opens_item(lexemes: Sequence[Lexeme], number: int) -> bool:
     return lexemes[number].text in ITEM_WORDS and lexemes[number + 1].terminal == "NAME"
 
 
-def _close(stack: list[Group], opener: str) -> None:
+def _close(stack: list[Enclosing], opener: str) -> None:
     for depth in range(len(stack) - 1, 0, -1):
         if stack[depth].opener == opener:
             del stack[depth:]
@@ -239,7 +239,7 @@ def terminal(parts: Sequence[Part], index: int) -> str:
     if not 0 <= index < len(parts):
         return ""
     part = parts[index]
-    return part.opener if isinstance(part, Group) else part.terminal
+    return part.opener if isinstance(part, Enclosing) else part.terminal
 
 
 def word(parts: Sequence[Part], index: int) -> str:
@@ -247,7 +247,7 @@ def word(parts: Sequence[Part], index: int) -> str:
     if not 0 <= index < len(parts):
         return ""
     part = parts[index]
-    return "" if isinstance(part, Group) else part.text
+    return "" if isinstance(part, Enclosing) else part.text
 
 
 def find(parts: Sequence[Part], wanted: str) -> int:

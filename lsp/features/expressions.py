@@ -12,12 +12,12 @@ from dspec.runtime.values.functions import Function
 from . import offers
 from .cursor import Spot, find, terminal, word
 from .here import Here, names, wanted_here
-from .offers import Suggestion
+from .offers import Offer
 
 OPERAND_ENDS = ("NAME", "STRING", "NUMBER", "PERCENT", "TRUE", "FALSE", "NONE", "(", "[")
 
 
-def expression(here: Here) -> Iterable[Suggestion]:
+def expression(here: Here) -> Iterable[Offer]:
     spot = here.cursor.inner
     before = spot.before
     last = terminal(before, spot.index - 1)
@@ -44,7 +44,7 @@ def _expression_start(spot: Spot) -> int:
     return at + 1 if 0 < at < spot.index else 1
 
 
-def _members(here: Here) -> Iterable[Suggestion]:
+def _members(here: Here) -> Iterable[Offer]:
     if here.view is None:
         return ()
     if here.sought is not None:
@@ -66,7 +66,7 @@ def _alias(view: query.View, dotted: Attribute) -> str:
     return name if name in view.place.scope.imports and name not in query.values(view) else ""
 
 
-def _operand(here: Here) -> Iterator[Suggestion]:
+def _operand(here: Here) -> Iterator[Offer]:
     view = here.view
     if view is None:
         return
@@ -97,7 +97,7 @@ def _operand(here: Here) -> Iterator[Suggestion]:
         yield from offers.keywords(("if", "not", "true", "false", "none"), rank=9)
 
 
-def _arguments(here: Here, calling: query.Calling) -> Iterable[Suggestion]:
+def _arguments(here: Here, calling: query.Calling) -> Iterable[Offer]:
     """`name = ` for what the call takes and is not given yet."""
     bare = here.is_label
     callee = calling.callee

@@ -13,7 +13,7 @@ from dspec.runtime.schema.types import BOOL, Type
 
 from . import offers
 from .cursor import Cursor, read, terminal, word
-from .offers import Suggestion
+from .offers import Offer
 
 
 class Here:
@@ -54,7 +54,7 @@ class Here:
         return word(inner.before, inner.index - 2) or None
 
 
-def names(here: Here) -> Iterable[Suggestion]:
+def names(here: Here) -> Iterable[Offer]:
     """The names that the check looks for where the cursor stands, or in the import before its dot."""
     if here.view is None or here.sought is None or here.cursor.in_string:
         return
@@ -63,7 +63,7 @@ def names(here: Here) -> Iterable[Suggestion]:
         yield from offers.references(query.declared(here.view, here.sought.kinds, here.qualifier))
 
 
-def rows(here: Here) -> Iterable[Suggestion]:
+def rows(here: Here) -> Iterable[Offer]:
     """Datasets and their parts."""
     if here.view is None or here.sought is None or here.qualifier:
         return names(here)
@@ -71,7 +71,7 @@ def rows(here: Here) -> Iterable[Suggestion]:
     return offers.rows((name, symbol, query.parts(here.view, symbol)) for name, symbol in found)
 
 
-def type_here(here: Here) -> Iterable[Suggestion]:
+def type_here(here: Here) -> Iterable[Offer]:
     """A type at the cursor, or the declaration that stands in the place of one."""
     inner = here.cursor.inner
     before = terminal(inner.before, inner.index - 1)
@@ -84,12 +84,12 @@ def type_here(here: Here) -> Iterable[Suggestion]:
     return [*names(here), *(offers.types() if plain else ())]
 
 
-def literals_here(here: Here, texts: Iterable[str]) -> Iterable[Suggestion]:
+def literals_here(here: Here, texts: Iterable[str]) -> Iterable[Offer]:
     cursor = here.cursor
     return offers.values(texts, quoted=not cursor.in_string, close='"' not in cursor.rest)
 
 
-def wanted_here(here: Here) -> Iterable[Suggestion]:
+def wanted_here(here: Here) -> Iterable[Offer]:
     """Literals of the type that a value at the cursor should have."""
     wanted: Type | None = query.wanted(here.view) if here.view else None
     if wanted == BOOL:

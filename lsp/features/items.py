@@ -12,11 +12,11 @@ from . import offers
 from .cursor import Spot, find, named, terminal, word
 from .expressions import expression
 from .here import Here, literals_here, names, rows, type_here, wanted_here
-from .offers import Suggestion
+from .offers import Offer
 from .steps import addresses, step
 
 
-def item(here: Here, spot: Spot) -> Iterable[Suggestion]:
+def item(here: Here, spot: Spot) -> Iterable[Offer]:
     first = word(spot.element, 0)
     if spot.index == 0:
         return () if here.cursor.in_string else _item_start(here, spot)
@@ -29,12 +29,12 @@ def item(here: Here, spot: Spot) -> Iterable[Suggestion]:
     return _attribute_value(here, spot, attribute) if attribute else ()
 
 
-def _item_start(here: Here, spot: Spot) -> Iterator[Suggestion]:
+def _item_start(here: Here, spot: Spot) -> Iterator[Offer]:
     yield from offers.items(here.spec)
     yield from offers.attributes(here.spec, named(spot.others), before=here.following)
 
 
-def section(here: Here, spot: Spot) -> Iterable[Suggestion]:
+def section(here: Here, spot: Spot) -> Iterable[Offer]:
     outer = here.cursor.braces[0]
     section = here.spec.section(word(outer.element, outer.index - 1))
     if section is None:
@@ -44,7 +44,7 @@ def section(here: Here, spot: Spot) -> Iterable[Suggestion]:
         found = list(offers.attributes(section, present, before=here.following))
         if section.name == "split":
             free = [name for name in ("train", "val", "test") if name not in present]
-            found += [Suggestion(name, "attribute", "rows or percent", "", f"{name} = ", 2) for name in free]
+            found += [Offer(name, "attribute", "rows or percent", "", f"{name} = ", 2) for name in free]
         return found
     attribute = section.attribute(word(spot.element, 0))
     if attribute is None or terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
@@ -54,7 +54,7 @@ def section(here: Here, spot: Spot) -> Iterable[Suggestion]:
     return _attribute_value(here, spot, attribute)
 
 
-def _attribute_value(here: Here, spot: Spot, attribute: AttributeSpec) -> Iterable[Suggestion]:
+def _attribute_value(here: Here, spot: Spot, attribute: AttributeSpec) -> Iterable[Offer]:
     inner = here.cursor.inner
     match attribute.value:
         case "choice":
@@ -73,12 +73,12 @@ def _attribute_value(here: Here, spot: Spot, attribute: AttributeSpec) -> Iterab
             return offers.constants("true", "false") if spot.index == 2 else ()
         case "secret" | "address":
             env = "Reads an environment variable when the program runs."
-            return (Suggestion("env", "function", 'env("NAME")', env, 'env("', 1),) if spot.index == 2 else ()
+            return (Offer("env", "function", 'env("NAME")', env, 'env("', 1),) if spot.index == 2 else ()
         case _:
             return ()
 
 
-def _block_expression(here: Here, spot: Spot, attribute: str) -> Iterable[Suggestion]:
+def _block_expression(here: Here, spot: Spot, attribute: str) -> Iterable[Offer]:
     """Attributes whose value the block's own rules check."""
     match here.spec.keyword, attribute:
         case "dataset", "source":
@@ -95,7 +95,7 @@ def _block_expression(here: Here, spot: Spot, attribute: str) -> Iterable[Sugges
             return expression(here)
 
 
-def _field(here: Here, spot: Spot) -> Iterable[Suggestion]:
+def _field(here: Here, spot: Spot) -> Iterable[Offer]:
     """`input name: type = default "description"`."""
     colon = find(spot.before, "COLON")
     assign = find(spot.before, "ASSIGN")
@@ -105,15 +105,15 @@ def _field(here: Here, spot: Spot) -> Iterable[Suggestion]:
     return wanted_here(here) if at_default else ()
 
 
-def _check(here: Here, spot: Spot) -> Iterable[Suggestion]:
+def _check(here: Here, spot: Spot) -> Iterable[Offer]:
     return expression(here)
 
 
-def _let(here: Here, spot: Spot) -> Iterable[Suggestion]:
+def _let(here: Here, spot: Spot) -> Iterable[Offer]:
     return expression(here) if spot.index > 2 and terminal(spot.element, 2) == "ASSIGN" else ()
 
 
-def _return(here: Here, spot: Spot) -> Iterable[Suggestion]:
+def _return(here: Here, spot: Spot) -> Iterable[Offer]:
     """`return name = expr, …`: the outputs that are not returned yet, or a value for one."""
     if here.cursor.inner is not spot or here.view is None or not query.begins_argument(here.view):
         return expression(here)
@@ -121,7 +121,7 @@ def _return(here: Here, spot: Spot) -> Iterable[Suggestion]:
     return [*outputs, *(() if here.is_label else expression(here))]
 
 
-def _given(here: Here, spot: Spot) -> Iterable[Suggestion]:
+def _given(here: Here, spot: Spot) -> Iterable[Offer]:
     if spot.index == 1 and not here.cursor.in_string:
         tested = query.subject(here.view) if here.view else None
         given = {word(element, 1) for element in spot.others if word(element, 0) == "given"}
@@ -129,7 +129,7 @@ def _given(here: Here, spot: Spot) -> Iterable[Suggestion]:
     return wanted_here(here) if spot.index == 3 and terminal(spot.element, 2) == "ASSIGN" else ()
 
 
-ITEMS: dict[str, Callable[[Here, Spot], Iterable[Suggestion]]] = {
+ITEMS: dict[str, Callable[[Here, Spot], Iterable[Offer]]] = {
     "input": _field,
     "output": _field,
     "field": _field,

@@ -10,7 +10,7 @@ from msgspec import Struct
 from dspec.compiler.check.expressions.scope import Binding
 from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.check.symbols import Symbol
-from dspec.compiler.check.types.kinds import Member, spell
+from dspec.compiler.check.types.kinds import NamedValue, spell
 from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
@@ -35,7 +35,7 @@ SuggestionKind = Literal[
 ]
 
 
-class Suggestion(Struct, frozen=True):
+class Offer(Struct, frozen=True):
     """`insert` is what is written, the label where it is empty. Lower ranks come first."""
 
     label: str
@@ -67,33 +67,31 @@ NOT_OFFERED_TYPES = ("image",)
 OPERATORS = ("and", "or", "in", "not in")
 
 
-def keywords(words: Iterable[str], rank: int = 8) -> Iterator[Suggestion]:
-    return (Suggestion(word, "keyword", rank=rank) for word in words)
+def keywords(words: Iterable[str], rank: int = 8) -> Iterator[Offer]:
+    return (Offer(word, "keyword", rank=rank) for word in words)
 
 
-def declarations(present: Collection[str]) -> Iterator[Suggestion]:
+def declarations(present: Collection[str]) -> Iterator[Offer]:
     """Words that start a declaration; the version line only where there is none."""
     for spec in BLOCKS.values():
         if spec.keyword != "dspec":
-            yield Suggestion(spec.keyword, "keyword", spec.form, spec.doc, f"{spec.keyword} ")
+            yield Offer(spec.keyword, "keyword", spec.form, spec.doc, f"{spec.keyword} ")
         elif spec.keyword not in present:
-            yield Suggestion(spec.form, "keyword", "", spec.doc, rank=0)
+            yield Offer(spec.form, "keyword", "", spec.doc, rank=0)
 
 
-def items(spec: BlockSpec) -> Iterator[Suggestion]:
+def items(spec: BlockSpec) -> Iterator[Offer]:
     for item in spec.items:
         if item != "doc":
-            yield Suggestion(item, "keyword", "", ITEMS[item], f"{item} ", rank=4)
+            yield Offer(item, "keyword", "", ITEMS[item], f"{item} ", rank=4)
 
 
-def attributes(
-    spec: BlockSpec | SectionSpec, present: Collection[str], *, before: str
-) -> Iterator[Suggestion]:
+def attributes(spec: BlockSpec | SectionSpec, present: Collection[str], *, before: str) -> Iterator[Offer]:
     """Attributes and sections that are not set yet, required ones first, and that fit before the character
     that follows."""
     for attribute in spec.attributes:
         if attribute.name not in present and before != "{":
-            yield Suggestion(
+            yield Offer(
                 attribute.name,
                 "attribute",
                 attribute_detail(attribute),
@@ -103,7 +101,7 @@ def attributes(
             )
     for section in spec.sections if isinstance(spec, BlockSpec) else ():
         if section.name not in present and section.supported and before != "=":
-            yield Suggestion(section.name, "attribute", f"{section.name} {{ … }}", section.doc, rank=3)
+            yield Offer(section.name, "attribute", f"{section.name} {{ … }}", section.doc, rank=3)
 
 
 def attribute_detail(attribute: AttributeSpec) -> str:
@@ -132,74 +130,70 @@ def spelled(value: object) -> str:
             return str(value)
 
 
-def references(found: Iterable[tuple[str, Symbol]]) -> Iterator[Suggestion]:
+def references(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
     """Declarations by the names they are written with."""
     for name, symbol in found:
         if symbol.kind in ("type", "record"):
-            yield Suggestion(name, "type", symbol.kind, symbol.doc, rank=1)
+            yield Offer(name, "type", symbol.kind, symbol.doc, rank=1)
         else:
             yield reference(name, symbol, rank=3 if "." in name else 2)
 
 
-def reference(name: str, symbol: Symbol, rank: int = 2) -> Suggestion:
-    return Suggestion(name, "declaration", symbol.kind, symbol.doc, rank=rank)
+def reference(name: str, symbol: Symbol, rank: int = 2) -> Offer:
+    return Offer(name, "declaration", symbol.kind, symbol.doc, rank=rank)
 
 
-def own_names(found: Mapping[str, Symbol | None]) -> Iterator[Suggestion]:
+def own_names(found: Mapping[str, Symbol | None]) -> Iterator[Offer]:
     """Names of a declaration's own: steps, parts, columns, outputs, predictors."""
     for name, symbol in found.items():
         if symbol is None:
-            yield Suggestion(name, "field", rank=1)
+            yield Offer(name, "field", rank=1)
         elif symbol.kind == "step":
-            yield Suggestion(name, "variable", symbol.detail, rank=1)
+            yield Offer(name, "variable", symbol.detail, rank=1)
         elif symbol.kind == "part":
-            yield Suggestion(name, "value", rank=1)
+            yield Offer(name, "value", rank=1)
         elif symbol.kind == "module":
             yield reference(name, symbol)
         else:
-            yield Suggestion(name, "field", symbol.detail, symbol.doc, rank=1)
+            yield Offer(name, "field", symbol.detail, symbol.doc, rank=1)
 
 
-def rows(found: Iterable[tuple[str, Symbol, Iterable[str]]]) -> Iterator[Suggestion]:
+def rows(found: Iterable[tuple[str, Symbol, Iterable[str]]]) -> Iterator[Offer]:
     """Datasets and their split parts; a part is more often what is wanted."""
     for name, symbol, parts in found:
         for part in parts:
-            yield Suggestion(f"{name}.{part}", "declaration", "part of a dataset", symbol.doc, rank=1)
+            yield Offer(f"{name}.{part}", "declaration", "part of a dataset", symbol.doc, rank=1)
         yield reference(name, symbol)
 
 
-def types() -> Iterator[Suggestion]:
+def types() -> Iterator[Offer]:
     for name, doc in TYPES.items():
         if name not in NOT_OFFERED_TYPES:
-            yield Suggestion(name, "type", "", doc, f"{name}[" if name in ("list", "dict") else "", rank=2)
+            yield Offer(name, "type", "", doc, f"{name}[" if name in ("list", "dict") else "", rank=2)
 
 
-def strategies() -> Iterator[Suggestion]:
-    return (
-        Suggestion(name, "function", "strategy", strategy.doc, rank=1) for name, strategy in running().items()
-    )
+def strategies() -> Iterator[Offer]:
+    return (Offer(name, "function", "strategy", strategy.doc, rank=1) for name, strategy in running().items())
 
 
-def sources() -> Iterator[Suggestion]:
+def sources() -> Iterator[Offer]:
     for name, source in SOURCES.items():
         shape = f'{name}("{source.parameters[0].name}")'
-        yield Suggestion(name, "function", shape, source.doc, rank=1)
+        yield Offer(name, "function", shape, source.doc, rank=1)
 
 
-def extern_sources() -> Iterator[Suggestion]:
+def extern_sources() -> Iterator[Offer]:
+    return (Offer(name, "function", "source", source.doc, rank=1) for name, source in EXTERN_SOURCES.items())
+
+
+def optimizers() -> Iterator[Offer]:
     return (
-        Suggestion(name, "function", "source", source.doc, rank=1) for name, source in EXTERN_SOURCES.items()
-    )
-
-
-def optimizers() -> Iterator[Suggestion]:
-    return (
-        Suggestion(spec.name, "optimizer", "optimizer", f"{spec.doc}\n\nAfter {spec.source}.", rank=1)
+        Offer(spec.name, "optimizer", "optimizer", f"{spec.doc}\n\nAfter {spec.source}.", rank=1)
         for spec in SPECS.values()
     )
 
 
-def option(spec: Option, *, bare: bool) -> Suggestion:
+def option(spec: Option, *, bare: bool) -> Offer:
     kind = f"{spec.type.replace('_', ' ')}{' or none' if spec.optional else ''}"
     low, high = spec.minimum, spec.maximum
     if low is not None and high is not None:
@@ -212,7 +206,7 @@ def option(spec: Option, *, bare: bool) -> Suggestion:
             if high is not None
             else ""
         )
-    return Suggestion(
+    return Offer(
         spec.name,
         "option",
         f"{kind}, default {spelled(spec.default)}",
@@ -222,50 +216,48 @@ def option(spec: Option, *, bare: bool) -> Suggestion:
     )
 
 
-def function(spec: Function) -> Suggestion:
+def function(spec: Function) -> Offer:
     shown = ", ".join(
         f"{'…' if parameter.variadic else ''}{parameter.name}: {wording(parameter.kind)}"
         + ("" if parameter.required else f" = {spelled(parameter.default)}")
         for parameter in spec.parameters
     )
-    return Suggestion(
-        spec.name, "function", f"{spec.name}({shown}) -> {wording(spec.result)}", spec.doc, rank=6
-    )
+    return Offer(spec.name, "function", f"{spec.name}({shown}) -> {wording(spec.result)}", spec.doc, rank=6)
 
 
-def judge(spec: JudgeFunction) -> Suggestion:
-    return Suggestion(spec.name, "function", spec.signature, spec.doc, rank=6)
+def judge(spec: JudgeFunction) -> Offer:
+    return Offer(spec.name, "function", spec.signature, spec.doc, rank=6)
 
 
-def parameters(function: Function, present: Collection[str]) -> Iterator[Suggestion]:
+def parameters(function: Function, present: Collection[str]) -> Iterator[Offer]:
     """Names of a function's arguments that are not given yet."""
     for parameter in function.parameters:
         if parameter.name not in present:
-            yield Suggestion(parameter.name, "option", wording(parameter.kind), rank=1)
+            yield Offer(parameter.name, "option", wording(parameter.kind), rank=1)
 
 
-def judge_arguments(judge: JudgeFunction, present: Collection[str], *, bare: bool) -> Iterator[Suggestion]:
+def judge_arguments(judge: JudgeFunction, present: Collection[str], *, bare: bool) -> Iterator[Offer]:
     """`name = ` for what is not given yet."""
     for rank, name in enumerate(judge.arguments):
         if name not in present:
             insert = name if bare else f"{name} = "
-            yield Suggestion(name, "option", judge.signature, insert=insert, rank=1 + (rank > 0))
+            yield Offer(name, "option", judge.signature, insert=insert, rank=1 + (rank > 0))
 
 
-def members(group: Mapping[str, Member]) -> Iterator[Suggestion]:
+def members(group: Mapping[str, NamedValue]) -> Iterator[Offer]:
     return (
-        Suggestion(member.name, "field", spell(member.type), member.description, rank=1)
+        Offer(member.name, "field", spell(member.type), member.description, rank=1)
         for member in group.values()
     )
 
 
 def arguments(
-    group: Mapping[str, Member], present: Collection[str], noun: str, *, bare: bool
-) -> Iterator[Suggestion]:
+    group: Mapping[str, NamedValue], present: Collection[str], noun: str, *, bare: bool
+) -> Iterator[Offer]:
     """`name = ` for what is not given yet, required ones first."""
     for member in group.values():
         if member.name not in present:
-            yield Suggestion(
+            yield Offer(
                 member.name,
                 "option",
                 f"{noun}: {spell(member.type)}",
@@ -285,22 +277,22 @@ SCORES = {
 """Names that no line of the file declares, by the declaration they are read in."""
 
 
-def variables(known: Mapping[str, Binding], keyword: str) -> Iterator[Suggestion]:
+def variables(known: Mapping[str, Binding], keyword: str) -> Iterator[Offer]:
     for name, binding in known.items():
         symbol = binding.symbol
         doc = symbol.doc if symbol else SCORES.get((keyword, name), "")
-        yield Suggestion(name, "variable", spell(binding.kind), doc, rank=3)
+        yield Offer(name, "variable", spell(binding.kind), doc, rank=3)
 
 
-def values(texts: Iterable[str], *, quoted: bool, close: bool = False) -> Iterator[Suggestion]:
+def values(texts: Iterable[str], *, quoted: bool, close: bool = False) -> Iterator[Offer]:
     """String literals in the order of their declaration; unquoted inside a string that is being typed."""
     for text in texts:
         escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
         if quoted:
-            yield Suggestion(f'"{escaped}"', "value", rank=0)
+            yield Offer(f'"{escaped}"', "value", rank=0)
         else:
-            yield Suggestion(escaped, "value", insert=f'{escaped}"' if close else escaped, rank=0)
+            yield Offer(escaped, "value", insert=f'{escaped}"' if close else escaped, rank=0)
 
 
-def constants(*words: str) -> Iterator[Suggestion]:
-    return (Suggestion(word, "value", rank=1) for word in words)
+def constants(*words: str) -> Iterator[Offer]:
+    return (Offer(word, "value", rank=1) for word in words)

@@ -15,7 +15,7 @@ from dspec.runtime.schema.ensemble import has_mean
 from . import offers
 from .cursor import Spot, find, named, terminal, word
 from .here import Here, literals_here, names
-from .offers import Suggestion
+from .offers import Offer
 
 RULES = {
     "majority": "The answer whose output has the most frequent value.",
@@ -25,7 +25,7 @@ RULES = {
 """The rules of `REDUCERS`, each with a line of doc."""
 
 
-def step(here: Here, spot: Spot) -> Iterable[Suggestion]:
+def step(here: Here, spot: Spot) -> Iterable[Offer]:
     """`step name = Optimizer(options)`; the name may be missing."""
     at = find(spot.element, "ASSIGN")
     first = at + 1 if 0 < at <= spot.index else 1
@@ -37,7 +37,7 @@ def step(here: Here, spot: Spot) -> Iterable[Suggestion]:
     return () if spec is None else _call(here, spot, here.cursor.spots[2:], spec, nested=False)
 
 
-def _call(here: Here, step: Spot, spots: Sequence[Spot], spec: Spec, *, nested: bool) -> Iterable[Suggestion]:
+def _call(here: Here, step: Spot, spots: Sequence[Spot], spec: Spec, *, nested: bool) -> Iterable[Offer]:
     """Between an optimizer's parentheses: `spots[0]` is the argument, the others lie within it."""
     call, *deeper = spots
     given = call.index >= 2 and terminal(call.element, 1) == "ASSIGN"
@@ -58,13 +58,13 @@ def _call(here: Here, step: Spot, spots: Sequence[Spot], spec: Spec, *, nested: 
     return _value(here, call, spec, name) if name else ()
 
 
-def _option_names(here: Here, call: Spot, spec: Spec, *, nested: bool) -> Iterator[Suggestion]:
+def _option_names(here: Here, call: Spot, spec: Spec, *, nested: bool) -> Iterator[Offer]:
     """The options that are not given yet."""
     present = named(call.others)
     bare = here.is_label
 
-    def offer(name: str, kind: str, doc: str, rank: int, opening: str = "") -> Suggestion:
-        return Suggestion(name, "option", kind, doc, name if bare else f"{name} = {opening}", rank)
+    def offer(name: str, kind: str, doc: str, rank: int, opening: str = "") -> Offer:
+        return Offer(name, "option", kind, doc, name if bare else f"{name} = {opening}", rank)
 
     if spec.takes_teacher and "teacher" not in present:
         teacher = "Whose successful runs become demos; the student unless said."
@@ -84,7 +84,7 @@ def _option_names(here: Here, call: Spot, spec: Spec, *, nested: bool) -> Iterat
             yield offer(name, "list of predictors", doc, 4, "[")
 
 
-def _value(here: Here, call: Spot, spec: Spec, name: str) -> Iterable[Suggestion]:
+def _value(here: Here, call: Spot, spec: Spec, name: str) -> Iterable[Offer]:
     if name in ("teacher", "student"):
         return names(here)
     option = COMPAT if name == COMPAT.name else spec.option(name)
@@ -100,7 +100,7 @@ def _nestable(optimizer: str) -> bool:
     return spec is not None and not spec.gathers and not spec.nests
 
 
-def _plain(here: Here, option: Option) -> Iterator[Suggestion]:
+def _plain(here: Here, option: Option) -> Iterator[Offer]:
     """Values that are no names: texts, flags, rules."""
     yield from literals_here(here, option.choices)
     if here.cursor.in_string:
@@ -111,14 +111,14 @@ def _plain(here: Here, option: Option) -> Iterator[Suggestion]:
     yield from offers.constants(*words)
 
 
-def _rules(here: Here) -> Iterator[Suggestion]:
+def _rules(here: Here) -> Iterator[Offer]:
     tuned = query.subject(here.view) if here.view else None
     numbers = tuned is not None and any(has_mean(output.type) for output in tuned.outputs.values())
     for rule, takes_output in REDUCERS.items():
         if rule != "mean" or numbers:
             insert = f"{rule}(" if takes_output else rule
             detail = f"{rule}(output)" if takes_output else ""
-            yield Suggestion(rule, "function", detail, RULES[rule], insert, rank=1)
+            yield Offer(rule, "function", detail, RULES[rule], insert, rank=1)
 
 
 def _within(
@@ -130,7 +130,7 @@ def _within(
     name: str,
     *,
     gathers: bool,
-) -> Iterable[Suggestion]:
+) -> Iterable[Offer]:
     """In brackets within an argument."""
     inner = deeper[0]
     callee = word(call.element, call.index - 1)
@@ -147,7 +147,7 @@ def _within(
     return names(here) if of_rule else ()
 
 
-def _member(here: Here, step: Spot, spot: Spot) -> Iterable[Suggestion]:
+def _member(here: Here, step: Spot, spot: Spot) -> Iterable[Offer]:
     """A member of an ensemble: a step before this one, its candidates, a module or a program."""
     dotted = [terminal(spot.before, index) for index in range(spot.index)]
     path = [word(spot.before, index) for index in range(0, spot.index, 2)]
@@ -157,9 +157,9 @@ def _member(here: Here, step: Spot, spot: Spot) -> Iterable[Suggestion]:
     match path[1:]:
         case [] if spec is not None and spec.candidates:
             doc = "The programs that the step scored on all of val, best first."
-            return (Suggestion("candidates", "field", "list of programs", doc, rank=1),)
+            return (Offer("candidates", "field", "list of programs", doc, rank=1),)
         case ["candidates"] if spec is not None and spec.candidates:
-            return (Suggestion("top", "function", "top(k)", "The k best of them.", "top(", rank=1),)
+            return (Offer("top", "function", "top(k)", "The k best of them.", "top(", rank=1),)
         case [] if spec is None:
             return names(here)
         case _:
@@ -175,7 +175,7 @@ def _made(spot: Spot) -> dict[str, str]:
     }
 
 
-def addresses(here: Here, spot: Spot) -> Iterable[Suggestion]:
+def addresses(here: Here, spot: Spot) -> Iterable[Offer]:
     """Predictors of the block's program, by address; those that the list has are left out."""
     present = {word(element, 0) for element in spot.others}
     return (one for one in names(here) if one.label not in present) if not spot.index else ()

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from dspec.compiler.check.analysis import Analysis
 
-from ..text import Position, Text
+from ..text import ClientPosition, Text
 
 
 class EditorRequest(Struct, frozen=True):
@@ -26,7 +26,7 @@ class EditorRequest(Struct, frozen=True):
     @property
     def offset(self) -> int:
         """Where it was asked, for parameters that have a position."""
-        return self.text.offset(Position(self.params.position.line, self.params.position.character))
+        return self.text.offset(ClientPosition(self.params.position.line, self.params.position.character))
 
 
 class EditorFeature(Struct, frozen=True):

@@ -68,7 +68,7 @@ class Asked(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class Session(Struct, frozen=True):
+class ProgramRun(Struct, frozen=True):
     """What the calls of one program run have in common."""
 
     program: Program
@@ -77,7 +77,7 @@ class Session(Struct, frozen=True):
     temperature: float | None = None
 
 
-async def ask(session: Session, predictor: Predictor, inputs: Row) -> Asked:
+async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     """One run of a predictor on checked inputs.
 
     Raises ParseError when an output stays unreadable, CheckFailed when an `assert` stays broken,
@@ -88,14 +88,16 @@ async def ask(session: Session, predictor: Predictor, inputs: Row) -> Asked:
     return await _checked(session, predictor, asked)
 
 
-async def ask_again(session: Session, predictor: Predictor, asked: Asked, messages: Sequence[str]) -> Asked:
+async def ask_again(
+    session: ProgramRun, predictor: Predictor, asked: Asked, messages: Sequence[str]
+) -> Asked:
     """The predictor run once more, told what is wrong with its last outputs."""
     objection = _adapter(session, predictor).objection(predictor, messages)
     asked = replace(asked, messages=(*asked.messages, objection))
     return await _checked(session, predictor, await _answered(session, predictor, asked))
 
 
-async def _checked(session: Session, predictor: Predictor, asked: Asked) -> Asked:
+async def _checked(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked:
     """The answer once the signature's and the records' checks hold, or cannot be made to."""
     signature = predictor.signature
     retries = signature.max_retries
@@ -131,7 +133,7 @@ def _noted(broken: Sequence[Failure]) -> list[str]:
     return [f"asked again: {message}" for message in _messages(broken)]
 
 
-async def _answered(session: Session, predictor: Predictor, asked: Asked) -> Asked:
+async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked:
     """The next answer, read; with one further call for what could not be read."""
     layout = _adapter(session, predictor)
     records = session.program.records
@@ -164,7 +166,7 @@ async def _answered(session: Session, predictor: Predictor, asked: Asked) -> Ask
 
 
 async def _complete(
-    session: Session, predictor: Predictor, messages: tuple[Message, ...]
+    session: ProgramRun, predictor: Predictor, messages: tuple[Message, ...]
 ) -> tuple[Answer, tuple[str, ...]]:
     """The answer of the predictor's model, or of a fallback where that one fails for good, with notes."""
     lm = _lm(session.program, predictor.lm)
@@ -180,7 +182,7 @@ async def _complete(
     return await _answer(session, predictor, lm, messages), notes
 
 
-async def _answer(session: Session, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> Answer:
+async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> Answer:
     layout = _adapter(session, predictor)
     completion = await session.engine.complete(
         Request(
@@ -198,7 +200,7 @@ def _cut(answer: Answer) -> tuple[str, ...]:
     return ("the answer was cut off at `max_tokens`",) if answer.finish_reason == "length" else ()
 
 
-def _adapter(session: Session, predictor: Predictor) -> Adapter:
+def _adapter(session: ProgramRun, predictor: Predictor) -> Adapter:
     return adapter(_lm(session.program, predictor.lm).adapter)
 
 

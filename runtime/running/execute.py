@@ -25,7 +25,7 @@ from ..schema.usage import Spent
 from ..values.checks import Failure, failures, record_failures
 from ..values.interpret import evaluate, names
 from ..values.values import coerce
-from .asking import Asked, Asks, Meter, Session, ask_again, given_up
+from .asking import Asked, Asks, Meter, ProgramRun, ask_again, given_up
 from .election import ballot, drawn, elect, reduced
 from .neighbours import with_nearest_demos
 from .strategies.table import strategy_of
@@ -83,7 +83,7 @@ async def run(
         return await _vote(program, scope, engine, sample, temperature)
     meter = Meter(engine)
     program = await with_nearest_demos(program, scope, partial(_embedding, meter))
-    execution = _Execution(program, Session(program, meter, sample, temperature), scope)
+    execution = _Execution(program, ProgramRun(program, meter, sample, temperature), scope)
     await execution.all_steps()
     outputs = _returned(program, scope)
     return Outcome(outputs, execution.trace(), meter.used, meter.paid, tuple(execution.notes))
@@ -200,7 +200,7 @@ def _fitting(
 class _Execution:
     """One run in progress. `scope` gains every step's value as it comes."""
 
-    def __init__(self, program: Program, session: Session, scope: dict[str, JsonValue]) -> None:
+    def __init__(self, program: Program, session: ProgramRun, scope: dict[str, JsonValue]) -> None:
         self.program = program
         self.session = session
         self.scope = scope
@@ -302,7 +302,7 @@ class _Execution:
         )
 
 
-class Place(Struct, frozen=True):
+class StepPlace(Struct, frozen=True):
     """A step's place in the order of things: indices of other steps, all before it.
 
     `after` must be done before it starts. For a check, `blamed` is the call it sends back, and `redone`
@@ -314,17 +314,17 @@ class Place(Struct, frozen=True):
     redone: tuple[int, ...] = ()
 
 
-_SINGLE = (Place(()),)
+_SINGLE = (StepPlace(()),)
 
 
-def _order(steps: tuple[Step, ...]) -> tuple[Place, ...]:
+def _order(steps: tuple[Step, ...]) -> tuple[StepPlace, ...]:
     """`plan`, spared for the one call that most programs are."""
     return _SINGLE if len(steps) == 1 and isinstance(steps[0], CallStep) else plan(steps)
 
 
-def plan(steps: Sequence[Step]) -> tuple[Place, ...]:
+def plan(steps: Sequence[Step]) -> tuple[StepPlace, ...]:
     """Each step's place. Only earlier steps are ever waited for, so there are no circles."""
-    places: list[Place] = []
+    places: list[StepPlace] = []
     read: list[set[int]] = []
     made: dict[str, int] = {}
     held: dict[int, list[int]] = {}
@@ -337,12 +337,12 @@ def plan(steps: Sequence[Step]) -> tuple[Place, ...]:
         after = reads | {check for other in reads for check in held.get(other, ())} | set(gates)
         if not isinstance(step, CheckStep):
             made[step.name] = index
-            places.append(Place(tuple(sorted(after))))
+            places.append(StepPlace(tuple(sorted(after))))
             continue
         blamed = made.get(step.blames) if step.blames is not None else None
         if blamed is None:
             gates.append(index)
-            places.append(Place(tuple(sorted(after))))
+            places.append(StepPlace(tuple(sorted(after))))
             continue
         redone = _following(read, blamed, index)
         # A step that is to be done again must have been done, and no other check may redo it meanwhile.
@@ -350,7 +350,7 @@ def plan(steps: Sequence[Step]) -> tuple[Place, ...]:
         after |= touched | {check for other in touched for check in held.get(other, ())}
         for other in touched:
             held.setdefault(other, []).append(index)
-        places.append(Place(tuple(sorted(after)), blamed, redone))
+        places.append(StepPlace(tuple(sorted(after)), blamed, redone))
     return tuple(places)
 
 

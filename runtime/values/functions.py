@@ -41,7 +41,7 @@ class Marker(Enum):
 Kind = Type | Marker
 
 
-class Parameter(Struct, frozen=True):
+class FunctionParameter(Struct, frozen=True):
     """`default` counts only when `required` is false. A `variadic` parameter takes one or more arguments."""
 
     name: str
@@ -55,7 +55,7 @@ class Function(Struct, frozen=True):
     """`call` takes the arguments by position, defaults filled in, variadic ones spread out."""
 
     name: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[FunctionParameter, ...]
     result: Kind
     doc: str
     call: Callable[..., JsonValue]
@@ -219,104 +219,124 @@ def equal(left: JsonValue, right: JsonValue) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 
-_TEXT = Parameter("text", STR)
-_GOLD = Parameter("gold", Marker.TEXTS)
+_TEXT = FunctionParameter("text", STR)
+_GOLD = FunctionParameter("gold", Marker.TEXTS)
 
 _TABLE: tuple[Function, ...] = (
     Function(
-        "len", (Parameter("value", Marker.SIZED),), INT, "Characters of a text, items of a list or dict.", len
+        "len",
+        (FunctionParameter("value", Marker.SIZED),),
+        INT,
+        "Characters of a text, items of a list or dict.",
+        len,
     ),
     Function("lower", (_TEXT,), STR, "The text in lower case.", str.lower),
     Function("upper", (_TEXT,), STR, "The text in upper case.", str.upper),
     Function("strip", (_TEXT,), STR, "The text without white space at its ends.", str.strip),
     Function(
-        "str", (Parameter("value", Marker.ANYTHING),), STR, "The value as text; text stays as it is.", shown
+        "str",
+        (FunctionParameter("value", Marker.ANYTHING),),
+        STR,
+        "The value as text; text stays as it is.",
+        shown,
     ),
     Function(
         "contains",
-        (Parameter("whole", Marker.SIZED), Parameter("part", Marker.ANYTHING)),
+        (FunctionParameter("whole", Marker.SIZED), FunctionParameter("part", Marker.ANYTHING)),
         BOOL,
         "Whether a text has the part, a list the item, or a dict the key.",
         _contains,
     ),
     Function(
         "startswith",
-        (_TEXT, Parameter("part", STR)),
+        (_TEXT, FunctionParameter("part", STR)),
         BOOL,
         "Whether the text starts with the part.",
         str.startswith,
     ),
     Function(
         "endswith",
-        (_TEXT, Parameter("part", STR)),
+        (_TEXT, FunctionParameter("part", STR)),
         BOOL,
         "Whether the text ends with the part.",
         str.endswith,
     ),
     Function(
         "split",
-        (_TEXT, Parameter("separator", STR, required=False, default="")),
+        (_TEXT, FunctionParameter("separator", STR, required=False, default="")),
         ListOf(item=STR),
         "The parts of the text between separators, or between white space.",
         _split,
     ),
     Function(
         "join",
-        (Parameter("items", ListOf(item=STR)), Parameter("separator", STR, required=False, default=", ")),
+        (
+            FunctionParameter("items", ListOf(item=STR)),
+            FunctionParameter("separator", STR, required=False, default=", "),
+        ),
         STR,
         "The texts as one, with the separator between them.",
         _join,
     ),
     Function(
         "round",
-        (Parameter("number", Marker.NUMBER), Parameter("digits", INT, required=False, default=0)),
+        (
+            FunctionParameter("number", Marker.NUMBER),
+            FunctionParameter("digits", INT, required=False, default=0),
+        ),
         Marker.NUMBER,
         "The number rounded to so many decimal places, halves to even.",
         _round,
     ),
     Function(
-        "abs", (Parameter("number", Marker.NUMBER),), Marker.NUMBER, "The number without its sign.", _abs
+        "abs",
+        (FunctionParameter("number", Marker.NUMBER),),
+        Marker.NUMBER,
+        "The number without its sign.",
+        _abs,
     ),
     Function(
         "min",
-        (Parameter("numbers", Marker.NUMBERS, variadic=True),),
+        (FunctionParameter("numbers", Marker.NUMBERS, variadic=True),),
         Marker.NUMBER,
         "The smallest of the numbers, or of a list.",
         lambda *values: min(_flat(values)),
     ),
     Function(
         "max",
-        (Parameter("numbers", Marker.NUMBERS, variadic=True),),
+        (FunctionParameter("numbers", Marker.NUMBERS, variadic=True),),
         Marker.NUMBER,
         "The largest of the numbers, or of a list.",
         lambda *values: max(_flat(values)),
     ),
     Function(
         "sum",
-        (Parameter("numbers", Marker.NUMBERS),),
+        (FunctionParameter("numbers", Marker.NUMBERS),),
         Marker.NUMBER,
         "The sum of a list; true counts 1.",
         _sum,
     ),
-    Function("any", (Parameter("items", ListOf(item=BOOL)),), BOOL, "Whether any item is true.", any),
-    Function("all", (Parameter("items", ListOf(item=BOOL)),), BOOL, "Whether every item is true.", all),
+    Function("any", (FunctionParameter("items", ListOf(item=BOOL)),), BOOL, "Whether any item is true.", any),
+    Function(
+        "all", (FunctionParameter("items", ListOf(item=BOOL)),), BOOL, "Whether every item is true.", all
+    ),
     Function(
         "unique",
-        (Parameter("items", Marker.ANY_LIST),),
+        (FunctionParameter("items", Marker.ANY_LIST),),
         Marker.SAME,
         "The list without repeats, first ones kept.",
         _unique,
     ),
     Function(
         "matches",
-        (_TEXT, Parameter("pattern", STR)),
+        (_TEXT, FunctionParameter("pattern", STR)),
         BOOL,
         "Whether the regular expression is found in the text; no look-around, no back-references.",
         _matches,
     ),
     Function(
         "regex",
-        (_TEXT, Parameter("pattern", STR)),
+        (_TEXT, FunctionParameter("pattern", STR)),
         BOOL,
         "The same as `matches`.",
         _matches,
@@ -330,28 +350,32 @@ _TABLE: tuple[Function, ...] = (
     ),
     Function(
         "exact_match",
-        (Parameter("gold", Marker.ANYTHING), Parameter("pred", Marker.ANYTHING)),
+        (FunctionParameter("gold", Marker.ANYTHING), FunctionParameter("pred", Marker.ANYTHING)),
         BOOL,
         "Whether the texts agree once normalised (or one of a list does); other values when equal.",
         _exact_match,
     ),
     Function(
         "answer_exact_match",
-        (_GOLD, Parameter("pred", STR), Parameter("frac", FLOAT, required=False, default=1.0)),
+        (
+            _GOLD,
+            FunctionParameter("pred", STR),
+            FunctionParameter("frac", FLOAT, required=False, default=1.0),
+        ),
         BOOL,
         "Whether a reference equals the prediction once normalised; below 1, `frac` is the F1 it needs.",
         _answer_exact_match,
     ),
     Function(
         "answer_passage_match",
-        (_GOLD, Parameter("passages", ListOf(item=STR))),
+        (_GOLD, FunctionParameter("passages", ListOf(item=STR))),
         BOOL,
         "Whether any passage has a reference as a run of whole words.",
         _answer_passage_match,
     ),
     Function(
         "f1",
-        (_GOLD, Parameter("pred", STR)),
+        (_GOLD, FunctionParameter("pred", STR)),
         FLOAT,
         "Token F1 of normalised texts, the best over the references.",
         _f1,
@@ -359,9 +383,9 @@ _TABLE: tuple[Function, ...] = (
     Function(
         "close",
         (
-            Parameter("gold", OptionalOf(item=FLOAT)),
-            Parameter("pred", OptionalOf(item=FLOAT)),
-            Parameter("tolerance", FLOAT, required=False, default=1e-6),
+            FunctionParameter("gold", OptionalOf(item=FLOAT)),
+            FunctionParameter("pred", OptionalOf(item=FLOAT)),
+            FunctionParameter("tolerance", FLOAT, required=False, default=1e-6),
         ),
         BOOL,
         "Whether two numbers differ by no more than the tolerance; null is close to null only.",
@@ -369,7 +393,7 @@ _TABLE: tuple[Function, ...] = (
     ),
     Function(
         "json_diff",
-        (Parameter("gold", Marker.ANYTHING), Parameter("pred", Marker.ANYTHING)),
+        (FunctionParameter("gold", Marker.ANYTHING), FunctionParameter("pred", Marker.ANYTHING)),
         FLOAT,
         "Share of leaves on which two structured values agree, 0 to 1.",
         scoring.json_agreement,

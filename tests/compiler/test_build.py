@@ -302,11 +302,11 @@ SCORE: Expression = Variable(name="score")
 BASELINE = member("baseline", "score")
 
 
-def gate(condition: Expression) -> ir.Gate:
-    return ir.Gate(text="the gate", condition=condition)
+def gate(condition: Expression) -> ir.EvalGate:
+    return ir.EvalGate(text="the gate", condition=condition)
 
 
-def better_by(margin: float) -> ir.Gate:
+def better_by(margin: float) -> ir.EvalGate:
     return gate(
         BinaryOp(
             operator=">=",
@@ -316,7 +316,7 @@ def better_by(margin: float) -> ir.Gate:
     )
 
 
-def with_eval(folder: Path, *gates: ir.Gate, **block: object) -> ir.Project:
+def with_eval(folder: Path, *gates: ir.EvalGate, **block: object) -> ir.Project:
     data = ir.RowsRef(dataset="tickets", part="test")
     evals = ir.Eval.model_validate(
         {

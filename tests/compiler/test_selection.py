@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scripted import Asked, classifier, learner, oracle, wrong
 
-from dspec.compiler.compile.selection import judge
+from dspec.compiler.compile.selection import last_word
 from dspec.compiler.evaluate.outcomes import Candidate
 from dspec.compiler.evaluate.statistics import luck
 from dspec.compiler.optimizers.base import StepResult
@@ -87,9 +87,9 @@ def test_the_luck_of_a_race_is_that_of_its_rows(rounds: Sequence[tuple[int, int]
 def test_one_program_that_nobody_chose_needs_no_luck() -> None:
     before, after = flips(2, 1, 10)
     assert luck(before, after, [len(before)]) == 0.0
-    assert judge(before, after, [StepResult(START)]).real
-    assert not judge(*flips(1, 1, 10), [StepResult(START)]).real
-    assert not judge(*flips(0, 0, 3), [StepResult(START)]).real
+    assert last_word(before, after, [StepResult(START)]).real
+    assert not last_word(*flips(1, 1, 10), [StepResult(START)]).real
+    assert not last_word(*flips(0, 0, 3), [StepResult(START)]).real
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_the_more_programs_were_tried_the_more_a_gain_has_to_be(
     better: int, worse: int, same: int, tried: int, real: bool, sure: bool
 ) -> None:
     before, after = flips(better, worse, same)
-    verdict = judge(before, after, [searched([len(before)] * tried)])
+    verdict = last_word(before, after, [searched([len(before)] * tried)])
     assert (verdict.real, verdict.sure) == (real, sure)
     assert verdict.tried == tried
 
@@ -119,27 +119,28 @@ def test_trying_more_never_makes_a_gain_more_real(better: int, worse: int, same:
     fewer, more = sorted((a, b))
     rows = len(before)
     assert luck(before, after, [rows] * fewer) <= luck(before, after, [rows] * more)
-    if judge(before, after, [searched([rows] * more)]).real:
-        assert judge(before, after, [searched([rows] * fewer)]).real
+    if last_word(before, after, [searched([rows] * more)]).real:
+        assert last_word(before, after, [searched([rows] * fewer)]).real
 
 
 def test_tries_of_all_steps_count() -> None:
     before, after = flips(8, 2, 20)
     assert (
-        judge(before, after, [searched([3, 9, 30, 30]), StepResult(START), searched([30] * 3)]).tried == 4 + 3
+        last_word(before, after, [searched([3, 9, 30, 30]), StepResult(START), searched([30] * 3)]).tried
+        == 4 + 3
     )
 
 
 def test_what_is_said() -> None:
-    assert judge(*flips(40, 2, 58), [StepResult(START)]).notes(kept=False) == ()
-    assert judge(*flips(40, 2, 58), [searched([100] * 19)]).notes(kept=False) == (
+    assert last_word(*flips(40, 2, 58), [StepResult(START)]).notes(kept=False) == ()
+    assert last_word(*flips(40, 2, 58), [searched([100] * 19)]).notes(kept=False) == (
         "winner's curse: of the gain of +38.0, about 8.5 is what the best of 19 equal programs shows by luck; "
         "an eval on other rows tells what is left",
     )
-    assert judge(*flips(5, 3, 92), [StepResult(START)]).notes(kept=False) == (
+    assert last_word(*flips(5, 3, 92), [StepResult(START)]).notes(kept=False) == (
         "no sure improvement on the rows it was chosen on: 5 rows better, 3 worse",
     )
-    assert judge(*flips(8, 5, 87), [searched([100] * 19)]).notes(kept=True) == (
+    assert last_word(*flips(8, 5, 87), [searched([100] * 19)]).notes(kept=True) == (
         "no real improvement: +3.0 (8 rows better, 5 worse) is no more than 4.7, what the best of 19 "
         "equal programs shows by luck; the program it started from is kept",
     )

@@ -14,7 +14,7 @@ import pytest
 from corpus import BESIDE, CORPUS, case
 
 from dspec.compiler.check.analysis import analyse_all
-from dspec.compiler.check.unchanged import Found, recall, remember
+from dspec.compiler.check.unchanged import CheckResult, recall, remember
 from dspec.compiler.cli.quick import nothing_new
 from dspec.compiler.diagnostics.formats import to_json
 from dspec.compiler.diagnostics.record import in_order
@@ -52,18 +52,18 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def look(folder: Path, *names: str) -> Found:
+def look(folder: Path, *names: str) -> CheckResult:
     """Checks and remembers, as the command does."""
     paths = [folder / name for name in names or ("main.dspec",)]
     with journal() as reads:
         analyses = analyse_all(paths)
     diagnostics = tuple(in_order([one for analysis in analyses for one in analysis.diagnostics]))
-    found = Found(diagnostics, tuple(name for analysis in analyses for name in analysis.sampled))
+    found = CheckResult(diagnostics, tuple(name for analysis in analyses for name in analysis.sampled))
     remember(cache(folder), paths, found, reads, deep=False)
     return found
 
 
-def again(folder: Path, *names: str) -> Found | None:
+def again(folder: Path, *names: str) -> CheckResult | None:
     return recall(cache(folder), [folder / name for name in names or ("main.dspec",)], deep=False)
 
 

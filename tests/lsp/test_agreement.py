@@ -22,7 +22,7 @@ from program_writer import LIBRARY, write_program
 
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.grammar import Token, tokenize
-from dspec.lsp.features.completion import Suggestion, complete
+from dspec.lsp.features.completion import Offer, complete
 
 DEEP = os.environ.get("DSPEC_DEEP") == "1"
 PLACES = 10 if DEEP else 5
@@ -84,7 +84,7 @@ class Checker:
     def analyse(self, text: str) -> Analysis:
         return analyse(self.path, text=text, probe=False)
 
-    def offered(self, text: str, offset: int) -> tuple[Suggestion, ...]:
+    def offered(self, text: str, offset: int) -> tuple[Offer, ...]:
         return complete(self.analyse(text), offset).suggestions
 
     def said(self, place: Place, written: str) -> set[str]:
@@ -194,7 +194,7 @@ def _end(tokens: list[Token], number: int) -> int:
     return tokens[number].start + len(tokens[number].text)
 
 
-def written(suggestion: Suggestion, *, bare: bool) -> str:
+def written(suggestion: Offer, *, bare: bool) -> str:
     """What stands there once the suggestion is taken and what it opens is closed."""
     text = suggestion.insert or suggestion.label
     if bare:
@@ -237,7 +237,7 @@ def shown(place: Place) -> str:
     return f"{place.text[start : place.start]}$0{place.text[place.end : end]}"
 
 
-def names(suggestions: Iterable[Suggestion]) -> list[Suggestion]:
+def names(suggestions: Iterable[Offer]) -> list[Offer]:
     return [one for one in suggestions if one.kind != "keyword"]
 
 

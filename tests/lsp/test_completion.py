@@ -16,7 +16,7 @@ from dspec.compiler.check import query
 from dspec.compiler.check.analysis import analyse
 from dspec.grammar import tokenize
 from dspec.grammar.tree import KEYWORDS
-from dspec.lsp.features.completion import Found, complete
+from dspec.lsp.features.completion import Completions, complete
 
 FILE = """\
 dspec 1
@@ -54,7 +54,7 @@ optimize tuned {
 ALL_LEFT = "= train val lm prompt_lm teacher_lm seed on_error compat tune freeze emit budget step"
 
 
-def offered(text: str) -> tuple[Found, str]:
+def offered(text: str) -> tuple[Completions, str]:
     """What is offered at `$0`, and the text before the cursor."""
     offset = text.index("$0")
     text = text.replace("$0", "")

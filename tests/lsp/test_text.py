@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from lsprotocol import types
 
 from dspec.lsp.documents import Documents
-from dspec.lsp.text import ENCODINGS, Encoding, Position, Text
+from dspec.lsp.text import ENCODINGS, ClientPosition, Encoding, Text
 
 UNIT = {"utf-8": 1, "utf-16": 2, "utf-32": 4}
 CODEC = {"utf-8": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
@@ -35,7 +35,7 @@ class Model:
     def width(self, text: str) -> int:
         return len(text.encode(CODEC[self.encoding])) // UNIT[self.encoding]
 
-    def offset(self, place: Position) -> int:
+    def offset(self, place: ClientPosition) -> int:
         if place.line >= len(self.lines):
             return len(self.text)
         start = sum(len(line) for line in self.lines[: place.line])
@@ -43,19 +43,19 @@ class Model:
         fits = [n for n in range(len(line) + 1) if self.width(line[:n]) >= place.column]
         return start + (fits[0] if fits else len(line))
 
-    def place(self, offset: int) -> Position:
+    def place(self, offset: int) -> ClientPosition:
         for number, line in enumerate(self.lines):
             if offset < len(line) or number + 1 == len(self.lines):
-                return Position(number, self.width(line[:offset]))
+                return ClientPosition(number, self.width(line[:offset]))
             offset -= len(line)
         raise AssertionError
 
 
-places = st.builds(Position, st.integers(0, 12), st.integers(0, 30))
+places = st.builds(ClientPosition, st.integers(0, 12), st.integers(0, 30))
 
 
 @given(TRICKY, st.sampled_from(ENCODINGS), places)
-def test_offsets_agree_with_the_model(content: str, encoding: Encoding, place: Position) -> None:
+def test_offsets_agree_with_the_model(content: str, encoding: Encoding, place: ClientPosition) -> None:
     assert Text(content, encoding).offset(place) == Model(content, encoding).offset(place)
 
 
@@ -80,7 +80,7 @@ def test_a_place_leads_back_to_its_offset(content: str, encoding: Encoding) -> N
     st.lists(st.tuples(places, places, TRICKY), max_size=12),
 )
 def test_edits_agree_with_the_model(
-    content: str, encoding: Encoding, edits: list[tuple[Position, Position, str]]
+    content: str, encoding: Encoding, edits: list[tuple[ClientPosition, ClientPosition, str]]
 ) -> None:
     text, expected = Text(content, encoding), content
     for start, end, replacement in edits:

@@ -9,10 +9,10 @@ from ...schema.types import STR, Row
 from .base import ModuleStrategy
 
 if TYPE_CHECKING:
-    from ..asking import Asked, Session
+    from ..asking import Asked, ProgramRun
 
 
-async def _run(session: Session, predictor: Predictor, inputs: Row) -> Asked:
+async def _run(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     from ..asking import ask, ask_again
 
     return await ask_again(session, predictor, await ask(session, predictor, inputs), ["look again"])

@@ -18,7 +18,7 @@ from ...project.source import Location
 from ..declarations.metrics import MetricInfo
 from ..session import Session
 from ..shape.attributes import number_of
-from ..types.declared import Runnable
+from ..types.declared import RunnableInfo
 from .rows import RowsInfo
 from .step import StepInfo
 from .students import Students, declared
@@ -27,7 +27,7 @@ from .students import Students, declared
 def check_advice(
     session: Session,
     chain: Sequence[StepInfo],
-    judge: MetricInfo | None,
+    measure: MetricInfo | None,
     train: RowsInfo | None,
     val: RowsInfo | None,
 ) -> None:
@@ -41,17 +41,17 @@ def check_advice(
         for one in (step, *step.nested.values()):
             _asked(session, one, train, val or train)
         at = step.place.at(step.call.callee)
-        if step.spec.reflective and judge is not None and not judge.explains:
+        if step.spec.reflective and measure is not None and not measure.explains:
             by = (
                 "judge"
-                if judge.judges
+                if measure.judges
                 else "accept"
-                if judge.accepts
+                if measure.accepts
                 else "number"
-                if judge.graded
+                if measure.graded
                 else "score"
             )
-            symbol = judge.symbol
+            symbol = measure.symbol
             session.report(NoFeedback(at, step.spec.name, symbol.location, by, session.place(symbol).room))
         if not told and step.spec.prompts and step.spec.needs_val and train and val:
             told = _shares(session, at, step.spec, train, val)
@@ -94,7 +94,9 @@ def _shares(session: Session, at: Location, spec: Spec, train: RowsInfo, val: Ro
     return True
 
 
-def check_teachers(session: Session, chain: Sequence[StepInfo], programs: Students, tuned: Runnable) -> None:
+def check_teachers(
+    session: Session, chain: Sequence[StepInfo], programs: Students, tuned: RunnableInfo
+) -> None:
     """Report teachers whose demos could not be given to the student: they have other predictors."""
     for step in chain:
         argument, starts = step.arguments.get("teacher"), programs.get(step.name)

@@ -14,29 +14,29 @@ from dspec.runtime.schema.types import JsonValue
 from ..declarations.metrics import MetricInfo
 from ..session import Place, Session
 from ..symbols import Symbol
-from ..types.declared import Runnable, models_with_fallbacks, runnable
+from ..types.declared import RunnableInfo, models_with_fallbacks, runnable
 from .step import StepInfo
 
 
-class Asked(Struct, frozen=True):
+class ModelsAsked(Struct, frozen=True):
     """Models by key. `spare` ones answer only where another has failed for good, `embedding` ones never."""
 
     answering: Mapping[str, Symbol]
     spare: Mapping[str, Symbol]
     embedding: Mapping[str, Symbol]
 
-    def with_more(self, more: Asked) -> Asked:
-        return Asked(
+    def with_more(self, more: ModelsAsked) -> ModelsAsked:
+        return ModelsAsked(
             {**self.answering, **more.answering},
             {**self.spare, **more.spare},
             {**self.embedding, **more.embedding},
         )
 
 
-NOTHING = Asked({}, {}, {})
+NOTHING = ModelsAsked({}, {}, {})
 
 
-def asked_by_runs(session: Session, runs: Sequence[Runnable], block: Symbol | None = None) -> Asked:
+def asked_by_runs(session: Session, runs: Sequence[RunnableInfo], block: Symbol | None = None) -> ModelsAsked:
     """By runs of these programs; `block` is the model of modules that name none."""
     found: dict[str, Symbol] = {}
     for one in runs:
@@ -51,8 +51,8 @@ def asked_by_runs(session: Session, runs: Sequence[Runnable], block: Symbol | No
 
 
 def asked_by_result(
-    session: Session, place: Place, tuned: Runnable, block: Symbol | None, chain: Sequence[StepInfo]
-) -> Asked:
+    session: Session, place: Place, tuned: RunnableInfo, block: Symbol | None, chain: Sequence[StepInfo]
+) -> ModelsAsked:
     """By runs of what an optimize block gives: its program, or one that a step starts from or gathers."""
     steps = list(_every(chain))
     names = [name for step in steps for name in _started(step)]
@@ -63,12 +63,12 @@ def asked_by_result(
             if model is not None:
                 embedding.setdefault(model.key, model)
     runs = asked_by_runs(session, [tuned, *_declared(session, place, names)], block)
-    return runs.with_more(Asked({}, {}, embedding))
+    return runs.with_more(ModelsAsked({}, {}, embedding))
 
 
 def asked_by_steps(
     session: Session, place: Place, lms: Mapping[str, Symbol | None], chain: Sequence[StepInfo]
-) -> Asked:
+) -> ModelsAsked:
     """Only by the compile itself: teachers, and the model that writes instructions."""
     steps = list(_every(chain))
     specs = [step.spec for step in steps if step.spec is not None]
@@ -85,7 +85,7 @@ def asked_by_steps(
     return _with_spare(session, found).with_more(runs)
 
 
-def asked_by_judges(session: Session, metric: MetricInfo | None) -> Asked:
+def asked_by_judges(session: Session, metric: MetricInfo | None) -> ModelsAsked:
     """By the metric, of what it scores."""
     judges = metric.metric.judges if metric is not None and metric.metric is not None else ()
     found = {one.lm: session.lms.get(one.lm) for judge in judges for one in judge.program.predictors.values()}
@@ -115,7 +115,7 @@ def _name(value: JsonValue, kind: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _declared(session: Session, place: Place, names: Sequence[str]) -> list[Runnable]:
+def _declared(session: Session, place: Place, names: Sequence[str]) -> list[RunnableInfo]:
     """Those of the names that are programs'."""
     scopes = [place.scope, *(scope for scope in place.scope.imports.values() if scope is not None)]
     symbols = {symbol.key: symbol for scope in scopes for symbol in scope.symbols.values()}
@@ -123,6 +123,6 @@ def _declared(session: Session, place: Place, names: Sequence[str]) -> list[Runn
     return [one for one in found if one is not None]
 
 
-def _with_spare(session: Session, answering: Mapping[str, Symbol]) -> Asked:
+def _with_spare(session: Session, answering: Mapping[str, Symbol]) -> ModelsAsked:
     others = [key for key in models_with_fallbacks(session, answering) if key not in answering]
-    return Asked(answering, {key: session.lms[key] for key in others if key in session.lms}, {})
+    return ModelsAsked(answering, {key: session.lms[key] for key in others if key in session.lms}, {})

@@ -12,12 +12,12 @@ from ..declarations.lms import lm
 from ..session import Session
 from ..shape.attributes import Reader, number_of, settings
 from ..symbols import Symbol
-from ..types.declared import Runnable
-from .asked import Asked
+from ..types.declared import RunnableInfo
+from .asked import ModelsAsked
 from .rows import RowsInfo
 
 
-def check_models(session: Session, limits: Reader, asked: Asked) -> None:
+def check_models(session: Session, limits: Reader, asked: ModelsAsked) -> None:
     """Report models whose calls the wall cannot count: of unknown price, or with answers of unknown length."""
     walls = {
         unit: limits.place.at(setting.value)
@@ -37,7 +37,7 @@ def check_models(session: Session, limits: Reader, asked: Asked) -> None:
 
 
 def check_calls(
-    session: Session, limits: Reader, tuned: Runnable, rows: RowsInfo | None, *, steps: bool
+    session: Session, limits: Reader, tuned: RunnableInfo, rows: RowsInfo | None, *, steps: bool
 ) -> None:
     """Report a wall in calls that even the first score passes.
 

@@ -8,7 +8,7 @@ from dspec.grammar.tree import Span
 
 from ... import ir
 from ...diagnostics.codes.optimizers import StepUnused, TunesEnsemble, WorkThrownAway
-from ...diagnostics.fixes import Room
+from ...diagnostics.fixes import ItemRoom
 from ..session import Session
 from .step import StepInfo
 
@@ -47,11 +47,11 @@ def check_chain(session: Session, chain: Sequence[StepInfo], emit: str | None) -
             session.report(StepUnused(step.where, step.name, last))
 
 
-def _room(step: StepInfo) -> Room | None:
+def _room(step: StepInfo) -> ItemRoom | None:
     """Where the step takes a teacher, if it takes one."""
     if step.spec is None or step.call is None or not step.spec.takes_teacher:
         return None
     inner = step.place.text(step.call)[:-1].rstrip()
     end = step.call.span.start + len(inner)
     before = " " if inner.endswith(",") else "" if inner.endswith("(") else ", "
-    return Room(step.place.at(Span(end, end)), before, "")
+    return ItemRoom(step.place.at(Span(end, end)), before, "")

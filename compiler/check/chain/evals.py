@@ -19,8 +19,8 @@ from ..expressions.scope import Binding, Scope
 from ..session import Place, Session
 from ..shape.attributes import Reader, number_of, section
 from ..symbols import Symbol
-from ..types.declared import Runnable
-from ..types.kinds import FLOAT, Group, Member
+from ..types.declared import RunnableInfo
+from ..types.kinds import FLOAT, Group, NamedValue
 from .asked import asked_by_judges, asked_by_runs
 from .budgets import check_calls, check_models, limited, on_error_of
 from .fits import check_fit, referred_program, referred_rows
@@ -38,17 +38,17 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
     subject = referred_program(session, place, read, "program")
     baseline = referred_program(session, place, read, "baseline")
     scored = read.reference("metric")
-    judge = metric(session, scored) if scored else None
+    measure = metric(session, scored) if scored else None
     data = referred_rows(session, place, read, "data")
     for found in (subject, baseline):
         if found is not None:
-            check_fit(session, found, judge if found is subject else None, (data,), read)
+            check_fit(session, found, measure if found is subject else None, (data,), read)
             if data is not None:
                 _trained_on(session, found, data)
     budget = section(place.declaration.items, "budget")
     limits = Reader(session, place, budget.items, EVAL_BUDGET) if budget else None
     on_error = on_error_of(read)
-    _walled(session, limits, judge, subject, baseline)
+    _walled(session, limits, measure, subject, baseline)
     if limits is not None and subject is not None:
         check_calls(session, limits, subject, data, steps=False)
     gates = tuple(
@@ -73,9 +73,9 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
 def _walled(
     session: Session,
     limits: Reader | None,
-    judge: MetricInfo | None,
-    subject: Runnable | None,
-    baseline: Runnable | None,
+    measure: MetricInfo | None,
+    subject: RunnableInfo | None,
+    baseline: RunnableInfo | None,
 ) -> None:
     """Check the models of both programs, and the metric's, against the wall: the eval's own, or that of what it
     scores."""
@@ -89,14 +89,14 @@ def _walled(
         if one is not None:
             scored = _block(session, one)
             check_models(session, wall, scored.asked if scored else asked_by_runs(session, [one]))
-    check_models(session, wall, asked_by_judges(session, judge))
+    check_models(session, wall, asked_by_judges(session, measure))
 
 
-def _block(session: Session, found: Runnable) -> OptimizeInfo | None:
+def _block(session: Session, found: RunnableInfo) -> OptimizeInfo | None:
     return optimize(session, found.symbol) if found.symbol.kind == "optimize" else None
 
 
-def _trained_on(session: Session, found: Runnable, data: RowsInfo) -> None:
+def _trained_on(session: Session, found: RunnableInfo, data: RowsInfo) -> None:
     """Warn of a score on rows that the program was tuned on."""
     block = _block(session, found)
     for name, info in (("train", block.train), ("val", block.val)) if block else ():
@@ -110,20 +110,20 @@ def gate_names(baseline: bool) -> Mapping[str, Binding]:
     names = {"score": Binding(FLOAT, Variable(name="score"))}
     if baseline:
         group = Group(
-            "the results of the baseline", {"score": Member("score", FLOAT)}, "result", UnknownResult
+            "the results of the baseline", {"score": NamedValue("score", FLOAT)}, "result", UnknownResult
         )
         names["baseline"] = Binding(group, Variable(name="baseline"))
     return names
 
 
-def _gate(session: Session, place: Place, item: Gate, baseline: bool) -> ir.Gate:
+def _gate(session: Session, place: Place, item: Gate, baseline: bool) -> ir.EvalGate:
     if not baseline and _reads_baseline(place, item.condition):
         session.report(NoBaseline(place.at(item.condition), place.room))
         baseline = True
     scope = Scope(session, place, gate_names(baseline), "a gate")
     condition = truth(scope, item.condition, "a gate")
     _in_reach(session, place, item.condition)
-    return ir.Gate(text=" ".join(place.text(item.condition).split()), condition=condition)
+    return ir.EvalGate(text=" ".join(place.text(item.condition).split()), condition=condition)
 
 
 def _in_reach(session: Session, place: Place, node: Expr) -> None:

@@ -15,13 +15,13 @@ from ..names.names import find
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
-from ..types.declared import Runnable, runnable
+from ..types.declared import RunnableInfo, runnable
 from ..types.kinds import assignable, spell
 from .rows import RowsInfo, rows
 from .step import StepInfo
 
 
-def referred_program(session: Session, place: Place, read: Reader, name: str) -> Runnable | None:
+def referred_program(session: Session, place: Place, read: Reader, name: str) -> RunnableInfo | None:
     symbol = read.reference(name)
     if symbol is None:
         return None
@@ -38,8 +38,8 @@ def referred_rows(session: Session, place: Place, read: Reader, name: str) -> Ro
 
 def check_fit(
     session: Session,
-    tuned: Runnable,
-    judge: MetricInfo | None,
+    tuned: RunnableInfo,
+    measure: MetricInfo | None,
     data: tuple[RowsInfo | None, ...],
     read: Reader,
 ) -> None:
@@ -50,14 +50,16 @@ def check_fit(
             continue
         seen.add(info.data.symbol.key)
         _inputs_fit(session, tuned, info)
-        if judge and judge.data and judge.data.symbol is not info.data.symbol:
-            _columns_fit(session, judge, info)
-    if judge and judge.judged and judge.judged.known and tuned.known:
-        judged = judge.judged.symbol
-        absent = tuple(name for name in judge.judged.outputs if name not in tuned.outputs)
+        if measure and measure.data and measure.data.symbol is not info.data.symbol:
+            _columns_fit(session, measure, info)
+    if measure and measure.judged and measure.judged.known and tuned.known:
+        judged = measure.judged.symbol
+        absent = tuple(name for name in measure.judged.outputs if name not in tuned.outputs)
         if absent and _base(session, judged) is not _base(session, tuned.symbol):
             at = read.place.at(read.found["metric"].value)
-            session.report(ForOtherProgram(at, judge.symbol.location, judged.name, tuned.symbol.name, absent))
+            session.report(
+                ForOtherProgram(at, measure.symbol.location, judged.name, tuned.symbol.name, absent)
+            )
 
 
 def _base(session: Session, symbol: Symbol) -> Symbol:
@@ -74,7 +76,7 @@ def _base(session: Session, symbol: Symbol) -> Symbol:
     return symbol
 
 
-def _inputs_fit(session: Session, tuned: Runnable, info: RowsInfo) -> None:
+def _inputs_fit(session: Session, tuned: RunnableInfo, info: RowsInfo) -> None:
     """Report inputs of the program that the rows lack, and columns of the wrong type."""
     data = info.data
     if not tuned.known or not data.whole:
@@ -94,25 +96,27 @@ def _inputs_fit(session: Session, tuned: Runnable, info: RowsInfo) -> None:
             session.report(OtherType(info.location, name, program.name, wanted, rows.name, given, *places))
 
 
-def _columns_fit(session: Session, judge: MetricInfo, info: RowsInfo) -> None:
-    assert judge.data is not None
-    absent = tuple(name for name in judge.data.columns.members if name not in info.data.columns.members)
+def _columns_fit(session: Session, measure: MetricInfo, info: RowsInfo) -> None:
+    assert measure.data is not None
+    absent = tuple(name for name in measure.data.columns.members if name not in info.data.columns.members)
     if absent:
-        read, data = judge.data.symbol.name, info.data.symbol.name
-        session.report(ForOtherRows(info.location, judge.symbol.location, read, data, absent))
+        read, data = measure.data.symbol.name, info.data.symbol.name
+        session.report(ForOtherRows(info.location, measure.symbol.location, read, data, absent))
 
 
 def check_steps_fit(
     session: Session,
     chain: list[StepInfo],
-    judge: MetricInfo | None,
+    measure: MetricInfo | None,
     train: RowsInfo | None,
     val: RowsInfo | None,
 ) -> None:
     inside = [inner for step in chain for inner in step.nested.values()]
     # A metric that is graded and accepts nothing is warned of once.
     vague = (
-        judge if judge and judge.graded and not judge.accepts and not judge.symbol.block.problems else None
+        measure
+        if measure and measure.graded and not measure.accepts and not measure.symbol.block.problems
+        else None
     )
     for number, step in enumerate((*chain, *inside)):
         if step.spec is None or step.call is None:

@@ -24,7 +24,7 @@ from ...diagnostics.codes.optimizers import (
 from ..names.names import find, path_of
 from ..session import Place, Session
 from ..shape.attributes import Reader, form_of
-from ..types.declared import Runnable
+from ..types.declared import RunnableInfo
 from .step import StepInfo
 from .students import Students
 
@@ -44,7 +44,7 @@ class _Choice(Struct, frozen=True):
 
 
 def with_frozen(
-    session: Session, read: Reader, chain: Sequence[StepInfo], tuned: Runnable | None, programs: Students
+    session: Session, read: Reader, chain: Sequence[StepInfo], tuned: RunnableInfo | None, programs: Students
 ) -> list[StepInfo]:
     """The steps, each with the predictors that it leaves alone; reports what cannot be meant."""
     place = read.place

@@ -28,8 +28,8 @@ from ...diagnostics.codes.optimizers import (
 from ...optimizers.ensemble import REDUCERS
 from ..session import Session
 from ..shape.attributes import number_of
-from ..types.declared import Runnable, runnable
-from ..types.kinds import Member, spell
+from ..types.declared import RunnableInfo, runnable
+from ..types.kinds import NamedValue, spell
 from .reducers import check_reducer
 from .step import StepInfo, named_steps
 from .stepnames import RUNNING, Names
@@ -128,7 +128,7 @@ def reducer(node: Expr) -> JsonValue:
 # Against the program that is tuned ----------------------------------------------------------------
 
 
-def check_members(session: Session, chain: Sequence[StepInfo], tuned: Runnable) -> None:
+def check_members(session: Session, chain: Sequence[StepInfo], tuned: RunnableInfo) -> None:
     """Report rules for outputs that the program has not, and members that answer another question."""
     if not tuned.known:
         return
@@ -143,7 +143,7 @@ def check_members(session: Session, chain: Sequence[StepInfo], tuned: Runnable) 
                 _same_question(session, step, ref.program, tuned)
 
 
-def _rule_fits(session: Session, step: StepInfo, tuned: Runnable) -> None:
+def _rule_fits(session: Session, step: StepInfo, tuned: RunnableInfo) -> None:
     rule, node = step.given.get("reduce"), step.arguments["reduce"].value
     if not isinstance(rule, dict):
         return
@@ -166,7 +166,7 @@ def _rule_fits(session: Session, step: StepInfo, tuned: Runnable) -> None:
         session.report(NoMean(at, spell(output.type), output.location, whole))
 
 
-def _same_question(session: Session, step: StepInfo, key: str, tuned: Runnable) -> None:
+def _same_question(session: Session, step: StepInfo, key: str, tuned: RunnableInfo) -> None:
     place = step.place
     symbol = next((one for one in place.scope.symbols.values() if one.key == key), None)
     other = runnable(session, symbol) if symbol is not None else None
@@ -190,5 +190,5 @@ def _same_question(session: Session, step: StepInfo, key: str, tuned: Runnable) 
         session.report(OtherQuestion(at, "outputs", member, theirs, program, ours, tuple(differing)))
 
 
-def _alike(one: Member | None, other: Member | None) -> bool:
+def _alike(one: NamedValue | None, other: NamedValue | None) -> bool:
     return one is not None and other is not None and one.type == other.type

@@ -13,9 +13,9 @@ from ..declarations.metrics import metric
 from ..session import Place, Session
 from ..shape.attributes import Reader, section
 from ..symbols import Symbol
-from ..types.declared import Runnable, Tuned
+from ..types.declared import RunnableInfo, TunedInfo
 from .advice import check_advice, check_teachers
-from .asked import NOTHING, Asked, asked_by_judges, asked_by_result, asked_by_steps
+from .asked import NOTHING, ModelsAsked, asked_by_judges, asked_by_result, asked_by_steps
 from .budgets import check_calls, check_models, limited, on_error_of
 from .chain import check_chain
 from .compat import with_compat
@@ -29,13 +29,13 @@ from .steps import steps
 from .students import Students, students
 
 
-class OptimizeInfo(Tuned, frozen=True):
+class OptimizeInfo(TunedInfo, frozen=True):
     train: RowsInfo | None
     val: RowsInfo | None
     optimize: ir.Optimize | None
     limits: Reader | None
     """The budget, which also evals that have none keep to."""
-    asked: Asked
+    asked: ModelsAsked
     """By runs of the result."""
 
 
@@ -52,7 +52,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         what = f"tuning the result of another optimize block, `{tuned.symbol.name}`"
         session.report(NotYet(place.at(read.found["program"].value), what))
     scored = read.reference("metric")
-    judge = metric(session, scored) if scored else None
+    measure = metric(session, scored) if scored else None
     train, val = referred_rows(session, place, read, "train"), referred_rows(session, place, read, "val")
     lms = {name: read.reference(name) for name in ("lm", "prompt_lm", "teacher_lm")}
     seed = read.integer("seed")
@@ -69,7 +69,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     check_chain(session, chain, emit)
     asked = NOTHING
     if tuned is not None:
-        check_fit(session, tuned, judge, (train, val), read)
+        check_fit(session, tuned, measure, (train, val), read)
         if tuned.program is not None and not tuned.program.predictors:
             session.report(CallsNoModel(symbol.location, tuned.symbol.location))
         check_members(session, chain, tuned)
@@ -77,11 +77,11 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         check_teachers(session, chain, programs, tuned)
         asked = asked_by_result(session, place, tuned, lms["lm"], chain)
         if limits is not None:
-            besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, judge))
+            besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, measure))
             check_models(session, limits, asked.with_more(besides))
             check_calls(session, limits, tuned, val or train, steps=True)
-    check_steps_fit(session, chain, judge, train, val)
-    check_advice(session, chain, judge, train, val)
+    check_steps_fit(session, chain, measure, train, val)
+    check_advice(session, chain, measure, train, val)
     check_test_rows(session, (("train", train), ("val", val)))
     built = None
     specs = [step.ir() for step in chain]
@@ -102,8 +102,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             steps=tuple(ready),
             emit=emit or ready[-1].name,
         )
-    base = tuned or Runnable(symbol, {}, {}, None, known=False)
-    own = Runnable(symbol, base.inputs, base.outputs, base.program, base.unbound, base.known)
+    base = tuned or RunnableInfo(symbol, {}, {}, None, known=False)
+    own = RunnableInfo(symbol, base.inputs, base.outputs, base.program, base.unbound, base.known)
     return OptimizeInfo(own, train, val, built, limits, asked)
 
 

@@ -13,11 +13,11 @@ from dspec.runtime.schema.ensemble import collected
 from ...diagnostics.codes.optimizers import ReducerLacks, ReducerUnfed
 from ..names.names import find
 from ..session import Place, Session
-from ..types.declared import Runnable, runnable
-from ..types.kinds import Member, spell
+from ..types.declared import RunnableInfo, runnable
+from ..types.kinds import NamedValue, spell
 
 
-def check_reducer(session: Session, place: Place, node: Expr, tuned: Runnable) -> None:
+def check_reducer(session: Session, place: Place, node: Expr, tuned: RunnableInfo) -> None:
     """Report inputs that nothing is for, and outputs of the program that the reducer lacks."""
     symbol = find(session, place, node)
     reducer = runnable(session, symbol) if symbol is not None else None
@@ -48,12 +48,12 @@ def check_reducer(session: Session, place: Place, node: Expr, tuned: Runnable) -
         session.report(ReducerLacks(at, ours, given, program, outputs, tuple(absent), kind))
 
 
-def _is_fed(member: Member, tuned: Runnable) -> bool:
+def _is_fed(member: NamedValue, tuned: RunnableInfo) -> bool:
     own, outputs = tuned.inputs.get(member.name), {name: one.type for name, one in tuned.outputs.items()}
     given = own is not None and own.type == member.type
     return given or collected(member.name, member.type, outputs) is not None
 
 
-def _has(reducer: Runnable, name: str, output: Member) -> bool:
+def _has(reducer: RunnableInfo, name: str, output: NamedValue) -> bool:
     given = reducer.outputs.get(name)
     return given is not None and given.type == output.type

@@ -10,14 +10,14 @@ from dspec.runtime.schema.program import Program
 from ... import ir
 from ..names.names import path_of
 from ..session import Place, Session
-from ..types.declared import Runnable, runnable
+from ..types.declared import RunnableInfo, runnable
 from .step import StepInfo
 
 Students = Mapping[str, Program | None]
 """Every step's student by the step's name; None where it is an ensemble or is not known."""
 
 
-def students(session: Session, chain: Sequence[StepInfo], tuned: Runnable) -> Students:
+def students(session: Session, chain: Sequence[StepInfo], tuned: RunnableInfo) -> Students:
     programs: dict[str, Program | None] = {"": tuned.program}
     for step, origin in zip(chain, ir.origins(chain), strict=True):
         if step.spec is None or step.spec.gathers:

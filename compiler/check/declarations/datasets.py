@@ -38,7 +38,7 @@ from ..sources.data_files import data_file
 from ..sources.fetched_sources import fetched, fetched_source
 from ..symbols import Symbol
 from ..types.declared import reachable
-from ..types.kinds import ANY, Group, Member
+from ..types.kinds import ANY, Group, NamedValue
 from .records import field_specs, fields
 
 TEST_PARTS = ("test", "holdout", "heldout", "held_out")
@@ -49,7 +49,7 @@ class DatasetInfo(Struct, frozen=True):
     """`rows` and `sizes` (rows by part) are None and empty where the file was not or cannot be read."""
 
     symbol: Symbol
-    inputs: Mapping[str, Member]
+    inputs: Mapping[str, NamedValue]
     columns: Group
     parts: Mapping[str, Symbol]
     dataset: ir.Dataset | None
@@ -67,7 +67,7 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
     place = session.place(symbol)
     items = place.declaration.items
     inputs = fields(session, place, "input")
-    labels: dict[str, Member] = {}
+    labels: dict[str, NamedValue] = {}
     for member in fields(session, place, "field").values():
         first = inputs.get(member.name)
         if first and first.symbol and member.symbol:

@@ -18,7 +18,7 @@ from ..shape.attributes import Reader, settings
 from ..sources.extern_sources import check_source
 from ..symbols import Symbol
 from ..types.declared import runnable
-from ..types.kinds import Group, Member
+from ..types.kinds import Group, NamedValue
 from ..types.typenames import resolve_type
 from .records import doc_of, field_specs, parameters, records_lookup
 
@@ -26,7 +26,7 @@ from .records import doc_of, field_specs, parameters, records_lookup
 class ExternInfo(Struct, frozen=True):
     """`described` says that an agent would be told more of it than its name."""
 
-    inputs: Mapping[str, Member]
+    inputs: Mapping[str, NamedValue]
     result: Type | Group
     described: bool = True
 
@@ -108,7 +108,11 @@ def check_test(session: Session, symbol: Symbol) -> None:
 
 
 def _complete(
-    session: Session, place: Place, symbol: Symbol, inputs: Mapping[str, Member], given: Mapping[str, Given]
+    session: Session,
+    place: Place,
+    symbol: Symbol,
+    inputs: Mapping[str, NamedValue],
+    given: Mapping[str, Given],
 ) -> None:
     """A test gives every input that has no default, and expects something."""
     absent = tuple(name for name, member in inputs.items() if name not in given and not member.has_default)
@@ -120,7 +124,11 @@ def _complete(
 
 
 def _given(
-    session: Session, place: Place, item: Given, inputs: Mapping[str, Member] | None, tested: Symbol | None
+    session: Session,
+    place: Place,
+    item: Given,
+    inputs: Mapping[str, NamedValue] | None,
+    tested: Symbol | None,
 ) -> None:
     scope = Scope(session, place, {}, "a test", records=records_lookup(session))
     node: Expr = item.value

@@ -26,7 +26,7 @@ from ..names.names import resolve
 from ..session import Place, Session
 from ..shape.attributes import settings
 from ..symbols import Symbol
-from ..types.declared import Runnable, runnable
+from ..types.declared import RunnableInfo, runnable
 from ..types.kinds import ANY, Group, Kind, is_number, is_unknown, spell
 from ..types.typenames import resolve_type
 from .datasets import DatasetInfo, dataset
@@ -41,7 +41,7 @@ class MetricInfo(Struct, frozen=True):
 
     symbol: Symbol
     data: DatasetInfo | None
-    judged: Runnable | None
+    judged: RunnableInfo | None
     graded: bool
     accepts: bool
     explains: bool
@@ -118,10 +118,10 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
 
 def _parameters(
     session: Session, place: Place, symbol: Symbol, nodes: tuple[Parameter, ...]
-) -> tuple[DatasetInfo | None, Runnable | None, dict[str, Binding]]:
+) -> tuple[DatasetInfo | None, RunnableInfo | None, dict[str, Binding]]:
     names: dict[str, Binding] = {}
     data: DatasetInfo | None = None
-    judged: Runnable | None = None
+    judged: RunnableInfo | None = None
     if place.declaration.parameters is not None and len(nodes) != 2 and not place.block.problems:
         session.report(NotTwoParameters(symbol.location, len(nodes)))
     for position, node in enumerate(nodes):

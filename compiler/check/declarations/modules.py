@@ -28,8 +28,8 @@ from ..names.names import find, path_of, resolve
 from ..session import Place, Session
 from ..shape.attributes import form_of
 from ..symbols import Symbol
-from ..types.declared import Runnable, lm_closure, reachable
-from ..types.kinds import Member
+from ..types.declared import RunnableInfo, lm_closure, reachable
+from ..types.kinds import NamedValue
 from .externs import check_tool
 from .lms import default_lm, known_lms, optimize_lm
 from .signatures import SignatureInfo, inline, signature
@@ -37,13 +37,13 @@ from .signatures import SignatureInfo, inline, signature
 LM_KEY = "lm"
 
 
-def module(session: Session, symbol: Symbol) -> Runnable | None:
+def module(session: Session, symbol: Symbol) -> RunnableInfo | None:
     return session.once(_check_module, symbol)
 
 
-def _check_module(session: Session, symbol: Symbol) -> Runnable:
+def _check_module(session: Session, symbol: Symbol) -> RunnableInfo:
     place = session.place(symbol)
-    nothing = Runnable(symbol, {}, {}, None, known=False)
+    nothing = RunnableInfo(symbol, {}, {}, None, known=False)
     value = place.declaration.value
     if value is None or place.declaration.items is not None:
         return nothing
@@ -55,7 +55,7 @@ def _check_module(session: Session, symbol: Symbol) -> Runnable:
         _names_in(session, place, call, record)
         found = _signature_argument(session, place, call.arguments[:1], record.name, quiet=True)
         session.report(NotYet(place.at(call.callee), f"the strategy `{record.name}`"))
-        return Runnable(symbol, found.inputs, found.outputs, None) if found else nothing
+        return RunnableInfo(symbol, found.inputs, found.outputs, None) if found else nothing
     found = _signature_argument(session, place, call.arguments, record.name)
     bound = _options(session, place, call, record.name)
     if found is None:
@@ -138,10 +138,10 @@ def _runnable(
     strategy: ModuleStrategy,
     found: SignatureInfo,
     bound: Symbol | None,
-) -> Runnable:
+) -> RunnableInfo:
     added = _added(strategy, found)
     specs = (*added, *found.signature.outputs)
-    first = {field.name: Member(field.name, field.type, description=field.description) for field in added}
+    first = {field.name: NamedValue(field.name, field.type, description=field.description) for field in added}
     outputs = {**first, **found.outputs}
     model, settings = model_for(session, place, symbol, bound)
     program = None
@@ -171,7 +171,7 @@ def _runnable(
             lms=settings,
         )
     unbound = () if bound else (symbol.key,)
-    return Runnable(symbol, found.inputs, outputs, program, unbound)
+    return RunnableInfo(symbol, found.inputs, outputs, program, unbound)
 
 
 def _added(strategy: ModuleStrategy, found: SignatureInfo) -> tuple[FieldSpec, ...]:

@@ -25,8 +25,8 @@ from ..expressions.scope import Binding, Scope, Typed, bindings
 from ..session import Session
 from ..shape.arguments import match_arguments
 from ..symbols import Symbol
-from ..types.declared import Runnable, lm_closure, reachable, runnable
-from ..types.kinds import ANY, Group, Member, spell
+from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
+from ..types.kinds import ANY, Group, NamedValue, spell
 from .externs import extern
 from .records import check_item, field_specs, parameters, records_lookup
 from .returns import promised_outputs, returned_values
@@ -49,11 +49,11 @@ class Graph(Struct):
     """False when something in it cannot run yet or is mistaken: then there is no runtime program."""
 
 
-def program(session: Session, symbol: Symbol) -> Runnable | None:
+def program(session: Session, symbol: Symbol) -> RunnableInfo | None:
     return session.once(_check_program, symbol)
 
 
-def _check_program(session: Session, symbol: Symbol) -> Runnable:
+def _check_program(session: Session, symbol: Symbol) -> RunnableInfo:
     place = session.place(symbol)
     declaration = place.declaration
     inputs = parameters(session, place, declaration.parameters or (), "input")
@@ -94,7 +94,7 @@ def _check_program(session: Session, symbol: Symbol) -> Runnable:
             lms=lms,
         )
     known = bool(outputs) or not (place.block.problems or declaration.items is None)
-    return Runnable(
+    return RunnableInfo(
         symbol, inputs, outputs, built, tuple(dict.fromkeys(graph.unbound)), known and bool(outputs)
     )
 
@@ -204,7 +204,7 @@ def _free_name(graph: Graph, wanted: str) -> str:
 
 
 def _arguments(
-    scope: Scope, node: Call, callee: Symbol, inputs: Mapping[str, Member]
+    scope: Scope, node: Call, callee: Symbol, inputs: Mapping[str, NamedValue]
 ) -> dict[str, Expression]:
     shape = ", ".join(f"{name} = …" for name in inputs)
     given = match_arguments(
@@ -236,7 +236,7 @@ def _extern_call(graph: Graph, scope: Scope, node: Call, callee: Symbol) -> Type
     return Typed(found.result)
 
 
-def _unused(graph: Graph, scope: Scope, inputs: Mapping[str, Member], *, values: bool) -> None:
+def _unused(graph: Graph, scope: Scope, inputs: Mapping[str, NamedValue], *, values: bool) -> None:
     """Warn, where all else is well, of calls that are paid for nothing and of other unused values."""
     session, place = scope.session, scope.place
     if not values or place.block.problems:

@@ -19,18 +19,18 @@ from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.literals import literal_value
 from ..symbols import Symbol
-from ..types.kinds import STR, Group, Member, spell
+from ..types.kinds import STR, Group, NamedValue, spell
 from ..types.typenames import resolve_type
 
 Role = Literal["input", "output", "field"]
-NO_MEMBERS: Mapping[str, Member] = MappingProxyType({})
+NO_MEMBERS: Mapping[str, NamedValue] = MappingProxyType({})
 
 
 def doc_of(items: tuple[Item, ...] | None) -> str:
     return next((item.text for item in items or () if isinstance(item, Doc)), "")
 
 
-def fields(session: Session, place: Place, role: Role) -> dict[str, Member]:
+def fields(session: Session, place: Place, role: Role) -> dict[str, NamedValue]:
     """The `input`, `output` or `field` items of a block, each name once."""
     kind = "column" if place.declaration.keyword.text == "dataset" else role
     items = place.declaration.items or ()
@@ -43,8 +43,8 @@ def parameters(
     place: Place,
     nodes: Iterable[Parameter],
     role: Literal["input", "output"],
-    taken: Mapping[str, Member] = NO_MEMBERS,
-) -> dict[str, Member]:
+    taken: Mapping[str, NamedValue] = NO_MEMBERS,
+) -> dict[str, NamedValue]:
     """Parameters of a header or of `sig(...)`, each name once."""
     return members(session, place, nodes, role, "output" if role == "output" else "parameter", taken)
 
@@ -55,9 +55,9 @@ def members(
     nodes: Iterable[FieldItem | Parameter],
     role: Role,
     kind: SymbolKind,
-    taken: Mapping[str, Member] = NO_MEMBERS,
-) -> dict[str, Member]:
-    found: dict[str, Member] = {}
+    taken: Mapping[str, NamedValue] = NO_MEMBERS,
+) -> dict[str, NamedValue]:
+    found: dict[str, NamedValue] = {}
     for node in nodes:
         name = node.name.text
         type_ = resolve_type(session, place, node.type) if node.type else STR
@@ -67,11 +67,11 @@ def members(
         if first and first.symbol:
             session.report(ItemTwice(place.at(node.name), role, first.symbol.location))
             continue
-        found[name] = Member(name, type_, symbol, node.default, doc)
+        found[name] = NamedValue(name, type_, symbol, node.default, doc)
     return found
 
 
-def field_specs(session: Session, place: Place, members: Iterable[Member]) -> tuple[FieldSpec, ...]:
+def field_specs(session: Session, place: Place, members: Iterable[NamedValue]) -> tuple[FieldSpec, ...]:
     """Runtime fields, with their defaults checked."""
     return tuple(
         FieldSpec(
@@ -85,7 +85,7 @@ def field_specs(session: Session, place: Place, members: Iterable[Member]) -> tu
     )
 
 
-def _default(session: Session, place: Place, node: Expr, member: Member) -> JsonValue:
+def _default(session: Session, place: Place, node: Expr, member: NamedValue) -> JsonValue:
     """A default must be a literal of the field's type."""
     scope = Scope(session, place, {}, "a default")
     code = expect(scope, node, member.type, f"the default of `{member.name}`", member.symbol)
@@ -152,7 +152,7 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
     )
 
 
-def _endless(session: Session, symbol: Symbol, members: tuple[Member, ...]) -> None:
+def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) -> None:
     """Report a field through which every value of the record would need another one inside."""
     for member in members:
         if symbol.key in session.circles:

@@ -11,11 +11,13 @@ from ..expressions.infer import expect, infer, value
 from ..expressions.scope import Scope
 from ..session import Place, Session
 from ..symbols import Symbol
-from ..types.kinds import Member
+from ..types.kinds import NamedValue
 from .records import parameters
 
 
-def promised_outputs(session: Session, place: Place, declaration: Declaration) -> dict[str, Member] | None:
+def promised_outputs(
+    session: Session, place: Place, declaration: Declaration
+) -> dict[str, NamedValue] | None:
     """The outputs of the header; None when it has none."""
     returns = declaration.returns
     if returns is None:
@@ -31,8 +33,8 @@ def promised_outputs(session: Session, place: Place, declaration: Declaration) -
 
 
 def returned_values(
-    scope: Scope, symbol: Symbol, promised: dict[str, Member] | None
-) -> tuple[dict[str, Expression], dict[str, Member]]:
+    scope: Scope, symbol: Symbol, promised: dict[str, NamedValue] | None
+) -> tuple[dict[str, Expression], dict[str, NamedValue]]:
     """The expressions of `return` by output, and the outputs with their types."""
     place, session = scope.place, scope.session
     items = [item for item in place.declaration.items or () if isinstance(item, Return)]
@@ -44,7 +46,7 @@ def returned_values(
     for extra in items[1:]:
         session.report(ReturnsTwice(place.at(extra), symbol.name, place.at(items[0])))
     codes: dict[str, Expression] = {}
-    outputs: dict[str, Member] = {}
+    outputs: dict[str, NamedValue] = {}
     order = list(promised or {})
     for position, argument in enumerate(items[0].arguments):
         if argument.name is not None:
@@ -61,7 +63,7 @@ def returned_values(
         if promised is None:
             kind, code = value(scope, argument.value, f"the output `{name}`")
             codes[name] = code
-            outputs[name] = Member(name, kind, symbol)
+            outputs[name] = NamedValue(name, kind, symbol)
             continue
         member = promised.get(name)
         if member is None:

@@ -16,7 +16,7 @@ from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
-from ..types.kinds import Member, spell
+from ..types.kinds import NamedValue, spell
 from .records import checks, doc_of, field_specs, fields, parameters, records_lookup
 
 
@@ -24,12 +24,12 @@ class SignatureInfo(Struct, frozen=True):
     """`symbol` is None for `sig(...)`."""
 
     symbol: Symbol | None
-    inputs: Mapping[str, Member]
-    outputs: Mapping[str, Member]
+    inputs: Mapping[str, NamedValue]
+    outputs: Mapping[str, NamedValue]
     signature: Signature
 
 
-def default_instruction(inputs: Mapping[str, Member], outputs: Mapping[str, Member]) -> str:
+def default_instruction(inputs: Mapping[str, NamedValue], outputs: Mapping[str, NamedValue]) -> str:
     """What a predictor is asked when its signature has no doc string."""
     return f"From {_series(list(inputs))}, produce {_series(list(outputs))}."
 
@@ -53,7 +53,7 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     place = session.place(symbol)
     items = place.declaration.items
     inputs = fields(session, place, "input")
-    outputs: dict[str, Member] = {}
+    outputs: dict[str, NamedValue] = {}
     for member in fields(session, place, "output").values():
         first = inputs.get(member.name)
         if first and first.symbol and member.symbol:

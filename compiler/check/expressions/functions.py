@@ -5,7 +5,14 @@ from __future__ import annotations
 from dspec.grammar.tree import Argument, Call, Literal, Name
 from dspec.runtime.schema.expressions import Apply, Expression
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf
-from dspec.runtime.values.functions import FUNCTIONS, Function, Marker, Parameter, valid_pattern, wording
+from dspec.runtime.values.functions import (
+    FUNCTIONS,
+    Function,
+    FunctionParameter,
+    Marker,
+    valid_pattern,
+    wording,
+)
 
 from ...diagnostics.codes.names import UnknownFunction
 from ...diagnostics.codes.types import DoesNotFit, NotAPattern, NoValue
@@ -73,7 +80,7 @@ def call_function(scope: Scope, node: Call, name: Name) -> Typed:
 
 
 def checked_argument(
-    scope: Scope, function: str, parameter: Parameter, argument: Argument
+    scope: Scope, function: str, parameter: FunctionParameter, argument: Argument
 ) -> tuple[Expression, Kind]:
     """The runtime form of an argument and its kind; reports one that the parameter does not take."""
     what = f"`{parameter.name}` of `{function}`"

@@ -12,7 +12,7 @@ from ... import ir
 from ...diagnostics.codes.metrics import JudgeOutsideMetric
 from ...diagnostics.codes.syntax import NoCriteria, RepeatedJudge
 from ...diagnostics.codes.types import JudgesNothing, Nameless
-from ...tables.judges import CRITERIA, JUDGE, Given, JudgeFunction
+from ...tables.judges import CRITERIA, JUDGE, JudgeFunction, JudgeInputs
 from ..names.names import resolve
 from ..shape.arguments import match_arguments
 from ..shape.attributes import form_of
@@ -132,7 +132,7 @@ def _asked(
     """The judge's variable. Calls that ask the same of the same values are one."""
     assert scope.judges is not None
     program = judge.program(
-        Given(
+        JudgeInputs(
             lm=model.key,
             lms=lm_closure(scope.session, model),
             records=reachable(scope.session, list(kinds.values())),

@@ -14,7 +14,7 @@ from ... import ir
 from ...diagnostics.codes.types import Operand
 from ..session import Place, Session
 from ..symbols import Symbol
-from ..types.kinds import Group, Kind, Member, spell
+from ..types.kinds import Group, Kind, NamedValue, spell
 
 NOTHING = Constant(value=None)
 
@@ -31,7 +31,7 @@ class Binding(Struct, frozen=True):
     sure: bool = True
 
 
-def bindings(members: Iterable[Member]) -> dict[str, Binding]:
+def bindings(members: Iterable[NamedValue]) -> dict[str, Binding]:
     """Members by their names, each a variable of its own."""
     return {each.name: Binding(each.type, Variable(name=each.name), each.symbol) for each in members}
 

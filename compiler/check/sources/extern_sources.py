@@ -15,7 +15,7 @@ from ..session import Place, Session
 from ..shape.arguments import match_arguments
 from ..shape.attributes import form_of, number_of
 from ..symbols import Symbol
-from ..types.kinds import Group, Member
+from ..types.kinds import Group, NamedValue
 
 
 def check_source(
@@ -24,7 +24,7 @@ def check_source(
     symbol: Symbol,
     source: Call,
     name: Name,
-    inputs: Mapping[str, Member],
+    inputs: Mapping[str, NamedValue],
     result: Type | Group,
 ) -> bool:
     """Report what is wrong with an extern's source. True when it brings a description of its own."""

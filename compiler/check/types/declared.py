@@ -15,10 +15,10 @@ from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef, Ty
 
 from ..session import Session
 from ..symbols import Symbol
-from .kinds import Group, Member
+from .kinds import Group, NamedValue
 
 
-class Runnable(Struct, frozen=True):
+class RunnableInfo(Struct, frozen=True):
     """Something that can be run, scored and tuned.
 
     `program` is None when its model is unknown or something in it cannot run yet. `unbound` are the
@@ -27,8 +27,8 @@ class Runnable(Struct, frozen=True):
     """
 
     symbol: Symbol
-    inputs: Mapping[str, Member]
-    outputs: Mapping[str, Member]
+    inputs: Mapping[str, NamedValue]
+    outputs: Mapping[str, NamedValue]
     program: Program | None
     unbound: tuple[str, ...] = ()
     known: bool = True
@@ -38,18 +38,20 @@ class Runnable(Struct, frozen=True):
         return Group(f"the outputs of `{self.symbol.name}`", self.outputs, "output", open=not self.known)
 
 
-class Tuned(Struct, frozen=True):
+class TunedInfo(Struct, frozen=True):
     """An optimize block: what it gives can be run like the program that it tunes."""
 
-    runnable: Runnable
+    runnable: RunnableInfo
 
 
-def runnable(session: Session, symbol: Symbol) -> Runnable | None:
+def runnable(session: Session, symbol: Symbol) -> RunnableInfo | None:
     """The checked module, program or optimize block; None when it needs itself, and for any other kind."""
     if symbol.kind not in ("module", "program", "optimize"):
         return None
     found = session.checked(symbol)
-    return found.runnable if isinstance(found, Tuned) else found if isinstance(found, Runnable) else None
+    return (
+        found.runnable if isinstance(found, TunedInfo) else found if isinstance(found, RunnableInfo) else None
+    )
 
 
 def lm_closure(session: Session, model: Symbol) -> dict[str, LM]:

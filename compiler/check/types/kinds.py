@@ -34,7 +34,7 @@ from ...tables.block_specs import SymbolKind
 from ..symbols import Symbol
 
 
-class Member(Struct, frozen=True):
+class NamedValue(Struct, frozen=True):
     """A named value of a group: a field, a column, an output."""
 
     name: str
@@ -56,7 +56,7 @@ class Group(Struct, frozen=True):
     """Named values that are reached with a dot. `title` says what it is, as in "the outputs of `ask`"."""
 
     title: str
-    members: Mapping[str, Member]
+    members: Mapping[str, NamedValue]
     noun: str = "field"
     """What one member is called in messages: column, output, field."""
     missing: type[UnknownField] = UnknownField
@@ -199,7 +199,7 @@ __all__ = [
     "STR",
     "Group",
     "Kind",
-    "Member",
+    "NamedValue",
     "assignable",
     "comparable",
     "is_number",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, TypedDict, cast
 
 
-class Job(TypedDict):
+class WorkerJob(TypedDict):
     """`file` is where `module` must come from, with `path` before Python's own; `rows` and `bytes` bound."""
 
     module: str
@@ -30,7 +30,7 @@ class Job(TypedDict):
 
 
 def main() -> None:
-    job = cast("Job", json.loads(sys.argv[1]))
+    job = cast("WorkerJob", json.loads(sys.argv[1]))
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)
         sys.stdout = sys.stderr
@@ -43,7 +43,7 @@ def main() -> None:
     os._exit(0)
 
 
-def give(job: Job, out: BinaryIO) -> dict[str, int | str]:
+def give(job: WorkerJob, out: BinaryIO) -> dict[str, int | str]:
     """Writes the rows: how many, or why there are none."""
     sys.path[:0] = job["path"]
     module = importlib.import_module(job["module"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...project.source import Location
-from ..fixes import Room, insert_item, replace, suggestions
+from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label, also
 from ..spelling import closest
 from ..wording import did_you_mean, listed, quoted
@@ -311,7 +311,7 @@ class NoInputColumn(Finding, frozen=True):
     """`column` is the first that is none, with its word `field` at `word`."""
 
     code = DS0409
-    room: Room | None
+    room: ItemRoom | None
     column: str = ""
     word: Location | None = None
 

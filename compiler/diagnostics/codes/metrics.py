@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ...project.source import Location
-from ..fixes import Room, insert_item, replace, suggestions
+from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label
 from ..spelling import closest
 from ..wording import did_you_mean, listed, quoted
@@ -167,7 +167,7 @@ class NoAccept(Finding, frozen=True):
     code = DS0505
     optimizer: str
     metric: Location
-    room: Room | None
+    room: ItemRoom | None
 
     def told(self) -> Diagnostic:
         accept = "accept = score >= 0.5"
@@ -229,7 +229,7 @@ class NoFeedback(Finding, frozen=True):
     optimizer: str
     metric: Location
     by: Literal["judge", "accept", "number", "score"]
-    room: Room | None
+    room: ItemRoom | None
 
     def told(self) -> Diagnostic:
         judged = self.by == "judge"

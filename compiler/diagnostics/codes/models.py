@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...project.source import Location
-from ..fixes import Room, insert_item, replace
+from ..fixes import ItemRoom, insert_item, replace
 from ..record import Diagnostic, Label
 from ..wording import plural
 from .base import Code, Finding
@@ -188,7 +188,7 @@ class Unpriced(Finding, frozen=True):
     model: str
     lm: Location
     own: bool
-    room: Room | None
+    room: ItemRoom | None
 
     def told(self) -> Diagnostic:
         line = "price { input = 0.0; output = 0.0 }" if self.own else "price { input = 0.15; output = 0.60 }"
@@ -220,7 +220,7 @@ class AnyLength(Finding, frozen=True):
     code = DS0711
     unit: str
     lm: Location
-    room: Room | None
+    room: ItemRoom | None
 
     def told(self) -> Diagnostic:
         name, line = self.lm.text, "max_tokens = 1000"

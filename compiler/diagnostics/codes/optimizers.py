@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ...project.source import Location
-from ..fixes import Room, insert_item, replace, suggestions
+from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label, also
 from ..spelling import closest
 from ..wording import Form, article, described, did_you_mean, listed, nouns, plural, quoted
@@ -438,7 +438,7 @@ class WorkThrownAway(Finding, frozen=True):
     what: str
     maker: str
     made: Location
-    room: Room | None
+    room: ItemRoom | None
 
     def told(self) -> Diagnostic:
         maker, what = self.maker, self.what
@@ -694,7 +694,7 @@ DS0619 = Code(
 class NoStep(Finding, frozen=True):
     code = DS0619
     example: str
-    room: Room | None
+    room: ItemRoom | None
 
     def told(self) -> Diagnostic:
         return self.says(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...project.source import Location
-from ..fixes import Room, insert_item, replace, suggestions
+from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label
 from ..spelling import closest
 from ..wording import did_you_mean
@@ -91,7 +91,7 @@ class UnknownResult(UnknownField, frozen=True):
 
 class NoBaseline(Finding, frozen=True):
     code = DS0806
-    room: Room | None
+    room: ItemRoom | None
 
     def told(self) -> Diagnostic:
         return self.says(

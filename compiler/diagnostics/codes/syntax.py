@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ...project.source import Location
-from ..fixes import Room, insert, insert_item, replace, suggestions
+from ..fixes import ItemRoom, insert, insert_item, replace, suggestions
 from ..record import Diagnostic, Edit, Fix, Label
 from ..spelling import closest
 from ..wording import (
@@ -381,7 +381,7 @@ class MissingAttribute(Finding, frozen=True):
     doc: str
     placeholder: str
     keyword: str = ""
-    room: Room | None = None
+    room: ItemRoom | None = None
 
     def told(self) -> Diagnostic:
         line = f"{self.attribute} = {self.placeholder}"
@@ -396,7 +396,7 @@ class NoSource(Finding, frozen=True):
     """An extern that does not say where its function comes from."""
 
     code = DS0107
-    room: Room | None
+    room: ItemRoom | None
 
     def told(self) -> Diagnostic:
         line = 'source = python("module:function")'

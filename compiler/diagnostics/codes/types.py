@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ...project.source import Location
-from ..fixes import Room, insert_item, replace, suggestions
+from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Edit, Fix, Label, also
 from ..spelling import closest
 from ..wording import article, did_you_mean, did_you_mean_text, listed, plural, quoted
@@ -773,7 +773,7 @@ class NoDescription(Finding, frozen=True):
     """
 
     code = DS0311
-    room: Room | None
+    room: ItemRoom | None
     value: Location | None = None
     source: Location | None = None
 

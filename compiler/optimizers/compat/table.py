@@ -10,7 +10,7 @@ from typing import Literal
 
 from ...evaluate.counts import Calls
 from ..base import Facts, Option, Options, Run, Spec
-from ..table import RUNS, Table
+from ..table import RUNS, ByOptimizer
 from .faithful import Faithful
 
 Compat = Literal["dspy"]
@@ -37,7 +37,7 @@ _MODULES: dict[str, str] = {
 }
 
 
-FAITHFUL: Mapping[str, Faithful] = Table[Faithful](__package__, _MODULES, "FAITHFUL")
+FAITHFUL: Mapping[str, Faithful] = ByOptimizer[Faithful](__package__, _MODULES, "FAITHFUL")
 """By the name a `step` uses."""
 
 

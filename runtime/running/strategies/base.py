@@ -15,16 +15,16 @@ from ...schema.program import FieldSpec, Predictor
 from ...schema.types import JsonValue, Row
 
 if TYPE_CHECKING:
-    from ..asking import Asked, Session
+    from ..asking import Asked, ProgramRun
 
-Run = Callable[["Session", Predictor, Row], Awaitable["Asked"]]
+Run = Callable[["ProgramRun", Predictor, Row], Awaitable["Asked"]]
 """One run of a predictor on checked inputs; raises as `asking.ask` does.
 
 What it gives ends with the exchange that a failed check between steps can go on with (`asking.ask_again`).
 """
 
 
-async def ask_once(session: Session, predictor: Predictor, inputs: Row) -> Asked:
+async def ask_once(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     """The signature is put to the model as it stands."""
     from ..asking import ask  # it brings the adapters, which reading a record does not need
 

@@ -15,7 +15,7 @@ from dspec.runtime.schema.types import Type
 from ....data.sources.base import SourceParameter
 from ...session import Place, Session
 from ...symbols import Symbol
-from ...types.kinds import Group, Member
+from ...types.kinds import Group, NamedValue
 
 
 class ExternCall(Struct, frozen=True):
@@ -26,7 +26,7 @@ class ExternCall(Struct, frozen=True):
     call: Call
     given: frozenset[str]
     texts: Mapping[str, tuple[str, Expr]]
-    inputs: Mapping[str, Member]
+    inputs: Mapping[str, NamedValue]
     result: Type | Group
 
 
