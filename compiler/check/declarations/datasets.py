@@ -27,7 +27,7 @@ from ...data.sources.base import FetchedSource
 from ...data.sources.table import SOURCES, endings, is_fetched, title
 from ...diagnostics.codes.data import NoInputColumn, NoParts, OtherFormat
 from ...diagnostics.codes.metrics import NotAColumn, UnknownColumn
-from ...diagnostics.codes.names import TwoRoles, UnknownSource
+from ...diagnostics.codes.names import UnknownSource
 from ...diagnostics.codes.syntax import NotAnAmount, RowsNotCalled, WrongValue
 from ...diagnostics.codes.types import NoPath, OnePath, UnknownOption
 from ...project.source import Location
@@ -39,7 +39,7 @@ from ..sources.fetched_sources import fetched, fetched_source
 from ..symbols import Symbol
 from ..types.declared import reachable
 from ..types.kinds import ANY, Group, NamedValue
-from .records import field_specs, fields
+from .records import field_specs, fields, fields_beside
 
 TEST_PARTS = ("test", "holdout", "heldout", "held_out")
 """Names of parts that say: not for tuning."""
@@ -67,13 +67,7 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
     place = session.place(symbol)
     items = place.declaration.items
     inputs = fields(session, place, "input")
-    labels: dict[str, NamedValue] = {}
-    for member in fields(session, place, "field").values():
-        first = inputs.get(member.name)
-        if first and first.symbol and member.symbol:
-            session.report(TwoRoles(member.symbol.location, symbol.name, "field", first.symbol.location))
-            continue
-        labels[member.name] = member
+    labels = fields_beside(session, symbol, "field", inputs)
     if not inputs and items is not None and not place.block.problems:
         session.report(NoInputColumn(symbol.location, place.room, *_first_column(place)))
     columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", UnknownColumn)

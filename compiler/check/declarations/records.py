@@ -11,7 +11,7 @@ from dspec.runtime.schema.expressions import Constant, Expression
 from dspec.runtime.schema.program import Check, FieldSpec, Record
 from dspec.runtime.schema.types import JsonValue, RecordRef, Type
 
-from ...diagnostics.codes.names import ItemTwice
+from ...diagnostics.codes.names import ItemTwice, TwoRoles
 from ...diagnostics.codes.types import ContainsItself, Lacks
 from ...tables.block_specs import SymbolKind
 from ..expressions.infer import expect, truth
@@ -36,6 +36,20 @@ def fields(session: Session, place: Place, role: Role) -> dict[str, NamedValue]:
     items = place.declaration.items or ()
     found = [item for item in items if isinstance(item, FieldItem) and item.role == role]
     return members(session, place, found, role, kind)
+
+
+def fields_beside(
+    session: Session, symbol: Symbol, role: Literal["output", "field"], inputs: Mapping[str, NamedValue]
+) -> dict[str, NamedValue]:
+    """The `output` or `field` items of a declaration that has `inputs`; reports a name that is among those."""
+    found: dict[str, NamedValue] = {}
+    for member in fields(session, session.place(symbol), role).values():
+        first = inputs.get(member.name)
+        if first and first.symbol and member.symbol:
+            session.report(TwoRoles(member.symbol.location, symbol.name, role, first.symbol.location))
+            continue
+        found[member.name] = member
+    return found
 
 
 def parameters(

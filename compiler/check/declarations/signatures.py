@@ -10,14 +10,13 @@ from dspec.grammar.tree import FieldItem, InlineSignature
 from dspec.runtime.schema.program import FieldSpec, Signature
 from dspec.runtime.schema.types import OptionalOf
 
-from ...diagnostics.codes.names import TwoRoles
 from ...diagnostics.codes.types import Lacks, OutputDefault
 from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
 from ..types.kinds import NamedValue, spell
-from .records import checks, doc_of, field_specs, fields, parameters, records_lookup
+from .records import checks, doc_of, field_specs, fields, fields_beside, parameters, records_lookup
 
 
 class SignatureInfo(Struct, frozen=True):
@@ -53,13 +52,7 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     place = session.place(symbol)
     items = place.declaration.items
     inputs = fields(session, place, "input")
-    outputs: dict[str, NamedValue] = {}
-    for member in fields(session, place, "output").values():
-        first = inputs.get(member.name)
-        if first and first.symbol and member.symbol:
-            session.report(TwoRoles(member.symbol.location, symbol.name, "output", first.symbol.location))
-            continue
-        outputs[member.name] = member
+    outputs = fields_beside(session, symbol, "output", inputs)
     misplaced = any(isinstance(item, FieldItem) and item.role == "field" for item in items or ())
     if items is not None and not place.block.problems and not misplaced:
         for role in ("input", "output"):
