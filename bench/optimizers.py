@@ -47,7 +47,7 @@ from dspec.compiler.optimizers.base import Context, Options
 from dspec.compiler.optimizers.compat.table import run_of
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.running.execute import TraceStep
+from dspec.runtime.running.trace import TraceStep
 from dspec.runtime.schema.ensemble import Ensemble
 from dspec.runtime.schema.expressions import BinaryOp, Member, Variable
 from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program, Signature, canonical

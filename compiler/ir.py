@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from dspec.runtime.schema.expressions import Expression
-from dspec.runtime.schema.program import LM, FieldSpec, Program, Record, with_fallbacks
+from dspec.runtime.schema.program import LM, FieldSpec, Judge, Program, Record, with_fallbacks
 from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1
@@ -65,20 +65,6 @@ class RowsRef(Frozen):
 
     dataset: str
     part: str | None = None
-
-
-class Judge(Frozen):
-    """A question to a model that a metric asks of a row: calls of one judge that are equal are one.
-
-    Its score is the variable `name` of the metric's expressions. A name with parentheses, which nobody
-    can write, is never a name of theirs.
-    """
-
-    name: str
-    program: Program
-    """Gives `score`, a number in 0..1, and `reason`."""
-    inputs: dict[str, Expression]
-    """Over what the metric's expressions read, other judges among it."""
 
 
 class Metric(Frozen):

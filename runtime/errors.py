@@ -9,6 +9,7 @@ DspecError
 ├── AnswerError          the model answered, and the answer is unusable: a wrong answer
 │   ├── ParseError       no value of the declared type could be read from it
 │   ├── CheckFailed      an `assert` did not hold after every retry
+│   ├── ToolFailed       a tool could not do what it was asked to
 │   └── EvaluationError  an expression met values that it cannot compute with
 └── ProviderError        the model did not answer: never a score
     ├── RateLimited      retryable, honours `retry_after`
@@ -70,6 +71,10 @@ class ParseError(AnswerError):
 
 
 class CheckFailed(AnswerError):
+    pass
+
+
+class ToolFailed(AnswerError):
     pass
 
 

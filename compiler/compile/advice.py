@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.runtime.running.strategies.table import calls_per_run
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.expressions import Apply, BinaryOp, Constant, Expression, If, UnaryOp
 from dspec.runtime.schema.program import canonical
 from dspec.runtime.schema.types import BOOL, JsonValue

@@ -18,7 +18,7 @@ from typing import cast
 from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
 
-from dspec.runtime.running.strategies.table import calls_per_run
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.program import LM, canonical, digest
 from dspec.runtime.schema.types import JsonValue
 

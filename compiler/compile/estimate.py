@@ -14,7 +14,8 @@ from dspec.runtime.adapters import adapter
 from dspec.runtime.errors import EvaluationError
 from dspec.runtime.models.prices import Price, price
 from dspec.runtime.models.transports.answers import estimate_text, estimate_tokens
-from dspec.runtime.running.strategies.table import calls_per_run, strategy_of
+from dspec.runtime.running.bounds import calls_per_run, counted
+from dspec.runtime.running.strategies.table import strategy_of
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.schema.program import LM, Predictor, Program, canonical
 from dspec.runtime.schema.types import JsonValue, Row
@@ -127,13 +128,13 @@ def _sizes(program: Program, rows: Rows) -> list[Size]:
     """One for each call of a run; steps' inputs stand for themselves by their names."""
     sample = rows[:SAMPLE_ROWS]
     sizes: list[Size] = []
-    for step in program.steps:
-        if step.kind != "call":
+    for address, times in counted(program).items():
+        predictor = program.predictors.get(address)
+        if predictor is None:
             continue
-        predictor = program.predictors[step.predictor]
         lm = program.lms.get(predictor.lm)
         if lm is None:
-            sizes += [Size(0, 0, None)] * strategy_of(predictor).calls
+            sizes += [Size(0, 0, None)] * (strategy_of(predictor).calls * times.most)
             continue
         tokens = [
             estimate_tokens(
@@ -149,7 +150,7 @@ def _sizes(program: Program, rows: Rows) -> list[Size]:
             for example in sample
         ]
         size = Size(math.ceil(sum(tokens) / len(tokens)), _answer_tokens(predictor, sample), lm)
-        sizes += [size] * strategy_of(predictor).calls
+        sizes += [size] * (strategy_of(predictor).calls * times.most)
     return sizes
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct, to_builtins
 
-from dspec.runtime.running.strategies.table import calls_per_run
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.ensemble import Runnable
-from dspec.runtime.schema.program import Program, canonical
+from dspec.runtime.schema.program import Program, canonical, walked
 
 from .. import ir
 from ..evaluate.counts import Calls, Range
@@ -261,7 +261,7 @@ def _askings(program: Program) -> int:
         if signature.checks or any(record.checks for record in program.records.values()):
             times = max(times, 2 * (1 + signature.max_retries))
     most = max((one.signature.max_retries for one in program.predictors.values()), default=0)
-    return times * math.prod(1 + most for step in program.steps if step.kind == "check")
+    return times * math.prod(1 + most for step in walked(program.steps) if step.kind == "check")
 
 
 def _notes(resolved: Resolved, again: int, prompts: int, judges: int) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.identity import Same
-from dspec.runtime.schema.program import Neighbour, Program, digest
+from dspec.runtime.schema.program import Neighbour, Program, digest, reached
 from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
@@ -36,7 +36,7 @@ def program_digest(program: Runnable) -> str:
 @lru_cache(maxsize=256)
 def _digest(of: Same[Program]) -> str:
     program = of.value
-    called = {step.predictor for step in program.steps if step.kind == "call"}
+    called = reached(program)
     plain: dict[str, JsonValue] = program.model_dump(
         mode="json",
         exclude={"name": True, "lms": True, "predictors": {"__all__": {"lm"}}, "neighbours": {"rows"}},

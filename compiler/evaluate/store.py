@@ -28,8 +28,8 @@ from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.compact import compact
 from dspec.runtime.models.endpoints import address
 from dspec.runtime.models.upgrades import NewerSchema, Step, tables, upgrade
-from dspec.runtime.running.execute import TraceStep
-from dspec.runtime.schema.program import Program, digest
+from dspec.runtime.running.trace import TraceStep
+from dspec.runtime.schema.program import Program, digest, reached
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.schema.usage import Spent
 
@@ -98,10 +98,11 @@ def lm_digest(program: Program) -> str:
 
     Raises ConfigurationError when the variable that names a model's address is not set.
     """
+    called = reached(program)
     models = {
-        step.predictor: _lm_identity(program, program.predictors[step.predictor].lm, ())
-        for step in program.steps
-        if step.kind == "call"
+        address: _lm_identity(program, predictor.lm, ())
+        for address, predictor in program.predictors.items()
+        if address in called
     }
     if program.neighbours is not None and program.neighbours.lm is not None:
         models["(neighbours)"] = _lm_identity(program, program.neighbours.lm, ())

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.program import Program, reached
 
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
@@ -201,7 +201,7 @@ class _Evolution:
         self._counts = _Counts()
         self._merge_due = False
         self._seen = {program_digest(student)}
-        called = {step.predictor for step in student.steps if step.kind == "call"}
+        called = reached(student)
         self._addresses = [address for address in tunable(student) if address in called]
         self._end = "" if self._addresses else "no module is called"
 

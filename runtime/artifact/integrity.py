@@ -26,9 +26,27 @@ from ..schema.expressions import (
     UnaryOp,
     Variable,
 )
-from ..schema.program import CallStep, Check, CheckStep, FieldSpec, Neighbours, Predictor, Program, ValueStep
+from ..schema.program import (
+    BranchStep,
+    CallStep,
+    Check,
+    CheckStep,
+    EachStep,
+    FieldSpec,
+    Neighbours,
+    Predictor,
+    Program,
+    RepeatStep,
+    RunStep,
+    Step,
+    ToolStep,
+    ValueStep,
+)
 from ..schema.types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 from ..values.functions import FUNCTIONS
+
+MAX_ROUNDS = 1_000
+"""Rounds of a repetition, and items that a fan-out walks through."""
 
 _NAME = re.compile(r"[^\W\d]\w{0,99}")
 
@@ -148,17 +166,53 @@ def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[s
     yield from _checks(signature.checks, f"{where}.signature")
 
 
-def _step(step: CallStep | ValueStep | CheckStep, where: str, program: Program) -> Iterator[str]:
+def _step(step: Step, where: str, program: Program) -> Iterator[str]:
     match step:
         case CallStep():
             if step.predictor not in program.predictors:
                 yield f"{where}: there is no predictor `{step.predictor}`"
-            for name, expression in step.arguments.items():
-                yield from _functions(expression, f"{where}.arguments.{name}")
+            yield from _arguments(step.arguments, where)
+        case RunStep():
+            if step.runs not in program.modules and step.runs not in program.graphs:
+                yield f"{where}: there is no module or program `{step.runs[:80]}`"
+            yield from _arguments(step.arguments, where)
+        case ToolStep():
+            if step.tool not in program.tools:
+                yield f"{where}: there is no tool `{step.tool[:80]}`"
+            yield from _arguments(step.arguments, where)
         case ValueStep():
             yield from _functions(step.value, where)
+        case BranchStep():
+            yield from _functions(step.condition, f"{where}.condition")
+            for name, block in (("consequence", step.consequence), ("alternative", step.alternative)):
+                yield from _block(block.steps, (block.value,), f"{where}.{name}", program)
+        case EachStep():
+            yield from _functions(step.iterable, f"{where}.iterable")
+            if not 0 <= step.most <= MAX_ROUNDS:
+                yield f"{where}.most: must lie in 0..{MAX_ROUNDS:,}"
+            yield from _block(step.body.steps, (step.body.value,), f"{where}.body", program)
+        case RepeatStep():
+            if not 0 <= step.times <= MAX_ROUNDS:
+                yield f"{where}.times: must lie in 0..{MAX_ROUNDS:,}"
+            until = () if step.until is None else (step.until,)
+            values = (*step.start.values(), *until, *step.again.values(), step.value)
+            yield from _block((*step.steps, *step.then), values, where, program)
         case CheckStep():
             yield from _checks((step.check,), where)
+
+
+def _arguments(arguments: dict[str, Expression], where: str) -> Iterator[str]:
+    for name, expression in arguments.items():
+        yield from _functions(expression, f"{where}.arguments.{name}")
+
+
+def _block(
+    steps: Sequence[Step], values: Sequence[Expression], where: str, program: Program
+) -> Iterator[str]:
+    for index, step in enumerate(steps):
+        yield from _step(step, f"{where}.steps[{index}]", program)
+    for value in values:
+        yield from _functions(value, where)
 
 
 def _fields(fields: Sequence[FieldSpec], where: str, program: Runnable) -> Iterator[str]:

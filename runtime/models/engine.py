@@ -21,7 +21,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ConfigurationError, ProviderError, Stopped, TimedOut, Unauthorized
-from ..schema.program import LM
+from ..schema.program import LM, Tool
+from ..schema.types import Row
 from ..schema.usage import Usage
 from . import prices
 from .calls import CallEvent, Completion, EventKind, Purse, Reservation, Source, Tally
@@ -30,7 +31,7 @@ from .hedging import first_answer
 from .lanes import Lane
 from .ledger import Ledger
 from .limits import PATIENCE, Admission, Backoff, Deadline, RateWindow
-from .protocol import Answer, Message, Request, Transport
+from .protocol import Answer, Message, Request, ToolAnswer, Tools, Transport
 from .transports import Mode, choose, open_transport
 from .transports.answers import estimate_tokens
 
@@ -61,6 +62,7 @@ class Engine:
         transport: Mode = "auto",
         on_event: Callable[[CallEvent], None] | None = None,
         backoff: Backoff | None = None,
+        tools: Tools | None = None,
     ) -> None:
         if threads < 1:
             raise ValueError("threads must be at least 1")
@@ -68,6 +70,7 @@ class Engine:
         self.threads = threads
         self._ledger = ledger
         self._mode: Mode = transport
+        self._tools = tools
         self._on_event = on_event
         self._backoff = backoff or Backoff()
         self._places = asyncio.Semaphore(threads)
@@ -124,6 +127,15 @@ class Engine:
             self.tally.shared += 1
             self._tell("shared", request.lm, usage=answer.usage)
         return Completion(answer, source)
+
+    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
+        """What the tool gives, or why it failed.
+
+        Raises ConfigurationError when the engine was given nothing to call tools with.
+        """
+        if self._tools is None:
+            raise ConfigurationError(f"nothing here can call the tool `{tool.name}`")
+        return await self._tools.call(tool, arguments)
 
     async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float]]:
         """The texts' vectors, in their order; kept, shared and retried like any answer.

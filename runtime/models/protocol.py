@@ -11,8 +11,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from ..schema.program import LM, canonical
-from ..schema.types import JsonValue
+from ..schema.program import LM, Tool, canonical
+from ..schema.types import JsonValue, Row
 from ..schema.usage import Usage
 from .endpoints import address
 
@@ -71,6 +71,23 @@ class Answer(Struct, frozen=True):
     cost: float | None = None
     """USD, or None where no price is known."""
     finish_reason: str = "stop"
+
+
+class ToolAnswer(Struct, frozen=True):
+    """What a tool gave: a value, or an error that says what went wrong."""
+
+    value: JsonValue = None
+    error: str = ""
+    notes: tuple[str, ...] = ()
+    """What is to be said of the call: that it was tried again, that its result was kept from before."""
+
+
+class Tools(Protocol):
+    """Whatever calls tools, within their limits."""
+
+    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
+        """One call with checked arguments, tried again as often as the tool allows. A failure is an answer."""
+        ...
 
 
 class Transport(Protocol):

@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from ..adapters import Adapter, adapter
 from ..adapters.base import describe_problems
 from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError, Unauthorized
-from ..models.protocol import Answer, Message, Request
-from ..schema.program import LM, Demo, Predictor, Program
+from ..models.protocol import Answer, Message, Request, ToolAnswer
+from ..schema.program import LM, Demo, Predictor, Program, Tool
 from ..schema.types import Row
 from ..schema.usage import Spent
 from ..values.checks import Failure, failures, record_failures
@@ -36,6 +36,8 @@ class Asks(Protocol):
 
     async def complete(self, request: Request) -> Completion: ...
 
+    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer: ...
+
 
 class Meter:
     """An engine as one run sees it, with what the run used, whoever answered, and what of that was paid for just now."""
@@ -52,6 +54,9 @@ class Meter:
         if completion.source == "model":
             self.paid += one
         return completion
+
+    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
+        return await self._engine.call(tool, arguments)
 
 
 class Asked(Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
@@ -134,6 +134,26 @@ class CallStep(Frozen):
     arguments: dict[str, Expression]
 
 
+class RunStep(Frozen):
+    """`let name = module(…)` of a module of several calls, or `program(…)`. The value is its outputs."""
+
+    kind: Literal["run"] = "run"
+    name: str
+    runs: str
+    """Key into the program's `modules` or `graphs`."""
+    arguments: dict[str, Expression]
+
+
+class ToolStep(Frozen):
+    """`let name = extern(…)`. The value is what the tool gives."""
+
+    kind: Literal["tool"] = "tool"
+    name: str
+    tool: str
+    """Key into the program's `tools`."""
+    arguments: dict[str, Expression]
+
+
 class ValueStep(Frozen):
     """`let name = expr` without a model call."""
 
@@ -148,10 +168,91 @@ class CheckStep(Frozen):
     kind: Literal["check"] = "check"
     check: Check
     blames: str | None
-    """Name of the nearest preceding CallStep that the condition reads, or None."""
+    """Name of the nearest preceding step with a model call that the condition reads, or None."""
 
 
-Step = Annotated[CallStep | ValueStep | CheckStep, Field(discriminator="kind")]
+class NestedSteps(Frozen):
+    """Steps in a scope of their own inside another step, and the value that they lead to."""
+
+    steps: tuple[Step, ...] = ()
+    value: Expression
+
+
+class BranchStep(Frozen):
+    """`if condition then … else …` with calls inside: only the block that is chosen runs."""
+
+    kind: Literal["branch"] = "branch"
+    name: str
+    condition: Expression
+    consequence: NestedSteps
+    alternative: NestedSteps
+
+
+class EachStep(Frozen):
+    """`[… for variable in iterable]` with calls inside: the items' blocks run at the same time, and the value
+    is the list of theirs in the items' order."""
+
+    kind: Literal["each"] = "each"
+    name: str
+    variable: str
+    iterable: Expression
+    most: int
+    """A longer list is an error, so that what runs is bounded before it runs."""
+    body: NestedSteps
+
+
+class RepeatStep(Frozen):
+    """`repeat times from state { … until condition … }`: rounds one after the other, until the condition holds.
+
+    A round does `steps`, asks `until`, does `then` and gives each variable of the state its next value. The
+    value is read in the scope around it, with the state's last values.
+    """
+
+    kind: Literal["repeat"] = "repeat"
+    name: str
+    times: int
+    start: dict[str, Expression]
+    """The state before the first round, by variable."""
+    steps: tuple[Step, ...] = ()
+    until: Expression | None = None
+    then: tuple[Step, ...] = ()
+    again: dict[str, Expression]
+    """The state after a round, in the round's scope; a variable that is not there keeps its value."""
+    value: Expression
+
+
+Step = Annotated[
+    CallStep | RunStep | ToolStep | ValueStep | CheckStep | BranchStep | EachStep | RepeatStep,
+    Field(discriminator="kind"),
+]
+
+for _nested in (NestedSteps, BranchStep, EachStep, RepeatStep):
+    _nested.model_rebuild()
+
+
+class Tool(Frozen):
+    """A function that a program or an agent calls: declared by an `extern`, found by its `source`."""
+
+    name: str
+    description: str = ""
+    """What an agent is told of it; text that optimizers may rewrite."""
+    inputs: tuple[FieldSpec, ...]
+    output: Type | None = None
+    """The type of its one value; None when it gives named `outputs`."""
+    outputs: tuple[FieldSpec, ...] = ()
+    source: str
+    """A name of the table in `runtime/tools`."""
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    """Of the source: the function's name, a file, an address."""
+    pure: bool = False
+    """True when equal arguments always give an equal result, which is then kept."""
+    timeout: float = 30.0
+    """Seconds for one try."""
+    retry: int = 0
+    """Further tries after one that failed."""
+    max_result: int = 100_000
+    """Characters of the result as JSON; a longer one is an error."""
+    max_parallel: int | None = None
 
 
 class Neighbour(Frozen):
@@ -213,22 +314,78 @@ class Neighbours(Frozen):
         return self.model_copy(update={"rows": rows}) if used else None
 
 
-class Program(Frozen):
-    """A straight-line data-flow graph over predictors.
-
-    A bare module is the program with one CallStep. Steps run as soon as what they read is there.
-    """
+class Graph(Frozen):
+    """A data-flow graph: steps run as soon as what they read is there."""
 
     name: str
     inputs: tuple[FieldSpec, ...]
     outputs: tuple[FieldSpec, ...]
     steps: tuple[Step, ...]
     returns: dict[str, Expression]
+
+
+class Judge(Frozen):
+    """A question to a model that a metric or a reward asks: calls of one judge that are equal are one.
+
+    Its score is the variable `name` of the expressions. A name with parentheses, which nobody can write, is
+    never a name of theirs.
+    """
+
+    name: str
+    program: Program
+    """Gives `score`, a number in 0..1, and `reason`."""
+    inputs: dict[str, Expression]
+    """Over what the expressions read, other judges among it."""
+
+
+class Reward(Frozen):
+    """A metric without gold labels, which a program asks of its own answers while it runs."""
+
+    name: str
+    pred: str
+    """Name the expressions give the inputs and outputs of what is tried."""
+    score: Expression
+    feedback: Expression | None = None
+    judges: tuple[Judge, ...] = ()
+
+
+class ModuleSpec(Frozen):
+    """A module of several calls: its strategy runs them, and its predictors are tuned one by one."""
+
+    strategy: str
+    """A name of the table in `running/strategies`."""
+    inputs: tuple[FieldSpec, ...]
+    outputs: tuple[FieldSpec, ...]
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    predictors: dict[str, str] = Field(default_factory=dict)
+    """By role in the strategy: addresses of the program's predictors."""
+    tools: tuple[str, ...] = ()
+    """What it may call: keys into the program's `tools`, `predictors`, `modules` or `graphs`."""
+    runs: str | None = None
+    """What a strategy tries several times: a key into the program's `predictors`, `modules` or `graphs`."""
+    reward: Reward | None = None
+
+
+def _empty(value: object) -> bool:
+    return not value
+
+
+class Program(Graph):
+    """A graph with all that it calls.
+
+    A bare module is the program with one step.
+    """
+
     predictors: dict[str, Predictor]
     records: dict[str, Record] = Field(default_factory=dict)
     lms: dict[str, LM] = Field(default_factory=dict)
     neighbours: Neighbours | None = None
     """Demos that are chosen per input; they come after those that a predictor always shows."""
+    modules: dict[str, ModuleSpec] = Field(default_factory=dict[str, ModuleSpec], exclude_if=_empty)
+    """Modules of several calls. No key is in two of the tables."""
+    tools: dict[str, Tool] = Field(default_factory=dict[str, Tool], exclude_if=_empty)
+    graphs: dict[str, Graph] = Field(default_factory=dict[str, Graph], exclude_if=_empty)
+    """Other programs that its steps run."""
 
     def with_predictor(
         self, address: str, *, instruction: str | None = None, demos: tuple[Demo, ...] | None = None
@@ -251,6 +408,59 @@ class Program(Frozen):
     def with_lms(self, lms: dict[str, LM]) -> Program:
         """The same program on other models; `lms` replaces the entries of the same names."""
         return self.model_copy(update={"lms": {**self.lms, **lms}})
+
+
+for _named in (Judge, Reward, ModuleSpec, Program):
+    _named.model_rebuild()
+
+
+def walked(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps and all those inside them, in the order in which they are written."""
+    for step in steps:
+        yield step
+        match step:
+            case BranchStep():
+                yield from walked((*step.consequence.steps, *step.alternative.steps))
+            case EachStep():
+                yield from walked(step.body.steps)
+            case RepeatStep():
+                yield from walked((*step.steps, *step.then))
+            case _:
+                pass
+
+
+def reached(program: Program) -> frozenset[str]:
+    """Keys of the predictors, modules, tools and graphs that a run of the program may call."""
+    found: set[str] = set()
+    waiting: list[str] = []
+
+    def meet(keys: Iterable[str]) -> None:
+        for key in keys:
+            if key not in found:
+                found.add(key)
+                waiting.append(key)
+
+    meet(map(_called, walked(program.steps)))
+    while waiting:
+        key = waiting.pop()
+        if key in program.graphs:
+            meet(map(_called, walked(program.graphs[key].steps)))
+        elif key in program.modules:
+            module = program.modules[key]
+            meet((*module.predictors.values(), *module.tools, *([module.runs] if module.runs else ())))
+    return frozenset(found - {""})
+
+
+def _called(step: Step) -> str:
+    match step:
+        case CallStep():
+            return step.predictor
+        case RunStep():
+            return step.runs
+        case ToolStep():
+            return step.tool
+        case _:
+            return ""
 
 
 def canonical(value: BaseModel | JsonValue) -> str:

@@ -24,7 +24,7 @@ from dspec.runtime.artifact.artifact import (
 )
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.models.ledger import Ledger
-from dspec.runtime.running.strategies.table import calls_per_run
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.program import LM, Demo, Program
 from dspec.runtime.schema.types import JsonValue
 

@@ -18,7 +18,7 @@ from dspec.compiler.optimizers.ensemble import gather
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.models.ledger import Ledger
-from dspec.runtime.running.strategies.table import calls_per_run
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.ensemble import ByProgram, Ensemble
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import CallStep, FieldSpec, Program

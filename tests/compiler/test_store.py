@@ -13,7 +13,7 @@ from scripted import FAKE, classifier, pipeline
 
 from dspec.compiler.evaluate.store import ProgramKey, RunResult, Store, forget, lm_digest, program_digest
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.running.execute import TraceStep
+from dspec.runtime.running.trace import TraceStep
 from dspec.runtime.schema.program import LM, Demo, Program
 
 TRACE = (TraceStep("out", "ask", {"text": "a"}, {"label": "b"}, 1, ("mended",)),)

@@ -16,9 +16,9 @@ from dspec.runtime.artifact.artifact import Artifact, artifact_text, kind_of, pa
 from dspec.runtime.background import shutdown
 from dspec.runtime.errors import ArtifactError, InputError, ParseError, Refused
 from dspec.runtime.models.protocol import Request
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.running.election import drawn, elect
 from dspec.runtime.running.execute import run
-from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.ensemble import Ensemble, First, Majority, Mean, Reducer, each, programs
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import FLOAT, STR, JsonValue, OneOf, OptionalOf, Row, Type

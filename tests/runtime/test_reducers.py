@@ -12,9 +12,9 @@ from dspec import load
 from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact, write_artifact
 from dspec.runtime.errors import ArtifactError, ParseError, Refused
 from dspec.runtime.models.protocol import Request
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.running.election import ballot
 from dspec.runtime.running.execute import run
-from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.schema.ensemble import ByProgram, Ensemble, collected, everywhere, parts
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import INT, STR, JsonValue, ListOf, Type

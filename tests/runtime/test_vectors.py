@@ -17,9 +17,9 @@ from dspec.runtime.application import load
 from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact, write_artifact
 from dspec.runtime.errors import ArtifactError, ConfigurationError, Unavailable
 from dspec.runtime.models.engine import Engine
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.running.execute import run
 from dspec.runtime.running.neighbours import nearest_by_vector
-from dspec.runtime.running.strategies.table import calls_per_run
 from dspec.runtime.running.vectors import likeness, pack, read_vector, unpack
 from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
 from dspec.runtime.schema.types import JsonValue

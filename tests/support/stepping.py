@@ -20,7 +20,7 @@ from dspec.compiler.optimizers.base import Context, Facts, Nested, Options, Step
 from dspec.compiler.optimizers.compat.table import Compat, calls_of, run_of
 from dspec.compiler.optimizers.frozen import freeze, thawed, tunable
 from dspec.compiler.optimizers.table import SPECS
-from dspec.runtime.running.strategies.table import calls_per_run
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import JsonValue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.models.prices import price
-from dspec.runtime.running.strategies.table import calls_per_run
+from dspec.runtime.running.bounds import calls_per_run
 
 from ... import ir
 from ...diagnostics.codes.models import AnyLength, SpentAtOnce, Unpriced

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct, structs
 
 from dspec.grammar.tree import Expr, ListLiteral, Literal
-from dspec.runtime.schema.program import CallStep, Program
+from dspec.runtime.schema.program import CallStep, Program, walked
 
 from ...diagnostics.codes.optimizers import (
     BlockNotPredictors,
@@ -103,7 +103,7 @@ def _choice(
 def _known(session: Session, place: Place, choice: _Choice, program: Program) -> bool:
     """Whether every address is a predictor's; reports the others."""
     clean, prefix = True, place.scope.prefix
-    called = {step.name: step.predictor for step in program.steps if isinstance(step, CallStep)}
+    called = {step.name: step.predictor for step in walked(program.steps) if isinstance(step, CallStep)}
     known = tuple(address.removeprefix(prefix) for address in program.predictors)
     for written, node in choice.names:
         session.seek(node, (), {address: place.scope.symbols.get(address) for address in known})

@@ -34,7 +34,7 @@ from .returns import promised_outputs, returned_values
 AnyStep = CallStep | ValueStep | CheckStep
 
 
-class Graph(Struct):
+class GraphInProgress(Struct):
     """The program as it is being read. `feeds` maps a value to the calls that it was made from."""
 
     steps: list[AnyStep] = field(default_factory=list[AnyStep])
@@ -59,7 +59,7 @@ def _check_program(session: Session, symbol: Symbol) -> RunnableInfo:
     inputs = parameters(session, place, declaration.parameters or (), "input")
     specs = field_specs(session, place, inputs.values())
     promised = promised_outputs(session, place, declaration)
-    graph = Graph()
+    graph = GraphInProgress()
     mistakes = len(session.findings)
     scope = Scope(
         session,
@@ -99,7 +99,7 @@ def _check_program(session: Session, symbol: Symbol) -> RunnableInfo:
     )
 
 
-def _body(graph: Graph, scope: Scope) -> Scope:
+def _body(graph: GraphInProgress, scope: Scope) -> Scope:
     """Read the `let`s and checks in order; gives the scope at the end."""
     for item in scope.place.declaration.items or ():
         if isinstance(item, CheckItem):
@@ -122,7 +122,7 @@ def _body(graph: Graph, scope: Scope) -> Scope:
     return scope
 
 
-def _let(graph: Graph, scope: Scope, item: Let) -> Scope:
+def _let(graph: GraphInProgress, scope: Scope, item: Let) -> Scope:
     name = item.name.text
     place, session = scope.place, scope.session
     first = scope.names.get(name)
@@ -142,7 +142,7 @@ def _let(graph: Graph, scope: Scope, item: Let) -> Scope:
     return scope.having(name, Binding(typed.kind, code, symbol))
 
 
-def _let_value(graph: Graph, scope: Scope, item: Let, name: str) -> Typed:
+def _let_value(graph: GraphInProgress, scope: Scope, item: Let, name: str) -> Typed:
     node = item.value
 
     def call(inner: Scope, called: Call, callee: Symbol) -> Typed:
@@ -154,7 +154,7 @@ def _let_value(graph: Graph, scope: Scope, item: Let, name: str) -> Typed:
     return typed
 
 
-def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | None) -> Typed:
+def _call(graph: GraphInProgress, scope: Scope, node: Call, callee: Symbol, let: str | None) -> Typed:
     """A call in a program: check its arguments, add a step."""
     if callee.kind == "extern":
         return _extern_call(graph, scope, node, callee)
@@ -196,7 +196,7 @@ def _call(graph: Graph, scope: Scope, node: Call, callee: Symbol, let: str | Non
     return Typed(results, Variable(name=name))
 
 
-def _free_name(graph: Graph, wanted: str) -> str:
+def _free_name(graph: GraphInProgress, wanted: str) -> str:
     number = 1
     while f"{wanted}#{number}" in graph.called:
         number += 1
@@ -227,7 +227,7 @@ def _arguments(
     return codes
 
 
-def _extern_call(graph: Graph, scope: Scope, node: Call, callee: Symbol) -> Typed:
+def _extern_call(graph: GraphInProgress, scope: Scope, node: Call, callee: Symbol) -> Typed:
     graph.runs = False
     found = extern(scope.session, callee)
     if found is None:
@@ -236,7 +236,7 @@ def _extern_call(graph: Graph, scope: Scope, node: Call, callee: Symbol) -> Type
     return Typed(found.result)
 
 
-def _unused(graph: Graph, scope: Scope, inputs: Mapping[str, NamedValue], *, values: bool) -> None:
+def _unused(graph: GraphInProgress, scope: Scope, inputs: Mapping[str, NamedValue], *, values: bool) -> None:
     """Warn, where all else is well, of calls that are paid for nothing and of other unused values."""
     session, place = scope.session, scope.place
     if not values or place.block.problems:

@@ -12,7 +12,7 @@ import random
 from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.running.strategies.table import calls_per_run
+from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.program import Program
 
 from ...evaluate.counts import Calls, Range

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dspec.runtime.running.strategies.table import strategy_of
-from dspec.runtime.schema.program import CallStep, CheckStep, FieldSpec, Program, Record, ValueStep
+from dspec.runtime.schema.program import (
+    BranchStep,
+    CallStep,
+    CheckStep,
+    EachStep,
+    FieldSpec,
+    Program,
+    Record,
+    RepeatStep,
+    RunStep,
+    ToolStep,
+    ValueStep,
+    walked,
+)
 from dspec.runtime.values.interpret import names
 
 from .templates import fill
@@ -17,7 +30,8 @@ MAX_STEPS = 60
 def outline(program: Program) -> str:
     """The program's inputs, steps and outputs in a few lines."""
     lines: list[str] = []
-    for step in program.steps[:MAX_STEPS]:
+    steps = list(walked(program.steps))
+    for step in steps[:MAX_STEPS]:
         match step:
             case CallStep(name=name, predictor=address, arguments=arguments):
                 outputs = program.predictors[address].signature.outputs
@@ -28,6 +42,19 @@ def outline(program: Program) -> str:
                 )
             case ValueStep(name=name, value=value):
                 lines.append(f"`{name}` is computed from {_listed(sorted(names(value)))}")
+            case (
+                RunStep(name=name, runs=key, arguments=arguments)
+                | ToolStep(name=name, tool=key, arguments=arguments)
+            ):
+                sources = sorted(frozenset[str]().union(*map(names, arguments.values())))
+                kind = "tool" if key in program.tools else "module" if key in program.modules else "program"
+                lines.append(f"`{name}` runs the {kind} `{key}`, from {_listed(sources)}")
+            case BranchStep(name=name, condition=condition):
+                lines.append(f"`{name}` is one of two, chosen by {_listed(sorted(names(condition)))}")
+            case EachStep(name=name, iterable=iterable):
+                lines.append(f"`{name}` is made for each of {_listed(sorted(names(iterable)))}")
+            case RepeatStep(name=name, times=times, start=start):
+                lines.append(f"`{name}` improves {_listed(sorted(start))} in {times} rounds at most")
             case CheckStep(check=check):
                 lines.append(f"a check on {_listed(sorted(names(check.condition)))}")
     return fill(
@@ -36,7 +63,7 @@ def outline(program: Program) -> str:
         inputs=_listed([field.name for field in program.inputs]),
         outputs=_listed([field.name for field in program.outputs]),
         steps=lines,
-        more=max(0, len(program.steps) - MAX_STEPS),
+        more=max(0, len(steps) - MAX_STEPS),
     )
 
 

@@ -5,13 +5,12 @@ Check, plan, running, prompts, editor and docs ask here and nowhere else.
 
 from __future__ import annotations
 
-import heapq
+from collections.abc import Mapping
 from importlib import import_module
 
 from ...errors import ConfigurationError
-from ...schema.ensemble import Ensemble, Runnable
-from ...schema.program import CallStep, Predictor
-from .base import ModuleStrategy
+from ...schema.program import ModuleSpec, Predictor
+from .base import Conduct, ModuleStrategy, Times
 
 _FILES = (
     "predict",
@@ -47,15 +46,18 @@ def strategy_of(predictor: Predictor) -> ModuleStrategy:
     return found
 
 
-def calls_per_run(program: Runnable) -> int:
-    """Model calls of one run at most, when every answer parses and every check holds."""
-    if isinstance(program, Ensemble):
-        calls = [calls_per_run(member) for member in program.members]
-        reducing = 0 if program.reducer is None else calls_per_run(program.reducer)
-        return sum(heapq.nlargest(program.size or len(calls), calls)) + reducing
-    embedding = program.neighbours is not None and program.neighbours.lm is not None
-    asked = [program.predictors[step.predictor] for step in program.steps if isinstance(step, CallStep)]
-    return sum(strategy_of(predictor).calls for predictor in asked) + embedding
+def conducted(module: ModuleSpec) -> Conduct:
+    """How a module of several calls answers. Raises ConfigurationError for a strategy that this version does not run."""
+    found = STRATEGIES.get(module.strategy)
+    if found is None or found.missing or found.conduct is None:
+        raise ConfigurationError(f"there is no strategy `{module.strategy[:80]}` that runs several calls")
+    return found.conduct
+
+
+def times_of(module: ModuleSpec) -> Mapping[str, Times]:
+    """How often a run of the module asks each of its roles, `RUNS`, `TOOLS` and `REWARD`."""
+    found = STRATEGIES.get(module.strategy)
+    return {} if found is None or found.times is None else found.times(module)
 
 
 def added() -> frozenset[str]:

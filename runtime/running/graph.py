@@ -1,0 +1,540 @@
+"""Running a graph: steps that do not depend on each other run at the same time.
+
+A step starts when what it reads is there. A check belongs to what it can send back: the step it
+blames and the steps up to the check that depend on that one; whatever reads one of those later
+waits for the check. Steps are awaited in their written order, so when several fail, the error
+is that of the first one, however the answers arrive. What the trace holds is in that order, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace as dataclass_replace
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..errors import CheckFailed, ConfigurationError, EvaluationError, ToolFailed
+from ..schema.expressions import Expression
+from ..schema.program import (
+    BranchStep,
+    CallStep,
+    CheckStep,
+    EachStep,
+    Graph,
+    ModuleSpec,
+    NestedSteps,
+    Predictor,
+    RepeatStep,
+    RunStep,
+    Step,
+    Tool,
+    ToolStep,
+    ValueStep,
+)
+from ..schema.types import JsonValue, Row, spell
+from ..values.checks import Failure, failures
+from ..values.interpret import evaluate, names
+from ..values.values import coerce
+from .asking import Asked, ProgramRun, ask_again, given_up
+from .fitting import fitting
+from .strategies.base import Scored
+from .strategies.table import conducted, strategy_of
+from .trace import TraceStep
+
+Result = TypeVar("Result")
+
+
+class Last(Struct, frozen=True):
+    """The exchange that a step's outputs come from, with which a failed check goes on."""
+
+    predictor: Predictor
+    asked: Asked
+    place: int
+    """Of its entry in the step's trace."""
+
+
+class StepRun(Struct, frozen=True):
+    """What a step gave, what was asked for it, in order, and what is to be said of it besides."""
+
+    value: JsonValue
+    trace: tuple[TraceStep, ...] = ()
+    notes: tuple[str, ...] = ()
+    last: Last | None = None
+
+    @property
+    def outputs(self) -> Row:
+        assert isinstance(self.value, dict)
+        return self.value
+
+
+async def run_graph(session: ProgramRun, graph: Graph, inputs: Row, path: str = "") -> StepRun:
+    """One run of a graph on checked inputs; the value is its outputs. Raises what its steps raise."""
+    steps = _Steps(session, graph.steps, dict(inputs), path, graph.name)
+    await steps.run()
+    returns = {name: evaluate(expression, steps.scope) for name, expression in graph.returns.items()}
+    outputs = fitting(graph.outputs, returns, session.program.records, graph.name)
+    return StepRun(outputs, steps.trace(), steps.notes())
+
+
+async def in_order(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """What all of the work gives, done at the same time. The first in order that fails is the error; the rest is
+    dropped then."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        return [await task for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def take_of(sample: int, take: int) -> int:
+    """The sample of one of several runs that may ask the same, each of which wants an answer of its own. The first
+    one's is that of a run by itself."""
+    if take == 0:
+        return sample
+    return int.from_bytes(hashlib.sha256(f"{sample}/{take}".encode()).digest()[:6])
+
+
+async def run_key(session: ProgramRun, key: str, inputs: Row, step: str) -> StepRun:
+    """One run of what the key names: a predictor, a module, a graph or a tool.
+
+    Raises EvaluationError for inputs that do not fit, ToolFailed when the tool failed, and what running raises.
+    """
+    program = session.program
+    if (predictor := program.predictors.get(key)) is not None:
+        return await _predict(session, key, predictor, inputs, step)
+    if (module := program.modules.get(key)) is not None:
+        return await _conduct(session, module, inputs, step)
+    if (graph := program.graphs.get(key)) is not None:
+        return await run_graph(session, graph, fitting(graph.inputs, inputs, program.records, step), step)
+    if (tool := program.tools.get(key)) is not None:
+        return await _call(session, key, tool, inputs, step)
+    raise ConfigurationError(f"step `{step}` calls `{key}`, which the program lacks")
+
+
+async def _predict(
+    session: ProgramRun, address: str, predictor: Predictor, inputs: Row, step: str
+) -> StepRun:
+    row = fitting(predictor.signature.inputs, inputs, session.program.records, step)
+    asked = await strategy_of(predictor).run(session, predictor, row)
+    return StepRun(asked.outputs, (_entry(step, address, asked),), (), Last(predictor, asked, 0))
+
+
+def _entry(step: str, address: str, asked: Asked) -> TraceStep:
+    return TraceStep(step, address, asked.inputs, asked.outputs, asked.attempts, asked.notes)
+
+
+async def _call(session: ProgramRun, key: str, tool: Tool, inputs: Row, step: str) -> StepRun:
+    arguments = fitting(tool.inputs, inputs, session.program.records, step)
+    answer = await session.engine.call(tool, arguments)
+    if answer.error:
+        raise ToolFailed(f"the tool `{tool.name}` failed: {answer.error}")
+    try:
+        value = _result(session, tool, answer.value)
+    except ValueError as problem:
+        raise ToolFailed(f"the tool `{tool.name}` gave what it is not declared to give: {problem}") from None
+    outputs: Row = value if tool.output is None and isinstance(value, dict) else {"result": value}
+    return StepRun(value, (TraceStep(step, "", arguments, outputs, 0, answer.notes, tool=key),))
+
+
+def _result(session: ProgramRun, tool: Tool, value: JsonValue) -> JsonValue:
+    """A tool's value as it is declared. Raises ValueError."""
+    records = session.program.records
+    if tool.output is not None:
+        return coerce(value, tool.output, records)
+    if not isinstance(value, dict):
+        raise ValueError(f"expected {', '.join(f'{one.name}: {spell(one.type)}' for one in tool.outputs)}")
+    try:
+        return fitting(tool.outputs, value, records, tool.name)
+    except EvaluationError as error:
+        raise ValueError(error.message) from None
+
+
+async def _conduct(session: ProgramRun, module: ModuleSpec, inputs: Row, step: str) -> StepRun:
+    row = fitting(module.inputs, inputs, session.program.records, step)
+    conductor = _Conductor(session, module, step)
+    outputs = await conducted(module)(conductor, row)
+    return conductor.ran(fitting(module.outputs, outputs, session.program.records, step))
+
+
+class _Conductor:
+    """What a strategy of several calls is given to work with (`strategies.base.Conductor`).
+
+    A call takes its place in the trace when it begins, so that calls which run at the same time stand there in the
+    order in which the strategy began them.
+    """
+
+    def __init__(self, session: ProgramRun, module: ModuleSpec, step: str) -> None:
+        self.program = session.program
+        self.module = module
+        self._session = session
+        self._step = step
+        self._ran: list[StepRun | None] = []
+        self._notes: list[str] = []
+
+    async def ask(
+        self,
+        role: str,
+        inputs: Row,
+        *,
+        predictor: Predictor | None = None,
+        take: int = 0,
+        temperature: float | None = None,
+    ) -> Row:
+        address = self.module.predictors[role]
+        asked = predictor or self.program.predictors.get(address)
+        if asked is None:
+            raise ConfigurationError(f"`{self._step}` lacks its predictor `{address}`")
+        session = self._taking(take, temperature)
+        return await self._keep(_predict(session, address, asked, inputs, f"{self._step}.{role}"))
+
+    async def attempt(self, inputs: Row, *, take: int = 0, temperature: float | None = None) -> Row:
+        if self.module.runs is None:
+            raise ConfigurationError(f"`{self._step}` has nothing to try")
+        session = self._taking(take, temperature)
+        return await self._keep(run_key(session, self.module.runs, inputs, f"{self._step}[{take}]"))
+
+    async def call(self, key: str, arguments: Row) -> JsonValue:
+        place = len(self._ran)
+        await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))
+        ran = self._ran[place]
+        assert ran is not None
+        return ran.value
+
+    async def score(self, inputs: Row, outputs: Row) -> Scored:
+        raise NotImplementedError
+
+    def note(self, text: str) -> None:
+        self._notes.append(text)
+
+    def ran(self, outputs: Row) -> StepRun:
+        """All that was done, with the exchange that the outputs come from: the last one that has them all."""
+        trace: list[TraceStep] = []
+        last: Last | None = None
+        notes = list(self._notes)
+        for ran in self._ran:
+            if ran is None:
+                continue
+            if ran.last is not None and outputs.items() <= ran.outputs.items():
+                last = replace(ran.last, place=len(trace) + ran.last.place)
+            trace += ran.trace
+            notes += ran.notes
+        return StepRun(outputs, tuple(trace), tuple(notes), last)
+
+    def _taking(self, take: int, temperature: float | None) -> ProgramRun:
+        if take == 0 and temperature is None:
+            return self._session
+        sample = take_of(self._session.sample, take)
+        if temperature is None:
+            temperature = self._session.temperature
+        return replace(self._session, sample=sample, temperature=temperature)
+
+    async def _keep(self, work: Coroutine[Any, Any, StepRun]) -> Row:
+        place = len(self._ran)
+        self._ran.append(None)
+        ran = self._ran[place] = await work
+        return ran.value if isinstance(ran.value, dict) else {}
+
+
+class _Steps:
+    """Steps in progress. `scope` gains every step's value as it comes."""
+
+    def __init__(
+        self, session: ProgramRun, steps: tuple[Step, ...], scope: dict[str, JsonValue], path: str, name: str
+    ) -> None:
+        self.session = session
+        self.steps = steps
+        self.scope = scope
+        self.path = path
+        self.name = name
+        """Of the graph, for messages."""
+        self.done: dict[int, StepRun] = {}
+        self.order = _order(steps)
+
+    async def run(self) -> None:
+        if len(self.steps) == 1:
+            await self.step(0)
+            return
+        tasks: list[asyncio.Task[None]] = []
+        try:
+            for index in range(len(self.steps)):
+                before = [tasks[earlier] for earlier in self.order[index].after]
+                tasks.append(asyncio.create_task(self.when_ready(index, before)))
+            for task in tasks:
+                await task
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def when_ready(self, index: int, before: Sequence[asyncio.Task[None]]) -> None:
+        for task in before:
+            await asyncio.shield(task)
+        await self.step(index)
+
+    async def step(self, index: int) -> None:
+        step = self.steps[index]
+        if isinstance(step, CheckStep):
+            await self.check(index, step)
+        else:
+            self.keep(index, step.name, await self.value_of(step))
+
+    async def value_of(self, step: Step) -> StepRun:
+        match step:
+            case CallStep(predictor=key) | RunStep(runs=key) | ToolStep(tool=key):
+                given = {
+                    name: evaluate(expression, self.scope) for name, expression in step.arguments.items()
+                }
+                return await run_key(self.session, key, given, self.place(step.name))
+            case ValueStep(value=value):
+                return StepRun(evaluate(value, self.scope))
+            case BranchStep():
+                chosen = evaluate(step.condition, self.scope)
+                if not isinstance(chosen, bool):
+                    raise EvaluationError(
+                        f"{self.name}: the condition of `{step.name}` is neither true nor false"
+                    )
+                block = step.consequence if chosen else step.alternative
+                return await self.block(block, {}, self.place(step.name))
+            case EachStep():
+                return await self.each(step)
+            case RepeatStep():
+                return await self.repeat(step)
+            case CheckStep():
+                raise AssertionError("a check has no value")
+
+    async def block(
+        self, block: NestedSteps, more: Mapping[str, JsonValue], path: str, take: int = 0
+    ) -> StepRun:
+        """A block in a scope of its own, with more names in it."""
+        steps = self.inner(block.steps, {**self.scope, **more}, path, take)
+        await steps.run()
+        return StepRun(evaluate(block.value, steps.scope), steps.trace(), steps.notes())
+
+    def inner(self, steps: tuple[Step, ...], scope: dict[str, JsonValue], path: str, take: int) -> _Steps:
+        session = self.session
+        if take:
+            session = replace(session, sample=take_of(session.sample, take))
+        return _Steps(session, steps, scope, path, self.name)
+
+    async def each(self, step: EachStep) -> StepRun:
+        items = evaluate(step.iterable, self.scope)
+        if not isinstance(items, list):
+            raise EvaluationError(f"{self.name}: `{step.name}` walks through a list, and this is none")
+        if len(items) > step.most:
+            raise EvaluationError(
+                f"{self.name}: `{step.name}` walks through {len(items):,} items, and {step.most:,} are the most"
+            )
+        place = self.place(step.name)
+        ran = await in_order(
+            self.block(step.body, {step.variable: item}, f"{place}[{number}]", number)
+            for number, item in enumerate(items)
+        )
+        return _joined([one.value for one in ran], ran)
+
+    async def repeat(self, step: RepeatStep) -> StepRun:
+        state = {name: evaluate(value, self.scope) for name, value in step.start.items()}
+        ran: list[StepRun] = []
+        place = self.place(step.name)
+        for number in range(step.times):
+            scope = {**self.scope, **state}
+            first = self.inner(step.steps, scope, f"{place}[{number}]", number)
+            await first.run()
+            ran.append(StepRun(None, first.trace(), first.notes()))
+            if step.until is not None:
+                over = evaluate(step.until, scope)
+                if not isinstance(over, bool):
+                    raise EvaluationError(
+                        f"{self.name}: the `until` of `{step.name}` is neither true nor false"
+                    )
+                if over:
+                    break
+            second = self.inner(step.then, scope, f"{place}[{number}]", number)
+            await second.run()
+            ran.append(StepRun(None, second.trace(), second.notes()))
+            state = {**state, **{name: evaluate(value, scope) for name, value in step.again.items()}}
+        return _joined(evaluate(step.value, {**self.scope, **state}), ran)
+
+    def place(self, name: str) -> str:
+        return f"{self.path}.{name}" if self.path else name
+
+    def keep(self, index: int, name: str, ran: StepRun) -> None:
+        self.done[index] = ran
+        self.scope[name] = ran.value
+
+    async def check(self, index: int, step: CheckStep) -> None:
+        """Holds the check, asking the blamed step again as often as its signature allows."""
+        broken = failures([step.check], self.scope)
+        if not broken:
+            return
+        blamed = self.order[index].blamed
+        last = None if blamed is None else self.done[blamed].last
+        if blamed is None or last is None:
+            if step.check.kind == "assert":
+                raise CheckFailed(f"{self.name}: {broken[0].message}")
+            self.done[index] = StepRun(None, (), (f"suggest not met: {broken[0].message}",))
+            return
+        for _ in range(last.predictor.signature.max_retries):
+            await self.revise(blamed, list(dict.fromkeys(failure.message for failure in broken)))
+            broken = await self.again(index, step)
+            if not broken:
+                return
+        ran = self.done[blamed]
+        assert ran.last is not None
+        notes = (*ran.last.asked.notes, *given_up(broken, self.name, ran.last.asked))
+        self.done[blamed] = _answering(ran, replace(ran.last.asked, notes=notes))
+
+    async def revise(self, index: int, messages: Sequence[str]) -> None:
+        """The step's outputs once more, after its last exchange went on with what is wrong with them."""
+        ran, step = self.done[index], self.steps[index]
+        last = ran.last
+        assert last is not None
+        assert not isinstance(step, CheckStep)
+        asked = replace(last.asked, notes=(*last.asked.notes, *(f"asked again: {text}" for text in messages)))
+        self.keep(
+            index, step.name, _answering(ran, await ask_again(self.session, last.predictor, asked, messages))
+        )
+
+    async def again(self, index: int, step: CheckStep) -> list[Failure]:
+        """What follows from a new answer is done again; the checks among it, and this one, that fail."""
+        broken: list[Failure] = []
+        for dependent in self.order[index].redone:
+            other = self.steps[dependent]
+            if isinstance(other, CheckStep):
+                broken.extend(failures([other.check], self.scope))
+            elif not any(failure.kind == "assert" for failure in broken):
+                earlier = self.done.get(dependent)
+                await self.step(dependent)
+                if earlier is not None and earlier.trace:
+                    self.done[dependent] = _after(earlier, self.done[dependent])
+        return broken or failures([step.check], self.scope)
+
+    def trace(self) -> tuple[TraceStep, ...]:
+        return tuple(entry for _, ran in sorted(self.done.items()) for entry in ran.trace)
+
+    def notes(self) -> tuple[str, ...]:
+        return tuple(note for _, ran in sorted(self.done.items()) for note in ran.notes)
+
+
+def _joined(value: JsonValue, ran: Sequence[StepRun]) -> StepRun:
+    """A value with what was done for it, one after the other."""
+    trace = tuple(entry for one in ran for entry in one.trace)
+    return StepRun(value, trace, tuple(note for one in ran for note in one.notes))
+
+
+def _answering(ran: StepRun, asked: Asked) -> StepRun:
+    """What ran, with a later answer in the place of its last."""
+    last = ran.last
+    assert last is not None
+    entry = ran.trace[last.place]
+    entries = list(ran.trace)
+    entries[last.place] = _entry(entry.step, entry.predictor, asked)
+    kept = ran.outputs.keys()
+    outputs = {name: value for name, value in asked.outputs.items() if name in kept}
+    return StepRun({**ran.outputs, **outputs}, tuple(entries), ran.notes, replace(last, asked=asked))
+
+
+def _after(earlier: StepRun, later: StepRun) -> StepRun:
+    """A step that was done again, its first call counting the attempts of before."""
+    before = sum(entry.attempts for entry in earlier.trace)
+    first, *others = later.trace
+    return replace(later, trace=(dataclass_replace(first, attempts=first.attempts + before), *others))
+
+
+class StepPlace(Struct, frozen=True):
+    """A step's place in the order of things: indices of other steps, all before it.
+
+    `after` must be done before it starts. For a check, `blamed` is the step it sends back, and `redone`
+    are the steps between the two that follow from that one.
+    """
+
+    after: tuple[int, ...]
+    blamed: int | None = None
+    redone: tuple[int, ...] = ()
+
+
+_SINGLE = (StepPlace(()),)
+
+
+def _order(steps: tuple[Step, ...]) -> tuple[StepPlace, ...]:
+    """`plan`, spared for the one call that most programs are."""
+    return _SINGLE if len(steps) == 1 and isinstance(steps[0], CallStep) else plan(steps)
+
+
+def plan(steps: Sequence[Step]) -> tuple[StepPlace, ...]:
+    """Each step's place. Only earlier steps are ever waited for, so there are no circles."""
+    places: list[StepPlace] = []
+    read: list[set[int]] = []
+    made: dict[str, int] = {}
+    held: dict[int, list[int]] = {}
+    """By step: the checks that may have it done again."""
+    gates: list[int] = []
+    """Checks that blame nothing: everything later waits, since they may end the run for nothing spent."""
+    for index, step in enumerate(steps):
+        reads = {made[name] for name in _reads(step) if name in made}
+        read.append(reads)
+        after = reads | {check for other in reads for check in held.get(other, ())} | set(gates)
+        if not isinstance(step, CheckStep):
+            made[step.name] = index
+            places.append(StepPlace(tuple(sorted(after))))
+            continue
+        blamed = made.get(step.blames) if step.blames is not None else None
+        if blamed is None:
+            gates.append(index)
+            places.append(StepPlace(tuple(sorted(after))))
+            continue
+        redone = _following(read, blamed, index)
+        # A step that is to be done again must have been done, and no other check may redo it meanwhile.
+        touched = {blamed, *redone}
+        after |= touched | {check for other in touched for check in held.get(other, ())}
+        for other in touched:
+            held.setdefault(other, []).append(index)
+        places.append(StepPlace(tuple(sorted(after)), blamed, redone))
+    return tuple(places)
+
+
+def _following(read: Sequence[set[int]], start: int, end: int) -> tuple[int, ...]:
+    """Steps between two that read, directly or not, what the first makes."""
+    found = {start}
+    for index in range(start + 1, end):
+        if found & read[index]:
+            found.add(index)
+    return tuple(sorted(found - {start}))
+
+
+def _reads(step: Step) -> frozenset[str]:
+    """The variables that a step reads from the scope around it."""
+    match step:
+        case CallStep(arguments=arguments) | RunStep(arguments=arguments) | ToolStep(arguments=arguments):
+            return _all(arguments.values())
+        case ValueStep(value=value):
+            return names(value)
+        case CheckStep(check=check):
+            return names(check.condition) | names(check.message)
+        case BranchStep():
+            return (
+                names(step.condition)
+                | _inside(step.consequence.steps, (step.consequence.value,))
+                | _inside(step.alternative.steps, (step.alternative.value,))
+            )
+        case EachStep():
+            return names(step.iterable) | (_inside(step.body.steps, (step.body.value,)) - {step.variable})
+        case RepeatStep():
+            until = () if step.until is None else (step.until,)
+            inside = _inside((*step.steps, *step.then), (*until, *step.again.values(), step.value))
+            return _all(step.start.values()) | (inside - step.start.keys())
+
+
+def _inside(steps: Sequence[Step], values: Iterable[Expression]) -> frozenset[str]:
+    """What steps in a scope of their own, and the values after them, read from around it."""
+    read = _all(values).union(*map(_reads, steps))
+    return read - {step.name for step in steps if not isinstance(step, CheckStep)}
+
+
+def _all(values: Iterable[Expression]) -> frozenset[str]:
+    return frozenset[str]().union(*map(names, values))
