@@ -153,7 +153,7 @@ class Application:
             raise
 
     async def _one(self, inputs: Row) -> Prediction:
-        return Prediction(await run(self.program, inputs, self._open()))
+        return Prediction(await run(self.program, inputs, self._open(), record=True))
 
     async def _many(self, rows: Sequence[Row], threads: int, *, keep: bool) -> list[Prediction | DspecError]:
         if threads < 1:
@@ -169,7 +169,7 @@ class Application:
                 if failed and not keep:
                     return
                 try:
-                    results[place] = Prediction(await run(self.program, rows[place], engine))
+                    results[place] = Prediction(await run(self.program, rows[place], engine, record=True))
                 except DspecError as error:
                     results[place] = error
                     failed = True

@@ -24,11 +24,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .schema.trace import TraceStep
     from .schema.usage import Usage
 
 
 class DspecError(Exception):
     """Base of everything this package raises on purpose. `help` says what to do, if known."""
+
+    trace: tuple[TraceStep, ...] = ()
+    """Of an error that ended a run: what was asked until then, the call that failed last."""
 
     def __init__(self, message: str, *, help: str = "") -> None:  # noqa: A002
         super().__init__(message)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from .running.execute import Outcome
-from .running.trace import TraceStep
+from .schema.trace import TraceStep
 from .schema.types import JsonValue, Row
 
 

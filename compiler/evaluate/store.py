@@ -28,8 +28,8 @@ from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.compact import compact
 from dspec.runtime.models.endpoints import address
 from dspec.runtime.models.upgrades import NewerSchema, Step, tables, upgrade
-from dspec.runtime.running.trace import TraceStep
 from dspec.runtime.schema.program import Program, digest, reached
+from dspec.runtime.schema.trace import TraceStep
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.schema.usage import Spent
 

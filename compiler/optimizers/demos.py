@@ -18,7 +18,7 @@ from dspec.runtime.schema.types import OptionalOf, Row
 from .frozen import tunable
 
 if TYPE_CHECKING:
-    from dspec.runtime.running.trace import TraceStep
+    from dspec.runtime.schema.trace import TraceStep
 
     from ..data.rows import Example, Rows
 

@@ -8,6 +8,7 @@ a replayed answer can never stand in for a retry.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,7 @@ from ..adapters.base import describe_problems
 from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError, Unauthorized
 from ..models.protocol import Answer, Message, Request, ToolAnswer
 from ..schema.program import LM, Demo, Predictor, Program, Tool
+from ..schema.trace import ModelCall
 from ..schema.types import Row
 from ..schema.usage import Spent
 from ..values.checks import Failure, failures, record_failures
@@ -73,6 +75,15 @@ class Asked(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class Recording(Struct):
+    """What one run of a predictor says and hears. `origin` is the clock's time when the program's run began."""
+
+    origin: float
+    calls: list[ModelCall]
+    said: tuple[Message, ...] = ()
+    """The messages of its last request."""
+
+
 class ProgramRun(Struct, frozen=True):
     """What the calls of one program run have in common."""
 
@@ -80,6 +91,8 @@ class ProgramRun(Struct, frozen=True):
     engine: Asks
     sample: int = 0
     temperature: float | None = None
+    recording: Recording | None = None
+    """Where the trace is to keep prompts, answers, costs and times: those of the run of one predictor."""
 
 
 async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
@@ -189,6 +202,9 @@ async def _complete(
 
 async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> Answer:
     layout = _adapter(session, predictor)
+    began = time.perf_counter()
+    if session.recording is not None:
+        session.recording.said = messages
     completion = await session.engine.complete(
         Request(
             lm=lm,
@@ -198,7 +214,23 @@ async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: t
             response_format=layout.response_format(predictor, session.program.records, lm),
         )
     )
-    return completion.answer
+    answer = completion.answer
+    if session.recording is not None:
+        session.recording.calls.append(
+            ModelCall(
+                lm.name,
+                lm.model,
+                completion.source,
+                answer.text,
+                answer.usage.input_tokens,
+                answer.usage.output_tokens,
+                answer.cost,
+                began - session.recording.origin,
+                time.perf_counter() - began,
+                answer.finish_reason,
+            )
+        )
+    return answer
 
 
 def _cut(answer: Answer) -> tuple[str, ...]:

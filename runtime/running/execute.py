@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 
 from msgspec import Struct
@@ -11,15 +12,15 @@ from ..errors import AnswerError, EvaluationError, InputError
 from ..models.protocol import Message, Request
 from ..schema.ensemble import Ensemble, Runnable
 from ..schema.program import LM, FieldSpec
+from ..schema.trace import TraceStep
 from ..schema.types import JsonValue, OptionalOf, Row, spell
 from ..schema.usage import Spent
 from ..values.checks import record_failures
-from .asking import Asks, Meter, ProgramRun
+from .asking import Asks, Meter, ProgramRun, Recording
 from .election import ballot, drawn, elect, reduced
 from .fitting import given
 from .graph import run_graph
 from .neighbours import with_nearest_demos
-from .trace import TraceStep
 from .vectors import read_vector
 
 
@@ -48,8 +49,10 @@ async def run(
     *,
     sample: int = 0,
     temperature: float | None = None,
+    record: bool = False,
 ) -> Outcome:
     """One run of the program. `sample` tells repeats apart; `temperature` overrides every model's.
+    `record` keeps prompts, answers, costs and times in the trace.
 
     The trace of an ensemble's run is that of the member whose answer was elected; empty where a program
     reduces and says what no member said.
@@ -59,10 +62,16 @@ async def run(
     """
     scope: dict[str, JsonValue] = dict(check_inputs(program, inputs))
     if isinstance(program, Ensemble):
-        return await _vote(program, scope, engine, sample, temperature)
+        return await _vote(program, scope, engine, sample, temperature, record)
     meter = Meter(engine)
     program = await with_nearest_demos(program, scope, partial(_embedding, meter))
-    ran = await run_graph(ProgramRun(program, meter, sample, temperature), program, scope)
+    ran = await run_graph(
+        ProgramRun(
+            program, meter, sample, temperature, Recording(time.perf_counter(), []) if record else None
+        ),
+        program,
+        scope,
+    )
     return Outcome(ran.outputs, ran.trace, meter.used, meter.paid, ran.notes)
 
 
@@ -73,13 +82,20 @@ async def _embedding(engine: Asks, lm: LM, text: str) -> list[float]:
 
 
 async def _vote(
-    ensemble: Ensemble, inputs: Row, engine: Asks, sample: int, temperature: float | None
+    ensemble: Ensemble, inputs: Row, engine: Asks, sample: int, temperature: float | None, record: bool
 ) -> Outcome:
     """The members' answers, all asked for at the same time, made into one."""
     counted = Meter(engine)  # those that come to nothing included
     tasks = [
         asyncio.create_task(
-            run(ensemble.members[place], inputs, counted, sample=sample, temperature=temperature)
+            run(
+                ensemble.members[place],
+                inputs,
+                counted,
+                sample=sample,
+                temperature=temperature,
+                record=record,
+            )
         )
         for place in drawn(ensemble, inputs)
     ]
@@ -103,7 +119,14 @@ async def _vote(
         given = ballot(ensemble, inputs, answers)
         made = None
         if given is not None:
-            made = await run(ensemble.reducer, given, counted, sample=sample, temperature=temperature)
+            made = await run(
+                ensemble.reducer,
+                given,
+                counted,
+                sample=sample,
+                temperature=temperature,
+                record=record,
+            )
         election = None if made is None else reduced(ensemble, made.outputs, answers)
     if election is None:
         raise unusable[0]

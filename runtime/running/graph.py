@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace as dataclass_replace
 from typing import Any, TypeVar
@@ -17,7 +18,8 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import CheckFailed, ConfigurationError, EvaluationError, ToolFailed
+from ..errors import AnswerError, CheckFailed, ConfigurationError, DspecError, EvaluationError, ToolFailed
+from ..models.protocol import Message
 from ..schema.expressions import Expression
 from ..schema.program import (
     BranchStep,
@@ -35,15 +37,15 @@ from ..schema.program import (
     ToolStep,
     ValueStep,
 )
+from ..schema.trace import ModelCall, TraceStep
 from ..schema.types import JsonValue, Row, spell
 from ..values.checks import Failure, failures
 from ..values.interpret import evaluate, names
 from ..values.values import coerce
-from .asking import Asked, ProgramRun, ask_again, given_up
+from .asking import Asked, ProgramRun, Recording, ask_again, given_up
 from .fitting import fitting
 from .strategies.base import Scored
 from .strategies.table import conducted, strategy_of
-from .trace import TraceStep
 
 Result = TypeVar("Result")
 
@@ -74,7 +76,11 @@ class StepRun(Struct, frozen=True):
 async def run_graph(session: ProgramRun, graph: Graph, inputs: Row, path: str = "") -> StepRun:
     """One run of a graph on checked inputs; the value is its outputs. Raises what its steps raise."""
     steps = _Steps(session, graph.steps, dict(inputs), path, graph.name)
-    await steps.run()
+    try:
+        await steps.run()
+    except DspecError as error:
+        error.trace = (*steps.trace(), *error.trace)
+        raise
     returns = {name: evaluate(expression, steps.scope) for name, expression in graph.returns.items()}
     outputs = fitting(graph.outputs, returns, session.program.records, graph.name)
     return StepRun(outputs, steps.trace(), steps.notes())
@@ -121,25 +127,66 @@ async def _predict(
     session: ProgramRun, address: str, predictor: Predictor, inputs: Row, step: str
 ) -> StepRun:
     row = fitting(predictor.signature.inputs, inputs, session.program.records, step)
-    asked = await strategy_of(predictor).run(session, predictor, row)
-    return StepRun(asked.outputs, (_entry(step, address, asked),), (), Last(predictor, asked, 0))
+    session = _recording(session)
+    try:
+        asked = await strategy_of(predictor).run(session, predictor, row)
+    except DspecError as error:
+        recording = session.recording
+        if recording is not None:
+            entry = TraceStep(step, address, row, {}, len(recording.calls), (f"failed: {error.message}",))
+            error.trace = (_recorded(session, entry, recording.said),)
+        raise
+    return StepRun(asked.outputs, (_entry(session, step, address, asked),), (), Last(predictor, asked, 0))
 
 
-def _entry(step: str, address: str, asked: Asked) -> TraceStep:
-    return TraceStep(step, address, asked.inputs, asked.outputs, asked.attempts, asked.notes)
+def _recording(session: ProgramRun, calls: Sequence[ModelCall] = ()) -> ProgramRun:
+    """The session as one run of a predictor has it, where runs are recorded: its calls follow those of before."""
+    if session.recording is None:
+        return session
+    return replace(session, recording=Recording(session.recording.origin, list(calls)))
+
+
+def _entry(session: ProgramRun, step: str, address: str, asked: Asked) -> TraceStep:
+    entry = TraceStep(step, address, asked.inputs, asked.outputs, asked.attempts, asked.notes)
+    return _recorded(session, entry, asked.messages)
+
+
+def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]) -> TraceStep:
+    """The entry with what was recorded of it."""
+    if session.recording is None:
+        return entry
+    calls = tuple(session.recording.calls)
+    return dataclass_replace(
+        entry,
+        exchange=tuple((message.role, message.content) for message in messages),
+        calls=calls,
+        began=calls[0].began if calls else 0.0,
+        seconds=sum(call.seconds for call in calls),
+    )
 
 
 async def _call(session: ProgramRun, key: str, tool: Tool, inputs: Row, step: str) -> StepRun:
     arguments = fitting(tool.inputs, inputs, session.program.records, step)
+    began = time.perf_counter()
     answer = await session.engine.call(tool, arguments)
+    entry = TraceStep(step, "", arguments, {}, 0, answer.notes, tool=key)
+    if session.recording is not None:
+        seconds = time.perf_counter() - began
+        entry = dataclass_replace(entry, began=began - session.recording.origin, seconds=seconds)
+    failure, value = "", None
     if answer.error:
-        raise ToolFailed(f"the tool `{tool.name}` failed: {answer.error}")
-    try:
-        value = _result(session, tool, answer.value)
-    except ValueError as problem:
-        raise ToolFailed(f"the tool `{tool.name}` gave what it is not declared to give: {problem}") from None
+        failure = f"the tool `{tool.name}` failed: {answer.error}"
+    else:
+        try:
+            value = _result(session, tool, answer.value)
+        except ValueError as problem:
+            failure = f"the tool `{tool.name}` gave what it is not declared to give: {problem}"
+    if failure:
+        error = ToolFailed(failure)
+        error.trace = (dataclass_replace(entry, outputs={"error": failure}),)
+        raise error
     outputs: Row = value if tool.output is None and isinstance(value, dict) else {"result": value}
-    return StepRun(value, (TraceStep(step, "", arguments, outputs, 0, answer.notes, tool=key),))
+    return StepRun(value, (dataclass_replace(entry, outputs=outputs),))
 
 
 def _result(session: ProgramRun, tool: Tool, value: JsonValue) -> JsonValue:
@@ -158,7 +205,11 @@ def _result(session: ProgramRun, tool: Tool, value: JsonValue) -> JsonValue:
 async def _conduct(session: ProgramRun, module: ModuleSpec, inputs: Row, step: str) -> StepRun:
     row = fitting(module.inputs, inputs, session.program.records, step)
     conductor = _Conductor(session, module, step)
-    outputs = await conducted(module)(conductor, row)
+    try:
+        outputs = await conducted(module)(conductor, row)
+    except DspecError as error:
+        error.trace = (*conductor.ran({}).trace, *error.trace)
+        raise
     return conductor.ran(fitting(module.outputs, outputs, session.program.records, step))
 
 
@@ -201,7 +252,12 @@ class _Conductor:
 
     async def call(self, key: str, arguments: Row) -> JsonValue:
         place = len(self._ran)
-        await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))
+        try:
+            await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))
+        except AnswerError as error:
+            self._ran[place] = StepRun(None, error.trace)  # the strategy may go on
+            error.trace = ()
+            raise
         ran = self._ran[place]
         assert ran is not None
         return ran.value
@@ -387,7 +443,8 @@ class _Steps:
         ran = self.done[blamed]
         assert ran.last is not None
         notes = (*ran.last.asked.notes, *given_up(broken, self.name, ran.last.asked))
-        self.done[blamed] = _answering(ran, replace(ran.last.asked, notes=notes))
+        session = _recording(self.session, ran.trace[ran.last.place].calls)
+        self.done[blamed] = _answering(session, ran, replace(ran.last.asked, notes=notes))
 
     async def revise(self, index: int, messages: Sequence[str]) -> None:
         """The step's outputs once more, after its last exchange went on with what is wrong with them."""
@@ -396,8 +453,11 @@ class _Steps:
         assert last is not None
         assert not isinstance(step, CheckStep)
         asked = replace(last.asked, notes=(*last.asked.notes, *(f"asked again: {text}" for text in messages)))
+        session = _recording(self.session, ran.trace[last.place].calls)
         self.keep(
-            index, step.name, _answering(ran, await ask_again(self.session, last.predictor, asked, messages))
+            index,
+            step.name,
+            _answering(session, ran, await ask_again(session, last.predictor, asked, messages)),
         )
 
     async def again(self, index: int, step: CheckStep) -> list[Failure]:
@@ -427,13 +487,13 @@ def _joined(value: JsonValue, ran: Sequence[StepRun]) -> StepRun:
     return StepRun(value, trace, tuple(note for one in ran for note in one.notes))
 
 
-def _answering(ran: StepRun, asked: Asked) -> StepRun:
+def _answering(session: ProgramRun, ran: StepRun, asked: Asked) -> StepRun:
     """What ran, with a later answer in the place of its last."""
     last = ran.last
     assert last is not None
     entry = ran.trace[last.place]
     entries = list(ran.trace)
-    entries[last.place] = _entry(entry.step, entry.predictor, asked)
+    entries[last.place] = _entry(session, entry.step, entry.predictor, asked)
     kept = ran.outputs.keys()
     outputs = {name: value for name, value in asked.outputs.items() if name in kept}
     return StepRun({**ran.outputs, **outputs}, tuple(entries), ran.notes, replace(last, asked=asked))
