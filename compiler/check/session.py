@@ -18,9 +18,8 @@ from msgspec import Struct, field
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
 from ..data import Fetcher
-from ..diagnostics import fixes
-from ..diagnostics.codes import Finding
-from ..diagnostics.codes.project import Crashed
+from ..diagnostics import codes, fixes
+from ..diagnostics.codes.base import Finding
 from ..project.caches import Cache
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
@@ -73,7 +72,7 @@ NO_NAMES: Mapping[str, Symbol | None] = MappingProxyType({})
 class Crash(Struct, frozen=True):
     """A mistake of the toolchain's own: what is said of it, and what its maintainers need."""
 
-    finding: Crashed
+    finding: codes.project.Crashed
     traceback: str
 
 
@@ -201,5 +200,5 @@ class Session(Struct):
 def crash(error: Exception, place: Location) -> Crash:
     """What is said of an exception that the checks did not expect."""
     words = str(error).strip().splitlines()
-    finding = Crashed(place, type(error).__name__, words[0] if words else "")
+    finding = codes.project.Crashed(place, type(error).__name__, words[0] if words else "")
     return Crash(finding, "".join(traceback.format_exception(error)))

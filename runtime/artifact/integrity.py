@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..running.neighbours import MAX_ROWS
-from ..running.strategies.table import running
+from ..running.strategies.table import running, runs
 from ..running.vectors import unpack
 from ..schema.ensemble import ByProgram, Ensemble, First, Mean, Runnable, has_mean, lacking, parts, unfed
 from ..schema.expressions import (
@@ -155,7 +155,7 @@ def _vectors(index: Neighbours, where: str) -> Iterator[str]:
 def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[str]:
     if predictor.lm not in program.lms:
         yield f"{where}: there is no lm `{predictor.lm}`"
-    if predictor.strategy not in running():
+    if not runs(predictor.strategy):
         yield f"{where}.strategy: input should be {' or '.join(map(repr, running()))}"
     signature = predictor.signature
     yield from _fields((*signature.inputs, *signature.outputs), f"{where}.signature", program)

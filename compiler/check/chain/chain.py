@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dspec.grammar.tree import Span
 
 from ... import ir
-from ...diagnostics.codes.optimizers import StepUnused, TunesEnsemble, WorkThrownAway
+from ...diagnostics import codes
 from ...diagnostics.fixes import ItemRoom
 from ..session import Session
 from .step import StepInfo
@@ -28,7 +28,9 @@ def check_chain(session: Session, chain: Sequence[StepInfo], emit: str | None) -
         if student in ensembles:
             argument, made = step.arguments.get("student"), ensembles[student].where
             where = step.place.at(argument) if argument else step.where
-            session.report(TunesEnsemble(where, step.name, student, made, step.spec.takes_teacher))
+            session.report(
+                codes.optimizers.TunesEnsemble(where, step.name, student, made, step.spec.takes_teacher)
+            )
             return
         start = tuned.get(student, {})
         teachers = (step.teacher, *(inner.teacher for inner in step.nested.values()))
@@ -38,13 +40,15 @@ def check_chain(session: Session, chain: Sequence[StepInfo], emit: str | None) -
             if maker is not None and step.teacher != maker.name and student == maker.name:
                 room = _room(step) if maker.symbol and "teacher" not in step.arguments else None
                 session.report(
-                    WorkThrownAway(step.where, step.name, step.spec.name, what, maker.name, maker.where, room)
+                    codes.optimizers.WorkThrownAway(
+                        step.where, step.name, step.spec.name, what, maker.name, maker.where, room
+                    )
                 )
         tuned[step.name] = {**start, **dict.fromkeys(step.spec.sets, step)}
     last = emit or (chain[-1].name if chain else "")
     for step in chain:
         if step.name != last and step.name not in used:
-            session.report(StepUnused(step.where, step.name, last))
+            session.report(codes.optimizers.StepUnused(step.where, step.name, last))
 
 
 def _room(step: StepInfo) -> ItemRoom | None:

@@ -13,14 +13,7 @@ from msgspec import Struct, structs
 from dspec.grammar.tree import Expr, ListLiteral, Literal
 from dspec.runtime.schema.program import CallStep, Program, walked
 
-from ...diagnostics.codes.optimizers import (
-    BlockNotPredictors,
-    NoPredictor,
-    NothingLeft,
-    NotPredictors,
-    TunesAndFreezes,
-    TunesNothing,
-)
+from ...diagnostics import codes
 from ..names.names import find, path_of
 from ..session import Place, Session
 from ..shape.attributes import Reader, form_of
@@ -49,7 +42,7 @@ def with_frozen(
     """The steps, each with the predictors that it leaves alone; reports what cannot be meant."""
     place = read.place
     written = {name: node for name in CHOICES if (node := read.value(name))}
-    block = _choice(session, place, written, BlockNotPredictors)
+    block = _choice(session, place, written, block=True)
     if block is not None and tuned is not None and tuned.program is not None:
         _known(session, place, block, tuned.program)
     found: list[StepInfo] = []
@@ -64,7 +57,9 @@ def with_frozen(
             frozen = tuple(address for address in addresses if (address in named) != choice.tunes)
             if right and addresses and len(frozen) == len(addresses):
                 at = place.at(choice.node)
-                session.report(NothingLeft(at, step.name, step.where, program.name, addresses))
+                session.report(
+                    codes.optimizers.NothingLeft(at, step.name, step.where, program.name, addresses)
+                )
         found.append(structs.replace(step, frozen=frozen))
     return found
 
@@ -73,18 +68,16 @@ def _own(session: Session, step: StepInfo) -> _Choice | None:
     given = {name: step.arguments[name] for name in CHOICES if name in step.arguments}
     if given and step.spec is not None and step.spec.gathers:
         for name, argument in given.items():
-            session.report(TunesNothing(step.place.at(argument), step.spec.name, name))
+            session.report(codes.optimizers.TunesNothing(step.place.at(argument), step.spec.name, name))
         return None
     written = {name: argument.value for name, argument in given.items()}
-    return _choice(session, step.place, written, NotPredictors)
+    return _choice(session, step.place, written, block=False)
 
 
-def _choice(
-    session: Session, place: Place, given: Mapping[str, Expr], wrong: type[NotPredictors]
-) -> _Choice | None:
-    """What was written; reports both at once, and as `wrong` what is no list of names."""
+def _choice(session: Session, place: Place, given: Mapping[str, Expr], *, block: bool) -> _Choice | None:
+    """What was written, in the block or in a step; reports both at once, and what is no list of names."""
     if len(given) == 2:
-        session.report(TunesAndFreezes(place.at(given["freeze"]), place.at(given["tune"])))
+        session.report(codes.optimizers.TunesAndFreezes(place.at(given["freeze"]), place.at(given["tune"])))
         return None
     for name, node in given.items():
         if name == "freeze" and isinstance(node, Literal) and node.value is None:
@@ -94,6 +87,7 @@ def _choice(
         if others or not isinstance(node, ListLiteral):
             other = others[0] if others else node
             whole = place.at(node) if path_of(node) else None
+            wrong = codes.optimizers.BlockNotPredictors if block else codes.optimizers.NotPredictors
             session.report(wrong(place.at(other), name, form_of(other), whole))
             return None
         return _Choice(node, name == "tune", tuple((place.text(item), item) for item in node.items))
@@ -112,5 +106,5 @@ def _known(session: Session, place: Place, choice: _Choice, program: Program) ->
             continue
         clean = False
         calls = called.get(written, "").removeprefix(prefix)
-        session.report(NoPredictor(place.at(node), program.name, known, calls))
+        session.report(codes.optimizers.NoPredictor(place.at(node), program.name, known, calls))
     return clean

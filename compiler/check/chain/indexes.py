@@ -12,7 +12,7 @@ from msgspec import structs
 from dspec.runtime.schema.program import Program
 
 from ... import ir
-from ...diagnostics.codes.optimizers import SecondIndex
+from ...diagnostics import codes
 from ...optimizers.better_together import strategy_of
 from ..session import Session
 from .frozen import CHOICES
@@ -77,4 +77,6 @@ def _second(session: Session, step: StepInfo, held: Shown) -> None:
         return
     said = next((step.arguments[name].value for name in CHOICES if name in step.arguments), step.call.callee)
     first = maker.place.at(maker.call.callee)
-    session.report(SecondIndex(step.place.at(said), step.spec.name, address, maker.name, first))
+    session.report(
+        codes.optimizers.SecondIndex(step.place.at(said), step.spec.name, address, maker.name, first)
+    )

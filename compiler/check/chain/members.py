@@ -15,16 +15,7 @@ from dspec.runtime.schema.ensemble import has_mean
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
-from ...diagnostics.codes.optimizers import (
-    EnsembleAsMember,
-    HowMany,
-    NoCandidates,
-    NoMean,
-    NoMembers,
-    NoSuchOutput,
-    OneMember,
-    OtherQuestion,
-)
+from ...diagnostics import codes
 from ...optimizers.ensemble import REDUCERS
 from ..session import Session
 from ..shape.attributes import number_of
@@ -50,11 +41,11 @@ def members(names: Names, node: Expr) -> Members:
     refs = tuple(ref for ref in found if ref is not None)
     clean = len(refs) == len(found)
     if not found:
-        names.session.report(NoMembers(at))
+        names.session.report(codes.optimizers.NoMembers(at))
         return Members(clean=False)
     several = len(refs) > 1 or any(ref.candidates and ref.top != 1 for ref in refs)
     if clean and not several:
-        names.session.report(OneMember(at))
+        names.session.report(codes.optimizers.OneMember(at))
     return Members(refs, clean)
 
 
@@ -65,7 +56,7 @@ def _member(names: Names, node: Expr) -> ir.MemberRef | None:
     if isinstance(inner, Call) and isinstance(inner.callee, Attribute) and _is(inner.callee, "top"):
         number = number_of(inner.arguments[0].value) if len(inner.arguments) == 1 else None
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            session.report(HowMany(at(inner)))
+            session.report(codes.optimizers.HowMany(at(inner)))
             return None
         top = number
         inner = inner.callee.target
@@ -77,7 +68,7 @@ def _member(names: Names, node: Expr) -> ir.MemberRef | None:
         return None
     step = names.step(name)
     if step is not None and step.symbol and _gathers(step):
-        session.report(EnsembleAsMember(at(node), step.where))
+        session.report(codes.optimizers.EnsembleAsMember(at(node), step.where))
         return None
     return ir.MemberRef(program=name)
 
@@ -102,7 +93,7 @@ def _candidates(names: Names, target: Expr, top: int | None) -> ir.MemberRef | N
         other.name for other in names.before if other.symbol and other.spec and other.spec.candidates
     )
     made = step.where if step else None
-    names.session.report(NoCandidates(names.place.at(target), name, optimizer, made, have))
+    names.session.report(codes.optimizers.NoCandidates(names.place.at(target), name, optimizer, made, have))
     return None
 
 
@@ -161,9 +152,9 @@ def _rule_fits(session: Session, step: StepInfo, tuned: RunnableInfo) -> None:
     at = step.place.at(node.arguments[0].value) if isinstance(node, Call) and node.arguments else whole
     output = tuned.outputs.get(name)
     if output is None:
-        session.report(NoSuchOutput(at, tuned.symbol.location, tuple(tuned.outputs)))
+        session.report(codes.optimizers.NoSuchOutput(at, tuned.symbol.location, tuple(tuned.outputs)))
     elif mean and not has_mean(output.type):
-        session.report(NoMean(at, spell(output.type), output.location, whole))
+        session.report(codes.optimizers.NoMean(at, spell(output.type), output.location, whole))
 
 
 def _same_question(session: Session, step: StepInfo, key: str, tuned: RunnableInfo) -> None:
@@ -180,14 +171,18 @@ def _same_question(session: Session, step: StepInfo, key: str, tuned: RunnableIn
     ]
     if differing:
         theirs, ours = tuple(other.inputs), tuple(tuned.inputs)
-        session.report(OtherQuestion(at, "inputs", member, theirs, program, ours, tuple(differing)))
+        session.report(
+            codes.optimizers.OtherQuestion(at, "inputs", member, theirs, program, ours, tuple(differing))
+        )
         return
     differing = [
         name for name, output in tuned.outputs.items() if not _alike(output, other.outputs.get(name))
     ]
     if differing:
         theirs, ours = tuple(other.outputs), tuple(tuned.outputs)
-        session.report(OtherQuestion(at, "outputs", member, theirs, program, ours, tuple(differing)))
+        session.report(
+            codes.optimizers.OtherQuestion(at, "outputs", member, theirs, program, ours, tuple(differing))
+        )
 
 
 def _alike(one: NamedValue | None, other: NamedValue | None) -> bool:

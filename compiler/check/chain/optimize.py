@@ -5,8 +5,7 @@ from __future__ import annotations
 from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
-from ...diagnostics.codes.optimizers import CallsNoModel, EmitsNoStep, NoStep
-from ...diagnostics.codes.syntax import NotYet
+from ...diagnostics import codes
 from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
 from ..declarations.metrics import metric
@@ -50,7 +49,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     tuned = referred_program(session, place, read, "program")
     if tuned is not None and tuned.symbol.kind == "optimize":
         what = f"tuning the result of another optimize block, `{tuned.symbol.name}`"
-        session.report(NotYet(place.at(read.found["program"].value), what))
+        session.report(codes.syntax.NotYet(place.at(read.found["program"].value), what))
     scored = read.reference("metric")
     measure = metric(session, scored) if scored else None
     train, val = referred_rows(session, place, read, "train"), referred_rows(session, place, read, "val")
@@ -65,13 +64,13 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     emit = _emit(session, place, read.value("emit"), chain)
     stray = any(isinstance(item, Setting) and isinstance(item.value, Call) for item in items or ())
     if items is not None and not chain and not place.block.problems and not stray:
-        session.report(NoStep(symbol.location, FIRST_STEP, place.room))
+        session.report(codes.optimizers.NoStep(symbol.location, FIRST_STEP, place.room))
     check_chain(session, chain, emit)
     asked = NOTHING
     if tuned is not None:
         check_fit(session, tuned, measure, (train, val), read)
         if tuned.program is not None and not tuned.program.predictors:
-            session.report(CallsNoModel(symbol.location, tuned.symbol.location))
+            session.report(codes.optimizers.CallsNoModel(symbol.location, tuned.symbol.location))
         check_members(session, chain, tuned)
         check_indexes(session, chain, programs, train)
         check_teachers(session, chain, programs, tuned)
@@ -115,5 +114,5 @@ def _emit(session: Session, place: Place, node: Expr | None, chain: list[StepInf
     if isinstance(node, Reference) and written in named:
         session.use(place, node, named[written])
         return written
-    session.report(EmitsNoStep(place.at(node), tuple(named)))
+    session.report(codes.optimizers.EmitsNoStep(place.at(node), tuple(named)))
     return None

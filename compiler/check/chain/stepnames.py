@@ -6,9 +6,7 @@ from msgspec import Struct, field
 
 from dspec.grammar.tree import Attribute, Call, Expr, Reference
 
-from ...diagnostics.codes.names import NoStepOrProgram, NotAProgram
-from ...diagnostics.codes.optimizers import InsideIt, NotRunYet
-from ...diagnostics.codes.syntax import NotYet
+from ...diagnostics import codes
 from ..names.names import find, is_open, named
 from ..session import Place, Session
 from ..symbols import Symbol
@@ -41,21 +39,23 @@ class Names(Struct, frozen=True):
                 session.use(place, node, step.symbol)
                 return name
             if name in self.written:
-                session.report(NotRunYet(at, what))
+                session.report(codes.optimizers.NotRunYet(at, what))
                 return None
         symbol = find(session, place, node)
         if symbol is None:
             if not is_open(place, node):
                 steps = [step.name for step in self.before if step.symbol]
-                session.report(NoStepOrProgram(at, what, (*steps, *named(PROGRAMS, place.scope))))
+                session.report(codes.names.NoStepOrProgram(at, what, (*steps, *named(PROGRAMS, place.scope))))
         elif symbol is self.itself:
-            session.report(InsideIt(at, what, symbol.name))
+            session.report(codes.optimizers.InsideIt(at, what, symbol.name))
         elif symbol.kind == "optimize":
-            session.report(NotYet(place.at(node), f"{what} from another optimize block, `{symbol.name}`"))
+            session.report(
+                codes.syntax.NotYet(place.at(node), f"{what} from another optimize block, `{symbol.name}`")
+            )
         elif symbol.kind in PROGRAMS:
             return symbol.key
         else:
-            session.report(NotAProgram(at, what, symbol.kind, symbol.location))
+            session.report(codes.names.NotAProgram(at, what, symbol.kind, symbol.location))
         return None
 
     def check(self, call: Call) -> None:

@@ -9,8 +9,7 @@ from msgspec import Struct
 from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Span
 from dspec.runtime.schema.types import ANY, Type
 
-from ...diagnostics.codes.syntax import ExpectsNothing, GivenTwice, NoSource, NotYet, SourceNotCalled
-from ...diagnostics.codes.types import LacksGiven, NoDescription, UnknownGiven
+from ...diagnostics import codes
 from ..expressions.infer import expect, infer, truth
 from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
@@ -55,10 +54,12 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
         from ..sources.externs.table import EXTERN_SOURCES
 
         text = isinstance(source, Literal)
-        session.report(SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
+        session.report(codes.syntax.SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
     elif declaration.items is not None and not place.block.problems:
-        session.report(NoSource(symbol.location, place.room))
-    session.report(NotYet(place.at(declaration.keyword), f"extern functions, such as `{symbol.name}`"))
+        session.report(codes.syntax.NoSource(symbol.location, place.room))
+    session.report(
+        codes.syntax.NotYet(place.at(declaration.keyword), f"extern functions, such as `{symbol.name}`")
+    )
     return ExternInfo(inputs, result, described)
 
 
@@ -78,7 +79,7 @@ def _check_tool(session: Session, symbol: Symbol) -> bool:
         head = place.block.text[: value.span.start].rstrip()
         if head.endswith("="):
             whole, source = place.at(Span(len(head) - 1, value.span.end)), place.at(value)
-    session.report(NoDescription(symbol.location, place.room, whole, source))
+    session.report(codes.types.NoDescription(symbol.location, place.room, whole, source))
     return True
 
 
@@ -96,7 +97,9 @@ def check_test(session: Session, symbol: Symbol) -> None:
         if isinstance(item, Given):
             first = given.setdefault(item.name.text, item)
             if first is not item:
-                session.report(GivenTwice(place.at(item.name), item.name.text, place.at(first.name)))
+                session.report(
+                    codes.syntax.GivenTwice(place.at(item.name), item.name.text, place.at(first.name))
+                )
                 continue
             _given(session, place, item, found.inputs if found and found.known else None, tested)
         elif isinstance(item, Expect) and outputs is not None:
@@ -104,7 +107,7 @@ def check_test(session: Session, symbol: Symbol) -> None:
             truth(scope, item.condition, "what `expect` asks for")
     if found and found.known and not place.block.problems:
         _complete(session, place, symbol, found.inputs, given)
-    session.report(NotYet(place.at(declaration.keyword), "`test` blocks"))
+    session.report(codes.syntax.NotYet(place.at(declaration.keyword), "`test` blocks"))
 
 
 def _complete(
@@ -118,9 +121,9 @@ def _complete(
     absent = tuple(name for name, member in inputs.items() if name not in given and not member.has_default)
     if absent and all(name in inputs for name in given):
         places = tuple(at for name in absent if (at := inputs[name].location))
-        session.report(LacksGiven(symbol.location, absent, places))
+        session.report(codes.types.LacksGiven(symbol.location, absent, places))
     if not any(isinstance(item, Expect) for item in place.declaration.items or ()):
-        session.report(ExpectsNothing(symbol.location))
+        session.report(codes.syntax.ExpectsNothing(symbol.location))
 
 
 def _given(
@@ -137,6 +140,6 @@ def _given(
         return
     member = inputs.get(item.name.text)
     if member is None:
-        session.report(UnknownGiven(place.at(item.name), tested.name, tuple(inputs)))
+        session.report(codes.types.UnknownGiven(place.at(item.name), tested.name, tuple(inputs)))
         return
     expect(scope, node, member.type, f"`{member.name}`", member.symbol)

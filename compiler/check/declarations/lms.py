@@ -5,8 +5,7 @@ from __future__ import annotations
 from dspec.grammar.tree import ListLiteral, Literal
 from dspec.runtime.schema.program import LM
 
-from ...diagnostics.codes.models import FallsBackToItself, TwoDefaults
-from ...diagnostics.codes.syntax import NamesNoModel
+from ...diagnostics import codes
 from ...tables.blocks import PRICE
 from ..names.names import find
 from ..session import Session
@@ -27,7 +26,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     read = Reader(session, place, items)
     model = read.text("model")
     if model is not None and not model.strip():
-        session.report(NamesNoModel(place.at(read.found["model"].value)))
+        session.report(codes.syntax.NamesNoModel(place.at(read.found["model"].value)))
         model = None
     base, key = read.environment("api_base"), read.environment("api_key")
     price = section(items, "price")
@@ -67,7 +66,7 @@ def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]
                 continue
             session.circles |= {symbol.key, other.key}
             way = None if other is symbol else other.location
-            session.report(FallsBackToItself(read.place.at(node), symbol.name, way))
+            session.report(codes.models.FallsBackToItself(read.place.at(node), symbol.name, way))
         else:
             keys.append(other.key)
     return tuple(keys)
@@ -151,4 +150,4 @@ def check_defaults(session: Session, scope: FileScope) -> None:
         place = session.place(symbol)
         setting = settings(place.declaration.items)["default"]
         value = place.at(setting.value)
-        session.report(TwoDefaults(place.at(setting), symbol.name, value, marked[0].location))
+        session.report(codes.models.TwoDefaults(place.at(setting), symbol.name, value, marked[0].location))

@@ -10,15 +10,7 @@ from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.types import BOOL, STR
 
 from ... import ir
-from ...diagnostics.codes.metrics import (
-    IgnoresProgram,
-    NoScore,
-    NotTwoParameters,
-    OfNothing,
-    ScoreOutOfRange,
-    UnknownOutput,
-)
-from ...diagnostics.codes.names import NotADeclaration, ParametersAlike
+from ...diagnostics import codes
 from ...tables.judges import JUDGES
 from ..expressions.infer import expect, truth, value
 from ..expressions.scope import Binding, Scope
@@ -123,16 +115,16 @@ def _parameters(
     data: DatasetInfo | None = None
     judged: RunnableInfo | None = None
     if place.declaration.parameters is not None and len(nodes) != 2 and not place.block.problems:
-        session.report(NotTwoParameters(symbol.location, len(nodes)))
+        session.report(codes.metrics.NotTwoParameters(symbol.location, len(nodes)))
     for position, node in enumerate(nodes):
         kind: Kind = ANY
         if node.type is None:
-            session.report(OfNothing(place.at(node), node.name.text, row=position == 0))
+            session.report(codes.metrics.OfNothing(place.at(node), node.name.text, row=position == 0))
         elif position > 1:
             resolve_type(session, place, node.type)
         elif not isinstance(node.type, NamedType):
             wanted = "dataset" if position == 0 else "program"
-            session.report(NotADeclaration(place.at(node.type), node.name.text, wanted))
+            session.report(codes.names.NotADeclaration(place.at(node.type), node.name.text, wanted))
         elif position == 0:
             found = resolve(session, place, node.type, ("dataset",), f"`{node.name.text}`")
             data = dataset(session, found) if found else None
@@ -144,11 +136,11 @@ def _parameters(
             judged = runnable(session, found) if found else None
             if judged is not None and judged.known:
                 results = judged.results()
-                kind = Group(results.title, results.members, "output", UnknownOutput)
+                kind = Group(results.title, results.members, "output", "pred")
         first = names.get(node.name.text)
         local = session.declare(place, "parameter", node.name.text, node.name, detail=spell(kind))
         if first and first.symbol:
-            session.report(ParametersAlike(place.at(node.name), first.symbol.location))
+            session.report(codes.names.ParametersAlike(place.at(node.name), first.symbol.location))
             continue
         names[node.name.text] = Binding(kind, Variable(name=node.name.text), local)
     return data, judged, names
@@ -163,11 +155,11 @@ def _calls_judge(node: Node) -> bool:
 def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
     kind, code = value(scope, node, "`score`")
     if not (kind == BOOL or is_number(kind) or is_unknown(kind)):
-        scope.session.report(NoScore(scope.place.at(node), spell(kind)))
+        scope.session.report(codes.metrics.NoScore(scope.place.at(node), spell(kind)))
         return ANY, code
     always = code.value if isinstance(code, Constant) else None
     if isinstance(always, int | float) and not isinstance(always, bool) and not 0 <= always <= 1:
-        scope.session.report(ScoreOutOfRange(scope.place.at(node), always))
+        scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), always))
     return kind, code
 
 
@@ -183,4 +175,4 @@ def _ignores(
     if len(nodes) != 2 or nodes[1].name.text in reads or nodes[1].name.text not in names:
         return
     pred = nodes[1].name.text
-    session.report(IgnoresProgram(place.at(node), pred, place.at(nodes[1])))
+    session.report(codes.metrics.IgnoresProgram(place.at(node), pred, place.at(nodes[1])))

@@ -20,10 +20,7 @@ from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program
 
-from ...diagnostics.codes.models import NoModel
-from ...diagnostics.codes.names import NoStrategy, PrefixedStrategy, TextForSignature, UnknownStrategy
-from ...diagnostics.codes.syntax import GivenTwice, NotAListOfTools, NotYet
-from ...diagnostics.codes.types import LacksSignature, OneSignature, UnknownOption
+from ...diagnostics import codes
 from ..names.names import find, path_of, resolve
 from ..session import Place, Session
 from ..shape.attributes import form_of
@@ -54,7 +51,7 @@ def _check_module(session: Session, symbol: Symbol) -> RunnableInfo:
     if record.missing:
         _names_in(session, place, call, record)
         found = _signature_argument(session, place, call.arguments[:1], record.name, quiet=True)
-        session.report(NotYet(place.at(call.callee), f"the strategy `{record.name}`"))
+        session.report(codes.syntax.NotYet(place.at(call.callee), f"the strategy `{record.name}`"))
         return RunnableInfo(symbol, found.inputs, found.outputs, None) if found else nothing
     found = _signature_argument(session, place, call.arguments, record.name)
     bound = _options(session, place, call, record.name)
@@ -71,7 +68,7 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[ModuleStrate
             return STRATEGIES[name.text], value
         other = place.scope.symbols.get(name.text)
         kind = other.kind if other else ""
-        session.report(UnknownStrategy(place.at(name), tuple(STRATEGIES), tuple(running()), kind))
+        session.report(codes.names.UnknownStrategy(place.at(name), tuple(STRATEGIES), tuple(running()), kind))
         return None
     if (
         isinstance(value, Call)
@@ -79,10 +76,10 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[ModuleStrate
         and value.callee.name is not None
         and value.callee.name.text in STRATEGIES
     ):
-        session.report(PrefixedStrategy(place.at(value.callee), value.callee.name.text))
+        session.report(codes.names.PrefixedStrategy(place.at(value.callee), value.callee.name.text))
         return None
     wrapping = tuple(running()) if isinstance(value, Reference | InlineSignature) else ()
-    session.report(NoStrategy(place.at(value), wrapping))
+    session.report(codes.names.NoStrategy(place.at(value), wrapping))
     return None
 
 
@@ -93,10 +90,12 @@ def _signature_argument(
     given = [a for a in arguments if a.name is None] or named_signature
     if not given:
         if not quiet:
-            session.report(LacksSignature(place.at(place.declaration.value or place.declaration), strategy))
+            session.report(
+                codes.types.LacksSignature(place.at(place.declaration.value or place.declaration), strategy)
+            )
         return None
     for extra in given[1:]:
-        session.report(OneSignature(place.at(extra), strategy))
+        session.report(codes.types.OneSignature(place.at(extra), strategy))
     node = given[0].value
     assert place.declaration.name is not None
     if isinstance(node, InlineSignature):
@@ -106,7 +105,7 @@ def _signature_argument(
         symbol = find(session, place, node) if path else None
         return signature(session, symbol) if symbol is not None and symbol.kind == "signature" else None
     if isinstance(node, Literal) and isinstance(node.value, str) and "->" in node.value:
-        session.report(TextForSignature(place.at(node), strategy, node.value))
+        session.report(codes.names.TextForSignature(place.at(node), strategy, node.value))
         return None
     symbol = resolve(session, place, node, ("signature",), f"`{strategy}`")
     return signature(session, symbol) if symbol else None
@@ -121,13 +120,13 @@ def _options(session: Session, place: Place, call: Call, strategy: str) -> Symbo
             continue
         name = argument.name.text
         if name in seen:
-            session.report(GivenTwice(place.at(argument), name, place.at(seen[name])))
+            session.report(codes.syntax.GivenTwice(place.at(argument), name, place.at(seen[name])))
             continue
         seen[name] = argument
         if name == LM_KEY:
             bound = resolve(session, place, argument.value, ("lm",), "`lm`")
             continue
-        session.report(UnknownOption(place.at(argument.name), strategy, (LM_KEY,)))
+        session.report(codes.types.UnknownOption(place.at(argument.name), strategy, (LM_KEY,)))
     return bound
 
 
@@ -188,7 +187,7 @@ def model_for(
     if model is None:
         if not session.has_lm_mistake(place):
             models = tuple(each.name for each in known_lms(session, place.scope))
-            session.report(NoModel(symbol.location, models))
+            session.report(codes.models.NoModel(symbol.location, models))
         return None, {}
     return model, lm_closure(session, model)
 
@@ -206,11 +205,13 @@ def _names_in(session: Session, place: Place, call: Call, strategy: ModuleStrate
                 resolve(session, place, node, ("signature", "module"), f"`{strategy.name}`")
             continue
         if name in seen:
-            session.report(GivenTwice(place.at(argument), name, place.at(seen[name])))
+            session.report(codes.syntax.GivenTwice(place.at(argument), name, place.at(seen[name])))
             continue
         seen[name] = argument
         if name and name != "signature" and name not in known:
-            session.report(UnknownOption(place.at(argument.name or argument), strategy.name, known))
+            session.report(
+                codes.types.UnknownOption(place.at(argument.name or argument), strategy.name, known)
+            )
         elif kinds.get(name) == "tools":
             _tools(session, place, name, node)
         elif path_of(node) and (kinds.get(name) == "metric" or name == LM_KEY):
@@ -221,7 +222,7 @@ def _tools(session: Session, place: Place, name: str, node: Expr) -> None:
     """What an agent may call: each one declared, and described."""
     if not isinstance(node, ListLiteral):
         is_name = path_of(node) is not None
-        session.report(NotAListOfTools(place.at(node), name, form_of(node), is_name))
+        session.report(codes.syntax.NotAListOfTools(place.at(node), name, form_of(node), is_name))
     for item in node.items if isinstance(node, ListLiteral) else (node,):
         if isinstance(node, ListLiteral) or path_of(item):
             found = resolve(session, place, item, ("extern", "module", "program"), f"`{name}`")

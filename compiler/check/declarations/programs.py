@@ -16,9 +16,7 @@ from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.program import LM, CallStep, CheckStep, FieldSpec, Predictor, Program, ValueStep
 from dspec.runtime.schema.types import Type
 
-from ...diagnostics.codes.names import CallsItself, UnusedValue, ValueTwice
-from ...diagnostics.codes.syntax import NotYet
-from ...diagnostics.codes.types import PaidForNothing
+from ...diagnostics import codes
 from ...diagnostics.record import Label
 from ..expressions.infer import expect, infer
 from ..expressions.scope import Binding, Scope, Typed, bindings
@@ -127,7 +125,7 @@ def _let(graph: GraphInProgress, scope: Scope, item: Let) -> Scope:
     place, session = scope.place, scope.session
     first = scope.names.get(name)
     if first is not None and first.symbol is not None:
-        session.report(ValueTwice(place.at(item.name), first.symbol.location))
+        session.report(codes.names.ValueTwice(place.at(item.name), first.symbol.location))
     outer = set(scope.reads)
     scope.reads.clear()
     typed = _let_value(graph, scope, item, name)
@@ -159,7 +157,7 @@ def _call(graph: GraphInProgress, scope: Scope, node: Call, callee: Symbol, let:
     if callee.kind == "extern":
         return _extern_call(graph, scope, node, callee)
     if callee is scope.session.symbol_of(scope.place):
-        scope.session.report(CallsItself(scope.place.at(node.callee), callee.location))
+        scope.session.report(codes.names.CallsItself(scope.place.at(node.callee), callee.location))
         graph.runs = False
         return Typed(ANY)
     found = runnable(scope.session, callee)
@@ -172,7 +170,9 @@ def _call(graph: GraphInProgress, scope: Scope, node: Call, callee: Symbol, let:
     results = found.results()
     if callee.kind == "program":
         scope.session.report(
-            NotYet(scope.place.at(node.callee), f"calling the program `{callee.name}` from a program")
+            codes.syntax.NotYet(
+                scope.place.at(node.callee), f"calling the program `{callee.name}` from a program"
+            )
         )
         graph.runs = False
         return Typed(results)
@@ -218,13 +218,13 @@ def _arguments(
         noun="input",
         declared=(Label(callee.location, f"`{callee.name}` is declared here"),),
     )
-    codes: dict[str, Expression] = {}
+    lowered: dict[str, Expression] = {}
     for name, arguments in given.items():
         member = inputs[name]
-        codes[name] = expect(
+        lowered[name] = expect(
             scope, arguments[0].value, member.type, f"`{name}` of `{callee.name}`", member.symbol
         )
-    return codes
+    return lowered
 
 
 def _extern_call(graph: GraphInProgress, scope: Scope, node: Call, callee: Symbol) -> Typed:
@@ -245,10 +245,10 @@ def _unused(graph: GraphInProgress, scope: Scope, inputs: Mapping[str, NamedValu
     per_run = len(graph.called)
     for name, (callee, node) in graph.called.items():
         if name not in used:
-            session.report(PaidForNothing(place.at(node), callee.name, name, per_run))
+            session.report(codes.types.PaidForNothing(place.at(node), callee.name, name, per_run))
     for name, binding in scope.names.items():
         if name in used or name in graph.called or binding.symbol is None:
             continue
         if binding.symbol.kind == "let" or name in inputs:
             what = "input" if name in inputs else "value"
-            session.report(UnusedValue(binding.symbol.location, what))
+            session.report(codes.names.UnusedValue(binding.symbol.location, what))

@@ -30,14 +30,7 @@ from dspec.runtime.schema.expressions import (
 from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef
 
-from ...diagnostics.codes.types import (
-    BranchesDiffer,
-    HasNoFields,
-    ItemDiffers,
-    NoValue,
-    ShareOfRows,
-    WrongOperand,
-)
+from ...diagnostics import codes
 from ..names.names import find, is_open, unknown
 from ..types.kinds import (
     ANY,
@@ -70,13 +63,13 @@ def _literal(scope: Scope, node: Literal) -> Typed:
 
 @rule(Percent)
 def _percent(scope: Scope, node: Percent) -> Typed:
-    scope.session.report(ShareOfRows(scope.place.at(node), node.value / 100, scope.purpose))
+    scope.session.report(codes.types.ShareOfRows(scope.place.at(node), node.value / 100, scope.purpose))
     return Typed(FLOAT)
 
 
 @rule(InlineSignature)
 def _inline_signature(scope: Scope, node: InlineSignature) -> Typed:
-    scope.session.report(NoValue(scope.place.at(node), "signature", scope.purpose))
+    scope.session.report(codes.types.NoValue(scope.place.at(node), "signature", scope.purpose))
     return Typed(ANY)
 
 
@@ -119,14 +112,20 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
         if not is_unknown(typed.kind):
             items = isinstance(typed.kind, ListOf)
             at, of = scope.place.at(name), scope.place.text(target)
-            scope.session.report(HasNoFields(at, of, spell(typed.kind), items))
+            scope.session.report(codes.types.HasNoFields(at, of, spell(typed.kind), items))
         return Typed(ANY, code)
     member = group.members.get(name.text)
     if member is None:
         if not group.open:
             at, of = scope.place.at(name), scope.place.text(target)
             members = tuple((each.name, each.location) for each in group.members.values())
-            scope.session.report(group.missing(at, of, group.owner, group.noun, members))
+            kinds = {
+                "gold": codes.metrics.UnknownColumn,
+                "pred": codes.metrics.UnknownOutput,
+                "baseline": codes.project.UnknownResult,
+                "": codes.types.UnknownField,
+            }
+            scope.session.report(kinds[group.role](at, of, group.owner, group.noun, members))
         return Typed(ANY, code)
     scope.session.use(scope.place, name, member.symbol)
     optional = isinstance(typed.kind, OptionalOf) and not isinstance(member.type, OptionalOf)
@@ -162,7 +161,7 @@ def _index(scope: Scope, node: Index) -> Typed:
         case _:
             inner = infer(scope, index)
             if not is_unknown(kind):
-                scope.session.report(WrongOperand(scope.place.at(target), "[]", spell(kind)))
+                scope.session.report(codes.types.WrongOperand(scope.place.at(target), "[]", spell(kind)))
             return Typed(ANY, Item(target=code, index=inner.code))
 
 
@@ -176,7 +175,7 @@ def _unary(scope: Scope, node: Unary) -> Typed:
     if isinstance(node.operand, Literal) and isinstance(node.operand.value, int | float):
         return Typed(typed.kind, Constant(value=-node.operand.value))
     if not (is_number(typed.kind) or is_unknown(typed.kind)):
-        scope.session.report(WrongOperand(scope.place.at(node.operand), "-", spell(typed.kind)))
+        scope.session.report(codes.types.WrongOperand(scope.place.at(node.operand), "-", spell(typed.kind)))
         return Typed(ANY)
     return Typed(typed.kind, UnaryOp(operator="-", operand=typed.code))
 
@@ -191,7 +190,7 @@ def _conditional(scope: Scope, node: Conditional) -> Typed:
     kind = join(then.kind, other.kind)
     if kind is None:
         scope.session.report(
-            BranchesDiffer(
+            codes.types.BranchesDiffer(
                 scope.place.at(alternative), scope.operand(consequence, then.kind), spell(other.kind)
             )
         )
@@ -203,17 +202,17 @@ def _conditional(scope: Scope, node: Conditional) -> Typed:
 @rule(ListLiteral)
 def _list(scope: Scope, node: ListLiteral) -> Typed:
     kind: Kind = ANY
-    codes: list[Expression] = []
+    lowered: list[Expression] = []
     for item in node.items:
         got, code = value(scope, item, "an item of a list")
-        codes.append(code)
+        lowered.append(code)
         joined = join(kind, got)
         if joined is None:
-            scope.session.report(ItemDiffers(scope.place.at(item), spell(got), spell(kind)))
+            scope.session.report(codes.types.ItemDiffers(scope.place.at(item), spell(got), spell(kind)))
         else:
             kind = joined
     assert not isinstance(kind, Group)
-    return Typed(ListOf(item=kind), ListOfItems(items=tuple(codes)))
+    return Typed(ListOf(item=kind), ListOfItems(items=tuple(lowered)))
 
 
 @rule(Comprehension)
@@ -221,7 +220,9 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
     source = infer(scope, node.iterable)
     item = iterated(source.kind)
     if item is None:
-        scope.session.report(WrongOperand(scope.place.at(node.iterable), "for", spell(source.kind)))
+        scope.session.report(
+            codes.types.WrongOperand(scope.place.at(node.iterable), "for", spell(source.kind))
+        )
         item = ANY
     variable = scope.session.declare(
         scope.place, "variable", node.variable.text, node.variable, detail=spell(item)

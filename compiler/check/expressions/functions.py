@@ -14,8 +14,7 @@ from dspec.runtime.values.functions import (
     wording,
 )
 
-from ...diagnostics.codes.names import UnknownFunction
-from ...diagnostics.codes.types import DoesNotFit, NotAPattern, NoValue
+from ...diagnostics import codes
 from ...diagnostics.wording import article
 from ...tables.judges import JUDGES
 from ..names.names import named
@@ -94,7 +93,7 @@ def checked_argument(
         optional = isinstance(typed.kind, OptionalOf) and _fits(typed.kind.item, wanted, parameter.variadic)
         want, remedy = article(wording(wanted)), "decide" if optional else "none"
         at = scope.place.at(argument.value)
-        scope.session.report(DoesNotFit(at, what, want, spell(typed.kind), remedy))
+        scope.session.report(codes.types.DoesNotFit(at, what, want, spell(typed.kind), remedy))
     return typed.code, typed.kind
 
 
@@ -141,17 +140,19 @@ def _pattern(scope: Scope, function: Function, given: dict[str, tuple[Argument, 
             try:
                 valid_pattern(node.value)
             except ValueError as error:
-                scope.session.report(NotAPattern(scope.place.at(node), function.name, str(error)))
+                scope.session.report(codes.types.NotAPattern(scope.place.at(node), function.name, str(error)))
 
 
 def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
     """Report a function that does not exist; gives those that may be meant."""
     if name.text == "env":
-        scope.session.report(NoValue(scope.place.at(node), "setting", scope.purpose))
+        scope.session.report(codes.types.NoValue(scope.place.at(node), "setting", scope.purpose))
         return ()
     known = [*FUNCTIONS, *(JUDGES if scope.judges is not None else ())]
     if scope.calls is not None:
         known += named(CALLABLE, scope.place.scope)
-    found = UnknownFunction(scope.place.at(name), tuple(known), len(FUNCTIONS), scope.calls is not None)
+    found = codes.names.UnknownFunction(
+        scope.place.at(name), tuple(known), len(FUNCTIONS), scope.calls is not None
+    )
     scope.session.report(found)
     return found.near

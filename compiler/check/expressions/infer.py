@@ -16,7 +16,7 @@ from dspec.grammar.tree import Conditional, Expr, ListLiteral, Literal, Node
 from dspec.runtime.schema.expressions import Constant, Expression, If, ListOfItems
 from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
 
-from ...diagnostics.codes.types import NotTrueOrFalse
+from ...diagnostics import codes
 from ..symbols import Symbol
 from ..types.kinds import ANY, BOOL, Group, assignable, is_number, spell
 from .mistakes import check_member, mismatch, not_one_value
@@ -95,5 +95,5 @@ def truth(scope: Scope, node: Expr, what: str) -> Expression:
         remedy = "ask" if isinstance(kind, OptionalOf) else "none"
         if is_number(kind) and not isinstance(node, Literal):
             remedy = "compare"
-        scope.session.report(NotTrueOrFalse(scope.place.at(node), what, spell(kind), remedy))
+        scope.session.report(codes.types.NotTrueOrFalse(scope.place.at(node), what, spell(kind), remedy))
     return code

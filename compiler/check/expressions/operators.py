@@ -8,8 +8,7 @@ from dspec.grammar.tree import Binary, BinaryOperator, Expr, Literal, Reference
 from dspec.runtime.schema.expressions import BinaryOp
 from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OptionalOf, Type
 
-from ...diagnostics.codes.metrics import AlwaysTheSame
-from ...diagnostics.codes.types import GroupsCompared, WrongOperand, WrongOperands
+from ...diagnostics import codes
 from ..types.kinds import (
     ANY,
     BOOL,
@@ -70,7 +69,9 @@ def _two_groups(scope: Scope, node: Binary) -> Typed | None:
             scope.reads.update(names)
             shared = tuple(name for name in left.members if name in right.members)
             sides = scope.operand(node.left, left), scope.operand(node.right, right)
-            scope.session.report(GroupsCompared(scope.place.at(node), node.operator, *sides, shared))
+            scope.session.report(
+                codes.types.GroupsCompared(scope.place.at(node), node.operator, *sides, shared)
+            )
             return Typed(BOOL)
         case _:
             return None
@@ -105,7 +106,7 @@ def _membership(scope: Scope, node: Binary, left: Type, right: Type) -> None:
         possible = is_text(left) or is_unknown(left)
     else:
         word = "in" if node.operator == "in" else "not in"
-        scope.session.report(WrongOperand(scope.place.at(node.right), word, spell(right)))
+        scope.session.report(codes.types.WrongOperand(scope.place.at(node.right), word, spell(right)))
         return
     if not possible:
         _always(scope, node, left, right)
@@ -116,7 +117,7 @@ def _always(scope: Scope, node: Binary, left: Type, right: Type) -> None:
     if isinstance(right, ListOf) and comparable(left, right.item):
         holds = {"==": "in", "!=": "not in"}.get(node.operator, "")
     scope.session.report(
-        AlwaysTheSame(
+        codes.metrics.AlwaysTheSame(
             scope.place.at(node),
             "false" if node.operator in ("==", "in") else "true",
             scope.operand(node.left, left),
@@ -160,4 +161,6 @@ def _wrong_operands(scope: Scope, node: Binary, left: Type, right: Type) -> None
         elif node.operator == "+" and is_text(kind) and (is_number(other) or other == BOOL):
             number = scope.place.at(opposite)
     sides = scope.operand(node.left, left), scope.operand(node.right, right)
-    scope.session.report(WrongOperands(scope.place.at(node), node.operator, *sides, optional, number))
+    scope.session.report(
+        codes.types.WrongOperands(scope.place.at(node), node.operator, *sides, optional, number)
+    )

@@ -11,7 +11,7 @@ from dspec.grammar.tree import Call, Expr
 from dspec.runtime.schema.expressions import Constant, Expression, Variable
 
 from ... import ir
-from ...diagnostics.codes.types import Operand
+from ...diagnostics import codes
 from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.kinds import Group, Kind, NamedValue, spell
@@ -76,6 +76,6 @@ class Scope(Struct, frozen=True):
     def inside(self, what: str) -> Scope:
         return replace(self, sheltered=self.sheltered or what)
 
-    def operand(self, node: Expr, kind: Kind) -> Operand:
+    def operand(self, node: Expr, kind: Kind) -> codes.types.Operand:
         """A value of this kind, as findings tell of it."""
-        return Operand(self.place.at(node), spell(kind))
+        return codes.types.Operand(self.place.at(node), spell(kind))

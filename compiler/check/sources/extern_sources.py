@@ -8,8 +8,7 @@ from dspec.grammar.tree import Argument, Call, Expr, Literal, Name
 from dspec.runtime.schema.types import Type
 
 from ...data.sources.base import SourceParameter
-from ...diagnostics.codes.names import UnknownSource
-from ...diagnostics.codes.syntax import WrongValue
+from ...diagnostics import codes
 from ..names.names import resolve
 from ..session import Place, Session
 from ..shape.arguments import match_arguments
@@ -33,7 +32,7 @@ def check_source(
 
     found = EXTERN_SOURCES.get(name.text)
     if found is None:
-        session.report(UnknownSource(place.at(name), tuple(EXTERN_SOURCES), rows=False))
+        session.report(codes.names.UnknownSource(place.at(name), tuple(EXTERN_SOURCES), rows=False))
         return True
     read = source_texts(session, place, source, name, found.parameters)
     if read is None:
@@ -76,5 +75,5 @@ def text_argument(
     elif isinstance(node, Literal) and isinstance(node.value, str) and node.value.strip():
         return node.value
     wanted = "count" if kind == "integer" else "text"
-    session.report(WrongValue(place.at(node), name, wanted, form_of(node), of=source))
+    session.report(codes.syntax.WrongValue(place.at(node), name, wanted, form_of(node), of=source))
     return None

@@ -8,6 +8,7 @@ types, itself it is no value.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
@@ -28,7 +29,6 @@ from dspec.runtime.schema.types import (
 )
 from dspec.runtime.schema.types import spell as spell_type
 
-from ...diagnostics.codes.types import UnknownField
 from ...project.source import Location
 from ...tables.block_specs import SymbolKind
 from ..symbols import Symbol
@@ -59,8 +59,8 @@ class Group(Struct, frozen=True):
     members: Mapping[str, NamedValue]
     noun: str = "field"
     """What one member is called in messages: column, output, field."""
-    missing: type[UnknownField] = UnknownField
-    """What is reported of a member that does not exist."""
+    role: Literal["", "gold", "pred", "baseline"] = ""
+    """What it is the value of, where a code of its own says that a member does not exist."""
     open: bool = False
     """True after a mistake: any member may be asked for."""
 

@@ -6,36 +6,36 @@ Check, plan, running, prompts, editor and docs ask here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 
 from ...errors import ConfigurationError
+from ...records import FileTable
 from ...schema.program import ModuleSpec, Predictor
 from .base import Conduct, ModuleStrategy, Times
 
-_FILES = (
-    "predict",
-    "chain_of_thought",
-    "react",
-    "program_of_thought",
-    "multi_chain_comparison",
-    "best_of_n",
-    "refine",
-    "python_function",
-)
+_FILES: dict[str, str] = {
+    "Predict": "predict",
+    "ChainOfThought": "chain_of_thought",
+    "ReAct": "react",
+    "ProgramOfThought": "program_of_thought",
+    "MultiChainComparison": "multi_chain_comparison",
+    "BestOfN": "best_of_n",
+    "Refine": "refine",
+    "python": "python_function",
+}
 """Those that run first, simplest first."""
 
-
-def _record(file: str) -> ModuleStrategy:
-    return import_module(f".{file}", __package__).STRATEGY
-
-
-STRATEGIES: dict[str, ModuleStrategy] = {strategy.name: strategy for strategy in map(_record, _FILES)}
+STRATEGIES: Mapping[str, ModuleStrategy] = FileTable[ModuleStrategy](__package__, _FILES, "STRATEGY")
 """By the name that a `module` uses."""
 
 
 def running() -> dict[str, ModuleStrategy]:
     """Those that run."""
     return {name: strategy for name, strategy in STRATEGIES.items() if not strategy.missing}
+
+
+def runs(name: str) -> bool:
+    """Whether there is a strategy of that name, and it runs."""
+    return name in STRATEGIES and not STRATEGIES[name].missing
 
 
 def strategy_of(predictor: Predictor) -> ModuleStrategy:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from .... import ir
 from ....data import DataError, Places, diagnose, probe
-from ....data.sources.table import endings
-from ....diagnostics.codes.data import NoSuchColumn
-from ....diagnostics.codes.syntax import NotADataFile
+from ....data.sources.table import endings, is_ending
+from ....diagnostics import codes
 from ...session import Place, Session
 from ..data_files import data_file
 from .base import ExternCall
@@ -19,8 +18,8 @@ def check_index(session: Session, place: Place, written: ExternCall) -> bool:
     if relative is None or not session.probe:
         return False
     ending = path.rpartition(".")[2]
-    if ending not in endings():
-        session.report(NotADataFile(place.at(node), path, tuple(endings())))
+    if not is_ending(ending):
+        session.report(codes.syntax.NotADataFile(place.at(node), path, tuple(endings())))
         return False
     source = ir.DataSource(kind=ending, path=relative)
     try:
@@ -31,5 +30,5 @@ def check_index(session: Session, place: Place, written: ExternCall) -> bool:
         return False
     if column is not None and column[0] not in found.columns:
         at = place.at(column[1])
-        session.report(NoSuchColumn(at, column[0], path, place.at(node), tuple(found.columns)))
+        session.report(codes.data.NoSuchColumn(at, column[0], path, place.at(node), tuple(found.columns)))
     return False

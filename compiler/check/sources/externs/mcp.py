@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ....data.sources.base import SourceParameter
-from ....diagnostics.codes.syntax import TwoServers
-from ....diagnostics.codes.types import NoServer
+from ....diagnostics import codes
 from ...session import Place, Session
 from .base import ExternCall, ExternSource
 
@@ -12,9 +11,9 @@ from .base import ExternCall, ExternSource
 def _check(session: Session, place: Place, written: ExternCall) -> bool:
     """A tool's server is either started by a command or reached by an address."""
     if not written.given & {"command", "url"}:
-        session.report(NoServer(place.at(written.call.callee)))
+        session.report(codes.types.NoServer(place.at(written.call.callee)))
     if written.given >= {"command", "url"}:
-        session.report(TwoServers(place.at(written.call)))
+        session.report(codes.syntax.TwoServers(place.at(written.call)))
     return False
 
 

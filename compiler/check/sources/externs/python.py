@@ -9,7 +9,7 @@ from dspec.runtime.schema.types import DictOf, OneOf
 from ....data.sources.base import SourceParameter
 from ....data.sources.python_function import find_function
 from ....data.sources.python_module import Function, Module, needed
-from ....diagnostics.codes.types import NotTaken, PythonDiffers, TakesMore
+from ....diagnostics import codes
 from ...session import Place, Session
 from ...types.annotations import type_of
 from ...types.kinds import ANY, Group, assignable, is_text, spell
@@ -43,7 +43,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
         if parameter is None:
             if arguments.kwarg is not None or name in positional:
                 continue
-            unknown = NotTaken(at, symbol.name, name, tuple(inputs), heading, tuple(by_name))
+            unknown = codes.types.NotTaken(at, symbol.name, name, tuple(inputs), heading, tuple(by_name))
             session.report(unknown)
             misspelt.update(unknown.near)
             continue
@@ -53,7 +53,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
                 (one.type for one in place.declaration.parameters or () if one.name.text == name), None
             )
             session.report(
-                PythonDiffers(
+                codes.types.PythonDiffers(
                     place.at(node) if node is not None else at,
                     symbol.name,
                     name,
@@ -66,7 +66,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
             )
     absent = tuple(name for name in by_name if name in required and name not in (*inputs, *misspelt, "self"))
     if absent or positional:
-        session.report(TakesMore(symbol.location, heading, absent, positional))
+        session.report(codes.types.TakesMore(symbol.location, heading, absent, positional))
 
 
 def _compare_result(
@@ -85,7 +85,7 @@ def _compare_result(
     if fits:
         return
     session.report(
-        PythonDiffers(
+        codes.types.PythonDiffers(
             written.symbol.location if isinstance(node, tuple) else place.at(node),
             written.symbol.name,
             "",
