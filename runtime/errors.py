@@ -15,7 +15,8 @@ DspecError
     ├── RateLimited      retryable, honours `retry_after`
     ├── Unavailable      retryable: connection, 5xx, cut or malformed body
     │   └── TimedOut         no whole answer in the time one attempt is given
-    ├── Refused          final for this request: 400, content filter, context window
+    ├── Refused          final for this request: 400, content filter
+    │   └── PromptTooLong    longer than the model's context window
     └── Unauthorized     final for the run: authentication or billing
 """
 
@@ -112,6 +113,10 @@ class TimedOut(Unavailable):
 
 
 class Refused(ProviderError):
+    pass
+
+
+class PromptTooLong(Refused):
     pass
 
 

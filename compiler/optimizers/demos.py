@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from dspec.runtime.running.neighbours import row_text
 from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.program import Demo, Predictor, Program
+from dspec.runtime.schema.trace import counting
 from dspec.runtime.schema.types import OptionalOf, Row
 
 from .frozen import tunable
@@ -110,7 +111,7 @@ def traced(trace: Collection[TraceStep], digest: str, rng: Streams) -> dict[str,
     late calls are often the most telling, and not always. The draw depends on the row alone.
     """
     calls: dict[str, list[Demo]] = {}
-    for step in trace:
+    for step in counting(trace):
         demo = Demo(inputs=step.inputs, outputs=step.outputs, augmented=True)
         calls.setdefault(step.predictor, []).append(demo)
     chosen: dict[str, Demo] = {}

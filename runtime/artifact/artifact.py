@@ -22,7 +22,7 @@ from typing import Literal, NoReturn, cast, get_args
 from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import ArtifactError
-from ..running.strategies.table import running
+from ..running.strategies.table import of_one_call, of_several_calls
 from ..schema.ensemble import Ensemble, Runnable, everywhere
 from ..schema.program import LM, Program
 from ..schema.types import Frozen, JsonValue
@@ -351,7 +351,9 @@ def schema_text() -> str:
     """The published JSON Schema, as `artifact.schema.json` has it."""
     schema = Artifact.model_json_schema()
     members = schema["$defs"]["Predictor"]["properties"]
-    members["strategy"] = {"enum": list(running()), **members["strategy"]}
+    members["strategy"] = {"enum": list(of_one_call()), **members["strategy"]}
+    modules = schema["$defs"]["ModuleSpec"]["properties"]
+    modules["strategy"] = {"enum": list(of_several_calls()), **modules["strategy"]}
     head: dict[str, JsonValue] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "dspec artifact, format 1",

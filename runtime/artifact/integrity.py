@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from ..errors import ConfigurationError
+from ..running.bounds import counted
 from ..running.neighbours import MAX_ROWS
-from ..running.strategies.table import running, runs
+from ..running.strategies.base import COMPAT, ModuleStrategy
+from ..running.strategies.table import of_one_call, of_several_calls, strategy_named
 from ..running.vectors import unpack
 from ..schema.ensemble import ByProgram, Ensemble, First, Mean, Runnable, has_mean, lacking, parts, unfed
 from ..schema.expressions import (
@@ -33,16 +36,18 @@ from ..schema.program import (
     CheckStep,
     EachStep,
     FieldSpec,
+    ModuleSpec,
     Neighbours,
     Predictor,
     Program,
     RepeatStep,
+    Reward,
     RunStep,
     Step,
     ToolStep,
     ValueStep,
 )
-from ..schema.types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
+from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 from ..values.functions import FUNCTIONS
 
 MAX_ROUNDS = 1_000
@@ -111,6 +116,14 @@ def _program(program: Program, where: str) -> Iterator[str]:
                 yield f"{where}.lms.{name}: there is no lm `{other}` to fall back to"
     for name, predictor in program.predictors.items():
         yield from _predictor(predictor, f"{where}.predictors.{name}", program)
+    for name, module in program.modules.items():
+        yield from _module(module, f"{where}.modules.{name}", program)
+    for name, graph in program.graphs.items():
+        at = f"{where}.graphs.{name}"
+        yield from _fields(graph.inputs, f"{at}.inputs", program)
+        yield from _fields(graph.outputs, f"{at}.outputs", program)
+        yield from _block(graph.steps, tuple(graph.returns.values()), at, program)
+    yield from _circles(program, where)
     for index, step in enumerate(program.steps):
         yield from _step(step, f"{where}.steps[{index}]", program)
     for name, expression in program.returns.items():
@@ -155,8 +168,8 @@ def _vectors(index: Neighbours, where: str) -> Iterator[str]:
 def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[str]:
     if predictor.lm not in program.lms:
         yield f"{where}: there is no lm `{predictor.lm}`"
-    if not runs(predictor.strategy):
-        yield f"{where}.strategy: input should be {' or '.join(map(repr, running()))}"
+    if strategy_named(predictor.strategy, several=False) is None:
+        yield f"{where}.strategy: input should be {' or '.join(map(repr, of_one_call()))}"
     signature = predictor.signature
     yield from _fields((*signature.inputs, *signature.outputs), f"{where}.signature", program)
     if not signature.outputs:
@@ -164,6 +177,85 @@ def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[s
     if not 0 <= signature.max_retries <= 100:
         yield f"{where}.signature.max_retries: must lie in 0..100"
     yield from _checks(signature.checks, f"{where}.signature")
+
+
+def _module(module: ModuleSpec, where: str, program: Program) -> Iterator[str]:
+    """What is wrong with a module of several calls: it must be as its strategy's record says."""
+    strategy = strategy_named(module.strategy, several=True)
+    if strategy is None:
+        yield f"{where}.strategy: input should be {' or '.join(map(repr, of_several_calls()))}"
+        return
+    yield from _fields((*module.inputs, *module.outputs), where, program)
+    for role in strategy.roles:
+        if module.predictors.get(role) not in program.predictors:
+            yield f"{where}.predictors: there is no predictor of the role `{role}`"
+    for role in module.predictors:
+        if role not in strategy.roles:
+            yield f"{where}.predictors: `{strategy.name}` has no role `{role[:80]}`"
+    tables = (program.predictors, program.modules, program.graphs)
+    for key in module.tools:
+        if not any(key in table for table in (program.tools, *tables)):
+            yield f"{where}.tools: there is no `{key[:80]}` to call"
+    if strategy.tries != (module.runs is not None):
+        yield f"{where}.runs: `{strategy.name}` {'needs' if strategy.tries else 'has nothing'} to try"
+    if module.runs is not None and not any(module.runs in table for table in tables):
+        yield f"{where}.runs: there is no `{module.runs[:80]}` to try"
+    yield from _options(module, strategy, where)
+    if module.reward is not None:
+        yield from _reward(module.reward, f"{where}.reward")
+
+
+def _options(module: ModuleSpec, strategy: ModuleStrategy, where: str) -> Iterator[str]:
+    known = {option.name: option for option in strategy.options}
+    for name, option in known.items():
+        at = f"{where}.options.{name[:80]}"
+        value = module.options.get(name)
+        if option.value == "tools":
+            continue
+        if option.value == "metric":
+            if module.reward is None:
+                yield f"{where}.reward: `{strategy.name}` needs one"
+        elif value is None:
+            if not option.optional:
+                yield f"{at}: it is missing"
+        elif option.value == "output":
+            if value not in {field.name for field in module.outputs}:
+                yield f"{at}: there is no such output"
+        elif isinstance(value, bool) or not isinstance(
+            value, int if option.value == "integer" else (int, float)
+        ):
+            yield f"{at}: input should be {'a whole number' if option.value == 'integer' else 'a number'}"
+        elif (option.low is not None and value < option.low) or (
+            option.high is not None and value > option.high
+        ):
+            yield f"{at}: out of range"
+    for name, value in module.options.items():
+        if name not in known and (name, value) != COMPAT:
+            yield f"{where}.options: `{strategy.name}` has no option `{name[:80]}` of this value"
+
+
+def _reward(reward: Reward, where: str) -> Iterator[str]:
+    yield from _functions(reward.score, f"{where}.score")
+    if reward.feedback is not None:
+        yield from _functions(reward.feedback, f"{where}.feedback")
+    for place, judge in enumerate(reward.judges):
+        at = f"{where}.judges[{place}]"
+        yield from _program(judge.program, f"{at}.program")
+        given = {field.name: field.type for field in judge.program.outputs}
+        if given.get("score") != FLOAT or given.get("reason") != STR:
+            yield f"{at}.program.outputs: a judge gives a `score` and a `reason`"
+        for name, expression in judge.inputs.items():
+            yield from _functions(expression, f"{at}.inputs.{name}")
+
+
+def _circles(program: Program, where: str) -> Iterator[str]:
+    """Modules and graphs that run each other without end."""
+    try:
+        counted(program)
+    except ConfigurationError as error:
+        yield f"{where}: {error.message}"
+    except (KeyError, LookupError):
+        pass  # something that is called is not there, which is said elsewhere
 
 
 def _step(step: Step, where: str, program: Program) -> Iterator[str]:

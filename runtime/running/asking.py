@@ -18,7 +18,9 @@ from msgspec.structs import replace
 from ..adapters import Adapter, adapter
 from ..adapters.base import describe_problems
 from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError, Unauthorized
+from ..models.prices import context_window
 from ..models.protocol import Answer, Message, Request, ToolAnswer
+from ..models.transports.answers import estimate_tokens
 from ..schema.program import LM, Demo, Predictor, Program, Tool
 from ..schema.trace import ModelCall
 from ..schema.types import Row
@@ -104,6 +106,17 @@ async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     messages = _adapter(session, predictor).render(predictor, inputs, session.program.records)
     asked = await _answered(session, predictor, Asked(inputs, {}, messages, 0))
     return await _checked(session, predictor, asked)
+
+
+def fits(session: ProgramRun, predictor: Predictor, inputs: Row) -> bool:
+    """Whether the prompt for checked inputs is no longer than what the model is known to take; True where nobody
+    knows. Tokens are estimated."""
+    lm = _lm(session.program, predictor.lm)
+    window = context_window(lm)
+    if window is None:
+        return True
+    messages = _adapter(session, predictor).render(predictor, inputs, session.program.records)
+    return estimate_tokens(messages) + (lm.max_tokens or 0) <= window
 
 
 async def ask_again(

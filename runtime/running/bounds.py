@@ -33,7 +33,7 @@ def counted(program: Program) -> Counts:
 
     Raises ConfigurationError where graphs or modules run each other in a circle.
     """
-    return _steps(program, program.steps, 0)
+    return _Count(program).steps(program.steps, 0)
 
 
 def calls_per_run(program: Runnable) -> int:
@@ -62,54 +62,65 @@ def call_bounds(program: Runnable) -> Times:
     return total
 
 
-def _steps(program: Program, steps: Iterable[Step], depth: int) -> Counts:
-    total: Counts = {}
-    for step in steps:
-        _add(total, _step(program, step, depth))
-    return total
+class _Count:
+    """The count of one program. What a key calls is counted once, however many steps name it."""
 
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._known: dict[str, Counts] = {}
 
-def _step(program: Program, step: Step, depth: int) -> Counts:
-    match step:
-        case CallStep(predictor=key) | RunStep(runs=key) | ToolStep(tool=key):
-            return _key(program, key, depth + 1)
-        case BranchStep():
-            one = _steps(program, step.consequence.steps, depth)
-            other = _steps(program, step.alternative.steps, depth)
-            return _either((one, other))
-        case EachStep():
-            return _times(_steps(program, step.body.steps, depth), Times(0, step.most))
-        case RepeatStep():
-            first = _times(_steps(program, step.steps, depth), Times(min(1, step.times), step.times))
-            least = 0 if step.until is not None else step.times
-            _add(first, _times(_steps(program, step.then, depth), Times(least, step.times)))
-            return first
-        case _:
-            return {}
+    def steps(self, steps: Iterable[Step], depth: int) -> Counts:
+        total: Counts = {}
+        for step in steps:
+            _add(total, self._step(step, depth))
+        return total
 
+    def _step(self, step: Step, depth: int) -> Counts:
+        match step:
+            case CallStep(predictor=key) | RunStep(runs=key) | ToolStep(tool=key):
+                return self._key(key, depth + 1)
+            case BranchStep():
+                one = self.steps(step.consequence.steps, depth)
+                other = self.steps(step.alternative.steps, depth)
+                return _either((one, other))
+            case EachStep():
+                return _times(self.steps(step.body.steps, depth), Times(0, step.most))
+            case RepeatStep():
+                first = _times(self.steps(step.steps, depth), Times(min(1, step.times), step.times))
+                least = 0 if step.until is not None else step.times
+                _add(first, _times(self.steps(step.then, depth), Times(least, step.times)))
+                return first
+            case _:
+                return {}
 
-def _key(program: Program, key: str, depth: int) -> Counts:
-    if depth > _MAX_DEPTH:
-        raise ConfigurationError(f"`{key}` runs itself, or nests deeper than {_MAX_DEPTH} levels")
-    if key in program.graphs:
-        return _steps(program, program.graphs[key].steps, depth)
-    module = program.modules.get(key)
-    if module is None:
-        return {key: Times(1, 1)}
-    total: Counts = {}
-    for role, times in times_of(module).items():
-        if role == RUNS:
-            one = {} if module.runs is None else _key(program, module.runs, depth + 1)
-        elif role == TOOLS:
-            one = _either([_key(program, tool, depth + 1) for tool in module.tools])
-            one = {name: Times(0, bound.most) for name, bound in one.items()}
-        elif role == REWARD:
-            judges = () if module.reward is None else module.reward.judges
-            one = {f"{REWARD} {key}": Times(0, sum(calls_per_run(judge.program) for judge in judges))}
-        else:
-            one = {module.predictors[role]: Times(1, 1)}
-        _add(total, _times(one, times))
-    return total
+    def _key(self, key: str, depth: int) -> Counts:
+        if depth > _MAX_DEPTH:
+            raise ConfigurationError(f"`{key[:80]}` runs itself, or nests deeper than {_MAX_DEPTH} levels")
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._called(key, depth)
+        return found
+
+    def _called(self, key: str, depth: int) -> Counts:
+        if key in self._program.graphs:
+            return self.steps(self._program.graphs[key].steps, depth)
+        module = self._program.modules.get(key)
+        if module is None:
+            return {key: Times(1, 1)}
+        total: Counts = {}
+        for role, times in times_of(module).items():
+            if role == RUNS:
+                one = {} if module.runs is None else self._key(module.runs, depth + 1)
+            elif role == TOOLS:
+                one = _either([self._key(tool, depth + 1) for tool in module.tools])
+                one = {name: Times(0, bound.most) for name, bound in one.items()}
+            elif role == REWARD:
+                judges = () if module.reward is None else module.reward.judges
+                one = {f"{REWARD} {key}": Times(0, sum(calls_per_run(judge.program) for judge in judges))}
+            else:
+                one = {module.predictors[role]: Times(1, 1)}
+            _add(total, _times(one, times))
+        return total
 
 
 def _either(choices: Iterable[Counts]) -> Counts:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import AnswerError, CheckFailed, ConfigurationError, DspecError, EvaluationError, ToolFailed
+from ..errors import CheckFailed, ConfigurationError, DspecError, EvaluationError, ToolFailed
 from ..models.protocol import Message
 from ..schema.expressions import Expression
 from ..schema.program import (
@@ -42,7 +42,7 @@ from ..schema.types import JsonValue, Row, spell
 from ..values.checks import Failure, failures
 from ..values.interpret import evaluate, names
 from ..values.values import coerce
-from .asking import Asked, ProgramRun, Recording, ask_again, given_up
+from .asking import Asked, ProgramRun, Recording, ask_again, fits, given_up
 from .fitting import fitting
 from .strategies.base import Scored
 from .strategies.table import conducted, strategy_of
@@ -242,25 +242,20 @@ class _Conductor:
         if asked is None:
             raise ConfigurationError(f"`{self._step}` lacks its predictor `{address}`")
         session = self._taking(take, temperature)
-        return await self._keep(_predict(session, address, asked, inputs, f"{self._step}.{role}"))
+        return (await self._keep(_predict(session, address, asked, inputs, f"{self._step}.{role}"))).outputs
 
     async def attempt(self, inputs: Row, *, take: int = 0, temperature: float | None = None) -> Row:
         if self.module.runs is None:
             raise ConfigurationError(f"`{self._step}` has nothing to try")
         session = self._taking(take, temperature)
-        return await self._keep(run_key(session, self.module.runs, inputs, f"{self._step}[{take}]"))
+        return (await self._keep(run_key(session, self.module.runs, inputs, f"{self._step}[{take}]"))).outputs
+
+    def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
+        asked = predictor or self.program.predictors[self.module.predictors[role]]
+        return fits(self._session, asked, inputs)
 
     async def call(self, key: str, arguments: Row) -> JsonValue:
-        place = len(self._ran)
-        try:
-            await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))
-        except AnswerError as error:
-            self._ran[place] = StepRun(None, error.trace)  # the strategy may go on
-            error.trace = ()
-            raise
-        ran = self._ran[place]
-        assert ran is not None
-        return ran.value
+        return (await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))).value
 
     async def score(self, inputs: Row, outputs: Row) -> Scored:
         raise NotImplementedError
@@ -290,11 +285,16 @@ class _Conductor:
             temperature = self._session.temperature
         return replace(self._session, sample=sample, temperature=temperature)
 
-    async def _keep(self, work: Coroutine[Any, Any, StepRun]) -> Row:
+    async def _keep(self, work: Coroutine[Any, Any, StepRun]) -> StepRun:
         place = len(self._ran)
         self._ran.append(None)
-        ran = self._ran[place] = await work
-        return ran.value if isinstance(ran.value, dict) else {}
+        try:
+            ran = self._ran[place] = await work
+        except DspecError as error:
+            self._ran[place] = StepRun(None, error.trace)  # the strategy may go on
+            error.trace = ()
+            raise
+        return ran
 
 
 class _Steps:

@@ -46,6 +46,8 @@ class TraceStep:
     notes: tuple[str, ...] = ()
     tool: str = ""
     """Key of the tool that was called; its one value is the output `result`, a failure the output `error`."""
+    dropped: bool = False
+    """True of what the run's outputs do not come from: an attempt that lost to another one."""
     exchange: tuple[tuple[str, str], ...] = ()
     """Role and text of what was said, the last answer included. This and what follows are there where a run is
     recorded, as an application's is; a compile keeps neither prompts nor times."""
@@ -59,6 +61,11 @@ class TraceStep:
         """USD of its model calls; None where one has no price."""
         costs = [call.cost for call in self.calls]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+def counting(trace: Iterable[TraceStep]) -> list[TraceStep]:
+    """The predictors' answers that the run's outputs come from: what may be learned from, or blamed."""
+    return [step for step in trace if step.predictor and step.outputs and not step.dropped]
 
 
 def as_json(trace: Iterable[TraceStep]) -> list[JsonValue]:

@@ -1,6 +1,7 @@
 """`tune = [ask]` and `freeze = [ask]`, of a step or of the whole block: which predictors may a step change?
 
-Predictors go by their address, the name that `dspc show` prints them under. A step's own word counts before
+Predictors go by their address, the name that `dspc show` prints them under; a module of several calls by its name
+means all of its own, a program all that it calls. A step's own word counts before
 the block's. Optimizers inside another one go with it.
 """
 
@@ -10,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, structs
 
-from dspec.grammar.tree import Expr, ListLiteral, Literal
-from dspec.runtime.schema.program import CallStep, Program, walked
+from dspec.grammar.tree import Attribute, Expr, ListLiteral, Literal
+from dspec.runtime.schema.program import CallStep, Program, RunStep, walked
 
 from ...diagnostics import codes
 from ..names.names import find, path_of
@@ -52,7 +53,11 @@ def with_frozen(
         frozen: tuple[str, ...] = ()
         if choice is not None and program is not None:
             right = own is None or _known(session, place, choice, program)
-            named = {place.scope.prefix + written for written, _ in choice.names}
+            named = {
+                address
+                for written, _ in choice.names
+                for address in _meant(program, place.scope.prefix + written)
+            }
             addresses = tuple(program.predictors)
             frozen = tuple(address for address in addresses if (address in named) != choice.tunes)
             if right and addresses and len(frozen) == len(addresses):
@@ -98,13 +103,32 @@ def _known(session: Session, place: Place, choice: _Choice, program: Program) ->
     """Whether every address is a predictor's; reports the others."""
     clean, prefix = True, place.scope.prefix
     called = {step.name: step.predictor for step in walked(program.steps) if isinstance(step, CallStep)}
-    known = tuple(address.removeprefix(prefix) for address in program.predictors)
+    tables = (program.predictors, program.modules, program.graphs)
+    known = tuple(address.removeprefix(prefix) for table in tables for address in table)
     for written, node in choice.names:
         session.seek(node, (), {address: place.scope.symbols.get(address) for address in known})
-        if prefix + written in program.predictors:
-            find(session, place, node)  # so that renaming a module renames it here
+        if any(prefix + written in table for table in tables):
+            of = node.target if isinstance(node, Attribute) and not find(session, place, node) else node
+            find(session, place, of)  # so that renaming a module renames it here
             continue
         clean = False
         calls = called.get(written, "").removeprefix(prefix)
         session.report(codes.optimizers.NoPredictor(place.at(node), program.name, known, calls))
     return clean
+
+
+def _meant(program: Program, name: str) -> frozenset[str]:
+    """The predictors that a name means: one; those of a module and of what it tries; all that a program calls."""
+    if name in program.predictors:
+        return frozenset({name})
+    if (module := program.modules.get(name)) is not None:
+        tried = _meant(program, module.runs) if module.runs is not None else frozenset[str]()
+        return tried.union(module.predictors.values())
+    if (graph := program.graphs.get(name)) is not None:
+        keys = [
+            step.predictor if isinstance(step, CallStep) else step.runs
+            for step in walked(graph.steps)
+            if isinstance(step, CallStep | RunStep)
+        ]
+        return frozenset[str]().union(*(_meant(program, key) for key in keys))
+    return frozenset()

@@ -624,6 +624,24 @@ class NotAListOfTools(Finding, frozen=True):
         )
 
 
+class NotAnOption(Finding, frozen=True):
+    """A value of an option of a strategy that takes a number, `whole` or any; `doc` is the option's own."""
+
+    code = DS0110
+    option: str
+    strategy: str
+    whole: bool
+    form: Form
+    doc: str
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        wanted = "a whole number" if self.whole else "a number"
+        return self.says(
+            f"`{self.option}` of `{self.strategy}` takes {wanted}, and this is {given}", given, help=self.doc
+        )
+
+
 class RowsNotCalled(Finding, frozen=True):
     """A dataset's source that is no call; `source` is the one that reads a file of that name, if there is one."""
 
@@ -860,7 +878,7 @@ DS0120 = Code(
     "The language has this, and this version of the toolchain cannot run it. The declaration is still "
     "checked "
     "for names and types; the file cannot be compiled while it is there.",
-    MODULE + "module agent = ReAct(Route, tools = [])\n",
+    MODULE + "module agent = ProgramOfThought(Route)\n",
     MODULE + "module thinker = ChainOfThought(Route)\n",
     TICKETS,
 )

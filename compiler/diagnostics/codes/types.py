@@ -243,6 +243,21 @@ class LacksSignature(Finding, frozen=True):
         )
 
 
+class LacksOptions(Finding, frozen=True):
+    """A module of a strategy that has options without a default, which it does not give."""
+
+    code = DS0302
+    strategy: str
+    lacking: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.strategy}` needs {quoted(self.lacking)}",
+            f"lacks {quoted(self.lacking)}",
+            help=f"for example `{self.strategy}(ask, {', '.join(f'{name} = …' for name in self.lacking)})`",
+        )
+
+
 class NoPath(Finding, frozen=True):
     """A `source` of rows without the path of its file."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import cast
 
-from ...errors import ProviderError, RateLimited, Refused, Unauthorized, Unavailable
+from ...errors import PromptTooLong, ProviderError, RateLimited, Refused, Unauthorized, Unavailable
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ..endpoints import Endpoint
@@ -25,6 +25,12 @@ MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _BILLING = re.compile(
     r"insufficient[ _](?:quota|balance|credit|fund)|billing|exceeded your current quota", re.IGNORECASE
+)
+_TOO_LONG = re.compile(
+    r"context[ _](?:length|window|limit|size)|maximum context|(?:prompt|input|request) is too long|"
+    r"too many (?:input |prompt )?tokens|reduce the length of|input token count .{0,80}exceeds|"
+    r"exceeds the (?:available|maximum) context",
+    re.IGNORECASE,
 )
 _RETRYABLE_4XX = (408, 409, 425)
 
@@ -132,6 +138,11 @@ def failure(status: int, message: str, endpoint: Endpoint, retry_after: float | 
         return RateLimited(f"too many requests (429): {said}", retry_after=retry_after)
     if status in _RETRYABLE_4XX or status >= 500:
         return Unavailable(f"the server failed ({status}): {said}")
+    if status in (400, 413, 422) and _TOO_LONG.search(message[:4096]):
+        return PromptTooLong(
+            f"the prompt is longer than the model takes ({status}): {said}",
+            help="show fewer or shorter demos, or choose a model with a longer context",
+        )
     advice = "check `model` and `api_base`" if status == 404 or 300 <= status < 400 else ""
     return Refused(f"the request was refused ({status}): {said}", help=advice)
 

@@ -1,17 +1,18 @@
 """What a strategy is: a record of all that check, plan, running, prompts, editor and docs know of it.
 
-A module is a strategy applied to a signature. Its predictor carries the strategy's name; whoever needs to
-know more looks the name up in the table.
+A module is a strategy applied to a signature. The predictor of a strategy of one call carries the strategy's
+name. A strategy of several calls has a predictor for each of its roles, and a `ModuleSpec` carries its name.
+Whoever needs to know more looks the name up in the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program
+from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program, Signature
 from ...schema.types import JsonValue, Row
 
 if TYPE_CHECKING:
@@ -60,6 +61,10 @@ class Conductor(Protocol):
         """The outputs of one of the module's predictors, or of `predictor` in its place."""
         ...
 
+    def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
+        """Whether the prompt is one that the role's model takes whole, as far as anybody knows its limit."""
+        ...
+
     async def attempt(self, inputs: Row, *, take: int = 0, temperature: float | None = None) -> Row:
         """The outputs of one run of what the module tries (`ModuleSpec.runs`)."""
         ...
@@ -94,17 +99,51 @@ class Times(Struct, frozen=True):
         return Times(self.least * other.least, self.most * other.most)
 
 
+COMPAT = ("compat", "dspy")
+"""Option of a module on another framework's schedule, and its value: what an artifact holds of `compat = "dspy"`."""
+
 RUNS, TOOLS, REWARD = "(runs)", "(tools)", "(reward)"
 """What a module does besides asking its predictors: an attempt, a call of any of its tools, a question to its reward."""
 
 
 class StrategyOption(Struct, frozen=True):
-    """One option: `tools` is a list of names, `metric` a name, the others are numbers. None is no default."""
+    """One option: `tools` is a list of names, `metric` and `output` are names, the others are numbers.
+
+    None is no default: a module must say it, unless the option is `optional`.
+    """
 
     name: str
-    value: Literal["tools", "metric", "integer", "number"]
+    value: Literal["tools", "metric", "output", "integer", "number"]
     doc: str
     default: JsonValue = None
+    low: float | None = None
+    high: float | None = None
+    optional: bool = False
+
+    @property
+    def required(self) -> bool:
+        return self.default is None and not self.optional
+
+
+class ModuleParts(Struct, frozen=True):
+    """What a module of several calls is made of, as its predictors' signatures are made from it."""
+
+    name: str
+    """The module's address."""
+    signature: Signature
+    options: Mapping[str, JsonValue]
+    tools: tuple[str, ...]
+    """Keys of the tools."""
+
+
+class Role(Struct, frozen=True):
+    """One of the predictors of a strategy of several calls. Its address is `module.role`."""
+
+    strategy: str
+    """How it answers: a strategy of one call, whose outputs are added to the signature's."""
+    signature: Callable[[ModuleParts], Signature]
+    dspy: str = ""
+    """Path of this predictor in DSPy's module; "" where DSPy has no such predictor."""
 
 
 class ModuleStrategy(Struct, frozen=True):
@@ -124,9 +163,26 @@ class ModuleStrategy(Struct, frozen=True):
     """Of a strategy of several calls: how a module of it answers."""
     times: Callable[[ModuleSpec], Mapping[str, Times]] | None = None
     """Of a strategy of several calls: how often a run asks each role, `RUNS`, `TOOLS` and `REWARD`."""
+    roles: Mapping[str, Role] = field(default_factory=dict[str, Role])
+    """Of a strategy of several calls: its predictors."""
+    tries: bool = False
+    """Whether it runs something else several times: a module, a program, or a signature as `Predict` asks it."""
     manner: str = ""
     """What a model that writes instructions is told of such a module, as the end of "which …"."""
     dspy: str = ""
     """The attribute of DSPy's module of this name that is its predictor; "" where the module is one itself."""
     missing: str = ""
     """Why it does not run yet, a clause that completes "not supported yet: …"; "" of one that runs."""
+
+
+def faithful(module: ModuleSpec) -> bool:
+    """Whether the module does as DSPy does, where that is another thing."""
+    name, value = COMPAT
+    return module.options.get(name) == value
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """The name, with as many underscores after it as tell it from those that are taken."""
+    while wanted in taken:
+        wanted += "_"
+    return wanted

@@ -33,31 +33,42 @@ def running() -> dict[str, ModuleStrategy]:
     return {name: strategy for name, strategy in STRATEGIES.items() if not strategy.missing}
 
 
-def runs(name: str) -> bool:
-    """Whether there is a strategy of that name, and it runs."""
-    return name in STRATEGIES and not STRATEGIES[name].missing
+def of_one_call() -> dict[str, ModuleStrategy]:
+    """Those that run and that a predictor can have."""
+    return {name: strategy for name, strategy in running().items() if strategy.conduct is None}
+
+
+def of_several_calls() -> dict[str, ModuleStrategy]:
+    """Those that run and that a `ModuleSpec` can have."""
+    return {name: strategy for name, strategy in running().items() if strategy.conduct is not None}
+
+
+def strategy_named(name: str, *, several: bool) -> ModuleStrategy | None:
+    """The strategy of that name, if there is one of one call, or of several, that runs."""
+    one = STRATEGIES.get(name)
+    return None if one is None or one.missing or (one.conduct is not None) != several else one
 
 
 def strategy_of(predictor: Predictor) -> ModuleStrategy:
     """The strategy of a predictor. Raises ConfigurationError for one that this version does not run."""
-    found = STRATEGIES.get(predictor.strategy)
-    if found is None or found.missing:
-        raise ConfigurationError(f"there is no strategy `{predictor.strategy[:80]}` that runs")
-    return found
+    one = strategy_named(predictor.strategy, several=False)
+    if one is None:
+        raise ConfigurationError(f"there is no strategy `{predictor.strategy[:80]}` that runs in one call")
+    return one
 
 
 def conducted(module: ModuleSpec) -> Conduct:
     """How a module of several calls answers. Raises ConfigurationError for a strategy that this version does not run."""
-    found = STRATEGIES.get(module.strategy)
-    if found is None or found.missing or found.conduct is None:
+    one = strategy_named(module.strategy, several=True)
+    if one is None or one.conduct is None:
         raise ConfigurationError(f"there is no strategy `{module.strategy[:80]}` that runs several calls")
-    return found.conduct
+    return one.conduct
 
 
 def times_of(module: ModuleSpec) -> Mapping[str, Times]:
     """How often a run of the module asks each of its roles, `RUNS`, `TOOLS` and `REWARD`."""
-    found = STRATEGIES.get(module.strategy)
-    return {} if found is None or found.times is None else found.times(module)
+    one = strategy_named(module.strategy, several=True)
+    return {} if one is None or one.times is None else one.times(module)
 
 
 def added() -> frozenset[str]:
