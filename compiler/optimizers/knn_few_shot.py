@@ -30,6 +30,7 @@ from .frozen import tunable
 if TYPE_CHECKING:
     from ..data.rows import Example
 
+
 def _calls(options: Options, facts: Facts) -> Calls:
     embedded = facts.train if options.named("vectorizer", "lm") else 0
     if options.integer("max_bootstrapped_demos") == 0:
