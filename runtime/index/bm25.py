@@ -50,7 +50,9 @@ class WordIndex:
     @classmethod
     def kept(cls, texts: Sequence[str]) -> WordIndex:
         """The index of these rows from the cache; made and kept where it is not there."""
-        return cls(kept(key_of(_KIND, texts), lambda: _build(texts)))
+        from bm25s import __version__ as version  # pyright: ignore[reportMissingTypeStubs]
+
+        return cls(kept(key_of(f"{_KIND} {version}", texts), lambda: _build(texts)))
 
     def search(self, text: str, k: int) -> list[tuple[int, float]]:
         """At most `k` rows that share a word with the text, the best first; earlier rows win ties."""
