@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from ..errors import ConfigurationError
+from ..index.limits import MAX_ROWS
 from ..running.bounds import counted
-from ..running.neighbours import MAX_ROWS
 from ..running.strategies.base import COMPAT, ModuleStrategy
 from ..running.strategies.table import of_one_call, of_several_calls, strategy_named
 from ..running.vectors import unpack

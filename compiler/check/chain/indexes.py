@@ -1,6 +1,7 @@
-"""Demos chosen for each input: does a step leave some of them in place and make an index of its own?
+"""Demos chosen for each input: does a step make an index of more rows than one has, or a second one?
 
-A program has one index, so that such a step could not end, whatever was paid for it by then.
+A program has one index, so that a step that makes another and leaves demos of the first in place could not end,
+whatever was paid for it by then.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import structs
 
+from dspec.runtime.index.limits import MAX_ROWS
 from dspec.runtime.schema.program import Program
 
 from ... import ir
@@ -27,7 +29,10 @@ Shown = Mapping[str, StepInfo]
 def check_indexes(
     session: Session, chain: Sequence[StepInfo], programs: Students, train: RowsInfo | None
 ) -> None:
-    """Report steps that make an index and keep a predictor's demos that are out of another one."""
+    """Report steps that make an index of too many rows, or keep a predictor's demos that are out of another one."""
+    for step in chain:
+        for one in _in_order(step):
+            _size(session, one, train)
     dataset = train.data.dataset if train else None
     columns = {field.name for field in dataset.fields} if dataset else set[str]()
     shown: dict[str, Shown] = {}
@@ -69,6 +74,15 @@ def _after(step: StepInfo, starts: Shown, held: Shown, program: Program, columns
         if address not in step.frozen
         and (solved or any(field.name in columns for field in predictor.signature.outputs))
     }
+
+
+def _size(session: Session, step: StepInfo, train: RowsInfo | None) -> None:
+    count = train.count if train else None
+    if step.spec is None or not step.spec.per_input or step.call is None or train is None or count is None:
+        return
+    if count > MAX_ROWS:
+        at = step.place.at(step.call.callee)
+        session.report(codes.optimizers.TooManyRows(at, step.spec.name, train.location, count, MAX_ROWS))
 
 
 def _second(session: Session, step: StepInfo, held: Shown) -> None:

@@ -1048,6 +1048,36 @@ class SecondIndex(Finding, frozen=True):
         )
 
 
+DS0640 = Code(
+    "DS0640",
+    "error",
+    "too many rows for an index",
+    "A step that chooses demos for each input makes an index of all rows of train, and an index takes a million. "
+    "The step would be refused when it runs.",
+    "",
+    pipeline("step near = KNNFewShot()"),
+    TICKETS,
+)
+
+
+class TooManyRows(Finding, frozen=True):
+    """A step that makes an index of `count` rows, which takes `most`."""
+
+    code = DS0640
+    optimizer: str
+    rows: Location
+    count: int
+    most: int
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` makes an index of {plural(self.count, 'row')}, and an index has at most {self.most:,}",
+            f"at most {plural(self.most, 'row')}",
+            secondary=(Label(self.rows, plural(self.count, "row")),),
+            help="train on a part of them: `split` of the dataset makes one",
+        )
+
+
 DS0631 = Code(
     "DS0631",
     "error",
