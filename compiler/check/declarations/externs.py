@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Span
+from dspec.runtime.schema.program import Tool
 from dspec.runtime.schema.types import ANY, Type
 
 from ...diagnostics.codes.syntax import ExpectsNothing, GivenTwice, NoSource, NotYet, SourceNotCalled
@@ -29,6 +30,8 @@ class ExternInfo(Struct, frozen=True):
     inputs: Mapping[str, NamedValue]
     result: Type | Group
     described: bool = True
+    tool: Tool | None = None
+    """What a program calls; None where something is wrong with it, or what it comes from does not run."""
 
 
 def extern(session: Session, symbol: Symbol) -> ExternInfo | None:
