@@ -131,7 +131,7 @@ def _entry(step: str, address: str, asked: Asked) -> TraceStep:
 
 async def _call(session: ProgramRun, key: str, tool: Tool, inputs: Row, step: str) -> StepRun:
     arguments = fitting(tool.inputs, inputs, session.program.records, step)
-    answer = await session.engine.call(tool, arguments)
+    answer = await session.engine.call(tool, arguments, lms=session.program.lms)
     if answer.error:
         raise ToolFailed(f"the tool `{tool.name}` failed: {answer.error}")
     try:
