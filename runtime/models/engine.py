@@ -148,14 +148,14 @@ class Engine:
         if self._stopped:
             raise Stopped("the engine was stopped before this call was made")
 
-        async def embed(lm: str, texts: Sequence[str]) -> list[list[float]]:
-            if lm not in lms:
-                raise ConfigurationError(
-                    f"the program has no model `{lm}`, which the tool `{tool.name}` needs"
-                )
-            return await self.embed(lms[lm], texts)
+        lm = None if tool.lm is None else lms.get(tool.lm)
 
-        return await self._tools.call(tool, arguments, ToolUse(embed, answer))
+        async def embed(texts: Sequence[str]) -> list[list[float]]:
+            if lm is None:
+                raise ConfigurationError(f"the program lacks the model that the tool `{tool.name}` needs")
+            return await self.embed(lm, texts)
+
+        return await self._tools.call(tool, arguments, ToolUse(lm, embed, answer))
 
     async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float]]:
         """The texts' vectors, in their order; kept, shared and retried like any answer.

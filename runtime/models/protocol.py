@@ -90,11 +90,12 @@ Answering = Callable[[str, Row], Awaitable[JsonValue]]
 class ToolUse(Struct, frozen=True):
     """What a tool may use of the run that calls it.
 
-    `embed` gives the vectors of texts, by the name of one of the program's models. `answer` is there when the
-    tool's function is given `call`: what it calls is answered here, and what this raises, the function sees.
+    `embed` gives the vectors of texts by `lm`, the model that the tool names. `answer` is there when the tool's
+    function is given `call`: what it calls is answered here, and what this raises, the function sees.
     """
 
-    embed: Callable[[str, Sequence[str]], Awaitable[list[list[float]]]]
+    lm: LM | None
+    embed: Callable[[Sequence[str]], Awaitable[list[list[float]]]]
     answer: Answering | None = None
 
 
