@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..running.neighbours import MAX_ROWS
+from ..index.limits import MAX_ROWS
 from ..running.strategies.table import running
 from ..running.vectors import unpack
 from ..schema.ensemble import ByProgram, Ensemble, First, Mean, Runnable, has_mean, lacking, parts, unfed
