@@ -6,7 +6,7 @@ from importlib import import_module
 
 from .base import ToolSource
 
-_FILES = ("python", "colbert", "mcp", "http")
+_FILES = ("python", "bm25", "embeddings", "colbert", "mcp", "http")
 
 
 def _record(file: str) -> ToolSource:
