@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 from .artifact.artifact import Artifact, kind_of, read_artifact
-from .background import Background, background
 from .errors import ConfigurationError, DspecError
 from .models.endpoints import split_model
 from .models.engine import Engine
 from .models.ledger import Ledger
 from .prediction import Prediction
+from .running.background import Background, background
 from .running.execute import run
 from .schema.ensemble import Runnable, parts
 from .schema.program import LM, FieldSpec

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
@@ -9,11 +11,11 @@ from msgspec import Struct
 from dspec.runtime.errors import AnswerError, EvaluationError
 from dspec.runtime.models.calls import Completion, Purse
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.models.protocol import Request, ToolAnswer
+from dspec.runtime.models.protocol import Answering, Request, ToolAnswer
 from dspec.runtime.running.asking import Meter
 from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.running.execute import run
-from dspec.runtime.schema.program import Program, Tool
+from dspec.runtime.schema.program import LM, Program, Tool
 from dspec.runtime.schema.types import Row
 from dspec.runtime.schema.usage import Spent
 
@@ -76,8 +78,15 @@ class Paying(Struct, frozen=True):
     async def complete(self, request: Request) -> Completion:
         return await self.engine.complete(request, purse=self.purse, urgent=self.urgent)
 
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
-        return await self.engine.call(tool, arguments)
+    async def call(
+        self,
+        tool: Tool,
+        arguments: Row,
+        *,
+        lms: Mapping[str, LM] = MappingProxyType({}),
+        answer: Answering | None = None,
+    ) -> ToolAnswer:
+        return await self.engine.call(tool, arguments, lms=lms, answer=answer)
 
 
 async def metered(

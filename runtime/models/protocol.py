@@ -7,6 +7,7 @@ error's text.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
@@ -82,10 +83,26 @@ class ToolAnswer(Struct, frozen=True):
     """What is to be said of the call: that it was tried again, that its result was kept from before."""
 
 
+Answering = Callable[[str, Row], Awaitable[JsonValue]]
+"""What a function that a tool runs may ask for while it runs: by a key and inputs."""
+
+
+class ToolUse(Struct, frozen=True):
+    """What a tool may use of the run that calls it.
+
+    `embed` gives the vectors of texts by `lm`, the model that the tool names. `answer` is there when the tool's
+    function is given `call`: what it calls is answered here, and what this raises, the function sees.
+    """
+
+    lm: LM | None
+    embed: Callable[[Sequence[str]], Awaitable[list[list[float]]]]
+    answer: Answering | None = None
+
+
 class Tools(Protocol):
     """Whatever calls tools, within their limits."""
 
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
+    async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> ToolAnswer:
         """One call with checked arguments, tried again as often as the tool allows. A failure is an answer."""
         ...
 

@@ -9,7 +9,8 @@ a replayed answer can never stand in for a retry.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -19,7 +20,7 @@ from ..adapters import Adapter, adapter
 from ..adapters.base import describe_problems
 from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError, Unauthorized
 from ..models.prices import context_window
-from ..models.protocol import Answer, Message, Request, ToolAnswer
+from ..models.protocol import Answer, Answering, Message, Request, ToolAnswer
 from ..models.transports.answers import estimate_tokens
 from ..schema.program import LM, Demo, Predictor, Program, Tool
 from ..schema.trace import ModelCall
@@ -40,7 +41,14 @@ class Asks(Protocol):
 
     async def complete(self, request: Request) -> Completion: ...
 
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer: ...
+    async def call(
+        self,
+        tool: Tool,
+        arguments: Row,
+        *,
+        lms: Mapping[str, LM] = MappingProxyType({}),
+        answer: Answering | None = None,
+    ) -> ToolAnswer: ...
 
 
 class Meter:
@@ -59,8 +67,15 @@ class Meter:
             self.paid += one
         return completion
 
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
-        return await self._engine.call(tool, arguments)
+    async def call(
+        self,
+        tool: Tool,
+        arguments: Row,
+        *,
+        lms: Mapping[str, LM] = MappingProxyType({}),
+        answer: Answering | None = None,
+    ) -> ToolAnswer:
+        return await self._engine.call(tool, arguments, lms=lms, answer=answer)
 
 
 class Asked(Struct, frozen=True):

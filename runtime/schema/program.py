@@ -244,6 +244,8 @@ class Tool(Frozen):
     """A name of the table in `runtime/tools`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """Of the source: the function's name, a file, an address."""
+    lm: str | None = None
+    """Key into the program's `lms`: the model that compares texts, of a search by meaning."""
     pure: bool = False
     """True when equal arguments always give an equal result, which is then kept."""
     timeout: float = 30.0

@@ -32,7 +32,10 @@ class Background:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
+        try:
+            self.loop.run_forever()
+        finally:
+            self.loop.close()
 
     def submit(self, work: Coroutine[Any, Any, Value]) -> Future[Value]:
         """Starts `work` on the loop."""
@@ -46,8 +49,12 @@ class Background:
             self.submit(self._wind_down()).result(_STOP_SECONDS)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_STOP_SECONDS)
-        if not self._thread.is_alive():
-            self.loop.close()
+
+    def leave(self) -> None:
+        """Ends the thread once it comes back from what it is busy with, and waits for nothing."""
+        self.submit(self._wind_down()).add_done_callback(
+            lambda _: self.loop.call_soon_threadsafe(self.loop.stop)
+        )
 
     async def _wind_down(self) -> None:
         for callback in list(self.at_stop):
