@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 from .artifact.artifact import Artifact, kind_of, read_artifact
-from .background import Background, background
 from .errors import ConfigurationError, DspecError
+from .models.background import Background, background
 from .models.endpoints import split_model
 from .models.engine import Engine
 from .models.ledger import Ledger
