@@ -14,12 +14,12 @@ from typing import Any, Literal, TypeVar, overload
 
 from .artifact.artifact import Artifact, kind_of, read_artifact
 from .errors import ConfigurationError, DspecError
+from .models.background import Background, background
 from .models.endpoints import split_model
 from .models.engine import Engine
 from .models.ledger import Ledger
-from .prediction import Prediction
-from .running.background import Background, background
 from .running.execute import run
+from .running.prediction import Prediction
 from .schema.ensemble import Runnable, parts
 from .schema.program import LM, FieldSpec
 from .schema.types import JsonValue, Row

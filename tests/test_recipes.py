@@ -38,7 +38,7 @@ from dspec.lsp.requests import table as requests
 from dspec.lsp.server import make_server
 from dspec.runtime.artifact.artifact import Artifact, parse_artifact, write_artifact
 from dspec.runtime.errors import ArtifactError
-from dspec.runtime.running.background import shutdown
+from dspec.runtime.models.background import shutdown
 from dspec.runtime.running.strategies import table as strategies
 from dspec.runtime.running.strategies.base import ModuleStrategy
 from dspec.runtime.schema.program import LM, Demo, Program

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dspec.runtime.application import Application
-    from dspec.runtime.prediction import Prediction
+    from dspec.runtime.running.prediction import Prediction
     from dspec.runtime.schema.program import FieldSpec
     from dspec.runtime.schema.trace import TraceStep
     from dspec.runtime.schema.types import JsonValue, Row

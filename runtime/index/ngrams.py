@@ -202,14 +202,14 @@ class _Features:
     def chunks(self) -> Iterator[_Chunk]:
         """Some rows at a time: the features they have in order, how many rows have each, those, and the first row."""
         grams = self._grams
-        sizes = grams.starts[1:] - grams.starts[:-1]
+        sizes: Numbers = grams.starts[1:] - grams.starts[:-1]
         costs = _before(sizes[self._words] + 2)[self._row_starts]
         start, rows = 0, len(self._row_starts) - 1
         while start < rows:
-            end = int(np.searchsorted(costs, costs[start] + _CHUNK, side="right")) - 1
+            end = int(np.searchsorted(costs, int(costs[start]) + _CHUNK, side="right")) - 1
             end = min(max(end, start + 1), start + _CHUNK_ROWS, rows)
-            coded = np.concatenate(list(self._coded(start, end)))
-            ids = coded >> 16
+            coded: Numbers = np.concatenate(list(self._coded(start, end)))
+            ids: Numbers = coded >> 16
             firsts = np.flatnonzero(np.diff(ids, prepend=-1))
             counts = np.diff(firsts, append=len(ids)).astype(np.int32)
             yield ids[firsts].astype(np.int32), counts, (coded & 0xFFFF).astype(np.uint16), start

@@ -16,8 +16,8 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, cast
 
+from ..models.background import Background
 from ..models.protocol import ToolUse
-from ..running.background import Background
 from ..schema.program import Tool
 from ..schema.types import JsonValue, Row
 from .base import TookTooLong, ToolFunction, ToolProblem, plain, told

@@ -27,7 +27,7 @@ from dspec.runtime.errors import (
     ParseError,
     ProviderError,
 )
-from dspec.runtime.running.background import background, shutdown
+from dspec.runtime.models.background import background, shutdown
 from dspec.runtime.schema.program import LM, Demo
 from dspec.runtime.schema.types import STR, OneOf, Row
 

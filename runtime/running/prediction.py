@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from .running.execute import Outcome
-from .schema.trace import TraceStep
-from .schema.types import JsonValue, Row
+from ..schema.trace import TraceStep
+from ..schema.types import JsonValue, Row
+from .execute import Outcome
 
 
 class CallUsage(Struct, frozen=True):
