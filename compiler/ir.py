@@ -91,7 +91,7 @@ class Budget(Frozen):
     minutes: float | None = None
 
 
-class MemberRef(Frozen):
+class MemberRef(Frozen, defer_build=True):
     """Programs for an ensemble: what an earlier step made, or a module or program.
 
     With `candidates`, the programs that the step scored, best first; the first `top` where it is given.
@@ -178,7 +178,7 @@ class EvalGate(Frozen):
     condition: Expression
 
 
-class Project(Frozen):
+class Project(Frozen, defer_build=True):
     """Everything one root file declares and imports, by name."""
 
     version: int = IR_VERSION

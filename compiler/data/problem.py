@@ -40,7 +40,7 @@ SHOWN = 3
 _SHOWN_CHARACTERS = 40
 
 
-class DataProblem(Frozen):
+class DataProblem(Frozen, defer_build=True):
     """One problem. `rows` are numbers as `unit` counts them, from 1: lines of a csv or jsonl file.
 
     `count` is how many rows (or inputs) are concerned; `rows` and `values` hold the first few.

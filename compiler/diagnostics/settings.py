@@ -86,12 +86,12 @@ def _unreadable(source: Source, start: int, end: int, reason: str) -> Settings:
     return Settings(problems=(codes.project.SettingsUnreadable(Location(source, start, end), reason),))
 
 
-_WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_WHERE = r" \(at (?:line (\d+), column (\d+)|end of document)\)$"
 
 
 def _mistake(source: Source, message: str) -> tuple[int, int, str]:
     """Where the TOML reader stopped, and its words without the place."""
-    found = _WHERE.search(message)
+    found = re.search(_WHERE, message)
     reason = message[: found.start()] if found else message
     reason = reason[:1].lower() + reason[1:]
     length = len(source.text)
@@ -135,8 +135,8 @@ def _settings(source: Source, found: Mapping[str, object]) -> Settings:
     return Settings(levels, tuple(problems))
 
 
-_HEADER = re.compile(r"[ \t]*\[[ \t]*([\w.\-\"']+)[ \t]*\]")
-_KEY = re.compile(r"[ \t]*([\w.\-\"']+)[ \t]*=[ \t]*(\"[^\"\n]*\"|'[^'\n]*'|[^#\n]*[^#\s]|)")
+_HEADER = r"[ \t]*\[[ \t]*([\w.\-\"']+)[ \t]*\]"
+_KEY = r"[ \t]*([\w.\-\"']+)[ \t]*=[ \t]*(\"[^\"\n]*\"|'[^'\n]*'|[^#\n]*[^#\s]|)"
 
 
 def _keys(text: str) -> dict[tuple[str, ...], tuple[int, int, int, int]]:
@@ -145,11 +145,11 @@ def _keys(text: str) -> dict[tuple[str, ...], tuple[int, int, int, int]]:
     above: tuple[str, ...] = ()
     offset = 0
     for line in text.splitlines(keepends=True):
-        if header := _HEADER.match(line):
+        if header := re.match(_HEADER, line):
             above = _path(header[1])
             start, end = offset + header.start(1), offset + header.end(1)
             found.setdefault(above, (start, end, start, end))
-        elif key := _KEY.match(line):
+        elif key := re.match(_KEY, line):
             path = (*above, *_path(key[1]))
             place = (offset + key.start(1), offset + key.end(1), offset + key.start(2), offset + key.end(2))
             for length in range(1, len(path) + 1):

@@ -10,7 +10,6 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from dspec.runtime.running.neighbours import row_text
 from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.program import Demo, Predictor, Program
 from dspec.runtime.schema.trace import counting
@@ -93,6 +92,8 @@ def hide(program: Program, example: Example) -> Program:
             changed = predictor.model_copy(update={"demos": kept})
             program = program.model_copy(update={"predictors": {**program.predictors, address: changed}})
     if program.neighbours is not None:
+        from dspec.runtime.running.neighbours import row_text  # it brings what compares texts
+
         itself = row_text(program, example.inputs)
         if any(row.text == itself for row in program.neighbours.rows):
             program = program.model_copy(update={"neighbours": program.neighbours.hiding(itself)})

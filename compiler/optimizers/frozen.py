@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from msgspec.structs import replace
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import Demo, Predictor, Program
@@ -18,11 +18,8 @@ from dspec.runtime.schema.program import Demo, Predictor, Program
 from .base import StepResult
 
 
-class PartlyFrozen(Program):
+class PartlyFrozen(Program, defer_build=True):
     """A program of which some predictors keep their instruction and demos."""
-
-    # Pydantic's part is made when one is first hashed: a check makes none.
-    model_config = ConfigDict(defer_build=True)
 
     frozen: frozenset[str] = Field(default=frozenset(), exclude=True)
 

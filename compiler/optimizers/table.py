@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dspec.runtime.records import FileTable
+from dspec.runtime.running.filetable import FileTable
 
 from .base import Run, Spec
 

@@ -55,16 +55,21 @@ class Meter:
     """An engine as one run sees it, with what the run used, whoever answered, and what of that was paid for just now."""
 
     def __init__(self, engine: Asks) -> None:
-        self.used = Spent()
-        self.paid = Spent()
         self._engine = engine
+        self._answers: list[Completion] = []
+        """Added up when somebody asks: most runs have one, and several meters see it."""
+
+    @property
+    def used(self) -> Spent:
+        return _sum(self._answers)
+
+    @property
+    def paid(self) -> Spent:
+        return _sum([one for one in self._answers if one.source == "model"])
 
     async def complete(self, request: Request) -> Completion:
         completion = await self._engine.complete(request)
-        one = Spent.of(completion.answer.usage, completion.answer.cost)
-        self.used += one
-        if completion.source == "model":
-            self.paid += one
+        self._answers.append(completion)
         return completion
 
     async def call(
@@ -76,6 +81,14 @@ class Meter:
         answer: Answering | None = None,
     ) -> ToolAnswer:
         return await self._engine.call(tool, arguments, lms=lms, answer=answer)
+
+
+def _sum(completions: Sequence[Completion]) -> Spent:
+    spent: Spent | None = None
+    for one in completions:
+        took = Spent.of(one.answer.usage, one.answer.cost)
+        spent = took if spent is None else spent + took
+    return spent or Spent()
 
 
 class Asked(Struct, frozen=True):

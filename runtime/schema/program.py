@@ -36,7 +36,7 @@ class Check(Frozen):
     """Evaluates to the text that goes back to the model."""
 
 
-class Record(Frozen):
+class Record(Frozen, defer_build=True):
     name: str
     description: str = ""
     fields: tuple[FieldSpec, ...]
@@ -56,7 +56,7 @@ class Signature(Frozen):
     """How often a failed check goes back to the model before the call gives up (or goes on)."""
 
 
-class Demo(Frozen):
+class Demo(Frozen, defer_build=True):
     """A worked example in the prompt. A labelled row may lack outputs of inner steps."""
 
     inputs: Row
@@ -134,7 +134,7 @@ class CallStep(Frozen):
     arguments: dict[str, Expression]
 
 
-class RunStep(Frozen):
+class RunStep(Frozen, defer_build=True):
     """`let name = module(…)` of a module of several calls, or `program(…)`. The value is its outputs."""
 
     kind: Literal["run"] = "run"
@@ -144,7 +144,7 @@ class RunStep(Frozen):
     arguments: dict[str, Expression]
 
 
-class ToolStep(Frozen):
+class ToolStep(Frozen, defer_build=True):
     """`let name = extern(…)`. The value is what the tool gives."""
 
     kind: Literal["tool"] = "tool"
@@ -154,7 +154,7 @@ class ToolStep(Frozen):
     arguments: dict[str, Expression]
 
 
-class ValueStep(Frozen):
+class ValueStep(Frozen, defer_build=True):
     """`let name = expr` without a model call."""
 
     kind: Literal["value"] = "value"
@@ -162,7 +162,7 @@ class ValueStep(Frozen):
     value: Expression
 
 
-class CheckStep(Frozen):
+class CheckStep(Frozen, defer_build=True):
     """`assert` or `suggest` between steps: on failure `blames` is asked again with the message."""
 
     kind: Literal["check"] = "check"
@@ -171,14 +171,14 @@ class CheckStep(Frozen):
     """Name of the nearest preceding step with a model call that the condition reads, or None."""
 
 
-class NestedSteps(Frozen):
+class NestedSteps(Frozen, defer_build=True):
     """Steps in a scope of their own inside another step, and the value that they lead to."""
 
     steps: tuple[Step, ...] = ()
     value: Expression
 
 
-class BranchStep(Frozen):
+class BranchStep(Frozen, defer_build=True):
     """`if condition then … else …` with calls inside: only the block that is chosen runs."""
 
     kind: Literal["branch"] = "branch"
@@ -188,7 +188,7 @@ class BranchStep(Frozen):
     alternative: NestedSteps
 
 
-class EachStep(Frozen):
+class EachStep(Frozen, defer_build=True):
     """`[… for variable in iterable]` with calls inside: the items' blocks run at the same time, and the value
     is the list of theirs in the items' order."""
 
@@ -201,7 +201,7 @@ class EachStep(Frozen):
     body: NestedSteps
 
 
-class RepeatStep(Frozen):
+class RepeatStep(Frozen, defer_build=True):
     """`repeat times from state { … until condition … }`: rounds one after the other, until the condition holds.
 
     A round does `steps`, asks `until`, does `then` and gives each variable of the state its next value. The
@@ -226,11 +226,8 @@ Step = Annotated[
     Field(discriminator="kind"),
 ]
 
-for _nested in (NestedSteps, BranchStep, EachStep, RepeatStep):
-    _nested.model_rebuild()
 
-
-class Tool(Frozen):
+class Tool(Frozen, defer_build=True):
     """A function that a program or an agent calls: declared by an `extern`, found by its `source`."""
 
     name: str
@@ -257,7 +254,7 @@ class Tool(Frozen):
     max_parallel: int | None = None
 
 
-class Neighbour(Frozen):
+class Neighbour(Frozen, defer_build=True):
     """A training row of an index: the text it is found by, and the demos it shows, by predictor.
 
     `labelled` demos stand in where there is no bootstrapped one, or where those are enough already.
@@ -270,7 +267,7 @@ class Neighbour(Frozen):
     labelled: dict[str, Demo] = Field(default_factory=dict[str, Demo])
 
 
-class Neighbours(Frozen):
+class Neighbours(Frozen, defer_build=True):
     """Demos chosen for each input anew: the `k` rows nearest to it show theirs, the nearest first.
 
     At most `max_bootstrapped_demos` of those rows show bootstrapped demos; a predictor's demos are then
@@ -316,7 +313,7 @@ class Neighbours(Frozen):
         return self.model_copy(update={"rows": rows}) if used else None
 
 
-class Graph(Frozen):
+class Graph(Frozen, defer_build=True):
     """A data-flow graph: steps run as soon as what they read is there."""
 
     name: str
@@ -326,7 +323,7 @@ class Graph(Frozen):
     returns: dict[str, Expression]
 
 
-class Judge(Frozen):
+class Judge(Frozen, defer_build=True):
     """A question to a model that a metric or a reward asks: calls of one judge that are equal are one.
 
     Its score is the variable `name` of the expressions. A name with parentheses, which nobody can write, is
@@ -340,7 +337,7 @@ class Judge(Frozen):
     """Over what the expressions read, other judges among it."""
 
 
-class Reward(Frozen):
+class Reward(Frozen, defer_build=True):
     """A metric without gold labels, which a program asks of its own answers while it runs."""
 
     name: str
@@ -351,7 +348,7 @@ class Reward(Frozen):
     judges: tuple[Judge, ...] = ()
 
 
-class ModuleSpec(Frozen):
+class ModuleSpec(Frozen, defer_build=True):
     """A module of several calls: its strategy runs them, and its predictors are tuned one by one."""
 
     strategy: str
@@ -372,7 +369,7 @@ def _empty(value: object) -> bool:
     return not value
 
 
-class Program(Graph):
+class Program(Graph, defer_build=False):
     """A graph with all that it calls.
 
     A bare module is the program with one step.
@@ -412,8 +409,7 @@ class Program(Graph):
         return self.model_copy(update={"lms": {**self.lms, **lms}})
 
 
-for _named in (Judge, Reward, ModuleSpec, Program):
-    _named.model_rebuild()
+Program.model_rebuild()
 
 
 def walked(steps: Iterable[Step]) -> Iterator[Step]:

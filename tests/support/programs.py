@@ -63,7 +63,7 @@ class Told:
             raise answer
         return Completion(Answer(answer, Usage(10, 5), 0.25, self._finish_reason), "model")
 
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
+    async def call(self, tool: Tool, arguments: Row, **_: object) -> ToolAnswer:
         """What a function of the tool's name and its arguments gives; what it raises is the error."""
         self.called.append((tool.name, arguments))
         await asyncio.sleep(0)

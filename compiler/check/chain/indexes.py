@@ -15,7 +15,6 @@ from dspec.runtime.schema.program import Program
 
 from ... import ir
 from ...diagnostics import codes
-from ...optimizers.better_together import strategy_of
 from ..session import Session
 from .frozen import CHOICES
 from .rows import RowsInfo
@@ -57,6 +56,8 @@ def _in_order(step: StepInfo) -> list[StepInfo]:
     options = step.options()
     if options is None or step.spec is None or not step.spec.nests:
         return [step]
+    from ...optimizers.better_together import strategy_of  # few chains have such a step
+
     names = [name for name in strategy_of(options) if name in step.nested]
     return [structs.replace(step.nested[name], frozen=step.frozen) for name in names]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dspec.grammar.tree import Name
 
 from ...diagnostics import codes
-from ...optimizers.better_together import DEFAULTS, strategy_of
 from ...optimizers.table import NOT_YET, find
 from ..session import Session
 from .frozen import CHOICES
@@ -37,6 +36,8 @@ def check_strategy(session: Session, step: StepInfo) -> bool:
     options, at = step.options(), step.place.at
     if options is None or step.call is None:
         return False
+    from ...optimizers.better_together import DEFAULTS, strategy_of  # few chains have such a step
+
     names = strategy_of(options)
     given = step.arguments.get("strategy")
     node = given.value if given else step.call.callee

@@ -62,7 +62,7 @@ class Limits(Struct, frozen=True):
     bytes: int = opening.MAX_FILE_BYTES
 
 
-class Snapshot(Frozen):
+class Snapshot(Frozen, defer_build=True):
     """Fetched rows as they are kept: `file` has them, and `text` says that their cells are text still to be read as
     the declared types.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dspec.runtime.records import FileTable
+from dspec.runtime.running.filetable import FileTable
 
 from ... import ir
 from .base import FetchedSource, FileSource

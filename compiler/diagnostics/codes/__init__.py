@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import data, metrics, models, names, optimizers, project, syntax, types
+    from . import data, habits, metrics, models, names, optimizers, project, syntax, types
 
-__all__ = ["data", "metrics", "models", "names", "optimizers", "project", "syntax", "types"]
+__all__ = ["data", "habits", "metrics", "models", "names", "optimizers", "project", "syntax", "types"]
 
 if not TYPE_CHECKING:
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
-from dspec.runtime.records import FileTable
+from dspec.runtime.running.filetable import FileTable
 
 from ...evaluate.counts import Calls
 from ..base import Facts, Option, Options, Run, Spec

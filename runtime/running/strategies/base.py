@@ -8,6 +8,7 @@ Whoever needs to know more looks the name up in the table.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct, field
@@ -25,11 +26,16 @@ What it gives ends with the exchange that a failed check between steps can go on
 """
 
 
-async def ask_once(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
+def ask_once(session: ProgramRun, predictor: Predictor, inputs: Row) -> Awaitable[Asked]:
     """The signature is put to the model as it stands."""
+    return _ask()(session, predictor, inputs)
+
+
+@cache
+def _ask() -> Run:
     from ..asking import ask  # it brings the adapters, which reading a record does not need
 
-    return await ask(session, predictor, inputs)
+    return ask
 
 
 class Scored(Struct, frozen=True):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import ConfigurationError
-from ...records import FileTable
 from ...schema.program import ModuleSpec, Predictor
+from ..filetable import FileTable
 from .base import Conduct, ModuleStrategy, Times
 
 _FILES: dict[str, str] = {
