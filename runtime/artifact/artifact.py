@@ -237,6 +237,14 @@ def read_artifact(path: Path) -> Artifact:
         raise ArtifactError(f"{path}: {error.message}", help=error.help) from None
 
 
+def read_json(path: Path) -> JsonValue:
+    """What a file of JSON holds, under the rules for artifacts. Raises ArtifactError."""
+    try:
+        return _strict_json(_read(path))
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error.message}", help=error.help) from None
+
+
 def _read(path: Path) -> bytes:
     try:
         # A named pipe must not block before it is found out.
