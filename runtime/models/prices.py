@@ -1,4 +1,4 @@
-"""What a call costs.
+"""What a call costs, and how much a model takes.
 
 The prices in an LM's own settings come first. Then LiteLLM's price map, which ships inside that
 package as one JSON file; importing the package takes seconds, so the file is searched as text for
@@ -46,9 +46,29 @@ def price(lm: LM) -> Price | None:
     return None if each[0] is None or each[1] is None else Price(each[0], each[1])
 
 
-@functools.lru_cache(maxsize=256)
+def context_window(lm: LM) -> int | None:
+    """Tokens that a prompt of `lm` may have, or None where nobody says so."""
+    for entry in _entries(*split_model(lm.model)):
+        for name in ("max_input_tokens", "max_tokens"):
+            most = entry.get(name)
+            if isinstance(most, int) and not isinstance(most, bool) and most > 0:
+                return most
+    return None
+
+
 def _listed(provider: str, name: str) -> Price | None:
-    text = _map_text()
+    for entry in _entries(provider, name):
+        costs = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
+        if all(isinstance(cost, int | float) for cost in costs):
+            return Price(*cast("tuple[float, float]", costs))
+    return None
+
+
+@functools.lru_cache(maxsize=256)
+def _entries(provider: str, name: str) -> tuple[dict[str, JsonValue], ...]:
+    """What LiteLLM's map says of the model, nearest first; nothing of the embedded one."""
+    found: list[dict[str, JsonValue]] = []
+    text = "" if provider == "embedded" else _map_text()
     for key in (f"{provider}/{name}", name) if provider else (name,):
         start = text.find(f"\n    {json.dumps(key)}: {{")
         if start < 0:
@@ -56,10 +76,8 @@ def _listed(provider: str, name: str) -> Price | None:
         entry = cast("dict[str, JsonValue]", json.JSONDecoder().raw_decode(text, text.index("{", start))[0])
         if provider and key == name and entry.get("litellm_provider") != provider:
             continue
-        costs = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
-        if all(isinstance(cost, int | float) for cost in costs):
-            return Price(*cast("tuple[float, float]", costs))
-    return None
+        found.append(entry)
+    return tuple(found)
 
 
 def _map_text() -> str:
