@@ -26,7 +26,7 @@ from .declarations.signatures import signature
 from .session import Check, Place, Session
 from .shape.shape import check_shape
 from .symbols import FileScope, Symbol
-from .types.declared import runnable
+from .types.declared import runnable, saved
 from .types.typenames import alias
 
 DECLARATIONS: Mapping[SymbolKind, Check] = {
@@ -90,7 +90,9 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                     _keep(evals, symbol, evaluation(session, symbol))
                 case _:
                     pass
-    return ir.Project(
+    for one in saved(session):
+        unbound[one.symbol.key] = one.unbound
+    project = ir.Project(
         lms=lms,
         programs=programs,
         unbound=unbound,
@@ -99,6 +101,10 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
         optimizes=optimizes,
         evals=evals,
     )
+    made = {
+        one.symbol.key: project.on_declared(one.content) for one in saved(session) if one.content is not None
+    }
+    return project.model_copy(update={"made": made}) if made else project
 
 
 V = TypeVar("V")

@@ -107,6 +107,10 @@ class Session(Struct):
     """Declarations whose names were taken: checked, but never found by name."""
     default_lms: dict[int, Symbol | None] = field(default_factory=dict[int, Symbol | None])
     """By file: the model of modules that name none."""
+    saved: dict[str, object] = field(default_factory=dict[str, object])
+    """Programs out of files, by what names them; None of one that cannot be used."""
+    running: list[Symbol] = field(default_factory=list[Symbol])
+    """Declarations whose check is at work, the outermost first."""
     circles: set[str] = field(default_factory=set[str])
     """Keys of declarations in a circle that was reported, so that each circle is reported once."""
     results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
@@ -126,6 +130,7 @@ class Session(Struct):
         found = self.results.get(key)
         if found is None:
             self.results[key] = _RUNNING
+            self.running.append(symbol)
             try:
                 found = self.results[key] = compute(self, symbol)
             except Exception as error:
@@ -133,6 +138,8 @@ class Session(Struct):
                 if self.failed is None or self.failed[0] is not error:
                     self.failed = error, symbol.location
                 raise
+            finally:
+                self.running.pop()
         return None if found is _RUNNING else cast("T", found)
 
     def checked(self, symbol: Symbol) -> object:

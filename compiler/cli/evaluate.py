@@ -115,6 +115,5 @@ def load_compiled(project: Project, names: set[str | None], folder: Path) -> dic
             continue
         if not place.exists():
             fail(f"`{name}` has not been compiled: there is no {place}", help="run `dspc compile` first")
-        program = read_artifact(place).program
-        programs[name] = program.with_lms({lm: project.lms[lm] for lm in program.lms if lm in project.lms})
+        programs[name] = project.on_declared(read_artifact(place).program)
     return programs

@@ -72,7 +72,9 @@ def checked(path: Path, needs: Callable[[Project], Needs] | None = None) -> tupl
     print_findings(analysis)
     if analysis.project is None:
         raise typer.Exit(Exit.BUG if analysis.crashes else Exit.FINDINGS)
-    fill_environment(project_root(source), analysis.project.lms.values())
+    project = analysis.project
+    own = [lm for program in project.made.values() for lm in program.lms.values()]
+    fill_environment(project_root(source), [*project.lms.values(), *own])
     return analysis, analysis.project
 
 

@@ -16,11 +16,12 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.artifact.artifact import Artifact, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.schema.ensemble import Runnable, everywhere
+from dspec.runtime.schema.ensemble import Runnable, everywhere, programs
 from dspec.runtime.schema.program import Program
 
 from .. import ir
@@ -33,7 +34,7 @@ from ..evaluate.statistics import Paired
 from ..evaluate.store import Store
 from ..evaluate.streams import stream
 from ..evaluate.tasks import Halt
-from ..optimizers.base import Context, Options, PromptModel, Spec, StepResult
+from ..optimizers.base import Context, OptimizerError, Options, PromptModel, Spec, StepResult
 from ..optimizers.compat.table import run_of
 from ..optimizers.frozen import thawed
 from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
@@ -99,6 +100,12 @@ async def run_steps(
     engine is told to stop, what was made by then is there all the same (`Built.status`).
     """
     resolved = prepared.resolved(planned.optimize)
+    if resolved.awaited:
+        absent = " and ".join(f"`{name}`" for name in sorted(resolved.awaited))
+        raise OptimizerError(
+            f"`{planned.optimize}` needs the result of {absent}, which is not there",
+            help="compile that first",
+        )
     wall = wall or wall_of(resolved.optimize.budget, clock)
     evaluator = Evaluator(
         engine,
@@ -241,7 +248,7 @@ class Ran:
         self._accounts.append(begun.context.evaluator)
         spent = begun.context.evaluator.spent
         try:
-            result = thawed(await work)
+            result = _with_notes(thawed(await work), begun.context)
         except (BudgetExceeded, Stopped) as halt:
             self._report(StepFinished(step.name, spent.calls, halt=halt.message))
             raise
@@ -374,6 +381,12 @@ class Ran:
             ),
             notes=tuple(self._notes) if self._status != "complete" else self._unanswered(),
         )
+
+
+def _with_notes(result: StepResult, context: Context) -> StepResult:
+    """The result with what was cut and left out of its demos."""
+    cut = [note for program in programs(result.program) for note in context.room.notes(program)]
+    return replace(result, notes=(*result.notes, *dict.fromkeys(cut)))
 
 
 def _progress(step: str, report: Report) -> Callable[[str, float | None], None]:

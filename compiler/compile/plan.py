@@ -80,8 +80,13 @@ class Plan(Struct, frozen=True):
         return canonical(to_builtins(self))
 
 
-def plan(prepared: Prepared, name: str) -> Plan:
-    """Calls per step of optimize block `name` and of the evals that score it; calls no model."""
+def plan(prepared: Prepared, name: str, *, scored: bool = True) -> Plan:
+    """Calls per step of optimize block `name` and, if it is `scored`, of the evals that score it; calls no model."""
+    return plan_with_result(prepared, name, scored=scored)[0]
+
+
+def plan_with_result(prepared: Prepared, name: str, *, scored: bool = True) -> tuple[Plan, Runnable]:
+    """The same with what the block gives, as far as it is known before its steps have run."""
     project = prepared.project
     walks: dict[str, _Walked] = {}
 
@@ -92,18 +97,19 @@ def plan(prepared: Prepared, name: str) -> Plan:
 
     def calls_of_one(program: str) -> int:
         """Of a program, or at most of an optimize block's result."""
-        if program not in project.optimizes:
-            return calls_per_run(project.programs[program])
-        return calls_per_run(walked(program).programs[project.optimizes[program].emit])
+        if program in project.optimizes and program not in project.made:
+            return calls_per_run(walked(program).programs[project.optimizes[program].emit])
+        return calls_per_run(project.on_lm(program, None))
 
     evals: list[EvalPlan] = []
     judging: list[Share] = []
     for block in project.evals.values():
-        if block.program == name:
+        if scored and block.program == name:
             one, shares = _plan_eval(prepared, block, calls_of_one)
             evals.append(one)
             judging += shares
-    return _plan(prepared.resolved(name), walked(name), tuple(evals), judging)
+    found = _plan(prepared.resolved(name), walked(name), tuple(evals), judging)
+    return found, walked(name).programs[project.optimizes[name].emit]
 
 
 def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
@@ -171,7 +177,9 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             calls_per_run=calls_per_run(starts),
             teacher_calls_per_run=calls_per_run(teacher),
             student_scored=origin in scored,
-            student_bare=origin not in programs and not has_demos(starts),
+            student_bare=origin not in programs
+            and (origin or optimize.program) not in resolved.awaited
+            and not has_demos(starts),
             val_given=optimize.val is not None,
             finalists=finalists_of(optimize.steps, step.name),
             nested=nested_of(project, step, programs, optimize.lm),
@@ -278,6 +286,11 @@ def _notes(resolved: Resolved, again: int, prompts: int, judges: int) -> tuple[s
         notes.append(
             f"up to {judges:,} calls ask the metric's judges: one for each that a row's score reads, and none "
             "for an answer that was judged before"
+        )
+    if resolved.awaited:
+        results = " and ".join(f"`{name}`" for name in sorted(resolved.awaited))
+        notes.append(
+            f"counted with the shape that the result of {results} will have: its demos and words may add tokens"
         )
     if optimize.val is None:
         notes.append("no val: candidates are scored on the rows they were made from")

@@ -26,12 +26,13 @@ Kind = Literal[
     "stratify_column",
     "stratify_small",
     "duplicates",
+    "long_values",
 ]
 """`unreadable` and `outside` (the project) concern the whole file, `malformed` some of its rows.
 
 `unfetched` is no mistake while checking: the rows are elsewhere, and nobody has asked for them yet."""
 
-WARNINGS: frozenset[Kind] = frozenset({"stratify_small", "duplicates"})
+WARNINGS: frozenset[Kind] = frozenset({"stratify_small", "duplicates", "long_values"})
 """Problems that a compile may live with; all others stop it."""
 
 SHOWN = 3

@@ -49,6 +49,8 @@ def diagnose(problem: DataProblem, places: Places) -> Finding:
             if len(shared) > 1:
                 return codes.data.Duplicates(shared[-1], said, advice, problem.count, tuple(shared[:-1]))
             return codes.data.Duplicates(split, said, advice, problem.count, ())
+        case "long_values":
+            return codes.data.LongValues(places.columns.get(column) or source, said, advice)
         case "outside":
             return codes.data.DataOutside(source, said, advice)
         case "unfetched":

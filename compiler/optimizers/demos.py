@@ -16,6 +16,7 @@ from dspec.runtime.schema.trace import counting
 from dspec.runtime.schema.types import OptionalOf, Row
 
 from .frozen import tunable
+from .prompt_room import PromptRoom, same_value
 
 if TYPE_CHECKING:
     from dspec.runtime.schema.trace import TraceStep
@@ -61,16 +62,17 @@ def labels_for(predictor: Predictor, rows: Rows) -> list[Demo]:
     return [demo for demo in demos if demo is not None]
 
 
-def with_labels(program: Program, rows: Rows, k: int, rng: Streams | None) -> Program:
-    """Every predictor's demos replaced by up to `k` labelled rows.
+def with_labels(
+    program: Program, rows: Rows, k: int, rng: Streams | None, room: PromptRoom | None = None
+) -> Program:
+    """Every predictor's demos replaced by up to `k` labelled rows, as far as a prompt has `room` for them.
 
     `rng` draws them, from one stream per predictor; without it the first k are taken.
     """
+    room = room or PromptRoom()
     for address, predictor in tunable(program).items():
-        demos = labels_for(predictor, rows)
-        program = program.with_predictor(
-            address, demos=draw(demos, k, rng(f"labels/{address}") if rng else None)
-        )
+        demos = draw(labels_for(predictor, rows), k, rng(f"labels/{address}") if rng else None)
+        program = program.with_predictor(address, demos=room.fit(program, address, demos))
     return program
 
 
@@ -102,7 +104,7 @@ def hide(program: Program, example: Example) -> Program:
 
 def _shows(demo: Demo, example: Example) -> bool:
     shared = demo.inputs.keys() & example.inputs.keys()
-    return bool(shared) and all(demo.inputs[name] == example.inputs[name] for name in shared)
+    return bool(shared) and all(same_value(demo.inputs[name], example.inputs[name]) for name in shared)
 
 
 def traced(trace: Collection[TraceStep], digest: str, rng: Streams) -> dict[str, Demo]:

@@ -283,7 +283,9 @@ class _Search:
             return without_demos(self._student)
         if number == LABELS_ONLY:
             rng = self._streams(number) if options.flag("labeled_sample") else None
-            return with_labels(self._student, train, options.integer("max_labeled_demos"), rng)
+            return with_labels(
+                self._student, train, options.integer("max_labeled_demos"), rng, self.context.room
+            )
         size = options.integer("max_bootstrapped_demos")
         rows = train
         if number != UNSHUFFLED:
@@ -291,7 +293,9 @@ class _Search:
         accepted, halt = await bootstrap(self._teacher, rows, size, options, self.context, ahead=True)
         if halt is not None:
             raise halt
-        return assemble(self._student, accepted, rows, size, options, self._streams(number))
+        return assemble(
+            self._student, accepted, rows, size, options, self._streams(number), self.context.room
+        )
 
     def _shuffled(self, number: int, most: int) -> tuple[Rows, int]:
         """The set's own order of the training rows, and how many demos it bootstraps: 1 to `most`."""

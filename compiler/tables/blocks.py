@@ -291,7 +291,7 @@ BLOCKS: dict[str, BlockSpec] = {
                 A(
                     "program",
                     "reference",
-                    "The module or program to tune.",
+                    "The module or program to tune, another block's result, or a program out of a file.",
                     required=True,
                     refers=("module", "program", "optimize"),
                     placeholder="router",

@@ -218,6 +218,14 @@ def read_artifact(path: Path) -> Artifact:
         raise ArtifactError(f"{path}: {error.message}", help=error.help) from None
 
 
+def read_json(path: Path) -> JsonValue:
+    """What a file of JSON holds, under the rules for artifacts. Raises ArtifactError."""
+    try:
+        return strict_json(read_regular(path, MAX_BYTES))
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error.message}", help=error.help) from None
+
+
 def parse_artifact(data: bytes, folder: Path | None = None) -> Artifact:
     """The artifact in a file's bytes; `folder` has the files that may lie beside it. Raises ArtifactError."""
     plain = strict_json(data)

@@ -12,20 +12,31 @@ from ..names.names import find
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, runnable
+from ..types.declared import RunnableInfo, SavedInfo, runnable
 from ..types.kinds import assignable, spell
 from .rows import RowsInfo, rows
+from .saved import is_saved, saved_program
 from .step import StepInfo
 
 
 def referred_program(session: Session, place: Place, read: Reader, name: str) -> RunnableInfo | None:
+    node = read.value(name)
+    if node is not None and is_saved(place, node):
+        return saved_program(session, place, node)
     symbol = read.reference(name)
     if symbol is None:
         return None
     found = runnable(session, symbol)
     if found is None:
-        session.report(codes.names.LeadsBack(place.at(read.found[name].value), name, symbol.location))
+        at = place.at(read.found[name].value)
+        session.report(codes.names.LeadsBack(at, f"`{name}`", symbol.location, circle(session, symbol)))
     return found
+
+
+def circle(session: Session, symbol: Symbol) -> tuple[str, ...]:
+    """The blocks that lead from `symbol`, whose check is at work, back to it."""
+    blocks = [one for one in session.running if one.kind == "optimize"]
+    return tuple(one.name for one in blocks[blocks.index(symbol) :]) if symbol in blocks else ()
 
 
 def referred_rows(session: Session, place: Place, read: Reader, name: str) -> RowsInfo | None:
@@ -51,6 +62,8 @@ def check_fit(
             _columns_fit(session, measure, info)
     if measure and measure.judged and measure.judged.known and tuned.known:
         judged = measure.judged.symbol
+        if isinstance(tuned, SavedInfo):
+            _types_fit(session, tuned, measure, measure.judged, read)
         absent = tuple(name for name in measure.judged.outputs if name not in tuned.outputs)
         if absent and _base(session, judged) is not _base(session, tuned.symbol):
             at = read.place.at(read.found["metric"].value)
@@ -59,6 +72,21 @@ def check_fit(
                     at, measure.symbol.location, judged.name, tuned.symbol.name, absent
                 )
             )
+
+
+def _types_fit(
+    session: Session, tuned: SavedInfo, measure: MetricInfo, judged: RunnableInfo, read: Reader
+) -> None:
+    """Report an output of a program out of a file whose type is not the one that the metric was written for."""
+    for name, output in judged.outputs.items():
+        given = tuned.outputs.get(name)
+        if given is not None and not assignable(given.type, output.type):
+            at, kinds = read.place.at(read.found["metric"].value), (spell(output.type), spell(given.type))
+            where = output.location or judged.symbol.location
+            session.report(
+                codes.metrics.OtherOutput(at, measure.symbol.location, tuned.symbol.name, name, *kinds, where)
+            )
+            return
 
 
 def _base(session: Session, symbol: Symbol) -> Symbol:

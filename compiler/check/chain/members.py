@@ -19,11 +19,12 @@ from ...diagnostics import codes
 from ...optimizers.ensemble import REDUCERS
 from ..session import Session
 from ..shape.attributes import number_of
-from ..types.declared import RunnableInfo, runnable
+from ..types.declared import RunnableInfo
 from ..types.kinds import NamedValue, spell
+from .asked import declared_programs
 from .reducers import check_reducer
 from .step import StepInfo, named_steps
-from .stepnames import RUNNING, Names
+from .stepnames import PROGRAMS, Names
 
 
 class Members(Struct, frozen=True):
@@ -63,12 +64,15 @@ def _member(names: Names, node: Expr) -> ir.MemberRef | None:
     if isinstance(inner, Attribute) and _is(inner, "candidates"):
         return _candidates(names, inner.target, top)
     name = names.refer(node, "a member")
-    session.seek(node, RUNNING, named_steps(step for step in names.before if not _gathers(step)))
+    session.seek(node, PROGRAMS, named_steps(step for step in names.before if not _gathers(step)))
     if name is None:
         return None
     step = names.step(name)
     if step is not None and step.symbol and _gathers(step):
         session.report(codes.optimizers.EnsembleAsMember(at(node), step.where))
+        return None
+    if step is None and (made := names.ensembles.get(name)) is not None:
+        session.report(codes.optimizers.EnsembleAsMember(at(node), made))
         return None
     return ir.MemberRef(program=name)
 
@@ -159,8 +163,7 @@ def _rule_fits(session: Session, step: StepInfo, tuned: RunnableInfo) -> None:
 
 def _same_question(session: Session, step: StepInfo, key: str, tuned: RunnableInfo) -> None:
     place = step.place
-    symbol = next((one for one in place.scope.symbols.values() if one.key == key), None)
-    other = runnable(session, symbol) if symbol is not None else None
+    other = next(iter(declared_programs(session, place, [key])), None)
     if other is None or not other.known:
         return
     at, member, program = place.at(step.call or step.node), other.symbol.location, tuned.symbol.location

@@ -5,16 +5,20 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from dspec.grammar.tree import Attribute, Call, Expr, Reference
+from dspec.runtime.schema.ensemble import Ensemble
 
 from ...diagnostics import codes
+from ...project.source import Location
 from ..names.names import find, is_open, named
 from ..session import Place, Session
 from ..symbols import Symbol
+from ..types.declared import SavedInfo, TunedInfo, runnable
+from .fits import circle
+from .saved import is_saved, saved_program
 from .step import StepInfo, named_steps
 
-RUNNING = ("module", "program")
-"""What a step can start from, learn from or gather; not yet what another block gives."""
-PROGRAMS = (*RUNNING, "optimize")
+PROGRAMS = ("module", "program", "optimize")
+"""What a step can start from, learn from or gather, besides earlier steps and programs out of files."""
 
 
 class Names(Struct, frozen=True):
@@ -25,6 +29,8 @@ class Names(Struct, frozen=True):
     itself: Symbol
     written: frozenset[str]
     before: list[StepInfo] = field(default_factory=list[StepInfo])
+    ensembles: dict[str, Location] = field(default_factory=dict[str, Location])
+    """Results of other blocks and programs out of files that are ensembles, by key: where they are made."""
 
     def step(self, name: str | None) -> StepInfo | None:
         return next((step for step in self.before if step.name == name), None)
@@ -32,7 +38,14 @@ class Names(Struct, frozen=True):
     def refer(self, node: Expr, what: str) -> str | None:
         """The earlier step or the program that `node` names; reports anything else."""
         session, place, at = self.session, self.place, self.place.at(node)
-        session.seek(node, RUNNING, named_steps(self.before))
+        if is_saved(place, node):
+            saved = saved_program(session, place, node)
+            if saved is None:
+                return None
+            if isinstance(saved, SavedInfo) and isinstance(saved.content, Ensemble):
+                self.ensembles[saved.symbol.key] = saved.symbol.location
+            return saved.symbol.key
+        session.seek(node, PROGRAMS, named_steps(self.before))
         if isinstance(node, Reference):
             name = node.name.text
             if step := self.step(name):
@@ -48,12 +61,13 @@ class Names(Struct, frozen=True):
                 session.report(codes.names.NoStepOrProgram(at, what, (*steps, *named(PROGRAMS, place.scope))))
         elif symbol is self.itself:
             session.report(codes.optimizers.InsideIt(at, what, symbol.name))
-        elif symbol.kind == "optimize":
-            session.report(
-                codes.syntax.NotYet(place.at(node), f"{what} from another optimize block, `{symbol.name}`")
-            )
         elif symbol.kind in PROGRAMS:
-            return symbol.key
+            if runnable(session, symbol) is not None:
+                block = session.checked(symbol)
+                if isinstance(block, TunedInfo) and block.ensemble:
+                    self.ensembles[symbol.key] = symbol.location
+                return symbol.key
+            session.report(codes.names.LeadsBack(at, what, symbol.location, circle(session, symbol)))
         else:
             session.report(codes.names.NotAProgram(at, what, symbol.kind, symbol.location))
         return None

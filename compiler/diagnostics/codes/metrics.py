@@ -361,6 +361,26 @@ class ForOtherProgram(Finding, frozen=True):
         )
 
 
+class OtherOutput(Finding, frozen=True):
+    """A metric that was written for an output `name` of the type `wanted`; that of `program` is of the type `given`."""
+
+    code = DS0511
+    metric: Location
+    program: str
+    name: str
+    wanted: str
+    given: str
+    output: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"metric `{self.metric.text}` is written for an output `{self.name}` of type {self.wanted}, and that of "
+            f"`{self.program}` is {self.given}",
+            f"wants {self.wanted}",
+            secondary=(Label(self.output, f"is {self.wanted}"),),
+        )
+
+
 class ForOtherRows(Finding, frozen=True):
     """A metric that reads columns of the dataset `read` that `data` has not."""
 

@@ -626,17 +626,20 @@ class CallsItself(Finding, frozen=True):
 
 
 class LeadsBack(Finding, frozen=True):
-    """The attribute `name` of a block names a program that leads back to the block."""
+    """A program that leads back to the block which names it as `what`; `circle` are the blocks on the way."""
 
     code = DS0210
-    name: str
+    what: str
     declared: Location
+    circle: tuple[str, ...]
 
     def told(self) -> Diagnostic:
+        around = " -> ".join(f"`{name}`" for name in (*self.circle, *self.circle[:1]))
         return self.says(
-            f"`{self.name}` leads back to this block by way of `{self.declared.text}`",
+            f"{self.what} leads back to this block by way of `{self.declared.text}`",
             "a circle",
             secondary=(Label(self.declared, "declared here"),),
+            notes=(f"each of these starts from the next: {around}",) if len(self.circle) > 1 else (),
         )
 
 
