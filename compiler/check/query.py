@@ -211,7 +211,7 @@ def _comes_back(view: View, symbol: Symbol) -> bool:
 def callable_kinds(view: View) -> tuple[str, ...]:
     """The kinds of declarations that an expression at the place may call."""
     scope = scope_at(view)
-    return CALLABLE if scope is not None and scope.calls is not None and not scope.sheltered else ()
+    return CALLABLE if scope is not None and scope.calls is not None else ()
 
 
 def functions(view: View) -> Iterator[Function]:

@@ -114,6 +114,8 @@ class Session(Struct):
     circles: set[str] = field(default_factory=set[str])
     """Keys of declarations in a circle that was reported, so that each circle is reported once."""
     results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
+    begun: set[int] = field(default_factory=set[int])
+    """Declarations whose check has begun."""
     sampled: list[str] = field(default_factory=list[str])
     """Data files of which only the first rows were looked at."""
     fetched: list[str] = field(default_factory=list[str])
@@ -130,6 +132,7 @@ class Session(Struct):
         found = self.results.get(key)
         if found is None:
             self.results[key] = _RUNNING
+            self.begun.add(id(symbol))
             self.running.append(symbol)
             try:
                 found = self.results[key] = compute(self, symbol)
@@ -141,6 +144,10 @@ class Session(Struct):
             finally:
                 self.running.pop()
         return None if found is _RUNNING else cast("T", found)
+
+    def began(self, symbol: Symbol) -> bool:
+        """Whether the check of a declaration has begun, or is done."""
+        return id(symbol) in self.begun
 
     def checked(self, symbol: Symbol) -> object:
         """What the check of its kind makes of a declaration; None while that needs itself."""

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 
 from msgspec import Struct, to_builtins
 
-from dspec.runtime.running.bounds import calls_per_run
+from dspec.runtime.running.bounds import call_bounds, calls_per_run, counted
+from dspec.runtime.running.strategies.base import Times
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import Program, canonical, walked
 
@@ -135,6 +137,16 @@ def _judge_calls(metric: ir.Metric, runs: int) -> Range:
     return Range(0, runs * sum(calls_per_run(judge.program) for judge in metric.judges))
 
 
+def _share_at_least(program: Runnable) -> Fraction:
+    """How much of its calls a run makes in any case: a formula counts runs, and each at its most."""
+    bounds = call_bounds(program)
+    return Fraction(bounds.least, bounds.most) if bounds.most else Fraction(1)
+
+
+def _lowered(calls: Range, share: Fraction) -> Range:
+    return Range(math.floor(calls.least * share), calls.most)
+
+
 def _scored(calls: Calls, task: int, teacher: int) -> int:
     """Runs that a step scores at most: as many as its calls allow, when a run takes no fewer than that."""
     return math.ceil(calls.task.most / max(1, task)) + math.ceil(calls.teacher.most / max(1, teacher))
@@ -185,7 +197,9 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             nested=nested_of(project, step, programs, optimize.lm),
         )
         calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
-        taught = [calls_per_run(one.teacher) for one in facts.nested.values() if one.teacher is not None]
+        nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]
+        fewer = min(map(_share_at_least, (starts, teacher, *nested)))
+        taught = [calls_per_run(one) for one in nested]
         fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
         runs = _scored(calls, facts.calls_per_run, fewest)
         scorings += runs
@@ -193,8 +207,8 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             StepPlan(
                 step.name,
                 spec.name,
-                calls.task,
-                calls.teacher,
+                _lowered(calls.task, fewer),
+                _lowered(calls.teacher, fewer),
                 len(resolved.train),
                 len(resolved.val),
                 calls.prompt,
@@ -218,7 +232,7 @@ def _plan(
     optimize, student = resolved.optimize, resolved.student
     scoring = len(resolved.val) * calls_per_run(student)
     steps = walked.steps
-    baseline = Range(scoring, scoring)
+    baseline = Range(len(resolved.val) * call_bounds(student).least, scoring)
     unscored = len(resolved.val) * calls_per_run(walked.programs[optimize.emit])
     final = Range() if optimize.emit in walked.scored else Range(0, unscored)
     # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
@@ -269,7 +283,22 @@ def _askings(program: Program) -> int:
         if signature.checks or any(record.checks for record in program.records.values()):
             times = max(times, 2 * (1 + signature.max_retries))
     most = max((one.signature.max_retries for one in program.predictors.values()), default=0)
-    return times * math.prod(1 + most for step in walked(program.steps) if step.kind == "check")
+    graphs = (program, *program.graphs.values())
+    checks = [step for graph in graphs for step in walked(graph.steps) if step.kind == "check"]
+    return times * (1 + most) ** len(checks)
+
+
+def _calls_of_a_run(program: Program) -> str:
+    """What one run calls, of a program with branches, lists, rounds or other programs; "" of a plain one."""
+    if all(step.kind in ("call", "value", "check") for step in program.steps):
+        return ""
+    bounds = call_bounds(program)
+    each = ", ".join(f"`{key}` {_times(times)}" for key, times in counted(program).items())
+    return f"a run makes {_times(bounds)} model calls: {each}"
+
+
+def _times(times: Times) -> str:
+    return f"{times.most:,}" if times.least == times.most else f"{times.least:,} to {times.most:,}"
 
 
 def _notes(resolved: Resolved, again: int, prompts: int, judges: int) -> tuple[str, ...]:
@@ -277,6 +306,8 @@ def _notes(resolved: Resolved, again: int, prompts: int, judges: int) -> tuple[s
     notes = [
         f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
     ]
+    if branching := _calls_of_a_run(resolved.student):
+        notes.append(branching)
     if prompts:
         notes.append(
             f"up to {prompts} calls write instructions: their prompts show rows of train, and are "

@@ -228,7 +228,7 @@ BLOCKS: dict[str, BlockSpec] = {
         ),
         BlockSpec(
             "program",
-            "A straight-line graph of module calls.",
+            "A graph of calls: of modules, of tools and of other programs.",
             "program Answer(question: str) -> (answer: str) { … }",
             "block",
             parameters="required",
@@ -412,6 +412,16 @@ BLOCKS: dict[str, BlockSpec] = {
         ),
     )
 }
+
+
+ROUND = BlockSpec(
+    "repeat",
+    "Rounds that improve what stands behind `from`, so many at most.",
+    "let final = repeat 3 from draft { until …; let draft = … }",
+    "block",
+    items=("let", "until", "assert", "suggest"),
+)
+"""The block of a repetition, which is no declaration."""
 
 
 def holders(item: ItemKind) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from ..errors import ConfigurationError
 from ..index.limits import MAX_ROWS
-from ..running.bounds import counted
+from ..running.bounds import MAX_STEPS, excess
 from ..running.strategies.base import COMPAT, ModuleStrategy
 from ..running.strategies.table import of_one_call, of_several_calls, strategy_named
 from ..running.vectors import unpack
@@ -36,6 +36,7 @@ from ..schema.program import (
     CheckStep,
     EachStep,
     FieldSpec,
+    Graph,
     ModuleSpec,
     Neighbours,
     Predictor,
@@ -49,9 +50,6 @@ from ..schema.program import (
 )
 from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 from ..values.functions import FUNCTIONS
-
-MAX_ROUNDS = 1_000
-"""Rounds of a repetition, and items that a fan-out walks through."""
 
 _NAME = re.compile(r"[^\W\d]\w{0,99}")
 
@@ -118,19 +116,14 @@ def _program(program: Program, where: str) -> Iterator[str]:
         yield from _predictor(predictor, f"{where}.predictors.{name}", program)
     for name, module in program.modules.items():
         yield from _module(module, f"{where}.modules.{name}", program)
-    for name, graph in program.graphs.items():
-        at = f"{where}.graphs.{name}"
-        yield from _fields(graph.inputs, f"{at}.inputs", program)
-        yield from _fields(graph.outputs, f"{at}.outputs", program)
-        yield from _block(graph.steps, tuple(graph.returns.values()), at, program)
-    yield from _circles(program, where)
-    for index, step in enumerate(program.steps):
-        yield from _step(step, f"{where}.steps[{index}]", program)
-    for name, expression in program.returns.items():
-        yield from _functions(expression, f"{where}.returns.{name}")
-    for output in program.outputs:
-        if output.name not in program.returns:
-            yield f"{where}.returns: the output `{output.name}` is missing"
+    yield from _graph(program, where, program)
+    for key, graph in program.graphs.items():
+        place = f"{where}.graphs.{key}"
+        yield from _fields(graph.inputs, f"{place}.inputs", program)
+        yield from _fields(graph.outputs, f"{place}.outputs", program)
+        yield from _graph(graph, place, program)
+    yield from _once(program, where)
+    yield from _bounded(program, where)
     if program.neighbours is not None:
         yield from _neighbours(program.neighbours, f"{where}.neighbours", program)
 
@@ -248,14 +241,35 @@ def _reward(reward: Reward, where: str) -> Iterator[str]:
             yield from _functions(expression, f"{at}.inputs.{name}")
 
 
-def _circles(program: Program, where: str) -> Iterator[str]:
-    """Modules and graphs that run each other without end."""
+def _graph(graph: Graph, where: str, program: Program) -> Iterator[str]:
+    """What a graph does and returns; the rest of it is told apart by `where`."""
+    yield from _block(graph.steps, (), where, program)
+    for name, expression in graph.returns.items():
+        yield from _functions(expression, f"{where}.returns.{name}")
+    for output in graph.outputs:
+        if output.name not in graph.returns:
+            yield f"{where}.returns: the output `{output.name}` is missing"
+
+
+def _once(program: Program, where: str) -> Iterator[str]:
+    """Keys that stand in two of the tables: a step would not know which is meant."""
+    seen: set[str] = set()
+    for table in (program.predictors, program.modules, program.tools, program.graphs):
+        for key in table:
+            if key in seen:
+                yield f"{where}: `{key[:80]}` is there twice"
+            seen.add(key)
+
+
+def _bounded(program: Program, where: str) -> Iterator[str]:
+    """A run ends, and what it may call is bounded."""
     try:
-        counted(program)
+        problem = excess(program)
     except ConfigurationError as error:
         yield f"{where}: {error.message}"
-    except (KeyError, LookupError):
-        pass  # something that is called is not there, which is said elsewhere
+        return
+    if problem:
+        yield f"{where}: a run may take {problem}"
 
 
 def _step(step: Step, where: str, program: Program) -> Iterator[str]:
@@ -280,14 +294,18 @@ def _step(step: Step, where: str, program: Program) -> Iterator[str]:
                 yield from _block(block.steps, (block.value,), f"{where}.{name}", program)
         case EachStep():
             yield from _functions(step.iterable, f"{where}.iterable")
-            if not 0 <= step.most <= MAX_ROUNDS:
-                yield f"{where}.most: must lie in 0..{MAX_ROUNDS:,}"
+            if not 0 <= step.least <= step.most <= MAX_STEPS:
+                yield f"{where}.most: must lie in {max(0, min(step.least, MAX_STEPS)):,}..{MAX_STEPS:,}"
             yield from _block(step.body.steps, (step.body.value,), f"{where}.body", program)
         case RepeatStep():
-            if not 0 <= step.times <= MAX_ROUNDS:
-                yield f"{where}.times: must lie in 0..{MAX_ROUNDS:,}"
+            if not 0 <= step.times <= MAX_STEPS:
+                yield f"{where}.times: must lie in 0..{MAX_STEPS:,}"
+            for name in (*step.again, *step.last):
+                if name not in step.start:
+                    yield f"{where}.again: `{name[:80]}` is no part of the state"
             until = () if step.until is None else (step.until,)
-            values = (*step.start.values(), *until, *step.again.values(), step.value)
+            value = () if step.value is None else (step.value,)
+            values = (*step.start.values(), *until, *step.again.values(), *step.last.values(), *value)
             yield from _block((*step.steps, *step.then), values, where, program)
         case CheckStep():
             yield from _checks((step.check,), where)

@@ -98,12 +98,14 @@ async def in_order(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def take_of(sample: int, take: int) -> int:
+def take_of(sample: int, take: int, place: str = "") -> int:
     """The sample of one of several runs that may ask the same, each of which wants an answer of its own. The first
-    one's is that of a run by itself."""
+    one's is that of a run by itself. `place` tells apart what lies inside each other: the second in the first is not
+    the first in the second."""
     if take == 0:
         return sample
-    return int.from_bytes(hashlib.sha256(f"{sample}/{take}".encode()).digest()[:6])
+    key = f"{sample}/{take}{place and '/'}{place}"
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6])
 
 
 async def run_key(session: ProgramRun, key: str, inputs: Row, step: str) -> StepRun:
@@ -365,18 +367,22 @@ class _Steps:
                 raise AssertionError("a check has no value")
 
     async def block(
-        self, block: NestedSteps, more: Mapping[str, JsonValue], path: str, take: int = 0
+        self, block: NestedSteps, more: Mapping[str, JsonValue], path: str, session: ProgramRun | None = None
     ) -> StepRun:
         """A block in a scope of its own, with more names in it."""
-        steps = self.inner(block.steps, {**self.scope, **more}, path, take)
+        steps = self.inner(block.steps, {**self.scope, **more}, path, session or self.session)
         await steps.run()
         return StepRun(evaluate(block.value, steps.scope), steps.trace(), steps.notes())
 
-    def inner(self, steps: tuple[Step, ...], scope: dict[str, JsonValue], path: str, take: int) -> _Steps:
-        session = self.session
-        if take:
-            session = replace(session, sample=take_of(session.sample, take))
+    def inner(
+        self, steps: tuple[Step, ...], scope: dict[str, JsonValue], path: str, session: ProgramRun
+    ) -> _Steps:
         return _Steps(session, steps, scope, path, self.name)
+
+    def taking(self, step: str, take: int) -> ProgramRun:
+        """The session of one item or round of a step: what is asked in two of them are two questions."""
+        sample = take_of(self.session.sample, take, f"{self.name}.{step}")
+        return replace(self.session, sample=sample) if take else self.session
 
     async def each(self, step: EachStep) -> StepRun:
         items = evaluate(step.iterable, self.scope)
@@ -386,9 +392,13 @@ class _Steps:
             raise EvaluationError(
                 f"{self.name}: `{step.name}` walks through {len(items):,} items, and {step.most:,} are the most"
             )
+        if len(items) < step.least:
+            raise EvaluationError(
+                f"{self.name}: `{step.name}` walks through {len(items):,} items, and {step.least:,} are the least"
+            )
         place = self.place(step.name)
         ran = await in_order(
-            self.block(step.body, {step.variable: item}, f"{place}[{number}]", number)
+            self.block(step.body, {step.variable: item}, f"{place}[{number}]", self.taking(step.name, number))
             for number, item in enumerate(items)
         )
         return _joined([one.value for one in ran], ran)
@@ -399,7 +409,8 @@ class _Steps:
         place = self.place(step.name)
         for number in range(step.times):
             scope = {**self.scope, **state}
-            first = self.inner(step.steps, scope, f"{place}[{number}]", number)
+            session = self.taking(step.name, number)
+            first = self.inner(step.steps, scope, f"{place}[{number}]", session)
             await first.run()
             ran.append(StepRun(None, first.trace(), first.notes()))
             if step.until is not None:
@@ -409,12 +420,14 @@ class _Steps:
                         f"{self.name}: the `until` of `{step.name}` is neither true nor false"
                     )
                 if over:
+                    state = {**state, **{name: evaluate(value, scope) for name, value in step.last.items()}}
                     break
-            second = self.inner(step.then, scope, f"{place}[{number}]", number)
+            second = self.inner(step.then, scope, f"{place}[{number}]", session)
             await second.run()
             ran.append(StepRun(None, second.trace(), second.notes()))
             state = {**state, **{name: evaluate(value, scope) for name, value in step.again.items()}}
-        return _joined(evaluate(step.value, {**self.scope, **state}), ran)
+        value = state if step.value is None else evaluate(step.value, {**self.scope, **state})
+        return _joined(value, ran)
 
     def place(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -500,10 +513,14 @@ def _answering(session: ProgramRun, ran: StepRun, asked: Asked) -> StepRun:
 
 
 def _after(earlier: StepRun, later: StepRun) -> StepRun:
-    """A step that was done again, its first call counting the attempts of before."""
+    """A step that was done again, its first call of a model counting the attempts of before."""
     before = sum(entry.attempts for entry in earlier.trace)
-    first, *others = later.trace
-    return replace(later, trace=(dataclass_replace(first, attempts=first.attempts + before), *others))
+    place = next((place for place, entry in enumerate(later.trace) if entry.predictor), None)
+    if place is None:  # another branch was chosen, or there was nothing to walk through
+        return later
+    entries = list(later.trace)
+    entries[place] = dataclass_replace(entries[place], attempts=entries[place].attempts + before)
+    return replace(later, trace=tuple(entries))
 
 
 class StepPlace(Struct, frozen=True):
@@ -586,7 +603,9 @@ def _reads(step: Step) -> frozenset[str]:
             return names(step.iterable) | (_inside(step.body.steps, (step.body.value,)) - {step.variable})
         case RepeatStep():
             until = () if step.until is None else (step.until,)
-            inside = _inside((*step.steps, *step.then), (*until, *step.again.values(), step.value))
+            value = () if step.value is None else (step.value,)
+            values = (*until, *step.again.values(), *step.last.values(), *value)
+            inside = _inside((*step.steps, *step.then), values)
             return _all(step.start.values()) | (inside - step.start.keys())
 
 

@@ -196,8 +196,9 @@ class EachStep(Frozen, defer_build=True):
     name: str
     variable: str
     iterable: Expression
+    least: int = 0
     most: int
-    """A longer list is an error, so that what runs is bounded before it runs."""
+    """Bounds of the list's length; another one is an error, so that what runs is known before it runs."""
     body: NestedSteps
 
 
@@ -205,7 +206,7 @@ class RepeatStep(Frozen, defer_build=True):
     """`repeat times from state { … until condition … }`: rounds one after the other, until the condition holds.
 
     A round does `steps`, asks `until`, does `then` and gives each variable of the state its next value. The
-    value is read in the scope around it, with the state's last values.
+    value is read in the scope around it, with the state as it is then.
     """
 
     kind: Literal["repeat"] = "repeat"
@@ -218,7 +219,10 @@ class RepeatStep(Frozen, defer_build=True):
     then: tuple[Step, ...] = ()
     again: dict[str, Expression]
     """The state after a round, in the round's scope; a variable that is not there keeps its value."""
-    value: Expression
+    last: dict[str, Expression] = Field(default_factory=dict[str, Expression])
+    """The same where the condition held, after `steps` alone."""
+    value: Expression | None = None
+    """None where it is the state itself, by variable."""
 
 
 Step = Annotated[

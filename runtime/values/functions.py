@@ -22,6 +22,8 @@ from .values import short, shown
 
 MAX_PATTERN = 1_000
 """Characters of a regular expression."""
+MAX_RANGE = 10_000
+"""Numbers that `range` gives."""
 
 
 class Marker(Enum):
@@ -179,6 +181,16 @@ def _unique(items: list[JsonValue]) -> list[JsonValue]:
     return out
 
 
+def _first(items: list[JsonValue], count: int) -> list[JsonValue]:
+    return items[: max(0, count)]
+
+
+def _range(count: int) -> list[JsonValue]:
+    if count > MAX_RANGE:
+        raise ValueError(f"counts to {MAX_RANGE:,} at most, and this is {count:,}")
+    return list(range(count))
+
+
 def _golds(gold: JsonValue) -> list[str]:
     return [gold] if isinstance(gold, str) else cast("list[str]", gold)
 
@@ -326,6 +338,20 @@ _TABLE: tuple[Function, ...] = (
         Marker.SAME,
         "The list without repeats, first ones kept.",
         _unique,
+    ),
+    Function(
+        "first",
+        (FunctionParameter("items", Marker.ANY_LIST), FunctionParameter("count", INT)),
+        Marker.SAME,
+        "The first items of the list, so many at most.",
+        _first,
+    ),
+    Function(
+        "range",
+        (FunctionParameter("count", INT),),
+        ListOf(item=INT),
+        "The whole numbers from 0 on, so many.",
+        _range,
     ),
     Function(
         "matches",

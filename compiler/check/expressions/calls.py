@@ -25,7 +25,7 @@ def _call(scope: Scope, node: Call) -> Typed:
     if isinstance(callee, Reference) and callee.name.text in scope.names:
         scope.session.report(codes.types.NotAFunction(scope.place.at(callee), value=True))
     elif symbol := find(scope.session, scope.place, callee):
-        if scope.calls is not None and symbol.kind in CALLABLE and not scope.sheltered:
+        if scope.calls is not None and symbol.kind in CALLABLE:
             return scope.calls(scope, node, symbol)
         _refuse(scope, node, symbol)
     elif not is_open(scope.place, callee):
@@ -43,13 +43,11 @@ def _refuse(scope: Scope, node: Call, symbol: Symbol) -> None:
     at = scope.place.at(node.callee)
     if symbol.kind not in CALLABLE:
         scope.session.report(codes.names.NotCallable(at, symbol.kind, symbol.location))
-    elif scope.calls is None:
+    else:
         judges = scope.judges is not None
         scope.session.report(
             codes.types.CallOutsideProgram(at, symbol.kind, symbol.name, scope.purpose, judges)
         )
-    else:
-        scope.session.report(codes.syntax.CallNotYet(at, symbol.name, scope.sheltered))
 
 
 def _no_function(scope: Scope, node: Call) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dspec.grammar.tree import Argument, Call, Literal, Name
-from dspec.runtime.schema.expressions import Apply, Expression
+from dspec.runtime.schema.expressions import Apply, Constant, Expression
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf
 from dspec.runtime.values.functions import (
     FUNCTIONS,
@@ -27,6 +29,7 @@ from ..types.kinds import (
     INT,
     STR,
     Group,
+    GroupList,
     Kind,
     is_number,
     is_text,
@@ -35,7 +38,7 @@ from ..types.kinds import (
 )
 from .infer import expect, infer
 from .mistakes import not_one_value
-from .scope import Scope, Typed
+from .scope import Length, Scope, Typed
 
 
 def call_function(scope: Scope, node: Call, name: Name) -> Typed:
@@ -60,33 +63,58 @@ def call_function(scope: Scope, node: Call, name: Name) -> Typed:
         f"`{function.name}({shape})`",
         variadic=any(parameter.variadic for parameter in function.parameters),
     )
-    kinds: dict[str, Kind] = {}
+    typed: dict[str, Typed] = {}
     positional: list[Expression] = []
     keywords: dict[str, Expression] = {}
     for parameter in function.parameters:
         for argument in given.get(parameter.name, ()):
-            code, kind = checked_argument(scope, function.name, parameter, argument)
-            kinds.setdefault(parameter.name, kind)
+            found = checked_argument(scope, function.name, parameter, argument)
+            typed.setdefault(parameter.name, found)
             if argument.name is None:
-                positional.append(code)
+                positional.append(found.code)
             else:
-                keywords[parameter.name] = code
+                keywords[parameter.name] = found.code
     _pattern(scope, function, given)
     return Typed(
-        _result(function, kinds),
+        _result(function, {name: one.kind for name, one in typed.items()}),
         Apply(function=function.name, arguments=tuple(positional), named=keywords),
+        _length(function.name, typed),
     )
 
 
-def checked_argument(
-    scope: Scope, function: str, parameter: FunctionParameter, argument: Argument
-) -> tuple[Expression, Kind]:
-    """The runtime form of an argument and its kind; reports one that the parameter does not take."""
+def _length(function: str, given: Mapping[str, Typed]) -> Length | None:
+    """How long a list is that a function gives, where that is known."""
+    items = given["items"].length if "items" in given else None
+    count = _literal_count(given.get("count"))
+    match function:
+        case "range":
+            return None if count is None else Length(count, count)
+        case "first" if count is not None:
+            return items.cut(count) if items is not None else Length(0, count)
+        case "first":
+            return None if items is None else Length(0, items.most)
+        case "unique":
+            return None if items is None else Length(min(1, items.least), items.most)
+        case _:
+            return None
+
+
+def _literal_count(given: Typed | None) -> int | None:
+    code = None if given is None else given.code
+    if isinstance(code, Constant) and isinstance(code.value, int) and not isinstance(code.value, bool):
+        return max(0, code.value)
+    return None
+
+
+def checked_argument(scope: Scope, function: str, parameter: FunctionParameter, argument: Argument) -> Typed:
+    """An argument, checked; reports one that the parameter does not take."""
     what = f"`{parameter.name}` of `{function}`"
     wanted = parameter.kind
     if not isinstance(wanted, Marker):
-        return expect(scope, argument.value, wanted, what), wanted
+        return Typed(wanted, expect(scope, argument.value, wanted, what))
     typed = infer(scope, argument.value)
+    if isinstance(typed.kind, GroupList) and wanted in (Marker.SIZED, Marker.ANY_LIST, Marker.SAME):
+        return typed
     if isinstance(typed.kind, Group):
         not_one_value(scope, argument.value, typed.kind, what)
     elif not _fits(typed.kind, wanted, parameter.variadic):
@@ -94,7 +122,7 @@ def checked_argument(
         want, remedy = article(wording(wanted)), "decide" if optional else "none"
         at = scope.place.at(argument.value)
         scope.session.report(codes.types.DoesNotFit(at, what, want, spell(typed.kind), remedy))
-    return typed.code, typed.kind
+    return typed
 
 
 def _fits(kind: Kind, wanted: Marker, variadic: bool) -> bool:

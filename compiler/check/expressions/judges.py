@@ -84,8 +84,8 @@ def _value(scope: Scope, judge: JudgeFunction, name: str, argument: Argument) ->
     if parameter is None:
         kind, code = value(scope, argument.value, f"`{name}` of `{judge.name}`")
         return code, kind
-    code, found = checked_argument(scope, judge.name, parameter, argument)
-    return code, _shown(found)
+    found = checked_argument(scope, judge.name, parameter, argument)
+    return found.code, _shown(found.kind)
 
 
 def _shown(kind: Kind) -> Type:

@@ -9,13 +9,16 @@ from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
 
 from ...diagnostics import codes
 from ..symbols import Symbol
-from ..types.kinds import BOOL, CALLABLE, STR, Group, Kind, assignable, spell
+from ..types.kinds import BOOL, CALLABLE, STR, Group, GroupList, Kind, assignable, spell
 from .scope import Scope
 
 
 def not_one_value(scope: Scope, node: Expr, group: Group, what: str) -> None:
     names = tuple(group.members)
-    scope.session.report(codes.types.NotOneValue(scope.place.at(node), what, group.title, group.noun, names))
+    items = tuple(group.item.members) if isinstance(group, GroupList) else ()
+    scope.session.report(
+        codes.types.NotOneValue(scope.place.at(node), what, group.title, group.noun, names, items)
+    )
 
 
 def check_member(

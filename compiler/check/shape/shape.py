@@ -17,23 +17,27 @@ from dspec.grammar.tree import (
     Given,
     Item,
     Let,
+    Repeat,
     Return,
     Section,
     Setting,
     Span,
     Step,
+    Until,
 )
 
 from ...diagnostics import codes
 from ...diagnostics.wording import article
 from ...project.source import Location
 from ...tables.block_specs import AttributeSpec, BlockSpec, Body, ItemKind, SectionSpec
-from ...tables.blocks import BLOCKS, holders
+from ...tables.blocks import BLOCKS, ROUND, holders
 from ..session import Place, Session
 
 TREE_ITEMS: dict[type, ItemKind] = {
     Doc: "doc",
     Let: "let",
+    Repeat: "let",
+    Until: "until",
     Return: "return",
     Step: "step",
     Given: "given",
@@ -108,7 +112,9 @@ def _items(session: Session, place: Place, spec: BlockSpec) -> None:
     for item in items:
         kind = item_kind(item)
         if kind is not None and kind not in spec.items:
-            _misplaced(session, place, item, kind, spec)
+            _misplaced(session, place, item, kind, spec, _called(place))
+        elif isinstance(item, Repeat):
+            _round(session, place, item)
         elif isinstance(item, Setting):
             _setting(session, place, item, spec, seen)
         elif isinstance(item, Section):
@@ -128,11 +134,31 @@ def _called(place: Place) -> str:
     return place.declaration.name.text if place.declaration.name else place.declaration.keyword.text
 
 
-def _misplaced(session: Session, place: Place, item: Item, kind: ItemKind, spec: BlockSpec) -> None:
+def _round(session: Session, place: Place, item: Repeat) -> None:
+    """The items of a repetition, and of those inside it."""
+    for inner in item.items:
+        kind = item_kind(inner)
+        if kind is not None and kind not in ROUND.items:
+            _misplaced(session, place, inner, kind, ROUND, item.name.text)
+        elif isinstance(inner, Repeat):
+            _round(session, place, inner)
+        elif isinstance(inner, Setting | Section):
+            _unknown_attribute(session, place, inner, ROUND)
+
+
+def _misplaced(
+    session: Session, place: Place, item: Item, kind: ItemKind, spec: BlockSpec, called: str
+) -> None:
     head = Span(item.span.start, item.span.start + (len(kind) if kind != "doc" else len(place.text(item))))
     session.report(
         codes.syntax.Misplaced(
-            place.at(head), kind, spec.keyword, _called(place), spec.items, spec.allowed, holders(kind)
+            place.at(head),
+            kind,
+            spec.keyword,
+            called,
+            spec.items,
+            spec.allowed,
+            holders(kind) or (ROUND.keyword,),
         )
     )
 
@@ -220,7 +246,7 @@ def _lacking(place: Place, item: Setting | Section, spec: BlockSpec) -> str:
     if isinstance(item, Setting) and "let" in spec.items:
         promised = place.declaration.returns
         names = [each.name.text for each in promised] if isinstance(promised, tuple) else []
-        return "return" if item.name.text in names else "let"
+        return "return" if item.name.text in names and "return" in spec.items else "let"
     return (
         "step" if isinstance(item, Setting) and isinstance(item.value, Call) and "step" in spec.items else ""
     )

@@ -625,6 +625,22 @@ class CallsItself(Finding, frozen=True):
         )
 
 
+class CallsInCircle(Finding, frozen=True):
+    """`programs` leads from a program by its calls back to it."""
+
+    code = DS0210
+    programs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        names = self.programs
+        shown = names if len(names) <= 8 else (*names[:4], "…", *names[-3:])
+        return self.says(
+            f"these programs call each other in a circle, and a program has no recursion: {' → '.join(shown)}",
+            "closes the circle",
+            help="to do something several times, write `repeat`",
+        )
+
+
 class LeadsBack(Finding, frozen=True):
     """A program that leads back to the block which names it as `what`; `circle` are the blocks on the way."""
 

@@ -343,7 +343,20 @@ class ReturnsTwice(Finding, frozen=True):
             f"program `{self.program}` returns twice",
             "again here",
             secondary=(Label(self.first, "first here"),),
-            help="a program has no branches: choose a value with `if … then … else …`",
+            help="choose what to return with `if … then … else …`",
+        )
+
+
+class UntilTwice(Finding, frozen=True):
+    code = DS0106
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "the repetition has two `until`",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+            help="join the conditions with `or`",
         )
 
 
@@ -907,21 +920,6 @@ class TypeNotYet(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(f"not supported yet: the type `{self.where.text}`", "cannot run yet")
-
-
-class CallNotYet(Finding, frozen=True):
-    """A call that would run only sometimes, or several times, `inside` another expression."""
-
-    code = DS0120
-    name: str
-    inside: str
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"not supported yet: a call of `{self.name}` inside {self.inside}",
-            "would run only sometimes, or several times",
-            help=f"call it before: `let found = {self.name}(…)`",
-        )
 
 
 class RepeatedJudge(Finding, frozen=True):

@@ -113,10 +113,15 @@ class NotOneValue(Finding, frozen=True):
     group: str
     noun: str
     members: tuple[str, ...]
+    items: tuple[str, ...] = ()
+    """Members of a list's items, where it is a list of groups."""
 
     def told(self) -> Diagnostic:
         text = self.where.text
-        paths = [f"{text}.{name}" for name in self.members]
+        if self.items:
+            paths = [f"[one.{name} for one in {text}]" for name in self.items]
+        else:
+            paths = [f"{text}.{name}" for name in self.members]
         return self.says(
             f"{self.what} needs one value, and `{text}` stands for {self.group}",
             self.group,
@@ -152,12 +157,15 @@ class BranchesDiffer(Finding, frozen=True):
     code = DS0301
     then: Operand
     other: str
+    picks: tuple[str, ...] = ()
+    """Values that a side which is a group offers."""
 
     def told(self) -> Diagnostic:
         return self.says(
             f"the branches of `if` differ: {self.then.type} after `then`, {self.other} after `else`",
             self.other,
             secondary=(self.then.label,),
+            help=f"pick one value on each side: {listed(self.picks)}" if self.picks else "",
         )
 
 
@@ -724,7 +732,7 @@ DS0309 = Code(
 
 
 class PaidForNothing(Finding, frozen=True):
-    """A call, one of `calls` in a run, whose answer, the value `name`, is never read."""
+    """A call, one of `calls` in a run where that number is certain, whose answer, the value `name`, is never read."""
 
     code = DS0309
     callee: str
@@ -732,9 +740,9 @@ class PaidForNothing(Finding, frozen=True):
     calls: int
 
     def told(self) -> Diagnostic:
+        each = f": 1 of {plural(self.calls, 'paid call')} per run is for nothing" if self.calls else ""
         return self.says(
-            f"the result of `{self.callee}` is never used: 1 of {plural(self.calls, 'paid call')} per run "
-            "is for nothing",
+            f"the result of `{self.callee}` is never used{each}",
             "paid for, not used",
             help=f"use `{self.name}` or remove the call",
         )
@@ -1125,3 +1133,128 @@ class PromisedDefault(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(f"the output `{self.name}` has a default", "no default here")
+
+
+DS0323 = Code(
+    "DS0323",
+    "error",
+    "number of calls not known",
+    "Everything that a program calls is counted before it runs. A list comprehension with calls in it makes as many "
+    "as the list has items, so the list must say how many that is at most: `range(3)`, a list that is written "
+    "out, or the `first` few of any other.",
+    program("let all = [ask(question = s) for s in split(question)]", "return answer = all[0].answer"),
+    program(
+        "let all = [ask(question = s) for s in first(split(question), 5)]", "return answer = all[0].answer"
+    ),
+)
+
+
+class CallsNotCounted(Finding, frozen=True):
+    """A comprehension calls `callees` for every item of a list whose length nobody knows."""
+
+    code = DS0323
+    callees: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        text = self.where.text
+        bounded = f"first({text}, 10)"
+        return self.says(
+            f"nobody knows how often this calls {quoted(self.callees, 'and')}: {'`' + text + '`'} may have any "
+            "number of items",
+            "how many items?",
+            help=f"say how many it may be at most, as in `{bounded}`",
+            fixes=(replace(self.where, bounded, "Take the first 10", guess=True),),
+        )
+
+
+DS0324 = Code(
+    "DS0324",
+    "error",
+    "too many calls in one run",
+    "A run of a program may make 10,000 model calls at most, and programs may nest 50 levels deep.",
+    program(
+        "let all = [ask(question = question) for i in range(10000)]",
+        "let one = ask(question = question)",
+        "return answer = all[0].answer + one.answer",
+    ),
+    program("let all = [ask(question = question) for i in range(5)]", "return answer = all[0].answer"),
+)
+
+
+class TooManyCalls(Finding, frozen=True):
+    """`excess` says how much one run may do, and what the most is."""
+
+    code = DS0324
+    excess: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"a run of `{self.where.text}` may take {self.excess}", "too much for one run")
+
+
+class TooDeepPrograms(Finding, frozen=True):
+    code = DS0324
+    most: int
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` nests deeper than {self.most} levels of programs and blocks", "too deep"
+        )
+
+
+DS0325 = Code(
+    "DS0325",
+    "error",
+    "state of a repetition",
+    "`repeat 3 from out { … }` gives `out` anew in every round: a `let out = …` in its block. What `out` is before the "
+    "first round and after each must be read alike.",
+    program(
+        CALL,
+        "let b = repeat 2 from a { let c = ask(question = a.answer); until c.answer == a.answer }",
+        "return answer = b.answer",
+    ),
+    program(CALL, "let b = repeat 2 from a { let a = ask(question = a.answer) }", "return answer = b.answer"),
+)
+
+
+class StaysTheSame(Finding, frozen=True):
+    """A name of a repetition's state that no round gives anew."""
+
+    code = DS0325
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"no round gives `{name}` anew, so repeating changes nothing of it",
+            "stays the same",
+            help=f"write `let {name} = …` in the block, or leave `{name}` out behind `from`",
+        )
+
+
+class LostMember(Finding, frozen=True):
+    """A member of the state that is there before the first round and not after one; `again` gives the state anew."""
+
+    code = DS0325
+    member: str
+    state: str
+    again: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.member}` is there in the first round only: what gives `{self.state}` anew has none like it",
+            "not there in the next round",
+            secondary=(Label(self.again, "given anew here"),),
+        )
+
+
+class StateDiffers(Finding, frozen=True):
+    """The state is given anew as something else."""
+
+    code = DS0325
+    name: str
+    before: str
+    got: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` is {self.before} before the first round, and {self.got} after one", self.got
+        )
