@@ -15,7 +15,7 @@ from pydantic import Field
 
 from dspec.runtime.schema.ensemble import Runnable, everywhere
 from dspec.runtime.schema.expressions import Expression
-from dspec.runtime.schema.program import LM, FieldSpec, Judge, Program, Record, with_fallbacks
+from dspec.runtime.schema.program import LM, FieldSpec, Judge, Program, Record, Tool, with_fallbacks
 from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1
@@ -188,6 +188,8 @@ class Project(Frozen, defer_build=True):
     lms: dict[str, LM] = Field(default_factory=dict)
     programs: dict[str, Program] = Field(default_factory=dict)
     """Modules (as one-step programs) and programs, on their own models or the default one."""
+    externs: dict[str, Tool] = Field(default_factory=dict[str, Tool], exclude_if=lambda found: not found)
+    """The tools that are declared, whether a program calls them or not."""
     unbound: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """By program: the predictors that name no model, so that an optimize block's `lm` replaces theirs."""
     datasets: dict[str, Dataset] = Field(default_factory=dict)
@@ -244,10 +246,18 @@ class Project(Frozen, defer_build=True):
         return found.model_copy(update={"predictors": predictors, "lms": {**kept, **lms}})
 
     def on_declared(self, program: Runnable) -> Runnable:
-        """A program out of a file on the models as the source has them now: it carries no address."""
+        """A program out of a file on the models and tools as the source has them now: it carries no address, and what
+        a tool is, the source says, the file alone what is told of it."""
 
         def moved(one: Program) -> Program:
-            return one.with_lms(self.with_fallbacks(name for name in one.lms if name in self.lms))
+            one = one.with_lms(self.with_fallbacks(name for name in one.lms if name in self.lms))
+            tools = {
+                key: self.externs[tool.name].model_copy(update={"description": tool.description})
+                if tool.name in self.externs
+                else tool
+                for key, tool in one.tools.items()
+            }
+            return one.model_copy(update={"tools": tools}) if tools else one
 
         return everywhere(program, moved)
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.program import LM, Program, Tool
 
 from .. import ir
 from ..project.loading import File
@@ -67,6 +67,7 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
     metrics: dict[str, ir.Metric] = {}
     optimizes: dict[str, ir.Optimize] = {}
     evals: dict[str, ir.Eval] = {}
+    externs: dict[str, Tool] = {}
     for scope in found.values():
         for symbol in scope.symbols.values():
             match symbol.kind:
@@ -88,6 +89,9 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                     _keep(optimizes, symbol, block.optimize if block else None)
                 case "eval":
                     _keep(evals, symbol, evaluation(session, symbol))
+                case "extern":
+                    found = extern(session, symbol)
+                    _keep(externs, symbol, found.tool if found else None)
                 case _:
                     pass
     for one in saved(session):
@@ -95,6 +99,7 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
     project = ir.Project(
         lms=lms,
         programs=programs,
+        externs=externs,
         unbound=unbound,
         datasets=datasets,
         metrics=metrics,

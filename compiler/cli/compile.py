@@ -101,7 +101,13 @@ async def compile_all(
     for job in jobs:
         if any(prepared.program(name) is None for name in prepared.project.needed(job.name)):
             continue
-        async with open_session(path, threads, transport, on_event=calls(observers)) as session:
+        async with open_session(
+            path,
+            threads,
+            transport,
+            tools=tuple(prepared.project.externs.values()),
+            on_event=calls(observers),
+        ) as session:
             with reporting(lambda s=session: s.engine.tally, quiet=quiet) as report:
                 done = await compile_block(
                     prepared, job, engine=session.engine, store=session.store, report=both(report, observers)

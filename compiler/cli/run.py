@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,6 +47,14 @@ def run(
     ] = None,
     lm: Annotated[str | None, typer.Option(help="Another model for all of its modules.")] = None,
     api_base: Annotated[str | None, typer.Option(help="Where the model is served.")] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What an artifact's tools may use: a module, a command, the origin of an address. "
+            "Those of a .dspec file may all.",
+            show_default=False,
+        ),
+    ] = None,
     trace: Annotated[
         bool,
         typer.Option("--trace", help="Show each call: prompt, answer, repairs, tokens, cost, time."),
@@ -54,7 +63,7 @@ def run(
     otel: SpansOption = False,
 ) -> None:
     """Run a program once. Text values may be written as they are, others as JSON."""
-    application = open_target(target, name, lm, api_base)
+    application = open_target(target, name, lm, api_base, tuple(allow or ()))
     with application:
         row = read_inputs(inputs or [], application.inputs)
         began = time.time_ns()
@@ -91,16 +100,25 @@ def show_trace(trace: Sequence[TraceStep], json: bool) -> None:
     draw_trace(trace)
 
 
-def open_target(target: Path, name: str | None, lm: str | None, api_base: str | None) -> Application:
+def open_target(
+    target: Path, name: str | None, lm: str | None, api_base: str | None, allow: tuple[str, ...] = ()
+) -> Application:
     from dspec.runtime.application import load, of_program
 
+    from ..project.state import project_root
+
     if target.suffix != ".dspec":
-        return load(target, lm=lm, api_base=api_base)
+        root = project_root(target)
+        return load(target, lm=lm, api_base=api_base, allow=allow, root=root, isolate=True)
+    from .session import project_tools
     from .sources import checked, pick
 
     _, project = checked(target)
     chosen = pick(list(project.programs), name, "module or program", target)
-    return of_program(project.programs[chosen], lm=lm, api_base=api_base)
+    program = project.programs[chosen]
+    externs = tuple(project.externs.values())
+    tools = partial(project_tools, target, externs) if externs else None
+    return of_program(program, lm=lm, api_base=api_base, tools=tools)
 
 
 def read_inputs(given: Sequence[str], fields: Sequence[FieldSpec]) -> Row:

@@ -74,8 +74,8 @@ def checked(path: Path, needs: Callable[[Project], Needs] | None = None) -> tupl
         raise typer.Exit(Exit.BUG if analysis.crashes else Exit.FINDINGS)
     project = analysis.project
     own = [lm for program in project.made.values() for lm in program.lms.values()]
-    fill_environment(project_root(source), [*project.lms.values(), *own])
-    return analysis, analysis.project
+    fill_environment(project_root(source), [*project.lms.values(), *own], tools=project.externs.values())
+    return analysis, project
 
 
 def pick(names: list[str], given: str | None, kind: str, path: Path) -> str:

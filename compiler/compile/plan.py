@@ -270,7 +270,7 @@ def _plan(
             ),
         ),
         evals=evals,
-        notes=_notes(resolved, again, prompts, judges),
+        notes=_notes(resolved, again, prompts, judges, runs + 2 * sum(one.rows for one in evals)),
         judge=judge,
     )
 
@@ -301,13 +301,17 @@ def _times(times: Times) -> str:
     return f"{times.most:,}" if times.least == times.most else f"{times.least:,} to {times.most:,}"
 
 
-def _notes(resolved: Resolved, again: int, prompts: int, judges: int) -> tuple[str, ...]:
+def _notes(resolved: Resolved, again: int, prompts: int, judges: int, runs: int) -> tuple[str, ...]:
     optimize = resolved.optimize
     notes = [
         f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
     ]
     if branching := _calls_of_a_run(resolved.student):
         notes.append(branching)
+    if resolved.student.tools:
+        from .toolcalls import tool_notes  # few programs have tools
+
+        notes += tool_notes(resolved.student, runs)
     if prompts:
         notes.append(
             f"up to {prompts} calls write instructions: their prompts show rows of train, and are "

@@ -45,6 +45,7 @@ from ..schema.program import (
     Reward,
     RunStep,
     Step,
+    Tool,
     ToolStep,
     ValueStep,
 )
@@ -116,6 +117,8 @@ def _program(program: Program, where: str) -> Iterator[str]:
         yield from _predictor(predictor, f"{where}.predictors.{name}", program)
     for name, module in program.modules.items():
         yield from _module(module, f"{where}.modules.{name}", program)
+    for name, tool in program.tools.items():
+        yield from _tool(tool, f"{where}.tools.{name[:80]}", program)
     yield from _graph(program, where, program)
     for key, graph in program.graphs.items():
         place = f"{where}.graphs.{key}"
@@ -126,6 +129,35 @@ def _program(program: Program, where: str) -> Iterator[str]:
     yield from _bounded(program, where)
     if program.neighbours is not None:
         yield from _neighbours(program.neighbours, f"{where}.neighbours", program)
+
+
+def _tool(tool: Tool, where: str, program: Program) -> Iterator[str]:
+    from ..tools.base import MAX_RESULT, option_faults  # few programs have tools
+    from ..tools.table import SOURCES
+
+    yield from _fields((*tool.inputs, *tool.outputs), where, program)
+    if tool.output is not None:
+        yield from _type(tool.output, where, program)
+    if (tool.output is None) != bool(tool.outputs):
+        yield f"{where}: a tool gives one value, or named ones"
+    if not all(map(_NAME.fullmatch, tool.name.split("."))):
+        yield f"{where}.name: {tool.name[:80]!r} is not a name"
+    if tool.lm is not None and tool.lm not in program.lms:
+        yield f"{where}.lm: there is no lm `{tool.lm[:80]}`"
+    for name, value, least, most in (
+        ("timeout", tool.timeout, 0.1, 3600),
+        ("retry", tool.retry, 0, 20),
+        ("max_result", tool.max_result, 1, MAX_RESULT),
+        ("max_parallel", tool.max_parallel, 1, 256),
+    ):
+        if value is not None and not least <= value <= most:
+            yield f"{where}.{name}: must lie in {least}..{most:,}"
+    source = SOURCES.get(tool.source)
+    if source is None:
+        yield f"{where}.source: input should be {' or '.join(map(repr, SOURCES))}"
+        return
+    for fault in (*option_faults(source, tool.options), *source.faults(tool)):
+        yield f"{where}.options: {fault}"
 
 
 def _neighbours(index: Neighbours, where: str, program: Program) -> Iterator[str]:

@@ -22,7 +22,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ConfigurationError, ProviderError, Stopped, TimedOut, Unauthorized
-from ..schema.program import LM, Tool
+from ..schema.program import LM, Record, Tool
 from ..schema.types import Row
 from ..schema.usage import Usage
 from . import prices
@@ -135,9 +135,10 @@ class Engine:
         arguments: Row,
         *,
         lms: Mapping[str, LM] = MappingProxyType({}),
+        records: Mapping[str, Record] = MappingProxyType({}),
         answer: Answering | None = None,
     ) -> ToolAnswer:
-        """What the tool gives, or why it failed. `lms` are the program's models, `answer` is for what its function
+        """What the tool gives, or why it failed. `lms` and `records` are the program's, `answer` is for what its function
         calls in turn (`protocol.ToolUse`).
 
         Raises ConfigurationError when the engine was given nothing to call tools with, or nothing to call this one
@@ -155,7 +156,7 @@ class Engine:
                 raise ConfigurationError(f"the program lacks the model that the tool `{tool.name}` needs")
             return await self.embed(lm, texts)
 
-        return await self._tools.call(tool, arguments, ToolUse(lm, embed, answer))
+        return await self._tools.call(tool, arguments, ToolUse(lm, embed, records, answer))
 
     async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float]]:
         """The texts' vectors, in their order; kept, shared and retried like any answer.

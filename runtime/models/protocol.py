@@ -7,12 +7,12 @@ error's text.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from ..schema.program import LM, Tool, canonical
+from ..schema.program import LM, Record, Tool, canonical
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Usage
 from .endpoints import address
@@ -96,6 +96,8 @@ class ToolUse(Struct, frozen=True):
 
     lm: LM | None
     embed: Callable[[Sequence[str]], Awaitable[list[list[float]]]]
+    records: Mapping[str, Record]
+    """That the tool's types name."""
     answer: Answering | None = None
 
 

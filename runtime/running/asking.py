@@ -22,7 +22,7 @@ from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError,
 from ..models.prices import context_window
 from ..models.protocol import Answer, Answering, Message, Request, ToolAnswer
 from ..models.transports.answers import estimate_tokens
-from ..schema.program import LM, Demo, Predictor, Program, Tool
+from ..schema.program import LM, Demo, Predictor, Program, Record, Tool
 from ..schema.trace import ModelCall
 from ..schema.types import Row
 from ..schema.usage import Spent
@@ -47,6 +47,7 @@ class Asks(Protocol):
         arguments: Row,
         *,
         lms: Mapping[str, LM] = MappingProxyType({}),
+        records: Mapping[str, Record] = MappingProxyType({}),
         answer: Answering | None = None,
     ) -> ToolAnswer: ...
 
@@ -78,9 +79,10 @@ class Meter:
         arguments: Row,
         *,
         lms: Mapping[str, LM] = MappingProxyType({}),
+        records: Mapping[str, Record] = MappingProxyType({}),
         answer: Answering | None = None,
     ) -> ToolAnswer:
-        return await self._engine.call(tool, arguments, lms=lms, answer=answer)
+        return await self._engine.call(tool, arguments, lms=lms, records=records, answer=answer)
 
 
 def _sum(completions: Sequence[Completion]) -> Spent:

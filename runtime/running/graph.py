@@ -170,7 +170,9 @@ def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]
 async def _call(session: ProgramRun, key: str, tool: Tool, inputs: Row, step: str) -> StepRun:
     arguments = fitting(tool.inputs, inputs, session.program.records, step)
     began = time.perf_counter()
-    answer = await session.engine.call(tool, arguments, lms=session.program.lms)
+    answer = await session.engine.call(
+        tool, arguments, lms=session.program.lms, records=session.program.records
+    )
     entry = TraceStep(step, "", arguments, {}, 0, answer.notes, tool=key)
     if session.recording is not None:
         seconds = time.perf_counter() - began

@@ -71,7 +71,7 @@ class ToolOption(Struct, frozen=True):
     """What the whole of a text must match."""
 
 
-def nothing(tool: Tool) -> str:
+def nothing(tool: Tool, ground: Ground) -> str:
     return ""
 
 
@@ -82,9 +82,9 @@ class ToolSource(Struct, frozen=True):
     options: tuple[ToolOption, ...]
     open: Callable[[Tool, Ground, ToolUse], Awaitable[OpenTool]]
     """Raises ToolProblem when it cannot be opened now, ConfigurationError when it never can."""
-    reaches: Callable[[Tool], str] = nothing
+    reaches: Callable[[Tool, Ground], str] = nothing
     """What must be allowed for a tool of an artifact; "" for what needs no leave. Raises ConfigurationError."""
-    called: Callable[[Tool], str] = nothing
+    called: Callable[[Tool], str] = lambda tool: f"one of `{tool.source}`"
     """What people are told that the tool is, as "the Python function `tools:search`"."""
     steady: bool = False
     """Equal arguments give an equal result, for nothing: it need not be kept, and may run again."""

@@ -30,7 +30,9 @@ class WordSearch:
                 places = await asyncio.to_thread(self._index.search, text, k)
         except TimeoutError:
             raise TookTooLong(tool.timeout) from None
-        return found(tool, [self._searched.rows[place] for place, _ in places], self._searched.column)
+        return found(
+            tool, [self._searched.rows[place] for place, _ in places], self._searched.column, use.records
+        )
 
     async def aclose(self) -> None:
         return

@@ -29,7 +29,7 @@ class ColbertTool:
                 reply = await self._web.ask(tool, "GET", query={"query": text, "k": str(k)})
         except TimeoutError:
             raise TookTooLong(tool.timeout) from None
-        return found(tool, _passages(as_json(reply.text))[:k], "text")
+        return found(tool, _passages(as_json(reply.text))[:k], "text", use.records)
 
     async def aclose(self) -> None:
         await self._web.aclose()
@@ -51,7 +51,7 @@ SOURCE = ToolSource(
     name="colbert",
     options=(*ADDRESS, ToolOption("k", "integer"), *KEY),
     open=_open,
-    reaches=origin,
+    reaches=lambda tool, _: origin(tool),
     faults=address_faults,
     called=lambda tool: f"a search on {origin(tool)}",
 )

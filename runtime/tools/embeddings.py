@@ -37,7 +37,9 @@ class MeaningSearch:
             raise TookTooLong(tool.timeout) from None
         except ValueError as error:
             raise ToolProblem(f"the text cannot be compared: {error}") from None
-        return found(tool, [self._searched.rows[place] for place, _ in places], self._searched.column)
+        return found(
+            tool, [self._searched.rows[place] for place, _ in places], self._searched.column, use.records
+        )
 
     async def aclose(self) -> None:
         return

@@ -51,7 +51,7 @@ SOURCE = ToolSource(
     name="http",
     options=(*ADDRESS, ToolOption("method", pattern="|".join(METHODS)), *KEY),
     open=_open,
-    reaches=origin,
+    reaches=lambda tool, _: origin(tool),
     faults=address_faults,
     called=lambda tool: f"a request to {origin(tool)}",
 )

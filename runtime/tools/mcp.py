@@ -221,7 +221,7 @@ def _faults(tool: Tool) -> Iterator[str]:
         yield "a server has a command or an address"
 
 
-def _reaches(tool: Tool) -> str:
+def _reaches(tool: Tool, ground: Ground) -> str:
     return text_option(tool, "command") or origin(tool)
 
 

@@ -64,6 +64,15 @@ def _imported(tool: Tool, module: str, name: str) -> ToolFunction:
     return found
 
 
+def _reaches(tool: Tool, ground: Ground) -> str:
+    """The module; from a file below a folder, only where the folder's module of that name would be, else the file."""
+    module = text_option(tool, "function").partition(":")[0]
+    path = module.replace(".", "/")
+    usual = {f"{folder}{path}{ending}" for folder in ("", "src/") for ending in (".py", "/__init__.py")}
+    file = text_option(tool, "file")
+    return file if ground.isolated and file not in usual else module
+
+
 def _faults(tool: Tool) -> Iterator[str]:
     if Path(text_option(tool, "file")).is_absolute():
         yield "option `file` leads outside the project"
@@ -77,7 +86,7 @@ SOURCE = ToolSource(
         ToolOption("sha256", pattern="[0-9a-f]{64}"),
     ),
     open=_open,
-    reaches=lambda tool: text_option(tool, "function").partition(":")[0],
+    reaches=_reaches,
     called=lambda tool: f"the Python function `{text_option(tool, 'function')}`",
     faults=_faults,
 )

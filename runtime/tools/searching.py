@@ -6,10 +6,11 @@ declared type is a list of records or of anything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from ..schema.program import Tool
-from ..schema.types import JsonValue, ListOf, OptionalOf, Row, Scalar
+from ..schema.program import Record, Tool
+from ..schema.types import STR, JsonValue, ListOf, OptionalOf, RecordRef, Row
+from ..values.values import from_text
 from .base import ToolProblem, count_option
 
 FOUND = 3
@@ -30,18 +31,33 @@ def asked(tool: Tool, arguments: Row, usual: int = FOUND) -> tuple[str, int]:
     return texts[0], wanted
 
 
-def wants_texts(tool: Tool) -> bool:
+def found(tool: Tool, rows: Sequence[Row], text: str, records: Mapping[str, Record]) -> JsonValue:
+    """Rows as the tool gives them; `text` is the column that was searched. Raises ToolProblem."""
     kind = tool.output
     while isinstance(kind, OptionalOf):
         kind = kind.item
-    return isinstance(kind, ListOf) and kind.item == Scalar(name="str")
+    item = kind.item if isinstance(kind, ListOf) else None
+    if item == STR:
+        texts = [row.get(text) for row in rows]
+        if not all(isinstance(one, str) for one in texts):
+            raise ToolProblem(f"a row's `{text}` is no text")
+        return list(texts)
+    if isinstance(item, RecordRef) and (record := records.get(item.name)) is not None:
+        return [_of_record(row, record, records) for row in rows]
+    return list(rows)
 
 
-def found(tool: Tool, rows: Sequence[Row], text: str) -> JsonValue:
-    """Rows as the tool gives them; `text` is the column that was searched. Raises ToolProblem."""
-    if not wants_texts(tool):
-        return list(rows)
-    texts = [row.get(text) for row in rows]
-    if not all(isinstance(one, str) for one in texts):
-        raise ToolProblem(f"a row's `{text}` is no text")
-    return list(texts)
+def _of_record(row: Row, record: Record, records: Mapping[str, Record]) -> Row:
+    """The record's fields among a row's columns. A csv file's cells are read as the fields' types."""
+    out: Row = {}
+    for field in record.fields:
+        value = row.get(field.name)
+        if value is None:
+            continue
+        if isinstance(value, str) and field.type != STR:
+            try:
+                value = from_text(value, field.type, records)
+            except ValueError as problem:
+                raise ToolProblem(f"a row's `{field.name}`: {problem}") from None
+        out[field.name] = value
+    return out

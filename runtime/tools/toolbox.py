@@ -19,7 +19,17 @@ from ..models.ledger import Ledger
 from ..models.protocol import Answer, ToolAnswer, ToolUse
 from ..schema.program import Tool, canonical
 from ..schema.types import JsonValue, Row
-from .base import Ground, OpenTool, TookTooLong, ToolFunction, ToolProblem, from_environment, plain
+from .base import (
+    Ground,
+    OpenTool,
+    TookTooLong,
+    ToolFunction,
+    ToolProblem,
+    from_environment,
+    plain,
+    text_option,
+)
+from .files import inside
 from .functions import FunctionTool
 from .secrets import without_secrets
 from .table import SOURCES
@@ -35,8 +45,8 @@ class Toolbox:
     """The tools of a program, or of several. One toolbox serves one event loop.
 
     `functions` stand in for tools, by their names. Of the others, one that runs something or reaches something may be
-    called when `allow` has just that, or is None: then all may, as in the project that declares them. `root` is the
-    folder that data files are below; with `isolated` Python runs in processes of its own.
+    called when `allow` has just that; where `declared` are given, those may, as in the project that declares them, and
+    nothing else. `root` is the folder that data files are below; with `isolated` Python runs in processes of its own.
     """
 
     def __init__(
@@ -44,13 +54,15 @@ class Toolbox:
         root: Path,
         *,
         functions: Mapping[str, ToolFunction] = MappingProxyType({}),
-        allow: Iterable[str] | None = (),
+        allow: Iterable[str] = (),
+        declared: Iterable[Tool] | None = None,
         isolated: bool = False,
         ledger: Ledger | None = None,
     ) -> None:
         self._ground = Ground(root, isolated)
         self._functions = functions
-        self._allowed = None if allow is None else frozenset(allow)
+        self._allowed = frozenset(allow)
+        self._declared = None if declared is None else {tool.name: tool for tool in declared}
         self._ledger = ledger
         self._open: dict[str, asyncio.Task[OpenTool]] = {}
         self._places: dict[str, asyncio.Semaphore] = {}
@@ -72,18 +84,31 @@ class Toolbox:
                     f"the tool `{tool.name}` comes from `{tool.source[:80]}`, which this version does not know",
                     help="update dspec, or " + _pass(tool),
                 )
-            if self._allowed is None:
+            if self._declared is not None:
+                own = self._declared.get(tool.name)
+                if own is None or (own.source, own.options, own.lm) != (tool.source, tool.options, tool.lm):
+                    raise ConfigurationError(
+                        f"the tool `{tool.name}` is not what the source declares, and no other is called",
+                        help="compile again, so that the program and its source agree",
+                    )
                 continue
-            try:
-                reached = source.reaches(tool)
-            except ToolProblem as problem:
-                raise ConfigurationError(f"the tool `{tool.name}`: {problem.message}") from None
-            if reached and reached not in self._allowed:
+            wanted = [source.reaches(tool, self._ground), text_option(tool, "api_key_env")]
+            wanted = [one for one in wanted if one]
+            if not self._allowed.issuperset(wanted):
+                key = f", given the key {wanted[-1]}" if len(wanted) > 1 else ""
                 raise ConfigurationError(
-                    f"the tool `{tool.name}` is {source.called(tool)}, and an artifact neither runs code nor "
+                    f"the tool `{tool.name}` is {source.called(tool)}{key}, and an artifact neither runs code nor "
                     "reaches the network by itself",
-                    help=f"{_pass(tool)}, or allow it: load(…, allow=[{reached!r}])",
+                    help=f"{_pass(tool)}, or allow it: load(…, allow={wanted!r}), `dspc run --allow`",
                 )
+            if source.steady:
+                try:
+                    inside(text_option(tool, "file"), self._ground.root)
+                except ToolProblem as problem:
+                    raise ConfigurationError(
+                        f"the tool `{tool.name}` searches through a file of {self._ground.root}: {problem.message}",
+                        help="say which folder the file is below: load(…, root=…), or " + _pass(tool),
+                    ) from None
 
     async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> ToolAnswer:
         """One call with checked arguments, tried again as often as the tool allows.

@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from msgspec import Struct
 
@@ -152,6 +151,8 @@ def _no_constant(name: str) -> None:
 
 
 def _proxy(url: str) -> str | None:
+    from urllib.request import getproxies, proxy_bypass  # it brings a whole client along
+
     parts = urlsplit(url)
     found = getproxies().get(parts.scheme)
     return None if not found or proxy_bypass(parts.netloc) else found

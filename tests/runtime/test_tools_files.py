@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.protocol import ToolUse
-from dspec.runtime.schema.program import LM, Tool
-from dspec.runtime.schema.types import JsonValue, ListOf, Scalar
+from dspec.runtime.schema.program import LM, FieldSpec, Record, Tool
+from dspec.runtime.schema.types import JsonValue, ListOf, OptionalOf, RecordRef, Scalar
 from dspec.runtime.tools.toolbox import Toolbox
-from tests.support.tools import TEXTS, call, tool_of
+from dspec.runtime.values.values import coerce
+from tests.support.tools import TEXT, TEXTS, call, no_vectors, tool_of, trusting
 
 PASSAGES = ("The cat sat on the mat.", "A dog barked at the moon.", "Cats and dogs.", "Nothing here.")
 
@@ -75,7 +77,7 @@ async def test_a_search_by_a_models_vectors_asks_for_each_row_once(tmp_path: Pat
     tool = search(passages(tmp_path), "embeddings", lm="vectors", k=1)
     for _ in range(2):
         async with Toolbox(tmp_path) as tools:
-            answer = await tools.call(tool, {"query": "a dog"}, ToolUse(lm, embed))
+            answer = await tools.call(tool, {"query": "a dog"}, ToolUse(lm, embed, {}))
             assert answer.value == [PASSAGES[1]]
     assert asked == [*PASSAGES, "a dog", "a dog"]
 
@@ -99,7 +101,9 @@ async def test_a_path_that_leads_elsewhere_is_not_read(tmp_path: Path, name: str
     secret.write_text('{"text": "secret"}\n', encoding="utf-8")
     (root / "link.jsonl").symlink_to(secret)
     os.mkfifo(root / "pipe.jsonl")
-    async with Toolbox(root) as tools:
+    with pytest.raises(ConfigurationError):
+        Toolbox(root).check([search(secret, file=name)])
+    async with trusting(root) as tools:
         answer = await call(tools, search(secret, file=name))
     assert (answer.value, "secret" in answer.error.replace("secret.jsonl", "")) == (None, False)
     assert answer.error
@@ -134,3 +138,19 @@ async def test_an_empty_file_has_nothing_to_find(tmp_path: Path) -> None:
     for source in ("bm25", "embeddings"):
         async with Toolbox(tmp_path) as tools:
             assert (await call(tools, search(path, source))).value == []
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+async def test_rows_are_the_records_fields(tmp_path: Path, ending: str) -> None:
+    row = Record(
+        name="Row",
+        fields=(
+            FieldSpec(name="id", type=Scalar(name="int")),
+            FieldSpec(name="note", type=OptionalOf(item=TEXT)),
+        ),
+    )
+    tool = search(passages(tmp_path, ending), output=ListOf(item=RecordRef(name="Row")), k=1)
+    async with Toolbox(tmp_path) as tools:
+        answer = await tools.call(tool, {"query": "dog barked"}, ToolUse(None, no_vectors, {"Row": row}))
+    assert answer.value == [{"id": 1}]
+    assert coerce(answer.value, ListOf(item=RecordRef(name="Row")), {"Row": row}) == [{"id": 1, "note": None}]

@@ -15,8 +15,7 @@ import pytest
 
 from dspec.runtime.schema.program import FieldSpec, Tool
 from dspec.runtime.schema.types import JsonValue, ListOf, Scalar
-from dspec.runtime.tools.toolbox import Toolbox
-from tests.support.tools import TEXT, TEXTS, call, tool_of
+from tests.support.tools import TEXT, TEXTS, call, tool_of, trusting
 
 pytest.importorskip("mcp")
 
@@ -33,7 +32,7 @@ async def test_a_tool_of_a_server_that_a_command_starts(
 ) -> None:
     monkeypatch.setenv("SEARCH_KEY", "hunter2hunter2")
     monkeypatch.setenv("OTHER_KEY", "hunter3")
-    async with Toolbox(tmp_path, allow=None) as tools:
+    async with trusting(tmp_path) as tools:
         assert (await call(tools, stdio("echo"), query="grüße\n\u2028")).value == "grüße\n\u2028"
         assert (await call(tools, stdio("titles", output=TEXTS), query="a")).value == ["a 1", "a 2"]
         letters = stdio("count", output=None, outputs=(FieldSpec(name="letters", type=Scalar(name="int")),))
@@ -46,13 +45,13 @@ async def test_a_tool_of_a_server_that_a_command_starts(
         assert large.error == "its result has 1,000,002 characters, and 100,000 are the most"
         other = await call(tools, stdio("environment"), query="OTHER_KEY")
         assert other.value == "(not set)", "a server gets nothing of the environment that it was not given"
-    async with Toolbox(tmp_path, allow=None) as tools:
+    async with trusting(tmp_path) as tools:
         tool = stdio("environment", api_key_env="SEARCH_KEY")
         assert (await call(tools, tool, query="SEARCH_KEY")).value == "hunter2hunter2"
 
 
 async def test_calls_of_one_server_run_at_the_same_time_and_a_late_one_ends_alone(tmp_path: Path) -> None:
-    async with Toolbox(tmp_path, allow=None) as tools:
+    async with trusting(tmp_path) as tools:
         assert (await call(tools, stdio("echo"), query="a")).value == "a"
         late, fine = await asyncio.gather(
             call(tools, stdio("hangs", timeout=0.5), query="a"), call(tools, stdio("echo"), query="b")
@@ -63,12 +62,12 @@ async def test_calls_of_one_server_run_at_the_same_time_and_a_late_one_ends_alon
 
 async def test_a_server_that_dies_in_a_call_is_started_again(tmp_path: Path) -> None:
     mark = str(tmp_path / "mark")
-    async with Toolbox(tmp_path, allow=None) as tools:
+    async with trusting(tmp_path) as tools:
         answer = await call(tools, stdio("dies"), query=mark)
         assert answer.error == "the MCP server is gone"
         assert (await call(tools, stdio("dies"), query=mark)).value == "alive"
     Path(mark).unlink()
-    async with Toolbox(tmp_path, allow=None) as tools:
+    async with trusting(tmp_path) as tools:
         answer = await call(tools, stdio("dies", retry=1), query=mark)
         assert answer.value == "alive"
         assert len(answer.notes) == 1
@@ -80,7 +79,7 @@ async def test_what_is_no_server_is_an_answer(tmp_path: Path) -> None:
         (f"{shlex.quote(sys.executable)} noise.py", "the MCP server cannot be reached"),
         ("no-such-command-here", "the MCP server cannot be reached: FileNotFoundError"),
     ):
-        async with Toolbox(tmp_path, allow=None) as tools:
+        async with trusting(tmp_path) as tools:
             answer = await call(tools, tool_of("mcp", command=command, tool="echo"))
             assert answer.error.startswith(error)
 
@@ -109,7 +108,7 @@ async def test_a_tool_of_a_server_at_an_address(tmp_path: Path, address: str) ->
     def at(name: str, **settings: object) -> Tool:
         return tool_of("mcp", url=address, tool=name, **settings)
 
-    async with Toolbox(tmp_path, allow=None) as tools:
+    async with trusting(tmp_path) as tools:
         assert (await call(tools, at("echo"), query="a")).value == "a"
         values: list[JsonValue] = [
             answer.value
@@ -124,6 +123,6 @@ async def test_a_tool_of_a_server_at_an_address(tmp_path: Path, address: str) ->
 
 
 async def test_nobody_at_the_address(tmp_path: Path) -> None:
-    async with Toolbox(tmp_path, allow=None) as tools:
+    async with trusting(tmp_path) as tools:
         answer = await call(tools, tool_of("mcp", url="http://127.0.0.1:9/mcp", tool="echo"))
     assert answer.error.startswith("the MCP server cannot be reached")

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from dspec.runtime.schema.types import ListOf, Scalar
 from dspec.runtime.tools.toolbox import Toolbox
-from tests.support.tools import TEXTS, call, tool_of
+from tests.support.tools import TEXTS, call, tool_of, trusting
 
 ANY = Scalar(name="any")
 
@@ -79,7 +79,7 @@ async def url() -> AsyncIterator[str]:
 
 @pytest.fixture
 async def tools(tmp_path: Path) -> AsyncIterator[Toolbox]:
-    async with Toolbox(tmp_path, allow=None) as made:
+    async with trusting(tmp_path) as made:
         yield made
 
 

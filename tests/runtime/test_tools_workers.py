@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.tools.toolbox import Toolbox
-from tests.support.tools import call, module, tool_of
+from tests.support.tools import call, module, tool_of, trusting
 
 HABITS = """
 import asyncio, ctypes, dataclasses, datetime, os, sys, threading, time
@@ -81,7 +82,7 @@ async def asks_later(query, call):
 @pytest.fixture
 async def toolbox(tmp_path: Path) -> AsyncIterator[Toolbox]:
     module(tmp_path, HABITS)
-    async with Toolbox(tmp_path, allow=None, isolated=True) as made:
+    async with trusting(tmp_path, isolated=True) as made:
         yield made
 
 
@@ -146,7 +147,7 @@ async def test_children_end_with_the_toolbox(tmp_path: Path) -> None:
         tmp_path,
         "import os, time\ndef pid(query):\n    child = os.fork()\n    if not child: time.sleep(600)\n    return [os.getpid(), child]\n",
     )
-    async with Toolbox(tmp_path, allow=None, isolated=True) as toolbox:
+    async with trusting(tmp_path, isolated=True) as toolbox:
         answer = await call(toolbox, tool_of("python", function="tools:pid", file="tools.py"))
     assert isinstance(answer.value, list)
     for pid in answer.value:
@@ -173,7 +174,7 @@ async def test_tries_are_counted_and_said(tmp_path: Path) -> None:
         "n = 0\ndef third(query):\n    global n\n    n += 1\n    if n < 3: raise ValueError(n)\n    return query\n",
     )
     tool = tool_of("python", function="tools:third", file="tools.py", retry=2)
-    async with Toolbox(tmp_path, allow=None, isolated=True) as toolbox:
+    async with trusting(tmp_path, isolated=True) as toolbox:
         answer = await call(toolbox, tool, query="q")
     assert answer.value == "q"
     assert answer.notes == (
@@ -185,7 +186,7 @@ async def test_tries_are_counted_and_said(tmp_path: Path) -> None:
 async def test_no_more_processes_than_calls_at_once(tmp_path: Path) -> None:
     module(tmp_path, "import os, time\ndef pid(query):\n    time.sleep(0.02)\n    return os.getpid()\n")
     tool = tool_of("python", function="tools:pid", file="tools.py", max_parallel=2)
-    async with Toolbox(tmp_path, allow=None, isolated=True) as toolbox:
+    async with trusting(tmp_path, isolated=True) as toolbox:
         answers = await asyncio.gather(*(call(toolbox, tool) for _ in range(12)))
     assert len({answer.value for answer in answers}) <= 2
 
@@ -215,10 +216,27 @@ async def test_a_module_in_a_folder_and_one_elsewhere(tmp_path: Path) -> None:
     module(tmp_path / "pack", "from . import other\ndef f(query): return other.VALUE\n", "inner")
     module(tmp_path / "pack", "", "__init__")
     module(tmp_path / "pack", "VALUE = 'here'\n", "other")
-    async with Toolbox(tmp_path, allow=None, isolated=True) as toolbox:
+    async with trusting(tmp_path, isolated=True) as toolbox:
         inner = tool_of("python", function="pack.inner:f", file="pack/inner.py")
         assert (await call(toolbox, inner)).value == "here"
         other = await call(toolbox, tool_of("python", function="json:dumps", file="pack/other.py"))
         assert other.error.startswith("ImportError: Python takes `json` from elsewhere")
         outside = await call(toolbox, tool_of("python", function="os:getcwd", file="../x.py"))
         assert outside.error == "there is no file `../x.py`"
+
+
+async def test_of_a_pure_tool_that_changes_its_answer_the_first_one_stands(tmp_path: Path) -> None:
+    module(tmp_path, HABITS)
+    seen: set[JsonValue] = set()
+    for _ in range(2):
+        with Ledger(tmp_path / "ledger.sqlite") as ledger:
+            async with trusting(tmp_path, isolated=True, ledger=ledger) as toolbox:
+                answers = await asyncio.gather(
+                    *(call(toolbox, habit("changing", pure=True)) for _ in range(6))
+                )
+                seen |= {answer.value for answer in answers if isinstance(answer.value, str)}
+                await call(
+                    toolbox, habit("changing", pure=True, sha256="0" * 64)
+                )  # another file is another tool
+                assert ledger.count() == 2
+    assert len(seen) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ async def no_vectors(texts: Sequence[str]) -> list[list[float]]:
 
 
 def use_of(answer: Answering | None = None) -> ToolUse:
-    return ToolUse(None, no_vectors, answer)
+    return ToolUse(None, no_vectors, {}, answer)
 
 
 async def call(
@@ -49,3 +49,14 @@ def module(folder: Path, text: str, name: str = "tools") -> Path:
     path = folder / f"{name}.py"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+class _Everything(Toolbox):
+    """A toolbox that may call whatever it is asked to, as a project's own may call what the source declares."""
+
+    def check(self, tools: Iterable[Tool]) -> None:
+        return
+
+
+def trusting(root: Path, **settings: Any) -> Toolbox:
+    return _Everything(root, **settings)

@@ -30,7 +30,7 @@ from ..expressions.scope import Scope, Typed
 from ..session import Place, Session
 from ..shape.arguments import match_arguments
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, reachable, runnable
+from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
 from ..types.kinds import ANY, Group, NamedValue
 from .externs import extern
 
@@ -138,6 +138,8 @@ class Callees(Struct):
         )
         self.records.update(reachable(scope.session, kinds))
         self.tools[callee.key] = found.tool
+        if found.lm is not None:
+            self.lms.update(lm_closure(scope.session, found.lm))
         name = scope.step_name(node, callee.name)
         step = ToolStep(name=name, tool=callee.key, arguments=arguments)
         return self._called(scope, node, callee, step, Typed(found.result, Variable(name=name)))

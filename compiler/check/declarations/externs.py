@@ -1,4 +1,4 @@
-"""`extern` and `test` declarations: checked for names and types, not run yet."""
+"""`extern` declarations, checked and lowered to tools; `test` declarations, checked for names and types and not run yet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Span
-from dspec.runtime.schema.program import Tool
+from dspec.runtime.schema.program import FieldSpec, Tool
 from dspec.runtime.schema.types import ANY, Type
 
 from ...diagnostics import codes
@@ -15,7 +15,7 @@ from ..expressions.infer import expect, infer, truth
 from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader, settings
-from ..sources.extern_sources import check_source
+from ..sources.extern_sources import ExternSourced, check_source
 from ..symbols import Symbol
 from ..types.declared import runnable
 from ..types.kinds import Group, NamedValue
@@ -30,7 +30,9 @@ class ExternInfo(Struct, frozen=True):
     result: Type | Group
     described: bool = True
     tool: Tool | None = None
-    """What a program calls; None where something is wrong with it, or what it comes from does not run."""
+    """What a program calls when it runs; None where something is wrong with it."""
+    lm: Symbol | None = None
+    """The model that its source asks."""
 
 
 def extern(session: Session, symbol: Symbol) -> ExternInfo | None:
@@ -41,7 +43,7 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
     place = session.place(symbol)
     declaration = place.declaration
     inputs = parameters(session, place, declaration.parameters or (), "input")
-    field_specs(session, place, inputs.values())
+    taken = field_specs(session, place, inputs.values())
     result: Type | Group = ANY
     if isinstance(declaration.returns, tuple):
         members = parameters(session, place, declaration.returns, "output")
@@ -50,9 +52,11 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
         result = resolve_type(session, place, declaration.returns)
     setting = settings(declaration.items).get("source")
     source = declaration.value or (setting.value if setting else None)
-    described = bool(doc_of(declaration.items).strip())
+    described = doc_of(declaration.items).strip()
+    made: ExternSourced | None = None
     if isinstance(source, Call) and isinstance(source.callee, Reference):
-        described |= check_source(session, place, symbol, source, source.callee.name, inputs, result)
+        made = check_source(session, place, symbol, source, source.callee.name, inputs, result)
+        described = described or made.description
     elif source is not None:
         from ..sources.externs.table import EXTERN_SOURCES
 
@@ -60,10 +64,46 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
         session.report(codes.syntax.SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
     elif declaration.items is not None and not place.block.problems:
         session.report(codes.syntax.NoSource(symbol.location, place.room))
-    session.report(
-        codes.syntax.NotYet(place.at(declaration.keyword), f"extern functions, such as `{symbol.name}`")
+    tool = None
+    if made is not None and made.options is not None and isinstance(source, Call):
+        tool = _tool(session, place, symbol, source, made, taken, result, described)
+    return ExternInfo(
+        inputs,
+        result,
+        bool(described) or (made is not None and made.mistaken),
+        tool,
+        None if made is None else made.lm,
     )
-    return ExternInfo(inputs, result, described)
+
+
+def _tool(
+    session: Session,
+    place: Place,
+    symbol: Symbol,
+    source: Call,
+    made: ExternSourced,
+    inputs: tuple[FieldSpec, ...],
+    result: Type | Group,
+    description: str,
+) -> Tool:
+    read = Reader(session, place, place.declaration.items)
+    timeout, retry, most = read.number("timeout"), read.integer("retry"), read.integer("max_result")
+    several = isinstance(result, Group)
+    return Tool(
+        name=symbol.key,
+        description=description,
+        inputs=inputs,
+        output=None if several else result,
+        outputs=field_specs(session, place, result.members.values()) if several else (),
+        source=source.callee.name.text if isinstance(source.callee, Reference) else "",
+        options=dict(made.options or {}),
+        lm=None if made.lm is None else made.lm.key,
+        pure=read.flag("pure") is True,
+        timeout=30.0 if timeout is None else timeout,
+        retry=retry or 0,
+        max_result=100_000 if most is None else most,
+        max_parallel=read.integer("max_parallel"),
+    )
 
 
 def check_tool(session: Session, symbol: Symbol) -> None:

@@ -22,13 +22,15 @@ from ..tables import MAX_ROWS, Table, count_lines
 
 
 class SourceParameter(Struct, frozen=True):
-    """One argument of a source. `path` and `column` are texts, too: a data file, a column of it."""
+    """One argument of a source. `path` and `column` are texts, too: a data file, a column of it. An `address` is a text
+    or `env("NAME")`, a `secret` only that; a `choice` is one of `choices`."""
 
     name: str
-    value: Literal["text", "path", "column", "integer", "lm"]
+    value: Literal["text", "path", "column", "integer", "lm", "address", "secret", "choice"]
     required: bool = False
     default: str = ""
     doc: str = ""
+    choices: tuple[str, ...] = ()
 
 
 class Checking(Protocol):

@@ -704,6 +704,31 @@ class NotADataFile(Finding, frozen=True):
         )
 
 
+class NotAnAddress(Finding, frozen=True):
+    """A source's `url` that is no address of a server, or has a name and password in it."""
+
+    code = DS0110
+    url: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.url[:100]}" is no address of a server',
+            "not an address",
+            help='it begins with `http://` or `https://`; a key stands in `api_key = env("NAME")`, never in it',
+        )
+
+
+class NotForSource(Finding, frozen=True):
+    """A text of another shape than the one that `name` of a `source` has."""
+
+    code = DS0110
+    name: str
+    source: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"this is no `{self.name}` that `{self.source}` can use", f"not a {self.name}")
+
+
 class NotOnTheHub(Finding, frozen=True):
     code = DS0110
     repo: str

@@ -1258,3 +1258,44 @@ class StateDiffers(Finding, frozen=True):
         return self.says(
             f"`{self.name}` is {self.before} before the first round, and {self.got} after one", self.got
         )
+
+
+DS0330 = Code(
+    "DS0330",
+    "error",
+    "extern and its source differ",
+    "A search (`bm25`, `embeddings`, `colbert`) takes one text, and an input `k: int` for how many rows "
+    "are wanted; it gives a list of texts, or a list of records, whose fields are columns of the rows.",
+    'dspec 1\n\nextern find(query: str, lang: str) -> list[str] = colbert("http://localhost:8893/search")\n',
+    'dspec 1\n\nextern find(query: str, k: int = 3) -> list[str] = colbert("http://localhost:8893/search")\n',
+)
+
+
+class TakesNoText(Finding, frozen=True):
+    """A search whose `inputs` are not one text, with or without `k`."""
+
+    code = DS0330
+    extern: str
+    inputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.extern}` is a search, which takes one text and, where you like, `k: int`",
+            f"takes {quoted(self.inputs)}" if self.inputs else "takes nothing",
+            help=f"declare it as `{self.extern}(query: str, k: int = 3) -> list[str]`",
+        )
+
+
+class GivesNoRows(Finding, frozen=True):
+    """A search that is declared to give something else than texts or rows."""
+
+    code = DS0330
+    extern: str
+    type: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.extern}` is a search, which gives a list, and it is declared to give {self.type}",
+            f"declared as {self.type}",
+            help="declare `list[str]` for the texts that it finds, or `list[R]` with a record `R` for whole rows",
+        )

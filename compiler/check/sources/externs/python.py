@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import os
+from pathlib import Path
 
 from dspec.runtime.schema.types import DictOf, OneOf
 
@@ -13,20 +16,25 @@ from ....diagnostics import codes
 from ...session import Place, Session
 from ...types.annotations import type_of
 from ...types.kinds import ANY, Group, assignable, is_text, spell
-from .base import ExternCall, ExternSource
+from .base import ExternCall, ExternSource, SourceFound
 
 
-def _check(session: Session, place: Place, written: ExternCall) -> bool:
+def _check(session: Session, place: Place, written: ExternCall) -> SourceFound:
     text, node = written.texts["function"]
     found = find_function(session, place.source.path.parent, text, place.at(node))
     if found is None:
-        return True
+        return SourceFound(None, mistaken=True)
     module, function = found
+    options = {
+        "function": text,
+        "file": Path(os.path.relpath(module.source.path, session.root)).as_posix(),
+        "sha256": hashlib.sha256(module.source.text.encode()).hexdigest(),
+    }
     if function is None:
-        return True
+        return SourceFound(options, mistaken=True)
     _compare(session, place, written, module, function)
     _compare_result(session, place, written, module, function)
-    return bool(ast.get_docstring(function, clean=False))
+    return SourceFound(options, (ast.get_docstring(function) or "").strip())
 
 
 def _compare(session: Session, place: Place, written: ExternCall, module: Module, function: Function) -> None:
@@ -101,6 +109,13 @@ def _compare_result(
 SOURCE = ExternSource(
     name="python",
     doc="A Python function of the project.",
-    parameters=(SourceParameter("function", "text", required=True),),
+    parameters=(
+        SourceParameter(
+            "function",
+            "text",
+            required=True,
+            doc="`module:function`, of a file beside the source, in the root or in its `src`.",
+        ),
+    ),
     check=_check,
 )

@@ -8,7 +8,7 @@ from dspec.runtime.running.filetable import FileTable
 
 from .base import ExternSource
 
-_FILES: dict[str, str] = {name: name for name in ("python", "bm25", "embeddings", "colbert", "mcp")}
+_FILES: dict[str, str] = {name: name for name in ("python", "bm25", "embeddings", "colbert", "mcp", "http")}
 
 EXTERN_SOURCES: Mapping[str, ExternSource] = FileTable[ExternSource](__package__, _FILES, "SOURCE")
 """By the name that an extern uses."""
