@@ -21,7 +21,7 @@ from .models.ledger import Ledger
 from .running.execute import run
 from .running.prediction import Prediction
 from .schema.ensemble import Runnable, parts
-from .schema.program import LM, FieldSpec
+from .schema.program import LM, FieldSpec, asked_besides
 from .schema.types import JsonValue, Row
 
 Value = TypeVar("Value")
@@ -242,8 +242,8 @@ def _configured(program: Runnable, lm: PerModel, api_base: PerModel, api_key_env
 def _used(program: Runnable) -> list[str]:
     """The models that a run can ask, fallbacks included, in the program's order."""
     wanted = {predictor.lm for part in parts(program) for predictor in part.predictors.values()}
+    wanted |= {name for part in parts(program) for name in asked_besides(part)}
     wanted |= {other for name in wanted for other in program.lms[name].fallback}
-    wanted |= _embedders(program)
     return [name for name in program.lms if name in wanted]
 
 

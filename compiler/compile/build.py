@@ -22,7 +22,7 @@ from dspec.runtime.artifact.artifact import Artifact, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.schema.ensemble import Runnable, everywhere, programs
-from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.program import Program, asked_besides, with_fallbacks
 
 from .. import ir
 from ..evaluate.budget import Wall, wall_of
@@ -302,8 +302,8 @@ class Ran:
                 address: predictor.model_copy(update={"lm": lm.name})
                 for address, predictor in one.predictors.items()
             }
-            index = one.neighbours
-            own = {} if index is None or index.lm is None else {index.lm: one.lms[index.lm]}
+            besides = with_fallbacks(sorted(asked_besides(one)), lambda name: one.lms[name].fallback)
+            own = {name: one.lms[name] for name in besides}
             return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
 
         return everywhere(program, moved)

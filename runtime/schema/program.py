@@ -346,6 +346,7 @@ class Reward(Frozen, defer_build=True):
     score: Expression
     feedback: Expression | None = None
     judges: tuple[Judge, ...] = ()
+    """Their programs have no `lms` of their own: they ask the models of the program that the module is in."""
 
 
 class ModuleSpec(Frozen, defer_build=True):
@@ -412,6 +413,16 @@ class Program(Graph, defer_build=False):
 Program.model_rebuild()
 
 
+def asked_besides(program: Program) -> set[str]:
+    """Names of the models that a run may ask besides those of its predictors: an index's, and rewards' judges'."""
+    index = program.neighbours
+    found = {index.lm} if index is not None and index.lm is not None else set[str]()
+    for module in program.modules.values():
+        for judge in module.reward.judges if module.reward is not None else ():
+            found |= {asked.lm for asked in judge.program.predictors.values()}
+    return found
+
+
 def walked(steps: Iterable[Step]) -> Iterator[Step]:
     """The steps and all those inside them, in the order in which they are written."""
     for step in steps:
@@ -429,6 +440,11 @@ def walked(steps: Iterable[Step]) -> Iterator[Step]:
 
 def reached(program: Program) -> frozenset[str]:
     """Keys of the predictors, modules, tools and graphs that a run of the program may call."""
+    return reached_from(program, *map(_called, walked(program.steps)))
+
+
+def reached_from(program: Program, *start: str) -> frozenset[str]:
+    """These keys, and all that running what they name may call."""
     found: set[str] = set()
     waiting: list[str] = []
 
@@ -438,7 +454,7 @@ def reached(program: Program) -> frozenset[str]:
                 found.add(key)
                 waiting.append(key)
 
-    meet(map(_called, walked(program.steps)))
+    meet(start)
     while waiting:
         key = waiting.pop()
         if key in program.graphs:

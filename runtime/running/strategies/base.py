@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct, field
@@ -17,6 +18,7 @@ from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program, Signatu
 from ...schema.types import JsonValue, Row
 
 if TYPE_CHECKING:
+    from ...schema.trace import TraceStep
     from ..asking import Asked, ProgramRun
 
 Run = Callable[["ProgramRun", Predictor, Row], Awaitable["Asked"]]
@@ -71,8 +73,24 @@ class Conductor(Protocol):
         """Whether the prompt is one that the role's model takes whole, as far as anybody knows its limit."""
         ...
 
-    async def attempt(self, inputs: Row, *, take: int = 0, temperature: float | None = None) -> Row:
-        """The outputs of one run of what the module tries (`ModuleSpec.runs`)."""
+    async def attempt(
+        self,
+        inputs: Row,
+        *,
+        take: int = 0,
+        temperature: float | None = None,
+        hints: Mapping[str, str] = MappingProxyType({}),
+    ) -> Row:
+        """The outputs of one run of what the module tries (`ModuleSpec.runs`). A predictor that is among the `hints`,
+        by its address, sees the text as one more input."""
+        ...
+
+    def calls_of(self, take: int) -> tuple[TraceStep, ...]:
+        """What an attempt asked."""
+        ...
+
+    def choose(self, take: int) -> None:
+        """Says which attempt the outputs come from: nothing is learned from the others."""
         ...
 
     async def call(self, key: str, arguments: Row) -> JsonValue:
@@ -104,6 +122,9 @@ class Times(Struct, frozen=True):
     def __mul__(self, other: Times) -> Times:
         return Times(self.least * other.least, self.most * other.most)
 
+
+HINT = "hint"
+"""Input by which a predictor is given advice; with underscores where it has one of that name."""
 
 COMPAT = ("compat", "dspy")
 """Option of a module on another framework's schedule, and its value: what an artifact holds of `compat = "dspy"`."""
