@@ -21,7 +21,7 @@ from .models.ledger import Ledger
 from .running.execute import run
 from .running.prediction import Prediction
 from .schema.ensemble import Runnable, parts
-from .schema.program import LM, FieldSpec, asked_besides
+from .schema.program import LM, FieldSpec, asked_besides, embedders
 from .schema.types import JsonValue, Row
 
 Value = TypeVar("Value")
@@ -248,9 +248,8 @@ def _used(program: Runnable) -> list[str]:
 
 
 def _embedders(program: Runnable) -> set[str]:
-    """The models that compare inputs with an index."""
-    indexes = (part.neighbours for part in parts(program))
-    return {index.lm for index in indexes if index is not None and index.lm is not None}
+    """The models that compare texts."""
+    return {name for part in parts(program) for name in embedders(part)}
 
 
 def _by_name(value: PerModel, what: str, used: Sequence[str], program: Runnable) -> dict[str, str]:

@@ -104,6 +104,9 @@ def lm_digest(program: Program) -> str:
         for address, predictor in program.predictors.items()
         if address in called
     }
+    for key, tool in program.tools.items():
+        if tool.lm is not None and key in called:
+            models[f"({key})"] = _lm_identity(program, tool.lm, ())
     for name, module in program.modules.items():
         for judge in module.reward.judges if module.reward is not None and name in called else ():
             models |= {

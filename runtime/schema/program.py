@@ -413,10 +413,16 @@ class Program(Graph, defer_build=False):
 Program.model_rebuild()
 
 
-def asked_besides(program: Program) -> set[str]:
-    """Names of the models that a run may ask besides those of its predictors: an index's, and rewards' judges'."""
+def embedders(program: Program) -> set[str]:
+    """Names of the models that compare texts, for an index or a tool."""
     index = program.neighbours
-    found = {index.lm} if index is not None and index.lm is not None else set[str]()
+    named = [None if index is None else index.lm, *(tool.lm for tool in program.tools.values())]
+    return {name for name in named if name is not None}
+
+
+def asked_besides(program: Program) -> set[str]:
+    """Names of the models that a run may ask besides those of its predictors: an index's, tools', rewards' judges'."""
+    found = embedders(program)
     for module in program.modules.values():
         for judge in module.reward.judges if module.reward is not None else ():
             found |= {asked.lm for asked in judge.program.predictors.values()}

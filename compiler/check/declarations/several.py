@@ -22,7 +22,7 @@ from ..names.names import path_of, resolve
 from ..session import Place, Session
 from ..shape.attributes import form_of, number_of
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, reachable, runnable
+from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
 from ..types.kinds import NamedValue, assignable
 from .called import CalledTables
 from .externs import check_tool, extern
@@ -268,6 +268,8 @@ def _tool(session: Session, place: Place, node: Expr, symbol: Symbol, gathered: 
         if found is None or found.tool is None:
             return None
         gathered.tools[symbol.key] = found.tool
+        compares = session.lms.get(found.tool.lm) if found.tool.lm is not None else None
+        gathered.lms |= lm_closure(session, compares) if compares is not None else {}
         kinds = [member.type for member in found.inputs.values()]
         kinds += [one.type for one in found.tool.outputs]
         gathered.records |= reachable(
