@@ -171,6 +171,12 @@ class Role(Struct, frozen=True):
     signature: Callable[[ModuleParts], Signature]
     dspy: str = ""
     """Path of this predictor in DSPy's module; "" where DSPy has no such predictor."""
+    told: Callable[[Program, ModuleSpec], Predictor] | None = None
+    """The predictor as it is asked, where that says more than its signature; None where it does not."""
+    dspy_inputs: Callable[[Row], Row] | None = None
+    """A demo's inputs as DSPy's predictor has them, where that has other values; None where it has not."""
+    from_dspy: Callable[[Row], Row] | None = None
+    """The other way: a demo of DSPy's with its values as they are here."""
 
 
 class ModuleStrategy(Struct, frozen=True):

@@ -8,6 +8,7 @@ from typing import cast
 from ...errors import AnswerError
 from ...schema.program import FieldSpec, ModuleSpec, Signature
 from ...schema.types import ANY, STR, Row
+from ...values.values import shown
 from .base import Conductor, ModuleParts, ModuleStrategy, Role, StrategyOption, Times, free_name
 from .chain_of_thought import STRATEGY as CHAIN_OF_THOUGHT
 from .predict import STRATEGY as PREDICT
@@ -64,6 +65,13 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
     return await work.ask(COMPARE, {**inputs, **shown})
 
 
+def _as_text(inputs: Row) -> Row:
+    """A demo's inputs with the attempts as texts."""
+    return {
+        name: shown(one) if name.startswith("reasoning_attempt_") else one for name, one in inputs.items()
+    }
+
+
 def _times(module: ModuleSpec) -> Mapping[str, Times]:
     m = cast("int", module.options["m"])
     return {CHAIN: Times(m, m), COMPARE: Times(1, 1)}
@@ -79,6 +87,9 @@ STRATEGY = ModuleStrategy(
     ),
     conduct=_conduct,
     times=_times,
-    roles={CHAIN: Role(CHAIN_OF_THOUGHT.name, _chain), COMPARE: Role(PREDICT.name, _compare, dspy="predict")},
+    roles={
+        CHAIN: Role(CHAIN_OF_THOUGHT.name, _chain, dspy=f"{CHAIN}.predict"),
+        COMPARE: Role(PREDICT.name, _compare, dspy=f"{COMPARE}.predict", dspy_inputs=_as_text),
+    },
     manner="compares several attempts of its own before it answers",
 )

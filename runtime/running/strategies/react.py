@@ -7,6 +7,7 @@ tool that is not there, arguments that do not fit, a tool that failed, an answer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import cast
@@ -18,6 +19,8 @@ from ...schema.identity import Same
 from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program, Signature
 from ...schema.types import ANY, STR, DictOf, JsonValue, ListOf, OneOf, OptionalOf, Row
 from ...values.markers import escape
+from ...values.repair import strict_json
+from ...values.values import shown
 from .base import (
     TOOLS,
     Conductor,
@@ -239,6 +242,63 @@ def max_iters(module: ModuleSpec) -> int:
     return cast("int", module.options.get("max_iters", 20))
 
 
+def _told(program: Program, module: ModuleSpec) -> Predictor:
+    return _agent(Same(program), Same(module))
+
+
+def _as_text(inputs: Row) -> Row:
+    """A demo's inputs with the trajectory as DSPy has it: a text of sections that are numbered by the turn."""
+    return {
+        name: _sections(one) if isinstance(one, list) and _turns(one) else one for name, one in inputs.items()
+    }
+
+
+def _turns(value: list[JsonValue]) -> bool:
+    return not value or all(
+        isinstance(turn, dict) and (_PARTS.keys() | {"error"}) & turn.keys() for turn in value
+    )
+
+
+_PARTS = {"thought": "thought", "tool": "tool_name", "arguments": "tool_args", "observation": "observation"}
+"""Parts of a turn, and what DSPy calls them."""
+
+
+def _sections(turns: list[JsonValue]) -> str:
+    parts: list[str] = []
+    for number, turn in enumerate(cast("list[Row]", turns)):
+        last = {"observation": "Completed."} if turn.get("tool") == FINISH else {}
+        row = {"observation": turn["error"], **turn} if "error" in turn else {**last, **turn}
+        parts += [
+            f"[[ ## {name}_{number} ## ]]\n{shown(row[part])}" for part, name in _PARTS.items() if part in row
+        ]
+    return "\n\n".join(parts)
+
+
+_SECTION = re.compile(r"^\[\[ ## (thought|tool_name|tool_args|observation)_(\d{1,4}) ## \]\]$", re.MULTILINE)
+
+
+def _from_text(demo: Row) -> Row:
+    """A demo with the trajectory as turns, where it is a text of DSPy's sections or an empty one."""
+    found = dict(demo)
+    for name, text in demo.items():
+        if name.rstrip("_") == "trajectory" and isinstance(text, str) and (not text.strip() or _SECTION.search(text)):
+            found[name] = _read_sections(text)
+    return found
+
+
+def _read_sections(text: str) -> list[JsonValue]:
+    here = {theirs: part for part, theirs in _PARTS.items()}
+    turns: dict[str, Row] = {}
+    _, *pieces = _SECTION.split(text)
+    for name, number, value in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+        part, said = here[name], value.strip()
+        try:
+            turns.setdefault(number, {})[part] = strict_json(said) if part == "arguments" else said
+        except ValueError:
+            turns[number][part] = said
+    return [{part: one for part, one in turn.items() if turn.get("tool") != FINISH or part != "observation"} for turn in turns.values()]
+
+
 STRATEGY = ModuleStrategy(
     name="ReAct",
     doc="An agent that calls tools until it knows the answer, and then answers with its reasoning before the outputs.",
@@ -252,8 +312,8 @@ STRATEGY = ModuleStrategy(
     conduct=_conduct,
     times=_times,
     roles={
-        "react": Role(PREDICT.name, _react, dspy="react"),
-        "extract": Role(CHAIN_OF_THOUGHT.name, _extract, dspy="extract.predict"),
+        "react": Role(PREDICT.name, _react, dspy="react", told=_told, dspy_inputs=_as_text, from_dspy=_from_text),
+        "extract": Role(CHAIN_OF_THOUGHT.name, _extract, dspy="extract.predict", dspy_inputs=_as_text, from_dspy=_from_text),
     },
     manner="calls tools until it knows the answer",
 )
