@@ -45,7 +45,7 @@ from ..schema.types import STR, JsonValue, Row, spell
 from ..values.checks import Failure, failures
 from ..values.interpret import evaluate, names
 from ..values.values import coerce
-from .asking import Asked, ProgramRun, Recording, ask_again, fits, given_up
+from .asking import Asked, NativeCalls, ProgramRun, Recording, ask_again, fits, given_up
 from .fitting import fitting
 from .rewards import scored
 from .strategies.base import HINT, Scored, free_name
@@ -243,12 +243,15 @@ class _Conductor:
         predictor: Predictor | None = None,
         take: int = 0,
         temperature: float | None = None,
+        calling: NativeCalls | None = None,
     ) -> Row:
         address = self.module.predictors[role]
         asked = predictor or self.program.predictors.get(address)
         if asked is None:
             raise ConfigurationError(f"`{self._step}` lacks its predictor `{address}`")
         session = self._taking(take, temperature)
+        if calling is not None:
+            session = replace(session, calling=calling)
         return (await self._keep(_predict(session, address, asked, inputs, f"{self._step}.{role}"))).outputs
 
     async def attempt(

@@ -79,6 +79,10 @@ class Predictor(Frozen):
     demos: tuple[Demo, ...] = ()
 
 
+def _empty(value: object) -> bool:
+    return not value
+
+
 class LM(Frozen):
     """Settings of one model. Secrets are names of environment variables, never values."""
 
@@ -108,6 +112,8 @@ class LM(Frozen):
     """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
     adapter: Literal["chat", "json"] = "chat"
+    tool_calls: Literal["native", "text"] | None = Field(None, exclude_if=_empty)
+    """How an agent's model names its tools: by the provider's own calls, or in its text; None goes by the model."""
 
 
 def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:
@@ -364,10 +370,6 @@ class ModuleSpec(Frozen, defer_build=True):
     runs: str | None = None
     """What a strategy tries several times: a key into the program's `predictors`, `modules` or `graphs`."""
     reward: Reward | None = None
-
-
-def _empty(value: object) -> bool:
-    return not value
 
 
 class Program(Graph, defer_build=False):

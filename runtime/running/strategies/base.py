@@ -19,7 +19,7 @@ from ...schema.types import JsonValue, Row
 
 if TYPE_CHECKING:
     from ...schema.trace import TraceStep
-    from ..asking import Asked, ProgramRun
+    from ..asking import Asked, NativeCalls, ProgramRun
 
 Run = Callable[["ProgramRun", Predictor, Row], Awaitable["Asked"]]
 """One run of a predictor on checked inputs; raises as `asking.ask` does.
@@ -65,8 +65,10 @@ class Conductor(Protocol):
         predictor: Predictor | None = None,
         take: int = 0,
         temperature: float | None = None,
+        calling: NativeCalls | None = None,
     ) -> Row:
-        """The outputs of one of the module's predictors, or of `predictor` in its place."""
+        """The outputs of one of the module's predictors, or of `predictor` in its place. With `calling`, its model may
+        call tools by itself."""
         ...
 
     def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
 from ...errors import AnswerError, ConfigurationError, EvaluationError, PromptTooLong
+from ...models.prices import native
+from ...models.protocol import ToolCall, ToolShape
 from ...schema.identity import Same
 from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program, Signature
 from ...schema.types import ANY, STR, DictOf, JsonValue, ListOf, OneOf, OptionalOf, Row
@@ -34,6 +36,9 @@ from .base import (
 )
 from .chain_of_thought import STRATEGY as CHAIN_OF_THOUGHT
 from .predict import STRATEGY as PREDICT
+
+if TYPE_CHECKING:
+    from ..asking import NativeCalls
 
 FINISH = "finish"
 _DSPY_TRIES = 3
@@ -108,8 +113,14 @@ def _agent(program: Same[Program], module: Same[ModuleSpec]) -> Predictor:
         raise ConfigurationError(f"there is no predictor `{address}`")
     if len(found.signature.outputs) != 3:
         raise ConfigurationError(f"`{address}` has {len(found.signature.outputs)} outputs, and a step has 3")
-    text = listed(program.value, tool_names(module.value.tools))
-    signature = found.signature.model_copy(update={"fixed": (*found.signature.fixed, text)})
+    more = [listed(program.value, tool_names(module.value.tools))]
+    lm = program.value.lms.get(found.lm)
+    if lm is not None and not faithful(module.value) and native(lm):
+        _, tool, arguments = (field.name for field in found.signature.outputs)
+        more.append(
+            f"Where you can call a tool directly, do that: the call stands for `{tool}` and `{arguments}`."
+        )
+    signature = found.signature.model_copy(update={"fixed": (*found.signature.fixed, *more)})
     return found.model_copy(update={"signature": signature})
 
 
@@ -165,9 +176,10 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
     keys = {name: key for key, name in tool_names(work.module.tools).items()}
     as_dspy = faithful(work.module)
     turns: list[JsonValue] = []
+    calling = None if as_dspy else _calling(work.program, work.module, agent)
     for _ in range(max_iters(work.module)):
         try:
-            step = await _asked(work, "react", inputs, turns, agent)
+            step = await _asked(work, "react", inputs, turns, agent, calling)
         except PromptTooLong:
             work.note("the agent stopped: a step's prompt is longer than the model takes")
             break
@@ -185,10 +197,41 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
             turn["observation"] = await _called(work, keys[cast("str", name)], cast("Row", arguments))
         except AnswerError as error:
             turn["error"] = error.message
+    if calling is not None and calling.refused:
+        work.note("the model takes no tools by the provider's own means: it names them in its text")
     return await _asked(work, "extract", inputs, turns, agent)
 
 
-async def _asked(work: Conductor, role: str, inputs: Row, turns: list[JsonValue], agent: Predictor) -> Row:
+def _calling(program: Program, module: ModuleSpec, agent: Predictor) -> NativeCalls:
+    """The tools for a model that calls them by itself, and a call as the outputs of a step."""
+    from ...adapters.schema import arguments_schema  # as for `listed`
+    from ..asking import NativeCalls
+
+    shapes: list[ToolShape] = []
+    for key, name in tool_names(module.tools).items():
+        offer = offered(program, key)
+        shapes.append(ToolShape(name, offer.description, arguments_schema(offer.inputs, program.records)))
+    shapes.append(ToolShape(FINISH, "Ends the work.", arguments_schema((), {})))
+    thought, tool, arguments = (field.name for field in agent.signature.outputs)
+
+    def outputs(said: Row, call: ToolCall) -> Row:
+        try:
+            given = strict_json(call.arguments)
+        except ValueError:
+            given = call.arguments  # which is read as any other text is, and asked for again
+        return {thought: said.get(thought, ""), tool: call.name, arguments: given}
+
+    return NativeCalls(tuple(shapes), outputs)
+
+
+async def _asked(
+    work: Conductor,
+    role: str,
+    inputs: Row,
+    turns: list[JsonValue],
+    agent: Predictor,
+    calling: NativeCalls | None = None,
+) -> Row:
     """The role's answer to the inputs and the turns, of which the oldest are left out until the prompt is taken."""
     predictor = agent if role == "react" else None
     as_dspy = faithful(work.module)
@@ -199,7 +242,7 @@ async def _asked(work: Conductor, role: str, inputs: Row, turns: list[JsonValue]
         if not as_dspy and not work.fits(role, row, predictor=predictor) and _cut(work, turns):
             continue
         try:
-            return await work.ask(role, row, predictor=predictor)
+            return await work.ask(role, row, predictor=predictor, calling=calling)
         except PromptTooLong:
             refused += 1
             if as_dspy and len(turns) <= 1:
