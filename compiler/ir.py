@@ -15,7 +15,16 @@ from pydantic import Field
 
 from dspec.runtime.schema.ensemble import Runnable, everywhere
 from dspec.runtime.schema.expressions import Expression
-from dspec.runtime.schema.program import LM, FieldSpec, Judge, Program, Record, Tool, with_fallbacks
+from dspec.runtime.schema.program import (
+    LM,
+    FieldSpec,
+    Judge,
+    Program,
+    Record,
+    Tool,
+    asked_besides,
+    with_fallbacks,
+)
 from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1
@@ -238,9 +247,7 @@ class Project(Frozen, defer_build=True):
             address: predictor.model_copy(update={"lm": lm}) if address in addresses else predictor
             for address, predictor in found.predictors.items()
         }
-        used = {predictor.lm for predictor in predictors.values()}
-        if found.neighbours is not None and found.neighbours.lm is not None:
-            used.add(found.neighbours.lm)
+        used = {predictor.lm for predictor in predictors.values()} | asked_besides(found)
         lms = self.with_fallbacks(sorted(name for name in used if name in self.lms))
         kept = {name: own for name, own in found.lms.items() if name in used and name not in lms}
         return found.model_copy(update={"predictors": predictors, "lms": {**kept, **lms}})

@@ -21,7 +21,7 @@ from .models.ledger import Ledger
 from .running.execute import run
 from .running.prediction import Prediction
 from .schema.ensemble import Runnable, parts
-from .schema.program import LM, FieldSpec
+from .schema.program import LM, FieldSpec, asked_besides, embedders
 from .schema.types import JsonValue, Row
 from .tools.given import ToolCalling, ToolFunction, ToolService, tools_of
 
@@ -279,18 +279,14 @@ def _configured(program: Runnable, lm: PerModel, api_base: PerModel, api_key_env
 def _used(program: Runnable) -> list[str]:
     """The models that a run can ask, fallbacks included, in the program's order."""
     wanted = {predictor.lm for part in parts(program) for predictor in part.predictors.values()}
+    wanted |= {name for part in parts(program) for name in asked_besides(part)}
     wanted |= {other for name in wanted for other in program.lms[name].fallback}
-    wanted |= _embedders(program)
     return [name for name in program.lms if name in wanted]
 
 
 def _embedders(program: Runnable) -> set[str]:
-    """The models that compare inputs with an index, a tool's among them."""
-    indexes = (part.neighbours for part in parts(program))
-    searches = (tool.lm for part in parts(program) for tool in part.tools.values())
-    return {index.lm for index in indexes if index is not None and index.lm is not None} | {
-        lm for lm in searches if lm is not None
-    }
+    """The models that compare texts."""
+    return {name for part in parts(program) for name in embedders(part)}
 
 
 def _by_name(value: PerModel, what: str, used: Sequence[str], program: Runnable) -> dict[str, str]:

@@ -90,8 +90,8 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                 case "eval":
                     _keep(evals, symbol, evaluation(session, symbol))
                 case "extern":
-                    found = extern(session, symbol)
-                    _keep(externs, symbol, found.tool if found else None)
+                    declared = extern(session, symbol)
+                    _keep(externs, symbol, declared.tool if declared else None)
                 case _:
                     pass
     for one in saved(session):

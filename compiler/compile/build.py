@@ -21,8 +21,8 @@ from msgspec.structs import replace
 from dspec.runtime.artifact.artifact import Artifact, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.schema.ensemble import Runnable, everywhere, programs
-from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.ensemble import Runnable, each, everywhere, programs
+from dspec.runtime.schema.program import Program, asked_besides, with_fallbacks
 
 from .. import ir
 from ..evaluate.budget import Wall, wall_of
@@ -35,6 +35,7 @@ from ..evaluate.store import Store
 from ..evaluate.streams import stream
 from ..evaluate.tasks import Halt
 from ..optimizers.base import Context, OptimizerError, Options, PromptModel, Spec, StepResult
+from ..optimizers.compat.students import as_dspy
 from ..optimizers.compat.table import run_of
 from ..optimizers.frozen import thawed
 from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
@@ -217,6 +218,9 @@ class Ran:
         teacher = teacher_of(self._project, step, self._programs, lm)
         if spec.takes_teacher and resolved.teacher_lm is not None:
             teacher = self._on_teacher_lm(teacher or student)
+        if step.compat is not None:
+            student = as_dspy(student)
+            teacher = each(teacher, as_dspy) if teacher is not None else None
         report = Held(self._report)
         evaluator = self._evaluator.account(report)
         context = Context(
@@ -302,8 +306,8 @@ class Ran:
                 address: predictor.model_copy(update={"lm": lm.name})
                 for address, predictor in one.predictors.items()
             }
-            index = one.neighbours
-            own = {} if index is None or index.lm is None else {index.lm: one.lms[index.lm]}
+            besides = with_fallbacks(sorted(asked_besides(one)), lambda name: one.lms[name].fallback)
+            own = {name: one.lms[name] for name in besides}
             return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
 
         return everywhere(program, moved)

@@ -30,7 +30,7 @@ from dspec.runtime.errors import BudgetExceeded, ConfigurationError
 from dspec.runtime.models.calls import Purse
 from dspec.runtime.models.prices import Price, price
 from dspec.runtime.models.protocol import Request
-from dspec.runtime.models.transports.answers import estimate_tokens
+from dspec.runtime.models.transports.answers import estimate_request
 from dspec.runtime.schema.usage import Spent, Usage, pico
 
 from .. import ir
@@ -138,13 +138,13 @@ class Wall:
 
     def _taken(self, request: Request, usage: Usage) -> Spent:
         self._largest = max(self._largest, usage.output_tokens)
-        share = usage.input_tokens / estimate_tokens(request.messages)
+        share = usage.input_tokens / estimate_request(request)
         self._margins[request.lm.model] = max(MARGIN, share, self._margins.get(request.lm.model, 0.0))
         return self._priced(request, usage)
 
     def _worst(self, request: Request) -> Spent:
         margin = self._margins.get(request.lm.model, UNKNOWN)
-        inputs = math.ceil(margin * estimate_tokens(request.messages))
+        inputs = math.ceil(margin * estimate_request(request))
         outputs = 0 if request.kind == "embedding" else request.lm.max_tokens or self._largest
         return self._priced(request, Usage(inputs, outputs))
 

@@ -230,6 +230,14 @@ BLOCKS: dict[str, BlockSpec] = {
                     placeholder='"json"',
                 ),
                 A(
+                    "tool_calls",
+                    "choice",
+                    "How agents call tools: by the provider's own tool calls, or in the text; `auto` goes by the model.",
+                    default="auto",
+                    choices=("auto", "native", "text"),
+                    placeholder='"text"',
+                ),
+                A(
                     "default",
                     "flag",
                     "True for the model that modules use unless told otherwise.",

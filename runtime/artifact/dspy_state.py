@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from typing import cast
 
 from ..errors import ArtifactError
-from ..running.strategies.table import strategy_of
+from ..running.strategies.base import Role
+from ..running.strategies.table import STRATEGIES, strategy_of
 from ..schema.ensemble import Ensemble, Runnable
-from ..schema.program import Demo, FieldSpec, Predictor, Program
+from ..schema.program import CallStep, Demo, FieldSpec, Predictor, Program, RunStep, walked
 from ..schema.types import JsonValue
 from ..values.values import coerce
 
@@ -28,9 +29,10 @@ _METADATA: JsonValue = {"dependency_versions": {}}
 def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dict[str, JsonValue]:
     """The state of a DSPy module with this program's instructions and demos.
 
-    `names` gives a predictor's name in DSPy by its address; without one it is the address, and for a chain of
-    thought the `predict` inside. Raises ArtifactError for an address that is not there, for names that clash,
-    and for what the format cannot hold: an ensemble, and demos that are chosen per input.
+    `names` gives a predictor's name in DSPy by its address; without one it is the address, for a chain of thought the
+    `predict` inside, and in a module of several calls what DSPy's own has. Raises ArtifactError for an address that
+    is not there, for names that clash, and for what the format cannot hold: an ensemble, and demos that are chosen
+    per input.
     """
     if isinstance(program, Ensemble):
         raise ArtifactError(
@@ -48,17 +50,15 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
         raise ArtifactError(
             f"there is no predictor `{unknown[0]}`", help=f"there is {', '.join(program.predictors)}"
         )
-    named = {
-        address: given.get(address, _usual_name(address, predictor))
-        for address, predictor in program.predictors.items()
-    }
+    usual = _usual_names(program)
+    named = {address: name for address in program.predictors if (name := given.get(address, usual[address]))}
     if ITSELF in named.values():
         if len(named) > 1:
             raise ArtifactError(
                 f"`{ITSELF}` is the name of a module's only predictor, and this program has {len(named)}"
             )
         address = next(iter(named))
-        return {**_predictor(program.predictors[address]), "metadata": _METADATA}
+        return {**_predictor(program, address), "metadata": _METADATA}
     states: dict[str, JsonValue] = {}
     for address, name in named.items():
         if name in states or name == "metadata":
@@ -66,21 +66,63 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
                 f"`{address}` cannot be named `{name}` in DSPy's file: that name is taken",
                 help="give each predictor a name of its own",
             )
-        states[name] = _predictor(program.predictors[address])
+        states[name] = _predictor(program, address)
     return {**states, "metadata": _METADATA}
 
 
-def _usual_name(address: str, predictor: Predictor) -> str:
-    inner = strategy_of(predictor).dspy
-    return f"{address}.{inner}" if inner else address
+def _usual_names(program: Program) -> dict[str, str]:
+    """By address: the predictor's path in a DSPy module that has an attribute for each module that steps call; ""
+    of one that DSPy does not have."""
+    called = {step.predictor for step in walked(program.steps) if isinstance(step, CallStep)}
+    called |= {step.runs for step in walked(program.steps) if isinstance(step, RunStep)}
+    tried = {
+        module.runs: key
+        for key, module in program.modules.items()
+        if module.runs is not None and module.runs not in called
+    }
+    names: dict[str, str] = {}
+    for address, predictor in program.predictors.items():
+        inner = strategy_of(predictor).dspy
+        path = _path(address, tried)
+        names[address] = f"{path}.{inner}" if inner else path
+    for key, module in program.modules.items():
+        for role, address in module.predictors.items():
+            inner = STRATEGIES[module.strategy].roles[role].dspy
+            names[address] = f"{_path(key, tried)}.{inner}" if inner else ""
+    return names
 
 
-def _predictor(predictor: Predictor) -> dict[str, JsonValue]:
+def _path(key: str, tried: Mapping[str, str]) -> str:
+    """Where DSPy has what a key names: what is tried is the `module` of what tries it."""
+    parts: list[str] = []
+    while key in tried:
+        key = tried[key]
+        parts.append("module")
+    return ".".join((key, *parts))
+
+
+def _told(program: Program, address: str) -> tuple[Predictor, Role | None]:
+    """A predictor as it is asked, and its role where it is one of a module of several calls."""
+    predictor = program.predictors[address]
+    for module in program.modules.values():
+        for name, own in module.predictors.items():
+            if own == address:
+                role = STRATEGIES[module.strategy].roles[name]
+                return role.told(program, module) if role.told is not None else predictor, role
+    return predictor, None
+
+
+def _predictor(program: Program, address: str) -> dict[str, JsonValue]:
+    predictor, role = _told(program, address)
     signature = predictor.signature
+    changed = role.dspy_inputs if role is not None else None
     return {
         "traces": [],
         "train": [],
-        "demos": [_demo(demo) for demo in predictor.demos],
+        "demos": [
+            _demo(demo if changed is None else demo.model_copy(update={"inputs": changed(demo.inputs)}))
+            for demo in predictor.demos
+        ],
         "signature": {
             # DSPy knows no text that is kept from optimizers: it becomes part of the instruction.
             "instructions": "\n".join(text for text in (signature.instruction, *signature.fixed) if text),
@@ -132,7 +174,9 @@ def with_dspy_state(program: Program, state: JsonValue) -> Program:
     found = _assigned(program, states)
     predictors = {
         address: _restored(program, address, cast("dict[str, JsonValue]", states[found[address]]))
-        for address in program.predictors
+        if address in found
+        else predictor
+        for address, predictor in program.predictors.items()
     }
     return program.model_copy(update={"predictors": predictors})
 
@@ -147,8 +191,9 @@ def _short(name: str) -> str:
 def _assigned(program: Program, states: Mapping[str, JsonValue]) -> dict[str, str]:
     """The name of each predictor's state in the file, by address."""
     found: dict[str, str] = {}
-    for address, predictor in program.predictors.items():
-        usual = [_usual_name(address, predictor), address]
+    names_there = _usual_names(program)
+    for address in program.predictors:
+        usual = [names_there[address], address]
         if len(program.predictors) == 1:
             usual.append(ITSELF)
         named = next((name for name in usual if name in states), None)
@@ -156,8 +201,8 @@ def _assigned(program: Program, states: Mapping[str, JsonValue]) -> dict[str, st
             found[address] = named
     left = [name for name in states if name not in found.values()]
     for address, predictor in program.predictors.items():
-        if address in found:
-            continue
+        if address in found or not names_there[address]:
+            continue  # DSPy has no such predictor, so its state says nothing of it
         alike = [name for name in left if _headings(states[name]) == _titles(predictor)]
         if len(alike) != 1:
             names = ", ".join(f"`{_short(name)}`" for name in [*states][:5])
@@ -193,6 +238,7 @@ def _headings(state: JsonValue) -> list[JsonValue]:
 def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Predictor:
     """The predictor with its state."""
     predictor = program.predictors[address]
+    told, role = _told(program, address)
     signature, saved = predictor.signature, state["signature"]
     instructions = saved.get("instructions") if isinstance(saved, dict) else None
     if not isinstance(instructions, str):
@@ -216,7 +262,7 @@ def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Pr
     described = [_described(mine, theirs) for mine, theirs in zip(own, fields, strict=True)]
     changed = signature.model_copy(
         update={
-            "instruction": _without_fixed(instructions, signature.fixed),
+            "instruction": _without_fixed(instructions, told.signature.fixed),
             "inputs": tuple(described[: len(signature.inputs)]),
             "outputs": tuple(described[len(signature.inputs) :]),
         }
@@ -224,6 +270,8 @@ def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Pr
     demos = state.get("demos", [])
     if not isinstance(demos, list):
         raise ArtifactError(f"the demos of predictor `{address}` are no list", help=_SAVED)
+    if role is not None and (ours := role.from_dspy) is not None:
+        demos = [ours(demo) if isinstance(demo, dict) else demo for demo in demos]
     shown = tuple(_demo_of(program, address, number, demo) for number, demo in enumerate(demos, 1))
     return predictor.model_copy(update={"signature": changed, "demos": shown})
 

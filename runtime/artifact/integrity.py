@@ -222,12 +222,12 @@ def _module(module: ModuleSpec, where: str, program: Program) -> Iterator[str]:
         if not any(key in table for table in (program.tools, *tables)):
             yield f"{where}.tools: there is no `{key[:80]}` to call"
     if strategy.tries != (module.runs is not None):
-        yield f"{where}.runs: `{strategy.name}` {'needs' if strategy.tries else 'has nothing'} to try"
+        yield f"{where}.runs: `{strategy.name}` {'needs something' if strategy.tries else 'has nothing'} to try"
     if module.runs is not None and not any(module.runs in table for table in tables):
         yield f"{where}.runs: there is no `{module.runs[:80]}` to try"
     yield from _options(module, strategy, where)
     if module.reward is not None:
-        yield from _reward(module.reward, f"{where}.reward")
+        yield from _reward(module.reward, f"{where}.reward", program)
 
 
 def _options(module: ModuleSpec, strategy: ModuleStrategy, where: str) -> Iterator[str]:
@@ -259,13 +259,15 @@ def _options(module: ModuleSpec, strategy: ModuleStrategy, where: str) -> Iterat
             yield f"{where}.options: `{strategy.name}` has no option `{name[:80]}` of this value"
 
 
-def _reward(reward: Reward, where: str) -> Iterator[str]:
+def _reward(reward: Reward, where: str, program: Program) -> Iterator[str]:
     yield from _functions(reward.score, f"{where}.score")
     if reward.feedback is not None:
         yield from _functions(reward.feedback, f"{where}.feedback")
     for place, judge in enumerate(reward.judges):
         at = f"{where}.judges[{place}]"
-        yield from _program(judge.program, f"{at}.program")
+        if judge.program.lms:
+            yield f"{at}.program.lms: a judge asks the models of its program"
+        yield from _program(judge.program.with_lms(program.lms), f"{at}.program")
         given = {field.name: field.type for field in judge.program.outputs}
         if given.get("score") != FLOAT or given.get("reason") != STR:
             yield f"{at}.program.outputs: a judge gives a `score` and a `reason`"

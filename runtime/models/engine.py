@@ -34,7 +34,7 @@ from .ledger import Ledger
 from .limits import PATIENCE, Admission, Backoff, Deadline, RateWindow
 from .protocol import Answer, Answering, Message, Request, ToolAnswer, Tools, ToolUse, Transport
 from .transports import Mode, choose, open_transport
-from .transports.answers import estimate_tokens
+from .transports.answers import estimate_request
 
 __all__ = ["CallEvent", "Completion", "Engine", "Tally"]
 
@@ -339,7 +339,7 @@ class Engine:
             if lane.rpm is not None:
                 await lane.rpm.take(1)
             if lane.tpm is not None:
-                units = estimate_tokens(request.messages) + (request.lm.max_tokens or 0)
+                units = estimate_request(request) + (request.lm.max_tokens or 0)
                 await lane.tpm.take(units)
             await lane.gate.enter(again=again, urgent=urgent)
             try:

@@ -52,8 +52,10 @@ def context_window(lm: LM) -> int | None:
     return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
 
 
-def calls_tools(lm: LM) -> bool:
-    """Whether the model is listed as one that calls tools by itself."""
+def native(lm: LM) -> bool:
+    """Whether an agent's model is to call tools by the provider's own means: as it is set, or as it is listed."""
+    if lm.tool_calls is not None:
+        return lm.tool_calls == "native" and split_model(lm.model)[0] != "embedded"
     return _known(lm).get("supports_function_calling") is True
 
 

@@ -25,6 +25,27 @@ class Message(Struct, frozen=True):
     content: str
 
 
+class ToolShape(Struct, frozen=True):
+    """A tool as a model that calls tools by itself is told of it."""
+
+    name: str
+    description: str
+    parameters: dict[str, JsonValue]
+    """JSON Schema of the arguments, an object."""
+
+    def as_json(self) -> JsonValue:
+        """As the OpenAI protocol has it."""
+        told: dict[str, JsonValue] = {"name": self.name, "description": self.description}
+        return {"type": "function", "function": {**told, "parameters": self.parameters}}
+
+
+class ToolCall(Struct, frozen=True):
+    """A tool that a model calls by itself, with what it gives as arguments: a text that should be JSON."""
+
+    name: str
+    arguments: str
+
+
 class Request(Struct, frozen=True):
     """Everything that determines an answer, and nothing else; `sample` tells repeats apart."""
 
@@ -36,6 +57,8 @@ class Request(Struct, frozen=True):
     response_format: dict[str, JsonValue] | None = None
     kind: Literal["chat", "embedding"] = "chat"
     """Of an embedding, the one message is the text, and the answer's text a JSON list of numbers."""
+    tools: tuple[ToolShape, ...] = ()
+    """Those that the model may call by itself."""
 
     def identity(self) -> str:
         """Canonical JSON of what the ledger keys an answer by: never a key, always the real address.
@@ -63,6 +86,8 @@ class Request(Struct, frozen=True):
             "seed": self.lm.seed,
             "response_format": self.response_format,
         }
+        if self.tools:
+            values["tools"] = [tool.as_json() for tool in self.tools]
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -72,6 +97,8 @@ class Answer(Struct, frozen=True):
     cost: float | None = None
     """USD, or None where no price is known."""
     finish_reason: str = "stop"
+    calls: tuple[ToolCall, ...] = ()
+    """Tools that the model calls, in its order."""
 
 
 class ToolAnswer(Struct, frozen=True):

@@ -9,7 +9,7 @@ a replayed answer can never stand in for a retry.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,9 +18,17 @@ from msgspec.structs import replace
 
 from ..adapters import Adapter, adapter
 from ..adapters.base import describe_problems
-from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError, Unauthorized
-from ..models.prices import context_window
-from ..models.protocol import Answer, Answering, Message, Request, ToolAnswer
+from ..errors import (
+    CheckFailed,
+    ConfigurationError,
+    ParseError,
+    PromptTooLong,
+    ProviderError,
+    Refused,
+    Unauthorized,
+)
+from ..models.prices import context_window, native
+from ..models.protocol import Answer, Answering, Message, Request, ToolAnswer, ToolCall, ToolShape
 from ..models.transports.answers import estimate_tokens
 from ..schema.program import LM, Demo, Predictor, Program, Record, Tool
 from ..schema.trace import ModelCall
@@ -116,6 +124,16 @@ class Recording(Struct):
     """The messages of its last request."""
 
 
+class NativeCalls(Struct):
+    """The tools that a predictor's model may call by itself, and what such a call says as outputs."""
+
+    tools: tuple[ToolShape, ...]
+    outputs: Callable[[Row, ToolCall], Row]
+    """From what the answer's text says, and the call."""
+    refused: bool = False
+    """True once the model did not take tools: then they are named in the text."""
+
+
 class ProgramRun(Struct, frozen=True):
     """What the calls of one program run have in common."""
 
@@ -125,6 +143,7 @@ class ProgramRun(Struct, frozen=True):
     temperature: float | None = None
     recording: Recording | None = None
     """Where the trace is to keep prompts, answers, costs and times: those of the run of one predictor."""
+    calling: NativeCalls | None = None
 
 
 async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
@@ -202,7 +221,7 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
     strict = _lm(session.program, predictor.lm).parse == "strict"
     answer, notes = await _complete(session, predictor, asked.messages)
     reading = layout.read(predictor, answer.text, records, strict=strict)
-    notes, attempts = [*asked.notes, *notes, *reading.notes, *_cut(answer)], asked.attempts + 1
+    notes, attempts = [*asked.notes, *notes, *reading.notes, *_remarks(answer)], asked.attempts + 1
     messages = (*asked.messages, Message("assistant", answer.text.strip() or _EMPTY))
     if not reading.problems:
         return Asked(asked.inputs, reading.values, messages, attempts, tuple(notes))
@@ -223,7 +242,9 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
     # From here on the exchange shows the answer as it was put together.
     merged = layout.answer(Demo(inputs={}, outputs=values), signature.outputs)
     messages = (*messages, correction, Message("assistant", merged))
-    return Asked(asked.inputs, values, messages, attempts + 1, (*notes, *more, *second.notes, *_cut(answer)))
+    return Asked(
+        asked.inputs, values, messages, attempts + 1, (*notes, *more, *second.notes, *_remarks(answer))
+    )
 
 
 async def _complete(
@@ -244,6 +265,35 @@ async def _complete(
 
 
 async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> Answer:
+    """The answer of one model. A call of a tool is written out as the text that stands for it, so that reading,
+    corrections, traces and demos know one form of an answer."""
+    calling = session.calling
+    if calling is None or calling.refused or not native(lm):
+        return await _told(session, predictor, lm, messages)
+    try:
+        answer = await _told(session, predictor, lm, messages, calling.tools)
+    except PromptTooLong:
+        raise
+    except Refused:
+        # Whatever it is that was refused: without tools the request is one that every model takes.
+        answer = await _told(session, predictor, lm, messages)
+        calling.refused = True
+        return answer
+    if not answer.calls:
+        return answer
+    layout, signature = _adapter(session, predictor), predictor.signature
+    said = layout.read(predictor, answer.text, session.program.records, only={signature.outputs[0].name})
+    outputs = calling.outputs(said.values, answer.calls[0])
+    return replace(answer, text=layout.answer(Demo(inputs={}, outputs=outputs), signature.outputs))
+
+
+async def _told(
+    session: ProgramRun,
+    predictor: Predictor,
+    lm: LM,
+    messages: tuple[Message, ...],
+    tools: tuple[ToolShape, ...] = (),
+) -> Answer:
     layout = _adapter(session, predictor)
     began = time.perf_counter()
     if session.recording is not None:
@@ -254,7 +304,9 @@ async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: t
             messages=messages,
             sample=session.sample,
             temperature=session.temperature,
-            response_format=layout.response_format(predictor, session.program.records, lm),
+            # Providers take either a form for the answer or tools.
+            response_format=None if tools else layout.response_format(predictor, session.program.records, lm),
+            tools=tools,
         )
     )
     answer = completion.answer
@@ -264,7 +316,7 @@ async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: t
                 lm.name,
                 lm.model,
                 completion.source,
-                answer.text,
+                _as_it_came(answer),
                 answer.usage.input_tokens,
                 answer.usage.output_tokens,
                 answer.cost,
@@ -274,6 +326,17 @@ async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: t
             )
         )
     return answer
+
+
+def _remarks(answer: Answer) -> tuple[str, ...]:
+    several = f"the model called {len(answer.calls)} tools at once, and the first counts"
+    return (*_cut(answer), *((several,) if len(answer.calls) > 1 else ()))
+
+
+def _as_it_came(answer: Answer) -> str:
+    """An answer's text, and the tools that it calls."""
+    calls = [f"{call.name}({call.arguments})" for call in answer.calls]
+    return "\n".join([answer.text, *calls] if answer.text else calls)
 
 
 def _cut(answer: Answer) -> tuple[str, ...]:

@@ -8,17 +8,16 @@ from functools import partial
 
 from msgspec import Struct
 
-from ..errors import AnswerError, EvaluationError, InputError
+from ..errors import AnswerError, EvaluationError
 from ..models.protocol import Message, Request
 from ..schema.ensemble import Ensemble, Runnable
-from ..schema.program import LM, FieldSpec
+from ..schema.program import LM
 from ..schema.trace import TraceStep
-from ..schema.types import JsonValue, OptionalOf, Row, spell
+from ..schema.types import JsonValue, Row
 from ..schema.usage import Spent
-from ..values.checks import record_failures
 from .asking import Asks, Meter, ProgramRun, Recording
 from .election import ballot, drawn, elect, reduced
-from .fitting import given
+from .fitting import check_inputs
 from .graph import run_graph
 from .neighbours import with_nearest_demos
 from .vectors import read_vector
@@ -135,32 +134,3 @@ async def _vote(
     if unusable:
         notes = (*notes, f"{len(unusable)} had no usable answer: {unusable[0].message}")
     return Outcome(election.outputs, elected.trace if elected else (), counted.used, counted.paid, notes)
-
-
-def check_inputs(program: Runnable, inputs: Row) -> Row:
-    """Every input, checked and with defaults filled in. Raises InputError."""
-    known = [spec.name for spec in program.inputs]
-    listed = f"`{program.name}` takes {', '.join(_listed(spec) for spec in program.inputs) or 'no inputs'}"
-    for name in inputs:
-        if name not in known:
-            raise InputError(f"there is no input `{name}`: {listed}")
-    row: Row = {}
-    for spec in program.inputs:
-        try:
-            row[spec.name] = given(spec, inputs, program.records)
-        except LookupError:
-            raise InputError(f"the input `{spec.name}` is missing: {listed}") from None
-        except ValueError as error:
-            raise InputError(f"the input `{spec.name}` does not fit: {error}") from None
-    for failure in record_failures(program.inputs, row, program.records):
-        if failure.kind == "assert":
-            raise InputError(f"the inputs do not hold: {failure.message}")
-    return row
-
-
-def _listed(spec: FieldSpec) -> str:
-    return f"{spec.name}: {spell(spec.type)}" + (" (optional)" if _optional(spec) else "")
-
-
-def _optional(spec: FieldSpec) -> bool:
-    return spec.has_default or isinstance(spec.type, OptionalOf)

@@ -13,6 +13,7 @@ import hashlib
 import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace as dataclass_replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -26,10 +27,12 @@ from ..schema.program import (
     CallStep,
     CheckStep,
     EachStep,
+    FieldSpec,
     Graph,
     ModuleSpec,
     NestedSteps,
     Predictor,
+    Program,
     RepeatStep,
     RunStep,
     Step,
@@ -38,13 +41,14 @@ from ..schema.program import (
     ValueStep,
 )
 from ..schema.trace import ModelCall, TraceStep
-from ..schema.types import JsonValue, Row, spell
+from ..schema.types import STR, JsonValue, Row, spell
 from ..values.checks import Failure, failures
 from ..values.interpret import evaluate, names
 from ..values.values import coerce
-from .asking import Asked, ProgramRun, Recording, ask_again, fits, given_up
+from .asking import Asked, NativeCalls, ProgramRun, Recording, ask_again, fits, given_up
 from .fitting import fitting
-from .strategies.base import Scored
+from .rewards import scored
+from .strategies.base import HINT, Scored, free_name
 from .strategies.table import conducted, strategy_of
 
 Result = TypeVar("Result")
@@ -231,6 +235,9 @@ class _Conductor:
         self._step = step
         self._ran: list[StepRun | None] = []
         self._notes: list[str] = []
+        self._attempts: dict[int, int] = {}
+        """By take: where in what ran an attempt stands."""
+        self._chosen: int | None = None
 
     async def ask(
         self,
@@ -240,19 +247,41 @@ class _Conductor:
         predictor: Predictor | None = None,
         take: int = 0,
         temperature: float | None = None,
+        calling: NativeCalls | None = None,
     ) -> Row:
         address = self.module.predictors[role]
         asked = predictor or self.program.predictors.get(address)
         if asked is None:
             raise ConfigurationError(f"`{self._step}` lacks its predictor `{address}`")
         session = self._taking(take, temperature)
+        if calling is not None:
+            session = replace(session, calling=calling)
         return (await self._keep(_predict(session, address, asked, inputs, f"{self._step}.{role}"))).outputs
 
-    async def attempt(self, inputs: Row, *, take: int = 0, temperature: float | None = None) -> Row:
-        if self.module.runs is None:
+    async def attempt(
+        self,
+        inputs: Row,
+        *,
+        take: int = 0,
+        temperature: float | None = None,
+        hints: Mapping[str, str] = MappingProxyType({}),
+    ) -> Row:
+        key = self.module.runs
+        if key is None:
             raise ConfigurationError(f"`{self._step}` has nothing to try")
         session = self._taking(take, temperature)
-        return (await self._keep(run_key(session, self.module.runs, inputs, f"{self._step}[{take}]"))).outputs
+        if hints:
+            session = replace(session, program=hinted(session.program, hints))
+        self._attempts[take] = len(self._ran)
+        work = run_key(session, key, inputs, f"{self._step}[{take}]")
+        return (await self._keep(work, hints=hints)).outputs
+
+    def calls_of(self, take: int) -> tuple[TraceStep, ...]:
+        ran = self._ran[self._attempts[take]] if take in self._attempts else None
+        return () if ran is None else ran.trace
+
+    def choose(self, take: int) -> None:
+        self._chosen = self._attempts[take]
 
     def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
         asked = predictor or self.program.predictors[self.module.predictors[role]]
@@ -262,7 +291,17 @@ class _Conductor:
         return (await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))).value
 
     async def score(self, inputs: Row, outputs: Row) -> Scored:
-        raise NotImplementedError
+        reward = self.module.reward
+        if reward is None:
+            raise ConfigurationError(f"`{self._step}` has no reward")
+        return await scored(reward, inputs, outputs, self._judge)
+
+    async def _judge(self, program: Program, inputs: Row) -> Row:
+        """A judge's outputs. Equal questions are one, so it is asked as it is after a compile: once for all takes."""
+        program = program.with_lms(self.program.lms)
+        session = replace(self._session, program=program, sample=0, temperature=None)
+        work = run_graph(session, program, inputs, f"{self._step}.reward")
+        return (await self._keep(work, dropped=True)).outputs  # what it said is no answer of the program's
 
     def note(self, text: str) -> None:
         self._notes.append(text)
@@ -272,12 +311,13 @@ class _Conductor:
         trace: list[TraceStep] = []
         last: Last | None = None
         notes = list(self._notes)
-        for ran in self._ran:
+        for place, ran in enumerate(self._ran):
             if ran is None:
                 continue
-            if ran.last is not None and outputs.items() <= ran.outputs.items():
+            lost = self._chosen is not None and place != self._chosen and place in self._attempts.values()
+            if not lost and ran.last is not None and outputs.items() <= ran.outputs.items():
                 last = replace(ran.last, place=len(trace) + ran.last.place)
-            trace += ran.trace
+            trace += _dropped(ran.trace) if lost else ran.trace
             notes += ran.notes
         return StepRun(outputs, tuple(trace), tuple(notes), last)
 
@@ -289,15 +329,26 @@ class _Conductor:
             temperature = self._session.temperature
         return replace(self._session, sample=sample, temperature=temperature)
 
-    async def _keep(self, work: Coroutine[Any, Any, StepRun]) -> StepRun:
+    async def _keep(
+        self,
+        work: Coroutine[Any, Any, StepRun],
+        *,
+        dropped: bool = False,
+        hints: Mapping[str, str] = MappingProxyType({}),
+    ) -> StepRun:
         place = len(self._ran)
         self._ran.append(None)
         try:
-            ran = self._ran[place] = await work
+            ran = await work
         except DspecError as error:
-            self._ran[place] = StepRun(None, error.trace)  # the strategy may go on
+            self._ran[place] = StepRun(None, _dropped(error.trace))  # the strategy may go on
             error.trace = ()
             raise
+        if dropped:
+            ran = replace(ran, trace=_dropped(ran.trace))
+        if hints:
+            ran = replace(ran, trace=tuple(_unhinted(self.program, entry, hints) for entry in ran.trace))
+        self._ran[place] = ran
         return ran
 
 
@@ -494,6 +545,41 @@ class _Steps:
 
     def notes(self) -> tuple[str, ...]:
         return tuple(note for _, ran in sorted(self.done.items()) for note in ran.notes)
+
+
+def _dropped(trace: Sequence[TraceStep]) -> tuple[TraceStep, ...]:
+    return tuple(dataclass_replace(entry, dropped=True) for entry in trace)
+
+
+def hinted(program: Program, hints: Mapping[str, str]) -> Program:
+    """The program with predictors that see one input more: what they were advised, by their address."""
+    predictors = dict(program.predictors)
+    for address, text in hints.items():
+        asked = predictors[address]
+        signature = asked.signature
+        hint = FieldSpec(
+            name=_hint_name(asked),
+            type=STR,
+            description="advice, after an earlier attempt that was not good enough",
+            has_default=True,
+            default=text,
+        )
+        signature = signature.model_copy(update={"inputs": (*signature.inputs, hint)})
+        predictors[address] = asked.model_copy(update={"signature": signature})
+    return program.model_copy(update={"predictors": predictors})
+
+
+def _hint_name(predictor: Predictor) -> str:
+    signature = predictor.signature
+    return free_name(HINT, {field.name for field in (*signature.inputs, *signature.outputs)})
+
+
+def _unhinted(program: Program, entry: TraceStep, hints: Mapping[str, str]) -> TraceStep:
+    """The entry with the inputs that its predictor has without advice, so that it may become a demo."""
+    if entry.predictor not in hints:
+        return entry
+    name = _hint_name(program.predictors[entry.predictor])
+    return dataclass_replace(entry, inputs={key: one for key, one in entry.inputs.items() if key != name})
 
 
 def _joined(value: JsonValue, ran: Sequence[StepRun]) -> StepRun:

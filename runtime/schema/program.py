@@ -79,6 +79,10 @@ class Predictor(Frozen):
     demos: tuple[Demo, ...] = ()
 
 
+def _empty(value: object) -> bool:
+    return not value
+
+
 class LM(Frozen):
     """Settings of one model. Secrets are names of environment variables, never values."""
 
@@ -108,6 +112,8 @@ class LM(Frozen):
     """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
     adapter: Literal["chat", "json"] = "chat"
+    tool_calls: Literal["native", "text"] | None = Field(None, exclude_if=_empty)
+    """How an agent's model names its tools: by the provider's own calls, or in its text; None goes by the model."""
 
 
 def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:
@@ -350,6 +356,7 @@ class Reward(Frozen, defer_build=True):
     score: Expression
     feedback: Expression | None = None
     judges: tuple[Judge, ...] = ()
+    """Their programs have no `lms` of their own: they ask the models of the program that the module is in."""
 
 
 class ModuleSpec(Frozen, defer_build=True):
@@ -367,10 +374,6 @@ class ModuleSpec(Frozen, defer_build=True):
     runs: str | None = None
     """What a strategy tries several times: a key into the program's `predictors`, `modules` or `graphs`."""
     reward: Reward | None = None
-
-
-def _empty(value: object) -> bool:
-    return not value
 
 
 class Program(Graph, defer_build=False):
@@ -416,6 +419,22 @@ class Program(Graph, defer_build=False):
 Program.model_rebuild()
 
 
+def embedders(program: Program) -> set[str]:
+    """Names of the models that compare texts, for an index or a tool."""
+    index = program.neighbours
+    named = [None if index is None else index.lm, *(tool.lm for tool in program.tools.values())]
+    return {name for name in named if name is not None}
+
+
+def asked_besides(program: Program) -> set[str]:
+    """Names of the models that a run may ask besides those of its predictors: an index's, tools', rewards' judges'."""
+    found = embedders(program)
+    for module in program.modules.values():
+        for judge in module.reward.judges if module.reward is not None else ():
+            found |= {asked.lm for asked in judge.program.predictors.values()}
+    return found
+
+
 def walked(steps: Iterable[Step]) -> Iterator[Step]:
     """The steps and all those inside them, in the order in which they are written."""
     for step in steps:
@@ -433,6 +452,11 @@ def walked(steps: Iterable[Step]) -> Iterator[Step]:
 
 def reached(program: Program) -> frozenset[str]:
     """Keys of the predictors, modules, tools and graphs that a run of the program may call."""
+    return reached_from(program, *map(_called, walked(program.steps)))
+
+
+def reached_from(program: Program, *start: str) -> frozenset[str]:
+    """These keys, and all that running what they name may call."""
     found: set[str] = set()
     waiting: list[str] = []
 
@@ -442,7 +466,7 @@ def reached(program: Program) -> frozenset[str]:
                 found.add(key)
                 waiting.append(key)
 
-    meet(map(_called, walked(program.steps)))
+    meet(start)
     while waiting:
         key = waiting.pop()
         if key in program.graphs:

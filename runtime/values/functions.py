@@ -38,6 +38,7 @@ class Marker(Enum):
     TEXTS = "text or list of texts"
     ANY_LIST = "list"
     SAME = "same as the first argument"
+    ITEM = "item of the first argument"
 
 
 Kind = Type | Marker
@@ -63,6 +64,13 @@ class Function(Struct, frozen=True):
     call: Callable[..., JsonValue]
 
 
+def _majority(values: list[JsonValue]) -> JsonValue:
+    if not values:
+        raise ValueError("`majority` needs a list with something in it")
+    place, _ = scoring.most_agreed(values)
+    return values[place]
+
+
 def accepts(kind: Kind, value: JsonValue) -> bool:
     """Whether an argument is of the kind, as far as a function relies on it."""
     match kind:
@@ -76,7 +84,7 @@ def accepts(kind: Kind, value: JsonValue) -> bool:
             return isinstance(value, str | list | dict)
         case Marker.TEXTS:
             return isinstance(value, str) or accepts(ListOf(item=STR), value)
-        case Marker.ANY_LIST | Marker.SAME:
+        case Marker.ANY_LIST | Marker.SAME | Marker.ITEM:
             return isinstance(value, list)
         case Scalar(name="int"):
             return isinstance(value, int) and not isinstance(value, bool)
@@ -289,6 +297,14 @@ _TABLE: tuple[Function, ...] = (
         STR,
         "The texts as one, with the separator between them.",
         _join,
+    ),
+    Function(
+        "majority",
+        (FunctionParameter("values", Marker.ANY_LIST),),
+        Marker.ITEM,
+        "The value that most in the list agree with, the first of equals; texts are compared without case, "
+        "punctuation and articles.",
+        _majority,
     ),
     Function(
         "round",

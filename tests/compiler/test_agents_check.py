@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from agents import several
+from programs import const, module, question
 
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import analyse
+from dspec.compiler.optimizers.compat.students import as_dspy
+from dspec.compiler.optimizers.frozen import freeze, tunable
 from dspec.runtime.artifact.integrity import faults
 from dspec.runtime.running.bounds import call_bounds
-from dspec.runtime.running.strategies.base import Times
+from dspec.runtime.running.strategies.base import Times, faithful
+from dspec.runtime.schema.program import Reward
+
+LENGTH = Reward(name="length", pred="pred", score=const(0.5))
 
 SOURCE = """dspec 1
 
@@ -83,3 +90,13 @@ def test_what_a_name_freezes(tmp_path: Path, option: str, frozen: tuple[str, ...
     options = ", ".join(one for one in ("k = 2", option) if one)
     (step,) = project(tmp_path, f"step LabeledFewShot({options})").optimizes["v1"].steps
     assert step.frozen == frozen
+
+
+def test_a_step_on_dspys_schedule_has_dspys_modules() -> None:
+    refined = several("Refine", more=module(question()), runs="module", reward=LENGTH, n=2, threshold=0.5)
+    student = as_dspy(refined)
+    assert faithful(student.modules["m"])
+    assert list(tunable(student)) == ["module"]
+    assert list(faults(student)) == []
+    assert list(tunable(as_dspy(freeze(refined, ["module"])))) == []
+    assert as_dspy(module(question())) == module(question())

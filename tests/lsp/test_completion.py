@@ -139,7 +139,7 @@ CASES = [
     ("extern f(a: str) -> str = $0", "+bm25"),
     ("module m = Predict(sig(a: $0", "+str +Intent"),
     # Modules
-    ("module m = $0", "= Predict ChainOfThought ReAct"),
+    ("module m = $0", "= Predict ChainOfThought ReAct MultiChainComparison BestOfN Refine Majority"),
     ("module m = Pr$0", "+Predict"),
     ("module m = Predict($0", "= Route sig"),
     ("module m = Predict($0)", "= Route sig"),

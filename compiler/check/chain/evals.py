@@ -12,7 +12,7 @@ from ... import ir
 from ...diagnostics import codes
 from ...tables.blocks import EVAL_BUDGET
 from ..declarations.datasets import TEST_PARTS
-from ..declarations.metrics import MetricInfo, metric
+from ..declarations.metrics import MetricInfo, rows_measure
 from ..expressions.infer import truth
 from ..expressions.scope import Binding, Scope
 from ..session import Place, Session
@@ -37,7 +37,7 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
     subject = referred_program(session, place, read, "program")
     baseline = referred_program(session, place, read, "baseline")
     scored = read.reference("metric")
-    measure = metric(session, scored) if scored else None
+    measure = rows_measure(session, read)
     data = referred_rows(session, place, read, "data")
     for found in (subject, baseline):
         if found is not None:

@@ -10,7 +10,7 @@ from ... import ir
 from ...diagnostics import codes
 from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
-from ..declarations.metrics import metric
+from ..declarations.metrics import rows_measure
 from ..session import Place, Session
 from ..shape.attributes import Reader, section
 from ..symbols import Symbol
@@ -53,7 +53,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     read = Reader(session, place, items)
     tuned = referred_program(session, place, read, "program")
     scored = read.reference("metric")
-    measure = metric(session, scored) if scored else None
+    measure = rows_measure(session, read)
     train, val = referred_rows(session, place, read, "train"), referred_rows(session, place, read, "val")
     lms = {name: read.reference(name) for name in ("lm", "prompt_lm", "teacher_lm")}
     seed = read.integer("seed")

@@ -33,6 +33,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     prices = Reader(session, place, price.items, PRICE) if price else None
     temperature, timeout, retry = read.number("temperature"), read.number("timeout"), read.integer("retry")
     parse, adapter = read.choice("parse"), read.choice("adapter")
+    calls = read.choice("tool_calls")
     values = LM(
         name=symbol.key,
         model=model or "",
@@ -53,6 +54,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         price_output=prices.number("output") if prices else None,
         parse="strict" if parse == "strict" else "lenient",
         adapter="json" if adapter == "json" else "chat",
+        tool_calls="native" if calls == "native" else "text" if calls == "text" else None,
     )
     read.flag("default")
     return values if model is not None else None

@@ -7,10 +7,11 @@ from typing import cast
 
 from msgspec import Struct, field
 
-from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, ListLiteral
+from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, ListLiteral, Reference
 from dspec.runtime.running.strategies.base import ModuleParts, ModuleStrategy, StrategyOption
 from dspec.runtime.running.strategies.predict import STRATEGY as PREDICT
 from dspec.runtime.running.strategies.table import STRATEGIES
+from dspec.runtime.running.strategies.table import added as added_by_some
 from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import FieldSpec, ModuleSpec, Predictor, Program, Reward, RunStep, Signature
@@ -21,10 +22,11 @@ from ..names.names import path_of, resolve
 from ..session import Place, Session
 from ..shape.attributes import form_of, number_of
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, reachable, runnable
-from ..types.kinds import NamedValue
+from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
+from ..types.kinds import NamedValue, assignable
 from .called import CalledTables
 from .externs import check_tool, extern
+from .metrics import MetricInfo, metric
 from .module_parts import LM_KEY, added, applied_to, is_text, model_for, options_of, signature_of
 from .signatures import SignatureInfo, signature
 
@@ -37,8 +39,10 @@ class _Given(Struct):
 
     values: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     tools: list[str] = field(default_factory=list[str])
+    named: dict[str, Expr] = field(default_factory=dict[str, Expr])
+    """Options that name something, as they were written."""
     bound: Symbol | None = None
-    reward: Reward | None = None
+    marked: MetricInfo | None = None
     whole: bool = True
 
 
@@ -63,6 +67,8 @@ def check_several(
     more = added(strategy, applied.signature) if applied.signature is not None and not strategy.tries else ()
     first = {one.name: NamedValue(one.name, one.type, description=one.description) for one in more}
     outputs = {**first, **applied.outputs}
+    _reward_fits(session, place, applied, given)
+    _outputs_named(session, place, strategy, applied, given)
     program = None
     if given.whole:
         program = _program(session, place, symbol, strategy, applied, given, gathered, more)
@@ -116,7 +122,7 @@ def _options(
             _option(session, place, strategy, known[name], argument, given, gathered)
     lacking = tuple(name for name, option in known.items() if option.required and name not in written)
     if lacking and not any(name not in known and name != LM_KEY for name in written):
-        session.report(codes.types.LacksOptions(place.at(call.callee), strategy.name, lacking))
+        session.report(codes.syntax.RunsNotWithout(place.at(call.callee), strategy.name, lacking))
     for name, option in known.items():
         if option.default is not None:
             given.values.setdefault(name, option.default)
@@ -134,9 +140,83 @@ def _option(
     gathered: CalledTables,
 ) -> None:
     node = argument.value
-    if option.value == "tools":
-        _tools(session, place, option.name, node, given, gathered)
+    match option.value:
+        case "tools":
+            _tools(session, place, option.name, node, given, gathered)
+        case "metric":
+            _reward(session, place, strategy, option.name, node, given)
+        case "output":
+            given.named[option.name] = node
+        case _:
+            _number(session, place, strategy, option, node, given)
+
+
+def _reward(
+    session: Session, place: Place, strategy: ModuleStrategy, name: str, node: Expr, given: _Given
+) -> None:
+    """The metric that an attempt is marked by; reports one that needs gold labels, or this module."""
+    symbol = resolve(session, place, node, ("metric",), f"`{name}`")
+    found = metric(session, symbol) if symbol is not None else None
+    if symbol is not None and found is None:
+        session.report(codes.names.LeadsBack(place.at(node), name, symbol.location))
+    if found is None:
         return
+    if not found.alone:
+        session.report(codes.metrics.LabelsInReward(place.at(node), found.symbol.location, strategy.name))
+        return
+    given.marked = found
+    given.whole = given.whole and found.reward is not None
+    given.named[name] = node
+
+
+def _reward_fits(session: Session, place: Place, applied: _Applied, given: _Given) -> None:
+    """Reports a reward that is written for something else than what is tried."""
+    found = given.marked
+    node = given.named.get("reward")
+    if found is None or found.judged is None or not found.judged.known or node is None:
+        return
+    here = {**applied.inputs, **applied.outputs}
+    wanted = {**found.judged.inputs, **found.judged.outputs}
+    absent = tuple(
+        name
+        for name, member in wanted.items()
+        if (name not in here and name not in added_by_some())
+        or (name in here and not assignable(here[name].type, member.type))
+    )
+    if absent:
+        at, judged = place.at(node), found.judged.symbol.name
+        session.report(codes.metrics.RewardForOther(at, found.symbol.location, judged, absent))
+        given.whole = False
+
+
+def _outputs_named(
+    session: Session, place: Place, strategy: ModuleStrategy, applied: _Applied, given: _Given
+) -> None:
+    """The options that name an output of what is tried; reports what names none."""
+    for option in strategy.options:
+        node = given.named.get(option.name)
+        if option.value != "output" or node is None:
+            continue
+        session.seek(node, (), {name: one.symbol for name, one in applied.outputs.items()})
+        name = node.name.text if isinstance(node, Reference) else ""
+        if name in applied.outputs:
+            given.values[option.name] = name
+            symbol = applied.outputs[name].symbol
+            if symbol is not None and isinstance(node, Reference):
+                session.use(place, node.name, symbol)
+        else:
+            given.whole = False
+            session.report(codes.types.NotAnOutput(place.at(node), option.name, tuple(applied.outputs)))
+
+
+def _number(
+    session: Session,
+    place: Place,
+    strategy: ModuleStrategy,
+    option: StrategyOption,
+    node: Expr,
+    given: _Given,
+) -> None:
     number = number_of(node)
     whole = option.value == "integer"
     if number is None or (whole and not isinstance(number, int)):
@@ -188,6 +268,8 @@ def _tool(session: Session, place: Place, node: Expr, symbol: Symbol, gathered: 
         if found is None or found.tool is None:
             return None
         gathered.tools[symbol.key] = found.tool
+        compares = session.lms.get(found.tool.lm) if found.tool.lm is not None else None
+        gathered.lms |= lm_closure(session, compares) if compares is not None else {}
         kinds = [member.type for member in found.inputs.values()]
         kinds += [one.type for one in found.tool.outputs]
         gathered.records |= reachable(
@@ -225,12 +307,12 @@ def _program(
         asked = applied.signature.signature if applied.signature is not None else None
         base = asked or Signature(name=symbol.key, instruction="", inputs=spec_inputs, outputs=spec_outputs)
         parts = ModuleParts(symbol.key, base, given.values, tuple(given.tools))
-        made = {
+        made = {TRIED: _predictor(PREDICT.name, base, model.key)} if strategy.tries and runs is None else {}
+        made |= {
             role: _predictor(one.strategy, one.signature(parts), model.key)
             for role, one in strategy.roles.items()
         }
-        if strategy.tries and applied.runs is None:
-            made[TRIED] = _predictor(PREDICT.name, base, model.key)
+        if TRIED in made:
             runs = f"{symbol.key}.{TRIED}"
         predictors = {role: f"{symbol.key}.{role}" for role in made}
         own = {predictors[role]: one for role, one in made.items()}
@@ -247,7 +329,7 @@ def _program(
         predictors={role: address for role, address in predictors.items() if role in strategy.roles},
         tools=tuple(given.tools),
         runs=runs,
-        reward=given.reward,
+        reward=_carried(given.marked, gathered),
     )
     step = symbol.key if symbol.key not in applied.inputs else f"{symbol.key}()"
     return Program(
@@ -269,6 +351,20 @@ def _program(
         tools=gathered.tools,
         graphs=gathered.graphs,
     )
+
+
+def _carried(marked: MetricInfo | None, gathered: CalledTables) -> Reward | None:
+    """The reward as the program carries it: its judges ask the program's models."""
+    reward = marked.reward if marked is not None else None
+    if reward is None:
+        return None
+    for judge in reward.judges:
+        gathered.lms |= judge.program.lms
+    judges = tuple(
+        judge.model_copy(update={"program": judge.program.model_copy(update={"lms": {}})})
+        for judge in reward.judges
+    )
+    return reward.model_copy(update={"judges": judges})
 
 
 def _fields(

@@ -141,7 +141,7 @@ def _fits(kind: Kind, wanted: Marker, variadic: bool) -> bool:
             return is_text(kind) or isinstance(kind, ListOf | DictOf)
         case Marker.TEXTS:
             return is_text(kind) or (isinstance(kind, ListOf) and (is_text(kind.item) or kind.item == ANY))
-        case Marker.ANY_LIST | Marker.SAME:
+        case Marker.ANY_LIST | Marker.SAME | Marker.ITEM:
             return isinstance(kind, ListOf)
 
 
@@ -149,6 +149,9 @@ def _result(function: Function, kinds: dict[str, Kind]) -> Kind:
     match function.result:
         case Marker.SAME:
             return kinds.get(function.parameters[0].name, ANY)
+        case Marker.ITEM:
+            whole = kinds.get(function.parameters[0].name, ANY)
+            return whole.item if isinstance(whole, ListOf) else ANY
         case Marker.NUMBER | Marker.NUMBERS:
             every = [kind.item if isinstance(kind, ListOf) else kind for kind in kinds.values()]
             return INT if every and all(kind in (INT, BOOL) for kind in every) else FLOAT

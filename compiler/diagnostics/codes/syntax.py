@@ -940,6 +940,21 @@ class NotYet(Finding, frozen=True):
         )
 
 
+class RunsNotWithout(Finding, frozen=True):
+    """A module of a strategy that has options without a default, which it does not give."""
+
+    code = DS0120
+    strategy: str
+    lacking: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.strategy}` does not run without {quoted(self.lacking)}",
+            f"lacks {quoted(self.lacking)}",
+            help=f"for example `{self.strategy}(ask, {', '.join(f'{name} = …' for name in self.lacking)})`",
+        )
+
+
 class TypeNotYet(Finding, frozen=True):
     code = DS0120
 

@@ -251,21 +251,6 @@ class LacksSignature(Finding, frozen=True):
         )
 
 
-class LacksOptions(Finding, frozen=True):
-    """A module of a strategy that has options without a default, which it does not give."""
-
-    code = DS0302
-    strategy: str
-    lacking: tuple[str, ...]
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"`{self.strategy}` needs {quoted(self.lacking)}",
-            f"lacks {quoted(self.lacking)}",
-            help=f"for example `{self.strategy}(ask, {', '.join(f'{name} = …' for name in self.lacking)})`",
-        )
-
-
 class NoPath(Finding, frozen=True):
     """A `source` of rows without the path of its file."""
 
@@ -446,6 +431,23 @@ class UnknownField(Finding, frozen=True):
             f"not {article(self.noun)} of {self.owner}",
             secondary=secondary,
             help=f"{self.owner} has {listed(places)}" if places and not near else "",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class NotAnOutput(Finding, frozen=True):
+    """An option that names an output, which is none of the `outputs`."""
+
+    code = DS0304
+    option: str
+    outputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.outputs)
+        return self.says(
+            f"`{self.option}` names an output, and `{self.where.text}` is none{did_you_mean(near)}",
+            "no such output",
+            help="" if near else f"the outputs are {listed(self.outputs)}",
             fixes=suggestions(self.where, near),
         )
 

@@ -18,9 +18,11 @@ from ...errors import PromptTooLong, ProviderError, RateLimited, Refused, Unauth
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ..endpoints import Endpoint
-from ..protocol import Answer, Message, Request
+from ..protocol import Answer, Message, Request, ToolCall
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_CALLS = 100
+"""Tools that one answer may call."""
 
 _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _BILLING = re.compile(
@@ -81,7 +83,23 @@ def _chat(data: dict[str, JsonValue], usage: Usage | None, request: Request) -> 
         raise Unavailable("the answer has no message")
     finish = choice.get("finish_reason")
     text = _content(message.get("content")) or _content(message.get("refusal"))
-    return checked(text, finish if isinstance(finish, str) else "stop", usage, request)
+    calls = read_calls(message.get("tool_calls"), request)
+    return checked(text, finish if isinstance(finish, str) else "stop", usage, request, calls)
+
+
+def read_calls(calls: JsonValue, request: Request) -> tuple[ToolCall, ...]:
+    """The tools that a message calls; none where the request has none. What has no name or no text is no call."""
+    found: list[ToolCall] = []
+    for call in calls if request.tools and isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict):
+            continue
+        name, arguments = function.get("name"), function.get("arguments")
+        if isinstance(arguments, dict):  # some servers send the value itself
+            arguments = json.dumps(arguments)
+        if isinstance(name, str) and isinstance(arguments, str | None):
+            found.append(ToolCall(name[:200], (arguments or "{}")[:MAX_ANSWER_BYTES]))
+    return tuple(found[:MAX_CALLS])
 
 
 def read_embedding(body: bytes | str, request: Request) -> Answer:
@@ -110,7 +128,9 @@ def checked_embedding(vector: JsonValue, tokens: JsonValue, request: Request) ->
     return Answer(json.dumps(numbers), usage)
 
 
-def checked(text: str, finish_reason: str, usage: Usage | None, request: Request) -> Answer:
+def checked(
+    text: str, finish_reason: str, usage: Usage | None, request: Request, calls: tuple[ToolCall, ...] = ()
+) -> Answer:
     """An answer from its parts, thinking aloud left out, usage estimated where it is missing."""
     if len(text) > MAX_ANSWER_BYTES:
         raise too_large()
@@ -118,11 +138,12 @@ def checked(text: str, finish_reason: str, usage: Usage | None, request: Request
     said = text[thought.end() :] if thought else text
     if not said.strip() and finish_reason == "content_filter":
         raise Refused("the provider's content filter withheld the answer")
-    if not said.strip() and finish_reason != "length":
+    if not said.strip() and not calls and finish_reason != "length":
         raise Unavailable("the answer is empty")
     if usage is None:
-        usage = Usage(estimate_tokens(request.messages), estimate_text(said), estimated=True)
-    return Answer(said, usage, None, finish_reason)
+        written = "".join((said, *(call.arguments for call in calls)))
+        usage = Usage(estimate_request(request), estimate_text(written), estimated=True)
+    return Answer(said, usage, None, finish_reason, calls)
 
 
 def failure(status: int, message: str, endpoint: Endpoint, retry_after: float | None = None) -> ProviderError:
@@ -183,6 +204,12 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 def estimate_tokens(messages: Iterable[Message]) -> int:
     """A prompt's tokens where nobody counted: four bytes each, and four for every message's frame."""
     return sum(4 + estimate_text(message.content) for message in messages)
+
+
+def estimate_request(request: Request) -> int:
+    """A request's tokens where nobody counted: its messages, and the tools that it tells of."""
+    tools = "".join(json.dumps(tool.as_json(), ensure_ascii=False) for tool in request.tools)
+    return estimate_tokens(request.messages) + estimate_text(tools)
 
 
 def estimate_text(text: str) -> int:

@@ -23,7 +23,7 @@ from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ..endpoints import Endpoint
 from ..protocol import Answer, Request
-from .answers import billable, checked, checked_embedding, failure, read_retry_after, usage_of
+from .answers import billable, checked, checked_embedding, failure, read_calls, read_retry_after, usage_of
 
 _QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 _WRAPPING = re.compile(r"^(?:litellm\.\w+: |\w+Error: |\w+Exception - )+")
@@ -108,7 +108,19 @@ def _answer(response: Any, request: Request) -> Answer:
     texts = (getattr(message, "content", None), getattr(message, "refusal", None), extra.get("refusal"))
     text = next((text for text in texts if isinstance(text, str) and text), "")
     finish = getattr(choices[0], "finish_reason", None)
-    return checked(text, finish if isinstance(finish, str) else "stop", _usage(response), request)
+    calls = read_calls([_plain(call) for call in getattr(message, "tool_calls", None) or ()], request)
+    return checked(text, finish if isinstance(finish, str) else "stop", _usage(response), request, calls)
+
+
+def _plain(call: Any) -> JsonValue:
+    """A call of a tool as the OpenAI protocol has it."""
+    function = getattr(call, "function", None)
+    return {
+        "function": {
+            "name": getattr(function, "name", None),
+            "arguments": getattr(function, "arguments", None),
+        }
+    }
 
 
 def _embedding(response: Any, request: Request) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct, field
@@ -17,7 +18,8 @@ from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program, Signatu
 from ...schema.types import JsonValue, Row
 
 if TYPE_CHECKING:
-    from ..asking import Asked, ProgramRun
+    from ...schema.trace import TraceStep
+    from ..asking import Asked, NativeCalls, ProgramRun
 
 Run = Callable[["ProgramRun", Predictor, Row], Awaitable["Asked"]]
 """One run of a predictor on checked inputs; raises as `asking.ask` does.
@@ -63,16 +65,34 @@ class Conductor(Protocol):
         predictor: Predictor | None = None,
         take: int = 0,
         temperature: float | None = None,
+        calling: NativeCalls | None = None,
     ) -> Row:
-        """The outputs of one of the module's predictors, or of `predictor` in its place."""
+        """The outputs of one of the module's predictors, or of `predictor` in its place. With `calling`, its model may
+        call tools by itself."""
         ...
 
     def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
         """Whether the prompt is one that the role's model takes whole, as far as anybody knows its limit."""
         ...
 
-    async def attempt(self, inputs: Row, *, take: int = 0, temperature: float | None = None) -> Row:
-        """The outputs of one run of what the module tries (`ModuleSpec.runs`)."""
+    async def attempt(
+        self,
+        inputs: Row,
+        *,
+        take: int = 0,
+        temperature: float | None = None,
+        hints: Mapping[str, str] = MappingProxyType({}),
+    ) -> Row:
+        """The outputs of one run of what the module tries (`ModuleSpec.runs`). A predictor that is among the `hints`,
+        by its address, sees the text as one more input."""
+        ...
+
+    def calls_of(self, take: int) -> tuple[TraceStep, ...]:
+        """What an attempt asked."""
+        ...
+
+    def choose(self, take: int) -> None:
+        """Says which attempt the outputs come from: nothing is learned from the others."""
         ...
 
     async def call(self, key: str, arguments: Row) -> JsonValue:
@@ -104,6 +124,9 @@ class Times(Struct, frozen=True):
     def __mul__(self, other: Times) -> Times:
         return Times(self.least * other.least, self.most * other.most)
 
+
+HINT = "hint"
+"""Input by which a predictor is given advice; with underscores where it has one of that name."""
 
 COMPAT = ("compat", "dspy")
 """Option of a module on another framework's schedule, and its value: what an artifact holds of `compat = "dspy"`."""
@@ -150,6 +173,12 @@ class Role(Struct, frozen=True):
     signature: Callable[[ModuleParts], Signature]
     dspy: str = ""
     """Path of this predictor in DSPy's module; "" where DSPy has no such predictor."""
+    told: Callable[[Program, ModuleSpec], Predictor] | None = None
+    """The predictor as it is asked, where that says more than its signature; None where it does not."""
+    dspy_inputs: Callable[[Row], Row] | None = None
+    """A demo's inputs as DSPy's predictor has them, where that has other values; None where it has not."""
+    from_dspy: Callable[[Row], Row] | None = None
+    """The other way: a demo of DSPy's with its values as they are here."""
 
 
 class ModuleStrategy(Struct, frozen=True):

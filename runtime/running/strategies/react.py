@@ -7,17 +7,22 @@ tool that is not there, arguments that do not fit, a tool that failed, an answer
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from msgspec import Struct
 
 from ...errors import AnswerError, ConfigurationError, EvaluationError, PromptTooLong
+from ...models.prices import native
+from ...models.protocol import ToolCall, ToolShape
 from ...schema.identity import Same
 from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program, Signature
 from ...schema.types import ANY, STR, DictOf, JsonValue, ListOf, OneOf, OptionalOf, Row
 from ...values.markers import escape
+from ...values.repair import strict_json
+from ...values.values import shown
 from .base import (
     TOOLS,
     Conductor,
@@ -31,6 +36,9 @@ from .base import (
 )
 from .chain_of_thought import STRATEGY as CHAIN_OF_THOUGHT
 from .predict import STRATEGY as PREDICT
+
+if TYPE_CHECKING:
+    from ..asking import NativeCalls
 
 FINISH = "finish"
 _DSPY_TRIES = 3
@@ -105,8 +113,14 @@ def _agent(program: Same[Program], module: Same[ModuleSpec]) -> Predictor:
         raise ConfigurationError(f"there is no predictor `{address}`")
     if len(found.signature.outputs) != 3:
         raise ConfigurationError(f"`{address}` has {len(found.signature.outputs)} outputs, and a step has 3")
-    text = listed(program.value, tool_names(module.value.tools))
-    signature = found.signature.model_copy(update={"fixed": (*found.signature.fixed, text)})
+    more = [listed(program.value, tool_names(module.value.tools))]
+    lm = program.value.lms.get(found.lm)
+    if lm is not None and not faithful(module.value) and native(lm):
+        _, tool, arguments = (field.name for field in found.signature.outputs)
+        more.append(
+            f"Where you can call a tool directly, do that: the call stands for `{tool}` and `{arguments}`."
+        )
+    signature = found.signature.model_copy(update={"fixed": (*found.signature.fixed, *more)})
     return found.model_copy(update={"signature": signature})
 
 
@@ -162,9 +176,10 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
     keys = {name: key for key, name in tool_names(work.module.tools).items()}
     as_dspy = faithful(work.module)
     turns: list[JsonValue] = []
+    calling = None if as_dspy else _calling(work.program, work.module, agent)
     for _ in range(max_iters(work.module)):
         try:
-            step = await _asked(work, "react", inputs, turns, agent)
+            step = await _asked(work, "react", inputs, turns, agent, calling)
         except PromptTooLong:
             work.note("the agent stopped: a step's prompt is longer than the model takes")
             break
@@ -182,10 +197,41 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
             turn["observation"] = await _called(work, keys[cast("str", name)], cast("Row", arguments))
         except AnswerError as error:
             turn["error"] = error.message
+    if calling is not None and calling.refused:
+        work.note("the model takes no tools by the provider's own means: it names them in its text")
     return await _asked(work, "extract", inputs, turns, agent)
 
 
-async def _asked(work: Conductor, role: str, inputs: Row, turns: list[JsonValue], agent: Predictor) -> Row:
+def _calling(program: Program, module: ModuleSpec, agent: Predictor) -> NativeCalls:
+    """The tools for a model that calls them by itself, and a call as the outputs of a step."""
+    from ...adapters.schema import arguments_schema  # as for `listed`
+    from ..asking import NativeCalls
+
+    shapes: list[ToolShape] = []
+    for key, name in tool_names(module.tools).items():
+        offer = offered(program, key)
+        shapes.append(ToolShape(name, offer.description, arguments_schema(offer.inputs, program.records)))
+    shapes.append(ToolShape(FINISH, "Ends the work.", arguments_schema((), {})))
+    thought, tool, arguments = (field.name for field in agent.signature.outputs)
+
+    def outputs(said: Row, call: ToolCall) -> Row:
+        try:
+            given = strict_json(call.arguments)
+        except ValueError:
+            given = call.arguments  # which is read as any other text is, and asked for again
+        return {thought: said.get(thought, ""), tool: call.name, arguments: given}
+
+    return NativeCalls(tuple(shapes), outputs)
+
+
+async def _asked(
+    work: Conductor,
+    role: str,
+    inputs: Row,
+    turns: list[JsonValue],
+    agent: Predictor,
+    calling: NativeCalls | None = None,
+) -> Row:
     """The role's answer to the inputs and the turns, of which the oldest are left out until the prompt is taken."""
     predictor = agent if role == "react" else None
     as_dspy = faithful(work.module)
@@ -196,7 +242,7 @@ async def _asked(work: Conductor, role: str, inputs: Row, turns: list[JsonValue]
         if not as_dspy and not work.fits(role, row, predictor=predictor) and _cut(work, turns):
             continue
         try:
-            return await work.ask(role, row, predictor=predictor)
+            return await work.ask(role, row, predictor=predictor, calling=calling)
         except PromptTooLong:
             refused += 1
             if as_dspy and len(turns) <= 1:
@@ -239,6 +285,70 @@ def max_iters(module: ModuleSpec) -> int:
     return cast("int", module.options.get("max_iters", 20))
 
 
+def _told(program: Program, module: ModuleSpec) -> Predictor:
+    return _agent(Same(program), Same(module))
+
+
+def _as_text(inputs: Row) -> Row:
+    """A demo's inputs with the trajectory as DSPy has it: a text of sections that are numbered by the turn."""
+    return {
+        name: _sections(one) if isinstance(one, list) and _turns(one) else one for name, one in inputs.items()
+    }
+
+
+def _turns(value: list[JsonValue]) -> bool:
+    return not value or all(
+        isinstance(turn, dict) and (_PARTS.keys() | {"error"}) & turn.keys() for turn in value
+    )
+
+
+_PARTS = {"thought": "thought", "tool": "tool_name", "arguments": "tool_args", "observation": "observation"}
+"""Parts of a turn, and what DSPy calls them."""
+
+
+def _sections(turns: list[JsonValue]) -> str:
+    parts: list[str] = []
+    for number, turn in enumerate(cast("list[Row]", turns)):
+        last = {"observation": "Completed."} if turn.get("tool") == FINISH else {}
+        row = {"observation": turn["error"], **turn} if "error" in turn else {**last, **turn}
+        parts += [
+            f"[[ ## {name}_{number} ## ]]\n{shown(row[part])}" for part, name in _PARTS.items() if part in row
+        ]
+    return "\n\n".join(parts)
+
+
+_SECTION = re.compile(r"^\[\[ ## (thought|tool_name|tool_args|observation)_(\d{1,4}) ## \]\]$", re.MULTILINE)
+
+
+def _from_text(demo: Row) -> Row:
+    """A demo with the trajectory as turns, where it is a text of DSPy's sections or an empty one."""
+    found = dict(demo)
+    for name, text in demo.items():
+        if (
+            name.rstrip("_") == "trajectory"
+            and isinstance(text, str)
+            and (not text.strip() or _SECTION.search(text))
+        ):
+            found[name] = _read_sections(text)
+    return found
+
+
+def _read_sections(text: str) -> list[JsonValue]:
+    here = {theirs: part for part, theirs in _PARTS.items()}
+    turns: dict[str, Row] = {}
+    _, *pieces = _SECTION.split(text)
+    for name, number, value in zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True):
+        part, said = here[name], value.strip()
+        try:
+            turns.setdefault(number, {})[part] = strict_json(said) if part == "arguments" else said
+        except ValueError:
+            turns[number][part] = said
+    return [
+        {part: one for part, one in turn.items() if turn.get("tool") != FINISH or part != "observation"}
+        for turn in turns.values()
+    ]
+
+
 STRATEGY = ModuleStrategy(
     name="ReAct",
     doc="An agent that calls tools until it knows the answer, and then answers with its reasoning before the outputs.",
@@ -252,8 +362,16 @@ STRATEGY = ModuleStrategy(
     conduct=_conduct,
     times=_times,
     roles={
-        "react": Role(PREDICT.name, _react, dspy="react"),
-        "extract": Role(CHAIN_OF_THOUGHT.name, _extract, dspy="extract.predict"),
+        "react": Role(
+            PREDICT.name, _react, dspy="react", told=_told, dspy_inputs=_as_text, from_dspy=_from_text
+        ),
+        "extract": Role(
+            CHAIN_OF_THOUGHT.name,
+            _extract,
+            dspy="extract.predict",
+            dspy_inputs=_as_text,
+            from_dspy=_from_text,
+        ),
     },
     manner="calls tools until it knows the answer",
 )

@@ -20,6 +20,7 @@ _FILES: dict[str, str] = {
     "MultiChainComparison": "multi_chain_comparison",
     "BestOfN": "best_of_n",
     "Refine": "refine",
+    "Majority": "majority",
     "python": "python_function",
 }
 """Those that run first, simplest first."""
