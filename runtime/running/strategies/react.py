@@ -324,7 +324,11 @@ def _from_text(demo: Row) -> Row:
     """A demo with the trajectory as turns, where it is a text of DSPy's sections or an empty one."""
     found = dict(demo)
     for name, text in demo.items():
-        if name.rstrip("_") == "trajectory" and isinstance(text, str) and (not text.strip() or _SECTION.search(text)):
+        if (
+            name.rstrip("_") == "trajectory"
+            and isinstance(text, str)
+            and (not text.strip() or _SECTION.search(text))
+        ):
             found[name] = _read_sections(text)
     return found
 
@@ -339,7 +343,10 @@ def _read_sections(text: str) -> list[JsonValue]:
             turns.setdefault(number, {})[part] = strict_json(said) if part == "arguments" else said
         except ValueError:
             turns[number][part] = said
-    return [{part: one for part, one in turn.items() if turn.get("tool") != FINISH or part != "observation"} for turn in turns.values()]
+    for turn in turns.values():
+        if turn.get("tool") == FINISH:
+            turn.pop("observation", None)  # which says no more than that
+    return [*turns.values()]
 
 
 STRATEGY = ModuleStrategy(
@@ -355,8 +362,16 @@ STRATEGY = ModuleStrategy(
     conduct=_conduct,
     times=_times,
     roles={
-        "react": Role(PREDICT.name, _react, dspy="react", told=_told, dspy_inputs=_as_text, from_dspy=_from_text),
-        "extract": Role(CHAIN_OF_THOUGHT.name, _extract, dspy="extract.predict", dspy_inputs=_as_text, from_dspy=_from_text),
+        "react": Role(
+            PREDICT.name, _react, dspy="react", told=_told, dspy_inputs=_as_text, from_dspy=_from_text
+        ),
+        "extract": Role(
+            CHAIN_OF_THOUGHT.name,
+            _extract,
+            dspy="extract.predict",
+            dspy_inputs=_as_text,
+            from_dspy=_from_text,
+        ),
     },
     manner="calls tools until it knows the answer",
 )
