@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agents import SEARCH, several
 from dspc import dspc
 from hypothesis import given
 from hypothesis import strategies as st
-from programs import fields, module, predictor, question
+from programs import const, fields, module, predictor, question
 from scripted import classifier, pipeline
 
 from dspec.runtime.artifact.artifact import Artifact, write_artifact
 from dspec.runtime.artifact.dspy_state import dspy_state, title, with_dspy_state
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.schema.ensemble import Ensemble, First
-from dspec.runtime.schema.program import Demo, FieldSpec, Neighbours, Program
-from dspec.runtime.schema.types import INT, STR
+from dspec.runtime.schema.program import Demo, FieldSpec, Neighbours, Program, Reward
+from dspec.runtime.schema.types import INT, STR, JsonValue
 
 
 def test_a_predictor_as_dspy_saves_it() -> None:
@@ -240,3 +241,25 @@ def test_any_json_gives_a_program_or_a_reason(value: Any) -> None:
     except ArtifactError:
         return
     assert found.predictors.keys() == pipeline().predictors.keys()
+
+
+def test_an_agents_state_comes_back_as_it_was() -> None:
+    turns: list[JsonValue] = [
+        {"thought": "look", "tool": "search", "arguments": {"query": "a"}, "observation": "about\n\na"},
+        {"thought": "enough", "tool": "finish", "arguments": {}},
+    ]
+    agent = several("ReAct", tools=[SEARCH])
+    step: dict[str, JsonValue] = {"next_thought": "t", "next_tool_name": "finish", "next_tool_args": {}}
+    shown = Demo(inputs={"question": "q", "trajectory": turns}, outputs=step, augmented=True)
+    agent = agent.with_predictor("m.react", demos=(shown,), instruction="Find out.")
+    state = dspy_state(agent)
+    assert list(state) == ["m.react", "m.extract.predict", "metadata"]
+    assert with_dspy_state(several("ReAct", tools=[SEARCH]), state) == agent
+
+
+def test_what_dspy_has_not_is_left_as_it_is() -> None:
+    reward = Reward(name="r", pred="pred", score=const(0.5))
+    refined = several("Refine", more=module(question()), runs="module", reward=reward, n=2, threshold=0.5)
+    state = dspy_state(refined)
+    assert list(state) == ["m.module", "metadata"]
+    assert with_dspy_state(refined, state) == refined

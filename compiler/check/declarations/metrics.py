@@ -166,7 +166,7 @@ def _prediction(
     elif symbol is not None:
         judged = runnable(session, symbol)
     if judged is None and symbol is not None:
-        session.report(codes.names.LeadsBack(place.at(node.type), node.name.text, symbol.location))
+        session.report(codes.names.LeadsBack(place.at(node.type), f"`{node.name.text}`", symbol.location, ()))
     kind: Kind = ANY
     if judged is not None and judged.known:
         title = f"what `{judged.symbol.name}` takes and gives"

@@ -343,10 +343,10 @@ def _read_sections(text: str) -> list[JsonValue]:
             turns.setdefault(number, {})[part] = strict_json(said) if part == "arguments" else said
         except ValueError:
             turns[number][part] = said
-    return [
-        {part: one for part, one in turn.items() if turn.get("tool") != FINISH or part != "observation"}
-        for turn in turns.values()
-    ]
+    for turn in turns.values():
+        if turn.get("tool") == FINISH:
+            turn.pop("observation", None)  # which says no more than that
+    return [*turns.values()]
 
 
 STRATEGY = ModuleStrategy(
