@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 from ..errors import ConfigurationError
@@ -99,7 +99,7 @@ class _Counting:
         return total
 
     @contextmanager
-    def within(self) -> Iterator[None]:
+    def within(self) -> Generator[None]:
         """One level deeper."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
