@@ -80,11 +80,7 @@ class StepRun(Struct, frozen=True):
 async def run_graph(session: ProgramRun, graph: Graph, inputs: Row, path: str = "") -> StepRun:
     """One run of a graph on checked inputs; the value is its outputs. Raises what its steps raise."""
     steps = _Steps(session, graph.steps, dict(inputs), path, graph.name)
-    try:
-        await steps.run()
-    except DspecError as error:
-        error.trace = (*steps.trace(), *error.trace)
-        raise
+    await _run_traced(steps)
     returns = {name: evaluate(expression, steps.scope) for name, expression in graph.returns.items()}
     outputs = fitting(graph.outputs, returns, session.program.records, graph.name)
     return StepRun(outputs, steps.trace(), steps.notes())
@@ -424,7 +420,7 @@ class _Steps:
     ) -> StepRun:
         """A block in a scope of its own, with more names in it."""
         steps = self.inner(block.steps, {**self.scope, **more}, path, session or self.session)
-        await steps.run()
+        await _run_traced(steps)
         return StepRun(evaluate(block.value, steps.scope), steps.trace(), steps.notes())
 
     def inner(
@@ -464,7 +460,7 @@ class _Steps:
             scope = {**self.scope, **state}
             session = self.taking(step.name, number)
             first = self.inner(step.steps, scope, f"{place}[{number}]", session)
-            await first.run()
+            await _run_traced(first)
             ran.append(StepRun(None, first.trace(), first.notes()))
             if step.until is not None:
                 over = evaluate(step.until, scope)
@@ -476,7 +472,7 @@ class _Steps:
                     state = {**state, **{name: evaluate(value, scope) for name, value in step.last.items()}}
                     break
             second = self.inner(step.then, scope, f"{place}[{number}]", session)
-            await second.run()
+            await _run_traced(second)
             ran.append(StepRun(None, second.trace(), second.notes()))
             state = {**state, **{name: evaluate(value, scope) for name, value in step.again.items()}}
         value = state if step.value is None else evaluate(step.value, {**self.scope, **state})
@@ -580,6 +576,15 @@ def _unhinted(program: Program, entry: TraceStep, hints: Mapping[str, str]) -> T
         return entry
     name = _hint_name(program.predictors[entry.predictor])
     return dataclass_replace(entry, inputs={key: one for key, one in entry.inputs.items() if key != name})
+
+
+async def _run_traced(steps: _Steps) -> None:
+    """Runs the steps; an error tells of what was done before it."""
+    try:
+        await steps.run()
+    except DspecError as error:
+        error.trace = (*steps.trace(), *error.trace)
+        raise
 
 
 def _joined(value: JsonValue, ran: Sequence[StepRun]) -> StepRun:

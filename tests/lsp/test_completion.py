@@ -67,6 +67,33 @@ def labels(text: str) -> list[str]:
 
 
 CASES = [
+    ("program Inner(text: str) -> (note: str) {\n  let a = $0\n  return note = text\n}\n"
+     "program Outer(text: str) -> (note: str) {\n  let a = Inner(text = text)\n  return note = a.note\n}\n"
+     "program Other(text: str) -> (note: str) {\n  return note = text\n}", "+Other -Outer -Inner"),
+    # Branches, lists of calls, repetitions
+    ("program Flow(text: str) -> (note: str) {\n  let all = [thinker(question = text) for i in range(2)]\n"
+     "  let a = all[0].$0\n  return note = a\n}", "+answer +sure +reasoning -text"),
+    ("program Flow(text: str) -> (note: str) {\n  let all = [thinker(question = text) for i in range(2)]\n"
+     "  let a = [one.$0 for one in all]\n  return note = a[0]\n}", "+answer +sure -text"),
+    ("program Flow(text: str) -> (note: str) {\n  let every = [$0 for i in range(2)]\n  return note = text\n}",
+     "+thinker +router +i +text -every"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = if true then $0 else none\n  return note = text\n}",
+     "+thinker +router +text -a"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = $0\n  return note = text\n}", "+repeat +thinker"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 from $0 { let a = thinker(question = a.answer) }\n  return note = b.answer\n}",
+     "= text a"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 $0\n  return note = text\n}", "= from"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 from a {\n    $0\n    let a = thinker(question = a.answer)\n  }\n  return note = b.answer\n}",
+     "= let until assert suggest"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 from a {\n    let a = thinker(question = a.answer)\n    until a.$0\n  }\n"
+     "  return note = b.answer\n}", "+answer +sure -text"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 from a {\n    let a = thinker(question = a.answer)\n  }\n  return note = b.$0\n}",
+     "+answer +sure -text"),
     # Declarations
     ("$0", "+lm +signature +optimize -dspec"),
     ("op$0", "+optimize"),

@@ -198,6 +198,19 @@ def check_called_first(session: Session, symbol: Symbol) -> None:
             way.append((callee, _programs_called(session, callee)))
 
 
+def reaches(session: Session, symbol: Symbol, key: str) -> bool:
+    """Whether a program calls the program of that key, itself or by way of others."""
+    waiting, seen = [symbol], {symbol.key}
+    while waiting:
+        for callee, _ in _programs_called(session, waiting.pop()):
+            if callee.key == key:
+                return True
+            if callee.key not in seen:
+                seen.add(callee.key)
+                waiting.append(callee)
+    return False
+
+
 def _programs_called(session: Session, symbol: Symbol) -> Iterator[tuple[Symbol, Call]]:
     """The calls of programs that are written in a program, each callee once."""
     place = session.place(symbol)

@@ -2,7 +2,5 @@
 
 
 def rows():
-    for number, text in enumerate(
-        ("a parcel", "an invoice", "größer\u2028than a line")
-    ):
+    for number, text in enumerate(("a parcel", "an invoice", "größer\u2028than a line")):
         yield {"text": text, "size": number, "other": None}
