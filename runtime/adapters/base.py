@@ -47,6 +47,8 @@ class Reading(Struct, frozen=True):
     problems: tuple[UnreadOutput, ...] = ()
     notes: tuple[str, ...] = ()
     guessed: tuple[str, ...] = ()
+    cut: bool = False
+    """Whether the model was stopped before the end of what is read."""
 
 
 class SplitAnswer(Struct, frozen=True):
@@ -133,7 +135,7 @@ class Adapter(ABC):
             notes += (f"{output.name}: {repair}" for repair in found.repairs)
             if found.guessed or output.name in split.guessed:
                 guessed.append(output.name)
-        return Reading(values, tuple(problems), tuple(notes), tuple(guessed))
+        return Reading(values, tuple(problems), tuple(notes), tuple(guessed), bool(cut))
 
     def parse(self, predictor: Predictor, text: str, records: Records, *, strict: bool = False) -> Row:
         """The typed outputs. Raises ParseError that names every output it could not read."""

@@ -8,7 +8,7 @@ header may also be a JSON object, labelled lines, or the bare value of an only o
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from msgspec.structs import replace
@@ -83,15 +83,17 @@ class _Sections:
     stands inside a line counts where none of its name begins one, and `completed` where it ends the line.
     """
 
-    def __init__(self, text: str, names: Collection[str], *, strict: bool) -> None:
+    def __init__(self, text: str, names: Sequence[str], *, strict: bool) -> None:
         self.before: list[str] = []
         self.texts: dict[str, list[str]] = {}
         self.closed = False
         self.last = ""
         self._strict = strict
-        self._names = {name: name for name in names}
+        self._names: dict[str, str] = {}
+        """Fields by what their headers may say."""
         if not strict:
-            self._names = {name.casefold(): name for name in reversed(names)} | self._names
+            self._names.update({name.casefold(): name for name in reversed(names)})
+        self._names.update({name: name for name in names})
         self._own_completed = COMPLETED in self._names
         lines = text.split("\n")
         self._starting = {self._name(match[1]) for line in lines if (match := self._match(line))}

@@ -34,7 +34,8 @@ from .values import MAX_DEPTH, at, coerce, inside, mismatch, short
 
 _NOTHING = {"", "null", "none", "nil", "n/a", "na", "not available", "not applicable"}
 _EMPTY = {"nothing", "empty", "(none)"}
-_TRUTHS = dict.fromkeys(("true", "yes", "y", "1"), True) | dict.fromkeys(("false", "no", "n", "0"), False)
+_TRUE = frozenset(("true", "yes", "y", "1"))
+_FALSE = frozenset(("false", "no", "n", "0"))
 _TRUTH_WORDS = ("true", "yes", "false", "no")
 _WRAPPERS = frozenset(
     ["answer", "answers", "result", "results", "output", "outputs", "value", "values", "response", "data"]
@@ -232,7 +233,7 @@ class _Reader:
         if kind.name == "bool":
             word = label_said(bare(stripped), _TRUTH_WORDS, self._name)
             if word is not None:
-                return _TRUTHS[word]
+                return word in _TRUE
         raise ValueError(at(where, mismatch(kind, text)))
 
     def _spelled(self, text: str, kind: Scalar | OneOf) -> JsonValue:
@@ -243,7 +244,8 @@ class _Reader:
             return spelled(bare(text).rstrip("!"), kind.values)
         text = uncommented(text)
         if kind.name == "bool":
-            return _TRUTHS.get(bare(text).lower())
+            word = bare(text).lower()
+            return word in _TRUE if word in _TRUE | _FALSE else None
         if kind.name in ("int", "float"):
             return _number(text, kind)
         try:
@@ -340,8 +342,8 @@ class _Reader:
                 mended = mend(f"[{text}]")
             except NotJson:
                 return None
-            whole = mended.end == len(text) + 2 and isinstance(mended.value, list)
-            return [str(value) for value in mended.value] if whole else None
+            found = mended.value if mended.end == len(text) + 2 else None
+            return [str(value) for value in found] if isinstance(found, list) else None
         nested = isinstance(item, ListOf)
         if isinstance(item, Scalar) and item.name == "float" and _DECIMAL_COMMA.fullmatch(text):
             return None
