@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from msgspec.structs import replace
 
@@ -96,9 +96,12 @@ class _Sections:
         self._names.update({name: name for name in names})
         self._own_completed = COMPLETED in self._names
         lines = text.split("\n")
-        self._starting = {self._name(match[1]) for line in lines if (match := self._match(line))}
+        self._lines = lines
         sections: list[tuple[str, list[str]]] = [("", self.before)]
         for line in lines:
+            if "[[" not in line:
+                sections[-1][1].append(line)
+                continue
             for name, piece in self._pieces(line):
                 if name == COMPLETED and not self._own_completed:
                     self.closed = True
@@ -113,6 +116,11 @@ class _Sections:
             self.texts.setdefault(name, []).append("\n".join(body).strip())
             self.last = name
 
+    @cached_property
+    def _starting(self) -> set[str]:
+        """The fields whose header begins a line somewhere."""
+        return {self._name(match[1]) for line in self._lines if (match := self._match(line))}
+
     def _match(self, line: str) -> re.Match[str] | None:
         if "[[" not in line:
             return None
@@ -120,19 +128,22 @@ class _Sections:
 
     def _name(self, written: str) -> str:
         """The field of that name; `completed`; "" of another name."""
-        name = self._names.get(written) or ("" if self._strict else self._names.get(written.casefold(), ""))
+        if (known := self._names.get(written)) is not None:
+            return known
+        name = "" if self._strict else self._names.get(written.casefold(), "")
         if (not name and written == COMPLETED) or (not self._strict and written.casefold() == COMPLETED):
             return name or COMPLETED
         return name
 
-    def _pieces(self, line: str) -> Iterator[tuple[str, str]]:
+    def _pieces(self, line: str) -> Sequence[tuple[str, str]]:
         """The line in pieces, each with the name of the header before it, "" where there is none."""
         match = self._match(line)
         name = self._name(match[1]) if match else ""
         rest = match[2] if match and name else line
-        if self._strict or "[[" not in rest:
-            yield name, rest
-            return
+        return ((name, rest),) if self._strict or "[[" not in rest else tuple(self._inside(name, rest))
+
+    def _inside(self, name: str, rest: str) -> Iterator[tuple[str, str]]:
+        """What follows a header of that name on its line, parted by further headers."""
         begin, end = 0, len(rest.rstrip(" \t*_`"))
         for inside in _INLINE.finditer(rest):
             other = self._name(inside[1])

@@ -14,7 +14,7 @@ from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue
 from ..values.repair import strict_json
 from .base import LEFT_OUT, Adapter, Records, SplitAnswer
-from .members import members_of, spoken
+from .members import members_of, plain_members, spoken
 from .schema import object_schema
 from .words import quoted
 
@@ -60,4 +60,6 @@ class JsonAdapter(Adapter):
             members = {field.name: known[field.name] for field in outputs if field.name in known}
             return SplitAnswer(values=members, closed=isinstance(exact, dict))
         names = [field.name for field in outputs]
+        if (members := plain_members(text, names)) is not None:
+            return SplitAnswer(values=members, closed=True)
         return members_of(spoken(text), names, "repaired the JSON", quiet=True) or SplitAnswer()

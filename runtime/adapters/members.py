@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..schema.types import JsonValue
 from ..values.finding import FoundJson, search
 from ..values.phrases import fold
+from ..values.repair import exact_json
 from .base import SplitAnswer
 
 _THOUGHT = re.compile(r"</think(?:ing)?>")
@@ -24,6 +25,19 @@ def spoken(text: str) -> str:
         end = match.end()
     rest = text[end:]
     return rest if end and rest.strip() and not _ANY_HEADER.search(text[:end]) else text
+
+
+def plain_members(text: str, names: Sequence[str]) -> dict[str, JsonValue] | None:
+    """The members of these names, where the text is one JSON object that has them all; else None."""
+    if text[:1] != "{":
+        return None
+    try:
+        value = exact_json(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or any(name not in value for name in names):
+        return None
+    return {name: value[name] for name in names}
 
 
 def members_of(text: str, names: Sequence[str], note: str, *, quiet: bool = False) -> SplitAnswer | None:

@@ -29,7 +29,7 @@ from .phrases import (
     uncommented,
     unfenced,
 )
-from .repair import MAX_TEXT, NotJson, Spelled, mend, strict_json
+from .repair import MAX_TEXT, NotJson, Spelled, exact_json, mend, strict_json
 from .values import MAX_DEPTH, at, coerce, inside, mismatch, short
 
 _NOTHING = {"", "null", "none", "nil", "n/a", "na", "not available", "not applicable"}
@@ -42,6 +42,8 @@ _WRAPPERS = frozenset(
 )
 _WRAPPERS_OF_LISTS = _WRAPPERS | {"items", "list"}
 _WRAPPERS_OF_LABELS = _WRAPPERS | {"label", "category", "class", "classification", "intent", "sentiment"}
+_INTEGER = re.compile(r"-?[1-9]\d{0,17}", re.ASCII)
+_DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,17})?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 _QUOTES = "\"'“”"
 
@@ -68,6 +70,9 @@ def read(
         raise ValueError(f"is longer than {MAX_TEXT} characters")
     if strict:
         return Read(_strict(text, kind, records))
+    simple = _as_it_stands(text, kind) if isinstance(kind, Scalar | OneOf) else None
+    if simple is not None:
+        return Read(simple)
     reader = _Reader(records, name)
     return reader.read(reader.text(text, kind, "", 0))
 
@@ -215,6 +220,9 @@ class _Reader:
 
     def _single(self, text: str, kind: Scalar | OneOf, where: str, depth: int) -> JsonValue:
         """A number, a truth, a date or a label: as it stands, behind a lead-in, or as the one member of an object."""
+        simple = _as_it_stands(text, kind)
+        if simple is not None:
+            return simple
         stripped = unfenced(text)
         if stripped[:1] == "{":
             wrappers = _WRAPPERS_OF_LABELS if isinstance(kind, OneOf) else _WRAPPERS
@@ -296,6 +304,9 @@ class _Reader:
         return one.mended.value
 
     def _object(self, text: str, kind: DictOf | RecordRef, where: str, depth: int) -> JsonValue:
+        whole = _whole(text.strip(), "{")
+        if isinstance(whole, dict):
+            return self._as_object(whole, kind, where, depth)
         found = search(text)
         if found.lost:
             raise ValueError(at(where, f"{mismatch(kind, text)}: {found.lost}"))
@@ -321,6 +332,9 @@ class _Reader:
 
     def _list(self, text: str, kind: ListOf, item: Type, where: str, depth: int) -> JsonValue:
         stripped = unfenced(text)
+        whole = _whole(stripped, "[")
+        if isinstance(whole, list):
+            return self.value(whole, kind, where, depth)
         found = search(stripped)
         prose = isinstance(item, Scalar) and item.name in ("str", "any")
         # In a list of texts a bracket counts where an answer stands: else it is part of a text.
@@ -398,6 +412,16 @@ class _Reader:
         return value
 
 
+def _whole(text: str, opening: str) -> JsonValue:
+    """What the text is as JSON from that bracket on; None where it is not."""
+    if text[:1] != opening:
+        return None
+    try:
+        return exact_json(text)
+    except ValueError:
+        return None
+
+
 def _is_object(value: JsonValue) -> bool:
     return isinstance(value, dict)
 
@@ -407,6 +431,19 @@ def _holds_objects(value: JsonValue) -> bool:
     return isinstance(value, dict) or (
         isinstance(value, list) and all(map(_is_object, value)) and value != []
     )
+
+
+def _as_it_stands(text: str, kind: Scalar | OneOf) -> JsonValue:
+    """A text, and a label or a number that is written as it should be; None of all else."""
+    if isinstance(kind, OneOf):
+        return text if text in kind.values else None
+    if kind.name == "str":
+        return text
+    if kind.name == "int":
+        return int(text) if _INTEGER.fullmatch(text) else None
+    if kind.name == "float":
+        return float(text) if _DECIMAL.fullmatch(text) else None
+    return None
 
 
 def _number(text: str, kind: Scalar) -> JsonValue:

@@ -50,6 +50,7 @@ _TOKEN = re.compile(
 )
 _CLOSING = {"double": '"', "single": "'", "curly": "”"}
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][+-]?\d++)?", re.ASCII)
+_FRACTION = re.compile(r"\d[.eE]")
 _JSON_WORDS: dict[str, JsonValue] = {"true": True, "false": False, "null": None}
 _PYTHON_WORDS: dict[str, JsonValue] = {"True": True, "False": False, "None": None}
 _NO_VALUES = {"undefined", "nan", "inf", "infinity", "-inf", "-infinity", "+inf", "+infinity"}
@@ -108,7 +109,9 @@ def exact_json(text: str) -> JsonValue:
 
     Raises ValueError.
     """
-    strict_json(text)  # which knows what depth, numbers and characters JSON may have
+    value = strict_json(text)  # which knows what depth, numbers and characters JSON may have
+    if "{" not in text and _FRACTION.search(text) is None:
+        return value
     try:
         return cast("JsonValue", json.loads(text, parse_float=Spelled.of, object_pairs_hook=_members))
     except RecursionError:
