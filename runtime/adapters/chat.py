@@ -22,7 +22,7 @@ from .members import members_of, spoken
 COMPLETED = "completed"
 _MARK = r"\[\[[ \t]*##[ \t]*(\w{1,200})[ \t]*##[ \t]*\]\]"
 _HEADER = re.compile(rf"[ \t]*{_MARK}[ \t]*(.*)")
-_DRESSED_HEADER = re.compile(rf"[ \t]*+[#>*_]{{0,4}}+[ \t]*+{_MARK}[*_]{{0,3}}[ \t]*(.*)")
+_DRESSED_HEADER = re.compile(rf"[ \t]*+[#>*_]{{0,4}}+[ \t]*+{_MARK}[*_]{{0,3}}(?::(?=\s|$))?[ \t]*(.*)")
 _INLINE = re.compile(rf"(?<!\\){_MARK}")
 _BROKEN_LAYOUT = re.compile(r"\[[ \t]*##|##[ \t]*\]|^[ \t]*##[ \t]*\w{1,200}[ \t]*##|\A<think", re.MULTILINE)
 """What shows that an answer meant to have sections, or is thoughts without an end."""
@@ -80,7 +80,8 @@ class _Sections:
     """An answer by its headers: `before` are the lines before the first, `texts` each name's sections.
 
     A header begins its line. In lenient mode Markdown may stand around it and its name may be in other letters; one that
-    stands inside a line counts where none of its name begins one, and `completed` where it ends the line.
+    stands inside a line counts where none of its name begins one, and `completed` where it ends the line. What follows
+    `completed` is no part of the answer, unless sections begin once more.
     """
 
     def __init__(self, text: str, names: Sequence[str], *, strict: bool) -> None:
@@ -105,14 +106,17 @@ class _Sections:
             for name, piece in self._pieces(line):
                 if name == COMPLETED and not self._own_completed:
                     self.closed = True
-                    break
-                if name:
+                    sections.append(("", [piece]))
+                elif name:
+                    self.closed = False  # a whole answer was shown first, of which this may be a better one
                     sections.append((name, [piece]))
                 else:
                     sections[-1][1].append(piece)
-            if self.closed:
+            if self.closed and strict:
                 break
         for name, body in sections[1:]:
+            if not name:
+                continue
             self.texts.setdefault(name, []).append("\n".join(body).strip())
             self.last = name
 

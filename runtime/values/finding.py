@@ -22,6 +22,7 @@ _IN_PROSE = re.compile(r"\{[\w .-]{0,80}\}|\[(?:\d{1,4}|[ xX])\](?=[ \t]+\w)|\[[
 """Brackets of other people: a placeholder, a reference, a link."""
 _LEADS_IN = re.compile(r"(?:[:：=]|\b(?:is|are)|```\w*)[ \t*_`]*$")
 _BULLETED = re.compile(r"\s*(?:[-*•–]|\d{1,4}[.)])\s+")
+_OWN_BULLET = re.compile(r"(?:[-*•–]|\d{1,4}[.)])[ \t]{1,9}\Z")
 _ENDS = re.compile(r"[\s}\]).!*`]*(?:(?://|#)[^\n]*)?")
 _GOES_ON = re.compile(r"[\"'“,:{\[]")
 
@@ -73,7 +74,10 @@ class Search(Struct, frozen=True):
     @property
     def listed(self) -> bool:
         """Whether nothing but commas, bullets and line breaks stands between what was found, and around it."""
-        rest, last = "", 0
+        first = self.found[0].start
+        lead = _OWN_BULLET.sub("", self.text[max(0, first - _NEAR) : first])
+        led = _LEADS_IN.search(lead.rstrip()) and not turns(last_sentence(lead[-400:]))
+        rest, last = "", first if led else 0
         for one in self.found:
             rest += self.text[last : one.start] + "\n"
             last = one.mended.end

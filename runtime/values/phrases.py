@@ -169,6 +169,9 @@ def label_said(text: str, values: tuple[str, ...], name: str) -> str | None:
 
 _EXPLAINED = re.compile(r"\s*(?:\n|\(|[,]?\s+because\s|[,]\s+(?:since|as)\s|[.]\s|\s[-–—]\s)(.*)", re.DOTALL)
 
+_NEXT_FIELD = re.compile(r"\s*[\w ]{1,30}[:=]\s")
+"""What looks like another output."""
+
 
 def label_explained(text: str, values: tuple[str, ...]) -> str | None:
     """The label that an answer begins with, where what follows explains it and names no other."""
@@ -184,7 +187,13 @@ def label_explained(text: str, values: tuple[str, ...]) -> str | None:
         said = explained[1]
         others = [value for value in values if value != label]
         named = any(re.search(rf"(?<!\w){re.escape(fold(value))}(?!\w)", fold(said)) for value in others)
-        plain = len(said.split()) >= 3 and not named and not turns(said) and not re.search(r"[\d%]", said)
+        plain = (
+            _NEXT_FIELD.match(said) is None
+            and len(said.split()) >= 3
+            and not named
+            and not turns(said)
+            and not re.search(r"[\d%]", said)
+        )
         return label if plain else None
     return None
 
