@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import NoReturn, cast
 
 from msgspec import Struct, field
@@ -35,8 +36,7 @@ def _all(group: str) -> str:
 
 _DOUBLE = '"' + _all(r'[^"\\]++|\\.') + '"?'
 _SINGLE = "'" + _all(r"[^'\\]++|\\.") + "'?"
-_TOKEN = re.compile(
-    rf"""
+_TOKEN = rf"""
       (?P<double>{_DOUBLE})
     | (?P<single>{_SINGLE})
     | (?P<curly>“[^”]*+”?)
@@ -45,16 +45,22 @@ _TOKEN = re.compile(
     | (?P<mark>[{{}}\[\],:])
     | (?P<space>\s++)
     | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compiled with the first text to mend: whoever only checks a file mends none."""
+    return re.compile(pattern, re.VERBOSE | re.DOTALL)
+
+
 _CLOSING = {"double": '"', "single": "'", "curly": "”"}
-_JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d*+)(?:\.\d++)?(?:[eE][+-]?\d++)?", re.ASCII)
-_FRACTION = re.compile(r"\d[.eE]")
+_JSON_NUMBER = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
+_FRACTION = r"[0-9][.eE]"
 _JSON_WORDS: dict[str, JsonValue] = {"true": True, "false": False, "null": None}
 _PYTHON_WORDS: dict[str, JsonValue] = {"True": True, "False": False, "None": None}
 _NO_VALUES = {"undefined", "nan", "inf", "infinity", "-inf", "-infinity", "+inf", "+infinity"}
-_ODD = re.compile(r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[\x00-\x1f\"]", re.DOTALL)
+_ODD = r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[\x00-\x1f\"]"
 _ESCAPES = '"\\/bfnrt'
 
 
@@ -110,7 +116,7 @@ def exact_json(text: str) -> JsonValue:
     Raises ValueError.
     """
     value = strict_json(text)  # which knows what depth, numbers and characters JSON may have
-    if "{" not in text and _FRACTION.search(text) is None:
+    if "{" not in text and _compiled(_FRACTION).search(text) is None:
         return value
     try:
         return cast("JsonValue", json.loads(text, parse_float=Spelled.of, object_pairs_hook=_members))
@@ -164,7 +170,7 @@ class _Mending:
         self._value: JsonValue = None
 
     def mended(self) -> Mended:
-        for match in _TOKEN.finditer(self._text, self._start):
+        for match in _compiled(_TOKEN).finditer(self._text, self._start):
             kind, piece = match.lastgroup or "other", match[0]
             if kind == "comment":
                 self._repairs["left out a comment"] = None
@@ -252,7 +258,7 @@ class _Mending:
 
     def _bare(self, piece: str) -> JsonValue:
         """A number, a word of JSON or Python, or else the text that stands there."""
-        if _JSON_NUMBER.fullmatch(piece):
+        if _compiled(_JSON_NUMBER).fullmatch(piece):
             try:
                 return int(piece) if piece.lstrip("-").isdigit() else Spelled.of(piece)
             except ValueError as error:
@@ -274,9 +280,9 @@ class _Mending:
         body = piece[1:-1]
         if kind != "double":
             self._repairs["read other quotes as JSON's"] = None
-        if kind == "double" and not _ODD.search(body):
+        if kind == "double" and not _compiled(_ODD).search(body):
             return body
-        plain = _ODD.sub(lambda match: self._escape(match[0]), body)
+        plain = _compiled(_ODD).sub(lambda match: self._escape(match[0]), body)
         try:
             return cast("str", from_json(f'"{plain}"'))
         except ValueError:
