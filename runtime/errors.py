@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .schema.trace import TraceStep
-    from .schema.usage import Usage
+    from .schema.usage import Flaws, Usage
 
 
 class DspecError(Exception):
@@ -65,6 +65,9 @@ class Stopped(DspecError):
 
 class AnswerError(DspecError):
     """`raw` is the model's last text, for traces; it is data and is never shown as markup."""
+
+    flaws: Flaws | None = None
+    """What was wrong with the answers that led to it, where that is known."""
 
     def __init__(self, message: str, *, raw: str = "", help: str = "") -> None:  # noqa: A002
         super().__init__(message, help=help)

@@ -2,7 +2,8 @@
 
 The JSON is stable: `{"version": 1, "compiled": […]}` and `{"version": 1, "evals": […]}`. Scores are in 0..1,
 costs in USD. `needed` counts calls as if nothing had been answered before, those of judges (`judge`) among
-them; `made` what was paid for now.
+them; `made` what was paid for now. `answers` counts those that were cut off, those that had to be guessed at and those
+that could not be read.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from dspec.runtime.artifact.artifact import Score
 from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.schema.usage import Flaws
 
 from ..compile.evals import EvalResult, scored
 from ..evaluate.statistics import Paired
@@ -57,6 +59,7 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     judged = _judge_calls(result)
     if judged:
         console.print(f"  {judged:,} of those needed are of the metric's judges")
+    draw_flaws(console, "answers: ", built.spent.flaws)
     console.print(Text.assemble("now: ", spent_line(result.tally)))
     console.print(f"wrote {result.job.artifact}", markup=False)
 
@@ -101,6 +104,7 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
     _draw_failures(console, evaluation)
     if judged := evaluation.spent.judge.calls:
         console.print(f"  {evaluation.spent.calls:,} calls needed, {judged:,} of them of the metric's judges")
+    draw_flaws(console, "  answers: ", evaluation.spent.flaws)
     for gate in evaluation.gates:
         mark = Text("gate holds", "green") if gate.held else Text("gate FAILED", "bold red")
         console.print(Text.assemble("  ", mark, f"  {gate.text}"))
@@ -118,6 +122,22 @@ def _draw_failures(console: Console, evaluation: EvalResult) -> None:
             f"the first: {first}",
             markup=False,
         )
+
+
+def draw_flaws(console: Console, head: str, flaws: Flaws) -> None:
+    """What was wrong with answers, where something was. None of those is shown in a demo."""
+    told = [
+        f"{flaws.cut:,} cut off (a larger `max_tokens` leaves more room)" if flaws.cut else "",
+        f"{flaws.repaired:,} with something that had to be guessed" if flaws.repaired else "",
+        f"{flaws.unreadable:,} that could not be read" if flaws.unreadable else "",
+    ]
+    if flaws.total:
+        said = ", ".join(part for part in told if part)
+        console.print(f"{head}{said}; no demo shows any of these", markup=False, soft_wrap=True)
+
+
+def _flaws(flaws: Flaws) -> JsonValue:
+    return {"cut": flaws.cut, "repaired": flaws.repaired, "unreadable": flaws.unreadable}
 
 
 def spent_line(tally: Tally) -> Text:
@@ -186,6 +206,7 @@ def _compiled(result: Compiled) -> JsonValue:
             "spoiled": tally.spoiled,
         },
         "unanswered": built.artifact.provenance.unanswered or 0,
+        "answers": _flaws(built.spent.flaws),
         "tokens": {"input": tally.spent.input_tokens, "output": tally.spent.output_tokens},
         "cost_usd": tally.spent.known_usd,
         "notes": list(built.notes),
@@ -201,6 +222,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
         "failures": evaluation.program.failures,
         "unanswered": evaluation.program.unanswered,
         "calls": {"needed": evaluation.spent.calls, "judge": evaluation.spent.judge.calls},
+        "answers": _flaws(evaluation.spent.flaws),
         "gates": [{"text": gate.text, "held": gate.held} for gate in evaluation.gates],
         "passed": evaluation.passed,
         "rows": [

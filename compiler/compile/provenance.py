@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from dspec.runtime.artifact.artifact import Provenance, StepRecord
+from dspec.runtime.artifact.artifact import FlawName, Provenance, StepRecord
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.schema.usage import Flaws
 
 from .. import ir
 from ..data import Rows, rows_digest
@@ -43,6 +44,7 @@ def provenance(
             "output_tokens": spent.total.output_tokens,
             "cost_usd": spent.total.known_usd,
             "unanswered": unanswered or None,
+            "answers": _answers(spent.flaws),
         }
     )
 
@@ -56,6 +58,16 @@ def recipe(resolved: Resolved) -> Provenance:
         options=digest([_resolved_step(step) for step in resolved.optimize.steps]),
         seeds={"optimize": resolved.optimize.seed},
     )
+
+
+def _answers(flaws: Flaws) -> dict[FlawName, int]:
+    """The counts that are not 0."""
+    counts: dict[FlawName, int] = {
+        "cut": flaws.cut,
+        "repaired": flaws.repaired,
+        "unreadable": flaws.unreadable,
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def as_evaluation(candidate: Candidate, rows: Rows) -> Evaluation:

@@ -416,7 +416,7 @@ class Evaluator:
         """Adds up the runs that nobody has counted."""
         for purpose, key, result, mine in uses:
             if mine or self._claim(key):
-                self.spent.add(purpose, result.spent)
+                self.spent.add(purpose, result.spent, result.flaws)
 
     def _key(
         self, keyed: ProgramKey, example: Example, purpose: Purpose, sample: int, temperature: float | None

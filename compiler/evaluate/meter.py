@@ -16,7 +16,7 @@ from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.running.execute import run
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import Row
-from dspec.runtime.schema.usage import Spent
+from dspec.runtime.schema.usage import Flaws, Spent
 
 from .store import RunResult
 
@@ -38,6 +38,8 @@ class Account(Struct):
     """Of the model that writes instructions."""
     judge: Spent = Spent()
     """Of the metric's judges."""
+    flaws: Flaws = Flaws()
+    """What was wrong with all their answers."""
 
     @property
     def total(self) -> Spent:
@@ -47,7 +49,8 @@ class Account(Struct):
     def calls(self) -> int:
         return self.total.calls
 
-    def add(self, purpose: Purpose, spent: Spent) -> None:
+    def add(self, purpose: Purpose, spent: Spent, flaws: Flaws) -> None:
+        self.flaws += flaws
         match purpose:
             case "task":
                 self.task += spent
@@ -64,6 +67,7 @@ class Account(Struct):
             self.teacher + other.teacher,
             self.prompt + other.prompt,
             self.judge + other.judge,
+            self.flaws + other.flaws,
         )
 
 
@@ -93,5 +97,7 @@ async def metered(
     except (AnswerError, EvaluationError) as failure:
         error = (type(failure).__name__, failure.message)
         nominal = calls_per_run(program)
-        return RunResult.of(None, (), error, Spent(nominal) if nominal > 1 else meter.used)
-    return RunResult.of(outcome.outputs, outcome.trace, None, outcome.used)
+        flaws = failure.flaws or Flaws()
+        return RunResult.of(None, (), error, Spent(nominal) if nominal > 1 else meter.used, flaws)
+    flaws = sum((step.flaws for step in outcome.trace), Flaws())
+    return RunResult.of(outcome.outputs, outcome.trace, None, outcome.used, flaws)

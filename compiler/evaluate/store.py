@@ -31,7 +31,7 @@ from dspec.runtime.models.upgrades import NewerSchema, Step, tables, upgrade
 from dspec.runtime.schema.program import Program, digest, reached
 from dspec.runtime.schema.trace import TraceStep
 from dspec.runtime.schema.types import JsonValue, Row
-from dspec.runtime.schema.usage import Spent
+from dspec.runtime.schema.usage import Flaws, Spent
 
 from .digests import program_digest
 
@@ -49,7 +49,7 @@ class RunResult:
     """One run of a program on one row's inputs.
 
     `outputs` is None when the answer was unusable; then `error` says how, as (class, message).
-    The numbers are a `Spent`, flat as the store keeps it.
+    The numbers are a `Spent` and a `Flaws`, flat as the store keeps them.
     """
 
     outputs: Row | None
@@ -60,6 +60,9 @@ class RunResult:
     output_tokens: int
     cost: int
     unpriced: int
+    cut: int = 0
+    repaired: int = 0
+    unreadable: int = 0
 
     @classmethod
     def of(
@@ -68,6 +71,7 @@ class RunResult:
         trace: tuple[TraceStep, ...] = (),
         error: tuple[str, str] | None = None,
         spent: Spent = Spent(),  # noqa: B008  # a frozen value
+        flaws: Flaws = Flaws(),  # noqa: B008
     ) -> RunResult:
         return cls(
             outputs,
@@ -78,11 +82,18 @@ class RunResult:
             spent.output_tokens,
             spent.cost,
             spent.unpriced,
+            flaws.cut,
+            flaws.repaired,
+            flaws.unreadable,
         )
 
     @property
     def spent(self) -> Spent:
         return Spent(self.calls, self.input_tokens, self.output_tokens, self.cost, self.unpriced)
+
+    @property
+    def flaws(self) -> Flaws:
+        return Flaws(self.cut, self.repaired, self.unreadable)
 
     @property
     def unanswered(self) -> bool:

@@ -272,9 +272,11 @@ class _Attempts:
                 sample=attempt_number,
                 temperature=1.0 if attempt_number else None,
             )
-            # An ensemble whose reducer says what no member said has no run to learn from.
-            if attempt.passes(self._threshold) and attempt.trace:
-                return Accepted(example, traced(attempt.trace, example.digest, self._context.rng))
+            if attempt.passes(self._threshold):
+                demos = traced(attempt.trace, example.digest, self._context.rng)
+                # An ensemble whose reducer says what no member said has no run to learn from, nor has one that was guessed.
+                if demos:
+                    return Accepted(example, demos)
             if attempt.metric_failed:
                 failures = self._failures.setdefault(id(example), [])
                 failures.append(attempt.reason or "the metric failed")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.program import Demo, Predictor, Program
-from dspec.runtime.schema.trace import counting
+from dspec.runtime.schema.trace import learnable
 from dspec.runtime.schema.types import OptionalOf, Row
 
 from .frozen import tunable
@@ -108,13 +108,13 @@ def _shows(demo: Demo, example: Example) -> bool:
 
 
 def traced(trace: Collection[TraceStep], digest: str, rng: Streams) -> dict[str, Demo]:
-    """One demo per predictor of an accepted trace.
+    """One demo per predictor of an accepted trace; of one whose answers had to be guessed at, none.
 
     Of several calls of one predictor the last is taken half of the time, else a random earlier one:
     late calls are often the most telling, and not always. The draw depends on the row alone.
     """
     calls: dict[str, list[Demo]] = {}
-    for step in counting(trace):
+    for step in learnable(trace):
         demo = Demo(inputs=step.inputs, outputs=step.outputs, augmented=True)
         calls.setdefault(step.predictor, []).append(demo)
     chosen: dict[str, Demo] = {}

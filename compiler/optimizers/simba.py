@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.ensemble import Runnable, each, programs
 from dspec.runtime.schema.program import Demo, Program
-from dspec.runtime.schema.trace import counting
+from dspec.runtime.schema.trace import learnable
 from dspec.runtime.schema.types import JsonValue, Row
 
 from ..evaluate.counts import Calls, Range
@@ -286,7 +286,7 @@ class _Ascent:
             forgotten = dropped(demos, most or LIMIT_WITHOUT_DEMOS, draws)
             good = bucket.scores[bucket.best] > low
             ways = {
-                True: most > 0 and good and bool(runs[bucket.row][bucket.best].trace),
+                True: most > 0 and good and bool(learnable(runs[bucket.row][bucket.best].trace)),
                 False: good and bucket.scores[bucket.worst] < high,
             }
             wanted = draws.random() < 0.5
@@ -368,7 +368,7 @@ def _hidden(teacher: Runnable, row: Example) -> Runnable:
 
 def with_run(program: Program, attempt: Attempt, longest: int) -> Program:
     """The program with the run's calls as demos, the last one of each predictor."""
-    last = {step.predictor: step for step in counting(attempt.trace)}
+    last = {step.predictor: step for step in learnable(attempt.trace)}
     for address, step in last.items():
         demo = Demo(inputs=_cut(step.inputs, longest), outputs=step.outputs, augmented=True)
         program = program.with_predictor(address, demos=(*program.predictors[address].demos, demo))

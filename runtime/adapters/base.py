@@ -19,7 +19,7 @@ from ..schema.identity import Same
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
 from ..schema.types import JsonValue, OptionalOf, Row
 from ..values.markers import escape
-from ..values.reading import adapt, read
+from ..values.reading import Read, adapt, read
 from ..values.values import shown
 from .templates import fill
 from .words import in_words
@@ -38,11 +38,17 @@ class UnreadOutput(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True):
-    """What could be read from an answer. `notes` say what had to be repaired on the way."""
+    """What could be read from an answer. `notes` say what had to be repaired on the way.
+
+    `guessed` are the outputs among the values that might have meant something else as well.
+    """
 
     values: Row = field(default_factory=dict[str, JsonValue])
     problems: tuple[UnreadOutput, ...] = ()
     notes: tuple[str, ...] = ()
+    guessed: tuple[str, ...] = ()
+    cut: bool = False
+    """Whether the model was stopped before the end of what is read."""
 
 
 class SplitAnswer(Struct, frozen=True):
@@ -51,6 +57,16 @@ class SplitAnswer(Struct, frozen=True):
     texts: dict[str, str] = field(default_factory=dict[str, str])
     values: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
     notes: tuple[str, ...] = ()
+    guessed: frozenset[str] = frozenset()
+    """Outputs whose place in the answer had to be guessed."""
+    unclear: dict[str, str] = field(default_factory=dict[str, str])
+    """Why an output cannot be taken from the answer, though there is something of its name."""
+    closed: bool = False
+    """Whether the answer came to its end, as its layout tells."""
+    last: str = ""
+    """The part that the text ends in."""
+    broken: str = ""
+    """Why the JSON around the values cannot be read. What there is of them counts only in an answer that was cut."""
 
 
 class Adapter(ABC):
@@ -94,36 +110,32 @@ class Adapter(ABC):
         *,
         strict: bool = False,
         only: Collection[str] | None = None,
+        cut: str = "",
     ) -> Reading:
         """Every output that can be read from the answer, and what is wrong with the others.
 
-        With `only`, the outputs of those names; the others need not be there.
+        With `only`, the outputs of those names; the others need not be there. `cut` says why the model stopped before
+        the answer's end, if it did: then what the text ends in is not all there, nor is what is missing left out.
         """
         outputs = predictor.signature.outputs
         if only is not None:
             outputs = tuple(output for output in outputs if output.name in only)
         split = self.split(text, outputs, predictor.signature, strict=strict)
+        cut = "" if split.closed else cut
         values: Row = {}
         problems: list[UnreadOutput] = []
+        notes, guessed = list(split.notes), list[str]()
         for output in outputs:
-            name, kind = output.name, output.type
-            given = split.texts.get(name, split.values.get(name, LEFT_OUT))
-            if isinstance(given, str) and given.strip() == LEFT_OUT:
-                if output.has_default:
-                    values[name] = output.default
-                elif isinstance(kind, OptionalOf):
-                    values[name] = None
-                else:
-                    problems.append(UnreadOutput(name, "is missing"))
-                continue
             try:
-                if name in split.texts:
-                    values[name] = read(split.texts[name], kind, records, strict=strict)
-                else:
-                    values[name] = adapt(given, kind, records, strict=strict)
+                found = _read_output(output, split, records, strict=strict, cut=cut)
             except ValueError as error:
-                problems.append(UnreadOutput(name, str(error)))
-        return Reading(values, tuple(problems), split.notes)
+                problems.append(UnreadOutput(output.name, str(error)))
+                continue
+            values[output.name] = found.value
+            notes += (f"{output.name}: {repair}" for repair in found.repairs)
+            if found.guessed or output.name in split.guessed:
+                guessed.append(output.name)
+        return Reading(values, tuple(problems), tuple(notes), tuple(guessed), bool(cut))
 
     def parse(self, predictor: Predictor, text: str, records: Records, *, strict: bool = False) -> Row:
         """The typed outputs. Raises ParseError that names every output it could not read."""
@@ -144,6 +156,29 @@ class Adapter(ABC):
         lines = [escape(message) for message in messages]
         names = self.names(predictor.signature.outputs)
         return Message("user", fill("correction", problems=lines, names=names, whole=True))
+
+
+def _read_output(output: FieldSpec, split: SplitAnswer, records: Records, *, strict: bool, cut: str) -> Read:
+    """One output's value. Raises ValueError: what is wrong with it."""
+    name, kind = output.name, output.type
+    if cut and name == split.last:
+        raise ValueError(cut)
+    if name in split.unclear:
+        raise ValueError(split.unclear[name])
+    if split.broken and not cut:
+        raise ValueError(f"stands in JSON that cannot be read: {split.broken}")
+    given = split.texts.get(name, split.values.get(name, LEFT_OUT))
+    if isinstance(given, str) and given.strip() == LEFT_OUT:
+        if cut:
+            raise ValueError(f"is missing: the answer {cut}")
+        if output.has_default:
+            return Read(output.default)
+        if isinstance(kind, OptionalOf):
+            return Read(None)
+        raise ValueError("is missing")
+    if name in split.texts:
+        return read(split.texts[name], kind, records, strict=strict, name=name)
+    return adapt(given, kind, records, strict=strict, name=name)
 
 
 def describe_problems(problems: Sequence[UnreadOutput]) -> str:

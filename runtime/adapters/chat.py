@@ -1,24 +1,31 @@
 """The `chat` adapter: each field is a section under a header line, closed by a `completed` header.
 
 Reading is by line. Only the signature's own names open a section, so a header of another name is part
-of the text it stands in; the first section of a name counts. In lenient mode an answer without any
+of the text it stands in; one output with two sections that differ has none. In lenient mode an answer without any
 header may also be a JSON object, labelled lines, or the bare value of an only output.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import cached_property, lru_cache
+
+from msgspec.structs import replace
 
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue, Scalar
 from ..values.markers import unescape
-from ..values.repair import json_object
 from .base import Adapter, Records, SplitAnswer, header, sections
+from .members import members_of, spoken
 
 COMPLETED = "completed"
-_HEADER = re.compile(r"[ \t]*\[\[[ \t]*##[ \t]*(\w{1,200})[ \t]*##[ \t]*\]\][ \t]*(.*)")
+_MARK = r"\[\[[ \t]*##[ \t]*(\w{1,200})[ \t]*##[ \t]*\]\]"
+_HEADER = re.compile(rf"[ \t]*{_MARK}[ \t]*(.*)")
+_DRESSED_HEADER = re.compile(rf"[ \t]*+[#>*_]{{0,4}}+[ \t]*+{_MARK}[*_]{{0,3}}(?::(?=\s|$))?[ \t]*(.*)")
+_INLINE = re.compile(rf"(?<!\\){_MARK}")
+_BROKEN_LAYOUT = re.compile(r"\[[ \t]*##|##[ \t]*\]|^[ \t]*##[ \t]*\w{1,200}[ \t]*##|\A<think", re.MULTILINE)
+"""What shows that an answer meant to have sections, or is thoughts without an end."""
 
 
 class ChatAdapter(Adapter):
@@ -38,71 +45,164 @@ class ChatAdapter(Adapter):
     def split(
         self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool
     ) -> SplitAnswer:
-        known = {field.name for field in (*signature.inputs, *signature.outputs)}
-        before, found = _sections(text, known)
-        if not found and not strict:
-            return _without_headers(text, outputs)
+        if not strict:
+            text = spoken(text)
+        names = [field.name for field in (*signature.inputs, *signature.outputs)]
+        found = _Sections(text, names, strict=strict)
+        if not found.texts and not strict:
+            return _without_headers("\n".join(found.before), outputs, closed=found.closed)
+        texts = {name: unescape(sections[0]) for name, sections in found.texts.items()}
+        unclear = {
+            name: "is there more than once, with different values"
+            for name, sections in found.texts.items()
+            if len(set(sections)) > 1
+        }
+        split = SplitAnswer(texts, unclear=unclear, closed=found.closed, last=found.last)
         first = outputs[0] if outputs else None
+        before = "\n".join(found.before).strip()
         if (
             not strict
             and first is not None
-            and first.name not in found
+            and first.name not in texts
             and first.type == Scalar(name="str")
             and before
+            and not before.endswith((":", "："))
         ):
             # Models sometimes start with the text of the first section, having read its header as given.
             note = f"took the text before the first header as {first.name}"
-            return SplitAnswer({first.name: before, **found}, notes=(note,))
-        return SplitAnswer(found)
+            before = unescape(before)
+            guessed = frozenset([first.name])
+            return replace(split, texts={first.name: before, **texts}, notes=(note,), guessed=guessed)
+        return split
 
 
-def _sections(text: str, known: Collection[str]) -> tuple[str, dict[str, str]]:
-    """The text before the first header, and the text of each known section."""
-    before: list[str] = []
-    found: dict[str, list[str]] = {}
-    current = before
-    for line in text.split("\n"):
-        match = _HEADER.match(line) if "[[" in line else None
-        name = match[1] if match else ""
-        if match is None or (name not in known and name != COMPLETED):
-            current.append(line)
-            continue
-        if name == COMPLETED and name not in known:
-            break
-        current = [match[2]]
-        found.setdefault(name, current)
-    return "\n".join(before).strip(), {
-        name: unescape("\n".join(lines).strip()) for name, lines in found.items()
-    }
+class _Sections:
+    """An answer by its headers: `before` are the lines before the first, `texts` each name's sections.
+
+    A header begins its line. In lenient mode Markdown may stand around it and its name may be in other letters; one that
+    stands inside a line counts where none of its name begins one, and `completed` where it ends the line. What follows
+    `completed` is no part of the answer, unless sections begin once more.
+    """
+
+    def __init__(self, text: str, names: Sequence[str], *, strict: bool) -> None:
+        self.before: list[str] = []
+        self.texts: dict[str, list[str]] = {}
+        self.closed = False
+        self.last = ""
+        self._strict = strict
+        self._names: dict[str, str] = {}
+        """Fields by what their headers may say."""
+        if not strict:
+            self._names.update({name.casefold(): name for name in reversed(names)})
+        self._names.update({name: name for name in names})
+        self._own_completed = COMPLETED in self._names
+        lines = text.split("\n")
+        self._lines = lines
+        sections: list[tuple[str, list[str]]] = [("", self.before)]
+        for line in lines:
+            if "[[" not in line:
+                sections[-1][1].append(line)
+                continue
+            for name, piece in self._pieces(line):
+                if name == COMPLETED and not self._own_completed:
+                    self.closed = True
+                    sections.append(("", [piece]))
+                elif name:
+                    self.closed = False  # a whole answer was shown first, of which this may be a better one
+                    sections.append((name, [piece]))
+                else:
+                    sections[-1][1].append(piece)
+            if self.closed and strict:
+                break
+        for name, body in sections[1:]:
+            if not name:
+                continue
+            self.texts.setdefault(name, []).append("\n".join(body).strip())
+            self.last = name
+
+    @cached_property
+    def _starting(self) -> set[str]:
+        """The fields whose header begins a line somewhere."""
+        return {self._name(match[1]) for line in self._lines if (match := self._match(line))}
+
+    def _match(self, line: str) -> re.Match[str] | None:
+        if "[[" not in line:
+            return None
+        return (_HEADER if self._strict else _DRESSED_HEADER).match(line)
+
+    def _name(self, written: str) -> str:
+        """The field of that name; `completed`; "" of another name."""
+        if (known := self._names.get(written)) is not None:
+            return known
+        name = "" if self._strict else self._names.get(written.casefold(), "")
+        if (not name and written == COMPLETED) or (not self._strict and written.casefold() == COMPLETED):
+            return name or COMPLETED
+        return name
+
+    def _pieces(self, line: str) -> Sequence[tuple[str, str]]:
+        """The line in pieces, each with the name of the header before it, "" where there is none."""
+        match = self._match(line)
+        name = self._name(match[1]) if match else ""
+        rest = match[2] if match and name else line
+        return ((name, rest),) if self._strict or "[[" not in rest else tuple(self._inside(name, rest))
+
+    def _inside(self, name: str, rest: str) -> Iterator[tuple[str, str]]:
+        """What follows a header of that name on its line, parted by further headers."""
+        begin, end = 0, len(rest.rstrip(" \t*_`"))
+        for inside in _INLINE.finditer(rest):
+            other = self._name(inside[1])
+            ends = inside.end() >= end
+            if not other or (
+                other in self._starting if other != COMPLETED or self._own_completed else not ends
+            ):
+                continue
+            yield name, rest[begin : inside.start()].rstrip()
+            name, begin = other, inside.end()
+        yield name, rest[begin:]
 
 
-def _without_headers(text: str, outputs: Sequence[FieldSpec]) -> SplitAnswer:
+def _without_headers(text: str, outputs: Sequence[FieldSpec], *, closed: bool) -> SplitAnswer:
     names = [field.name for field in outputs]
-    given = json_object(text, names)
-    if given:
-        return SplitAnswer(values=given, notes=("read a JSON object instead of sections",))
+    text = text.strip()
+    whole = len(outputs) == 1 and outputs[0].type in (Scalar(name="str"), Scalar(name="any"))
+    given = members_of(text, names, "read a JSON object instead of sections")
+    # A text may well speak of JSON: then it is no answer in JSON.
+    if given is not None and not (whole and (given.unclear or given.broken) and text[:1] not in ("{", "`")):
+        return replace(given, closed=given.closed or closed)
     labelled = _labelled(text, tuple(names))
     if labelled:
-        return SplitAnswer(labelled, notes=("read labelled lines instead of sections",))
-    if len(outputs) == 1 and text.strip():
-        return SplitAnswer({names[0]: text.strip()}, notes=("took the whole answer as the only output",))
-    return SplitAnswer()
+        unclear = {
+            name: "is there more than once, with different values"
+            for name, values in labelled.items()
+            if len(set(values)) > 1
+        }
+        texts = {name: labelled[name][0] for name in names if name in labelled}
+        notes = ("read labelled lines instead of sections",)
+        return SplitAnswer(texts, notes=notes, unclear=unclear, closed=closed, last=next(reversed(labelled)))
+    if len(outputs) == 1 and text and not _BROKEN_LAYOUT.search(text):
+        notes = ("took the whole answer as the only output",)
+        return SplitAnswer({names[0]: text}, notes=notes, closed=closed, last=names[0])
+    return SplitAnswer(closed=closed)
 
 
-def _labelled(text: str, names: tuple[str, ...]) -> dict[str, str]:
-    """`name: value` lines, with or without Markdown around the name."""
+def _labelled(text: str, names: tuple[str, ...]) -> dict[str, list[str]]:
+    """`name: value` lines, with or without Markdown around the name; the names in the order of their last lines."""
     if not names:
         return {}
-    found: dict[str, list[str]] = {}
+    known = {name.lower(): name for name in reversed(names)}
+    found: dict[str, list[list[str]]] = {}
     current: list[str] | None = None
     for line in text.split("\n"):
         match = _label(names).match(line)
         if match:
             current = [match[2]]
-            found.setdefault(match[1].lower(), current)
+            name = known[match[1].lower()]
+            sections = found.pop(name, [])
+            sections.append(current)
+            found[name] = sections
         elif current is not None:
             current.append(line)
-    return {name: "\n".join(found[name.lower()]).strip() for name in names if name.lower() in found}
+    return {name: ["\n".join(lines).strip() for lines in sections] for name, sections in found.items()}
 
 
 @lru_cache(maxsize=512)

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue
-from ..values.repair import json_object, strict_json
+from ..values.repair import strict_json
 from .base import LEFT_OUT, Adapter, Records, SplitAnswer
+from .members import members_of, plain_members, spoken
 from .schema import object_schema
 from .words import quoted
 
@@ -50,12 +51,15 @@ class JsonAdapter(Adapter):
     def split(
         self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool
     ) -> SplitAnswer:
+        if strict:
+            try:
+                exact = strict_json(text)
+            except ValueError:
+                exact = None
+            known = exact if isinstance(exact, dict) else {}
+            members = {field.name: known[field.name] for field in outputs if field.name in known}
+            return SplitAnswer(values=members, closed=isinstance(exact, dict))
         names = [field.name for field in outputs]
-        try:
-            exact = strict_json(text)
-        except ValueError:
-            exact = None
-        if isinstance(exact, dict):
-            return SplitAnswer(values={name: exact[name] for name in names if name in exact})
-        given = {} if strict else json_object(text, names)
-        return SplitAnswer(values=given, notes=("repaired the JSON",) if given else ())
+        if (members := plain_members(text, names)) is not None:
+            return SplitAnswer(values=members, closed=True)
+        return members_of(spoken(text), names, "repaired the JSON", quiet=True) or SplitAnswer()

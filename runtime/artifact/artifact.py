@@ -35,6 +35,9 @@ MAX_INDEX = 12_000_000
 _WIDTH = 100
 
 
+FlawName = Literal["cut", "repaired", "unreadable"]
+
+
 class Score(Frozen):
     """Mean score of `n` rows, with its 95 % confidence interval."""
 
@@ -80,6 +83,8 @@ class Provenance(Frozen):
     """None where the price of some model is not known."""
     unanswered: int | None = None
     """Runs that scored 0 because no model answered (`on_error = "score_zero"`); None where there were none."""
+    answers: dict[FlawName, int] = Field(default_factory=dict[FlawName, int])
+    """Answers that were cut off, that had to be guessed at (`repaired`) and that could not be read; no 0 among them."""
 
 
 Kind = Literal["program", "ensemble"]

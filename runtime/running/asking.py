@@ -1,6 +1,6 @@
 """One run of a predictor: render, ask, read, and go back to the model where the answer calls for it.
 
-What can be mended in the text is mended there, without a call. What is still missing or wrong is asked
+What can be mended in the text is mended there, without a call. What is still missing, wrong or cut off is asked
 for once more, that part only. A failed check goes back with its message, as often as the signature
 allows. Every further request holds the whole exchange so far, so no two of them are the same and
 a replayed answer can never stand in for a retry.
@@ -9,14 +9,14 @@ a replayed answer can never stand in for a retry.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..adapters import Adapter, adapter
+from ..adapters import Adapter, Reading, adapter
 from ..adapters.base import describe_problems
 from ..errors import (
     CheckFailed,
@@ -33,7 +33,7 @@ from ..models.transports.answers import estimate_tokens
 from ..schema.program import LM, Demo, Predictor, Program, Record, Tool
 from ..schema.trace import ModelCall
 from ..schema.types import Row
-from ..schema.usage import Spent
+from ..schema.usage import Flaws, Spent
 from ..values.checks import Failure, failures, record_failures
 
 if TYPE_CHECKING:
@@ -42,6 +42,16 @@ if TYPE_CHECKING:
 
 _EMPTY = "(no answer)"
 """Stands for an empty answer in the exchange: providers refuse empty turns."""
+_TOO_LONG = "was cut off at `max_tokens`"
+_CUT = {
+    "length": _TOO_LONG,
+    "max_tokens": _TOO_LONG,
+    "max_output_tokens": _TOO_LONG,
+    "model_length": _TOO_LONG,
+    "model_context_window_exceeded": "was cut off at the end of the context window",
+    "content_filter": "was cut off by the provider's filter",
+}
+"""Why a model was stopped in its answer, by what servers call it; with any other reason it came to its own end."""
 
 
 class Asks(Protocol):
@@ -113,6 +123,10 @@ class Asked(Struct, frozen=True):
     attempts: int
     """Model calls made."""
     notes: tuple[str, ...] = ()
+    guessed: tuple[str, ...] = ()
+    """Outputs whose values might have meant something else as well."""
+    flaws: Flaws = Flaws()
+    """What was wrong with the answers so far."""
 
 
 class Recording(Struct):
@@ -201,7 +215,9 @@ def given_up(broken: Sequence[Failure], name: str, asked: Asked) -> tuple[str, .
     """Notes on suggestions that stay unmet. Raises CheckFailed when one of the checks is an `assert`."""
     for failure in broken:
         if failure.kind == "assert":
-            raise CheckFailed(f"{name}: {failure.message}", raw=asked.messages[-1].content)
+            error = CheckFailed(f"{name}: {failure.message}", raw=asked.messages[-1].content)
+            error.flaws = asked.flaws
+            raise error
     return tuple(f"suggest not met: {failure.message}" for failure in broken)
 
 
@@ -216,35 +232,70 @@ def _noted(broken: Sequence[Failure]) -> list[str]:
 async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked:
     """The next answer, read; with one further call for what could not be read."""
     layout = _adapter(session, predictor)
-    records = session.program.records
     signature = predictor.signature
-    strict = _lm(session.program, predictor.lm).parse == "strict"
     answer, notes = await _complete(session, predictor, asked.messages)
-    reading = layout.read(predictor, answer.text, records, strict=strict)
-    notes, attempts = [*asked.notes, *notes, *reading.notes, *_remarks(answer)], asked.attempts + 1
+    reading = _read(session, predictor, answer)
+    notes, attempts = [*asked.notes, *notes, *reading.notes, *_remarks(answer, reading)], asked.attempts + 1
+    flaws = asked.flaws + _flaws(reading)
     messages = (*asked.messages, Message("assistant", answer.text.strip() or _EMPTY))
     if not reading.problems:
-        return Asked(asked.inputs, reading.values, messages, attempts, tuple(notes))
+        return Asked(asked.inputs, reading.values, messages, attempts, tuple(notes), reading.guessed, flaws)
 
     notes.append(f"asked again: {describe_problems(reading.problems)}")
     correction = layout.correction(predictor, reading.problems)
     answer, more = await _complete(session, predictor, (*messages, correction))
     wanted = {problem.field for problem in reading.problems}
-    second = layout.read(predictor, answer.text, records, strict=strict, only=wanted)
+    second = _read(session, predictor, answer, only=wanted)
+    flaws += _flaws(second)
     if second.problems:
-        raise ParseError(
+        error = ParseError(
             f"{signature.name}: {describe_problems(second.problems)}",
             raw=answer.text,
-            help="raise `max_tokens`: the answer was cut off" if _cut(answer) else "",
+            help="raise `max_tokens`: the answer was cut off" if second.cut and _too_long(answer) else "",
         )
+        error.flaws = flaws
+        raise error
     values = reading.values | second.values
     values = {output.name: values[output.name] for output in signature.outputs}
     # From here on the exchange shows the answer as it was put together.
     merged = layout.answer(Demo(inputs={}, outputs=values), signature.outputs)
     messages = (*messages, correction, Message("assistant", merged))
-    return Asked(
-        asked.inputs, values, messages, attempts + 1, (*notes, *more, *second.notes, *_remarks(answer))
+    notes += (*more, *second.notes, *_remarks(answer, second))
+    guessed = (*reading.guessed, *second.guessed)
+    return Asked(asked.inputs, values, messages, attempts + 1, tuple(notes), guessed, flaws)
+
+
+def _read(
+    session: ProgramRun, predictor: Predictor, answer: Answer, *, only: Collection[str] | None = None
+) -> Reading:
+    strict = _lm(session.program, predictor.lm).parse == "strict"
+    records = session.program.records
+    cut = _CUT.get(answer.finish_reason.lower(), "")
+    return _adapter(session, predictor).read(
+        predictor, answer.text, records, strict=strict, only=only, cut=cut
     )
+
+
+def _flaws(reading: Reading) -> Flaws:
+    """What is wrong with one answer: the worst of it."""
+    if reading.cut:
+        return Flaws(cut=1)
+    if reading.problems:
+        return Flaws(unreadable=1)
+    return Flaws(repaired=1) if reading.guessed else Flaws()
+
+
+def _remarks(answer: Answer, reading: Reading) -> tuple[str, ...]:
+    several = f"the model called {len(answer.calls)} tools at once, and the first counts"
+    return (*_cut_note(answer, reading), *((several,) if len(answer.calls) > 1 else ()))
+
+
+def _cut_note(answer: Answer, reading: Reading) -> tuple[str, ...]:
+    return (f"the answer {_CUT[answer.finish_reason.lower()]}",) if reading.cut else ()
+
+
+def _too_long(answer: Answer) -> bool:
+    return _CUT.get(answer.finish_reason.lower()) == _TOO_LONG
 
 
 async def _complete(
@@ -328,19 +379,10 @@ async def _told(
     return answer
 
 
-def _remarks(answer: Answer) -> tuple[str, ...]:
-    several = f"the model called {len(answer.calls)} tools at once, and the first counts"
-    return (*_cut(answer), *((several,) if len(answer.calls) > 1 else ()))
-
-
 def _as_it_came(answer: Answer) -> str:
     """An answer's text, and the tools that it calls."""
     calls = [f"{call.name}({call.arguments})" for call in answer.calls]
     return "\n".join([answer.text, *calls] if answer.text else calls)
-
-
-def _cut(answer: Answer) -> tuple[str, ...]:
-    return ("the answer was cut off at `max_tokens`",) if answer.finish_reason == "length" else ()
 
 
 def _adapter(session: ProgramRun, predictor: Predictor) -> Adapter:

@@ -149,7 +149,18 @@ def _recording(session: ProgramRun, calls: Sequence[ModelCall] = ()) -> ProgramR
 
 
 def _entry(session: ProgramRun, step: str, address: str, asked: Asked) -> TraceStep:
-    entry = TraceStep(step, address, asked.inputs, asked.outputs, asked.attempts, asked.notes)
+    entry = TraceStep(
+        step,
+        address,
+        asked.inputs,
+        asked.outputs,
+        asked.attempts,
+        asked.notes,
+        guessed=asked.guessed,
+        cut=asked.flaws.cut,
+        repaired=asked.flaws.repaired,
+        unreadable=asked.flaws.unreadable,
+    )
     return _recorded(session, entry, asked.messages)
 
 

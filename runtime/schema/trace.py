@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import to_builtins
 
 from .types import JsonValue, Row
+from .usage import Flaws
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,16 @@ class TraceStep:
     began: float = 0.0
     """Seconds after the run began."""
     seconds: float = 0.0
+    guessed: tuple[str, ...] = ()
+    """Outputs whose values might have meant something else as well."""
+    cut: int = 0
+    """Answers that the model was stopped in; this and the two that follow are a `Flaws`."""
+    repaired: int = 0
+    unreadable: int = 0
+
+    @property
+    def flaws(self) -> Flaws:
+        return Flaws(self.cut, self.repaired, self.unreadable)
 
     @property
     def cost(self) -> float | None:
@@ -64,8 +75,13 @@ class TraceStep:
 
 
 def counting(trace: Iterable[TraceStep]) -> list[TraceStep]:
-    """The predictors' answers that the run's outputs come from: what may be learned from, or blamed."""
+    """The predictors' answers that the run's outputs come from: what may be blamed."""
     return [step for step in trace if step.predictor and step.outputs and not step.dropped]
+
+
+def learnable(trace: Iterable[TraceStep]) -> list[TraceStep]:
+    """Those of them that may become demos: what had to be guessed is nothing to learn from."""
+    return [step for step in counting(trace) if not step.guessed]
 
 
 def as_json(trace: Iterable[TraceStep]) -> list[JsonValue]:

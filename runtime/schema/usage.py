@@ -1,4 +1,4 @@
-"""What calls of models used: tokens of one call, and the record of what any number of them took."""
+"""What calls of models used: tokens of one call, what any number of them took, and what was wrong with their answers."""
 
 from __future__ import annotations
 
@@ -66,6 +66,25 @@ class Spent(Struct, frozen=True):
             times * self.cost,
             times * self.unpriced,
         )
+
+
+class Flaws(Struct, frozen=True):
+    """Answers by what was wrong with them; each counts once, whatever became of it.
+
+    One was `cut` when the model was stopped before its end, `repaired` when something in it had to be guessed,
+    `unreadable` when an output could not be read from it.
+    """
+
+    cut: int = 0
+    repaired: int = 0
+    unreadable: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.cut + self.repaired + self.unreadable
+
+    def __add__(self, other: Flaws) -> Flaws:
+        return Flaws(self.cut + other.cut, self.repaired + other.repaired, self.unreadable + other.unreadable)
 
 
 def pico(usd: float) -> int:

@@ -2,74 +2,100 @@
 
 Lenient reading accepts the spellings models use where they have one meaning: `Yes.` for true, `12 kg`
 for 12, bullets for a list, `Card lost` for `card_lost`. What has two meanings is an error with a
-message fit to go back to the model: a choice is never guessed. Strict reading takes exact JSON and
+message fit to go back to the model: a choice is never guessed in silence, and nothing is read that does not stand in the
+text. What had to be done on the way has a name, which is told. Strict reading takes exact JSON and
 exact literals only. Bounded: linear in the text, which is capped.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct
 
 from ..schema.program import Record
 from ..schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
-from .repair import MAX_TEXT, json_value, strict_json, whole_json
+from .finding import FoundJson, Search, search
+from .listing import parts
+from .phrases import (
+    after_lead,
+    bare,
+    fold,
+    label_explained,
+    label_said,
+    number_said,
+    spelled,
+    uncommented,
+    unfenced,
+)
+from .repair import MAX_TEXT, NotJson, Spelled, exact_json, mend, strict_json
 from .values import MAX_DEPTH, at, coerce, inside, mismatch, short
 
 _NOTHING = {"", "null", "none", "nil", "n/a", "na", "not available", "not applicable"}
-_TRUE = {"true", "yes", "y", "1"}
-_FALSE = {"false", "no", "n", "0"}
-_NUMBER = re.compile(
-    r"""
-    (?P<currency>[$€£¥]\s?)?
-    (?P<sign>[+-]?)\s?
-    (?P<currency2>[$€£¥]\s?)?
-    (?P<digits>\d{1,3}(?:,\d{3})+|\d{1,3}(?:_\d{3})+|\d{1,300})
-    (?P<fraction>\.\d{1,300})?
-    (?P<exponent>[eE][+-]?\d{1,3})?
-    \s?(?P<unit>[A-Za-zµ°€²³]{1,12}(?:/[A-Za-z]{1,6})?)?
-    """,
-    re.VERBOSE,
+_EMPTY = {"nothing", "empty", "(none)"}
+_TRUE = frozenset(("true", "yes", "y", "1"))
+_FALSE = frozenset(("false", "no", "n", "0"))
+_TRUTH_WORDS = ("true", "yes", "false", "no")
+_WRAPPERS = frozenset(
+    ["answer", "answers", "result", "results", "output", "outputs", "value", "values", "response", "data"]
 )
-# Suffixes that scale the number rather than name its unit.
-_SCALES = {
-    "k",
-    "m",
-    "b",
-    "t",
-    "mm",
-    "bn",
-    "mn",
-    "mio",
-    "mrd",
-    "hundred",
-    "thousand",
-    "million",
-    "billion",
-    "trillion",
-    "dozen",
-    "e",
-}
-_LIST_START = re.compile(r"\[\s*+[\"'“{]|```\w*+\s*+\[")
-_BULLET = re.compile(r"\s{0,12}(?:[-*•–]|\d{1,4}[.)])\s+(.*)")
-_NEGATION = re.compile(r"\b(?:not|no|neither|nor|never|or|isn't|aren't)\b", re.IGNORECASE)
-_PHRASE = 80
-"""Characters; a literal is looked for inside a line no longer than this."""
+_WRAPPERS_OF_LISTS = _WRAPPERS | {"items", "list"}
+_WRAPPERS_OF_LABELS = _WRAPPERS | {"label", "category", "class", "classification", "intent", "sentiment"}
+_INTEGER = re.compile(r"-?[1-9]\d{0,17}", re.ASCII)
+_DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,17})?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_QUOTES = "\"'“”"
 
 
-def read(text: str, kind: Type, records: Mapping[str, Record], *, strict: bool = False) -> JsonValue:
-    """The value that the text spells. Raises ValueError with what was expected and what was found."""
+class Read(Struct, frozen=True):
+    """A value, and what had to be done to read it, by name.
+
+    `guessed` where something else may have been meant: fit to be used, and not to be learned from.
+    """
+
+    value: JsonValue
+    repairs: tuple[str, ...] = ()
+    guessed: bool = False
+
+
+def read(
+    text: str, kind: Type, records: Mapping[str, Record], *, strict: bool = False, name: str = ""
+) -> Read:
+    """The value that the text spells; `name` is the output's, which an answer may repeat.
+
+    Raises ValueError with what was expected and what was found.
+    """
     if len(text) > MAX_TEXT:
         raise ValueError(f"is longer than {MAX_TEXT} characters")
     if strict:
-        return _strict(text, kind, records)
-    return _text(text, kind, records, "", 0)
+        return Read(_strict(text, kind, records))
+    simple = _as_it_stands(text, kind) if isinstance(kind, Scalar | OneOf) else None
+    if simple is not None:
+        return Read(simple)
+    reader = _Reader(records, name)
+    return reader.read(reader.text(text, kind, "", 0))
 
 
-def adapt(value: JsonValue, kind: Type, records: Mapping[str, Record], *, strict: bool = False) -> JsonValue:
+def adapt(
+    value: JsonValue, kind: Type, records: Mapping[str, Record], *, strict: bool = False, name: str = ""
+) -> Read:
     """As `read`, for a value that came as JSON rather than as text."""
-    return coerce(value, kind, records) if strict else _value(value, kind, records, "", 0)
+    if strict:
+        return Read(coerce(plain(value), kind, records))
+    reader = _Reader(records, name)
+    return reader.read(reader.value(value, kind, "", 0))
+
+
+def plain(value: JsonValue) -> JsonValue:
+    """The value with numbers that are nothing but numbers."""
+    if isinstance(value, Spelled):
+        return float(value)
+    if isinstance(value, list):
+        return [plain(element) for element in value]
+    if isinstance(value, dict):
+        return {name: plain(element) for name, element in value.items()}
+    return value
 
 
 def _strict(text: str, kind: Type, records: Mapping[str, Record]) -> JsonValue:
@@ -86,230 +112,348 @@ def _strict(text: str, kind: Type, records: Mapping[str, Record]) -> JsonValue:
             return coerce(value, kind, records)
 
 
-def _text(text: str, kind: Type, records: Mapping[str, Record], where: str, depth: int) -> JsonValue:
-    if depth > MAX_DEPTH:
-        raise ValueError(at(where, f"nested deeper than {MAX_DEPTH} levels"))
-    match kind:
-        case Scalar(name="str"):
-            return text
-        case Scalar(name="any"):
-            try:
-                return coerce(strict_json(text), kind, records)
-            except ValueError:
+class _Reader:
+    """One value being read, and what is done for it."""
+
+    def __init__(self, records: Mapping[str, Record], name: str) -> None:
+        self._records = records
+        self._name = name
+        self._repairs: dict[str, None] = {}
+        self._guessed = False
+
+    def read(self, value: JsonValue) -> Read:
+        return Read(value, tuple(self._repairs), self._guessed)
+
+    def _repaired(self, repair: str, *, guessed: bool = False) -> None:
+        self._repairs[repair] = None
+        self._guessed = self._guessed or guessed
+
+    def text(self, text: str, kind: Type, where: str, depth: int) -> JsonValue:
+        """The value that a text spells."""
+        if depth > MAX_DEPTH:
+            raise ValueError(at(where, f"nested deeper than {MAX_DEPTH} levels"))
+        match kind:
+            case Scalar(name="str"):
                 return text
-        case Scalar(name="bool"):
-            word = _bare(text).lower()
-            if word in _TRUE or word in _FALSE:
+            case Scalar(name="any"):
+                try:
+                    return coerce(strict_json(text), kind, self._records)
+                except ValueError:
+                    return text
+            case OptionalOf(item=item):
+                return self._optional(text, item, where, depth)
+            case ListOf(item=item):
+                return self._list(text, kind, item, where, depth)
+            case DictOf() | RecordRef():
+                return self._object(text, kind, where, depth)
+            case Scalar() | OneOf():
+                return self._single(text, kind, where, depth)
+
+    def value(self, value: JsonValue, kind: Type, where: str, depth: int) -> JsonValue:
+        """A JSON value as the type has it, with the same leniency inside it."""
+        if depth > MAX_DEPTH:
+            raise ValueError(at(where, f"nested deeper than {MAX_DEPTH} levels"))
+        match kind, value:
+            case OptionalOf(item=item), _:
+                return None if value is None else self.value(value, item, where, depth + 1)
+            case Scalar(name="str"), Spelled():
+                return value.text
+            case Scalar(name="str"), bool() | int() | float():
+                return str(value).lower() if isinstance(value, bool) else str(value)
+            case Scalar(name="bool"), int() if value in (0, 1):
+                return bool(value)
+            case Scalar(name="any"), _:
+                return coerce(plain(value), kind, self._records)
+            case _, str():
+                return self.text(value, kind, where, depth + 1)
+            case ListOf(item=item), list():
+                return [
+                    self.value(element, item, f"{where}[{index}]", depth + 1)
+                    for index, element in enumerate(value)
+                ]
+            case ListOf(item=RecordRef() as item), dict():
+                self._repaired("took the one object as a list of one")
+                return [self.value(value, item, where, depth + 1)]
+            case DictOf(value=item), dict():
+                members = {
+                    name: self.value(element, item, inside(where, name), depth + 1)
+                    for name, element in value.items()
+                }
+                return self._located(members, kind, where)
+            case RecordRef(name=name), dict() if name in self._records:
+                return self._record(value, self._records[name], kind, where, depth)
+            case _:
+                return self._located(plain(value), kind, where)
+
+    def _record(
+        self, value: dict[str, JsonValue], record: Record, kind: RecordRef, where: str, depth: int
+    ) -> JsonValue:
+        """Members that the record does not have are dropped; their names may differ in case and separators."""
+        members: dict[str, JsonValue] = {}
+        by_fold: dict[str, list[str]] = {}
+        for name in value:
+            by_fold.setdefault(fold(name), []).append(name)
+        for field in record.fields:
+            spellings = [field.name] if field.name in value else by_fold.get(fold(field.name), [])
+            if len(spellings) > 1:
+                raise ValueError(at(where, f"{record.name} has {field.name} twice"))
+            for spelling in spellings:
+                members[field.name] = self.value(
+                    value[spelling], field.type, inside(where, field.name), depth + 1
+                )
+        if value and not members and record.fields:
+            raise ValueError(at(where, f"{short(plain(value))} has none of the fields of {record.name}"))
+        return self._located(members, kind, where)
+
+    def _located(self, value: JsonValue, kind: Type, where: str) -> JsonValue:
+        try:
+            return coerce(value, kind, self._records)
+        except ValueError as error:
+            raise ValueError(at(where, str(error))) from None
+
+    # Single values ---------------------------------------------------------------------------------
+
+    def _optional(self, text: str, item: Type, where: str, depth: int) -> JsonValue:
+        said = bare(text).lower()
+        own = isinstance(item, OneOf) and spelled(bare(text), item.values) is not None
+        return None if said in _NOTHING and not own else self.text(text, item, where, depth + 1)
+
+    def _single(self, text: str, kind: Scalar | OneOf, where: str, depth: int) -> JsonValue:
+        """A number, a truth, a date or a label: as it stands, behind a lead-in, or as the one member of an object."""
+        simple = _as_it_stands(text, kind)
+        if simple is not None:
+            return simple
+        stripped = unfenced(text)
+        if stripped[:1] == "{":
+            wrappers = _WRAPPERS_OF_LABELS if isinstance(kind, OneOf) else _WRAPPERS
+            held = self._held(search(stripped), wrappers)
+            if held is not None and not isinstance(held, dict | list):
+                return self.value(held, kind, where, depth + 1)
+            raise ValueError(at(where, mismatch(kind, text)))
+        found = self._spelled(stripped, kind)
+        if found is None:
+            rest = after_lead(stripped, self._name)
+            found = self._spelled(rest, kind) if rest != stripped else None
+        if found is not None:
+            return found
+        if isinstance(kind, OneOf):
+            return self._label(stripped, kind, where)
+        if kind.name == "bool":
+            word = label_said(bare(stripped), _TRUTH_WORDS, self._name)
+            if word is not None:
                 return word in _TRUE
-        case Scalar(name="int" | "float"):
-            number = _number(text, kind)
-            if number is not None:
-                return number
-        case Scalar():
-            try:
-                return coerce(_moment(_bare(text), kind), kind, records)
-            except ValueError:
-                pass
-        case OneOf():
-            return _literal(text, kind, where)
-        case OptionalOf(item=item):
-            return None if _bare(text).lower() in _NOTHING else _text(text, item, records, where, depth + 1)
-        case ListOf(item=item):
-            return _list(text, kind, item, records, where, depth)
-        case DictOf() | RecordRef():
-            try:
-                found = json_value(text, "{")
-            except ValueError:
-                found = None
-            if isinstance(found, dict):
-                return _value(found, kind, records, where, depth)
-    raise ValueError(at(where, mismatch(kind, text)))
+        raise ValueError(at(where, mismatch(kind, text)))
 
+    def _spelled(self, text: str, kind: Scalar | OneOf) -> JsonValue:
+        """What the whole text spells; None where it is nothing of that type."""
+        if isinstance(kind, OneOf):
+            if text in kind.values:
+                return text
+            return spelled(bare(text).rstrip("!"), kind.values)
+        text = uncommented(text)
+        if kind.name == "bool":
+            word = bare(text).lower()
+            return word in _TRUE if word in _TRUE | _FALSE else None
+        if kind.name in ("int", "float"):
+            return _number(text, kind)
+        try:
+            return coerce(self._moment(bare(text), kind), kind, self._records)
+        except ValueError:
+            return None
 
-def _value(value: JsonValue, kind: Type, records: Mapping[str, Record], where: str, depth: int) -> JsonValue:
-    """A JSON value as the type has it, with the same leniency inside it."""
-    if depth > MAX_DEPTH:
-        raise ValueError(at(where, f"nested deeper than {MAX_DEPTH} levels"))
-    match kind, value:
-        case OptionalOf(item=item), _:
-            return None if value is None else _value(value, item, records, where, depth + 1)
-        case Scalar(name="str"), bool() | int() | float():
-            return str(value).lower() if isinstance(value, bool) else str(value)
-        case Scalar(name="bool"), int() if value in (0, 1):
-            return bool(value)
-        case Scalar(name="any"), _:
-            return coerce(value, kind, records)
-        case _, str():
-            return _text(value, kind, records, where, depth + 1)
-        case ListOf(item=item), list():
+    def _moment(self, text: str, kind: Scalar) -> str:
+        """A date written with its time is still that date; a date alone is no point in time, unless its beginning."""
+        if kind.name == "date" and len(text) > 10 and text[10] in "T ":
+            coerce(text, Scalar(name="datetime"), self._records)
+            return text[:10]
+        if kind.name == "datetime" and "T" not in text and ":" not in text:
+            coerce(text, Scalar(name="date"), self._records)
+            self._repaired("took the beginning of the day, since no time was given", guessed=True)
+        return text
+
+    def _label(self, text: str, kind: OneOf, where: str) -> JsonValue:
+        said = label_said(bare(text), kind.values, self._name)
+        if said is not None:
+            return said
+        explained = label_explained(after_lead(text, self._name), kind.values)
+        if explained is not None:
+            self._repaired("took the label that an explanation follows", guessed=True)
+            return explained
+        raise ValueError(at(where, mismatch(kind, text)))
+
+    # Lists and objects -----------------------------------------------------------------------------
+
+    def _held(self, found: Search, wrappers: frozenset[str]) -> JsonValue:
+        """What the only member of the only object holds, if its name says that it is all there is; else None."""
+        if found.lost or len(found.found) != 1 or not found.found[0].stands:
+            return None
+        return self._unwrapped(self._mended(found.found[0]), wrappers)
+
+    def _unwrapped(self, value: JsonValue, wrappers: frozenset[str], own: str = "") -> JsonValue:
+        if not isinstance(value, dict) or len(value) != 1:
+            return None
+        name, held = next(iter(value.items()))
+        if fold(name) not in wrappers | ({fold(self._name), fold(own)} - {""}):
+            return None
+        self._repaired(f"took what the only member `{name[:40]}` holds")
+        return held
+
+    def _mended(self, one: FoundJson) -> JsonValue:
+        for repair in one.mended.repairs:
+            self._repaired(f"{repair} in the JSON", guessed=one.mended.guessed)
+        return one.mended.value
+
+    def _object(self, text: str, kind: DictOf | RecordRef, where: str, depth: int) -> JsonValue:
+        whole = _whole(text.strip(), "{")
+        if isinstance(whole, dict):
+            return self._as_object(whole, kind, where, depth)
+        found = search(text)
+        if found.lost:
+            raise ValueError(at(where, f"{mismatch(kind, text)}: {found.lost}"))
+        objects = [one for one in found.found if _holds_objects(one.mended.value)]
+        return self._only(
+            objects, lambda value: self._as_object(value, kind, where, depth), kind, text, where
+        )
+
+    def _as_object(self, value: JsonValue, kind: DictOf | RecordRef, where: str, depth: int) -> JsonValue:
+        if isinstance(value, list):
+            if len(value) != 1:
+                raise ValueError(at(where, mismatch(kind, plain(value))))
+            self._repaired("took the only element of a list")
+            value = value[0]
+        try:
+            return self.value(value, kind, where, depth)
+        except ValueError:
+            record = kind.name if isinstance(kind, RecordRef) else ""
+            held = self._unwrapped(value, _WRAPPERS, record) if record else None
+            if not isinstance(held, dict):
+                raise
+            return self.value(held, kind, where, depth + 1)
+
+    def _list(self, text: str, kind: ListOf, item: Type, where: str, depth: int) -> JsonValue:
+        stripped = unfenced(text)
+        whole = _whole(stripped, "[")
+        if isinstance(whole, list):
+            return self.value(whole, kind, where, depth)
+        found = search(stripped)
+        prose = isinstance(item, Scalar) and item.name in ("str", "any")
+        # In a list of texts a bracket counts where an answer stands: else it is part of a text.
+        if (found.found or found.lost) and (not prose or found.led or any(one.led for one in found.found)):
+            if found.lost:
+                raise ValueError(at(where, f"{mismatch(kind, text)}: {found.lost}"))
+            return self._json_list(found, kind, item, where, depth)
+        if bare(stripped).lower() in _NOTHING | _EMPTY:
+            return []
+        taken = self._apart(stripped, item, prose=prose)
+        if taken is None:
+            raise ValueError(at(where, mismatch(kind, text)))
+        return [self.text(part, item, f"{where}[{index}]", depth + 1) for index, part in enumerate(taken)]
+
+    def _apart(self, text: str, item: Type, *, prose: bool) -> list[str] | None:
+        """The texts of a list without brackets; None where they cannot be told apart."""
+        if "\n" not in text and len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
+            try:
+                mended = mend(f"[{text}]")
+            except NotJson:
+                return None
+            found = mended.value if mended.end == len(text) + 2 else None
+            return [str(value) for value in found] if isinstance(found, list) else None
+        nested = isinstance(item, ListOf)
+        if isinstance(item, Scalar) and item.name == "float" and _DECIMAL_COMMA.fullmatch(text):
+            return None
+        if prose and "\n" not in text:
+            text = bare(after_lead(text, self._name))
+        return parts(text, prose=prose, nested=nested)
+
+    def _json_list(self, found: Search, kind: ListOf, item: Type, where: str, depth: int) -> JsonValue:
+        def as_list(value: JsonValue) -> JsonValue:
+            held = self._unwrapped(value, _WRAPPERS_OF_LISTS)
+            return self.value(held if isinstance(held, list) else value, kind, where, depth)
+
+        values = [one.mended.value for one in found.found]
+        if len(values) > 1 and isinstance(item, RecordRef) and found.listed and all(map(_is_object, values)):
+            self._repaired("took objects in a row as a list")
             return [
-                _value(element, item, records, f"{where}[{index}]", depth + 1)
-                for index, element in enumerate(value)
+                self.value(self._mended(one), item, f"{where}[{index}]", depth + 1)
+                for index, one in enumerate(found.found)
             ]
-        case DictOf(value=item), dict():
-            out = {
-                name: _value(element, item, records, inside(where, name), depth + 1)
-                for name, element in value.items()
-            }
-            return _located(out, kind, records, where)
-        case RecordRef(name=name), dict() if name in records:
-            return _record(value, records[name], kind, records, where, depth)
-        case _:
-            return _located(value, kind, records, where)
+        return self._only(list(found.found), as_list, kind, found.text, where)
+
+    def _only(
+        self,
+        found: list[FoundJson],
+        as_kind: Callable[[JsonValue], JsonValue],
+        kind: Type,
+        text: str,
+        where: str,
+    ) -> JsonValue:
+        """The one value that fits, if no other fits as well and nothing around it may turn it into something else."""
+        kept: tuple[JsonValue, dict[str, None], bool, bool] | None = None
+        failure: ValueError | None = None
+        before = (dict(self._repairs), self._guessed)
+        for one in found:
+            self._repairs, self._guessed = dict(before[0]), before[1]
+            try:
+                value = as_kind(self._mended(one))
+            except ValueError as error:
+                failure = failure or error
+                continue
+            if kept is not None and value != kept[0]:
+                raise ValueError(at(where, f"{mismatch(kind, text)}, which holds more than one"))
+            stands = one.stands or (kept is not None and kept[3])
+            kept = (value, self._repairs, self._guessed, stands)
+        if kept is None:
+            raise failure or ValueError(at(where, mismatch(kind, text)))
+        value, self._repairs, self._guessed, stands = kept
+        if not stands:
+            raise ValueError(at(where, f"{mismatch(kind, text)}, with words around it"))
+        if failure is not None:
+            self._repaired("took the only one of several JSON values that fits", guessed=True)
+        return value
 
 
-def _record(
-    value: dict[str, JsonValue],
-    record: Record,
-    kind: RecordRef,
-    records: Mapping[str, Record],
-    where: str,
-    depth: int,
-) -> JsonValue:
-    """Members that the record does not have are dropped; their names may differ in case."""
-    given = {name.strip().lower(): element for name, element in value.items()} | value
-    members: dict[str, JsonValue] = {}
-    for field in record.fields:
-        key = field.name if field.name in given else field.name.lower()
-        if key in given:
-            members[field.name] = _value(
-                given[key], field.type, records, inside(where, field.name), depth + 1
-            )
-    return _located(members, kind, records, where)
-
-
-def _located(value: JsonValue, kind: Type, records: Mapping[str, Record], where: str) -> JsonValue:
+def _whole(text: str, opening: str) -> JsonValue:
+    """What the text is as JSON from that bracket on; None where it is not."""
+    if text[:1] != opening:
+        return None
     try:
-        return coerce(value, kind, records)
-    except ValueError as error:
-        raise ValueError(at(where, str(error))) from None
+        return exact_json(text)
+    except ValueError:
+        return None
 
 
-def _bare(text: str) -> str:
-    """Without the quotes, emphasis and full stop that models put around a value."""
-    return text.strip().strip("*_`").rstrip(".").strip().strip("\"'`*“”").strip()
+def _is_object(value: JsonValue) -> bool:
+    return isinstance(value, dict)
+
+
+def _holds_objects(value: JsonValue) -> bool:
+    """An object, or a list of them."""
+    return isinstance(value, dict) or (
+        isinstance(value, list) and all(map(_is_object, value)) and value != []
+    )
+
+
+def _as_it_stands(text: str, kind: Scalar | OneOf) -> JsonValue:
+    """A text, and a label or a number that is written as it should be; None of all else."""
+    if isinstance(kind, OneOf):
+        return text if text in kind.values else None
+    if kind.name == "str":
+        return text
+    if kind.name == "int":
+        return int(text) if _INTEGER.fullmatch(text) else None
+    if kind.name == "float":
+        return float(text) if _DECIMAL.fullmatch(text) else None
+    return None
 
 
 def _number(text: str, kind: Scalar) -> JsonValue:
     """None where the text is not plainly one number."""
-    match = _NUMBER.fullmatch(_bare(text))
-    if match is None or (match["unit"] or "").lower() in _SCALES:
+    digits = number_said(text, whole=kind.name == "int")
+    if digits is None:
         return None
-    digits = f"{match['sign']}{re.sub('[,_]', '', match['digits'])}"
-    if not match["fraction"] and not match["exponent"] and kind.name == "int":
+    if kind.name == "int" and digits.lstrip("+-").isdigit():
         return int(digits)
     try:
-        return coerce(float(f"{digits}{match['fraction'] or ''}{match['exponent'] or ''}"), kind, {})
+        return coerce(float(digits), kind, {})
     except ValueError:
         return None
-
-
-def _moment(text: str, kind: Scalar) -> str:
-    """A date written with its time is still that date."""
-    if kind.name == "date" and len(text) > 10 and text[10] in "T ":
-        return text[:10]
-    return text
-
-
-def _list(
-    text: str, kind: ListOf, item: Type, records: Mapping[str, Record], where: str, depth: int
-) -> JsonValue:
-    stripped = text.strip()
-    found = _json_list(stripped)
-    if found is not None:
-        return _value(found, kind, records, where, depth)
-    if _bare(stripped).lower() in _NOTHING:
-        return []
-    parts = _parts(stripped, item)
-    if parts is None:
-        raise ValueError(at(where, mismatch(kind, text)))
-    return [_text(part, item, records, f"{where}[{index}]", depth + 1) for index, part in enumerate(parts)]
-
-
-def _json_list(text: str) -> list[JsonValue] | None:
-    """A JSON list that is the whole text, or one of texts or objects with words around it.
-
-    `[1]` inside words is a reference, not a list.
-    """
-    try:
-        found = whole_json(text)
-    except ValueError:
-        start = _LIST_START.search(text)
-        if start is None:
-            return None
-        try:
-            found = json_value(text[start.start() :], "[")
-        except ValueError:
-            return None
-    return found if isinstance(found, list) else None
-
-
-def _parts(text: str, item: Type) -> list[str] | None:
-    """Bullets, lines, or what commas part where an item cannot hold a comma."""
-    lines = [line for line in text.split("\n") if line.strip()]
-    bullets = [_BULLET.match(line) for line in lines]
-    if any(bullets):
-        # A lead-in such as "The items are:" may stand before the first bullet, and only there.
-        first = next(index for index, bullet in enumerate(bullets) if bullet)
-        if first > 1 or (first == 1 and not lines[0].rstrip().endswith(":")):
-            return None
-        parts: list[str] = []
-        for line, bullet in zip(lines[first:], bullets[first:], strict=True):
-            if bullet:
-                parts.append(bullet[1].strip())
-            else:
-                parts[-1] += "\n" + line.strip()
-        return parts
-    if len(lines) > 1:
-        return [line.strip() for line in lines]
-    if isinstance(item, Scalar) and item.name in ("str", "any"):
-        return None if "," in text else [_bare(text)]
-    return [part.strip() for part in text.split(",")]
-
-
-def _literal(text: str, kind: OneOf, where: str) -> JsonValue:
-    if text in kind.values:
-        return text
-    exact, folded = _spellings(kind.values)
-    bare = _bare(text)
-    if bare in exact:
-        return bare
-    found = folded.get(_fold(bare), ())
-    if len(found) == 1:
-        return found[0]
-    lines = bare.split("\n")
-    named = _named(bare, kind.values) if len(lines) == 1 and len(bare) <= _PHRASE else []
-    if len(named) == 1:
-        return named[0]
-    if len(named) > 1:
-        between = " or ".join(short(value) for value in named[:3])
-        raise ValueError(
-            at(where, f"expected one of the allowed values, got {short(text)}, which may be {between}")
-        )
-    raise ValueError(at(where, mismatch(kind, text)))
-
-
-@lru_cache(maxsize=256)
-def _spellings(values: tuple[str, ...]) -> tuple[frozenset[str], dict[str, tuple[str, ...]]]:
-    folded: dict[str, tuple[str, ...]] = {}
-    for value in dict.fromkeys(values):
-        folded[_fold(value)] = (*folded.get(_fold(value), ()), value)
-    return frozenset(values), folded
-
-
-def _fold(text: str) -> str:
-    """Case and word separators aside; what has no letters or digits folds to itself."""
-    return re.sub(r"[\W_]+", " ", text.casefold()).strip() or text
-
-
-def _named(phrase: str, values: tuple[str, ...]) -> list[str]:
-    """The values that a short phrase names as whole words, a value inside a longer found one aside."""
-    if _NEGATION.search(phrase):
-        return []
-    folded = f" {_fold(phrase)} "
-    found = [value for value in dict.fromkeys(values) if f" {_fold(value)} " in folded]
-    return [
-        value
-        for value in found
-        if not any(other != value and f" {_fold(value)} " in f" {_fold(other)} " for other in found)
-    ]

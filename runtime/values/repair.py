@@ -1,27 +1,29 @@
-"""JSON in text that a model wrote: exactly, or after a bounded repair.
+"""Reads JSON that a model wrote: exactly, or mended token by token, and never as anything that it may not be.
 
-Every step is linear in the text, nothing recurses, and the text is capped, because answers are
-untrusted. The repair mends what models get wrong (code fences, prose around the value, single quotes,
-Python's literals, bare keys, comments, trailing commas, raw line breaks, a missing end); it never
-invents a value.
+Models put in single quotes, Python's words, bare keys, comments, trailing commas and raw line breaks, and leave out the
+end. Each has one meaning and a name, which `Mended` tells. What is missing between two values, or inside a text, is
+never supplied: whether `[1 2]` is 12, or 1 and 2, is for the model to say. Every step is linear in the text, nothing
+recurses, and the text is capped, because answers are untrusted.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterator
 from functools import cache
+from typing import NoReturn, cast
 
+from msgspec import Struct, field
 from pydantic_core import from_json
 
 from ..schema.types import JsonValue
 
 MAX_TEXT = 1_000_000
 """Characters; longer text is not read as JSON."""
-_MAX_MENDED = 200_000
-"""Characters; longer text is not repaired."""
-_MAX_STARTS = 8
+MAX_MENDED = 200_000
+"""Characters; longer text is not mended."""
 _MAX_DEPTH = 200
+MISSING_END = "supplied the brackets that were missing at the end"
 
 
 def _all(group: str) -> str:
@@ -38,27 +40,67 @@ _TOKEN = rf"""
       (?P<double>{_DOUBLE})
     | (?P<single>{_SINGLE})
     | (?P<curly>“[^”]*+”?)
-    | (?P<number>-?\d[\d.eE+-]*+)
-    | (?P<word>[^\W\d][\w.-]*+)
-    | (?P<comment>//[^\n]*+|/\*{_all(r"[^*]++|[*](?!/)")}(?:\*/)?)
+    | (?P<bare>[\w.+−-]++)
+    | (?P<comment>//[^\n]*+|\#[^\n]*+|/\*{_all(r"[^*]++|[*](?!/)")}(?:\*/)?)
     | (?P<mark>[{{}}\[\],:])
     | (?P<space>\s++)
     | (?P<other>.)
     """
-# An apostrophe opens a string only where a string may begin: prose has apostrophes of its own.
-_SCAN = rf"{_DOUBLE}|(?<=[\[{{,:\s]){_SINGLE}|[{{}}\[\]]"
 
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compiled with the first text to repair: whoever only checks a file repairs none."""
+    """Compiled with the first text to mend: whoever only checks a file mends none."""
     return re.compile(pattern, re.VERBOSE | re.DOTALL)
 
 
-_WORDS = {"True": "true", "False": "false", "None": "null", "true": "true", "false": "false", "null": "null"}
-_CLOSING = {"{": "}", "[": "]"}
+_CLOSING = {"double": '"', "single": "'", "curly": "”"}
+_JSON_NUMBER = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
+_FRACTION = r"[0-9][.eE]"
+_JSON_WORDS: dict[str, JsonValue] = {"true": True, "false": False, "null": None}
+_PYTHON_WORDS: dict[str, JsonValue] = {"True": True, "False": False, "None": None}
+_NO_VALUES = {"undefined", "nan", "inf", "infinity", "-inf", "-infinity", "+inf", "+infinity"}
 _ODD = r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[\x00-\x1f\"]"
 _ESCAPES = '"\\/bfnrt'
+
+
+class Spelled(float):
+    """A number that remembers how it was written: where a text is wanted, `1.10` is not `1.1`."""
+
+    __slots__ = ("text",)
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> Spelled:
+        number = cls(text)
+        number.text = text
+        if number - number != 0:
+            raise ValueError(f"{text[:40]} is beyond any number")
+        return number
+
+
+class Mended(Struct, frozen=True):
+    """A value, where its text ends, and what had to be done to read it, by name."""
+
+    value: JsonValue
+    end: int
+    repairs: tuple[str, ...] = ()
+
+    @property
+    def guessed(self) -> bool:
+        """Whether the text may have gone on: its end was supplied."""
+        return MISSING_END in self.repairs
+
+
+class NotJson(ValueError):
+    """The text is no JSON, and cannot be made JSON in one way only.
+
+    `whole` are the members of its outermost object that a comma follows: they are all there, wherever it stops.
+    """
+
+    def __init__(self, message: str, whole: dict[str, JsonValue] | None = None) -> None:
+        super().__init__(message)
+        self.whole = whole or {}
 
 
 def strict_json(text: str) -> JsonValue:
@@ -68,129 +110,210 @@ def strict_json(text: str) -> JsonValue:
     return from_json(text, allow_inf_nan=False)
 
 
-def json_value(text: str, opening: str = "{[") -> JsonValue:
-    """The first JSON list or object in the text, repaired if need be. Raises ValueError."""
-    try:
-        return strict_json(text)
-    except ValueError:
-        pass
-    for candidate in _candidates(text, opening):
-        value = _mended(candidate)
-        if value is not None:
-            return value
-    raise ValueError("no JSON found")
+def exact_json(text: str) -> JsonValue:
+    """As `strict_json`, with numbers that remember their spelling, and no member that is there twice with two values.
 
-
-def whole_json(text: str) -> JsonValue:
-    """The text as one JSON list or object from its first character on, repaired if need be.
-
-    Raises ValueError, also where text follows the closing bracket: `[1] see there` is not a list.
+    Raises ValueError.
     """
+    value = strict_json(text)  # which knows what depth, numbers and characters JSON may have
+    if "{" not in text and _compiled(_FRACTION).search(text) is None:
+        return value
     try:
-        return strict_json(text)
-    except ValueError:
-        pass
-    if text[:1] in ("[", "{") and len(text) <= _MAX_MENDED:
-        end, missing = _partner(text, 0)
-        value = _mended(text + missing) if end == len(text) else None
-        if value is not None:
-            return value
-    raise ValueError("not JSON")
+        return cast("JsonValue", json.loads(text, parse_float=Spelled.of, object_pairs_hook=_members))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
-def json_object(text: str, names: Collection[str]) -> dict[str, JsonValue]:
-    """The named members of the first JSON object that has any of them; empty where there is none."""
-    for candidate in _candidates(text, "{"):
-        value = _mended(candidate)
-        if isinstance(value, dict):
-            found = {name: value[name] for name in names if name in value}
-            if found:
-                return found
-    return {}
+def _members(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        for name, value in pairs:
+            if members[name] != value:
+                raise NotJson(f"the member `{name[:40]}` is there twice")
+    return members
 
 
-def _candidates(text: str, opening: str) -> Iterator[str]:
-    """Pieces of the text that start with an opening bracket and end with its partner."""
-    if len(text) > _MAX_MENDED:
-        return
-    position = 0
-    for _ in range(_MAX_STARTS):
-        starts = [start for bracket in opening if (start := text.find(bracket, position)) >= 0]
-        if not starts:
+def mend(text: str, start: int = 0) -> Mended:
+    """The list or object that begins at `start`, mended if need be. Raises NotJson."""
+    if len(text) - start > MAX_MENDED:
+        raise NotJson(f"longer than {MAX_MENDED} characters")
+    return _Mending(text, start).mended()
+
+
+class _Open(Struct):
+    """A list or an object whose end has not come yet."""
+
+    items: list[JsonValue] = field(default_factory=list[JsonValue])
+    members: dict[str, JsonValue] | None = None
+    """None of a list."""
+    key: str | None = None
+    """The member whose value comes next."""
+    after: str = ""
+    """What came last: "" nothing, `,`, `:`, `key` or `value`."""
+    whole: int = 0
+    """Members that a comma followed."""
+
+
+class _Mending:
+    """One pass over the tokens, with the open brackets on a stack of our own."""
+
+    def __init__(self, text: str, start: int) -> None:
+        self._text = text
+        self._start = start
+        self._open: list[_Open] = []
+        self._root: _Open | None = None
+        self._repairs: dict[str, None] = {}
+        self._apart = False
+        """Whether a line break stands before this token."""
+        self._may_go_on = False
+        """Whether the last token could have been longer, such as a number's digits."""
+        self._value: JsonValue = None
+
+    def mended(self) -> Mended:
+        for match in _compiled(_TOKEN).finditer(self._text, self._start):
+            kind, piece = match.lastgroup or "other", match[0]
+            if kind == "comment":
+                self._repairs["left out a comment"] = None
+                self._apart = self._apart or "\n" in piece
+            elif kind == "space":
+                self._apart = self._apart or "\n" in piece
+            else:
+                if kind == "mark":
+                    self._mark(piece)
+                elif kind == "other":
+                    self._fail(f"`{piece}` stands where no value can")
+                else:
+                    self._leaf(kind, piece)
+                if not self._open:
+                    return Mended(self._value, match.end(), tuple(self._repairs))
+                self._apart = False
+        return self._unfinished()
+
+    def _mark(self, piece: str) -> None:
+        top = self._open[-1] if self._open else None
+        self._may_go_on = False
+        if piece in "{[":
+            if top is not None:
+                self._expect_value(top)
+            if len(self._open) >= _MAX_DEPTH:
+                self._fail("nested too deeply")
+            self._open.append(_Open(members={} if piece == "{" else None))
+            self._root = self._root or self._open[0]
+        elif top is None:
+            self._fail("no list and no object")
+        elif piece == ":":
+            if top.after != "key":
+                self._fail("a colon that follows no name")
+            top.after = ":"
+        elif piece == ",":
+            if top.after != "value":
+                self._fail("a comma that follows no value")
+            top.after, top.whole = ",", len(top.members or ())
+        else:
+            if (piece == "}") is not (top.members is not None) or top.after not in ("", ",", "value"):
+                self._fail(f"`{piece}` stands where something else must come")
+            if top.after == ",":
+                self._repairs["took out a trailing comma"] = None
+            self._open.pop()
+            self._give(top.items if top.members is None else top.members)
+
+    def _leaf(self, kind: str, piece: str) -> None:
+        if not self._open:
+            self._fail("no list and no object")
+        top = self._open[-1]
+        if top.members is not None and top.after in ("", ",", "value"):
+            if top.after == "value":
+                if kind == "bare" or not self._apart:
+                    self._fail("no comma between two members")
+                self._repairs["put a comma between two lines"] = None
+            top.key, top.after = self._name(kind, piece), "key"
             return
-        start = min(starts)
-        end, missing = _partner(text, start)
-        if end is not None:
-            yield text[start:end] + missing
-        position = start + 1 if end is None or missing else end
+        self._expect_value(top)
+        self._may_go_on = kind == "bare" and piece not in _JSON_WORDS and piece not in _PYTHON_WORDS
+        self._give(self._bare(piece) if kind == "bare" else self._string(kind, piece))
 
+    def _expect_value(self, top: _Open) -> None:
+        if top.after not in (("", ",") if top.members is None else (":",)):
+            self._fail("two values with nothing between them")
 
-def _partner(text: str, start: int) -> tuple[int | None, str]:
-    """Where the bracket at `start` is closed, and the closing brackets that the text lacks for it.
+    def _give(self, value: JsonValue) -> None:
+        """The value goes to where it was waited for."""
+        if not self._open:
+            self._value = value
+            return
+        top = self._open[-1]
+        top.after = "value"
+        if top.members is None:
+            top.items.append(value)
+            return
+        assert top.key is not None
+        if top.members.setdefault(top.key, value) != value:
+            self._fail(f"the member `{top.key[:40]}` is there twice")
 
-    No place where brackets nest too deep. Only brackets are ever supplied: an answer that was cut inside
-    a text stays unreadable.
-    """
-    open_brackets: list[str] = []
-    for match in _compiled(_SCAN).finditer(text, start):
-        mark = match[0]
-        if mark in _CLOSING:
-            open_brackets.append(_CLOSING[mark])
-            if len(open_brackets) > _MAX_DEPTH:
-                return None, ""
-        elif mark in "}]":
-            open_brackets.pop()
-            if not open_brackets:
-                return match.end(), ""
-    return len(text), "".join(reversed(open_brackets))
+    def _name(self, kind: str, piece: str) -> str:
+        if kind == "bare":
+            self._repairs["put quotes around bare words"] = None
+            return piece
+        return self._string(kind, piece)
 
+    def _bare(self, piece: str) -> JsonValue:
+        """A number, a word of JSON or Python, or else the text that stands there."""
+        if _compiled(_JSON_NUMBER).fullmatch(piece):
+            try:
+                return int(piece) if piece.lstrip("-").isdigit() else Spelled.of(piece)
+            except ValueError as error:
+                self._fail(str(error))
+        if piece in _JSON_WORDS:
+            return _JSON_WORDS[piece]
+        if piece in _PYTHON_WORDS:
+            self._repairs["read Python's words"] = None
+            return _PYTHON_WORDS[piece]
+        if piece.lower() in _NO_VALUES or not any(letter.isalnum() for letter in piece):
+            self._fail(f"`{piece[:40]}` is no value")
+        self._repairs["put quotes around bare words"] = None
+        return piece
 
-def _mended(text: str) -> JsonValue:
-    """The value, or None where not even a repair makes it JSON."""
-    for attempt in (text, _normalised(text)):
+    def _string(self, kind: str, piece: str) -> str:
+        closing = _CLOSING[kind]
+        if len(piece) < 2 or not piece.endswith(closing):
+            self._fail("a text without its end")
+        body = piece[1:-1]
+        if kind != "double":
+            self._repairs["read other quotes as JSON's"] = None
+        if kind == "double" and not _compiled(_ODD).search(body):
+            return body
+        plain = _compiled(_ODD).sub(lambda match: self._escape(match[0]), body)
         try:
-            return from_json(attempt, allow_inf_nan=False)
+            return cast("str", from_json(f'"{plain}"'))
         except ValueError:
-            continue
-    return None
+            self._fail("a text that JSON cannot hold")
 
+    def _escape(self, piece: str) -> str:
+        """An escape or a character of a text's body as JSON has it; an escape that JSON lacks is a plain backslash."""
+        if piece[0] != "\\":
+            if piece != '"':
+                self._repairs["kept a raw line break"] = None
+            return '\\"' if piece == '"' else f"\\u{ord(piece):04x}"
+        if piece == "\\'":
+            return "'"
+        if len(piece) == 4:
+            return "\\u00" + piece[2:]
+        if piece[1:2] in _ESCAPES or len(piece) > 2:
+            return piece
+        self._repairs["kept a lone backslash"] = None
+        return "\\\\" + (piece[1:] if piece[1] >= " " else f"\\u{ord(piece[1]):04x}")
 
-def _normalised(text: str) -> str:
-    """One pass over the tokens that turns what models write into JSON."""
-    out: list[str] = []
-    for match in _compiled(_TOKEN).finditer(text):
-        kind = match.lastgroup
-        piece = match[0]
-        if kind == "double":
-            out.append(_string(piece, '"'))
-        elif kind == "single":
-            out.append(_string(piece, "'"))
-        elif kind == "curly":
-            out.append(_string(piece, "”"))
-        elif kind == "word":
-            out.append(_WORDS.get(piece, f'"{piece}"'))
-        elif kind == "mark":
-            if piece in "}]" and out and out[-1] == ",":
-                out.pop()
-            out.append(piece)
-        elif kind in ("number", "other"):
-            out.append(piece)
-    return "".join(out)
+    def _unfinished(self) -> Mended:
+        """The text ended first. Only brackets are supplied, and only behind a value that was surely all there."""
+        if not self._open or self._may_go_on or self._open[-1].after != "value":
+            self._fail("its end is missing")
+        self._repairs[MISSING_END] = None
+        while self._open:
+            top = self._open.pop()
+            self._give(top.items if top.members is None else top.members)
+        return Mended(self._value, len(self._text), tuple(self._repairs))
 
-
-def _string(piece: str, closing: str) -> str:
-    """A string in any quotes as a JSON string; one that was cut stays cut."""
-    closed = len(piece) > 1 and piece.endswith(closing)
-    body = piece[1:-1] if closed else piece[1:]
-    return '"' + _compiled(_ODD).sub(lambda match: _as_json(match[0]), body) + ('"' if closed else "")
-
-
-def _as_json(piece: str) -> str:
-    """An escape or character of a string's body as JSON has it; an escape JSON lacks is a plain backslash."""
-    if piece[0] != "\\":
-        return '\\"' if piece == '"' else f"\\u{ord(piece):04x}"
-    if piece == "\\'":
-        return "'"
-    if len(piece) == 4:
-        return "\\u00" + piece[2:]
-    return piece if piece[1:2] in _ESCAPES or len(piece) > 2 else "\\" + piece
+    def _fail(self, message: str) -> NoReturn:
+        members = None if self._root is None else self._root.members
+        whole = dict(list(members.items())[: self._root.whole]) if members and self._root else {}
+        raise NotJson(message, whole)

@@ -172,7 +172,7 @@ def test_an_answer_in_the_layout() -> None:
         (
             (
                 "[[ ## text ## ]]\nhello\n[[ ## reasoning ## ]]\nit is gone\n[[ ## intent ## ]]\nother\n"
-                "[[ ## confidence ## ]]\n1\n[[ ## intent ## ]]\ncard_lost\n[[ ## completed ## ]]\nBye!"
+                "[[ ## confidence ## ]]\n1\n[[ ## intent ## ]]\nother\n[[ ## completed ## ]]\nBye!"
             ),
             None,
         ),
@@ -249,7 +249,10 @@ def test_json_answers() -> None:
     assert JSON.read(ROUTE, text, RECORDS).values == expected
     assert JSON.parse(ROUTE, text, RECORDS, strict=True) == expected
     wrapped = JSON.read(ROUTE, f"Here: {{x}}\n```json\n{text[:-1]},}}\n```", RECORDS)
-    assert (wrapped.values, wrapped.notes) == (expected, ("repaired the JSON",))
+    assert (wrapped.values, wrapped.notes) == (
+        expected,
+        ("repaired the JSON: took out a trailing comma",),
+    )
     assert JSON.read(ROUTE, f"Here: {text}", RECORDS, strict=True).problems
 
 

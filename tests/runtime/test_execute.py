@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from programs import Told, binary, call, chat, const, fields, module, must, predictor, question, should, var
+from programs import (
+    Told,
+    binary,
+    call,
+    chat,
+    const,
+    cut,
+    fields,
+    module,
+    must,
+    predictor,
+    question,
+    should,
+    var,
+)
 
 from dspec.runtime.errors import (
     CheckFailed,
@@ -28,6 +42,7 @@ from dspec.runtime.schema.types import (
     RecordRef,
     Row,
 )
+from dspec.runtime.schema.usage import Flaws
 
 QUESTION: Row = {"question": "Why?"}
 
@@ -121,12 +136,100 @@ async def test_an_empty_answer_is_asked_for_again_without_an_empty_turn() -> Non
     assert all(message.content for message in model.requests[-1].messages)
 
 
-async def test_an_answer_that_was_cut_off_is_noted() -> None:
-    outcome = await run(module(question()), QUESTION, Told([chat(answer="a")], finish_reason="length"))
-    assert outcome.trace[0].notes == ("the answer was cut off at `max_tokens`",)
-    with pytest.raises(ParseError) as caught:
-        await run(module(SURE), QUESTION, Told([chat(answer="a")] * 2, finish_reason="length"))
+LENIENT = LM(name="mini", model="embedded/icl")
+READINGS = [
+    LENIENT,
+    *(LENIENT.model_copy(update={name: value}) for name, value in (("parse", "strict"), ("adapter", "json"))),
+]
+BOTH = predictor(
+    fields(question=STR), fields(label=OneOf(values=("cat", "category")), note=OptionalOf(item=STR))
+)
+
+
+def half(lm: LM) -> str:
+    """An answer that ends within its note."""
+    return (
+        '{"label": "cat", "note": "it pu'
+        if lm.adapter == "json"
+        else "[[ ## label ## ]]\ncat\n\n[[ ## note ## ]]\nit pu"
+    )
+
+
+def note(lm: LM) -> str:
+    return '{"note": "it purrs"}' if lm.adapter == "json" else chat(note="it purrs")
+
+
+@pytest.mark.parametrize("lm", READINGS, ids=["lenient", "strict", "json"])
+async def test_what_was_cut_off_is_asked_for_again_once_and_said_why(lm: LM) -> None:
+    model = Told([cut(half(lm)), note(lm)])
+    outcome = await run(module(BOTH, lms={"mini": lm}), QUESTION, model)
+    assert outcome.outputs == {"label": "cat", "note": "it purrs"}
+    why = f"note: {'is missing: the answer ' if lm.adapter == 'json' else ''}was cut off at `max_tokens`"
+    assert f"- {why}" in model.last
+    entry = outcome.trace[0]
+    assert entry.notes == (
+        "the answer was cut off at `max_tokens`",
+        f"asked again: {why}",
+    )
+    assert (entry.flaws, entry.guessed) == (Flaws(cut=1), ())
+
+
+@pytest.mark.parametrize("lm", READINGS, ids=["lenient", "strict", "json"])
+async def test_an_answer_that_is_cut_off_again_is_refused(lm: LM) -> None:
+    with pytest.raises(ParseError, match=r"note: .*was cut off at `max_tokens`") as caught:
+        await run(module(BOTH, lms={"mini": lm}), QUESTION, Told([cut(half(lm)), cut(half(lm))]))
     assert caught.value.help == "raise `max_tokens`: the answer was cut off"
+    assert caught.value.flaws == Flaws(cut=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "[[ ## label ## ]]\ncat",
+            "- label: was cut off at `max_tokens`\n- note: is missing: the answer was cut off",
+        ),
+        ("", "- label: is missing: the answer was cut off at `max_tokens`"),
+        ('{"label": "cat"', "- label: was cut off at `max_tokens`\n- note: is missing"),
+    ],
+)
+async def test_an_output_that_may_be_null_is_not_null_because_the_answer_was_cut_off(
+    text: str, told: str
+) -> None:
+    model = Told([cut(text), chat(label="category", note="null")])
+    outcome = await run(module(BOTH), QUESTION, model)
+    assert outcome.outputs == {"label": "category", "note": None}
+    assert told in model.last
+
+
+async def test_an_answer_that_came_to_its_end_is_whole_whatever_stopped_the_model() -> None:
+    outcome = await run(module(BOTH), QUESTION, Told([cut(chat(label="cat", note="x"))]))
+    assert outcome.outputs == {"label": "cat", "note": "x"}
+    assert (outcome.trace[0].notes, outcome.trace[0].flaws) == ((), Flaws())
+
+
+async def test_an_answer_that_a_filter_cut_off_is_no_matter_of_length() -> None:
+    model = Told([cut(half(LENIENT), "content_filter")] * 2)
+    with pytest.raises(ParseError, match="note: was cut off by the provider's filter") as caught:
+        await run(module(BOTH), QUESTION, model)
+    assert caught.value.help == ""
+
+
+async def test_a_guess_is_used_and_known_to_be_one() -> None:
+    outcome = await run(
+        module(BOTH), QUESTION, Told([chat(label="cat, because it purrs so nicely", note="x")])
+    )
+    assert outcome.outputs["label"] == "cat"
+    entry = outcome.trace[0]
+    assert (entry.guessed, entry.flaws) == (("label",), Flaws(repaired=1))
+    assert entry.notes == ("label: took the label that an explanation follows",)
+
+
+async def test_a_denial_is_asked_about_again() -> None:
+    model = Told([chat(label="doesn't look like a category", note="x"), chat(label="cat")])
+    outcome = await run(module(BOTH), QUESTION, model)
+    assert outcome.outputs["label"] == "cat"
+    assert (outcome.trace[0].guessed, outcome.trace[0].flaws) == ((), Flaws(unreadable=1))
 
 
 async def test_strict_parsing_takes_no_liberties_and_still_asks_again() -> None:

@@ -40,7 +40,7 @@ class Told:
 
     def __init__(
         self,
-        script: Sequence[str | ProviderError] | Answering,
+        script: Sequence[str | Answer | ProviderError] | Answering,
         *,
         finish_reason: str = "stop",
         tools: Mapping[str, Callable[..., JsonValue]] | None = None,
@@ -54,13 +54,15 @@ class Told:
     async def complete(self, request: Request) -> Completion:
         self.requests.append(request)
         if callable(self._script):
-            answer: str | ProviderError = await self._script(request)
+            answer: str | Answer | ProviderError = await self._script(request)
         else:
             assert len(self.requests) <= len(self._script), f"unexpected: {request.messages[-1].content}"
             answer = self._script[len(self.requests) - 1]
         await asyncio.sleep(0)
         if isinstance(answer, ProviderError):
             raise answer
+        if isinstance(answer, Answer):
+            return Completion(answer, "model")
         return Completion(Answer(answer, Usage(10, 5), 0.25, self._finish_reason), "model")
 
     async def call(self, tool: Tool, arguments: Row, **_: object) -> ToolAnswer:
@@ -76,6 +78,11 @@ class Told:
     def last(self) -> str:
         """What the last request ended with."""
         return self.requests[-1].messages[-1].content
+
+
+def cut(text: str, why: str = "length") -> Answer:
+    """An answer that the model was stopped in."""
+    return Answer(text, Usage(10, 5), 0.25, why)
 
 
 def chat(**sections: str) -> str:

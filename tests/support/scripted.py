@@ -2,7 +2,7 @@
 
 The model knows nothing but the prompt: `Script.reply` is given the fields of the question and of the
 demos shown before it, and returns the fields of the answer (those that were not asked for are left
-out), or its text, or an error to raise.
+out), or its text, or the whole answer, or an error to raise.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Asked:
     request: Request
 
 
-Reply = Callable[[Asked], Mapping[str, object] | str | Exception]
+Reply = Callable[[Asked], Mapping[str, object] | str | Answer | Exception]
 
 
 @dataclass
@@ -79,6 +79,8 @@ class Script:
             self.in_flight -= 1
         if isinstance(given, Exception):
             raise given
+        if isinstance(given, Answer):
+            return given
         text = given if isinstance(given, str) else answer_text(given, asked.wanted)
         return Answer(text, Usage(len(str(request.messages)) // 4, len(text) // 4))
 

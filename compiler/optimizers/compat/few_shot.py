@@ -109,7 +109,9 @@ class _Attempts:
                 program, example, sample=number, temperature=1.0 if number else None
             )
             if attempt.passes(self._threshold):
-                return Accepted(example, traced(attempt.trace, example.digest, self._context.rng))
+                demos = traced(attempt.trace, example.digest, self._context.rng)
+                if demos or not attempt.trace:
+                    return Accepted(example, demos)
             if attempt.verdict is None:
                 self._failed(attempt.reason or "the teacher gave no answer")
         return None

@@ -1,0 +1,97 @@
+"""Takes outputs out of an answer's JSON object: all from one, and none from one that may be something else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..schema.types import JsonValue
+from ..values.finding import FoundJson, search
+from ..values.phrases import fold
+from ..values.repair import exact_json
+from .base import SplitAnswer
+
+_THOUGHT = re.compile(r"</think(?:ing)?>")
+_ANY_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*##", re.MULTILINE)
+
+
+def spoken(text: str) -> str:
+    """The answer without the thoughts before it, whose beginning some endpoints keep for themselves.
+
+    Not where a section begins among the thoughts: which of the two is meant is not to be known.
+    """
+    end = 0
+    for match in _THOUGHT.finditer(text):
+        end = match.end()
+    rest = text[end:]
+    return rest if end and rest.strip() and not _ANY_HEADER.search(text[:end]) else text
+
+
+def plain_members(text: str, names: Sequence[str]) -> dict[str, JsonValue] | None:
+    """The members of these names, where the text is one JSON object that has them all; else None."""
+    if text[:1] != "{":
+        return None
+    try:
+        value = exact_json(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or any(name not in value for name in names):
+        return None
+    return {name: value[name] for name in names}
+
+
+def members_of(text: str, names: Sequence[str], note: str, *, quiet: bool = False) -> SplitAnswer | None:
+    """The members of the answer's object that have these names; None where no object has any.
+
+    `note` says what was done; where it is `quiet`, only if the object is not exactly the whole text.
+    """
+    found = search(text)
+    folds = {fold(name): name for name in names}
+    if found.lost:
+        if not _mentions(text, names):
+            return None
+        return SplitAnswer(values={} if found.found else _named(found.whole, folds), broken=found.lost)
+    objects = [(one, members) for one in found.found if (members := _of_one(one, folds))]
+    if not objects:
+        return None
+    one, members = objects[0]
+    if any(other != members for _, other in objects[1:]):
+        return SplitAnswer(unclear=dict.fromkeys(names, "stands in more than one JSON object"))
+    if not any(one.stands for one, _ in objects):
+        return SplitAnswer(unclear=dict.fromkeys(names, "stands in a JSON object with words around it"))
+    guessed = one.mended.guessed
+    plain = text.strip() == found.text and one.mended.end == len(found.text) and one.start == 0
+    repairs = one.mended.repairs
+    return SplitAnswer(
+        values=members,
+        notes=()
+        if plain and quiet and not repairs
+        else (f"{note}: {', '.join(repairs)}" if repairs else note,),
+        guessed=frozenset(names if guessed else ()),
+        closed=not guessed,
+        last=next(reversed(members)),
+    )
+
+
+def _of_one(one: FoundJson, folds: dict[str, str]) -> dict[str, JsonValue]:
+    value = one.mended.value
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    return _named(value, folds) if isinstance(value, dict) else {}
+
+
+def _named(members: dict[str, JsonValue], folds: dict[str, str]) -> dict[str, JsonValue]:
+    """By the names that were asked for; one that is there in two spellings is left out unless one of them is exact."""
+    named: dict[str, JsonValue] = {}
+    twice: set[str] = set()
+    for spelling, value in members.items():
+        name = folds.get(fold(spelling))
+        if name is None or (name in members and name != spelling):
+            continue
+        twice |= {name} & named.keys()
+        named[name] = value
+    return {name: value for name, value in named.items() if name not in twice}
+
+
+def _mentions(text: str, names: Sequence[str]) -> bool:
+    return any(re.search(rf"[\"'“]?{re.escape(name)}[\"'”]?\s*:", text, re.IGNORECASE) for name in names)

@@ -1,0 +1,117 @@
+"""Takes a list without JSON apart: bullets, lines, or what commas part; nothing where it may be parted in two ways."""
+
+from __future__ import annotations
+
+import re
+
+from .phrases import turns
+
+_BULLET = re.compile(r"([ \t]{0,12})(?:([-*•–])|(\d{1,4})[.)])\s+(.*)")
+_BOLD = re.compile(r"\*\*[^*]{1,100}\*\*")
+_MARKED = re.compile(r"[-*•–]\S|\d{1,4}[.)][^\W\d]")
+_SEVERAL = re.compile(r"[,;|•\t]|\s(?:and|&|or|/)\s")
+_YEARS = 1000
+"""A number from here on is no bullet's."""
+_ENDS_SENTENCE = (".", "!", "?", "。", "！", "？")
+_GROUPED = re.compile(r"\d,\d")
+_SPACED = re.compile(r"\d,\s")
+_THOUSANDS = re.compile(r"(?<!\d)\d{1,3},\d{3}(?!\d)")
+
+
+def parts(text: str, *, prose: bool, nested: bool = False) -> list[str] | None:
+    """The items' texts. `prose` items may hold commas themselves, and `nested` ones are lists: those are never parted by
+    commas. None where there are no items to be told apart, or in more than one way."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    bullets = [_BULLET.match(line) for line in lines]
+    if any(bullets):
+        return _bulleted(lines, bullets)
+    if len(lines) > 1:
+        return _lines([line.strip() for line in lines], prose=prose)
+    if prose:
+        return None if _SEVERAL.search(text) or turns(text) or not re.search(r"\w", text) else [text.strip()]
+    return None if nested else _parted(text)
+
+
+def _bulleted(lines: list[str], bullets: list[re.Match[str] | None]) -> list[str] | None:
+    first = next(index for index, bullet in enumerate(bullets) if bullet)
+    # A lead-in such as "The items are:" may stand before the first bullet, and only there.
+    if first > 1 or (first == 1 and (not _leads_in(lines[0]) or turns(lines[0]))):
+        return None
+    found: list[str] = []
+    indent, marks, numbers = _width(bullets[first]), set[str](), list[int]()
+    for line, bullet in zip(lines[first:], bullets[first:], strict=True):
+        if bullet is None:
+            # Only what is indented goes on with an item: else it may be a remark behind the list.
+            if len(line) - len(line.lstrip()) <= indent:
+                return None
+            found[-1] += "\n" + line.strip()
+            continue
+        if abs(_width(bullet) - indent) > 1:
+            return None  # a list inside an item
+        marks.add(bullet[2] or "1.")
+        numbers += [int(bullet[3])] if bullet[3] else []
+        found.append(bullet[4].strip())
+    counted = all(number == numbers[0] for number in numbers) or all(
+        number == numbers[0] + place for place, number in enumerate(numbers)
+    )
+    if any(" • " in part for part in found):
+        return None  # several in one line
+    if len(marks) > 1 or not counted or (numbers and numbers[0] >= _YEARS):
+        return None
+    return _unquoted(found)
+
+
+def _leads_in(line: str) -> bool:
+    """Whether a line says what comes: it ends in a colon, or is a heading."""
+    line = line.strip()
+    return line.rstrip("*_ ").endswith((":", "：")) or line.startswith("#") or bool(_BOLD.fullmatch(line))
+
+
+def _width(bullet: re.Match[str] | None) -> int:
+    return len(bullet[1]) if bullet else 0
+
+
+def _lines(lines: list[str], *, prose: bool) -> list[str] | None:
+    if prose and any(_MARKED.match(line) for line in lines):
+        return None  # bullets without a blank, or signs of the texts
+    if _leads_in(lines[0]):
+        if turns(lines[0]):
+            return None
+        lines = lines[1:]
+    commas = [line.endswith(",") for line in lines]
+    if any(commas):
+        if not all(commas[:-1]):
+            return None
+        lines = [line.rstrip(",").rstrip() for line in lines]
+    # Some sentences among what are none: a remark, or a text that was wrapped.
+    if len({line.endswith(_ENDS_SENTENCE) for line in lines}) > 1:
+        return None
+    return _unquoted(lines)
+
+
+def _unquoted(found: list[str]) -> list[str]:
+    """Without quotes, where every item has them around it."""
+    for quotes in ('""', "''", "“”", "``"):
+        if all(
+            len(part) > 1
+            and part[0] == quotes[0]
+            and part[-1] == quotes[1]
+            and not set(quotes) & set(part[1:-1])
+            for part in found
+        ):
+            return [part[1:-1] for part in found]
+    return found
+
+
+def _parted(text: str) -> list[str] | None:
+    """What commas part, or semicolons, the last item behind an `and`."""
+    if ";" in text:
+        return [part.strip() for part in text.split(";")]
+    if _THOUSANDS.search(text) or (_GROUPED.search(text) and _SPACED.search(text)):
+        return None  # commas inside numbers, or between them
+    found = [part.strip() for part in text.split(",")]
+    *rest, last = found
+    head, _, tail = last.rpartition("and ")
+    if tail and ((head == "" and len(found) > 1) or head.endswith(" ")):
+        found = [*rest, *([head.strip()] if head.strip() else []), tail.strip()]
+    return found

@@ -1,0 +1,247 @@
+"""Says what a short answer says: the words around a value that mean nothing, and those that may turn it round.
+
+A model answers `The label is spam.` where it should write `spam`, and `doesn't look like spam` where it should write
+`ham`. No list of negations is ever complete, so it is the other way about: a value is taken out of a sentence only if
+every other word is known to say nothing. An explanation behind a label is free text; there the list must do, so such a
+label is known to be a guess.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from functools import lru_cache
+
+_EMPHASIS = "*_`"
+_INFO = f"{string.ascii_letters}{string.digits}_+- \t\r"
+"""What names a fence's language."""
+_QUOTES = "\"'`*“”„«»‘’"
+_WORD = re.compile(r"\S+")
+_LEAD_WORDS = 12
+"""Words of a lead-in at most."""
+_LONGEST_PHRASE = 400
+"""Characters; nothing is looked for in a longer sentence."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_LEADS = _words(
+    """
+    the this that these it its it's a an my our your final correct right best predicted overall resulting chosen selected
+    answer answers result results output outputs value values label labels category categories class classification item
+    items list intent sentiment topic type tag choice option score rating count number total confidence probability date
+    is are be as here so thus therefore hence ok okay sure you
+    antwort ergebnis kategorie réponse résultat catégorie respuesta resultado categoría resposta categoria risposta
+    ответ результат категория 答案 回答 标签 分类 结果 ラベル 分類 答え 결과 답 답변
+    """
+)
+"""Words of a lead-in, such as `The final answer is`."""
+_TALK = _LEADS | _words(
+    """
+    of to for in under into message text email mail review ticket question request sentence document article comment post
+    customer user sender expresses express describes mentions looks like seems appears sounds falls belongs classified
+    categorized categorised labelled labeled tagged marked considered classify categorize categorise i would will say
+    choose pick select think believe i'd clearly definitely certainly probably likely most was
+    """
+)
+"""Words of a sentence that only leads up to a label."""
+_ENDS_LEAD = ("is", "are", "be", "=")
+_TURNS = _words(
+    """
+    not no never neither nor none nothing cannot without except excluding but unless if unlike instead rather than wrong
+    incorrect invalid false untrue example sample template draft or either alternatively wait actually correction oops
+    maybe perhaps possibly might could may unsure uncertain unclear doubt doubtful unlikely improbable hardly barely
+    scarcely far opposite avoid rejected excluded ruled dismissed although though however despite contrary less fewer lack
+    lacks lacking fails failed zero non anti mistake mistaken otherwise besides almost nearly
+    old previous previously before earlier initial initially
+    kein keine keinen nicht nie ohne statt außer oder vielleicht beispiel falsch sondern aber
+    pas non ni sans sauf jamais ou aucun aucune exemple mais
+    sin ningún ninguna nunca tampoco quizás ejemplo pero não nem sem nunca exemplo mas senza mai oppure esempio ma
+    не нет без или никогда пример но
+    """
+)
+"""Words that may turn round what stands near them."""
+_TURNING = re.compile(r"n['’]t\b|\be\.g\.|不|非|没|沒|無|无|未|例|ない|なし|아니|예시|\?|？")
+_CORRECTS = _words("wait actually correction wrong incorrect oops alternatively mistake mistaken")
+
+
+def unfenced(text: str) -> str:
+    """Without the code fence that is all around it."""
+    stripped = text.strip()
+    if len(stripped) < 6 or not stripped.startswith("```") or not stripped.endswith("```"):
+        return stripped
+    first, line_break, rest = stripped[3:-3].partition("\n")
+    if "```" in first or "```" in rest:
+        return stripped
+    return rest.strip() if line_break and not first.strip(_INFO) else stripped[3:-3].strip()
+
+
+def bare(text: str) -> str:
+    """Without the fence, quotes, emphasis and full stop that models put around a value."""
+    return unfenced(text).strip(_EMPHASIS).rstrip(".").strip().strip(_QUOTES).strip()
+
+
+def turns(text: str) -> bool:
+    """Whether something in the text may turn round what stands beside it: a negation, an alternative, an example."""
+    lowered = text.casefold()
+    if _TURNING.search(lowered):
+        return True
+    return any(word in _TURNS for word in re.findall(r"[^\W\d_]+", lowered))
+
+
+def corrects(text: str) -> bool:
+    """Whether the text takes back what was said before it."""
+    return any(word in _CORRECTS for word in re.findall(r"[^\W\d_]+", text.casefold()))
+
+
+def last_sentence(text: str) -> str:
+    return re.split(r"[.!?]\s", text)[-1]
+
+
+def after_lead(text: str, name: str) -> str:
+    """What follows a lead-in such as `Answer:`, `The answer is` or the output's own name; the text where it has none."""
+    own = fold(name).split()
+    for number, match in enumerate(_WORD.finditer(text[:_LONGEST_PHRASE])):
+        if number >= _LEAD_WORDS:
+            break
+        piece = match[0].strip(_EMPHASIS + "#>").casefold()
+        ends = piece in _ENDS_LEAD or piece.endswith((":", "：", "="))
+        word = piece.rstrip(":：=").strip(_QUOTES)
+        if word and word not in _LEADS and word not in own and fold(word) != " ".join(own):
+            cut = re.match(r"[*_`#> ]{0,6}([^\W\d]{1,12})[:：](?=\S)", text)
+            return text[cut.end() :].strip() if cut and cut[1].casefold() in _LEADS and not number else text
+        if ends:
+            rest = text[match.end() :].strip()
+            return rest or text
+    return text
+
+
+def fold(text: str) -> str:
+    """Case, word separators and punctuation aside; signs such as `<`, `+` and `#` stay."""
+    text = re.sub(r"(?<=\w)(?:\s+|_+|-)(?=\w)", " ", text.casefold().strip())
+    return re.sub(r"[\"'`*“”„‘’«».,;:()\[\]{}]|(?<=\s)\s+", "", text).strip() or text
+
+
+@lru_cache(maxsize=256)
+def _spellings(values: tuple[str, ...]) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """The labels by their spelling in small letters, and folded; None where two labels have the same."""
+    small: dict[str, str | None] = {}
+    folded: dict[str, str | None] = {}
+    for value in dict.fromkeys(values):
+        small[value.casefold()] = None if value.casefold() in small else value
+        folded[fold(value)] = None if fold(value) in folded else value
+    return small, folded
+
+
+def spelled(text: str, values: tuple[str, ...]) -> str | None:
+    """The label that the text is: as written, in other letters, or with other separators; None where it is none."""
+    if text in values:
+        return text
+    small, folded = _spellings(values)
+    for spelling, known in ((text.casefold(), small), (fold(text), folded)):
+        if spelling in known:
+            return known[spelling]
+    return None
+
+
+def label_said(text: str, values: tuple[str, ...], name: str) -> str | None:
+    """The label that a sentence gives at its end, where every other word says nothing."""
+    if len(text) > _LONGEST_PHRASE or "\n" in text:
+        return None
+    words = text.rstrip(".!").split()
+    for size in range(min(len(words), 8), 0, -1):
+        tail = " ".join(words[-size:]).strip(_QUOTES)
+        label = spelled(tail, values)
+        if label is not None:
+            own = fold(name).split()
+            before = [word.strip(_QUOTES + ":,=") for word in words[:-size]]
+            # A word that means nothing, such as `a`, may be a label in other letters: then it is not known which it is.
+            if any(spelled(word, values) for word in before) or (
+                tail not in values and tail.casefold() in _TALK
+            ):
+                return None
+            said = all(not word or word.casefold() in _TALK or word.casefold() in own for word in before)
+            return label if said else None
+    return None
+
+
+_EXPLAINED = re.compile(r"\s*(?:\n|\(|[,]?\s+because\s|[,]\s+(?:since|as)\s|[.]\s|\s[-–—]\s)(.*)", re.DOTALL)
+
+_NEXT_FIELD = re.compile(r"\s*[\w ]{1,30}[:=]\s")
+"""What looks like another output."""
+
+
+def label_explained(text: str, values: tuple[str, ...]) -> str | None:
+    """The label that an answer begins with, where what follows explains it and names no other."""
+    if len(text) > _LONGEST_PHRASE:
+        return None
+    for match in re.finditer(r"\n|\(|,?\s|\.\s", text):
+        label = spelled(bare(text[: match.start()]), values)
+        if label is None:
+            continue
+        explained = _EXPLAINED.match(text, match.start())
+        if explained is None:
+            continue
+        said = explained[1]
+        others = [value for value in values if value != label]
+        named = any(re.search(rf"(?<!\w){re.escape(fold(value))}(?!\w)", fold(said)) for value in others)
+        plain = (
+            _NEXT_FIELD.match(said) is None
+            and len(said.split()) >= 3
+            and not named
+            and not turns(said)
+            and not re.search(r"[\d%]", said)
+        )
+        return label if plain else None
+    return None
+
+
+_SCALES = _words(
+    """
+    k m b t mm bn mn mil mln mld mia mio mrd tsd cr lakh lakhs lac crore crores hundred hundreds thousand thousands million
+    millions billion billions trillion trillions dozen dozens e percent percents pct permille promille bp bps ppm ppb
+    k€ m€ keur teur meur kusd musd kgbp mgbp half halves third thirds quarter quarters
+    or and not to ish odd plus minus less fewer more below above ago before under over max most least about approx
+    """
+)
+"""What follows a number and scales or changes it, and is no unit."""
+_NUMBER = re.compile(
+    r"""
+    (?P<currency>[$€£¥]\s?)?
+    (?P<sign>[+−-]?)
+    (?P<currency2>[$€£¥]\s?)?
+    (?P<digits>\d{1,3}(?:,\d{3})+|\d{1,3}(?:_\d{3})+|\d{1,300}|(?=\.\d))
+    (?P<fraction>\.\d{1,300})?
+    (?P<exponent>[eE][+-]?\d{1,3})?
+    \s?(?P<unit>[A-Za-zµ°€²³]{1,12}(?:/[A-Za-z]{1,6})?)?
+    """,
+    re.VERBOSE,
+)
+_POINTS = re.compile(r"[+−-]?\d{1,3}(?:\.\d{3})+")
+_COMMENT = re.compile(r"\s(?:#|//)\s*([^\n]{0,200})$")
+
+
+def uncommented(text: str) -> str:
+    """Without the comment behind it, if that changes nothing."""
+    comment = _COMMENT.search(text) if len(text) <= _LONGEST_PHRASE else None
+    if comment and not turns(comment[1]) and not re.search(r"\d", comment[1]):
+        return text[: comment.start()]
+    return text
+
+
+def number_said(text: str, *, whole: bool) -> str | None:
+    """The digits of the one number that the text plainly is, as Python reads them; None where it is none.
+
+    Where a `whole` number is wanted, a point may also part thousands.
+    """
+    text = bare(text)
+    if whole and _POINTS.fullmatch(text):
+        return None
+    match = _NUMBER.fullmatch(text)
+    if match is None or (match["unit"] or "").casefold() in _SCALES:
+        return None
+    sign = match["sign"].replace("−", "-")
+    digits = re.sub("[,_]", "", match["digits"]) or "0"
+    return f"{sign}{digits}{match['fraction'] or ''}{match['exponent'] or ''}"
