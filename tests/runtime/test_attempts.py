@@ -220,7 +220,7 @@ async def test_those_that_cannot_be_used_have_no_vote() -> None:
 
 async def test_chains_are_compared() -> None:
     program = several("MultiChainComparison", m=2, temperature=0.5)
-    chains = [chat(reasoning="r1", answer="a1"), chat(reasoning="r2", answer="[[ ## answer ## ]]\nx")]
+    chains = [chat(reasoning="r1", answer="a1"), chat(reasoning="r2", answer="a2")]
     last = chat(rationale="the first", answer="a1")
     outcome, told = await outcome_of(program, *chains, last)
     assert outcome.outputs == {"rationale": "the first", "answer": "a1"}

@@ -34,6 +34,7 @@ SEARCH = Tool(
     ),
     output=ListOf(item=STR),
     source="python",
+    options={"function": "tools:search"},
 )
 
 
