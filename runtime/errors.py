@@ -4,6 +4,7 @@ DspecError
 ├── ArtifactError        the file is not an artifact this version can load
 ├── InputError           the application passed inputs the program does not take
 ├── ConfigurationError   a key, endpoint, model or state directory is missing or unusable
+│   └── NotSet               a model's key or address is in a variable that is not set
 ├── BudgetExceeded       the next call could pass the budget's wall
 ├── Stopped              the engine was told to stop before this call was made
 ├── AnswerError          the model answered, and the answer is unusable: a wrong answer
@@ -14,9 +15,11 @@ DspecError
 └── ProviderError        the model did not answer: never a score
     ├── RateLimited      retryable, honours `retry_after`
     ├── Unavailable      retryable: connection, 5xx, cut or malformed body
-    │   └── TimedOut         no whole answer in the time one attempt is given
+    │   ├── TimedOut         no whole answer in the time one attempt is given
+    │   └── NoAnswer         the endpoint is well, and what it answered has no text
     ├── Refused          final for this request: 400, content filter, context window
     └── Unauthorized     final for the run: authentication or billing
+        └── Untrusted        the server did not prove who it is
 """
 
 from __future__ import annotations
@@ -47,6 +50,10 @@ class InputError(DspecError):
 
 
 class ConfigurationError(DspecError):
+    pass
+
+
+class NotSet(ConfigurationError):
     pass
 
 
@@ -107,9 +114,18 @@ class TimedOut(Unavailable):
     billable = True
 
 
-class Refused(ProviderError):
+class NoAnswer(Unavailable):
     pass
 
 
+class Refused(ProviderError):
+    parameter = ""
+    """The parameter of the request that the model does not take, where that is why it was refused."""
+
+
 class Unauthorized(ProviderError):
+    pass
+
+
+class Untrusted(Unauthorized):
     pass

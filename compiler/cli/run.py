@@ -60,13 +60,19 @@ def run(
 def open_target(target: Path, name: str | None, lm: str | None, api_base: str | None) -> Application:
     from dspec.runtime.application import load, of_program
 
-    if target.suffix != ".dspec":
-        return load(target, lm=lm, api_base=api_base)
-    from .sources import checked, pick
+    from ..project.state import project_root
+    from .dotenv import fill_environment
 
-    _, project = checked(target)
-    chosen = pick(list(project.programs), name, "module or program", target)
-    return of_program(project.programs[chosen], lm=lm, api_base=api_base)
+    if target.suffix != ".dspec":
+        application = load(target, lm=lm, api_base=api_base)
+    else:
+        from .sources import checked, pick
+
+        _, project = checked(target)
+        chosen = pick(list(project.programs), name, "module or program", target)
+        application = of_program(project.programs[chosen], lm=lm, api_base=api_base)
+    fill_environment(project_root(target), application.program.lms.values())
+    return application
 
 
 def read_inputs(given: Sequence[str], fields: Sequence[FieldSpec]) -> Row:

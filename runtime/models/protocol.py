@@ -15,6 +15,7 @@ from ..schema.program import LM, Tool, canonical
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Usage
 from .endpoints import address
+from .pacing import Quotas
 
 Role = Literal["system", "user", "assistant"]
 
@@ -71,6 +72,8 @@ class Answer(Struct, frozen=True):
     cost: float | None = None
     """USD, or None where no price is known."""
     finish_reason: str = "stop"
+    quotas: Quotas | None = None
+    """What the provider says is left of its limits: for the engine, which keeps it no longer than that."""
 
 
 class ToolAnswer(Struct, frozen=True):

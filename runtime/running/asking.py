@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from ..adapters import Adapter, adapter
 from ..adapters.base import describe_problems
-from ..errors import CheckFailed, ConfigurationError, ParseError, ProviderError, Unauthorized
+from ..errors import CheckFailed, ConfigurationError, NotSet, ParseError, ProviderError, Unauthorized
 from ..models.protocol import Answer, Message, Request, ToolAnswer
 from ..schema.program import LM, Demo, Predictor, Program, Tool
 from ..schema.types import Row
@@ -173,18 +173,29 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
 async def _complete(
     session: ProgramRun, predictor: Predictor, messages: tuple[Message, ...]
 ) -> tuple[Answer, tuple[str, ...]]:
-    """The answer of the predictor's model, or of a fallback where that one fails for good, with notes."""
+    """The answer of the predictor's model, or of a fallback where that one fails for good or has no key, with notes.
+
+    Where no model has what it needs to be asked, the first one's need is what is raised.
+    """
     lm = _lm(session.program, predictor.lm)
     notes: tuple[str, ...] = ()
-    for name in lm.fallback:
+    needs: list[NotSet] = []
+    failure: ProviderError | None = None
+    for name in (*lm.fallback, None):
         try:
             return await _answer(session, predictor, lm, messages), notes
         except Unauthorized:
             raise  # a key or a bill to see to: no row gets better by asking somebody else for all of them
-        except ProviderError:
-            lm = _lm(session.program, name)
-            notes = (f"fell back to {name}",)
-    return await _answer(session, predictor, lm, messages), notes
+        except NotSet as error:
+            needs.append(error)
+            why = f": {error.message}"
+        except ProviderError as error:
+            failure, why = error, ""
+        if name is None:
+            break
+        lm = _lm(session.program, name)
+        notes = (f"fell back to {name}{why}",)
+    raise needs[0] if failure is None else failure
 
 
 async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> Answer:

@@ -138,11 +138,23 @@ async def test_a_rejected_key_turns_everyone_away_at_once(monkeypatch: pytest.Mo
             assert all(isinstance(result, Unauthorized) for result in results)
             assert len(server.calls) <= 4
             assert "check the key in SOME_KEY" in str(getattr(results[-1], "help", ""))
-            server.faults = ()
             with pytest.raises(Unauthorized):
                 await engine.complete(ask(lm, "one more"))
             monkeypatch.setenv("SOME_KEY", "sk-new")
+            with pytest.raises(Unauthorized):
+                await engine.complete(ask(lm, "one more"))
+            server.faults = ()
             assert (await engine.complete(ask(lm, "one more"))).source == "model"
+
+
+async def test_a_key_that_is_right_again_works_at_once() -> None:
+    async with FakeServer(faults=["401"]) as server, Engine() as engine:
+        lm = fake_lm(server.url)
+        with pytest.raises(Unauthorized):
+            await engine.complete(ask(lm, "row 0"))
+        async with asyncio.timeout(2.0):
+            await asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(20)))
+    assert len(server.calls) == 21
 
 
 async def test_an_asker_that_leaves_does_not_take_the_call_from_the_others() -> None:

@@ -96,7 +96,8 @@ def hashed(call: Call) -> str:
 
 
 class FakeServer:
-    """`faults` is what happens to the first requests, in order (None is no fault), or the rate of each fault.
+    """`faults` is what happens to the first requests, in order (None is no fault), the rate of each fault, or what says
+    which fault a request meets.
 
     Rates are drawn from the request's content and how often it came, so a run has the same faults however
     its requests interleave; with `first_only`, what is asked again is answered. `dead_from` makes every
@@ -107,7 +108,7 @@ class FakeServer:
         self,
         answer: Answering = echo,
         *,
-        faults: Sequence[str | None] | Mapping[str, float] = (),
+        faults: Sequence[str | None] | Mapping[str, float] | Callable[[Call], str | None] = (),
         latency: float = 0.0,
         dead_from: int | None = None,
         seed: int = 0,
@@ -249,6 +250,8 @@ class FakeServer:
             return "401"
         if self.dead_from is not None and call.number >= self.dead_from:
             return "503"
+        if callable(self.faults):
+            return self.faults(call)
         if not isinstance(self.faults, Mapping):
             return self.faults[call.number - 1] if call.number <= len(self.faults) else None
         if not self.faults or (self.first_only and self.asked[call.digest] > 1):
