@@ -219,8 +219,10 @@ class Engine:
                     raise
                 began = loop.time()
                 try:
-                    if room is not None:
-                        room.in_time()
+                    if room is not None and not room.leaves():
+                        room = None
+                        lane.unused(units)
+                        continue
                     flight.on_wire = True
                     sent = lane.fitted(request)
                     answer = await self._attempt(lane, sent, failures + 1, flight)

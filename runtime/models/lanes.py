@@ -46,6 +46,13 @@ class Lane(Struct):
             response_format=None if "response_format" in left_out else request.response_format,
         )
 
+    def unused(self, units: int) -> None:
+        """Gives back what a request that was not sent took of the rates; `units` of `tpm`."""
+        if self.rpm is not None:
+            self.rpm.settle(-1)
+        if self.tpm is not None:
+            self.tpm.settle(-units)
+
     def cost(self, usage: Usage | None) -> float | None:
         """USD, or None where nobody knows."""
         return None if usage is None or self.price is None else self.price.of(usage)

@@ -1,13 +1,13 @@
 """Tells a lone refusal from a limit that was reached, and learns how fast an endpoint lets itself be asked.
 
-A 429 by itself says little: some servers throw one in twenty at random, and who slows down for those waits for nothing. A limit
-shows in requests that began one after the other: once it is reached, nearly all of them are refused. So the requests are
-numbered as they begin, and `_CROWD` refusals among `_AMONG` numbers are a limit. (The order in which answers come would mislead: a
-refusal takes no time, an answer seconds.)
+A 429 by itself says little: some servers throw one in twenty at random, and who slows down for those waits for nothing. A
+limit shows in requests that began one after the other: once it is reached, nearly all of them are refused. So requests are
+numbered as they begin, and `_CROWD` refusals among `_AMONG` numbers are a limit. (The order in which answers come would
+mislead: a refusal takes no time, an answer seconds.) What a limit refused is asked again after a pause, one request alone first.
 
-From then on requests leave at a pace: what the endpoint answered since the limit was last met, over the time that it took, the pause
-included. Each further refusal slows the pace a little, every answer that had to wait for it raises it less. Slowing helps only
-against a limit, so a pace that has come down to half and is refused all the same was none, and is given up.
+From then on requests leave at a pace: what the endpoint answered since the limit was last met, over the time that this took,
+the pause included. Each further refusal slows the pace a little, every answer that had to wait for it raises it less. Slowing
+helps only against a limit, so a pace that has come down to half and is refused all the same was none, and is given up.
 
 Where the provider says in its headers what is left and when it is whole again, nothing is learned the hard way: a request waits
 until what is left, and what comes back meanwhile, includes it.

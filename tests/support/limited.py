@@ -129,7 +129,7 @@ class Server:
 async def through_engine(server: Server, rows: int, width: int, lm: LM | None = None) -> None:
     """Every row's call, through an engine. Raises where one is given up."""
     lm = lm or LM(name="limited", model="embedded/limited")
-    with mock.patch.object(engine_module, "open_transport", lambda endpoint, kind: server):
+    with mock.patch.object(engine_module, "open_transport", return_value=server):
         async with Engine(threads=width) as engine:
             requests = (Request(lm, (Message("user", f"row {i}"),)) for i in range(rows))
             await asyncio.gather(*map(engine.complete, requests))

@@ -81,6 +81,7 @@ class Call:
         return hashlib.sha256(json.dumps(self.body, sort_keys=True).encode()).hexdigest()[:16]
 
 
+Reporting = Callable[["Call", str], tuple[tuple[int, int], dict[str, Any] | None]]
 Answering = Callable[[Call], str] | Callable[[Call], Awaitable[str]]
 
 
@@ -114,10 +115,13 @@ class FakeServer:
         seed: int = 0,
         first_only: bool = False,
         key: str | None = None,
+        reports: Reporting | None = None,
     ) -> None:
         self.answer = answer
         self.faults = faults
         self.first_only = first_only
+        self.reports = reports
+        """Gives what the server bills, and the `usage` that it reports of it; None reports nothing."""
         self.key = key
         """The only key that is accepted, if there is one."""
         self.latency = latency
@@ -222,7 +226,10 @@ class FakeServer:
         text = given if isinstance(given, str) else await given
         completion = _completion(call, text, kind)
         counted = completion.get("usage", {})
-        self.billed.append((counted.get("prompt_tokens", 0), counted.get("completion_tokens", 0)))
+        billed = (counted.get("prompt_tokens", 0), counted.get("completion_tokens", 0))
+        if self.reports is not None:
+            billed, completion["usage"] = self.reports(call, text)
+        self.billed.append(billed)
         if kind == "hang":
             await asyncio.sleep(3600)
         if kind == "reset":

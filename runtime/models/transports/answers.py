@@ -46,8 +46,8 @@ _UNSUPPORTED = re.compile(
 )
 _DEEPEST = 10
 """Errors that are looked at underneath one."""
-_LEAST = 2
-"""Times the usual four bytes are the most that a token of a prompt has."""
+_LONGEST_TOKEN = 8
+"""Characters, on average over a prompt, at the most."""
 _MOST_TOKENS = 10**9
 """Who reports more than that for one request reports nothing."""
 _DURATION = re.compile(
@@ -315,12 +315,13 @@ def usage_of(reported: JsonValue, request: Request) -> Usage | None:
     if outputs is not None and thought > outputs:
         outputs += thought
     estimate = estimate_tokens(request.messages)
+    least = sum(len(message.content) for message in request.messages) // _LONGEST_TOKEN
     estimated = False
     if request.kind == "embedding":
         inputs, outputs = total if inputs is None else inputs, 0
     elif total is not None:
         if inputs is None:
-            inputs = max(0, total - outputs) if outputs is not None else min(total, estimate // _LEAST)
+            inputs = max(0, total - outputs) if outputs is not None else min(total, least)
         outputs = max(outputs or 0, total - inputs)
     elif outputs is None or inputs is None:
         estimated = True
