@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from dspec.runtime.errors import ProviderError
+from dspec.runtime.errors import DspecError
 from dspec.runtime.models.engine import Completion
 from dspec.runtime.models.protocol import Answer, Request
 from dspec.runtime.schema.expressions import (
@@ -29,7 +29,7 @@ class Told:
     """Answers with the texts in turn, or with what a function of the request gives."""
 
     def __init__(
-        self, script: Sequence[str | ProviderError] | Answering, *, finish_reason: str = "stop"
+        self, script: Sequence[str | DspecError] | Answering, *, finish_reason: str = "stop"
     ) -> None:
         self.requests: list[Request] = []
         self._script = script
@@ -38,12 +38,12 @@ class Told:
     async def complete(self, request: Request) -> Completion:
         self.requests.append(request)
         if callable(self._script):
-            answer: str | ProviderError = await self._script(request)
+            answer: str | DspecError = await self._script(request)
         else:
             assert len(self.requests) <= len(self._script), f"unexpected: {request.messages[-1].content}"
             answer = self._script[len(self.requests) - 1]
         await asyncio.sleep(0)
-        if isinstance(answer, ProviderError):
+        if isinstance(answer, DspecError):
             raise answer
         return Completion(Answer(answer, Usage(10, 5), 0.25, self._finish_reason), "model")
 

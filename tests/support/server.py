@@ -55,6 +55,7 @@ FAULTS = (
     "huge",  # five megabytes
     "deep",  # JSON of a hundred thousand brackets
     "redirect",
+    "unsupported",  # "unsupported:temperature": that parameter is not taken
     "leak",  # an error that repeats the key it was given
 )
 
@@ -116,10 +117,13 @@ class FakeServer:
         first_only: bool = False,
         key: str | None = None,
         reports: Reporting | None = None,
+        status: int = 200,
     ) -> None:
         self.answer = answer
         self.faults = faults
         self.first_only = first_only
+        self.status = status
+        """Of answers that are none of the faults."""
         self.reports = reports
         """Gives what the server bills, and the `usage` that it reports of it; None reports nothing."""
         self.key = key
@@ -212,6 +216,9 @@ class FakeServer:
             return web.json_response(
                 {"error": {"message": "slow down"}}, status=429, headers={"Retry-After": detail}
             )
+        if kind == "unsupported":
+            error = {"message": f"Unsupported parameter: '{detail}' is not supported with this model."}
+            return web.json_response({"error": error}, status=400)
         if kind == "quota":
             error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
             return web.json_response({"error": error}, status=429)
@@ -250,7 +257,7 @@ class FakeServer:
             return await self._piecemeal(request, body, kind)
         if kind in ("", "no_usage", "zero_usage", "length"):
             self.answered[call.digest] += 1
-        return web.Response(body=body, content_type="application/json")
+        return web.Response(body=body, content_type="application/json", status=self.status)
 
     def _fault(self, call: Call) -> str | None:
         if self.key is not None and call.headers.get("Authorization") != f"Bearer {self.key}":

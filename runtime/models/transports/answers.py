@@ -189,7 +189,7 @@ def untrusted(problem: Exception, endpoint: Endpoint) -> Untrusted | None:
         if cause is None:
             return None
         if isinstance(cause, ssl.SSLCertVerificationError):
-            said = endpoint.scrub(cause.verify_message or str(cause))
+            said = endpoint.scrub(getattr(cause, "verify_message", "") or str(cause))
             return Untrusted(
                 f"the server's certificate is not accepted: {said}",
                 help="check `api_base` and the clock; SSL_CERT_FILE names the certificates to trust",
