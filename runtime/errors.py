@@ -95,6 +95,8 @@ class ProviderError(DspecError):
     """Whether the request reached the model, or may have: then the provider may bill the attempt."""
     usage: Usage | None = None
     """What the provider says the attempt took, where it says so though there is no answer."""
+    retry_after: float | None = None
+    """Seconds the provider asked to wait, if it said so."""
 
 
 class RateLimited(ProviderError):
@@ -103,7 +105,6 @@ class RateLimited(ProviderError):
     def __init__(self, message: str, *, retry_after: float | None = None, help: str = "") -> None:  # noqa: A002
         super().__init__(message, help=help)
         self.retry_after = retry_after
-        """Seconds the provider asked to wait, if it said so."""
 
 
 class Unavailable(ProviderError):

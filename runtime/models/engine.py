@@ -155,8 +155,9 @@ class Engine:
         completions = await asyncio.gather(*map(self.complete, requests))
         return [json.loads(completion.answer.text) for completion in completions]
 
-    async def drain(self, seconds: float = 10.0) -> None:
-        """Starts nothing more and waits, at most `seconds`, for answers that are on their way.
+    async def drain(self, seconds: float | None = None) -> None:
+        """Starts nothing more and waits, at most `seconds`, for answers that are on their way: without a number for as long
+        as each LM's `timeout` gives them, since they are paid for.
 
         Calls that were not sent yet raise Stopped. Answers that arrive are kept.
         """
@@ -206,7 +207,7 @@ class Engine:
         flight = self._flights[key]
         loop = asyncio.get_running_loop()
         failures = 0
-        again, urgent = False, flight.urgent
+        again, urgent, sent = False, flight.urgent, request
         room: Reservation | None = None
         try:
             while True:

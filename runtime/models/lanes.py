@@ -7,7 +7,7 @@ import asyncio
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import ProviderError, RateLimited
+from ..errors import ProviderError
 from ..schema.program import LM
 from ..schema.usage import Usage
 from .endpoints import Endpoint
@@ -62,6 +62,6 @@ class Lane(Struct):
         where = f" at {self.endpoint.shown}" if self.endpoint.url else ""
         tries = f" after {attempts} attempts" if attempts > 1 else ""
         message = f"lm {lm.name} ({lm.model}){where}{tries}: {error.message}"
-        if isinstance(error, RateLimited):
-            return RateLimited(message, retry_after=error.retry_after, help=error.help)
-        return type(error)(message, help=error.help)
+        told = type(error)(message, help=error.help)
+        told.retry_after = error.retry_after
+        return told

@@ -75,11 +75,12 @@ class Admission:
         and end the run, instead of everyone's first being tried before anyone's second.
         """
         loop = asyncio.get_running_loop()
-        if self._closed_by is not None and loop.time() < self._closed_until:
+        now = loop.time()
+        if self._closed_by is not None and now < self._closed_until:
             raise copy.copy(self._closed_by)
-        if not self._queued() and self._free() and loop.time() >= self._due(loop.time()):
+        if not self._queued() and self._free(now) and now >= self._due(now):
             self.inside += 1
-            return self.pacing.begun(loop.time())
+            return self.pacing.begun(now)
         turn: asyncio.Future[int] = loop.create_future()
         if again:
             self._urgent.appendleft(turn)
@@ -131,14 +132,14 @@ class Admission:
         if isinstance(error, NoAnswer):
             return own  # the endpoint is well: whoever else asks is answered
         self._failures_in_a_row += 1
+        asked = error.retry_after
+        if asked is not None:
+            # never earlier than asked, and not everyone at the same instant
+            own = asked * random.uniform(1.0, 1.05)  # noqa: S311
         if isinstance(error, RateLimited):
-            asked = error.retry_after
-            if asked is not None:
-                # never earlier than asked, and not everyone at the same instant
-                own = asked * random.uniform(1.0, 1.05)  # noqa: S311
             if self.pacing.refused(number, began, now):
                 if self.pacing.met == 1:
-                    self._climbs_to = max(1, self.width * 4 // 5)
+                    self._climbs_to = max(1, self.width * 3 // 5)
                     self.width = max(1, self.width // 2)
                     self._credit = 0
                 again = self._backoff.delay(self.pacing.met)
@@ -157,26 +158,34 @@ class Admission:
     def _pause_until(self, moment: float) -> None:
         self._resume_at = max(self._resume_at, moment)
 
-    def _free(self) -> bool:
-        alone = self._closed_by is not None or self.pacing.met
-        return self.inside < (1 if alone else self.width)
+    def _free(self, now: float) -> bool:
+        if self._closed_by is not None:
+            return self.inside < 1
+        return self.inside < self.width and not self.pacing.tried_until(now)
 
     def _due(self, now: float) -> float:
-        """When the next may enter."""
+        """When the next may enter, if there is a place."""
         return max(self._resume_at, self.pacing.due(now))
+
+    def _look_again(self, moment: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(moment, self._wake)
 
     def _admit(self) -> None:
         """Lets in whoever may enter; where they have to wait, one timer does it for all."""
         loop = asyncio.get_running_loop()
-        while self._free() and (queue := self._queued()):
+        while queue := self._queued():
+            now = loop.time()
+            if not self._free(now):
+                if tried := self.pacing.tried_until(now):
+                    self._look_again(tried)
+                return
             if queue[0].done():
                 queue.popleft()
                 continue
-            now = loop.time()
             due = self._due(now)
             if now < due:
-                if self._timer is None:
-                    self._timer = loop.call_at(due, self._wake)
+                self._look_again(due)
                 return
             self.inside += 1
             queue.popleft().set_result(self.pacing.begun(now))

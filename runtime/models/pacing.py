@@ -30,6 +30,8 @@ _WARNED = 2
 """The same where a limit was met within `_LONGEST`."""
 _SUSPENSE = 1.0
 """Seconds for which they wait at most."""
+_AT_LEAST = 0.5
+"""Seconds that a request which tries a limit is alone, if no answer comes: else twice what a refusal took."""
 _KEPT = 100
 _TOLD = 5.0
 """Seconds: who asks for a longer wait counts by the minute, and all of it is there again at once."""
@@ -107,6 +109,9 @@ class Pacing:
         self.met = 0
         """How often in a row the limit was met with no answer in between."""
         self._met_at = -math.inf
+        self._took = 0.0
+        """Seconds in which the refusal came that showed it."""
+        self._alone_until = 0.0
         self._holds_until = 0.0
         self._allowances: tuple[_Allowance, ...] = ()
         self._tokens = 0.0
@@ -121,9 +126,20 @@ class Pacing:
             moment = max(moment, allowance.due(self.number + 1))
         return moment
 
+    def tried_until(self, now: float) -> float:
+        """Until when a request that tries whether a limit still holds is to be alone; 0 where there is none."""
+        if not self.met or self._alone_until == math.inf:
+            return 0.0
+        if now >= self._alone_until:
+            self.met = 0  # a refusal would have come by now
+            return 0.0
+        return self._alone_until
+
     def begun(self, now: float) -> int:
         """The number of a request that begins now."""
         self.number += 1
+        if self.met and self._alone_until == math.inf:
+            self._alone_until = now + max(_AT_LEAST, 2 * self._took)
         if self._since is None:
             self._since = now
         if self.pace is not None:
@@ -151,6 +167,7 @@ class Pacing:
             self._refused.clear()
             self._known_to = self._slowed_at = self.number
             self._met_at = now
+            self._took, self._alone_until = now - began, math.inf
             self.met += 1
             return True
         if self._crowd(_SUSPICIOUS if now > self._met_at + _LONGEST else _WARNED, number):

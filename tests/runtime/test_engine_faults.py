@@ -9,7 +9,7 @@ import pytest
 from requesting import FAST, ask, fake_lm
 from server import Call, FakeServer
 
-from dspec.runtime.errors import ProviderError, RateLimited, Refused, Unauthorized, Unavailable
+from dspec.runtime.errors import ProviderError, RateLimited, Refused, Stopped, Unauthorized, Unavailable
 from dspec.runtime.models.engine import CallEvent, Engine
 from dspec.runtime.models.limits import Backoff
 
@@ -118,6 +118,29 @@ async def test_retry_after_is_waited_by_everyone_once_a_limit_was_met() -> None:
         assert time.monotonic() - begun >= 0.4
         await run
     assert len(server.calls) == 49
+
+
+async def test_a_server_that_asks_for_a_wait_with_another_status_gets_it() -> None:
+    async with FakeServer(faults=["503:0.4"]) as server, Engine(backoff=FAST) as engine:
+        begun = time.monotonic()
+        await engine.complete(ask(fake_lm(server.url)))
+        assert 0.4 <= time.monotonic() - begun < 0.9
+
+
+async def test_answers_on_their_way_are_waited_for_as_long_as_their_timeout_lets_them() -> None:
+    async with FakeServer(latency=0.3) as server, Engine() as engine:
+        lm = fake_lm(server.url, timeout=5.0)
+        asked = asyncio.create_task(engine.complete(ask(lm)))
+        await asyncio.sleep(0.1)
+        await engine.drain()
+        assert (await asked).source == "model"
+    async with FakeServer(faults={"hang": 1.0}) as server, Engine() as engine:
+        asked = asyncio.create_task(engine.complete(ask(fake_lm(server.url, timeout=0.4))))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(2.0):
+            await engine.drain()
+        with pytest.raises(Stopped):
+            await asked
 
 
 async def test_a_pause_of_one_endpoint_leaves_others_alone() -> None:

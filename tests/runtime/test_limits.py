@@ -157,6 +157,21 @@ async def test_a_crowd_of_refusals_is_a_limit_in_whatever_order_they_come() -> N
     assert gate.width == 64
 
 
+async def test_who_tries_a_limit_and_is_not_refused_opens_it_though_the_answer_takes_long() -> None:
+    gate = Admission(64, STILL)
+    for _ in range(64):
+        await gate.enter()
+    for number in range(1, 41):
+        refuse(gate, number, 0.0)
+        gate.leave()
+    await gate.enter()
+    others = [asyncio.create_task(gate.enter()) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    assert not any(other.done() for other in others)
+    async with asyncio.timeout(2.0):
+        await asyncio.gather(*others)
+
+
 async def test_the_pace_is_that_of_the_answers_and_follows_the_limit() -> None:
     """Against a server that lets through 50 a second, whatever is asked."""
     answered, refused, took = await asyncio.to_thread(against_a_bucket, 50.0, 3000)

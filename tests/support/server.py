@@ -212,9 +212,9 @@ class FakeServer:
             await asyncio.sleep(self.latency)
         fault = self._fault(call)
         kind, _, detail = (fault or "").partition(":")
-        if kind == "429" and detail:
+        if kind.isdigit() and detail:
             return web.json_response(
-                {"error": {"message": "slow down"}}, status=429, headers={"Retry-After": detail}
+                {"error": {"message": "slow down"}}, status=int(kind), headers={"Retry-After": detail}
             )
         if kind == "unsupported":
             error = {"message": f"Unsupported parameter: '{detail}' is not supported with this model."}

@@ -173,7 +173,9 @@ def failure(
     if status == 429:
         return RateLimited(f"too many requests (429): {said}", retry_after=retry_after)
     if status in _RETRYABLE_4XX or status >= 500:
-        return Unavailable(f"the server failed ({status}): {said}")
+        failed = Unavailable(f"the server failed ({status}): {said}")
+        failed.retry_after = retry_after
+        return failed
     advice = "check `model` and `api_base`" if status == 404 or 300 <= status < 400 else ""
     refused = Refused(f"the request was refused ({status}): {said}", help=advice)
     if status in (400, 422) and _UNSUPPORTED.search(message):

@@ -152,7 +152,7 @@ def _embedding(response: Any, request: Request) -> Answer:
 
 
 def _usage(response: Any, request: Request) -> Usage | None:
-    usage = getattr(response, "usage", None)
+    usage: Any = getattr(response, "usage", None)
     reported = usage.model_dump(warnings=False) if hasattr(usage, "model_dump") else None
     return usage_of(cast("JsonValue", reported), request)
 
