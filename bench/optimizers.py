@@ -47,10 +47,10 @@ from dspec.compiler.optimizers.base import Context, Options
 from dspec.compiler.optimizers.compat.table import run_of
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.running.trace import TraceStep
 from dspec.runtime.schema.ensemble import Ensemble
 from dspec.runtime.schema.expressions import BinaryOp, Member, Variable
 from dspec.runtime.schema.program import LM, CallStep, FieldSpec, Predictor, Program, Signature, canonical
+from dspec.runtime.schema.trace import TraceStep
 from dspec.runtime.schema.types import STR, JsonValue, Row
 from dspec.runtime.schema.usage import Spent
 

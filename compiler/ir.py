@@ -7,13 +7,24 @@ later". Executable parts are the runtime's own models; what only a compile needs
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Literal, Protocol
 
 from pydantic import Field
 
+from dspec.runtime.schema.ensemble import Runnable, everywhere
 from dspec.runtime.schema.expressions import Expression
-from dspec.runtime.schema.program import LM, FieldSpec, Judge, Program, Record, with_fallbacks
+from dspec.runtime.schema.program import (
+    LM,
+    FieldSpec,
+    Judge,
+    Program,
+    Record,
+    Tool,
+    asked_besides,
+    with_fallbacks,
+)
 from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1
@@ -91,7 +102,7 @@ class Budget(Frozen):
     minutes: float | None = None
 
 
-class MemberRef(Frozen):
+class MemberRef(Frozen, defer_build=True):
     """Programs for an ensemble: what an earlier step made, or a module or program.
 
     With `candidates`, the programs that the step scored, best first; the first `top` where it is given.
@@ -143,6 +154,7 @@ def origins(steps: Sequence[Chained]) -> list[str]:
 class Optimize(Frozen):
     name: str
     program: str
+    """A module, a program, another optimize block or a program out of a file (`Project.made`)."""
     metric: str
     train: RowsRef
     val: RowsRef | None = None
@@ -158,7 +170,7 @@ class Optimize(Frozen):
 
 
 class Eval(Frozen):
-    """`program` and `baseline` name a module, a program or an optimize block."""
+    """`program` and `baseline` name a module, a program, an optimize block or a program out of a file."""
 
     name: str
     program: str
@@ -178,41 +190,111 @@ class EvalGate(Frozen):
     condition: Expression
 
 
-class Project(Frozen):
+class Project(Frozen, defer_build=True):
     """Everything one root file declares and imports, by name."""
 
     version: int = IR_VERSION
     lms: dict[str, LM] = Field(default_factory=dict)
     programs: dict[str, Program] = Field(default_factory=dict)
     """Modules (as one-step programs) and programs, on their own models or the default one."""
+    externs: dict[str, Tool] = Field(default_factory=dict[str, Tool], exclude_if=lambda found: not found)
+    """The tools that are declared, whether a program calls them or not."""
     unbound: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """By program: the predictors that name no model, so that an optimize block's `lm` replaces theirs."""
     datasets: dict[str, Dataset] = Field(default_factory=dict)
     metrics: dict[str, Metric] = Field(default_factory=dict)
     optimizes: dict[str, Optimize] = Field(default_factory=dict)
     evals: dict[str, Eval] = Field(default_factory=dict)
+    made: dict[str, Runnable] = Field(default_factory=dict[str, Runnable])
+    """Programs that are there already: those out of files by what names them, `artifact("…")`, and in a command the
+    results of optimize blocks by their names."""
 
-    def on_lm(self, program: str, lm: str | None) -> Program:
-        """A program whose unbound predictors use the model `lm`; as it is when `lm` is None."""
-        found = self.programs[program]
+    def on_lm(self, program: str, lm: str | None) -> Runnable:
+        """A program whose unbound predictors use the model `lm`; as it is when `lm` is None.
+
+        Of an optimize block its result, and what it starts from where that is not there.
+        """
+        wanted = [lm]
+        while program in self.optimizes and program not in self.made:
+            block = self.optimizes[program]
+            wanted.append(block.lm)
+            program = block.program
+        found: Runnable = self.made[program] if program in self.made else self.programs[program]
+        while program in self.optimizes:
+            program = self.optimizes[program].program
         addresses = self.unbound.get(program, ())
-        if lm is None or not addresses:
-            return found
+        for name in reversed(wanted) if addresses else ():
+            if name is not None:
+                found = everywhere(found, partial(self._moved, addresses=addresses, lm=name))
+        return found
+
+    def in_order(self, optimizes: Iterable[str]) -> tuple[str, ...]:
+        """These optimize blocks and all whose results they need, each after those that it needs itself."""
+        found: dict[str, None] = {}
+        opened: set[str] = set()
+        waiting = [*reversed([*optimizes])]
+        while waiting:
+            name = waiting[-1]
+            if name not in opened:
+                opened.add(name)
+                waiting += reversed([other for other in self.needed(name) if other not in opened])
+                continue
+            found[waiting.pop()] = None
+        return tuple(found)
+
+    def _moved(self, found: Program, addresses: Sequence[str], lm: str) -> Program:
         predictors = {
             address: predictor.model_copy(update={"lm": lm}) if address in addresses else predictor
             for address, predictor in found.predictors.items()
         }
-        lms = self.with_fallbacks(sorted({predictor.lm for predictor in predictors.values()}))
-        return found.model_copy(update={"predictors": predictors, "lms": lms})
+        used = {predictor.lm for predictor in predictors.values()} | asked_besides(found)
+        lms = self.with_fallbacks(sorted(name for name in used if name in self.lms))
+        kept = {name: own for name, own in found.lms.items() if name in used and name not in lms}
+        return found.model_copy(update={"predictors": predictors, "lms": {**kept, **lms}})
+
+    def on_declared(self, program: Runnable) -> Runnable:
+        """A program out of a file on the models and tools as the source has them now: it carries no address, and what
+        a tool is, the source says, the file alone what is told of it."""
+
+        def moved(one: Program) -> Program:
+            one = one.with_lms(self.with_fallbacks(name for name in one.lms if name in self.lms))
+            tools = {
+                key: self.externs[tool.name].model_copy(update={"description": tool.description})
+                if tool.name in self.externs
+                else tool
+                for key, tool in one.tools.items()
+            }
+            return one.model_copy(update={"tools": tools}) if tools else one
+
+        return everywhere(program, moved)
+
+    def needed(self, optimize: str) -> tuple[str, ...]:
+        """The other optimize blocks whose results a block's program and steps are made from."""
+        names = (self.optimizes[optimize].program, *self.named(optimize))
+        return tuple(dict.fromkeys(name for name in names if name in self.optimizes))
+
+    def named(self, optimize: str) -> tuple[str, ...]:
+        """What the steps of a block start from, learn from and gather, its own steps left out."""
+        steps = self.optimizes[optimize].steps
+        own = {step.name for step in steps}
+        return tuple(name for step in steps for name in _named(step) if name not in own)
 
     def with_fallbacks(self, names: Iterable[str]) -> dict[str, LM]:
         """These models and all that they may fall back to, by name."""
         return {name: self.lms[name] for name in with_fallbacks(names, lambda name: self.lms[name].fallback)}
 
-    def student(self, optimize: str) -> Program:
+    def student(self, optimize: str) -> Runnable:
         """What an optimize block starts from: its program, on the block's own `lm` if it names one."""
         block = self.optimizes[optimize]
         return self.on_lm(block.program, block.lm)
+
+
+def _named(step: StepSpec) -> Iterator[str]:
+    """What a step starts from, learns from and gathers, where it is no step of its block."""
+    own = [step.student, step.teacher, *(ref.program for ref in step.members)]
+    yield from (name for name in own if name is not None)
+    for inner in step.nested.values():
+        yield from _named(inner)
 
 
 Eval.model_rebuild()

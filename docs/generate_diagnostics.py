@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from dspec.compiler.diagnostics.codes import CODES
 from dspec.compiler.diagnostics.codes.base import Code
+from dspec.compiler.diagnostics.codes.table import CODES
 
 PAGE = Path(__file__).resolve().parent / "diagnostics.md"
 

@@ -1,9 +1,9 @@
-"""Rewrites the tables in `docs/language.md` and `docs/optimizers.md` from the tables in the code.
+"""Rewrites the tables in `docs/language.md`, `docs/optimizers.md` and `docs/tools.md` from the tables in the code.
 
 A table stands between `<!-- name -->` and `<!-- /name -->`; what is around it is written by hand. Functions
 come from `dspec.runtime.values.functions`, strategies from `dspec.runtime.running.strategies.table`, judges and
-attributes from `dspec.compiler.tables`, sources from `dspec.compiler.data.sources.table`, options from
-`dspec.compiler.optimizers.table`. Nowhere else are they listed.
+attributes from `dspec.compiler.tables`, sources from `dspec.compiler.data.sources.table` and
+`dspec.compiler.check.sources.externs.table`, options from `dspec.compiler.optimizers.table`. Nowhere else are they listed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.data.sources.base import FetchedSource
 from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.optimizers.base import Option, OptionType, Spec
@@ -25,7 +26,7 @@ from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.values.functions import FUNCTIONS, Function, FunctionParameter, wording
 
 DOCS = Path(__file__).resolve().parent
-PAGES = (DOCS / "language.md", DOCS / "optimizers.md")
+PAGES = (DOCS / "language.md", DOCS / "optimizers.md", DOCS / "tools.md")
 
 _MARK = re.compile(r"<!-- (?P<name>[a-z]+(?: \w+)?) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
 
@@ -71,6 +72,8 @@ def filled(page: str) -> str:
                 rows = _strategies()
             case "sources":
                 rows = _sources()
+            case "externs":
+                rows = _externs()
             case "optimizers":
                 rows = _optimizers()
             case _:
@@ -117,6 +120,15 @@ def _strategies() -> Iterable[str]:
         yield _row(f"`{name}(…)`", "", strategy.doc + later)
         for option in strategy.options:
             yield _row(f"{name} · `{option.name}`", _default(option.default), option.doc)
+
+
+def _externs() -> Iterable[str]:
+    yield from _table("source", "default", "meaning")
+    for name, source in EXTERN_SOURCES.items():
+        yield _row(f"`{name}(…)`", "", source.doc)
+        for parameter in source.parameters:
+            default = "required" if parameter.required else f"`{parameter.default}`" * bool(parameter.default)
+            yield _row(f"{name} · `{parameter.name}`", default, parameter.doc)
 
 
 def _sources() -> Iterable[str]:

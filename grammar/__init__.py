@@ -45,6 +45,7 @@ from .tree import (
     Problem,
     ProblemKind,
     Reference,
+    Repeat,
     Return,
     Section,
     Setting,
@@ -54,6 +55,7 @@ from .tree import (
     TypeNode,
     Unary,
     UnionType,
+    Until,
 )
 
 __all__ = [
@@ -93,6 +95,7 @@ __all__ = [
     "Problem",
     "ProblemKind",
     "Reference",
+    "Repeat",
     "Return",
     "Section",
     "Setting",
@@ -104,6 +107,7 @@ __all__ = [
     "TypeNode",
     "Unary",
     "UnionType",
+    "Until",
     "format_text",
     "parse",
     "tokenize",

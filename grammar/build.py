@@ -205,6 +205,23 @@ def _let(word: Lexeme, name: Name, _: Lexeme, value: Expr) -> tree.Let:
     return tree.Let(Span(word.start, value.span.end), name, value)
 
 
+def _repeat(
+    word: Lexeme,
+    name: Name,
+    _: Lexeme,
+    __: Lexeme,
+    times: Lexeme,
+    ___: Lexeme,
+    state: list[Name],
+    body: Body,
+) -> tree.Repeat:
+    return tree.Repeat(Span(word.start, body.end), name, number_literal(times), tuple(state), body.items)
+
+
+def _until(word: Lexeme, condition: Expr) -> tree.Until:
+    return tree.Until(Span(word.start, condition.span.end), condition)
+
+
 def _return_item(word: Lexeme, arguments: list[Argument]) -> tree.Return:
     return tree.Return(Span(word.start, arguments[-1].span.end), tuple(arguments))
 
@@ -257,6 +274,8 @@ BUILDERS: dict[str, Callable[..., Any]] = {
         _field_item,
         _check_item,
         _let,
+        _repeat,
+        _until,
         _return_item,
         _step,
         _named_step,

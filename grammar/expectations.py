@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .lexemes import ITEM_WORDS, RESERVED, SYMBOLS
+from .lexemes import ITEM_WORDS, NAMING_WORDS, RESERVED, SYMBOLS
 
-_NAMES = {"NAME", "AS", "LIST", "DICT"}
+_NAMES = {"NAME", *(word.upper() for word in NAMING_WORDS)}
 _ITEM_STARTS = {word.upper() for word in ITEM_WORDS}
 _EXPRESSION_STARTS = {
     *_NAMES, "NUMBER", "PERCENT", "STRING", "LPAR", "LSQB", "MINUS", "NOT", "IF", "SIG", "TRUE", "FALSE",
@@ -22,7 +22,7 @@ _CONTINUATIONS = {"DOT", "LPAR", "LSQB", "QUESTION", "BAR"}
 
 _PHRASES = {"NAME": "a name", "STRING": "a string", "NUMBER": "a number", "SEP": "a new line"}
 _TEXTS = {terminal: text for text, terminal in SYMBOLS.items()} | {
-    word.upper(): word for word in (*RESERVED, *ITEM_WORDS, "as", "list", "dict")
+    word.upper(): word for word in (*RESERVED, *ITEM_WORDS, *NAMING_WORDS)
 }
 _FIRST = ("COLON", "ASSIGN", "LBRACE", "COMMA", "RPAR", "RSQB", "SEP", "RBRACE")
 _ORDER = (*_FIRST, *(terminal for terminal in _TEXTS if terminal not in _FIRST))

@@ -54,9 +54,11 @@ SYMBOLS = {
 RESERVED = ("and", "or", "not", "in", "if", "then", "else", "for", "sig", "true", "false", "none")
 """Words that are never names."""
 ITEM_WORDS = (
-    "input", "output", "field", "assert", "suggest", "let", "return", "step", "given", "expect", "gate",
+    "input", "output", "field", "assert", "suggest", "let", "until", "return", "step", "given", "expect", "gate",
 )  # fmt: skip
-WORDS = {word: word.upper() for word in (*RESERVED, "as", "list", "dict")}
+NAMING_WORDS = ("as", "list", "dict", "repeat", "from")
+"""Words that the grammar knows and that are names wherever their own form is not meant."""
+WORDS = {word: word.upper() for word in (*RESERVED, *NAMING_WORDS)}
 FIRST_WORDS = WORDS | {word: word.upper() for word in ITEM_WORDS}
 """Words with a terminal of their own, anywhere and as an item's first word."""
 _OPENING_WORDS = {"dspec": "DSPEC", "import": "IMPORT", "type": "TYPE"}

@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from .lexemes import read_lexemes
+from .lexemes import NAMING_WORDS, read_lexemes
 from .tokens import Token, tokenize
 
 OPERAND_ENDS = frozenset(
-    {"NAME", "AS", "LIST", "DICT", "NUMBER", "PERCENT", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB"}
+    {"NAME", "NUMBER", "PERCENT", "STRING", "TRUE", "FALSE", "NONE", "RPAR", "RSQB"}
+    | {word.upper() for word in NAMING_WORDS}
 )
 """Terminals that can end an operand: a bracket behind one is a call or an index."""
 

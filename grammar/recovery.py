@@ -27,7 +27,7 @@ from .tree import Declaration, Problem, ProblemKind, Span
 _LOOK_AHEAD = 4
 _LOOK_AHEAD_ITEM = 40
 """How many terminals must fit where an item is assumed to start."""
-_INSERTIONS = ("SEP", "ASSIGN", "COLON", "COMMA", "RPAR", "RSQB", "LBRACE", "ARROW", "LPAR")
+_INSERTIONS = ("SEP", "ASSIGN", "COLON", "COMMA", "RPAR", "RSQB", "LBRACE", "ARROW", "LPAR", "FROM")
 _EXCHANGES = ("ASSIGN", "COLON", "COMMA", "EQ", "RPAR", "RSQB", "SEP")
 _FIXED = frozenset({"SEP", "LBRACE", "RBRACE", "LPAR", "LSQB", "$END"})
 """Terminals that are never left out or exchanged: what follows depends on them."""
@@ -251,7 +251,9 @@ class _Recovery:
         return False
 
     def may_insert(self, terminal: str) -> bool:
-        """A bracket is opened only where one is left to close it."""
+        """A bracket is opened only where one is left to close it, and `from` names nothing."""
+        if terminal == "FROM":
+            return self.last.terminal == "NUMBER"
         if terminal not in ("LBRACE", "LPAR"):
             return True
         ends = ("$END",) if terminal == "LBRACE" else ("SEP", "BREAK", "RBRACE", "$END")

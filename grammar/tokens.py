@@ -76,6 +76,14 @@ PATTERN = re.compile(
 )
 
 
+def last_token(text: str) -> Token | None:
+    """The last of the tokens, of which no other is made: an editor asks with every key."""
+    match = None
+    for match in PATTERN.finditer(text):  # noqa: B007
+        pass
+    return Token(cast("TokenKind", match.lastgroup), match[0], match.start()) if match else None
+
+
 def tokenize(text: str) -> list[Token]:
     """The text in tokens; joining their texts gives the text back. Never raises."""
     return [

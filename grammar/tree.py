@@ -218,6 +218,21 @@ class Let(Node, frozen=True):
     value: Expr
 
 
+class Repeat(Node, frozen=True):
+    """`let name = repeat times from state, … { items }`."""
+
+    name: Name
+    times: Literal
+    state: tuple[Name, ...]
+    items: tuple[Item, ...]
+
+
+class Until(Node, frozen=True):
+    """`until condition`, in a `repeat`."""
+
+    condition: Expr
+
+
 class Return(Node, frozen=True):
     arguments: tuple[Argument, ...]
 
@@ -242,7 +257,21 @@ class Gate(Node, frozen=True):
     condition: Expr
 
 
-Item = Doc | Setting | Section | FieldItem | CheckItem | Let | Return | Step | Given | Expect | Gate
+Item = (
+    Doc
+    | Setting
+    | Section
+    | FieldItem
+    | CheckItem
+    | Let
+    | Repeat
+    | Until
+    | Return
+    | Step
+    | Given
+    | Expect
+    | Gate
+)
 
 
 # Declarations -----------------------------------------------------------------------------------

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import cast
 
 from .tree import Node
 
 
-def children(node: Node) -> Iterator[Node]:
+def children(node: Node) -> list[Node]:
     """The nodes directly below, names included, in the order of the node's fields."""
+    found: list[Node] = []
     for name in _fields(type(node)):
         value: object = getattr(node, name)
         if isinstance(value, Node):
-            yield value
+            found.append(value)
         elif isinstance(value, tuple):
-            for element in cast("tuple[object, ...]", value):
-                if isinstance(element, Node):
-                    yield element
+            found += [one for one in cast("tuple[object, ...]", value) if isinstance(one, Node)]
+    return found
 
 
 @cache
@@ -29,6 +28,11 @@ def _fields(kind: type[Node]) -> tuple[str, ...]:
 def way_to(node: Node, offset: int) -> tuple[Node, ...]:
     """The nodes from `node` down to the innermost one whose text has the character at `offset`."""
     way = [node]
-    while below := next((one for one in children(way[-1]) if one.span.start <= offset < one.span.end), None):
-        way.append(below)
-    return tuple(way)
+    while True:
+        for below in children(way[-1]):
+            start, end = below.span
+            if start <= offset < end:
+                way.append(below)
+                break
+        else:
+            return tuple(way)

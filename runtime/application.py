@@ -8,21 +8,22 @@ plain code, from inside a running loop and from several threads.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 from .artifact.artifact import Artifact, kind_of, read_artifact
-from .background import Background, background
 from .errors import ConfigurationError, DspecError
+from .models.background import Background, background
 from .models.endpoints import split_model
 from .models.engine import Engine
 from .models.ledger import Ledger
-from .prediction import Prediction
 from .running.execute import run
+from .running.prediction import Prediction
 from .schema.ensemble import Runnable, parts
-from .schema.program import LM, FieldSpec
+from .schema.program import LM, FieldSpec, asked_besides, embedders
 from .schema.types import JsonValue, Row
+from .tools.given import ToolCalling, ToolFunction, ToolService, tools_of
 
 Value = TypeVar("Value")
 PerModel = str | Mapping[str, str] | None
@@ -37,6 +38,10 @@ def load(
     api_key_env: PerModel = None,
     threads: int = 16,
     cache: str | Path | None = None,
+    tools: Mapping[str, ToolFunction] | None = None,
+    allow: Iterable[str] = (),
+    root: str | Path | None = None,
+    isolate: bool = False,
 ) -> Application:
     """The compiled program in an artifact, ready to be called.
 
@@ -45,25 +50,52 @@ def load(
     models' names. `threads` bounds the calls in flight. With `cache`, answers are kept in that file and
     a request that was answered before is not paid again.
 
+    `tools` are functions in the place of the program's tools, by their names; plain ones run in threads, `async` ones
+    on a loop of their own. `allow` are what the other tools may reach, each entry a Python module, the
+    origin of an address, or a command. `root` is the folder that data files of tools are below: where it is not
+    given, the nearest one from the artifact's upwards that has them. With `isolate`, Python that is allowed runs in
+    processes of its own, from the files below `root`.
+
     Raises ArtifactError when the file cannot be loaded, ConfigurationError when an override names no
-    model of the program or a model's address is missing. No model is called.
+    model or tool of the program, a model's address is missing, or a tool may not be called. No model is called, and
+    no code of the artifact's runs.
     """
     artifact = read_artifact(Path(path))
     program = _configured(artifact.program, lm, api_base, api_key_env)
-    return Application(artifact, program, threads=threads, cache=None if cache is None else Path(cache))
+    calling = ToolCalling(dict(tools or {}), tuple(allow), None if root is None else Path(root), isolate)
+    found = tools_of(program)
+    return Application(
+        artifact,
+        program,
+        threads=threads,
+        cache=None if cache is None else Path(cache),
+        tools=calling.checked(found, Path(path)) if found or tools else None,
+    )
 
 
-def of_program(program: Runnable, *, lm: PerModel = None, api_base: PerModel = None) -> Application:
-    """A program that was not compiled, ready to be called; otherwise as `load`."""
+def of_program(
+    program: Runnable,
+    *,
+    lm: PerModel = None,
+    api_base: PerModel = None,
+    tools: Callable[[Ledger | None], ToolService] | None = None,
+) -> Application:
+    """A program that was not compiled, ready to be called; `tools` makes what calls its tools. Otherwise as `load`."""
     artifact = Artifact(kind=kind_of(program), name=program.name, program=program)
-    return Application(artifact, _configured(program, lm, api_base, None))
+    return Application(artifact, _configured(program, lm, api_base, None), tools=tools)
 
 
 class Application:
     """A loaded program. Calling it runs it: `p(text="…").intent`."""
 
     def __init__(
-        self, artifact: Artifact, program: Runnable, *, threads: int = 16, cache: Path | None = None
+        self,
+        artifact: Artifact,
+        program: Runnable,
+        *,
+        threads: int = 16,
+        cache: Path | None = None,
+        tools: Callable[[Ledger | None], ToolService] | None = None,
     ) -> None:
         if threads < 1:
             raise ConfigurationError("`threads` must be at least 1")
@@ -71,6 +103,8 @@ class Application:
         self.program = program
         self._threads = threads
         self._cache = cache
+        self._make_tools = tools
+        self._tools: ToolService | None = None
         self._home: Background | None = None
         self._engine: Engine | None = None
         self._ledger: Ledger | None = None
@@ -153,7 +187,7 @@ class Application:
             raise
 
     async def _one(self, inputs: Row) -> Prediction:
-        return Prediction(await run(self.program, inputs, self._open()))
+        return Prediction(await run(self.program, inputs, self._open(), record=True))
 
     async def _many(self, rows: Sequence[Row], threads: int, *, keep: bool) -> list[Prediction | DspecError]:
         if threads < 1:
@@ -169,7 +203,7 @@ class Application:
                 if failed and not keep:
                     return
                 try:
-                    results[place] = Prediction(await run(self.program, rows[place], engine))
+                    results[place] = Prediction(await run(self.program, rows[place], engine, record=True))
                 except DspecError as error:
                     results[place] = error
                     failed = True
@@ -188,18 +222,21 @@ class Application:
         home = background()
         if self._engine is None or self._home is not home:
             self._ledger = None if self._cache is None else Ledger(self._cache)
-            self._engine = Engine(threads=self._threads, ledger=self._ledger)
+            self._tools = None if self._make_tools is None else self._make_tools(self._ledger)
+            self._engine = Engine(threads=self._threads, ledger=self._ledger, tools=self._tools)
             self._home = home
             home.at_stop.append(self._aclose)
         return self._engine
 
     async def _aclose(self) -> None:
-        engine, ledger, home = self._engine, self._ledger, self._home
-        self._engine = self._ledger = self._home = None
+        engine, ledger, home, tools = self._engine, self._ledger, self._home, self._tools
+        self._engine = self._ledger = self._home = self._tools = None
         if home is not None and self._aclose in home.at_stop:
             home.at_stop.remove(self._aclose)
         if engine is not None:
             await engine.aclose()
+        if tools is not None:
+            await tools.aclose()
         if ledger is not None:
             ledger.close()
 
@@ -242,15 +279,14 @@ def _configured(program: Runnable, lm: PerModel, api_base: PerModel, api_key_env
 def _used(program: Runnable) -> list[str]:
     """The models that a run can ask, fallbacks included, in the program's order."""
     wanted = {predictor.lm for part in parts(program) for predictor in part.predictors.values()}
+    wanted |= {name for part in parts(program) for name in asked_besides(part)}
     wanted |= {other for name in wanted for other in program.lms[name].fallback}
-    wanted |= _embedders(program)
     return [name for name in program.lms if name in wanted]
 
 
 def _embedders(program: Runnable) -> set[str]:
-    """The models that compare inputs with an index."""
-    indexes = (part.neighbours for part in parts(program))
-    return {index.lm for index in indexes if index is not None and index.lm is not None}
+    """The models that compare texts."""
+    return {name for part in parts(program) for name in embedders(part)}
 
 
 def _by_name(value: PerModel, what: str, used: Sequence[str], program: Runnable) -> dict[str, str]:

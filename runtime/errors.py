@@ -17,7 +17,8 @@ DspecError
     ├── Unavailable      retryable: connection, 5xx, cut or malformed body
     │   ├── TimedOut         no whole answer in the time one attempt is given
     │   └── NoAnswer         the endpoint is well, and what it answered has no text
-    ├── Refused          final for this request: 400, content filter, context window
+    ├── Refused          final for this request: 400, content filter
+    │   └── PromptTooLong    longer than the model's context window
     └── Unauthorized     final for the run: authentication or billing
         └── Untrusted        the server did not prove who it is
 """
@@ -27,11 +28,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .schema.trace import TraceStep
     from .schema.usage import Usage
 
 
 class DspecError(Exception):
     """Base of everything this package raises on purpose. `help` says what to do, if known."""
+
+    trace: tuple[TraceStep, ...] = ()
+    """Of an error that ended a run: what was asked until then, the call that failed last."""
 
     def __init__(self, message: str, *, help: str = "") -> None:  # noqa: A002
         super().__init__(message)
@@ -122,6 +127,10 @@ class NoAnswer(Unavailable):
 class Refused(ProviderError):
     parameter = ""
     """The parameter of the request that the model does not take, where that is why it was refused."""
+
+
+class PromptTooLong(Refused):
+    pass
 
 
 class Unauthorized(ProviderError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -25,19 +25,22 @@ from dspec.compiler import ir
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.check.project import DECLARATIONS
 from dspec.compiler.check.session import Session
+from dspec.compiler.check.sources.externs import table as externs
 from dspec.compiler.check.symbols import Symbol
 from dspec.compiler.cli.explain import explain
 from dspec.compiler.data import load_rows
 from dspec.compiler.data.sources import table as sources
-from dspec.compiler.diagnostics.codes import CODES
+from dspec.compiler.diagnostics.codes.table import CODES
 from dspec.compiler.optimizers import table as optimizers
+from dspec.compiler.optimizers.base import Spec
 from dspec.lsp.features.completion import complete
 from dspec.lsp.requests import table as requests
 from dspec.lsp.server import make_server
 from dspec.runtime.artifact.artifact import Artifact, parse_artifact, write_artifact
-from dspec.runtime.background import shutdown
 from dspec.runtime.errors import ArtifactError
+from dspec.runtime.models.background import shutdown
 from dspec.runtime.running.strategies import table as strategies
+from dspec.runtime.running.strategies.base import ModuleStrategy
 from dspec.runtime.schema.program import LM, Demo, Program
 from dspec.runtime.schema.types import STR, OneOf
 
@@ -110,6 +113,13 @@ def documented(mark: str) -> str:
     return reference.filled(f"<!-- {mark} -->\n<!-- /{mark} -->")
 
 
+@pytest.mark.parametrize(
+    "table", [optimizers.SPECS, strategies.STRATEGIES, sources.SOURCES, externs.EXTERN_SOURCES]
+)
+def test_a_record_has_the_name_that_its_line_gives_it(table: Mapping[str, Spec | ModuleStrategy]) -> None:
+    assert [record.name for record in table.values()] == list(table)
+
+
 async def test_an_optimizer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     put(monkeypatch, "first_rows", "dspec.compiler.optimizers")
     line = TEXT.replace("LabeledFewShot()", "FirstRows(k = 3)")
@@ -137,12 +147,14 @@ async def test_an_optimizer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert "| [FirstRows](#firstrows) | demos | metric |" in documented("optimizers")
 
 
-def test_a_strategy_is_named_in_its_own_file_alone() -> None:
+def test_a_strategy_is_named_in_its_own_file_and_the_table_alone() -> None:
     rooms = ("compiler", "runtime", "lsp", "grammar", "docs")
     texts = {path: path.read_text("utf-8") for room in rooms for path in (ROOT / room).rglob("*.py")}
+    table = Path(strategies.__file__)
+    del texts[table]
     for name in strategies.STRATEGIES.keys() - {"python"}:  # which is the name of sources, too
         (home,) = [path for path, text in texts.items() if f'"{name}"' in text]
-        assert home.parent == Path(strategies.__file__).parent
+        assert home.parent == table.parent
 
 
 def test_a_strategy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -150,7 +162,7 @@ def test_a_strategy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     line = TEXT.replace("Predict(", "Twice(")
     assert any("no strategy named `Twice`" in one for one in told(checked(tmp_path, line)))
     once = checked(tmp_path, TEXT).project
-    monkeypatch.setitem(strategies.STRATEGIES, "Twice", strategies._record("twice"))
+    monkeypatch.setitem(strategies._FILES, "Twice", "twice")
 
     analysis = checked(tmp_path, line)
     assert told(analysis) == []
@@ -177,7 +189,7 @@ def test_a_strategy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "| `Twice(…)` |  | Two calls: the second one looks at what the first one said. |" in documented(
         "strategies"
     )
-    monkeypatch.delitem(strategies.STRATEGIES, "Twice")
+    monkeypatch.delitem(strategies._FILES, "Twice")
     with pytest.raises(ArtifactError, match=r"strategy: input should be 'Predict' or 'ChainOfThought'"):
         parse_artifact(path.read_bytes())
 
@@ -187,7 +199,7 @@ def test_a_source_of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     (tmp_path / "rows.lines").write_text("one\ntwo\nthree\n", encoding="utf-8")
     text = 'dspec 1\n\ndataset said {\n  source = lines("rows.lines", mark = "!")\n  input text: str\n}\n'
     assert any("rows cannot be read from `lines`" in one for one in told(checked(tmp_path, text)))
-    monkeypatch.setitem(sources.SOURCES, "lines", sources._record("lines"))
+    monkeypatch.setitem(sources._FILES, "lines", "lines")
 
     analysis = checked(tmp_path, text)
     assert {found.code for found in analysis.diagnostics} <= {"DS0205"}  # the dataset is not used

@@ -19,17 +19,8 @@ from dspec.grammar import tokenize
 from dspec.grammar.tokens import Token
 from dspec.grammar.tree import SourceTree
 
-from ..diagnostics.codes import CODES
+from ..diagnostics import codes
 from ..diagnostics.codes.base import Finding
-from ..diagnostics.codes.project import (
-    AllowsError,
-    AllowsNoCode,
-    AllowsNothing,
-    GivesNoReason,
-    NoSuchCode,
-    NotUnderstood,
-    SaysNothing,
-)
 from ..diagnostics.record import Diagnostic
 from ..project.source import Location, Source
 
@@ -148,29 +139,33 @@ def _comment(
     whole = at(0, len(token.text.rstrip()))
     word = _WORD.match(token.text, head)
     if word is None:
-        return [], [SaysNothing(whole)]
+        return [], [codes.project.SaysNothing(whole)]
     if word[0] != "allow":
-        return [], [NotUnderstood(at(*word.span()))]
+        return [], [codes.project.NotUnderstood(at(*word.span()))]
     reason = _REASON.search(token.text, word.end())
+    from ..diagnostics.codes.table import CODES  # most files allow nothing
+
     words = list(_WORD.finditer(token.text, word.end(), reason.start() if reason else len(token.text)))
     problems: list[Finding] = []
     if not words:
-        problems.append(AllowsNoCode(whole))
+        problems.append(codes.project.AllowsNoCode(whole))
     elif reason is None or not reason[1].strip():
-        problems.append(GivesNoReason(whole))
+        problems.append(codes.project.GivesNoReason(whole))
     allows: list[Allow] = []
     for each in words:
         code, place = CODES.get(each[0]), at(*each.span())
         if code is None:
-            problems.append(NoSuchCode(place, tuple(CODES) if each[0][:2].upper() == "DS" else ()))
+            problems.append(
+                codes.project.NoSuchCode(place, tuple(CODES) if each[0][:2].upper() == "DS" else ())
+            )
         elif code.severity == "error":
-            problems.append(AllowsError(place, code.title))
+            problems.append(codes.project.AllowsError(place, code.title))
         else:
             allows.append(Allow(code.name, kind, place, whole, start, end, len(words) == 1))
     return allows, problems
 
 
-def _unused(allow: Allow) -> AllowsNothing:
+def _unused(allow: Allow) -> codes.project.AllowsNothing:
     """Nothing to allow: with the whole comment, the line that it stands on, where it allows nothing else."""
     text, comment = allow.place.source.text, allow.comment
     whole: Location | None = None
@@ -179,4 +174,6 @@ def _unused(allow: Allow) -> AllowsNothing:
         before = text[line : comment.start].rstrip()
         end = comment.end + (not before and text[comment.end : comment.end + 1] == "\n")
         whole = Location(allow.place.source, line + len(before), end)
-    return AllowsNothing(allow.place, CODES[allow.code].title, whole)
+    from ..diagnostics.codes.table import CODES
+
+    return codes.project.AllowsNothing(allow.place, CODES[allow.code].title, whole)

@@ -17,7 +17,7 @@ from dspec.grammar.tree import SourceTree
 
 from .. import ir
 from ..data import Fetcher, When
-from ..diagnostics.codes.project import SourceUnreadable
+from ..diagnostics import codes
 from ..diagnostics.echoes import without_echoes
 from ..diagnostics.record import Diagnostic, has_errors, in_order
 from ..diagnostics.settings import read_settings
@@ -149,7 +149,7 @@ def _analyse(
         loaded.root, loaded.main.source.path.parent, main, probe, deep, cache, fetcher, DECLARATIONS
     )
     if loaded.problem is not None:
-        session.report(SourceUnreadable(Location(loaded.main.source, 0, 0), loaded.problem))
+        session.report(codes.project.SourceUnreadable(Location(loaded.main.source, 0, 0), loaded.problem))
     for place, file in loaded.files.items():
         start = Location(file.source, 0, 0)
         for block in file.tree.blocks if file in here else ():

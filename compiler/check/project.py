@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.program import LM, Program, Tool
 
 from .. import ir
 from ..project.loading import File
@@ -26,7 +26,7 @@ from .declarations.signatures import signature
 from .session import Check, Place, Session
 from .shape.shape import check_shape
 from .symbols import FileScope, Symbol
-from .types.declared import runnable
+from .types.declared import runnable, saved
 from .types.typenames import alias
 
 DECLARATIONS: Mapping[SymbolKind, Check] = {
@@ -67,6 +67,7 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
     metrics: dict[str, ir.Metric] = {}
     optimizes: dict[str, ir.Optimize] = {}
     evals: dict[str, ir.Eval] = {}
+    externs: dict[str, Tool] = {}
     for scope in found.values():
         for symbol in scope.symbols.values():
             match symbol.kind:
@@ -88,17 +89,27 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                     _keep(optimizes, symbol, block.optimize if block else None)
                 case "eval":
                     _keep(evals, symbol, evaluation(session, symbol))
+                case "extern":
+                    declared = extern(session, symbol)
+                    _keep(externs, symbol, declared.tool if declared else None)
                 case _:
                     pass
-    return ir.Project(
+    for one in saved(session):
+        unbound[one.symbol.key] = one.unbound
+    project = ir.Project(
         lms=lms,
         programs=programs,
+        externs=externs,
         unbound=unbound,
         datasets=datasets,
         metrics=metrics,
         optimizes=optimizes,
         evals=evals,
     )
+    made = {
+        one.symbol.key: project.on_declared(one.content) for one in saved(session) if one.content is not None
+    }
+    return project.model_copy(update={"made": made}) if made else project
 
 
 V = TypeVar("V")

@@ -32,6 +32,7 @@ from dspec.runtime.values.functions import FUNCTIONS, Function
 
 from ..tables.judges import JUDGES, JudgeFunction
 from .analysis import Analysis
+from .declarations.callees import reaches
 from .declarations.datasets import DatasetInfo
 from .declarations.externs import ExternInfo
 from .declarations.records import records_lookup
@@ -193,9 +194,11 @@ def parts(view: View, symbol: Symbol) -> Mapping[str, Symbol]:
 
 
 def _comes_back(view: View, symbol: Symbol) -> bool:
-    """A record may name itself, and an agent; no model may fall back to itself in the end."""
+    """A record may name itself, and an agent; no model may fall back to itself in the end, and no program call itself."""
     if symbol is view.symbol:
         return symbol.kind not in ("record", "module")
+    if symbol.kind == view.symbol.kind == "program":
+        return reaches(view.session, symbol, view.symbol.key)
     if symbol.kind != "lm" or view.symbol.kind != "lm":
         return False
     waiting, seen = [symbol.key], set[str]()
@@ -211,7 +214,7 @@ def _comes_back(view: View, symbol: Symbol) -> bool:
 def callable_kinds(view: View) -> tuple[str, ...]:
     """The kinds of declarations that an expression at the place may call."""
     scope = scope_at(view)
-    return CALLABLE if scope is not None and scope.calls is not None and not scope.sheltered else ()
+    return CALLABLE if scope is not None and scope.calls is not None else ()
 
 
 def functions(view: View) -> Iterator[Function]:

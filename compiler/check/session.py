@@ -18,9 +18,8 @@ from msgspec import Struct, field
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
 from ..data import Fetcher
-from ..diagnostics import fixes
-from ..diagnostics.codes import Finding
-from ..diagnostics.codes.project import Crashed
+from ..diagnostics import codes, fixes
+from ..diagnostics.codes.base import Finding
 from ..project.caches import Cache
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
@@ -73,7 +72,7 @@ NO_NAMES: Mapping[str, Symbol | None] = MappingProxyType({})
 class Crash(Struct, frozen=True):
     """A mistake of the toolchain's own: what is said of it, and what its maintainers need."""
 
-    finding: Crashed
+    finding: codes.project.Crashed
     traceback: str
 
 
@@ -108,9 +107,15 @@ class Session(Struct):
     """Declarations whose names were taken: checked, but never found by name."""
     default_lms: dict[int, Symbol | None] = field(default_factory=dict[int, Symbol | None])
     """By file: the model of modules that name none."""
+    saved: dict[str, object] = field(default_factory=dict[str, object])
+    """Programs out of files, by what names them; None of one that cannot be used."""
+    running: list[Symbol] = field(default_factory=list[Symbol])
+    """Declarations whose check is at work, the outermost first."""
     circles: set[str] = field(default_factory=set[str])
     """Keys of declarations in a circle that was reported, so that each circle is reported once."""
     results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
+    begun: set[int] = field(default_factory=set[int])
+    """Declarations whose check has begun."""
     sampled: list[str] = field(default_factory=list[str])
     """Data files of which only the first rows were looked at."""
     fetched: list[str] = field(default_factory=list[str])
@@ -127,6 +132,8 @@ class Session(Struct):
         found = self.results.get(key)
         if found is None:
             self.results[key] = _RUNNING
+            self.begun.add(id(symbol))
+            self.running.append(symbol)
             try:
                 found = self.results[key] = compute(self, symbol)
             except Exception as error:
@@ -134,7 +141,13 @@ class Session(Struct):
                 if self.failed is None or self.failed[0] is not error:
                     self.failed = error, symbol.location
                 raise
+            finally:
+                self.running.pop()
         return None if found is _RUNNING else cast("T", found)
+
+    def began(self, symbol: Symbol) -> bool:
+        """Whether the check of a declaration has begun, or is done."""
+        return id(symbol) in self.begun
 
     def checked(self, symbol: Symbol) -> object:
         """What the check of its kind makes of a declaration; None while that needs itself."""
@@ -201,5 +214,5 @@ class Session(Struct):
 def crash(error: Exception, place: Location) -> Crash:
     """What is said of an exception that the checks did not expect."""
     words = str(error).strip().splitlines()
-    finding = Crashed(place, type(error).__name__, words[0] if words else "")
+    finding = codes.project.Crashed(place, type(error).__name__, words[0] if words else "")
     return Crash(finding, "".join(traceback.format_exception(error)))

@@ -162,7 +162,7 @@ class _Reading:
         return CheckResult(diagnostics, sampled, int(self._entry["left_out"]))
 
     def _diagnostic(self, plain: dict[str, Any]) -> Diagnostic:
-        from ..diagnostics.codes import CODES  # where nothing was found, nobody needs it
+        from ..diagnostics.codes.table import CODES  # where nothing was found, nobody needs it
 
         code, severity = plain["code"], plain["severity"]
         if code not in CODES or severity not in get_args(Severity):

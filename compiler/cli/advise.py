@@ -28,13 +28,17 @@ def advise(
 ) -> None:
     """Say which optimizers suit the program and its data. Calls no model."""
     from ..compile.advice import advise as advice_for
+    from ..compile.plan import plan_with_result
     from ..compile.prepared import Prepared
     from ..data.needs import advice_needs
     from .sources import checked, pick
 
     _, project = checked(path)
     chosen = pick(list(project.optimizes), name, "optimize", path)
-    prepared = Prepared(project, path.resolve().parent, advice_needs(project, [chosen]))
+    blocks = project.in_order([chosen])
+    prepared = Prepared(project, path.resolve().parent, advice_needs(project, blocks))
+    for other in blocks[:-1]:
+        prepared.made(other, plan_with_result(prepared, other, scored=False)[1], awaited=True)
     found = advice_for(prepared, chosen, prompt_only=prompt_only)
     if json:
         print_json(plain_json.dumps(_plain(found), indent=2, ensure_ascii=False))

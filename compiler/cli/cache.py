@@ -110,7 +110,7 @@ def export_answers(
     where: WhereOption = Path(),
 ) -> None:
     """Write the answers to a file, for `dspc cache import` elsewhere. It holds no prompt and no key."""
-    from dspec.runtime.artifact.artifact import write_whole
+    from dspec.runtime.artifact.files import write_whole
     from dspec.runtime.models.ledger_upkeep import lines
 
     texts = list(lines(ledger_of(where)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,6 +44,7 @@ def compile_command(
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
     from ..compile.pipeline import plan_blocks
     from ..data.needs import compile_needs
+    from .planned import recalled
     from .sources import checked, pick
 
     _, project = checked(path, lambda project: compile_needs(project, names or project.optimizes))
@@ -50,13 +52,14 @@ def compile_command(
         fail(f"{path} declares no optimize block", help="`dspc init` shows one")
     wanted = [pick(list(project.optimizes), name, "optimize", path) for name in names or project.optimizes]
     base = path.resolve().parent
-    prepared, jobs = plan_blocks(project, wanted, base, out or base / "compiled", evals=evals)
+    folder = out or base / "compiled"
+    prepared, jobs = plan_blocks(project, wanted, base, folder, evals=evals, recalled=recalled(path))
     if planned is not None:
         from .planned import refuse_drift
 
         if len(wanted) != 1:
             fail("a plan is of one optimize block", help="name the one you mean", code=Exit.USAGE)
-        refuse_drift(planned, path, prepared, jobs[0].plan)
+        refuse_drift(planned, path, prepared, next(job.plan for job in jobs if job.asked))
     with observing(events, otel) as observers:
         results = asyncio.run(compile_all(prepared, jobs, path, threads, transport, observers, quiet=json))
     from . import report
@@ -66,8 +69,10 @@ def compile_command(
     else:
         for result in results:
             report.draw_compiled(stdout(), result)
+    done = {result.job.name for result in results}
+    left = [job.name for job in jobs if job.name not in done]
     for result in results:
-        finish(result)
+        finish(result, [name for name in left if result.job.name in prepared.project.needed(name)])
 
 
 async def compile_all(
@@ -80,7 +85,11 @@ async def compile_all(
     *,
     quiet: bool,
 ) -> list[Compiled]:
-    """Compile the blocks one after the other; each artifact is written as soon as it is there."""
+    """Compile the blocks one after the other; each artifact is written as soon as it is there.
+
+    One that needs the result of a block that did not run to its end is left out: what is made of half a result would
+    have to be made again.
+    """
     from ..compile.pipeline import compile_block
     from ..evaluate.eventlog import both, calls
     from .progress import reporting
@@ -90,7 +99,15 @@ async def compile_all(
     # What only the end needs is there by then: the first answers take longer than importing it.
     asyncio.get_running_loop().run_in_executor(None, import_module, ".report", __package__)
     for job in jobs:
-        async with open_session(path, threads, transport, on_event=calls(observers)) as session:
+        if any(prepared.program(name) is None for name in prepared.project.needed(job.name)):
+            continue
+        async with open_session(
+            path,
+            threads,
+            transport,
+            tools=tuple(prepared.project.externs.values()),
+            on_event=calls(observers),
+        ) as session:
             with reporting(lambda s=session: s.engine.tally, quiet=quiet) as report:
                 done = await compile_block(
                     prepared, job, engine=session.engine, store=session.store, report=both(report, observers)
@@ -117,10 +134,17 @@ def keep_record(prepared: Prepared, result: Compiled, path: Path) -> None:
     remember(record, snapshot(prepared, name), calls, pace)
 
 
-def finish(result: Compiled) -> None:
-    """Leave with the code that the result stands for, if it is not a plain success."""
+def finish(result: Compiled, waiting: Sequence[str] = ()) -> None:
+    """Leave with the code that the result stands for, if it is not a plain success; `waiting` need the result."""
     if result.built.status == "budget":
-        print_error("the budget is spent", f"the best program so far is in {result.job.artifact}")
+        rest = ""
+        if waiting:
+            names = " and ".join(f"`{name}`" for name in waiting)
+            rest = (
+                f"; {names} waits for the whole result: run the same command again to go on, or start from what "
+                f'there is with `artifact("…")`'
+            )
+        print_error("the budget is spent", f"the best program so far is in {result.job.artifact}{rest}")
         raise typer.Exit(Exit.BUDGET)
     if result.built.status == "stopped":
         print_error(

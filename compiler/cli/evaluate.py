@@ -89,7 +89,13 @@ async def evaluate_all(
     from .progress import reporting
     from .session import open_session
 
-    async with open_session(base / "any.dspec", threads, transport, on_event=calls(observers)) as session:
+    async with open_session(
+        base / "any.dspec",
+        threads,
+        transport,
+        tools=tuple(prepared.project.externs.values()),
+        on_event=calls(observers),
+    ) as session:
         with reporting(lambda: session.engine.tally, quiet=quiet) as shown:
             report = both(shown, observers)
             results, cut = await evaluate_each(
@@ -105,9 +111,10 @@ async def evaluate_all(
 
 
 def load_compiled(project: Project, names: set[str | None], folder: Path) -> dict[str, Runnable]:
-    """The artifacts of the optimize blocks among `names`, on the models as the source has them now.
+    """The artifacts of the optimize blocks among `names`, on the models and tools as the source has them now.
 
-    An artifact carries no address, so a model with a literal one is taken from the source.
+    An artifact carries no address, so a model with a literal one is taken from the source. What a tool is, the source
+    alone says: an artifact may have come from anywhere, and the project's tools run here.
     """
     from dspec.runtime.artifact.artifact import read_artifact
 
@@ -118,6 +125,5 @@ def load_compiled(project: Project, names: set[str | None], folder: Path) -> dic
             continue
         if not place.exists():
             fail(f"`{name}` has not been compiled: there is no {place}", help="run `dspc compile` first")
-        program = read_artifact(place).program
-        programs[name] = program.with_lms({lm: project.lms[lm] for lm in program.lms if lm in project.lms})
+        programs[name] = project.on_declared(read_artifact(place).program)
     return programs

@@ -16,7 +16,7 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a diagnostic code, with a wrong and a right example."""
-    from ..diagnostics.codes import CODES
+    from ..diagnostics.codes.table import CODES
 
     console = stdout()
     if code is None:

@@ -41,8 +41,9 @@ def export(
     predictors, with the same fields in the same order."""
     import json
 
-    from dspec.runtime.artifact.artifact import read_artifact, write_whole
+    from dspec.runtime.artifact.artifact import read_artifact
     from dspec.runtime.artifact.dspy_state import dspy_state
+    from dspec.runtime.artifact.files import write_whole
 
     assert to is ExportFormat.DSPY
     state = dspy_state(read_artifact(artifact).program, names(predictor or []))

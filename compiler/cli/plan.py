@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 from rich.table import Table
 
 from .console import print_json, stdout
@@ -13,6 +14,7 @@ from .sources import SourceArgument
 
 if TYPE_CHECKING:
     from ..compile.plan import Plan
+    from ..compile.prepared import Prepared
     from ..evaluate.counts import Range
     from .planned import Planned
 
@@ -31,23 +33,42 @@ def plan(
     ] = False,
 ) -> None:
     """Say how many calls a compile makes and what they cost. Calls no model."""
-    from ..compile.prepared import Prepared
-    from ..data.needs import compile_needs
-    from .planned import look
+    from ..compile.pipeline import plan_blocks
+    from .planned import look, recalled
     from .sources import checked, pick
 
     _, project = checked(path)
     chosen = pick(list(project.optimizes), name, "optimize", path)
-    prepared = Prepared(project, path.resolve().parent, compile_needs(project, [chosen]))
-    seen = look(path, prepared, chosen, threads=threads)
+    base = path.resolve().parent
+    prepared, jobs = plan_blocks(
+        project, [chosen], base, base / "compiled", evals=True, recalled=recalled(path)
+    )
+    *before, seen = (look(path, prepared, job.name, made=job.plan, threads=threads) for job in jobs)
+    seen = replace(seen, before=tuple(before))
     if json:
         print_json(seen.to_json())
         return
-    draw(seen.plan)
-    draw_time(seen, threads)
-    draw_free(seen)
-    if why:
-        draw_changes(seen)
+    for one in (*before, seen):
+        draw(one.plan)
+        draw_time(one, threads)
+        draw_free(one)
+        if why:
+            draw_changes(one)
+        if one is not seen:
+            stdout().print()
+    draw_results(prepared, chosen, seen)
+
+
+def draw_results(prepared: Prepared, name: str, seen: Planned) -> None:
+    """What of other blocks this one starts from: what is there, and what all compiles take together."""
+    there = [other for other in prepared.project.needed(name) if prepared.program(other) is not None]
+    if there:
+        names = ", ".join(there)
+        stdout().print(f"compiled already, and taken as it is: {names}", markup=False)
+    if seen.before:
+        least, most = seen.in_all()
+        names = ", ".join(one.plan.optimize for one in seen.before)
+        stdout().print(f"with {names} before it, in all: {least:,} to {most:,} calls", markup=False)
 
 
 def draw_time(seen: Planned, threads: int) -> None:

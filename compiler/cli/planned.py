@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +13,17 @@ from msgspec import Struct
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.schema.program import canonical
 
-from ..compile.changes import Change, Free, Snapshot, changes, free, recall, record_path, snapshot
+from ..compile.changes import (
+    Change,
+    CompileRecord,
+    Free,
+    Snapshot,
+    changes,
+    free,
+    recall,
+    record_path,
+    snapshot,
+)
 from ..compile.pace import Duration, duration
 from ..compile.plan import Plan, plan
 from ..compile.prepared import Prepared
@@ -29,13 +40,22 @@ _SHOWN = 20
 
 
 class Planned(Struct, frozen=True):
-    """`changes` since the last complete compile; None where none is remembered."""
+    """`changes` since the last complete compile; None where none is remembered.
+
+    `before` are the plans of blocks that are compiled first because this one needs their results.
+    """
 
     plan: Plan
     inputs: Snapshot
     free: Free
     changes: tuple[Change, ...] | None
     time: Duration
+    before: tuple[Planned, ...] = ()
+
+    def in_all(self) -> tuple[int, int]:
+        """Calls of this compile and of those before it, at least and at most."""
+        plans = [one.plan for one in (*self.before, self)]
+        return sum(one.least for one in plans), sum(one.most for one in plans)
 
     def to_json(self) -> str:
         """The plan's JSON with `inputs`, which `compile --plan` compares, `free` and `seconds`."""
@@ -51,7 +71,28 @@ class Planned(Struct, frozen=True):
             "per_call": list(self.time.per_call),
             "measured": self.time.measured,
         }
-        return canonical({**plain, "inputs": dict(self.inputs), "free": known, "seconds": seconds})
+        found: dict[str, JsonValue] = {
+            **plain,
+            "inputs": dict(self.inputs),
+            "free": known,
+            "seconds": seconds,
+        }
+        if self.before:
+            found["before"] = [cast("JsonValue", json.loads(one.to_json())) for one in self.before]
+            found["in_all"] = list(self.in_all())
+        return canonical(found)
+
+
+def recalled(path: Path) -> Callable[[str], CompileRecord | None]:
+    """What is remembered of the last compile of a block of the file at `path`."""
+
+    def recall_one(name: str) -> CompileRecord | None:
+        try:
+            return recall(record_path(state_folder(project_root(path)), path, name))
+        except ConfigurationError:
+            return None
+
+    return recall_one
 
 
 def look(
@@ -67,7 +108,7 @@ def look(
         state = state_folder(project_root(path))
         with Store(state / "evaluations.sqlite") as store:
             record = recall(record_path(state, path, name))
-            known = free(resolved, inputs, record, store)
+            known = free(resolved, inputs, record, store, prepared.project.needed(name))
     except ConfigurationError:
         # a plan needs no state, and no address of a model
         record, known = None, Free()

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import Exit, fail, print_json, stderr, stdout
+from dspec.runtime.errors import DspecError
+
+from .console import Exit, fail, print_json, stdout
+from .observing import SpansOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dspec.runtime.application import Application
-    from dspec.runtime.prediction import Prediction
+    from dspec.runtime.running.prediction import Prediction
     from dspec.runtime.schema.program import FieldSpec
+    from dspec.runtime.schema.trace import TraceStep
     from dspec.runtime.schema.types import JsonValue, Row
 
 
@@ -41,36 +47,79 @@ def run(
     ] = None,
     lm: Annotated[str | None, typer.Option(help="Another model for all of its modules.")] = None,
     api_base: Annotated[str | None, typer.Option(help="Where the model is served.")] = None,
-    trace: Annotated[bool, typer.Option("--trace", help="Show each step's inputs and outputs.")] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What an artifact's tools may use: a module, a command, the origin of an address. "
+            "Those of a .dspec file may all.",
+            show_default=False,
+        ),
+    ] = None,
+    trace: Annotated[
+        bool,
+        typer.Option("--trace", help="Show each call: prompt, answer, repairs, tokens, cost, time."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Outputs as JSON.")] = False,
+    otel: SpansOption = False,
 ) -> None:
     """Run a program once. Text values may be written as they are, others as JSON."""
-    application = open_target(target, name, lm, api_base)
+    application = open_target(target, name, lm, api_base, tuple(allow or ()))
     with application:
         row = read_inputs(inputs or [], application.inputs)
-        prediction = application(**row)
+        began = time.time_ns()
+        try:
+            prediction = application(**row)
+        except DspecError as error:
+            _tell(application.name, error.trace, began, trace=trace, json=json, otel=otel)
+            raise
     if json:
         print_json(jsonlib.dumps(dict(prediction), ensure_ascii=False, indent=2))
     else:
         draw(prediction)
+    _tell(application.name, prediction.trace, began, trace=trace, json=json, otel=otel)
+
+
+def _tell(name: str, steps: Sequence[TraceStep], began: int, *, trace: bool, json: bool, otel: bool) -> None:
+    """The record of the run to whoever asked for it, also of one that failed: spans, and standard error."""
+    if otel:
+        from ..evaluate.spans import default_tracer, trace_spans
+
+        trace_spans(name, steps, default_tracer(), began=began, ended=time.time_ns())
     if trace:
-        draw_trace(prediction)
+        show_trace(steps, json)
 
 
-def open_target(target: Path, name: str | None, lm: str | None, api_base: str | None) -> Application:
+def show_trace(trace: Sequence[TraceStep], json: bool) -> None:
+    if json:
+        from dspec.runtime.schema.trace import as_json
+
+        sys.stderr.write(jsonlib.dumps(as_json(trace), ensure_ascii=False, indent=2) + "\n")
+        return
+    from .tracing import draw_trace
+
+    draw_trace(trace)
+
+
+def open_target(
+    target: Path, name: str | None, lm: str | None, api_base: str | None, allow: tuple[str, ...] = ()
+) -> Application:
     from dspec.runtime.application import load, of_program
 
     from ..project.state import project_root
     from .dotenv import fill_environment
 
     if target.suffix != ".dspec":
-        application = load(target, lm=lm, api_base=api_base)
+        root = project_root(target)
+        application = load(target, lm=lm, api_base=api_base, allow=allow, root=root, isolate=True)
     else:
+        from .session import project_tools
         from .sources import checked, pick
 
         _, project = checked(target)
         chosen = pick(list(project.programs), name, "module or program", target)
-        application = of_program(project.programs[chosen], lm=lm, api_base=api_base)
+        externs = tuple(project.externs.values())
+        tools = partial(project_tools, target, externs) if externs else None
+        application = of_program(project.programs[chosen], lm=lm, api_base=api_base, tools=tools)
     fill_environment(project_root(target), application.program.lms.values())
     return application
 
@@ -122,14 +171,3 @@ def draw(prediction: Prediction) -> None:
     for name, value in prediction.items():
         shown = value if isinstance(value, str) else jsonlib.dumps(value, ensure_ascii=False, indent=2)
         console.print(f"{name}: {shown}", markup=False)
-
-
-def draw_trace(prediction: Prediction) -> None:
-    console = stderr()
-    for step in prediction.trace:
-        console.print(f"step {step.step} ({step.predictor}, {step.attempts} calls)", markup=False)
-        for what, values in (("in ", step.inputs), ("out", step.outputs)):
-            for name, value in values.items():
-                console.print(f"  {what} {name}: {jsonlib.dumps(value, ensure_ascii=False)}", markup=False)
-        for note in step.notes:
-            console.print(f"  {note}", markup=False)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import Struct
@@ -26,6 +26,10 @@ from ..evaluate.store import Store
 from ..project.lock import held
 from ..project.state import project_root, state_folder
 from .console import stderr
+
+if TYPE_CHECKING:
+    from dspec.runtime.schema.program import Tool
+    from dspec.runtime.tools.toolbox import Toolbox
 
 
 class TransportChoice(StrEnum):
@@ -58,10 +62,12 @@ async def open_session(
     threads: int,
     transport: TransportChoice,
     *,
+    tools: Sequence[Tool] = (),
     on_event: Callable[[CallEvent], None] | None = None,
 ) -> AsyncGenerator[CommandSession]:
     """Opens the state of the project that `path` is in, waiting for another command that uses it.
 
+    `tools` are those that the project declares, which may be called: Python in processes of its own.
     Raises ConfigurationError when it is unusable.
     """
     state = state_folder(project_root(path))
@@ -71,9 +77,16 @@ async def open_session(
     gc.set_threshold(_COLLECT_EVERY, 20, 50)
     async with held(state / "lock", _say_waiting):
         with Ledger(state / "ledger.sqlite") as ledger, Store(state / "evaluations.sqlite") as store:
-            async with Engine(
-                threads=threads, ledger=ledger, transport=transport.value, on_event=on_event
-            ) as engine:
+            async with (
+                project_tools(path, tools, ledger) if tools else nullcontext() as toolbox,
+                Engine(
+                    threads=threads,
+                    ledger=ledger,
+                    transport=transport.value,
+                    on_event=on_event,
+                    tools=toolbox,
+                ) as engine,
+            ):
                 with_signals = _Signals(engine)
                 try:
                     yield CommandSession(engine, store)
@@ -88,6 +101,14 @@ async def open_session(
                 finally:
                     await with_signals.drained()
                     with_signals.release()
+
+
+def project_tools(path: Path, tools: Sequence[Tool], ledger: Ledger | None) -> Toolbox:
+    """What calls the tools that the project of `path` declares, and no other: whoever runs a command there runs the
+    project's code, and never that of an artifact which came from elsewhere."""
+    from dspec.runtime.tools.toolbox import Toolbox  # few projects have tools
+
+    return Toolbox(project_root(path), declared=tools, isolated=True, ledger=ledger)
 
 
 def _say_waiting(holder: str) -> None:

@@ -72,8 +72,10 @@ def checked(path: Path, needs: Callable[[Project], Needs] | None = None) -> tupl
     print_findings(analysis)
     if analysis.project is None:
         raise typer.Exit(Exit.BUG if analysis.crashes else Exit.FINDINGS)
-    fill_environment(project_root(source), analysis.project.lms.values())
-    return analysis, analysis.project
+    project = analysis.project
+    own = [lm for program in project.made.values() for lm in program.lms.values()]
+    fill_environment(project_root(source), [*project.lms.values(), *own], tools=project.externs.values())
+    return analysis, project
 
 
 def pick(names: list[str], given: str | None, kind: str, path: Path) -> str:

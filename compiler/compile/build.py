@@ -16,12 +16,13 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.artifact.artifact import Artifact, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.schema.ensemble import Runnable, everywhere
-from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.ensemble import Runnable, each, everywhere, programs
+from dspec.runtime.schema.program import Program, asked_besides, with_fallbacks
 
 from .. import ir
 from ..evaluate.budget import Wall, wall_of
@@ -33,7 +34,8 @@ from ..evaluate.statistics import Paired
 from ..evaluate.store import Store
 from ..evaluate.streams import stream
 from ..evaluate.tasks import Halt
-from ..optimizers.base import Context, Options, PromptModel, Spec, StepResult
+from ..optimizers.base import Context, OptimizerError, Options, PromptModel, Spec, StepResult
+from ..optimizers.compat.students import as_dspy
 from ..optimizers.compat.table import run_of
 from ..optimizers.frozen import thawed
 from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
@@ -99,6 +101,12 @@ async def run_steps(
     engine is told to stop, what was made by then is there all the same (`Built.status`).
     """
     resolved = prepared.resolved(planned.optimize)
+    if resolved.awaited:
+        absent = " and ".join(f"`{name}`" for name in sorted(resolved.awaited))
+        raise OptimizerError(
+            f"`{planned.optimize}` needs the result of {absent}, which is not there",
+            help="compile that first",
+        )
     wall = wall or wall_of(resolved.optimize.budget, clock)
     evaluator = Evaluator(
         engine,
@@ -215,6 +223,9 @@ class Ran:
         teacher = teacher_of(self._project, step, self._programs, lm)
         if spec.takes_teacher and resolved.teacher_lm is not None:
             teacher = self._on_teacher_lm(teacher or student)
+        if step.compat is not None:
+            student = as_dspy(student)
+            teacher = each(teacher, as_dspy) if teacher is not None else None
         report = Held(self._report)
         evaluator = self._evaluator.account(report)
         context = Context(
@@ -246,7 +257,7 @@ class Ran:
         self._accounts.append(begun.context.evaluator)
         spent = begun.context.evaluator.spent
         try:
-            result = thawed(await work)
+            result = _with_notes(thawed(await work), begun.context)
         except (BudgetExceeded, Stopped) as halt:
             self._report(StepFinished(step.name, spent.calls, halt=halt.message))
             raise
@@ -300,8 +311,8 @@ class Ran:
                 address: predictor.model_copy(update={"lm": lm.name})
                 for address, predictor in one.predictors.items()
             }
-            index = one.neighbours
-            own = {} if index is None or index.lm is None else {index.lm: one.lms[index.lm]}
+            besides = with_fallbacks(sorted(asked_besides(one)), lambda name: one.lms[name].fallback)
+            own = {name: one.lms[name] for name in besides}
             return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
 
         return everywhere(program, moved)
@@ -379,6 +390,12 @@ class Ran:
             ),
             notes=tuple(self._notes) if self._status != "complete" else self._unanswered(),
         )
+
+
+def _with_notes(result: StepResult, context: Context) -> StepResult:
+    """The result with what was cut and left out of its demos."""
+    cut = [note for program in programs(result.program) for note in context.room.notes(program)]
+    return replace(result, notes=(*result.notes, *dict.fromkeys(cut)))
 
 
 def _progress(step: str, report: Report) -> Callable[[str, float | None], None]:

@@ -30,16 +30,15 @@ def spec_of(step: ir.StepSpec) -> Spec:
 def named_program(project: ir.Project, steps: Mapping[str, Runnable], name: str, lm: str | None) -> Runnable:
     """A program by what a step calls it: an earlier step's, or a module or program on the block's `lm`.
 
-    Raises OptimizerError for another optimize block.
+    Another block's result stays on the models that it was made for. Raises OptimizerError where it is not there.
     """
     if name in steps:
         return steps[name]
-    if name in project.optimizes:
+    if name in project.optimizes and name not in project.made:
         raise OptimizerError(
-            f"`{name}` is an optimize block: another block's result cannot be a student or teacher yet",
-            help="name a step of this block, a module or a program",
+            f"`{name}` is an optimize block whose result is not there", help="compile that first"
         )
-    return project.on_lm(name, lm)
+    return project.on_lm(name, None if name in project.optimizes else lm)
 
 
 def student_of(
@@ -57,7 +56,7 @@ def student_of(
     """
     if spec_of(step).gathers:
         return base
-    found = named_program(project, steps, origin, lm) if origin else base
+    found = base if not origin else steps[origin] if origin in steps else project.on_lm(origin, lm)
     if isinstance(found, Ensemble):
         raise OptimizerError(
             f"step `{step.name}`: an ensemble cannot be tuned",
@@ -103,7 +102,11 @@ def reducer_of(project: ir.Project, step: ir.StepSpec, lm: str | None) -> Progra
     """The program that makes one answer of the members', on the block's `lm`; None for a rule."""
     rule = step.options.get("reduce")
     named = [rule[kind] for kind in ("module", "program") if kind in rule] if isinstance(rule, dict) else []
-    return project.on_lm(str(named[0]), lm) if named else None
+    if not named:
+        return None
+    found = project.on_lm(str(named[0]), lm)
+    assert isinstance(found, Program)  # a module or a program that is declared
+    return found
 
 
 def finalists_of(steps: Sequence[ir.StepSpec], name: str) -> int:

@@ -10,7 +10,7 @@ which may vanish at any time, and from which nothing is ever replayed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -24,6 +24,7 @@ from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 from ..data import Rows, rows_digest
+from ..evaluate.digests import program_digest
 from ..evaluate.judging import Judges
 from ..evaluate.store import ProgramKey, Store
 from ..project.files import write_text
@@ -35,8 +36,13 @@ _LONGEST = 60
 _MAX_BYTES = 4 * 1024 * 1024
 
 EVALS = "evals."
+PROGRAMS = "programs."
 NOT_OF_STEPS = ("steps.", "budget.", "order", "emit", EVALS)
 """Places that a step does not depend on, its own aside."""
+NOT_OF_RESULTS = ("budget.", EVALS)
+"""Places that a result does not depend on."""
+AWAITED = "compiled first"
+"""The result of another block that is not there yet."""
 
 Snapshot = dict[str, str]
 
@@ -87,8 +93,19 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
     models = {name: project.lms[name] for name in sorted(named)} | resolved.student.lms
     for judge in resolved.metric.judges:
         models |= judge.program.lms
+    results: dict[str, JsonValue] = {
+        one: AWAITED if one in resolved.awaited else program_digest(project.made[one])[:12]
+        for one in project.needed(name)
+        if one in project.made
+    }
+    others = {
+        one: program_digest(project.on_lm(one, None))[:12]
+        for one in project.named(name)
+        if one not in project.optimizes
+    }
+    student = resolved.student.model_dump(mode="json", exclude={"name", "lms"})
     plain: dict[str, JsonValue] = {
-        "program": resolved.student.model_dump(mode="json", exclude={"name", "lms"}),
+        "program": {"result": results[optimize.program]} if optimize.program in results else student,
         "models": {name: _settings(lm) for name, lm in models.items()},
         "metric": _metric(resolved.metric),
         "train": _rows(resolved.train),
@@ -101,19 +118,29 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
         "teacher_lm": optimize.teacher_lm,
         "steps": {step.name: step.model_dump(mode="json", exclude={"name"}) for step in optimize.steps},
         "order": [step.name for step in optimize.steps],
+        **({"programs": {**results, **others}} if results or others else {}),
         **({"evals": {one.name: {"data": _rows(prepared.rows(one.data))} for one in evals}} if evals else {}),
     }
-    return dict(_leaves(plain, ""))
+    found = dict(_leaves(plain, ""))
+    for other in project.needed(name):
+        inner = snapshot(prepared, other)
+        found |= {
+            f"{other}.{place}": value
+            for place, value in inner.items()
+            if not place.startswith(NOT_OF_RESULTS)
+        }
+    return found
 
 
 def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     """In the order of the places' names.
 
-    Older snapshots say nothing of evals, so the rows of a first eval are not told as new.
+    Older snapshots say nothing of evals and of the programs that steps name, so the first ones are not told as new.
     """
     places = {*before, *after}
-    if not any(place.startswith(EVALS) for place in before):
-        places = {place for place in places if not place.startswith(EVALS)}
+    for kind in (EVALS, PROGRAMS):
+        if not any(place.startswith(kind) for place in before):
+            places = {place for place in places if not place.startswith(kind)}
     return tuple(
         Change(place, before.get(place), after.get(place))
         for place in sorted(places)
@@ -121,8 +148,19 @@ def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     )
 
 
-def free(resolved: Resolved, now: Snapshot, record: CompileRecord | None, store: Store) -> Free:
-    """What is known already. Of the steps, only those that nothing changed for since a complete compile."""
+def free(
+    resolved: Resolved,
+    now: Snapshot,
+    record: CompileRecord | None,
+    store: Store,
+    others: Collection[str] = (),
+) -> Free:
+    """What is known already. Of the steps, only those that nothing changed for since a complete compile.
+
+    `others` are the blocks whose results this one needs.
+    """
+    if resolved.awaited:
+        return Free()  # nobody knows what it is about
     keyed = ProgramKey(resolved.student)
     keys = [keyed.run(digest(row.inputs), sample=0, temperature=None) for row in resolved.val]
     known = store.lookup(keys)
@@ -137,6 +175,8 @@ def free(resolved: Resolved, now: Snapshot, record: CompileRecord | None, store:
     if record is None or rows < len(keys):
         return Free(rows, (), calls)
     changed = [change.place for change in changes(record.snapshot, now)]
+    # Of another block only its result matters, and that has a place of its own.
+    changed = [place for place in changed if not place.startswith(tuple(f"{name}." for name in others))]
     steps: list[str] = []
     for step in resolved.optimize.steps:
         # an earlier step knows nothing of a later one, and none of them of how much may be spent or what is scored after

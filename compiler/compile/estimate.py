@@ -16,6 +16,7 @@ from dspec.runtime.models.prices import Price, price
 from dspec.runtime.models.transports.answers import estimate_text, estimate_tokens
 from dspec.runtime.running.bounds import calls_per_run, counted
 from dspec.runtime.running.strategies.table import strategy_of
+from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.schema.program import LM, Predictor, Program, canonical
 from dspec.runtime.schema.types import JsonValue, Row
@@ -71,7 +72,7 @@ def estimated(program: Program, rows: Rows, shares: Sequence[Share]) -> Estimate
     return Estimate(sum(size.inputs for size in sizes), sum(size.outputs for size in sizes), least, most)
 
 
-def judged(metric: ir.Metric, program: Program, rows: Rows, runs: int) -> tuple[Share, ...]:
+def judged(metric: ir.Metric, program: Runnable, rows: Rows, runs: int) -> tuple[Share, ...]:
     """The judges' share when that many runs of `program` are scored on rows like these."""
     sample = rows[:SAMPLE_ROWS]
     return tuple(
@@ -86,7 +87,7 @@ def judged(metric: ir.Metric, program: Program, rows: Rows, runs: int) -> tuple[
     )
 
 
-def _shown(metric: ir.Metric, judge: ir.Judge, program: Program, row: Example) -> Row:
+def _shown(metric: ir.Metric, judge: ir.Judge, program: Runnable, row: Example) -> Row:
     """What a judge is shown of an answer that agrees with the row's labels; a stand-in where that says nothing."""
     answer = {spec.name: row.labels.get(spec.name, _stand_in(spec.name)) for spec in program.outputs}
     scope: dict[str, JsonValue] = {

@@ -94,11 +94,11 @@ async def evaluate_named(
         engine, store, metric, width=engine.threads, wall=wall, on_error=block.on_error, report=report
     )
     programs = compiled or {}
-    subject = _program(project, programs, block.program)
+    subject = _program(prepared, programs, block.program)
     after = await evaluator.evaluate(subject, rows, label=f"eval {name}, {block.program}")
     before: Evaluation | None = None
     if block.baseline is not None:
-        other = _program(project, programs, block.baseline)
+        other = _program(prepared, programs, block.baseline)
         before = await evaluator.evaluate(other, rows, label=f"eval {name}, {block.baseline}")
     return EvalResult(
         name=name,
@@ -166,14 +166,13 @@ class Walls:
         return self._shared[owner.name]
 
 
-def _program(project: ir.Project, compiled: Mapping[str, Runnable], name: str) -> Runnable:
-    if name in compiled:
-        return compiled[name]
-    if name in project.optimizes:
+def _program(prepared: Prepared, compiled: Mapping[str, Runnable], name: str) -> Runnable:
+    found = compiled.get(name) or prepared.program(name)
+    if found is None:
         raise ConfigurationError(
             f"`{name}` has not been compiled yet", help=f"run `dspc compile` for {name} first"
         )
-    return project.programs[name]
+    return found
 
 
 def _gate(gate: ir.EvalGate, after: Evaluation, before: Evaluation | None) -> GateResult:

@@ -7,10 +7,11 @@ the way. The command line does nothing else: it lends an engine, and shows what 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.artifact.artifact import write_artifact
 from dspec.runtime.errors import ProviderError, Stopped
@@ -23,17 +24,23 @@ from ..evaluate.events import Report
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
 from .build import Built, run_steps
+from .changes import CompileRecord
 from .evals import EvalResult, Walls, evaluate_each
-from .plan import Plan, plan
+from .freshness import result_in
+from .plan import Plan, plan, plan_with_result
 from .prepared import Prepared
 
 
 class Job(Struct, frozen=True):
-    """One block to compile: its plan, where the artifact goes, and the evals to run on the result."""
+    """One block to compile: its plan, where the artifact goes, and the evals to run on the result.
+
+    One that is not `asked` for is compiled because a later one needs its result.
+    """
 
     plan: Plan
     artifact: Path
     evals: tuple[str, ...]
+    asked: bool = True
 
     @property
     def name(self) -> str:
@@ -56,27 +63,65 @@ class Compiled(Struct, frozen=True):
 
 
 def plan_blocks(
-    project: ir.Project, names: Sequence[str], folder: Path, out: Path, *, evals: bool
+    project: ir.Project,
+    names: Sequence[str],
+    folder: Path,
+    out: Path,
+    *,
+    evals: bool,
+    recalled: Callable[[str], CompileRecord | None] = lambda _: None,
 ) -> tuple[Prepared, list[Job]]:
-    """Read what these blocks of a checked project need, and plan each of them. Asks no model."""
-    prepared = Prepared(project, folder, compile_needs(project, names))
+    """Read what these blocks of a checked project need, and plan each of them. Asks no model.
+
+    Before a block come those whose results it needs, unless their artifacts in `out` are what a compile would give;
+    `recalled` is what is remembered of a block's last compile.
+    """
+    against = [
+        block.baseline
+        for block in project.evals.values()
+        if evals and block.program in names and block.baseline in project.optimizes
+    ]
+    order = project.in_order([*filter(None, against), *names])
+    results = frozenset(other for name in order for other in project.needed(name)).union(
+        filter(None, against)
+    )
+    prepared = Prepared(project, folder, compile_needs(project, order))
     jobs: list[Job] = []
-    for name in names:
-        scoring = [block.name for block in project.evals.values() if block.program == name] if evals else []
-        artifact = Path(os.path.relpath(out / f"{name}.dspc.json"))
-        jobs.append(Job(plan(prepared, name), artifact, tuple(scoring)))
+    for name in order:
+        place = out / f"{name}.dspc.json"
+        if name not in names:
+            found = result_in(place, prepared, name, recalled(name))
+            if found is not None:
+                prepared.made(name, found)
+                continue
+        scoring = [block.name for block in prepared.project.evals.values() if block.program == name]
+        asked = name in names
+        planned, result = plan_with_result(prepared, name, scored=asked)
+        jobs.append(
+            Job(planned, Path(os.path.relpath(place)), tuple(scoring) if evals and asked else (), asked)
+        )
+        if name in results:
+            prepared.made(name, result, awaited=True)
     return prepared, jobs
 
 
 async def compile_block(
     prepared: Prepared, job: Job, *, engine: Engine, store: Store, report: Report
 ) -> Compiled:
-    """Run the steps, select, and write the artifact; then score it with the block's evals."""
+    """Run the steps, select, and write the artifact; then score it with the block's evals.
+
+    From then on the prepared project has the result, if the compile ran to its end.
+    """
+    if prepared.project.needed(job.name):
+        # By now the results are there that it was planned without.
+        job = replace(job, plan=plan(prepared, job.name, scored=job.asked))
     wall = wall_of(prepared.project.optimizes[job.name].budget)
     try:
         ran = await run_steps(prepared, job.plan, engine=engine, store=store, wall=wall, report=report)
         built = ran.select()
         write_artifact(job.artifact, built.artifact)
+        if built.status == "complete":
+            prepared.made(job.name, prepared.project.on_declared(built.artifact.program))
         evals, cut = await evaluate_each(
             prepared,
             job.evals if built.status == "complete" else (),

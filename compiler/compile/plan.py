@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 
 from msgspec import Struct, to_builtins
 
-from dspec.runtime.running.bounds import calls_per_run
+from dspec.runtime.running.bounds import call_bounds, calls_per_run, counted
+from dspec.runtime.running.strategies.base import Times
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import Program, canonical, walked
 
@@ -80,8 +82,13 @@ class Plan(Struct, frozen=True):
         return canonical(to_builtins(self))
 
 
-def plan(prepared: Prepared, name: str) -> Plan:
-    """Calls per step of optimize block `name` and of the evals that score it; calls no model."""
+def plan(prepared: Prepared, name: str, *, scored: bool = True) -> Plan:
+    """Calls per step of optimize block `name` and, if it is `scored`, of the evals that score it; calls no model."""
+    return plan_with_result(prepared, name, scored=scored)[0]
+
+
+def plan_with_result(prepared: Prepared, name: str, *, scored: bool = True) -> tuple[Plan, Runnable]:
+    """The same with what the block gives, as far as it is known before its steps have run."""
     project = prepared.project
     walks: dict[str, _Walked] = {}
 
@@ -92,18 +99,19 @@ def plan(prepared: Prepared, name: str) -> Plan:
 
     def calls_of_one(program: str) -> int:
         """Of a program, or at most of an optimize block's result."""
-        if program not in project.optimizes:
-            return calls_per_run(project.programs[program])
-        return calls_per_run(walked(program).programs[project.optimizes[program].emit])
+        if program in project.optimizes and program not in project.made:
+            return calls_per_run(walked(program).programs[project.optimizes[program].emit])
+        return calls_per_run(project.on_lm(program, None))
 
     evals: list[EvalPlan] = []
     judging: list[Share] = []
     for block in project.evals.values():
-        if block.program == name:
+        if scored and block.program == name:
             one, shares = _plan_eval(prepared, block, calls_of_one)
             evals.append(one)
             judging += shares
-    return _plan(prepared.resolved(name), walked(name), tuple(evals), judging)
+    found = _plan(prepared.resolved(name), walked(name), tuple(evals), judging)
+    return found, walked(name).programs[project.optimizes[name].emit]
 
 
 def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
@@ -127,6 +135,16 @@ def _plan_eval(
 def _judge_calls(metric: ir.Metric, runs: int) -> Range:
     """Of so many runs that are scored: every judge is asked once at most, and a branch may spare it."""
     return Range(0, runs * sum(calls_per_run(judge.program) for judge in metric.judges))
+
+
+def _share_at_least(program: Runnable) -> Fraction:
+    """How much of its calls a run makes in any case: a formula counts runs, and each at its most."""
+    bounds = call_bounds(program)
+    return Fraction(bounds.least, bounds.most) if bounds.most else Fraction(1)
+
+
+def _lowered(calls: Range, share: Fraction) -> Range:
+    return Range(math.floor(calls.least * share), calls.most)
 
 
 def _scored(calls: Calls, task: int, teacher: int) -> int:
@@ -171,13 +189,17 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             calls_per_run=calls_per_run(starts),
             teacher_calls_per_run=calls_per_run(teacher),
             student_scored=origin in scored,
-            student_bare=origin not in programs and not has_demos(starts),
+            student_bare=origin not in programs
+            and (origin or optimize.program) not in resolved.awaited
+            and not has_demos(starts),
             val_given=optimize.val is not None,
             finalists=finalists_of(optimize.steps, step.name),
             nested=nested_of(project, step, programs, optimize.lm),
         )
         calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
-        taught = [calls_per_run(one.teacher) for one in facts.nested.values() if one.teacher is not None]
+        nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]
+        fewer = min(map(_share_at_least, (starts, teacher, *nested)))
+        taught = [calls_per_run(one) for one in nested]
         fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
         runs = _scored(calls, facts.calls_per_run, fewest)
         scorings += runs
@@ -185,8 +207,8 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             StepPlan(
                 step.name,
                 spec.name,
-                calls.task,
-                calls.teacher,
+                _lowered(calls.task, fewer),
+                _lowered(calls.teacher, fewer),
                 len(resolved.train),
                 len(resolved.val),
                 calls.prompt,
@@ -210,7 +232,7 @@ def _plan(
     optimize, student = resolved.optimize, resolved.student
     scoring = len(resolved.val) * calls_per_run(student)
     steps = walked.steps
-    baseline = Range(scoring, scoring)
+    baseline = Range(len(resolved.val) * call_bounds(student).least, scoring)
     unscored = len(resolved.val) * calls_per_run(walked.programs[optimize.emit])
     final = Range() if optimize.emit in walked.scored else Range(0, unscored)
     # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
@@ -248,7 +270,7 @@ def _plan(
             ),
         ),
         evals=evals,
-        notes=_notes(resolved, again, prompts, judges),
+        notes=_notes(resolved, again, prompts, judges, runs + 2 * sum(one.rows for one in evals)),
         judge=judge,
     )
 
@@ -261,14 +283,35 @@ def _askings(program: Program) -> int:
         if signature.checks or any(record.checks for record in program.records.values()):
             times = max(times, 2 * (1 + signature.max_retries))
     most = max((one.signature.max_retries for one in program.predictors.values()), default=0)
-    return times * math.prod(1 + most for step in walked(program.steps) if step.kind == "check")
+    graphs = (program, *program.graphs.values())
+    checks = [step for graph in graphs for step in walked(graph.steps) if step.kind == "check"]
+    return times * (1 + most) ** len(checks)
 
 
-def _notes(resolved: Resolved, again: int, prompts: int, judges: int) -> tuple[str, ...]:
+def _calls_of_a_run(program: Program) -> str:
+    """What one run calls, of a program with branches, lists, rounds or other programs; "" of a plain one."""
+    if all(step.kind in ("call", "value", "check") for step in program.steps):
+        return ""
+    bounds = call_bounds(program)
+    each = ", ".join(f"`{key}` {_times(times)}" for key, times in counted(program).items())
+    return f"a run makes {_times(bounds)} model calls: {each}"
+
+
+def _times(times: Times) -> str:
+    return f"{times.most:,}" if times.least == times.most else f"{times.least:,} to {times.most:,}"
+
+
+def _notes(resolved: Resolved, again: int, prompts: int, judges: int, runs: int) -> tuple[str, ...]:
     optimize = resolved.optimize
     notes = [
         f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
     ]
+    if branching := _calls_of_a_run(resolved.student):
+        notes.append(branching)
+    if resolved.student.tools:
+        from .toolcalls import tool_notes  # few programs have tools
+
+        notes += tool_notes(resolved.student, runs)
     if prompts:
         notes.append(
             f"up to {prompts} calls write instructions: their prompts show rows of train, and are "
@@ -278,6 +321,11 @@ def _notes(resolved: Resolved, again: int, prompts: int, judges: int) -> tuple[s
         notes.append(
             f"up to {judges:,} calls ask the metric's judges: one for each that a row's score reads, and none "
             "for an answer that was judged before"
+        )
+    if resolved.awaited:
+        results = " and ".join(f"`{name}`" for name in sorted(resolved.awaited))
+        notes.append(
+            f"counted with the shape that the result of {results} will have: its demos and words may add tokens"
         )
     if optimize.val is None:
         notes.append("no val: candidates are scored on the rows they were made from")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import LM, Program
 
 from .. import ir
@@ -31,6 +32,9 @@ class Resolved(Struct, frozen=True):
     teacher_lm: LM | None
     prompt_lm: LM | None = None
     """Model that writes instructions: the student's where the block names none."""
+    awaited: frozenset[str] = frozenset()
+    """Optimize blocks whose results it takes and that are not there yet. Their programs stand for them, in the shape
+    that their steps will give them."""
 
 
 class Prepared:
@@ -41,6 +45,8 @@ class Prepared:
 
     def __init__(self, project: ir.Project, folder: Path, needs: Mapping[str, Iterable[ir.RowsRef]]) -> None:
         self.project = project
+        """With the results of optimize blocks in it, as far as they are there."""
+        self._awaited: frozenset[str] = frozenset()
         self._folder = folder
         self._needs = {name: frozenset(refs) for name, refs in needs.items()}
         self._whole: dict[str, Rows] = {}
@@ -68,8 +74,22 @@ class Prepared:
         Raises DataError for rows that cannot be used, OptimizerError when there are none to train on.
         """
         if name not in self._resolved:
-            self._resolved[name] = resolve(self.project, name, self.rows)
+            self._resolved[name] = resolve(self.project, name, self.rows, self._awaited)
         return self._resolved[name]
+
+    def made(self, name: str, result: Runnable, *, awaited: bool = False) -> None:
+        """Take this for the result of optimize block `name` from now on; an `awaited` one only has its shape."""
+        self.project = self.project.model_copy(update={"made": {**self.project.made, name: result}})
+        self._awaited = self._awaited | {name} if awaited else self._awaited - {name}
+        self._resolved = {
+            other: block for other, block in self._resolved.items() if name not in self.project.needed(other)
+        }
+
+    def program(self, name: str) -> Runnable | None:
+        """What is declared under that name, or made: None for an optimize block whose result is not there."""
+        if name in self._awaited or (name in self.project.optimizes and name not in self.project.made):
+            return None
+        return self.project.on_lm(name, None)
 
     def finished(self, name: str) -> None:
         """Let go of the rows that were there for block `name` alone."""
@@ -90,8 +110,16 @@ def _refs(block: ir.Optimize) -> frozenset[ir.RowsRef]:
     return frozenset(ref for ref in (block.train, block.val) if ref is not None)
 
 
-def resolve(project: ir.Project, name: str, rows: Callable[[ir.RowsRef], Rows]) -> Resolved:
-    """Look up what optimize block `name` names. Raises OptimizerError where it has no rows."""
+def resolve(
+    project: ir.Project,
+    name: str,
+    rows: Callable[[ir.RowsRef], Rows],
+    awaited: frozenset[str] = frozenset(),
+) -> Resolved:
+    """Look up what optimize block `name` names.
+
+    Raises OptimizerError where it has no rows, and for an ensemble in place of the program to tune.
+    """
     optimize = project.optimizes[name]
     train = rows(optimize.train)
     val = train if optimize.val is None else rows(optimize.val)
@@ -101,6 +129,11 @@ def resolve(project: ir.Project, name: str, rows: Callable[[ir.RowsRef], Rows]) 
                 f"`{spell_rows(ref)}` has no rows", help="an optimizer needs at least one row"
             )
     student = project.student(name)
+    if isinstance(student, Ensemble):
+        raise OptimizerError(
+            f"`{optimize.program}` is an ensemble, which `{name}` cannot tune",
+            help="tune its members, or use it as a `teacher`",
+        )
     return Resolved(
         optimize,
         student,
@@ -109,6 +142,7 @@ def resolve(project: ir.Project, name: str, rows: Callable[[ir.RowsRef], Rows]) 
         val,
         None if optimize.teacher_lm is None else project.lms[optimize.teacher_lm],
         _prompt_lm(student) if optimize.prompt_lm is None else project.lms[optimize.prompt_lm],
+        frozenset(one for one in project.needed(name) if one in awaited or one not in project.made),
     )
 
 

@@ -33,20 +33,28 @@ def provenance(
 ) -> Provenance:
     """Of `emitted`, which the block's steps led to: each of those that ran by name, its result, and what it took."""
     steps = {step.name: step for step in resolved.optimize.steps}
+    return recipe(resolved).model_copy(
+        update={
+            "toolchain": f"dspc {_version()}",
+            "models": _models(project, resolved, emitted),
+            "steps": tuple(_record(resolved, steps[name], result, took) for name, result, took in outcomes),
+            "calls": spent.calls,
+            "input_tokens": spent.total.input_tokens,
+            "output_tokens": spent.total.output_tokens,
+            "cost_usd": spent.total.known_usd,
+            "unanswered": unanswered or None,
+        }
+    )
+
+
+def recipe(resolved: Resolved) -> Provenance:
+    """What is known of a compile before it has run: hashes of what it starts from, and the seed."""
     return Provenance(
-        toolchain=f"dspc {_version()}",
         source=program_digest(resolved.student),
         data={"train": rows_digest(resolved.train), "val": rows_digest(resolved.val)},
         metric=metric_digest(resolved.metric),
         options=digest([_resolved_step(step) for step in resolved.optimize.steps]),
         seeds={"optimize": resolved.optimize.seed},
-        models=_models(project, resolved, emitted),
-        steps=tuple(_record(resolved, steps[name], result, took) for name, result, took in outcomes),
-        calls=spent.calls,
-        input_tokens=spent.total.input_tokens,
-        output_tokens=spent.total.output_tokens,
-        cost_usd=spent.total.known_usd,
-        unanswered=unanswered or None,
     )
 
 

@@ -3,6 +3,7 @@
 from ..project.caches import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems
 from .fetching import Fetcher, When, fetch
+from .fingerprint import fingerprint
 from .probing import Column, Probe, probe
 from .problem import DataError, DataProblem
 from .report import Places, diagnose
@@ -26,6 +27,7 @@ __all__ = [
     "check",
     "diagnose",
     "fetch",
+    "fingerprint",
     "load_rows",
     "part",
     "part_sizes",

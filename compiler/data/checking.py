@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field
 
 from dspec.runtime.schema.program import digest
-from dspec.runtime.schema.types import Frozen
+from dspec.runtime.schema.types import Frozen, JsonValue
 
 from .. import ir
 from ..diagnostics.wording import plural
@@ -19,6 +20,9 @@ from .reading import open_table
 from .rows import Collected, Example, Rows, collect
 from .splits import arithmetic, part_sizes, parts, stratification
 from .tables import MAX_ROWS
+
+LONG = 50_000
+"""Characters of a value from which a check warns of it."""
 
 
 class Findings(Frozen):
@@ -78,7 +82,7 @@ def _check(dataset: ir.Dataset, folder: Path, root: Path | None, *, deep: bool) 
         else:
             collected = collect(dataset, table, max_rows=MAX_ROWS)
     rows = collected.seen if collected.complete else count_rows(dataset.source, folder, root)
-    found = list(collected.problems)
+    found = [*collected.problems, *long_values(dataset, collected.examples)]
     if not rows:
         return Findings(problems=tuple(found), rows=0)
     split = arithmetic(dataset, rows)
@@ -95,6 +99,45 @@ def _placement(dataset: ir.Dataset, collected: Collected, *, whole: bool) -> lis
     if not usable or not whole or any(problem.is_error for problem in strata):
         return strata
     return strata + duplicates(parts(dataset, collected.examples))
+
+
+def long_values(dataset: ir.Dataset, rows: Iterable[Example]) -> list[DataProblem]:
+    """Columns of which a value is longer than a prompt is good for, one problem each."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for example in rows:
+        for name, value in example.row.items():
+            length = _length(value)
+            if length > LONG:
+                found.setdefault(name, []).append((example.index + 1, length))
+    order = [one.name for one in (*dataset.inputs, *dataset.fields) if one.name in found]
+    return [_long(name, found[name]) for name in order]
+
+
+def _long(column: str, rows: list[tuple[int, int]]) -> DataProblem:
+    which = listed([f"{row:,}" for row, _ in rows])
+    most = max(length for _, length in rows)
+    return DataProblem(
+        kind="long_values",
+        message=f"`{column}` has more than {LONG:,} characters in {'row' if len(rows) == 1 else 'rows'} {which}: up to "
+        f"{most:,}",
+        help="cut the texts, or leave the rows out: each of them fills a prompt, as an input and as a demo",
+        column=column,
+        count=len(rows),
+        rows=tuple(row for row, _ in rows[:SHOWN]),
+    )
+
+
+def _length(value: JsonValue) -> int:
+    """The characters of all texts in a value."""
+    match value:
+        case str():
+            return len(value)
+        case list():
+            return sum(map(_length, value))
+        case dict():
+            return sum(map(_length, value.values()))
+        case _:
+            return 0
 
 
 def duplicates(parts: dict[str, Rows]) -> list[DataProblem]:

@@ -14,9 +14,10 @@ Needs = dict[str, tuple[ir.RowsRef, ...]]
 
 
 def compile_needs(project: ir.Project, names: Iterable[str]) -> Needs:
-    """For compiling these optimize blocks, with the evals that score them. Unknown names need nothing."""
+    """For compiling these optimize blocks and those whose results they need, with the evals that score them. Unknown
+    names need nothing."""
     needs: Needs = {}
-    for name in names:
+    for name in project.in_order(name for name in names if name in project.optimizes):
         refs = _tuned_on(project, name)
         for block in project.evals.values():
             if block.program == name:

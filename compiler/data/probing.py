@@ -47,7 +47,7 @@ _TEXT_TYPES = (INT, FLOAT, BOOL, Scalar(name="date"), Scalar(name="datetime"))
 """What a csv column may turn out to be, most particular first; else it is `str`."""
 
 
-class Column(Frozen):
+class Column(Frozen, defer_build=True):
     """What a column seems to hold. `missing` counts rows without a value (or an empty csv cell).
 
     `samples` are the first distinct values as shown; `choices` all distinct texts of a `str` column
@@ -61,7 +61,7 @@ class Column(Frozen):
     choices: tuple[str, ...] = ()
 
 
-class Probe(Frozen):
+class Probe(Frozen, defer_build=True):
     """`rows` is the number of rows; `exact` False when only a sample of them was read."""
 
     columns: dict[str, Column]

@@ -26,12 +26,13 @@ Kind = Literal[
     "stratify_column",
     "stratify_small",
     "duplicates",
+    "long_values",
 ]
 """`unreadable` and `outside` (the project) concern the whole file, `malformed` some of its rows.
 
 `unfetched` is no mistake while checking: the rows are elsewhere, and nobody has asked for them yet."""
 
-WARNINGS: frozenset[Kind] = frozenset({"stratify_small", "duplicates"})
+WARNINGS: frozenset[Kind] = frozenset({"stratify_small", "duplicates", "long_values"})
 """Problems that a compile may live with; all others stop it."""
 
 SHOWN = 3
@@ -40,7 +41,7 @@ SHOWN = 3
 _SHOWN_CHARACTERS = 40
 
 
-class DataProblem(Frozen):
+class DataProblem(Frozen, defer_build=True):
     """One problem. `rows` are numbers as `unit` counts them, from 1: lines of a csv or jsonl file.
 
     `count` is how many rows (or inputs) are concerned; `rows` and `values` hold the first few.

@@ -6,18 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from ..diagnostics import codes
 from ..diagnostics.codes.base import Finding
-from ..diagnostics.codes.data import (
-    ColumnMissing,
-    DataOutside,
-    DataUnreadable,
-    Duplicates,
-    NotFetched,
-    SplitFault,
-    TooRare,
-    TypeBroken,
-)
-from ..diagnostics.codes.metrics import NoColumnToStratify
 from ..project.source import Location
 from .problem import DataProblem
 
@@ -42,24 +32,28 @@ def diagnose(problem: DataProblem, places: Places) -> Finding:
         case "column_missing":
             at = places.columns.get(column)
             renamed = tuple(name for name in problem.suggestions if name.isidentifier())
-            return ColumnMissing(at or source, said, advice, source if at else None, renamed if at else ())
+            return codes.data.ColumnMissing(
+                at or source, said, advice, source if at else None, renamed if at else ()
+            )
         case "type_broken":
             at = places.types.get(column) or places.columns.get(column)
-            return TypeBroken(at or source, said, advice, source if at else None)
+            return codes.data.TypeBroken(at or source, said, advice, source if at else None)
         case "split":
-            return SplitFault(places.parts.get(part) or split, said, advice)
+            return codes.data.SplitFault(places.parts.get(part) or split, said, advice)
         case "stratify_column":
-            return NoColumnToStratify(places.stratify or split, said, advice)
+            return codes.metrics.NoColumnToStratify(places.stratify or split, said, advice)
         case "stratify_small":
-            return TooRare(places.stratify or split, said, advice)
+            return codes.data.TooRare(places.stratify or split, said, advice)
         case "duplicates":
             shared = [places.parts[name] for name in (part, *problem.others) if name in places.parts]
             if len(shared) > 1:
-                return Duplicates(shared[-1], said, advice, problem.count, tuple(shared[:-1]))
-            return Duplicates(split, said, advice, problem.count, ())
+                return codes.data.Duplicates(shared[-1], said, advice, problem.count, tuple(shared[:-1]))
+            return codes.data.Duplicates(split, said, advice, problem.count, ())
+        case "long_values":
+            return codes.data.LongValues(places.columns.get(column) or source, said, advice)
         case "outside":
-            return DataOutside(source, said, advice)
+            return codes.data.DataOutside(source, said, advice)
         case "unfetched":
-            return NotFetched(source, said, advice)
+            return codes.data.NotFetched(source, said, advice)
         case "unreadable" | "malformed" | "empty":
-            return DataUnreadable(source, said, advice)
+            return codes.data.DataUnreadable(source, said, advice)

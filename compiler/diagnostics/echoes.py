@@ -10,17 +10,13 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from ..project.source import Location
-from .codes import Finding
-from .codes.data import ColumnMissing
-from .codes.metrics import DS0501
-from .codes.optimizers import DS0602
-from .codes.syntax import DS0101, DS0105, DS0109, DS0114, DS0120
-from .codes.types import DS0302, DS0303
+from . import codes
+from .codes.base import Finding
 from .record import Diagnostic
 
-UNREAD = (DS0101, DS0109, DS0114)
+UNREAD = ("DS0101", "DS0109", "DS0114")
 """Text that could not be parsed."""
-ABOUT_CALLS = (DS0302, DS0303, DS0602)
+ABOUT_CALLS = ("DS0302", "DS0303", "DS0602")
 """Arguments that lack or are too many: nothing is known of them in a call that could not be read."""
 REACH = 400
 """Characters of an item that are looked at around a stop."""
@@ -34,25 +30,25 @@ def without_echoes(findings: Sequence[Finding]) -> list[Diagnostic]:
     Where the parser stopped, the rest of the item is guesswork, and so is the word before.
     """
     broken: dict[Path, _Broken] = {}
-    unread = [found.where for found in findings if found.code in UNREAD]
+    unread = [found.where for found in findings if found.code.name in UNREAD]
     for place in sorted(unread, key=lambda place: place.start):
         broken.setdefault(place.source.path, _Broken()).add(place)
     renamed = {
         (found.where.text, name)
         for found in findings
-        if isinstance(found, ColumnMissing)
+        if isinstance(found, codes.data.ColumnMissing)
         for name in found.renamed
     }
     told: dict[Diagnostic, None] = {}
     for found in findings:
         diagnostic = found.told()
         there = broken.get(found.where.source.path)
-        guessed = found.code.name >= DS0120.name or found.code is DS0105
+        guessed = found.code.name >= "DS0120" or found.code.name == "DS0105"
         if guessed and there is not None and there.hides(found, bool(diagnostic.fixes)):
             continue
         # A name may be right in the data, and only the declaration of its column is not.
         names = {edit.replacement for fix in diagnostic.fixes for edit in fix.edits}
-        if found.code is DS0501 and any((name, found.where.text) in renamed for name in names):
+        if found.code.name == "DS0501" and any((name, found.where.text) in renamed for name in names):
             continue
         told[diagnostic] = None
     return list(told)
@@ -94,6 +90,6 @@ class _Broken(Struct):
         if after == len(self.stops):
             return False
         stop = self.stops[after]
-        if found.code in ABOUT_CALLS and stop <= place.end:
+        if found.code.name in ABOUT_CALLS and stop <= place.end:
             return True
         return not mended and self.arrows.get(stop, stop) <= place.start

@@ -13,7 +13,6 @@ silent default.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import cast
@@ -24,9 +23,8 @@ from msgspec.structs import replace
 from ..project.loading import ImportProblem, read_text
 from ..project.reads import looked_at
 from ..project.source import Location, Source
-from .codes import CODES
+from . import codes
 from .codes.base import Finding
-from .codes.project import NoTable, NotALevel, SetsError, SetsNoCode, SettingsUnreadable, UnknownSetting
 from .record import Diagnostic, Severity
 
 FILE = "dspec.toml"
@@ -72,6 +70,8 @@ def settings_in(source: Source) -> Settings:
         return _unreadable(
             source, 0, 0, f"it has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
         )
+    import tomllib  # most projects have no settings
+
     try:
         found = cast("dict[str, object]", tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
@@ -83,15 +83,15 @@ def settings_in(source: Source) -> Settings:
 
 
 def _unreadable(source: Source, start: int, end: int, reason: str) -> Settings:
-    return Settings(problems=(SettingsUnreadable(Location(source, start, end), reason),))
+    return Settings(problems=(codes.project.SettingsUnreadable(Location(source, start, end), reason),))
 
 
-_WHERE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_WHERE = r" \(at (?:line (\d+), column (\d+)|end of document)\)$"
 
 
 def _mistake(source: Source, message: str) -> tuple[int, int, str]:
     """Where the TOML reader stopped, and its words without the place."""
-    found = _WHERE.search(message)
+    found = re.search(_WHERE, message)
     reason = message[: found.start()] if found else message
     reason = reason[:1].lower() + reason[1:]
     length = len(source.text)
@@ -104,6 +104,8 @@ def _mistake(source: Source, message: str) -> tuple[int, int, str]:
 
 
 def _settings(source: Source, found: Mapping[str, object]) -> Settings:
+    from .codes.table import CODES  # most projects set nothing
+
     levels: dict[str, Severity | None] = {}
     places = _keys(source.text)
 
@@ -112,27 +114,29 @@ def _settings(source: Source, found: Mapping[str, object]) -> Settings:
         start, end = places.get(key, (0, 0, 0, 0))[2 * value :][:2]
         return Location(source, start, end)
 
-    problems: list[Finding] = [UnknownSetting(at(name), name) for name in found if name != "severity"]
+    problems: list[Finding] = [
+        codes.project.UnknownSetting(at(name), name) for name in found if name != "severity"
+    ]
     table = found.get("severity", {})
     if not isinstance(table, dict):
-        problems.append(NoTable(at("severity")))
+        problems.append(codes.project.NoTable(at("severity")))
         table = {}
     for name, level in cast("dict[str, object]", table).items():
         code, place = CODES.get(name), at("severity", name)
         if code is None:
-            problems.append(SetsNoCode(place, name, tuple(CODES)))
+            problems.append(codes.project.SetsNoCode(place, name, tuple(CODES)))
         elif not isinstance(level, str) or level not in LEVELS:
             text, value = isinstance(level, str), at("severity", name, value=True)
-            problems.append(NotALevel(value, name, str(level), text, tuple(LEVELS)))
+            problems.append(codes.project.NotALevel(value, name, str(level), text, tuple(LEVELS)))
         elif code.severity == "error" and level != "error":
-            problems.append(SetsError(place, name, code.title, level))
+            problems.append(codes.project.SetsError(place, name, code.title, level))
         else:
             levels[name] = LEVELS[level]
     return Settings(levels, tuple(problems))
 
 
-_HEADER = re.compile(r"[ \t]*\[[ \t]*([\w.\-\"']+)[ \t]*\]")
-_KEY = re.compile(r"[ \t]*([\w.\-\"']+)[ \t]*=[ \t]*(\"[^\"\n]*\"|'[^'\n]*'|[^#\n]*[^#\s]|)")
+_HEADER = r"[ \t]*\[[ \t]*([\w.\-\"']+)[ \t]*\]"
+_KEY = r"[ \t]*([\w.\-\"']+)[ \t]*=[ \t]*(\"[^\"\n]*\"|'[^'\n]*'|[^#\n]*[^#\s]|)"
 
 
 def _keys(text: str) -> dict[tuple[str, ...], tuple[int, int, int, int]]:
@@ -141,11 +145,11 @@ def _keys(text: str) -> dict[tuple[str, ...], tuple[int, int, int, int]]:
     above: tuple[str, ...] = ()
     offset = 0
     for line in text.splitlines(keepends=True):
-        if header := _HEADER.match(line):
+        if header := re.match(_HEADER, line):
             above = _path(header[1])
             start, end = offset + header.start(1), offset + header.end(1)
             found.setdefault(above, (start, end, start, end))
-        elif key := _KEY.match(line):
+        elif key := re.match(_KEY, line):
             path = (*above, *_path(key[1]))
             place = (offset + key.start(1), offset + key.end(1), offset + key.start(2), offset + key.end(2))
             for length in range(1, len(path) + 1):

@@ -52,7 +52,7 @@ def plural(count: int, noun: str, many: str = "") -> str:
 
 def noun(kind: str) -> str:
     """What messages call a kind of declaration."""
-    return {"optimize": "optimize block", "import": "imported file"}.get(kind, kind)
+    return {"optimize": "optimize block", "import": "imported file", "repeat": "repetition"}.get(kind, kind)
 
 
 def nouns(kinds: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ from dspec.runtime.errors import BudgetExceeded, ConfigurationError
 from dspec.runtime.models.calls import Purse
 from dspec.runtime.models.prices import Price, price
 from dspec.runtime.models.protocol import Request
-from dspec.runtime.models.transports.answers import estimate_tokens
+from dspec.runtime.models.transports.answers import estimate_request
 from dspec.runtime.schema.usage import Spent, Usage, pico
 
 from .. import ir
@@ -200,7 +200,7 @@ class Wall:
             usage = Usage(math.ceil(UNKNOWN * usage.input_tokens), math.ceil(UNKNOWN * usage.output_tokens))
             margin = UNKNOWN
         else:
-            margin = max(MARGIN, usage.input_tokens / estimate_tokens(request.messages))
+            margin = max(MARGIN, usage.input_tokens / estimate_request(request))
         worst = room.worst
         more = usage.input_tokens + usage.output_tokens - worst.tokens
         if more > self._excess.tokens:
@@ -224,7 +224,7 @@ class Wall:
 
     def _worst(self, request: Request) -> Spent:
         known = self._known.get(_model(request)) or _Known()
-        inputs = math.ceil(known.margin * estimate_tokens(request.messages))
+        inputs = math.ceil(known.margin * estimate_request(request))
         outputs = max(request.lm.max_tokens or FALLBACK_TOKENS, known.outputs)
         return self._priced(request, Usage(inputs, 0 if request.kind == "embedding" else outputs))
 

@@ -15,7 +15,7 @@ from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 
-ANSWERS = {"model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter"}
+ANSWERS = {"model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter", "tool_calls"}
 """What of a judge's settings changes its answers; where it is served is no part of what it is."""
 
 

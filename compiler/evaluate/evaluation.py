@@ -27,7 +27,6 @@ from typing import TypeVar
 from dspec.runtime.errors import AnswerError, DspecError, ParseError, ProviderError, Unauthorized
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Message, Request
-from dspec.runtime.running.asking import Meter
 from dspec.runtime.running.execute import run as run_once
 from dspec.runtime.running.vectors import read_vector
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
@@ -41,7 +40,7 @@ from .budget import Wall
 from .events import Report, ScoringStarted, silent
 from .gathering import Gathered, Told, Unreadable
 from .judging import Judges
-from .meter import Account, Paying, Purpose, metered
+from .meter import Account, PaidMeter, Purpose, metered
 from .outcomes import Attempt, Evaluation, RowResult
 from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
 from .store import UNANSWERED, ProgramKey, RunResult, Store
@@ -131,7 +130,7 @@ class Evaluator:
         """The error with the last answer to the first row: it is in the ledger, and so costs nothing."""
         try:
             purse = None if self._wall is None else self._wall.purse(0)
-            await run_once(program, first.inputs, Paying(self._engine, purse, urgent=True))
+            await run_once(program, first.inputs, PaidMeter(self._engine, purse, urgent=True))
         except AnswerError as failure:
             error.raw = failure.raw
             error.help = (
@@ -233,7 +232,7 @@ class Evaluator:
             key = hashlib.sha256(f"embedding|{request.identity()}".encode()).digest()
 
             async def made(turn: Turn) -> list[float]:
-                meter = Meter(self._paying(turn, urgent=True))
+                meter = self._meter(turn, urgent=True)
                 completion = await meter.complete(request)
                 turn.uses.append(RunUse("teacher", key, RunResult.of(None, spent=meter.used)))
                 return read_vector(completion.answer.text)
@@ -403,11 +402,12 @@ class Evaluator:
         turn: Turn,
     ) -> RunResult:
         # Rows to be scored can be asked in any order; what an attempt or a proposal brings, others wait for.
-        engine = self._paying(turn, urgent=purpose in ("teacher", "prompt"))
-        return await metered(program, example.inputs, engine, sample=sample, temperature=temperature)
+        meter = self._meter(turn, urgent=purpose in ("teacher", "prompt"))
+        return await metered(program, example.inputs, meter, sample=sample, temperature=temperature)
 
-    def _paying(self, turn: Turn, *, urgent: bool) -> Paying:
-        return Paying(self._engine, None if self._wall is None else self._wall.purse(turn.order), urgent)
+    def _meter(self, turn: Turn, *, urgent: bool) -> PaidMeter:
+        purse = None if self._wall is None else self._wall.purse(turn.order)
+        return PaidMeter(self._engine, purse, urgent=urgent)
 
     def _row(self, example: Example, result: RunResult) -> RowResult | MetricError:
         """What a metric without judges says of a run; with judges, of one that has no outputs."""

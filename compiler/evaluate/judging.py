@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dspec.runtime.running.rewards import Opinion, Opinions, Wanted
 from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import Row
 
 from .. import ir
 from ..data.rows import Example
-from .scoring import MetricError, Opinion, Opinions, Verdict, Wanted, score_row
+from .scoring import MetricError, Verdict, score_row
 from .store import ProgramKey, RunResult, Store
 from .votes import Run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 from msgspec import Struct
@@ -9,11 +10,11 @@ from msgspec import Struct
 from dspec.runtime.errors import AnswerError, EvaluationError
 from dspec.runtime.models.calls import Completion, Purse
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.models.protocol import Request, ToolAnswer
+from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.asking import Meter
 from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.running.execute import run
-from dspec.runtime.schema.program import Program, Tool
+from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import Row
 from dspec.runtime.schema.usage import Spent
 
@@ -66,33 +67,31 @@ class Account(Struct):
         )
 
 
-class Paying(Struct, frozen=True):
-    """An engine whose calls somebody pays for."""
+class PaidMeter(Meter):
+    """The meter of one run whose calls somebody pays for."""
 
-    engine: Engine
-    purse: Purse | None
-    urgent: bool
+    def __init__(self, engine: Engine, purse: Purse | None, *, urgent: bool) -> None:
+        super().__init__(engine)
+        self._paid_by = partial(engine.complete, purse=purse, urgent=urgent)
 
     async def complete(self, request: Request) -> Completion:
-        return await self.engine.complete(request, purse=self.purse, urgent=self.urgent)
-
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
-        return await self.engine.call(tool, arguments)
+        completion = await self._paid_by(request)
+        self._answers.append(completion)
+        return completion
 
 
 async def metered(
-    program: Program, inputs: Row, engine: Paying, *, sample: int, temperature: float | None
+    program: Program, inputs: Row, meter: PaidMeter, *, sample: int, temperature: float | None
 ) -> RunResult:
-    """One run of the program. Raises ProviderError, and halts; answers that cannot be used are a result.
+    """One run of the program, on a meter of its own. Raises ProviderError, and halts; answers that cannot be used are a result.
 
     When one of several calls fails, what the others have done by then is a matter of time, which
     must not enter any result: such a run counts its nominal calls, and no tokens.
     """
-    meter = Meter(engine)
     try:
         outcome = await run(program, inputs, meter, sample=sample, temperature=temperature)
     except (AnswerError, EvaluationError) as failure:
         error = (type(failure).__name__, failure.message)
         nominal = calls_per_run(program)
         return RunResult.of(None, (), error, Spent(nominal) if nominal > 1 else meter.used)
-    return RunResult.of(outcome.outputs, outcome.trace, None, meter.used)
+    return RunResult.of(outcome.outputs, outcome.trace, None, outcome.used)

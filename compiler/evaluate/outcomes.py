@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 if TYPE_CHECKING:  # read where nothing runs, by the table of optimizers
-    from dspec.runtime.running.trace import TraceStep
     from dspec.runtime.schema.program import Program
+    from dspec.runtime.schema.trace import TraceStep
     from dspec.runtime.schema.types import Row
 
     from ..data.rows import Example

@@ -12,13 +12,12 @@ costs nothing.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
 
 from dspec.runtime.errors import DspecError, EvaluationError, InputError
+from dspec.runtime.running.rewards import REASON, Judged, Opinions, number_of_score
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.values.interpret import evaluate
@@ -54,54 +53,7 @@ class Verdict(Struct, frozen=True):
         return threshold is not None or self.score > 0.0
 
 
-class Opinion(Struct, frozen=True):
-    """What a judge said of a row: its score in 0..1, and why."""
-
-    score: float
-    reason: str
-
-
-class Wanted(Exception):
-    """The score of a judge is needed that is not among the opinions: ask it about these inputs."""
-
-    def __init__(self, judge: ir.Judge, inputs: Row) -> None:
-        super().__init__(judge.name)
-        self.judge = judge
-        self.inputs = inputs
-
-
-Opinions = Mapping[str, Opinion]
 _NONE: Opinions = MappingProxyType({})
-
-
-class _Judged(dict[str, JsonValue]):
-    """The scope of a metric with judges, whose scores it gets when they are first read.
-
-    `heard` holds the reasons of those that were read, in that order.
-    """
-
-    def __init__(self, metric: ir.Metric, names: dict[str, JsonValue], opinions: Opinions) -> None:
-        super().__init__(names)
-        self.heard: list[str] = []
-        self._judges = {judge.name: judge for judge in metric.judges}
-        self._opinions = opinions
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name in self._judges
-
-    def __missing__(self, name: str) -> JsonValue:
-        judge = self._judges[name]
-        opinion = self._opinions.get(name)
-        if opinion is None:
-            from dspec.runtime.running.execute import (
-                check_inputs,  # here, since the table of optimizers reads this file
-            )
-
-            inputs = {field: evaluate(expression, self) for field, expression in judge.inputs.items()}
-            raise Wanted(judge, check_inputs(judge.program, inputs))
-        self.heard.append(opinion.reason)
-        self[name] = opinion.score
-        return opinion.score
 
 
 def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opinions = _NONE) -> Verdict:
@@ -114,17 +66,17 @@ def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opini
     """
     scope: dict[str, JsonValue] = {metric.gold: gold, metric.pred: pred}
     if metric.judges:
-        scope = _Judged(metric, scope, opinions)
+        scope = Judged(metric.judges, scope, opinions)
     value = _value(metric, "score", metric.score, scope, row)
-    score = _number(value)
+    score = number_of_score(value)
     if score is None:
         raise MetricError(
             f"metric `{metric.name}` gave {short(value)} on row {row + 1}",
             help="`score` must be true, false, or a number from 0 to 1",
         )
     scope["score"] = value
-    if isinstance(scope, _Judged):
-        scope.setdefault("reason", "\n".join(scope.heard))
+    if isinstance(scope, Judged):
+        scope.setdefault(REASON, "\n".join(scope.heard))
     accept: bool | None = None
     if metric.accept is not None:
         answer = _value(metric, "accept", metric.accept, scope, row)
@@ -140,14 +92,6 @@ def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opini
         said = _value(metric, "feedback", metric.feedback, scope, row)
         feedback = said if isinstance(said, str) else short(said)
     return Verdict(score, accept, feedback)
-
-
-def _number(value: JsonValue) -> float | None:
-    """The score as a float, or None where it is none: NaN, infinite, out of range, another type."""
-    if not isinstance(value, bool | int | float):
-        return None
-    number = float(value) if abs(value) <= 1 else math.nan
-    return number if 0.0 <= number <= 1.0 else None
 
 
 def _value(

@@ -1,4 +1,5 @@
-"""Events as OpenTelemetry spans, when asked for: one per step, and within it one per model call.
+"""Events and traces as OpenTelemetry spans, when asked for: one per step, and within it one per model call; of one
+run, one per predictor and tool.
 
 The names are those of the GenAI semantic conventions, all of them in `NAMES`. Only the API is used; where
 spans go is set up by whoever runs the command (`opentelemetry-instrument dspc compile …`). A span holds
@@ -9,13 +10,14 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.models.engine import CallEvent
+from dspec.runtime.schema.trace import ModelCall, TraceStep
 
 from .eventlog import Observer
 from .events import Event, StepFinished, StepStarted
@@ -33,10 +35,13 @@ NAMES = {
     "step": "dspec.step",
     "optimizer": "dspec.optimizer",
     "calls": "dspec.calls",
+    "tool": "gen_ai.tool.name",
+    "source": "dspec.source",
 }
 """Attribute names. Those that the conventions do not have start with `dspec.`."""
 
 CHAT = "chat"
+EXECUTE_TOOL = "execute_tool"
 
 
 @contextmanager
@@ -45,21 +50,69 @@ def spans(tracer: Any = None, now: Callable[[], int] = time.time_ns) -> Generato
 
     A step that the budget or the user ended, or one that failed, has the status of an error.
     """
-    if tracer is None:
-        try:
-            tracer = importlib.import_module("opentelemetry.trace").get_tracer("dspec")
-        except ImportError:
-            raise ConfigurationError(
-                "spans need OpenTelemetry, which is not installed",
-                help="pip install opentelemetry-distro opentelemetry-exporter-otlp, then run dspc with "
-                "opentelemetry-instrument",
-            ) from None
-    made = _Spans(tracer, now)
+    made = _Spans(tracer or default_tracer(), now)
     try:
         yield made.observe
     except BaseException as error:
         made.end(type(error).__name__)
         raise
+
+
+def default_tracer() -> Any:
+    """The tracer that was set up outside. Raises ConfigurationError when the API is not installed."""
+    try:
+        return importlib.import_module("opentelemetry.trace").get_tracer("dspec")
+    except ImportError:
+        raise ConfigurationError(
+            "spans need OpenTelemetry, which is not installed",
+            help="pip install opentelemetry-distro opentelemetry-exporter-otlp, then run dspc with "
+            "opentelemetry-instrument",
+        ) from None
+
+
+def trace_spans(program: str, trace: Sequence[TraceStep], tracer: Any, *, began: int, ended: int) -> None:
+    """Spans of a run that was recorded, between two times in nanoseconds: what each model and tool was asked."""
+    api = importlib.import_module("opentelemetry.trace")
+    run = tracer.start_span(f"run {program}", start_time=began)
+    within_run = api.set_span_in_context(run)
+    for step in trace:
+        start, end = _between(began, step.began, step.seconds)
+        attributes: dict[str, str | int | float] = {NAMES["step"]: step.step}
+        if step.tool:
+            attributes |= {NAMES["operation"]: EXECUTE_TOOL, NAMES["tool"]: step.tool}
+        name = f"{EXECUTE_TOOL} {step.tool}" if step.tool else f"predict {step.predictor}"
+        span = tracer.start_span(name, context=within_run, attributes=attributes, start_time=start)
+        failed = "error" in step.outputs if step.tool else not step.outputs
+        if failed:
+            span.set_status(api.Status(api.StatusCode.ERROR))
+        within_step = api.set_span_in_context(span)
+        for call in step.calls:
+            _model_call(tracer, within_step, call, began)
+        span.end(end_time=end)
+    run.end(end_time=ended)
+
+
+def _model_call(tracer: Any, context: Any, call: ModelCall, began: int) -> None:
+    provider, model = split_model(call.model)
+    attributes: dict[str, str | int | float] = {
+        NAMES["operation"]: CHAT,
+        NAMES["provider"]: provider,
+        NAMES["model"]: model,
+        NAMES["lm"]: call.lm,
+        NAMES["input_tokens"]: call.input_tokens,
+        NAMES["output_tokens"]: call.output_tokens,
+        NAMES["source"]: call.source,
+    }
+    if call.cost is not None:
+        attributes[NAMES["cost"]] = call.cost
+    start, end = _between(began, call.began, call.seconds)
+    span = tracer.start_span(f"{CHAT} {model}", context=context, attributes=attributes, start_time=start)
+    span.end(end_time=end)
+
+
+def _between(origin: int, began: float, seconds: float) -> tuple[int, int]:
+    start = origin + round(began * 1e9)
+    return start, start + round(seconds * 1e9)
 
 
 class _Spans:

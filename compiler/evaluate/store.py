@@ -28,8 +28,8 @@ from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.compact import compact
 from dspec.runtime.models.endpoints import address
 from dspec.runtime.models.upgrades import NewerSchema, Step, tables, upgrade
-from dspec.runtime.running.trace import TraceStep
 from dspec.runtime.schema.program import Program, digest, reached
+from dspec.runtime.schema.trace import TraceStep
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.schema.usage import Spent
 
@@ -104,6 +104,15 @@ def lm_digest(program: Program) -> str:
         for address, predictor in program.predictors.items()
         if address in called
     }
+    for key, tool in program.tools.items():
+        if tool.lm is not None and key in called:
+            models[f"({key})"] = _lm_identity(program, tool.lm, ())
+    for name, module in program.modules.items():
+        for judge in module.reward.judges if module.reward is not None and name in called else ():
+            models |= {
+                f"({name}: {judge.name})/{address}": _lm_identity(program, asked.lm, ())
+                for address, asked in judge.program.predictors.items()
+            }
     if program.neighbours is not None and program.neighbours.lm is not None:
         models["(neighbours)"] = _lm_identity(program, program.neighbours.lm, ())
     return digest(models)

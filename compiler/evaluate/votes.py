@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from dspec.runtime.running.election import ballot, drawn, elect, reduced
-from dspec.runtime.running.execute import check_inputs
+from dspec.runtime.running.fitting import check_inputs
 from dspec.runtime.schema.ensemble import Ensemble
 from dspec.runtime.schema.program import Program
 

@@ -25,6 +25,8 @@ from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import JsonValue
 
+from .prompt_room import PromptRoom
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -278,6 +280,8 @@ class Context(Struct, frozen=True):
     """Set once the program that the compile starts from is scored. A step may begin before: what it does until then
     is what it would do whatever the scores (`search.board.open_board` waits for them). None: a step's own start is
     scored before anything else is asked for, so that there is a program to fall back on at the budget's wall."""
+    room: PromptRoom = field(default_factory=PromptRoom)
+    """What the prompts of this step have room for; it keeps what was left out for it."""
     tuner: WeightTuner | None = None
     """None: no provider that can train a model's weights."""
 

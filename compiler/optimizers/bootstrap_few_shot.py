@@ -22,6 +22,7 @@ from ..evaluate.scoring import MetricError
 from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
 from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels, without_demos
 from .frozen import tunable
+from .prompt_room import PromptRoom
 
 if TYPE_CHECKING:
     import asyncio
@@ -118,7 +119,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     accepted, halt = await bootstrap(teacher, context.train, demos, options, context)
     if halt is not None and not accepted:
         raise halt
-    program = assemble(student, accepted, context.train, demos, options, context.rng)
+    program = assemble(student, accepted, context.train, demos, options, context.rng, context.room)
     notes: tuple[str, ...] = ()
     if len(accepted) < min(demos, len(context.train)) and halt is None:
         notes = (f"the metric accepted {len(accepted)} of {len(context.train)} rows; wanted {demos}",)
@@ -139,7 +140,9 @@ def prepare_teacher(student: Program, options: Options, context: Context) -> Run
         return teacher
     return each(
         teacher,
-        lambda one: with_labels(one, context.train, labels, lambda name: context.rng(f"teacher/{name}")),
+        lambda one: with_labels(
+            one, context.train, labels, lambda name: context.rng(f"teacher/{name}"), context.room
+        ),
     )
 
 
@@ -296,17 +299,18 @@ def assemble(
     demos: int,
     options: Options,
     rng: Streams,
+    room: PromptRoom,
 ) -> Program:
     """The student with up to `demos` bootstrapped demos per predictor, filled up with labelled rows.
 
-    Rows whose inputs are shown already are not shown again.
+    Rows whose inputs are shown already are not shown again. Of what a prompt has no `room` for, labelled rows go first.
     """
     labels = options.integer("max_labeled_demos")
     shown = [one.example.inputs for one in accepted]
     rest = tuple(row for row in rows if row.inputs not in shown)
     for address, predictor in tunable(student).items():
         bootstrapped = [one.demos[address] for one in accepted if address in one.demos][:demos]
-        room = max(0, labels - len(bootstrapped))
-        filling = draw(labels_for(predictor, rest), room, rng(f"labels/{address}"))
-        student = student.with_predictor(address, demos=(*bootstrapped, *filling))
+        more = max(0, labels - len(bootstrapped))
+        filling = draw(labels_for(predictor, rest), more, rng(f"labels/{address}"))
+        student = student.with_predictor(address, demos=room.fit(student, address, (*bootstrapped, *filling)))
     return student

@@ -75,7 +75,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     accepted, halt = await bootstrap(teacher, context.train, size, options, context)
     if halt is not None:
         raise halt
-    pool = assemble(student, accepted, context.train, size, options, context.rng)
+    pool = assemble(student, accepted, context.train, size, options, context.rng, context.room)
     search = _Search(student, pool, context)
     trials = options.integer("num_candidate_programs")
     if search.combinations <= trials:

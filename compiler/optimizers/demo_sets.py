@@ -47,19 +47,22 @@ async def demo_sets(student: Program, count: int, options: Options, context: Con
         sets.append(DemoSet("zero-shot", without_demos(student)))
     if labels:
         rng = _streams(context, "labels only")
-        sets.append(DemoSet("labels only", with_labels(student, context.train, labels, rng)))
+        sets.append(DemoSet("labels only", with_labels(student, context.train, labels, rng, context.room)))
     sets = sets[:count]
     if most == 0:
         # Without a teacher's demos, the further sets are further draws of labelled rows.
         names = [f"labels {number}" for number in range(count - len(sets))] if labels else []
-        drawn = [with_labels(student, context.train, labels, _streams(context, name)) for name in names]
+        drawn = [
+            with_labels(student, context.train, labels, _streams(context, name), context.room)
+            for name in names
+        ]
         return [*sets, *(DemoSet(name, program) for name, program in zip(names, drawn, strict=True))]
 
     async def make(name: str, rows: Rows, size: int) -> Program:
         accepted, halt = await bootstrap(teacher, rows, size, options, context, ahead=True)
         if halt is not None:
             raise halt
-        return assemble(student, accepted, rows, size, options, _streams(context, name))
+        return assemble(student, accepted, rows, size, options, _streams(context, name), context.room)
 
     plans: list[tuple[str, Rows, int]] = []
     for number in range(count - len(sets)):

@@ -10,15 +10,16 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from dspec.runtime.running.neighbours import row_text
 from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.program import Demo, Predictor, Program
+from dspec.runtime.schema.trace import counting
 from dspec.runtime.schema.types import OptionalOf, Row
 
 from .frozen import tunable
+from .prompt_room import PromptRoom, same_value
 
 if TYPE_CHECKING:
-    from dspec.runtime.running.trace import TraceStep
+    from dspec.runtime.schema.trace import TraceStep
 
     from ..data.rows import Example, Rows
 
@@ -61,16 +62,17 @@ def labels_for(predictor: Predictor, rows: Rows) -> list[Demo]:
     return [demo for demo in demos if demo is not None]
 
 
-def with_labels(program: Program, rows: Rows, k: int, rng: Streams | None) -> Program:
-    """Every predictor's demos replaced by up to `k` labelled rows.
+def with_labels(
+    program: Program, rows: Rows, k: int, rng: Streams | None, room: PromptRoom | None = None
+) -> Program:
+    """Every predictor's demos replaced by up to `k` labelled rows, as far as a prompt has `room` for them.
 
     `rng` draws them, from one stream per predictor; without it the first k are taken.
     """
+    room = room or PromptRoom()
     for address, predictor in tunable(program).items():
-        demos = labels_for(predictor, rows)
-        program = program.with_predictor(
-            address, demos=draw(demos, k, rng(f"labels/{address}") if rng else None)
-        )
+        demos = draw(labels_for(predictor, rows), k, rng(f"labels/{address}") if rng else None)
+        program = program.with_predictor(address, demos=room.fit(program, address, demos))
     return program
 
 
@@ -92,6 +94,8 @@ def hide(program: Program, example: Example) -> Program:
             changed = predictor.model_copy(update={"demos": kept})
             program = program.model_copy(update={"predictors": {**program.predictors, address: changed}})
     if program.neighbours is not None:
+        from dspec.runtime.running.neighbours import row_text  # it brings what compares texts
+
         itself = row_text(program, example.inputs)
         if any(row.text == itself for row in program.neighbours.rows):
             program = program.model_copy(update={"neighbours": program.neighbours.hiding(itself)})
@@ -100,7 +104,7 @@ def hide(program: Program, example: Example) -> Program:
 
 def _shows(demo: Demo, example: Example) -> bool:
     shared = demo.inputs.keys() & example.inputs.keys()
-    return bool(shared) and all(demo.inputs[name] == example.inputs[name] for name in shared)
+    return bool(shared) and all(same_value(demo.inputs[name], example.inputs[name]) for name in shared)
 
 
 def traced(trace: Collection[TraceStep], digest: str, rng: Streams) -> dict[str, Demo]:
@@ -110,7 +114,7 @@ def traced(trace: Collection[TraceStep], digest: str, rng: Streams) -> dict[str,
     late calls are often the most telling, and not always. The draw depends on the row alone.
     """
     calls: dict[str, list[Demo]] = {}
-    for step in trace:
+    for step in counting(trace):
         demo = Demo(inputs=step.inputs, outputs=step.outputs, augmented=True)
         calls.setdefault(step.predictor, []).append(demo)
     chosen: dict[str, Demo] = {}

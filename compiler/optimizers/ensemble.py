@@ -8,6 +8,8 @@ over the answers, a module or program does here: its calls are planned, counted 
 
 from __future__ import annotations
 
+import functools
+
 from pydantic import TypeAdapter
 
 from dspec.runtime.running.strategies.table import added
@@ -26,8 +28,6 @@ from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls
 from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
-
-_REDUCER: TypeAdapter[Reducer] = TypeAdapter(Reducer)
 
 REDUCERS = {"majority": True, "mean": True, "first": False}
 """Rules that `reduce` may be, and whether each takes an output's name."""
@@ -133,11 +133,17 @@ def missing(reducer: Program, like: Program) -> list[str]:
     return [name for name in lacking(like.outputs, reducer.outputs) if name not in added()]
 
 
+@functools.cache
+def _reducer() -> TypeAdapter[Reducer]:
+    """Made when it is needed: each check of a project with optimizers imports this file."""
+    return TypeAdapter(Reducer)
+
+
 def _rule(options: Options, like: Program) -> Reducer:
     given = options["reduce"]
     if given is None:
         return Majority(field=like.outputs[-1].name)
-    reduce = _REDUCER.validate_python(given)
+    reduce = _reducer().validate_python(given)
     if isinstance(reduce, First | ByProgram):
         return reduce
     output = next((field for field in like.outputs if field.name == reduce.field), None)

@@ -18,7 +18,7 @@ from dspec.runtime.schema.program import Demo, Predictor, Program
 from .base import StepResult
 
 
-class PartlyFrozen(Program):
+class PartlyFrozen(Program, defer_build=True):
     """A program of which some predictors keep their instruction and demos."""
 
     frozen: frozenset[str] = Field(default=frozenset(), exclude=True)

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program, reached
+from dspec.runtime.schema.trace import counting
 
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
@@ -323,7 +324,7 @@ class _Evolution:
         """The predictor's part in each run; of a failed run, whose trace is lost, the program's inputs."""
         cases: list[PredictorRun] = []
         for attempt in attempts:
-            steps = [step for step in attempt.trace if step.predictor == address]
+            steps = [step for step in counting(attempt.trace) if step.predictor == address]
             if steps:
                 draws = self._context.rng(f"round {number}/call/{address}/{attempt.example.digest}")
                 step = draws.choice(steps)

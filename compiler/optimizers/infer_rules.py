@@ -119,7 +119,7 @@ async def _taught(student: Program, options: Options, context: Context) -> Progr
     accepted, halt = await bootstrap(teacher, context.train, demos, options, context)
     if halt is not None:
         raise halt
-    return assemble(student, accepted, context.train, demos, options, context.rng)
+    return assemble(student, accepted, context.train, demos, options, context.rng, context.room)
 
 
 async def _candidate(

@@ -13,10 +13,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dspec.runtime.running.neighbours import MAX_ROWS, row_text
+from dspec.runtime.artifact.artifact import index_size
+from dspec.runtime.artifact.beside import MAX_BYTES
+from dspec.runtime.index.limits import MAX_ROWS
+from dspec.runtime.running.neighbours import row_text
 from dspec.runtime.running.vectors import pack
 from dspec.runtime.schema.ensemble import Runnable, each, programs
-from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program, canonical
+from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
 
 from ..evaluate.counts import Calls, Range
 from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
@@ -26,9 +29,6 @@ from .frozen import tunable
 
 if TYPE_CHECKING:
     from ..data.rows import Example
-
-MAX_CHARACTERS = 12_000_000
-"""Size of an index as JSON: an artifact holds 16 MB in all."""
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
@@ -114,7 +114,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     notes = (f"the metric accepted {len(accepted)} of {len(train)} rows",) if wanted else ()
     if not index.rows:
         return StepResult(bare, notes=(*notes, "no row has anything to show: there are no demos"), cut=halt)
-    if len(canonical(index)) > MAX_CHARACTERS:
+    if index_size(index) > MAX_BYTES:
         raise OptimizerError(
             f"the index of {len(index.rows):,} rows is too large for an artifact",
             help="use fewer rows of train, or rows with shorter texts",

@@ -37,7 +37,7 @@ SPEC = Spec(
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     rng = context.rng if options.flag("sample") else None
-    program = with_labels(student, context.train, options.integer("k"), rng)
+    program = with_labels(student, context.train, options.integer("k"), rng, context.room)
     unlabelled = [
         address for address, predictor in tunable(student).items() if not labels_for(predictor, context.train)
     ]

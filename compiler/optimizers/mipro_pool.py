@@ -153,7 +153,7 @@ async def _for_proposer(student: Program, options: Options, context: Context) ->
     accepted, halt = await bootstrap(teacher, context.train, PROPOSER_DEMOS, settings, context)
     if halt is not None:
         raise halt
-    return [assemble(student, accepted, context.train, PROPOSER_DEMOS, settings, context.rng)]
+    return [assemble(student, accepted, context.train, PROPOSER_DEMOS, settings, context.rng, context.room)]
 
 
 def _distinct(demos: list[tuple[Demo, ...]]) -> tuple[tuple[Demo, ...], ...]:

@@ -18,8 +18,6 @@ from ..evaluate.counts import Calls, Range
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
-from ..search import Arm, Board, Listed, Racing
-from ..search.board import open_board
 from .base import Conflict, Context, Facts, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import (
     DEMO_OPTIONS,
@@ -28,7 +26,6 @@ from .bootstrap_few_shot import (
     prepare_teacher,
     teacher_calls,
 )
-from .composing import compose
 from .demos import Streams, has_demos, with_labels, without_demos
 from .ranking import ranked
 
@@ -36,6 +33,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from ..data.rows import Rows
+    from ..search import Arm, Board, Racing
 
 ZERO_SHOT, LABELS_ONLY, UNSHUFFLED = -3, -2, -1
 """How `restrict` names the candidates that are not a shuffled set: DSPy's numbers."""
@@ -66,6 +64,8 @@ def composed(options: Options) -> int:
 
 def race(options: Options, rows: int, finalists: int) -> Racing:
     """The race of all candidates that the options ask for; it leaves what composed sets take, each all rows."""
+    from ..search import Racing
+
     count = len(selected(options))
     return Racing.within((SHARE * count - composed(options)) * rows, count, rows, finalists=finalists)
 
@@ -163,6 +163,9 @@ async def _race(search: _Search) -> StepResult:
     """
     import asyncio  # here, since a check reads this file for its SPEC
 
+    from ..search import Arm, Board
+    from ..search.board import open_board
+
     context = search.context
     start = Arm(_label(None), await search.propose(None))
     numbers, rows = search.numbers[1:], len(context.val)
@@ -195,6 +198,9 @@ async def _compared(
     search: _Search, board: Board, start: Arm, planned: Racing, made: Sequence[Program | Halt]
 ) -> StepResult:
     """The race of the candidates that were made, and what it composes. Nothing races where a halt kept one back."""
+    from ..search import Arm, Listed
+    from .composing import compose
+
     numbers = search.numbers[1:]
     halt = next((one for one in made if not isinstance(one, Program)), None)
     arms: dict[str, Arm] = {program_digest(start.program): start}
@@ -277,7 +283,9 @@ class _Search:
             return without_demos(self._student)
         if number == LABELS_ONLY:
             rng = self._streams(number) if options.flag("labeled_sample") else None
-            return with_labels(self._student, train, options.integer("max_labeled_demos"), rng)
+            return with_labels(
+                self._student, train, options.integer("max_labeled_demos"), rng, self.context.room
+            )
         size = options.integer("max_bootstrapped_demos")
         rows = train
         if number != UNSHUFFLED:
@@ -285,7 +293,9 @@ class _Search:
         accepted, halt = await bootstrap(self._teacher, rows, size, options, self.context, ahead=True)
         if halt is not None:
             raise halt
-        return assemble(self._student, accepted, rows, size, options, self._streams(number))
+        return assemble(
+            self._student, accepted, rows, size, options, self._streams(number), self.context.room
+        )
 
     def _shuffled(self, number: int, most: int) -> tuple[Rows, int]:
         """The set's own order of the training rows, and how many demos it bootstraps: 1 to `most`."""

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.ensemble import Runnable, each, programs
 from dspec.runtime.schema.program import Demo, Program
+from dspec.runtime.schema.trace import counting
 from dspec.runtime.schema.types import JsonValue, Row
 
 from ..evaluate.counts import Calls, Range
@@ -367,7 +368,7 @@ def _hidden(teacher: Runnable, row: Example) -> Runnable:
 
 def with_run(program: Program, attempt: Attempt, longest: int) -> Program:
     """The program with the run's calls as demos, the last one of each predictor."""
-    last = {step.predictor: step for step in attempt.trace}
+    last = {step.predictor: step for step in counting(attempt.trace)}
     for address, step in last.items():
         demo = Demo(inputs=_cut(step.inputs, longest), outputs=step.outputs, augmented=True)
         program = program.with_predictor(address, demos=(*program.predictors[address].demos, demo))

@@ -7,13 +7,11 @@ names and no more; one that needs a search library imports that when it runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from importlib import import_module
-from typing import TypeVar
+from collections.abc import Mapping
+
+from dspec.runtime.running.filetable import FileTable
 
 from .base import Run, Spec
-
-Part = TypeVar("Part")
 
 _MODULES: dict[str, str] = {
     "LabeledFewShot": "labeled_few_shot",
@@ -31,31 +29,10 @@ _MODULES: dict[str, str] = {
 }
 
 
-class ByOptimizer(Mapping[str, Part]):
-    """`attribute` of every optimizer's module of a package, by the optimizer's name."""
-
-    def __init__(self, package: str | None, modules: Mapping[str, str], attribute: str) -> None:
-        self._package = package
-        self._modules = modules
-        self._attribute = attribute
-
-    def __getitem__(self, name: str) -> Part:
-        return getattr(import_module(f".{self._modules[name]}", self._package), self._attribute)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._modules
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-
-SPECS: Mapping[str, Spec] = ByOptimizer[Spec](__package__, _MODULES, "SPEC")
+SPECS: Mapping[str, Spec] = FileTable[Spec](__package__, _MODULES, "SPEC")
 """By the name a `step` uses, simplest first."""
 
-RUNS: Mapping[str, Run] = ByOptimizer[Run](__package__, _MODULES, "run")
+RUNS: Mapping[str, Run] = FileTable[Run](__package__, _MODULES, "run")
 """What carries out each optimizer of `SPECS`."""
 
 ALIASES: dict[str, str] = {"BootstrapRS": "BootstrapFewShotWithRandomSearch"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dspec.runtime.artifact.artifact import write_whole
+from dspec.runtime.artifact.files import write_whole
 
 
 def write_text(path: Path, text: str) -> None:

@@ -32,7 +32,19 @@ SymbolKind = (
 """What a name stands for: a declaration, or a thing inside one."""
 
 ItemKind = Literal[
-    "doc", "input", "output", "field", "assert", "suggest", "let", "return", "step", "given", "expect", "gate"
+    "doc",
+    "input",
+    "output",
+    "field",
+    "assert",
+    "suggest",
+    "let",
+    "until",
+    "return",
+    "step",
+    "given",
+    "expect",
+    "gate",
 ]
 """Items other than `name = value` and `name { … }`, by the word that starts them."""
 

@@ -97,6 +97,49 @@ BLOCKS: dict[str, BlockSpec] = {
             items=("doc",),
             attributes=(
                 A("source", "expression", "Where the function comes from.", placeholder='python("m:f")'),
+                A(
+                    "timeout",
+                    "number",
+                    "Seconds for one try.",
+                    default=30.0,
+                    minimum=0.1,
+                    maximum=3600,
+                    placeholder="30",
+                ),
+                A(
+                    "retry",
+                    "integer",
+                    "Further tries after one that failed.",
+                    default=0,
+                    minimum=0,
+                    maximum=20,
+                    placeholder="2",
+                ),
+                A(
+                    "max_result",
+                    "integer",
+                    "Characters of the result as JSON; a longer one is an error.",
+                    default=100_000,
+                    minimum=1,
+                    maximum=10_000_000,
+                    placeholder="100000",
+                ),
+                A(
+                    "max_parallel",
+                    "integer",
+                    "Calls at the same time.",
+                    default=8,
+                    minimum=1,
+                    maximum=256,
+                    placeholder="4",
+                ),
+                A(
+                    "pure",
+                    "flag",
+                    "Equal inputs always give an equal result, which is kept in the ledger.",
+                    default=False,
+                    placeholder="true",
+                ),
             ),
         ),
         BlockSpec("type", "A name for a type.", 'type Intent = "refund" | "other"', "value"),
@@ -187,6 +230,14 @@ BLOCKS: dict[str, BlockSpec] = {
                     placeholder='"json"',
                 ),
                 A(
+                    "tool_calls",
+                    "choice",
+                    "How agents call tools: by the provider's own tool calls, or in the text; `auto` goes by the model.",
+                    default="auto",
+                    choices=("auto", "native", "text"),
+                    placeholder='"text"',
+                ),
+                A(
                     "default",
                     "flag",
                     "True for the model that modules use unless told otherwise.",
@@ -228,7 +279,7 @@ BLOCKS: dict[str, BlockSpec] = {
         ),
         BlockSpec(
             "program",
-            "A straight-line graph of module calls.",
+            "A graph of calls: of modules, of tools and of other programs.",
             "program Answer(question: str) -> (answer: str) { … }",
             "block",
             parameters="required",
@@ -291,7 +342,7 @@ BLOCKS: dict[str, BlockSpec] = {
                 A(
                     "program",
                     "reference",
-                    "The module or program to tune.",
+                    "The module or program to tune, another block's result, or a program out of a file.",
                     required=True,
                     refers=("module", "program", "optimize"),
                     placeholder="router",
@@ -412,6 +463,16 @@ BLOCKS: dict[str, BlockSpec] = {
         ),
     )
 }
+
+
+ROUND = BlockSpec(
+    "repeat",
+    "Rounds that improve what stands behind `from`, so many at most.",
+    "let final = repeat 3 from draft { until …; let draft = … }",
+    "block",
+    items=("let", "until", "assert", "suggest"),
+)
+"""The block of a repetition, which is no declaration."""
 
 
 def holders(item: ItemKind) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from . import offers
 from .cursor import Cursor, Spot, find, locate, named, terminal, word
 from .expressions import expression
 from .here import Here, names, type_here
-from .items import item, section
+from .items import item, round_item, section
 from .offers import Offer
 
 __all__ = ["Completions", "Offer", "complete"]
@@ -62,6 +62,8 @@ def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Offer]:
             return header(here)
         case 1:
             return item(here, cursor.braces[0])
+        case _ if spec.keyword == "program":
+            return round_item(here, here.cursor.braces[-1])
         case 2:
             return section(here, cursor.braces[1])
         case _:

@@ -16,8 +16,9 @@ from typing import Literal as OneOf
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from dspec.grammar import parse, tokenize
+from dspec.grammar import parse
 from dspec.grammar.lexemes import ITEM_WORDS, Lexeme, read_lexemes
+from dspec.grammar.tokens import last_token
 from dspec.grammar.tree import Block, Literal, Name, SourceTree
 from dspec.grammar.walk import way_to
 
@@ -98,7 +99,7 @@ def locate(tree: SourceTree, offset: int) -> Cursor | None:
     end = tree.blocks[position + 1].start if position + 1 < len(tree.blocks) else len(tree.text)
     text = tree.text[base:end]
     local = min(offset - base, len(text))
-    last = next(reversed(tokenize(text[:local])), None)
+    last = last_token(text[:local])
     word = local
     in_string = False
     start = local

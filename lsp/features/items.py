@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from dspec.compiler.check import query
 from dspec.compiler.tables.block_specs import AttributeSpec
+from dspec.compiler.tables.blocks import ROUND
 from dspec.grammar.lexemes import ITEM_WORDS
 
 from . import offers
@@ -32,6 +33,14 @@ def item(here: Here, spot: Spot) -> Iterable[Offer]:
 def _item_start(here: Here, spot: Spot) -> Iterator[Offer]:
     yield from offers.items(here.spec)
     yield from offers.attributes(here.spec, named(spot.others), before=here.following)
+
+
+def round_item(here: Here, spot: Spot) -> Iterable[Offer]:
+    """An item in the block of a repetition."""
+    if spot.index == 0:
+        return () if here.cursor.in_string else offers.items(ROUND)
+    handler = ITEMS.get(word(spot.element, 0))
+    return handler(here, spot) if handler and terminal(spot.element, 1) not in ("ASSIGN", "{") else ()
 
 
 def section(here: Here, spot: Spot) -> Iterable[Offer]:
@@ -110,7 +119,14 @@ def _check(here: Here, spot: Spot) -> Iterable[Offer]:
 
 
 def _let(here: Here, spot: Spot) -> Iterable[Offer]:
-    return expression(here) if spot.index > 2 and terminal(spot.element, 2) == "ASSIGN" else ()
+    if spot.index <= 2 or terminal(spot.element, 2) != "ASSIGN":
+        return ()
+    if terminal(spot.element, 3) != "REPEAT" or spot.index == 3:
+        repeat = offers.keywords(("repeat",)) if spot.index == 3 and here.spec.keyword == "program" else ()
+        return [*expression(here), *repeat]
+    if find(spot.before, "FROM") >= 0:
+        return names(here)
+    return offers.keywords(("from",)) if spot.index == 5 else ()
 
 
 def _return(here: Here, spot: Spot) -> Iterable[Offer]:
@@ -138,6 +154,7 @@ ITEMS: dict[str, Callable[[Here, Spot], Iterable[Offer]]] = {
     "expect": _check,
     "gate": _check,
     "let": _let,
+    "until": _check,
     "return": _return,
     "given": _given,
     "step": step,

@@ -53,6 +53,7 @@ ITEMS = {
     "assert": "A condition that must hold; on failure the model tries again, then the call fails.",
     "suggest": "A condition that should hold; on failure the model tries again, then the run goes on.",
     "let": "A name for the result of a call.",
+    "until": "A condition that ends the repetition.",
     "return": "The program's outputs.",
     "step": "An optimizer and its options.",
     "given": "An input of the test.",

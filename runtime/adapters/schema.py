@@ -21,6 +21,8 @@ _SCALARS: dict[str, str] = {
     "bool": "boolean",
 }
 _MAX_PROPERTIES = 200
+_MAX_NESTED = 3
+"""Records inside each other that are spelled out where a schema need not say all."""
 
 
 class _Open(Exception):
@@ -75,3 +77,42 @@ def _schema(
             if record is None or name in inside:
                 raise _Open
             return _object(record.fields, records, (*inside, name), budget)
+
+
+def arguments_schema(fields: Sequence[FieldSpec], records: Mapping[str, Record]) -> dict[str, JsonValue]:
+    """The schema of a tool's arguments, for models that call it by themselves: no strict one, so that every type has
+    one, and what may be left out is not required."""
+    properties: dict[str, JsonValue] = {}
+    for field in fields:
+        schema = _loose(field.type, records, ())
+        if field.description:
+            schema["description"] = field.description
+        properties[field.name] = schema
+    optional = {one.name for one in fields if one.has_default or isinstance(one.type, OptionalOf)}
+    required: list[JsonValue] = [field.name for field in fields if field.name not in optional]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _loose(kind: Type, records: Mapping[str, Record], inside: tuple[str, ...]) -> dict[str, JsonValue]:
+    match kind:
+        case Scalar(name="any"):
+            return {}
+        case Scalar(name=name):
+            return {"type": _SCALARS[name]}
+        case OneOf(values=values):
+            return {"type": "string", "enum": [*values]}
+        case OptionalOf(item=item):
+            return {"anyOf": [_loose(item, records, inside), {"type": "null"}]}
+        case ListOf(item=item):
+            return {"type": "array", "items": _loose(item, records, inside)}
+        case DictOf(value=value):
+            return {"type": "object", "additionalProperties": _loose(value, records, inside)}
+        case RecordRef(name=name):
+            record = records.get(name)
+            if record is None or len(inside) > _MAX_NESTED or name in inside:
+                return {"type": "object"}
+            properties: dict[str, JsonValue] = {
+                one.name: _loose(one.type, records, (*inside, name)) for one in record.fields
+            }
+            required: list[JsonValue] = [*properties]
+            return {"type": "object", "properties": properties, "required": required}

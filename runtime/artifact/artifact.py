@@ -10,28 +10,29 @@ every reference inside it resolved. It runs nothing and fetches nothing.
 
 from __future__ import annotations
 
+import itertools
 import json
-import math
-import os
-import stat
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NoReturn, cast, get_args
+from typing import Literal, cast, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import ArtifactError
-from ..running.strategies.table import running
-from ..schema.ensemble import Ensemble, Runnable, everywhere
-from ..schema.program import LM, Program
+from ..running.strategies.table import of_one_call, of_several_calls
+from ..schema.ensemble import Ensemble, Runnable, everywhere, parts
+from ..schema.program import LM, Neighbour, Neighbours, Program
 from ..schema.types import Frozen, JsonValue
+from .beside import RowsFile, read_rows, remove_others, write_rows
+from .files import read_regular, write_whole
 from .integrity import faults
+from .strict import REMEDY, strict_json
 
 FORMAT = 1
 MAX_BYTES = 16 * 1024 * 1024
+MAX_INDEX = 12_000_000
+"""Characters of all indexes' rows that stand in the artifact itself; more lie in files beside it."""
 _WIDTH = 100
-_writing = threading.Lock()
 
 
 class Score(Frozen):
@@ -94,6 +95,8 @@ class Artifact(Frozen):
     scores: dict[Literal["train", "val"], Score] = Field(default_factory=dict[Literal["train", "val"], Score])
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()
+    beside: tuple[RowsFile, ...] = ()
+    """Files with the rows of indexes that are too large for this one; a program that was read has its rows again."""
 
 
 def kind_of(program: Runnable) -> Kind:
@@ -102,8 +105,42 @@ def kind_of(program: Runnable) -> Kind:
 
 
 def write_artifact(path: Path, artifact: Artifact) -> None:
-    """Write the artifact, whole or not at all. Raises OSError."""
+    """Write the artifact, whole or not at all; a large index before it, in a file beside. Raises OSError."""
+    artifact = _rows_beside(path, artifact)
     write_whole(path, artifact_text(artifact).encode())
+    remove_others(path, artifact.beside)
+
+
+def index_size(index: Neighbours) -> int:
+    """Characters of an index as JSON."""
+    return sum(len(row.model_dump_json(exclude_defaults=True)) for row in index.rows)
+
+
+def _rows_beside(path: Path, artifact: Artifact) -> Artifact:
+    indexes = [one.neighbours for one in parts(artifact.program)]
+    if sum(index_size(index) for index in indexes if index is not None) <= MAX_INDEX:
+        return artifact
+    files = {
+        part: write_rows(path, part, index.rows)
+        for part, index in enumerate(indexes)
+        if index is not None and index.rows
+    }
+    program = _with_indexes(artifact.program, dict.fromkeys(files, ()))
+    return artifact.model_copy(update={"program": program, "beside": tuple(files.values())})
+
+
+def _with_indexes(program: Runnable, rows: Mapping[int, tuple[Neighbour, ...]]) -> Runnable:
+    """The program with other rows in the indexes of some of its parts."""
+    places = itertools.count()
+
+    def changed(one: Program) -> Program:
+        part = next(places)
+        if one.neighbours is None or part not in rows:
+            return one
+        index = one.neighbours.model_copy(update={"rows": rows[part]})
+        return one.model_copy(update={"neighbours": index})
+
+    return everywhere(program, changed)
 
 
 def artifact_text(artifact: Artifact) -> str:
@@ -173,97 +210,27 @@ def _line(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file: written beside it, synced, renamed over it. Raises OSError, the old file intact.
-
-    What an earlier process left behind when it was killed is cleared away.
-    """
-    path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with _writing:
-        for stray in path.parent.glob(f".{_literal(path.name)}.*.tmp"):
-            if not _alive(stray):
-                stray.unlink(missing_ok=True)
-        try:
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
-    _sync_folder(path.parent)
-
-
-def _literal(name: str) -> str:
-    return "".join(f"[{character}]" if character in "*?[" else character for character in name)
-
-
-def _alive(stray: Path) -> bool:
-    """Whether the process that a left-over is named for may still be writing it."""
-    owner = stray.name.removesuffix(".tmp").rpartition(".")[2]
-    if not owner.isdecimal() or int(owner) == os.getpid():
-        return not owner.isdecimal()
-    try:
-        os.kill(int(owner), 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the rename itself durable, where folders can be synced."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(handle)
-    except OSError:
-        pass
-    finally:
-        os.close(handle)
-
-
 def read_artifact(path: Path) -> Artifact:
     """The artifact in a file. Raises ArtifactError that says what is wrong, and where in the file."""
     try:
-        return parse_artifact(_read(path))
+        return parse_artifact(read_regular(path, MAX_BYTES), path.parent)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error.message}", help=error.help) from None
 
 
-def _read(path: Path) -> bytes:
+def read_json(path: Path) -> JsonValue:
+    """What a file of JSON holds, under the rules for artifacts. Raises ArtifactError."""
     try:
-        # A named pipe must not block before it is found out.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except FileNotFoundError:
-        raise ArtifactError("there is no such file", help="`dspc compile` writes it") from None
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    try:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise ArtifactError("is not a regular file")
-        if about.st_size <= MAX_BYTES:
-            with os.fdopen(handle, "rb", closefd=False) as file:
-                data = file.read(MAX_BYTES + 1)
-            if len(data) <= MAX_BYTES:
-                return data
-    finally:
-        os.close(handle)
-    raise ArtifactError(f"is larger than {MAX_BYTES // 1024**2} MB, which no artifact is")
+        return strict_json(read_regular(path, MAX_BYTES))
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error.message}", help=error.help) from None
 
 
-def parse_artifact(data: bytes) -> Artifact:
-    """The artifact in a file's bytes. Raises ArtifactError."""
-    plain = _strict_json(data)
+def parse_artifact(data: bytes, folder: Path | None = None) -> Artifact:
+    """The artifact in a file's bytes; `folder` has the files that may lie beside it. Raises ArtifactError."""
+    plain = strict_json(data)
     if not isinstance(plain, dict) or "format" not in plain:
-        raise ArtifactError("is not a dspec artifact: it has no `format`", help=_REMEDY)
+        raise ArtifactError("is not a dspec artifact: it has no `format`", help=REMEDY)
     if plain["format"] != FORMAT or isinstance(plain["format"], bool):
         number = _line(plain["format"])[:40]
         raise ArtifactError(
@@ -281,52 +248,29 @@ def parse_artifact(data: bytes) -> Artifact:
         first, *others = error.errors(include_url=False, include_input=False, include_context=False)
         more = f" (and {len(others)} more)" if others else ""
         where = _path(first["loc"], plain)
-        raise ArtifactError(f"{where}: {first['msg'].lower()}{more}", help=_REMEDY) from None
+        raise ArtifactError(f"{where}: {first['msg'].lower()}{more}", help=REMEDY) from None
     if artifact.kind != kind_of(artifact.program):
-        raise ArtifactError(f"kind: is {artifact.kind!r}, and `program` is not", help=_REMEDY)
+        raise ArtifactError(f"kind: is {artifact.kind!r}, and `program` is not", help=REMEDY)
+    artifact = _whole(artifact, folder)
     for fault in faults(artifact.program):
-        raise ArtifactError(fault, help=_REMEDY)
+        raise ArtifactError(fault, help=REMEDY)
     return artifact
 
 
-_REMEDY = "compile it again, or restore the file as it was written"
-
-
-def _strict_json(data: bytes) -> JsonValue:
-    try:
-        return json.loads(
-            data.decode(), object_pairs_hook=_members, parse_constant=_refused, parse_float=_finite
-        )
-    except UnicodeDecodeError:
-        raise ArtifactError("is not UTF-8 text", help=_REMEDY) from None
-    except json.JSONDecodeError as error:
-        raise ArtifactError(f"line {error.lineno}: not JSON: {error.msg}", help=_REMEDY) from None
-    except RecursionError:
-        raise ArtifactError("is nested too deep", help=_REMEDY) from None
-    except ValueError as error:
-        raise ArtifactError(str(error)[:200], help=_REMEDY) from None
-
-
-def _members(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise ValueError(f"the member {_line(name)[:80]} is given twice")
-            seen.add(name)
-    return members
-
-
-def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON value")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"the number {text[:40]} is out of range")
-    return number
+def _whole(artifact: Artifact, folder: Path | None) -> Artifact:
+    """The artifact with the rows that lie beside it."""
+    if not artifact.beside:
+        return artifact
+    if folder is None:
+        raise ArtifactError("has rows in files beside it, and there is no folder to look in")
+    indexes = [one.neighbours for one in parts(artifact.program)]
+    wanted = [one.part for one in artifact.beside]
+    for place, part in enumerate(wanted):
+        index = indexes[part] if 0 <= part < len(indexes) else None
+        if index is None or index.rows or part in wanted[:place]:
+            raise ArtifactError(f"beside[{place}].part: there is no program that lacks its rows", help=REMEDY)
+    rows = {one.part: read_rows(folder, one) for one in artifact.beside}
+    return artifact.model_copy(update={"program": _with_indexes(artifact.program, rows), "beside": ()})
 
 
 def _path(location: tuple[int | str, ...], plain: JsonValue) -> str:
@@ -351,7 +295,9 @@ def schema_text() -> str:
     """The published JSON Schema, as `artifact.schema.json` has it."""
     schema = Artifact.model_json_schema()
     members = schema["$defs"]["Predictor"]["properties"]
-    members["strategy"] = {"enum": list(running()), **members["strategy"]}
+    members["strategy"] = {"enum": list(of_one_call()), **members["strategy"]}
+    modules = schema["$defs"]["ModuleSpec"]["properties"]
+    modules["strategy"] = {"enum": list(of_several_calls()), **modules["strategy"]}
     head: dict[str, JsonValue] = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "dspec artifact, format 1",

@@ -1,20 +1,24 @@
 """A program as DSPy's saved state: the JSON that `Module.save("….json")` of DSPy 3.4 writes and `load` reads.
 
 The format has no names and no types of fields, and no steps: it fits a DSPy module whose predictors have the
-same fields in the same order, inputs before outputs. It is written for such a module; nothing of DSPy is
-needed here, and nothing is ever read from it.
+same fields in the same order, inputs before outputs. It is written for such a module, and read for a program of
+such predictors; nothing of DSPy is needed here. What is read is instructions, descriptions of fields and demos, as
+data: models, addresses, traces and whatever else a file may hold are left where they are.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import cast
 
 from ..errors import ArtifactError
-from ..running.strategies.table import strategy_of
+from ..running.strategies.base import Role
+from ..running.strategies.table import STRATEGIES, strategy_of
 from ..schema.ensemble import Ensemble, Runnable
-from ..schema.program import Demo, FieldSpec, Predictor
+from ..schema.program import CallStep, Demo, FieldSpec, Predictor, Program, RunStep, walked
 from ..schema.types import JsonValue
+from ..values.values import coerce
 
 ITSELF = "self"
 """Name of the only predictor of a DSPy module that is a bare `dspy.Predict`: its state has no name."""
@@ -25,9 +29,10 @@ _METADATA: JsonValue = {"dependency_versions": {}}
 def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dict[str, JsonValue]:
     """The state of a DSPy module with this program's instructions and demos.
 
-    `names` gives a predictor's name in DSPy by its address; without one it is the address, and for a chain of
-    thought the `predict` inside. Raises ArtifactError for an address that is not there, for names that clash,
-    and for what the format cannot hold: an ensemble, and demos that are chosen per input.
+    `names` gives a predictor's name in DSPy by its address; without one it is the address, for a chain of thought the
+    `predict` inside, and in a module of several calls what DSPy's own has. Raises ArtifactError for an address that
+    is not there, for names that clash, and for what the format cannot hold: an ensemble, and demos that are chosen
+    per input.
     """
     if isinstance(program, Ensemble):
         raise ArtifactError(
@@ -45,17 +50,15 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
         raise ArtifactError(
             f"there is no predictor `{unknown[0]}`", help=f"there is {', '.join(program.predictors)}"
         )
-    named = {
-        address: given.get(address, _usual_name(address, predictor))
-        for address, predictor in program.predictors.items()
-    }
+    usual = _usual_names(program)
+    named = {address: name for address in program.predictors if (name := given.get(address, usual[address]))}
     if ITSELF in named.values():
         if len(named) > 1:
             raise ArtifactError(
                 f"`{ITSELF}` is the name of a module's only predictor, and this program has {len(named)}"
             )
         address = next(iter(named))
-        return {**_predictor(program.predictors[address]), "metadata": _METADATA}
+        return {**_predictor(program, address), "metadata": _METADATA}
     states: dict[str, JsonValue] = {}
     for address, name in named.items():
         if name in states or name == "metadata":
@@ -63,21 +66,63 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
                 f"`{address}` cannot be named `{name}` in DSPy's file: that name is taken",
                 help="give each predictor a name of its own",
             )
-        states[name] = _predictor(program.predictors[address])
+        states[name] = _predictor(program, address)
     return {**states, "metadata": _METADATA}
 
 
-def _usual_name(address: str, predictor: Predictor) -> str:
-    inner = strategy_of(predictor).dspy
-    return f"{address}.{inner}" if inner else address
+def _usual_names(program: Program) -> dict[str, str]:
+    """By address: the predictor's path in a DSPy module that has an attribute for each module that steps call; ""
+    of one that DSPy does not have."""
+    called = {step.predictor for step in walked(program.steps) if isinstance(step, CallStep)}
+    called |= {step.runs for step in walked(program.steps) if isinstance(step, RunStep)}
+    tried = {
+        module.runs: key
+        for key, module in program.modules.items()
+        if module.runs is not None and module.runs not in called
+    }
+    names: dict[str, str] = {}
+    for address, predictor in program.predictors.items():
+        inner = strategy_of(predictor).dspy
+        path = _path(address, tried)
+        names[address] = f"{path}.{inner}" if inner else path
+    for key, module in program.modules.items():
+        for role, address in module.predictors.items():
+            inner = STRATEGIES[module.strategy].roles[role].dspy
+            names[address] = f"{_path(key, tried)}.{inner}" if inner else ""
+    return names
 
 
-def _predictor(predictor: Predictor) -> dict[str, JsonValue]:
+def _path(key: str, tried: Mapping[str, str]) -> str:
+    """Where DSPy has what a key names: what is tried is the `module` of what tries it."""
+    parts: list[str] = []
+    while key in tried:
+        key = tried[key]
+        parts.append("module")
+    return ".".join((key, *parts))
+
+
+def _told(program: Program, address: str) -> tuple[Predictor, Role | None]:
+    """A predictor as it is asked, and its role where it is one of a module of several calls."""
+    predictor = program.predictors[address]
+    for module in program.modules.values():
+        for name, own in module.predictors.items():
+            if own == address:
+                role = STRATEGIES[module.strategy].roles[name]
+                return role.told(program, module) if role.told is not None else predictor, role
+    return predictor, None
+
+
+def _predictor(program: Program, address: str) -> dict[str, JsonValue]:
+    predictor, role = _told(program, address)
     signature = predictor.signature
+    changed = role.dspy_inputs if role is not None else None
     return {
         "traces": [],
         "train": [],
-        "demos": [_demo(demo) for demo in predictor.demos],
+        "demos": [
+            _demo(demo if changed is None else demo.model_copy(update={"inputs": changed(demo.inputs)}))
+            for demo in predictor.demos
+        ],
         "signature": {
             # DSPy knows no text that is kept from optimizers: it becomes part of the instruction.
             "instructions": "\n".join(text for text in (signature.instruction, *signature.fixed) if text),
@@ -105,3 +150,172 @@ def title(name: str) -> str:
     spaced = re.sub(r"(\d)([a-zA-Z])", r"\1_\2", spaced)
     words = [word if word.isupper() else word.capitalize() for word in spaced.split("_")]
     return " ".join(words)
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def with_dspy_state(program: Program, state: JsonValue) -> Program:
+    """The program with the instructions and demos of a DSPy module's state.
+
+    A predictor's state has its address for a name, as `dspy_state` names it, or it is the only one whose fields are
+    headed as the predictor's are. Raises ArtifactError that says which predictor does not fit, and why.
+    """
+    if not isinstance(state, dict):
+        raise ArtifactError("is no state that DSPy saved: it holds no object", help=_SAVED)
+    if "signature" in state:
+        states: dict[str, JsonValue] = {ITSELF: state}
+    else:
+        states = {name: one for name, one in state.items() if name != "metadata"}
+    unfit = [name for name, one in states.items() if not isinstance(one, dict) or "signature" not in one]
+    if unfit or not states:
+        where = f": `{_short(unfit[0])}` has no signature" if unfit else ""
+        raise ArtifactError(f"is no state that DSPy 3 saved{where}", help=_SAVED)
+    found = _assigned(program, states)
+    predictors = {
+        address: _restored(program, address, cast("dict[str, JsonValue]", states[found[address]]))
+        if address in found
+        else predictor
+        for address, predictor in program.predictors.items()
+    }
+    return program.model_copy(update={"predictors": predictors})
+
+
+_SAVED = 'write it with `Module.save("….json")` of DSPy 3'
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 80 else f"{name[:79]}…"
+
+
+def _assigned(program: Program, states: Mapping[str, JsonValue]) -> dict[str, str]:
+    """The name of each predictor's state in the file, by address."""
+    found: dict[str, str] = {}
+    names_there = _usual_names(program)
+    for address in program.predictors:
+        usual = [names_there[address], address]
+        if len(program.predictors) == 1:
+            usual.append(ITSELF)
+        named = next((name for name in usual if name in states), None)
+        if named is not None:
+            found[address] = named
+    left = [name for name in states if name not in found.values()]
+    for address, predictor in program.predictors.items():
+        if address in found or not names_there[address]:
+            continue  # DSPy has no such predictor, so its state says nothing of it
+        alike = [name for name in left if _headings(states[name]) == _titles(predictor)]
+        if len(alike) != 1:
+            names = ", ".join(f"`{_short(name)}`" for name in [*states][:5])
+            raise ArtifactError(
+                f"no predictor in it is `{address}`: it has {names}{' and others' if len(states) > 5 else ''}",
+                help="name the modules as DSPy's are, or give them the same fields",
+            )
+        found[address] = alike[0]
+        left.remove(alike[0])
+    if left:
+        raise ArtifactError(
+            f"its predictor `{_short(left[0])}` is none of `{program.name}`",
+            help="name the program that it is a state of",
+        )
+    return found
+
+
+def _titles(predictor: Predictor) -> list[str]:
+    signature = predictor.signature
+    return [f"{title(field.name)}:" for field in (*signature.inputs, *signature.outputs)]
+
+
+def _fields(state: JsonValue) -> list[JsonValue]:
+    signature = state.get("signature") if isinstance(state, dict) else None
+    fields = signature.get("fields") if isinstance(signature, dict) else None
+    return fields if isinstance(fields, list) else []
+
+
+def _headings(state: JsonValue) -> list[JsonValue]:
+    return [field.get("prefix") if isinstance(field, dict) else None for field in _fields(state)]
+
+
+def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Predictor:
+    """The predictor with its state."""
+    predictor = program.predictors[address]
+    told, role = _told(program, address)
+    signature, saved = predictor.signature, state["signature"]
+    instructions = saved.get("instructions") if isinstance(saved, dict) else None
+    if not isinstance(instructions, str):
+        raise ArtifactError(f"predictor `{address}` has no instructions", help=_SAVED)
+    fields, own = _fields(state), (*signature.inputs, *signature.outputs)
+    if len(fields) != len(own):
+        raise ArtifactError(
+            f"predictor `{address}` has {len(fields)} fields there and {len(own)} here: "
+            + ", ".join(f"`{field.name}`" for field in own),
+            help="a state fits a module whose signature has the same fields in the same order",
+        )
+    titles = _titles(predictor)
+    for place, heading in enumerate(_headings(state)):
+        # A heading of somebody's own says nothing; that of another field says that the order differs.
+        if heading != titles[place] and heading in titles:
+            raise ArtifactError(
+                f"predictor `{address}` has its fields in another order there: number {place + 1} is {heading!r}, "
+                f"and here it is `{own[place].name}`",
+                help="a state fits a module whose signature has the same fields in the same order",
+            )
+    described = [_described(mine, theirs) for mine, theirs in zip(own, fields, strict=True)]
+    changed = signature.model_copy(
+        update={
+            "instruction": _without_fixed(instructions, told.signature.fixed),
+            "inputs": tuple(described[: len(signature.inputs)]),
+            "outputs": tuple(described[len(signature.inputs) :]),
+        }
+    )
+    demos = state.get("demos", [])
+    if not isinstance(demos, list):
+        raise ArtifactError(f"the demos of predictor `{address}` are no list", help=_SAVED)
+    if role is not None and (ours := role.from_dspy) is not None:
+        demos = [ours(demo) if isinstance(demo, dict) else demo for demo in demos]
+    shown = tuple(_demo_of(program, address, number, demo) for number, demo in enumerate(demos, 1))
+    return predictor.model_copy(update={"signature": changed, "demos": shown})
+
+
+def _without_fixed(instructions: str, fixed: tuple[str, ...]) -> str:
+    """The instruction alone, where the file has the fixed texts behind it, as `dspy_state` writes them."""
+    tail = "\n".join(fixed)
+    if not tail or not instructions.endswith(tail):
+        return instructions
+    return instructions.removesuffix(tail).removesuffix("\n")
+
+
+def _described(field: FieldSpec, saved: JsonValue) -> FieldSpec:
+    text = saved.get("description") if isinstance(saved, dict) else None
+    if not isinstance(text, str) or text in ("", f"${{{field.name}}}"):
+        return field
+    return field.model_copy(update={"description": text})
+
+
+def _demo_of(program: Program, address: str, number: int, saved: JsonValue) -> Demo:
+    signature = program.predictors[address].signature
+    if not isinstance(saved, dict):
+        raise ArtifactError(f"demo {number} of predictor `{address}` is no object", help=_SAVED)
+    sides: list[dict[str, JsonValue]] = []
+    for fields in (signature.inputs, signature.outputs):
+        side: dict[str, JsonValue] = {}
+        for field in fields:
+            if field.name not in saved:
+                continue
+            try:
+                side[field.name] = coerce(saved[field.name], field.type, program.records)
+            except ValueError as error:
+                raise ArtifactError(
+                    f"demo {number} of predictor `{address}`: `{field.name}`: {error}"[:400],
+                    help="take the demo out of the file, or change the field's type",
+                ) from None
+        sides.append(side)
+    known = {field.name for field in (*signature.inputs, *signature.outputs)}
+    other = [
+        name for name in saved if name not in known and name != "augmented" and not name.startswith("dspy_")
+    ]
+    if other or not sides[1]:
+        what = f"`{_short(other[0])}`, which is no field" if other else "no output"
+        raise ArtifactError(
+            f"demo {number} of predictor `{address}` has {what} of its signature", help=_SAVED
+        )
+    return Demo(inputs=sides[0], outputs=sides[1], augmented=saved.get("augmented") is True)

@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from ..running.neighbours import MAX_ROWS
-from ..running.strategies.table import running
+from ..errors import ConfigurationError
+from ..index.limits import MAX_ROWS
+from ..running.bounds import MAX_STEPS, excess
+from ..running.strategies.base import COMPAT, ModuleStrategy
+from ..running.strategies.table import of_one_call, of_several_calls, strategy_named
 from ..running.vectors import unpack
 from ..schema.ensemble import ByProgram, Ensemble, First, Mean, Runnable, has_mean, lacking, parts, unfed
 from ..schema.expressions import (
@@ -33,20 +36,21 @@ from ..schema.program import (
     CheckStep,
     EachStep,
     FieldSpec,
+    Graph,
+    ModuleSpec,
     Neighbours,
     Predictor,
     Program,
     RepeatStep,
+    Reward,
     RunStep,
     Step,
+    Tool,
     ToolStep,
     ValueStep,
 )
-from ..schema.types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
+from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 from ..values.functions import FUNCTIONS
-
-MAX_ROUNDS = 1_000
-"""Rounds of a repetition, and items that a fan-out walks through."""
 
 _NAME = re.compile(r"[^\W\d]\w{0,99}")
 
@@ -111,15 +115,49 @@ def _program(program: Program, where: str) -> Iterator[str]:
                 yield f"{where}.lms.{name}: there is no lm `{other}` to fall back to"
     for name, predictor in program.predictors.items():
         yield from _predictor(predictor, f"{where}.predictors.{name}", program)
-    for index, step in enumerate(program.steps):
-        yield from _step(step, f"{where}.steps[{index}]", program)
-    for name, expression in program.returns.items():
-        yield from _functions(expression, f"{where}.returns.{name}")
-    for output in program.outputs:
-        if output.name not in program.returns:
-            yield f"{where}.returns: the output `{output.name}` is missing"
+    for name, module in program.modules.items():
+        yield from _module(module, f"{where}.modules.{name}", program)
+    for name, tool in program.tools.items():
+        yield from _tool(tool, f"{where}.tools.{name[:80]}", program)
+    yield from _graph(program, where, program)
+    for key, graph in program.graphs.items():
+        place = f"{where}.graphs.{key}"
+        yield from _fields(graph.inputs, f"{place}.inputs", program)
+        yield from _fields(graph.outputs, f"{place}.outputs", program)
+        yield from _graph(graph, place, program)
+    yield from _once(program, where)
+    yield from _bounded(program, where)
     if program.neighbours is not None:
         yield from _neighbours(program.neighbours, f"{where}.neighbours", program)
+
+
+def _tool(tool: Tool, where: str, program: Program) -> Iterator[str]:
+    from ..tools.base import MAX_RESULT, option_faults  # few programs have tools
+    from ..tools.table import SOURCES
+
+    yield from _fields((*tool.inputs, *tool.outputs), where, program)
+    if tool.output is not None:
+        yield from _type(tool.output, where, program)
+    if (tool.output is None) != bool(tool.outputs):
+        yield f"{where}: a tool gives one value, or named ones"
+    if not all(map(_NAME.fullmatch, tool.name.split("."))):
+        yield f"{where}.name: {tool.name[:80]!r} is not a name"
+    if tool.lm is not None and tool.lm not in program.lms:
+        yield f"{where}.lm: there is no lm `{tool.lm[:80]}`"
+    for name, value, least, most in (
+        ("timeout", tool.timeout, 0.1, 3600),
+        ("retry", tool.retry, 0, 20),
+        ("max_result", tool.max_result, 1, MAX_RESULT),
+        ("max_parallel", tool.max_parallel, 1, 256),
+    ):
+        if value is not None and not least <= value <= most:
+            yield f"{where}.{name}: must lie in {least}..{most:,}"
+    source = SOURCES.get(tool.source)
+    if source is None:
+        yield f"{where}.source: input should be {' or '.join(map(repr, SOURCES))}"
+        return
+    for fault in (*option_faults(source, tool.options), *source.faults(tool)):
+        yield f"{where}.options: {fault}"
 
 
 def _neighbours(index: Neighbours, where: str, program: Program) -> Iterator[str]:
@@ -155,8 +193,8 @@ def _vectors(index: Neighbours, where: str) -> Iterator[str]:
 def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[str]:
     if predictor.lm not in program.lms:
         yield f"{where}: there is no lm `{predictor.lm}`"
-    if predictor.strategy not in running():
-        yield f"{where}.strategy: input should be {' or '.join(map(repr, running()))}"
+    if strategy_named(predictor.strategy, several=False) is None:
+        yield f"{where}.strategy: input should be {' or '.join(map(repr, of_one_call()))}"
     signature = predictor.signature
     yield from _fields((*signature.inputs, *signature.outputs), f"{where}.signature", program)
     if not signature.outputs:
@@ -164,6 +202,108 @@ def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[s
     if not 0 <= signature.max_retries <= 100:
         yield f"{where}.signature.max_retries: must lie in 0..100"
     yield from _checks(signature.checks, f"{where}.signature")
+
+
+def _module(module: ModuleSpec, where: str, program: Program) -> Iterator[str]:
+    """What is wrong with a module of several calls: it must be as its strategy's record says."""
+    strategy = strategy_named(module.strategy, several=True)
+    if strategy is None:
+        yield f"{where}.strategy: input should be {' or '.join(map(repr, of_several_calls()))}"
+        return
+    yield from _fields((*module.inputs, *module.outputs), where, program)
+    for role in strategy.roles:
+        if module.predictors.get(role) not in program.predictors:
+            yield f"{where}.predictors: there is no predictor of the role `{role}`"
+    for role in module.predictors:
+        if role not in strategy.roles:
+            yield f"{where}.predictors: `{strategy.name}` has no role `{role[:80]}`"
+    tables = (program.predictors, program.modules, program.graphs)
+    for key in module.tools:
+        if not any(key in table for table in (program.tools, *tables)):
+            yield f"{where}.tools: there is no `{key[:80]}` to call"
+    if strategy.tries != (module.runs is not None):
+        yield f"{where}.runs: `{strategy.name}` {'needs something' if strategy.tries else 'has nothing'} to try"
+    if module.runs is not None and not any(module.runs in table for table in tables):
+        yield f"{where}.runs: there is no `{module.runs[:80]}` to try"
+    yield from _options(module, strategy, where)
+    if module.reward is not None:
+        yield from _reward(module.reward, f"{where}.reward", program)
+
+
+def _options(module: ModuleSpec, strategy: ModuleStrategy, where: str) -> Iterator[str]:
+    known = {option.name: option for option in strategy.options}
+    for name, option in known.items():
+        at = f"{where}.options.{name[:80]}"
+        value = module.options.get(name)
+        if option.value == "tools":
+            continue
+        if option.value == "metric":
+            if module.reward is None:
+                yield f"{where}.reward: `{strategy.name}` needs one"
+        elif value is None:
+            if not option.optional:
+                yield f"{at}: it is missing"
+        elif option.value == "output":
+            if value not in {field.name for field in module.outputs}:
+                yield f"{at}: there is no such output"
+        elif isinstance(value, bool) or not isinstance(
+            value, int if option.value == "integer" else (int, float)
+        ):
+            yield f"{at}: input should be {'a whole number' if option.value == 'integer' else 'a number'}"
+        elif (option.low is not None and value < option.low) or (
+            option.high is not None and value > option.high
+        ):
+            yield f"{at}: out of range"
+    for name, value in module.options.items():
+        if name not in known and (name, value) != COMPAT:
+            yield f"{where}.options: `{strategy.name}` has no option `{name[:80]}` of this value"
+
+
+def _reward(reward: Reward, where: str, program: Program) -> Iterator[str]:
+    yield from _functions(reward.score, f"{where}.score")
+    if reward.feedback is not None:
+        yield from _functions(reward.feedback, f"{where}.feedback")
+    for place, judge in enumerate(reward.judges):
+        at = f"{where}.judges[{place}]"
+        if judge.program.lms:
+            yield f"{at}.program.lms: a judge asks the models of its program"
+        yield from _program(judge.program.with_lms(program.lms), f"{at}.program")
+        given = {field.name: field.type for field in judge.program.outputs}
+        if given.get("score") != FLOAT or given.get("reason") != STR:
+            yield f"{at}.program.outputs: a judge gives a `score` and a `reason`"
+        for name, expression in judge.inputs.items():
+            yield from _functions(expression, f"{at}.inputs.{name}")
+
+
+def _graph(graph: Graph, where: str, program: Program) -> Iterator[str]:
+    """What a graph does and returns; the rest of it is told apart by `where`."""
+    yield from _block(graph.steps, (), where, program)
+    for name, expression in graph.returns.items():
+        yield from _functions(expression, f"{where}.returns.{name}")
+    for output in graph.outputs:
+        if output.name not in graph.returns:
+            yield f"{where}.returns: the output `{output.name}` is missing"
+
+
+def _once(program: Program, where: str) -> Iterator[str]:
+    """Keys that stand in two of the tables: a step would not know which is meant."""
+    seen: set[str] = set()
+    for table in (program.predictors, program.modules, program.tools, program.graphs):
+        for key in table:
+            if key in seen:
+                yield f"{where}: `{key[:80]}` is there twice"
+            seen.add(key)
+
+
+def _bounded(program: Program, where: str) -> Iterator[str]:
+    """A run ends, and what it may call is bounded."""
+    try:
+        problem = excess(program)
+    except ConfigurationError as error:
+        yield f"{where}: {error.message}"
+        return
+    if problem:
+        yield f"{where}: a run may take {problem}"
 
 
 def _step(step: Step, where: str, program: Program) -> Iterator[str]:
@@ -188,14 +328,18 @@ def _step(step: Step, where: str, program: Program) -> Iterator[str]:
                 yield from _block(block.steps, (block.value,), f"{where}.{name}", program)
         case EachStep():
             yield from _functions(step.iterable, f"{where}.iterable")
-            if not 0 <= step.most <= MAX_ROUNDS:
-                yield f"{where}.most: must lie in 0..{MAX_ROUNDS:,}"
+            if not 0 <= step.least <= step.most <= MAX_STEPS:
+                yield f"{where}.most: must lie in {max(0, min(step.least, MAX_STEPS)):,}..{MAX_STEPS:,}"
             yield from _block(step.body.steps, (step.body.value,), f"{where}.body", program)
         case RepeatStep():
-            if not 0 <= step.times <= MAX_ROUNDS:
-                yield f"{where}.times: must lie in 0..{MAX_ROUNDS:,}"
+            if not 0 <= step.times <= MAX_STEPS:
+                yield f"{where}.times: must lie in 0..{MAX_STEPS:,}"
+            for name in (*step.again, *step.last):
+                if name not in step.start:
+                    yield f"{where}.again: `{name[:80]}` is no part of the state"
             until = () if step.until is None else (step.until,)
-            values = (*step.start.values(), *until, *step.again.values(), step.value)
+            value = () if step.value is None else (step.value,)
+            values = (*step.start.values(), *until, *step.again.values(), *step.last.values(), *value)
             yield from _block((*step.steps, *step.then), values, where, program)
         case CheckStep():
             yield from _checks((step.check,), where)

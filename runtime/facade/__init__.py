@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dspec.runtime import errors
     from dspec.runtime.application import Application, load
-    from dspec.runtime.prediction import Prediction
+    from dspec.runtime.running.prediction import Prediction
 
     __version__: str
 
@@ -22,7 +22,7 @@ __all__ = ["Application", "Prediction", "__version__", "errors", "load"]
 
 _HOMES = {
     "Application": "dspec.runtime.application",
-    "Prediction": "dspec.runtime.prediction",
+    "Prediction": "dspec.runtime.running.prediction",
     "load": "dspec.runtime.application",
 }
 

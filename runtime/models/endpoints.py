@@ -27,9 +27,9 @@ EMBEDDED = "embedded@1"
 """Address of the embedded model. The number goes up whenever it would answer a prompt differently, so
 that stored answers of an older one are not replayed."""
 
-_KEY_SHAPED = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.-]{8,}")
-_OPENAI_NAMES = re.compile(r"(?:gpt-|chatgpt-|o\d)")
-_NOT_CHAT_COMPLETIONS = re.compile(r"codex|deep-research|-pro\b")
+_KEY_SHAPED = r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.-]{8,}"
+_OPENAI_NAMES = r"(?:gpt-|chatgpt-|o\d)"
+_NOT_CHAT_COMPLETIONS = r"codex|deep-research|-pro\b"
 
 
 class Provider(Struct, frozen=True):
@@ -109,7 +109,7 @@ class Endpoint:
         for secret in (self.key, password):
             if secret:
                 text = text.replace(secret, "***")
-        text = " ".join(_KEY_SHAPED.sub("***", text).split())
+        text = " ".join(re.sub(_KEY_SHAPED, "***", text).split())
         return text if len(text) <= 300 else text[:299] + "…"
 
 
@@ -118,7 +118,7 @@ def split_model(model: str) -> tuple[str, str]:
     provider, slash, name = model.partition("/")
     if slash:
         return provider, name
-    if _OPENAI_NAMES.match(model):
+    if re.match(_OPENAI_NAMES, model):
         return "openai", model
     return ("anthropic", model) if model.startswith("claude-") else ("", model)
 
@@ -147,7 +147,7 @@ def resolve(lm: LM, environ: Mapping[str, str] = os.environ) -> Endpoint:
             f"lm {lm.name}: {lm.model} has no address",
             help=f"write `api_base` in lm {lm.name}, or set {known.base_env[0]}",
         )
-    own_responses = provider == "openai" and url == known.base and _NOT_CHAT_COMPLETIONS.search(name)
+    own_responses = provider == "openai" and url == known.base and re.search(_NOT_CHAT_COMPLETIONS, name)
     return Endpoint(
         provider=provider,
         address=_shown(url) if url else provider,

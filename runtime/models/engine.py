@@ -15,14 +15,15 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ConfigurationError, ProviderError, RateLimited, Refused, Stopped, TimedOut, Unauthorized
-from ..schema.program import LM, Tool
+from ..schema.program import LM, Record, Tool
 from ..schema.types import Row
 from ..schema.usage import Usage
 from . import prices
@@ -32,9 +33,9 @@ from .hedging import first_answer
 from .lanes import Lane
 from .ledger import Ledger
 from .limits import PATIENCE, Admission, Backoff, RateWindow, Stragglers
-from .protocol import Answer, Message, Request, ToolAnswer, Tools, Transport
+from .protocol import Answer, Answering, Message, Request, ToolAnswer, Tools, ToolUse, Transport
 from .transports import Mode, choose, open_transport
-from .transports.answers import estimate_tokens
+from .transports.answers import estimate_request
 
 __all__ = ["CallEvent", "Completion", "Engine", "Tally"]
 
@@ -137,14 +138,34 @@ class Engine:
             self._tell("shared", request.lm, usage=answer.usage)
         return Completion(answer, source)
 
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
-        """What the tool gives, or why it failed.
+    async def call(
+        self,
+        tool: Tool,
+        arguments: Row,
+        *,
+        lms: Mapping[str, LM] = MappingProxyType({}),
+        records: Mapping[str, Record] = MappingProxyType({}),
+        answer: Answering | None = None,
+    ) -> ToolAnswer:
+        """What the tool gives, or why it failed. `lms` and `records` are the program's, `answer` is for what its function
+        calls in turn (`protocol.ToolUse`).
 
-        Raises ConfigurationError when the engine was given nothing to call tools with.
+        Raises ConfigurationError when the engine was given nothing to call tools with, or nothing to call this one
+        with; Stopped once the engine was told to stop.
         """
         if self._tools is None:
             raise ConfigurationError(f"nothing here can call the tool `{tool.name}`")
-        return await self._tools.call(tool, arguments)
+        if self._stopped:
+            raise Stopped("the engine was stopped before this call was made")
+
+        lm = None if tool.lm is None else lms.get(tool.lm)
+
+        async def embed(texts: Sequence[str]) -> list[list[float]]:
+            if lm is None:
+                raise ConfigurationError(f"the program lacks the model that the tool `{tool.name}` needs")
+            return await self.embed(lm, texts)
+
+        return await self._tools.call(tool, arguments, ToolUse(lm, embed, records, answer))
 
     async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float]]:
         """The texts' vectors, in their order; kept, shared and retried like any answer.
@@ -361,7 +382,7 @@ class Engine:
             if lane.rpm is not None:
                 await lane.rpm.take(1)
             if lane.tpm is not None:
-                units = estimate_tokens(request.messages) + (request.lm.max_tokens or 0)
+                units = estimate_request(request) + (request.lm.max_tokens or 0)
                 await lane.tpm.take(units)
             number = await lane.gate.enter(again=again, urgent=urgent)
             try:

@@ -29,7 +29,7 @@ from msgspec import Struct
 from ..errors import ConfigurationError
 from ..schema.usage import Usage
 from .compact import compact
-from .protocol import Answer
+from .protocol import Answer, ToolCall
 from .upgrades import ForeignFile, NewerSchema, Step, tables, upgrade
 
 _BUSY_SECONDS = 30.0
@@ -276,12 +276,14 @@ def dump(answer: Answer) -> str:
     """An answer as a row's body holds it."""
     usage = answer.usage
     counts = (usage.input_tokens, usage.output_tokens, usage.estimated)
-    return compact([answer.text, *counts, answer.cost, answer.finish_reason]).decode()
+    calls = [[[call.name, call.arguments] for call in answer.calls]] if answer.calls else []
+    return compact([answer.text, *counts, answer.cost, answer.finish_reason, *calls]).decode()
 
 
 def _load(body: str) -> Answer:
     """Reads what `dump` wrote; the seal vouches for its shape."""
-    text, input_tokens, output_tokens, estimated, cost, finish_reason = cast(
-        "tuple[str, int, int, bool, float | None, str]", tuple(json.loads(body))
+    text, input_tokens, output_tokens, estimated, cost, finish_reason, *more = cast(
+        "tuple[str, int, int, bool, float | None, str, list[list[str]]]", tuple(json.loads(body))
     )
-    return Answer(text, Usage(input_tokens, output_tokens, estimated), cost, finish_reason)
+    calls = tuple(ToolCall(name, arguments) for called in more for name, arguments in called)
+    return Answer(text, Usage(input_tokens, output_tokens, estimated), cost, finish_reason, calls)

@@ -1,6 +1,6 @@
-"""What a call costs.
+"""What a call costs, and what else is listed of a model: its context window, whether it calls tools.
 
-The prices in an LM's own settings come first. Then LiteLLM's price map, which ships inside that
+The prices in an LM's own settings come first. Then LiteLLM's model map, which ships inside that
 package as one JSON file; importing the package takes seconds, so the file is searched as text for
 the one entry that is asked for.
 """
@@ -46,9 +46,38 @@ def price(lm: LM) -> Price | None:
     return None if each[0] is None or each[1] is None else Price(each[0], each[1])
 
 
-@functools.lru_cache(maxsize=256)
+def context_window(lm: LM) -> int | None:
+    """Tokens that a prompt may have; None where nobody knows: at an address of one's own any model may stand."""
+    found = _known(lm).get("max_input_tokens")
+    return found if isinstance(found, int) and not isinstance(found, bool) and found > 0 else None
+
+
+def native(lm: LM) -> bool:
+    """Whether an agent's model is to call tools by the provider's own means: as it is set, or as it is listed."""
+    if lm.tool_calls is not None:
+        return lm.tool_calls == "native" and split_model(lm.model)[0] != "embedded"
+    return _known(lm).get("supports_function_calling") is True
+
+
+def _known(lm: LM) -> dict[str, JsonValue]:
+    provider, name = split_model(lm.model)
+    own = lm.api_base is not None or lm.api_base_env is not None or lm.custom_endpoint
+    return {} if own or provider == "embedded" else _entry(provider, name)
+
+
 def _listed(provider: str, name: str) -> Price | None:
+    entry = _entry(provider, name)
+    costs = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
+    if all(isinstance(cost, int | float) for cost in costs):
+        return Price(*cast("tuple[float, float]", costs))
+    return None
+
+
+@functools.lru_cache(maxsize=256)
+def _entry(provider: str, name: str) -> dict[str, JsonValue]:
+    """What the map says of a model, an entry with prices before one without; empty where it is not listed."""
     text = _map_text()
+    found: dict[str, JsonValue] = {}
     for key in (f"{provider}/{name}", name) if provider else (name,):
         start = text.find(f"\n    {json.dumps(key)}: {{")
         if start < 0:
@@ -56,10 +85,10 @@ def _listed(provider: str, name: str) -> Price | None:
         entry = cast("dict[str, JsonValue]", json.JSONDecoder().raw_decode(text, text.index("{", start))[0])
         if provider and key == name and entry.get("litellm_provider") != provider:
             continue
-        costs = (entry.get("input_cost_per_token"), entry.get("output_cost_per_token"))
-        if all(isinstance(cost, int | float) for cost in costs):
-            return Price(*cast("tuple[float, float]", costs))
-    return None
+        if isinstance(entry.get("input_cost_per_token"), int | float):
+            return entry
+        found = found or entry
+    return found
 
 
 def _map_text() -> str:

@@ -7,11 +7,12 @@ error's text.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from ..schema.program import LM, Tool, canonical
+from ..schema.program import LM, Record, Tool, canonical
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Usage
 from .endpoints import address
@@ -25,6 +26,27 @@ class Message(Struct, frozen=True):
     content: str
 
 
+class ToolShape(Struct, frozen=True):
+    """A tool as a model that calls tools by itself is told of it."""
+
+    name: str
+    description: str
+    parameters: dict[str, JsonValue]
+    """JSON Schema of the arguments, an object."""
+
+    def as_json(self) -> JsonValue:
+        """As the OpenAI protocol has it."""
+        told: dict[str, JsonValue] = {"name": self.name, "description": self.description}
+        return {"type": "function", "function": {**told, "parameters": self.parameters}}
+
+
+class ToolCall(Struct, frozen=True):
+    """A tool that a model calls by itself, with what it gives as arguments: a text that should be JSON."""
+
+    name: str
+    arguments: str
+
+
 class Request(Struct, frozen=True):
     """Everything that determines an answer, and nothing else; `sample` tells repeats apart."""
 
@@ -36,6 +58,8 @@ class Request(Struct, frozen=True):
     response_format: dict[str, JsonValue] | None = None
     kind: Literal["chat", "embedding"] = "chat"
     """Of an embedding, the one message is the text, and the answer's text a JSON list of numbers."""
+    tools: tuple[ToolShape, ...] = ()
+    """Those that the model may call by itself."""
 
     def identity(self) -> str:
         """Canonical JSON of what the ledger keys an answer by: never a key, always the real address.
@@ -63,6 +87,8 @@ class Request(Struct, frozen=True):
             "seed": self.lm.seed,
             "response_format": self.response_format,
         }
+        if self.tools:
+            values["tools"] = [tool.as_json() for tool in self.tools]
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -72,6 +98,8 @@ class Answer(Struct, frozen=True):
     cost: float | None = None
     """USD, or None where no price is known."""
     finish_reason: str = "stop"
+    calls: tuple[ToolCall, ...] = ()
+    """Tools that the model calls, in its order."""
     quotas: Quotas | None = None
     """What the provider says is left of its limits: for the engine, which keeps it no longer than that."""
 
@@ -85,10 +113,28 @@ class ToolAnswer(Struct, frozen=True):
     """What is to be said of the call: that it was tried again, that its result was kept from before."""
 
 
+Answering = Callable[[str, Row], Awaitable[JsonValue]]
+"""What a function that a tool runs may ask for while it runs: by a key and inputs."""
+
+
+class ToolUse(Struct, frozen=True):
+    """What a tool may use of the run that calls it.
+
+    `embed` gives the vectors of texts by `lm`, the model that the tool names. `answer` is there when the tool's
+    function is given `call`: what it calls is answered here, and what this raises, the function sees.
+    """
+
+    lm: LM | None
+    embed: Callable[[Sequence[str]], Awaitable[list[list[float]]]]
+    records: Mapping[str, Record]
+    """That the tool's types name."""
+    answer: Answering | None = None
+
+
 class Tools(Protocol):
     """Whatever calls tools, within their limits."""
 
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
+    async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> ToolAnswer:
         """One call with checked arguments, tried again as often as the tool allows. A failure is an answer."""
         ...
 

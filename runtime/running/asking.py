@@ -8,7 +8,9 @@ a replayed answer can never stand in for a retry.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -16,9 +18,21 @@ from msgspec.structs import replace
 
 from ..adapters import Adapter, adapter
 from ..adapters.base import describe_problems
-from ..errors import CheckFailed, ConfigurationError, NotSet, ParseError, ProviderError, Unauthorized
-from ..models.protocol import Answer, Message, Request, ToolAnswer
-from ..schema.program import LM, Demo, Predictor, Program, Tool
+from ..errors import (
+    CheckFailed,
+    ConfigurationError,
+    NotSet,
+    ParseError,
+    PromptTooLong,
+    ProviderError,
+    Refused,
+    Unauthorized,
+)
+from ..models.prices import context_window, native
+from ..models.protocol import Answer, Answering, Message, Request, ToolAnswer, ToolCall, ToolShape
+from ..models.transports.answers import estimate_tokens
+from ..schema.program import LM, Demo, Predictor, Program, Record, Tool
+from ..schema.trace import ModelCall
 from ..schema.types import Row
 from ..schema.usage import Spent
 from ..values.checks import Failure, failures, record_failures
@@ -36,27 +50,56 @@ class Asks(Protocol):
 
     async def complete(self, request: Request) -> Completion: ...
 
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer: ...
+    async def call(
+        self,
+        tool: Tool,
+        arguments: Row,
+        *,
+        lms: Mapping[str, LM] = MappingProxyType({}),
+        records: Mapping[str, Record] = MappingProxyType({}),
+        answer: Answering | None = None,
+    ) -> ToolAnswer: ...
 
 
 class Meter:
     """An engine as one run sees it, with what the run used, whoever answered, and what of that was paid for just now."""
 
     def __init__(self, engine: Asks) -> None:
-        self.used = Spent()
-        self.paid = Spent()
         self._engine = engine
+        self._answers: list[Completion] = []
+        """Added up when somebody asks: most runs have one, and several meters see it."""
+
+    @property
+    def used(self) -> Spent:
+        return _sum(self._answers)
+
+    @property
+    def paid(self) -> Spent:
+        return _sum([one for one in self._answers if one.source == "model"])
 
     async def complete(self, request: Request) -> Completion:
         completion = await self._engine.complete(request)
-        one = Spent.of(completion.answer.usage, completion.answer.cost)
-        self.used += one
-        if completion.source == "model":
-            self.paid += one
+        self._answers.append(completion)
         return completion
 
-    async def call(self, tool: Tool, arguments: Row) -> ToolAnswer:
-        return await self._engine.call(tool, arguments)
+    async def call(
+        self,
+        tool: Tool,
+        arguments: Row,
+        *,
+        lms: Mapping[str, LM] = MappingProxyType({}),
+        records: Mapping[str, Record] = MappingProxyType({}),
+        answer: Answering | None = None,
+    ) -> ToolAnswer:
+        return await self._engine.call(tool, arguments, lms=lms, records=records, answer=answer)
+
+
+def _sum(completions: Sequence[Completion]) -> Spent:
+    spent: Spent | None = None
+    for one in completions:
+        took = Spent.of(one.answer.usage, one.answer.cost)
+        spent = took if spent is None else spent + took
+    return spent or Spent()
 
 
 class Asked(Struct, frozen=True):
@@ -73,6 +116,25 @@ class Asked(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class Recording(Struct):
+    """What one run of a predictor says and hears. `origin` is the clock's time when the program's run began."""
+
+    origin: float
+    calls: list[ModelCall]
+    said: tuple[Message, ...] = ()
+    """The messages of its last request."""
+
+
+class NativeCalls(Struct):
+    """The tools that a predictor's model may call by itself, and what such a call says as outputs."""
+
+    tools: tuple[ToolShape, ...]
+    outputs: Callable[[Row, ToolCall], Row]
+    """From what the answer's text says, and the call."""
+    refused: bool = False
+    """True once the model did not take tools: then they are named in the text."""
+
+
 class ProgramRun(Struct, frozen=True):
     """What the calls of one program run have in common."""
 
@@ -80,6 +142,9 @@ class ProgramRun(Struct, frozen=True):
     engine: Asks
     sample: int = 0
     temperature: float | None = None
+    recording: Recording | None = None
+    """Where the trace is to keep prompts, answers, costs and times: those of the run of one predictor."""
+    calling: NativeCalls | None = None
 
 
 async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
@@ -91,6 +156,17 @@ async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     messages = _adapter(session, predictor).render(predictor, inputs, session.program.records)
     asked = await _answered(session, predictor, Asked(inputs, {}, messages, 0))
     return await _checked(session, predictor, asked)
+
+
+def fits(session: ProgramRun, predictor: Predictor, inputs: Row) -> bool:
+    """Whether the prompt for checked inputs is no longer than what the model is known to take; True where nobody
+    knows. Tokens are estimated."""
+    lm = _lm(session.program, predictor.lm)
+    window = context_window(lm)
+    if window is None:
+        return True
+    messages = _adapter(session, predictor).render(predictor, inputs, session.program.records)
+    return estimate_tokens(messages) + (lm.max_tokens or 0) <= window
 
 
 async def ask_again(
@@ -146,7 +222,7 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
     strict = _lm(session.program, predictor.lm).parse == "strict"
     answer, notes = await _complete(session, predictor, asked.messages)
     reading = layout.read(predictor, answer.text, records, strict=strict)
-    notes, attempts = [*asked.notes, *notes, *reading.notes, *_cut(answer)], asked.attempts + 1
+    notes, attempts = [*asked.notes, *notes, *reading.notes, *_remarks(answer)], asked.attempts + 1
     messages = (*asked.messages, Message("assistant", answer.text.strip() or _EMPTY))
     if not reading.problems:
         return Asked(asked.inputs, reading.values, messages, attempts, tuple(notes))
@@ -167,7 +243,9 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
     # From here on the exchange shows the answer as it was put together.
     merged = layout.answer(Demo(inputs={}, outputs=values), signature.outputs)
     messages = (*messages, correction, Message("assistant", merged))
-    return Asked(asked.inputs, values, messages, attempts + 1, (*notes, *more, *second.notes, *_cut(answer)))
+    return Asked(
+        asked.inputs, values, messages, attempts + 1, (*notes, *more, *second.notes, *_remarks(answer))
+    )
 
 
 async def _complete(
@@ -199,17 +277,78 @@ async def _complete(
 
 
 async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> Answer:
+    """The answer of one model. A call of a tool is written out as the text that stands for it, so that reading,
+    corrections, traces and demos know one form of an answer."""
+    calling = session.calling
+    if calling is None or calling.refused or not native(lm):
+        return await _told(session, predictor, lm, messages)
+    try:
+        answer = await _told(session, predictor, lm, messages, calling.tools)
+    except PromptTooLong:
+        raise
+    except Refused:
+        # Whatever it is that was refused: without tools the request is one that every model takes.
+        answer = await _told(session, predictor, lm, messages)
+        calling.refused = True
+        return answer
+    if not answer.calls:
+        return answer
+    layout, signature = _adapter(session, predictor), predictor.signature
+    said = layout.read(predictor, answer.text, session.program.records, only={signature.outputs[0].name})
+    outputs = calling.outputs(said.values, answer.calls[0])
+    return replace(answer, text=layout.answer(Demo(inputs={}, outputs=outputs), signature.outputs))
+
+
+async def _told(
+    session: ProgramRun,
+    predictor: Predictor,
+    lm: LM,
+    messages: tuple[Message, ...],
+    tools: tuple[ToolShape, ...] = (),
+) -> Answer:
     layout = _adapter(session, predictor)
+    began = time.perf_counter()
+    if session.recording is not None:
+        session.recording.said = messages
     completion = await session.engine.complete(
         Request(
             lm=lm,
             messages=messages,
             sample=session.sample,
             temperature=session.temperature,
-            response_format=layout.response_format(predictor, session.program.records, lm),
+            # Providers take either a form for the answer or tools.
+            response_format=None if tools else layout.response_format(predictor, session.program.records, lm),
+            tools=tools,
         )
     )
-    return completion.answer
+    answer = completion.answer
+    if session.recording is not None:
+        session.recording.calls.append(
+            ModelCall(
+                lm.name,
+                lm.model,
+                completion.source,
+                _as_it_came(answer),
+                answer.usage.input_tokens,
+                answer.usage.output_tokens,
+                answer.cost,
+                began - session.recording.origin,
+                time.perf_counter() - began,
+                answer.finish_reason,
+            )
+        )
+    return answer
+
+
+def _remarks(answer: Answer) -> tuple[str, ...]:
+    several = f"the model called {len(answer.calls)} tools at once, and the first counts"
+    return (*_cut(answer), *((several,) if len(answer.calls) > 1 else ()))
+
+
+def _as_it_came(answer: Answer) -> str:
+    """An answer's text, and the tools that it calls."""
+    calls = [f"{call.name}({call.arguments})" for call in answer.calls]
+    return "\n".join([answer.text, *calls] if answer.text else calls)
 
 
 def _cut(answer: Answer) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 
 from ..errors import ConfigurationError
 from ..schema.ensemble import Ensemble, Runnable
@@ -11,6 +12,7 @@ from ..schema.program import (
     BranchStep,
     CallStep,
     EachStep,
+    ModuleSpec,
     Program,
     RepeatStep,
     RunStep,
@@ -18,14 +20,22 @@ from ..schema.program import (
     ToolStep,
 )
 from .strategies.base import REWARD, RUNS, TOOLS, Times
-from .strategies.table import strategy_of, times_of
+from .strategies.table import STRATEGIES, times_of
 
 Counts = dict[str, Times]
 """By key of a predictor or tool: how often a run calls it."""
 
+MAX_CALLS = 10_000
+"""Model calls of one run; a program that may make more is refused."""
+MAX_STEPS = 100_000
+"""Steps of one run, those inside others counted as often as they may run."""
+MAX_DEPTH = 50
+"""Graphs, modules and blocks inside each other."""
+
 _NEVER = Times(0, 0)
-_MAX_DEPTH = 50
-"""Graphs and modules inside each other; an artifact with more is refused, a circle among them."""
+_ONCE = Times(1, 1)
+_CALLS, _STEPS = "(calls)", "(steps)"
+"""What is counted besides the keys: model calls and steps, so that a branch counts the dearer side of the two."""
 
 
 def counted(program: Program) -> Counts:
@@ -33,7 +43,8 @@ def counted(program: Program) -> Counts:
 
     Raises ConfigurationError where graphs or modules run each other in a circle.
     """
-    return _steps(program, program.steps, 0)
+    counts = _Counting(program, by_key=True).steps(program.steps)
+    return {key: times for key, times in counts.items() if key not in (_CALLS, _STEPS)}
 
 
 def calls_per_run(program: Runnable) -> int:
@@ -52,73 +63,116 @@ def call_bounds(program: Runnable) -> Times:
             sum(heapq.nlargest(size, (one.most for one in calls))),
         )
     embedding = program.neighbours is not None and program.neighbours.lm is not None
-    total = Times(int(embedding), int(embedding))
-    for key, times in counted(program).items():
-        if key in program.predictors:
-            each = strategy_of(program.predictors[key]).calls
-            total += times * Times(each, each)
-        elif key.startswith(REWARD):
-            total += times
-    return total
+    counts = _Counting(program, by_key=False).steps(program.steps)
+    return counts.get(_CALLS, _NEVER) + Times(int(embedding), int(embedding))
 
 
-def _steps(program: Program, steps: Iterable[Step], depth: int) -> Counts:
-    total: Counts = {}
-    for step in steps:
-        _add(total, _step(program, step, depth))
-    return total
+def excess(program: Program) -> str:
+    """What a run of the program might do too often, a clause that says how often; "" where all is within bounds.
+
+    Raises ConfigurationError as `counted` does.
+    """
+    counts = _Counting(program, by_key=False).steps(program.steps)
+    for key, limit, what in ((_CALLS, MAX_CALLS, "model calls"), (_STEPS, MAX_STEPS, "steps")):
+        most = counts.get(key, _NEVER).most
+        if most > limit:
+            number = f"{most:,}" if most < 10**15 else "10^15 and more"
+            return f"{number} {what}, and {limit:,} are the most"
+    return ""
 
 
-def _step(program: Program, step: Step, depth: int) -> Counts:
-    match step:
-        case CallStep(predictor=key) | RunStep(runs=key) | ToolStep(tool=key):
-            return _key(program, key, depth + 1)
-        case BranchStep():
-            one = _steps(program, step.consequence.steps, depth)
-            other = _steps(program, step.alternative.steps, depth)
-            return _either((one, other))
-        case EachStep():
-            return _times(_steps(program, step.body.steps, depth), Times(0, step.most))
-        case RepeatStep():
-            first = _times(_steps(program, step.steps, depth), Times(min(1, step.times), step.times))
-            least = 0 if step.until is not None else step.times
-            _add(first, _times(_steps(program, step.then, depth), Times(least, step.times)))
-            return first
-        case _:
-            return {}
+class _Counting:
+    """One count of a program. What a key does is counted once, however often it is called."""
+
+    def __init__(self, program: Program, *, by_key: bool) -> None:
+        self.program = program
+        self.by_key = by_key
+        self.known: dict[str, Counts] = {}
+        self.depth = 0
+
+    def steps(self, steps: Iterable[Step]) -> Counts:
+        total: Counts = {}
+        with self.within():
+            for step in steps:
+                _add(total, {_STEPS: _ONCE})
+                _add(total, self.step(step))
+        return total
+
+    @contextmanager
+    def within(self) -> Generator[None]:
+        """One level deeper."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            name = self.program.name
+            raise ConfigurationError(
+                f"`{name}` runs something that runs itself, or nests deeper than {MAX_DEPTH} levels"
+            )
+        yield
+        self.depth -= 1
+
+    def step(self, step: Step) -> Counts:
+        match step:
+            case CallStep(predictor=key) | RunStep(runs=key) | ToolStep(tool=key):
+                return self.key(key)
+            case BranchStep():
+                return _either(
+                    (self.steps(step.consequence.steps), self.steps(step.alternative.steps)), always=True
+                )
+            case EachStep():
+                # An item whose block has no steps is one, too: what it costs is to be bounded as well.
+                body = self.steps(step.body.steps) or {_STEPS: _ONCE}
+                return _times(body, Times(step.least, step.most))
+            case RepeatStep():
+                first = self.steps(step.steps) or {_STEPS: _ONCE}
+                total = _times(first, Times(min(1, step.times), step.times))
+                least = 0 if step.until is not None else step.times
+                _add(total, _times(self.steps(step.then), Times(least, step.times)))
+                return total
+            case _:
+                return {}
+
+    def key(self, key: str) -> Counts:
+        if key not in self.known:
+            graph, module = self.program.graphs.get(key), self.program.modules.get(key)
+            if graph is not None:
+                self.known[key] = self.steps(graph.steps)
+            else:
+                with self.within():
+                    self.known[key] = self._called(key, module)
+        return self.known[key]
+
+    def _called(self, key: str, module: ModuleSpec | None) -> Counts:
+        program = self.program
+        if module is None:
+            predictor = program.predictors.get(key)
+            strategy = None if predictor is None else STRATEGIES.get(predictor.strategy)
+            calls = 0 if predictor is None else strategy.calls if strategy else 1
+            return {_CALLS: Times(calls, calls), **({key: _ONCE} if self.by_key else {})}
+        total: Counts = {}
+        for role, times in times_of(module).items():
+            if role == RUNS:
+                one = {} if module.runs is None else self.key(module.runs)
+            elif role == TOOLS:
+                one = _either([self.key(tool) for tool in module.tools])
+            elif role == REWARD:
+                judges = () if module.reward is None else module.reward.judges
+                asked = Times(0, sum(calls_per_run(judge.program) for judge in judges))
+                one = {_CALLS: asked, **({f"{REWARD} {key}": asked} if self.by_key else {})}
+            else:
+                address = module.predictors.get(role)
+                one = {} if address is None else self.key(address)
+            _add(total, _times(one, times))
+        return total
 
 
-def _key(program: Program, key: str, depth: int) -> Counts:
-    if depth > _MAX_DEPTH:
-        raise ConfigurationError(f"`{key}` runs itself, or nests deeper than {_MAX_DEPTH} levels")
-    if key in program.graphs:
-        return _steps(program, program.graphs[key].steps, depth)
-    module = program.modules.get(key)
-    if module is None:
-        return {key: Times(1, 1)}
-    total: Counts = {}
-    for role, times in times_of(module).items():
-        if role == RUNS:
-            one = {} if module.runs is None else _key(program, module.runs, depth + 1)
-        elif role == TOOLS:
-            one = _either([_key(program, tool, depth + 1) for tool in module.tools])
-            one = {name: Times(0, bound.most) for name, bound in one.items()}
-        elif role == REWARD:
-            judges = () if module.reward is None else module.reward.judges
-            one = {f"{REWARD} {key}": Times(0, sum(calls_per_run(judge.program) for judge in judges))}
-        else:
-            one = {module.predictors[role]: Times(1, 1)}
-        _add(total, _times(one, times))
-    return total
-
-
-def _either(choices: Iterable[Counts]) -> Counts:
-    """What is called when one of several is chosen."""
+def _either(choices: Iterable[Counts], *, always: bool = False) -> Counts:
+    """What is called when one of several is chosen, or perhaps none."""
     found = list(choices)
     keys = {key: None for one in found for key in one}
     return {
         key: Times(
-            min(one.get(key, _NEVER).least for one in found), max(one.get(key, _NEVER).most for one in found)
+            min(one.get(key, _NEVER).least for one in found) if always else 0,
+            max(one.get(key, _NEVER).most for one in found),
         )
         for key in keys
     }

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from ..schema.ensemble import ByProgram, Ensemble, First, Majority, Mean, collected, needed
 from ..schema.program import FieldSpec, canonical, digest
-from ..schema.types import JsonValue, OneOf, Row
-from ..values.scoring import normalize_text
+from ..schema.types import OneOf, Row
+from ..values.scoring import most_agreed
 
 
 def drawn(ensemble: Ensemble, inputs: Row) -> tuple[int, ...]:
@@ -99,23 +98,13 @@ def _agree(outputs: Row, answer: Row) -> bool:
 
 def _most_frequent(ensemble: Ensemble, field: str, votes: Sequence[tuple[int, Row]]) -> Election:
     closed = any(spec.name == field and _is_closed(spec) for spec in ensemble.outputs)
-    keys = [_comparable(answer.get(field), closed) for _, answer in votes]
-    counted = Counter(key for key in keys if key is not None) or Counter(keys)
-    # Of equal counts, the first that was counted: `most_common` keeps the order of arrival.
-    ((winner, agreed),) = counted.most_common(1)
-    place, answer = votes[keys.index(winner)]
+    first, agreed = most_agreed([answer.get(field) for _, answer in votes], closed=closed)
+    place, answer = votes[first]
     return Election(answer, place, agreed)
 
 
 def _is_closed(spec: FieldSpec) -> bool:
     return isinstance(needed(spec.type), OneOf)
-
-
-def _comparable(value: JsonValue, closed: bool) -> str | None:
-    """What two values that count as the same have in common; None for an empty one."""
-    if isinstance(value, str) and not closed:
-        return normalize_text(value) or None
-    return None if value is None else canonical(value)
 
 
 def _mean(field: str, votes: Sequence[tuple[int, Row]]) -> Election:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 
 from msgspec import Struct
 
-from ..errors import AnswerError, EvaluationError, InputError
+from ..errors import AnswerError, EvaluationError
 from ..models.protocol import Message, Request
 from ..schema.ensemble import Ensemble, Runnable
-from ..schema.program import LM, FieldSpec
-from ..schema.types import JsonValue, OptionalOf, Row, spell
+from ..schema.program import LM
+from ..schema.trace import TraceStep
+from ..schema.types import JsonValue, Row
 from ..schema.usage import Spent
-from ..values.checks import record_failures
-from .asking import Asks, Meter, ProgramRun
+from .asking import Asks, Meter, ProgramRun, Recording
 from .election import ballot, drawn, elect, reduced
-from .fitting import given
+from .fitting import check_inputs
 from .graph import run_graph
 from .neighbours import with_nearest_demos
-from .trace import TraceStep
 from .vectors import read_vector
 
 
@@ -48,8 +48,10 @@ async def run(
     *,
     sample: int = 0,
     temperature: float | None = None,
+    record: bool = False,
 ) -> Outcome:
     """One run of the program. `sample` tells repeats apart; `temperature` overrides every model's.
+    `record` keeps prompts, answers, costs and times in the trace.
 
     The trace of an ensemble's run is that of the member whose answer was elected; empty where a program
     reduces and says what no member said.
@@ -59,10 +61,16 @@ async def run(
     """
     scope: dict[str, JsonValue] = dict(check_inputs(program, inputs))
     if isinstance(program, Ensemble):
-        return await _vote(program, scope, engine, sample, temperature)
+        return await _vote(program, scope, engine, sample, temperature, record)
     meter = Meter(engine)
     program = await with_nearest_demos(program, scope, partial(_embedding, meter))
-    ran = await run_graph(ProgramRun(program, meter, sample, temperature), program, scope)
+    ran = await run_graph(
+        ProgramRun(
+            program, meter, sample, temperature, Recording(time.perf_counter(), []) if record else None
+        ),
+        program,
+        scope,
+    )
     return Outcome(ran.outputs, ran.trace, meter.used, meter.paid, ran.notes)
 
 
@@ -73,13 +81,20 @@ async def _embedding(engine: Asks, lm: LM, text: str) -> list[float]:
 
 
 async def _vote(
-    ensemble: Ensemble, inputs: Row, engine: Asks, sample: int, temperature: float | None
+    ensemble: Ensemble, inputs: Row, engine: Asks, sample: int, temperature: float | None, record: bool
 ) -> Outcome:
     """The members' answers, all asked for at the same time, made into one."""
     counted = Meter(engine)  # those that come to nothing included
     tasks = [
         asyncio.create_task(
-            run(ensemble.members[place], inputs, counted, sample=sample, temperature=temperature)
+            run(
+                ensemble.members[place],
+                inputs,
+                counted,
+                sample=sample,
+                temperature=temperature,
+                record=record,
+            )
         )
         for place in drawn(ensemble, inputs)
     ]
@@ -103,7 +118,14 @@ async def _vote(
         given = ballot(ensemble, inputs, answers)
         made = None
         if given is not None:
-            made = await run(ensemble.reducer, given, counted, sample=sample, temperature=temperature)
+            made = await run(
+                ensemble.reducer,
+                given,
+                counted,
+                sample=sample,
+                temperature=temperature,
+                record=record,
+            )
         election = None if made is None else reduced(ensemble, made.outputs, answers)
     if election is None:
         raise unusable[0]
@@ -112,32 +134,3 @@ async def _vote(
     if unusable:
         notes = (*notes, f"{len(unusable)} had no usable answer: {unusable[0].message}")
     return Outcome(election.outputs, elected.trace if elected else (), counted.used, counted.paid, notes)
-
-
-def check_inputs(program: Runnable, inputs: Row) -> Row:
-    """Every input, checked and with defaults filled in. Raises InputError."""
-    known = [spec.name for spec in program.inputs]
-    listed = f"`{program.name}` takes {', '.join(_listed(spec) for spec in program.inputs) or 'no inputs'}"
-    for name in inputs:
-        if name not in known:
-            raise InputError(f"there is no input `{name}`: {listed}")
-    row: Row = {}
-    for spec in program.inputs:
-        try:
-            row[spec.name] = given(spec, inputs, program.records)
-        except LookupError:
-            raise InputError(f"the input `{spec.name}` is missing: {listed}") from None
-        except ValueError as error:
-            raise InputError(f"the input `{spec.name}` does not fit: {error}") from None
-    for failure in record_failures(program.inputs, row, program.records):
-        if failure.kind == "assert":
-            raise InputError(f"the inputs do not hold: {failure.message}")
-    return row
-
-
-def _listed(spec: FieldSpec) -> str:
-    return f"{spec.name}: {spell(spec.type)}" + (" (optional)" if _optional(spec) else "")
-
-
-def _optional(spec: FieldSpec) -> bool:
-    return spec.has_default or isinstance(spec.type, OptionalOf)

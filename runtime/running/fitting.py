@@ -1,12 +1,14 @@
-"""Fits computed values to the fields that are to hold them."""
+"""Fits values to the fields that are to hold them: what was computed, and what an application gives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..errors import EvaluationError
+from ..errors import EvaluationError, InputError
+from ..schema.ensemble import Runnable
 from ..schema.program import FieldSpec, Record
-from ..schema.types import JsonValue, OptionalOf, Row
+from ..schema.types import JsonValue, OptionalOf, Row, spell
+from ..values.checks import record_failures
 from ..values.values import coerce
 
 
@@ -34,3 +36,32 @@ def given(spec: FieldSpec, row: Mapping[str, JsonValue], records: Mapping[str, R
     if isinstance(spec.type, OptionalOf):
         return None
     raise KeyError(spec.name)
+
+
+def check_inputs(program: Runnable, inputs: Row) -> Row:
+    """Every input, checked and with defaults filled in. Raises InputError."""
+    known = [spec.name for spec in program.inputs]
+    listed = f"`{program.name}` takes {', '.join(_listed(spec) for spec in program.inputs) or 'no inputs'}"
+    for name in inputs:
+        if name not in known:
+            raise InputError(f"there is no input `{name}`: {listed}")
+    row: Row = {}
+    for spec in program.inputs:
+        try:
+            row[spec.name] = given(spec, inputs, program.records)
+        except LookupError:
+            raise InputError(f"the input `{spec.name}` is missing: {listed}") from None
+        except ValueError as error:
+            raise InputError(f"the input `{spec.name}` does not fit: {error}") from None
+    for failure in record_failures(program.inputs, row, program.records):
+        if failure.kind == "assert":
+            raise InputError(f"the inputs do not hold: {failure.message}")
+    return row
+
+
+def _listed(spec: FieldSpec) -> str:
+    return f"{spec.name}: {spell(spec.type)}" + (" (optional)" if _optional(spec) else "")
+
+
+def _optional(spec: FieldSpec) -> bool:
+    return spec.has_default or isinstance(spec.type, OptionalOf)

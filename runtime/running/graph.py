@@ -10,24 +10,29 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace as dataclass_replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import CheckFailed, ConfigurationError, EvaluationError, ToolFailed
+from ..errors import CheckFailed, ConfigurationError, DspecError, EvaluationError, ToolFailed
+from ..models.protocol import Message
 from ..schema.expressions import Expression
 from ..schema.program import (
     BranchStep,
     CallStep,
     CheckStep,
     EachStep,
+    FieldSpec,
     Graph,
     ModuleSpec,
     NestedSteps,
     Predictor,
+    Program,
     RepeatStep,
     RunStep,
     Step,
@@ -35,15 +40,16 @@ from ..schema.program import (
     ToolStep,
     ValueStep,
 )
-from ..schema.types import JsonValue, Row, spell
+from ..schema.trace import ModelCall, TraceStep
+from ..schema.types import STR, JsonValue, Row, spell
 from ..values.checks import Failure, failures
 from ..values.interpret import evaluate, names
 from ..values.values import coerce
-from .asking import Asked, ProgramRun, ask_again, given_up
+from .asking import Asked, NativeCalls, ProgramRun, Recording, ask_again, fits, given_up
 from .fitting import fitting
-from .strategies.base import Scored
+from .rewards import scored
+from .strategies.base import HINT, Scored, free_name
 from .strategies.table import conducted, strategy_of
-from .trace import TraceStep
 
 Result = TypeVar("Result")
 
@@ -74,7 +80,7 @@ class StepRun(Struct, frozen=True):
 async def run_graph(session: ProgramRun, graph: Graph, inputs: Row, path: str = "") -> StepRun:
     """One run of a graph on checked inputs; the value is its outputs. Raises what its steps raise."""
     steps = _Steps(session, graph.steps, dict(inputs), path, graph.name)
-    await steps.run()
+    await _run_traced(steps)
     returns = {name: evaluate(expression, steps.scope) for name, expression in graph.returns.items()}
     outputs = fitting(graph.outputs, returns, session.program.records, graph.name)
     return StepRun(outputs, steps.trace(), steps.notes())
@@ -92,12 +98,14 @@ async def in_order(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def take_of(sample: int, take: int) -> int:
+def take_of(sample: int, take: int, place: str = "") -> int:
     """The sample of one of several runs that may ask the same, each of which wants an answer of its own. The first
-    one's is that of a run by itself."""
+    one's is that of a run by itself. `place` tells apart what lies inside each other: the second in the first is not
+    the first in the second."""
     if take == 0:
         return sample
-    return int.from_bytes(hashlib.sha256(f"{sample}/{take}".encode()).digest()[:6])
+    key = f"{sample}/{take}{place and '/'}{place}"
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6])
 
 
 async def run_key(session: ProgramRun, key: str, inputs: Row, step: str) -> StepRun:
@@ -121,25 +129,68 @@ async def _predict(
     session: ProgramRun, address: str, predictor: Predictor, inputs: Row, step: str
 ) -> StepRun:
     row = fitting(predictor.signature.inputs, inputs, session.program.records, step)
-    asked = await strategy_of(predictor).run(session, predictor, row)
-    return StepRun(asked.outputs, (_entry(step, address, asked),), (), Last(predictor, asked, 0))
+    session = _recording(session)
+    try:
+        asked = await strategy_of(predictor).run(session, predictor, row)
+    except DspecError as error:
+        recording = session.recording
+        if recording is not None:
+            entry = TraceStep(step, address, row, {}, len(recording.calls), (f"failed: {error.message}",))
+            error.trace = (_recorded(session, entry, recording.said),)
+        raise
+    return StepRun(asked.outputs, (_entry(session, step, address, asked),), (), Last(predictor, asked, 0))
 
 
-def _entry(step: str, address: str, asked: Asked) -> TraceStep:
-    return TraceStep(step, address, asked.inputs, asked.outputs, asked.attempts, asked.notes)
+def _recording(session: ProgramRun, calls: Sequence[ModelCall] = ()) -> ProgramRun:
+    """The session as one run of a predictor has it, where runs are recorded: its calls follow those of before."""
+    if session.recording is None:
+        return session
+    return replace(session, recording=Recording(session.recording.origin, list(calls)))
+
+
+def _entry(session: ProgramRun, step: str, address: str, asked: Asked) -> TraceStep:
+    entry = TraceStep(step, address, asked.inputs, asked.outputs, asked.attempts, asked.notes)
+    return _recorded(session, entry, asked.messages)
+
+
+def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]) -> TraceStep:
+    """The entry with what was recorded of it."""
+    if session.recording is None:
+        return entry
+    calls = tuple(session.recording.calls)
+    return dataclass_replace(
+        entry,
+        exchange=tuple((message.role, message.content) for message in messages),
+        calls=calls,
+        began=calls[0].began if calls else 0.0,
+        seconds=sum(call.seconds for call in calls),
+    )
 
 
 async def _call(session: ProgramRun, key: str, tool: Tool, inputs: Row, step: str) -> StepRun:
     arguments = fitting(tool.inputs, inputs, session.program.records, step)
-    answer = await session.engine.call(tool, arguments)
+    began = time.perf_counter()
+    answer = await session.engine.call(
+        tool, arguments, lms=session.program.lms, records=session.program.records
+    )
+    entry = TraceStep(step, "", arguments, {}, 0, answer.notes, tool=key)
+    if session.recording is not None:
+        seconds = time.perf_counter() - began
+        entry = dataclass_replace(entry, began=began - session.recording.origin, seconds=seconds)
+    failure, value = "", None
     if answer.error:
-        raise ToolFailed(f"the tool `{tool.name}` failed: {answer.error}")
-    try:
-        value = _result(session, tool, answer.value)
-    except ValueError as problem:
-        raise ToolFailed(f"the tool `{tool.name}` gave what it is not declared to give: {problem}") from None
+        failure = f"the tool `{tool.name}` failed: {answer.error}"
+    else:
+        try:
+            value = _result(session, tool, answer.value)
+        except ValueError as problem:
+            failure = f"the tool `{tool.name}` gave what it is not declared to give: {problem}"
+    if failure:
+        error = ToolFailed(failure)
+        error.trace = (dataclass_replace(entry, outputs={"error": failure}),)
+        raise error
     outputs: Row = value if tool.output is None and isinstance(value, dict) else {"result": value}
-    return StepRun(value, (TraceStep(step, "", arguments, outputs, 0, answer.notes, tool=key),))
+    return StepRun(value, (dataclass_replace(entry, outputs=outputs),))
 
 
 def _result(session: ProgramRun, tool: Tool, value: JsonValue) -> JsonValue:
@@ -158,7 +209,11 @@ def _result(session: ProgramRun, tool: Tool, value: JsonValue) -> JsonValue:
 async def _conduct(session: ProgramRun, module: ModuleSpec, inputs: Row, step: str) -> StepRun:
     row = fitting(module.inputs, inputs, session.program.records, step)
     conductor = _Conductor(session, module, step)
-    outputs = await conducted(module)(conductor, row)
+    try:
+        outputs = await conducted(module)(conductor, row)
+    except DspecError as error:
+        error.trace = (*conductor.ran({}).trace, *error.trace)
+        raise
     return conductor.ran(fitting(module.outputs, outputs, session.program.records, step))
 
 
@@ -176,6 +231,9 @@ class _Conductor:
         self._step = step
         self._ran: list[StepRun | None] = []
         self._notes: list[str] = []
+        self._attempts: dict[int, int] = {}
+        """By take: where in what ran an attempt stands."""
+        self._chosen: int | None = None
 
     async def ask(
         self,
@@ -185,29 +243,61 @@ class _Conductor:
         predictor: Predictor | None = None,
         take: int = 0,
         temperature: float | None = None,
+        calling: NativeCalls | None = None,
     ) -> Row:
         address = self.module.predictors[role]
         asked = predictor or self.program.predictors.get(address)
         if asked is None:
             raise ConfigurationError(f"`{self._step}` lacks its predictor `{address}`")
         session = self._taking(take, temperature)
-        return await self._keep(_predict(session, address, asked, inputs, f"{self._step}.{role}"))
+        if calling is not None:
+            session = replace(session, calling=calling)
+        return (await self._keep(_predict(session, address, asked, inputs, f"{self._step}.{role}"))).outputs
 
-    async def attempt(self, inputs: Row, *, take: int = 0, temperature: float | None = None) -> Row:
-        if self.module.runs is None:
+    async def attempt(
+        self,
+        inputs: Row,
+        *,
+        take: int = 0,
+        temperature: float | None = None,
+        hints: Mapping[str, str] = MappingProxyType({}),
+    ) -> Row:
+        key = self.module.runs
+        if key is None:
             raise ConfigurationError(f"`{self._step}` has nothing to try")
         session = self._taking(take, temperature)
-        return await self._keep(run_key(session, self.module.runs, inputs, f"{self._step}[{take}]"))
+        if hints:
+            session = replace(session, program=hinted(session.program, hints))
+        self._attempts[take] = len(self._ran)
+        work = run_key(session, key, inputs, f"{self._step}[{take}]")
+        return (await self._keep(work, hints=hints)).outputs
+
+    def calls_of(self, take: int) -> tuple[TraceStep, ...]:
+        ran = self._ran[self._attempts[take]] if take in self._attempts else None
+        return () if ran is None else ran.trace
+
+    def choose(self, take: int) -> None:
+        self._chosen = self._attempts[take]
+
+    def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
+        asked = predictor or self.program.predictors[self.module.predictors[role]]
+        return fits(self._session, asked, inputs)
 
     async def call(self, key: str, arguments: Row) -> JsonValue:
-        place = len(self._ran)
-        await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))
-        ran = self._ran[place]
-        assert ran is not None
-        return ran.value
+        return (await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))).value
 
     async def score(self, inputs: Row, outputs: Row) -> Scored:
-        raise NotImplementedError
+        reward = self.module.reward
+        if reward is None:
+            raise ConfigurationError(f"`{self._step}` has no reward")
+        return await scored(reward, inputs, outputs, self._judge)
+
+    async def _judge(self, program: Program, inputs: Row) -> Row:
+        """A judge's outputs. Equal questions are one, so it is asked as it is after a compile: once for all takes."""
+        program = program.with_lms(self.program.lms)
+        session = replace(self._session, program=program, sample=0, temperature=None)
+        work = run_graph(session, program, inputs, f"{self._step}.reward")
+        return (await self._keep(work, dropped=True)).outputs  # what it said is no answer of the program's
 
     def note(self, text: str) -> None:
         self._notes.append(text)
@@ -217,12 +307,13 @@ class _Conductor:
         trace: list[TraceStep] = []
         last: Last | None = None
         notes = list(self._notes)
-        for ran in self._ran:
+        for place, ran in enumerate(self._ran):
             if ran is None:
                 continue
-            if ran.last is not None and outputs.items() <= ran.outputs.items():
+            lost = self._chosen is not None and place != self._chosen and place in self._attempts.values()
+            if not lost and ran.last is not None and outputs.items() <= ran.outputs.items():
                 last = replace(ran.last, place=len(trace) + ran.last.place)
-            trace += ran.trace
+            trace += _dropped(ran.trace) if lost else ran.trace
             notes += ran.notes
         return StepRun(outputs, tuple(trace), tuple(notes), last)
 
@@ -234,11 +325,27 @@ class _Conductor:
             temperature = self._session.temperature
         return replace(self._session, sample=sample, temperature=temperature)
 
-    async def _keep(self, work: Coroutine[Any, Any, StepRun]) -> Row:
+    async def _keep(
+        self,
+        work: Coroutine[Any, Any, StepRun],
+        *,
+        dropped: bool = False,
+        hints: Mapping[str, str] = MappingProxyType({}),
+    ) -> StepRun:
         place = len(self._ran)
         self._ran.append(None)
-        ran = self._ran[place] = await work
-        return ran.value if isinstance(ran.value, dict) else {}
+        try:
+            ran = await work
+        except DspecError as error:
+            self._ran[place] = StepRun(None, _dropped(error.trace))  # the strategy may go on
+            error.trace = ()
+            raise
+        if dropped:
+            ran = replace(ran, trace=_dropped(ran.trace))
+        if hints:
+            ran = replace(ran, trace=tuple(_unhinted(self.program, entry, hints) for entry in ran.trace))
+        self._ran[place] = ran
+        return ran
 
 
 class _Steps:
@@ -309,18 +416,22 @@ class _Steps:
                 raise AssertionError("a check has no value")
 
     async def block(
-        self, block: NestedSteps, more: Mapping[str, JsonValue], path: str, take: int = 0
+        self, block: NestedSteps, more: Mapping[str, JsonValue], path: str, session: ProgramRun | None = None
     ) -> StepRun:
         """A block in a scope of its own, with more names in it."""
-        steps = self.inner(block.steps, {**self.scope, **more}, path, take)
-        await steps.run()
+        steps = self.inner(block.steps, {**self.scope, **more}, path, session or self.session)
+        await _run_traced(steps)
         return StepRun(evaluate(block.value, steps.scope), steps.trace(), steps.notes())
 
-    def inner(self, steps: tuple[Step, ...], scope: dict[str, JsonValue], path: str, take: int) -> _Steps:
-        session = self.session
-        if take:
-            session = replace(session, sample=take_of(session.sample, take))
+    def inner(
+        self, steps: tuple[Step, ...], scope: dict[str, JsonValue], path: str, session: ProgramRun
+    ) -> _Steps:
         return _Steps(session, steps, scope, path, self.name)
+
+    def taking(self, step: str, take: int) -> ProgramRun:
+        """The session of one item or round of a step: what is asked in two of them are two questions."""
+        sample = take_of(self.session.sample, take, f"{self.name}.{step}")
+        return replace(self.session, sample=sample) if take else self.session
 
     async def each(self, step: EachStep) -> StepRun:
         items = evaluate(step.iterable, self.scope)
@@ -330,9 +441,13 @@ class _Steps:
             raise EvaluationError(
                 f"{self.name}: `{step.name}` walks through {len(items):,} items, and {step.most:,} are the most"
             )
+        if len(items) < step.least:
+            raise EvaluationError(
+                f"{self.name}: `{step.name}` walks through {len(items):,} items, and {step.least:,} are the least"
+            )
         place = self.place(step.name)
         ran = await in_order(
-            self.block(step.body, {step.variable: item}, f"{place}[{number}]", number)
+            self.block(step.body, {step.variable: item}, f"{place}[{number}]", self.taking(step.name, number))
             for number, item in enumerate(items)
         )
         return _joined([one.value for one in ran], ran)
@@ -343,8 +458,9 @@ class _Steps:
         place = self.place(step.name)
         for number in range(step.times):
             scope = {**self.scope, **state}
-            first = self.inner(step.steps, scope, f"{place}[{number}]", number)
-            await first.run()
+            session = self.taking(step.name, number)
+            first = self.inner(step.steps, scope, f"{place}[{number}]", session)
+            await _run_traced(first)
             ran.append(StepRun(None, first.trace(), first.notes()))
             if step.until is not None:
                 over = evaluate(step.until, scope)
@@ -353,12 +469,14 @@ class _Steps:
                         f"{self.name}: the `until` of `{step.name}` is neither true nor false"
                     )
                 if over:
+                    state = {**state, **{name: evaluate(value, scope) for name, value in step.last.items()}}
                     break
-            second = self.inner(step.then, scope, f"{place}[{number}]", number)
-            await second.run()
+            second = self.inner(step.then, scope, f"{place}[{number}]", session)
+            await _run_traced(second)
             ran.append(StepRun(None, second.trace(), second.notes()))
             state = {**state, **{name: evaluate(value, scope) for name, value in step.again.items()}}
-        return _joined(evaluate(step.value, {**self.scope, **state}), ran)
+        value = state if step.value is None else evaluate(step.value, {**self.scope, **state})
+        return _joined(value, ran)
 
     def place(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name
@@ -387,7 +505,8 @@ class _Steps:
         ran = self.done[blamed]
         assert ran.last is not None
         notes = (*ran.last.asked.notes, *given_up(broken, self.name, ran.last.asked))
-        self.done[blamed] = _answering(ran, replace(ran.last.asked, notes=notes))
+        session = _recording(self.session, ran.trace[ran.last.place].calls)
+        self.done[blamed] = _answering(session, ran, replace(ran.last.asked, notes=notes))
 
     async def revise(self, index: int, messages: Sequence[str]) -> None:
         """The step's outputs once more, after its last exchange went on with what is wrong with them."""
@@ -396,8 +515,11 @@ class _Steps:
         assert last is not None
         assert not isinstance(step, CheckStep)
         asked = replace(last.asked, notes=(*last.asked.notes, *(f"asked again: {text}" for text in messages)))
+        session = _recording(self.session, ran.trace[last.place].calls)
         self.keep(
-            index, step.name, _answering(ran, await ask_again(self.session, last.predictor, asked, messages))
+            index,
+            step.name,
+            _answering(session, ran, await ask_again(session, last.predictor, asked, messages)),
         )
 
     async def again(self, index: int, step: CheckStep) -> list[Failure]:
@@ -421,29 +543,77 @@ class _Steps:
         return tuple(note for _, ran in sorted(self.done.items()) for note in ran.notes)
 
 
+def _dropped(trace: Sequence[TraceStep]) -> tuple[TraceStep, ...]:
+    return tuple(dataclass_replace(entry, dropped=True) for entry in trace)
+
+
+def hinted(program: Program, hints: Mapping[str, str]) -> Program:
+    """The program with predictors that see one input more: what they were advised, by their address."""
+    predictors = dict(program.predictors)
+    for address, text in hints.items():
+        asked = predictors[address]
+        signature = asked.signature
+        hint = FieldSpec(
+            name=_hint_name(asked),
+            type=STR,
+            description="advice, after an earlier attempt that was not good enough",
+            has_default=True,
+            default=text,
+        )
+        signature = signature.model_copy(update={"inputs": (*signature.inputs, hint)})
+        predictors[address] = asked.model_copy(update={"signature": signature})
+    return program.model_copy(update={"predictors": predictors})
+
+
+def _hint_name(predictor: Predictor) -> str:
+    signature = predictor.signature
+    return free_name(HINT, {field.name for field in (*signature.inputs, *signature.outputs)})
+
+
+def _unhinted(program: Program, entry: TraceStep, hints: Mapping[str, str]) -> TraceStep:
+    """The entry with the inputs that its predictor has without advice, so that it may become a demo."""
+    if entry.predictor not in hints:
+        return entry
+    name = _hint_name(program.predictors[entry.predictor])
+    return dataclass_replace(entry, inputs={key: one for key, one in entry.inputs.items() if key != name})
+
+
+async def _run_traced(steps: _Steps) -> None:
+    """Runs the steps; an error tells of what was done before it."""
+    try:
+        await steps.run()
+    except DspecError as error:
+        error.trace = (*steps.trace(), *error.trace)
+        raise
+
+
 def _joined(value: JsonValue, ran: Sequence[StepRun]) -> StepRun:
     """A value with what was done for it, one after the other."""
     trace = tuple(entry for one in ran for entry in one.trace)
     return StepRun(value, trace, tuple(note for one in ran for note in one.notes))
 
 
-def _answering(ran: StepRun, asked: Asked) -> StepRun:
+def _answering(session: ProgramRun, ran: StepRun, asked: Asked) -> StepRun:
     """What ran, with a later answer in the place of its last."""
     last = ran.last
     assert last is not None
     entry = ran.trace[last.place]
     entries = list(ran.trace)
-    entries[last.place] = _entry(entry.step, entry.predictor, asked)
+    entries[last.place] = _entry(session, entry.step, entry.predictor, asked)
     kept = ran.outputs.keys()
     outputs = {name: value for name, value in asked.outputs.items() if name in kept}
     return StepRun({**ran.outputs, **outputs}, tuple(entries), ran.notes, replace(last, asked=asked))
 
 
 def _after(earlier: StepRun, later: StepRun) -> StepRun:
-    """A step that was done again, its first call counting the attempts of before."""
+    """A step that was done again, its first call of a model counting the attempts of before."""
     before = sum(entry.attempts for entry in earlier.trace)
-    first, *others = later.trace
-    return replace(later, trace=(dataclass_replace(first, attempts=first.attempts + before), *others))
+    place = next((place for place, entry in enumerate(later.trace) if entry.predictor), None)
+    if place is None:  # another branch was chosen, or there was nothing to walk through
+        return later
+    entries = list(later.trace)
+    entries[place] = dataclass_replace(entries[place], attempts=entries[place].attempts + before)
+    return replace(later, trace=tuple(entries))
 
 
 class StepPlace(Struct, frozen=True):
@@ -526,7 +696,9 @@ def _reads(step: Step) -> frozenset[str]:
             return names(step.iterable) | (_inside(step.body.steps, (step.body.value,)) - {step.variable})
         case RepeatStep():
             until = () if step.until is None else (step.until,)
-            inside = _inside((*step.steps, *step.then), (*until, *step.again.values(), step.value))
+            value = () if step.value is None else (step.value,)
+            values = (*until, *step.again.values(), *step.last.values(), *value)
+            inside = _inside((*step.steps, *step.then), values)
             return _all(step.start.values()) | (inside - step.start.keys())
 
 

@@ -2,33 +2,46 @@
 
 Texts are compared by the cosine of their features (words, word pairs, character n-grams), each weighed
 by how few rows have it (inverse document frequency; Sparck Jones, 1972). There is no model in it and
-nothing to fetch, so a program chooses the same demos on every machine. The index holds texts; vectors
-are made from them when they are first needed.
+nothing to fetch, so a program chooses the same demos on every machine. The program holds texts; the index
+of them (`runtime/index`) is made when it is first needed.
 
-Or a model's embeddings are compared: those of the rows travel in the index, that of an input is asked for.
+Or a model's embeddings are compared: those of the rows travel in the program, that of an input is asked for.
+
+A few rows are searched here and now, without numpy. Many are searched in a thread, and their index is kept on disk.
 """
 
 from __future__ import annotations
 
-import math
+import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from heapq import nsmallest
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
-from ..models.embedded.features import features
+from ..index.limits import DIGITS
+from ..index.plain import PlainIndex
 from ..schema.program import LM, Demo, Neighbours, Program, canonical
 from ..schema.types import JsonValue
-from .vectors import likeness
+from .vectors import likeness, unpack
+
+if TYPE_CHECKING:
+    from ..index.ngrams import NgramIndex
+    from ..index.vectors import VectorIndex
 
 Embed = Callable[[LM, str], Awaitable[Sequence[float]]]
 """A text's embedding by a model; raises what the engine raises."""
 
-MAX_ROWS = 20_000
-"""Rows of an index. More take seconds to make vectors of, and no artifact holds them."""
+_FEW_CHARACTERS = 30_000
+"""Of all rows' texts, or numbers of their vectors: an index of fewer is made and searched sooner than numpy is
+imported."""
 
-_DIGITS = 9
-"""Similarities are compared to this many decimals: the last bits of a logarithm differ by machine."""
+_MANY_CHARACTERS = 1_000_000
+"""An index of more is kept on disk: making it anew takes noticeably longer than reading it."""
+
+_MADE = 8
+"""Indexes that are held in memory."""
 
 
 async def with_nearest_demos(program: Program, inputs: Mapping[str, JsonValue], embed: Embed) -> Program:
@@ -38,10 +51,14 @@ async def with_nearest_demos(program: Program, inputs: Mapping[str, JsonValue], 
         return program
     text = row_text(program, inputs)
     if index.lm is None:
-        return _showing(program, index, nearest(index, text))
+        found = nearest(index, text) if _known(index).few else await asyncio.to_thread(nearest, index, text)
+        return _showing(program, index, found)
     lm = program.lms[index.lm]
+    vector = await embed(lm, text)
     try:
-        return _showing(program, index, nearest_by_vector(index, await embed(lm, text)))
+        if _known(index).few:
+            return _showing(program, index, nearest_by_vector(index, vector))
+        return _showing(program, index, await asyncio.to_thread(nearest_by_vector, index, vector))
     except ValueError as error:
         raise ConfigurationError(
             f"`{lm.name}` ({lm.model}) is not the model that the index was made with: {error}",
@@ -73,61 +90,82 @@ def row_text(program: Program, inputs: Mapping[str, JsonValue]) -> str:
 
 def nearest(neighbours: Neighbours, text: str) -> tuple[int, ...]:
     """The places of the `k` rows most like the text, the likest first; earlier rows win ties."""
-    texts = tuple(row.text for row in neighbours.rows)
-    return _likest(_index(texts).likeness(text), neighbours)
+    index = _known(neighbours).by_text()
+    if isinstance(index, PlainIndex):
+        return _likest(index.likeness(text), neighbours)
+    hidden = () if neighbours.hidden is None else index.places_of(neighbours.hidden)
+    return tuple(place for place, _ in index.search(text, neighbours.k, hidden))
 
 
 def nearest_by_vector(neighbours: Neighbours, vector: Sequence[float]) -> tuple[int, ...]:
     """The same by an embedding. Raises ValueError for one that has not as many numbers as the rows'."""
-    found = likeness(tuple(row.vector for row in neighbours.rows), vector)
-    return _likest(found, neighbours)
+    rows = _known(neighbours)
+    if rows.few:
+        return _likest(likeness(rows.vectors, vector), neighbours)
+    hidden = [place for place, text in enumerate(rows.texts) if text == neighbours.hidden]
+    return tuple(place for place, _ in rows.by_vector().search(vector, neighbours.k, hidden))
 
 
 def _likest(likenesses: Sequence[float], neighbours: Neighbours) -> tuple[int, ...]:
     hidden = neighbours.hidden
     shown = (
-        (-round(likenesses[place], _DIGITS), place)
+        (-round(likenesses[place], DIGITS), place)
         for place, row in enumerate(neighbours.rows)
         if row.text != hidden
     )
     return tuple(place for _, place in nsmallest(neighbours.k, shown))
 
 
-class _Index:
-    """Rows by the features they have, each row's weights scaled to length 1."""
+class _Rows:
+    """What is searched of an index's rows. Inputs that come together wait for one search index, instead of making
+    one each."""
 
-    def __init__(self, texts: tuple[str, ...]) -> None:
-        self._size = len(texts)
-        rows = [features(text) for text in texts]
-        found: dict[str, list[tuple[int, float]]] = {}
-        for place, row in enumerate(rows):
-            for feature, weight in row.items():
-                found.setdefault(feature, []).append((place, weight))
-        self._rarity = {
-            feature: math.log((1 + self._size) / len(places)) for feature, places in found.items()
-        }
-        lengths = [
-            math.sqrt(math.fsum((weight * self._rarity[feature]) ** 2 for feature, weight in row.items()))
-            for row in rows
-        ]
-        self._rows = {
-            feature: [
-                (place, weight * self._rarity[feature] / lengths[place])
-                for place, weight in places
-                if lengths[place]
-            ]
-            for feature, places in found.items()
-        }
+    def __init__(self, neighbours: Neighbours) -> None:
+        self.rows = neighbours.rows
+        self.texts = tuple(row.text for row in self.rows)
+        self.vectors = () if neighbours.lm is None else tuple(row.vector for row in self.rows)
+        self.few = sum(map(len, self.vectors or self.texts)) < _FEW_CHARACTERS
+        self._making = threading.Lock()
+        self._by_text: PlainIndex | NgramIndex | None = None
+        self._by_vector: VectorIndex | None = None
 
-    def likeness(self, text: str) -> list[float]:
-        found = [0.0] * self._size
-        for feature, weight in features(text).items():
-            share = weight * self._rarity.get(feature, 0.0)
-            for place, part in self._rows.get(feature, ()):
-                found[place] += share * part
-        return found
+    def by_text(self) -> PlainIndex | NgramIndex:
+        with self._making:
+            if self._by_text is None:
+                self._by_text = _of_texts(self.texts, self.few)
+            return self._by_text
+
+    def by_vector(self) -> VectorIndex:
+        from ..index.vectors import VectorIndex
+
+        with self._making:
+            if self._by_vector is None:
+                self._by_vector = VectorIndex.of_packed([unpack(text).tobytes() for text in self.vectors])
+            return self._by_vector
 
 
-@lru_cache(maxsize=8)
-def _index(texts: tuple[str, ...]) -> _Index:
-    return _Index(texts)
+@lru_cache(maxsize=_MADE)
+def _of_texts(texts: tuple[str, ...], few: bool) -> PlainIndex | NgramIndex:
+    """Known by the texts, too: programs that differ in their demos alone are searched alike."""
+    if few:
+        return PlainIndex(texts)
+    from ..index.ngrams import NgramIndex
+
+    many = sum(map(len, texts)) >= _MANY_CHARACTERS
+    return NgramIndex.kept(texts) if many else NgramIndex.build(texts)
+
+
+_latest: dict[int, _Rows] = {}
+"""By the rows' identity: from input to input they are the same object, which then isn't gone through again."""
+_finding = threading.Lock()
+
+
+def _known(neighbours: Neighbours) -> _Rows:
+    key = id(neighbours.rows)
+    with _finding:
+        held = _latest.get(key)
+        if held is None or held.rows is not neighbours.rows:
+            while len(_latest) >= _MADE:
+                del _latest[next(iter(_latest))]
+            held = _latest[key] = _Rows(neighbours)
+        return held

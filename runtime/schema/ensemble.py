@@ -17,7 +17,7 @@ from .types import FLOAT, Frozen, ListOf, OptionalOf, Type
 MAX_MEMBERS = 1_000
 
 
-class Majority(Frozen):
+class Majority(Frozen, defer_build=True):
     """The answer of the first member whose `field` has the most frequent value.
 
     As DSPy has it: text is compared normalised, what is empty then does not count unless all is, ties
@@ -28,20 +28,20 @@ class Majority(Frozen):
     field: str
 
 
-class Mean(Frozen):
+class Mean(Frozen, defer_build=True):
     """The mean of a number; the other outputs are those of the member that came nearest to it."""
 
     kind: Literal["mean"] = "mean"
     field: str
 
 
-class First(Frozen):
+class First(Frozen, defer_build=True):
     """The answer of the first member that has one."""
 
     kind: Literal["first"] = "first"
 
 
-class ByProgram(Frozen):
+class ByProgram(Frozen, defer_build=True):
     """What a program makes of the answers; its outputs are the ensemble's.
 
     An input `x` or `xs` of type `list[T]` takes the members' outputs `x` of type `T`, in the members' order;
@@ -55,7 +55,7 @@ class ByProgram(Frozen):
 Reducer = Annotated[Majority | Mean | First | ByProgram, Field(discriminator="kind")]
 
 
-class Ensemble(Frozen):
+class Ensemble(Frozen, defer_build=True):
     """Programs that answer the same question, and how their answers become one.
 
     All members take `inputs` and have `outputs`, if need be among others, which are left out; where a

@@ -34,7 +34,7 @@ class Member(Frozen):
     name: str
 
 
-class Item(Frozen):
+class Item(Frozen, defer_build=True):
     """`target[index]`; out of range or missing gives None."""
 
     op: Literal["item"] = "item"
@@ -42,7 +42,7 @@ class Item(Frozen):
     index: Expression
 
 
-class Apply(Frozen):
+class Apply(Frozen, defer_build=True):
     """A call of a function in the table of `functions`."""
 
     op: Literal["apply"] = "apply"
@@ -51,32 +51,32 @@ class Apply(Frozen):
     named: dict[str, Expression] = Field(default_factory=dict)
 
 
-class UnaryOp(Frozen):
+class UnaryOp(Frozen, defer_build=True):
     op: Literal["unary"] = "unary"
     operator: Literal["not", "-"]
     operand: Expression
 
 
-class BinaryOp(Frozen):
+class BinaryOp(Frozen, defer_build=True):
     op: Literal["binary"] = "binary"
     operator: BinaryOperator
     left: Expression
     right: Expression
 
 
-class If(Frozen):
+class If(Frozen, defer_build=True):
     op: Literal["if"] = "if"
     condition: Expression
     consequence: Expression
     alternative: Expression
 
 
-class ListOfItems(Frozen):
+class ListOfItems(Frozen, defer_build=True):
     op: Literal["list"] = "list"
     items: tuple[Expression, ...]
 
 
-class ForEach(Frozen):
+class ForEach(Frozen, defer_build=True):
     """`[element for variable in iterable]`."""
 
     op: Literal["for"] = "for"
@@ -90,5 +90,4 @@ Expression = Annotated[
     Field(discriminator="op"),
 ]
 
-for _model in (Member, Item, Apply, UnaryOp, BinaryOp, If, ListOfItems, ForEach):
-    _model.model_rebuild()
+Member.model_rebuild()

@@ -36,7 +36,7 @@ class Check(Frozen):
     """Evaluates to the text that goes back to the model."""
 
 
-class Record(Frozen):
+class Record(Frozen, defer_build=True):
     name: str
     description: str = ""
     fields: tuple[FieldSpec, ...]
@@ -56,7 +56,7 @@ class Signature(Frozen):
     """How often a failed check goes back to the model before the call gives up (or goes on)."""
 
 
-class Demo(Frozen):
+class Demo(Frozen, defer_build=True):
     """A worked example in the prompt. A labelled row may lack outputs of inner steps."""
 
     inputs: Row
@@ -77,6 +77,10 @@ class Predictor(Frozen):
     lm: str
     """Key into the program's `lms`."""
     demos: tuple[Demo, ...] = ()
+
+
+def _empty(value: object) -> bool:
+    return not value
 
 
 class LM(Frozen):
@@ -108,6 +112,8 @@ class LM(Frozen):
     """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
     adapter: Literal["chat", "json"] = "chat"
+    tool_calls: Literal["native", "text"] | None = Field(None, exclude_if=_empty)
+    """How an agent's model names its tools: by the provider's own calls, or in its text; None goes by the model."""
 
 
 def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:
@@ -134,7 +140,7 @@ class CallStep(Frozen):
     arguments: dict[str, Expression]
 
 
-class RunStep(Frozen):
+class RunStep(Frozen, defer_build=True):
     """`let name = module(…)` of a module of several calls, or `program(…)`. The value is its outputs."""
 
     kind: Literal["run"] = "run"
@@ -144,7 +150,7 @@ class RunStep(Frozen):
     arguments: dict[str, Expression]
 
 
-class ToolStep(Frozen):
+class ToolStep(Frozen, defer_build=True):
     """`let name = extern(…)`. The value is what the tool gives."""
 
     kind: Literal["tool"] = "tool"
@@ -154,7 +160,7 @@ class ToolStep(Frozen):
     arguments: dict[str, Expression]
 
 
-class ValueStep(Frozen):
+class ValueStep(Frozen, defer_build=True):
     """`let name = expr` without a model call."""
 
     kind: Literal["value"] = "value"
@@ -162,7 +168,7 @@ class ValueStep(Frozen):
     value: Expression
 
 
-class CheckStep(Frozen):
+class CheckStep(Frozen, defer_build=True):
     """`assert` or `suggest` between steps: on failure `blames` is asked again with the message."""
 
     kind: Literal["check"] = "check"
@@ -171,14 +177,14 @@ class CheckStep(Frozen):
     """Name of the nearest preceding step with a model call that the condition reads, or None."""
 
 
-class NestedSteps(Frozen):
+class NestedSteps(Frozen, defer_build=True):
     """Steps in a scope of their own inside another step, and the value that they lead to."""
 
     steps: tuple[Step, ...] = ()
     value: Expression
 
 
-class BranchStep(Frozen):
+class BranchStep(Frozen, defer_build=True):
     """`if condition then … else …` with calls inside: only the block that is chosen runs."""
 
     kind: Literal["branch"] = "branch"
@@ -188,7 +194,7 @@ class BranchStep(Frozen):
     alternative: NestedSteps
 
 
-class EachStep(Frozen):
+class EachStep(Frozen, defer_build=True):
     """`[… for variable in iterable]` with calls inside: the items' blocks run at the same time, and the value
     is the list of theirs in the items' order."""
 
@@ -196,16 +202,17 @@ class EachStep(Frozen):
     name: str
     variable: str
     iterable: Expression
+    least: int = 0
     most: int
-    """A longer list is an error, so that what runs is bounded before it runs."""
+    """Bounds of the list's length; another one is an error, so that what runs is known before it runs."""
     body: NestedSteps
 
 
-class RepeatStep(Frozen):
+class RepeatStep(Frozen, defer_build=True):
     """`repeat times from state { … until condition … }`: rounds one after the other, until the condition holds.
 
     A round does `steps`, asks `until`, does `then` and gives each variable of the state its next value. The
-    value is read in the scope around it, with the state's last values.
+    value is read in the scope around it, with the state as it is then.
     """
 
     kind: Literal["repeat"] = "repeat"
@@ -218,7 +225,10 @@ class RepeatStep(Frozen):
     then: tuple[Step, ...] = ()
     again: dict[str, Expression]
     """The state after a round, in the round's scope; a variable that is not there keeps its value."""
-    value: Expression
+    last: dict[str, Expression] = Field(default_factory=dict[str, Expression])
+    """The same where the condition held, after `steps` alone."""
+    value: Expression | None = None
+    """None where it is the state itself, by variable."""
 
 
 Step = Annotated[
@@ -226,11 +236,8 @@ Step = Annotated[
     Field(discriminator="kind"),
 ]
 
-for _nested in (NestedSteps, BranchStep, EachStep, RepeatStep):
-    _nested.model_rebuild()
 
-
-class Tool(Frozen):
+class Tool(Frozen, defer_build=True):
     """A function that a program or an agent calls: declared by an `extern`, found by its `source`."""
 
     name: str
@@ -244,6 +251,8 @@ class Tool(Frozen):
     """A name of the table in `runtime/tools`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
     """Of the source: the function's name, a file, an address."""
+    lm: str | None = None
+    """Key into the program's `lms`: the model that compares texts, of a search by meaning."""
     pure: bool = False
     """True when equal arguments always give an equal result, which is then kept."""
     timeout: float = 30.0
@@ -255,7 +264,7 @@ class Tool(Frozen):
     max_parallel: int | None = None
 
 
-class Neighbour(Frozen):
+class Neighbour(Frozen, defer_build=True):
     """A training row of an index: the text it is found by, and the demos it shows, by predictor.
 
     `labelled` demos stand in where there is no bootstrapped one, or where those are enough already.
@@ -268,7 +277,7 @@ class Neighbour(Frozen):
     labelled: dict[str, Demo] = Field(default_factory=dict[str, Demo])
 
 
-class Neighbours(Frozen):
+class Neighbours(Frozen, defer_build=True):
     """Demos chosen for each input anew: the `k` rows nearest to it show theirs, the nearest first.
 
     At most `max_bootstrapped_demos` of those rows show bootstrapped demos; a predictor's demos are then
@@ -314,7 +323,7 @@ class Neighbours(Frozen):
         return self.model_copy(update={"rows": rows}) if used else None
 
 
-class Graph(Frozen):
+class Graph(Frozen, defer_build=True):
     """A data-flow graph: steps run as soon as what they read is there."""
 
     name: str
@@ -324,7 +333,7 @@ class Graph(Frozen):
     returns: dict[str, Expression]
 
 
-class Judge(Frozen):
+class Judge(Frozen, defer_build=True):
     """A question to a model that a metric or a reward asks: calls of one judge that are equal are one.
 
     Its score is the variable `name` of the expressions. A name with parentheses, which nobody can write, is
@@ -338,7 +347,7 @@ class Judge(Frozen):
     """Over what the expressions read, other judges among it."""
 
 
-class Reward(Frozen):
+class Reward(Frozen, defer_build=True):
     """A metric without gold labels, which a program asks of its own answers while it runs."""
 
     name: str
@@ -347,9 +356,10 @@ class Reward(Frozen):
     score: Expression
     feedback: Expression | None = None
     judges: tuple[Judge, ...] = ()
+    """Their programs have no `lms` of their own: they ask the models of the program that the module is in."""
 
 
-class ModuleSpec(Frozen):
+class ModuleSpec(Frozen, defer_build=True):
     """A module of several calls: its strategy runs them, and its predictors are tuned one by one."""
 
     strategy: str
@@ -366,11 +376,7 @@ class ModuleSpec(Frozen):
     reward: Reward | None = None
 
 
-def _empty(value: object) -> bool:
-    return not value
-
-
-class Program(Graph):
+class Program(Graph, defer_build=False):
     """A graph with all that it calls.
 
     A bare module is the program with one step.
@@ -410,8 +416,23 @@ class Program(Graph):
         return self.model_copy(update={"lms": {**self.lms, **lms}})
 
 
-for _named in (Judge, Reward, ModuleSpec, Program):
-    _named.model_rebuild()
+Program.model_rebuild()
+
+
+def embedders(program: Program) -> set[str]:
+    """Names of the models that compare texts, for an index or a tool."""
+    index = program.neighbours
+    named = [None if index is None else index.lm, *(tool.lm for tool in program.tools.values())]
+    return {name for name in named if name is not None}
+
+
+def asked_besides(program: Program) -> set[str]:
+    """Names of the models that a run may ask besides those of its predictors: an index's, tools', rewards' judges'."""
+    found = embedders(program)
+    for module in program.modules.values():
+        for judge in module.reward.judges if module.reward is not None else ():
+            found |= {asked.lm for asked in judge.program.predictors.values()}
+    return found
 
 
 def walked(steps: Iterable[Step]) -> Iterator[Step]:
@@ -431,6 +452,11 @@ def walked(steps: Iterable[Step]) -> Iterator[Step]:
 
 def reached(program: Program) -> frozenset[str]:
     """Keys of the predictors, modules, tools and graphs that a run of the program may call."""
+    return reached_from(program, *map(_called, walked(program.steps)))
+
+
+def reached_from(program: Program, *start: str) -> frozenset[str]:
+    """These keys, and all that running what they name may call."""
     found: set[str] = set()
     waiting: list[str] = []
 
@@ -440,7 +466,7 @@ def reached(program: Program) -> frozenset[str]:
                 found.add(key)
                 waiting.append(key)
 
-    meet(map(_called, walked(program.steps)))
+    meet(start)
     while waiting:
         key = waiting.pop()
         if key in program.graphs:

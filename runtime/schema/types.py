@@ -14,7 +14,11 @@ ScalarName = Literal["str", "int", "float", "bool", "date", "datetime", "any", "
 
 
 class Frozen(BaseModel):
-    """Base of every value that artifacts carry: immutable, and strict about unknown keys."""
+    """Base of every value that artifacts carry: immutable, and strict about unknown keys.
+
+    Pydantic builds the validator of a class with `defer_build` when the first of its values is made. Most files need
+    few of the classes; those that the others are built from are built at once, so that they are built once.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +33,7 @@ class ListOf(Frozen):
     item: Type
 
 
-class DictOf(Frozen):
+class DictOf(Frozen, defer_build=True):
     """`dict[K, V]`; keys are strings on the wire, whatever K is."""
 
     kind: Literal["dict"] = "dict"
@@ -37,7 +41,7 @@ class DictOf(Frozen):
     value: Type
 
 
-class OptionalOf(Frozen):
+class OptionalOf(Frozen, defer_build=True):
     kind: Literal["optional"] = "optional"
     item: Type
 
@@ -59,8 +63,6 @@ class RecordRef(Frozen):
 Type = Annotated[Scalar | ListOf | DictOf | OptionalOf | OneOf | RecordRef, Field(discriminator="kind")]
 
 ListOf.model_rebuild()
-DictOf.model_rebuild()
-OptionalOf.model_rebuild()
 
 STR = Scalar(name="str")
 INT = Scalar(name="int")

@@ -22,6 +22,8 @@ from .values import short, shown
 
 MAX_PATTERN = 1_000
 """Characters of a regular expression."""
+MAX_RANGE = 10_000
+"""Numbers that `range` gives."""
 
 
 class Marker(Enum):
@@ -36,6 +38,7 @@ class Marker(Enum):
     TEXTS = "text or list of texts"
     ANY_LIST = "list"
     SAME = "same as the first argument"
+    ITEM = "item of the first argument"
 
 
 Kind = Type | Marker
@@ -61,6 +64,13 @@ class Function(Struct, frozen=True):
     call: Callable[..., JsonValue]
 
 
+def _majority(values: list[JsonValue]) -> JsonValue:
+    if not values:
+        raise ValueError("`majority` needs a list with something in it")
+    place, _ = scoring.most_agreed(values)
+    return values[place]
+
+
 def accepts(kind: Kind, value: JsonValue) -> bool:
     """Whether an argument is of the kind, as far as a function relies on it."""
     match kind:
@@ -74,7 +84,7 @@ def accepts(kind: Kind, value: JsonValue) -> bool:
             return isinstance(value, str | list | dict)
         case Marker.TEXTS:
             return isinstance(value, str) or accepts(ListOf(item=STR), value)
-        case Marker.ANY_LIST | Marker.SAME:
+        case Marker.ANY_LIST | Marker.SAME | Marker.ITEM:
             return isinstance(value, list)
         case Scalar(name="int"):
             return isinstance(value, int) and not isinstance(value, bool)
@@ -179,6 +189,16 @@ def _unique(items: list[JsonValue]) -> list[JsonValue]:
     return out
 
 
+def _first(items: list[JsonValue], count: int) -> list[JsonValue]:
+    return items[: max(0, count)]
+
+
+def _range(count: int) -> list[JsonValue]:
+    if count > MAX_RANGE:
+        raise ValueError(f"counts to {MAX_RANGE:,} at most, and this is {count:,}")
+    return list(range(count))
+
+
 def _golds(gold: JsonValue) -> list[str]:
     return [gold] if isinstance(gold, str) else cast("list[str]", gold)
 
@@ -279,6 +299,14 @@ _TABLE: tuple[Function, ...] = (
         _join,
     ),
     Function(
+        "majority",
+        (FunctionParameter("values", Marker.ANY_LIST),),
+        Marker.ITEM,
+        "The value that most in the list agree with, the first of equals; texts are compared without case, "
+        "punctuation and articles.",
+        _majority,
+    ),
+    Function(
         "round",
         (
             FunctionParameter("number", Marker.NUMBER),
@@ -326,6 +354,20 @@ _TABLE: tuple[Function, ...] = (
         Marker.SAME,
         "The list without repeats, first ones kept.",
         _unique,
+    ),
+    Function(
+        "first",
+        (FunctionParameter("items", Marker.ANY_LIST), FunctionParameter("count", INT)),
+        Marker.SAME,
+        "The first items of the list, so many at most.",
+        _first,
+    ),
+    Function(
+        "range",
+        (FunctionParameter("count", INT),),
+        ListOf(item=INT),
+        "The whole numbers from 0 on, so many.",
+        _range,
     ),
     Function(
         "matches",

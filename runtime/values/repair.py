@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from functools import cache
 
 from pydantic_core import from_json
 
@@ -33,8 +34,7 @@ def _all(group: str) -> str:
 
 _DOUBLE = '"' + _all(r'[^"\\]++|\\.') + '"?'
 _SINGLE = "'" + _all(r"[^'\\]++|\\.") + "'?"
-_TOKEN = re.compile(
-    rf"""
+_TOKEN = rf"""
       (?P<double>{_DOUBLE})
     | (?P<single>{_SINGLE})
     | (?P<curly>“[^”]*+”?)
@@ -44,17 +44,20 @@ _TOKEN = re.compile(
     | (?P<mark>[{{}}\[\],:])
     | (?P<space>\s++)
     | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    """
 # An apostrophe opens a string only where a string may begin: prose has apostrophes of its own.
-_SCAN = re.compile(
-    rf"{_DOUBLE}|(?<=[\[{{,:\s]){_SINGLE}|[{{}}\[\]]",
-    re.DOTALL,
-)
+_SCAN = rf"{_DOUBLE}|(?<=[\[{{,:\s]){_SINGLE}|[{{}}\[\]]"
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compiled with the first text to repair: whoever only checks a file repairs none."""
+    return re.compile(pattern, re.VERBOSE | re.DOTALL)
+
+
 _WORDS = {"True": "true", "False": "false", "None": "null", "true": "true", "false": "false", "null": "null"}
 _CLOSING = {"{": "}", "[": "]"}
-_ODD = re.compile(r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[\x00-\x1f\"]", re.DOTALL)
+_ODD = r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[\x00-\x1f\"]"
 _ESCAPES = '"\\/bfnrt'
 
 
@@ -129,7 +132,7 @@ def _partner(text: str, start: int) -> tuple[int | None, str]:
     a text stays unreadable.
     """
     open_brackets: list[str] = []
-    for match in _SCAN.finditer(text, start):
+    for match in _compiled(_SCAN).finditer(text, start):
         mark = match[0]
         if mark in _CLOSING:
             open_brackets.append(_CLOSING[mark])
@@ -155,7 +158,7 @@ def _mended(text: str) -> JsonValue:
 def _normalised(text: str) -> str:
     """One pass over the tokens that turns what models write into JSON."""
     out: list[str] = []
-    for match in _TOKEN.finditer(text):
+    for match in _compiled(_TOKEN).finditer(text):
         kind = match.lastgroup
         piece = match[0]
         if kind == "double":
@@ -179,7 +182,7 @@ def _string(piece: str, closing: str) -> str:
     """A string in any quotes as a JSON string; one that was cut stays cut."""
     closed = len(piece) > 1 and piece.endswith(closing)
     body = piece[1:-1] if closed else piece[1:]
-    return '"' + _ODD.sub(lambda match: _as_json(match[0]), body) + ('"' if closed else "")
+    return '"' + _compiled(_ODD).sub(lambda match: _as_json(match[0]), body) + ('"' if closed else "")
 
 
 def _as_json(piece: str) -> str:

@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from ..schema.program import canonical
 from ..schema.types import JsonValue
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -100,3 +101,20 @@ def _leaves(
 
 def _same_leaf(left: JsonValue, right: JsonValue) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and left == right
+
+
+def most_agreed(values: Sequence[JsonValue], *, closed: bool = False) -> tuple[int, int]:
+    """The place of the first of the values that most agree with, and how many do. Texts are compared normalised
+    unless they come from a `closed` choice; empty ones have no vote where there are others. There is one at least."""
+    keys = [_comparable(value, closed) for value in values]
+    counted = Counter(key for key in keys if key is not None) or Counter(keys)
+    # Of equal counts, the first that was counted: `most_common` keeps the order of arrival.
+    ((winner, agreed),) = counted.most_common(1)
+    return keys.index(winner), agreed
+
+
+def _comparable(value: JsonValue, closed: bool) -> str | None:
+    """What two values that count as the same have in common; None for an empty one."""
+    if isinstance(value, str) and not closed:
+        return normalize_text(value) or None
+    return None if value is None else canonical(value)

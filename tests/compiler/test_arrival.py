@@ -19,10 +19,12 @@ from scripted import (
     Script,
     classifier,
     exact,
+    fork,
     jitter,
     learner,
     member,
     oracle,
+    pipeline,
     rows,
     scripted,
 )
@@ -39,11 +41,19 @@ from dspec.compiler.evaluate.store import Store
 from dspec.compiler.evaluate.tasks import together
 from dspec.compiler.optimizers.bootstrap_few_shot import Accepted, in_order
 from dspec.runtime.artifact.artifact import artifact_text
-from dspec.runtime.errors import BudgetExceeded, ConfigurationError, DspecError, Refused, Stopped
+from dspec.runtime.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    DspecError,
+    Refused,
+    Stopped,
+    Unauthorized,
+)
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Answer, Request
 from dspec.runtime.schema.ensemble import Ensemble, Majority, Runnable
 from dspec.runtime.schema.expressions import BinaryOp, Constant, If
+from dspec.runtime.schema.program import LM, Program
 
 SEEDS = range(20)
 
@@ -135,6 +145,7 @@ EVALUATIONS: dict[str, tuple[Reply, ir.Metric | int, dict[str, Any]]] = {
     "metric errors, then a failure": (broken_on(90), 7, {}),
     "a failure, then metric errors": (broken_on(30), 7, {}),
     "a missing key": (broken_on(9, 33, by=ConfigurationError), PLAIN, {}),
+    "a key that is refused": (lambda _: Unauthorized("no credit left"), PLAIN, {"on_error": "score_zero"}),
     "a stop": (broken_on(12, 50, by=Stopped), PLAIN, {}),
     "a stop, then a failure": (
         lambda asked: broken_on(21, 22)(asked) if number(asked) != 20 else Stopped("stop"),
@@ -199,6 +210,54 @@ def test_an_evaluation_has_one_end(monkeypatch: pytest.MonkeyPatch, name: str) -
 )
 def test_an_ensembles_evaluation_too(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert len(outcomes(evaluated(monkeypatch, name, voting()))) == 1
+
+
+NO_KEY = LM(name="nokey", model="hosted_vllm/none", api_base="http://127.0.0.1:9/v1")
+"""A model at an endpoint of its own, which refuses every call."""
+SEVERAL: dict[str, tuple[tuple[str, ...], Reply]] = {
+    # The predictors that ask the model whose key is refused, and what the other model says.
+    "success": ((), oracle),
+    "no key for the first call": (("summarize",), oracle),
+    "no key for the second call": (("decide",), oracle),
+    "no key for either": (("summarize", "decide"), oracle),
+    "failures of the other call": (("decide",), broken_on(0, 1, 5)),
+    "failures of the other call on later rows": (("decide",), broken_on(7, 9)),
+    "failures of the second call and no key for the first": (("summarize",), broken_on(0, 2)),
+    "failures of both calls": ((), broken_on(3, 11, 40)),
+    "a key that is missing on some rows": ((), broken_on(9, 33, by=ConfigurationError)),
+}
+
+
+@pytest.mark.parametrize("program", [fork(), pipeline()], ids=["at once", "in a row"])
+@pytest.mark.parametrize("on_error", ["stop", "score_zero"])
+@pytest.mark.parametrize("name", list(SEVERAL))
+def test_an_evaluation_of_a_program_of_several_calls_has_one_end(
+    monkeypatch: pytest.MonkeyPatch, name: str, on_error: ir.OnError, program: Program
+) -> None:
+    """Of calls at the same time, the one that the program names first says what a run ends with."""
+    refused, other = SEVERAL[name]
+    predictors = {
+        address: one.model_copy(update={"lm": "nokey"}) if address in refused else one
+        for address, one in program.predictors.items()
+    }
+    made = program.model_copy(update={"predictors": predictors, "lms": {**program.lms, "nokey": NO_KEY}})
+
+    def reply(asked: Asked) -> Mapping[str, object] | str | Exception:
+        if asked.request.lm.name == "nokey":
+            return Unauthorized("no credit left")
+        said = other(asked)
+        return {**said, "gist": asked.question["text"]} if isinstance(said, Mapping) else said
+
+    async def run(latency: Latency) -> object:
+        with scripted(monkeypatch, Script(reply, latency), threads=16) as engine:
+            evaluator = Evaluator(engine, Store(), PLAIN, on_error=on_error)
+            try:
+                found: object = repr(await evaluator.evaluate(made, data()))
+            except DspecError as error:
+                found = ended(error)
+        return found, repr(evaluator.spent)
+
+    assert len(outcomes(run)) == 1
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.4, 1.5, 4.0])
@@ -358,6 +417,13 @@ COMPILES: dict[str, tuple[Reply, ir.Metric, tuple[ir.StepSpec, ...], dict[str, A
     "failures of a race": (fails_at(7, shown=True), PLAIN, (RACE,), {}),
     "failures of a search": (fails_at(7, shown=True), PLAIN, (SEARCH,), {}),
     "rows that score zero": (fails_at(4), PLAIN, (TAUGHT, RACE), FORGIVING),
+    "a key that is refused": (lambda _: Unauthorized("no credit left"), PLAIN, (TAUGHT, RACE), FORGIVING),
+    "a key that is refused to a judge": (
+        judged_by(lambda _: Unauthorized("no credit left"), learner),
+        metric("= semantic_f1(gold.text, pred.label, strict)"),
+        (TAUGHT, RACE),
+        FORGIVING,
+    ),
     "an endpoint that is dead": (
         lambda asked: Refused(f"nothing on row {number(asked)}"),
         PLAIN,
@@ -464,6 +530,7 @@ EVALS: dict[str, tuple[Reply, ir.Metric, dict[str, Any]]] = {
     ),
     "a provider's failures": (fails_at(4), PLAIN, {}),
     "rows that score zero": (fails_at(4), PLAIN, FORGIVING),
+    "a key that is refused": (lambda _: Unauthorized("no credit left"), PLAIN, FORGIVING),
     "the wall": (learner, PLAIN, {"budget": ir.Budget(calls=11)}),
     "the wall in the second": (learner, PLAIN, {"budget": ir.Budget(calls=31)}),
     "a stop": (fails_at(4, by=Stopped), PLAIN, {}),

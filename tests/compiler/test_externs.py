@@ -108,7 +108,7 @@ def test_top_level_names_that_cannot_be_followed_are_not_reported(tmp_path: Path
     for text in ("from os import *\n", "find = print\n", "from x import find\n", "class find: ...\n"):
         (tmp_path / "tools.py").write_text(text)
         (tmp_path / "main.dspec").write_text('dspec 1\n\nextern find(q: str) -> str = python("tools:find")\n')
-        assert [each.code for each in analyse(tmp_path / "main.dspec").diagnostics] == ["DS0120"], text
+        assert [each.code for each in analyse(tmp_path / "main.dspec").diagnostics] == [], text
 
 
 def test_functions_in_branches_count_and_decorated_ones_are_not_compared(tmp_path: Path) -> None:
@@ -149,6 +149,6 @@ def test_nothing_of_the_users_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     before = set(sys.modules)
     codes = [each.code for each in analyse(tmp_path / "main.dspec").diagnostics]
-    assert sorted(codes) == ["DS0120", "DS0120", "DS0120", "DS0206", "DS0308", "DS0308"]
+    assert sorted(codes) == ["DS0206", "DS0308", "DS0308"]
     assert not {"evil", "pack", "antigravity"} & (set(sys.modules) - before)
     assert not (tmp_path / "ran").exists()

@@ -142,3 +142,21 @@ def test_a_program_has_one_index_of_demos(tmp_path: Path, steps: str, held: str 
     assert (
         found[0].secondary[0].location.source.text[found[0].secondary[0].location.start :].startswith("KNN")
     )
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "step a = KNNFewShot()",
+        'step a = BetterTogether(k = KNNFewShot(), strategy = "k")',
+        "step a = LabeledFewShot()",
+    ],
+)
+def test_an_index_takes_only_so_many_rows(tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found() -> list[str]:
+        return [one.message for one in checked(tmp_path, step).diagnostics if one.code == "DS0640"]
+
+    assert found() == []
+    monkeypatch.setattr("dspec.compiler.check.chain.indexes.MAX_ROWS", 3)
+    wanted = "`KNNFewShot` makes an index of 100 rows, and an index has at most 3"
+    assert found() == ([wanted] if "KNN" in step else [])

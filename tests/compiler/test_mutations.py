@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from dspec.compiler.check.analysis import Analysis, analyse
-from dspec.compiler.diagnostics.codes import CODES
+from dspec.compiler.diagnostics.codes.table import CODES
 from dspec.grammar import tokenize
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -229,7 +229,7 @@ async def test_at_the_wall_what_was_solved_is_kept(monkeypatch: pytest.MonkeyPat
 
 
 async def test_an_index_that_no_artifact_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(knn_few_shot, "MAX_CHARACTERS", 200)
+    monkeypatch.setattr(knn_few_shot, "MAX_BYTES", 200)
     with pytest.raises(OptimizerError, match="the index of 12 rows is too large"):
         await step(monkeypatch, KNN, oracle)
     monkeypatch.setattr(knn_few_shot, "MAX_ROWS", 11)

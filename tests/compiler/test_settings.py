@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dspec.compiler.check.analysis import Analysis, analyse
-from dspec.compiler.diagnostics.codes import CODES
+from dspec.compiler.diagnostics.codes.table import CODES
 from dspec.compiler.diagnostics.fixes import apply_fixes
 
 UNUSED = 'dspec 1\n\nimport "lms.dspec" as lms\nlm mini { model = "openai/gpt-4o-mini" }\n'

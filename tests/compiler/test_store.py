@@ -13,8 +13,8 @@ from scripted import FAKE, classifier, pipeline
 
 from dspec.compiler.evaluate.store import ProgramKey, RunResult, Store, forget, lm_digest, program_digest
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.running.trace import TraceStep
 from dspec.runtime.schema.program import LM, Demo, Program
+from dspec.runtime.schema.trace import TraceStep
 
 TRACE = (TraceStep("out", "ask", {"text": "a"}, {"label": "b"}, 1, ("mended",)),)
 RUN = RunResult({"label": "b", "n": None, "x": [1, 2.5, {"y": "ä"}]}, TRACE, None, 1, 10, 5, 123, 0)

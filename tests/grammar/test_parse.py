@@ -109,6 +109,12 @@ def test_declarations(text: str, expected: str) -> None:
         ),
         ("let a = b", "Let(name:a value:Reference(name:b))"),
         (
+            "let a = repeat 3 from b, repeat { until c; let b = d }",
+            ("Repeat(name:a times:Literal(value:3) state:[b repeat] "
+            "items:[Until(condition:Reference(name:c)) Let(name:b value:Reference(name:d))])"),
+        ),
+        ("until a", "Until(condition:Reference(name:a))"),
+        (
             "return a = b, c",
             "Return(arguments:[Argument(name:a value:Reference(name:b)) Argument(value:Reference(name:c))])",
         ),
@@ -122,6 +128,13 @@ def test_declarations(text: str, expected: str) -> None:
         ("step = 1", "Setting(name:step value:Literal(value:1))"),
         ("input = 1", "Setting(name:input value:Literal(value:1))"),
         ("type = 1", "Setting(name:type value:Literal(value:1))"),
+        ("until = 1", "Setting(name:until value:Literal(value:1))"),
+        ("from { }", "Section(name:from items:[])"),
+        ("let repeat = from + until", "Let(name:repeat value:Binary(operator:'+' left:Reference(name:from) "
+         "right:Reference(name:until)))"),
+        ("let a = repeat(3)", "Let(name:a value:Call(callee:Reference(name:repeat) "
+         "arguments:[Argument(value:Literal(value:3))]))"),
+        ("let a = repeat.from", "Let(name:a value:Attribute(target:Reference(name:repeat) name:from))"),
         ("gate { }", "Section(name:gate items:[])"),
         ("input input: str", "FieldItem(role:'input' name:input type:NamedType(name:str))"),
         ("let step = metric", "Let(name:step value:Reference(name:metric))"),

@@ -16,7 +16,7 @@ from syntax import nodes, without_spans
 
 from dspec.grammar import parse, tokenize
 from dspec.grammar.lexemes import MAX_PROBLEMS
-from dspec.grammar.tree import Block, Declaration, Item, Problem, Section
+from dspec.grammar.tree import Block, Declaration, Item, Problem, Repeat, Section
 
 HERE = Path(__file__).parent
 SAMPLE = (HERE / "sample.dspec").read_text(encoding="utf-8")
@@ -39,7 +39,9 @@ def told(problem: Problem, block: Block) -> str:
 def kept(item: Item) -> str:
     name = getattr(item, "name", None)
     text = type(item).__name__ + (f" {name.text}" if name else "")
-    return f"{text} {{ {'; '.join(map(kept, item.items))} }}" if isinstance(item, Section) else text
+    if isinstance(item, Section | Repeat):
+        return f"{text} {{ {'; '.join(map(kept, item.items))} }}"
+    return text
 
 
 def header(declaration: Declaration) -> str:

@@ -11,7 +11,7 @@ from lark.lexer import PatternStr
 
 from dspec.grammar.automaton import TABLE_PATH, Stack, shipped_parser
 from dspec.grammar.build import BUILDERS
-from dspec.grammar.lexemes import ITEM_WORDS, RESERVED, SYMBOLS, Lexeme, read_lexemes
+from dspec.grammar.lexemes import ITEM_WORDS, NAMING_WORDS, RESERVED, SYMBOLS, Lexeme, read_lexemes
 from dspec.grammar.table import GRAMMAR_PATH, make_table, table_text
 
 
@@ -61,7 +61,7 @@ def test_every_production_has_a_builder_and_every_builder_a_production() -> None
 def test_the_grammar_and_the_lexemes_agree_on_words_and_symbols() -> None:
     terminals = shipped_parser().terminals
     literals = {one.pattern.value: one.name for one in terminals if isinstance(one.pattern, PatternStr)}
-    words = {word: word.upper() for word in (*RESERVED, *ITEM_WORDS, "as", "list", "dict")}
+    words = {word: word.upper() for word in (*RESERVED, *ITEM_WORDS, *NAMING_WORDS)}
     assert literals == SYMBOLS | words
 
 

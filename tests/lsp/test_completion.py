@@ -67,6 +67,33 @@ def labels(text: str) -> list[str]:
 
 
 CASES = [
+    ("program Inner(text: str) -> (note: str) {\n  let a = $0\n  return note = text\n}\n"
+     "program Outer(text: str) -> (note: str) {\n  let a = Inner(text = text)\n  return note = a.note\n}\n"
+     "program Other(text: str) -> (note: str) {\n  return note = text\n}", "+Other -Outer -Inner"),
+    # Branches, lists of calls, repetitions
+    ("program Flow(text: str) -> (note: str) {\n  let all = [thinker(question = text) for i in range(2)]\n"
+     "  let a = all[0].$0\n  return note = a\n}", "+answer +sure +reasoning -text"),
+    ("program Flow(text: str) -> (note: str) {\n  let all = [thinker(question = text) for i in range(2)]\n"
+     "  let a = [one.$0 for one in all]\n  return note = a[0]\n}", "+answer +sure -text"),
+    ("program Flow(text: str) -> (note: str) {\n  let every = [$0 for i in range(2)]\n  return note = text\n}",
+     "+thinker +router +i +text -every"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = if true then $0 else none\n  return note = text\n}",
+     "+thinker +router +text -a"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = $0\n  return note = text\n}", "+repeat +thinker"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 from $0 { let a = thinker(question = a.answer) }\n  return note = b.answer\n}",
+     "= text a"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 $0\n  return note = text\n}", "= from"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 from a {\n    $0\n    let a = thinker(question = a.answer)\n  }\n  return note = b.answer\n}",
+     "= let until assert suggest"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 from a {\n    let a = thinker(question = a.answer)\n    until a.$0\n  }\n"
+     "  return note = b.answer\n}", "+answer +sure -text"),
+    ("program Flow(text: str) -> (note: str) {\n  let a = thinker(question = text)\n"
+     "  let b = repeat 2 from a {\n    let a = thinker(question = a.answer)\n  }\n  return note = b.$0\n}",
+     "+answer +sure -text"),
     # Declarations
     ("$0", "+lm +signature +optimize -dspec"),
     ("op$0", "+optimize"),
@@ -139,7 +166,7 @@ CASES = [
     ("extern f(a: str) -> str = $0", "+bm25"),
     ("module m = Predict(sig(a: $0", "+str +Intent"),
     # Modules
-    ("module m = $0", "= Predict ChainOfThought"),
+    ("module m = $0", "= Predict ChainOfThought ReAct MultiChainComparison BestOfN Refine Majority"),
     ("module m = Pr$0", "+Predict"),
     ("module m = Predict($0", "= Route sig"),
     ("module m = Predict($0)", "= Route sig"),
@@ -228,7 +255,7 @@ CASES = [
     ("optimize o { step x = LabeledFewShot($0, k = 3) }", "= sample student compat tune freeze"),
     ("optimize o { step LabeledFewShot($0", "= k sample student compat tune freeze"),
     ("optimize o {\n step x = BootstrapFewShot(\n max_rounds = 1,\n $0\n )\n}", "+teacher -max_rounds"),
-    ("optimize o { step a = X(); step b = BootstrapFewShot(teacher = $0", "= a router thinker Flow"),
+    ("optimize o { step a = X(); step b = BootstrapFewShot(teacher = $0", "= a router thinker Flow tuned"),
     ("optimize o { step x = LabeledFewShot(sample = $0", "= true false"),
     ("optimize o { step x = BootstrapFewShot(metric_threshold = $0", "= none"),
     ("optimize o { step x = Nonsense($0", "="),
@@ -245,13 +272,13 @@ CASES = [
     ("optimize o { program = router; tune = $0 }", "="),
     # Ensembles, and optimizers inside another one
     ("optimize o { step a = BootstrapRS(); step v = Ensemble($0", "+a +router +Flow +reduce +size -student"),
-    ("optimize o { step a = BootstrapRS(); step v = Ensemble([a, $0", "= a router thinker Flow"),
+    ("optimize o { step a = BootstrapRS(); step v = Ensemble([a, $0", "= a router thinker Flow tuned"),
     ("optimize o { step a = BootstrapRS(); step v = Ensemble(a.$0", "= candidates"),
     ("optimize o { step a = LabeledFewShot(); step v = Ensemble(a.$0", "="),
     ("optimize o { step a = BootstrapRS(); step v = Ensemble(a.candidates.$0", "= top"),
     ("optimize o { step a = BootstrapRS(); step v = Ensemble([router, a.candidates.$0])", "= top"),
     ("optimize o { step a = BootstrapRS(); step v = Ensemble(a.candidates.top($0", "="),
-    ("optimize o { step v = Ensemble([router]); step w = Ensemble([$0", "= router thinker Flow"),
+    ("optimize o { step v = Ensemble([router]); step w = Ensemble([$0", "= router thinker Flow tuned"),
     ("optimize o { program = router; step v = Ensemble([router], reduce = $0", "+majority +first +none +Flow -mean"),
     ("optimize o { program = router; step v = Ensemble([router], reduce = majority($0", "= intent lines"),
     ("optimize o { program = router; step v = Ensemble([router], reduce = mean($0", "="),

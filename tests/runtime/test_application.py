@@ -20,7 +20,6 @@ import dspec
 from dspec import Application, Prediction, load
 from dspec.runtime.application import of_program
 from dspec.runtime.artifact.artifact import Artifact, write_artifact
-from dspec.runtime.background import background, shutdown
 from dspec.runtime.errors import (
     ArtifactError,
     ConfigurationError,
@@ -28,6 +27,7 @@ from dspec.runtime.errors import (
     ParseError,
     ProviderError,
 )
+from dspec.runtime.models.background import background, shutdown
 from dspec.runtime.schema.program import LM, Demo
 from dspec.runtime.schema.types import STR, OneOf, Row
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from agents import SEARCH, several
 from dspc import dspc
-from programs import fields, module, predictor, question
+from hypothesis import given
+from hypothesis import strategies as st
+from programs import const, fields, module, predictor, question
 from scripted import classifier, pipeline
 
 from dspec.runtime.artifact.artifact import Artifact, write_artifact
-from dspec.runtime.artifact.dspy_state import dspy_state, title
+from dspec.runtime.artifact.dspy_state import dspy_state, title, with_dspy_state
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.schema.ensemble import Ensemble, First
-from dspec.runtime.schema.program import Demo, FieldSpec, Neighbours
-from dspec.runtime.schema.types import INT, STR
+from dspec.runtime.schema.program import Demo, FieldSpec, Neighbours, Program, Reward
+from dspec.runtime.schema.types import INT, STR, JsonValue
 
 
 def test_a_predictor_as_dspy_saves_it() -> None:
@@ -125,3 +130,136 @@ def test_dspc_export_says_what_is_wrong(
     result = dspc("export", "p.dspc.json", *arguments, cwd=tmp_path)
     assert result.code == code
     assert said in result.text
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+def saved() -> tuple[Program, dict[str, Any]]:
+    """A pipeline with demos, and its state as DSPy would have it."""
+    program = pipeline()
+    for number, (address, one) in enumerate(program.predictors.items()):
+        asked = one.signature
+        shown = Demo(
+            inputs={field.name: f"in {number}" for field in asked.inputs},
+            outputs={field.name: f"out {number}" for field in asked.outputs},
+            augmented=number == 0,
+        )
+        program = program.with_predictor(address, instruction=f"Do {number}.", demos=(shown,))
+    return program, json.loads(json.dumps(dspy_state(program)))
+
+
+def test_a_state_comes_back_as_it_was_written() -> None:
+    program, state = saved()
+    assert with_dspy_state(pipeline(), state) == program
+    fixed = predictor(
+        fields(text=STR), fields(label=STR), instruction="Name it.", fixed=("Be brief.", "No more.")
+    )
+    assert with_dspy_state(module(fixed), dspy_state(module(fixed))) == module(fixed)
+    alone = dspy_state(module(fixed), {"module": "self"})
+    assert with_dspy_state(module(fixed), alone) == module(fixed)
+
+
+def test_predictors_of_other_names_are_told_by_their_fields() -> None:
+    program, state = saved()
+    renamed = {f"inner.{name}" if name != "metadata" else name: one for name, one in state.items()}
+    assert with_dspy_state(pipeline(), renamed) == program
+
+
+def test_models_traces_and_anything_else_of_a_file_stay_there() -> None:
+    program, state = saved()
+    for name, one in state.items():
+        if name != "metadata":
+            one |= {
+                "lm": {"model": "openai/gpt-4o", "api_base": "http://elsewhere"},
+                "traces": [1],
+                "config": {"api_base": "http://elsewhere"},
+                "forward": "x",
+            }
+            one["demos"][0]["dspy_uuid"] = "7"
+    assert with_dspy_state(pipeline(), state) == program
+
+
+def _without(state: dict[str, Any], *path: str | int) -> None:
+    *inner, last = path
+    for step in inner:
+        state = state[step]  # type: ignore[index]
+    del state[last]  # type: ignore[arg-type]
+
+
+def test_a_state_that_does_not_fit_says_where() -> None:
+    program, state = saved()
+    first, second = (name for name in state if name != "metadata")
+    address = next(iter(program.predictors))
+
+    def refused(change: Callable[[dict[str, Any]], object], words: str) -> None:
+        changed = json.loads(json.dumps(state))
+        change(changed)
+        with pytest.raises(ArtifactError, match=words):
+            with_dspy_state(pipeline(), changed)
+
+    refused(lambda one: _without(one, first, "signature"), f"`{first}` has no signature")
+    refused(lambda one: _without(one, first, "signature", "instructions"), f"`{address}` has no instructions")
+    refused(
+        lambda one: _without(one, first, "signature", "fields", 0),
+        f"`{address}` has 1 fields there and 2 here",
+    )
+    refused(lambda one: one[first]["signature"]["fields"].reverse(), "in another order there: number 1")
+    refused(lambda one: one[first]["demos"][0].update(colour=1), "`colour`, which is no field")
+    refused(lambda one: one[first].update(demos=["x"]), "demo 1 of predictor .* is no object")
+    refused(lambda one: one[first].update(demos={}), "are no list")
+    refused(lambda one: one.update(more=one[second]), "its predictor `more` is none of")
+    refused(
+        lambda one: one[first]["demos"][0].update({key: [] for key in one[first]["demos"][0]}), "demo 1 of"
+    )
+    refused(lambda one: one.clear(), "no state that DSPy 3 saved")
+    for other in (None, [], "x", {"metadata": {}}):
+        with pytest.raises(ArtifactError, match="no state that DSPy"):
+            with_dspy_state(pipeline(), other)  # type: ignore[arg-type]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["signature", "demos", "fields", "instructions", "prefix", "condense", "lm", "text"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_any_json_gives_a_program_or_a_reason(value: Any) -> None:
+    try:
+        found = with_dspy_state(pipeline(), value)
+    except ArtifactError:
+        return
+    assert found.predictors.keys() == pipeline().predictors.keys()
+
+
+def test_an_agents_state_comes_back_as_it_was() -> None:
+    turns: list[JsonValue] = [
+        {"thought": "look", "tool": "search", "arguments": {"query": "a"}, "observation": "about\n\na"},
+        {"thought": "enough", "tool": "finish", "arguments": {}},
+    ]
+    agent = several("ReAct", tools=[SEARCH])
+    step: dict[str, JsonValue] = {"next_thought": "t", "next_tool_name": "finish", "next_tool_args": {}}
+    shown = Demo(inputs={"question": "q", "trajectory": turns}, outputs=step, augmented=True)
+    agent = agent.with_predictor("m.react", demos=(shown,), instruction="Find out.")
+    state = dspy_state(agent)
+    assert list(state) == ["m.react", "m.extract.predict", "metadata"]
+    assert with_dspy_state(several("ReAct", tools=[SEARCH]), state) == agent
+
+
+def test_what_dspy_has_not_is_left_as_it_is() -> None:
+    reward = Reward(name="r", pred="pred", score=const(0.5))
+    refined = several("Refine", more=module(question()), runs="module", reward=reward, n=2, threshold=0.5)
+    state = dspy_state(refined)
+    assert list(state) == ["m.module", "metadata"]
+    assert with_dspy_state(refined, state) == refined

@@ -13,8 +13,8 @@ from programs import Told, chat, fields, module, question
 
 from dspec import load
 from dspec.runtime.artifact.artifact import Artifact, artifact_text, kind_of, parse_artifact, write_artifact
-from dspec.runtime.background import shutdown
 from dspec.runtime.errors import ArtifactError, InputError, ParseError, Refused
+from dspec.runtime.models.background import shutdown
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.running.election import drawn, elect

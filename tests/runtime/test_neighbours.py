@@ -14,7 +14,7 @@ from programs import Told, chat, module, question
 from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.running.execute import run
-from dspec.runtime.running.neighbours import MAX_ROWS, nearest, row_text, with_nearest_demos
+from dspec.runtime.running.neighbours import nearest, row_text, with_nearest_demos
 from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
 from dspec.runtime.schema.types import JsonValue
 
@@ -145,10 +145,13 @@ def test_saving_an_index_loses_nothing() -> None:
             {"rows": [{"text": "a", "labelled": {"gone": {"inputs": {}, "outputs": {}}}}]},
             "no predictor `gone`",
         ),
-        ({"rows": [{"text": "a"}] * (MAX_ROWS + 1)}, "an index has at most 20,000"),
+        ({"rows": [{"text": "a"}] * 21}, "neighbours.rows: 21, and an index has at most 20"),
     ],
 )
-def test_a_broken_index_is_refused(change: dict[str, JsonValue], message: str) -> None:
+def test_a_broken_index_is_refused(
+    change: dict[str, JsonValue], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dspec.runtime.artifact.integrity.MAX_ROWS", 20)
     plain = json.loads(artifact_text(Artifact(name="knn", program=program(index()))))
     plain["program"]["neighbours"] |= change
     with pytest.raises(ArtifactError) as caught:

@@ -31,6 +31,29 @@ def messages():
 def price(sku, *, quantity: float, **more): ...
 """,
     "lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n',
+    "state.json": """{"router": {"traces": [], "train": [], "lm": null,
+ "demos": [{"augmented": true, "text": "a lost parcel", "topic": "shipping"}],
+ "signature": {"instructions": "Name the topic.", "fields": [
+  {"prefix": "Text:", "description": "${text}"}, {"prefix": "Topic:", "description": "${topic}"}]}},
+ "metadata": {"dependency_versions": {"dspy": "3.4.1"}}}
+""",
+    "loose.dspc.json": """{"format": 1, "name": "loose", "program": {
+ "name": "router",
+ "inputs": [{"name": "text", "type": {"kind": "scalar", "name": "str"}}],
+ "outputs": [{"name": "topic", "type": {"kind": "scalar", "name": "str"}}],
+ "steps": [{"kind": "call", "name": "out", "predictor": "router",
+  "arguments": {"text": {"op": "variable", "name": "text"}}}],
+ "returns": {"topic": {"op": "member", "target": {"op": "variable", "name": "out"}, "name": "topic"}},
+ "predictors": {"router": {"strategy": "Predict", "lm": "mini", "signature": {
+   "name": "Route", "instruction": "Name the topic.",
+   "inputs": [{"name": "text", "type": {"kind": "scalar", "name": "str"}}],
+   "outputs": [{"name": "topic", "type": {"kind": "scalar", "name": "str"}}]},
+  "demos": [{"inputs": {"text": "a lost parcel"}, "outputs": {"topic": "shipping"}}]}},
+ "lms": {"mini": {"name": "mini", "model": "openai/gpt-4o-mini"}}}}
+""",
+    "minutes.csv": "text,topic\n"
+    f"short,billing\n{'on and on ' * 6000},returns\n"
+    f"{'and so on ' * 5001},billing\n",
     "tickets.csv": "text,topic\n"
     + "".join(f"message {n} about {TOPICS[n % 3]},{TOPICS[n % 3]}\n" for n in range(180)),
 }

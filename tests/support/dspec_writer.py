@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 NAMES = (
     "a", "b2", "text", "größe", "_x", "input", "output", "field", "step", "type", "metric", "let", "gate",
-    "program", "test", "list", "dict", "as", "train", "a_rather_long_name_for_a_value", "score",
+    "program", "test", "list", "dict", "as", "repeat", "from", "until", "train", "a_rather_long_name_for_a_value", "score",
 )  # fmt: skip
 STRINGS = (
     '""', '"x"', '"a # b"', '"{"', '"\\n \\"q\\" \\\\ \\u00e9"', '"""one"""',
@@ -128,6 +128,8 @@ class Writer:
                 "field",
                 "check",
                 "let",
+                "repeat",
+                "until",
                 "return",
                 "step",
                 "given",
@@ -140,7 +142,13 @@ class Writer:
         elif kind == "section" and depth:
             self.name()
             self.body(depth - 1)
-        elif kind in ("setting", "section"):
+        elif kind == "repeat" and depth:
+            self.add("let")
+            self.name()
+            self.add("=", "repeat", self.random.choice(("1", "3", "0.5")), "from")
+            self.many(self.name, 1, 3, trailing=False)
+            self.body(depth - 1)
+        elif kind in ("setting", "section", "repeat"):
             self.name()
             self.add("=")
             self.expression(3)

@@ -353,6 +353,8 @@ class Author:
             let = self.name("let_")
             items.append(f"let {let} = {called}({self.arguments(callee.inputs, known)})")
             known[let] = callee.outputs
+        for _ in self.some(0, 2):
+            items += self.nested(known)
         if self.externs and self.chance(0.6):
             called = self.pick(self.externs)
             let = self.name("let_")
@@ -377,6 +379,45 @@ class Author:
         promised = ", ".join(f"{field_name}: {kind}" for field_name, kind in outputs.types.items())
         self.programs[name] = Callee(inputs, outputs)
         self.block(f"program {name}({header}) -> ({promised})", *items)
+
+    def nested(self, known: dict[str, str | Fields]) -> list[str]:
+        """Values whose calls run only sometimes, or several times, or are those of another program."""
+        way = self.pick(("branch", "and", "each", "repeat", "program"))
+        called = self.pick(self.programs if way == "program" and self.programs else self.modules)
+        callee = self.runnable()[called]
+        let = self.name("let_")
+        call = f"{called}({self.arguments(callee.inputs, known)})"
+        condition = self.expression("bool", known, 1)
+        match way:
+            case "branch":
+                other = f"{called}({self.arguments(callee.inputs, known)})"
+                lines = [f"let {let} = if {condition} then {call} else {other}"]
+                known[let] = callee.outputs
+            case "and":
+                flags = [name for name, kind in callee.outputs.types.items() if kind == "bool"]
+                lines = [f"let {let} = {condition} and {call}.{flag}" for flag in flags[:1]]
+                known.update({let: "bool"} if flags else {})
+            case "each":
+                item = self.name("item_")
+                inside = self.arguments(callee.inputs, {**known, item: "int"})
+                lines = [f"let {let} = [{called}({inside}) for {item} in first(range(4), 2)][1]"]
+                known[let] = callee.outputs
+            case "repeat":
+                final, done = self.name("let_"), self.name("let_")
+                inside = {**known, let: callee.outputs}
+                lines = [
+                    f"let {let} = {call}",
+                    f"let {final} = repeat 2 from {let} {{",
+                    f"  let {done} = {self.expression('bool', inside, 1)}",
+                    f"  until {self.expression('bool', {**inside, done: 'bool'}, 1)}",
+                    f"  let {let} = {called}({self.arguments(callee.inputs, inside)})",
+                    "}",
+                ]
+                known.update({let: callee.outputs, final: callee.outputs})
+            case _:
+                lines = [f"let {let} = {call}"]
+                known[let] = callee.outputs
+        return lines
 
     def arguments(self, inputs: Fields, known: Mapping[str, str | Fields]) -> str:
         parts: list[str] = []

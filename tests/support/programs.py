@@ -8,7 +8,7 @@ from typing import Any
 
 from dspec.runtime.errors import DspecError
 from dspec.runtime.models.engine import Completion
-from dspec.runtime.models.protocol import Answer, Request
+from dspec.runtime.models.protocol import Answer, Request, ToolAnswer
 from dspec.runtime.schema.expressions import (
     Apply,
     BinaryOp,
@@ -18,8 +18,18 @@ from dspec.runtime.schema.expressions import (
     Member,
     Variable,
 )
-from dspec.runtime.schema.program import LM, CallStep, Check, FieldSpec, Predictor, Program, Record, Signature
-from dspec.runtime.schema.types import STR, JsonValue, Type
+from dspec.runtime.schema.program import (
+    LM,
+    CallStep,
+    Check,
+    FieldSpec,
+    Predictor,
+    Program,
+    Record,
+    Signature,
+    Tool,
+)
+from dspec.runtime.schema.types import STR, JsonValue, Row, Type
 from dspec.runtime.schema.usage import Usage
 
 Answering = Callable[[Request], Awaitable[str]]
@@ -29,9 +39,15 @@ class Told:
     """Answers with the texts in turn, or with what a function of the request gives."""
 
     def __init__(
-        self, script: Sequence[str | DspecError] | Answering, *, finish_reason: str = "stop"
+        self,
+        script: Sequence[str | DspecError] | Answering,
+        *,
+        finish_reason: str = "stop",
+        tools: Mapping[str, Callable[..., JsonValue]] | None = None,
     ) -> None:
         self.requests: list[Request] = []
+        self.called: list[tuple[str, Row]] = []
+        self._tools = dict(tools or {})
         self._script = script
         self._finish_reason = finish_reason
 
@@ -46,6 +62,15 @@ class Told:
         if isinstance(answer, DspecError):
             raise answer
         return Completion(Answer(answer, Usage(10, 5), 0.25, self._finish_reason), "model")
+
+    async def call(self, tool: Tool, arguments: Row, **_: object) -> ToolAnswer:
+        """What a function of the tool's name and its arguments gives; what it raises is the error."""
+        self.called.append((tool.name, arguments))
+        await asyncio.sleep(0)
+        try:
+            return ToolAnswer(self._tools[tool.name](**arguments))
+        except Exception as error:  # noqa: BLE001  # whatever a tool does
+            return ToolAnswer(error=str(error))
 
     @property
     def last(self) -> str:

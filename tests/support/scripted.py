@@ -201,6 +201,23 @@ def pipeline() -> Program:
     )
 
 
+def fork() -> Program:
+    """Two predictors at once: `summarize` text → gist, `decide` text → label."""
+    text = Variable(name="text")
+    return Program(
+        name="fork",
+        inputs=(spec("text"),),
+        outputs=(spec("label"),),
+        steps=(
+            CallStep(name="first", predictor="summarize", arguments={"text": text}),
+            CallStep(name="second", predictor="decide", arguments={"text": text}),
+        ),
+        returns={"label": member("second", "label")},
+        predictors={"summarize": predictor("text", "gist"), "decide": predictor("text", "label")},
+        lms={"fake": FAKE},
+    )
+
+
 def rows(n: int, *, start: int = 0, groups: int = 3) -> Rows:
     """Row i has the text `row i of group i mod groups` and the group's label."""
     return tuple(

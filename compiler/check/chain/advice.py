@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...data.sources.table import is_fetched, title
-from ...diagnostics.codes.data import CutFromOne
-from ...diagnostics.codes.metrics import NoFeedback
-from ...diagnostics.codes.optimizers import FewerRows, OtherPredictors, SharedOut
+from ...diagnostics import codes
 from ...optimizers.base import OptimizerError, Spec
 from ...optimizers.bootstrap_few_shot import require_match
 from ...project.source import Location
@@ -52,7 +50,9 @@ def check_advice(
                 else "score"
             )
             symbol = measure.symbol
-            session.report(NoFeedback(at, step.spec.name, symbol.location, by, session.place(symbol).room))
+            session.report(
+                codes.metrics.NoFeedback(at, step.spec.name, symbol.location, by, session.place(symbol).room)
+            )
         if not told and step.spec.prompts and step.spec.needs_val and train and val:
             told = _shares(session, at, step.spec, train, val)
 
@@ -64,7 +64,7 @@ def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:
         return
     if title(ours.source) == title(theirs.source) and ours.source.kind == theirs.source.kind:
         name, fetched = title(ours.source), is_fetched(ours.source)
-        session.report(CutFromOne(val.location, train.location, name, fetched))
+        session.report(codes.data.CutFromOne(val.location, train.location, name, fetched))
 
 
 def _asked(session: Session, step: StepInfo, train: RowsInfo | None, compared: RowsInfo | None) -> None:
@@ -77,7 +77,11 @@ def _asked(session: Session, step: StepInfo, train: RowsInfo | None, compared: R
         wanted = number_of(argument.value)
         if wanted is not None and wanted > rows.count:
             at = step.place.at(argument.value)
-            session.report(FewerRows(at, option.name, step.spec.name, int(wanted), rows.location, rows.count))
+            session.report(
+                codes.optimizers.FewerRows(
+                    at, option.name, step.spec.name, int(wanted), rows.location, rows.count
+                )
+            )
 
 
 def _shares(session: Session, at: Location, spec: Spec, train: RowsInfo, val: RowsInfo) -> bool:
@@ -89,7 +93,9 @@ def _shares(session: Session, at: Location, spec: Spec, train: RowsInfo, val: Ro
         return False
     parts = train.data is val.data and bool(train.part and val.part)
     session.report(
-        SharedOut(at, spec.name, reverse, train.location, train.count, val.location, val.count, parts)
+        codes.optimizers.SharedOut(
+            at, spec.name, reverse, train.location, train.count, val.location, val.count, parts
+        )
     )
     return True
 
@@ -113,4 +119,6 @@ def check_teachers(
         except OptimizerError as error:
             theirs, ours = tuple(teacher.predictors), tuple(starts.predictors)
             tuned_at, why = tuned.symbol.location, error.message
-            session.report(OtherPredictors(at, teacher.name, theirs, starts.name, ours, tuned_at, why))
+            session.report(
+                codes.optimizers.OtherPredictors(at, teacher.name, theirs, starts.name, ours, tuned_at, why)
+            )

@@ -14,7 +14,7 @@ from dspec.runtime.schema.types import JsonValue
 from ..declarations.metrics import MetricInfo
 from ..session import Place, Session
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, models_with_fallbacks, runnable
+from ..types.declared import RunnableInfo, models_with_fallbacks, runnable, saved
 from .step import StepInfo
 
 
@@ -62,7 +62,7 @@ def asked_by_result(
             model = session.lms.get(named) if (named := _name(value, "lm")) else None
             if model is not None:
                 embedding.setdefault(model.key, model)
-    runs = asked_by_runs(session, [tuned, *_declared(session, place, names)], block)
+    runs = asked_by_runs(session, [tuned, *declared_programs(session, place, names)], block)
     return runs.with_more(ModelsAsked({}, {}, embedding))
 
 
@@ -81,7 +81,7 @@ def asked_by_steps(
         if model is not None and wanted:
             found.setdefault(model.key, model)
     teachers = [] if lms.get("teacher_lm") else [step.teacher for step in steps if step.teacher]
-    runs = asked_by_runs(session, _declared(session, place, teachers), lms.get("lm"))
+    runs = asked_by_runs(session, declared_programs(session, place, teachers), lms.get("lm"))
     return _with_spare(session, found).with_more(runs)
 
 
@@ -115,11 +115,12 @@ def _name(value: JsonValue, kind: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _declared(session: Session, place: Place, names: Sequence[str]) -> list[RunnableInfo]:
+def declared_programs(session: Session, place: Place, names: Sequence[str]) -> list[RunnableInfo]:
     """Those of the names that are programs'."""
     scopes = [place.scope, *(scope for scope in place.scope.imports.values() if scope is not None)]
     symbols = {symbol.key: symbol for scope in scopes for symbol in scope.symbols.values()}
     found = [runnable(session, symbols[name]) for name in names if name in symbols]
+    found += [one for one in saved(session) if one.symbol.key in names]
     return [one for one in found if one is not None]
 
 

@@ -7,7 +7,7 @@ from dspec.runtime.models.prices import price
 from dspec.runtime.running.bounds import calls_per_run
 
 from ... import ir
-from ...diagnostics.codes.models import AnyLength, SpentAtOnce, Unpriced
+from ...diagnostics import codes
 from ..declarations.lms import lm
 from ..session import Session
 from ..shape.attributes import Reader, number_of, settings
@@ -29,11 +29,13 @@ def check_models(session: Session, limits: Reader, asked: ModelsAsked) -> None:
         if settings is not None and price(settings) is None:
             own = settings.api_base is not None or settings.api_base_env is not None
             room = session.place(model).room
-            session.report(Unpriced(walls["usd"], settings.model, model.location, own, room))
+            session.report(codes.models.Unpriced(walls["usd"], settings.model, model.location, own, room))
     for model in {**asked.answering, **asked.spare}.values():
         unit = next((unit for unit in walls if _is_open(session, model, unit)), None)
         if unit is not None:
-            session.report(AnyLength(walls[unit], unit, model.location, session.place(model).room))
+            session.report(
+                codes.models.AnyLength(walls[unit], unit, model.location, session.place(model).room)
+            )
 
 
 def check_calls(
@@ -52,7 +54,7 @@ def check_calls(
     per_run = calls_per_run(tuned.program)
     if rows.count * per_run > allowed:
         at, name = limits.place.at(calls), tuned.symbol.name
-        session.report(SpentAtOnce(at, allowed, name, rows.location, rows.count, per_run, steps))
+        session.report(codes.models.SpentAtOnce(at, allowed, name, rows.location, rows.count, per_run, steps))
 
 
 def limited(limits: Reader | None) -> ir.Budget:

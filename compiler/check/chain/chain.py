@@ -2,49 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dspec.grammar.tree import Span
 
 from ... import ir
-from ...diagnostics.codes.optimizers import StepUnused, TunesEnsemble, WorkThrownAway
+from ...diagnostics import codes
 from ...diagnostics.fixes import ItemRoom
 from ..session import Session
+from .origins import DECLARED, Maker, Origin
 from .step import StepInfo
 
 
-def check_chain(session: Session, chain: Sequence[StepInfo], emit: str | None) -> None:
-    """Report work that a later step throws away, and steps whose result nobody uses."""
-    tuned: dict[str, dict[str, StepInfo]] = {}
+def check_chain(
+    session: Session, chain: Sequence[StepInfo], emit: str | None, origins: Mapping[str, Origin]
+) -> Origin:
+    """Report work that a later step throws away, and steps whose result nobody uses; gives what the result is.
+
+    `origins` are those of the block's own program, "", and of others that steps start from.
+    """
+    made: dict[str, Mapping[str, Maker]] = {name: one.made for name, one in origins.items()}
+    direct = {name: one.name for name, one in origins.items()}
     used: set[str] = set()
-    ensembles: dict[str, StepInfo] = {}
+    ensembles = {name: one.where for name, one in origins.items() if one.ensemble and one.where is not None}
     for step, student in zip(chain, ir.origins(chain), strict=True):
         if step.spec is None or not step.clean:
-            return  # what it tunes, and from what, is unknown
+            return DECLARED  # what it tunes, and from what, is unknown
         if step.spec.gathers:
             used |= {ref.program for ref in step.members}
-            ensembles[step.name] = step
+            ensembles[step.name] = step.where
             continue
         if student in ensembles:
-            argument, made = step.arguments.get("student"), ensembles[student].where
-            where = step.place.at(argument) if argument else step.where
-            session.report(TunesEnsemble(where, step.name, student, made, step.spec.takes_teacher))
-            return
-        start = tuned.get(student, {})
+            argument, where = step.arguments.get("student"), ensembles[student]
+            at = step.place.at(argument) if argument else step.where
+            name = direct.get(student, student)
+            session.report(
+                codes.optimizers.TunesEnsemble(at, step.name, name, where, step.spec.takes_teacher)
+            )
+            return DECLARED
+        start = made.get(student, {})
         teachers = (step.teacher, *(inner.teacher for inner in step.nested.values()))
         used |= {name for name in (student, *teachers) if name}
         for what in sorted(step.spec.sets - step.spec.starts_from):
             maker = start.get(what)
-            if maker is not None and step.teacher != maker.name and student == maker.name:
-                room = _room(step) if maker.symbol and "teacher" not in step.arguments else None
+            if maker is not None and step.teacher != maker.key and maker.name == direct.get(student, student):
+                room = _room(step) if maker.named and "teacher" not in step.arguments else None
                 session.report(
-                    WorkThrownAway(step.where, step.name, step.spec.name, what, maker.name, maker.where, room)
+                    codes.optimizers.WorkThrownAway(
+                        step.where, step.name, step.spec.name, what, maker.name, maker.kind, maker.where, room
+                    )
                 )
-        tuned[step.name] = {**start, **dict.fromkeys(step.spec.sets, step)}
+        own = Maker(step.name, step.name, step.where, named=step.symbol is not None)
+        made[step.name] = {**start, **dict.fromkeys(step.spec.sets, own)}
     last = emit or (chain[-1].name if chain else "")
     for step in chain:
         if step.name != last and step.name not in used:
-            session.report(StepUnused(step.where, step.name, last))
+            session.report(codes.optimizers.StepUnused(step.where, step.name, last))
+    return Origin(ensemble=last in ensembles, made=made.get(last, {}))
 
 
 def _room(step: StepInfo) -> ItemRoom | None:

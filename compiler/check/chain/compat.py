@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from ...diagnostics.codes.optimizers import NotOnSchedule
-from ...diagnostics.codes.syntax import NotYet
+from ...diagnostics import codes
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import FAITHFUL
 from ..session import Session
@@ -47,8 +46,10 @@ def _check(session: Session, step: StepInfo) -> None:
     if faithful is None:
         node = step.arguments.get("compat", step.call.callee)
         what = f'`{name}` with `compat = "dspy"`; `compat = none` runs it as it is here'
-        session.report(NotYet(step.place.at(node), what))
+        session.report(codes.syntax.NotYet(step.place.at(node), what))
         return
     for option in faithful.unknown:
         if option in step.arguments:
-            session.report(NotOnSchedule(step.place.at(step.arguments[option]), name, option))
+            session.report(
+                codes.optimizers.NotOnSchedule(step.place.at(step.arguments[option]), name, option)
+            )

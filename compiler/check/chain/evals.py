@@ -9,11 +9,10 @@ from dspec.grammar.tree import Binary, Expr, Gate
 from dspec.runtime.schema.expressions import Variable
 
 from ... import ir
-from ...diagnostics.codes.metrics import GateNeverChanges
-from ...diagnostics.codes.project import NoBaseline, TunedOnThese, UnknownResult
+from ...diagnostics import codes
 from ...tables.blocks import EVAL_BUDGET
 from ..declarations.datasets import TEST_PARTS
-from ..declarations.metrics import MetricInfo, metric
+from ..declarations.metrics import MetricInfo, rows_measure
 from ..expressions.infer import truth
 from ..expressions.scope import Binding, Scope
 from ..session import Place, Session
@@ -38,7 +37,7 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
     subject = referred_program(session, place, read, "program")
     baseline = referred_program(session, place, read, "baseline")
     scored = read.reference("metric")
-    measure = metric(session, scored) if scored else None
+    measure = rows_measure(session, read)
     data = referred_rows(session, place, read, "data")
     for found in (subject, baseline):
         if found is not None:
@@ -101,7 +100,7 @@ def _trained_on(session: Session, found: RunnableInfo, data: RowsInfo) -> None:
     block = _block(session, found)
     for name, info in (("train", block.train), ("val", block.val)) if block else ():
         if info is not None and info.overlaps(data) and info.part not in TEST_PARTS:
-            session.report(TunedOnThese(data.location, found.symbol.name, name, info.location))
+            session.report(codes.project.TunedOnThese(data.location, found.symbol.name, name, info.location))
             return
 
 
@@ -110,7 +109,10 @@ def gate_names(baseline: bool) -> Mapping[str, Binding]:
     names = {"score": Binding(FLOAT, Variable(name="score"))}
     if baseline:
         group = Group(
-            "the results of the baseline", {"score": NamedValue("score", FLOAT)}, "result", UnknownResult
+            "the results of the baseline",
+            {"score": NamedValue("score", FLOAT)},
+            "result",
+            "baseline",
         )
         names["baseline"] = Binding(group, Variable(name="baseline"))
     return names
@@ -118,7 +120,7 @@ def gate_names(baseline: bool) -> Mapping[str, Binding]:
 
 def _gate(session: Session, place: Place, item: Gate, baseline: bool) -> ir.EvalGate:
     if not baseline and _reads_baseline(place, item.condition):
-        session.report(NoBaseline(place.at(item.condition), place.room))
+        session.report(codes.project.NoBaseline(place.at(item.condition), place.room))
         baseline = True
     scope = Scope(session, place, gate_names(baseline), "a gate")
     condition = truth(scope, item.condition, "a gate")
@@ -137,7 +139,9 @@ def _in_reach(session: Session, place: Place, node: Expr) -> None:
     for score, other in ((node.left, node.right), (node.right, node.left)):
         number = number_of(other)
         if number is not None and not 0 <= number <= 1 and place.text(score).endswith("score"):
-            session.report(GateNeverChanges(place.at(node), place.at(score), place.at(other), number))
+            session.report(
+                codes.metrics.GateNeverChanges(place.at(node), place.at(score), place.at(other), number)
+            )
 
 
 def _reads_baseline(place: Place, node: Expr) -> bool:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from ...diagnostics.codes.data import InputNotInData, OtherType, TunesOnTest
-from ...diagnostics.codes.metrics import ForOtherProgram, ForOtherRows, NoAccept
-from ...diagnostics.codes.names import LeadsBack
-from ...diagnostics.codes.optimizers import NoVal, SmallForOptimizer, ValIsTrain
+from ...diagnostics import codes
 from ...optimizers.base import Spec
 from ...optimizers.table import FOR_FEW_ROWS
 from ...project.source import Location
@@ -15,20 +12,31 @@ from ..names.names import find
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, runnable
+from ..types.declared import RunnableInfo, SavedInfo, runnable
 from ..types.kinds import assignable, spell
 from .rows import RowsInfo, rows
+from .saved import is_saved, saved_program
 from .step import StepInfo
 
 
 def referred_program(session: Session, place: Place, read: Reader, name: str) -> RunnableInfo | None:
+    node = read.value(name)
+    if node is not None and is_saved(place, node):
+        return saved_program(session, place, node)
     symbol = read.reference(name)
     if symbol is None:
         return None
     found = runnable(session, symbol)
     if found is None:
-        session.report(LeadsBack(place.at(read.found[name].value), name, symbol.location))
+        at = place.at(read.found[name].value)
+        session.report(codes.names.LeadsBack(at, f"`{name}`", symbol.location, circle(session, symbol)))
     return found
+
+
+def circle(session: Session, symbol: Symbol) -> tuple[str, ...]:
+    """The blocks that lead from `symbol`, whose check is at work, back to it."""
+    blocks = [one for one in session.running if one.kind == "optimize"]
+    return tuple(one.name for one in blocks[blocks.index(symbol) :]) if symbol in blocks else ()
 
 
 def referred_rows(session: Session, place: Place, read: Reader, name: str) -> RowsInfo | None:
@@ -54,12 +62,31 @@ def check_fit(
             _columns_fit(session, measure, info)
     if measure and measure.judged and measure.judged.known and tuned.known:
         judged = measure.judged.symbol
+        if isinstance(tuned, SavedInfo):
+            _types_fit(session, tuned, measure, measure.judged, read)
         absent = tuple(name for name in measure.judged.outputs if name not in tuned.outputs)
         if absent and _base(session, judged) is not _base(session, tuned.symbol):
             at = read.place.at(read.found["metric"].value)
             session.report(
-                ForOtherProgram(at, measure.symbol.location, judged.name, tuned.symbol.name, absent)
+                codes.metrics.ForOtherProgram(
+                    at, measure.symbol.location, judged.name, tuned.symbol.name, absent
+                )
             )
+
+
+def _types_fit(
+    session: Session, tuned: SavedInfo, measure: MetricInfo, judged: RunnableInfo, read: Reader
+) -> None:
+    """Report an output of a program out of a file whose type is not the one that the metric was written for."""
+    for name, output in judged.outputs.items():
+        given = tuned.outputs.get(name)
+        if given is not None and not assignable(given.type, output.type):
+            at, kinds = read.place.at(read.found["metric"].value), (spell(output.type), spell(given.type))
+            where = output.location or judged.symbol.location
+            session.report(
+                codes.metrics.OtherOutput(at, measure.symbol.location, tuned.symbol.name, name, *kinds, where)
+            )
+            return
 
 
 def _base(session: Session, symbol: Symbol) -> Symbol:
@@ -89,11 +116,13 @@ def _inputs_fit(session: Session, tuned: RunnableInfo, info: RowsInfo) -> None:
                 continue
             other = spell(member.type) if name in data.columns.members else ""
             places = program.location, rows.location
-            session.report(InputNotInData(info.location, *places, name, other, tuple(data.inputs)))
+            session.report(codes.data.InputNotInData(info.location, *places, name, other, tuple(data.inputs)))
         elif not assignable(column.type, member.type):
             wanted, given = spell(member.type), spell(column.type)
             places = member.location, column.location
-            session.report(OtherType(info.location, name, program.name, wanted, rows.name, given, *places))
+            session.report(
+                codes.data.OtherType(info.location, name, program.name, wanted, rows.name, given, *places)
+            )
 
 
 def _columns_fit(session: Session, measure: MetricInfo, info: RowsInfo) -> None:
@@ -101,7 +130,7 @@ def _columns_fit(session: Session, measure: MetricInfo, info: RowsInfo) -> None:
     absent = tuple(name for name in measure.data.columns.members if name not in info.data.columns.members)
     if absent:
         read, data = measure.data.symbol.name, info.data.symbol.name
-        session.report(ForOtherRows(info.location, measure.symbol.location, read, data, absent))
+        session.report(codes.metrics.ForOtherRows(info.location, measure.symbol.location, read, data, absent))
 
 
 def check_steps_fit(
@@ -123,7 +152,9 @@ def check_steps_fit(
             continue
         spec, at = step.spec, step.place.at(step.call.callee)
         if spec.bootstraps and vague is not None and step.given.get("metric_threshold") is None:
-            session.report(NoAccept(at, spec.name, vague.symbol.location, session.place(vague.symbol).room))
+            session.report(
+                codes.metrics.NoAccept(at, spec.name, vague.symbol.location, session.place(vague.symbol).room)
+            )
             vague = None
         if number >= len(chain) or train is None:
             continue  # rows are the outer optimizer's business
@@ -134,9 +165,9 @@ def check_steps_fit(
             if part not in (train.part, *TEST_PARTS)
         )
         if spec.needs_val and val is None:
-            session.report(NoVal(at, spec.name, train.location, parts))
+            session.report(codes.optimizers.NoVal(at, spec.name, train.location, parts))
         elif spec.needs_val and val is not None and val.overlaps(train):
-            session.report(ValIsTrain(val.location, spec.name, train.location, parts))
+            session.report(codes.optimizers.ValIsTrain(val.location, spec.name, train.location, parts))
 
 
 def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: RowsInfo | None) -> None:
@@ -150,7 +181,7 @@ def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: Ro
     count, trained = train.count + compared, train.location
     better = [name for name, fewest in FOR_FEW_ROWS.items() if count >= fewest][-1]
     session.report(
-        SmallForOptimizer(
+        codes.optimizers.SmallForOptimizer(
             at,
             spec.name,
             spec.advised_train,
@@ -168,4 +199,4 @@ def check_test_rows(session: Session, data: tuple[tuple[str, RowsInfo | None], .
         if info is not None and info.part is not None and info.part.lower() in TEST_PARTS:
             others = [part for part in info.data.parts if part.lower() not in TEST_PARTS]
             named = tuple(f"{info.data.symbol.name}.{part}" for part in others)
-            session.report(TunesOnTest(info.location, name, named))
+            session.report(codes.data.TunesOnTest(info.location, name, named))

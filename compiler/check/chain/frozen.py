@@ -1,6 +1,7 @@
 """`tune = [ask]` and `freeze = [ask]`, of a step or of the whole block: which predictors may a step change?
 
-Predictors go by their address, the name that `dspc show` prints them under. A step's own word counts before
+Predictors go by their address, the name that `dspc show` prints them under; a module of several calls by its name
+means all of its own, a program all that it calls. A step's own word counts before
 the block's. Optimizers inside another one go with it.
 """
 
@@ -10,17 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, structs
 
-from dspec.grammar.tree import Expr, ListLiteral, Literal
-from dspec.runtime.schema.program import CallStep, Program, walked
+from dspec.grammar.tree import Attribute, Expr, ListLiteral, Literal
+from dspec.runtime.schema.program import CallStep, Program, RunStep, walked
 
-from ...diagnostics.codes.optimizers import (
-    BlockNotPredictors,
-    NoPredictor,
-    NothingLeft,
-    NotPredictors,
-    TunesAndFreezes,
-    TunesNothing,
-)
+from ...diagnostics import codes
 from ..names.names import find, path_of
 from ..session import Place, Session
 from ..shape.attributes import Reader, form_of
@@ -49,7 +43,7 @@ def with_frozen(
     """The steps, each with the predictors that it leaves alone; reports what cannot be meant."""
     place = read.place
     written = {name: node for name in CHOICES if (node := read.value(name))}
-    block = _choice(session, place, written, BlockNotPredictors)
+    block = _choice(session, place, written, block=True)
     if block is not None and tuned is not None and tuned.program is not None:
         _known(session, place, block, tuned.program)
     found: list[StepInfo] = []
@@ -59,12 +53,18 @@ def with_frozen(
         frozen: tuple[str, ...] = ()
         if choice is not None and program is not None:
             right = own is None or _known(session, place, choice, program)
-            named = {place.scope.prefix + written for written, _ in choice.names}
+            named = {
+                address
+                for written, _ in choice.names
+                for address in _meant(program, place.scope.prefix + written)
+            }
             addresses = tuple(program.predictors)
             frozen = tuple(address for address in addresses if (address in named) != choice.tunes)
             if right and addresses and len(frozen) == len(addresses):
                 at = place.at(choice.node)
-                session.report(NothingLeft(at, step.name, step.where, program.name, addresses))
+                session.report(
+                    codes.optimizers.NothingLeft(at, step.name, step.where, program.name, addresses)
+                )
         found.append(structs.replace(step, frozen=frozen))
     return found
 
@@ -73,18 +73,16 @@ def _own(session: Session, step: StepInfo) -> _Choice | None:
     given = {name: step.arguments[name] for name in CHOICES if name in step.arguments}
     if given and step.spec is not None and step.spec.gathers:
         for name, argument in given.items():
-            session.report(TunesNothing(step.place.at(argument), step.spec.name, name))
+            session.report(codes.optimizers.TunesNothing(step.place.at(argument), step.spec.name, name))
         return None
     written = {name: argument.value for name, argument in given.items()}
-    return _choice(session, step.place, written, NotPredictors)
+    return _choice(session, step.place, written, block=False)
 
 
-def _choice(
-    session: Session, place: Place, given: Mapping[str, Expr], wrong: type[NotPredictors]
-) -> _Choice | None:
-    """What was written; reports both at once, and as `wrong` what is no list of names."""
+def _choice(session: Session, place: Place, given: Mapping[str, Expr], *, block: bool) -> _Choice | None:
+    """What was written, in the block or in a step; reports both at once, and what is no list of names."""
     if len(given) == 2:
-        session.report(TunesAndFreezes(place.at(given["freeze"]), place.at(given["tune"])))
+        session.report(codes.optimizers.TunesAndFreezes(place.at(given["freeze"]), place.at(given["tune"])))
         return None
     for name, node in given.items():
         if name == "freeze" and isinstance(node, Literal) and node.value is None:
@@ -94,6 +92,7 @@ def _choice(
         if others or not isinstance(node, ListLiteral):
             other = others[0] if others else node
             whole = place.at(node) if path_of(node) else None
+            wrong = codes.optimizers.BlockNotPredictors if block else codes.optimizers.NotPredictors
             session.report(wrong(place.at(other), name, form_of(other), whole))
             return None
         return _Choice(node, name == "tune", tuple((place.text(item), item) for item in node.items))
@@ -104,13 +103,32 @@ def _known(session: Session, place: Place, choice: _Choice, program: Program) ->
     """Whether every address is a predictor's; reports the others."""
     clean, prefix = True, place.scope.prefix
     called = {step.name: step.predictor for step in walked(program.steps) if isinstance(step, CallStep)}
-    known = tuple(address.removeprefix(prefix) for address in program.predictors)
+    tables = (program.predictors, program.modules, program.graphs)
+    known = tuple(address.removeprefix(prefix) for table in tables for address in table)
     for written, node in choice.names:
         session.seek(node, (), {address: place.scope.symbols.get(address) for address in known})
-        if prefix + written in program.predictors:
-            find(session, place, node)  # so that renaming a module renames it here
+        if any(prefix + written in table for table in tables):
+            of = node.target if isinstance(node, Attribute) and not find(session, place, node) else node
+            find(session, place, of)  # so that renaming a module renames it here
             continue
         clean = False
         calls = called.get(written, "").removeprefix(prefix)
-        session.report(NoPredictor(place.at(node), program.name, known, calls))
+        session.report(codes.optimizers.NoPredictor(place.at(node), program.name, known, calls))
     return clean
+
+
+def _meant(program: Program, name: str) -> frozenset[str]:
+    """The predictors that a name means: one; those of a module and of what it tries; all that a program calls."""
+    if name in program.predictors:
+        return frozenset({name})
+    if (module := program.modules.get(name)) is not None:
+        tried = _meant(program, module.runs) if module.runs is not None else frozenset[str]()
+        return tried.union(module.predictors.values())
+    if (graph := program.graphs.get(name)) is not None:
+        keys = [
+            step.predictor if isinstance(step, CallStep) else step.runs
+            for step in walked(graph.steps)
+            if isinstance(step, CallStep | RunStep)
+        ]
+        return frozenset[str]().union(*(_meant(program, key) for key in keys))
+    return frozenset()

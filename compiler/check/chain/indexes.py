@@ -1,6 +1,7 @@
-"""Demos chosen for each input: does a step leave some of them in place and make an index of its own?
+"""Demos chosen for each input: does a step make an index of more rows than one has, or a second one?
 
-A program has one index, so that such a step could not end, whatever was paid for it by then.
+A program has one index, so that a step that makes another and leaves demos of the first in place could not end,
+whatever was paid for it by then.
 """
 
 from __future__ import annotations
@@ -9,42 +10,52 @@ from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import structs
 
+from dspec.runtime.index.limits import MAX_ROWS
 from dspec.runtime.schema.program import Program
 
 from ... import ir
-from ...diagnostics.codes.optimizers import SecondIndex
-from ...optimizers.better_together import strategy_of
+from ...diagnostics import codes
 from ..session import Session
 from .frozen import CHOICES
+from .origins import Maker, Origin
 from .rows import RowsInfo
 from .step import StepInfo
 from .students import Students
 
-Shown = Mapping[str, StepInfo]
-"""Predictors whose demos may come from an index, and the step that made it."""
+Shown = Mapping[str, Maker]
+"""Predictors whose demos may come from an index, and who made it."""
 
 
 def check_indexes(
-    session: Session, chain: Sequence[StepInfo], programs: Students, train: RowsInfo | None
-) -> None:
-    """Report steps that make an index and keep a predictor's demos that are out of another one."""
+    session: Session,
+    chain: Sequence[StepInfo],
+    programs: Students,
+    train: RowsInfo | None,
+    origins: Mapping[str, Origin],
+) -> Mapping[str, Shown]:
+    """Report steps that make an index of too many rows, or keep a predictor's demos that are out of another one; gives
+    what comes from an index after each step."""
+    for step in chain:
+        for one in _in_order(step):
+            _size(session, one, train)
     dataset = train.data.dataset if train else None
     columns = {field.name for field in dataset.fields} if dataset else set[str]()
-    shown: dict[str, Shown] = {}
+    shown: dict[str, Shown] = {name: one.shown for name, one in origins.items()}
     for step, origin in zip(chain, ir.origins(chain), strict=True):
         program = programs[step.name]
         if step.spec is None or not step.clean or program is None:
-            return
+            return shown
         starts = shown.get(origin, {})
         for one in _in_order(step):
             held = {address: maker for address, maker in starts.items() if address in one.frozen}
             if one.spec is not None and one.spec.per_input and held:
                 _second(session, one, held)
-                return
+                return shown
             made = _after(one, starts, held, program, columns)
             # The best of what ran inside wins, which may be any.
             starts = {**starts, **made} if one is not step else made
         shown[step.name] = starts
+    return shown
 
 
 def _in_order(step: StepInfo) -> list[StepInfo]:
@@ -52,6 +63,8 @@ def _in_order(step: StepInfo) -> list[StepInfo]:
     options = step.options()
     if options is None or step.spec is None or not step.spec.nests:
         return [step]
+    from ...optimizers.better_together import strategy_of  # few chains have such a step
+
     names = [name for name in strategy_of(options) if name in step.nested]
     return [structs.replace(step.nested[name], frozen=step.frozen) for name in names]
 
@@ -63,18 +76,29 @@ def _after(step: StepInfo, starts: Shown, held: Shown, program: Program, columns
     if not step.spec.per_input:
         return starts if "demos" in step.spec.starts_from else held
     solved = options.integer("max_bootstrapped_demos") > 0
+    where = step.place.at(step.call.callee) if step.call else step.where
     return {
-        address: step
+        address: Maker(step.name, step.name, where)
         for address, predictor in program.predictors.items()
         if address not in step.frozen
         and (solved or any(field.name in columns for field in predictor.signature.outputs))
     }
 
 
+def _size(session: Session, step: StepInfo, train: RowsInfo | None) -> None:
+    count = train.count if train else None
+    if step.spec is None or not step.spec.per_input or step.call is None or train is None or count is None:
+        return
+    if count > MAX_ROWS:
+        at = step.place.at(step.call.callee)
+        session.report(codes.optimizers.TooManyRows(at, step.spec.name, train.location, count, MAX_ROWS))
+
+
 def _second(session: Session, step: StepInfo, held: Shown) -> None:
     address, maker = next(iter(held.items()))
-    if step.spec is None or step.call is None or maker.call is None:
+    if step.spec is None or step.call is None:
         return
     said = next((step.arguments[name].value for name in CHOICES if name in step.arguments), step.call.callee)
-    first = maker.place.at(maker.call.callee)
-    session.report(SecondIndex(step.place.at(said), step.spec.name, address, maker.name, first))
+    session.report(
+        codes.optimizers.SecondIndex(step.place.at(said), step.spec.name, address, maker.name, maker.where)
+    )

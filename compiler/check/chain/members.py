@@ -15,24 +15,16 @@ from dspec.runtime.schema.ensemble import has_mean
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
-from ...diagnostics.codes.optimizers import (
-    EnsembleAsMember,
-    HowMany,
-    NoCandidates,
-    NoMean,
-    NoMembers,
-    NoSuchOutput,
-    OneMember,
-    OtherQuestion,
-)
+from ...diagnostics import codes
 from ...optimizers.ensemble import REDUCERS
 from ..session import Session
 from ..shape.attributes import number_of
-from ..types.declared import RunnableInfo, runnable
+from ..types.declared import RunnableInfo
 from ..types.kinds import NamedValue, spell
+from .asked import declared_programs
 from .reducers import check_reducer
 from .step import StepInfo, named_steps
-from .stepnames import RUNNING, Names
+from .stepnames import PROGRAMS, Names
 
 
 class Members(Struct, frozen=True):
@@ -50,11 +42,11 @@ def members(names: Names, node: Expr) -> Members:
     refs = tuple(ref for ref in found if ref is not None)
     clean = len(refs) == len(found)
     if not found:
-        names.session.report(NoMembers(at))
+        names.session.report(codes.optimizers.NoMembers(at))
         return Members(clean=False)
     several = len(refs) > 1 or any(ref.candidates and ref.top != 1 for ref in refs)
     if clean and not several:
-        names.session.report(OneMember(at))
+        names.session.report(codes.optimizers.OneMember(at))
     return Members(refs, clean)
 
 
@@ -65,19 +57,22 @@ def _member(names: Names, node: Expr) -> ir.MemberRef | None:
     if isinstance(inner, Call) and isinstance(inner.callee, Attribute) and _is(inner.callee, "top"):
         number = number_of(inner.arguments[0].value) if len(inner.arguments) == 1 else None
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            session.report(HowMany(at(inner)))
+            session.report(codes.optimizers.HowMany(at(inner)))
             return None
         top = number
         inner = inner.callee.target
     if isinstance(inner, Attribute) and _is(inner, "candidates"):
         return _candidates(names, inner.target, top)
     name = names.refer(node, "a member")
-    session.seek(node, RUNNING, named_steps(step for step in names.before if not _gathers(step)))
+    session.seek(node, PROGRAMS, named_steps(step for step in names.before if not _gathers(step)))
     if name is None:
         return None
     step = names.step(name)
     if step is not None and step.symbol and _gathers(step):
-        session.report(EnsembleAsMember(at(node), step.where))
+        session.report(codes.optimizers.EnsembleAsMember(at(node), step.where))
+        return None
+    if step is None and (made := names.ensembles.get(name)) is not None:
+        session.report(codes.optimizers.EnsembleAsMember(at(node), made))
         return None
     return ir.MemberRef(program=name)
 
@@ -102,7 +97,7 @@ def _candidates(names: Names, target: Expr, top: int | None) -> ir.MemberRef | N
         other.name for other in names.before if other.symbol and other.spec and other.spec.candidates
     )
     made = step.where if step else None
-    names.session.report(NoCandidates(names.place.at(target), name, optimizer, made, have))
+    names.session.report(codes.optimizers.NoCandidates(names.place.at(target), name, optimizer, made, have))
     return None
 
 
@@ -161,15 +156,14 @@ def _rule_fits(session: Session, step: StepInfo, tuned: RunnableInfo) -> None:
     at = step.place.at(node.arguments[0].value) if isinstance(node, Call) and node.arguments else whole
     output = tuned.outputs.get(name)
     if output is None:
-        session.report(NoSuchOutput(at, tuned.symbol.location, tuple(tuned.outputs)))
+        session.report(codes.optimizers.NoSuchOutput(at, tuned.symbol.location, tuple(tuned.outputs)))
     elif mean and not has_mean(output.type):
-        session.report(NoMean(at, spell(output.type), output.location, whole))
+        session.report(codes.optimizers.NoMean(at, spell(output.type), output.location, whole))
 
 
 def _same_question(session: Session, step: StepInfo, key: str, tuned: RunnableInfo) -> None:
     place = step.place
-    symbol = next((one for one in place.scope.symbols.values() if one.key == key), None)
-    other = runnable(session, symbol) if symbol is not None else None
+    other = next(iter(declared_programs(session, place, [key])), None)
     if other is None or not other.known:
         return
     at, member, program = place.at(step.call or step.node), other.symbol.location, tuned.symbol.location
@@ -180,14 +174,18 @@ def _same_question(session: Session, step: StepInfo, key: str, tuned: RunnableIn
     ]
     if differing:
         theirs, ours = tuple(other.inputs), tuple(tuned.inputs)
-        session.report(OtherQuestion(at, "inputs", member, theirs, program, ours, tuple(differing)))
+        session.report(
+            codes.optimizers.OtherQuestion(at, "inputs", member, theirs, program, ours, tuple(differing))
+        )
         return
     differing = [
         name for name, output in tuned.outputs.items() if not _alike(output, other.outputs.get(name))
     ]
     if differing:
         theirs, ours = tuple(other.outputs), tuple(tuned.outputs)
-        session.report(OtherQuestion(at, "outputs", member, theirs, program, ours, tuple(differing)))
+        session.report(
+            codes.optimizers.OtherQuestion(at, "outputs", member, theirs, program, ours, tuple(differing))
+        )
 
 
 def _alike(one: NamedValue | None, other: NamedValue | None) -> bool:

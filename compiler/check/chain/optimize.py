@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from dspec.grammar.tree import Call, Expr, Reference, Setting
 
 from ... import ir
-from ...diagnostics.codes.optimizers import CallsNoModel, EmitsNoStep, NoStep
-from ...diagnostics.codes.syntax import NotYet
+from ...diagnostics import codes
 from ...optimizers.table import FIRST_STEP
 from ...tables.blocks import BUDGET
-from ..declarations.metrics import metric
+from ..declarations.metrics import rows_measure
 from ..session import Place, Session
 from ..shape.attributes import Reader, section
 from ..symbols import Symbol
@@ -23,10 +24,11 @@ from .fits import check_fit, check_steps_fit, check_test_rows, referred_program,
 from .frozen import with_frozen
 from .indexes import check_indexes
 from .members import check_members
+from .origins import DECLARED, Origin, block_origin, saved_origin
 from .rows import RowsInfo
 from .step import StepInfo, named_steps
 from .steps import steps
-from .students import Students, students
+from .students import Students, moved, start_of, students
 
 
 class OptimizeInfo(TunedInfo, frozen=True):
@@ -37,6 +39,8 @@ class OptimizeInfo(TunedInfo, frozen=True):
     """The budget, which also evals that have none keep to."""
     asked: ModelsAsked
     """By runs of the result."""
+    result: Origin
+    """What the steps made of the program."""
 
 
 def optimize(session: Session, symbol: Symbol) -> OptimizeInfo | None:
@@ -48,11 +52,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     items = place.declaration.items
     read = Reader(session, place, items)
     tuned = referred_program(session, place, read, "program")
-    if tuned is not None and tuned.symbol.kind == "optimize":
-        what = f"tuning the result of another optimize block, `{tuned.symbol.name}`"
-        session.report(NotYet(place.at(read.found["program"].value), what))
     scored = read.reference("metric")
-    measure = metric(session, scored) if scored else None
+    measure = rows_measure(session, read)
     train, val = referred_rows(session, place, read, "train"), referred_rows(session, place, read, "val")
     lms = {name: read.reference(name) for name in ("lm", "prompt_lm", "teacher_lm")}
     seed = read.integer("seed")
@@ -65,15 +66,17 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     emit = _emit(session, place, read.value("emit"), chain)
     stray = any(isinstance(item, Setting) and isinstance(item.value, Call) for item in items or ())
     if items is not None and not chain and not place.block.problems and not stray:
-        session.report(NoStep(symbol.location, FIRST_STEP, place.room))
-    check_chain(session, chain, emit)
+        session.report(codes.optimizers.NoStep(symbol.location, FIRST_STEP, place.room))
+    origins = _origins(session, read, tuned, chain)
+    result = check_chain(session, chain, emit, origins)
     asked = NOTHING
     if tuned is not None:
         check_fit(session, tuned, measure, (train, val), read)
         if tuned.program is not None and not tuned.program.predictors:
-            session.report(CallsNoModel(symbol.location, tuned.symbol.location))
+            session.report(codes.optimizers.CallsNoModel(symbol.location, tuned.symbol.location))
         check_members(session, chain, tuned)
-        check_indexes(session, chain, programs, train)
+        shown = check_indexes(session, chain, programs, train, origins)
+        result = replace(result, shown=shown.get(emit or (chain[-1].name if chain else ""), {}))
         check_teachers(session, chain, programs, tuned)
         asked = asked_by_result(session, place, tuned, lms["lm"], chain)
         if limits is not None:
@@ -103,8 +106,40 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             emit=emit or ready[-1].name,
         )
     base = tuned or RunnableInfo(symbol, {}, {}, None, known=False)
-    own = RunnableInfo(symbol, base.inputs, base.outputs, base.program, base.unbound, base.known)
-    return OptimizeInfo(own, train, val, built, limits, asked)
+    program = moved(session, base, lms["lm"])
+    own = RunnableInfo(symbol, base.inputs, base.outputs, program, base.unbound, base.known)
+    return OptimizeInfo(own, result.ensemble, train, val, built, limits, asked, result)
+
+
+def _origins(
+    session: Session, read: Reader, tuned: RunnableInfo | None, chain: list[StepInfo]
+) -> dict[str, Origin]:
+    """What the block's program and those that steps start from are made of; an ensemble cannot be tuned."""
+    found: dict[str, Origin] = {}
+    node = read.value("program")
+    if tuned is not None and node is not None:
+        found[""] = start = _origin(session, tuned, read.place.text(node))
+        if start.ensemble:
+            at, made = read.place.at(node), tuned.symbol.location
+            session.report(
+                codes.optimizers.TunesResult(
+                    at, start.name, made if tuned.symbol.kind == "optimize" else None
+                )
+            )
+            found[""] = DECLARED
+    for step in chain:
+        argument = step.arguments.get("student")
+        named = start_of(session, step.place, argument.value) if argument and step.student else None
+        if argument is not None and named is not None and named.symbol.key == step.student:
+            found[named.symbol.key] = _origin(session, named, step.place.text(argument.value))
+    return found
+
+
+def _origin(session: Session, info: RunnableInfo, name: str) -> Origin:
+    if info.symbol.kind != "optimize":
+        return saved_origin(info, name)
+    block = optimize(session, info.symbol)
+    return DECLARED if block is None else block_origin(block.result, info, name)
 
 
 def _emit(session: Session, place: Place, node: Expr | None, chain: list[StepInfo]) -> str | None:
@@ -115,5 +150,5 @@ def _emit(session: Session, place: Place, node: Expr | None, chain: list[StepInf
     if isinstance(node, Reference) and written in named:
         session.use(place, node, named[written])
         return written
-    session.report(EmitsNoStep(place.at(node), tuple(named)))
+    session.report(codes.optimizers.EmitsNoStep(place.at(node), tuple(named)))
     return None

@@ -6,14 +6,7 @@ from dspec.grammar.tree import Attribute, Call, Expr, ListLiteral, Literal, Name
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.schema.types import JsonValue
 
-from ...diagnostics.codes.optimizers import (
-    MakesNoEmbeddings,
-    NoSuchOption,
-    OptionNotAChoice,
-    RefusedOption,
-    WrongOption,
-)
-from ...diagnostics.codes.syntax import NotYet, OutOfRange
+from ...diagnostics import codes
 from ...diagnostics.spelling import closest
 from ...optimizers.base import Option, Spec
 from ...optimizers.ensemble import REDUCERS
@@ -28,12 +21,12 @@ from .members import reducer
 
 def unknown_option(session: Session, place: Place, spec: Spec, name: Name) -> None:
     if name.text in spec.refused:
-        session.report(RefusedOption(place.at(name), spec.name, spec.refused[name.text]))
+        session.report(codes.optimizers.RefusedOption(place.at(name), spec.name, spec.refused[name.text]))
         return
     known = tuple(option.name for option in spec.options)
     more = ("student", "compat", *CHOICES, *(("teacher",) if spec.takes_teacher else ()))
     elsewhere = tuple(other.name for other in SPECS.values() if other.option(name.text))
-    session.report(NoSuchOption(place.at(name), spec.name, known, more, elsewhere))
+    session.report(codes.optimizers.NoSuchOption(place.at(name), spec.name, known, more, elsewhere))
 
 
 RULES = tuple(f"{name}(output)" if takes_output else name for name, takes_output in REDUCERS.items())
@@ -50,7 +43,7 @@ def option_value(
     if option.refers and isinstance(node, Reference | Attribute) and not _is_rule(place, option, node):
         return _named(session, place, spec, option, node)
     if (beyond := _not_yet(option, node)) is not None:
-        session.report(NotYet(place.at(node), beyond))
+        session.report(codes.syntax.NotYet(place.at(node), beyond))
         return False, None
     value = _literal(option, node)
     if value is None:
@@ -58,7 +51,9 @@ def option_value(
         return False, None
     if option.choices and value not in option.choices:
         session.report(
-            OptionNotAChoice(place.at(node), f"{option.name}` of `{spec.name}", str(value), option.choices)
+            codes.optimizers.OptionNotAChoice(
+                place.at(node), f"{option.name}` of `{spec.name}", str(value), option.choices
+            )
         )
         return False, None
     numbers = value if isinstance(value, list) else [value]
@@ -67,7 +62,9 @@ def option_value(
             continue
         low, high = option.minimum, option.maximum
         if (low is not None and number < low) or (high is not None and number > high):
-            session.report(OutOfRange(place.at(node), f"{option.name}` of `{spec.name}", low, high))
+            session.report(
+                codes.syntax.OutOfRange(place.at(node), f"{option.name}` of `{spec.name}", low, high)
+            )
             return False, None
     return True, value
 
@@ -95,7 +92,9 @@ def _named(
     if settings is not None and split_model(settings.model)[0] == "embedded":
         choice = option.choices[0] if option.choices else ""
         session.report(
-            MakesNoEmbeddings(place.at(node), symbol.location, settings.model, option.name, choice)
+            codes.optimizers.MakesNoEmbeddings(
+                place.at(node), symbol.location, settings.model, option.name, choice
+            )
         )
         return False, None
     return True, {symbol.kind: symbol.key}
@@ -108,10 +107,14 @@ def _is_rule(place: Place, option: Option, node: Reference | Attribute) -> bool:
     return option.type == "reducer" and not known and bool(closest(text, REDUCERS))
 
 
-def _wrong(place: Place, spec: Spec, option: Option, node: Expr, *, unquoted: bool = False) -> WrongOption:
+def _wrong(
+    place: Place, spec: Spec, option: Option, node: Expr, *, unquoted: bool = False
+) -> codes.optimizers.WrongOption:
     at, form = place.at(node), form_of(node)
     kind, refers, optional = option.type, option.refers, option.optional
-    return WrongOption(at, option.name, spec.name, kind, RULES, refers, optional, form, option.doc, unquoted)
+    return codes.optimizers.WrongOption(
+        at, option.name, spec.name, kind, RULES, refers, optional, form, option.doc, unquoted
+    )
 
 
 def _literal(option: Option, node: Expr) -> JsonValue:

@@ -10,7 +10,7 @@ from dspec.grammar.tree import Expr
 from dspec.runtime.running.strategies.table import added
 from dspec.runtime.schema.ensemble import collected
 
-from ...diagnostics.codes.optimizers import ReducerLacks, ReducerUnfed
+from ...diagnostics import codes
 from ..names.names import find
 from ..session import Place, Session
 from ..types.declared import RunnableInfo, runnable
@@ -33,7 +33,7 @@ def check_reducer(session: Session, place: Place, node: Expr, tuned: RunnableInf
         near = output or tuned.inputs.get(name)
         taken = spell(near.type) if near else ""
         session.report(
-            ReducerUnfed(
+            codes.optimizers.ReducerUnfed(
                 at, ours, name, kind, member.location, program, outputs, inputs, taken, output is not None
             )
         )
@@ -45,7 +45,7 @@ def check_reducer(session: Session, place: Place, node: Expr, tuned: RunnableInf
     ]
     if absent:
         kind, given = spell(tuned.outputs[absent[0]].type), tuple(reducer.outputs)
-        session.report(ReducerLacks(at, ours, given, program, outputs, tuple(absent), kind))
+        session.report(codes.optimizers.ReducerLacks(at, ours, given, program, outputs, tuple(absent), kind))
 
 
 def _is_fed(member: NamedValue, tuned: RunnableInfo) -> bool:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from dspec.grammar.tree import Attribute, Expr, Name, Reference
 
 from ... import ir
-from ...diagnostics.codes.data import UnknownPart
+from ...diagnostics import codes
 from ...project.source import Location
 from ..declarations.datasets import DatasetInfo, dataset
 from ..names.names import find, resolve
@@ -51,7 +51,7 @@ def rows(session: Session, place: Place, node: Expr, what: str) -> RowsInfo | No
     if known is None:
         if symbol.block.problems:
             return None  # the split may be what could not be read
-        session.report(UnknownPart(place.at(part), symbol.location, tuple(found.parts)))
+        session.report(codes.data.UnknownPart(place.at(part), symbol.location, tuple(found.parts)))
         return None
     session.use(place, part, known)
     return RowsInfo(found, part.text, place.at(node))

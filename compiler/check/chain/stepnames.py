@@ -5,18 +5,20 @@ from __future__ import annotations
 from msgspec import Struct, field
 
 from dspec.grammar.tree import Attribute, Call, Expr, Reference
+from dspec.runtime.schema.ensemble import Ensemble
 
-from ...diagnostics.codes.names import NoStepOrProgram, NotAProgram
-from ...diagnostics.codes.optimizers import InsideIt, NotRunYet
-from ...diagnostics.codes.syntax import NotYet
+from ...diagnostics import codes
+from ...project.source import Location
 from ..names.names import find, is_open, named
 from ..session import Place, Session
 from ..symbols import Symbol
+from ..types.declared import SavedInfo, TunedInfo, runnable
+from .fits import circle
+from .saved import is_saved, saved_program
 from .step import StepInfo, named_steps
 
-RUNNING = ("module", "program")
-"""What a step can start from, learn from or gather; not yet what another block gives."""
-PROGRAMS = (*RUNNING, "optimize")
+PROGRAMS = ("module", "program", "optimize")
+"""What a step can start from, learn from or gather, besides earlier steps and programs out of files."""
 
 
 class Names(Struct, frozen=True):
@@ -27,6 +29,8 @@ class Names(Struct, frozen=True):
     itself: Symbol
     written: frozenset[str]
     before: list[StepInfo] = field(default_factory=list[StepInfo])
+    ensembles: dict[str, Location] = field(default_factory=dict[str, Location])
+    """Results of other blocks and programs out of files that are ensembles, by key: where they are made."""
 
     def step(self, name: str | None) -> StepInfo | None:
         return next((step for step in self.before if step.name == name), None)
@@ -34,28 +38,38 @@ class Names(Struct, frozen=True):
     def refer(self, node: Expr, what: str) -> str | None:
         """The earlier step or the program that `node` names; reports anything else."""
         session, place, at = self.session, self.place, self.place.at(node)
-        session.seek(node, RUNNING, named_steps(self.before))
+        if is_saved(place, node):
+            saved = saved_program(session, place, node)
+            if saved is None:
+                return None
+            if isinstance(saved, SavedInfo) and isinstance(saved.content, Ensemble):
+                self.ensembles[saved.symbol.key] = saved.symbol.location
+            return saved.symbol.key
+        session.seek(node, PROGRAMS, named_steps(self.before))
         if isinstance(node, Reference):
             name = node.name.text
             if step := self.step(name):
                 session.use(place, node, step.symbol)
                 return name
             if name in self.written:
-                session.report(NotRunYet(at, what))
+                session.report(codes.optimizers.NotRunYet(at, what))
                 return None
         symbol = find(session, place, node)
         if symbol is None:
             if not is_open(place, node):
                 steps = [step.name for step in self.before if step.symbol]
-                session.report(NoStepOrProgram(at, what, (*steps, *named(PROGRAMS, place.scope))))
+                session.report(codes.names.NoStepOrProgram(at, what, (*steps, *named(PROGRAMS, place.scope))))
         elif symbol is self.itself:
-            session.report(InsideIt(at, what, symbol.name))
-        elif symbol.kind == "optimize":
-            session.report(NotYet(place.at(node), f"{what} from another optimize block, `{symbol.name}`"))
+            session.report(codes.optimizers.InsideIt(at, what, symbol.name))
         elif symbol.kind in PROGRAMS:
-            return symbol.key
+            if runnable(session, symbol) is not None:
+                block = session.checked(symbol)
+                if isinstance(block, TunedInfo) and block.ensemble:
+                    self.ensembles[symbol.key] = symbol.location
+                return symbol.key
+            session.report(codes.names.LeadsBack(at, what, symbol.location, circle(session, symbol)))
         else:
-            session.report(NotAProgram(at, what, symbol.kind, symbol.location))
+            session.report(codes.names.NotAProgram(at, what, symbol.kind, symbol.location))
         return None
 
     def check(self, call: Call) -> None:

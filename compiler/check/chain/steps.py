@@ -12,17 +12,7 @@ from msgspec import structs
 from dspec.grammar.tree import Argument, Call, Node, Reference, Step
 from dspec.runtime.schema.types import JsonValue
 
-from ...diagnostics.codes.names import StepTwice
-from ...diagnostics.codes.optimizers import (
-    Contradiction,
-    NoMembers,
-    NotCalled,
-    OptionByPlace,
-    TakesNoStudent,
-    TakesNoTeacher,
-    UnknownOptimizer,
-)
-from ...diagnostics.codes.syntax import GivenTwice, NotYet
+from ...diagnostics import codes
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import COMPAT, Compat
 from ...optimizers.table import ALIASES, FIRST_STEP, NOT_YET, SPECS
@@ -54,11 +44,11 @@ def _step(names: Names, node: Step) -> StepInfo:
     symbol = session.declare(place, "step", name, node.name, detail=detail) if node.name else None
     first = next((step.symbol for step in names.before if step.name == name and step.symbol), None)
     if first and node.name:
-        session.report(StepTwice(place.at(node.name), first.location))
+        session.report(codes.names.StepTwice(place.at(node.name), first.location))
     bare = StepInfo(place, name, symbol, node, None, None, clean=False)
     if not isinstance(value, Call):
         known = isinstance(value, Reference) and (value.name.text in SPECS or value.name.text in NOT_YET)
-        session.report(NotCalled(place.at(value), form_of(value), known, FIRST_STEP))
+        session.report(codes.optimizers.NotCalled(place.at(value), form_of(value), known, FIRST_STEP))
         return bare
     info = _called(names, bare, value, clean=first is None)
     if info.spec is not None and info.spec.nests and info.clean and not check_strategy(session, info):
@@ -75,9 +65,13 @@ def _called(names: Names, bare: StepInfo, call: Call, *, clean: bool = True) -> 
         return _options(names, structs.replace(bare, call=call, spec=spec, clean=clean), spec, call)
     if optimizer in NOT_YET:
         names.check(call)
-        session.report(NotYet(place.at(call.callee), f"the optimizer `{optimizer}` ({NOT_YET[optimizer]})"))
+        session.report(
+            codes.syntax.NotYet(place.at(call.callee), f"the optimizer `{optimizer}` ({NOT_YET[optimizer]})")
+        )
     else:
-        session.report(UnknownOptimizer(place.at(call.callee), tuple(SPECS), (*ALIASES, *NOT_YET)))
+        session.report(
+            codes.optimizers.UnknownOptimizer(place.at(call.callee), tuple(SPECS), (*ALIASES, *NOT_YET))
+        )
     return structs.replace(bare, call=call)
 
 
@@ -99,11 +93,13 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
             continue
         if argument.name is None:
             clean = False
-            session.report(OptionByPlace(at, spec.name, tuple(option.name for option in spec.options)))
+            session.report(
+                codes.optimizers.OptionByPlace(at, spec.name, tuple(option.name for option in spec.options))
+            )
             continue
         name = argument.name.text
         if name in arguments:
-            session.report(GivenTwice(at, name, place.at(arguments[name]), f"`{spec.name}`"))
+            session.report(codes.syntax.GivenTwice(at, name, place.at(arguments[name]), f"`{spec.name}`"))
             continue
         arguments[name] = argument
         option = spec.option(name)
@@ -118,14 +114,14 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
             clean = clean and student is not None
         elif name == "student":
             clean = False
-            session.report(TakesNoStudent(at, spec.name))
+            session.report(codes.optimizers.TakesNoStudent(at, spec.name))
         elif name == "teacher" and spec.takes_teacher:
             teacher = names.refer(node, "`teacher`")
             clean = clean and teacher is not None
         elif name == "teacher":
             clean = False
             takers = tuple(taker for taker, other in SPECS.items() if other.takes_teacher)
-            session.report(TakesNoTeacher(at, spec.name, takers))
+            session.report(codes.optimizers.TakesNoTeacher(at, spec.name, takers))
         elif option is not None:
             known, value = option_value(session, place, spec, option, node)
             clean = clean and known
@@ -140,7 +136,7 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
             unknown_option(session, place, spec, argument.name)
     if spec.gathers and gathered is None:
         clean = False
-        session.report(NoMembers(place.at(call)))
+        session.report(codes.optimizers.NoMembers(place.at(call)))
     result = structs.replace(
         info,
         given=given,
@@ -158,5 +154,5 @@ def _options(names: Names, info: StepInfo, spec: Spec, call: Call) -> StepInfo:
     if conflict is not None:
         mentioned: list[Node] = [arguments[name] for name in conflict.names if name in arguments]
         first, *others = [place.at(one) for one in mentioned or [call.callee]]
-        session.report(Contradiction(first, spec.name, why, tuple(others), conflict.help))
+        session.report(codes.optimizers.Contradiction(first, spec.name, why, tuple(others), conflict.help))
     return result

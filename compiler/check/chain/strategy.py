@@ -7,16 +7,7 @@ from __future__ import annotations
 
 from dspec.grammar.tree import Name
 
-from ...diagnostics.codes.optimizers import (
-    NotAStrategy,
-    NotInStrategy,
-    RunsNotInside,
-    SaidOfWhole,
-    StrategyRunsNone,
-    StudentInside,
-)
-from ...diagnostics.codes.syntax import NotYet
-from ...optimizers.better_together import DEFAULTS, strategy_of
+from ...diagnostics import codes
 from ...optimizers.table import NOT_YET, find
 from ..session import Session
 from .frozen import CHOICES
@@ -30,12 +21,12 @@ def check_inside(session: Session, inner: StepInfo, name: Name, outer: str) -> b
         return False
     for option in ("compat", *CHOICES):
         if option in inner.arguments:
-            session.report(SaidOfWhole(at(inner.arguments[option]), option))
+            session.report(codes.optimizers.SaidOfWhole(at(inner.arguments[option]), option))
     if inner.spec.gathers or inner.spec.nests:
-        session.report(RunsNotInside(at(name), inner.spec.name, outer))
+        session.report(codes.optimizers.RunsNotInside(at(name), inner.spec.name, outer))
         return False
     if "student" in inner.arguments:
-        session.report(StudentInside(at(inner.arguments["student"]), outer))
+        session.report(codes.optimizers.StudentInside(at(inner.arguments["student"]), outer))
         return False
     return inner.clean
 
@@ -45,27 +36,31 @@ def check_strategy(session: Session, step: StepInfo) -> bool:
     options, at = step.options(), step.place.at
     if options is None or step.call is None:
         return False
+    from ...optimizers.better_together import DEFAULTS, strategy_of  # few chains have such a step
+
     names = strategy_of(options)
     given = step.arguments.get("strategy")
     node = given.value if given else step.call.callee
     if not names:
-        session.report(NotAStrategy(at(node)))
+        session.report(codes.optimizers.NotAStrategy(at(node)))
         return False
     known = (*step.nested, *(name for name in DEFAULTS if name not in step.nested))
     for name in dict.fromkeys(names):
         if name not in known:
-            session.report(StrategyRunsNone(at(node), name, known))
+            session.report(codes.optimizers.StrategyRunsNone(at(node), name, known))
             return False
         if name not in step.nested and find(DEFAULTS[name]) is None:
             optimizer = DEFAULTS[name]
             why = NOT_YET.get(optimizer, "that cannot run")
             strategy = f"`{name}` of the strategy `{' -> '.join(names)}`"
             session.report(
-                NotYet(step.place.at(node), f"{strategy}: it tunes weights with `{optimizer}`, and {why}")
+                codes.syntax.NotYet(
+                    step.place.at(node), f"{strategy}: it tunes weights with `{optimizer}`, and {why}"
+                )
             )
             return False
     for name in step.nested:
         if name not in names:
             argument = step.arguments[name]
-            session.report(NotInStrategy(at(argument.name or argument)))
+            session.report(codes.optimizers.NotInStrategy(at(argument.name or argument)))
     return True

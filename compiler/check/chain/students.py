@@ -10,7 +10,9 @@ from dspec.runtime.schema.program import Program
 from ... import ir
 from ..names.names import path_of
 from ..session import Place, Session
-from ..types.declared import RunnableInfo, runnable
+from ..symbols import Symbol
+from ..types.declared import RunnableInfo, lm_closure
+from .saved import found_program
 from .step import StepInfo
 
 Students = Mapping[str, Program | None]
@@ -29,12 +31,33 @@ def students(session: Session, chain: Sequence[StepInfo], tuned: RunnableInfo) -
     return programs
 
 
+def start_of(session: Session, place: Place, node: Expr) -> RunnableInfo | None:
+    """What a step's argument names, as it was found when the step was read."""
+    return found_program(session, place, node, _symbol(place, node))
+
+
 def declared(session: Session, place: Place, node: Expr) -> Program | None:
-    """The program of the declaration that a name stands for; its use was recorded when the step was read."""
+    """The program of that."""
+    found = start_of(session, place, node)
+    return found.program if found else None
+
+
+def _symbol(place: Place, node: Expr) -> Symbol | None:
     path = path_of(node)
     if path is None:
         return None
     scope = place.scope if path[0] is None else place.scope.imports.get(path[0].text)
-    symbol = scope.symbols.get(path[1].text) if scope else None
-    found = runnable(session, symbol) if symbol else None
-    return found.program if found else None
+    return scope.symbols.get(path[1].text) if scope else None
+
+
+def moved(session: Session, info: RunnableInfo, model: Symbol | None) -> Program | None:
+    """The program with its predictors that name no model on the block's `lm`, if it names one."""
+    program = info.program
+    settings = lm_closure(session, model) if model is not None else {}
+    if program is None or model is None or model.key not in settings:
+        return program
+    predictors = {
+        address: predictor.model_copy(update={"lm": model.key}) if address in info.unbound else predictor
+        for address, predictor in program.predictors.items()
+    }
+    return program.model_copy(update={"predictors": predictors, "lms": {**program.lms, **settings}})

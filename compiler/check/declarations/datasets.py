@@ -24,12 +24,8 @@ from ... import ir
 from ...data import Findings, Places, diagnose
 from ...data import check as check_data
 from ...data.sources.base import FetchedSource
-from ...data.sources.table import SOURCES, endings, is_fetched, title
-from ...diagnostics.codes.data import NoInputColumn, NoParts, OtherFormat
-from ...diagnostics.codes.metrics import NotAColumn, UnknownColumn
-from ...diagnostics.codes.names import UnknownSource
-from ...diagnostics.codes.syntax import NotAnAmount, RowsNotCalled, WrongValue
-from ...diagnostics.codes.types import NoPath, OnePath, UnknownOption
+from ...data.sources.table import SOURCES, is_ending, is_fetched, title
+from ...diagnostics import codes
 from ...project.source import Location
 from ...tables.blocks import SPLIT
 from ..session import Place, Session
@@ -69,8 +65,8 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
     inputs = fields(session, place, "input")
     labels = fields_beside(session, symbol, "field", inputs)
     if not inputs and items is not None and not place.block.problems:
-        session.report(NoInputColumn(symbol.location, place.room, *_first_column(place)))
-    columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", UnknownColumn)
+        session.report(codes.data.NoInputColumn(symbol.location, place.room, *_first_column(place)))
+    columns = Group(f"the columns of `{symbol.name}`", {**inputs, **labels}, "column", "gold")
     split, parts = _split(session, place, columns)
     source = _source(session, place)
     input_specs = field_specs(session, place, inputs.values())
@@ -106,14 +102,14 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         return None
     node = setting.value
     if not (isinstance(node, Call) and isinstance(node.callee, Reference)):
-        session.report(RowsNotCalled(place.at(node), form_of(node), _kind_by_ending(node)))
+        session.report(codes.syntax.RowsNotCalled(place.at(node), form_of(node), _kind_by_ending(node)))
         return None
     name = node.callee.name
     found = SOURCES.get(name.text)
     if isinstance(found, FetchedSource):
         return fetched_source(session, place, node, name, found)
     if found is None:
-        session.report(UnknownSource(place.at(name), tuple(SOURCES), rows=True))
+        session.report(codes.names.UnknownSource(place.at(name), tuple(SOURCES), rows=True))
         return None
     path: str | None = None
     options: dict[str, JsonValue] = {}
@@ -122,9 +118,9 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         known = tuple(parameter.name for parameter in found.parameters)
         if option not in known:
             if argument.name:
-                session.report(UnknownOption(place.at(argument.name), name.text, known))
+                session.report(codes.types.UnknownOption(place.at(argument.name), name.text, known))
             else:
-                session.report(OnePath(place.at(argument.value), name.text, known))
+                session.report(codes.types.OnePath(place.at(argument.value), name.text, known))
         elif isinstance(argument.value, Literal) and isinstance(argument.value.value, str):
             if option == "path":
                 path = argument.value.value
@@ -132,10 +128,10 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
                 options[option] = argument.value.value
         else:
             at = place.at(argument.value)
-            session.report(WrongValue(at, option, "text", form_of(argument.value), of=name.text))
+            session.report(codes.syntax.WrongValue(at, option, "text", form_of(argument.value), of=name.text))
             return None
     if path is None:
-        session.report(NoPath(place.at(node), name.text))
+        session.report(codes.types.NoPath(place.at(node), name.text))
         return None
     # The path is told from the root file's folder.
     relative = data_file(session, place, path, node.arguments[0].value)
@@ -146,7 +142,7 @@ def _kind_by_ending(node: Expr) -> str:
     if not (isinstance(node, Literal) and isinstance(node.value, str)):
         return ""
     ending = node.value.rpartition(".")[2]
-    return ending if ending in endings() else ""
+    return ending if is_ending(ending) else ""
 
 
 def _split(session: Session, place: Place, columns: Group) -> tuple[ir.Split | None, dict[str, Symbol]]:
@@ -166,7 +162,7 @@ def _split(session: Session, place: Place, columns: Group) -> tuple[ir.Split | N
         if amount:
             amounts[item.name.text] = amount
     if not parts and not place.block.problems:
-        session.report(NoParts(place.at(found.name)))
+        session.report(codes.data.NoParts(place.at(found.name)))
     read = Reader(session, place, found.items, SPLIT)
     seed = read.integer("seed")
     stratify = _stratify(session, place, read, columns)
@@ -182,7 +178,7 @@ def _amount(session: Session, place: Place, item: Setting) -> ir.Amount | None:
     if isinstance(number, int):
         return ir.Amount(value=float(number), unit="rows")
     share = number if isinstance(number, float) and 0 < number <= 1 else None
-    session.report(NotAnAmount(place.at(item.value), item.name.text, form_of(item.value), share))
+    session.report(codes.syntax.NotAnAmount(place.at(item.value), item.name.text, form_of(item.value), share))
     return None
 
 
@@ -191,12 +187,12 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
     if node is None:
         return None
     if not isinstance(node, Reference):
-        session.report(WrongValue(place.at(node), "stratify", "column", form_of(node)))
+        session.report(codes.syntax.WrongValue(place.at(node), "stratify", "column", form_of(node)))
         return None
     session.seek(node, (), {column.name: column.symbol for column in columns.members.values()})
     member = columns.members.get(node.name.text)
     if member is None:
-        session.report(NotAColumn(place.at(node), columns.owner, tuple(columns.members)))
+        session.report(codes.metrics.NotAColumn(place.at(node), columns.owner, tuple(columns.members)))
         return None
     session.use(place, node.name, member.symbol)
     return member.name
@@ -244,14 +240,16 @@ def _is_partial(symbol: Symbol) -> bool:
     )
 
 
-def _other_source(session: Session, place: Place, found: ir.Dataset) -> OtherFormat | None:
+def _other_source(session: Session, place: Place, found: ir.Dataset) -> codes.data.OtherFormat | None:
     """What is said instead of all that is wrong with a file that is read as something else than it is."""
     ending = "" if is_fetched(found.source) else found.source.path.rpartition(".")[2]
     node = settings(place.declaration.items)["source"].value
-    if ending not in endings() or ending == found.source.kind or not isinstance(node, Call):
+    if not is_ending(ending) or ending == found.source.kind or not isinstance(node, Call):
         return None
     written = place.at(node.arguments[0])
-    return OtherFormat(place.at(node.callee), found.source.path, found.source.kind, ending, written)
+    return codes.data.OtherFormat(
+        place.at(node.callee), found.source.path, found.source.kind, ending, written
+    )
 
 
 def _places(place: Place) -> Places:

@@ -1,4 +1,4 @@
-"""`extern` and `test` declarations: checked for names and types, not run yet."""
+"""`extern` declarations, checked and lowered to tools; `test` declarations, checked for names and types and not run yet."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Span
+from dspec.runtime.schema.program import FieldSpec, Tool
 from dspec.runtime.schema.types import ANY, Type
 
-from ...diagnostics.codes.syntax import ExpectsNothing, GivenTwice, NoSource, NotYet, SourceNotCalled
-from ...diagnostics.codes.types import LacksGiven, NoDescription, UnknownGiven
+from ...diagnostics import codes
 from ..expressions.infer import expect, infer, truth
 from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader, settings
-from ..sources.extern_sources import check_source
+from ..sources.extern_sources import ExternSourced, check_source
 from ..symbols import Symbol
 from ..types.declared import runnable
 from ..types.kinds import Group, NamedValue
@@ -29,6 +29,10 @@ class ExternInfo(Struct, frozen=True):
     inputs: Mapping[str, NamedValue]
     result: Type | Group
     described: bool = True
+    tool: Tool | None = None
+    """What a program calls when it runs; None where something is wrong with it."""
+    lm: Symbol | None = None
+    """The model that its source asks."""
 
 
 def extern(session: Session, symbol: Symbol) -> ExternInfo | None:
@@ -39,7 +43,7 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
     place = session.place(symbol)
     declaration = place.declaration
     inputs = parameters(session, place, declaration.parameters or (), "input")
-    field_specs(session, place, inputs.values())
+    taken = field_specs(session, place, inputs.values())
     result: Type | Group = ANY
     if isinstance(declaration.returns, tuple):
         members = parameters(session, place, declaration.returns, "output")
@@ -48,18 +52,58 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
         result = resolve_type(session, place, declaration.returns)
     setting = settings(declaration.items).get("source")
     source = declaration.value or (setting.value if setting else None)
-    described = bool(doc_of(declaration.items).strip())
+    described = doc_of(declaration.items).strip()
+    made: ExternSourced | None = None
     if isinstance(source, Call) and isinstance(source.callee, Reference):
-        described |= check_source(session, place, symbol, source, source.callee.name, inputs, result)
+        made = check_source(session, place, symbol, source, source.callee.name, inputs, result)
+        described = described or made.description
     elif source is not None:
         from ..sources.externs.table import EXTERN_SOURCES
 
         text = isinstance(source, Literal)
-        session.report(SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
+        session.report(codes.syntax.SourceNotCalled(place.at(source), text, tuple(EXTERN_SOURCES)))
     elif declaration.items is not None and not place.block.problems:
-        session.report(NoSource(symbol.location, place.room))
-    session.report(NotYet(place.at(declaration.keyword), f"extern functions, such as `{symbol.name}`"))
-    return ExternInfo(inputs, result, described)
+        session.report(codes.syntax.NoSource(symbol.location, place.room))
+    tool = None
+    if made is not None and made.options is not None and isinstance(source, Call):
+        tool = _tool(session, place, symbol, source, made, taken, result, described)
+    return ExternInfo(
+        inputs,
+        result,
+        bool(described) or (made is not None and made.mistaken),
+        tool,
+        None if made is None else made.lm,
+    )
+
+
+def _tool(
+    session: Session,
+    place: Place,
+    symbol: Symbol,
+    source: Call,
+    made: ExternSourced,
+    inputs: tuple[FieldSpec, ...],
+    result: Type | Group,
+    description: str,
+) -> Tool:
+    read = Reader(session, place, place.declaration.items)
+    timeout, retry, most = read.number("timeout"), read.integer("retry"), read.integer("max_result")
+    several = isinstance(result, Group)
+    return Tool(
+        name=symbol.key,
+        description=description,
+        inputs=inputs,
+        output=None if several else result,
+        outputs=field_specs(session, place, result.members.values()) if several else (),
+        source=source.callee.name.text if isinstance(source.callee, Reference) else "",
+        options=dict(made.options or {}),
+        lm=None if made.lm is None else made.lm.key,
+        pure=read.flag("pure") is True,
+        timeout=30.0 if timeout is None else timeout,
+        retry=retry or 0,
+        max_result=100_000 if most is None else most,
+        max_parallel=read.integer("max_parallel"),
+    )
 
 
 def check_tool(session: Session, symbol: Symbol) -> None:
@@ -78,7 +122,7 @@ def _check_tool(session: Session, symbol: Symbol) -> bool:
         head = place.block.text[: value.span.start].rstrip()
         if head.endswith("="):
             whole, source = place.at(Span(len(head) - 1, value.span.end)), place.at(value)
-    session.report(NoDescription(symbol.location, place.room, whole, source))
+    session.report(codes.types.NoDescription(symbol.location, place.room, whole, source))
     return True
 
 
@@ -96,7 +140,9 @@ def check_test(session: Session, symbol: Symbol) -> None:
         if isinstance(item, Given):
             first = given.setdefault(item.name.text, item)
             if first is not item:
-                session.report(GivenTwice(place.at(item.name), item.name.text, place.at(first.name)))
+                session.report(
+                    codes.syntax.GivenTwice(place.at(item.name), item.name.text, place.at(first.name))
+                )
                 continue
             _given(session, place, item, found.inputs if found and found.known else None, tested)
         elif isinstance(item, Expect) and outputs is not None:
@@ -104,7 +150,7 @@ def check_test(session: Session, symbol: Symbol) -> None:
             truth(scope, item.condition, "what `expect` asks for")
     if found and found.known and not place.block.problems:
         _complete(session, place, symbol, found.inputs, given)
-    session.report(NotYet(place.at(declaration.keyword), "`test` blocks"))
+    session.report(codes.syntax.NotYet(place.at(declaration.keyword), "`test` blocks"))
 
 
 def _complete(
@@ -118,9 +164,9 @@ def _complete(
     absent = tuple(name for name, member in inputs.items() if name not in given and not member.has_default)
     if absent and all(name in inputs for name in given):
         places = tuple(at for name in absent if (at := inputs[name].location))
-        session.report(LacksGiven(symbol.location, absent, places))
+        session.report(codes.types.LacksGiven(symbol.location, absent, places))
     if not any(isinstance(item, Expect) for item in place.declaration.items or ()):
-        session.report(ExpectsNothing(symbol.location))
+        session.report(codes.syntax.ExpectsNothing(symbol.location))
 
 
 def _given(
@@ -137,6 +183,6 @@ def _given(
         return
     member = inputs.get(item.name.text)
     if member is None:
-        session.report(UnknownGiven(place.at(item.name), tested.name, tuple(inputs)))
+        session.report(codes.types.UnknownGiven(place.at(item.name), tested.name, tuple(inputs)))
         return
     expect(scope, node, member.type, f"`{member.name}`", member.symbol)

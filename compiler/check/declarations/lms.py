@@ -5,8 +5,7 @@ from __future__ import annotations
 from dspec.grammar.tree import ListLiteral, Literal
 from dspec.runtime.schema.program import LM
 
-from ...diagnostics.codes.models import FallsBackToItself, TwoDefaults
-from ...diagnostics.codes.syntax import NamesNoModel
+from ...diagnostics import codes
 from ...tables.blocks import PRICE
 from ..names.names import find
 from ..session import Session
@@ -27,13 +26,14 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     read = Reader(session, place, items)
     model = read.text("model")
     if model is not None and not model.strip():
-        session.report(NamesNoModel(place.at(read.found["model"].value)))
+        session.report(codes.syntax.NamesNoModel(place.at(read.found["model"].value)))
         model = None
     base, key = read.environment("api_base"), read.environment("api_key")
     price = section(items, "price")
     prices = Reader(session, place, price.items, PRICE) if price else None
     temperature, timeout, retry = read.number("temperature"), read.number("timeout"), read.integer("retry")
     parse, adapter = read.choice("parse"), read.choice("adapter")
+    calls = read.choice("tool_calls")
     values = LM(
         name=symbol.key,
         model=model or "",
@@ -54,6 +54,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         price_output=prices.number("output") if prices else None,
         parse="strict" if parse == "strict" else "lenient",
         adapter="json" if adapter == "json" else "chat",
+        tool_calls="native" if calls == "native" else "text" if calls == "text" else None,
     )
     read.flag("default")
     return values if model is not None else None
@@ -67,7 +68,7 @@ def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]
                 continue
             session.circles |= {symbol.key, other.key}
             way = None if other is symbol else other.location
-            session.report(FallsBackToItself(read.place.at(node), symbol.name, way))
+            session.report(codes.models.FallsBackToItself(read.place.at(node), symbol.name, way))
         else:
             keys.append(other.key)
     return tuple(keys)
@@ -151,4 +152,4 @@ def check_defaults(session: Session, scope: FileScope) -> None:
         place = session.place(symbol)
         setting = settings(place.declaration.items)["default"]
         value = place.at(setting.value)
-        session.report(TwoDefaults(place.at(setting), symbol.name, value, marked[0].location))
+        session.report(codes.models.TwoDefaults(place.at(setting), symbol.name, value, marked[0].location))

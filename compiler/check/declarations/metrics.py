@@ -1,4 +1,7 @@
-"""`metric` declarations: `gold` has the dataset's columns, `pred` the program's outputs."""
+"""`metric` declarations: `gold` has the dataset's columns, `pred` the program's outputs.
+
+A metric of one parameter has no gold labels. It is a reward: `pred` has what was tried, inputs and outputs.
+"""
 
 from __future__ import annotations
 
@@ -6,34 +9,26 @@ from msgspec import Struct
 
 from dspec.grammar.tree import Call, Expr, NamedType, Node, Parameter, Reference, TypeNode
 from dspec.grammar.walk import children
+from dspec.runtime.running.rewards import REASON
 from dspec.runtime.schema.expressions import Constant, Expression, Variable
+from dspec.runtime.schema.program import Reward
 from dspec.runtime.schema.types import BOOL, STR
 
 from ... import ir
-from ...diagnostics.codes.metrics import (
-    IgnoresProgram,
-    NoScore,
-    NotTwoParameters,
-    OfNothing,
-    ScoreOutOfRange,
-    UnknownOutput,
-)
-from ...diagnostics.codes.names import NotADeclaration, ParametersAlike
+from ...diagnostics import codes
 from ...tables.judges import JUDGES
 from ..expressions.infer import expect, truth, value
 from ..expressions.scope import Binding, Scope
-from ..names.names import resolve
+from ..names.names import find, resolve
 from ..session import Place, Session
-from ..shape.attributes import settings
+from ..shape.attributes import Reader, settings
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, runnable
 from ..types.kinds import ANY, Group, Kind, is_number, is_unknown, spell
 from ..types.typenames import resolve_type
 from .datasets import DatasetInfo, dataset
 from .records import records_lookup
-
-REASON = "reason"
-"""What the judges of the score said, in `accept` and `feedback` (`scoring`)."""
+from .signatures import signature
 
 
 class MetricInfo(Struct, frozen=True):
@@ -48,6 +43,9 @@ class MetricInfo(Struct, frozen=True):
     judges: bool
     """True when a judge marks the score, so that `reason` says why."""
     metric: ir.Metric | None
+    reward: Reward | None = None
+    alone: bool = False
+    """True of a metric without gold labels."""
 
 
 def metric(session: Session, symbol: Symbol) -> MetricInfo | None:
@@ -58,7 +56,10 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     place = session.place(symbol)
     declaration = place.declaration
     nodes = declaration.parameters or ()
-    data, judged, names = _parameters(session, place, symbol, nodes)
+    alone = _prediction_of(session, place, nodes)
+    data, judged, names = (
+        _parameters(session, place, symbol, nodes) if alone is None else _prediction(session, place, alone)
+    )
     found = settings(declaration.items)
     value = declaration.value
     score_node = None if declaration.items is not None or isinstance(value, TypeNode) else value
@@ -87,6 +88,8 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             scope = scope.having(REASON, Binding(STR, Variable(name=REASON), sure=sure))
         if len(session.findings) == mistakes and not place.block.problems:
             _ignores(session, place, nodes, names, reads, score_node)
+    if alone is not None and "accept" in found:
+        session.report(codes.metrics.AcceptsNothing(place.at(found["accept"])))
     accept = truth(scope, found["accept"].value, "`accept`") if "accept" in found else None
     if accept is not None and "accept" not in names:
         scope = scope.having("accept", Binding(BOOL, Variable(name="accept")))
@@ -104,6 +107,15 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             feedback=feedback,
             judges=tuple(judges),
         )
+    reward = None
+    if alone is not None and judged and score_node is not None:
+        reward = Reward(
+            name=symbol.key,
+            pred=alone.name.text,
+            score=score,
+            feedback=feedback,
+            judges=tuple(judges),
+        )
     return MetricInfo(
         symbol,
         data,
@@ -113,7 +125,54 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         explains=feedback is not None,
         judges=reasoned,
         metric=built,
+        reward=reward,
+        alone=alone is not None,
     )
+
+
+def rows_measure(session: Session, read: Reader) -> MetricInfo | None:
+    """The `metric` of a block that scores rows; reports one that has no gold labels."""
+    symbol = read.reference("metric")
+    found = metric(session, symbol) if symbol else None
+    if found is not None and found.alone:
+        at = read.place.at(read.found["metric"].value)
+        session.report(codes.metrics.RewardOnRows(at, found.symbol.location))
+        return None
+    return found
+
+
+_RUNS = ("module", "program", "signature")
+
+
+def _prediction_of(session: Session, place: Place, nodes: tuple[Parameter, ...]) -> Parameter | None:
+    """The only parameter of a metric, where that is what something gave, and no dataset's row."""
+    if len(nodes) != 1:
+        return None
+    (node,) = nodes
+    symbol = find(session, place, node.type) if isinstance(node.type, NamedType) else None
+    return node if symbol is not None and symbol.kind in _RUNS else None
+
+
+def _prediction(
+    session: Session, place: Place, node: Parameter
+) -> tuple[None, RunnableInfo | None, dict[str, Binding]]:
+    """What the reward's parameter is: the inputs and outputs of what is tried."""
+    assert isinstance(node.type, NamedType)
+    symbol = resolve(session, place, node.type, _RUNS, f"`{node.name.text}`")
+    judged: RunnableInfo | None = None
+    if symbol is not None and symbol.kind == "signature":
+        asked = signature(session, symbol)
+        judged = RunnableInfo(symbol, asked.inputs, asked.outputs, None) if asked else None
+    elif symbol is not None:
+        judged = runnable(session, symbol)
+    if judged is None and symbol is not None:
+        session.report(codes.names.LeadsBack(place.at(node.type), f"`{node.name.text}`", symbol.location, ()))
+    kind: Kind = ANY
+    if judged is not None and judged.known:
+        title = f"what `{judged.symbol.name}` takes and gives"
+        kind = Group(title, {**judged.inputs, **judged.outputs}, "field", "pred")
+    local = session.declare(place, "parameter", node.name.text, node.name, detail=spell(kind))
+    return None, judged, {node.name.text: Binding(kind, Variable(name=node.name.text), local)}
 
 
 def _parameters(
@@ -123,16 +182,16 @@ def _parameters(
     data: DatasetInfo | None = None
     judged: RunnableInfo | None = None
     if place.declaration.parameters is not None and len(nodes) != 2 and not place.block.problems:
-        session.report(NotTwoParameters(symbol.location, len(nodes)))
+        session.report(codes.metrics.NotTwoParameters(symbol.location, len(nodes)))
     for position, node in enumerate(nodes):
         kind: Kind = ANY
         if node.type is None:
-            session.report(OfNothing(place.at(node), node.name.text, row=position == 0))
+            session.report(codes.metrics.OfNothing(place.at(node), node.name.text, row=position == 0))
         elif position > 1:
             resolve_type(session, place, node.type)
         elif not isinstance(node.type, NamedType):
             wanted = "dataset" if position == 0 else "program"
-            session.report(NotADeclaration(place.at(node.type), node.name.text, wanted))
+            session.report(codes.names.NotADeclaration(place.at(node.type), node.name.text, wanted))
         elif position == 0:
             found = resolve(session, place, node.type, ("dataset",), f"`{node.name.text}`")
             data = dataset(session, found) if found else None
@@ -144,11 +203,11 @@ def _parameters(
             judged = runnable(session, found) if found else None
             if judged is not None and judged.known:
                 results = judged.results()
-                kind = Group(results.title, results.members, "output", UnknownOutput)
+                kind = Group(results.title, results.members, "output", "pred")
         first = names.get(node.name.text)
         local = session.declare(place, "parameter", node.name.text, node.name, detail=spell(kind))
         if first and first.symbol:
-            session.report(ParametersAlike(place.at(node.name), first.symbol.location))
+            session.report(codes.names.ParametersAlike(place.at(node.name), first.symbol.location))
             continue
         names[node.name.text] = Binding(kind, Variable(name=node.name.text), local)
     return data, judged, names
@@ -163,11 +222,11 @@ def _calls_judge(node: Node) -> bool:
 def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
     kind, code = value(scope, node, "`score`")
     if not (kind == BOOL or is_number(kind) or is_unknown(kind)):
-        scope.session.report(NoScore(scope.place.at(node), spell(kind)))
+        scope.session.report(codes.metrics.NoScore(scope.place.at(node), spell(kind)))
         return ANY, code
     always = code.value if isinstance(code, Constant) else None
     if isinstance(always, int | float) and not isinstance(always, bool) and not 0 <= always <= 1:
-        scope.session.report(ScoreOutOfRange(scope.place.at(node), always))
+        scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), always))
     return kind, code
 
 
@@ -180,7 +239,7 @@ def _ignores(
     node: Expr,
 ) -> None:
     """Warn of a score that does not look at what the program answered."""
-    if len(nodes) != 2 or nodes[1].name.text in reads or nodes[1].name.text not in names:
+    if not 1 <= len(nodes) <= 2 or nodes[-1].name.text in reads or nodes[-1].name.text not in names:
         return
-    pred = nodes[1].name.text
-    session.report(IgnoresProgram(place.at(node), pred, place.at(nodes[1])))
+    pred = nodes[-1].name.text
+    session.report(codes.metrics.IgnoresProgram(place.at(node), pred, place.at(nodes[-1])))

@@ -11,8 +11,7 @@ from dspec.runtime.schema.expressions import Constant, Expression
 from dspec.runtime.schema.program import Check, FieldSpec, Record
 from dspec.runtime.schema.types import JsonValue, RecordRef, Type
 
-from ...diagnostics.codes.names import ItemTwice, TwoRoles
-from ...diagnostics.codes.types import ContainsItself, Lacks
+from ...diagnostics import codes
 from ...tables.block_specs import SymbolKind
 from ..expressions.infer import expect, truth
 from ..expressions.scope import Scope, bindings
@@ -46,7 +45,9 @@ def fields_beside(
     for member in fields(session, session.place(symbol), role).values():
         first = inputs.get(member.name)
         if first and first.symbol and member.symbol:
-            session.report(TwoRoles(member.symbol.location, symbol.name, role, first.symbol.location))
+            session.report(
+                codes.names.TwoRoles(member.symbol.location, symbol.name, role, first.symbol.location)
+            )
             continue
         found[member.name] = member
     return found
@@ -79,7 +80,7 @@ def members(
         symbol = session.declare(place, kind, name, node.name, doc, spell(type_))
         first = found.get(name) or taken.get(name)
         if first and first.symbol:
-            session.report(ItemTwice(place.at(node.name), role, first.symbol.location))
+            session.report(codes.names.ItemTwice(place.at(node.name), role, first.symbol.location))
             continue
         found[name] = NamedValue(name, type_, symbol, node.default, doc)
     return found
@@ -155,7 +156,7 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
     members = tuple(group.members.values())
     empty = not any(isinstance(item, FieldItem) for item in place.declaration.items or ())
     if empty and place.declaration.items is not None and not place.block.problems:
-        session.report(Lacks(symbol.location, "field", "record"))
+        session.report(codes.types.Lacks(symbol.location, "field", "record"))
     scope = Scope(session, place, bindings(members), "a record's check", records=records_lookup(session))
     _endless(session, symbol, members)
     return Record(
@@ -183,7 +184,7 @@ def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) 
         )
         annotation = place.at(node) if node else None
         at = member.symbol.location
-        session.report(ContainsItself(at, symbol.location, way, spell(member.type), annotation))
+        session.report(codes.types.ContainsItself(at, symbol.location, way, spell(member.type), annotation))
         return
 
 

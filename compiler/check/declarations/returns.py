@@ -5,8 +5,7 @@ from __future__ import annotations
 from dspec.grammar.tree import Declaration, Reference, Return, Setting
 from dspec.runtime.schema.expressions import Expression
 
-from ...diagnostics.codes.syntax import NamelessOutput, ReturnedTwice, ReturnsTwice
-from ...diagnostics.codes.types import NotPromised, NotReturned, PromisedDefault, ReturnsNothing
+from ...diagnostics import codes
 from ..expressions.infer import expect, infer, value
 from ..expressions.scope import Scope
 from ..session import Place, Session
@@ -23,12 +22,12 @@ def promised_outputs(
     if returns is None:
         return None
     if not isinstance(returns, tuple):
-        session.report(NamelessOutput(place.at(returns)))
+        session.report(codes.syntax.NamelessOutput(place.at(returns)))
         return None
     found = parameters(session, place, returns, "output")
     for node in returns:
         if node.default is not None:
-            session.report(PromisedDefault(place.at(node.default), node.name.text))
+            session.report(codes.types.PromisedDefault(place.at(node.default), node.name.text))
     return found
 
 
@@ -41,11 +40,11 @@ def returned_values(
     if not items:
         stray = any(isinstance(item, Setting) for item in place.declaration.items or ())
         if place.declaration.items is not None and not place.block.problems and not stray:
-            session.report(ReturnsNothing(symbol.location, tuple(promised or ())))
+            session.report(codes.types.ReturnsNothing(symbol.location, tuple(promised or ())))
         return {}, promised or {}
     for extra in items[1:]:
-        session.report(ReturnsTwice(place.at(extra), symbol.name, place.at(items[0])))
-    codes: dict[str, Expression] = {}
+        session.report(codes.syntax.ReturnsTwice(place.at(extra), symbol.name, place.at(items[0])))
+    lowered: dict[str, Expression] = {}
     outputs: dict[str, NamedValue] = {}
     order = list(promised or {})
     for position, argument in enumerate(items[0].arguments):
@@ -57,24 +56,24 @@ def returned_values(
             name = (
                 argument.value.name.text if isinstance(argument.value, Reference) else f"output{position + 1}"
             )
-        if name in codes:
-            session.report(ReturnedTwice(place.at(argument), name))
+        if name in lowered:
+            session.report(codes.syntax.ReturnedTwice(place.at(argument), name))
             continue
         if promised is None:
             kind, code = value(scope, argument.value, f"the output `{name}`")
-            codes[name] = code
+            lowered[name] = code
             outputs[name] = NamedValue(name, kind, symbol)
             continue
         member = promised.get(name)
         if member is None:
-            codes[name] = infer(scope, argument.value).code
+            lowered[name] = infer(scope, argument.value).code
             at = place.at(argument.name or argument)
-            session.report(NotPromised(at, name, symbol.location, tuple(promised)))
+            session.report(codes.types.NotPromised(at, name, symbol.location, tuple(promised)))
             continue
-        codes[name] = expect(scope, argument.value, member.type, f"the output `{name}`", member.symbol)
-    if promised and codes.keys() <= promised.keys() and (absent := promised.keys() - codes.keys()):
+        lowered[name] = expect(scope, argument.value, member.type, f"the output `{name}`", member.symbol)
+    if promised and lowered.keys() <= promised.keys() and (absent := promised.keys() - lowered.keys()):
         lacking = [member for name, member in promised.items() if name in absent]
         places = tuple(member.symbol.location for member in lacking if member.symbol)
         names = tuple(member.name for member in lacking)
-        session.report(NotReturned(place.at(items[0]), symbol.name, names, places))
-    return codes, promised if promised is not None else outputs
+        session.report(codes.types.NotReturned(place.at(items[0]), symbol.name, names, places))
+    return lowered, promised if promised is not None else outputs

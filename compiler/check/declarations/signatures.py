@@ -10,7 +10,7 @@ from dspec.grammar.tree import FieldItem, InlineSignature
 from dspec.runtime.schema.program import FieldSpec, Signature
 from dspec.runtime.schema.types import OptionalOf
 
-from ...diagnostics.codes.types import Lacks, OutputDefault
+from ...diagnostics import codes
 from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
@@ -57,7 +57,7 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     if items is not None and not place.block.problems and not misplaced:
         for role in ("input", "output"):
             if not any(isinstance(item, FieldItem) and item.role == role for item in items):
-                session.report(Lacks(symbol.location, role, "signature"))
+                session.report(codes.types.Lacks(symbol.location, role, "signature"))
     names = bindings((*inputs.values(), *outputs.values()))
     scope = Scope(session, place, names, "a signature's check", records=records_lookup(session))
     read = Reader(session, place, items)
@@ -65,7 +65,9 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     specs = field_specs(session, place, inputs.values())
     for member in outputs.values():
         if member.has_default and member.symbol:
-            session.report(OutputDefault(member.symbol.location, spell(OptionalOf(item=member.type))))
+            session.report(
+                codes.types.OutputDefault(member.symbol.location, spell(OptionalOf(item=member.type)))
+            )
     return SignatureInfo(
         symbol,
         inputs,
@@ -89,9 +91,9 @@ def inline(session: Session, place: Place, node: InlineSignature, name: str) -> 
     inputs = parameters(session, place, node.inputs, "input")
     outputs = parameters(session, place, node.outputs, "output", taken=inputs)
     if not outputs:
-        session.report(Lacks(place.at(node), "output"))
+        session.report(codes.types.Lacks(place.at(node), "output"))
     if not inputs:
-        session.report(Lacks(place.at(node), "input"))
+        session.report(codes.types.Lacks(place.at(node), "input"))
     return SignatureInfo(
         None,
         inputs,

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dspec.grammar.tree import Attribute, Call, Name, Reference
 
-from ...diagnostics.codes.names import NotCallable
-from ...diagnostics.codes.syntax import CallNotYet
-from ...diagnostics.codes.types import CallOutsideProgram, NoMethods, NotAFunction
+from ...diagnostics import codes
 from ...tables.judges import JUDGES
 from ..names.names import find, is_open, unknown
 from ..symbols import Symbol
@@ -25,9 +23,9 @@ from .scope import Scope, Typed
 def _call(scope: Scope, node: Call) -> Typed:
     callee = node.callee
     if isinstance(callee, Reference) and callee.name.text in scope.names:
-        scope.session.report(NotAFunction(scope.place.at(callee), value=True))
+        scope.session.report(codes.types.NotAFunction(scope.place.at(callee), value=True))
     elif symbol := find(scope.session, scope.place, callee):
-        if scope.calls is not None and symbol.kind in CALLABLE and not scope.sheltered:
+        if scope.calls is not None and symbol.kind in CALLABLE:
             return scope.calls(scope, node, symbol)
         _refuse(scope, node, symbol)
     elif not is_open(scope.place, callee):
@@ -44,12 +42,12 @@ def _refuse(scope: Scope, node: Call, symbol: Symbol) -> None:
     """Report a call of a declaration that cannot be called, or not here."""
     at = scope.place.at(node.callee)
     if symbol.kind not in CALLABLE:
-        scope.session.report(NotCallable(at, symbol.kind, symbol.location))
-    elif scope.calls is None:
-        judges = scope.judges is not None
-        scope.session.report(CallOutsideProgram(at, symbol.kind, symbol.name, scope.purpose, judges))
+        scope.session.report(codes.names.NotCallable(at, symbol.kind, symbol.location))
     else:
-        scope.session.report(CallNotYet(at, symbol.name, scope.sheltered))
+        judges = scope.judges is not None
+        scope.session.report(
+            codes.types.CallOutsideProgram(at, symbol.kind, symbol.name, scope.purpose, judges)
+        )
 
 
 def _no_function(scope: Scope, node: Call) -> None:
@@ -60,7 +58,7 @@ def _no_function(scope: Scope, node: Call) -> None:
         ):
             unknown(scope.session, scope.place, callee, (alias, name), CALLABLE)
         case Attribute(target=target, name=Name() as name):
-            scope.session.report(NoMethods(scope.place.at(name), scope.place.at(target)))
+            scope.session.report(codes.types.NoMethods(scope.place.at(name), scope.place.at(target)))
             infer(scope, target)
         case callee:
-            scope.session.report(NotAFunction(scope.place.at(callee), value=False))
+            scope.session.report(codes.types.NotAFunction(scope.place.at(callee), value=False))

@@ -21,23 +21,16 @@ from dspec.runtime.schema.expressions import (
     Constant,
     Expression,
     ForEach,
-    If,
     Item,
     ListOfItems,
     UnaryOp,
     Variable,
 )
 from dspec.runtime.schema.expressions import Member as MemberOf
+from dspec.runtime.schema.program import EachStep
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef
 
-from ...diagnostics.codes.types import (
-    BranchesDiffer,
-    HasNoFields,
-    ItemDiffers,
-    NoValue,
-    ShareOfRows,
-    WrongOperand,
-)
+from ...diagnostics import codes
 from ..names.names import find, is_open, unknown
 from ..types.kinds import (
     ANY,
@@ -48,17 +41,22 @@ from ..types.kinds import (
     NONE,
     STR,
     Group,
+    GroupList,
     Kind,
+    MemberRead,
     is_number,
     is_unknown,
     iterated,
     join,
+    joined,
+    list_of,
     spell,
 )
-from .infer import expect, infer, rule, truth, value
+from .blocks import Side, calls_in
+from .infer import decided, expect, infer, one_value, rule, truth
 from .mistakes import not_a_value, unknown_value
 from .presence import path, present
-from .scope import Binding, Scope, Typed
+from .scope import Binding, Length, Scope, Typed
 
 _LITERALS: dict[type, Kind] = {bool: BOOL, int: INT, float: FLOAT, str: STR}
 
@@ -70,13 +68,13 @@ def _literal(scope: Scope, node: Literal) -> Typed:
 
 @rule(Percent)
 def _percent(scope: Scope, node: Percent) -> Typed:
-    scope.session.report(ShareOfRows(scope.place.at(node), node.value / 100, scope.purpose))
+    scope.session.report(codes.types.ShareOfRows(scope.place.at(node), node.value / 100, scope.purpose))
     return Typed(FLOAT)
 
 
 @rule(InlineSignature)
 def _inline_signature(scope: Scope, node: InlineSignature) -> Typed:
-    scope.session.report(NoValue(scope.place.at(node), "signature", scope.purpose))
+    scope.session.report(codes.types.NoValue(scope.place.at(node), "signature", scope.purpose))
     return Typed(ANY)
 
 
@@ -87,7 +85,7 @@ def _reference(scope: Scope, node: Reference) -> Typed:
     if binding is not None:
         scope.session.use(scope.place, name, binding.symbol)
         scope.reads.add(name.text)
-        return Typed(_known(scope, node, binding.kind), binding.code)
+        return Typed(_known(scope, node, binding.kind), binding.code, binding.length)
     symbol = find(scope.session, scope.place, node)
     if symbol is None:
         unknown_value(scope, node)
@@ -117,18 +115,28 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
     code = MemberOf(target=typed.code, name=name.text)
     if group is None:
         if not is_unknown(typed.kind):
-            items = isinstance(typed.kind, ListOf)
+            items = isinstance(typed.kind, ListOf | GroupList)
             at, of = scope.place.at(name), scope.place.text(target)
-            scope.session.report(HasNoFields(at, of, spell(typed.kind), items))
+            scope.session.report(codes.types.HasNoFields(at, of, spell(typed.kind), items))
         return Typed(ANY, code)
     member = group.members.get(name.text)
     if member is None:
         if not group.open:
             at, of = scope.place.at(name), scope.place.text(target)
             members = tuple((each.name, each.location) for each in group.members.values())
-            scope.session.report(group.missing(at, of, group.owner, group.noun, members))
+            kinds = {
+                "gold": codes.metrics.UnknownColumn,
+                "pred": codes.metrics.UnknownOutput,
+                "baseline": codes.project.UnknownResult,
+                "": codes.types.UnknownField,
+            }
+            scope.session.report(kinds[group.role](at, of, group.owner, group.noun, members))
         return Typed(ANY, code)
     scope.session.use(scope.place, name, member.symbol)
+    for reads in group.watched:
+        reads.append(MemberRead(name.text, scope.place.at(name)))
+    if member.group is not None:
+        return Typed(member.group, code)
     optional = isinstance(typed.kind, OptionalOf) and not isinstance(member.type, OptionalOf)
     return Typed(_known(scope, node, OptionalOf(item=member.type) if optional else member.type), code)
 
@@ -142,6 +150,8 @@ def _known(scope: Scope, node: Expr, kind: Kind) -> Kind:
 
 def members_of(scope: Scope, kind: Kind) -> Group | None:
     """What can stand after the dot: a group's members or a record's fields."""
+    if isinstance(kind, GroupList):
+        return None
     if isinstance(kind, Group):
         return kind
     inner = kind.item if isinstance(kind, OptionalOf) else kind
@@ -151,7 +161,12 @@ def members_of(scope: Scope, kind: Kind) -> Group | None:
 @rule(Index)
 def _index(scope: Scope, node: Index) -> Typed:
     target, index = node.target, node.index
-    kind, code = value(scope, target, "an index")
+    typed = infer(scope, target)
+    if isinstance(typed.kind, GroupList):
+        return Typed(
+            typed.kind.item, Item(target=typed.code, index=expect(scope, index, INT, "a list's index"))
+        )
+    kind, code = one_value(scope, target, typed, "an index")
     if isinstance(kind, OptionalOf):
         kind = kind.item
     match kind:
@@ -162,7 +177,7 @@ def _index(scope: Scope, node: Index) -> Typed:
         case _:
             inner = infer(scope, index)
             if not is_unknown(kind):
-                scope.session.report(WrongOperand(scope.place.at(target), "[]", spell(kind)))
+                scope.session.report(codes.types.WrongOperand(scope.place.at(target), "[]", spell(kind)))
             return Typed(ANY, Item(target=code, index=inner.code))
 
 
@@ -176,7 +191,7 @@ def _unary(scope: Scope, node: Unary) -> Typed:
     if isinstance(node.operand, Literal) and isinstance(node.operand.value, int | float):
         return Typed(typed.kind, Constant(value=-node.operand.value))
     if not (is_number(typed.kind) or is_unknown(typed.kind)):
-        scope.session.report(WrongOperand(scope.place.at(node.operand), "-", spell(typed.kind)))
+        scope.session.report(codes.types.WrongOperand(scope.place.at(node.operand), "-", spell(typed.kind)))
         return Typed(ANY)
     return Typed(typed.kind, UnaryOp(operator="-", operand=typed.code))
 
@@ -185,35 +200,49 @@ def _unary(scope: Scope, node: Unary) -> Typed:
 def _conditional(scope: Scope, node: Conditional) -> Typed:
     condition, consequence, alternative = node.condition, node.consequence, node.alternative
     test = truth(scope, condition, "the condition of `if`")
-    branches = scope.inside("`if`")
-    then = infer(branches.knowing(present(condition, True)), consequence)
-    other = infer(branches.knowing(present(condition, False)), alternative)
-    kind = join(then.kind, other.kind)
+    first = scope.apart().knowing(present(condition, True))
+    second = scope.apart().knowing(present(condition, False))
+    then, other = infer(first, consequence), infer(second, alternative)
+    kind = join(then.kind, other.kind) if scope.block is None else joined(then.kind, other.kind)
     if kind is None:
-        scope.session.report(
-            BranchesDiffer(
-                scope.place.at(alternative), scope.operand(consequence, then.kind), spell(other.kind)
-            )
+        picks = tuple(
+            f"{scope.place.text(node)}.{name}"
+            for node, one in ((consequence, then.kind), (alternative, other.kind))
+            if isinstance(one, Group) and isinstance(node, Reference)
+            for name in one.members
         )
-    return Typed(
-        ANY if kind is None else kind, If(condition=test, consequence=then.code, alternative=other.code)
-    )
+        at, left = scope.place.at(alternative), scope.operand(consequence, then.kind)
+        scope.session.report(codes.types.BranchesDiffer(at, left, spell(other.kind), picks))
+    length = None
+    if then.length is not None and other.length is not None:
+        length = Length(min(then.length.least, other.length.least), max(then.length.most, other.length.most))
+    sides = Side(first.block, then.code), Side(second.block, other.code)
+    return Typed(ANY if kind is None else kind, decided(scope, node, test, *sides), length)
 
 
 @rule(ListLiteral)
 def _list(scope: Scope, node: ListLiteral) -> Typed:
     kind: Kind = ANY
-    codes: list[Expression] = []
+    lowered: list[Expression] = []
     for item in node.items:
-        got, code = value(scope, item, "an item of a list")
-        codes.append(code)
-        joined = join(kind, got)
-        if joined is None:
-            scope.session.report(ItemDiffers(scope.place.at(item), spell(got), spell(kind)))
+        got = _element(scope, item)
+        lowered.append(got.code)
+        both = joined(kind, got.kind)
+        if both is None:
+            scope.session.report(codes.types.ItemDiffers(scope.place.at(item), spell(got.kind), spell(kind)))
         else:
-            kind = joined
-    assert not isinstance(kind, Group)
-    return Typed(ListOf(item=kind), ListOfItems(items=tuple(codes)))
+            kind = both
+    length = Length(len(lowered), len(lowered))
+    return Typed(list_of(kind), ListOfItems(items=tuple(lowered)), length)
+
+
+def _element(scope: Scope, node: Expr) -> Typed:
+    """An item of a list: one value, or in a program a group, since a fan-out makes lists of these."""
+    typed = infer(scope, node)
+    if scope.block is not None:
+        return typed
+    kind, code = one_value(scope, node, typed, "an item of a list")
+    return Typed(kind, code)
 
 
 @rule(Comprehension)
@@ -221,15 +250,34 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
     source = infer(scope, node.iterable)
     item = iterated(source.kind)
     if item is None:
-        scope.session.report(WrongOperand(scope.place.at(node.iterable), "for", spell(source.kind)))
+        scope.session.report(
+            codes.types.WrongOperand(scope.place.at(node.iterable), "for", spell(source.kind))
+        )
         item = ANY
     variable = scope.session.declare(
         scope.place, "variable", node.variable.text, node.variable, detail=spell(item)
     )
     binding = Binding(item, Variable(name=node.variable.text), variable)
-    inner = replace(scope.inside("a list comprehension"), repeated=True).having(node.variable.text, binding)
-    kind, code = value(inner, node.element, "an item of a list")
-    return Typed(
-        ListOf(item=kind),
-        ForEach(element=code, variable=node.variable.text, iterable=source.code),
+    inner = replace(scope.apart(), repeated=True).having(node.variable.text, binding)
+    element = _element(inner, node.element)
+    kind = list_of(element.kind)
+    if inner.block is None or not inner.block.steps:
+        code = ForEach(element=element.code, variable=node.variable.text, iterable=source.code)
+        return Typed(kind, code, source.length)
+    assert scope.block is not None
+    if source.length is None and not (is_unknown(source.kind) and scope.session.findings):
+        calls = tuple(dict.fromkeys(calls_in(inner.block.steps)))
+        scope.session.report(codes.types.CallsNotCounted(scope.place.at(node.iterable), calls))
+    least, most = source.length or (0, 0)
+    name = scope.step_name(node, "for")
+    scope.block.add(
+        EachStep(
+            name=name,
+            variable=node.variable.text,
+            iterable=source.code,
+            least=least,
+            most=most,
+            body=inner.block.nested(element.code),
+        )
     )
+    return Typed(kind, Variable(name=name), source.length)

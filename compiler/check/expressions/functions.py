@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dspec.grammar.tree import Argument, Call, Literal, Name
-from dspec.runtime.schema.expressions import Apply, Expression
+from dspec.runtime.schema.expressions import Apply, Constant, Expression
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf
 from dspec.runtime.values.functions import (
     FUNCTIONS,
@@ -14,8 +16,7 @@ from dspec.runtime.values.functions import (
     wording,
 )
 
-from ...diagnostics.codes.names import UnknownFunction
-from ...diagnostics.codes.types import DoesNotFit, NotAPattern, NoValue
+from ...diagnostics import codes
 from ...diagnostics.wording import article
 from ...tables.judges import JUDGES
 from ..names.names import named
@@ -28,6 +29,7 @@ from ..types.kinds import (
     INT,
     STR,
     Group,
+    GroupList,
     Kind,
     is_number,
     is_text,
@@ -36,7 +38,7 @@ from ..types.kinds import (
 )
 from .infer import expect, infer
 from .mistakes import not_one_value
-from .scope import Scope, Typed
+from .scope import Length, Scope, Typed
 
 
 def call_function(scope: Scope, node: Call, name: Name) -> Typed:
@@ -61,41 +63,66 @@ def call_function(scope: Scope, node: Call, name: Name) -> Typed:
         f"`{function.name}({shape})`",
         variadic=any(parameter.variadic for parameter in function.parameters),
     )
-    kinds: dict[str, Kind] = {}
+    typed: dict[str, Typed] = {}
     positional: list[Expression] = []
     keywords: dict[str, Expression] = {}
     for parameter in function.parameters:
         for argument in given.get(parameter.name, ()):
-            code, kind = checked_argument(scope, function.name, parameter, argument)
-            kinds.setdefault(parameter.name, kind)
+            found = checked_argument(scope, function.name, parameter, argument)
+            typed.setdefault(parameter.name, found)
             if argument.name is None:
-                positional.append(code)
+                positional.append(found.code)
             else:
-                keywords[parameter.name] = code
+                keywords[parameter.name] = found.code
     _pattern(scope, function, given)
     return Typed(
-        _result(function, kinds),
+        _result(function, {name: one.kind for name, one in typed.items()}),
         Apply(function=function.name, arguments=tuple(positional), named=keywords),
+        _length(function.name, typed),
     )
 
 
-def checked_argument(
-    scope: Scope, function: str, parameter: FunctionParameter, argument: Argument
-) -> tuple[Expression, Kind]:
-    """The runtime form of an argument and its kind; reports one that the parameter does not take."""
+def _length(function: str, given: Mapping[str, Typed]) -> Length | None:
+    """How long a list is that a function gives, where that is known."""
+    items = given["items"].length if "items" in given else None
+    count = _literal_count(given.get("count"))
+    match function:
+        case "range":
+            return None if count is None else Length(count, count)
+        case "first" if count is not None:
+            return items.cut(count) if items is not None else Length(0, count)
+        case "first":
+            return None if items is None else Length(0, items.most)
+        case "unique":
+            return None if items is None else Length(min(1, items.least), items.most)
+        case _:
+            return None
+
+
+def _literal_count(given: Typed | None) -> int | None:
+    code = None if given is None else given.code
+    if isinstance(code, Constant) and isinstance(code.value, int) and not isinstance(code.value, bool):
+        return max(0, code.value)
+    return None
+
+
+def checked_argument(scope: Scope, function: str, parameter: FunctionParameter, argument: Argument) -> Typed:
+    """An argument, checked; reports one that the parameter does not take."""
     what = f"`{parameter.name}` of `{function}`"
     wanted = parameter.kind
     if not isinstance(wanted, Marker):
-        return expect(scope, argument.value, wanted, what), wanted
+        return Typed(wanted, expect(scope, argument.value, wanted, what))
     typed = infer(scope, argument.value)
+    if isinstance(typed.kind, GroupList) and wanted in (Marker.SIZED, Marker.ANY_LIST, Marker.SAME):
+        return typed
     if isinstance(typed.kind, Group):
         not_one_value(scope, argument.value, typed.kind, what)
     elif not _fits(typed.kind, wanted, parameter.variadic):
         optional = isinstance(typed.kind, OptionalOf) and _fits(typed.kind.item, wanted, parameter.variadic)
         want, remedy = article(wording(wanted)), "decide" if optional else "none"
         at = scope.place.at(argument.value)
-        scope.session.report(DoesNotFit(at, what, want, spell(typed.kind), remedy))
-    return typed.code, typed.kind
+        scope.session.report(codes.types.DoesNotFit(at, what, want, spell(typed.kind), remedy))
+    return typed
 
 
 def _fits(kind: Kind, wanted: Marker, variadic: bool) -> bool:
@@ -114,7 +141,7 @@ def _fits(kind: Kind, wanted: Marker, variadic: bool) -> bool:
             return is_text(kind) or isinstance(kind, ListOf | DictOf)
         case Marker.TEXTS:
             return is_text(kind) or (isinstance(kind, ListOf) and (is_text(kind.item) or kind.item == ANY))
-        case Marker.ANY_LIST | Marker.SAME:
+        case Marker.ANY_LIST | Marker.SAME | Marker.ITEM:
             return isinstance(kind, ListOf)
 
 
@@ -122,6 +149,9 @@ def _result(function: Function, kinds: dict[str, Kind]) -> Kind:
     match function.result:
         case Marker.SAME:
             return kinds.get(function.parameters[0].name, ANY)
+        case Marker.ITEM:
+            whole = kinds.get(function.parameters[0].name, ANY)
+            return whole.item if isinstance(whole, ListOf) else ANY
         case Marker.NUMBER | Marker.NUMBERS:
             every = [kind.item if isinstance(kind, ListOf) else kind for kind in kinds.values()]
             return INT if every and all(kind in (INT, BOOL) for kind in every) else FLOAT
@@ -141,17 +171,19 @@ def _pattern(scope: Scope, function: Function, given: dict[str, tuple[Argument, 
             try:
                 valid_pattern(node.value)
             except ValueError as error:
-                scope.session.report(NotAPattern(scope.place.at(node), function.name, str(error)))
+                scope.session.report(codes.types.NotAPattern(scope.place.at(node), function.name, str(error)))
 
 
 def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
     """Report a function that does not exist; gives those that may be meant."""
     if name.text == "env":
-        scope.session.report(NoValue(scope.place.at(node), "setting", scope.purpose))
+        scope.session.report(codes.types.NoValue(scope.place.at(node), "setting", scope.purpose))
         return ()
     known = [*FUNCTIONS, *(JUDGES if scope.judges is not None else ())]
     if scope.calls is not None:
         known += named(CALLABLE, scope.place.scope)
-    found = UnknownFunction(scope.place.at(name), tuple(known), len(FUNCTIONS), scope.calls is not None)
+    found = codes.names.UnknownFunction(
+        scope.place.at(name), tuple(known), len(FUNCTIONS), scope.calls is not None
+    )
     scope.session.report(found)
     return found.near

@@ -16,9 +16,10 @@ from dspec.grammar.tree import Conditional, Expr, ListLiteral, Literal, Node
 from dspec.runtime.schema.expressions import Constant, Expression, If, ListOfItems
 from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
 
-from ...diagnostics.codes.types import NotTrueOrFalse
+from ...diagnostics import codes
 from ..symbols import Symbol
 from ..types.kinds import ANY, BOOL, Group, assignable, is_number, spell
+from .blocks import Side, branched, has_steps
 from .mistakes import check_member, mismatch, not_one_value
 from .presence import present
 from .scope import Scope, Typed
@@ -62,15 +63,14 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             )
         case Conditional(condition=condition, consequence=consequence, alternative=alternative):
             test = truth(scope, condition, "the condition of `if`")
-            branches = scope.inside("`if`")
-            return If(
-                condition=test,
-                consequence=expect(
-                    branches.knowing(present(condition, True)), consequence, want, what, declared
-                ),
-                alternative=expect(
-                    branches.knowing(present(condition, False)), alternative, want, what, declared
-                ),
+            first = scope.apart().knowing(present(condition, True))
+            second = scope.apart().knowing(present(condition, False))
+            return decided(
+                scope,
+                node,
+                test,
+                Side(first.block, expect(first, consequence, want, what, declared)),
+                Side(second.block, expect(second, alternative, want, what, declared)),
             )
         case _:
             typed = infer(scope, node)
@@ -79,9 +79,22 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             return typed.code
 
 
+def decided(
+    scope: Scope, node: Expr, condition: Expression, consequence: Side, alternative: Side
+) -> Expression:
+    """One of two values; a step of its own where one of them makes steps."""
+    if scope.block is None or not (has_steps(consequence) or has_steps(alternative)):
+        return If(condition=condition, consequence=consequence.value, alternative=alternative.value)
+    return branched(scope.block, scope.step_name(node, "if"), condition, consequence, alternative)
+
+
 def value(scope: Scope, node: Expr, what: str) -> tuple[Type, Expression]:
     """The type of `node`, which must be one value and no group of values."""
-    typed = infer(scope, node)
+    return one_value(scope, node, infer(scope, node), what)
+
+
+def one_value(scope: Scope, node: Expr, typed: Typed, what: str) -> tuple[Type, Expression]:
+    """The type of `node`, which was inferred, and which must be one value and no group of values."""
     if isinstance(typed.kind, Group):
         not_one_value(scope, node, typed.kind, what)
         return ANY, typed.code
@@ -95,5 +108,5 @@ def truth(scope: Scope, node: Expr, what: str) -> Expression:
         remedy = "ask" if isinstance(kind, OptionalOf) else "none"
         if is_number(kind) and not isinstance(node, Literal):
             remedy = "compare"
-        scope.session.report(NotTrueOrFalse(scope.place.at(node), what, spell(kind), remedy))
+        scope.session.report(codes.types.NotTrueOrFalse(scope.place.at(node), what, spell(kind), remedy))
     return code

@@ -9,9 +9,7 @@ from dspec.runtime.schema.expressions import Expression, Variable
 from dspec.runtime.schema.types import STR, ListOf, Type
 
 from ... import ir
-from ...diagnostics.codes.metrics import JudgeOutsideMetric
-from ...diagnostics.codes.syntax import NoCriteria, RepeatedJudge
-from ...diagnostics.codes.types import JudgesNothing, Nameless
+from ...diagnostics import codes
 from ...tables.judges import CRITERIA, JUDGE, JudgeFunction, JudgeInputs
 from ..names.names import resolve
 from ..shape.arguments import match_arguments
@@ -56,7 +54,7 @@ def _matched(scope: Scope, node: Call, judge: JudgeFunction) -> dict[str, Argume
             _nameless(scope, judge, argument)
         node = replace(node, arguments=tuple(each for each in node.arguments if each not in spare))
         if not values and not spare:
-            scope.session.report(JudgesNothing(scope.place.at(node.callee), judge.name))
+            scope.session.report(codes.types.JudgesNothing(scope.place.at(node.callee), judge.name))
     found = match_arguments(
         scope.session,
         scope.place,
@@ -74,7 +72,9 @@ def _nameless(scope: Scope, judge: JudgeFunction, argument: Argument) -> None:
     node = argument.value
     last = node.name if isinstance(node, Attribute | Reference) else None
     name = last.text if last is not None else "text"
-    scope.session.report(Nameless(scope.place.at(argument), judge.name, name, its_own=last is not None))
+    scope.session.report(
+        codes.types.Nameless(scope.place.at(argument), judge.name, name, its_own=last is not None)
+    )
     infer(scope, node)
 
 
@@ -84,8 +84,8 @@ def _value(scope: Scope, judge: JudgeFunction, name: str, argument: Argument) ->
     if parameter is None:
         kind, code = value(scope, argument.value, f"`{name}` of `{judge.name}`")
         return code, kind
-    code, found = checked_argument(scope, judge.name, parameter, argument)
-    return code, _shown(found)
+    found = checked_argument(scope, judge.name, parameter, argument)
+    return found.code, _shown(found.kind)
 
 
 def _shown(kind: Kind) -> Type:
@@ -104,7 +104,7 @@ def _criteria(scope: Scope, judge: JudgeFunction, argument: Argument) -> str:
     mistakes = len(scope.session.findings)
     infer(scope, node)
     if len(scope.session.findings) == mistakes:
-        scope.session.report(NoCriteria(scope.place.at(node), CRITERIA, form_of(node)))
+        scope.session.report(codes.syntax.NoCriteria(scope.place.at(node), CRITERIA, form_of(node)))
     return ""
 
 
@@ -112,11 +112,11 @@ def _may_be_asked(scope: Scope, node: Call, judge: JudgeFunction) -> bool:
     if scope.judges is None:
         program = scope.calls is not None
         scope.session.report(
-            JudgeOutsideMetric(scope.place.at(node.callee), judge.name, scope.purpose, program)
+            codes.metrics.JudgeOutsideMetric(scope.place.at(node.callee), judge.name, scope.purpose, program)
         )
         return False
     if scope.repeated:
-        scope.session.report(RepeatedJudge(scope.place.at(node.callee), judge.name))
+        scope.session.report(codes.syntax.RepeatedJudge(scope.place.at(node.callee), judge.name))
         return False
     return True
 

@@ -7,16 +7,18 @@ import re
 from dspec.grammar.tree import Expr, Literal, Reference
 from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
 
-from ...diagnostics.codes.names import NotAValue, UnknownValue
-from ...diagnostics.codes.types import DoesNotFit, NotInUnion, NotOneValue, Remedy
+from ...diagnostics import codes
 from ..symbols import Symbol
-from ..types.kinds import BOOL, CALLABLE, STR, Group, Kind, assignable, spell
+from ..types.kinds import BOOL, CALLABLE, STR, Group, GroupList, Kind, assignable, spell
 from .scope import Scope
 
 
 def not_one_value(scope: Scope, node: Expr, group: Group, what: str) -> None:
     names = tuple(group.members)
-    scope.session.report(NotOneValue(scope.place.at(node), what, group.title, group.noun, names))
+    items = tuple(group.item.members) if isinstance(group, GroupList) else ()
+    scope.session.report(
+        codes.types.NotOneValue(scope.place.at(node), what, group.title, group.noun, names, items)
+    )
 
 
 def check_member(
@@ -25,7 +27,7 @@ def check_member(
     """Report a text that is none of the union's."""
     if text not in union.values:
         at = declared.location if declared else None
-        scope.session.report(NotInUnion(scope.place.at(node), text, union.values, what, at))
+        scope.session.report(codes.types.NotInUnion(scope.place.at(node), text, union.values, what, at))
 
 
 def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declared: Symbol | None) -> None:
@@ -34,10 +36,12 @@ def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declare
         return
     at = declared.location if declared else None
     remedy = _remedy(scope, node, got, want)
-    scope.session.report(DoesNotFit(scope.place.at(node), what, spell(want), spell(got), remedy, at))
+    scope.session.report(
+        codes.types.DoesNotFit(scope.place.at(node), what, spell(want), spell(got), remedy, at)
+    )
 
 
-def _remedy(scope: Scope, node: Expr, got: Type, want: Type) -> Remedy:
+def _remedy(scope: Scope, node: Expr, got: Type, want: Type) -> codes.types.Remedy:
     if isinstance(node, Literal) and node.value is None:
         return "optional"
     if isinstance(got, OptionalOf) and assignable(got.item, want):
@@ -63,12 +67,14 @@ def unknown_value(scope: Scope, node: Reference) -> None:
         for group, binding in scope.names.items()
         if isinstance(binding.kind, Group) and name in binding.kind.members
     )
-    scope.session.report(UnknownValue(scope.place.at(node), tuple(scope.names), inside))
+    scope.session.report(codes.names.UnknownValue(scope.place.at(node), tuple(scope.names), inside))
 
 
 def not_a_value(scope: Scope, node: Expr, symbol: Symbol) -> None:
     """Report the name of a declaration in place of a value."""
     callable_here = isinstance(node, Reference) and symbol.kind in CALLABLE and scope.calls is not None
     scope.session.report(
-        NotAValue(scope.place.at(node), symbol.kind, symbol.location, scope.purpose, callable_here)
+        codes.names.NotAValue(
+            scope.place.at(node), symbol.kind, symbol.location, scope.purpose, callable_here
+        )
     )

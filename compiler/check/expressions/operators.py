@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import get_args
 
 from dspec.grammar.tree import Binary, BinaryOperator, Expr, Literal, Reference
-from dspec.runtime.schema.expressions import BinaryOp
+from dspec.runtime.schema.expressions import BinaryOp, Constant
 from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OptionalOf, Type
 
-from ...diagnostics.codes.metrics import AlwaysTheSame
-from ...diagnostics.codes.types import GroupsCompared, WrongOperand, WrongOperands
+from ...diagnostics import codes
 from ..types.kinds import (
     ANY,
     BOOL,
@@ -17,14 +16,17 @@ from ..types.kinds import (
     INT,
     STR,
     Group,
+    GroupList,
     comparable,
     is_number,
     is_text,
     is_unknown,
     join,
+    joined,
     spell,
 )
-from .infer import infer, rule, truth, value
+from .blocks import Side, has_steps
+from .infer import decided, infer, one_value, rule, truth
 from .mistakes import check_member
 from .presence import present
 from .scope import Scope, Typed
@@ -44,13 +46,27 @@ def _binary(scope: Scope, node: Binary) -> Typed:
         what = f"each side of `{operator}`"
         left = truth(scope, node.left, what)
         known = present(node.left, operator == "and")
-        right = truth(scope.inside(f"`{operator}`").knowing(known), node.right, what)
-        return Typed(BOOL, BinaryOp(operator=operator, left=left, right=right))
+        apart = scope.apart().knowing(known)
+        side = Side(apart.block, truth(apart, node.right, what))
+        if not has_steps(side):
+            return Typed(BOOL, BinaryOp(operator=operator, left=left, right=side.value))
+        # Its calls run only where the left side leaves the question open.
+        is_open = Constant(value=operator == "and")
+        asked = Side(side.block, BinaryOp(operator=operator, left=is_open, right=side.value))
+        settled = Side(None, Constant(value=operator == "or"))
+        sides = (asked, settled) if operator == "and" else (settled, asked)
+        return Typed(BOOL, decided(scope, node, left, *sides))
     if both := _two_groups(scope, node):
         return both
-    left, first = value(scope, node.left, f"`{operator}`")
-    right, second = value(scope, node.right, f"`{operator}`")
-    code = BinaryOp(operator=operator, left=first, right=second)
+    one, other = infer(scope, node.left), infer(scope, node.right)
+    code = BinaryOp(operator=operator, left=one.code, right=other.code)
+    length = None if one.length is None or other.length is None else one.length + other.length
+    if operator == "+" and (isinstance(one.kind, GroupList) or isinstance(other.kind, GroupList)):
+        lists = joined(one.kind, other.kind)
+        if isinstance(lists, GroupList):
+            return Typed(lists, code, length)
+    left, _ = one_value(scope, node.left, one, f"`{operator}`")
+    right, _ = one_value(scope, node.right, other, f"`{operator}`")
     if operator in ("==", "!="):
         _equality(scope, node, left, right)
     elif operator in ("in", "not in"):
@@ -58,7 +74,7 @@ def _binary(scope: Scope, node: Binary) -> Typed:
     elif operator in ("<", "<=", ">", ">="):
         _order(scope, node, left, right)
     else:
-        return Typed(_arithmetic(scope, node, left, right), code)
+        return Typed(_arithmetic(scope, node, left, right), code, length if operator == "+" else None)
     return Typed(BOOL, code)
 
 
@@ -66,11 +82,15 @@ def _two_groups(scope: Scope, node: Binary) -> Typed | None:
     """`gold == pred`: one finding about both sides, with the names that both have."""
     names = [side.name.text for side in (node.left, node.right) if isinstance(side, Reference)]
     match [scope.names[name].kind for name in names if name in scope.names]:
+        case [GroupList(), GroupList()] if node.operator == "+":
+            return None
         case [Group() as left, Group() as right]:
             scope.reads.update(names)
             shared = tuple(name for name in left.members if name in right.members)
             sides = scope.operand(node.left, left), scope.operand(node.right, right)
-            scope.session.report(GroupsCompared(scope.place.at(node), node.operator, *sides, shared))
+            scope.session.report(
+                codes.types.GroupsCompared(scope.place.at(node), node.operator, *sides, shared)
+            )
             return Typed(BOOL)
         case _:
             return None
@@ -105,7 +125,7 @@ def _membership(scope: Scope, node: Binary, left: Type, right: Type) -> None:
         possible = is_text(left) or is_unknown(left)
     else:
         word = "in" if node.operator == "in" else "not in"
-        scope.session.report(WrongOperand(scope.place.at(node.right), word, spell(right)))
+        scope.session.report(codes.types.WrongOperand(scope.place.at(node.right), word, spell(right)))
         return
     if not possible:
         _always(scope, node, left, right)
@@ -116,7 +136,7 @@ def _always(scope: Scope, node: Binary, left: Type, right: Type) -> None:
     if isinstance(right, ListOf) and comparable(left, right.item):
         holds = {"==": "in", "!=": "not in"}.get(node.operator, "")
     scope.session.report(
-        AlwaysTheSame(
+        codes.metrics.AlwaysTheSame(
             scope.place.at(node),
             "false" if node.operator in ("==", "in") else "true",
             scope.operand(node.left, left),
@@ -160,4 +180,6 @@ def _wrong_operands(scope: Scope, node: Binary, left: Type, right: Type) -> None
         elif node.operator == "+" and is_text(kind) and (is_number(other) or other == BOOL):
             number = scope.place.at(opposite)
     sides = scope.operand(node.left, left), scope.operand(node.right, right)
-    scope.session.report(WrongOperands(scope.place.at(node), node.operator, *sides, optional, number))
+    scope.session.report(
+        codes.types.WrongOperands(scope.place.at(node), node.operator, *sides, optional, number)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dspec.grammar.tree import Attribute, Binary, Expr, Index, Literal, Reference, Unary
 
-from ...diagnostics.codes.habits import LITERALS
+from ...diagnostics import codes
 
 
 def path(node: Expr) -> str | None:
@@ -43,5 +43,5 @@ def present(condition: Expr, outcome: bool) -> frozenset[str]:
 def _is_none(node: Expr) -> bool:
     """None also where it is misspelt, which is said already."""
     if isinstance(node, Reference):
-        return LITERALS.get(node.name.text) == "none"
+        return codes.habits.LITERALS.get(node.name.text) == "none"
     return isinstance(node, Literal) and node.value is None

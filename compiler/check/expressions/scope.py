@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -11,12 +12,28 @@ from dspec.grammar.tree import Call, Expr
 from dspec.runtime.schema.expressions import Constant, Expression, Variable
 
 from ... import ir
-from ...diagnostics.codes.types import Operand
+from ...diagnostics import codes
 from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.kinds import Group, Kind, NamedValue, spell
+from .blocks import StepBlock
 
 NOTHING = Constant(value=None)
+
+
+class Length(NamedTuple):
+    """How many items a list has, at least and at most."""
+
+    least: int
+    most: int
+
+    def __add__(self, other: object) -> Length:
+        if not isinstance(other, Length):
+            return NotImplemented
+        return Length(self.least + other.least, self.most + other.most)
+
+    def cut(self, count: int) -> Length:
+        return Length(min(self.least, count), min(self.most, count))
 
 
 class Binding(Struct, frozen=True):
@@ -29,6 +46,8 @@ class Binding(Struct, frozen=True):
     code: Expression
     symbol: Symbol | None = None
     sure: bool = True
+    length: Length | None = None
+    """Of a list, where it is known before anything runs."""
 
 
 def bindings(members: Iterable[NamedValue]) -> dict[str, Binding]:
@@ -39,6 +58,8 @@ def bindings(members: Iterable[NamedValue]) -> dict[str, Binding]:
 class Typed(Struct, frozen=True):
     kind: Kind
     code: Expression = NOTHING
+    length: Length | None = None
+    """Of a list, where it is known before anything runs."""
 
 
 CallHandler = Callable[["Scope", Call, Symbol], Typed]
@@ -47,10 +68,10 @@ CallHandler = Callable[["Scope", Call, Symbol], Typed]
 class Scope(Struct, frozen=True):
     """Where an expression stands. `purpose` names it in messages, as in "a metric".
 
-    `reads` collects the names that were read. `calls` turns a call of a declared module into a step.
-    `sheltered` says that the expression may not be evaluated at all (a branch, a comprehension), `repeated`
-    that it is evaluated once for each item of a list. `judges` collects those that are asked; None where none
-    may be.
+    `reads` collects the names that were read. `calls` turns a call of a declared module into a step of `block`;
+    both are None where nothing may be called. `let` is the value whose step bears a name of the user's.
+    `repeated` says that the expression is evaluated once for each item of a list. `judges` collects those that
+    are asked; None where none may be.
     """
 
     session: Session
@@ -59,8 +80,9 @@ class Scope(Struct, frozen=True):
     purpose: str
     calls: CallHandler | None = None
     reads: set[str] = field(default_factory=set[str])
+    block: StepBlock | None = None
+    let: tuple[Expr, str] | None = None
     records: Callable[[str], Group | None] = lambda key: None
-    sheltered: str = ""
     present: frozenset[str] = frozenset()
     """Paths of values that are not none here, since a condition has asked."""
     judges: list[ir.Judge] | None = None
@@ -73,9 +95,17 @@ class Scope(Struct, frozen=True):
     def knowing(self, paths: frozenset[str]) -> Scope:
         return replace(self, present=self.present | paths) if paths else self
 
-    def inside(self, what: str) -> Scope:
-        return replace(self, sheltered=self.sheltered or what)
+    def apart(self) -> Scope:
+        """The scope of what may not be evaluated, or several times: its calls are steps of a block of their own."""
+        return self if self.block is None else replace(self, block=self.block.inner())
 
-    def operand(self, node: Expr, kind: Kind) -> Operand:
+    def step_name(self, node: Expr, wanted: str) -> str:
+        """The name of the step that an expression makes: that of the `let` whose value it is, or one like `wanted`."""
+        assert self.block is not None
+        if self.let is not None and self.let[0] is node:
+            return self.let[1]
+        return self.block.free_name(wanted)
+
+    def operand(self, node: Expr, kind: Kind) -> codes.types.Operand:
         """A value of this kind, as findings tell of it."""
-        return Operand(self.place.at(node), spell(kind))
+        return codes.types.Operand(self.place.at(node), spell(kind))

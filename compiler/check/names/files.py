@@ -7,15 +7,7 @@ from pathlib import Path
 
 from dspec.grammar.tree import Declaration, Doc, Literal, Name
 
-from ...diagnostics.codes.names import (
-    BuiltInName,
-    CannotImport,
-    DeclaredTwice,
-    ImportsInCircle,
-    OutsideProject,
-    UnusedImport,
-)
-from ...diagnostics.codes.syntax import NoVersion, UnknownVersion, VersionTwice
+from ...diagnostics import codes
 from ...diagnostics.spelling import closest
 from ...project.loading import File, Import, Loaded
 from ...project.reads import listed
@@ -82,11 +74,11 @@ def declare(session: Session, file: File, scope: FileScope) -> None:
         session.declared.append(symbol)
         first = scope.symbols.get(name)
         if first is not None:
-            session.report(DeclaredTwice(symbol.location, kind, first.location, first.kind))
+            session.report(codes.names.DeclaredTwice(symbol.location, kind, first.location, first.kind))
             session.doubles.append(symbol)
             continue
         if name in TYPES and kind in ("type", "record"):
-            session.report(BuiltInName(symbol.location))
+            session.report(codes.names.BuiltInName(symbol.location))
             continue
         scope.symbols[name] = symbol
         if kind == "record":
@@ -119,21 +111,23 @@ def check_version(session: Session, file: File) -> None:
         start = file.tree.blocks[0].start
         word = file.tree.blocks[0].declaration
         end = start + (len(word.keyword.text) if word else 1)
-        session.report(NoVersion(Location(source, start, end), LANGUAGE_VERSION))
+        session.report(codes.syntax.NoVersion(Location(source, start, end), LANGUAGE_VERSION))
         return
     block, declaration = found[0]
     value = declaration.value
     if isinstance(value, Literal):
         place = Location(source, block.start + value.span.start, block.start + value.span.end)
         if not isinstance(value.value, int) or isinstance(value.value, bool) or value.value < 1:
-            session.report(UnknownVersion(place, LANGUAGE_VERSION))
+            session.report(codes.syntax.UnknownVersion(place, LANGUAGE_VERSION))
         elif value.value > LANGUAGE_VERSION:
-            session.report(UnknownVersion(place, LANGUAGE_VERSION, value.value))
+            session.report(codes.syntax.UnknownVersion(place, LANGUAGE_VERSION, value.value))
     first = Location(source, block.start, block.start + len("dspec"))
     for again, other in found[1:]:
         span = other.keyword.span
         session.report(
-            VersionTwice(Location(source, again.start + span.start, again.start + span.end), first)
+            codes.syntax.VersionTwice(
+                Location(source, again.start + span.start, again.start + span.end), first
+            )
         )
 
 
@@ -146,7 +140,7 @@ def check_imports(session: Session, loaded: Loaded, file: File, scope: FileScope
             continue
         written, problem = str(value.value), entry.problem
         near = _near_files(file, written, loaded.root) if problem.kind == "missing" else ()
-        finding = OutsideProject if problem.kind == "outside" else CannotImport
+        finding = codes.names.OutsideProject if problem.kind == "outside" else codes.names.CannotImport
         session.report(finding(place.at(value), written, problem.reason, near, problem.kind == "missing"))
 
 
@@ -186,7 +180,7 @@ def _cycle(session: Session, scope: FileScope, entry: Import, way: list[File], t
     start = next(position for position, file in enumerate(way) if file is target)
     names = tuple(file.source.name for file in (*way[start:], target))
     place = Place(scope, entry.block, entry.declaration)
-    session.report(ImportsInCircle(place.at(entry.declaration.value or entry.declaration), names))
+    session.report(codes.names.ImportsInCircle(place.at(entry.declaration.value or entry.declaration), names))
 
 
 def check_unused(session: Session, scope: FileScope) -> None:
@@ -195,4 +189,4 @@ def check_unused(session: Session, scope: FileScope) -> None:
         if symbol.kind != "import" or id(symbol) in session.used or scope.imports.get(symbol.name) is None:
             continue
         place = session.place(symbol)
-        session.report(UnusedImport(symbol.location, place.at(place.declaration.span)))
+        session.report(codes.names.UnusedImport(symbol.location, place.at(place.declaration.span)))

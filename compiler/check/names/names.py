@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from dspec.grammar.tree import Attribute, Expr, Name, NamedType, Node, Reference
 
-from ...diagnostics.codes.names import NotAName, NotAnImport, NotInFile, UnknownAlias, UnknownName, WrongKind
+from ...diagnostics import codes
 from ...diagnostics.spelling import MAX_KNOWN, closest
 from ..session import Place, Session
 from ..symbols import FileScope, Symbol
@@ -87,7 +87,7 @@ def resolve(
     session.seek(expression, kinds)
     path = path_of(expression)
     if path is None:
-        session.report(NotAName(place.at(expression), tuple(kinds), wanted_by))
+        session.report(codes.names.NotAName(place.at(expression), tuple(kinds), wanted_by))
         return None
     symbol = find(session, place, expression)
     if symbol is None:
@@ -105,7 +105,9 @@ def wrong_kind(
 ) -> None:
     itself = place.declaration.name.text if place.declaration.name else ""
     known = tuple(name for name in named(kinds, place.scope) if name != itself)
-    session.report(WrongKind(place.at(node), symbol.kind, symbol.location, tuple(kinds), wanted_by, known))
+    session.report(
+        codes.names.WrongKind(place.at(node), symbol.kind, symbol.location, tuple(kinds), wanted_by, known)
+    )
 
 
 def unknown(
@@ -125,17 +127,19 @@ def unknown(
             _unknown_alias(session, place, qualifier, name)
             return
         have = tuple(symbol.name for symbol in imported.symbols.values() if symbol.kind in kinds)
-        session.report(NotInFile(place.at(name), imported.source.name, alias.location, tuple(kinds), have))
+        session.report(
+            codes.names.NotInFile(place.at(name), imported.source.name, alias.location, tuple(kinds), have)
+        )
         return
     known = (*named(kinds, place.scope), *extra)
     if place.scope.nameless.isdisjoint(kinds) or closest(name.text, known):
-        session.report(UnknownName(place.at(whole), tuple(kinds), known))
+        session.report(codes.names.UnknownName(place.at(whole), tuple(kinds), known))
 
 
 def _unknown_alias(session: Session, place: Place, qualifier: Name, name: Name) -> None:
     other = place.scope.symbols.get(qualifier.text)
     if other is not None and other.kind != "import":
-        session.report(NotAnImport(place.at(qualifier), name.text, other.kind, other.location))
+        session.report(codes.names.NotAnImport(place.at(qualifier), name.text, other.kind, other.location))
         return
     aliases = tuple(symbol.name for symbol in place.scope.symbols.values() if symbol.kind == "import")
-    session.report(UnknownAlias(place.at(qualifier), aliases))
+    session.report(codes.names.UnknownAlias(place.at(qualifier), aliases))

@@ -6,8 +6,7 @@ from collections.abc import Collection, Sequence
 
 from dspec.grammar.tree import Argument, Call
 
-from ...diagnostics.codes.syntax import GivenTwice
-from ...diagnostics.codes.types import LacksArguments, TooManyArguments, UnknownArgument
+from ...diagnostics import codes
 from ...diagnostics.record import Label
 from ..session import Place, Session
 
@@ -42,19 +41,23 @@ def match_arguments(
                 continue
             else:
                 wrong = True
-                session.report(TooManyArguments(place.at(argument), what, shape, len(names), noun, declared))
+                session.report(
+                    codes.types.TooManyArguments(place.at(argument), what, shape, len(names), noun, declared)
+                )
                 continue
         else:
             name = argument.name.text
             if name not in names:
                 wrong = True
-                session.report(UnknownArgument(place.at(argument.name), what, tuple(names), noun, declared))
+                session.report(
+                    codes.types.UnknownArgument(place.at(argument.name), what, tuple(names), noun, declared)
+                )
                 continue
         if name in given:
-            session.report(GivenTwice(place.at(argument), name, place.at(given[name][0]), what))
+            session.report(codes.syntax.GivenTwice(place.at(argument), name, place.at(given[name][0]), what))
             continue
         given[name] = (argument,)
     absent = tuple(name for name in names if name in required and name not in given)
     if absent and not wrong:
-        session.report(LacksArguments(place.at(node.callee), what, shape, absent, declared))
+        session.report(codes.types.LacksArguments(place.at(node.callee), what, shape, absent, declared))
     return given

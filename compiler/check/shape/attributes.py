@@ -23,8 +23,7 @@ from dspec.grammar.tree import (
     Unary,
 )
 
-from ...diagnostics.codes.models import SecretInSource
-from ...diagnostics.codes.syntax import NotAChoice, OutOfRange, Wanted, WrongValue
+from ...diagnostics import codes
 from ...diagnostics.wording import Form
 from ...tables.block_specs import AttributeSpec, SectionSpec
 from ...tables.blocks import BLOCKS
@@ -130,7 +129,7 @@ class Reader:
         if isinstance(node, Literal) and isinstance(node.value, str):
             if node.value in choices:
                 return node.value
-            self.session.report(NotAChoice(self.place.at(node), name, node.value, choices))
+            self.session.report(codes.syntax.NotAChoice(self.place.at(node), name, node.value, choices))
             return None
         self._wrong(name, node, "choice")
         return None
@@ -149,7 +148,7 @@ class Reader:
             variable = (
                 f"{(self.place.declaration.name or self.place.declaration.keyword).text.upper()}_API_KEY"
             )
-            self.session.report(SecretInSource(self.place.at(node), name, variable))
+            self.session.report(codes.models.SecretInSource(self.place.at(node), name, variable))
             return None
         self._wrong(name, node, "secret" if self._attribute(name).value == "secret" else "address")
         return None
@@ -176,13 +175,13 @@ class Reader:
         low, high = attribute.minimum, attribute.maximum
         if (low is None or number >= low) and (high is None or number <= high):
             return True
-        self.session.report(OutOfRange(self.place.at(node), name, low, high))
+        self.session.report(codes.syntax.OutOfRange(self.place.at(node), name, low, high))
         return False
 
-    def _wrong(self, name: str, node: Expr, wanted: Wanted) -> None:
+    def _wrong(self, name: str, node: Expr, wanted: codes.syntax.Wanted) -> None:
         attribute = self._attribute(name)
         self.session.report(
-            WrongValue(
+            codes.syntax.WrongValue(
                 self.place.at(node), name, wanted, form_of(node), attribute.choices, attribute.placeholder
             )
         )

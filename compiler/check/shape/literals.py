@@ -6,7 +6,7 @@ from dspec.grammar.tree import Expr
 from dspec.runtime.schema.expressions import Constant, Expression, ListOfItems
 from dspec.runtime.schema.types import JsonValue
 
-from ...diagnostics.codes.types import ComputedDefault
+from ...diagnostics import codes
 from ..session import Place, Session
 
 
@@ -31,5 +31,5 @@ def literal_value(session: Session, place: Place, node: Expr, code: Expression, 
     """The value of a default; reports an expression that is not a literal."""
     known, value = constant(code)
     if not known:
-        session.report(ComputedDefault(place.at(node), name))
+        session.report(codes.types.ComputedDefault(place.at(node), name))
     return value

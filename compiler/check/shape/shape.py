@@ -17,34 +17,27 @@ from dspec.grammar.tree import (
     Given,
     Item,
     Let,
+    Repeat,
     Return,
     Section,
     Setting,
     Span,
     Step,
+    Until,
 )
 
-from ...diagnostics.codes.syntax import (
-    Misplaced,
-    MissingAttribute,
-    NoSetting,
-    NotYet,
-    OtherShape,
-    SectionAndAttribute,
-    SetTwice,
-    Shape,
-    TwoDocStrings,
-    UnknownAttribute,
-)
+from ...diagnostics import codes
 from ...diagnostics.wording import article
 from ...project.source import Location
 from ...tables.block_specs import AttributeSpec, BlockSpec, Body, ItemKind, SectionSpec
-from ...tables.blocks import BLOCKS, holders
+from ...tables.blocks import BLOCKS, ROUND, holders
 from ..session import Place, Session
 
 TREE_ITEMS: dict[type, ItemKind] = {
     Doc: "doc",
     Let: "let",
+    Repeat: "let",
+    Until: "until",
     Return: "return",
     Step: "step",
     Given: "given",
@@ -53,7 +46,7 @@ TREE_ITEMS: dict[type, ItemKind] = {
 }
 
 
-BODIES: dict[Body, Shape] = {"block": "no block", "value": "no value", "either": "no body"}
+BODIES: dict[Body, codes.syntax.Shape] = {"block": "no block", "value": "no value", "either": "no body"}
 """What is wrong where there is neither a block nor a value, by what there should be."""
 
 
@@ -86,12 +79,14 @@ def _header(session: Session, place: Place, declaration: Declaration, spec: Bloc
     wrong = _wrong_shape(declaration, spec, broken=bool(place.block.problems))
     if wrong is not None:
         node = declaration.name or declaration.keyword
-        session.report(OtherShape(place.at(node), spec.keyword, _called(place), wrong, spec.form))
+        session.report(
+            codes.syntax.OtherShape(place.at(node), spec.keyword, _called(place), wrong, spec.form)
+        )
         return False
     return declaration.value is not None or declaration.items is not None
 
 
-def _wrong_shape(declaration: Declaration, spec: BlockSpec, *, broken: bool) -> Shape | None:
+def _wrong_shape(declaration: Declaration, spec: BlockSpec, *, broken: bool) -> codes.syntax.Shape | None:
     """How a declaration differs from its kind; what may be missing only since it is `broken` is let pass."""
     if declaration.parameters is not None and spec.parameters == "never" and not broken:
         return "parameters"
@@ -117,13 +112,17 @@ def _items(session: Session, place: Place, spec: BlockSpec) -> None:
     for item in items:
         kind = item_kind(item)
         if kind is not None and kind not in spec.items:
-            _misplaced(session, place, item, kind, spec)
+            _misplaced(session, place, item, kind, spec, _called(place))
+        elif isinstance(item, Repeat):
+            _round(session, place, item)
         elif isinstance(item, Setting):
             _setting(session, place, item, spec, seen)
         elif isinstance(item, Section):
             _section(session, place, item, spec, seen)
     for extra in docs[1:] if "doc" in spec.items else ():
-        session.report(TwoDocStrings(place.at(extra), place.at(docs[0]), spec.keyword, _called(place)))
+        session.report(
+            codes.syntax.TwoDocStrings(place.at(extra), place.at(docs[0]), spec.keyword, _called(place))
+        )
     misplaced = any((kind := item_kind(item)) is not None and kind not in spec.items for item in items)
     if place.declaration.items is not None and not place.block.problems and not misplaced:
         for attribute in spec.attributes:
@@ -135,10 +134,32 @@ def _called(place: Place) -> str:
     return place.declaration.name.text if place.declaration.name else place.declaration.keyword.text
 
 
-def _misplaced(session: Session, place: Place, item: Item, kind: ItemKind, spec: BlockSpec) -> None:
+def _round(session: Session, place: Place, item: Repeat) -> None:
+    """The items of a repetition, and of those inside it."""
+    for inner in item.items:
+        kind = item_kind(inner)
+        if kind is not None and kind not in ROUND.items:
+            _misplaced(session, place, inner, kind, ROUND, item.name.text)
+        elif isinstance(inner, Repeat):
+            _round(session, place, inner)
+        elif isinstance(inner, Setting | Section):
+            _unknown_attribute(session, place, inner, ROUND)
+
+
+def _misplaced(
+    session: Session, place: Place, item: Item, kind: ItemKind, spec: BlockSpec, called: str
+) -> None:
     head = Span(item.span.start, item.span.start + (len(kind) if kind != "doc" else len(place.text(item))))
     session.report(
-        Misplaced(place.at(head), kind, spec.keyword, _called(place), spec.items, spec.allowed, holders(kind))
+        codes.syntax.Misplaced(
+            place.at(head),
+            kind,
+            spec.keyword,
+            called,
+            spec.items,
+            spec.allowed,
+            holders(kind) or (ROUND.keyword,),
+        )
     )
 
 
@@ -147,7 +168,7 @@ def _setting(
 ) -> None:
     name = item.name.text
     if spec.section(name):
-        session.report(SectionAndAttribute(place.at(item.name), section=True))
+        session.report(codes.syntax.SectionAndAttribute(place.at(item.name), section=True))
         return
     if spec.attribute(name) is None:
         _unknown_attribute(session, place, item, spec)
@@ -163,13 +184,15 @@ def _section(
     if section is None:
         if spec.attribute(name):
             seen.setdefault(name, item)
-            session.report(SectionAndAttribute(place.at(item.name), section=False))
+            session.report(codes.syntax.SectionAndAttribute(place.at(item.name), section=False))
         else:
             _unknown_attribute(session, place, item, spec)
         return
     _twice(session, place, item, seen)
     if not section.supported:
-        session.report(NotYet(place.at(item.name), f"`{name} {{ … }}` in {article(spec.keyword)}"))
+        session.report(
+            codes.syntax.NotYet(place.at(item.name), f"`{name} {{ … }}` in {article(spec.keyword)}")
+        )
         return
     _section_items(session, place, item, section)
 
@@ -178,18 +201,18 @@ def _section_items(session: Session, place: Place, item: Section, section: Secti
     seen: dict[str, Setting | Section] = {}
     for inner in item.items:
         if not isinstance(inner, Setting):
-            session.report(NoSetting(place.at(inner), section.name))
+            session.report(codes.syntax.NoSetting(place.at(inner), section.name))
             continue
         name = inner.name.text
         if section.attribute(name) is None and section.free is None:
             known = tuple(attribute.name for attribute in section.attributes)
-            session.report(UnknownAttribute(place.at(inner.name), section.name, known))
+            session.report(codes.syntax.UnknownAttribute(place.at(inner.name), section.name, known))
             continue
         _twice(session, place, inner, seen)
     for attribute in section.attributes:
         if attribute.required and attribute.name not in seen and not place.block.problems:
             session.report(
-                MissingAttribute(
+                codes.syntax.MissingAttribute(
                     place.at(item.name), section.name, attribute.name, attribute.doc, attribute.placeholder
                 )
             )
@@ -206,7 +229,7 @@ def _unknown_attribute(session: Session, place: Place, item: Setting | Section, 
         if other is not spec and (other.attribute(name) or other.section(name))
     ]
     session.report(
-        UnknownAttribute(
+        codes.syntax.UnknownAttribute(
             place.at(item.name),
             spec.keyword,
             known,
@@ -223,7 +246,7 @@ def _lacking(place: Place, item: Setting | Section, spec: BlockSpec) -> str:
     if isinstance(item, Setting) and "let" in spec.items:
         promised = place.declaration.returns
         names = [each.name.text for each in promised] if isinstance(promised, tuple) else []
-        return "return" if item.name.text in names else "let"
+        return "return" if item.name.text in names and "return" in spec.items else "let"
     return (
         "step" if isinstance(item, Setting) and isinstance(item.value, Call) and "step" in spec.items else ""
     )
@@ -235,7 +258,9 @@ def _twice(
     name = item.name.text
     first = seen.setdefault(name, item)
     if first is not item:
-        session.report(SetTwice(place.at(item.name), place.at(first.name), _with_separator(place, item)))
+        session.report(
+            codes.syntax.SetTwice(place.at(item.name), place.at(first.name), _with_separator(place, item))
+        )
 
 
 def _with_separator(place: Place, item: Item) -> Location:
@@ -252,7 +277,7 @@ def _with_separator(place: Place, item: Item) -> Location:
 def _missing(session: Session, place: Place, attribute: AttributeSpec, spec: BlockSpec) -> None:
     name = place.declaration.name or place.declaration.keyword
     session.report(
-        MissingAttribute(
+        codes.syntax.MissingAttribute(
             place.at(name),
             _called(place),
             attribute.name,

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from dspec.grammar.tree import KEYWORDS, Block, Problem, Span
 
-from ...diagnostics.codes.syntax import (
-    EndlessText,
-    NeverClosed,
-    TooDeep,
-    UnexpectedText,
-    UnknownCharacter,
-    UnknownDeclaration,
-    UnknownEscape,
-)
+from ...diagnostics import codes
 from ...project.source import Location, Source
 from ..session import Session
 
@@ -39,17 +31,19 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
             if declaration is not None and declaration.name is not None:
                 owner = f"{declaration.keyword.text} `{declaration.name.text}`"
             whole = at(Span(0, len(block.text.rstrip())))
-            session.report(NeverClosed(at(problem.opener or problem.span), owner, whole))
+            session.report(codes.syntax.NeverClosed(at(problem.opener or problem.span), owner, whole))
         case "unknown_keyword":
-            session.report(UnknownDeclaration(here, found, more, KEYWORDS))
+            session.report(codes.syntax.UnknownDeclaration(here, found, more, KEYWORDS))
         case "bad_string" if problem.expected:
-            session.report(UnknownEscape(here, found, more, problem.expected))
+            session.report(codes.syntax.UnknownEscape(here, found, more, problem.expected))
         case "bad_string":
-            session.report(EndlessText(here))
+            session.report(codes.syntax.EndlessText(here))
         case "bad_character":
-            session.report(UnknownCharacter(here, found, more))
+            session.report(codes.syntax.UnknownCharacter(here, found, more))
         case "too_deep":
-            session.report(TooDeep(here))
+            session.report(codes.syntax.TooDeep(here))
         case "unexpected":
             keyword = declaration.keyword.text if declaration else ""
-            session.report(UnexpectedText(here, found, more, problem.previous, problem.expected, keyword))
+            session.report(
+                codes.syntax.UnexpectedText(here, found, more, problem.previous, problem.expected, keyword)
+            )

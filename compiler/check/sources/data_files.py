@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from dspec.grammar.tree import Expr
 
-from ...diagnostics.codes.data import LeadsOutside
+from ...diagnostics import codes
 from ..session import Place, Session
 
 
@@ -21,6 +21,6 @@ def data_file(session: Session, place: Place, path: str, node: Expr) -> str | No
         or "\0" in path
         or not target.is_relative_to(session.root)
     ):
-        session.report(LeadsOutside(place.at(node), path, session.root.name))
+        session.report(codes.data.LeadsOutside(place.at(node), path, session.root.name))
         return None
     return path if folder == session.folder else Path(os.path.relpath(target, session.folder)).as_posix()

@@ -10,17 +10,17 @@ from ...data.sources.base import FetchedSource, Written
 from ...data.sources.table import title
 from ...diagnostics.wording import plural
 from ..session import Place, Session
-from .extern_sources import source_texts
+from .extern_sources import source_arguments
 
 
 def fetched_source(
     session: Session, place: Place, node: Call, name: Name, found: FetchedSource
 ) -> ir.DataSource | None:
     """The source that a dataset names; reports what is wrong with it."""
-    read = source_texts(session, place, node, name, found.parameters)
+    read = source_arguments(session, place, node, name, found.parameters)
     if read is None:
         return None
-    texts = {parameter: (text, place.at(at)) for parameter, (text, at) in read[1].items()}
+    texts = {parameter: (text, place.at(at)) for parameter, (text, at) in read.texts.items()}
     return found.check(session, Written(place.source.path.parent, texts))
 
 

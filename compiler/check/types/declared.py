@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import LM, Program, Record, with_fallbacks
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef, Type
 
+from ...project.source import Location
 from ..session import Session
 from ..symbols import Symbol
 from .kinds import Group, NamedValue
@@ -38,10 +40,18 @@ class RunnableInfo(Struct, frozen=True):
         return Group(f"the outputs of `{self.symbol.name}`", self.outputs, "output", open=not self.known)
 
 
+class SavedInfo(RunnableInfo, frozen=True):
+    """A program out of a file. `content` is None where no file may be read; `places` are where it is written."""
+
+    content: Runnable | None = None
+    places: list[Location] = field(default_factory=list[Location])
+
+
 class TunedInfo(Struct, frozen=True):
-    """An optimize block: what it gives can be run like the program that it tunes."""
+    """An optimize block: what it gives can be run like the program that it tunes, also as an `ensemble` of such."""
 
     runnable: RunnableInfo
+    ensemble: bool
 
 
 def runnable(session: Session, symbol: Symbol) -> RunnableInfo | None:
@@ -52,6 +62,11 @@ def runnable(session: Session, symbol: Symbol) -> RunnableInfo | None:
     return (
         found.runnable if isinstance(found, TunedInfo) else found if isinstance(found, RunnableInfo) else None
     )
+
+
+def saved(session: Session) -> list[SavedInfo]:
+    """The programs out of files that were written so far and can be used."""
+    return [one for one in session.saved.values() if isinstance(one, SavedInfo)]
 
 
 def lm_closure(session: Session, model: Symbol) -> dict[str, LM]:

@@ -2,12 +2,13 @@
 
 `any` doubles as "unknown": after a mistake it agrees with everything, so that one mistake gives one
 message. A `Group` is what `gold`, `pred` and the result of a module call are: its members have
-types, itself it is no value.
+types, itself it is no value. A fan-out gives a list of groups, `GroupList`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
@@ -28,7 +29,6 @@ from dspec.runtime.schema.types import (
 )
 from dspec.runtime.schema.types import spell as spell_type
 
-from ...diagnostics.codes.types import UnknownField
 from ...project.source import Location
 from ...tables.block_specs import SymbolKind
 from ..symbols import Symbol
@@ -42,6 +42,12 @@ class NamedValue(Struct, frozen=True):
     symbol: Symbol | None = None
     default: Expr | None = None
     description: str = ""
+    group: Group | None = None
+    """What it is where it is a group itself, as a state of several names holds them; then its type is `any`."""
+
+    @property
+    def kind(self) -> Kind:
+        return self.group if self.group is not None else self.type
 
     @property
     def has_default(self) -> bool:
@@ -59,15 +65,30 @@ class Group(Struct, frozen=True):
     members: Mapping[str, NamedValue]
     noun: str = "field"
     """What one member is called in messages: column, output, field."""
-    missing: type[UnknownField] = UnknownField
-    """What is reported of a member that does not exist."""
+    role: Literal["", "gold", "pred", "baseline"] = ""
+    """What it is the value of, where a code of its own says that a member does not exist."""
     open: bool = False
     """True after a mistake: any member may be asked for."""
+    watched: tuple[list[MemberRead], ...] = ()
+    """Who is told of the members that are read."""
 
     @property
     def owner(self) -> str:
         """Whose members they are: "`tickets`" of "the columns of `tickets`"."""
         return self.title.partition(" of ")[2] or self.title
+
+
+class GroupList(Group, frozen=True):
+    """A list of groups: no value either, but one that can be walked through, counted and indexed."""
+
+    item: Group = Group("nothing", {})
+
+
+class MemberRead(Struct, frozen=True):
+    """A member of a group that is read, and where its name stands."""
+
+    name: str
+    where: Location
 
 
 Kind = Type | Group
@@ -91,11 +112,12 @@ def spell(kind: Kind) -> str:
 
 
 def is_unknown(kind: Kind) -> bool:
-    return kind == ANY or (isinstance(kind, Group) and kind.open)
+    # Not by `==`: Pydantic's is fifty times as slow, and every expression asks.
+    return kind.open if isinstance(kind, Group) else isinstance(kind, Scalar) and kind.name == "any"
 
 
 def is_number(kind: Kind) -> bool:
-    return kind in (INT, FLOAT)
+    return isinstance(kind, Scalar) and kind.name in ("int", "float")
 
 
 def is_text(kind: Kind) -> bool:
@@ -182,8 +204,46 @@ def join(a: Kind, b: Kind) -> Kind | None:
     return STR if is_text(a) and is_text(b) else None
 
 
-def iterated(kind: Kind) -> Type | None:
+def joined(a: Kind, b: Kind) -> Kind | None:
+    """`join` for values of a program, which may be groups: of two groups, what both have."""
+    if isinstance(a, GroupList) or isinstance(b, GroupList):
+        if isinstance(a, GroupList) and isinstance(b, GroupList):
+            item = joined(a.item, b.item)
+            return list_of(item) if isinstance(item, Group) else None
+        some, other = (a, b) if isinstance(a, GroupList) else (b, a)
+        return some if is_unknown(other) or other == ListOf(item=ANY) else None
+    if not (isinstance(a, Group) and isinstance(b, Group)) or a.open or b.open:
+        return join(a, b)
+    shared = {name: both for name, one in a.members.items() if (both := _both(one, b.members.get(name)))}
+    if not shared:
+        return None
+    title = a.title if a.title == b.title else f"{a.title} or {b.owner}"
+    watched = tuple({id(each): each for each in (*a.watched, *b.watched)}.values())
+    return Group(title, shared, a.noun, watched=watched)
+
+
+def _both(one: NamedValue, other: NamedValue | None) -> NamedValue | None:
+    kind = None if other is None else joined(one.kind, other.kind)
+    return None if kind is None else named_value(one.name, kind, one.symbol)
+
+
+def named_value(name: str, kind: Kind, symbol: Symbol | None) -> NamedValue:
+    """A member of a group, whatever it is."""
+    group = isinstance(kind, Group)
+    return NamedValue(name, ANY, symbol, group=kind) if group else NamedValue(name, kind, symbol)
+
+
+def list_of(item: Kind) -> Kind:
+    """A list of values of a kind."""
+    if isinstance(item, Group):
+        return GroupList(f"a list of {item.title}", {}, item.noun, item=item)
+    return ListOf(item=item)
+
+
+def iterated(kind: Kind) -> Kind | None:
     """What a comprehension's variable is; None when `kind` cannot be walked through."""
+    if isinstance(kind, GroupList):
+        return kind.item
     if is_unknown(kind):
         return ANY
     return kind.item if isinstance(kind, ListOf) else None
@@ -198,7 +258,9 @@ __all__ = [
     "NONE",
     "STR",
     "Group",
+    "GroupList",
     "Kind",
+    "MemberRead",
     "NamedValue",
     "assignable",
     "comparable",
@@ -207,5 +269,8 @@ __all__ = [
     "is_unknown",
     "iterated",
     "join",
+    "joined",
+    "list_of",
+    "named_value",
     "spell",
 ]

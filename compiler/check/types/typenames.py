@@ -23,9 +23,7 @@ from dspec.runtime.schema.types import (
     Type,
 )
 
-from ...diagnostics.codes.names import ForeignType, InUnionTwice, TypeInCircle
-from ...diagnostics.codes.syntax import TypeNotYet
-from ...diagnostics.codes.types import OfWhat, TypeInUnion, WrongKey
+from ...diagnostics import codes
 from ...diagnostics.wording import article
 from ...tables.vocabulary import TYPES
 from ..names.names import find, is_open, path_of, unknown, wrong_kind
@@ -72,7 +70,7 @@ def resolve_type(session: Session, place: Place, node: TypeNode) -> Type:
             if found != ANY and not (
                 isinstance(found, OneOf) or found in (Scalar(name="str"), Scalar(name="int"))
             ):
-                session.report(WrongKey(place.at(key)))
+                session.report(codes.types.WrongKey(place.at(key)))
             return DictOf(key=found, value=resolve_type(session, place, value))
         case OptionalType(item=item):
             inner = resolve_type(session, place, item)
@@ -89,10 +87,12 @@ def _union(session: Session, place: Place, node: UnionType) -> Type:
     values: dict[str, LiteralType] = {}
     for member in node.members:
         if not isinstance(member, LiteralType):
-            session.report(TypeInUnion(place.at(member)))
+            session.report(codes.types.TypeInUnion(place.at(member)))
             return ANY
         if member.value in values:
-            session.report(InUnionTwice(place.at(member), member.value, place.at(values[member.value])))
+            session.report(
+                codes.names.InUnionTwice(place.at(member), member.value, place.at(values[member.value]))
+            )
             continue
         values[member.value] = member
     return OneOf(values=tuple(values))
@@ -105,10 +105,10 @@ def _named(session: Session, place: Place, node: NamedType) -> Type:
         if word in SCALARS:
             return Scalar(name=SCALARS[word])
         if word == "image":
-            session.report(TypeNotYet(place.at(node)))
+            session.report(codes.syntax.TypeNotYet(place.at(node)))
             return ANY
         if word in ("list", "dict"):
-            session.report(OfWhat(place.at(node)))
+            session.report(codes.types.OfWhat(place.at(node)))
             return ANY
     symbol = find(session, place, node)
     if symbol is None:
@@ -116,7 +116,7 @@ def _named(session: Session, place: Place, node: NamedType) -> Type:
             return ANY
         habit = HABITS.get(word) if node.qualifier is None else None
         if habit:
-            session.report(ForeignType(place.at(node), habit))
+            session.report(codes.names.ForeignType(place.at(node), habit))
             return ANY
         path = path_of(node)
         assert path is not None
@@ -138,7 +138,7 @@ def alias(
     if found is not None:
         return found
     if place is not None and node is not None:
-        session.report(TypeInCircle(place.at(node), symbol.name, symbol.location))
+        session.report(codes.names.TypeInCircle(place.at(node), symbol.name, symbol.location))
     return ANY
 
 

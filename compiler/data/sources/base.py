@@ -22,13 +22,15 @@ from ..tables import MAX_ROWS, Table, count_lines
 
 
 class SourceParameter(Struct, frozen=True):
-    """One argument of a source. `path` and `column` are texts, too: a data file, a column of it."""
+    """One argument of a source. `path` and `column` are texts, too: a data file, a column of it. An `address` is a text
+    or `env("NAME")`, a `secret` only that; a `choice` is one of `choices`."""
 
     name: str
-    value: Literal["text", "path", "column", "integer", "lm"]
+    value: Literal["text", "path", "column", "integer", "lm", "address", "secret", "choice"]
     required: bool = False
     default: str = ""
     doc: str = ""
+    choices: tuple[str, ...] = ()
 
 
 class Checking(Protocol):
@@ -62,7 +64,7 @@ class Limits(Struct, frozen=True):
     bytes: int = opening.MAX_FILE_BYTES
 
 
-class Snapshot(Frozen):
+class Snapshot(Frozen, defer_build=True):
     """Fetched rows as they are kept: `file` has them, and `text` says that their cells are text still to be read as
     the declared types.
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
-from ...diagnostics.codes.names import NoPythonFunction, NoPythonModule, NotAReference
-from ...diagnostics.codes.types import NotForRows
+from ...diagnostics import codes
 from ...project.source import Location
 from .. import opening
 from .base import Checking, Fetch, FetchedSource, Snapshot, SourceParameter, Written
@@ -40,7 +39,7 @@ def _callable(checking: Checking, place: Location, module: Module, function: Fun
     missing = needed(function)
     if not missing and not isinstance(function, ast.AsyncFunctionDef):
         return True
-    checking.report(NotForRows(place, module.heading(function), tuple(missing)))
+    checking.report(codes.types.NotForRows(place, module.heading(function), tuple(missing)))
     return False
 
 
@@ -56,18 +55,18 @@ def find_function(
     if reference is None:
         dotted = ":".join(written.replace("/", ".").removesuffix(".py").rpartition(".")[::2])
         better = dotted if ":" not in written and REFERENCE.fullmatch(dotted) else ""
-        checking.report(NotAReference(place, written, better))
+        checking.report(codes.names.NotAReference(place, written, better))
         return None
     module_name, name = reference[1], reference[2]
     module = find_module(module_name, beside, checking.root)
     if isinstance(module, Missing):
-        checking.report(NoPythonModule(place, module_name, name, module.reason, module.there))
+        checking.report(codes.names.NoPythonModule(place, module_name, name, module.reason, module.there))
         return None
     function = module.functions.get(name)
     if function is None and not module.open and name not in module.names:
         own = {key: each for key, each in module.functions.items() if not key.startswith("_")}
         known = tuple((key, module.heading(each)) for key, each in (own or module.functions).items())
-        checking.report(NoPythonFunction(place, module.source.name, module_name, name, known))
+        checking.report(codes.names.NoPythonFunction(place, module.source.name, module_name, name, known))
         return None
     return module, function
 

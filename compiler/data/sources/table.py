@@ -5,20 +5,26 @@ Check, reading, fetching, editor and docs ask here and nowhere else.
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Mapping
+
+from dspec.runtime.running.filetable import FileTable
 
 from ... import ir
 from .base import FetchedSource, FileSource
 
-_FILES = ("csv_file", "jsonl_file", "json_file", "parquet_file", "huggingface", "python_function")
+_FILES: dict[str, str] = {
+    "csv": "csv_file",
+    "jsonl": "jsonl_file",
+    "json": "json_file",
+    "parquet": "parquet_file",
+    "huggingface": "huggingface",
+    "python": "python_function",
+}
 """Files of the project first."""
 
-
-def _record(file: str) -> FileSource | FetchedSource:
-    return import_module(f".{file}", __package__).SOURCE
-
-
-SOURCES: dict[str, FileSource | FetchedSource] = {source.name: source for source in map(_record, _FILES)}
+SOURCES: Mapping[str, FileSource | FetchedSource] = FileTable[FileSource | FetchedSource](
+    __package__, _FILES, "SOURCE"
+)
 """By the name that a dataset uses."""
 
 
@@ -29,6 +35,11 @@ def source_of(source: ir.DataSource) -> FileSource | FetchedSource:
 def endings() -> list[str]:
     """How data files end: each is a source's name."""
     return [name for name, source in SOURCES.items() if isinstance(source, FileSource)]
+
+
+def is_ending(name: str) -> bool:
+    """Whether data files may end like that."""
+    return isinstance(SOURCES.get(name), FileSource)
 
 
 def is_fetched(source: ir.DataSource) -> bool:

@@ -1,22 +1,27 @@
-"""Every diagnostic code: the one table that `check`, `explain`, the editor and the docs read.
+"""Names every diagnostic code and what can be found under it, one file per hundred.
 
 Codes are `DSxxyy` and never reused: 01 syntax, 02 names, 03 types, 04 data, 05 metric, 06 optimizer
-and chain, 07 LM and budget, 08 project and gates. One file per hundred. Below the entry of a code stand
-the findings that are reported under it, each with its words.
+and chain, 07 LM and budget, 08 project and gates. Below the entry of a code stand the findings that are
+reported under it, each with its words. A check names one as `codes.types.NoValue`: the file of its hundred is
+imported when the first of them is reported, since most files have no mistake.
 """
 
 from __future__ import annotations
 
-from ..record import Severity
-from . import data, metrics, models, names, optimizers, project, syntax, types
-from .base import Code, Finding
+from typing import TYPE_CHECKING
 
-CODES: dict[str, Code] = {
-    entry.name: entry
-    for topic in (syntax, names, types, data, metrics, optimizers, models, project)
-    for entry in vars(topic).values()
-    if isinstance(entry, Code)
-}
+if TYPE_CHECKING:
+    from types import ModuleType
 
+    from . import data, habits, metrics, models, names, optimizers, project, syntax, types
 
-__all__ = ["CODES", "Code", "Finding", "Severity"]
+__all__ = ["data", "habits", "metrics", "models", "names", "optimizers", "project", "syntax", "types"]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> ModuleType:
+        from importlib import import_module
+
+        if name in __all__:
+            return import_module(f".{name}", __name__)
+        raise AttributeError(name)

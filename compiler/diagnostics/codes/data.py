@@ -458,3 +458,21 @@ DS0416 = Code(
 
 class NotFetched(DataFault, frozen=True):
     code = DS0416
+
+
+DS0417 = Code(
+    "DS0417",
+    "warning",
+    "values that fill a prompt",
+    "A value of more than 50,000 characters fills most of what a model takes, or all of it, and is paid for in every call. "
+    "As a demo it is cut where the model's size is known; as an input it is sent as it is.",
+    dataset(path="minutes.csv"),
+    dataset(),
+    TICKETS | {"minutes.csv": f"text,topic\n{'on and on ' * 6000},billing\n"},
+)
+
+
+class LongValues(DataFault, frozen=True):
+    """A column with values that are longer than a prompt is good for."""
+
+    code = DS0417

@@ -168,7 +168,11 @@ def _expressions(stop: Stop) -> Habit:
 def _items(stop: Stop) -> Habit:
     found, wanted, here, word = stop.found, stop.wanted, stop.here, stop.before
     if found in ("if", "for", "while", "match", "try") and _first_on_line(here):
-        return "there are no branches and no loops: a value is chosen with `if … then … else …`", ()
+        if found == "for":
+            return "a list is made with `[… for x in list]`; there are no other loops over one", ()
+        if found == "while":
+            return "what is done several times is `let x = repeat 3 from y { … until … }`", ()
+        return "there are no statements: a value is chosen with `if … then … else …`", ()
     if wanted == frozenset(("=", "{")) and re.fullmatch(r"[^\W\d]\w*", found) and _starts_a_line(word):
         return "text stands in double quotes, and an attribute is written `name = value`", ()
     return NONE

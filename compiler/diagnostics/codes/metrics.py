@@ -336,7 +336,8 @@ DS0511 = Code(
     "DS0511",
     "error",
     "metric for something else",
-    "The metric reads columns or outputs that these rows or this program do not have.",
+    "The metric reads columns or outputs that these rows or this program do not have. Gold labels are there "
+    "where rows are scored, and nowhere else: a `reward` is a metric of the prediction alone.",
     METRIC + OTHER + "eval e { program = summarize; metric = right; data = tickets.test }\n",
     METRIC + OTHER + "eval e { program = router; metric = right; data = tickets.test }\n",
     TICKETS,
@@ -361,6 +362,26 @@ class ForOtherProgram(Finding, frozen=True):
         )
 
 
+class OtherOutput(Finding, frozen=True):
+    """A metric that was written for an output `name` of the type `wanted`; that of `program` is of the type `given`."""
+
+    code = DS0511
+    metric: Location
+    program: str
+    name: str
+    wanted: str
+    given: str
+    output: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"metric `{self.metric.text}` is written for an output `{self.name}` of type {self.wanted}, and that of "
+            f"`{self.program}` is {self.given}",
+            f"wants {self.wanted}",
+            secondary=(Label(self.output, f"is {self.wanted}"),),
+        )
+
+
 class ForOtherRows(Finding, frozen=True):
     """A metric that reads columns of the dataset `read` that `data` has not."""
 
@@ -376,6 +397,69 @@ class ForOtherRows(Finding, frozen=True):
             f"{quoted(self.absent, 'or')}",
             "other rows",
             secondary=(Label(self.metric, f"reads rows of `{self.read}`"),),
+        )
+
+
+class RewardOnRows(Finding, frozen=True):
+    """A metric without gold labels where rows are scored."""
+
+    code = DS0511
+    metric: Location
+
+    def told(self) -> Diagnostic:
+        name = self.metric.text
+        return self.says(
+            f"metric `{name}` looks at the prediction alone, and rows are scored by their labels",
+            "a reward",
+            secondary=(Label(self.metric, "has no parameter for the row"),),
+            help=f"give it the dataset's row first: `metric {name}(gold: tickets, …)`",
+        )
+
+
+class LabelsInReward(Finding, frozen=True):
+    """A metric that reads gold labels as the reward of the strategy `strategy`."""
+
+    code = DS0511
+    metric: Location
+    strategy: str
+
+    def told(self) -> Diagnostic:
+        name = self.metric.text
+        return self.says(
+            f"metric `{name}` compares with gold labels, and there are none while `{self.strategy}` runs",
+            "needs gold labels",
+            secondary=(Label(self.metric, "declared here"),),
+            help="a reward is a metric of the prediction alone: `metric brief(pred: ask) { score = … }`",
+        )
+
+
+class RewardForOther(Finding, frozen=True):
+    """A reward that is written for `judged`, whose fields `absent` what is tried has not, or of another type."""
+
+    code = DS0511
+    metric: Location
+    judged: str
+    absent: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"reward `{self.metric.text}` is written for `{self.judged}`, and what is tried here has no "
+            f"{quoted(self.absent, 'or')} like it",
+            f"written for `{self.judged}`",
+            secondary=(Label(self.metric, "declared here"),),
+        )
+
+
+class AcceptsNothing(Finding, frozen=True):
+    """`accept` in a metric without gold labels."""
+
+    code = DS0511
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "`accept` decides which rows become demos, and this metric scores no rows",
+            "never read",
+            help="leave it out: a strategy's `threshold` says what is good enough",
         )
 
 

@@ -625,18 +625,37 @@ class CallsItself(Finding, frozen=True):
         )
 
 
-class LeadsBack(Finding, frozen=True):
-    """The attribute `name` of a block names a program that leads back to the block."""
+class CallsInCircle(Finding, frozen=True):
+    """`programs` leads from a program by its calls back to it."""
 
     code = DS0210
-    name: str
-    declared: Location
+    programs: tuple[str, ...]
 
     def told(self) -> Diagnostic:
+        names = self.programs
+        shown = names if len(names) <= 8 else (*names[:4], "…", *names[-3:])
         return self.says(
-            f"`{self.name}` leads back to this block by way of `{self.declared.text}`",
+            f"these programs call each other in a circle, and a program has no recursion: {' → '.join(shown)}",
+            "closes the circle",
+            help="to do something several times, write `repeat`",
+        )
+
+
+class LeadsBack(Finding, frozen=True):
+    """A program that leads back to the block which names it as `what`; `circle` are the blocks on the way."""
+
+    code = DS0210
+    what: str
+    declared: Location
+    circle: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        around = " -> ".join(f"`{name}`" for name in (*self.circle, *self.circle[:1]))
+        return self.says(
+            f"{self.what} leads back to this block by way of `{self.declared.text}`",
             "a circle",
             secondary=(Label(self.declared, "declared here"),),
+            notes=(f"each of these starts from the next: {around}",) if len(self.circle) > 1 else (),
         )
 
 

@@ -46,6 +46,19 @@ def pipeline(*lines: str) -> str:
     return PIPELINE + optimize(*lines).replace("program = router", "program = Answer")
 
 
+STATE = """\
+{"metadata": {"dependency_versions": {}}, "router": {"traces": [], "train": [], "lm": null,
+ "demos": [{"text": "a lost parcel", "topic": "shipping"}],
+ "signature": {"instructions": "Name the topic.", "fields": [
+  {"prefix": "Text:", "description": "${text}"}, {"prefix": "Topic:", "description": "${topic}"}]}}}
+"""
+
+SAVED = (
+    METRIC
+    + 'eval ship { program = dspy_state("QA", router); metric = right; data = tickets.test; gate score >= 0.5 }\n'
+)
+
+
 DS0601 = Code(
     "DS0601",
     "error",
@@ -430,24 +443,28 @@ DS0610 = Code(
 
 
 class WorkThrownAway(Finding, frozen=True):
-    """A `step` replaces `what` the step `maker` made; `room` is where it could name that as its teacher."""
+    """A `step` replaces `what` a `kind` of `maker` made; `room` is where it could name that as its teacher."""
 
     code = DS0610
     step: str
     optimizer: str
     what: str
     maker: str
+    kind: Literal["step", "block", "file"]
     made: Location
     room: ItemRoom | None
 
     def told(self) -> Diagnostic:
         maker, what = self.maker, self.what
         learn = f"learn from it with `teacher = {maker}`, or " if self.room else ""
+        made = f"step `{maker}` made" if self.kind == "step" else f"`{maker}` brings"
+        label = "" if self.kind == "file" else f"`{maker}` makes {what} here"
+        rest = f"remove the step `{maker}`" if self.kind == "step" else "start from what has none"
         return self.says(
-            f"step `{self.step}` throws away the {what} that step `{maker}` made",
+            f"step `{self.step}` throws away the {what} that {made}",
             f"`{self.optimizer}` replaces the {what} of its student",
-            secondary=(Label(self.made, f"`{maker}` makes {what} here"),),
-            help=f"{learn}remove the step `{maker}`",
+            secondary=(Label(self.made, label),),
+            help=f"{learn}{rest}",
             fixes=insert_item(self.room, f"teacher = {maker}", f"Pass `teacher = {maker}`"),
         )
 
@@ -837,6 +854,23 @@ class TunesEnsemble(Finding, frozen=True):
         )
 
 
+class TunesResult(Finding, frozen=True):
+    """A block whose program is an ensemble: the result of the block that is declared at `made`, or out of a file."""
+
+    code = DS0623
+    ensemble: str
+    made: Location | None
+
+    def told(self) -> Diagnostic:
+        emit = "let it `emit` a step before the ensemble, or take" if self.made else "take"
+        return self.says(
+            f"`{self.ensemble}` is an ensemble, and an ensemble cannot be tuned",
+            "starts from an ensemble",
+            secondary=(Label(self.made, "gives an ensemble"),) if self.made else (),
+            help=f"{emit} it as the `teacher` of a step that tunes another program",
+        )
+
+
 class EnsembleAsMember(Finding, frozen=True):
     code = DS0623
     made: Location
@@ -1048,6 +1082,36 @@ class SecondIndex(Finding, frozen=True):
         )
 
 
+DS0640 = Code(
+    "DS0640",
+    "error",
+    "too many rows for an index",
+    "A step that chooses demos for each input makes an index of all rows of train, and an index takes a million. "
+    "The step would be refused when it runs.",
+    "",
+    pipeline("step near = KNNFewShot()"),
+    TICKETS,
+)
+
+
+class TooManyRows(Finding, frozen=True):
+    """A step that makes an index of `count` rows, which takes `most`."""
+
+    code = DS0640
+    optimizer: str
+    rows: Location
+    count: int
+    most: int
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.optimizer}` makes an index of {plural(self.count, 'row')}, and an index has at most {self.most:,}",
+            f"at most {plural(self.most, 'row')}",
+            secondary=(Label(self.rows, plural(self.count, "row")),),
+            help="train on a part of them: `split` of the dataset makes one",
+        )
+
+
 DS0631 = Code(
     "DS0631",
     "error",
@@ -1219,4 +1283,62 @@ class OtherQuestion(Finding, frozen=True):
                 Label(self.program, f"has {quoted(self.ours)}"),
             ),
             help="the members of an ensemble answer the same question",
+        )
+
+
+DS0633 = Code(
+    "DS0633",
+    "error",
+    "program that cannot be taken from its file",
+    "An artifact or a state that DSPy saved is read as data, inside the project. It must be whole, of a format that this "
+    "version knows, and fit what the source declares: a state's predictors have the fields of the module's, records of one "
+    "name have the same fields, and a model at an address of its own is declared here.",
+    SAVED.replace("QA", "lost.json"),
+    SAVED.replace("QA", "saved.json"),
+    TICKETS | {"saved.json": STATE},
+)
+
+
+class SavedUnreadable(Finding, frozen=True):
+    """A program that is not read from its file at `path`: `why`, and what to do about it."""
+
+    code = DS0633
+    path: str
+    why: str
+    advice: str
+
+    def told(self) -> Diagnostic:
+        why = f"it {self.why}" if self.why.startswith(("is ", "has ", "cannot ")) else self.why
+        return self.says(f'no program can be taken from "{self.path}": {why}', help=self.advice)
+
+
+class SavedWithoutAddress(Finding, frozen=True):
+    """A program out of a file whose model `lm` had an address of its own."""
+
+    code = DS0633
+    path: str
+    lm: str
+    model: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'no program can be taken from "{self.path}": its model `{self.lm}` has an address of its own, which no '
+            "artifact carries",
+            help=f'declare it here: `lm {self.lm} {{ model = "{self.model}"; api_base = … }}`',
+        )
+
+
+class SavedOtherRecord(Finding, frozen=True):
+    """A program out of a file with a record of a name that stands for other fields here."""
+
+    code = DS0633
+    path: str
+    record: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'no program can be taken from "{self.path}": its record `{self.record.text}` has other fields than the one '
+            "declared here",
+            secondary=(Label(self.record, "declared here"),),
+            help="compile it again, or give one of the two records another name",
         )

@@ -343,7 +343,20 @@ class ReturnsTwice(Finding, frozen=True):
             f"program `{self.program}` returns twice",
             "again here",
             secondary=(Label(self.first, "first here"),),
-            help="a program has no branches: choose a value with `if … then … else …`",
+            help="choose what to return with `if … then … else …`",
+        )
+
+
+class UntilTwice(Finding, frozen=True):
+    code = DS0106
+    first: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "the repetition has two `until`",
+            "again here",
+            secondary=(Label(self.first, "first here"),),
+            help="join the conditions with `or`",
         )
 
 
@@ -624,6 +637,24 @@ class NotAListOfTools(Finding, frozen=True):
         )
 
 
+class NotAnOption(Finding, frozen=True):
+    """A value of an option of a strategy that takes a number, `whole` or any; `doc` is the option's own."""
+
+    code = DS0110
+    option: str
+    strategy: str
+    whole: bool
+    form: Form
+    doc: str
+
+    def told(self) -> Diagnostic:
+        given = described(self.form, self.where.text)
+        wanted = "a whole number" if self.whole else "a number"
+        return self.says(
+            f"`{self.option}` of `{self.strategy}` takes {wanted}, and this is {given}", given, help=self.doc
+        )
+
+
 class RowsNotCalled(Finding, frozen=True):
     """A dataset's source that is no call; `source` is the one that reads a file of that name, if there is one."""
 
@@ -671,6 +702,31 @@ class NotADataFile(Finding, frozen=True):
             "which format?",
             help=f"a data file ends with {quoted([f'.{ending}' for ending in self.endings], 'or')}",
         )
+
+
+class NotAnAddress(Finding, frozen=True):
+    """A source's `url` that is no address of a server, or has a name and password in it."""
+
+    code = DS0110
+    url: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.url[:100]}" is no address of a server',
+            "not an address",
+            help='it begins with `http://` or `https://`; a key stands in `api_key = env("NAME")`, never in it',
+        )
+
+
+class NotForSource(Finding, frozen=True):
+    """A text of another shape than the one that `name` of a `source` has."""
+
+    code = DS0110
+    name: str
+    source: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"this is no `{self.name}` that `{self.source}` can use", f"not a {self.name}")
 
 
 class NotOnTheHub(Finding, frozen=True):
@@ -860,7 +916,7 @@ DS0120 = Code(
     "The language has this, and this version of the toolchain cannot run it. The declaration is still "
     "checked "
     "for names and types; the file cannot be compiled while it is there.",
-    MODULE + "module agent = ReAct(Route, tools = [])\n",
+    MODULE + "module agent = ProgramOfThought(Route)\n",
     MODULE + "module thinker = ChainOfThought(Route)\n",
     TICKETS,
 )
@@ -884,26 +940,26 @@ class NotYet(Finding, frozen=True):
         )
 
 
+class RunsNotWithout(Finding, frozen=True):
+    """A module of a strategy that has options without a default, which it does not give."""
+
+    code = DS0120
+    strategy: str
+    lacking: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.strategy}` does not run without {quoted(self.lacking)}",
+            f"lacks {quoted(self.lacking)}",
+            help=f"for example `{self.strategy}(ask, {', '.join(f'{name} = …' for name in self.lacking)})`",
+        )
+
+
 class TypeNotYet(Finding, frozen=True):
     code = DS0120
 
     def told(self) -> Diagnostic:
         return self.says(f"not supported yet: the type `{self.where.text}`", "cannot run yet")
-
-
-class CallNotYet(Finding, frozen=True):
-    """A call that would run only sometimes, or several times, `inside` another expression."""
-
-    code = DS0120
-    name: str
-    inside: str
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"not supported yet: a call of `{self.name}` inside {self.inside}",
-            "would run only sometimes, or several times",
-            help=f"call it before: `let found = {self.name}(…)`",
-        )
 
 
 class RepeatedJudge(Finding, frozen=True):

@@ -113,10 +113,15 @@ class NotOneValue(Finding, frozen=True):
     group: str
     noun: str
     members: tuple[str, ...]
+    items: tuple[str, ...] = ()
+    """Members of a list's items, where it is a list of groups."""
 
     def told(self) -> Diagnostic:
         text = self.where.text
-        paths = [f"{text}.{name}" for name in self.members]
+        if self.items:
+            paths = [f"[one.{name} for one in {text}]" for name in self.items]
+        else:
+            paths = [f"{text}.{name}" for name in self.members]
         return self.says(
             f"{self.what} needs one value, and `{text}` stands for {self.group}",
             self.group,
@@ -152,12 +157,15 @@ class BranchesDiffer(Finding, frozen=True):
     code = DS0301
     then: Operand
     other: str
+    picks: tuple[str, ...] = ()
+    """Values that a side which is a group offers."""
 
     def told(self) -> Diagnostic:
         return self.says(
             f"the branches of `if` differ: {self.then.type} after `then`, {self.other} after `else`",
             self.other,
             secondary=(self.then.label,),
+            help=f"pick one value on each side: {listed(self.picks)}" if self.picks else "",
         )
 
 
@@ -423,6 +431,23 @@ class UnknownField(Finding, frozen=True):
             f"not {article(self.noun)} of {self.owner}",
             secondary=secondary,
             help=f"{self.owner} has {listed(places)}" if places and not near else "",
+            fixes=suggestions(self.where, near),
+        )
+
+
+class NotAnOutput(Finding, frozen=True):
+    """An option that names an output, which is none of the `outputs`."""
+
+    code = DS0304
+    option: str
+    outputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.outputs)
+        return self.says(
+            f"`{self.option}` names an output, and `{self.where.text}` is none{did_you_mean(near)}",
+            "no such output",
+            help="" if near else f"the outputs are {listed(self.outputs)}",
             fixes=suggestions(self.where, near),
         )
 
@@ -709,7 +734,7 @@ DS0309 = Code(
 
 
 class PaidForNothing(Finding, frozen=True):
-    """A call, one of `calls` in a run, whose answer, the value `name`, is never read."""
+    """A call, one of `calls` in a run where that number is certain, whose answer, the value `name`, is never read."""
 
     code = DS0309
     callee: str
@@ -717,9 +742,9 @@ class PaidForNothing(Finding, frozen=True):
     calls: int
 
     def told(self) -> Diagnostic:
+        each = f": 1 of {plural(self.calls, 'paid call')} per run is for nothing" if self.calls else ""
         return self.says(
-            f"the result of `{self.callee}` is never used: 1 of {plural(self.calls, 'paid call')} per run "
-            "is for nothing",
+            f"the result of `{self.callee}` is never used{each}",
             "paid for, not used",
             help=f"use `{self.name}` or remove the call",
         )
@@ -1110,3 +1135,169 @@ class PromisedDefault(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(f"the output `{self.name}` has a default", "no default here")
+
+
+DS0323 = Code(
+    "DS0323",
+    "error",
+    "number of calls not known",
+    "Everything that a program calls is counted before it runs. A list comprehension with calls in it makes as many "
+    "as the list has items, so the list must say how many that is at most: `range(3)`, a list that is written "
+    "out, or the `first` few of any other.",
+    program("let all = [ask(question = s) for s in split(question)]", "return answer = all[0].answer"),
+    program(
+        "let all = [ask(question = s) for s in first(split(question), 5)]", "return answer = all[0].answer"
+    ),
+)
+
+
+class CallsNotCounted(Finding, frozen=True):
+    """A comprehension calls `callees` for every item of a list whose length nobody knows."""
+
+    code = DS0323
+    callees: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        text = self.where.text
+        bounded = f"first({text}, 10)"
+        return self.says(
+            f"nobody knows how often this calls {quoted(self.callees, 'and')}: {'`' + text + '`'} may have any "
+            "number of items",
+            "how many items?",
+            help=f"say how many it may be at most, as in `{bounded}`",
+            fixes=(replace(self.where, bounded, "Take the first 10", guess=True),),
+        )
+
+
+DS0324 = Code(
+    "DS0324",
+    "error",
+    "too many calls in one run",
+    "A run of a program may make 10,000 model calls at most, and programs may nest 50 levels deep.",
+    program(
+        "let all = [ask(question = question) for i in range(10000)]",
+        "let one = ask(question = question)",
+        "return answer = all[0].answer + one.answer",
+    ),
+    program("let all = [ask(question = question) for i in range(5)]", "return answer = all[0].answer"),
+)
+
+
+class TooManyCalls(Finding, frozen=True):
+    """`excess` says how much one run may do, and what the most is."""
+
+    code = DS0324
+    excess: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"a run of `{self.where.text}` may take {self.excess}", "too much for one run")
+
+
+class TooDeepPrograms(Finding, frozen=True):
+    code = DS0324
+    most: int
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` nests deeper than {self.most} levels of programs and blocks", "too deep"
+        )
+
+
+DS0325 = Code(
+    "DS0325",
+    "error",
+    "state of a repetition",
+    "`repeat 3 from out { … }` gives `out` anew in every round: a `let out = …` in its block. What `out` is before the "
+    "first round and after each must be read alike.",
+    program(
+        CALL,
+        "let b = repeat 2 from a { let c = ask(question = a.answer); until c.answer == a.answer }",
+        "return answer = b.answer",
+    ),
+    program(CALL, "let b = repeat 2 from a { let a = ask(question = a.answer) }", "return answer = b.answer"),
+)
+
+
+class StaysTheSame(Finding, frozen=True):
+    """A name of a repetition's state that no round gives anew."""
+
+    code = DS0325
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"no round gives `{name}` anew, so repeating changes nothing of it",
+            "stays the same",
+            help=f"write `let {name} = …` in the block, or leave `{name}` out behind `from`",
+        )
+
+
+class LostMember(Finding, frozen=True):
+    """A member of the state that is there before the first round and not after one; `again` gives the state anew."""
+
+    code = DS0325
+    member: str
+    state: str
+    again: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.member}` is there in the first round only: what gives `{self.state}` anew has none like it",
+            "not there in the next round",
+            secondary=(Label(self.again, "given anew here"),),
+        )
+
+
+class StateDiffers(Finding, frozen=True):
+    """The state is given anew as something else."""
+
+    code = DS0325
+    name: str
+    before: str
+    got: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` is {self.before} before the first round, and {self.got} after one", self.got
+        )
+
+
+DS0330 = Code(
+    "DS0330",
+    "error",
+    "extern and its source differ",
+    "A search (`bm25`, `embeddings`, `colbert`) takes one text, and an input `k: int` for how many rows "
+    "are wanted; it gives a list of texts, or a list of records, whose fields are columns of the rows.",
+    'dspec 1\n\nextern find(query: str, lang: str) -> list[str] = colbert("http://localhost:8893/search")\n',
+    'dspec 1\n\nextern find(query: str, k: int = 3) -> list[str] = colbert("http://localhost:8893/search")\n',
+)
+
+
+class TakesNoText(Finding, frozen=True):
+    """A search whose `inputs` are not one text, with or without `k`."""
+
+    code = DS0330
+    extern: str
+    inputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.extern}` is a search, which takes one text and, where you like, `k: int`",
+            f"takes {quoted(self.inputs)}" if self.inputs else "takes nothing",
+            help=f"declare it as `{self.extern}(query: str, k: int = 3) -> list[str]`",
+        )
+
+
+class GivesNoRows(Finding, frozen=True):
+    """A search that is declared to give something else than texts or rows."""
+
+    code = DS0330
+    extern: str
+    type: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.extern}` is a search, which gives a list, and it is declared to give {self.type}",
+            f"declared as {self.type}",
+            help="declare `list[str]` for the texts that it finds, or `list[R]` with a record `R` for whole rows",
+        )

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...project.source import Location, Position
-from ..codes import CODES
+from ..codes.table import CODES
 from ..record import Diagnostic, Fix, Label
 from .places import fingerprints, range_of
 

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from ...project.source import Location, Source
-from ..codes import CODES
+from ..codes.table import CODES
 from ..record import Diagnostic, Edit, Fix, Label
 from .places import fingerprints, range_of, uri
 

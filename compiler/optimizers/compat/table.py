@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Literal
 
+from dspec.runtime.running.filetable import FileTable
+
 from ...evaluate.counts import Calls
 from ..base import Facts, Option, Options, Run, Spec
-from ..table import RUNS, ByOptimizer
+from ..table import RUNS
 from .faithful import Faithful
 
 Compat = Literal["dspy"]
@@ -37,7 +39,7 @@ _MODULES: dict[str, str] = {
 }
 
 
-FAITHFUL: Mapping[str, Faithful] = ByOptimizer[Faithful](__package__, _MODULES, "FAITHFUL")
+FAITHFUL: Mapping[str, Faithful] = FileTable[Faithful](__package__, _MODULES, "FAITHFUL")
 """By the name a `step` uses."""
 
 

@@ -79,9 +79,10 @@ def listed(cases: Iterable[PredictorRun]) -> str:
 def run_listed(attempt: Attempt) -> str:
     """One whole run: each call in order, the result and what was said of it."""
     lines: list[str] = []
-    for step in attempt.trace[:MAX_CALLS]:
-        lines.append(f"`{step.predictor}` was given {shown(step.inputs)}")
-        lines.append(f"`{step.predictor}` answered {shown(step.outputs)}")
+    for step in [step for step in attempt.trace if not step.dropped][:MAX_CALLS]:
+        who = f"the tool `{step.tool}`" if step.tool else f"`{step.predictor}`"
+        lines.append(f"{who} was given {shown(step.inputs)}")
+        lines.append(f"{who} answered {shown(step.outputs)}")
     result = "no result" if attempt.outputs is None else f"result {shown(attempt.outputs)}"
     lines += [f"{result}, scored {points(score_of(attempt))}", quoted(feedback_of(attempt))]
     return "\n".join(lines)[:MAX_CASES]

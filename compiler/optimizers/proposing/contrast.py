@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.trace import counting
 
 from ..frozen import tunable
 from .answers import clean, extended
@@ -40,7 +41,7 @@ async def advise(
     sample: int,
 ) -> Program:
     """The program with advice added to its instructions; unchanged where none came. Raises halts."""
-    taking_part = {step.predictor for step in (*better.trace, *worse.trace)}
+    taking_part = {step.predictor for step in counting((*better.trace, *worse.trace))}
     addresses = [address for address in tunable(program) if address in taking_part]
     if not addresses:
         return program

@@ -15,6 +15,7 @@ from dspec.runtime.schema.program import (
     Record,
     RepeatStep,
     RunStep,
+    Step,
     ToolStep,
     ValueStep,
     walked,
@@ -29,34 +30,12 @@ MAX_STEPS = 60
 
 def outline(program: Program) -> str:
     """The program's inputs, steps and outputs in a few lines."""
+    graphs = (program, *program.graphs.values())
+    steps = [(graph, step) for graph in graphs for step in walked(graph.steps)]
     lines: list[str] = []
-    steps = list(walked(program.steps))
-    for step in steps[:MAX_STEPS]:
-        match step:
-            case CallStep(name=name, predictor=address, arguments=arguments):
-                outputs = program.predictors[address].signature.outputs
-                sources = sorted(frozenset[str]().union(*map(names, arguments.values())))
-                lines.append(
-                    f"`{name}` asks the module `{address}`, from {_listed(sources)}, for "
-                    f"{_listed([field.name for field in outputs])}"
-                )
-            case ValueStep(name=name, value=value):
-                lines.append(f"`{name}` is computed from {_listed(sorted(names(value)))}")
-            case (
-                RunStep(name=name, runs=key, arguments=arguments)
-                | ToolStep(name=name, tool=key, arguments=arguments)
-            ):
-                sources = sorted(frozenset[str]().union(*map(names, arguments.values())))
-                kind = "tool" if key in program.tools else "module" if key in program.modules else "program"
-                lines.append(f"`{name}` runs the {kind} `{key}`, from {_listed(sources)}")
-            case BranchStep(name=name, condition=condition):
-                lines.append(f"`{name}` is one of two, chosen by {_listed(sorted(names(condition)))}")
-            case EachStep(name=name, iterable=iterable):
-                lines.append(f"`{name}` is made for each of {_listed(sorted(names(iterable)))}")
-            case RepeatStep(name=name, times=times, start=start):
-                lines.append(f"`{name}` improves {_listed(sorted(start))} in {times} rounds at most")
-            case CheckStep(check=check):
-                lines.append(f"a check on {_listed(sorted(names(check.condition)))}")
+    for graph, step in steps[:MAX_STEPS]:
+        within = "" if graph is program else f"in `{graph.name}`, "
+        lines.append(within + _line(program, step))
     return fill(
         "outline",
         name=program.name,
@@ -65,6 +44,33 @@ def outline(program: Program) -> str:
         steps=lines,
         more=max(0, len(steps) - MAX_STEPS),
     )
+
+
+def _line(program: Program, step: Step) -> str:
+    """What one step does."""
+    match step:
+        case CallStep(name=name, predictor=address, arguments=arguments):
+            outputs = program.predictors[address].signature.outputs
+            sources = sorted(frozenset[str]().union(*map(names, arguments.values())))
+            gives = _listed([field.name for field in outputs])
+            return f"`{name}` asks the module `{address}`, from {_listed(sources)}, for {gives}"
+        case ValueStep(name=name, value=value):
+            return f"`{name}` is computed from {_listed(sorted(names(value)))}"
+        case (
+            RunStep(name=name, runs=key, arguments=arguments)
+            | ToolStep(name=name, tool=key, arguments=arguments)
+        ):
+            sources = sorted(frozenset[str]().union(*map(names, arguments.values())))
+            kind = "tool" if key in program.tools else "module" if key in program.modules else "program"
+            return f"`{name}` runs the {kind} `{key}`, from {_listed(sources)}"
+        case BranchStep(name=name, condition=condition):
+            return f"`{name}` is one of two, chosen by {_listed(sorted(names(condition)))}"
+        case EachStep(name=name, iterable=iterable):
+            return f"`{name}` is made for each of {_listed(sorted(names(iterable)))}"
+        case RepeatStep(name=name, times=times, start=start):
+            return f"`{name}` improves {_listed(sorted(start))} in {times} rounds at most"
+        case CheckStep(check=check):
+            return f"a check on {_listed(sorted(names(check.condition)))}"
 
 
 def role(program: Program, address: str) -> str:

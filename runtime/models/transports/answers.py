@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from ...errors import (
     NoAnswer,
+    PromptTooLong,
     ProviderError,
     RateLimited,
     Refused,
@@ -31,9 +32,11 @@ from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ..endpoints import Endpoint
 from ..pacing import Quota, Quotas
-from ..protocol import Answer, Message, Request
+from ..protocol import Answer, Message, Request, ToolCall
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
+MAX_CALLS = 100
+"""Tools that one answer may call."""
 
 _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _BILLING = re.compile(
@@ -52,6 +55,12 @@ _MOST_TOKENS = 10**9
 """Who reports more than that for one request reports nothing."""
 _DURATION = re.compile(
     r"(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?"
+)
+_TOO_LONG = re.compile(
+    r"context[ _](?:length|window|limit|size)|maximum context|(?:prompt|input|request) is too long|"
+    r"too many (?:input |prompt )?tokens|reduce the length of|input token count .{0,80}exceeds|"
+    r"exceeds the (?:available|maximum) context",
+    re.IGNORECASE,
 )
 _RETRYABLE_4XX = (408, 409, 425)
 
@@ -103,8 +112,24 @@ def _chat(data: dict[str, JsonValue], usage: Usage | None, request: Request) -> 
         raise Unavailable("the answer has no message")
     finish = choice.get("finish_reason")
     text = _content(message.get("content")) or _content(message.get("refusal"))
+    calls = read_calls(message.get("tool_calls"), request)
     thought = _content(message.get("reasoning_content")) or _content(message.get("reasoning"))
-    return checked(text, finish if isinstance(finish, str) else "stop", usage, request, thought)
+    return checked(text, finish if isinstance(finish, str) else "stop", usage, request, calls, thought)
+
+
+def read_calls(calls: JsonValue, request: Request) -> tuple[ToolCall, ...]:
+    """The tools that a message calls; none where the request has none. What has no name or no text is no call."""
+    found: list[ToolCall] = []
+    for call in calls if request.tools and isinstance(calls, list) else ():
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict):
+            continue
+        name, arguments = function.get("name"), function.get("arguments")
+        if isinstance(arguments, dict):  # some servers send the value itself
+            arguments = json.dumps(arguments)
+        if isinstance(name, str) and isinstance(arguments, str | None):
+            found.append(ToolCall(name[:200], (arguments or "{}")[:MAX_ANSWER_BYTES]))
+    return tuple(found[:MAX_CALLS])
 
 
 def read_embedding(body: bytes | str, request: Request) -> Answer:
@@ -132,7 +157,12 @@ def checked_embedding(vector: JsonValue, usage: Usage | None, request: Request) 
 
 
 def checked(
-    text: str, finish_reason: str, usage: Usage | None, request: Request, reasoning: str = ""
+    text: str,
+    finish_reason: str,
+    usage: Usage | None,
+    request: Request,
+    calls: tuple[ToolCall, ...] = (),
+    reasoning: str = "",
 ) -> Answer:
     """An answer from its parts, thinking aloud left out, usage estimated where it is missing.
 
@@ -144,15 +174,13 @@ def checked(
     said = text[thought.end() :] if thought else text
     if not said.strip() and finish_reason == "content_filter":
         raise Refused("the provider's content filter withheld the answer")
-    if not said.strip() and finish_reason != "length":
+    if not said.strip() and not calls and finish_reason != "length":
         raise NoAnswer("the answer is empty")
-    if usage is not None and usage.estimated and not usage.output_tokens:
-        usage = Usage(usage.input_tokens, estimate_text(text) + estimate_text(reasoning), estimated=True)
-    if usage is None:
-        usage = Usage(
-            estimate_tokens(request.messages), estimate_text(text) + estimate_text(reasoning), estimated=True
-        )
-    return Answer(said, usage, None, finish_reason)
+    if usage is None or (usage.estimated and not usage.output_tokens):
+        written = "".join((text, reasoning, *(call.arguments for call in calls)))
+        inputs = estimate_request(request) if usage is None else usage.input_tokens
+        usage = Usage(inputs, estimate_text(written), estimated=True)
+    return Answer(said, usage, None, finish_reason, calls)
 
 
 def failure(
@@ -176,6 +204,11 @@ def failure(
         failed = Unavailable(f"the server failed ({status}): {said}")
         failed.retry_after = retry_after
         return failed
+    if status in (400, 413, 422) and _TOO_LONG.search(message[:4096]):
+        return PromptTooLong(
+            f"the prompt is longer than the model takes ({status}): {said}",
+            help="show fewer or shorter demos, or choose a model with a longer context",
+        )
     advice = "check `model` and `api_base`" if status == 404 or 300 <= status < 400 else ""
     refused = Refused(f"the request was refused ({status}): {said}", help=advice)
     if status in (400, 422) and _UNSUPPORTED.search(message):
@@ -280,6 +313,12 @@ def estimate_tokens(messages: Iterable[Message]) -> int:
     return sum(4 + estimate_text(message.content) for message in messages)
 
 
+def estimate_request(request: Request) -> int:
+    """A request's tokens where nobody counted: its messages, and the tools that it tells of."""
+    tools = "".join(json.dumps(tool.as_json(), ensure_ascii=False) for tool in request.tools)
+    return estimate_tokens(request.messages) + estimate_text(tools)
+
+
 def estimate_text(text: str) -> int:
     return math.ceil(len(text.encode(errors="replace")) / 4)
 
@@ -316,7 +355,7 @@ def usage_of(reported: JsonValue, request: Request) -> Usage | None:
         inputs += cached
     if outputs is not None and thought > outputs:
         outputs += thought
-    estimate = estimate_tokens(request.messages)
+    estimate = estimate_request(request)
     least = sum(len(message.content) for message in request.messages) // _LONGEST_TOKEN
     estimated = False
     if request.kind == "embedding":

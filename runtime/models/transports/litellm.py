@@ -30,6 +30,7 @@ from .answers import (
     checked,
     checked_embedding,
     failure,
+    read_calls,
     read_quotas,
     read_retry_after,
     untrusted,
@@ -122,12 +123,14 @@ def _answer(response: Any, request: Request) -> Answer:
     texts = (getattr(message, "content", None), getattr(message, "refusal", None), extra.get("refusal"))
     text = next((text for text in texts if isinstance(text, str) and text), "")
     finish = getattr(choices[0], "finish_reason", None)
+    calls = read_calls([_plain(call) for call in getattr(message, "tool_calls", None) or ()], request)
     thought = getattr(message, "reasoning_content", None)
     answer = checked(
         text,
         finish if isinstance(finish, str) else "stop",
         _usage(response, request),
         request,
+        calls,
         thought if isinstance(thought, str) else "",
     )
     quotas = read_quotas(_headers(response))
@@ -142,6 +145,17 @@ def _headers(response: Any) -> dict[str, str]:
         return {}
     named = cast("Mapping[object, object]", headers)
     return {str(name).removeprefix("llm_provider-").lower(): str(value) for name, value in named.items()}
+
+
+def _plain(call: Any) -> JsonValue:
+    """A call of a tool as the OpenAI protocol has it."""
+    function = getattr(call, "function", None)
+    return {
+        "function": {
+            "name": getattr(function, "name", None),
+            "arguments": getattr(function, "arguments", None),
+        }
+    }
 
 
 def _embedding(response: Any, request: Request) -> Answer:

@@ -1,21 +1,25 @@
 """What a strategy is: a record of all that check, plan, running, prompts, editor and docs know of it.
 
-A module is a strategy applied to a signature. Its predictor carries the strategy's name; whoever needs to
-know more looks the name up in the table.
+A module is a strategy applied to a signature. The predictor of a strategy of one call carries the strategy's
+name. A strategy of several calls has a predictor for each of its roles, and a `ModuleSpec` carries its name.
+Whoever needs to know more looks the name up in the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
-from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program
+from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program, Signature
 from ...schema.types import JsonValue, Row
 
 if TYPE_CHECKING:
-    from ..asking import Asked, ProgramRun
+    from ...schema.trace import TraceStep
+    from ..asking import Asked, NativeCalls, ProgramRun
 
 Run = Callable[["ProgramRun", Predictor, Row], Awaitable["Asked"]]
 """One run of a predictor on checked inputs; raises as `asking.ask` does.
@@ -24,11 +28,16 @@ What it gives ends with the exchange that a failed check between steps can go on
 """
 
 
-async def ask_once(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
+def ask_once(session: ProgramRun, predictor: Predictor, inputs: Row) -> Awaitable[Asked]:
     """The signature is put to the model as it stands."""
+    return _ask()(session, predictor, inputs)
+
+
+@cache
+def _ask() -> Run:
     from ..asking import ask  # it brings the adapters, which reading a record does not need
 
-    return await ask(session, predictor, inputs)
+    return ask
 
 
 class Scored(Struct, frozen=True):
@@ -56,12 +65,34 @@ class Conductor(Protocol):
         predictor: Predictor | None = None,
         take: int = 0,
         temperature: float | None = None,
+        calling: NativeCalls | None = None,
     ) -> Row:
-        """The outputs of one of the module's predictors, or of `predictor` in its place."""
+        """The outputs of one of the module's predictors, or of `predictor` in its place. With `calling`, its model may
+        call tools by itself."""
         ...
 
-    async def attempt(self, inputs: Row, *, take: int = 0, temperature: float | None = None) -> Row:
-        """The outputs of one run of what the module tries (`ModuleSpec.runs`)."""
+    def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
+        """Whether the prompt is one that the role's model takes whole, as far as anybody knows its limit."""
+        ...
+
+    async def attempt(
+        self,
+        inputs: Row,
+        *,
+        take: int = 0,
+        temperature: float | None = None,
+        hints: Mapping[str, str] = MappingProxyType({}),
+    ) -> Row:
+        """The outputs of one run of what the module tries (`ModuleSpec.runs`). A predictor that is among the `hints`,
+        by its address, sees the text as one more input."""
+        ...
+
+    def calls_of(self, take: int) -> tuple[TraceStep, ...]:
+        """What an attempt asked."""
+        ...
+
+    def choose(self, take: int) -> None:
+        """Says which attempt the outputs come from: nothing is learned from the others."""
         ...
 
     async def call(self, key: str, arguments: Row) -> JsonValue:
@@ -94,17 +125,60 @@ class Times(Struct, frozen=True):
         return Times(self.least * other.least, self.most * other.most)
 
 
+HINT = "hint"
+"""Input by which a predictor is given advice; with underscores where it has one of that name."""
+
+COMPAT = ("compat", "dspy")
+"""Option of a module on another framework's schedule, and its value: what an artifact holds of `compat = "dspy"`."""
+
 RUNS, TOOLS, REWARD = "(runs)", "(tools)", "(reward)"
 """What a module does besides asking its predictors: an attempt, a call of any of its tools, a question to its reward."""
 
 
 class StrategyOption(Struct, frozen=True):
-    """One option: `tools` is a list of names, `metric` a name, the others are numbers. None is no default."""
+    """One option: `tools` is a list of names, `metric` and `output` are names, the others are numbers.
+
+    None is no default: a module must say it, unless the option is `optional`.
+    """
 
     name: str
-    value: Literal["tools", "metric", "integer", "number"]
+    value: Literal["tools", "metric", "output", "integer", "number"]
     doc: str
     default: JsonValue = None
+    low: float | None = None
+    high: float | None = None
+    optional: bool = False
+
+    @property
+    def required(self) -> bool:
+        return self.default is None and not self.optional
+
+
+class ModuleParts(Struct, frozen=True):
+    """What a module of several calls is made of, as its predictors' signatures are made from it."""
+
+    name: str
+    """The module's address."""
+    signature: Signature
+    options: Mapping[str, JsonValue]
+    tools: tuple[str, ...]
+    """Keys of the tools."""
+
+
+class Role(Struct, frozen=True):
+    """One of the predictors of a strategy of several calls. Its address is `module.role`."""
+
+    strategy: str
+    """How it answers: a strategy of one call, whose outputs are added to the signature's."""
+    signature: Callable[[ModuleParts], Signature]
+    dspy: str = ""
+    """Path of this predictor in DSPy's module; "" where DSPy has no such predictor."""
+    told: Callable[[Program, ModuleSpec], Predictor] | None = None
+    """The predictor as it is asked, where that says more than its signature; None where it does not."""
+    dspy_inputs: Callable[[Row], Row] | None = None
+    """A demo's inputs as DSPy's predictor has them, where that has other values; None where it has not."""
+    from_dspy: Callable[[Row], Row] | None = None
+    """The other way: a demo of DSPy's with its values as they are here."""
 
 
 class ModuleStrategy(Struct, frozen=True):
@@ -124,9 +198,26 @@ class ModuleStrategy(Struct, frozen=True):
     """Of a strategy of several calls: how a module of it answers."""
     times: Callable[[ModuleSpec], Mapping[str, Times]] | None = None
     """Of a strategy of several calls: how often a run asks each role, `RUNS`, `TOOLS` and `REWARD`."""
+    roles: Mapping[str, Role] = field(default_factory=dict[str, Role])
+    """Of a strategy of several calls: its predictors."""
+    tries: bool = False
+    """Whether it runs something else several times: a module, a program, or a signature as `Predict` asks it."""
     manner: str = ""
     """What a model that writes instructions is told of such a module, as the end of "which …"."""
     dspy: str = ""
     """The attribute of DSPy's module of this name that is its predictor; "" where the module is one itself."""
     missing: str = ""
     """Why it does not run yet, a clause that completes "not supported yet: …"; "" of one that runs."""
+
+
+def faithful(module: ModuleSpec) -> bool:
+    """Whether the module does as DSPy does, where that is another thing."""
+    name, value = COMPAT
+    return module.options.get(name) == value
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """The name, with as many underscores after it as tell it from those that are taken."""
+    while wanted in taken:
+        wanted += "_"
+    return wanted

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from .base import ModuleStrategy, StrategyOption
+from ...schema.types import Row
+from .attempts import OPTIONS, best, times
+from .base import Conductor, ModuleStrategy
 
-REWARD = (
-    StrategyOption("n", "integer", "Answers to choose from at most."),
-    StrategyOption("reward", "metric", "Says how good an answer is."),
-    StrategyOption("threshold", "number", "The reward from which an answer is good enough."),
-)
+
+async def _conduct(work: Conductor, inputs: Row) -> Row:
+    return await best(work, inputs)
+
 
 STRATEGY = ModuleStrategy(
     name="BestOfN",
-    doc="Several answers to the same inputs; the one with the best reward counts.",
-    options=REWARD,
-    missing="no metric is asked while a program runs",
+    doc="Several attempts at the same inputs; the one with the best reward counts.",
+    options=OPTIONS,
+    conduct=_conduct,
+    times=times,
+    tries=True,
+    manner="answers several times and keeps the best",
 )

@@ -7,5 +7,5 @@ from .base import ModuleStrategy
 STRATEGY = ModuleStrategy(
     name="python",
     doc="A Python function of the project instead of a model.",
-    missing="nothing runs its code",
+    missing="a function of the project in the place of a module",
 )

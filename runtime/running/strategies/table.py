@@ -6,30 +6,26 @@ Check, plan, running, prompts, editor and docs ask here and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
 
 from ...errors import ConfigurationError
 from ...schema.program import ModuleSpec, Predictor
+from ..filetable import FileTable
 from .base import Conduct, ModuleStrategy, Times
 
-_FILES = (
-    "predict",
-    "chain_of_thought",
-    "react",
-    "program_of_thought",
-    "multi_chain_comparison",
-    "best_of_n",
-    "refine",
-    "python_function",
-)
+_FILES: dict[str, str] = {
+    "Predict": "predict",
+    "ChainOfThought": "chain_of_thought",
+    "ReAct": "react",
+    "ProgramOfThought": "program_of_thought",
+    "MultiChainComparison": "multi_chain_comparison",
+    "BestOfN": "best_of_n",
+    "Refine": "refine",
+    "Majority": "majority",
+    "python": "python_function",
+}
 """Those that run first, simplest first."""
 
-
-def _record(file: str) -> ModuleStrategy:
-    return import_module(f".{file}", __package__).STRATEGY
-
-
-STRATEGIES: dict[str, ModuleStrategy] = {strategy.name: strategy for strategy in map(_record, _FILES)}
+STRATEGIES: Mapping[str, ModuleStrategy] = FileTable[ModuleStrategy](__package__, _FILES, "STRATEGY")
 """By the name that a `module` uses."""
 
 
@@ -38,26 +34,42 @@ def running() -> dict[str, ModuleStrategy]:
     return {name: strategy for name, strategy in STRATEGIES.items() if not strategy.missing}
 
 
+def of_one_call() -> dict[str, ModuleStrategy]:
+    """Those that run and that a predictor can have."""
+    return {name: strategy for name, strategy in running().items() if strategy.conduct is None}
+
+
+def of_several_calls() -> dict[str, ModuleStrategy]:
+    """Those that run and that a `ModuleSpec` can have."""
+    return {name: strategy for name, strategy in running().items() if strategy.conduct is not None}
+
+
+def strategy_named(name: str, *, several: bool) -> ModuleStrategy | None:
+    """The strategy of that name, if there is one of one call, or of several, that runs."""
+    one = STRATEGIES.get(name)
+    return None if one is None or one.missing or (one.conduct is not None) != several else one
+
+
 def strategy_of(predictor: Predictor) -> ModuleStrategy:
     """The strategy of a predictor. Raises ConfigurationError for one that this version does not run."""
-    found = STRATEGIES.get(predictor.strategy)
-    if found is None or found.missing:
-        raise ConfigurationError(f"there is no strategy `{predictor.strategy[:80]}` that runs")
-    return found
+    one = strategy_named(predictor.strategy, several=False)
+    if one is None:
+        raise ConfigurationError(f"there is no strategy `{predictor.strategy[:80]}` that runs in one call")
+    return one
 
 
 def conducted(module: ModuleSpec) -> Conduct:
     """How a module of several calls answers. Raises ConfigurationError for a strategy that this version does not run."""
-    found = STRATEGIES.get(module.strategy)
-    if found is None or found.missing or found.conduct is None:
+    one = strategy_named(module.strategy, several=True)
+    if one is None or one.conduct is None:
         raise ConfigurationError(f"there is no strategy `{module.strategy[:80]}` that runs several calls")
-    return found.conduct
+    return one.conduct
 
 
 def times_of(module: ModuleSpec) -> Mapping[str, Times]:
     """How often a run of the module asks each of its roles, `RUNS`, `TOOLS` and `REWARD`."""
-    found = STRATEGIES.get(module.strategy)
-    return {} if found is None or found.times is None else found.times(module)
+    one = strategy_named(module.strategy, several=True)
+    return {} if one is None or one.times is None else one.times(module)
 
 
 def added() -> frozenset[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from dspec.grammar.tree import Call, Expr
-from dspec.runtime.schema.types import Type
+from dspec.runtime.schema.types import JsonValue, Type
 
 from ....data.sources.base import SourceParameter
 from ...session import Place, Session
@@ -20,19 +20,30 @@ from ...types.kinds import Group, NamedValue
 
 class ExternCall(Struct, frozen=True):
     """An extern with the call that is its source: `given` are the parameters that were given, `texts` those that
-    are texts; `inputs` and `result` are what is declared."""
+    are texts, and `options` what a tool carries of them; `inputs` and `result` are what is declared."""
 
     symbol: Symbol
     call: Call
     given: frozenset[str]
     texts: Mapping[str, tuple[str, Expr]]
+    options: Mapping[str, JsonValue]
     inputs: Mapping[str, NamedValue]
     result: Type | Group
 
 
-def nothing_to_see(session: Session, place: Place, written: ExternCall) -> bool:
+class SourceFound(Struct, frozen=True):
+    """What a source's own check makes of an extern: what its tool carries, None where that cannot run, and the
+    description that it brings."""
+
+    options: Mapping[str, JsonValue] | None
+    description: str = ""
+    mistaken: bool = False
+    """So much is wrong that nothing can be said of a missing description."""
+
+
+def as_written(session: Session, place: Place, written: ExternCall) -> SourceFound:
     """Nothing can be told of what stands behind it."""
-    return False
+    return SourceFound(written.options)
 
 
 class ExternSource(Struct, frozen=True):
@@ -41,5 +52,21 @@ class ExternSource(Struct, frozen=True):
     name: str
     doc: str
     parameters: tuple[SourceParameter, ...]
-    check: Callable[[Session, Place, ExternCall], bool] = nothing_to_see
-    """Reports what is wrong with it. True when it brings a description of its own."""
+    check: Callable[[Session, Place, ExternCall], SourceFound] = as_written
+    """Reports what is wrong with it."""
+
+
+DATA_FILE = (
+    SourceParameter("file", "path", required=True, doc="A data file, relative to the source."),
+    SourceParameter("text", "column", default="text", doc="The column that is searched."),
+)
+FOUND = SourceParameter(
+    "k", "integer", default="3", doc="Rows that it finds; an input `k` of the extern says so for each call."
+)
+ADDRESS = SourceParameter("url", "address", required=True, doc="Where the server is.")
+KEY = (
+    SourceParameter("api_key", "secret", doc="The environment variable that holds the key."),
+    SourceParameter(
+        "header", "text", doc="The header that holds the key; without it, it is sent as a bearer token."
+    ),
+)

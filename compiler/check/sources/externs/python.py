@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import os
+from pathlib import Path
 
 from dspec.runtime.schema.types import DictOf, OneOf
 
 from ....data.sources.base import SourceParameter
 from ....data.sources.python_function import find_function
 from ....data.sources.python_module import Function, Module, needed
-from ....diagnostics.codes.types import NotTaken, PythonDiffers, TakesMore
+from ....diagnostics import codes
 from ...session import Place, Session
 from ...types.annotations import type_of
 from ...types.kinds import ANY, Group, assignable, is_text, spell
-from .base import ExternCall, ExternSource
+from .base import ExternCall, ExternSource, SourceFound
 
 
-def _check(session: Session, place: Place, written: ExternCall) -> bool:
+def _check(session: Session, place: Place, written: ExternCall) -> SourceFound:
     text, node = written.texts["function"]
     found = find_function(session, place.source.path.parent, text, place.at(node))
     if found is None:
-        return True
+        return SourceFound(None, mistaken=True)
     module, function = found
+    options = {
+        "function": text,
+        "file": Path(os.path.relpath(module.source.path, session.root)).as_posix(),
+        "sha256": hashlib.sha256(module.source.text.encode()).hexdigest(),
+    }
     if function is None:
-        return True
+        return SourceFound(options, mistaken=True)
     _compare(session, place, written, module, function)
     _compare_result(session, place, written, module, function)
-    return bool(ast.get_docstring(function, clean=False))
+    return SourceFound(options, (ast.get_docstring(function) or "").strip())
 
 
 def _compare(session: Session, place: Place, written: ExternCall, module: Module, function: Function) -> None:
@@ -43,7 +51,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
         if parameter is None:
             if arguments.kwarg is not None or name in positional:
                 continue
-            unknown = NotTaken(at, symbol.name, name, tuple(inputs), heading, tuple(by_name))
+            unknown = codes.types.NotTaken(at, symbol.name, name, tuple(inputs), heading, tuple(by_name))
             session.report(unknown)
             misspelt.update(unknown.near)
             continue
@@ -53,7 +61,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
                 (one.type for one in place.declaration.parameters or () if one.name.text == name), None
             )
             session.report(
-                PythonDiffers(
+                codes.types.PythonDiffers(
                     place.at(node) if node is not None else at,
                     symbol.name,
                     name,
@@ -66,7 +74,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
             )
     absent = tuple(name for name in by_name if name in required and name not in (*inputs, *misspelt, "self"))
     if absent or positional:
-        session.report(TakesMore(symbol.location, heading, absent, positional))
+        session.report(codes.types.TakesMore(symbol.location, heading, absent, positional))
 
 
 def _compare_result(
@@ -85,7 +93,7 @@ def _compare_result(
     if fits:
         return
     session.report(
-        PythonDiffers(
+        codes.types.PythonDiffers(
             written.symbol.location if isinstance(node, tuple) else place.at(node),
             written.symbol.name,
             "",
@@ -101,6 +109,13 @@ def _compare_result(
 SOURCE = ExternSource(
     name="python",
     doc="A Python function of the project.",
-    parameters=(SourceParameter("function", "text", required=True),),
+    parameters=(
+        SourceParameter(
+            "function",
+            "text",
+            required=True,
+            doc="`module:function`, of a file beside the source, in the root or in its `src`.",
+        ),
+    ),
     check=_check,
 )

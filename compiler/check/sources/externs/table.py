@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Mapping
+
+from dspec.runtime.running.filetable import FileTable
 
 from .base import ExternSource
 
-_FILES = ("python", "bm25", "embeddings", "colbert", "mcp")
+_FILES: dict[str, str] = {name: name for name in ("python", "bm25", "embeddings", "colbert", "mcp", "http")}
 
-
-def _record(file: str) -> ExternSource:
-    return import_module(f".{file}", __package__).SOURCE
-
-
-EXTERN_SOURCES: dict[str, ExternSource] = {source.name: source for source in map(_record, _FILES)}
+EXTERN_SOURCES: Mapping[str, ExternSource] = FileTable[ExternSource](__package__, _FILES, "SOURCE")
 """By the name that an extern uses."""

@@ -1,0 +1,94 @@
+"""What modules of one call and of several have in common: their signature, their model, what a strategy adds."""
+
+from __future__ import annotations
+
+from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, Literal
+from dspec.runtime.running.strategies.base import ModuleStrategy
+from dspec.runtime.schema.program import LM, FieldSpec
+
+from ...diagnostics import codes
+from ..names.names import find, path_of, resolve
+from ..session import Place, Session
+from ..symbols import Symbol
+from ..types.declared import lm_closure
+from .lms import default_lm, known_lms, optimize_lm
+from .signatures import SignatureInfo, inline, signature
+
+LM_KEY = "lm"
+SIGNATURE = "signature"
+"""Name by which the one positional argument may be given, too."""
+
+
+def applied_to(
+    session: Session, place: Place, call: Call, strategy: str, *, quiet: bool = False
+) -> Expr | None:
+    """What a strategy is applied to; reports nothing there, and more than one."""
+    named = [one for one in call.arguments if one.name is not None and one.name.text == SIGNATURE]
+    given = [one for one in call.arguments if one.name is None] or named
+    if not given:
+        if not quiet:
+            session.report(
+                codes.types.LacksSignature(place.at(place.declaration.value or place.declaration), strategy)
+            )
+        return None
+    for extra in given[1:]:
+        if not quiet:
+            session.report(codes.types.OneSignature(place.at(extra), strategy))
+    return given[0].value
+
+
+def signature_of(
+    session: Session, place: Place, node: Expr, strategy: str, *, quiet: bool = False
+) -> SignatureInfo | None:
+    """The signature that a node names or is; `quiet` reports nothing of a node that is none."""
+    assert place.declaration.name is not None
+    if isinstance(node, InlineSignature):
+        return inline(session, place, node, place.scope.prefix + place.declaration.name.text)
+    if quiet:
+        symbol = find(session, place, node) if path_of(node) else None
+        return signature(session, symbol) if symbol is not None and symbol.kind == "signature" else None
+    if is_text(session, place, node, strategy):
+        return None
+    symbol = resolve(session, place, node, ("signature",), f"`{strategy}`")
+    return signature(session, symbol) if symbol else None
+
+
+def is_text(session: Session, place: Place, node: Expr, strategy: str) -> bool:
+    """Whether a node is a signature as DSPy writes it, in quotes; reports that."""
+    if isinstance(node, Literal) and isinstance(node.value, str) and "->" in node.value:
+        session.report(codes.names.TextForSignature(place.at(node), strategy, node.value))
+        return True
+    return False
+
+
+def options_of(session: Session, place: Place, call: Call) -> dict[str, Argument]:
+    """The arguments with a name, the signature aside; reports those that are given twice."""
+    seen: dict[str, Argument] = {}
+    for argument in call.arguments:
+        if argument.name is None or argument.name.text == SIGNATURE:
+            continue
+        name = argument.name.text
+        if name in seen:
+            session.report(codes.syntax.GivenTwice(place.at(argument), name, place.at(seen[name])))
+        else:
+            seen[name] = argument
+    return seen
+
+
+def added(strategy: ModuleStrategy, found: SignatureInfo) -> tuple[FieldSpec, ...]:
+    """The outputs that the strategy adds to a signature; none of a name that the signature has."""
+    taken = {*found.inputs, *found.outputs}
+    return tuple(field for field in strategy.adds if field.name not in taken)
+
+
+def model_for(
+    session: Session, place: Place, symbol: Symbol, bound: Symbol | None
+) -> tuple[Symbol | None, dict[str, LM]]:
+    """The model of a module and its settings with those of its fallbacks; reports when there is none."""
+    model = bound or default_lm(session, place.scope) or optimize_lm(session, symbol)
+    if model is None:
+        if not session.has_lm_mistake(place):
+            models = tuple(each.name for each in known_lms(session, place.scope))
+            session.report(codes.models.NoModel(symbol.location, models))
+        return None, {}
+    return model, lm_closure(session, model)

@@ -1,0 +1,388 @@
+"""Modules of several calls: their options and what they call, checked by the strategy's record, and lowered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from msgspec import Struct, field
+
+from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, ListLiteral, Reference
+from dspec.runtime.running.strategies.base import ModuleParts, ModuleStrategy, StrategyOption
+from dspec.runtime.running.strategies.predict import STRATEGY as PREDICT
+from dspec.runtime.running.strategies.table import STRATEGIES
+from dspec.runtime.running.strategies.table import added as added_by_some
+from dspec.runtime.schema.expressions import Member as MemberOf
+from dspec.runtime.schema.expressions import Variable
+from dspec.runtime.schema.program import FieldSpec, ModuleSpec, Predictor, Program, Reward, RunStep, Signature
+from dspec.runtime.schema.types import JsonValue
+
+from ...diagnostics import codes
+from ..names.names import path_of, resolve
+from ..session import Place, Session
+from ..shape.attributes import form_of, number_of
+from ..symbols import Symbol
+from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
+from ..types.kinds import NamedValue, assignable
+from .called import CalledTables
+from .externs import check_tool, extern
+from .metrics import MetricInfo, metric
+from .module_parts import LM_KEY, added, applied_to, is_text, model_for, options_of, signature_of
+from .signatures import SignatureInfo, signature
+
+TRIED = "predict"
+"""Role of the predictor that a bare signature becomes in a strategy that tries something several times."""
+
+
+class _Given(Struct):
+    """The options as they were written. `whole` is False after a mistake: then there is no program."""
+
+    values: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
+    tools: list[str] = field(default_factory=list[str])
+    named: dict[str, Expr] = field(default_factory=dict[str, Expr])
+    """Options that name something, as they were written."""
+    bound: Symbol | None = None
+    marked: MetricInfo | None = None
+    whole: bool = True
+
+
+class _Applied(Struct, frozen=True):
+    """What the strategy is applied to: a signature, or something that runs."""
+
+    inputs: Mapping[str, NamedValue]
+    outputs: Mapping[str, NamedValue]
+    signature: SignatureInfo | None = None
+    runs: RunnableInfo | None = None
+
+
+def check_several(
+    session: Session, place: Place, symbol: Symbol, strategy: ModuleStrategy, call: Call
+) -> RunnableInfo:
+    node = applied_to(session, place, call, strategy.name)
+    applied = _applied(session, place, node, strategy) if node is not None else None
+    gathered = CalledTables()
+    given = _options(session, place, symbol, strategy, call, gathered)
+    if applied is None:
+        return RunnableInfo(symbol, {}, {}, None, known=False)
+    more = added(strategy, applied.signature) if applied.signature is not None and not strategy.tries else ()
+    first = {one.name: NamedValue(one.name, one.type, description=one.description) for one in more}
+    outputs = {**first, **applied.outputs}
+    _reward_fits(session, place, applied, given)
+    _outputs_named(session, place, strategy, applied, given)
+    program = None
+    if given.whole:
+        program = _program(session, place, symbol, strategy, applied, given, gathered, more)
+    return RunnableInfo(symbol, applied.inputs, outputs, program, tuple(gathered.unbound))
+
+
+def _applied(session: Session, place: Place, node: Expr, strategy: ModuleStrategy) -> _Applied | None:
+    if not strategy.tries or isinstance(node, InlineSignature):
+        found = signature_of(session, place, node, strategy.name)
+        return None if found is None else _Applied(found.inputs, found.outputs, signature=found)
+    if is_text(session, place, node, strategy.name):
+        return None
+    symbol = resolve(session, place, node, ("signature", "module", "program"), f"`{strategy.name}`")
+    if symbol is None:
+        return None
+    if symbol.kind == "signature":
+        found = signature(session, symbol)
+        return None if found is None else _Applied(found.inputs, found.outputs, signature=found)
+    runs = _runs(session, place, node, symbol)
+    return None if runs is None or not runs.known else _Applied(runs.inputs, runs.outputs, runs=runs)
+
+
+def _runs(session: Session, place: Place, node: Expr, symbol: Symbol) -> RunnableInfo | None:
+    """What a name that must run something is; reports one that leads back here."""
+    found = runnable(session, symbol)
+    if found is None:
+        session.report(codes.names.CallsItself(place.at(node), symbol.location))
+    return found
+
+
+def _options(
+    session: Session,
+    place: Place,
+    symbol: Symbol,
+    strategy: ModuleStrategy,
+    call: Call,
+    gathered: CalledTables,
+) -> _Given:
+    """The options, each as its kind wants it; reports those that are not there, do not fit or lack."""
+    given = _Given()
+    known = {option.name: option for option in strategy.options}
+    mistakes = len(session.findings)
+    written = options_of(session, place, call)
+    for name, argument in written.items():
+        if name == LM_KEY:
+            given.bound = resolve(session, place, argument.value, ("lm",), f"`{name}`")
+        elif name not in known:
+            at = place.at(argument.name or argument)
+            session.report(codes.types.UnknownOption(at, strategy.name, (*known, LM_KEY)))
+        else:
+            _option(session, place, strategy, known[name], argument, given, gathered)
+    lacking = tuple(name for name, option in known.items() if option.required and name not in written)
+    if lacking and not any(name not in known and name != LM_KEY for name in written):
+        session.report(codes.syntax.RunsNotWithout(place.at(call.callee), strategy.name, lacking))
+    for name, option in known.items():
+        if option.default is not None:
+            given.values.setdefault(name, option.default)
+    given.whole = given.whole and len(session.findings) == mistakes
+    return given
+
+
+def _option(
+    session: Session,
+    place: Place,
+    strategy: ModuleStrategy,
+    option: StrategyOption,
+    argument: Argument,
+    given: _Given,
+    gathered: CalledTables,
+) -> None:
+    node = argument.value
+    match option.value:
+        case "tools":
+            _tools(session, place, option.name, node, given, gathered)
+        case "metric":
+            _reward(session, place, strategy, option.name, node, given)
+        case "output":
+            given.named[option.name] = node
+        case _:
+            _number(session, place, strategy, option, node, given)
+
+
+def _reward(
+    session: Session, place: Place, strategy: ModuleStrategy, name: str, node: Expr, given: _Given
+) -> None:
+    """The metric that an attempt is marked by; reports one that needs gold labels, or this module."""
+    symbol = resolve(session, place, node, ("metric",), f"`{name}`")
+    found = metric(session, symbol) if symbol is not None else None
+    if symbol is not None and found is None:
+        session.report(codes.names.LeadsBack(place.at(node), f"`{name}`", symbol.location, ()))
+    if found is None:
+        return
+    if not found.alone:
+        session.report(codes.metrics.LabelsInReward(place.at(node), found.symbol.location, strategy.name))
+        return
+    given.marked = found
+    given.whole = given.whole and found.reward is not None
+    given.named[name] = node
+
+
+def _reward_fits(session: Session, place: Place, applied: _Applied, given: _Given) -> None:
+    """Reports a reward that is written for something else than what is tried."""
+    found = given.marked
+    node = given.named.get("reward")
+    if found is None or found.judged is None or not found.judged.known or node is None:
+        return
+    here = {**applied.inputs, **applied.outputs}
+    wanted = {**found.judged.inputs, **found.judged.outputs}
+    absent = tuple(
+        name
+        for name, member in wanted.items()
+        if (name not in here and name not in added_by_some())
+        or (name in here and not assignable(here[name].type, member.type))
+    )
+    if absent:
+        at, judged = place.at(node), found.judged.symbol.name
+        session.report(codes.metrics.RewardForOther(at, found.symbol.location, judged, absent))
+        given.whole = False
+
+
+def _outputs_named(
+    session: Session, place: Place, strategy: ModuleStrategy, applied: _Applied, given: _Given
+) -> None:
+    """The options that name an output of what is tried; reports what names none."""
+    for option in strategy.options:
+        node = given.named.get(option.name)
+        if option.value != "output" or node is None:
+            continue
+        session.seek(node, (), {name: one.symbol for name, one in applied.outputs.items()})
+        name = node.name.text if isinstance(node, Reference) else ""
+        if name in applied.outputs:
+            given.values[option.name] = name
+            symbol = applied.outputs[name].symbol
+            if symbol is not None and isinstance(node, Reference):
+                session.use(place, node.name, symbol)
+        else:
+            given.whole = False
+            session.report(codes.types.NotAnOutput(place.at(node), option.name, tuple(applied.outputs)))
+
+
+def _number(
+    session: Session,
+    place: Place,
+    strategy: ModuleStrategy,
+    option: StrategyOption,
+    node: Expr,
+    given: _Given,
+) -> None:
+    number = number_of(node)
+    whole = option.value == "integer"
+    if number is None or (whole and not isinstance(number, int)):
+        session.report(
+            codes.syntax.NotAnOption(
+                place.at(node), option.name, strategy.name, whole, form_of(node), option.doc
+            )
+        )
+        return
+    low, high = option.low, option.high
+    if (low is not None and number < low) or (high is not None and number > high):
+        session.report(
+            codes.syntax.OutOfRange(place.at(node), f"{option.name}` of `{strategy.name}", low, high)
+        )
+        return
+    given.values[option.name] = number if whole else float(number)
+
+
+def _tools(
+    session: Session, place: Place, name: str, node: Expr, given: _Given, gathered: CalledTables
+) -> None:
+    """What an agent may call: each one declared, described, and there once."""
+    if not isinstance(node, ListLiteral):
+        is_name = path_of(node) is not None
+        session.report(codes.syntax.NotAListOfTools(place.at(node), name, form_of(node), is_name))
+    seen: dict[str, Expr] = {}
+    for item in node.items if isinstance(node, ListLiteral) else (node,):
+        if not (isinstance(node, ListLiteral) or path_of(item)):
+            continue
+        symbol = resolve(session, place, item, ("extern", "module", "program"), f"`{name}`")
+        if symbol is None:
+            continue
+        if symbol.key in seen:
+            session.report(codes.syntax.GivenTwice(place.at(item), symbol.name, place.at(seen[symbol.key])))
+            continue
+        seen[symbol.key] = item
+        key = _tool(session, place, item, symbol, gathered)
+        if key is None:
+            given.whole = False
+        else:
+            given.tools.append(key)
+
+
+def _tool(session: Session, place: Place, node: Expr, symbol: Symbol, gathered: CalledTables) -> str | None:
+    """The key of a tool, which is gathered with all that it calls; None where it cannot be called."""
+    if symbol.kind == "extern":
+        check_tool(session, symbol)
+        found = extern(session, symbol)
+        if found is None or found.tool is None:
+            return None
+        gathered.tools[symbol.key] = found.tool
+        compares = session.lms.get(found.tool.lm) if found.tool.lm is not None else None
+        gathered.lms |= lm_closure(session, compares) if compares is not None else {}
+        kinds = [member.type for member in found.inputs.values()]
+        kinds += [one.type for one in found.tool.outputs]
+        gathered.records |= reachable(
+            session, kinds if found.tool.output is None else [*kinds, found.tool.output]
+        )
+        return symbol.key
+    runs = _runs(session, place, node, symbol)
+    return None if runs is None or runs.program is None else gathered.add(runs, runs.program)
+
+
+def _program(
+    session: Session,
+    place: Place,
+    symbol: Symbol,
+    strategy: ModuleStrategy,
+    applied: _Applied,
+    given: _Given,
+    gathered: CalledTables,
+    more: tuple[FieldSpec, ...],
+) -> Program | None:
+    """The module as a program of one step; None where something that it calls cannot run."""
+    runs: str | None = None
+    if applied.runs is not None:
+        if applied.runs.program is None:
+            return None
+        runs = gathered.add(applied.runs, applied.runs.program)
+    spec_inputs, spec_outputs = _fields(applied, more)
+    asks = bool(strategy.roles) or applied.runs is None
+    predictors: dict[str, str] = {}
+    if asks:
+        model, settings = model_for(session, place, symbol, given.bound)
+        if model is None:
+            return None
+        gathered.lms |= settings
+        asked = applied.signature.signature if applied.signature is not None else None
+        base = asked or Signature(name=symbol.key, instruction="", inputs=spec_inputs, outputs=spec_outputs)
+        parts = ModuleParts(symbol.key, base, given.values, tuple(given.tools))
+        made = {TRIED: _predictor(PREDICT.name, base, model.key)} if strategy.tries and runs is None else {}
+        made |= {
+            role: _predictor(one.strategy, one.signature(parts), model.key)
+            for role, one in strategy.roles.items()
+        }
+        if TRIED in made:
+            runs = f"{symbol.key}.{TRIED}"
+        predictors = {role: f"{symbol.key}.{role}" for role in made}
+        own = {predictors[role]: one for role, one in made.items()}
+        gathered.predictors = {**own, **gathered.predictors}  # its own first, then what they call
+        if given.bound is None:
+            gathered.unbound += list(predictors.values())
+    kinds = [one.type for one in (*applied.inputs.values(), *applied.outputs.values())]
+    gathered.records |= reachable(session, kinds)
+    gathered.modules[symbol.key] = ModuleSpec(
+        strategy=strategy.name,
+        inputs=spec_inputs,
+        outputs=spec_outputs,
+        options=given.values,
+        predictors={role: address for role, address in predictors.items() if role in strategy.roles},
+        tools=tuple(given.tools),
+        runs=runs,
+        reward=_carried(given.marked, gathered),
+    )
+    step = symbol.key if symbol.key not in applied.inputs else f"{symbol.key}()"
+    return Program(
+        name=symbol.key,
+        inputs=spec_inputs,
+        outputs=spec_outputs,
+        steps=(
+            RunStep(
+                name=step,
+                runs=symbol.key,
+                arguments={name: Variable(name=name) for name in applied.inputs},
+            ),
+        ),
+        returns={one.name: MemberOf(target=Variable(name=step), name=one.name) for one in spec_outputs},
+        predictors=gathered.predictors,
+        records=dict(sorted(gathered.records.items())),
+        lms=gathered.lms,
+        modules=gathered.modules,
+        tools=gathered.tools,
+        graphs=gathered.graphs,
+    )
+
+
+def _carried(marked: MetricInfo | None, gathered: CalledTables) -> Reward | None:
+    """The reward as the program carries it: its judges ask the program's models."""
+    reward = marked.reward if marked is not None else None
+    if reward is None:
+        return None
+    for judge in reward.judges:
+        gathered.lms |= judge.program.lms
+    judges = tuple(
+        judge.model_copy(update={"program": judge.program.model_copy(update={"lms": {}})})
+        for judge in reward.judges
+    )
+    return reward.model_copy(update={"judges": judges})
+
+
+def _fields(
+    applied: _Applied, more: tuple[FieldSpec, ...]
+) -> tuple[tuple[FieldSpec, ...], tuple[FieldSpec, ...]]:
+    """The module's inputs and outputs: those of the signature, with what is added, or of what is tried."""
+    if applied.signature is not None:
+        found = applied.signature.signature
+        return found.inputs, (*more, *found.outputs)
+    assert applied.runs is not None
+    program = cast("Program", applied.runs.program)
+    return program.inputs, program.outputs
+
+
+def _predictor(strategy: str, asked: Signature, lm: str) -> Predictor:
+    """A role's predictor: its signature, with what its strategy adds."""
+    taken = {one.name for one in (*asked.inputs, *asked.outputs)}
+    more = tuple(one for one in STRATEGIES[strategy].adds if one.name not in taken)
+    return Predictor(
+        strategy=strategy, signature=asked.model_copy(update={"outputs": (*more, *asked.outputs)}), lm=lm
+    )

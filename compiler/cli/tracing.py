@@ -1,0 +1,95 @@
+"""Shows the record of a run to a person: what each predictor was told and answered, what each tool gave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from .console import stderr
+
+if TYPE_CHECKING:
+    from dspec.runtime.schema.trace import TraceStep
+    from dspec.runtime.schema.types import Row
+
+
+def draw_trace(trace: Sequence[TraceStep]) -> None:
+    """The trace on standard error, as text: what it holds is never taken for markup."""
+    console = stderr()
+    for number, step in enumerate(trace, 1):
+        for line in _step(number, step):
+            console.print(line, markup=False)
+    console.print(_total(trace), markup=False)
+
+
+def _step(number: int, step: TraceStep) -> Iterator[str]:
+    yield f"{number}. {step.step}: {_who(step)}"
+    yield f"   {' · '.join(_figures(step))}"
+    for role, text in step.exchange:
+        yield from _beside(role, text)
+    yield from _row("in", step.inputs)
+    yield from _row("out", step.outputs)
+    for note in step.notes:
+        yield f"   note: {_plain(note)}"
+    yield ""
+
+
+def _who(step: TraceStep) -> str:
+    if step.tool:
+        return f"the tool `{step.tool}`"
+    models = dict.fromkeys(call.model for call in step.calls)
+    return f"the predictor `{step.predictor}`" + (f" on {', '.join(models)}" if models else "")
+
+
+def _figures(step: TraceStep) -> list[str]:
+    if step.tool:
+        return [_seconds(step.seconds)]
+    found = [f"{step.attempts} {'call' if step.attempts == 1 else 'calls'}"]
+    kept = sum(call.source != "model" for call in step.calls)
+    if kept:
+        found.append(f"{kept} of them kept from before or shared")
+    tokens = sum(call.input_tokens for call in step.calls), sum(call.output_tokens for call in step.calls)
+    found.append(f"{tokens[0]:,} + {tokens[1]:,} tokens")
+    found += [_usd(step.cost), _seconds(step.seconds)]
+    return found
+
+
+def _total(trace: Sequence[TraceStep]) -> str:
+    calls = [call for step in trace for call in step.calls]
+    tools = sum(bool(step.tool) for step in trace)
+    costs = [step.cost for step in trace]
+    usd = None if None in costs else sum(cost for cost in costs if cost is not None)
+    parts = [
+        f"{len(calls)} model {'call' if len(calls) == 1 else 'calls'}",
+        *([f"{tools} {'call' if tools == 1 else 'calls'} of tools"] if tools else []),
+        f"{sum(call.input_tokens for call in calls):,} + {sum(call.output_tokens for call in calls):,} tokens",
+        _usd(usd),
+    ]
+    return "in all: " + " · ".join(parts)
+
+
+def _beside(role: str, text: str) -> Iterator[str]:
+    """A message with its role beside it."""
+    for place, line in enumerate(_plain(text).split("\n")):
+        yield f"   {role if place == 0 else '':<9} │ {line}"
+
+
+def _row(what: str, row: Row) -> Iterator[str]:
+    for name, value in row.items():
+        yield f"   {what:<3} {name} = {json.dumps(value, ensure_ascii=False)}"
+
+
+def _plain(text: str) -> str:
+    """Text that cannot act on a terminal: control characters but the line's end are shown as escapes."""
+    return "".join(
+        character if character == "\n" or character.isprintable() else ascii(character)[1:-1]
+        for character in text
+    )
+
+
+def _usd(cost: float | None) -> str:
+    return "price not known" if cost is None else f"${cost:.6f}".rstrip("0").rstrip(".")
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2f} s" if seconds >= 0.01 else f"{1000 * seconds:.1f} ms"

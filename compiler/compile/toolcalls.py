@@ -1,0 +1,35 @@
+"""Says how often a compile calls each tool at most, and what a call may take."""
+
+from __future__ import annotations
+
+from dspec.runtime.running.bounds import counted
+from dspec.runtime.schema.program import Program, Tool
+from dspec.runtime.tools.table import SOURCES
+from dspec.runtime.tools.toolbox import PARALLEL
+
+from ..diagnostics.wording import plural
+
+
+def tool_notes(program: Program, runs: int) -> list[str]:
+    """A line for each tool that a run may call, and one for those that a compile which goes on calls again."""
+    counts = counted(program)
+    called = {key: tool for key, tool in program.tools.items() if key in counts}
+    notes = [_note(tool, counts[key].most, runs) for key, tool in called.items()]
+    again = [tool.name for tool in called.values() if not tool.pure and not SOURCES[tool.source].steady]
+    if again:
+        names = ", ".join(f"`{name}`" for name in sorted(again))
+        verb = "is" if len(again) == 1 else "are"
+        notes.append(
+            f"{names} {verb} not declared pure: a run that a stop cuts off calls "
+            f"{'it' if len(again) == 1 else 'them'} again when the compile goes on"
+        )
+    return notes
+
+
+def _note(tool: Tool, most: int, runs: int) -> str:
+    tries = f", {tool.retry + 1} times" if tool.retry else ""
+    at_once = tool.max_parallel or PARALLEL
+    return (
+        f"tool `{tool.name}`: at most {plural(most, 'call')} a run and {most * runs:,} in all, {at_once} at once, "
+        f"each for {tool.timeout:g} s at most{tries}"
+    )

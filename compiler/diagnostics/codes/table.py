@@ -1,0 +1,13 @@
+"""Every diagnostic code: the one table that `check`, `explain`, the editor and the docs read."""
+
+from __future__ import annotations
+
+from . import data, metrics, models, names, optimizers, project, syntax, types
+from .base import Code
+
+CODES: dict[str, Code] = {
+    entry.name: entry
+    for topic in (syntax, names, types, data, metrics, optimizers, models, project)
+    for entry in vars(topic).values()
+    if isinstance(entry, Code)
+}

@@ -1,0 +1,121 @@
+"""Asks a reward what it says of outputs, and judges when an expression reads what they think.
+
+A metric of a compile asks its judges in the same way: `Judged` is the scope that its expressions are read in, too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+from msgspec import Struct
+
+from ..errors import EvaluationError, InputError
+from ..schema.program import Judge, Program, Reward
+from ..schema.types import JsonValue, Row
+from ..values.interpret import evaluate
+from ..values.values import short
+from .fitting import check_inputs
+from .strategies.base import Scored
+
+REASON = "reason"
+"""What the judges of a score said, in the expressions after it."""
+
+
+class Opinion(Struct, frozen=True):
+    """What a judge said: its score in 0..1, and why."""
+
+    score: float
+    reason: str
+
+
+Opinions = Mapping[str, Opinion]
+"""By the judges' names."""
+
+
+class Wanted(Exception):
+    """The score of a judge is needed that is not among the opinions: ask it about these inputs."""
+
+    def __init__(self, judge: Judge, inputs: Row) -> None:
+        super().__init__(judge.name)
+        self.judge = judge
+        self.inputs = inputs
+
+
+class Judged(dict[str, JsonValue]):
+    """The scope of expressions with judges, whose scores it gets when they are first read.
+
+    `heard` holds the reasons of those that were read, in that order. Reading one that has no opinion yet raises
+    Wanted; whoever asks that judge reads everything again.
+    """
+
+    def __init__(self, judges: Iterable[Judge], names: Mapping[str, JsonValue], opinions: Opinions) -> None:
+        super().__init__(names)
+        self.heard: list[str] = []
+        self._judges = {judge.name: judge for judge in judges}
+        self._opinions = opinions
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or name in self._judges
+
+    def __missing__(self, name: str) -> JsonValue:
+        judge = self._judges[name]
+        opinion = self._opinions.get(name)
+        if opinion is None:
+            inputs = {field: evaluate(expression, self) for field, expression in judge.inputs.items()}
+            raise Wanted(judge, check_inputs(judge.program, inputs))
+        self.heard.append(opinion.reason)
+        self[name] = opinion.score
+        return opinion.score
+
+
+def number_of_score(value: JsonValue) -> float | None:
+    """A score as a float, or None where it is none: NaN, infinite, out of range, another type."""
+    if not isinstance(value, bool | int | float):
+        return None
+    number = float(value) if abs(value) <= 1 else math.nan
+    return number if 0.0 <= number <= 1.0 else None
+
+
+Run = Callable[[Program, Row], Awaitable[Row]]
+"""One run of a judge's program: its outputs."""
+
+
+async def scored(reward: Reward, inputs: Row, outputs: Row, run: Run) -> Scored:
+    """What the reward says of outputs for these inputs.
+
+    Raises EvaluationError when an expression fails or gives no score, and what `run` raises.
+    """
+    opinions: dict[str, Opinion] = {}
+    while True:  # as often as there are judges, and once more
+        try:
+            return _scored(reward, {**inputs, **outputs}, opinions)
+        except Wanted as wanted:
+            judge, asked = wanted.judge, wanted.inputs
+        except InputError as error:
+            raise EvaluationError(f"reward `{reward.name}`: {error.message}", help=error.help) from None
+        said = await run(judge.program, asked)
+        score, reason = number_of_score(said["score"]), said["reason"]
+        if score is None or not isinstance(reason, str):
+            raise EvaluationError(
+                f"reward `{reward.name}`: its judge gave no score, but {short(said['score'])}"
+            )
+        opinions[judge.name] = Opinion(score, reason)
+
+
+def _scored(reward: Reward, pred: Row, opinions: Opinions) -> Scored:
+    scope = Judged(reward.judges, {reward.pred: pred}, opinions)
+    value = evaluate(reward.score, scope)
+    score = number_of_score(value)
+    if score is None:
+        raise EvaluationError(
+            f"reward `{reward.name}` gave {short(value)}",
+            help="`score` must be true, false, or a number from 0 to 1",
+        )
+    feedback = ""
+    if reward.feedback is not None:
+        scope["score"] = value
+        scope.setdefault(REASON, "\n".join(scope.heard))
+        said = evaluate(reward.feedback, scope)
+        feedback = said if isinstance(said, str) else short(said)
+    return Scored(score, feedback)

@@ -1,0 +1,73 @@
+"""The record of a run: every predictor's answer and every tool's result, in the program's order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from msgspec import to_builtins
+
+from .types import JsonValue, Row
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """One answer of a model that a predictor used."""
+
+    lm: str
+    model: str
+    source: Literal["model", "shared", "ledger"]
+    """Asked for now; shared with the same request in flight; or kept from before."""
+    answer: str
+    """Its text as it came."""
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    """USD, as billed when it was asked for; None where no price is known."""
+    began: float
+    """Seconds after the run began."""
+    seconds: float
+    """From asking to having it, waiting for a place included."""
+    finish_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TraceStep:
+    """One predictor's part in a run, or one call of a tool. `attempts` counts its model calls."""
+
+    step: str
+    """Where in the program: a step's name, those around it before it, as in `drafts[1].critic`."""
+    predictor: str
+    """Its address; "" of a tool's call."""
+    inputs: Row
+    outputs: Row
+    attempts: int
+    notes: tuple[str, ...] = ()
+    tool: str = ""
+    """Key of the tool that was called; its one value is the output `result`, a failure the output `error`."""
+    dropped: bool = False
+    """True of what the run's outputs do not come from: an attempt that lost to another one."""
+    exchange: tuple[tuple[str, str], ...] = ()
+    """Role and text of what was said, the last answer included. This and what follows are there where a run is
+    recorded, as an application's is; a compile keeps neither prompts nor times."""
+    calls: tuple[ModelCall, ...] = ()
+    began: float = 0.0
+    """Seconds after the run began."""
+    seconds: float = 0.0
+
+    @property
+    def cost(self) -> float | None:
+        """USD of its model calls; None where one has no price."""
+        costs = [call.cost for call in self.calls]
+        return None if None in costs else sum(cost for cost in costs if cost is not None)
+
+
+def counting(trace: Iterable[TraceStep]) -> list[TraceStep]:
+    """The predictors' answers that the run's outputs come from: what may be learned from, or blamed."""
+    return [step for step in trace if step.predictor and step.outputs and not step.dropped]
+
+
+def as_json(trace: Iterable[TraceStep]) -> list[JsonValue]:
+    """The trace as plain JSON."""
+    return [to_builtins(step) for step in trace]

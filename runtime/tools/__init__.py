@@ -1,0 +1,1 @@
+"""Calls the tools of programs: Python functions, searches, servers."""

@@ -1,0 +1,245 @@
+"""mcp: a tool of an MCP server, which a command starts or an address reaches, by the protocol's own SDK.
+
+A connection is opened by the first call, shared by the tools of a server, and opened again by the next try when the
+server is gone. A server that was started is ended with everything it started when the connection closes; one that
+hangs in a call is asked for a sign of life, and ended when it gives none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ..errors import ConfigurationError
+from ..models.protocol import ToolUse
+from ..schema.program import Tool
+from ..schema.types import JsonValue, Row, Scalar
+from .base import (
+    Ground,
+    OpenTool,
+    TookTooLong,
+    ToolOption,
+    ToolProblem,
+    ToolSource,
+    first_line,
+    from_environment,
+    text_option,
+)
+from .web import ADDRESS, KEY, address, key_headers, origin
+
+if TYPE_CHECKING:
+    from mcp import Client
+    from mcp.types import CallToolResult
+
+STARTING_SECONDS = 60.0
+_ALIVE_SECONDS = 2.0
+_CLOSING_SECONDS = 10.0
+
+
+class McpTool:
+    """One server, started or reached as the first tool that is called says."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._opening: asyncio.Task[_Connection] | None = None
+        self._left: set[asyncio.Task[None]] = set()
+
+    async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> JsonValue:
+        from mcp import MCPError
+
+        connection = await self._connected(tool)
+        try:
+            async with asyncio.timeout(tool.timeout):
+                result = await connection.client.call_tool(text_option(tool, "tool"), arguments)
+        except TimeoutError:
+            if not await connection.alive():
+                self._leave(connection)
+            raise TookTooLong(tool.timeout) from None
+        except MCPError as error:
+            if not await connection.alive():
+                self._leave(connection)
+                raise ToolProblem("the MCP server is gone", note=first_line(error)) from None
+            raise ToolProblem(f"the MCP server refused: {first_line(error)}") from None
+        except Exception as error:  # noqa: BLE001 - whatever the SDK meets in an answer is the server's failure
+            self._leave(connection)
+            raise ToolProblem(f"the MCP server's answer cannot be used: {type(error).__name__}") from None
+        return _value(tool, result)
+
+    async def aclose(self) -> None:
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            if opening.done() and not opening.cancelled() and opening.exception() is None:
+                await opening.result().aclose()
+            else:
+                opening.cancel()
+        if self._left:
+            await asyncio.wait(self._left, timeout=_CLOSING_SECONDS)
+
+    async def _connected(self, tool: Tool) -> _Connection:
+        opening = self._opening
+        if (
+            opening is not None
+            and opening.done()
+            and (opening.cancelled() or opening.exception() is not None)
+        ):
+            opening = None
+        if opening is None:
+            loop = asyncio.get_running_loop()
+            opening = self._opening = loop.create_task(_Connection.opened(tool, self._root))
+        return await asyncio.shield(opening)
+
+    def _leave(self, connection: _Connection) -> None:
+        """Nothing more is asked of it; it closes while others go on."""
+        opening = self._opening
+        if (
+            opening is not None
+            and opening.done()
+            and not opening.cancelled()
+            and opening.result() is connection
+        ):
+            self._opening = None
+        closing = asyncio.get_running_loop().create_task(connection.aclose())
+        self._left.add(closing)
+        closing.add_done_callback(self._left.discard)
+
+
+class _Connection:
+    """A client in a task of its own, which must open and close it."""
+
+    def __init__(self, tool: Tool, root: Path) -> None:
+        loop = asyncio.get_running_loop()
+        self._closing = asyncio.Event()
+        self._ready: asyncio.Future[Client] = loop.create_future()
+        self._keeper = loop.create_task(self._keep(tool, root))
+        self.client: Client
+
+    @classmethod
+    async def opened(cls, tool: Tool, root: Path) -> _Connection:
+        """Raises ToolProblem."""
+        connection = cls(tool, root)
+        try:
+            async with asyncio.timeout(STARTING_SECONDS):
+                connection.client = await asyncio.shield(connection._ready)
+        except TimeoutError:
+            connection._keeper.cancel()
+            raise ToolProblem(f"the MCP server did not answer within {STARTING_SECONDS:g} s") from None
+        except BaseException:
+            connection._keeper.cancel()
+            raise
+        return connection
+
+    async def alive(self) -> bool:
+        from mcp import types
+
+        if self._keeper.done():
+            return False
+        with suppress(Exception):
+            async with asyncio.timeout(_ALIVE_SECONDS):
+                # A ping is no part of every version of the protocol; the list of tools is.
+                await self.client.session.list_tools(params=types.PaginatedRequestParams())
+                return True
+        return False
+
+    async def aclose(self) -> None:
+        self._closing.set()
+        await asyncio.wait((self._keeper,), timeout=_CLOSING_SECONDS)
+        self._keeper.cancel()
+
+    async def _keep(self, tool: Tool, root: Path) -> None:
+        try:
+            async with AsyncExitStack() as stack:
+                client = await stack.enter_async_context(await _client(tool, root, stack))
+                self._ready.set_result(client)
+                await self._closing.wait()
+        except Exception as error:  # noqa: BLE001 - whatever the SDK meets in opening or closing
+            if not self._ready.done():
+                problem = error if isinstance(error, ToolProblem) else _not_opened(error)
+                self._ready.set_exception(problem)
+
+
+def _not_opened(error: BaseException) -> ToolProblem:
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return ToolProblem(f"the MCP server cannot be reached: {type(error).__name__}", note=first_line(error))
+
+
+async def _client(tool: Tool, root: Path, stack: AsyncExitStack) -> Client:
+    from mcp import Client, StdioServerParameters, stdio_client
+    from mcp.client.streamable_http import streamable_http_client
+
+    if command := text_option(tool, "command"):
+        program, *arguments = shlex.split(command)
+        quiet = stack.enter_context(os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
+        server = StdioServerParameters(command=program, args=arguments, env=_key(tool), cwd=root)
+        return Client(stdio_client(server, errlog=quiet))
+    import httpx2
+
+    web = httpx2.AsyncClient(headers=key_headers(tool), timeout=httpx2.Timeout(None))
+    await stack.enter_async_context(web)
+    return Client(streamable_http_client(address(tool), http_client=web))
+
+
+def _key(tool: Tool) -> dict[str, str] | None:
+    """A server that is started gets the key as the variable of the same name, and little else of the environment."""
+    variable = text_option(tool, "api_key_env")
+    return {variable: from_environment(tool, "api_key")} if variable else None
+
+
+def _value(tool: Tool, result: CallToolResult) -> JsonValue:
+    """What the server's tool gave: its structured value where it has one, else its text. Raises ToolProblem."""
+    text = "\n".join(block.text for block in result.content if block.type == "text")
+    if result.is_error:
+        raise ToolProblem(text.strip()[:1000] or "the MCP server's tool failed")
+    value = cast("JsonValue", result.structured_content)
+    if isinstance(value, dict) and list(value) == ["result"] and tool.output is not None:
+        return value["result"]  # how servers wrap what is no object
+    if value is not None:
+        return value
+    if tool.output == Scalar(name="str"):
+        return text
+    from .web import as_json
+
+    return as_json(text)
+
+
+async def _open(tool: Tool, ground: Ground, use: ToolUse) -> OpenTool:
+    if importlib.util.find_spec("mcp") is None:
+        raise ConfigurationError(
+            f"the tool `{tool.name}` needs the package mcp", help="pip install 'dspc[mcp]'"
+        )
+    return McpTool(ground.root)
+
+
+def _faults(tool: Tool) -> Iterator[str]:
+    if len({"command", "url", "url_env"} & tool.options.keys()) != 1:
+        yield "a server has a command or an address"
+
+
+def _reaches(tool: Tool, ground: Ground) -> str:
+    return text_option(tool, "command") or origin(tool)
+
+
+SOURCE = ToolSource(
+    name="mcp",
+    options=(
+        ToolOption("tool", required=True),
+        ToolOption("command", pattern=r"[^\x00-\x1f]{1,2000}"),
+        *ADDRESS,
+        *KEY,
+    ),
+    open=_open,
+    reaches=_reaches,
+    per_call=("tool",),
+    faults=_faults,
+    called=lambda tool: (
+        f"on the MCP server that `{text_option(tool, 'command')}` starts"
+        if text_option(tool, "command")
+        else f"on the MCP server {origin(tool)}"
+    ),
+)

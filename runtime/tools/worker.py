@@ -1,0 +1,204 @@
+"""Runs the project's functions for its tools: a script for an interpreter of its own.
+
+It imports nothing of dspec. What it is told arrives on what was standard input when it started, and what it answers
+leaves through what was standard output, one JSON object a line each way; whatever a function prints goes to standard
+error. One call runs at a time, in the main thread. When the other side is gone the process ends, with everything
+that it started.
+
+Told: `{"function": {...}}` imports, `{"call": {...}, "arguments": {...}}` calls, `{"reply": n, ...}` answers a question.
+Answered: `{"ready": true}`, `{"value": ...}` or `{"error": ..., "at": ...}`; `{"ask": key, "inputs": {...}, "number": n}`
+is a question that the function has, while it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO, TypedDict, cast
+
+
+class FunctionPlace(TypedDict):
+    """`file` is where `module` must come from, with `path` before Python's own."""
+
+    module: str
+    function: str
+    file: str
+    root: str
+    path: list[str]
+
+
+class Line:
+    """The other side: what it asks for, and what it answers."""
+
+    def __init__(self, told: BinaryIO, answers: BinaryIO) -> None:
+        self.orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._told = told
+        self._answers = answers
+        self._guard = threading.Lock()
+        self._waiting: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._number = 0
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def say(self, message: dict[str, Any]) -> None:
+        text = json.dumps(message, ensure_ascii=False, allow_nan=False).encode(errors="surrogatepass") + b"\n"
+        with self._guard:
+            self._answers.write(text)
+            self._answers.flush()
+
+    def ask(self, key: str, inputs: dict[str, Any]) -> Any:
+        """What the other side answers. Raises RuntimeError with what went wrong there."""
+        answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        with self._guard:
+            self._number += 1
+            number = self._number
+            self._waiting[number] = answers
+        self.say({"ask": key, "inputs": inputs, "number": number})
+        answer = answers.get()
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer.get("value")
+
+    def _listen(self) -> None:
+        for line in self._told:
+            message = cast("dict[str, Any]", json.loads(line))
+            if "reply" not in message:
+                self.orders.put(message)
+            elif (waiting := self._waiting.pop(message["reply"], None)) is not None:
+                waiting.put(message)
+        if os.name == "posix":
+            os.killpg(0, signal.SIGKILL)  # this process leads a group of its own
+        os._exit(0)
+
+
+def main() -> None:
+    told, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    os.dup2(2, 1)
+    sys.stdin, sys.stdout = open(0, closefd=False), sys.stderr  # noqa: SIM115 - as long as the process
+    line = Line(told, answers)
+    process = os.getpid()
+    function: Callable[..., Any] | None = None
+    root = ""
+    while True:
+        order = line.orders.get()
+        try:
+            if "function" in order:
+                root = order["function"]["root"]
+                function = found(order["function"])
+                answer: dict[str, Any] = {"ready": True}
+            else:
+                assert function is not None
+                answer = {"value": called(function, order, line)}
+        except BaseException as error:  # noqa: BLE001 - whatever a user's code raises is told in words
+            answer = told_of(error, root)
+        if os.getpid() != process:
+            os._exit(0)  # a child that the function forked has no business here
+        line.say(answer)
+
+
+def found(place: FunctionPlace) -> Callable[..., Any]:
+    for folder in reversed(place["path"]):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    module = importlib.import_module(place["module"])
+    file = Path(getattr(module, "__file__", None) or "nowhere").resolve()
+    if str(file) != place["file"]:
+        raise ImportError(f"Python takes `{place['module']}` from elsewhere: {file.name}")
+    return getattr(module, place["function"])
+
+
+@cache
+def loop() -> asyncio.AbstractEventLoop:
+    """One for all calls, so that what an `async` function keeps between them stays usable."""
+    return asyncio.new_event_loop()
+
+
+def called(function: Callable[..., Any], order: dict[str, Any], line: Line) -> Any:
+    arguments = dict(order["arguments"])
+    if order["answers"]:
+        arguments["call"] = asking(line) if inspect.iscoroutinefunction(function) else waiting(line)
+    result = function(**arguments)
+    if inspect.isawaitable(result):
+        result = loop().run_until_complete(_awaited(result))
+    try:
+        text = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=in_json)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise Unusable(f"its result is not JSON: {first_line(error)}") from None
+    if len(text) > order["most"]:
+        raise Unusable(f"its result has {len(text):,} characters, and {order['most']:,} are the most")
+    return json.loads(text)
+
+
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value
+
+
+def waiting(line: Line) -> Callable[..., Any]:
+    def call(key: str, /, **inputs: Any) -> Any:
+        return line.ask(key, inputs)
+
+    return call
+
+
+def asking(line: Line) -> Callable[..., Awaitable[Any]]:
+    async def call(key: str, /, **inputs: Any) -> Any:
+        return await asyncio.to_thread(line.ask, key, inputs)
+
+    return call
+
+
+class Unusable(Exception):
+    """A result that is not to be sent."""
+
+
+def in_json(value: object) -> object:
+    """What functions return besides JSON and has an obvious form in it: dates, dataclasses, Pydantic's models."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        return dump(mode="json")
+    raise TypeError(f"a value of type {type(value).__name__}")
+
+
+def told_of(error: BaseException, root: str) -> dict[str, Any]:
+    """The exception's first line, and the line of the project that it came from."""
+    if isinstance(error, Unusable):
+        return {"error": first_line(error)}
+    answer: dict[str, Any] = {"error": f"{type(error).__name__}: {first_line(error)}"}
+    with suppress(Exception):
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if root and frame.filename.startswith(root + os.sep):
+                answer["at"] = f"{Path(frame.filename).relative_to(root).as_posix()}:{frame.lineno}"
+                break
+    return answer
+
+
+def first_line(error: BaseException) -> str:
+    try:
+        text = (str(error).strip().splitlines() or ["no message"])[0][:300]
+        return text.encode(errors="replace").decode()
+    except Exception:  # noqa: BLE001 - `__str__` is the user's, too
+        return "no message"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Tools of MCP servers, over standard input and over HTTP: what a server does wrong is an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dspec.runtime.schema.program import FieldSpec, Tool
+from dspec.runtime.schema.types import JsonValue, ListOf, Scalar
+from tests.support.tools import TEXT, TEXTS, call, tool_of, trusting
+
+pytest.importorskip("mcp")
+
+SERVER = Path(__file__).parents[1] / "support" / "mcp_server.py"
+COMMAND = f"{shlex.quote(sys.executable)} {shlex.quote(str(SERVER))}"
+
+
+def stdio(name: str, **settings: object) -> Tool:
+    return tool_of("mcp", command=COMMAND, tool=name, **settings)
+
+
+async def test_a_tool_of_a_server_that_a_command_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEARCH_KEY", "hunter2hunter2")
+    monkeypatch.setenv("OTHER_KEY", "hunter3")
+    async with trusting(tmp_path) as tools:
+        assert (await call(tools, stdio("echo"), query="grüße\n\u2028")).value == "grüße\n\u2028"
+        assert (await call(tools, stdio("titles", output=TEXTS), query="a")).value == ["a 1", "a 2"]
+        letters = stdio("count", output=None, outputs=(FieldSpec(name="letters", type=Scalar(name="int")),))
+        assert (await call(tools, letters, query="abc")).value == {"letters": 3}
+        failed = await call(tools, stdio("fails"), query="abc")
+        assert (failed.value, failed.error) == (None, "Error executing tool fails")
+        unknown = await call(tools, stdio("nothing"), query="abc")
+        assert "nothing" in unknown.error
+        large = await call(tools, stdio("large"), query="abc")
+        assert large.error == "its result has 1,000,002 characters, and 100,000 are the most"
+        other = await call(tools, stdio("environment"), query="OTHER_KEY")
+        assert other.value == "(not set)", "a server gets nothing of the environment that it was not given"
+    async with trusting(tmp_path) as tools:
+        tool = stdio("environment", api_key_env="SEARCH_KEY")
+        assert (await call(tools, tool, query="SEARCH_KEY")).value == "hunter2hunter2"
+
+
+async def test_calls_of_one_server_run_at_the_same_time_and_a_late_one_ends_alone(tmp_path: Path) -> None:
+    async with trusting(tmp_path) as tools:
+        assert (await call(tools, stdio("echo"), query="a")).value == "a"
+        late, fine = await asyncio.gather(
+            call(tools, stdio("hangs", timeout=0.5), query="a"), call(tools, stdio("echo"), query="b")
+        )
+        assert (late.error, fine.value) == ("no result within 0.5 s", "b")
+        assert (await call(tools, stdio("echo"), query="c")).value == "c"
+
+
+async def test_a_server_that_dies_in_a_call_is_started_again(tmp_path: Path) -> None:
+    mark = str(tmp_path / "mark")
+    async with trusting(tmp_path) as tools:
+        answer = await call(tools, stdio("dies"), query=mark)
+        assert answer.error == "the MCP server is gone"
+        assert (await call(tools, stdio("dies"), query=mark)).value == "alive"
+    Path(mark).unlink()
+    async with trusting(tmp_path) as tools:
+        answer = await call(tools, stdio("dies", retry=1), query=mark)
+        assert answer.value == "alive"
+        assert len(answer.notes) == 1
+
+
+async def test_what_is_no_server_is_an_answer(tmp_path: Path) -> None:
+    (tmp_path / "noise.py").write_text("print('hello')\nprint('{')\n")
+    for command, error in (
+        (f"{shlex.quote(sys.executable)} noise.py", "the MCP server cannot be reached"),
+        ("no-such-command-here", "the MCP server cannot be reached: FileNotFoundError"),
+    ):
+        async with trusting(tmp_path) as tools:
+            answer = await call(tools, tool_of("mcp", command=command, tool="echo"))
+            assert answer.error.startswith(error)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, str(SERVER), str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def test_a_tool_of_a_server_at_an_address(tmp_path: Path, address: str) -> None:
+    def at(name: str, **settings: object) -> Tool:
+        return tool_of("mcp", url=address, tool=name, **settings)
+
+    async with trusting(tmp_path) as tools:
+        assert (await call(tools, at("echo"), query="a")).value == "a"
+        values: list[JsonValue] = [
+            answer.value
+            for answer in await asyncio.gather(
+                *(call(tools, at("echo"), query=str(number)) for number in range(8))
+            )
+        ]
+        assert values == [str(number) for number in range(8)]
+        assert (await call(tools, at("titles", output=ListOf(item=TEXT)), query="a")).value == ["a 1", "a 2"]
+        assert (await call(tools, at("hangs", timeout=0.5))).error == "no result within 0.5 s"
+        assert (await call(tools, at("echo"), query="b")).value == "b"
+
+
+async def test_nobody_at_the_address(tmp_path: Path) -> None:
+    async with trusting(tmp_path) as tools:
+        answer = await call(tools, tool_of("mcp", url="http://127.0.0.1:9/mcp", tool="echo"))
+    assert answer.error.startswith("the MCP server cannot be reached")
