@@ -4,6 +4,7 @@ DspecError
 ├── ArtifactError        the file is not an artifact this version can load
 ├── InputError           the application passed inputs the program does not take
 ├── ConfigurationError   a key, endpoint, model or state directory is missing or unusable
+│   └── NotSet               a model's key or address is in a variable that is not set
 ├── BudgetExceeded       the next call could pass the budget's wall
 ├── Stopped              the engine was told to stop before this call was made
 ├── AnswerError          the model answered, and the answer is unusable: a wrong answer
@@ -14,10 +15,12 @@ DspecError
 └── ProviderError        the model did not answer: never a score
     ├── RateLimited      retryable, honours `retry_after`
     ├── Unavailable      retryable: connection, 5xx, cut or malformed body
-    │   └── TimedOut         no whole answer in the time one attempt is given
+    │   ├── TimedOut         no whole answer in the time one attempt is given
+    │   └── NoAnswer         the endpoint is well, and what it answered has no text
     ├── Refused          final for this request: 400, content filter
     │   └── PromptTooLong    longer than the model's context window
     └── Unauthorized     final for the run: authentication or billing
+        └── Untrusted        the server did not prove who it is
 """
 
 from __future__ import annotations
@@ -52,6 +55,10 @@ class InputError(DspecError):
 
 
 class ConfigurationError(DspecError):
+    pass
+
+
+class NotSet(ConfigurationError):
     pass
 
 
@@ -96,6 +103,8 @@ class ProviderError(DspecError):
     """Whether the request reached the model, or may have: then the provider may bill the attempt."""
     usage: Usage | None = None
     """What the provider says the attempt took, where it says so though there is no answer."""
+    retry_after: float | None = None
+    """Seconds the provider asked to wait, if it said so."""
 
 
 class RateLimited(ProviderError):
@@ -104,7 +113,6 @@ class RateLimited(ProviderError):
     def __init__(self, message: str, *, retry_after: float | None = None, help: str = "") -> None:  # noqa: A002
         super().__init__(message, help=help)
         self.retry_after = retry_after
-        """Seconds the provider asked to wait, if it said so."""
 
 
 class Unavailable(ProviderError):
@@ -115,8 +123,13 @@ class TimedOut(Unavailable):
     billable = True
 
 
-class Refused(ProviderError):
+class NoAnswer(Unavailable):
     pass
+
+
+class Refused(ProviderError):
+    parameter = ""
+    """The parameter of the request that the model does not take, where that is why it was refused."""
 
 
 class PromptTooLong(Refused):
@@ -124,4 +137,8 @@ class PromptTooLong(Refused):
 
 
 class Unauthorized(ProviderError):
+    pass
+
+
+class Untrusted(Unauthorized):
     pass

@@ -40,7 +40,9 @@ def evaluate(
     """Score what was compiled on the rows of eval blocks. Exits with 1 when a gate does not hold."""
     from ..compile.prepared import Prepared
     from ..data.needs import eval_needs
+    from ..project.state import project_root
     from . import report
+    from .dotenv import fill_environment
     from .sources import checked, pick
 
     _, project = checked(path, lambda project: eval_needs(project, names or project.evals))
@@ -53,6 +55,7 @@ def evaluate(
         project, {block.program for block in blocks} | {b.baseline for b in blocks}, folder
     )
     base = path.resolve().parent
+    fill_environment(project_root(path), [lm for program in programs.values() for lm in program.lms.values()])
     prepared = Prepared(project, base, eval_needs(project, wanted))
     with observing(events, otel) as observers:
         results, cut = asyncio.run(

@@ -106,19 +106,22 @@ def open_target(
     from dspec.runtime.application import load, of_program
 
     from ..project.state import project_root
+    from .dotenv import fill_environment
 
     if target.suffix != ".dspec":
         root = project_root(target)
-        return load(target, lm=lm, api_base=api_base, allow=allow, root=root, isolate=True)
-    from .session import project_tools
-    from .sources import checked, pick
+        application = load(target, lm=lm, api_base=api_base, allow=allow, root=root, isolate=True)
+    else:
+        from .session import project_tools
+        from .sources import checked, pick
 
-    _, project = checked(target)
-    chosen = pick(list(project.programs), name, "module or program", target)
-    program = project.programs[chosen]
-    externs = tuple(project.externs.values())
-    tools = partial(project_tools, target, externs) if externs else None
-    return of_program(program, lm=lm, api_base=api_base, tools=tools)
+        _, project = checked(target)
+        chosen = pick(list(project.programs), name, "module or program", target)
+        externs = tuple(project.externs.values())
+        tools = partial(project_tools, target, externs) if externs else None
+        application = of_program(project.programs[chosen], lm=lm, api_base=api_base, tools=tools)
+    fill_environment(project_root(target), application.program.lms.values())
+    return application
 
 
 def read_inputs(given: Sequence[str], fields: Sequence[FieldSpec]) -> Row:

@@ -184,7 +184,12 @@ class Ran:
         beside = not (self._walled or resolved.metric.judges)
         early = asyncio.create_task(first.work()) if beside else None
         try:
-            self._baseline = await self._evaluator.evaluate(resolved.student, resolved.val, label="baseline")
+            self._baseline = await self._evaluator.evaluate(
+                resolved.student,
+                resolved.val,
+                label="baseline",
+                must_read=resolved.optimize.on_error == "stop",
+            )
         except BaseException:
             if early is not None:
                 early.cancel()

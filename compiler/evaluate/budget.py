@@ -1,4 +1,4 @@
-"""The budget's wall: asked before every attempt, so that the next one can never pass it.
+"""The budget's wall: asked before every attempt, and again as it leaves, so that the next one can never pass it.
 
 An attempt reserves its worst case and settles what it took; one that could pass the wall waits for those
 in flight, which may take less than they reserved, and only then gives up. Of several that wait, the one goes first
@@ -9,20 +9,26 @@ An attempt that failed after it reached the model may be billed like any other: 
 the provider reported, and with its worst case where nobody knows. One that was refused (429, 500, no
 connection) counts nothing.
 
-Worst cases: a call is one call; its output tokens are `max_tokens`, and where an LM sets none the
-largest answer so far (at least `FALLBACK_TOKENS`). Its input tokens are one for each byte until the model has
-answered once; then they are estimated, and raised by the largest share by which an estimate has fallen short
-of what that model counted (at least `MARGIN`).
+Worst cases: a call is one call; its output tokens are `max_tokens` (where an LM sets none, `FALLBACK_TOKENS`), or the most
+that the model has taken for an answer so far, where that is more. Its input tokens are one for each byte until the model has
+reported once; then they are estimated, and raised by the largest share by which an estimate has fallen short
+of what that model counted (at least `MARGIN`). An answer whose usage nobody reports counts a token for each byte.
+
+A worst case is a guess about a provider who need not keep to it. What one answer took raises what is reserved for all that
+are not through, and room that is no longer there is taken back from what has not left yet, last begun first. So the wall is
+passed at most by what those already on their way take beyond their worst case; then it is said.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import math
 import time
 from bisect import insort
 from collections.abc import Callable
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -35,6 +41,7 @@ from dspec.runtime.schema.usage import Spent, Usage, pico
 
 from .. import ir
 
+_LOG = logging.getLogger("dspec")
 FALLBACK_TOKENS = 1024
 MARGIN = 1.25
 SLACK = 1e-9
@@ -43,20 +50,49 @@ UNKNOWN = 4.0
 """The margin before a model's first answer: the estimate counts four bytes a token, and no token has less than one."""
 
 
-class Room(Struct, frozen=True):
+class Room(Struct, eq=False):
     """What one attempt has reserved: `worst` for each of its `requests`."""
 
     wall: Wall
     request: Request
+    place: tuple[int, int]
+    """When it was begun, among all."""
     worst: Spent
     requests: int
+    left: bool = False
+    taken_back: bool = False
 
-    def in_time(self) -> None:
-        """Raises BudgetExceeded once the minutes are over: a call may have waited for its place till now."""
+    def leaves(self) -> bool:
+        """Whether the request may be sent now: a call may have waited for its place till the room was needed. Raises
+        BudgetExceeded once the minutes are over."""
         self.wall.in_time()
+        self.left = not self.taken_back
+        return self.left
 
     def settle(self, requests: int, usage: Usage | None) -> None:
         self.wall.settle(self, requests, usage)
+
+
+class _Known(Struct):
+    """What a model's answers so far tell of its next one."""
+
+    margin: float = UNKNOWN
+    outputs: int = 0
+
+
+class _Excess(NamedTuple):
+    """The most by which one answer took more than its worst case."""
+
+    tokens: int
+    took: int
+    expected: int
+    model: str
+
+
+def _model(request: Request) -> tuple[str, str | None, str | None]:
+    """Whose answers are alike: a model where it is served."""
+    lm = request.lm
+    return (lm.model, lm.api_base, lm.api_base_env)
 
 
 def wall_of(budget: ir.Budget, clock: Callable[[], float] = time.monotonic) -> Wall | None:
@@ -81,8 +117,10 @@ class Wall:
         self._budget = budget
         self._clock = clock
         self._began = clock()
-        self._largest = FALLBACK_TOKENS
-        self._margins: dict[str, float] = {}
+        self._known: dict[tuple[str, str | None, str | None], _Known] = {}
+        self._rooms: list[Room] = []
+        self._excess = _Excess(0, 0, 0, "")
+        self._said = False
         self._arrivals = itertools.count()
         self._waiting: list[tuple[int, int]] = []
         """The places of those that wait for room, in order."""
@@ -109,7 +147,9 @@ class Wall:
                     passed = self._passed(worst * requests)
                     if passed is None:
                         self._reserved += worst * requests
-                        return Room(self, request, worst, requests)
+                        room = Room(self, request, place, worst, requests)
+                        self._rooms.append(room)
+                        return room
                     if self._reserved.calls == 0 or passed == "minutes":
                         raise self._exceeded(passed)
                 self._woken[place] = asyncio.get_running_loop().create_future()
@@ -131,22 +171,62 @@ class Wall:
 
     def settle(self, room: Room, requests: int, usage: Usage | None) -> None:
         """The attempt is over: so many requests may be billed, at `usage` each, or at their worst."""
-        self._reserved += room.worst * -room.requests
+        if not room.taken_back:
+            self._give_back(room)
         if requests:
-            self.spent += (room.worst if usage is None else self._taken(room.request, usage)) * requests
+            self.spent += (room.worst if usage is None else self._taken(room, usage)) * requests
+            self._hold()
         self._wake()
 
-    def _taken(self, request: Request, usage: Usage) -> Spent:
-        self._largest = max(self._largest, usage.output_tokens)
-        share = usage.input_tokens / estimate_request(request)
-        self._margins[request.lm.model] = max(MARGIN, share, self._margins.get(request.lm.model, 0.0))
+    def _give_back(self, room: Room) -> None:
+        self._rooms.remove(room)
+        self._reserved += room.worst * -room.requests
+
+    def _hold(self) -> None:
+        """Takes back room that is no longer there, and says so where even that is not enough."""
+        waiting = sorted((room for room in self._rooms if not room.left), key=lambda room: room.place)
+        while waiting and self._over(self._reserved) is not None:
+            room = waiting.pop()
+            room.taken_back = True
+            self._give_back(room)
+        if not self._said and (unit := self._over(Spent())) is not None:
+            self._said = True
+            _LOG.warning("%s", self._told_over(unit))
+
+    def _taken(self, room: Room, usage: Usage) -> Spent:
+        """What an attempt took, from which the next ones' worst cases are learned."""
+        request = room.request
+        if usage.estimated:
+            usage = Usage(math.ceil(UNKNOWN * usage.input_tokens), math.ceil(UNKNOWN * usage.output_tokens))
+            margin = UNKNOWN
+        else:
+            margin = max(MARGIN, usage.input_tokens / estimate_request(request))
+        worst = room.worst
+        more = usage.input_tokens + usage.output_tokens - worst.tokens
+        if more > self._excess.tokens:
+            self._excess = _Excess(more, worst.tokens + more, worst.tokens, request.lm.model)
+        known = self._known.setdefault(_model(request), _Known())
+        before = (known.margin, known.outputs)
+        first = known.outputs == 0 and known.margin == UNKNOWN
+        known.margin = margin if first else max(margin, known.margin)
+        known.outputs = max(known.outputs, usage.output_tokens)
+        if (known.margin, known.outputs) != before:
+            self._reckon(_model(request))
         return self._priced(request, usage)
 
+    def _reckon(self, model: tuple[str, str | None, str | None]) -> None:
+        """Reserves anew for what is not through, by what is known by now."""
+        for room in self._rooms:
+            if _model(room.request) == model:
+                worst = self._worst(room.request)
+                self._reserved += (worst + room.worst * -1) * room.requests
+                room.worst = worst
+
     def _worst(self, request: Request) -> Spent:
-        margin = self._margins.get(request.lm.model, UNKNOWN)
-        inputs = math.ceil(margin * estimate_request(request))
-        outputs = 0 if request.kind == "embedding" else request.lm.max_tokens or self._largest
-        return self._priced(request, Usage(inputs, outputs))
+        known = self._known.get(_model(request)) or _Known()
+        inputs = math.ceil(known.margin * estimate_request(request))
+        outputs = max(request.lm.max_tokens or FALLBACK_TOKENS, known.outputs)
+        return self._priced(request, Usage(inputs, 0 if request.kind == "embedding" else outputs))
 
     def _priced(self, request: Request, usage: Usage) -> Spent:
         """One call of that usage; money counts only where the budget is in USD."""
@@ -164,7 +244,15 @@ class Wall:
 
     def _passed(self, more: Spent) -> str | None:
         """The unit whose wall `more` could pass, or None."""
-        budget, total = self._budget, self.spent + self._reserved + more
+        unit = self._over(self._reserved + more)
+        minutes = self._budget.minutes
+        if unit is None and minutes is not None and self._clock() - self._began > 60 * minutes:
+            return "minutes"
+        return unit
+
+    def _over(self, more: Spent) -> str | None:
+        """The unit of which there is too little for what is spent and `more`."""
+        budget, total = self._budget, self.spent + more
         if budget.calls is not None and total.calls > budget.calls:
             return "calls"
         if budget.tokens is not None and total.tokens > budget.tokens:
@@ -172,16 +260,25 @@ class Wall:
         # A billionth of a dollar of slack: each cost was rounded.
         if budget.usd is not None and total.cost > pico(budget.usd + SLACK):
             return "usd"
-        if budget.minutes is not None and self._clock() - self._began > 60 * budget.minutes:
-            return "minutes"
         return None
 
     def _exceeded(self, unit: str) -> BudgetExceeded:
+        over = self._over(Spent())
         return BudgetExceeded(
-            f"the next call could pass the budget of {self._shown(unit)}",
+            self._told_over(over) if over else f"the next call could pass the budget of {self._shown(unit)}",
             help="raise the budget and run the same command again: "
             "answers that are already paid are not asked again",
         )
+
+    def _told_over(self, unit: str) -> str:
+        spent = {
+            "calls": f"{self.spent.calls} calls",
+            "tokens": f"{self.spent.tokens} tokens",
+            "usd": f"{self.spent.usd:.6f} USD",
+        }[unit]
+        _, took, expected, model = self._excess
+        why = f": an answer of {model} took {took} tokens, where {expected} were the most expected"
+        return f"the budget of {self._shown(unit)} is passed, with {spent} spent{why if took else ''}"
 
     def _shown(self, unit: str) -> str:
         amount = {

@@ -24,19 +24,21 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from dspec.runtime.errors import ParseError, ProviderError, Unauthorized
+from dspec.runtime.errors import AnswerError, DspecError, ParseError, ProviderError, Unauthorized
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Message, Request
+from dspec.runtime.running.execute import run as run_once
 from dspec.runtime.running.vectors import read_vector
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import LM, Program, digest
 from dspec.runtime.schema.types import Row
+from dspec.runtime.values.values import short
 
 from .. import ir
 from ..data.rows import Example
 from .budget import Wall
 from .events import Report, ScoringStarted, silent
-from .gathering import Gathered, Told
+from .gathering import Gathered, Told, Unreadable
 from .judging import Judges
 from .meter import Account, PaidMeter, Purpose, metered
 from .outcomes import Attempt, Evaluation, RowResult
@@ -106,19 +108,48 @@ class Evaluator:
         return other
 
     async def evaluate(
-        self, program: Runnable, rows: Sequence[Example], *, label: str = "", told: Told | None = None
+        self,
+        program: Runnable,
+        rows: Sequence[Example],
+        *,
+        label: str = "",
+        told: Told | None = None,
+        must_read: bool = False,
     ) -> Evaluation:
         """Every row's score; `told` hears of each as it comes. Raises MetricError when the metric fails on
-        `max_errors` rows, ProviderError, ConfigurationError, BudgetExceeded and Stopped, whichever the rows' order
-        comes to first."""
+        `max_errors` rows, ProviderError, ConfigurationError, BudgetExceeded and Stopped, and with `must_read` ParseError
+        when no answer to the first rows can be read; whichever the rows' order comes to first."""
         if isinstance(program, Ensemble):
             return await self._evaluate_votes(program, rows, label, told)
+        try:
+            return await self._evaluate(program, rows, label, told, must_read=must_read)
+        except Unreadable as error:
+            raise await self._shown(error, program, rows[0]) from None
+
+    async def _shown(self, error: Unreadable, program: Program, first: Example) -> Unreadable:
+        """The error with the last answer to the first row: it is in the ledger, and so costs nothing."""
+        try:
+            purse = None if self._wall is None else self._wall.purse(0)
+            await run_once(program, first.inputs, PaidMeter(self._engine, purse, urgent=True))
+        except AnswerError as failure:
+            error.raw = failure.raw
+            error.help = (
+                f"the last answer to the first row was {short(failure.raw)}; "
+                'a block with `on_error = "score_zero"` goes on all the same'
+            )
+        except DspecError:
+            return error
+        return error
+
+    async def _evaluate(
+        self, program: Program, rows: Sequence[Example], label: str, told: Told | None, *, must_read: bool
+    ) -> Evaluation:
         keyed = ProgramKey(program)
         keys = [keyed.run(self._inputs_digest(row), sample=0, temperature=None) for row in rows]
         known = self._store.lookup(keys)
         # All at once and before anything is awaited, so that whose runs they are is no matter of time.
         own = [self._claim(key) for key in keys]
-        results = Gathered(rows, self._max_errors, label, self._report, told)
+        results = Gathered(rows, self._max_errors, label, self._report, told, must_read=must_read)
         self._report(ScoringStarted(label, len(rows)))
         for place, key in enumerate(keys):
             if key in known:
@@ -180,8 +211,7 @@ class Evaluator:
         else:
             result = await self._once(program, example, "teacher", sample, temperature)
         if result.outputs is None:
-            unreadable = result.error is not None and result.error[0] == ParseError.__name__
-            return Attempt(example, None, (), None, _reason(result), unreadable=unreadable)
+            return Attempt(example, None, (), None, _reason(result), unreadable=_unreadable(result))
         outputs = result.outputs
         try:
             if self._judges is None:
@@ -382,7 +412,14 @@ class Evaluator:
     def _row(self, example: Example, result: RunResult) -> RowResult | MetricError:
         """What a metric without judges says of a run; with judges, of one that has no outputs."""
         if result.outputs is None:
-            return RowResult(example.index, 0.0, None, _reason(result), unanswered=result.unanswered)
+            return RowResult(
+                example.index,
+                0.0,
+                None,
+                _reason(result),
+                unanswered=result.unanswered,
+                unreadable=_unreadable(result),
+            )
         try:
             verdict = score_row(self._metric, example.row, result.outputs, example.index)
         except MetricError as error:
@@ -438,3 +475,7 @@ class Evaluator:
 
 def _reason(result: RunResult) -> str:
     return result.error[1] if result.error is not None else "no outputs"
+
+
+def _unreadable(result: RunResult) -> bool:
+    return result.error is not None and result.error[0] == ParseError.__name__

@@ -5,13 +5,21 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Iterator, Sequence
 
-from dspec.runtime.errors import BudgetExceeded, Stopped
+from dspec.runtime.errors import BudgetExceeded, ParseError, Stopped
 
 from ..data.rows import Example
 from .events import Report, RowScored
 from .outcomes import Evaluation, RowResult
 from .scoring import MetricError
 from .turns import RunUse
+
+UNREADABLE_AT_FIRST = 8
+"""Rows, the first of an evaluation, whose answers tell whether any can be read."""
+
+
+class Unreadable(ParseError):
+    """None of the first answers could be read."""
+
 
 Told = Callable[[int, float], None]
 """Told of a row's place in an evaluation, from 0, and of its score."""
@@ -20,13 +28,21 @@ Told = Callable[[int, float], None]
 class Gathered:
     """Collects one evaluation's rows, with running sums for the progress report.
 
-    The evaluation ends at the first row, in the rows' order, that has no result (a failure, or a halt), or that is the
-    last of `max_errors` on which the metric fails. Which one that is is known once all rows before it are; `last` is
-    the one that it can be at the latest. So what is raised and counted does not depend on how fast answers come.
+    The evaluation ends at the first row, in the rows' order, that has no result (a failure, or a halt), that is the
+    last of `max_errors` on which the metric fails, or with `must_read` the last of the first few that all are unreadable.
+    Which one that is is known once all rows before it are; `last` is the one that it can be at the latest. So what is raised
+    and counted does not depend on how fast answers come.
     """
 
     def __init__(
-        self, rows: Sequence[Example], max_errors: int, label: str, report: Report, told: Told | None = None
+        self,
+        rows: Sequence[Example],
+        max_errors: int,
+        label: str,
+        report: Report,
+        told: Told | None = None,
+        *,
+        must_read: bool = False,
     ) -> None:
         self.last = len(rows) - 1
         """The last row that is still needed."""
@@ -42,6 +58,8 @@ class Gathered:
         self._label = label
         self._report = report
         self._told = told
+        self._unread = min(UNREADABLE_AT_FIRST, len(rows)) if must_read else 0
+        """How many of the first rows are still out, or could not be read; 0 once one of them could."""
         self._done = 0
         self._sum = 0.0
 
@@ -52,7 +70,7 @@ class Gathered:
             return False
         if isinstance(outcome, RowResult):
             self._scored(place, outcome)
-            return False
+            return self._nothing_read()
         if isinstance(outcome, MetricError):
             self._errors[place] = outcome
             insort(self._failing, place)
@@ -64,6 +82,19 @@ class Gathered:
         self._ends[place] = outcome
         self.last = place
         return not isinstance(outcome, BudgetExceeded | Stopped)
+
+    def _nothing_read(self) -> bool:
+        """Ends the evaluation where the first rows are in, and none of them could be read."""
+        first = self._rows[: self._unread]
+        if any(row is not None and not row.unreadable for row in first):
+            self._unread = 0
+        if not self._unread or None in first:
+            return False
+        place, self._unread = self._unread - 1, 0
+        why = first[0].reason if first[0] is not None else ""
+        self._ends[place] = Unreadable(f"none of the first {place + 1} answers could be read: {why}")
+        before, self.last = self.last, place
+        return self.last < before
 
     def counted(self) -> Iterator[RunUse]:
         """The runs of the rows up to the one that decided, in the rows' order."""

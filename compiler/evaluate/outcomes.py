@@ -29,6 +29,8 @@ class RowResult(Struct, frozen=True):
     feedback: str | None = None
     unanswered: bool = False
     """True when the model never answered, and the score is 0 because `on_error` says so."""
+    unreadable: bool = False
+    """True when the model's answer could not be read."""
 
 
 class Evaluation(Struct, frozen=True):

@@ -23,8 +23,9 @@ class Completion(Struct, frozen=True):
 class Reservation(Protocol):
     """Room for one attempt at a call in somebody's budget."""
 
-    def in_time(self) -> None:
-        """Raises when it is too late to send the request."""
+    def leaves(self) -> bool:
+        """Asked as the request is about to be sent. Raises when it is too late for any; False where the room is needed
+        otherwise by now, and is to be asked for anew."""
         ...
 
     def settle(self, requests: int, usage: Usage | None) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from msgspec import Struct
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, NotSet
 from ..schema.program import LM
 
 Kind = Literal["embedded", "lean", "litellm"]
@@ -143,7 +143,7 @@ def resolve(lm: LM, environ: Mapping[str, str] = os.environ) -> Endpoint:
     known = PROVIDERS.get(provider, Provider(needs_key=False))
     url, named_by_file = _base(lm, provider, environ)
     if provider in ("hosted_vllm", "litellm_proxy") and not url:
-        raise ConfigurationError(
+        raise NotSet(
             f"lm {lm.name}: {lm.model} has no address",
             help=f"write `api_base` in lm {lm.name}, or set {known.base_env[0]}",
         )
@@ -171,7 +171,7 @@ def _base(lm: LM, provider: str, environ: Mapping[str, str]) -> tuple[str | None
     if lm.api_base_env is not None:
         value = environ.get(lm.api_base_env, "").strip()
         if not value:
-            raise ConfigurationError(
+            raise NotSet(
                 f"lm {lm.name} takes its address from {lm.api_base_env}, which is not set",
                 help=f"set {lm.api_base_env} to the server's URL, such as http://localhost:8000/v1",
             )
@@ -188,7 +188,7 @@ def _key(lm: LM, known: Provider, environ: Mapping[str, str], *, required: bool,
     if lm.api_key_env is not None:
         if value := environ.get(lm.api_key_env, "").strip():
             return value
-        raise ConfigurationError(
+        raise NotSet(
             f"lm {lm.name} takes its key from {lm.api_key_env}, which is not set",
             help=f"set {lm.api_key_env} in the environment",
         )
@@ -196,7 +196,7 @@ def _key(lm: LM, known: Provider, environ: Mapping[str, str], *, required: bool,
         if value := environ.get(name, "").strip():
             return value
     if required:
-        raise ConfigurationError(
+        raise NotSet(
             f"lm {lm.name} ({lm.model}) needs a key, and {known.key_env[0]} is not set",
             help=f'set it, or name another variable with `api_key = env("…")` in lm {lm.name}',
         )

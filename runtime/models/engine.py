@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import ConfigurationError, ProviderError, Stopped, TimedOut, Unauthorized
+from ..errors import ConfigurationError, ProviderError, RateLimited, Refused, Stopped, TimedOut, Unauthorized
 from ..schema.program import LM, Record, Tool
 from ..schema.types import Row
 from ..schema.usage import Usage
@@ -31,14 +32,17 @@ from .endpoints import Endpoint, address, resolve
 from .hedging import first_answer
 from .lanes import Lane
 from .ledger import Ledger
-from .limits import PATIENCE, Admission, Backoff, Deadline, RateWindow
+from .limits import PATIENCE, Admission, Backoff, RateWindow, Stragglers
 from .protocol import Answer, Answering, Message, Request, ToolAnswer, Tools, ToolUse, Transport
 from .transports import Mode, choose, open_transport
 from .transports.answers import estimate_request
 
 __all__ = ["CallEvent", "Completion", "Engine", "Tally"]
 
+_LOG = logging.getLogger("dspec")
 _HITS_BETWEEN_YIELDS = 64
+_UNKEPT = 30.0
+"""Seconds for which nothing is asked once an answer could not be kept."""
 
 
 class _Flight(Struct, eq=False):
@@ -62,6 +66,7 @@ class Engine:
         ledger: Ledger | None = None,
         transport: Mode = "auto",
         on_event: Callable[[CallEvent], None] | None = None,
+        on_note: Callable[[str], None] = _LOG.warning,
         backoff: Backoff | None = None,
         tools: Tools | None = None,
     ) -> None:
@@ -73,12 +78,16 @@ class Engine:
         self._mode: Mode = transport
         self._tools = tools
         self._on_event = on_event
+        self._note = on_note
+        """Told once of what the engine does otherwise than the file says."""
         self._backoff = backoff or Backoff()
         self._places = asyncio.Semaphore(threads)
         self._flights: dict[bytes, _Flight] = {}
         self._lanes: dict[tuple[LM, str], asyncio.Future[Lane]] = {}
         self._gates: dict[Endpoint, Admission] = {}
         self._transports: dict[Endpoint, Transport] = {}
+        self._refused: dict[tuple[Endpoint, str], set[str]] = {}
+        """Parameters that models were found not to take."""
         self._stopped = False
         self._hits = 0
 
@@ -167,8 +176,9 @@ class Engine:
         completions = await asyncio.gather(*map(self.complete, requests))
         return [json.loads(completion.answer.text) for completion in completions]
 
-    async def drain(self, seconds: float = 10.0) -> None:
-        """Starts nothing more and waits, at most `seconds`, for answers that are on their way.
+    async def drain(self, seconds: float | None = None) -> None:
+        """Starts nothing more and waits, at most `seconds`, for answers that are on their way: without a number for as long
+        as each LM's `timeout` gives them, since they are paid for.
 
         Calls that were not sent yet raise Stopped. Answers that arrive are kept.
         """
@@ -217,38 +227,47 @@ class Engine:
         lane = await self._lane(request.lm)
         flight = self._flights[key]
         loop = asyncio.get_running_loop()
-        failures = timeouts = 0
+        failures = 0
+        again, urgent, sent = False, flight.urgent, request
         room: Reservation | None = None
         try:
             while True:
                 if purse is not None and room is None:
                     room = await purse.reserve(request)
                 try:
-                    units = await self._enter(lane, request, again=failures > 0, urgent=flight.urgent)
+                    number, units = await self._enter(lane, request, again=again, urgent=urgent)
                 except Unauthorized:
                     self._forget(lane)
                     raise
                 began = loop.time()
                 try:
-                    if room is not None:
-                        room.in_time()
+                    if room is not None and not room.leaves():
+                        room = None
+                        lane.unused(units)
+                        continue
                     flight.on_wire = True
-                    answer = await self._attempt(lane, request, failures + 1, timeouts, flight)
+                    sent = lane.fitted(request)
+                    answer = await self._attempt(lane, sent, failures + 1, flight)
                     if room is not None:
                         room.settle(flight.requests, answer.usage)
                         room = None
                     seconds = loop.time() - began
-                    return await self._kept(key, request, lane, answer, units, failures + 1, seconds)
+                    return await self._kept(key, request, lane, answer, number, units, failures + 1, seconds)
                 except ProviderError as error:
+                    if isinstance(error, Refused) and self._learns(lane, sent, error.parameter):
+                        again, flight.requests = True, 0
+                        continue
                     failures += 1
-                    timeouts += isinstance(error, TimedOut)
+                    # of those that a limit refused each has its turn: none uses up its attempts for all
+                    again = not isinstance(error, RateLimited)
+                    urgent = urgent or not again
                     if error.billable:
                         self.tally.spoil(flight.requests, error.usage, lane.cost(error.usage))
                         if room is not None:
                             room.settle(flight.requests, error.usage)
                             room = None
                     flight.requests = 0
-                    wait = self._failed(error, lane, request.lm, failures, began, flight)
+                    wait = self._failed(error, lane, request.lm, failures, number, began, flight)
                 finally:
                     flight.on_wire = False
                     self._leave(lane)
@@ -263,13 +282,18 @@ class Engine:
         request: Request,
         lane: Lane,
         answer: Answer,
+        number: int,
         units: int,
         attempt: int,
         seconds: float,
     ) -> Answer:
         """The answer, counted and on disk."""
-        lane.gate.succeeded()
-        lane.deadline.answered(seconds)
+        lane.gate.succeeded(number)
+        lane.stragglers.answered(seconds)
+        if answer.quotas is not None:
+            began = asyncio.get_running_loop().time() - seconds
+            lane.gate.pacing.told(answer.quotas, number, began, answer.usage)
+            answer = replace(answer, quotas=None)
         if lane.price:
             answer = replace(answer, cost=lane.cost(answer.usage))
         if lane.tpm is not None:
@@ -279,13 +303,20 @@ class Engine:
             try:
                 answer = await self._ledger.put(key, request.lm.model, answer)
             except ConfigurationError as problem:
-                lane.gate.close(problem)  # what cannot be kept is not asked for
+                lane.gate.close(problem, _UNKEPT)  # what cannot be kept is not asked for
                 raise
         self._tell("answered", request.lm, attempt, seconds, answer)
         return answer
 
     def _failed(
-        self, error: ProviderError, lane: Lane, lm: LM, failures: int, began: float, flight: _Flight
+        self,
+        error: ProviderError,
+        lane: Lane,
+        lm: LM,
+        failures: int,
+        number: int,
+        began: float,
+        flight: _Flight,
     ) -> float:
         """Seconds to wait before the next attempt. Raises the error, described, where there is none; Stopped where
         there would be one, had the engine not been stopped."""
@@ -293,8 +324,8 @@ class Engine:
         if isinstance(error, Unauthorized):
             lane.gate.close(problem)
             self._forget(lane)
-        wait = lane.gate.failed(error, failures, began) if error.retryable else 0.0
-        hopeful = error.retryable and lane.gate.worth_another(failures, lm.retry)
+        wait = lane.gate.failed(error, failures, number, began) if error.retryable else 0.0
+        hopeful = error.retryable and failures <= lm.retry
         given_up = not hopeful or wait > PATIENCE
         if self._stopped and not given_up:
             raise Stopped("the engine was stopped before this call was answered") from None
@@ -305,13 +336,24 @@ class Engine:
         self._tell("retrying", lm, failures, wait, error=problem.message)
         return wait
 
-    async def _attempt(
-        self, lane: Lane, request: Request, number: int, timeouts: int, flight: _Flight
-    ) -> Answer:
+    def _learns(self, lane: Lane, sent: Request, parameter: str) -> bool:
+        """Whether a refused request is worth another try without the parameter that it was refused for."""
+        if not parameter or parameter not in sent.parameters():
+            return False
+        if parameter not in lane.refused:
+            lane.refused.add(parameter)
+            name, model = sent.lm.name, sent.lm.model
+            if parameter == "max_tokens":
+                self._note(f"lm {name}: {model} takes `max_tokens` as `max_completion_tokens`; it is sent so")
+            else:
+                self._note(f"lm {name}: {model} does not take `{parameter}` as it was set; it is left out")
+        return True
+
+    async def _attempt(self, lane: Lane, request: Request, attempt: int, flight: _Flight) -> Answer:
         self.tally.attempts += 1
         flight.requests = 1
-        self._tell("started", request.lm, number)
-        seconds = lane.deadline.seconds(timeouts)
+        self._tell("started", request.lm, attempt)
+        seconds = request.lm.timeout
 
         def hedged() -> None:
             self.tally.attempts += 1
@@ -320,7 +362,7 @@ class Engine:
 
         try:
             async with asyncio.timeout(seconds):
-                straggling = lane.deadline.straggling() if request.lm.hedge else None
+                straggling = lane.stragglers.after() if request.lm.hedge else None
                 if straggling is None:
                     return await lane.transport.complete(request)
                 return await first_answer(lambda: lane.transport.complete(request), straggling, hedged)
@@ -330,8 +372,9 @@ class Engine:
                 help=f"raise `timeout` in lm {request.lm.name} if the model is slow",
             ) from None
 
-    async def _enter(self, lane: Lane, request: Request, *, again: bool, urgent: bool) -> int:
-        """Waits for rates and places, narrowest first. Returns the tokens counted against `tpm`."""
+    async def _enter(self, lane: Lane, request: Request, *, again: bool, urgent: bool) -> tuple[int, int]:
+        """Waits for rates and places, narrowest first. Returns the request's number at its endpoint, and the tokens
+        counted against `tpm`."""
         units = 0
         if lane.parallel is not None:
             await lane.parallel.acquire()
@@ -341,7 +384,7 @@ class Engine:
             if lane.tpm is not None:
                 units = estimate_request(request) + (request.lm.max_tokens or 0)
                 await lane.tpm.take(units)
-            await lane.gate.enter(again=again, urgent=urgent)
+            number = await lane.gate.enter(again=again, urgent=urgent)
             try:
                 await self._places.acquire()
             except BaseException:
@@ -351,7 +394,7 @@ class Engine:
             if lane.parallel is not None:
                 lane.parallel.release()
             raise
-        return units
+        return number, units
 
     def _leave(self, lane: Lane) -> None:
         self._places.release()
@@ -391,11 +434,12 @@ class Engine:
             endpoint,
             self._transports[endpoint],
             self._gates[endpoint],
-            Deadline(lm.timeout, self._backoff.shortest),
+            Stragglers(),
             asyncio.Semaphore(lm.max_parallel) if lm.max_parallel else None,
             RateWindow(lm.rpm) if lm.rpm else None,
             RateWindow(lm.tpm) if lm.tpm else None,
             prices.price(lm),
+            self._refused.setdefault((endpoint, lm.model), set()),
         )
 
     def _forget(self, lane: Lane) -> None:

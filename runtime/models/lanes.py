@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from ..errors import ProviderError, RateLimited
+from ..errors import ProviderError
 from ..schema.program import LM
 from ..schema.usage import Usage
 from .endpoints import Endpoint
-from .limits import Admission, Deadline, RateWindow
+from .limits import Admission, RateWindow, Stragglers
 from .prices import Price
-from .protocol import Transport
+from .protocol import Request, Transport
+
+_OPTIONAL = {"temperature", "seed", "response_format"}
+"""Parameters without which a request still asks the same."""
 
 
 class Lane(Struct):
@@ -21,11 +25,33 @@ class Lane(Struct):
     endpoint: Endpoint
     transport: Transport
     gate: Admission
-    deadline: Deadline
+    stragglers: Stragglers
     parallel: asyncio.Semaphore | None
     rpm: RateWindow | None
     tpm: RateWindow | None
     price: Price | None
+    refused: set[str]
+    """Parameters that the model was found not to take."""
+
+    def fitted(self, request: Request) -> Request:
+        """The request without what the model does not take."""
+        left_out = self.refused & _OPTIONAL
+        if not left_out:
+            return request
+        of_lm = dict.fromkeys(left_out - {"response_format"})
+        return replace(
+            request,
+            lm=request.lm.model_copy(update=of_lm),
+            temperature=None if "temperature" in left_out else request.temperature,
+            response_format=None if "response_format" in left_out else request.response_format,
+        )
+
+    def unused(self, units: int) -> None:
+        """Gives back what a request that was not sent took of the rates; `units` of `tpm`."""
+        if self.rpm is not None:
+            self.rpm.settle(-1)
+        if self.tpm is not None:
+            self.tpm.settle(-units)
 
     def cost(self, usage: Usage | None) -> float | None:
         """USD, or None where nobody knows."""
@@ -36,6 +62,6 @@ class Lane(Struct):
         where = f" at {self.endpoint.shown}" if self.endpoint.url else ""
         tries = f" after {attempts} attempts" if attempts > 1 else ""
         message = f"lm {lm.name} ({lm.model}){where}{tries}: {error.message}"
-        if isinstance(error, RateLimited):
-            return RateLimited(message, retry_after=error.retry_after, help=error.help)
-        return type(error)(message, help=error.help)
+        told = type(error)(message, help=error.help)
+        told.retry_after = error.retry_after
+        return told

@@ -1,9 +1,9 @@
 """How fast an endpoint may be asked: admission shared by all its callers, and rate windows.
 
-A `Admission` stands before each endpoint. One caller's 429 closes it for all until `Retry-After` has
-passed, and narrows it (half the calls in flight, then back up: fast to near the old width, then one
-more per round). Failures of other kinds close it only when they come in a row, so that a single
-reset connection delays nobody else. Jitter is random on purpose and never enters a result.
+A `Admission` stands before each endpoint. A 429 holds the request that it refused; what tells of a limit (`pacing`)
+closes the endpoint for all until `Retry-After` has passed, and makes them follow each other more slowly. Failures of other
+kinds close it only when they come in a row, so that a single reset connection delays nobody else. Jitter is random on
+purpose and never enters a result.
 """
 
 from __future__ import annotations
@@ -15,22 +15,19 @@ from collections import deque
 
 from msgspec import Struct
 
-from ..errors import ProviderError, RateLimited
+from ..errors import NoAnswer, ProviderError, RateLimited
+from .pacing import Pacing
 
 PATIENCE = 300.0
 """Seconds: a longer `Retry-After` is not waited for, the caller is told instead."""
 
-PERSISTENCE = 4
-
+_PROBING = 1.0
+"""Seconds at least between two requests that try whether a limit still holds."""
 _MINUTE = 60.0
 _PACE_KNOWN_AFTER = 20
 """Answers."""
-_SLOWER = 4.0
-"""Times the slowest answer of late."""
 _FADING = 0.99
 """By which the slowest answer counts less with every further one."""
-_TURNED_AWAY = 30.0
-"""Seconds for which a closed gate stays closed; then one may try whether the key was put right."""
 
 
 class Backoff(Struct, frozen=True):
@@ -40,10 +37,6 @@ class Backoff(Struct, frozen=True):
     cap: float = 30.0
     in_a_row: int = 5
     """Failures with no success in between after which the whole endpoint pauses."""
-    alive: float = 10.0
-    """Seconds after an endpoint's last answer in which it counts as faulty, but not dead."""
-    shortest: float = 5.0
-    """Seconds that no attempt is denied, however fast the endpoint has answered so far."""
 
     def delay(self, failures: int) -> float:
         """Seconds to wait after the n-th failure, from 1."""
@@ -58,42 +51,44 @@ class Admission:
     def __init__(self, width: int, backoff: Backoff) -> None:
         self.width = width
         self.inside = 0
-        self._most = width
+        self.pacing = Pacing()
         self._backoff = backoff
-        self._urgent: deque[asyncio.Future[None]] = deque()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._urgent: deque[asyncio.Future[int]] = deque()
+        self._waiting: deque[asyncio.Future[int]] = deque()
         self._resume_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._closed_by: Exception | None = None
         self._closed_until = 0.0
         self._pauses = 0
-        self._last_pause = float("-inf")
-        self._last_cut = float("-inf")
-        self._last_answer = float("-inf")
+        self._paused_at = 0
+        """Failures of requests up to this number were known when everyone was paused."""
         self._failures_in_a_row = 0
-        self._climb_fast_to = width
+        self._most = width
+        self._climbs_to = width
         self._credit = 0
 
-    async def enter(self, *, again: bool = False, urgent: bool = False) -> None:
-        """Waits for a place. Raises what `close` was given. Every `enter` needs one `leave`.
+    async def enter(self, *, again: bool = False, urgent: bool = False) -> int:
+        """Waits for a place, and gives the request's number. Raises what `close` was given. Every `enter` needs one
+        `leave`.
 
         `again` goes to the head of the queue: at a dead endpoint, a few calls then use up their attempts
         and end the run, instead of everyone's first being tried before anyone's second.
         """
         loop = asyncio.get_running_loop()
-        if self._closed_by is not None and loop.time() < self._closed_until:
+        now = loop.time()
+        if self._closed_by is not None and now < self._closed_until:
             raise copy.copy(self._closed_by)
-        if not self._queued() and self.inside < self.width and loop.time() >= self._resume_at:
+        if not self._queued() and self._free(now) and now >= self._due(now):
             self.inside += 1
-            return
-        turn: asyncio.Future[None] = loop.create_future()
+            return self.pacing.begun(now)
+        turn: asyncio.Future[int] = loop.create_future()
         if again:
             self._urgent.appendleft(turn)
         else:
             (self._urgent if urgent else self._waiting).append(turn)
         self._admit()
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.leave()
@@ -104,81 +99,98 @@ class Admission:
         if self._queued():
             self._admit()
 
-    def close(self, error: Exception) -> None:
-        """Turns away everyone who waits or comes within half a minute: a bad key gets no better by asking."""
+    def close(self, error: Exception, seconds: float = 0.0) -> None:
+        """Turns away everyone who waits, and who comes within so many seconds: a bad key gets no better by asking
+        with all that were queued. Who comes later is let in alone, to see whether it was put right."""
         self._closed_by = error
-        self._closed_until = asyncio.get_running_loop().time() + _TURNED_AWAY
+        self._closed_until = asyncio.get_running_loop().time() + seconds
         while queue := self._queued():
             turn = queue.popleft()
             if not turn.done():
                 turn.set_exception(copy.copy(error))
 
-    def succeeded(self) -> None:
-        self._last_answer = asyncio.get_running_loop().time()
+    def succeeded(self, number: int) -> None:
+        """Notes the answer to the attempt that entered as `number`."""
         self._failures_in_a_row = 0
         self._pauses = 0
+        self.pacing.answered(number, asyncio.get_running_loop().time())
         if self.width < self._most:
             self._credit += 1
-            if self.width < self._climb_fast_to or self._credit >= self.width:
+            if self.width < self._climbs_to or self._credit >= self.width:
                 self._credit = 0
                 self.width += 1
+        self._closed_by = None
+        self._admit()
 
-    def failed(self, error: ProviderError, failures: int, began: float) -> float:
-        """Notes a retryable failure of an attempt begun at loop time `began`.
+    def failed(self, error: ProviderError, failures: int, number: int, began: float) -> float:
+        """Notes a retryable failure of the attempt that entered as `number` and began at loop time `began`.
 
         `failures` counts this call's own, from 1. Returns the seconds to wait before its next attempt.
         """
         now = asyncio.get_running_loop().time()
         own = self._backoff.delay(failures)
+        if isinstance(error, NoAnswer):
+            return own  # the endpoint is well: whoever else asks is answered
         self._failures_in_a_row += 1
+        asked = error.retry_after
+        if asked is not None:
+            # never earlier than asked, and not everyone at the same instant
+            own = asked * random.uniform(1.0, 1.05)  # noqa: S311
         if isinstance(error, RateLimited):
-            if began >= self._last_cut:
-                self._last_cut = now
-                self._climb_fast_to = max(1, self.width * 4 // 5)
-                self.width = max(1, self.width // 2)
-                self._credit = 0
-            if error.retry_after is not None:
-                # never earlier than asked, and not everyone at the same instant
-                own = error.retry_after * random.uniform(1.0, 1.05)  # noqa: S311
-                if error.retry_after <= PATIENCE:
-                    self._pause_until(now + error.retry_after)
+            if self.pacing.refused(number, began, now):
+                if self.pacing.met == 1:
+                    self._climbs_to = max(1, self.width * 3 // 5)
+                    self.width = max(1, self.width // 2)
+                    self._credit = 0
+                again = self._backoff.delay(self.pacing.met)
+                pause = again if asked is None else max(asked, min(_PROBING, again))
+                if pause <= PATIENCE:
+                    self._pause_until(now + pause)
+                    self.pacing.resumes(asked, self._resume_at)
+            if asked is not None:
                 return own
-        elif self._failures_in_a_row < self._backoff.in_a_row:
-            return own
-        if began >= self._last_pause:
+        if self._failures_in_a_row >= self._backoff.in_a_row and number > self._paused_at:
             self._pauses += 1
-            self._last_pause = now
+            self._paused_at = self.pacing.number
             self._pause_until(now + self._backoff.delay(self._pauses))
         return own
-
-    def worth_another(self, failures: int, retry: int) -> bool:
-        """Whether a call that failed `failures` times is tried again, `retry` being its LM's.
-
-        While the endpoint answers others, a call that keeps meeting faults is tried `PERSISTENCE` times as
-        often: faults that strike one attempt in three would else lose some row of every thousand.
-        """
-        if failures <= retry:
-            return True
-        alive = asyncio.get_running_loop().time() - self._last_answer < self._backoff.alive
-        return alive and failures <= PERSISTENCE * retry
 
     def _pause_until(self, moment: float) -> None:
         self._resume_at = max(self._resume_at, moment)
 
-    def _admit(self) -> None:
-        """Lets in whoever may enter; during a pause, one timer does it at the end for all."""
-        loop = asyncio.get_running_loop()
-        if loop.time() < self._resume_at:
-            if self._timer is None:
-                self._timer = loop.call_at(self._resume_at, self._wake)
-            return
-        while self.inside < self.width and (queue := self._queued()):
-            turn = queue.popleft()
-            if not turn.done():
-                self.inside += 1
-                turn.set_result(None)
+    def _free(self, now: float) -> bool:
+        if self._closed_by is not None:
+            return self.inside < 1
+        return self.inside < self.width and not self.pacing.tried_until(now)
 
-    def _queued(self) -> deque[asyncio.Future[None]]:
+    def _due(self, now: float) -> float:
+        """When the next may enter, if there is a place."""
+        return max(self._resume_at, self.pacing.due(now))
+
+    def _look_again(self, moment: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(moment, self._wake)
+
+    def _admit(self) -> None:
+        """Lets in whoever may enter; where they have to wait, one timer does it for all."""
+        loop = asyncio.get_running_loop()
+        while queue := self._queued():
+            now = loop.time()
+            if not self._free(now):
+                if tried := self.pacing.tried_until(now):
+                    self._look_again(tried)
+                return
+            if queue[0].done():
+                queue.popleft()
+                continue
+            due = self._due(now)
+            if now < due:
+                self._look_again(due)
+                return
+            self.inside += 1
+            queue.popleft().set_result(self.pacing.begun(now))
+
+    def _queued(self) -> deque[asyncio.Future[int]]:
         """The queue whose head is next; an empty one where nobody waits."""
         return self._urgent or self._waiting
 
@@ -187,17 +199,10 @@ class Admission:
         self._admit()
 
 
-class Deadline:
-    """Seconds given to one attempt at an LM: its `timeout`, less once its pace is known.
+class Stragglers:
+    """Tells when an answer of an LM takes longer than any of late."""
 
-    A hung connection is then given up after some multiple of the slowest answer of late instead of after
-    minutes. Every timeout of the same call doubles what its next attempt gets, so that an answer that really
-    takes longer is not missed for good.
-    """
-
-    def __init__(self, longest: float, shortest: float) -> None:
-        self._longest = longest
-        self._shortest = shortest
+    def __init__(self) -> None:
         self._answers = 0
         self._slowest = 0.0
 
@@ -205,16 +210,9 @@ class Deadline:
         self._answers += 1
         self._slowest = max(seconds, self._slowest * _FADING)
 
-    def straggling(self) -> float | None:
-        """Seconds after which an answer takes longer than any of late; None until the pace is known."""
+    def after(self) -> float | None:
+        """Seconds after which an answer is a straggler; None until the pace is known."""
         return self._slowest if self._answers >= _PACE_KNOWN_AFTER else None
-
-    def seconds(self, timeouts: int) -> float:
-        """For an attempt at a call that has timed out `timeouts` times."""
-        if self._answers < _PACE_KNOWN_AFTER:
-            return self._longest
-        patient = max(self._shortest, _SLOWER * self._slowest) * 2.0 ** min(timeouts, 30)
-        return min(self._longest, patient)
 
 
 class RateWindow:

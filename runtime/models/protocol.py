@@ -16,6 +16,7 @@ from ..schema.program import LM, Record, Tool, canonical
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Usage
 from .endpoints import address
+from .pacing import Quotas
 
 Role = Literal["system", "user", "assistant"]
 
@@ -99,6 +100,8 @@ class Answer(Struct, frozen=True):
     finish_reason: str = "stop"
     calls: tuple[ToolCall, ...] = ()
     """Tools that the model calls, in its order."""
+    quotas: Quotas | None = None
+    """What the provider says is left of its limits: for the engine, which keeps it no longer than that."""
 
 
 class ToolAnswer(Struct, frozen=True):

@@ -21,6 +21,7 @@ from ..adapters.base import describe_problems
 from ..errors import (
     CheckFailed,
     ConfigurationError,
+    NotSet,
     ParseError,
     PromptTooLong,
     ProviderError,
@@ -301,18 +302,29 @@ def _too_long(answer: Answer) -> bool:
 async def _complete(
     session: ProgramRun, predictor: Predictor, messages: tuple[Message, ...]
 ) -> tuple[Answer, tuple[str, ...]]:
-    """The answer of the predictor's model, or of a fallback where that one fails for good, with notes."""
+    """The answer of the predictor's model, or of a fallback where that one fails for good or has no key, with notes.
+
+    Where no model has what it needs to be asked, the first one's need is what is raised.
+    """
     lm = _lm(session.program, predictor.lm)
     notes: tuple[str, ...] = ()
-    for name in lm.fallback:
+    needs: list[NotSet] = []
+    failure: ProviderError | None = None
+    for name in (*lm.fallback, None):
         try:
             return await _answer(session, predictor, lm, messages), notes
         except Unauthorized:
             raise  # a key or a bill to see to: no row gets better by asking somebody else for all of them
-        except ProviderError:
-            lm = _lm(session.program, name)
-            notes = (f"fell back to {name}",)
-    return await _answer(session, predictor, lm, messages), notes
+        except NotSet as error:
+            needs.append(error)
+            why = f": {error.message}"
+        except ProviderError as error:
+            failure, why = error, ""
+        if name is None:
+            break
+        lm = _lm(session.program, name)
+        notes = (f"fell back to {name}{why}",)
+    raise needs[0] if failure is None else failure
 
 
 async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> Answer:

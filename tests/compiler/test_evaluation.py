@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.events import Event, RowScored, ScoringStarted
 from dspec.compiler.evaluate.scoring import MetricError, Verdict, score_row
 from dspec.compiler.evaluate.store import Store
-from dspec.runtime.errors import BudgetExceeded, Refused, Unauthorized
+from dspec.runtime.errors import BudgetExceeded, ParseError, Refused, Unauthorized
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.schema.expressions import BinaryOp, Constant, Expression, If, Variable
 
@@ -343,3 +344,33 @@ async def test_what_the_ledger_answers_passes_the_wall(
         again = await Evaluator(engine, Store(), exact(), wall=wall).evaluate(classifier(), rows(11))
     assert again.score == 1.0
     assert script.calls == 11
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_model_whose_first_answers_cannot_be_read_is_found_out_whatever_comes_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int
+) -> None:
+    script = Script(lambda asked: "", jitter(seed))
+    with Ledger(tmp_path / "ledger.sqlite") as ledger, scripted(monkeypatch, script, ledger=ledger) as engine:
+        evaluator = Evaluator(engine, Store(), exact(), width=12)
+        with pytest.raises(ParseError, match="none of the first 8 answers could be read") as caught:
+            await evaluator.evaluate(classifier(), rows(200), must_read=True)
+        assert evaluator.spent.calls == 16  # each was asked for once more
+        assert script.calls < 100
+        assert "the last answer to the first row was" in caught.value.help
+        asked = script.calls
+        found = await evaluator.evaluate(classifier(), rows(20))
+    assert found.failures == 20
+    assert script.calls >= asked
+
+
+@pytest.mark.parametrize("readable", [0, 3, 7])
+async def test_one_answer_that_can_be_read_is_enough(monkeypatch: pytest.MonkeyPatch, readable: int) -> None:
+    texts = [row.inputs["text"] for row in rows(8)]
+
+    def reply(asked: Asked) -> Mapping[str, object] | str:
+        return oracle(asked) if asked.question.get("text") == texts[readable] else ""
+
+    with scripted(monkeypatch, Script(reply)) as engine:
+        found = await Evaluator(engine, Store(), exact()).evaluate(classifier(), rows(20), must_read=True)
+    assert found.failures >= 19

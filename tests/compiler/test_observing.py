@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from dspc import dspc
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
+from server import spawned
 
 from dspec.compiler.cli.dotenv import fill_environment, parse
 from dspec.compiler.evaluate.counts import Calls, Range
@@ -155,3 +158,31 @@ def test_env_files_fill_in_what_models_ask_for_and_nothing_else(tmp_path: Path) 
     assert fill_environment(tmp_path, lms, environ) == ("OPENAI_API_KEY", "WHERE")
     assert environ == {"MINE": "already", "OPENAI_API_KEY": "from file", "WHERE": "http://w"}
     assert fill_environment(tmp_path / "none", lms, {}) == ()
+
+
+def test_run_and_eval_read_the_env_file_as_compile_does(tmp_path: Path) -> None:
+    (tmp_path / "dspec.toml").write_text("")
+    (tmp_path / ".env").write_text("CASE_KEY=sk-from-file\n")
+    (tmp_path / "rows.jsonl").write_text(
+        "".join(json.dumps({"text": f"t{i}", "a": "x"}) + "\n" for i in range(6))
+    )
+    with spawned("--answer", "[[ ## a ## ]]\nx", "--key", "sk-from-file") as url:
+        (tmp_path / "main.dspec").write_text(
+            f"""dspec 1
+
+lm m {{ model = "openai/m"; api_base = "{url}"; api_key = env("CASE_KEY"); retry = 0; default = true }}
+module f = Predict(sig(text -> a: str))
+dataset d {{ source = jsonl("rows.jsonl"); input text: str; field a: str; split {{ train = 50%; val = 50% }} }}
+metric ok(gold: d, pred: f) = gold.a == pred.a
+optimize best {{ program = f; metric = ok; train = d.train; val = d.val; step s = LabeledFewShot(k = 1) }}
+eval e {{ program = best; metric = ok; data = d.val }}
+"""
+        )
+        assert dspc("compile", "main.dspec", cwd=tmp_path).code == 0
+        shutil.rmtree(tmp_path / ".dspec")
+        artifact = Path("compiled") / "best.dspc.json"
+        ran = dspc("run", artifact, "-i", "text=t", "--api-base", url, cwd=tmp_path)
+        assert (ran.code, ran.out) == (0, "a: x\n")
+        ran = dspc("run", "main.dspec", "f", "-i", "text=t", cwd=tmp_path)
+        assert (ran.code, ran.out) == (0, "a: x\n")
+        assert dspc("eval", "main.dspec", cwd=tmp_path).code == 0

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 
-from faulting import CANARY, PATIENT, built, project, requests, stats, unused_port
+from faulting import CANARY, built, project, requests, stats, unused_port
 from server import FakeServer, hashed, spawned
 
 RATES = {
@@ -22,10 +22,10 @@ RATES = {
 
 async def test_faults_at_every_tenth_request_and_worse_change_nothing(tmp_path: Path) -> None:
     async with FakeServer(hashed) as server:
-        clean = await built(project(tmp_path / "clean"), server, backoff=PATIENT)
+        clean = await built(project(tmp_path / "clean", retry=16, timeout=1.0), server)
         calls = len(server.calls)
     async with FakeServer(hashed, faults=RATES) as server:
-        faulty = await built(project(tmp_path / "faulty"), server, threads=32)
+        faulty = await built(project(tmp_path / "faulty", retry=16, timeout=1.0), server, threads=32)
     assert calls >= 800
     assert faulty.artifact == clean.artifact
     assert (faulty.tally.calls, faulty.tally.failed) == (calls, 0)
@@ -38,10 +38,10 @@ async def test_faults_at_every_tenth_request_and_worse_change_nothing(tmp_path: 
 async def test_faults_that_strike_once_take_at_most_four_requests_in_ten_more(tmp_path: Path) -> None:
     """A row's first request draws its fault, what is asked again is answered: 31 rows of 100 are asked twice."""
     async with FakeServer(hashed) as server:
-        clean = await built(project(tmp_path / "clean"), server, backoff=PATIENT)
+        clean = await built(project(tmp_path / "clean", timeout=1.0), server)
         calls = len(server.calls)
     async with FakeServer(hashed, faults=RATES, first_only=True) as server:
-        faulty = await built(project(tmp_path / "faulty"), server, threads=32)
+        faulty = await built(project(tmp_path / "faulty", timeout=1.0), server, threads=32)
     assert faulty.artifact == clean.artifact
     assert (faulty.tally.calls, faulty.tally.failed) == (calls, 0)
     assert len(server.answered) == calls
@@ -49,9 +49,9 @@ async def test_faults_that_strike_once_take_at_most_four_requests_in_ten_more(tm
     assert 1.25 <= len(server.calls) / calls <= 1.4
 
 
-async def test_the_usual_retries_are_enough_for_one_row_at_a_time(tmp_path: Path) -> None:
-    async with FakeServer(hashed, faults=RATES) as server:
-        faulty = await built(project(tmp_path, rows=12, candidates=4), server, threads=1)
+async def test_the_usual_retries_are_enough_for_faults_that_strike_once(tmp_path: Path) -> None:
+    async with FakeServer(hashed, faults=RATES, first_only=True) as server:
+        faulty = await built(project(tmp_path, rows=12, candidates=4, timeout=1.0), server, threads=1)
     assert (faulty.built.status, faulty.tally.failed) == ("complete", 0)
 
 

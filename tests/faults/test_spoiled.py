@@ -62,7 +62,9 @@ async def test_no_wall_is_passed_though_half_of_the_answers_are_spoiled(
 ) -> None:
     wall = whole[unit] * tenth / 10
     shown = f"{wall:.9f}" if unit == "usd" else str(int(wall))
-    made = project(tmp_path, rows=ROWS, candidates=CANDIDATES, budget=f"{unit} = {shown}", timeout=0.4)
+    made = project(
+        tmp_path, rows=ROWS, candidates=CANDIDATES, budget=f"{unit} = {shown}", timeout=0.4, retry=20
+    )
     async with FakeServer(hashed, faults=SPOILING) as server:
         cut = await built(made, server, threads=THREADS)
         asked = bill(server)

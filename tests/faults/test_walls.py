@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faulting import PATIENT, Outcome, built, project
+from faulting import Outcome, built, project
 from server import FakeServer, hashed
 
 ROWS, CANDIDATES, THREADS = 40, 6, 8
@@ -29,7 +29,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     async def compiled() -> Outcome:
         async with FakeServer(hashed) as server:
             made = project(tmp_path_factory.mktemp("whole"), rows=ROWS, candidates=CANDIDATES)
-            return await built(made, server, threads=THREADS, backoff=PATIENT)
+            return await built(made, server, threads=THREADS)
 
     return asyncio.run(compiled())
 
@@ -49,7 +49,7 @@ async def test_no_wall_is_passed(unit: str, tenth: int, whole: Outcome, tmp_path
     made = project(tmp_path, rows=ROWS, candidates=CANDIDATES, budget=f"{unit} = {shown}")
     async with FakeServer(hashed, latency=0.001) as server:
         options = {"clock": Minutes(server)} if unit == "minutes" else {}
-        cut = await built(made, server, threads=THREADS, backoff=PATIENT, **options)
+        cut = await built(made, server, threads=THREADS, **options)
         asked = len(server.calls)
     spent = {
         "calls": asked,
@@ -69,11 +69,11 @@ async def test_a_wall_is_come_closer_to_than_by_nine_tenths(whole: Outcome, tmp_
     half = whole.tally.calls // 2
     async with FakeServer(hashed) as server:
         made = project(tmp_path / "calls", rows=ROWS, candidates=CANDIDATES, budget=f"calls = {half}")
-        assert (await built(made, server, threads=THREADS, backoff=PATIENT)).tally.calls == half
+        assert (await built(made, server, threads=THREADS)).tally.calls == half
     usd = whole.tally.spent.usd / 2
     async with FakeServer(hashed) as server:
         made = project(tmp_path / "usd", rows=ROWS, candidates=CANDIDATES, budget=f"usd = {usd:.9f}")
-        spent = (await built(made, server, threads=THREADS, backoff=PATIENT)).tally.spent.usd
+        spent = (await built(made, server, threads=THREADS)).tally.spent.usd
     assert 0.9 * usd <= spent <= usd
 
 
@@ -81,7 +81,7 @@ async def test_raising_the_budget_goes_on_and_gives_the_same_program(whole: Outc
     async with FakeServer(hashed) as server:
         for calls in (whole.tally.calls // 3, 2 * whole.tally.calls // 3, whole.tally.calls):
             made = project(tmp_path, rows=ROWS, candidates=CANDIDATES, budget=f"calls = {calls}")
-            last = await built(made, server, threads=THREADS, backoff=PATIENT)
+            last = await built(made, server, threads=THREADS)
         assert len(server.calls) == whole.tally.calls
     assert last.built.status == "complete"
     assert last.artifact == whole.artifact

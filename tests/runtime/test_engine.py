@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from dspec.runtime.models.engine import CallEvent, Engine
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.types import JsonValue
 
 
 @pytest.fixture
@@ -138,11 +139,74 @@ async def test_a_rejected_key_turns_everyone_away_at_once(monkeypatch: pytest.Mo
             assert all(isinstance(result, Unauthorized) for result in results)
             assert len(server.calls) <= 4
             assert "check the key in SOME_KEY" in str(getattr(results[-1], "help", ""))
-            server.faults = ()
             with pytest.raises(Unauthorized):
                 await engine.complete(ask(lm, "one more"))
             monkeypatch.setenv("SOME_KEY", "sk-new")
+            with pytest.raises(Unauthorized):
+                await engine.complete(ask(lm, "one more"))
+            server.faults = ()
             assert (await engine.complete(ask(lm, "one more"))).source == "model"
+
+
+async def test_a_key_that_is_right_again_works_at_once() -> None:
+    async with FakeServer(faults=["401"]) as server, Engine() as engine:
+        lm = fake_lm(server.url)
+        with pytest.raises(Unauthorized):
+            await engine.complete(ask(lm, "row 0"))
+        async with asyncio.timeout(2.0):
+            await asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(20)))
+    assert len(server.calls) == 21
+
+
+def refusing(*names: str) -> Callable[[Call], str | None]:
+    """A model that takes no value for these parameters."""
+    return lambda call: next((f"unsupported:{name}" for name in names if name in call.body), None)
+
+
+async def test_a_parameter_that_a_model_does_not_take_is_left_out_and_that_is_said_once(
+    ledger: Ledger,
+) -> None:
+    notes: list[str] = []
+    async with FakeServer(faults=refusing("temperature", "seed", "response_format"), latency=0.01) as server:
+        lm = fake_lm(server.url, temperature=0.7, seed=3, retry=0, max_tokens=9)
+        format_: dict[str, JsonValue] = {"type": "json_object"}
+        requests = [ask(lm, f"row {i}", temperature=1.4, response_format=format_) for i in range(40)]
+        async with Engine(threads=8, ledger=ledger, on_note=notes.append) as engine:
+            await asyncio.gather(*map(engine.complete, requests))
+            # what is kept is kept for what was asked
+            assert (await engine.complete(requests[0])).source == "ledger"
+            other = fake_lm(server.url, name="other", temperature=0.2)
+            await engine.complete(ask(other))
+        assert (engine.tally.calls, engine.tally.failed, engine.tally.spoiled) == (41, 0, 0)
+    assert len(server.calls) <= 41 + 3 * 8
+    assert all(call.body["max_tokens"] == 9 for call in server.calls[:-1])
+    assert [note.partition(" as it was set")[0].rpartition(" ")[2] for note in notes] == [
+        "`temperature`",
+        "`seed`",
+        "`response_format`",
+    ]
+
+
+async def test_another_name_for_max_tokens_is_learned_and_the_bound_kept() -> None:
+    notes: list[str] = []
+
+    def fault(call: Call) -> str | None:
+        return "unsupported:max_completion_tokens" if "max_tokens" in call.body else None
+
+    async with FakeServer(faults=fault) as server, Engine(on_note=notes.append) as engine:
+        for i in range(3):
+            await engine.complete(ask(fake_lm(server.url, max_tokens=9, retry=0), f"row {i}"))
+    assert [call.body.get("max_completion_tokens") for call in server.calls] == [None, 9, 9, 9]
+    assert len(notes) == 1
+
+
+async def test_a_model_that_refuses_whatever_is_sent_is_asked_a_bounded_number_of_times() -> None:
+    said = "unsupported:temperature seed response_format max_tokens max_completion_tokens"
+    async with FakeServer(faults=lambda call: said) as server, Engine(on_note=str) as engine:
+        lm = fake_lm(server.url, temperature=1.0, seed=3, max_tokens=9)
+        with pytest.raises(Refused, match="400"):
+            await engine.complete(ask(lm))
+    assert len(server.calls) <= 4
 
 
 async def test_an_asker_that_leaves_does_not_take_the_call_from_the_others() -> None:

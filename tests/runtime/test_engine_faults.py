@@ -7,9 +7,9 @@ import time
 
 import pytest
 from requesting import FAST, ask, fake_lm
-from server import FakeServer
+from server import Call, FakeServer
 
-from dspec.runtime.errors import ProviderError, RateLimited, Refused, Unauthorized, Unavailable
+from dspec.runtime.errors import ProviderError, RateLimited, Refused, Stopped, Unauthorized, Unavailable
 from dspec.runtime.models.engine import CallEvent, Engine
 from dspec.runtime.models.limits import Backoff
 
@@ -53,6 +53,24 @@ async def test_a_passing_fault_is_asked_again(fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "reset", "malformed", "empty"])
+async def test_a_call_that_keeps_failing_is_tried_no_more_often_while_others_are_answered(fault: str) -> None:
+    async def answer(call: Call) -> str:
+        await asyncio.sleep(0.005)
+        return call.prompt
+
+    def fails(call: Call) -> str | None:
+        return fault if call.prompt == "unlucky" else None
+
+    async with FakeServer(answer, faults=fails) as server, Engine(backoff=FAST) as engine:
+        lm = fake_lm(server.url, retry=1)
+        unlucky = asyncio.create_task(engine.complete(ask(lm, "unlucky")))
+        await asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(100)))
+        with pytest.raises(RateLimited if fault == "429" else Unavailable):
+            await unlucky
+    assert sum(call.prompt == "unlucky" for call in server.calls) == 2
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "reset", "malformed", "empty"])
 async def test_a_lasting_fault_is_given_up_after_exactly_the_retries(fault: str) -> None:
     async with FakeServer(faults={fault: 1.0}) as server, Engine(backoff=FAST) as engine:
         with pytest.raises(RateLimited if fault == "429" else Unavailable, match="after 3 attempts"):
@@ -75,7 +93,7 @@ async def test_stopping_at_max_tokens_is_an_answer_that_says_so() -> None:
     assert completion.answer.finish_reason == "length"
 
 
-async def test_retry_after_is_waited_by_everyone_at_the_endpoint() -> None:
+async def test_retry_after_is_waited_by_whom_it_was_said_to() -> None:
     async with FakeServer(faults=["429:0.4"]) as server, Engine(backoff=FAST, threads=4) as engine:
         lm = fake_lm(server.url)
         begun = time.monotonic()
@@ -85,8 +103,44 @@ async def test_retry_after_is_waited_by_everyone_at_the_endpoint() -> None:
         others = time.monotonic() - begun
         await first
         own = time.monotonic() - begun
-    assert 0.4 <= others < 0.7
+    assert others < 0.3
     assert 0.4 <= own < 0.7
+
+
+async def test_retry_after_is_waited_by_everyone_once_a_limit_was_met() -> None:
+    faults = ["429:0.5"] * 24
+    async with FakeServer(faults=faults) as server, Engine(backoff=FAST, threads=24) as engine:
+        lm = fake_lm(server.url)
+        begun = time.monotonic()
+        run = asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(24)))
+        await asyncio.sleep(0.2)
+        await engine.complete(ask(lm, "another"))
+        assert time.monotonic() - begun >= 0.4
+        await run
+    assert len(server.calls) == 49
+
+
+async def test_a_server_that_asks_for_a_wait_with_another_status_gets_it() -> None:
+    async with FakeServer(faults=["503:0.4"]) as server, Engine(backoff=FAST) as engine:
+        begun = time.monotonic()
+        await engine.complete(ask(fake_lm(server.url)))
+        assert 0.4 <= time.monotonic() - begun < 0.9
+
+
+async def test_answers_on_their_way_are_waited_for_as_long_as_their_timeout_lets_them() -> None:
+    async with FakeServer(latency=0.3) as server, Engine() as engine:
+        lm = fake_lm(server.url, timeout=5.0)
+        asked = asyncio.create_task(engine.complete(ask(lm)))
+        await asyncio.sleep(0.1)
+        await engine.drain()
+        assert (await asked).source == "model"
+    async with FakeServer(faults={"hang": 1.0}) as server, Engine() as engine:
+        asked = asyncio.create_task(engine.complete(ask(fake_lm(server.url, timeout=0.4))))
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(2.0):
+            await engine.drain()
+        with pytest.raises(Stopped):
+            await asked
 
 
 async def test_a_pause_of_one_endpoint_leaves_others_alone() -> None:

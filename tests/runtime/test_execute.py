@@ -23,6 +23,7 @@ from dspec.runtime.errors import (
     CheckFailed,
     ConfigurationError,
     InputError,
+    NotSet,
     ParseError,
     Refused,
     Unauthorized,
@@ -346,6 +347,21 @@ async def test_a_fallback_answers_where_the_model_does_not() -> None:
         await run(
             module(question(), lms=lms), QUESTION, Told([Refused("a"), Refused("b"), Unavailable("gone")])
         )
+
+
+@pytest.mark.parametrize("first", [NotSet("KEY is not set"), Unavailable("down")])
+async def test_a_model_without_its_key_is_stood_in_for(first: Exception) -> None:
+    lms = {
+        "mini": LM(name="mini", model="embedded/a", fallback=("other", "third")),
+        "other": LM(name="other", model="embedded/b"),
+        "third": LM(name="third", model="embedded/c"),
+    }
+    model = Told([first, NotSet("OTHER is not set"), chat(answer="a")])
+    outcome = await run(module(question(), lms=lms), QUESTION, model)
+    assert outcome.trace[0].notes == ("fell back to third: OTHER is not set",)
+    # it is an error only where none can be asked; where one was, it is that one's
+    with pytest.raises(type(first), match=str(first)):
+        await run(module(question(), lms=lms), QUESTION, Told([first, NotSet("b"), NotSet("c")]))
 
 
 async def test_a_key_that_is_not_accepted_is_no_case_for_a_fallback() -> None:

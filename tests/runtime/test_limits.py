@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 
+import limited
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from requesting import ask, fake_lm
 from server import FakeServer
 
-from dspec.runtime.errors import RateLimited, Unauthorized, Unavailable
+from dspec.runtime.errors import ConfigurationError, NoAnswer, RateLimited, Unauthorized, Unavailable
 from dspec.runtime.models import limits
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.models.limits import Admission, Backoff, Deadline, RateWindow
+from dspec.runtime.models.limits import Admission, Backoff, RateWindow, Stragglers
+from dspec.runtime.models.pacing import Pacing, Quota, Quotas
+from dspec.runtime.models.protocol import Answer, Request
+from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.usage import Usage
 
 STILL = Backoff(base=0.05, cap=0.1, in_a_row=3)
 
@@ -110,17 +116,89 @@ async def test_a_place_given_to_one_who_just_left_goes_on() -> None:
     assert gate.inside == 1
 
 
-async def test_429_halves_the_width_once_per_round_and_success_brings_it_back() -> None:
-    gate = Admission(16, STILL)
-    began = now()
-    for _ in range(5):
-        gate.failed(RateLimited("slow", retry_after=0.0), 1, began)
-    assert gate.width == 8
-    gate.failed(RateLimited("slow", retry_after=0.0), 1, now())
-    assert gate.width == 4
-    for _ in range(200):
-        gate.succeeded()
-    assert gate.width == 16
+def refuse(gate: Admission, number: int, retry_after: float | None = 0.0) -> float:
+    return gate.failed(RateLimited("slow", retry_after=retry_after), 1, number, now())
+
+
+async def test_lone_refusals_hold_nobody_else() -> None:
+    gate = Admission(64, STILL)
+    for number in range(1, 400):
+        assert await gate.enter() == number
+        gate.leave()
+        if number % 10 == 0:
+            assert 1.0 <= refuse(gate, number, 1.0) <= 1.05
+        else:
+            gate.succeeded(number)
+    assert (gate.width, gate.pacing.pace) == (64, None)
+
+
+async def test_a_crowd_of_refusals_is_a_limit_in_whatever_order_they_come() -> None:
+    gate = Admission(64, STILL)
+    for _ in range(64):
+        await gate.enter()
+    refused = list(range(20, 40))
+    random.Random(7).shuffle(refused)
+    for number in refused:
+        refuse(gate, number, 0.2)
+    assert gate.width == 32
+    for _ in range(64):
+        gate.leave()
+    begun = time.monotonic()
+    first = await gate.enter()
+    assert time.monotonic() - begun >= 0.15
+    # one alone tries whether the limit still holds
+    second = asyncio.create_task(gate.enter())
+    await asyncio.sleep(0.05)
+    assert not second.done()
+    gate.succeeded(first)
+    await asyncio.wait_for(second, 1.0)
+    for number in range(first, first + 5000):
+        gate.succeeded(number)
+    assert gate.width == 64
+
+
+async def test_who_tries_a_limit_and_is_not_refused_opens_it_though_the_answer_takes_long() -> None:
+    gate = Admission(64, STILL)
+    for _ in range(64):
+        await gate.enter()
+    for number in range(1, 41):
+        refuse(gate, number, 0.0)
+        gate.leave()
+    await gate.enter()
+    others = [asyncio.create_task(gate.enter()) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    assert not any(other.done() for other in others)
+    async with asyncio.timeout(2.0):
+        await asyncio.gather(*others)
+
+
+async def test_the_pace_is_that_of_the_answers_and_follows_the_limit() -> None:
+    """Against a server that lets through 50 a second, whatever is asked."""
+    answered, refused, took = await asyncio.to_thread(against_a_bucket, 50.0, 3000)
+    assert answered == 3000
+    assert refused <= 0.05 * 3000
+    assert took <= 1.1 * 3000 / 50
+
+
+def against_a_bucket(rate: float, rows: int) -> tuple[int, int, float]:
+    server = limited.Server(limited.Bucket(rate, rate), latency=0.2)
+    took = limited.waited(limited.through_engine(server, rows, 32))
+    return server.answered, server.refused, took
+
+
+async def test_what_an_empty_answer_tells_is_not_held_against_the_endpoint() -> None:
+    gate = Admission(4, STILL)
+    for number in range(1, 20):
+        gate.failed(NoAnswer("empty"), 1, number, now())
+    begun = time.monotonic()
+    await gate.enter()
+    assert time.monotonic() - begun < 0.02
+
+
+def number(gate: Admission) -> int:
+    """The number of a request that was made by the time."""
+    gate.pacing.begun(now())
+    return gate.pacing.number
 
 
 async def test_single_failures_pause_nobody_and_a_row_of_them_everybody() -> None:
@@ -133,25 +211,42 @@ async def test_single_failures_pause_nobody_and_a_row_of_them_everybody() -> Non
         return time.monotonic() - begun
 
     for _ in range(2):
-        gate.failed(Unavailable("reset"), 1, now())
+        gate.failed(Unavailable("reset"), 1, number(gate), now())
     assert await entering() < 0.02
-    gate.failed(Unavailable("reset"), 1, now())
+    gate.failed(Unavailable("reset"), 1, number(gate), now())
     assert await entering() >= 0.02
-    gate.succeeded()
-    gate.failed(Unavailable("reset"), 1, now())
+    gate.succeeded(gate.pacing.number)
+    gate.failed(Unavailable("reset"), 1, number(gate), now())
     assert await entering() < 0.02
 
 
-async def test_a_closed_gate_turns_away_those_who_wait_and_those_who_come() -> None:
-    gate = Admission(1, STILL)
-    await gate.enter()
+async def test_a_closed_gate_turns_away_those_who_wait_and_lets_in_one_who_comes_later() -> None:
+    gate = Admission(4, STILL)
+    for _ in range(4):
+        await gate.enter()
     waiting = asyncio.create_task(gate.enter())
     await asyncio.sleep(0)
     gate.close(Unauthorized("bad key", help="another key"))
-    for attempt in (waiting, asyncio.create_task(gate.enter())):
-        with pytest.raises(Unauthorized, match="bad key") as caught:
-            await attempt
-        assert caught.value.help == "another key"
+    with pytest.raises(Unauthorized, match="bad key") as caught:
+        await waiting
+    assert caught.value.help == "another key"
+    for _ in range(4):
+        gate.leave()
+    alone = await gate.enter()
+    others = [asyncio.create_task(gate.enter()) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not any(other.done() for other in others)
+    gate.succeeded(alone)
+    await asyncio.gather(*others)
+
+
+async def test_a_gate_that_is_closed_for_a_time_turns_away_everyone() -> None:
+    gate = Admission(4, STILL)
+    gate.close(ConfigurationError("disk full"), 0.1)
+    with pytest.raises(ConfigurationError, match="disk full"):
+        await gate.enter()
+    await asyncio.sleep(0.12)
+    await gate.enter()
 
 
 async def test_rate_windows_hold_back_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,38 +273,47 @@ async def test_rpm_and_tpm_of_an_lm_are_kept(monkeypatch: pytest.MonkeyPatch) ->
             assert 0.3 <= time.monotonic() - begun < 1.5
 
 
-async def test_a_call_is_tried_longer_while_its_endpoint_answers_others() -> None:
-    gate = Admission(4, Backoff(alive=0.1))
-    assert [gate.worth_another(failures, 4) for failures in (4, 5)] == [True, False]
-    gate.succeeded()
-    assert [gate.worth_another(failures, 4) for failures in (5, 16, 17)] == [True, True, False]
-    assert not gate.worth_another(1, 0)
-    await asyncio.sleep(0.15)
-    assert not gate.worth_another(5, 4)
-
-
-def test_an_attempt_gets_its_lms_timeout_until_the_pace_is_known() -> None:
-    deadline = Deadline(120.0, 5.0)
+def test_an_answer_is_a_straggler_once_the_pace_is_known() -> None:
+    stragglers = Stragglers()
     for _ in range(19):
-        deadline.answered(0.5)
-    assert deadline.seconds(0) == 120.0
-    deadline.answered(2.0)
-    assert [deadline.seconds(timeouts) for timeouts in (0, 1, 2, 9)] == [8.0, 16.0, 32.0, 120.0]
+        stragglers.answered(0.5)
+    assert stragglers.after() is None
+    stragglers.answered(2.0)
+    assert stragglers.after() == 2.0
     for _ in range(200):
-        deadline.answered(0.5)
-    assert deadline.seconds(0) == 5.0
+        stragglers.answered(0.5)
+    assert stragglers.after() == 0.5
 
 
-async def test_hung_attempts_are_given_up_by_the_pace_of_the_others() -> None:
-    backoff = Backoff(base=0.001, cap=0.01, shortest=0.2)
-    async with (
-        FakeServer(faults=[*[None] * 20, "hang"]) as server,
-        Engine(threads=1, backoff=backoff) as engine,
-    ):
-        lm = fake_lm(server.url, timeout=60.0)
-        for i in range(20):
-            await engine.complete(ask(lm, f"row {i}"))
-        begun = time.monotonic()
-        await engine.complete(ask(lm, "hangs first"))
-    assert time.monotonic() - begun < 5.0
-    assert len(server.calls) == 22
+async def test_a_slow_answer_after_quick_ones_is_waited_for() -> None:
+    """Nothing shorter than the file's `timeout` ends a request."""
+    lm = LM(name="fake", model="embedded/m", timeout=120.0, retry=0)
+    took = await asyncio.to_thread(lambda: limited.waited(limited.through_engine(Slow(), 100, 4, lm)))
+    assert 110.0 <= took < 120.0
+
+
+class Slow(limited.Server):
+    """Answers at once, but for the last one."""
+
+    async def complete(self, request: Request) -> Answer:
+        await asyncio.sleep(110.0 if request.messages[-1].content == "row 99" else 0.1)
+        return Answer("done", Usage(1, 1))
+
+
+async def test_headers_hold_back_what_would_be_refused() -> None:
+    """A server that says what is left refuses nothing, and is as busy as it lets itself be."""
+    server = limited.Server(limited.Bucket(50.0, 100.0), latency=0.2, says=True)
+    took = await asyncio.to_thread(lambda: limited.waited(limited.through_engine(server, 1000, 64)))
+    assert server.refused <= 10
+    assert took <= 1.1 * (1000 - 100) / 50 + 1.0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 1e12), st.floats(0, 1e12), st.floats(0, 1e12))))
+def test_whatever_headers_say_nobody_waits_longer_than_a_minute(
+    said: list[tuple[bool, float, float, float]],
+) -> None:
+    pacing = Pacing()
+    for count, left, seconds, whole in said:
+        quota = Quota(left, seconds, whole)
+        pacing.told(Quotas(quota if count else None, quota), pacing.begun(0.0), 0.0, Usage(3, 4))
+        assert 0.0 <= pacing.due(1.0) <= 60.0

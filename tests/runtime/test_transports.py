@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
-from typing import Literal
+from pathlib import Path
+from typing import Literal, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from requesting import ask, fake_lm
 from server import FakeServer
 
-from dspec.runtime.errors import ProviderError
+from dspec.runtime.errors import ProviderError, Untrusted
 from dspec.runtime.models.endpoints import resolve
+from dspec.runtime.models.pacing import Quota, Quotas
 from dspec.runtime.models.protocol import Answer, Message, Request
 from dspec.runtime.models.transports import open_transport
 from dspec.runtime.models.transports.answers import (
@@ -21,9 +26,15 @@ from dspec.runtime.models.transports.answers import (
     error_text,
     estimate_tokens,
     read_answer,
+    read_quotas,
     read_retry_after,
+    usage_of,
 )
 from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.schema.usage import Usage
+
+PEM = Path(__file__).parent.parent / "support" / "localhost.pem"
 
 REQUEST = ask(LM(name="m", model="openai/x", api_base="http://h"))
 
@@ -83,6 +94,199 @@ async def test_both_transports_send_the_same() -> None:
         "seed": 5,
         "response_format": {"type": "json_object"},
     }
+
+
+USAGES: list[tuple[dict[str, object], Usage | None]] = [
+    ({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}, Usage(7, 3)),
+    ({"prompt_tokens": 7, "completion_tokens": 3}, Usage(7, 3)),
+    ({"input_tokens": 7.0, "output_tokens": 3.0}, Usage(7, 3)),
+    ({"input_tokens": 7, "output_tokens": 3}, Usage(7, 3)),
+    # thought is output: within it, beside it, or only in the total
+    (
+        {"prompt_tokens": 7, "completion_tokens": 90, "completion_tokens_details": {"reasoning_tokens": 80}},
+        Usage(7, 90),
+    ),
+    (
+        {"prompt_tokens": 7, "completion_tokens": 3, "completion_tokens_details": {"reasoning_tokens": 80}},
+        Usage(7, 83),
+    ),
+    ({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 90}, Usage(7, 83)),
+    (
+        {"input_tokens": 7, "output_tokens": 3, "output_tokens_details": {"reasoning_tokens": 80}},
+        Usage(7, 83),
+    ),
+    # what was cached is input: within it, or beside it
+    (
+        {"prompt_tokens": 70, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 60}},
+        Usage(70, 3),
+    ),
+    (
+        {"prompt_tokens": 7, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 60}},
+        Usage(67, 3),
+    ),
+    (
+        {
+            "input_tokens": 70,
+            "output_tokens": 3,
+            "cache_read_input_tokens": 60,
+            "cache_creation_input_tokens": 5,
+        },
+        Usage(135, 3),
+    ),
+    ({"prompt_tokens": 70, "completion_tokens": 3, "cache_read_input_tokens": 60}, Usage(70, 3)),
+    # a part and the total
+    ({"prompt_tokens": 7, "total_tokens": 10}, Usage(7, 3)),
+    ({"completion_tokens": 3, "total_tokens": 10}, Usage(7, 3)),
+    ({"total_tokens": 10}, Usage(1, 9)),
+    # a part alone: the other is estimated
+    ({"prompt_tokens": 7}, Usage(7, 1, estimated=True)),
+    ({"completion_tokens": 300}, Usage(13, 300, estimated=True)),
+    # a total that is less than its parts says nothing
+    ({"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 4}, Usage(7, 3)),
+    # what is no number of tokens is no report
+    ({"prompt_tokens": True, "completion_tokens": True}, None),
+    ({"prompt_tokens": -1, "completion_tokens": 3.0e300}, None),
+    ({"prompt_tokens": 10**400, "completion_tokens": 10**400}, None),
+    ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("reported", "counted"), USAGES)
+def test_tokens_are_counted_as_they_are_billed(reported: dict[str, object], counted: Usage | None) -> None:
+    body = json.dumps({"choices": [{"message": {"content": "yes"}}], "usage": reported})
+    found = read_answer(body, REQUEST).usage
+    assert found == (counted or Usage(13, 1, estimated=True))
+
+
+TOKENS = st.none() | st.integers(0, 10_000)
+
+
+@given(TOKENS, TOKENS, TOKENS, TOKENS, TOKENS)
+def test_no_tokens_that_are_reported_are_left_out(
+    inputs: int | None, outputs: int | None, total: int | None, cached: int | None, thought: int | None
+) -> None:
+    reported = {
+        "prompt_tokens": inputs,
+        "completion_tokens": outputs,
+        "total_tokens": total,
+        "prompt_tokens_details": {"cached_tokens": cached},
+        "completion_tokens_details": {"reasoning_tokens": thought},
+    }
+    found = usage_of(reported, REQUEST)
+    least = max(
+        (inputs or 0) + (outputs or 0),
+        total or 0,
+        *((cached or 0, thought or 0) if inputs and outputs else (0,)),
+    )
+    assert (0 if found is None else found.input_tokens + found.output_tokens) >= least
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["prompt_tokens", "completion_tokens", "total_tokens", "completion_tokens_details"]),
+        st.recursive(
+            st.none() | st.booleans() | st.floats() | st.text() | st.integers(),
+            lambda inner: st.lists(inner) | st.dictionaries(st.just("reasoning_tokens"), inner),
+        ),
+    )
+)
+def test_no_report_of_usage_breaks_the_reading(reported: dict[str, object]) -> None:
+    found = usage_of(cast("JsonValue", reported), REQUEST)
+    assert found is None or (found.input_tokens >= 0 and found.output_tokens >= 0)
+
+
+def test_what_a_model_thought_counts_where_nobody_counted() -> None:
+    apart = {"choices": [{"message": {"content": "yes", "reasoning_content": "x" * 400}}]}
+    within = {"choices": [{"message": {"content": "<think>" + "x" * 400 + "</think>yes"}}]}
+    assert read_answer(json.dumps(apart), REQUEST).usage.output_tokens == 101
+    assert read_answer(json.dumps(within), REQUEST).usage.output_tokens >= 101
+
+
+@pytest.mark.parametrize(
+    "usage", [usage for usage, counted in USAGES if counted and "completion_tokens" in usage]
+)
+async def test_both_transports_count_the_same(usage: dict[str, object]) -> None:
+    async with FakeServer(lambda _: "yes", reports=lambda call, text: ((0, 0), usage)) as server:
+        request = ask(fake_lm(server.url))
+        lean, other = await outcome("lean", request), await outcome("litellm", request)
+    assert isinstance(lean, Answer)
+    assert isinstance(other, Answer)
+    if "prompt_tokens" in usage:
+        assert lean.usage == other.usage
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+async def test_every_status_of_success_brings_an_answer(status: int) -> None:
+    async with FakeServer(status=status) as server:
+        lean = await outcome("lean", ask(fake_lm(server.url)))
+        other = await outcome("litellm", ask(fake_lm(server.url)))
+    assert isinstance(lean, Answer)
+    assert lean == other
+
+
+@pytest.mark.parametrize("kind", ["lean", "litellm"])
+async def test_a_certificate_that_is_not_accepted_is_no_fault_that_passes(
+    kind: Literal["lean", "litellm"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(PEM)
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with server:
+        url = f"https://localhost:{server.sockets[0].getsockname()[1]}/v1"
+        found = await outcome(kind, ask(fake_lm(url)))
+    assert isinstance(found, Untrusted)
+    assert "certificate is not accepted" in found.message
+    assert not found.retryable
+    assert not found.billable
+
+
+@pytest.mark.parametrize(
+    ("headers", "quotas"),
+    [
+        (
+            {
+                "x-ratelimit-limit-requests": "60",
+                "x-ratelimit-remaining-requests": "59",
+                "x-ratelimit-reset-requests": "1s",
+            },
+            Quotas(Quota(59, 1, 60)),
+        ),
+        (
+            {"x-ratelimit-remaining-tokens": "149984", "x-ratelimit-reset-tokens": "6m0s"},
+            Quotas(None, Quota(149984, 360)),
+        ),
+        (
+            {"x-ratelimit-remaining-requests": "3", "x-ratelimit-reset-requests": "2m59.56s"},
+            Quotas(Quota(3, 179.56)),
+        ),
+        (
+            {"x-ratelimit-remaining-requests": "3", "x-ratelimit-reset-requests": "20ms"},
+            Quotas(Quota(3, 0.02)),
+        ),
+        (
+            {
+                "anthropic-ratelimit-requests-remaining": "4",
+                "anthropic-ratelimit-requests-reset": "2015-10-21T07:28:00Z",
+            },
+            Quotas(Quota(4, 0.0)),
+        ),
+        ({"x-ratelimit-remaining-requests": "3"}, None),
+        ({"x-ratelimit-remaining-requests": "some", "x-ratelimit-reset-requests": "1s"}, None),
+        ({"x-ratelimit-remaining-requests": "3", "x-ratelimit-reset-requests": "soon"}, None),
+        ({"x-ratelimit-remaining-requests": "3", "x-ratelimit-reset-requests": ""}, None),
+        ({}, None),
+    ],
+)
+def test_what_is_left_of_a_limit(headers: dict[str, str], quotas: Quotas | None) -> None:
+    assert read_quotas(headers) == quotas
+
+
+@given(st.text(alphabet="0123456789hms.-+: TZeE\u0661", max_size=30))
+def test_no_header_breaks_the_reading(text: str) -> None:
+    names = ("remaining", "reset", "limit")
+    found = read_quotas({f"x-ratelimit-{name}-requests": text for name in names})
+    assert found is None or (found.requests is not None and 0 <= found.requests.seconds < float("inf"))
 
 
 async def test_thinking_aloud_is_left_out_by_both() -> None:
@@ -192,6 +396,8 @@ def test_error_texts(body: bytes, text: str) -> None:
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "soon"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1.5s"}, 1.5),
+        ({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "1.5s"}, None),
         ({}, None),
     ],
 )

@@ -19,7 +19,6 @@ from typing import Any
 
 from building import build
 from dspc import DSPC, Result
-from msgspec.structs import replace
 from server import FakeServer
 
 from dspec.compiler.check.analysis import analyse
@@ -31,9 +30,7 @@ from dspec.runtime.models.engine import Engine, Tally
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.limits import Backoff
 
-FAST = Backoff(base=0.001, cap=0.01, shortest=1.0)
-PATIENT = replace(FAST, shortest=20.0)
-"""For servers that always answer: a machine that stalls for a second is no hung connection."""
+FAST = Backoff(base=0.001, cap=0.01)
 
 CANARY = "canary-7f3a9c5e1b"
 """The key of the project's model: it must turn up nowhere."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from dspec.runtime.errors import ProviderError
+from dspec.runtime.errors import DspecError
 from dspec.runtime.models.engine import Completion
 from dspec.runtime.models.protocol import Answer, Request, ToolAnswer
 from dspec.runtime.schema.expressions import (
@@ -40,7 +40,7 @@ class Told:
 
     def __init__(
         self,
-        script: Sequence[str | Answer | ProviderError] | Answering,
+        script: Sequence[str | Answer | DspecError] | Answering,
         *,
         finish_reason: str = "stop",
         tools: Mapping[str, Callable[..., JsonValue]] | None = None,
@@ -54,12 +54,12 @@ class Told:
     async def complete(self, request: Request) -> Completion:
         self.requests.append(request)
         if callable(self._script):
-            answer: str | Answer | ProviderError = await self._script(request)
+            answer: str | Answer | DspecError = await self._script(request)
         else:
             assert len(self.requests) <= len(self._script), f"unexpected: {request.messages[-1].content}"
             answer = self._script[len(self.requests) - 1]
         await asyncio.sleep(0)
-        if isinstance(answer, ProviderError):
+        if isinstance(answer, DspecError):
             raise answer
         if isinstance(answer, Answer):
             return Completion(answer, "model")

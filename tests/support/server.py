@@ -55,6 +55,7 @@ FAULTS = (
     "huge",  # five megabytes
     "deep",  # JSON of a hundred thousand brackets
     "redirect",
+    "unsupported",  # "unsupported:temperature": that parameter is not taken
     "leak",  # an error that repeats the key it was given
 )
 
@@ -81,6 +82,7 @@ class Call:
         return hashlib.sha256(json.dumps(self.body, sort_keys=True).encode()).hexdigest()[:16]
 
 
+Reporting = Callable[["Call", str], tuple[tuple[int, int], dict[str, Any] | None]]
 Answering = Callable[[Call], str] | Callable[[Call], Awaitable[str]]
 
 
@@ -96,7 +98,8 @@ def hashed(call: Call) -> str:
 
 
 class FakeServer:
-    """`faults` is what happens to the first requests, in order (None is no fault), or the rate of each fault.
+    """`faults` is what happens to the first requests, in order (None is no fault), the rate of each fault, or what says
+    which fault a request meets.
 
     Rates are drawn from the request's content and how often it came, so a run has the same faults however
     its requests interleave; with `first_only`, what is asked again is answered. `dead_from` makes every
@@ -107,16 +110,22 @@ class FakeServer:
         self,
         answer: Answering = echo,
         *,
-        faults: Sequence[str | None] | Mapping[str, float] = (),
+        faults: Sequence[str | None] | Mapping[str, float] | Callable[[Call], str | None] = (),
         latency: float = 0.0,
         dead_from: int | None = None,
         seed: int = 0,
         first_only: bool = False,
         key: str | None = None,
+        reports: Reporting | None = None,
+        status: int = 200,
     ) -> None:
         self.answer = answer
         self.faults = faults
         self.first_only = first_only
+        self.status = status
+        """Of answers that are none of the faults."""
+        self.reports = reports
+        """Gives what the server bills, and the `usage` that it reports of it; None reports nothing."""
         self.key = key
         """The only key that is accepted, if there is one."""
         self.latency = latency
@@ -203,10 +212,13 @@ class FakeServer:
             await asyncio.sleep(self.latency)
         fault = self._fault(call)
         kind, _, detail = (fault or "").partition(":")
-        if kind == "429" and detail:
+        if kind.isdigit() and detail:
             return web.json_response(
-                {"error": {"message": "slow down"}}, status=429, headers={"Retry-After": detail}
+                {"error": {"message": "slow down"}}, status=int(kind), headers={"Retry-After": detail}
             )
+        if kind == "unsupported":
+            error = {"message": f"Unsupported parameter: '{detail}' is not supported with this model."}
+            return web.json_response({"error": error}, status=400)
         if kind == "quota":
             error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
             return web.json_response({"error": error}, status=429)
@@ -221,7 +233,10 @@ class FakeServer:
         text = given if isinstance(given, str) else await given
         completion = _completion(call, text, kind)
         counted = completion.get("usage", {})
-        self.billed.append((counted.get("prompt_tokens", 0), counted.get("completion_tokens", 0)))
+        billed = (counted.get("prompt_tokens", 0), counted.get("completion_tokens", 0))
+        if self.reports is not None:
+            billed, completion["usage"] = self.reports(call, text)
+        self.billed.append(billed)
         if kind == "hang":
             await asyncio.sleep(3600)
         if kind == "reset":
@@ -242,13 +257,15 @@ class FakeServer:
             return await self._piecemeal(request, body, kind)
         if kind in ("", "no_usage", "zero_usage", "length"):
             self.answered[call.digest] += 1
-        return web.Response(body=body, content_type="application/json")
+        return web.Response(body=body, content_type="application/json", status=self.status)
 
     def _fault(self, call: Call) -> str | None:
         if self.key is not None and call.headers.get("Authorization") != f"Bearer {self.key}":
             return "401"
         if self.dead_from is not None and call.number >= self.dead_from:
             return "503"
+        if callable(self.faults):
+            return self.faults(call)
         if not isinstance(self.faults, Mapping):
             return self.faults[call.number - 1] if call.number <= len(self.faults) else None
         if not self.faults or (self.first_only and self.asked[call.digest] > 1):

@@ -9,15 +9,29 @@ from __future__ import annotations
 import json
 import math
 import re
+import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import cast
 
-from ...errors import PromptTooLong, ProviderError, RateLimited, Refused, Unauthorized, Unavailable
+from msgspec.structs import replace
+
+from ...errors import (
+    NoAnswer,
+    PromptTooLong,
+    ProviderError,
+    RateLimited,
+    Refused,
+    Unauthorized,
+    Unavailable,
+    Untrusted,
+)
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ..endpoints import Endpoint
+from ..pacing import Quota, Quotas
 from ..protocol import Answer, Message, Request, ToolCall
 
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
@@ -28,6 +42,20 @@ _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 _BILLING = re.compile(
     r"insufficient[ _](?:quota|balance|credit|fund)|billing|exceeded your current quota", re.IGNORECASE
 )
+_UNSUPPORTED = re.compile(
+    r"unsupported|not (?:be )?supported|n[o']t support|unrecogni[sz]ed|unknown|unexpected|not (?:allowed|permitted)|"
+    r"deprecated|only the default",
+    re.IGNORECASE,
+)
+_DEEPEST = 10
+"""Errors that are looked at underneath one."""
+_LONGEST_TOKEN = 8
+"""Characters, on average over a prompt, at the most."""
+_MOST_TOKENS = 10**9
+"""Who reports more than that for one request reports nothing."""
+_DURATION = re.compile(
+    r"(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6}(?:\.\d{1,9})?)s)?(?:(\d{1,9}(?:\.\d{1,9})?)ms)?"
+)
 _TOO_LONG = re.compile(
     r"context[ _](?:length|window|limit|size)|maximum context|(?:prompt|input|request) is too long|"
     r"too many (?:input |prompt )?tokens|reduce the length of|input token count .{0,80}exceeds|"
@@ -37,8 +65,8 @@ _TOO_LONG = re.compile(
 _RETRYABLE_4XX = (408, 409, 425)
 
 
-def read_answer(body: bytes | str, request: Request) -> Answer:
-    """The answer in a chat completion's body.
+def read_answer(body: bytes | str, request: Request, quotas: Quotas | None = None) -> Answer:
+    """The answer in a chat completion's body, with what came beside it.
 
     Raises Unavailable when the body is cut, malformed, too large or empty, Refused when the provider's
     filter withheld the answer: billable, with the usage if the body says it. `cost` is left to the engine.
@@ -46,8 +74,9 @@ def read_answer(body: bytes | str, request: Request) -> Answer:
     usage: Usage | None = None
     try:
         data = _object(body)
-        usage = _usage(data.get("usage"))
-        return _chat(data, usage, request)
+        usage = usage_of(data.get("usage"), request)
+        answer = _chat(data, usage, request)
+        return answer if quotas is None else replace(answer, quotas=quotas)
     except ProviderError as error:
         raise billable(error, usage) from None
 
@@ -84,7 +113,8 @@ def _chat(data: dict[str, JsonValue], usage: Usage | None, request: Request) -> 
     finish = choice.get("finish_reason")
     text = _content(message.get("content")) or _content(message.get("refusal"))
     calls = read_calls(message.get("tool_calls"), request)
-    return checked(text, finish if isinstance(finish, str) else "stop", usage, request, calls)
+    thought = _content(message.get("reasoning_content")) or _content(message.get("reasoning"))
+    return checked(text, finish if isinstance(finish, str) else "stop", usage, request, calls, thought)
 
 
 def read_calls(calls: JsonValue, request: Request) -> tuple[ToolCall, ...]:
@@ -104,34 +134,40 @@ def read_calls(calls: JsonValue, request: Request) -> tuple[ToolCall, ...]:
 
 def read_embedding(body: bytes | str, request: Request) -> Answer:
     """The vector in an embedding's body, as the text of an answer. Raises Unavailable, billable, without one."""
-    tokens: JsonValue = None
+    usage: Usage | None = None
     try:
         data = _object(body)
-        usage = data.get("usage")
-        tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        usage = usage_of(data.get("usage"), request)
         entries = data.get("data")
         entry = entries[0] if isinstance(entries, list) and entries else None
         vector = entry.get("embedding") if isinstance(entry, dict) else None
-        return checked_embedding(vector, tokens, request)
+        return checked_embedding(vector, usage, request)
     except ProviderError as error:
-        raise billable(error, usage_of(tokens, 0)) from None
+        raise billable(error, usage) from None
 
 
-def checked_embedding(vector: JsonValue, tokens: JsonValue, request: Request) -> Answer:
+def checked_embedding(vector: JsonValue, usage: Usage | None, request: Request) -> Answer:
     """An answer of finite numbers, usage estimated where it is missing."""
     if not isinstance(vector, list) or not vector:
         raise Unavailable("the answer has no embedding")
     numbers = [float(x) for x in vector if isinstance(x, int | float) and math.isfinite(x)]
     if len(numbers) != len(vector):
         raise Unavailable("the embedding is not a list of numbers")
-    usage = usage_of(tokens, 0) or Usage(estimate_tokens(request.messages), 0, estimated=True)
-    return Answer(json.dumps(numbers), usage)
+    return Answer(json.dumps(numbers), usage or Usage(estimate_tokens(request.messages), 0, estimated=True))
 
 
 def checked(
-    text: str, finish_reason: str, usage: Usage | None, request: Request, calls: tuple[ToolCall, ...] = ()
+    text: str,
+    finish_reason: str,
+    usage: Usage | None,
+    request: Request,
+    calls: tuple[ToolCall, ...] = (),
+    reasoning: str = "",
 ) -> Answer:
-    """An answer from its parts, thinking aloud left out, usage estimated where it is missing."""
+    """An answer from its parts, thinking aloud left out, usage estimated where it is missing.
+
+    `reasoning` is what the model thought, where the provider gives it apart from the text: it is billed as well.
+    """
     if len(text) > MAX_ANSWER_BYTES:
         raise too_large()
     thought = _THOUGHT.match(text)
@@ -139,15 +175,22 @@ def checked(
     if not said.strip() and finish_reason == "content_filter":
         raise Refused("the provider's content filter withheld the answer")
     if not said.strip() and not calls and finish_reason != "length":
-        raise Unavailable("the answer is empty")
-    if usage is None:
-        written = "".join((said, *(call.arguments for call in calls)))
-        usage = Usage(estimate_request(request), estimate_text(written), estimated=True)
+        raise NoAnswer("the answer is empty")
+    if usage is None or (usage.estimated and not usage.output_tokens):
+        written = "".join((text, reasoning, *(call.arguments for call in calls)))
+        inputs = estimate_request(request) if usage is None else usage.input_tokens
+        usage = Usage(inputs, estimate_text(written), estimated=True)
     return Answer(said, usage, None, finish_reason, calls)
 
 
-def failure(status: int, message: str, endpoint: Endpoint, retry_after: float | None = None) -> ProviderError:
-    """The error for an answer with an HTTP status that is not 200."""
+def failure(
+    status: int,
+    message: str,
+    endpoint: Endpoint,
+    retry_after: float | None = None,
+    sent: Collection[str] = (),
+) -> ProviderError:
+    """The error for an answer with an HTTP status that is no success; `sent` are the parameters of the request."""
     said = endpoint.scrub(message) or "no explanation"
     # Google words its limits per minute as others word an empty account
     per_minute = endpoint.provider in ("gemini", "vertex_ai")
@@ -158,14 +201,36 @@ def failure(status: int, message: str, endpoint: Endpoint, retry_after: float | 
     if status == 429:
         return RateLimited(f"too many requests (429): {said}", retry_after=retry_after)
     if status in _RETRYABLE_4XX or status >= 500:
-        return Unavailable(f"the server failed ({status}): {said}")
+        failed = Unavailable(f"the server failed ({status}): {said}")
+        failed.retry_after = retry_after
+        return failed
     if status in (400, 413, 422) and _TOO_LONG.search(message[:4096]):
         return PromptTooLong(
             f"the prompt is longer than the model takes ({status}): {said}",
             help="show fewer or shorter demos, or choose a model with a longer context",
         )
     advice = "check `model` and `api_base`" if status == 404 or 300 <= status < 400 else ""
-    return Refused(f"the request was refused ({status}): {said}", help=advice)
+    refused = Refused(f"the request was refused ({status}): {said}", help=advice)
+    if status in (400, 422) and _UNSUPPORTED.search(message):
+        named = (name for name in sent if re.search(rf"\b{name}\b", message))
+        refused.parameter = next(named, "")
+    return refused
+
+
+def untrusted(problem: Exception, endpoint: Endpoint) -> Untrusted | None:
+    """The error for a connection that the server's certificate ended; None where something else did."""
+    cause: BaseException | None = problem
+    for _ in range(_DEEPEST):
+        if cause is None:
+            return None
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            said = endpoint.scrub(getattr(cause, "verify_message", "") or str(cause))
+            return Untrusted(
+                f"the server's certificate is not accepted: {said}",
+                help="check `api_base` and the clock; SSL_CERT_FILE names the certificates to trust",
+            )
+        cause = cause.__cause__ or cause.__context__ or getattr(cause, "certificate_error", None)
+    return None
 
 
 def too_large() -> Unavailable:
@@ -193,10 +258,52 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
         return milliseconds / 1000
     value = headers.get("retry-after")
     seconds = _seconds(value)
-    if seconds is not None or value is None:
+    if seconds is not None:
         return seconds
+    if value is None:
+        return _until_left(read_quotas(headers))
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _until_left(quotas: Quotas | None) -> float | None:
+    """The wait that a refusal's quotas tell of: until what is used up is whole again."""
+    each = () if quotas is None else (quotas.requests, quotas.tokens)
+    return max((quota.seconds for quota in each if quota is not None and quota.left < 1), default=None)
+
+
+def read_quotas(headers: Mapping[str, str]) -> Quotas | None:
+    """What is left of the provider's limits, by the headers of OpenAI and the many who follow it, or Anthropic's."""
+    if not any("ratelimit" in name for name in headers):
+        return None
+    requests, tokens = (
+        _quota(headers, f"x-ratelimit-{{}}-{what}") or _quota(headers, f"anthropic-ratelimit-{what}-{{}}")
+        for what in ("requests", "tokens")
+    )
+    return Quotas(requests, tokens) if requests or tokens else None
+
+
+def _quota(headers: Mapping[str, str], name: str) -> Quota | None:
+    left = _seconds(headers.get(name.format("remaining")))
+    again = headers.get(name.format("reset"))
+    if left is None or again is None:
+        return None
+    seconds = _duration(again)
+    return None if seconds is None else Quota(left, seconds, _seconds(headers.get(name.format("limit"))))
+
+
+def _duration(text: str) -> float | None:
+    """Seconds in `90`, `20ms`, `1m30.5s`, or until a date like `2026-01-01T00:00:00Z`."""
+    if (number := _seconds(text)) is not None:
+        return number
+    parts = _DURATION.fullmatch(text.strip())
+    if parts is not None and any(parts.groups()):
+        hours, minutes, seconds, milliseconds = (float(part or 0) for part in parts.groups())
+        return 3600 * hours + 60 * minutes + seconds + milliseconds / 1000
+    try:
+        return max(0.0, datetime.fromisoformat(text.strip()).timestamp() - time.time())
     except (ValueError, OverflowError):
         return None
 
@@ -226,20 +333,59 @@ def _content(content: JsonValue) -> str:
     return ""
 
 
-def _usage(usage: JsonValue) -> Usage | None:
-    """Reported counts; None when they are missing, odd or all zero."""
-    if not isinstance(usage, dict):
+def usage_of(reported: JsonValue, request: Request) -> Usage | None:
+    """The tokens that are billed by a provider's report; None where it says nothing that can be used.
+
+    What a model thinks is billed as output, and input that was cached is still input, but servers differ in what they
+    count these under: where a part is more than what it should be part of, or the total more than both, it comes on top. A
+    total alone is taken for output but for the least that the prompt can have been, since output is dearer.
+    """
+    if not isinstance(reported, dict):
         return None
-    return usage_of(usage.get("prompt_tokens"), usage.get("completion_tokens"))
+    inputs = _first(reported, "prompt_tokens", "input_tokens")
+    outputs = _first(reported, "completion_tokens", "output_tokens")
+    total = _count(reported.get("total_tokens"))
+    # Anthropic's own names: what was cached is not among the input
+    aside = sum(
+        _count(reported.get(name)) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens")
+    )
+    cached = max(aside, _part(reported, ("prompt_tokens_details", "input_tokens_details"), "cached_tokens"))
+    thought = _part(reported, ("completion_tokens_details", "output_tokens_details"), "reasoning_tokens")
+    if inputs is not None and (cached > inputs or (aside and "prompt_tokens" not in reported)):
+        inputs += cached
+    if outputs is not None and thought > outputs:
+        outputs += thought
+    estimate = estimate_request(request)
+    least = sum(len(message.content) for message in request.messages) // _LONGEST_TOKEN
+    estimated = False
+    if request.kind == "embedding":
+        inputs, outputs = total if inputs is None else inputs, 0
+    elif total is not None:
+        if inputs is None:
+            inputs = max(0, total - outputs) if outputs is not None else min(total, least)
+        outputs = max(outputs or 0, total - inputs)
+    elif outputs is None or inputs is None:
+        estimated = True
+        inputs = inputs or (estimate if outputs is not None else None)
+    if inputs is None or not inputs + (outputs or 0):
+        return None
+    return Usage(inputs, outputs or 0, estimated)
 
 
-def usage_of(input_tokens: JsonValue, output_tokens: JsonValue) -> Usage | None:
-    """Reported counts; None when one is missing or odd, or both are zero."""
-    if not isinstance(input_tokens, int) or not isinstance(output_tokens, int):
+def _first(reported: Mapping[str, JsonValue], *names: str) -> int | None:
+    return next((count for name in names if (count := _count(reported.get(name))) is not None), None)
+
+
+def _part(reported: Mapping[str, JsonValue], names: Iterable[str], part: str) -> int:
+    details = (reported.get(name) for name in names)
+    return max((_count(one.get(part)) or 0 for one in details if isinstance(one, dict)), default=0)
+
+
+def _count(value: JsonValue) -> int | None:
+    """A number of tokens; None for whatever is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_TOKENS:
         return None
-    if input_tokens < 0 or output_tokens < 0 or input_tokens + output_tokens == 0:
-        return None
-    return Usage(int(input_tokens), int(output_tokens))
+    return int(value)
 
 
 def _seconds(value: str | None) -> float | None:

@@ -10,7 +10,7 @@ import re
 import urllib.request
 from urllib.parse import urlsplit, urlunsplit
 
-from ...errors import Unavailable
+from ...errors import Refused, Unavailable
 from ...schema.types import JsonValue
 from ..compact import compact
 from ..endpoints import Endpoint, split_model
@@ -22,11 +22,14 @@ from .answers import (
     failure,
     read_answer,
     read_embedding,
+    read_quotas,
     read_retry_after,
     too_large,
+    untrusted,
 )
 from .wire import Received, Sends, TooLarge, Wire, WireError
 
+_NEWER_NAME = "max_completion_tokens"
 _MAX_COMPLETION_TOKENS = re.compile(r"o\d|gpt-[5-9]")
 
 
@@ -38,12 +41,21 @@ class LeanTransport:
         self._endpoint = endpoint
         self._chat = _sends(_path(endpoint, "chat/completions"), endpoint)
         self._embeddings: Sends | None = None
+        self._renaming: set[str] = set()
+        """Models that want `max_tokens` under its newer name."""
 
     async def complete(self, request: Request) -> Answer:
         if request.kind == "embedding":
             return await self._embed(request)
-        received = await self._post(self._chat, self._payload(request))
-        return read_answer(received.body, request)
+        payload = self._payload(request)
+        try:
+            received = await self._post(self._chat, payload)
+        except Refused as error:
+            if "max_tokens" in payload and _NEWER_NAME in error.message:
+                self._renaming.add(request.lm.model)
+                error.parameter = "max_tokens"
+            raise
+        return read_answer(received.body, request, read_quotas(received.headers))
 
     async def _embed(self, request: Request) -> Answer:
         if self._embeddings is None:
@@ -58,31 +70,34 @@ class LeanTransport:
             await self._embeddings.aclose()
 
     async def _post(self, sends: Sends, payload: dict[str, JsonValue]) -> Received:
-        """What came with status 200; everything else as the error that it stands for."""
+        """What came with a status of success; everything else as the error that it stands for."""
         try:
             received = await sends.post(compact(payload))
         except TooLarge:
             raise billable(too_large()) from None
         except (WireError, OSError) as error:
+            if (distrust := untrusted(error, self._endpoint)) is not None:
+                raise distrust from None
             problem = self._endpoint.scrub(str(error)) or type(error).__name__
             failed = Unavailable(f"the connection failed: {problem}")
             # without a connection nothing was asked; after that, nobody knows how far it came
             raise billable(failed) if isinstance(error, WireError) else failed from None
-        if received.status == 200:
+        if 200 <= received.status < 300:
             return received
         raise failure(
             received.status,
             error_text(received.body),
             self._endpoint,
             read_retry_after(received.headers),
+            [name for name in ("temperature", "seed", "response_format") if name in payload],
         )
 
     def _payload(self, request: Request) -> dict[str, JsonValue]:
         _, model = split_model(request.lm.model)
         parameters = request.parameters()
         own = self._endpoint.provider == "openai" and _MAX_COMPLETION_TOKENS.match(model)
-        if own and "max_tokens" in parameters:
-            parameters["max_completion_tokens"] = parameters.pop("max_tokens")
+        if (own or request.lm.model in self._renaming) and "max_tokens" in parameters:
+            parameters[_NEWER_NAME] = parameters.pop("max_tokens")
         messages: list[JsonValue] = [
             {"role": message.role, "content": message.content} for message in request.messages
         ]

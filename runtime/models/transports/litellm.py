@@ -18,12 +18,24 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from ...errors import ProviderError, Unavailable
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ..endpoints import Endpoint
 from ..protocol import Answer, Request
-from .answers import billable, checked, checked_embedding, failure, read_calls, read_retry_after, usage_of
+from .answers import (
+    billable,
+    checked,
+    checked_embedding,
+    failure,
+    read_calls,
+    read_quotas,
+    read_retry_after,
+    untrusted,
+    usage_of,
+)
 
 _QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 _WRAPPING = re.compile(r"^(?:litellm\.\w+: |\w+Error: |\w+Exception - )+")
@@ -70,18 +82,21 @@ class LiteLLMTransport:
             ask = self._litellm.aembedding if embedding else self._litellm.acompletion
             response = await ask(**options)
         except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
+            if (distrust := untrusted(error, self._endpoint)) is not None:
+                raise distrust from None
             status = getattr(error, "status_code", None)
             message = _WRAPPING.sub("", str(getattr(error, "message", "") or error))
             if not isinstance(status, int) or status < 300:
                 text = self._endpoint.scrub(message) or type(error).__name__
                 problem: ProviderError = Unavailable(f"the call failed: {text}")
             else:
-                problem = failure(status, message, self._endpoint, _retry_after(error))
+                sent = [name for name in request.parameters() if name != "max_tokens"]
+                problem = failure(status, message, self._endpoint, _retry_after(error), sent)
             raise billable(problem) if _reached(error) else problem from None
         try:
             return _embedding(response, request) if embedding else _answer(response, request)
         except ProviderError as error:
-            raise billable(error, _usage(response)) from None
+            raise billable(error, _usage(response, request)) from None
 
     async def aclose(self) -> None:
         global _open
@@ -109,7 +124,27 @@ def _answer(response: Any, request: Request) -> Answer:
     text = next((text for text in texts if isinstance(text, str) and text), "")
     finish = getattr(choices[0], "finish_reason", None)
     calls = read_calls([_plain(call) for call in getattr(message, "tool_calls", None) or ()], request)
-    return checked(text, finish if isinstance(finish, str) else "stop", _usage(response), request, calls)
+    thought = getattr(message, "reasoning_content", None)
+    answer = checked(
+        text,
+        finish if isinstance(finish, str) else "stop",
+        _usage(response, request),
+        request,
+        calls,
+        thought if isinstance(thought, str) else "",
+    )
+    quotas = read_quotas(_headers(response))
+    return answer if quotas is None else replace(answer, quotas=quotas)
+
+
+def _headers(response: Any) -> dict[str, str]:
+    """The provider's headers: LiteLLM hands them on under names of its own."""
+    hidden: Any = getattr(response, "_hidden_params", None)
+    headers: Any = hidden.get("additional_headers") if hasattr(hidden, "get") else None
+    if not isinstance(headers, Mapping):
+        return {}
+    named = cast("Mapping[object, object]", headers)
+    return {str(name).removeprefix("llm_provider-").lower(): str(value) for name, value in named.items()}
 
 
 def _plain(call: Any) -> JsonValue:
@@ -127,13 +162,13 @@ def _embedding(response: Any, request: Request) -> Answer:
     data: Any = getattr(response, "data", None)
     entry: Any = data[0] if data else None
     vector: Any = entry.get("embedding") if hasattr(entry, "get") else None
-    usage = getattr(response, "usage", None)
-    return checked_embedding(cast("JsonValue", vector), getattr(usage, "prompt_tokens", None), request)
+    return checked_embedding(cast("JsonValue", vector), _usage(response, request), request)
 
 
-def _usage(response: Any) -> Usage | None:
-    usage = getattr(response, "usage", None)
-    return usage_of(getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
+def _usage(response: Any, request: Request) -> Usage | None:
+    usage: Any = getattr(response, "usage", None)
+    reported = usage.model_dump(warnings=False) if hasattr(usage, "model_dump") else None
+    return usage_of(cast("JsonValue", reported), request)
 
 
 def _reached(error: BaseException) -> bool:

@@ -42,7 +42,7 @@ class ProxiedWire:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Received(response.status, headers, await self._read(response))
         except aiohttp.ClientConnectorError as error:
-            raise OSError(str(error)) from None
+            raise OSError(str(error)) from error
         except aiohttp.ClientError as error:
             raise WireError(str(error) or type(error).__name__) from None
 
