@@ -13,7 +13,7 @@ Exit codes:
   0    fine
   1    errors found, or a gate failed
   2    wrong usage
-  3    the budget is spent; the best so far is written
+  3    the budget is spent; the best so far is kept
   4    a key, a model or a provider is missing
   70   a bug in dspc
   130  interrupted; run it again to go on

@@ -25,7 +25,7 @@ def compile_command(
     path: SourceArgument,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="The optimize blocks; all of them if left out."),
+        typer.Argument(metavar="NAME", help="The optimize blocks; all of the file's own if left out."),
     ] = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
@@ -42,15 +42,18 @@ def compile_command(
     json: Annotated[bool, typer.Option("--json", help="For machines, on standard output.")] = False,
 ) -> None:
     """Optimize a program and write it as an artifact. Running it again asks for nothing twice."""
-    from ..compile.pipeline import plan_blocks
+    from ..compile.pipeline import check_places, plan_blocks
     from ..data.needs import compile_needs
     from .planned import recalled
-    from .sources import checked, pick
+    from .sources import checked, none_of_its_own, own, pick
 
-    _, project = checked(path, lambda project: compile_needs(project, names or project.optimizes))
-    if not names and not project.optimizes:
+    _, project = checked(path, lambda project: compile_needs(project, names or own(project.optimizes)))
+    if not project.optimizes:
         fail(f"{path} declares no optimize block", help="`dspc init` shows one")
-    wanted = [pick(list(project.optimizes), name, "optimize", path) for name in names or project.optimizes]
+    if not names and not own(project.optimizes):
+        none_of_its_own(project.optimizes, "optimize", path)
+    asked = names or own(project.optimizes)
+    wanted = [pick(list(project.optimizes), name, "optimize", path) for name in asked]
     base = path.resolve().parent
     folder = out or base / "compiled"
     prepared, jobs = plan_blocks(project, wanted, base, folder, evals=evals, recalled=recalled(path))
@@ -60,6 +63,7 @@ def compile_command(
         if len(wanted) != 1:
             fail("a plan is of one optimize block", help="name the one you mean", code=Exit.USAGE)
         refuse_drift(planned, path, prepared, next(job.plan for job in jobs if job.asked))
+    check_places(jobs)
     with observing(events, otel) as observers:
         results = asyncio.run(compile_all(prepared, jobs, path, threads, transport, observers, quiet=json))
     from . import report
@@ -140,20 +144,31 @@ def finish(result: Compiled, waiting: Sequence[str] = ()) -> None:
         rest = ""
         if waiting:
             names = " and ".join(f"`{name}`" for name in waiting)
-            rest = (
-                f"; {names} waits for the whole result: run the same command again to go on, or start from what "
-                f'there is with `artifact("…")`'
-            )
-        print_error("the budget is spent", f"the best program so far is in {result.job.artifact}{rest}")
+            rest = f"; {names} waits for the whole result: run the same command again to go on"
+            if result.kept.place is not None:
+                rest += ', or start from what there is with `artifact("…")`'
+        print_error("the budget is spent", f"{whereabouts(result)}{rest}")
         raise typer.Exit(Exit.BUDGET)
     if result.built.status == "stopped":
-        print_error(
-            "stopped before the end",
-            f"the best program so far is in {result.job.artifact}; run the same command again to go on",
-        )
+        print_error("stopped before the end", f"{whereabouts(result)}; run the same command again to go on")
         raise typer.Exit(Exit.INTERRUPTED)
     if result.cut is not None:
         print_error(result.cut.message, result.cut.help)
         raise typer.Exit(exit_code(result.cut))
     if not all(evaluation.passed for evaluation in result.evals):
         raise typer.Exit(Exit.FINDINGS)
+
+
+def whereabouts(result: Compiled) -> str:
+    """Of a compile that was cut short: which file holds what."""
+    kept = result.kept
+    if result.built.artifact.scores:
+        what = "the best program so far"
+    else:
+        what = "the program it started from, which was not scored,"
+    if kept.place is None:
+        first, *others = map(str, kept.stays)
+        better = "".join(f", and {other}, which is better than the result until now," for other in others)
+        return f"{first}{better} stays as it was"
+    stays = "".join(f"{path} stays as it was; " for path in kept.stays)
+    return f"{stays}{what} is in {kept.place}"

@@ -6,6 +6,7 @@ command that has something to say: it takes as long as checking a small file.
 
 from __future__ import annotations
 
+import json
 import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn
@@ -26,7 +27,7 @@ class Exit(IntEnum):
     """Errors in the source, a failed gate, input that does not fit."""
     USAGE = 2
     BUDGET = 3
-    """The budget is spent; the best program so far is written."""
+    """The budget is spent; the best program so far is kept."""
     ENVIRONMENT = 4
     """A key, a model or a state folder is missing, or a provider does not answer."""
     BUG = 70
@@ -47,7 +48,11 @@ def stderr() -> Console:
 
 
 def print_json(text: str) -> None:
-    """JSON for machines: no colour, no wrapping."""
+    """JSON for machines: no colour, no wrapping. What the stream's alphabet lacks stands as JSON's own escapes."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = "".join(one if one.isascii() else json.dumps(one)[1:-1] for one in text)
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def evaluate(
     path: SourceArgument,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="The eval blocks; all if left out.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="The eval blocks; all of the file's own if left out."),
     ] = None,
     threads: ThreadsOption = 16,
     transport: TransportOption = TransportChoice.auto,
@@ -43,12 +44,14 @@ def evaluate(
     from ..project.state import project_root
     from . import report
     from .dotenv import fill_environment
-    from .sources import checked, pick
+    from .sources import checked, none_of_its_own, own, pick
 
-    _, project = checked(path, lambda project: eval_needs(project, names or project.evals))
+    _, project = checked(path, lambda project: eval_needs(project, names or own(project.evals)))
     if not project.evals:
         fail(f"{path} declares no eval block")
-    wanted = [pick(list(project.evals), name, "eval", path) for name in names or project.evals]
+    if not names and not own(project.evals):
+        none_of_its_own(project.evals, "eval", path)
+    wanted = [pick(list(project.evals), name, "eval", path) for name in names or own(project.evals)]
     folder = compiled or path.resolve().parent / "compiled"
     blocks = [project.evals[name] for name in wanted]
     programs = load_compiled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import StrEnum
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -35,9 +36,24 @@ def init(
             help="name another folder: dspc init my-project",
             code=Exit.USAGE,
         )
-    for source, target in planned:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    written: list[Path] = []
+    try:
+        for source, target in planned:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            text = source.read_text(encoding="utf-8")
+            written.append(target)
+            target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        # All of a project or none of it, so that the command can be given again.
+        for target in written:
+            with suppress(OSError):
+                target.unlink()
+        reason = "it is not a folder" if folder.is_file() else error.strerror or error
+        fail(
+            f"no project can be put into {folder}: {reason}",
+            help="name another folder: dspc init my-project",
+            code=Exit.USAGE,
+        )
     console = stdout()
     for _, target in planned:
         console.print(f"wrote {target}", markup=False)

@@ -18,6 +18,7 @@ from .quick import nothing_new
 
 def main() -> None:
     """Entry point of the console script. Wrong usage and Ctrl-C are Typer's: 2 and 130."""
+    _name_files_in_utf_8()
     if nothing_new(sys.argv[1:]):
         return
     # Imports make tens of thousands of objects that stay: looking for garbage among them costs a tenth.
@@ -26,13 +27,18 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from .app import COMMANDS, make_app
     from .console import Exit, exit_code, print_error
+    from .streams import guarded
 
+    out = guarded()
     named = [name for name in sys.argv[1:2] if name in COMMANDS]
+    code: object = Exit.OK
     try:
         make_app(named or COMMANDS)()
+    except SystemExit as leaving:
+        code = leaving.code
     except DspecError as error:
         print_error(error.message, error.help)
-        sys.exit(exit_code(error))
+        code = exit_code(error)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
         from .crash import report_crash
 
@@ -41,4 +47,18 @@ def main() -> None:
             f"DS0000: dspc itself failed: {type(error).__name__}: {error}",
             f"this is a bug, not a mistake of yours; please report it with {report}",
         )
-        sys.exit(Exit.BUG)
+        code = Exit.BUG
+    out.flush()
+    if out.lost:
+        print_error(f"standard output takes no more: {out.lost}", "what the command did besides is done")
+        code = code or Exit.ENVIRONMENT
+    sys.exit(code)  # pyright: ignore[reportArgumentType]
+
+
+def _name_files_in_utf_8() -> None:
+    """Starts again where the locale has no word for most names: a source names its files in UTF-8 wherever it is read."""
+    if sys.getfilesystemencoding().lower() == "utf-8" or os.environ.get("PYTHONUTF8") == "1":
+        return
+    spoken = {} if sys.stdout is None else {"PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace"}
+    os.environ.update({**spoken, **os.environ, "PYTHONUTF8": "1"})
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -29,9 +29,15 @@ def observing(events: Path | None, otel: bool) -> Generator[list[Observer]]:
         if events is not None:
             from ..evaluate.eventlog import event_log
 
-            observers.append(stack.enter_context(event_log(events)))
+            observers.append(stack.enter_context(event_log(events, say=_warn)))
         if otel:
             from ..evaluate.spans import spans
 
             observers.append(stack.enter_context(spans()))
         yield observers
+
+
+def _warn(what: str) -> None:
+    from .console import stderr
+
+    stderr().print(what, markup=False)

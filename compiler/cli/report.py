@@ -61,7 +61,10 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         console.print(f"  {judged:,} of those needed are of the metric's judges")
     draw_flaws(console, "answers: ", built.spent.flaws)
     console.print(Text.assemble("now: ", spent_line(result.tally)))
-    console.print(f"wrote {result.job.artifact}", markup=False)
+    for path in result.kept.stays:
+        console.print(f"left {path} as it was", markup=False)
+    if result.kept.place is not None:
+        console.print(f"wrote {result.kept.place}", markup=False)
 
 
 def draw_evals(console: Console, evaluations: list[EvalResult]) -> None:
@@ -177,7 +180,8 @@ def _compiled(result: Compiled) -> JsonValue:
     metric = next((score.metric for score in built.artifact.scores.values()), "")
     return {
         "name": result.job.name,
-        "artifact": str(result.job.artifact),
+        "artifact": None if result.kept.place is None else str(result.kept.place),
+        "left": [str(path) for path in result.kept.stays],
         "status": built.status,
         "baseline": None if built.baseline is None else _score(scored(metric, built.baseline)),
         "final": None if built.final is None else _score(scored(metric, built.final)),

@@ -113,9 +113,11 @@ def open_target(
         application = load(target, lm=lm, api_base=api_base, allow=allow, root=root, isolate=True)
     else:
         from .session import project_tools
-        from .sources import checked, pick
+        from .sources import checked, own, pick
 
         _, project = checked(target)
+        if name is None and not own(project.programs) and len(project.programs) == 1:
+            (name,) = project.programs
         chosen = pick(list(project.programs), name, "module or program", target)
         externs = tuple(project.externs.values())
         tools = partial(project_tools, target, externs) if externs else None

@@ -1,7 +1,8 @@
 """The ledger, the store and the engine of one command, and what Ctrl-C does to them.
 
-The first Ctrl-C (or SIGTERM) starts nothing more and waits for the answers that are on their way; the
-second leaves at once. What fails for good is like the first. Either way every answer received so far is on disk.
+The first Ctrl-C starts nothing more and waits for the answers that are on their way; the second leaves at once. SIGTERM,
+and SIGHUP of a terminal that was closed, are like the first. So is what fails for good. Either way every answer received
+so far is on disk.
 """
 
 from __future__ import annotations
@@ -49,6 +50,10 @@ TransportOption = Annotated[
 
 _COLLECT_EVERY = 50_000
 """Objects made, less those that went, between two searches for garbage."""
+
+
+_PATIENCE = 3600.0
+"""Seconds that a stop waits for answers: each attempt ends in its model's own `timeout`, and nothing is tried again."""
 
 
 class CommandSession(Struct, frozen=True):
@@ -121,19 +126,19 @@ class _Signals:
         self._loop = asyncio.get_running_loop()
         self._draining: asyncio.Task[None] | None = None
         self._taken: list[signal.Signals] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _stops():
             try:
-                self._loop.add_signal_handler(number, self._arrived)
+                self._loop.add_signal_handler(number, self._arrived, number)
                 self._taken.append(number)
             except (NotImplementedError, RuntimeError):
                 # Windows, or not in the main thread: Python's own KeyboardInterrupt stays.
                 return
 
-    def _arrived(self) -> None:
+    def _arrived(self, number: signal.Signals) -> None:
         if self._draining is None:
+            self._draining = self._loop.create_task(self._engine.drain(_PATIENCE))
             stderr().print("stopping: waiting for the answers on their way (again to leave at once) …")
-            self._draining = self._loop.create_task(self._engine.drain())
-        else:
+        elif number in (signal.SIGINT, signal.SIGTERM):
             self.release()
             signal.raise_signal(signal.SIGINT)
 
@@ -147,3 +152,13 @@ class _Signals:
         for number in self._taken:
             self._loop.remove_signal_handler(number)
         self._taken = []
+
+
+def _stops() -> list[signal.Signals]:
+    """What asks for a stop. A terminal that closes is told of by the kernel and by its shell, so that it never means
+    "at once"; and `nohup` asks for it to mean nothing."""
+    found = [signal.SIGINT, signal.SIGTERM]
+    closed: signal.Signals | None = getattr(signal, "SIGHUP", None)
+    if closed is not None and signal.getsignal(closed) is not signal.SIG_IGN:
+        found.append(closed)
+    return found

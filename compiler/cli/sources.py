@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -12,7 +12,7 @@ from .crash import with_reports
 from .quick import sources_at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..check.analysis import Analysis
     from ..data.needs import Needs
@@ -78,15 +78,21 @@ def checked(path: Path, needs: Callable[[Project], Needs] | None = None) -> tupl
     return analysis, project
 
 
+def own(names: Iterable[str]) -> list[str]:
+    """Those of the file itself: what it imports has an alias before its name, and is somebody else's unless named."""
+    return [name for name in names if "." not in name]
+
+
 def pick(names: list[str], given: str | None, kind: str, path: Path) -> str:
-    """The declaration meant: the one given, or the only one there is."""
+    """The declaration meant: the one given, or the only one that the file itself has."""
     if given is None:
-        if len(names) == 1:
-            return names[0]
-        if not names:
-            fail(f"{path} declares no {kind}", help=f"add an `{kind}` block")
+        mine = own(names)
+        if len(mine) == 1:
+            return mine[0]
+        if not mine:
+            none_of_its_own(names, kind, path)
         fail(
-            f"{path} declares several {kind} blocks: {', '.join(names)}",
+            f"{path} declares several {kind} blocks: {', '.join(mine)}",
             help="name the one you mean",
             code=Exit.USAGE,
         )
@@ -97,3 +103,11 @@ def pick(names: list[str], given: str | None, kind: str, path: Path) -> str:
             code=Exit.USAGE,
         )
     return given
+
+
+def none_of_its_own(names: Iterable[str], kind: str, path: Path) -> NoReturn:
+    """Leaves, since the file itself declares nothing of the kind; `names` are what it imports."""
+    imported = ", ".join(names)
+    if imported:
+        fail(f"{path} declares no {kind} of its own", help=f"what it imports is run when named: {imported}")
+    fail(f"{path} declares no {kind}", help=f"add an `{kind}` block")

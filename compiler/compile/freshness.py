@@ -15,6 +15,7 @@ from dspec.runtime.schema.ensemble import Runnable, parts
 
 from ..evaluate.digests import ANSWERS
 from .changes import NOT_OF_RESULTS, CompileRecord, changes, snapshot
+from .keeping import is_whole
 from .prepared import Prepared
 from .provenance import recipe
 
@@ -61,8 +62,3 @@ def _same_models(artifact: Artifact, prepared: Prepared, name: str) -> bool:
             if own is not None and own.lm != predictor.lm:
                 return False
     return True
-
-
-def is_whole(artifact: Artifact) -> bool:
-    """Whether the compile ran to its end: it then notes nothing, or that some runs got no answer."""
-    return len(artifact.notes) <= (artifact.provenance.unanswered is not None)

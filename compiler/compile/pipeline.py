@@ -7,13 +7,12 @@ the way. The command line does nothing else: it lends an engine, and shows what 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.runtime.artifact.artifact import write_artifact
 from dspec.runtime.errors import ProviderError, Stopped
 from dspec.runtime.models.engine import Engine, Tally
 
@@ -27,6 +26,7 @@ from .build import Built, run_steps
 from .changes import CompileRecord
 from .evals import EvalResult, Walls, evaluate_each
 from .freshness import result_in
+from .keeping import Kept, check_writable, keep
 from .plan import Plan, plan, plan_with_result
 from .prepared import Prepared
 
@@ -52,6 +52,7 @@ class Compiled(Struct, frozen=True):
 
     job: Job
     built: Built
+    kept: Kept
     evals: tuple[EvalResult, ...]
     tally: Tally
     cut: Halt | None = None
@@ -105,6 +106,12 @@ def plan_blocks(
     return prepared, jobs
 
 
+def check_places(jobs: Iterable[Job]) -> None:
+    """Raises ConfigurationError where the artifact of one of these could not be written."""
+    for job in jobs:
+        check_writable(job.artifact)
+
+
 async def compile_block(
     prepared: Prepared, job: Job, *, engine: Engine, store: Store, report: Report
 ) -> Compiled:
@@ -119,7 +126,7 @@ async def compile_block(
     try:
         ran = await run_steps(prepared, job.plan, engine=engine, store=store, wall=wall, report=report)
         built = ran.select()
-        write_artifact(job.artifact, built.artifact)
+        kept = keep(job.artifact, built.artifact, whole=built.status == "complete")
         if built.status == "complete":
             prepared.made(job.name, prepared.project.on_declared(built.artifact.program))
         evals, cut = await evaluate_each(
@@ -136,4 +143,4 @@ async def compile_block(
             [*filter(None, [error.help]), "every answer so far is kept: run the same command again to go on"]
         )
         raise
-    return Compiled(job, built, evals, engine.tally, cut)
+    return Compiled(job, built, kept, evals, engine.tally, cut)

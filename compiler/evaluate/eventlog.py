@@ -2,7 +2,7 @@
 
 The progress bar, this log and the spans all read the same two kinds of events: what a compile tells
 (`events`) and what became of each call (`CallEvent`). They hold numbers and names; prompts, answers and
-keys are in none of them. A log that cannot be written is given up and never stops a compile.
+keys are in none of them. A log that cannot be written is given up, which is said, and never stops a compile.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @contextmanager
-def event_log(path: Path, now: Callable[[], float] = time.time) -> Generator[Observer]:
-    """An observer that writes to `path`. Raises ConfigurationError when it cannot be opened."""
+def event_log(
+    path: Path, now: Callable[[], float] = time.time, *, say: Callable[[str], None] = lambda _: None
+) -> Generator[Observer]:
+    """An observer that writes to `path`, and tells `say` when it has to give up. Raises ConfigurationError when it
+    cannot be opened."""
     try:
-        file = path.open("a", encoding="utf-8", buffering=1)
+        file = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
     except OSError as error:
         raise ConfigurationError(
             f"the event log {path} cannot be written: {error.strerror or error}",
@@ -40,23 +43,28 @@ def event_log(path: Path, now: Callable[[], float] = time.time) -> Generator[Obs
         ) from error
     broken = False
 
-    def write(event: Event | CallEvent) -> None:
+    def give_up(error: OSError) -> None:
         nonlocal broken
+        if not broken:
+            broken = True
+            say(f"the event log {path} takes no more: {error.strerror or error}; the rest is done without it")
+
+    def write(event: Event | CallEvent) -> None:
         if broken:
             return
         moment = datetime.fromtimestamp(now(), UTC).isoformat(timespec="milliseconds")
         try:
             file.write(json.dumps({"time": moment, **record(event)}, ensure_ascii=False) + "\n")
-        except OSError:
-            broken = True
+        except OSError as error:
+            give_up(error)
 
     try:
         yield write
     finally:
         try:
             file.close()
-        except OSError:
-            broken = True
+        except OSError as error:
+            give_up(error)
 
 
 def record(event: Event | CallEvent) -> dict[str, object]:

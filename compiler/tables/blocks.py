@@ -45,7 +45,7 @@ SPLIT = SectionSpec(
 
 BUDGET = SectionSpec(
     "budget",
-    "A hard wall: at the wall the best program so far is written.",
+    "A hard wall: at the wall the best program so far is kept.",
     (
         A("usd", "number", "Most money to spend, in US dollars.", minimum=0, placeholder="2.00"),
         A("calls", "integer", "Most model calls to make.", minimum=1, placeholder="1000"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -114,6 +115,15 @@ def write_artifact(path: Path, artifact: Artifact) -> None:
     artifact = _rows_beside(path, artifact)
     write_whole(path, artifact_text(artifact).encode())
     remove_others(path, artifact.beside)
+
+
+def remove_artifact(path: Path) -> None:
+    """Remove an artifact that is no longer wanted, and the rows beside it. One that cannot be removed stays."""
+    if not path.is_file():
+        return
+    with suppress(OSError):
+        path.unlink()
+        remove_others(path, ())
 
 
 def index_size(index: Neighbours) -> int:

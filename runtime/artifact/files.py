@@ -20,7 +20,7 @@ def write_whole(path: Path, data: bytes) -> None:
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = beside_of(path)
     with _writing:
         for stray in path.parent.glob(f".{_literal(path.name)}.*.tmp"):
             if not _alive(stray):
@@ -35,6 +35,11 @@ def write_whole(path: Path, data: bytes) -> None:
             beside.unlink(missing_ok=True)
             raise
     _sync_folder(path.parent)
+
+
+def beside_of(path: Path) -> Path:
+    """Where this process writes a file before it takes the place of `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def _literal(name: str) -> str:

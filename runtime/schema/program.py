@@ -499,5 +499,5 @@ _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 
 
 def digest(value: BaseModel | JsonValue) -> str:
-    """SHA-256 of `canonical(value)`, in hexadecimal."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    """SHA-256 of `canonical(value)`, in hexadecimal. Names of files may hold what is no text."""
+    return hashlib.sha256(canonical(value).encode(errors="surrogatepass")).hexdigest()

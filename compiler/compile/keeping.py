@@ -1,0 +1,103 @@
+"""Writes what a compile gave where it takes nothing better away.
+
+A compile that ran to its end writes the block's artifact. One that was cut short writes it only where nothing stands, or where
+what stands was itself cut short and is no better. Otherwise that stays, and the result goes beside it, as
+`NAME.partial.dspc.json`; the next whole result removes it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from dspec.runtime.artifact.artifact import Artifact, read_artifact, remove_artifact, write_artifact
+from dspec.runtime.artifact.files import beside_of
+from dspec.runtime.errors import ArtifactError, ConfigurationError
+
+SUFFIX = ".dspc.json"
+PARTIAL = ".partial" + SUFFIX
+
+
+class Kept(Struct, frozen=True):
+    """Where a result went: `place`, or None where what stands there is better. `stays` are the artifacts left as they were."""
+
+    place: Path | None
+    stays: tuple[Path, ...] = ()
+
+
+def partial_of(artifact: Path) -> Path:
+    """Where a result goes that was cut short, while something else stands in the artifact's place."""
+    return artifact.with_name(artifact.name.removesuffix(SUFFIX) + PARTIAL)
+
+
+def is_whole(artifact: Artifact) -> bool:
+    """Whether the compile ran to its end: it then notes nothing, or that some runs got no answer."""
+    return len(artifact.notes) <= (artifact.provenance.unanswered is not None)
+
+
+def keep(path: Path, artifact: Artifact, *, whole: bool) -> Kept:
+    """Write the result. Raises ConfigurationError where that is not possible; what stood there stands."""
+    if whole:
+        _write(path, artifact)
+        remove_artifact(partial_of(path))
+        return Kept(path)
+    if not os.path.lexists(path) or _may_replace(path, artifact):
+        _write(path, artifact)
+        return Kept(path)
+    beside = partial_of(path)
+    if os.path.lexists(beside) and not _may_replace(beside, artifact):
+        return Kept(None, (path, beside))
+    _write(beside, artifact)
+    return Kept(beside, (path,))
+
+
+def _may_replace(path: Path, new: Artifact) -> bool:
+    """Whether what stands there was cut short, too, and `new` is no worse by the same metric on the same rows."""
+    try:
+        old = read_artifact(path)
+    except ArtifactError:
+        return False
+    if is_whole(old):
+        return False
+    if not old.scores:
+        return True
+    same = (old.provenance.metric, old.provenance.data) == (new.provenance.metric, new.provenance.data)
+    return same and all(
+        role in new.scores and new.scores[role].score >= score.score for role, score in old.scores.items()
+    )
+
+
+def _write(path: Path, artifact: Artifact) -> None:
+    try:
+        write_artifact(path, artifact)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the artifact {path} cannot be written: {error.strerror or error}",
+            help="every answer is kept: make room for it, and run the same command again",
+        ) from error
+
+
+def check_writable(path: Path) -> None:
+    """Raises ConfigurationError where an artifact could not be written to `path`. Leaves nothing behind."""
+    try:
+        place = path.resolve()
+        if place.is_dir():
+            raise IsADirectoryError(21, "there is a folder of this name", str(path))
+        folder = place.parent
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(20, f"{folder} is a file, and a folder is needed", str(path))
+        with suppress(FileNotFoundError):  # a name may be too long for what is written before it
+            os.lstat(folder / beside_of(partial_of(place)).name)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(
+            f"the artifact {path} cannot be written: {getattr(error, 'strerror', None) or error}",
+            help="`--out` names another folder; no model was asked",
+        ) from error

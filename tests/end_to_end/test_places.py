@@ -1,0 +1,83 @@
+"""Folders, locales and names that `dspc` meets: what it does there, or what to do about it; never a bug report."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from dspc import DSPC, dspc
+
+ASCII = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "LC_ALL": "C"}
+COMMANDS = ("check", "plan", "compile", "show", "eval", "advise")
+
+
+def started(folder: Path) -> Path:
+    assert dspc("init", folder, cwd=folder.parent).code == 0
+    return folder
+
+
+@pytest.mark.parametrize("way", ["a file", "below a file", "no folder can be made"])
+def test_init_where_nothing_can_be_put(way: str, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    folder = {"a file": file, "below a file": file / "x"}.get(way, Path("/proc/nothing"))
+    result = dspc("init", folder, cwd=tmp_path)
+    assert result.code == 2, result.text
+    assert "no project can be put into" in result.err
+    assert "dspc init my-project" in result.err
+    assert file.read_text() == "kept"
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    folder = started(tmp_path / "project").rename(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff"))
+    environment = {**os.environ, "NO_COLOR": "1"}
+    for command in (*(f"{name} main.dspec" for name in COMMANDS), "compile main.dspec --json", "cache info"):
+        done = subprocess.run(
+            [str(DSPC), *command.split()], cwd=folder, capture_output=True, check=False, env=environment
+        )
+        assert done.returncode == 0, (command, done.stderr)
+        assert b"DS0000" not in done.stdout + done.stderr
+
+
+def test_a_locale_of_ascii(tmp_path: Path) -> None:
+    folder = started(tmp_path / "project")
+    (folder / "data" / "feedback.csv").rename(folder / "data" / "réactions.csv")
+    source = (folder / "main.dspec").read_text(encoding="utf-8")
+    (folder / "main.dspec").write_text(source.replace("feedback.csv", "réactions.csv"), encoding="utf-8")
+    for command in (*(f"{name} main.dspec" for name in COMMANDS), "compile main.dspec --json"):
+        result = dspc(*command.split(), cwd=folder, **ASCII)
+        assert result.code == 0, (command, result.text)
+        assert result.text.isascii()
+
+
+IMPORTING = """\
+dspec 1
+import "main.dspec" as other
+optimize mine {
+  program = other.sorter
+  metric = other.right
+  train = other.feedback.train
+  val = other.feedback.val
+  step shown = LabeledFewShot(k = 2)
+}
+"""
+
+
+def test_only_what_the_named_file_declares_is_compiled(tmp_path: Path) -> None:
+    folder = started(tmp_path / "project")
+    (folder / "mine.dspec").write_text(IMPORTING)
+    result = dspc("compile", "mine.dspec", cwd=folder)
+    assert result.code == 0, result.text
+    assert [path.name for path in (folder / "compiled").iterdir()] == ["mine.dspc.json"]
+    assert dspc("plan", "mine.dspec", cwd=folder).code == 0
+    # what is imported is compiled where it is named
+    assert dspc("compile", "mine.dspec", "other.sorter_v1", cwd=folder).code == 0
+    assert (folder / "compiled" / "other.sorter_v1.dspc.json").exists()
+    (folder / "none.dspec").write_text('dspec 1\nimport "main.dspec" as other\n')
+    for command in ("compile", "plan", "eval"):
+        refused = dspc(command, "none.dspec", cwd=folder)
+        assert refused.code == 1, refused.text
+        assert "of its own" in refused.err
+        assert "run when named: other." in refused.err
