@@ -112,6 +112,8 @@ class Session(Struct):
     running: list[Symbol] = field(default_factory=list[Symbol])
     """Declarations whose check is at work, the outermost first."""
     circles: set[str] = field(default_factory=set[str])
+    ending: set[str] = field(default_factory=set[str])
+    """Records whose values come to an end, as far as was looked."""
     """Keys of declarations in a circle that was reported, so that each circle is reported once."""
     results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
     begun: set[int] = field(default_factory=set[int])

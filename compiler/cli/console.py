@@ -7,6 +7,7 @@ command that has something to say: it takes as long as checking a small file.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from enum import IntEnum
 from typing import TYPE_CHECKING, NoReturn
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from dspec.runtime.errors import DspecError
+
+from .controls import CODES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,16 +38,16 @@ class Exit(IntEnum):
 
 
 def stdout() -> Console:
-    from rich.console import Console
+    from .plainly import PlainConsole
 
     # A pipe has no width to fit into, and what a table cuts off is lost.
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
+    return PlainConsole(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 120)
 
 
 def stderr() -> Console:
-    from rich.console import Console
+    from .plainly import PlainConsole
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return PlainConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_json(text: str) -> None:
@@ -53,6 +56,7 @@ def print_json(text: str) -> None:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = "".join(one if one.isascii() else json.dumps(one)[1:-1] for one in text)
+    text = re.sub(CODES, lambda found: json.dumps(found[0])[1:-1], text)
     sys.stdout.write(text if text.endswith("\n") else text + "\n")
 
 

@@ -61,4 +61,4 @@ def _name_files_in_utf_8() -> None:
         return
     spoken = {} if sys.stdout is None else {"PYTHONIOENCODING": f"{sys.stdout.encoding}:backslashreplace"}
     os.environ.update({**spoken, **os.environ, "PYTHONUTF8": "1"})
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - itself, once more

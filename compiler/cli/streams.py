@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO, cast
 
 
@@ -17,7 +18,7 @@ class Stream:
     def __init__(self, stream: TextIO | None) -> None:
         self.lost = "" if stream is not None else "it is closed"
         # Where it is closed, its number must not go to a file that is opened next.
-        self._stream = stream or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        self._stream = stream or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
     def write(self, text: str) -> int:
         if not self.lost:

@@ -70,6 +70,8 @@ def settings_in(source: Source) -> Settings:
         return _unreadable(
             source, 0, 0, f"it has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read"
         )
+    if (deep := re.search(_DEEP, text)) is not None:
+        return _unreadable(source, deep.start(), deep.end(), "a key has too many parts")
     import tomllib  # most projects have no settings
 
     try:
@@ -86,6 +88,8 @@ def _unreadable(source: Source, start: int, end: int, reason: str) -> Settings:
     return Settings(problems=(codes.project.SettingsUnreadable(Location(source, start, end), reason),))
 
 
+_DEEP = r"""(?:"[^"\n]*"|'[^'\n]*'|[\w\-]+)(?:[ \t]*\.[ \t]*(?:"[^"\n]*"|'[^'\n]*'|[\w\-]+)){40}"""
+"""A key in more parts than any setting has: the reader takes a time that is their number squared."""
 _WHERE = r" \(at (?:line (\d+), column (\d+)|end of document)\)$"
 
 
@@ -139,6 +143,10 @@ _HEADER = r"[ \t]*\[[ \t]*([\w.\-\"']+)[ \t]*\]"
 _KEY = r"[ \t]*([\w.\-\"']+)[ \t]*=[ \t]*(\"[^\"\n]*\"|'[^'\n]*'|[^#\n]*[^#\s]|)"
 
 
+_LEVELS = 3
+"""How deep a setting stands, and one more."""
+
+
 def _keys(text: str) -> dict[tuple[str, ...], tuple[int, int, int, int]]:
     """Where keys and their values stand, line by line; a key written in another way has no place."""
     found: dict[tuple[str, ...], tuple[int, int, int, int]] = {}
@@ -152,7 +160,7 @@ def _keys(text: str) -> dict[tuple[str, ...], tuple[int, int, int, int]]:
         elif key := re.match(_KEY, line):
             path = (*above, *_path(key[1]))
             place = (offset + key.start(1), offset + key.end(1), offset + key.start(2), offset + key.end(2))
-            for length in range(1, len(path) + 1):
+            for length in range(1, min(len(path), _LEVELS) + 1):
                 found.setdefault(path[:length], place)
         offset += len(line)
     return found

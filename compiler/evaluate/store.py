@@ -27,7 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.compact import compact
 from dspec.runtime.models.endpoints import address
-from dspec.runtime.models.upgrades import NewerSchema, Step, tables, upgrade
+from dspec.runtime.models.upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade
 from dspec.runtime.schema.program import Program, digest, reached
 from dspec.runtime.schema.trace import TraceStep
 from dspec.runtime.schema.types import JsonValue, Row
@@ -237,7 +237,7 @@ class Store:
                     "INSERT OR REPLACE INTO runs (key, body, seal) VALUES (?, ?, ?)",
                     rows,
                 )
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             self._give_up(error)
         else:
             self._pending.clear()
@@ -267,16 +267,16 @@ class Store:
         except (sqlite3.OperationalError, OSError) as error:
             # Locked, not writable, no space: the file may be sound, so it is left alone.
             self.problem = f"{path} cannot be used ({error}); runs are remembered in memory only"
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             self.problem = f"{path} was damaged ({error}) and has been set aside; it starts empty"
             with suppress(OSError):
                 for suffix in ("-wal", "-shm"):
                     Path(f"{path}{suffix}").unlink(missing_ok=True)
                 path.replace(f"{path}.damaged")
-            with suppress(sqlite3.Error, OSError):
+            with suppress(*UNREADABLE, OSError):
                 self._database = _connect(path)
 
-    def _give_up(self, error: sqlite3.Error) -> None:
+    def _give_up(self, error: Exception) -> None:
         """Go on in memory: a store that fails must not fail a compile."""
         self.problem = f"the evaluation store failed ({error}); runs are remembered in memory only"
         self._memory.update(self._pending)
@@ -293,7 +293,7 @@ class Store:
         query = f"SELECT key, body, seal FROM runs WHERE key IN ({marks})"  # noqa: S608
         try:
             rows: list[tuple[object, object, object]] = self._database.execute(query, keys).fetchall()
-        except sqlite3.Error as error:
+        except UNREADABLE as error:
             self._give_up(error)
             return {}
         found: dict[bytes, RunResult] = {}
@@ -324,7 +324,7 @@ def forget(path: Path) -> None:
     """Drops every run in the store at `path`, if there is one: they follow from answers that are gone."""
     if not path.exists():
         return
-    with suppress(sqlite3.Error, OSError, NewerSchema), closing(_connect(path)) as database:
+    with suppress(*UNREADABLE, OSError, NewerSchema, ForeignFile), closing(_connect(path)) as database:
         database.execute("DELETE FROM runs")
         database.commit()
         database.execute("VACUUM")

@@ -44,6 +44,10 @@ class OptimizerError(DspecError):
     """A step cannot run on this student, teacher or metric; the message says which and why."""
 
 
+MOST = 100_000
+"""Of whatever an option counts, where it says nothing smaller: more is a slip of the keyboard, and nobody's budget."""
+
+
 class Option(Struct, frozen=True):
     """One option: `default` None means unset; bounds are inclusive, and hold for each of a list."""
 
@@ -61,6 +65,13 @@ class Option(Struct, frozen=True):
     """Kinds of declarations that may be named instead; the value is then `{"<kind>": "<name>"}`."""
     counts: Literal["train", "val"] | None = None
     """Whose rows a number counts, so that asking for more than there are is reported."""
+
+    @property
+    def most(self) -> float | None:
+        """The largest number that it may be."""
+        if self.maximum is not None or self.type not in ("int", "int_list"):
+            return self.maximum
+        return MOST
 
 
 class Facts(Struct, frozen=True):

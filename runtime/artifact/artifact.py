@@ -27,7 +27,7 @@ from ..schema.types import Frozen, JsonValue
 from .beside import RowsFile, read_rows, remove_others, write_rows
 from .files import read_regular, write_whole
 from .integrity import faults
-from .strict import REMEDY, strict_json
+from .strict import MAX_VALUES, REMEDY, VALUE_MARKS, strict_json
 
 FORMAT = 1
 MAX_BYTES = 16 * 1024 * 1024
@@ -127,8 +127,10 @@ def remove_artifact(path: Path) -> None:
 
 
 def index_size(index: Neighbours) -> int:
-    """Characters of an index as JSON."""
-    return sum(len(row.model_dump_json(exclude_defaults=True)) for row in index.rows)
+    """Characters of an index as JSON, or more where it would be too many values to read again with the rest."""
+    texts = [row.model_dump_json(exclude_defaults=True) for row in index.rows]
+    values = sum(text.count(mark) for text in texts for mark in VALUE_MARKS)
+    return max(sum(map(len, texts)), MAX_INDEX * values // (MAX_VALUES * 3 // 4))
 
 
 def _rows_beside(path: Path, artifact: Artifact) -> Artifact:
@@ -257,19 +259,33 @@ def parse_artifact(data: bytes, folder: Path | None = None) -> Artifact:
             f"is of kind {_line(plain['kind'])[:40]}, which this version of dspec cannot run",
             help="upgrade dspec to the version that wrote it",
         )
+    del plain  # it takes as much room as what is made now
     try:
         artifact = Artifact.model_validate_json(data, strict=True)
     except ValidationError as error:
         first, *others = error.errors(include_url=False, include_input=False, include_context=False)
         more = f" (and {len(others)} more)" if others else ""
-        where = _path(first["loc"], plain)
+        where = _path(first["loc"], strict_json(data))
         raise ArtifactError(f"{where}: {first['msg'].lower()}{more}", help=REMEDY) from None
     if artifact.kind != kind_of(artifact.program):
         raise ArtifactError(f"kind: is {artifact.kind!r}, and `program` is not", help=REMEDY)
+    _plain_names(artifact)
     artifact = _whole(artifact, folder)
     for fault in faults(artifact.program):
         raise ArtifactError(fault, help=REMEDY)
     return artifact
+
+
+def _plain_names(artifact: Artifact) -> None:
+    """What is shown of an artifact besides its program: names, none of which a terminal takes for something else."""
+    origin = artifact.provenance
+    shown = [artifact.name, origin.toolchain, *origin.models, *origin.models.values(), *origin.seeds]
+    shown += [text for step in origin.steps for text in (step.name, step.optimizer)]
+    scores = [*artifact.scores.values(), *(step.score for step in origin.steps if step.score is not None)]
+    shown += [score.metric for score in scores]
+    for text in shown:
+        if not text.isprintable():
+            raise ArtifactError(f"{text[:80]!r} is not a name", help=REMEDY)
 
 
 def _whole(artifact: Artifact, folder: Path | None) -> Artifact:

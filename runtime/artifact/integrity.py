@@ -51,6 +51,7 @@ from ..schema.program import (
 )
 from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 from ..values.functions import FUNCTIONS
+from .naming import plain_names, reads, settings
 
 _NAME = re.compile(r"[^\W\d]\w{0,99}")
 
@@ -107,12 +108,9 @@ def _program(program: Program, where: str) -> Iterator[str]:
     for name, record in program.records.items():
         yield from _fields(record.fields, f"{where}.records.{name}", program)
         yield from _checks(record.checks, f"{where}.records.{name}")
+    yield from plain_names(program, where)
     for name, lm in program.lms.items():
-        if lm.api_base is not None:
-            yield f"{where}.lms.{name}.api_base: an artifact holds no address; the application gives it"
-        for other in lm.fallback:
-            if other not in program.lms:
-                yield f"{where}.lms.{name}: there is no lm `{other}` to fall back to"
+        yield from settings(lm, f"{where}.lms.{name}", program)
     for name, predictor in program.predictors.items():
         yield from _predictor(predictor, f"{where}.predictors.{name}", program)
     for name, module in program.modules.items():
@@ -161,8 +159,11 @@ def _tool(tool: Tool, where: str, program: Program) -> Iterator[str]:
 
 
 def _neighbours(index: Neighbours, where: str, program: Program) -> Iterator[str]:
-    if index.k < 1:
-        yield f"{where}.k: must be at least 1"
+    if not 1 <= index.k <= MAX_ROWS:
+        yield f"{where}.k: must lie in 1..{MAX_ROWS:,}"
+    for member in ("max_bootstrapped_demos", "max_labeled_demos"):
+        if not 0 <= getattr(index, member) <= MAX_ROWS:
+            yield f"{where}.{member}: must lie in 0..{MAX_ROWS:,}"
     if len(index.rows) > MAX_ROWS:
         yield f"{where}.rows: {len(index.rows):,}, and an index has at most {MAX_ROWS:,}"
     if (index.vectorizer == "lm") != (index.lm is not None):
@@ -277,6 +278,7 @@ def _reward(reward: Reward, where: str, program: Program) -> Iterator[str]:
 
 def _graph(graph: Graph, where: str, program: Program) -> Iterator[str]:
     """What a graph does and returns; the rest of it is told apart by `where`."""
+    yield from reads(graph, where)
     yield from _block(graph.steps, (), where, program)
     for name, expression in graph.returns.items():
         yield from _functions(expression, f"{where}.returns.{name}")

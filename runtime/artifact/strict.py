@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import NoReturn
 
 from ..errors import ArtifactError
@@ -12,7 +13,16 @@ from ..schema.types import JsonValue
 REMEDY = "compile it again, or restore the file as it was written"
 
 
+MAX_VALUES = 2_000_000
+"""Values and their names in one JSON text, as its commas, colons and brackets tell: an empty object takes three bytes
+there, and a hundred and more in memory."""
+VALUE_MARKS = ",:{["
+_TEXTS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
+
+
 def strict_json(data: bytes) -> JsonValue:
+    if _has_more_values(data):
+        raise ArtifactError(f"holds more than {MAX_VALUES:,} values, which no artifact does", help=REMEDY)
     try:
         return json.loads(
             data.decode(), object_pairs_hook=_members, parse_constant=_refused, parse_float=_finite
@@ -25,6 +35,21 @@ def strict_json(data: bytes) -> JsonValue:
         raise ArtifactError("is nested too deep", help=REMEDY) from None
     except ValueError as error:
         raise ArtifactError(str(error)[:200], help=REMEDY) from None
+
+
+def _has_more_values(data: bytes) -> bool:
+    """Counted before any is made, and what stands inside texts only where it matters."""
+    found = _values(data)
+    if found <= MAX_VALUES:
+        return False
+    texts = data.count(b'"') // 2
+    if texts > MAX_VALUES:  # each is a name or a value
+        return True
+    return found - sum(_values(text[0]) for text in _TEXTS.finditer(data)) > MAX_VALUES
+
+
+def _values(data: bytes) -> int:
+    return sum(data.count(mark.encode()) for mark in VALUE_MARKS)
 
 
 def _members(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:

@@ -14,11 +14,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from msgspec import Struct
 
 from ..errors import ConfigurationError, NotSet
+from ..schema.modelnames import is_model_name
 from ..schema.program import LM
 
 Kind = Literal["embedded", "lean", "litellm"]
@@ -30,6 +31,13 @@ that stored answers of an older one are not replayed."""
 _KEY_SHAPED = r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.-]{8,}"
 _OPENAI_NAMES = r"(?:gpt-|chatgpt-|o\d)"
 _NOT_CHAT_COMPLETIONS = r"codex|deep-research|-pro\b"
+
+
+_TOKEN = re.compile(
+    r"(?<=/)(?=[^/]*\d)(?=[^/]*[A-Za-z])(?:\w{20,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|$)",
+    re.IGNORECASE,
+)
+"""Part of a path that is more likely a token than a name."""
 
 
 class Provider(Struct, frozen=True):
@@ -89,7 +97,7 @@ class Endpoint:
     """A resolved address and key. Equal endpoints share a transport, a backoff and connections."""
 
     provider: str
-    address: str
+    address: str = field(repr=False)
     """What identifies the endpoint: its URL without credentials, or the provider's name."""
     url: str | None = field(repr=False)
     """Base URL, without a trailing slash. None where LiteLLM knows it."""
@@ -100,17 +108,26 @@ class Endpoint:
 
     @property
     def shown(self) -> str:
-        """The address for messages: without query, which may hold a token."""
-        return self.address.partition("?")[0]
+        """The address for messages: without query and parts of the path that may be a token."""
+        return _TOKEN.sub("***", self.address.partition("?")[0])
 
     def scrub(self, text: str) -> str:
         """`text` without this endpoint's key or anything that looks like one, at most 300 characters."""
-        password = urlsplit(self.url).password if self.url else None
-        for secret in (self.key, password):
+        for secret in (self.key, *_secrets_in(self.url or "")):
             if secret:
                 text = text.replace(secret, "***")
         text = " ".join(re.sub(_KEY_SHAPED, "***", text).split())
         return text if len(text) <= 300 else text[:299] + "…"
+
+
+@functools.lru_cache(maxsize=64)
+def _secrets_in(url: str) -> tuple[str, ...]:
+    """What of an address is for its server alone, the longest first: user, password, query, tokens in the path."""
+    parts = urlsplit(url)
+    found = {parts.username, parts.password, parts.query, *_TOKEN.findall(parts.path)}
+    for value in (value for name in parts.query.split("&") for value in name.split("=")[1:]):
+        found |= {value, unquote(value)}
+    return tuple(sorted((one for one in found if one and len(one) > 3), key=len, reverse=True))
 
 
 def split_model(model: str) -> tuple[str, str]:
@@ -138,6 +155,11 @@ def address(lm: LM, environ: Mapping[str, str] = os.environ) -> str:
 def resolve(lm: LM, environ: Mapping[str, str] = os.environ) -> Endpoint:
     """The endpoint of `lm` with its key. Raises ConfigurationError before any network is touched."""
     provider, name = split_model(lm.model)
+    if not is_model_name(lm.model):
+        raise ConfigurationError(
+            f"lm {lm.name}: {lm.model[:80]!r} is not the name of a model",
+            help="where it is served is said with `api_base`",
+        )
     if provider == "embedded":
         return Endpoint("embedded", EMBEDDED, None, None, "embedded")
     known = PROVIDERS.get(provider, Provider(needs_key=False))

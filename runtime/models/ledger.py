@@ -30,7 +30,7 @@ from ..errors import ConfigurationError
 from ..schema.usage import Usage
 from .compact import compact
 from .protocol import Answer, ToolCall
-from .upgrades import ForeignFile, NewerSchema, Step, tables, upgrade
+from .upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade
 
 _BUSY_SECONDS = 30.0
 _BATCH = 200
@@ -86,7 +86,7 @@ class Ledger:
             except BaseException:
                 self._reader.close()
                 raise
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, *UNREADABLE) as error:
             raise unusable(path, error) from error
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -113,7 +113,10 @@ class Ledger:
 
     def count(self) -> int:
         """How many answers are stored."""
-        return int(self._reader.execute("SELECT count(*) FROM answers").fetchone()[0])
+        try:
+            return int(self._reader.execute("SELECT count(*) FROM answers").fetchone()[0])
+        except UNREADABLE as error:
+            raise unusable(self.path, error) from error
 
     def close(self) -> None:
         if self._closed:
@@ -164,7 +167,7 @@ class Ledger:
         outcomes: list[Answer | Exception | None]
         try:
             outcomes = list(self._commit(batch))
-        except (sqlite3.Error, ConfigurationError) as error:
+        except (*UNREADABLE, ConfigurationError) as error:
             problem = error if isinstance(error, ConfigurationError) else unusable(self.path, error)
             outcomes = [problem] * len(batch)
         by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Entry, Answer | Exception | None]]] = {}
@@ -238,8 +241,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def unusable(path: Path, error: Exception) -> ConfigurationError:
     """What to tell the user about an error of SQLite's."""
-    text = str(error)
-    if "not a database" in text or "malformed" in text:
+    text = "it is damaged" if isinstance(error, UnicodeDecodeError) else str(error)
+    if any(
+        word in text for word in ("not a database", "malformed", "damaged", "no such", "corrupt", "decode")
+    ):
         advice = f"move {path.name} and its -wal and -shm files away; answers in them will be asked again"
     elif "full" in text:
         advice = "make room on the disk; what was answered before is kept"

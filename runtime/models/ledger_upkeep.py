@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +20,7 @@ from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .ledger import Ledger, dump, open_database, seal, unusable
 from .protocol import Answer
+from .upgrades import UNREADABLE
 
 _LONGEST_LINE = 8 * 1024 * 1024
 _BATCH = 500
@@ -43,20 +44,34 @@ class Imported(Struct, frozen=True):
     """Lines that hold no answer."""
 
 
+@contextmanager
+def _opened(path: Path) -> Generator[sqlite3.Connection]:
+    """The ledger's database. Raises ConfigurationError where it cannot be used, whatever is done with it."""
+    try:
+        with Ledger(path), closing(open_database(path)) as database:
+            # What is damaged may be no text; it is shown, and never compared with anything.
+            database.text_factory = lambda data: bytes(data).decode(errors="replace")
+            yield database
+    except UNREADABLE as error:
+        raise unusable(path, error) from error
+
+
+def _shown(model: object) -> str:
+    return model if isinstance(model, str) else repr(model)[:80]
+
+
 def contents(path: Path) -> Contents:
     """What the ledger at `path` holds. Raises ConfigurationError when it cannot be read."""
-    with Ledger(path), closing(open_database(path)) as database:
+    with _opened(path) as database:
         answers, oldest, newest = database.execute(
-            "SELECT count(*), min(written), max(written) FROM answers"
+            "SELECT count(*), min(written), max(written) FROM answers WHERE typeof(written) = 'integer'"
         ).fetchone()
-        models = dict(
-            cast(
-                "list[tuple[str, int]]",
-                database.execute(
-                    "SELECT model, count(*) FROM answers GROUP BY model ORDER BY count(*) DESC, model"
-                ).fetchall(),
+        models = {
+            _shown(model): count
+            for model, count in database.execute(
+                "SELECT model, count(*) FROM answers GROUP BY model ORDER BY count(*) DESC, model"
             )
-        )
+        }
     size = sum(file.stat().st_size for file in (path, Path(f"{path}-wal")) if file.exists())
     return Contents(answers, size, oldest, newest, models)
 
@@ -67,24 +82,22 @@ def prune(path: Path, *, older_than_days: float | None = None, model: str | None
     Raises ConfigurationError when the file cannot be written.
     """
     before = None if older_than_days is None else int(time.time() - older_than_days * _DAY)
-    with Ledger(path), closing(open_database(path)) as database:
-        try:
-            dropped = database.execute(
-                "DELETE FROM answers WHERE (?1 IS NULL OR written < ?1) AND (?2 IS NULL OR model = ?2)",
-                (before, model),
-            ).rowcount
-            database.execute("VACUUM")
-        except sqlite3.Error as error:
-            raise unusable(path, error) from error
+    with _opened(path) as database:
+        dropped = database.execute(
+            "DELETE FROM answers WHERE (?1 IS NULL OR written < ?1) AND (?2 IS NULL OR model = ?2)",
+            (before, model),
+        ).rowcount
+        database.execute("VACUUM")
     return dropped
 
 
 def lines(path: Path) -> Iterator[str]:
     """Every sound answer as a line of JSON, by key. Damaged ones are left out."""
-    with Ledger(path), closing(open_database(path)) as database:
+    with _opened(path) as database:
         rows = database.execute("SELECT key, body, seal, model, written FROM answers ORDER BY key")
         for key, body, sealed, model, written in rows:
-            if isinstance(body, str) and sealed == seal(key, body):
+            if isinstance(key, bytes) and isinstance(body, str) and sealed == seal(key, body):
+                model, written = _shown(model), written if isinstance(written, int) else 0
                 entry = {"key": key.hex(), "model": model, "written": written, "answer": json.loads(body)}
                 yield json.dumps(entry) + "\n"
 
@@ -92,27 +105,24 @@ def lines(path: Path) -> Iterator[str]:
 def add(path: Path, given: Iterable[str]) -> Imported:
     """Stores the answers of an exported file; those that are there already stay as they are."""
     added = known = refused = 0
-    with Ledger(path), closing(open_database(path)) as database:
-        try:
-            database.execute("BEGIN IMMEDIATE")
-            for number, line in enumerate(given, 1):
-                row = _row(line)
-                if row is None:
-                    refused += bool(line.strip())
-                    continue
-                new = database.execute(
-                    "INSERT INTO answers (key, body, seal, model, written) VALUES (?,?,?,?,?) "
-                    "ON CONFLICT DO NOTHING",
-                    row,
-                ).rowcount
-                added += new
-                known += 1 - new
-                if number % _BATCH == 0:
-                    database.execute("COMMIT")
-                    database.execute("BEGIN IMMEDIATE")
-            database.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise unusable(path, error) from error
+    with _opened(path) as database:
+        database.execute("BEGIN IMMEDIATE")
+        for number, line in enumerate(given, 1):
+            row = _row(line)
+            if row is None:
+                refused += bool(line.strip())
+                continue
+            new = database.execute(
+                "INSERT INTO answers (key, body, seal, model, written) VALUES (?,?,?,?,?) "
+                "ON CONFLICT DO NOTHING",
+                row,
+            ).rowcount
+            added += new
+            known += 1 - new
+            if number % _BATCH == 0:
+                database.execute("COMMIT")
+                database.execute("BEGIN IMMEDIATE")
+        database.execute("COMMIT")
     return Imported(added, known, refused)
 
 

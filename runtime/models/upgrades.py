@@ -15,6 +15,10 @@ Step = Callable[[sqlite3.Connection], None]
 """From one version to the next. It runs inside the transaction and does not end it."""
 
 
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises over a damaged file: words of its own that are no text among it."""
+
+
 class NewerSchema(Exception):
     """The file was written by a version that knows more steps."""
 

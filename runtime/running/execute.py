@@ -15,6 +15,7 @@ from ..schema.program import LM
 from ..schema.trace import TraceStep
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Spent
+from ..values.interpret import one_run
 from .asking import Asks, Meter, ProgramRun, Recording
 from .election import ballot, drawn, elect, reduced
 from .fitting import check_inputs
@@ -59,6 +60,13 @@ async def run(
     Raises InputError for inputs that the program does not take, AnswerError when a model's answers
     cannot be used, ProviderError when a model does not answer.
     """
+    with one_run():
+        return await _run(program, inputs, engine, sample, temperature, record)
+
+
+async def _run(
+    program: Runnable, inputs: Row, engine: Asks, sample: int, temperature: float | None, record: bool
+) -> Outcome:
     scope: dict[str, JsonValue] = dict(check_inputs(program, inputs))
     if isinstance(program, Ensemble):
         return await _vote(program, scope, engine, sample, temperature, record)

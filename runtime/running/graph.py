@@ -43,7 +43,7 @@ from ..schema.program import (
 from ..schema.trace import ModelCall, TraceStep
 from ..schema.types import STR, JsonValue, Row, spell
 from ..values.checks import Failure, failures
-from ..values.interpret import evaluate, names
+from ..values.interpret import evaluate, names, spend
 from ..values.values import coerce
 from .asking import Asked, NativeCalls, ProgramRun, Recording, ask_again, fits, given_up
 from .fitting import fitting
@@ -52,6 +52,9 @@ from .strategies.base import HINT, Scored, free_name
 from .strategies.table import conducted, strategy_of
 
 Result = TypeVar("Result")
+
+STEPS_OF_A_STEP = 20
+"""What it takes to begin a step, next to a step of an expression: loops within loops are bounded in time, too."""
 
 
 class Last(Struct, frozen=True):
@@ -372,6 +375,7 @@ class _Steps:
         self.name = name
         """Of the graph, for messages."""
         self.done: dict[int, StepRun] = {}
+        spend(STEPS_OF_A_STEP * (len(steps) + 1) + len(scope) // 8)
         self.order = _order(steps)
 
     async def run(self) -> None:

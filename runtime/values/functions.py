@@ -7,6 +7,7 @@ total on the types it declares, and bounded; it raises ValueError for values it 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
@@ -24,6 +25,10 @@ MAX_PATTERN = 1_000
 """Characters of a regular expression."""
 MAX_RANGE = 10_000
 """Numbers that `range` gives."""
+MAX_PARTS = 200_000
+"""Of a text that is split."""
+MAX_JOINED = 4_000_000
+"""Characters between texts that are joined."""
 
 
 class Marker(Enum):
@@ -62,6 +67,10 @@ class Function(Struct, frozen=True):
     result: Kind
     doc: str
     call: Callable[..., JsonValue]
+    work: Callable[..., int] = lambda *sizes: 4 * sum(sizes)
+    """What it has to look at, from the sizes of its arguments."""
+    more: Callable[..., int] | None = None
+    """What it looks at or makes besides, from the arguments themselves. Raises ValueError where that is too much."""
 
 
 def _majority(values: list[JsonValue]) -> JsonValue:
@@ -147,11 +156,55 @@ def _contains(whole: JsonValue, part: JsonValue) -> bool:
 
 
 def _split(text: str, separator: str) -> list[JsonValue]:
-    return list(text.split(separator) if separator else text.split())
+    return list(text.split(separator or None, MAX_PARTS))
 
 
 def _join(items: Sequence[str], separator: str) -> str:
     return separator.join(items)
+
+
+def _separators(items: Sequence[str], separator: str) -> int:
+    size = len(items) * len(separator)
+    if size > MAX_JOINED:
+        raise ValueError("the result is too large")
+    return size
+
+
+def _pairs(items: list[JsonValue]) -> int:
+    """Lists and dicts are compared one with another."""
+    inner = sum(isinstance(item, list | dict) for item in items)
+    return 8 * inner * inner
+
+
+def _scans(text: str, pattern: str) -> int:
+    """A repetition stands for as many copies of what it repeats, each of which is tried at each character."""
+    return len(text) * _copies(pattern) // 8
+
+
+def _copies(pattern: str) -> int:
+    """How long a pattern is with its counted repetitions written out."""
+    open_groups, last = [0], 0
+    place = 0
+    while place < len(pattern):
+        symbol = pattern[place]
+        counted = re.compile(r"\{(\d{1,9})(?:,(\d{0,9}))?\}").match(pattern, place)
+        if counted is not None:
+            times = max(int(counted[1]), int(counted[2] or 1))
+            open_groups[-1] += last * (times - 1)
+            last *= times
+            place = counted.end()
+            continue
+        if symbol == "(":
+            open_groups.append(0)
+        elif symbol == ")" and len(open_groups) > 1:
+            last = open_groups.pop()
+            open_groups[-1] += last
+        else:
+            last = 1
+            open_groups[-1] += 1
+            place += symbol == "\\"
+        place += 1
+    return max(1, sum(open_groups))
 
 
 def _round(number: float, digits: int) -> JsonValue:
@@ -249,6 +302,7 @@ _TABLE: tuple[Function, ...] = (
         INT,
         "Characters of a text, items of a list or dict.",
         len,
+        work=lambda size: 0,
     ),
     Function("lower", (_TEXT,), STR, "The text in lower case.", str.lower),
     Function("upper", (_TEXT,), STR, "The text in upper case.", str.upper),
@@ -297,6 +351,7 @@ _TABLE: tuple[Function, ...] = (
         STR,
         "The texts as one, with the separator between them.",
         _join,
+        more=_separators,
     ),
     Function(
         "majority",
@@ -354,6 +409,7 @@ _TABLE: tuple[Function, ...] = (
         Marker.SAME,
         "The list without repeats, first ones kept.",
         _unique,
+        more=_pairs,
     ),
     Function(
         "first",
@@ -375,6 +431,7 @@ _TABLE: tuple[Function, ...] = (
         BOOL,
         "Whether the regular expression is found in the text; no look-around, no back-references.",
         _matches,
+        more=_scans,
     ),
     Function(
         "regex",
@@ -382,6 +439,7 @@ _TABLE: tuple[Function, ...] = (
         BOOL,
         "The same as `matches`.",
         _matches,
+        more=_scans,
     ),
     Function(
         "normalize_text",
@@ -414,6 +472,7 @@ _TABLE: tuple[Function, ...] = (
         BOOL,
         "Whether any passage has a reference as a run of whole words.",
         _answer_passage_match,
+        work=lambda gold, passages: 4 * (gold + passages) + gold * passages // 64,
     ),
     Function(
         "f1",
@@ -439,6 +498,7 @@ _TABLE: tuple[Function, ...] = (
         FLOAT,
         "Share of leaves on which two structured values agree, 0 to 1.",
         scoring.json_agreement,
+        work=lambda gold, pred: 16 * (gold + pred),
     ),
 )
 

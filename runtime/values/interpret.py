@@ -1,7 +1,8 @@
 """Evaluation of expressions over JSON values.
 
-Artifacts are untrusted, so an evaluation is bounded: in steps, in depth, and in the size of every text,
-list and number it makes. Values of unlike types are unequal; ordering or computing with them is an
+Artifacts are untrusted, so an evaluation is bounded: in work, in depth, and in the size of every value it makes.
+Work counts what is looked at and what is made, not only the expression's nodes, and all evaluations of one run
+share what the run may do (`one_run`). Values of unlike types are unequal; ordering or computing with them is an
 EvaluationError that says what met what. Nothing but JSON values and the table in `functions` is in reach.
 """
 
@@ -9,7 +10,9 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from ..errors import EvaluationError
 from ..schema.expressions import (
@@ -30,10 +33,22 @@ from .functions import FUNCTIONS, Function, Marker, accepts, equal, wording
 from .values import short
 
 MAX_STEPS = 1_000_000
+"""Of one evaluation."""
+MAX_RUN_STEPS = 5_000_000
+"""Of all evaluations in one run of a program."""
 MAX_DEPTH = 150
 MAX_TEXT = 4_000_000
 MAX_ITEMS = 200_000
+MAX_SIZE = 8_000_000
+"""Of a list with all that is in it, as `Weights` counts it."""
+MAX_NESTING = 150
+"""Lists and dicts inside one another."""
 _MAX_NUMBER = 10**300
+
+# How much of a value is one step, since a step in Python takes as long.
+_ITEMS_SEEN = 8
+_SIZE_SEEN = 64
+_SIZE_MADE = 16
 
 Scope = Mapping[str, JsonValue]
 
@@ -46,9 +61,41 @@ _ORDERINGS: dict[str, Callable[[float, float], bool]] = {
 _SYMBOLS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 
 
+class Work:
+    """Steps that may still be taken."""
+
+    __slots__ = ("left", "of")
+
+    def __init__(self, of: int = MAX_RUN_STEPS) -> None:
+        self.of = self.left = of
+
+
+_RUN: ContextVar[Work | None] = ContextVar("dspec_work", default=None)
+"""What the run at hand may still do; its tasks have the same. None outside of a run."""
+
+
+@contextmanager
+def one_run() -> Generator[None]:
+    """All evaluations in here share what one run may do; a run within a run has no more."""
+    token = _RUN.set(_RUN.get() or Work())
+    try:
+        yield
+    finally:
+        _RUN.reset(token)
+
+
+def spend(steps: int) -> None:
+    """What a run does besides. Raises EvaluationError where it may not do that much more."""
+    run = _RUN.get()
+    if run is not None:
+        run.left -= steps
+        if run.left < 0:
+            raise EvaluationError(f"the program computes more than {run.of:,} steps in one run")
+
+
 def evaluate(expression: Expression, scope: Scope) -> JsonValue:
     """The expression's value. Raises EvaluationError."""
-    return _Evaluation().value(expression, scope, 0)
+    return _Evaluation(_RUN.get()).value(expression, scope, 0)
 
 
 def names(expression: Expression) -> frozenset[str]:
@@ -79,13 +126,40 @@ def names(expression: Expression) -> frozenset[str]:
 class _Evaluation:
     """One evaluation; it counts the steps taken."""
 
-    def __init__(self) -> None:
-        self.steps = 0
+    def __init__(self, run: Work | None) -> None:
+        self.left = MAX_STEPS
+        self.run = run
+        self.sizes = Weights()
+
+    def takes(self, steps: int) -> None:
+        self.left -= steps
+        if self.left < 0:
+            raise EvaluationError(f"the expression takes more than {MAX_STEPS} steps")
+        if self.run is not None:
+            spend(steps)
+
+    def size(self, value: JsonValue) -> int:
+        """The value's size; looking at what is in it is work, the first time."""
+        before = self.sizes.seen
+        try:
+            return self.sizes.of(value)
+        finally:
+            self.takes((self.sizes.seen - before) // _ITEMS_SEEN)
+
+    def made(self, value: JsonValue) -> JsonValue:
+        """A new value, within bounds."""
+        if isinstance(value, list):
+            if len(value) > MAX_ITEMS:
+                raise EvaluationError("the result is too large")
+            self.takes(len(value) * 8 // _SIZE_MADE)
+            self.size(value)
+            return value
+        if isinstance(value, str):
+            self.takes(len(value) // _SIZE_MADE)
+        return _bounded(value)
 
     def value(self, node: Expression, scope: Scope, depth: int) -> JsonValue:
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise EvaluationError(f"the expression takes more than {MAX_STEPS} steps")
+        self.takes(1)
         if depth > MAX_DEPTH:
             raise EvaluationError(f"the expression nests deeper than {MAX_DEPTH} levels")
         depth += 1
@@ -112,12 +186,12 @@ class _Evaluation:
             case BinaryOp(operator="or", left=left, right=right):
                 return self.truth(left, scope, depth, "or") or self.truth(right, scope, depth, "or")
             case BinaryOp(operator=symbol, left=left, right=right):
-                return _binary(symbol, self.value(left, scope, depth), self.value(right, scope, depth))
+                return self.binary(symbol, self.value(left, scope, depth), self.value(right, scope, depth))
             case If(condition=condition, consequence=consequence, alternative=alternative):
                 chosen = consequence if self.truth(condition, scope, depth, "if") else alternative
                 return self.value(chosen, scope, depth)
             case ListOfItems(items=items):
-                return [self.value(item, scope, depth) for item in items]
+                return self.made([self.value(item, scope, depth) for item in items])
             case ForEach():
                 return self.for_each(node, scope, depth)
             case Apply():
@@ -133,7 +207,34 @@ class _Evaluation:
         items = self.value(node.iterable, scope, depth)
         if not isinstance(items, list):
             raise EvaluationError(f"`for {node.variable} in` needs a list, got {short(items)}")
-        return [self.value(node.element, {**scope, node.variable: item}, depth) for item in items]
+        if not items:
+            return []
+        self.takes(len(scope) // _ITEMS_SEEN)
+        inner = dict(scope)
+        found: list[JsonValue] = []
+        for item in items:
+            inner[node.variable] = item
+            found.append(self.value(node.element, inner, depth))
+        return self.made(found)
+
+    def binary(self, symbol: str, left: JsonValue, right: JsonValue) -> JsonValue:
+        if symbol in ("in", "not in"):
+            self.takes(
+                self.size(right) // _SIZE_SEEN + (len(right) if isinstance(right, list) else 0) // _ITEMS_SEEN
+            )
+        elif isinstance(left, str | list | dict) and isinstance(right, str | list | dict):
+            if symbol == "+":
+                self.fits(left, right)
+            else:
+                self.takes(min(self.size(left), self.size(right)) // _SIZE_SEEN)
+        found = _binary(symbol, left, right)
+        return self.made(found) if symbol == "+" else found
+
+    def fits(self, left: JsonValue, right: JsonValue) -> None:
+        """Before two values become one: would it be too large?"""
+        for kind, most in ((str, MAX_TEXT), (list, MAX_ITEMS)):
+            if isinstance(left, kind) and isinstance(right, kind) and len(left) + len(right) > most:
+                raise EvaluationError("the result is too large")
 
     def apply(self, node: Apply, scope: Scope, depth: int) -> JsonValue:
         function = FUNCTIONS.get(node.function)
@@ -142,10 +243,51 @@ class _Evaluation:
         given = [self.value(argument, scope, depth) for argument in node.arguments]
         named = {name: self.value(argument, scope, depth) for name, argument in node.named.items()}
         arguments = _bound(function, given, named)
+        self.takes(function.work(*map(self.size, arguments)) // _SIZE_SEEN)
         try:
-            return _bounded(function.call(*arguments))
+            if function.more is not None:
+                self.takes(function.more(*arguments) // _SIZE_SEEN)
+            return self.made(function.call(*arguments))
         except (ValueError, OverflowError) as error:
             raise EvaluationError(f"{function.name}: {error}") from None
+
+
+class Weights:
+    """How large values are, with all that is in them as often as it is there: what it takes to walk, copy or write them.
+
+    A list or dict is looked at once; `seen` counts what was.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self._known: dict[int, tuple[JsonValue, int, int]] = {}
+        """By identity, with the value, so that no other comes to have it: its size and nesting."""
+
+    def of(self, value: JsonValue) -> int:
+        """Raises EvaluationError where that is more than any value may be."""
+        return self._measured(value)[0]
+
+    def _measured(self, value: JsonValue) -> tuple[int, int]:
+        if isinstance(value, str):
+            return len(value) + 8, 0
+        if not isinstance(value, list | dict):
+            return 8, 0
+        known = self._known.get(id(value))
+        if known is not None:
+            return known[1], known[2]
+        self.seen += len(value)
+        size, nesting = 8, 0
+        for part in value:
+            if isinstance(value, dict):
+                size += len(str(part))
+                part = value[str(part)]
+            inner, deep = self._measured(part)
+            size += inner
+            nesting = max(nesting, deep)
+            if size > MAX_SIZE or nesting >= MAX_NESTING:
+                raise EvaluationError("the result is too large")
+        self._known[id(value)] = value, size, nesting + 1
+        return size, nesting + 1
 
 
 def _bound(function: Function, given: list[JsonValue], named: dict[str, JsonValue]) -> list[JsonValue]:
@@ -245,9 +387,9 @@ def _numbers(left: JsonValue, right: JsonValue) -> bool:
 
 def _arithmetic(symbol: str, left: JsonValue, right: JsonValue) -> JsonValue:
     if symbol == "+" and isinstance(left, str) and isinstance(right, str):
-        return _bounded(left + right)
+        return left + right
     if symbol == "+" and isinstance(left, list) and isinstance(right, list):
-        return _bounded([*left, *right])
+        return [*left, *right]
     if not _numbers(left, right):
         raise EvaluationError(
             f"cannot {_SYMBOLS[symbol]} {short(left)} and {short(right)}{_hint(left, right)}"

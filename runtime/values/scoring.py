@@ -33,16 +33,15 @@ def exact_match(golds: Sequence[str], pred: str) -> bool:
 
 def token_f1(golds: Sequence[str], pred: str) -> float:
     """The best harmonic mean of token precision and recall over the references; 0 without overlap."""
-    return max(
-        (_f1(normalize_text(gold).split(), normalize_text(pred).split()) for gold in golds), default=0.0
-    )
+    given = Counter(normalize_text(pred).split())
+    return max((_f1(Counter(normalize_text(gold).split()), given) for gold in golds), default=0.0)
 
 
-def _f1(gold: list[str], pred: list[str]) -> float:
-    common = (Counter(gold) & Counter(pred)).total()
+def _f1(gold: Counter[str], pred: Counter[str]) -> float:
+    common = sum(min(count, pred[word]) for word, count in gold.items())
     if common == 0:
         return 0.0
-    precision, recall = common / len(pred), common / len(gold)
+    precision, recall = common / pred.total(), common / gold.total()
     return 2 * precision * recall / (precision + recall)
 
 

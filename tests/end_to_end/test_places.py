@@ -81,3 +81,17 @@ def test_only_what_the_named_file_declares_is_compiled(tmp_path: Path) -> None:
         assert refused.code == 1, refused.text
         assert "of its own" in refused.err
         assert "run when named: other." in refused.err
+
+
+def test_what_is_shown_has_no_control_codes(tmp_path: Path) -> None:
+    """Texts of rows and models may hold anything; a terminal is to show it, not to obey."""
+    folder = started(tmp_path / "project")
+    assert dspc("compile", "main.dspec", cwd=folder).code == 0
+    path = folder / "compiled" / "sorter_v1.dspc.json"
+    codes = "\\u001b[2J\\u001b]0;x\\u0007\\u009b31m\\r\\u202e"
+    path.write_text(path.read_text().replace("Decide what", f"Decide{codes} what"))
+    for arguments in (("show",), ("show", "--ir"), ("show", "--prompt", "sorter")):
+        shown = dspc(arguments[0], path, *arguments[1:], cwd=folder)
+        assert shown.code == 0, shown.text
+        assert "Decide" in shown.out
+        assert not [one for one in shown.out if one != "\n" and not one.isprintable()], ascii(shown.out)

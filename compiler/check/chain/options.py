@@ -61,6 +61,8 @@ def option_value(
         if isinstance(number, bool) or not isinstance(number, int | float):
             continue
         low, high = option.minimum, option.maximum
+        if option.most is not None and number > option.most:
+            high = option.most
         if (low is not None and number < low) or (high is not None and number > high):
             session.report(
                 codes.syntax.OutOfRange(place.at(node), f"{option.name}` of `{spec.name}", low, high)

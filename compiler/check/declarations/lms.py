@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from dspec.grammar.tree import ListLiteral, Literal
+from dspec.runtime.schema.modelnames import is_model_name
 from dspec.runtime.schema.program import LM
 
 from ...diagnostics import codes
@@ -27,6 +30,10 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     model = read.text("model")
     if model is not None and not model.strip():
         session.report(codes.syntax.NamesNoModel(place.at(read.found["model"].value)))
+        model = None
+    elif model is not None and not is_model_name(model):
+        address = re.search(r"https?:|//|:\d+(/|$)", model, re.IGNORECASE) is not None
+        session.report(codes.syntax.NoModelName(place.at(read.found["model"].value), address))
         model = None
     base, key = read.environment("api_base"), read.environment("api_key")
     price = section(items, "price")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -172,7 +172,7 @@ def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) 
     for member in members:
         if symbol.key in session.circles:
             return
-        way = _required_way(session, member.type, symbol.key, ())
+        way = _required_way(session, member.type, symbol.key)
         if way is None or member.symbol is None:
             continue
         session.circles |= {symbol.key, *way}
@@ -188,14 +188,42 @@ def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) 
         return
 
 
-def _required_way(session: Session, kind: Type, goal: str, seen: tuple[str, ...]) -> tuple[str, ...] | None:
-    if not isinstance(kind, RecordRef) or kind.name in seen:
+def _required_way(session: Session, kind: Type, goal: str) -> tuple[str, ...] | None:
+    """The records between a field of this type and `goal`, each needed by a value of the one before it; None where there
+    is no such way. Each record is looked at once, and those that end somewhere not again for other goals."""
+    if not isinstance(kind, RecordRef) or kind.name in session.ending:
         return None
     if kind.name == goal:
-        return seen
-    group = records_lookup(session)(kind.name)
-    for member in group.members.values() if group else ():
-        way = _required_way(session, member.type, goal, (*seen, kind.name))
-        if way is not None:
-            return way
+        return ()
+    seen = {kind.name}
+    way = [kind.name]
+    ahead = [_needed(session, kind.name)]
+    endless: set[str] = set()
+    """Those on the way that need one which was seen, and may be without end because of it."""
+    while way:
+        name = next(ahead[-1], None)
+        if name is None:
+            ahead.pop()
+            done = way.pop()
+            if done not in endless:
+                session.ending.add(done)
+            elif way:
+                endless.add(way[-1])
+        elif name == goal:
+            return tuple(way)
+        elif name in seen:
+            if name not in session.ending:
+                endless.add(way[-1])
+        elif name not in session.ending:
+            seen.add(name)
+            way.append(name)
+            ahead.append(_needed(session, name))
     return None
+
+
+def _needed(session: Session, name: str) -> Iterator[str]:
+    """Records that every value of this one has inside."""
+    group = records_lookup(session)(name)
+    for member in group.members.values() if group else ():
+        if isinstance(member.type, RecordRef):
+            yield member.type.name

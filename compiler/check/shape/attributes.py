@@ -31,6 +31,9 @@ from ..names.names import resolve
 from ..session import Place, Session
 from ..symbols import Symbol
 
+LEAST, MOST = -(2**63), 2**63 - 1
+"""Of a whole number, where its attribute says nothing narrower."""
+
 
 class FromEnvironment(Struct, frozen=True):
     """`env("NAME")`."""
@@ -173,6 +176,10 @@ class Reader:
     def _in_bounds(self, name: str, node: Expr, number: float) -> bool:
         attribute = self._attribute(name)
         low, high = attribute.minimum, attribute.maximum
+        if attribute.value == "integer" and number < LEAST:
+            low = LEAST
+        if attribute.value == "integer" and number > MOST and high is None:
+            high = MOST
         if (low is None or number >= low) and (high is None or number <= high):
             return True
         self.session.report(codes.syntax.OutOfRange(self.place.at(node), name, low, high))

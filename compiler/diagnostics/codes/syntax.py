@@ -603,6 +603,22 @@ class NamesNoModel(Finding, frozen=True):
         return self.says("`model` is empty", "names no model")
 
 
+class NoModelName(Finding, frozen=True):
+    """A `model` that holds an address, or signs that no name has."""
+
+    code = DS0110
+    address: bool
+
+    def told(self) -> Diagnostic:
+        if not self.address:
+            return self.says("`model` holds signs that no model's name has", "not a name")
+        return self.says(
+            "`model` holds an address",
+            "an address",
+            help='where a model is served stands in `api_base = env("…")`, and in `model` what it is called there',
+        )
+
+
 class SourceNotCalled(Finding, frozen=True):
     """An extern's source that is no call; `sources` are those that it may have."""
 

@@ -13,6 +13,8 @@ from .look import Look
 from .snippet import Mark, gutter, mark, snippet
 
 MAX_FIXES = 3
+SECRET = "DS0705"  # noqa: S105
+"""What finds a key in the source: logs must not have it after that, whichever finding shows its line."""
 _NARROWEST = 40
 
 
@@ -22,8 +24,11 @@ def render(diagnostics: Sequence[Diagnostic], *, colour: bool, unicode: bool, wi
     `width` is the terminal's columns. The text holds no control character but line ends and, with
     `colour`, the renderer's own colour codes; without `unicode` it is ASCII.
     """
+    secrets = tuple(diagnostic.primary.location for diagnostic in diagnostics if diagnostic.code == SECRET)
     return "\n\n".join(
-        "\n".join(_one(diagnostic, Look(colour, unicode, max(_NARROWEST, width), diagnostic.severity)))
+        "\n".join(
+            _one(diagnostic, Look(colour, unicode, max(_NARROWEST, width), diagnostic.severity, secrets))
+        )
         for diagnostic in diagnostics
     )
 

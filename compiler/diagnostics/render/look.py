@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from ...project.source import Location
 from ..record import Severity
 
 Style = Literal["plain", "bold", "frame", "error", "warning", "hint", "secondary"]
@@ -44,6 +45,8 @@ class Look(Struct, frozen=True):
     unicode: bool
     width: int
     severity: Severity = "error"
+    secrets: tuple[Location, ...] = ()
+    """What is not to be read in the lines of a source that are shown."""
 
     @property
     def glyphs(self) -> Glyphs:

@@ -12,6 +12,7 @@ depends on a line's length.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -139,6 +140,10 @@ def _view(source: Source, start: int, segments: list[_Segment], room: int, look:
     """What of the line at offset `start` fits into `room` columns: all of it, or around a segment."""
     text = source.text
     limit = 4 * room
+    for secret in look.secrets:
+        if secret.source is source or secret.source.text == text:
+            hidden = re.sub(r"[^\n\"']", "*", text[secret.start : secret.end])
+            text = text[: secret.start] + hidden + text[secret.end :]
     end = text.find("\n", start, start + limit)
     whole = end >= 0 or len(text) <= start + limit
     if whole:

@@ -1,0 +1,422 @@
+"""Artifacts that mean harm: whatever stands in them is refused, or runs within bounds of work and memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from programs import call, const, module, question, var
+from programs import fields as fields_of
+
+from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact
+from dspec.runtime.artifact.strict import strict_json
+from dspec.runtime.errors import ArtifactError, DspecError, EvaluationError
+from dspec.runtime.models.endpoints import PROVIDERS
+from dspec.runtime.schema.expressions import BinaryOp, Expression, ForEach, ListOfItems
+from dspec.runtime.schema.modelnames import is_model_name, may_hold_key
+from dspec.runtime.schema.program import EachStep, NestedSteps, Program, RepeatStep, Step, ValueStep
+from dspec.runtime.schema.types import ANY, STR, JsonValue
+from dspec.runtime.values.interpret import MAX_RUN_STEPS, Work, evaluate, one_run
+
+BIG = list(range(100_000))
+TEXT = "x" * 3_000_000
+
+
+def plain() -> dict[str, Any]:
+    return json.loads(artifact_text(Artifact(name="p", program=module(question()))))
+
+
+def refused(change: Callable[[dict[str, Any]], object]) -> str:
+    found = plain()
+    change(found)
+    with pytest.raises(ArtifactError) as caught:
+        parse_artifact(json.dumps(found).encode())
+    return caught.value.message
+
+
+def lm(**members: object) -> Callable[[dict[str, Any]], object]:
+    return lambda found: found["program"]["lms"]["mini"].update(members)
+
+
+ADDRESSES = (
+    "oobabooga/http://evil.example/v1",
+    "oobabooga/HTTPS://evil.example",
+    "huggingface/https://evil.example/x",
+    "huggingface/together/https://evil.example",
+    "petals/http:evil.example",
+    "openai//evil.example/v1",
+    "azure/../../evil",
+    "bedrock/eu-west-1.evil.example#/anthropic.claude",
+    "vertex_ai/x?api_base=http://evil.example",
+    "sagemaker/a@evil.example\\x",
+    "custom/evil.example:8080/v1",
+    "a b",
+    "\x1b[31mx",
+    "",
+)
+NAMES = (
+    "openai/gpt-4o-mini",
+    "ft:gpt-3.5-turbo:org::id",
+    "ollama_chat/llama3.1:8b",
+    "huggingface/together/deepseek-ai/DeepSeek-R1",
+    "bedrock/arn:aws:bedrock:us-east-1:1234:inference-profile/x.y-v1:0",
+    "cloudflare/@cf/meta/llama-2-7b-chat-int8",
+    "vertex_ai/claude-3-5-sonnet@20240620",
+    "replicate/meta/meta-llama-3-8b",
+    "anthropic/claude-x[1m]",
+    "embedded/icl",
+)
+
+
+@pytest.mark.parametrize("model", ADDRESSES)
+def test_a_model_is_a_name_and_no_address(model: str) -> None:
+    assert "is not the name of a model" in refused(lm(model=model))
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_names_of_models_are_taken(model: str) -> None:
+    assert is_model_name(model)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "HOME",
+        "PATH",
+        "AWS_SECRET_ACCESS_KEY",
+        "GITHUB_TOKEN",
+        "DATABASE_URL",
+        "ANTHROPIC_API_KEY",
+        "PASSWORD",
+        "x\n",
+    ],
+)
+def test_a_key_is_not_any_variable(variable: str) -> None:
+    assert "is not where a key of this model is kept" in refused(
+        lm(model="openai/gpt-4o-mini", api_key_env=variable)
+    )
+
+
+def test_keys_that_a_model_has_are_taken() -> None:
+    for provider, facts in PROVIDERS.items():
+        for name in facts.key_env:
+            assert may_hold_key(name, provider, facts.key_env, frozenset())
+    for name in ("LM_KEY", "LARGE_KEY", "OLD_FILES_KEY", "MY_API_KEY", "ROUTER_TOKEN"):
+        assert may_hold_key(name, "openai", (), frozenset())
+    assert may_hold_key("CEREBRAS_API_KEY", "cerebras", (), frozenset())
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"max_parallel": -3},
+        {"max_parallel": 0},
+        {"rpm": -1},
+        {"tpm": 0},
+        {"retry": -1},
+        {"retry": 10**9},
+        {"timeout": 0.0},
+        {"timeout": 1e300},
+        {"max_tokens": 0},
+        {"temperature": -1.0},
+        {"price_input": -1.0},
+        {"seed": 10**100},
+        {"fallback": ["absent"]},
+        {"name": "a\x1b[2J"},
+        {"api_base_env": "A\u202eB"},
+    ],
+)
+def test_settings_out_of_range_are_refused(members: dict[str, object]) -> None:
+    assert refused(lm(**members))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda found, name: found.update(name=name),
+        lambda found, name: found["program"].update(name=name),
+        lambda found, name: found["program"]["steps"][0].update(name=name),
+        lambda found, name: found.update(provenance={"toolchain": name}),
+        lambda found, name: found.update(provenance={"models": {"mini": name}}),
+        lambda found, name: found.update(provenance={"steps": [{"name": name, "optimizer": "x"}]}),
+        lambda found, name: found["program"]["predictors"]["module"]["signature"].update(name=name),
+    ],
+)
+@pytest.mark.parametrize("name", ["\x1b[2J", "a\x07", "\u009b31m", "\u202ecod", "a\nb"])
+def test_names_hold_no_controls(place: Callable[[dict[str, Any], str], object], name: str) -> None:
+    assert refused(lambda found: place(found, name))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: found["program"]["steps"][0]["arguments"].update(
+            question={"op": "variable", "name": "absent"}
+        ),
+        lambda found: found["program"]["returns"].update(answer={"op": "variable", "name": "absent"}),
+        lambda found: found["program"]["steps"].append(
+            {
+                "kind": "check",
+                "check": {
+                    "kind": "assert",
+                    "condition": {"op": "constant", "value": True},
+                    "message": {"op": "constant", "value": ""},
+                },
+                "blames": "absent",
+            }
+        ),
+    ],
+)
+def test_references_lead_somewhere(change: Callable[[dict[str, Any]], object]) -> None:
+    assert "absent" in refused(change)
+
+
+def test_many_small_values_are_refused_before_they_are_made() -> None:
+    """16 MB of `{},` took 2.3 GB."""
+    code = (
+        "import resource, sys\n"
+        "from dspec.runtime.artifact.artifact import parse_artifact\n"
+        "from dspec.runtime.errors import ArtifactError\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 500_000_000, used + 500_000_000))\n"
+        "for part in (b'{},', b'[],', b'1,', b'\"\",', b'[[]],', b'{\"a\":1},'):\n"
+        "    most = 16_000_000 // len(part) if len(sys.argv) < 2 else 1_999_990 // (part.count(b',') + part.count(b'[') + part.count(b'{') + part.count(b':'))\n"
+        "    try:\n"
+        "        parse_artifact(b'{\"format\": 1, \"name\": [' + part * most + b'1]}')\n"
+        "    except ArtifactError as error:\n"
+        "        print(error.message)\n"
+    )
+    for arguments in ([], ["as many as there may be"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == 6
+    # commas of texts are none of a list's
+    strict_json(b'["' + b"a, b, c, " * 700_000 + b'"]')
+
+
+def compare(left: Expression, operator: Any, right: Expression) -> Expression:
+    return BinaryOp(operator=operator, left=left, right=right)
+
+
+def each(element: Expression) -> Expression:
+    return ForEach(element=element, variable="x", iterable=var("big"))
+
+
+def times(expression: Expression, count: int) -> Expression:
+    return ListOfItems(items=(expression,) * count)
+
+
+GREEDY: dict[str, Expression] = {
+    "a list looked through for each of its items": each(compare(var("x"), "in", var("big"))),
+    "by a function": each(call("contains", var("big"), var("x"))),
+    "lists compared": each(compare(var("big"), "==", var("other"))),
+    "texts compared": each(compare(var("text"), "<", var("same"))),
+    "lists joined": each(compare(var("big"), "+", var("big"))),
+    "lists of lists": times(times(times(times(times(var("big"), 40), 40), 40), 40), 40),
+    "a text written": call("str", times(var("big"), 100)),
+    "texts joined": call("join", each(const("a")), var("text")),
+    "a pattern repeated": call("matches", var("text"), const("((x{0,90}){0,90}){0,90}y")),
+    "references": call("answer_passage_match", call("split", const("z " * 99_000)), times(var("text"), 2)),
+    "unique lists": call("unique", each(times(var("x"), 1))),
+    "leaves": each(call("json_diff", var("big"), var("other"))),
+    "normalised": each(call("normalize_text", var("text"))),
+}
+
+
+@pytest.mark.parametrize("name", GREEDY)
+def test_work_is_counted_and_not_only_nodes(name: str) -> None:
+    scope: dict[str, JsonValue] = {"big": BIG, "other": [*BIG], "text": TEXT, "same": TEXT[:-1] + "y"}
+    with pytest.raises(EvaluationError, match=r"more than 1000000 steps|too large"):
+        evaluate(GREEDY[name], scope)
+
+
+def test_honest_work_is_within_bounds() -> None:
+    golds, preds = [f"label {i}" for i in range(1000)], [f"lapel {i}" for i in range(1000)]
+    found = evaluate(
+        ForEach(element=compare(var("x"), "in", var("golds")), variable="x", iterable=var("preds")),
+        {"golds": golds, "preds": preds},  # type: ignore[dict-item]
+    )
+    assert found == [False] * 1000
+
+
+def value(name: str, expression: Expression) -> Step:
+    return ValueStep(name=name, value=expression)
+
+
+def program(steps: tuple[Step, ...], result: Expression) -> Program:
+    return Program(
+        name="p",
+        inputs=fields_of(text=STR),
+        outputs=fields_of(out=ANY),
+        steps=steps,
+        returns={"out": result},
+        predictors={},
+    )
+
+
+def doubled(how: Callable[[Expression], Expression]) -> Program:
+    steps = [value("t0", var("text"))]
+    steps += [value(f"t{i}", how(var(f"t{i - 1}"))) for i in range(1, 200)]
+    return program(tuple(steps), var("t199"))
+
+
+def looped(body: tuple[Step, ...]) -> Step:
+    return RepeatStep(name="r", times=1000, start={}, steps=body, again={}, value=const(1))
+
+
+RUNS: dict[str, Program] = {
+    "texts doubled": doubled(lambda t: compare(t, "+", t)),
+    "lists doubled": doubled(lambda t: times(t, 2)),
+    "lists nested": doubled(lambda t: times(t, 1)),
+    "large texts kept": program(
+        (
+            value("t", const("a" * 3_000_000)),
+            *(value(f"t{i}", compare(var("text"), "+", var("t"))) for i in range(200)),
+        ),
+        const(1),
+    ),
+    "loops in loops": program((looped((looped((looped(()),)),)),), const(1)),
+    "fan-outs in fan-outs": program(
+        (
+            EachStep(
+                name="e",
+                variable="x",
+                iterable=times(const(1), 1000),
+                most=1000,
+                body=NestedSteps(steps=(looped((value("v", const(1)),)),), value=const(1)),
+            ),
+        ),
+        const(1),
+    ),
+}
+
+_RUN = """
+import asyncio, resource, sys
+from pathlib import Path
+from dspec.runtime.application import load
+from dspec.runtime.errors import DspecError
+used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 700_000_000, used + 700_000_000))
+with load(Path(sys.argv[1])) as application:
+    try:
+        application(text="some text")
+    except DspecError as error:
+        print("bounded:", error.message)
+"""
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_is_bounded_in_work_and_memory(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.dspc.json"
+    path.write_text(artifact_text(Artifact(name="p", program=RUNS[name])))
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, str(path)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert "bounded:" in done.stdout
+
+
+def test_evaluations_of_one_run_share_what_it_may_do() -> None:
+    def much() -> None:
+        for _ in range(100):
+            evaluate(compare(var("big"), "+", var("big")), {"big": BIG})
+            evaluate(each(var("x")), {"big": BIG})
+
+    with one_run(), pytest.raises(EvaluationError, match="in one run"):
+        much()
+    assert Work().left == MAX_RUN_STEPS
+    evaluate(each(var("x")), {"big": BIG})  # and outside, each has its own
+
+
+leaves = st.one_of(
+    st.integers(min_value=-(10**400), max_value=10**400).map(const),
+    st.floats(allow_nan=False, allow_infinity=False).map(const),
+    st.text(max_size=20).map(const),
+    st.sampled_from(["big", "text", "other", "x"]).map(var),
+)
+OPERATORS = ["==", "<", "in", "+", "-", "*", "/", "and"]
+FUNCTIONS = [
+    "len",
+    "str",
+    "join",
+    "split",
+    "unique",
+    "contains",
+    "matches",
+    "f1",
+    "json_diff",
+    "sum",
+    "min",
+    "round",
+]
+
+
+def grown(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
+    return st.one_of(
+        st.builds(compare, inner, st.sampled_from(OPERATORS), inner),
+        st.lists(inner, min_size=1, max_size=3).map(lambda items: ListOfItems(items=tuple(items))),
+        st.builds(each, inner),
+        st.builds(times, inner, st.integers(1, 60)),
+        st.builds(
+            lambda name, items: call(name, *items),
+            st.sampled_from(FUNCTIONS),
+            st.lists(inner, min_size=1, max_size=2),
+        ),
+    )
+
+
+@given(st.recursive(leaves, grown, max_leaves=12))
+@settings(deadline=None, max_examples=60)
+def test_whatever_is_computed_ends_with_a_value_or_says_why(expression: Expression) -> None:
+    scope: dict[str, JsonValue] = {
+        "big": BIG,
+        "other": [[i] for i in range(9999)],
+        "text": "ab " * 50_000,
+        "x": 1,
+    }
+    try:
+        found = evaluate(expression, scope)
+    except EvaluationError:
+        return
+    assert len(json.dumps(found)) < 60_000_000
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=100)
+def test_any_number_text_or_nesting_in_any_place_is_taken_or_refused(data: st.DataObject) -> None:
+    found = plain()
+    spots: list[tuple[Any, Any]] = []
+
+    def walk(node: Any) -> None:
+        for key in node if isinstance(node, dict) else range(len(node)):
+            spots.append((node, key))
+            if isinstance(node[key], dict | list):
+                walk(node[key])
+
+    walk(found)
+    node, key = data.draw(st.sampled_from(spots))
+    deep: Any = 1
+    for _ in range(data.draw(st.integers(0, 300))):
+        deep = [deep]
+    node[key] = data.draw(
+        st.one_of(
+            st.integers(min_value=-(10**60), max_value=10**60),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.text(max_size=30),
+            st.just(deep),
+            st.just([node[key]] * 2000),
+            st.none(),
+        )
+    )
+    with suppress(DspecError):
+        parse_artifact(json.dumps(found).encode())
