@@ -71,6 +71,45 @@ def info(
 
 
 @cache.command()
+def show(
+    where: WhereOption = Path(),
+    model: Annotated[str | None, typer.Option(help="Only answers of this model.")] = None,
+    having: Annotated[str, typer.Option(help="Only answers with this text in them.")] = "",
+    most: Annotated[int, typer.Option("--most", "-n", min=1, help="How many, the latest first.")] = 20,
+    json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Show answers as they came, those among them that nothing could be read out of."""
+    from dspec.runtime.models.ledger_upkeep import newest
+
+    found = newest(ledger_of(where), model=model, text=having, most=most)
+    if json:
+        plain = [
+            {
+                "key": one.key,
+                "model": one.model,
+                "written": one.written,
+                "text": one.answer.text,
+                "finish_reason": one.answer.finish_reason,
+                "input_tokens": one.answer.usage.input_tokens,
+                "output_tokens": one.answer.usage.output_tokens,
+                "cost_usd": one.answer.cost,
+            }
+            for one in found
+        ]
+        print_json(jsonlib.dumps({"answers": plain}, indent=2, ensure_ascii=False))
+        return
+    console = stdout()
+    for one in found:
+        usage = one.answer.usage
+        console.print(
+            f"── {day(one.written)}  {one.model}  {one.answer.finish_reason}  {usage.input_tokens:,} + "
+            f"{usage.output_tokens:,} tokens  {one.key[:12]}",
+            markup=False,
+        )
+        console.print(one.answer.text, markup=False)
+
+
+@cache.command()
 def prune(
     where: WhereOption = Path(),
     older_than: Annotated[

@@ -13,7 +13,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.runtime.errors import ProviderError, Stopped
+from dspec.runtime.errors import ProviderError, Refused, Stopped
 from dspec.runtime.models.engine import Engine, Tally
 
 from .. import ir
@@ -138,6 +138,8 @@ async def compile_block(
             compiled={job.name: built.artifact.program},
             report=report,
         )
+    except Refused:
+        raise  # which says how to go on
     except ProviderError as error:
         error.help = "; ".join(
             [*filter(None, [error.help]), "every answer so far is kept: run the same command again to go on"]

@@ -24,7 +24,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from dspec.runtime.errors import AnswerError, DspecError, ParseError, ProviderError, Unauthorized
+from dspec.runtime.errors import AnswerError, DspecError, ParseError, ProviderError, Refused, Unauthorized
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.running.execute import run as run_once
@@ -378,6 +378,8 @@ class Evaluator:
         except ProviderError as error:
             if self._on_error == "stop" or purpose == "prompt" or isinstance(error, Unauthorized):
                 future.cancel()
+                if isinstance(error, Refused) and purpose in ("task", "teacher", "judge"):
+                    raise self._refused(error, example) from error
                 raise  # a key to see to, or a bill, fails for every row alike
             self._failures[key] = error
             result = self.unanswered[key] = RunResult.of(None, (), (UNANSWERED, error.message))
@@ -391,6 +393,17 @@ class Evaluator:
             del self._running[key]
         future.set_result(result)
         return result
+
+    def _refused(self, error: Refused, example: Example) -> Refused:
+        """The error with the row that it is about: asked again, it would be refused again."""
+        help_text = (
+            "every answer so far is kept; this row stops the same command again until it is changed or left out, or "
+            '`on_error = "score_zero"` in the block, to which its evals keep, too, lets such rows score 0'
+        )
+        return type(error)(
+            f"row {example.index + 1} of `{self._metric.dataset}`: {error.message}",
+            help="; ".join(filter(None, [error.help, help_text])),
+        )
 
     async def _execute(
         self,

@@ -37,6 +37,15 @@ class Contents(Struct, frozen=True):
     models: dict[str, int]
 
 
+class KeptAnswer(Struct, frozen=True):
+    """An answer as it came, before anything was read out of it."""
+
+    key: str
+    model: str
+    written: int
+    answer: Answer
+
+
 class Imported(Struct, frozen=True):
     added: int
     known: int
@@ -50,10 +59,14 @@ def _opened(path: Path) -> Generator[sqlite3.Connection]:
     try:
         with Ledger(path), closing(open_database(path)) as database:
             # What is damaged may be no text; it is shown, and never compared with anything.
-            database.text_factory = lambda data: bytes(data).decode(errors="replace")
+            database.text_factory = _text
             yield database
     except UNREADABLE as error:
         raise unusable(path, error) from error
+
+
+def _text(data: bytes) -> str:
+    return bytes(data).decode(errors="replace")
 
 
 def _shown(model: object) -> str:
@@ -100,6 +113,31 @@ def lines(path: Path) -> Iterator[str]:
                 model, written = _shown(model), written if isinstance(written, int) else 0
                 entry = {"key": key.hex(), "model": model, "written": written, "answer": json.loads(body)}
                 yield json.dumps(entry) + "\n"
+
+
+def newest(path: Path, *, model: str | None = None, text: str = "", most: int = 20) -> list[KeptAnswer]:
+    """The answers that came last, the latest first: of a model, with a piece of text in them. Damaged ones are left out.
+
+    Raises ConfigurationError when the ledger cannot be read.
+    """
+    found: list[KeptAnswer] = []
+    with _opened(path) as database:
+        rows = database.execute(
+            "SELECT key, body, seal, model, written FROM answers WHERE ?1 IS NULL OR model = ?1 "
+            "ORDER BY written DESC, rowid DESC",
+            (model,),
+        )
+        for key, body, sealed, named, written in rows:
+            if not (isinstance(key, bytes) and isinstance(body, str) and sealed == seal(key, body)):
+                continue
+            answer = _answer(cast("JsonValue", json.loads(body)))
+            if answer is not None and text in answer.text:
+                found.append(
+                    KeptAnswer(key.hex(), _shown(named), written if isinstance(written, int) else 0, answer)
+                )
+                if len(found) == most:
+                    break
+    return found
 
 
 def add(path: Path, given: Iterable[str]) -> Imported:

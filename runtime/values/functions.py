@@ -59,6 +59,24 @@ class FunctionParameter(Struct, frozen=True):
     variadic: bool = False
 
 
+def _nothing(_size: int) -> int:
+    return 0
+
+
+def _each_sign(*sizes: int) -> int:
+    return 4 * sum(sizes)
+
+
+def _each_path(*sizes: int) -> int:
+    """A leaf's path is written anew on each level."""
+    return 16 * sum(sizes)
+
+
+def _each_passage(gold: int, passages: int) -> int:
+    """Each reference is looked for in each passage."""
+    return 4 * (gold + passages) + gold * passages // 64
+
+
 class Function(Struct, frozen=True):
     """`call` takes the arguments by position, defaults filled in, variadic ones spread out."""
 
@@ -67,7 +85,7 @@ class Function(Struct, frozen=True):
     result: Kind
     doc: str
     call: Callable[..., JsonValue]
-    work: Callable[..., int] = lambda *sizes: 4 * sum(sizes)
+    work: Callable[..., int] = _each_sign
     """What it has to look at, from the sizes of its arguments."""
     more: Callable[..., int] | None = None
     """What it looks at or makes besides, from the arguments themselves. Raises ValueError where that is too much."""
@@ -302,7 +320,7 @@ _TABLE: tuple[Function, ...] = (
         INT,
         "Characters of a text, items of a list or dict.",
         len,
-        work=lambda size: 0,
+        work=_nothing,
     ),
     Function("lower", (_TEXT,), STR, "The text in lower case.", str.lower),
     Function("upper", (_TEXT,), STR, "The text in upper case.", str.upper),
@@ -472,7 +490,7 @@ _TABLE: tuple[Function, ...] = (
         BOOL,
         "Whether any passage has a reference as a run of whole words.",
         _answer_passage_match,
-        work=lambda gold, passages: 4 * (gold + passages) + gold * passages // 64,
+        work=_each_passage,
     ),
     Function(
         "f1",
@@ -498,7 +516,7 @@ _TABLE: tuple[Function, ...] = (
         FLOAT,
         "Share of leaves on which two structured values agree, 0 to 1.",
         scoring.json_agreement,
-        work=lambda gold, pred: 16 * (gold + pred),
+        work=_each_path,
     ),
 )
 

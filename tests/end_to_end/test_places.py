@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -95,3 +96,16 @@ def test_what_is_shown_has_no_control_codes(tmp_path: Path) -> None:
         assert shown.code == 0, shown.text
         assert "Decide" in shown.out
         assert not [one for one in shown.out if one != "\n" and not one.isprintable()], ascii(shown.out)
+
+
+def test_raw_answers_can_be_read(tmp_path: Path) -> None:
+    folder = started(tmp_path / "project")
+    assert dspc("cache", "show", cwd=folder).out == ""
+    assert dspc("compile", "main.dspec", cwd=folder).code == 0
+    answers = json.loads(dspc("cache", "show", "--json", "-n", "5", cwd=folder).out)["answers"]
+    assert len(answers) == 5
+    assert all(one["model"] == "embedded/icl" and "kind" in one["text"] for one in answers)
+    shown = dspc("cache", "show", "--having", "praise", "-n", "1", cwd=folder).out
+    assert shown.startswith("── ")
+    assert "praise" in shown
+    assert dspc("cache", "show", "--model", "absent", cwd=folder).out == ""

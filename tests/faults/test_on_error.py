@@ -11,7 +11,8 @@ from aiohttp import web
 from faulting import Project, built, project
 from server import Call, FakeServer, hashed, spawned
 
-from dspec.runtime.errors import Unauthorized, Unavailable
+from dspec.compiler.check.analysis import analyse
+from dspec.runtime.errors import Refused, Unauthorized, Unavailable
 
 SHIP = """
 eval ship {
@@ -91,6 +92,40 @@ def test_an_eval_says_how_many_and_why(tmp_path: Path) -> None:
     assert command.code == 0, command.text
     assert "30 rows without any answer (scored 0, as `on_error` says); the first: lm fake" in command.out
     made.source.write_text(
-        made.source.read_text().replace('data = texts.test\n  on_error = "score_zero"', "data = texts.test")
+        made.source.read_text().replace(
+            'data = texts.test\n  on_error = "score_zero"', 'data = texts.test\n  on_error = "stop"'
+        )
     )
     assert made.run("eval", url="http://127.0.0.1:9/v1").code == 4
+
+
+def refusing(call: Call) -> str:
+    """Refuses one row of ten for good, as a content filter does."""
+    shown = re.findall(r"text (\d+)", str(call.body["messages"]))
+    if shown[-1].endswith("7"):
+        raise web.HTTPBadRequest(text="flagged by the content policy")
+    return hashed(call)
+
+
+async def test_a_refused_row_is_named_and_there_is_a_way_past_it(tmp_path: Path) -> None:
+    """With `on_error` in the block alone: its evals keep to it, too."""
+    made = project(tmp_path, rows=30, candidates=4)
+    made.source.write_text(made.source.read_text() + SHIP.replace("ON_ERROR", ""))
+    async with FakeServer(refusing) as server:
+        with pytest.raises(Refused) as caught:
+            await built(made, server)
+        assert re.match(r"row \d*8 of `texts`: lm fake .*flagged by the content policy", caught.value.message)
+        assert 'on_error = "score_zero"' in caught.value.help
+        text = made.source.read_text()
+        made.source.write_text(text.replace("  seed = 9", '  seed = 9\n  on_error = "score_zero"'))
+        again = await built(made, server)
+    assert again.built.status == "complete"
+    checked = analyse(made.source).project
+    assert checked is not None
+    assert checked.evals["ship"].on_error == "score_zero"
+    made.source.write_text(
+        made.source.read_text().replace("data = texts.test", 'data = texts.test\n  on_error = "stop"')
+    )
+    stopped = analyse(made.source).project
+    assert stopped is not None
+    assert stopped.evals["ship"].on_error == "stop"

@@ -46,7 +46,12 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
                 _trained_on(session, found, data)
     budget = section(place.declaration.items, "budget")
     limits = Reader(session, place, budget.items, EVAL_BUDGET) if budget else None
-    on_error = on_error_of(read)
+    tuned = (
+        optimize(session, subject.symbol)
+        if subject is not None and subject.symbol.kind == "optimize"
+        else None
+    )
+    on_error = on_error_of(read, "stop" if tuned is None else tuned.on_error)
     _walled(session, limits, measure, subject, baseline)
     if limits is not None and subject is not None:
         check_calls(session, limits, subject, data, steps=False)

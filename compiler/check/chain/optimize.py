@@ -37,6 +37,8 @@ class OptimizeInfo(TunedInfo, frozen=True):
     optimize: ir.Optimize | None
     limits: Reader | None
     """The budget, which also evals that have none keep to."""
+    on_error: ir.OnError
+    """Which also evals keep to that say nothing else."""
     asked: ModelsAsked
     """By runs of the result."""
     result: Origin
@@ -108,7 +110,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     base = tuned or RunnableInfo(symbol, {}, {}, None, known=False)
     program = moved(session, base, lms["lm"])
     own = RunnableInfo(symbol, base.inputs, base.outputs, program, base.unbound, base.known)
-    return OptimizeInfo(own, result.ensemble, train, val, built, limits, asked, result)
+    return OptimizeInfo(own, result.ensemble, train, val, built, limits, on_error, asked, result)
 
 
 def _origins(
