@@ -108,7 +108,9 @@ def open_target(
     from ..project.state import project_root
 
     if target.suffix != ".dspec":
-        root = project_root(target)
+        place = target.absolute()
+        # A source's artifacts lie in `compiled` beside it, where no file may mark the project.
+        root = project_root(place.parent if place.parent.name == "compiled" else place)
         return load(target, lm=lm, api_base=api_base, allow=allow, root=root, isolate=True)
     from .session import project_tools
     from .sources import checked, pick
