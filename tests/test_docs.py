@@ -12,7 +12,11 @@ from dspec.compiler.tables.blocks import BLOCKS
 
 ROOT = Path(__file__).resolve().parent.parent
 reference = generator("reference")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "examples" / "README.md"]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "examples").rglob("README.md")),
+]
 FENCE = re.compile(r"^```dspec\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#]+)(#[^)]*)?\)")
 

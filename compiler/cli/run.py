@@ -109,7 +109,9 @@ def open_target(
     from .dotenv import fill_environment
 
     if target.suffix != ".dspec":
-        root = project_root(target)
+        place = target.absolute()
+        # A source's artifacts lie in `compiled` beside it, where no file may mark the project.
+        root = project_root(place.parent if place.parent.name == "compiled" else place)
         application = load(target, lm=lm, api_base=api_base, allow=allow, root=root, isolate=True)
     else:
         from .session import project_tools

@@ -1,0 +1,69 @@
+"""`dspc run` of an artifact whose tools are files of its project: a data file and a Python module."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from dspc import dspc
+
+PROJECT = """\
+dspec 1
+
+lm learner { model = "embedded/icl" }
+
+extern search(query: str) -> list[str] { source = bm25("data/notes.jsonl", k = 1) }
+extern shout(text: str) -> str = python("loud:shout")
+
+module ask = Predict(sig(note -> label))
+
+program Note(query: str) -> (text: str, label: str) {
+  let found = search(query = query)
+  let text = shout(text = join(found))
+  let out = ask(note = text)
+  return text = text, label = out.label
+}
+
+dataset notes {
+  source = jsonl("data/notes.jsonl")
+  input query: str
+  field label: str
+  split { train = 2; val = 2 }
+}
+
+metric right(gold: notes, pred: Note) = gold.label == pred.label
+
+optimize note_v1 {
+  program = Note; metric = right; train = notes.train; val = notes.val
+  step labels = LabeledFewShot(k = 2)
+}
+"""
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_its_files_are_found_from_any_folder(marked: bool, tmp_path: Path) -> None:
+    """Whether or not a file marks the project's root."""
+    folder = tmp_path / "project"
+    (folder / "data").mkdir(parents=True)
+    if marked:
+        (folder / "dspec.toml").touch()
+    (folder / "main.dspec").write_text(PROJECT, encoding="utf-8")
+    (folder / "loud.py").write_text(
+        "def shout(text: str) -> str:\n    return text.upper()\n", encoding="utf-8"
+    )
+    rows = [
+        {"query": word, "label": "x", "text": f"about {word}"} for word in ("tea", "milk", "rain", "snow")
+    ]
+    (folder / "data" / "notes.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
+    done = dspc("compile", "main.dspec", cwd=folder)
+    assert done.code == 0, done.text
+    artifact = folder / "compiled" / "note_v1.dspc.json"
+    for cwd, path in (
+        (folder, Path("compiled", artifact.name)),
+        (artifact.parent, artifact.name),
+        (tmp_path, artifact),
+    ):
+        run = dspc("run", path, "--input", "query=rain", "--allow", "loud", "--json", cwd=cwd)
+        assert run.code == 0, run.text
+        assert json.loads(run.out)["text"] == "ABOUT RAIN"
