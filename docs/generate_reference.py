@@ -1,15 +1,17 @@
 """Rewrites the tables in `docs/language.md`, `docs/optimizers.md` and `docs/tools.md` from the tables in the code.
 
-A table stands between `<!-- name -->` and `<!-- /name -->`; what is around it is written by hand. Functions
-come from `dspec.runtime.values.functions`, strategies from `dspec.runtime.running.strategies.table`, judges and
-attributes from `dspec.compiler.tables`, sources from `dspec.compiler.data.sources.table` and
-`dspec.compiler.check.sources.externs.table`, options from `dspec.compiler.optimizers.table`. Nowhere else are they listed.
+A table, or the sections of all optimizers, stands between `<!-- name -->` and `<!-- /name -->`; what is around it is
+written by hand. Functions come from `dspec.runtime.values.functions`, strategies from
+`dspec.runtime.running.strategies.table`, judges and attributes from `dspec.compiler.tables`, sources from
+`dspec.compiler.data.sources.table` and `dspec.compiler.check.sources.externs.table`, optimizers from
+`dspec.compiler.optimizers.table`. Nowhere else are they listed, so a new one is on the page by itself.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.data.sources.base import FetchedSource
 from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.optimizers.base import Option, OptionType, Spec
+from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import ALIASES, SPECS
 from dspec.compiler.tables.block_specs import AttributeSpec, SectionSpec, ValueKind
 from dspec.compiler.tables.blocks import BLOCKS
@@ -28,6 +31,8 @@ from dspec.runtime.values.functions import FUNCTIONS, Function, FunctionParamete
 DOCS = Path(__file__).resolve().parent
 PAGES = (DOCS / "language.md", DOCS / "optimizers.md", DOCS / "tools.md")
 
+FILE = "The file."
+"""What a path means that says no more of itself."""
 _MARK = re.compile(r"<!-- (?P<name>[a-z]+(?: \w+)?) -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
 
 _VALUES: dict[ValueKind, str] = {
@@ -66,8 +71,6 @@ def filled(page: str) -> str:
             case "attributes":
                 block = BLOCKS[of]
                 rows = _attributes(block.attributes, block.sections)
-            case "options":
-                rows = _options(SPECS[of])
             case "strategies":
                 rows = _strategies()
             case "sources":
@@ -76,6 +79,8 @@ def filled(page: str) -> str:
                 rows = _externs()
             case "optimizers":
                 rows = _optimizers()
+            case "sections":
+                rows = _sections()
             case _:
                 raise KeyError(name)
         return "\n".join([f"<!-- {name} -->", *rows, f"<!-- /{name} -->"])
@@ -132,16 +137,16 @@ def _externs() -> Iterable[str]:
 
 
 def _sources() -> Iterable[str]:
-    yield from _table("fetched source", "default", "meaning")
+    yield from _table("source", "default", "meaning")
     for name, source in SOURCES.items():
-        if not isinstance(source, FetchedSource):
-            continue
-        yield _row(f"`{name}(…)`", "", source.doc)
+        fetched = "[Fetched](#fetched-rows). " if isinstance(source, FetchedSource) else ""
+        yield _row(f"`{name}(…)`", "", fetched + source.doc)
         for parameter in source.parameters:
             default = (
                 "required" if parameter.required else f'`"{parameter.default}"`' * bool(parameter.default)
             )
-            yield _row(f"{name} · `{parameter.name}`", default, parameter.doc)
+            doc = parameter.doc or (FILE if parameter.value == "path" else "")
+            yield _row(f"{name} · `{parameter.name}`", default, doc)
 
 
 def _attributes(attributes: Iterable[AttributeSpec], sections: Iterable[SectionSpec]) -> Iterable[str]:
@@ -176,18 +181,36 @@ def _articled(kinds: tuple[str, ...]) -> str:
 
 
 def _optimizers() -> Iterable[str]:
-    yield from _table("optimizer", "changes", "needs", "asks `prompt_lm`", "has `.candidates`")
+    yield from _table(
+        "optimizer", "suits", "changes", "needs", "asks `prompt_lm`", "has `.candidates`", "`compat`"
+    )
     for spec in SPECS.values():
         needs = [
             name for name, needed in (("metric", spec.needs_metric), ("`val`", spec.needs_val)) if needed
         ]
         yield _row(
             f"[{spec.name}](#{spec.name.lower()})",
+            spec.suits,
             " and ".join(sorted(spec.sets)) or "nothing in its members",
             ", ".join(needs) or "nothing",
             "yes" if spec.prompts else "",
             "yes" if spec.candidates else "",
+            "yes" if spec.name in FAITHFUL else "",
         )
+
+
+def _sections() -> Iterable[str]:
+    for spec in SPECS.values():
+        said = f"{spec.about} **Calls:** {spec.costs} Source: {_source(spec)}."
+        yield from ("", f"## {spec.name}", "", *textwrap.wrap(said, 120, break_on_hyphens=False), "")
+        yield from _options(spec)
+    yield ""
+
+
+def _source(spec: Spec) -> str:
+    """Where the algorithm comes from; under which name is said where it is another one there."""
+    source = spec.source.replace(f", {spec.name}", "")
+    return re.sub(r"arXiv:([\d.]+\d)", r"[arXiv:\1](https://arxiv.org/abs/\1)", source)
 
 
 def _options(spec: Spec) -> Iterable[str]:

@@ -73,7 +73,6 @@ def test_every_function_block_and_optimizer_is_documented() -> None:
         assert documented or not (block.attributes or block.sections) or name == "test"
     for name in SPECS:
         assert f"\n## {name}\n" in optimizers
-        assert f"<!-- options {name} -->" in optimizers
 
 
 def test_the_map_names_every_file_as_it_is() -> None:

@@ -6,15 +6,17 @@ A toy's file in `tests/toys` is as it would stand in its place, where the tests 
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-from building import compiled, plan_of, project
+from building import compiled, plan_of, prepared, project
 from generators import generator
 from lsprotocol import types
 from programs import fields, module, predictor
@@ -28,6 +30,7 @@ from dspec.compiler.check.session import Session
 from dspec.compiler.check.sources.externs import table as externs
 from dspec.compiler.check.symbols import Symbol
 from dspec.compiler.cli.explain import explain
+from dspec.compiler.compile.advice import advise
 from dspec.compiler.data import load_rows
 from dspec.compiler.data.sources import table as sources
 from dspec.compiler.diagnostics.codes.table import CODES
@@ -47,6 +50,30 @@ from dspec.runtime.schema.types import STR, OneOf
 ROOT = Path(__file__).resolve().parent.parent
 TOYS = ROOT / "tests" / "toys"
 reference = generator("reference")
+
+OPTIMIZERS = ROOT / "compiler/optimizers"
+EXAMPLES, BLOCK_TABLE = ROOT / "compiler/diagnostics/codes", ROOT / "compiler/tables/blocks.py"
+"""What is explained here with a piece of a program may name anything that stands in one."""
+ALSO_WORDS = {"json", "python"}
+"""Names of sources that mean other things, too: a format of messages, a rule's language."""
+NAMED: dict[str, dict[str, str]] = {
+    "optimizer": optimizers._MODULES | dict.fromkeys((*optimizers.ALIASES, *optimizers.NOT_YET), ""),
+    "strategy": strategies._FILES,
+    "source of rows": sources._FILES,
+    "source of an extern": externs._FILES,
+}
+"""Of what has a table, the file of each name. Optimizers tell of each other; nobody else mentions one at all."""
+ELSEWHERE = {
+    ("compiler/optimizers/better_together.py", "BootstrapFewShotWithRandomSearch"): "DSPy's default for `p`",
+    ("compiler/optimizers/better_together.py", "BootstrapFinetune"): "DSPy's default for `w`",
+    ("runtime/models/endpoints.py", "http"): "the scheme of an address",
+    ("runtime/models/transports/lean.py", "embeddings"): "the end of an address",
+    ("runtime/tools/web.py", "http"): "the scheme of an address",
+    ("runtime/tools/files.py", "csv"): "the runtime reads a tool's file without the compiler",
+    ("runtime/tools/files.py", "jsonl"): "the runtime reads a tool's file without the compiler",
+    ("runtime/tools/files.py", "parquet"): "the runtime reads a tool's file without the compiler",
+}
+"""Names that stand somewhere else, and why they may."""
 
 TEXT = """\
 dspec 1
@@ -109,10 +136,6 @@ def offered(text: str) -> list[str]:
     return [found.label for found in complete(analysis, text.index("$0")).suggestions]
 
 
-def documented(mark: str) -> str:
-    return reference.filled(f"<!-- {mark} -->\n<!-- /{mark} -->")
-
-
 @pytest.mark.parametrize(
     "table", [optimizers.SPECS, strategies.STRATEGIES, sources.SOURCES, externs.EXTERN_SOURCES]
 )
@@ -143,18 +166,49 @@ async def test_an_optimizer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
     assert "FirstRows" in offered(TEXT.replace("LabeledFewShot()", "$0"))
     assert "k" in offered(TEXT.replace("LabeledFewShot()", "FirstRows($0)"))
-    assert "| `k` | whole number, from 1 | `2` | Rows to show. |" in documented("options FirstRows")
-    assert "| [FirstRows](#firstrows) | demos | metric |" in documented("optimizers")
+
+    found = advise(prepared(analysis.project, tmp_path), "tuned")
+    assert [one.lines for one in found.suggestions if one.why == "the first rows are the clearest"] == [
+        ("step first = FirstRows(k = 1)",)
+    ]
+
+    page = reference.filled((ROOT / "docs/optimizers.md").read_text("utf-8"))
+    assert "| [FirstRows](#firstrows) | rows that are in order | demos | metric |" in page
+    section = page.partition("## FirstRows\n")[2].partition("\n## ")[0]
+    assert (
+        "Where somebody has sorted the rows, the clearest first. **Calls:** none. Source: a test." in section
+    )
+    assert "| `k` | whole number, from 1 | `2` | Rows to show. |" in section
 
 
-def test_a_strategy_is_named_in_its_own_file_and_the_table_alone() -> None:
-    rooms = ("compiler", "runtime", "lsp", "grammar", "docs")
-    texts = {path: path.read_text("utf-8") for room in rooms for path in (ROOT / room).rglob("*.py")}
-    table = Path(strategies.__file__)
-    del texts[table]
-    for name in strategies.STRATEGIES.keys() - {"python"}:  # which is the name of sources, too
-        (home,) = [path for path, text in texts.items() if f'"{name}"' in text]
-        assert home.parent == table.parent
+def named(path: Path, words: re.Pattern[str]) -> set[str]:
+    """Which of the names stand in the file's strings, what it says of itself and its parts left out."""
+    tree = ast.parse(path.read_text("utf-8"))
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    texts = (
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+    )
+    return {found for text in texts for found in words.findall(text)}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_a_name_stands_in_its_own_file_and_in_its_table_alone(kind: str) -> None:
+    homes = {name: file for name, file in NAMED[kind].items() if name not in ALSO_WORDS}
+    either = "|".join(map(re.escape, homes))
+    alone, mentioned = re.compile(rf"\A(?:{either})\Z"), re.compile(rf"\b(?:{either})\b")
+    strays = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for room in ("compiler", "runtime", "lsp", "grammar", "docs")
+        for path in (ROOT / room).rglob("*.py")
+        if path.name != "table.py" and not path.is_relative_to(EXAMPLES) and path != BLOCK_TABLE
+        for name in named(
+            path, alone if kind != "optimizer" or path.is_relative_to(OPTIMIZERS) else mentioned
+        )
+        if path.stem != homes[name]
+    }
+    assert strays == {place for place in ELSEWHERE if place[1] in homes}
 
 
 def test_a_strategy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -186,9 +240,8 @@ def test_a_strategy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert answer.usage.calls == 2
 
     assert "Twice" in offered(TEXT.replace("Predict(sig(text -> label))", "$0"))
-    assert "| `Twice(…)` |  | Two calls: the second one looks at what the first one said. |" in documented(
-        "strategies"
-    )
+    page = reference.filled((ROOT / "docs/language.md").read_text("utf-8"))
+    assert "| `Twice(…)` |  | Two calls: the second one looks at what the first one said. |" in page
     monkeypatch.delitem(strategies._FILES, "Twice")
     with pytest.raises(ArtifactError, match=r"strategy: input should be 'Predict' or 'ChainOfThought'"):
         parse_artifact(path.read_bytes())
@@ -220,6 +273,11 @@ def test_a_source_of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     )
 
     assert "lines" in offered(TEXT.replace('jsonl("rows.jsonl")', "$0"))
+    page = reference.filled((ROOT / "docs/language.md").read_text("utf-8"))
+    assert (
+        "| `lines(…)` |  | A text file, one row a line. |\n| lines · `path` | required | The file. |\n"
+        in page
+    )
 
 
 def test_a_diagnostic(

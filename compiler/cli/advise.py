@@ -13,7 +13,8 @@ from .sources import SourceArgument
 if TYPE_CHECKING:
     from dspec.runtime.schema.types import JsonValue
 
-    from ..compile.advice import Advice, Situation, Suggestion
+    from ..compile.advice import Advice, Suggestion
+    from ..optimizers.advising import Situation
 
 
 def advise(

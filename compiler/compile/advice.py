@@ -1,10 +1,10 @@
-"""Which optimizer should I use? Suggestions from the data, the program and the metric at hand.
+"""Ranks what the optimizers propose for the data, the program and the metric at hand.
 
-The guide is the field's own, sized in rows: about 10, BootstrapFewShot; from 50, a random search over demo sets;
-from 200, MIPROv2, which searches instructions as well; instructions only where prompts may show no rows or
-where no row has labels; and reflection first where the metric says what was wrong. What is asked of a guide
-besides is the price: every suggestion carries the calls that `plan` gives for it, and one that would pass
-the block's budget comes after those that would not.
+The guide is the field's own, sized in rows: few are shown as they are, more are enough to compare sets of demos, many to
+search instructions as well; instructions alone where prompts may show no rows or where no row has labels; and reflection
+early where the metric says what was wrong. What an optimizer has to say to that stands in its own file (`Spec.advise`).
+What is asked of a guide besides is the price: every suggestion carries the calls that `plan` gives for it, and one that
+would pass the block's budget comes after those that would not.
 
 A suggestion is a step to paste, not a change: nothing is written, and no model is called.
 """
@@ -23,44 +23,13 @@ from dspec.runtime.schema.types import BOOL, JsonValue
 from dspec.runtime.values.functions import FUNCTIONS
 
 from .. import ir
+from ..optimizers.advising import MANY, SOME, STANDINGS, Idea, Situation
 from ..optimizers.demos import labels_for
 from ..optimizers.table import SPECS
 from .plan import Plan, plan_resolved
 from .prepared import Prepared, Resolved
 
-SEARCH = "BootstrapFewShotWithRandomSearch"
-FEW, SOME, MANY = 20, 50, 200
-"""Rows of train and val together: below the first, nothing can be compared; from the second, demo sets can; from
-the third, instructions and demos together."""
-LABELS = "shows labelled rows as they are, and asks nothing of a model"
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "and", "or", "in", "not in"})
-
-
-class Situation(Struct, frozen=True):
-    """What the advice rests on. `labelled` counts rows of train that can be shown as a demo."""
-
-    optimize: str
-    train: int
-    val: int
-    """0 where the block names none: candidates would then be compared on train."""
-    labelled: int
-    predictors: int
-    calls_per_run: int
-    graded: bool
-    accepts: bool
-    """Whether the metric says which runs may become demos: by `accept`, or by a score that is a bool."""
-    feedback: bool
-    prompt_only: bool
-    budget: int | None
-    """Model calls, where the block bounds them."""
-    usd: float | None = None
-    """The block's bound in money."""
-    faithful: bool = False
-    """Every step of the block has DSPy's schedule, which a suggested step has to take back."""
-
-    @property
-    def rows(self) -> int:
-        return self.train + self.val
 
 
 class Suggestion(Struct, frozen=True):
@@ -98,7 +67,9 @@ def advise(prepared: Prepared, name: str, *, prompt_only: bool = False) -> Advic
     """Advice for optimize block `name`; `prompt_only` rules out whatever puts rows into prompts."""
     project, resolved = prepared.project, prepared.resolved(name)
     situation = describe(resolved, prompt_only=prompt_only)
-    made = [_priced(project, resolved, situation, steps, why) for steps, why in _ideas(situation)]
+    ideas = [(spec.name, idea) for spec in SPECS.values() for idea in spec.advise(situation)]
+    ideas.sort(key=lambda one: STANDINGS.index(one[1].standing))
+    made = [_priced(project, resolved, situation, optimizer, idea) for optimizer, idea in ideas]
     # Stable: of those that fit, the guide's order stays.
     made.sort(key=lambda suggestion: not suggestion.fits)
     return Advice(situation, tuple(made), tuple(_notes(situation)))
@@ -159,84 +130,22 @@ def _written(value: JsonValue) -> str:
     return "none" if value is None else canonical(value)
 
 
-def _step(name: str, optimizer: str, **options: JsonValue) -> ir.StepSpec:
-    return ir.StepSpec(name=name, optimizer=optimizer, options=options)
-
-
-def _ideas(s: Situation) -> Iterator[tuple[tuple[ir.StepSpec, ...], str]]:
-    """Steps and reasons in the guide's order."""
-    reflect = _step("reflect", "GEPA", auto="light")
-    bare = _step("reword", "MIPROv2", auto="light", max_bootstrapped_demos=0, max_labeled_demos=0)
-    demos = _step(
-        "demos",
-        "BootstrapFewShot",
-        max_bootstrapped_demos=min(4, s.train),
-        max_labeled_demos=min(16, s.train),
-    )
-    labels = _step("labels", "LabeledFewShot", k=min(16, s.labelled))
-    said = "the metric's `feedback` says what was wrong; a model reads it and rewrites the instruction"
-    if s.prompt_only or (not s.labelled and not s.accepts):
-        if s.feedback:
-            yield (reflect,), said
-        reason = "prompts may show no rows" if s.prompt_only else "no row of train can be shown as a demo"
-        yield (bare,), f"{reason}: a model writes new instructions in view of the data"
-        yield (
-            (_step("ascent", "COPRO"),),
-            "a model rewords one instruction after the other, each round from the best so far",
-        )
-        return
-    if s.rows < FEW:
-        few = (demos,), f"{s.rows} rows are too few to compare programs on: runs that pass become demos"
-        plain = (labels,), LABELS
-        if not s.labelled:
-            yield few
-        else:
-            enough = s.train >= SPECS["BootstrapFewShot"].advised_train
-            yield from (few, plain) if enough else (plain, few)
-        return
-    search = _step("search", SEARCH, num_candidate_programs=10)
-    joint = _step("joint", "MIPROv2", auto="medium" if s.rows >= 2 * MANY else "light")
-    if s.rows >= MANY:
-        yield (joint,), f"{s.rows:,} rows are enough to search instructions and demos together"
-        yield (search,), "searches demos alone: no model has to write instructions"
-    elif s.rows >= SOME:
-        yield (search,), f"{s.rows} rows are enough to compare demo sets: ten of them race"
-    else:
-        small = replace_options(search, num_candidate_programs=4)
-        yield (demos,), f"{s.rows} rows are too few to find the best of many: runs that pass become demos"
-        yield (small,), "compares a few demo sets; the winner is kept only if it is well ahead"
-    if s.feedback:
-        yield (reflect,), said
-    if SOME <= s.rows < MANY:
-        yield (joint,), f"searches instructions, too; {MANY} rows or more would make its choice surer"
-    if s.train >= SOME and s.predictors == 1:
-        yield (
-            (_step("near", "KNNFewShot", k=4),),
-            f"shows every input the 4 of {s.train} rows that are most like it",
-        )
-    if s.rows >= SOME:
-        yield (demos,), "compares nothing, so it is cheap: runs that pass become demos"
-    if s.labelled:
-        yield (labels,), LABELS
-
-
-def replace_options(step: ir.StepSpec, **options: JsonValue) -> ir.StepSpec:
-    return step.model_copy(update={"options": {**step.options, **options}})
-
-
 def _priced(
-    project: ir.Project, resolved: Resolved, situation: Situation, steps: tuple[ir.StepSpec, ...], why: str
+    project: ir.Project, resolved: Resolved, situation: Situation, optimizer: str, idea: Idea
 ) -> Suggestion:
-    block = resolved.optimize.model_copy(update={"steps": steps, "emit": steps[-1].name})
+    step = ir.StepSpec(name=idea.step, optimizer=optimizer, options=dict(idea.options))
+    block = resolved.optimize.model_copy(update={"steps": (step,), "emit": step.name})
     planned = plan_resolved(project, replace(resolved, optimize=block))
     needs: list[str] = []
-    specs = [SPECS[step.optimizer] for step in steps]
-    # Without demos, MIPROv2 still bootstraps a few to show them to the model that writes.
-    if any(spec.bootstraps for spec in specs) and not situation.accepts:
+    spec = SPECS[optimizer]
+    # Also of a step without demos: it may bootstrap a few to show them to the model that writes.
+    if spec.bootstraps and not situation.accepts:
         needs.append("`accept = …` in the metric: the score is graded, so say which runs may become demos")
-    if any(spec.needs_val for spec in specs) and not situation.val:
+    if spec.needs_val and not situation.val:
         needs.append("`val = …`: compared on train, what was learned by heart looks best")
-    return Suggestion(steps, why, planned, tuple(_over(situation, planned)), tuple(needs), situation.faithful)
+    return Suggestion(
+        (step,), idea.why, planned, tuple(_over(situation, planned)), tuple(needs), situation.faithful
+    )
 
 
 def _over(s: Situation, planned: Plan) -> Iterator[str]:
@@ -247,8 +156,10 @@ def _over(s: Situation, planned: Plan) -> Iterator[str]:
 
 
 def _notes(s: Situation) -> Iterator[str]:
-    if not s.feedback:
-        yield "with `feedback = …` in the metric, GEPA could learn from what went wrong"
+    learning = list(_from_feedback(s))
+    if not s.feedback and learning:
+        names = " and ".join(learning)
+        yield f"with `feedback = …` in the metric, {names} could learn from what went wrong"
     if s.val and s.rows >= SOME:
         share = 100 * s.train // s.rows
         if share > 50:
@@ -260,3 +171,13 @@ def _notes(s: Situation) -> Iterator[str]:
         yield f"with {SOME} rows, demo sets could be compared; with {MANY}, instructions as well"
     if s.faithful:
         yield '`compat = none` takes a step out of the block\'s `compat = "dspy"`, on whose schedule it would cost more'
+
+
+def _from_feedback(s: Situation) -> Iterator[str]:
+    """The optimizers that would be suggested if there were feedback, and enough rows, and are not without."""
+    enough = replace(s, train=max(s.train, MANY))
+    for spec in SPECS.values():
+        if any(spec.advise(replace(enough, feedback=True))) and not any(
+            spec.advise(replace(enough, feedback=False))
+        ):
+            yield spec.name

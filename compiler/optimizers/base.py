@@ -1,6 +1,6 @@
 """What an optimizer is: a declared `Spec` (options, needs, effects, cost) and an async `run`.
 
-The spec is the only place where an optimizer's facts stand. Check, plan, completion, hover, the docs
+The spec is the only place where an optimizer's facts stand. Check, plan, advice, completion, hover, the docs
 and the engine read it; `run` receives options already validated against it.
 
 Rules of `run`:
@@ -15,7 +15,7 @@ Rules of `run`:
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from msgspec import Struct, field
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..evaluate.evaluation import Evaluator
     from ..evaluate.outcomes import Candidate
     from ..tables.block_specs import DeclarationKind
+    from .advising import Idea, Situation
 
 OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
 Tuned = Literal["instructions", "demos", "weights"]
@@ -121,6 +122,13 @@ class Spec(Struct, frozen=True):
 
     name: str
     doc: str
+    """What it does, in a sentence or two, for an editor."""
+    suits: str
+    """What somebody has who should begin with it, without a verb: `about 10 rows`."""
+    about: str
+    """When to take it, and what it does that one would not expect, as Markdown: its section on the page of optimizers."""
+    costs: str
+    """`calls` in words, as Markdown."""
     source: str
     """Where the algorithm comes from."""
     options: tuple[Option, ...]
@@ -135,6 +143,10 @@ class Spec(Struct, frozen=True):
     candidates: bool = False
     advised_train: int = 1
     """Training rows from which the step is worth its calls (a hint, not an error)."""
+    enough_from: int = 1
+    """Rows from which it is enough where there are few (`table.FOR_FEW`)."""
+    advise: Callable[[Situation], Iterable[Idea]] = field(default=lambda situation: ())
+    """What it proposes in a situation, if anything. It has seen to it that the step would check there."""
     compares_on_more: bool = True
     """Of one that prompts and needs val: it learns from few rows and compares on many. False for one that learns
     from many and compares on few."""

@@ -73,6 +73,10 @@ SPEC = Spec(
     name="BetterTogether",
     doc="Runs other optimizers one after the other, as `strategy` has it; each starts from the result of the "
     "one before. All results and what it starts from are scored on val, and the best wins.",
+    suits="several optimizers that are worth their calls",
+    about="A chain with a memory: `strategy` runs the optimizers given by name one after the other, each "
+    "starting from the last one's result, and the best program on the way wins.",
+    costs="those of its optimizers, and a scoring of each result on `val`.",
     source="DSPy, BetterTogether; arXiv:2407.10930",
     options=(
         Option(

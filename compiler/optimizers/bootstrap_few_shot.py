@@ -8,7 +8,7 @@ whose many sets share their attempts, makes a few more so as not to wait (`ahead
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from dspec.runtime.schema.program import Demo, Program
 
 from ..evaluate.counts import Calls, Range
 from ..evaluate.scoring import MetricError
+from .advising import FEW, SOME, Idea, Situation, Standing
 from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
 from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels, without_demos
 from .frozen import tunable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..data.rows import Example, Rows
 
 MAX_ERRORS = 10
+ADVISED_TRAIN = 5
 """Rows on which the metric may fail when `max_errors` is not set."""
 
 DEMO_OPTIONS = (
@@ -91,10 +93,33 @@ def _calls(options: Options, facts: Facts) -> Calls:
     return Calls(teacher=teacher_calls(demos, options, facts))
 
 
+def _advise(s: Situation) -> Iterator[Idea]:
+    """With few rows it is what they are for, unless they are fewer than it pays off from; with more, it is cheap."""
+    if s.no_demos:
+        return
+    standing: Standing = "cheap"
+    if s.rows < FEW:
+        why = f"{s.rows} rows are too few to compare programs on: runs that pass become demos"
+        standing = "fitting" if s.train >= ADVISED_TRAIN else "cheap"
+    elif s.rows < SOME:
+        why = f"{s.rows} rows are too few to find the best of many: runs that pass become demos"
+        standing = "fitting"
+    else:
+        why = "compares nothing, so it is cheap: runs that pass become demos"
+    most = {"max_bootstrapped_demos": min(4, s.train), "max_labeled_demos": min(16, s.train)}
+    yield Idea(standing, "demos", why, most)
+
+
 SPEC = Spec(
     name="BootstrapFewShot",
     doc="Runs a teacher on training rows and keeps what the metric accepts as demos, reasoning and "
     "inner steps included; the rest is filled up with labelled rows.",
+    suits="about 10 rows",
+    about="For about ten rows and up, and whenever inner steps or reasoning have no labels: a teacher runs on "
+    "rows of `train`, and the runs that the metric accepts become demos of every module on the way. It "
+    "replaces the demos and keeps instructions.",
+    costs="one teacher run for each demo at best; `max_rounds` for every row of `train` at worst. Nothing is "
+    "scored.",
     source="DSPy, BootstrapFewShot; arXiv:2310.03714",
     options=DEMO_OPTIONS,
     sets=frozenset({"demos"}),
@@ -102,7 +127,9 @@ SPEC = Spec(
     shape=lambda student, options: without_demos(student),
     takes_teacher=True,
     bootstraps=True,
-    advised_train=5,
+    advised_train=ADVISED_TRAIN,
+    enough_from=10,
+    advise=_advise,
 )
 
 

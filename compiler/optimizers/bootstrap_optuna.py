@@ -45,6 +45,10 @@ SPEC = Spec(
     name="BootstrapFewShotWithOptuna",
     doc="Bootstraps a pool of demos once, then lets Optuna search for the one demo per predictor "
     "that scores best on val. What it starts from competes too.",
+    suits="prompts with room for one demo",
+    about="When a prompt has room for a single demo per module. It bootstraps a pool once and searches it "
+    "with TPE. It replaces the demos and keeps instructions.",
+    costs="the pool's teacher runs, then one run for every row of `val` and trial.",
     source="DSPy, BootstrapFewShotWithOptuna; TPE: Bergstra et al., NeurIPS 2011",
     options=(
         *DEMO_OPTIONS,

@@ -10,7 +10,7 @@ from the second round on, half of the proposals wait for what the first look at 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct, field
 
@@ -21,6 +21,7 @@ from ..evaluate.counts import Calls, Range
 from ..evaluate.tasks import Halt
 from ..search import Arm, Board, Full, Listed, Racing, Strategy
 from ..search.board import open_beside
+from .advising import Idea, Situation
 from .base import Context, Facts, Option, Options, Spec, StepResult
 from .frozen import tunable
 from .proposing import Attempted, propose_from_attempts, propose_variations
@@ -57,10 +58,22 @@ def _calls(options: Options, facts: Facts) -> Calls:
     )
 
 
+def _advise(s: Situation) -> Iterator[Idea]:
+    if s.no_demos:
+        why = "a model rewords one instruction after the other, each round from the best so far"
+        yield Idea("another way", "ascent", why)
+
+
 SPEC = Spec(
     name="COPRO",
     doc="Asks a model for other wordings of each instruction, scores them on val, shows the model how "
     "they did, and asks again. Demos stay as they are.",
+    suits="prompts that must stay short",
+    about="For instructions alone, with few rows and a model that writes well (`prompt_lm`). Each round asks "
+    "for other wordings and shows how the best ones did; from the second round on in two halves, the later "
+    "one knowing how the first half did. It rewrites instructions and keeps demos.",
+    costs="one to the writing model for each proposal, `breadth` for each module and round; one run for every "
+    "row of `val` and proposal at most, less when racing.",
     source="DSPy, COPRO; racing: Maron and Moore, 1994, and Karnin et al., 2013",
     options=(
         Option(
@@ -95,6 +108,7 @@ SPEC = Spec(
     needs_val=True,
     candidates=True,
     prompts=True,
+    advise=_advise,
 )
 
 

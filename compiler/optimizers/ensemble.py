@@ -41,6 +41,12 @@ SPEC = Spec(
     name="Ensemble",
     doc="Puts several programs into one that asks all of them, or `size` of them, at the same time and "
     "makes one answer of theirs. Makes no model calls itself.",
+    suits="money for several runs of each input",
+    about="When one more point is worth several times the calls. Its first argument names the members: "
+    "`search.candidates.top(5)`, or a list of steps, modules and programs. Members run at the same time; "
+    "`reduce` makes one answer of theirs, by a rule or by [a program of your own](#a-reducer-of-your-own). It "
+    "changes nothing in its members.",
+    costs="none; every run of the result costs the runs of all members, and of the reducer.",
     source="DSPy, Ensemble",
     options=(
         Option(

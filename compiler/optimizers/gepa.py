@@ -12,7 +12,7 @@ The rounds follow one upon the other. Every draw is from a stream named after it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
@@ -24,6 +24,7 @@ from dspec.runtime.schema.trace import counting
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
+from .advising import FEW, Idea, Situation
 from .base import Context, Option, Options, Spec, StepResult
 from .frozen import tunable
 from .gepa_batches import Batches
@@ -43,10 +44,23 @@ if TYPE_CHECKING:
 MAX_LOST = 10
 """Proposals in a row that bring nothing new, after which the model is taken to have no further ideas."""
 
+
+def _advise(s: Situation) -> Iterator[Idea]:
+    if s.feedback and (s.no_demos or s.rows >= FEW):
+        why = "the metric's `feedback` says what was wrong; a model reads it and rewrites the instruction"
+        yield Idea("fitting" if s.no_demos else "another way", "reflect", why, {"auto": "light"})
+
+
 SPEC = Spec(
     name="GEPA",
     doc="Has a model rewrite one instruction at a time from the metric's feedback on a few rows, keeps every "
     "candidate that leads on some row of val, and merges them. Demos stay as they are.",
+    suits="a metric that can say what was wrong",
+    about="When the metric has `feedback`: a model reads what went wrong on a few rows and rewrites one "
+    "instruction at a time. Candidates that lead on some row of `val` are kept and merged. It learns from few "
+    "rows of `train` and wants a large `val`. It rewrites instructions and keeps demos.",
+    costs="a budget in rows scored, never passed (`max_metric_calls`, or `max_full_evals` passes, or sized by "
+    "`auto`), and one reflection for each child.",
     source="DSPy, GEPA; arXiv:2507.19457",
     options=(
         Option(
@@ -137,6 +151,7 @@ SPEC = Spec(
         "track_stats": "the candidates are always there, as `.candidates`",
         "log_dir": "an interrupted compile goes on when it is run again",
     },
+    advise=_advise,
 )
 
 

@@ -55,6 +55,11 @@ SPEC = Spec(
     name="InferRules",
     doc="Bootstraps demos, has a model write down the rules behind the training rows several times, adds "
     "them to the instructions, and keeps what scores best on val. What it starts from competes too.",
+    suits="labels that follow a policy",
+    about="When the labels follow a policy that can be written down. It bootstraps demos, and a model writes "
+    "the rules behind the rows; rules are added to the instruction.",
+    costs="the teacher's runs of `BootstrapFewShot`; one to the writing model for each module and set of "
+    "rules; one run for every row of `val` and set. Without `val` half of `train` takes its place.",
     source="DSPy, InferRules",
     options=(
         Option("num_candidates", "int", 10, "Sets of rules to try.", minimum=1),

@@ -11,6 +11,7 @@ its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from dspec.runtime.artifact.artifact import index_size
@@ -22,6 +23,7 @@ from dspec.runtime.schema.ensemble import Runnable, each, programs
 from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
 
 from ..evaluate.counts import Calls, Range
+from .advising import SOME, Idea, Situation
 from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, bootstrap, require_match
 from .demos import has_demos, labelled, without_demos
@@ -50,10 +52,21 @@ def _shape(student: Program, options: Options) -> Program:
     return student.model_copy(update={"neighbours": _index((), options)})
 
 
+def _advise(s: Situation) -> Iterator[Idea]:
+    if not s.no_demos and s.train >= SOME and s.predictors == 1:
+        why = f"shows every input the 4 of {s.train} rows that are most like it"
+        yield Idea("special", "near", why, {"k": 4})
+
+
 SPEC = Spec(
     name="KNNFewShot",
     doc="Shows each input the training rows most like it: bootstrapped where the teacher solves them, "
     "labelled otherwise. The rows become part of the program.",
+    suits="inputs so different that no fixed demos suit all",
+    about="When inputs differ so much that no fixed demos suit all. Each input is shown the rows most like it "
+    "([how](#rows-near-an-input)). The rows travel in the artifact. DSPy bootstraps them anew for every "
+    "request; here it is done once, in the compile. It replaces the demos.",
+    costs="one teacher run for every row of `train`, `max_rounds` at most.",
     source="DSPy, KNNFewShot",
     options=(
         Option("k", "int", 3, "Rows that show their demos to an input.", minimum=1, counts="train"),
@@ -76,6 +89,7 @@ SPEC = Spec(
     per_input=True,
     advised_train=20,
     refused={"trainset": "the rows are the block's `train`"},
+    advise=_advise,
 )
 
 

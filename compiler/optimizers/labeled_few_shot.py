@@ -6,9 +6,12 @@ something; existing demos are replaced, instructions stay.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls
+from .advising import FEW, Idea, Situation
 from .base import Context, Facts, Option, Options, Spec, StepResult
 from .demos import labels_for, with_labels, without_demos
 from .frozen import tunable
@@ -18,9 +21,18 @@ def _calls(options: Options, facts: Facts) -> Calls:
     return Calls()
 
 
+def _advise(s: Situation) -> Iterator[Idea]:
+    if s.labelled and not s.no_demos:
+        why = "shows labelled rows as they are, and asks nothing of a model"
+        yield Idea("next" if s.rows < FEW else "free", "labels", why, {"k": min(16, s.labelled)})
+
+
 SPEC = Spec(
     name="LabeledFewShot",
     doc="Puts labelled training rows into the prompt as they are. Makes no model calls.",
+    suits="labels and no money",
+    about="The cheapest start: rows with labels, no model. It replaces the demos and keeps instructions.",
+    costs="none.",
     source="DSPy, LabeledFewShot",
     options=(
         Option(
@@ -32,6 +44,7 @@ SPEC = Spec(
     calls=_calls,
     shape=lambda student, options: without_demos(student),
     needs_metric=False,
+    advise=_advise,
 )
 
 

@@ -9,6 +9,8 @@ first, every trial sees a minibatch and is picked with TPE, and the best is scor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import structs
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
@@ -16,6 +18,7 @@ from dspec.runtime.schema.program import Program
 
 from ..search import Arm, Bandit, Combinations, Exhaustive, Growing, Racing, TpeSampler
 from ..search.board import open_beside
+from .advising import MANY, SOME, Idea, Situation
 from .base import Context, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS
 from .frozen import tunable
@@ -26,10 +29,33 @@ from .ranking import ranked
 
 _SHARED = {option.name: option for option in DEMO_OPTIONS}
 
+
+def _advise(s: Situation) -> Iterator[Idea]:
+    if s.no_demos:
+        bare = {"auto": "light", "max_bootstrapped_demos": 0, "max_labeled_demos": 0}
+        why = f"{s.no_demos}: a model writes new instructions in view of the data"
+        yield Idea("next", "reword", why, bare)
+    elif s.rows >= MANY:
+        why = f"{s.rows:,} rows are enough to search instructions and demos together"
+        yield Idea("fitting", "joint", why, {"auto": "medium" if s.rows >= 2 * MANY else "light"})
+    elif s.rows >= SOME:
+        why = f"searches instructions, too; {MANY} rows or more would make its choice surer"
+        yield Idea("unsure", "joint", why, {"auto": "light"})
+
+
 SPEC = Spec(
     name="MIPROv2",
     doc="Bootstraps demo sets, has a model propose instructions grounded in data, program and demos, and "
     "searches for the best combination of both on val. What it starts from competes too.",
+    suits="200 rows and more, and money for 40 trials; without demos, prompts that must stay short",
+    about="The general choice with 200 rows and more. It bootstraps sets of demos, has `prompt_lm` write "
+    "instructions in view of the data, the program and the demos, and searches for the best pair for each "
+    "module. A race looks at its scores after every three trials, has two further instructions written for "
+    "each module in their light, and tries these next. With both demo limits at 0 it writes instructions "
+    "only. It replaces both.",
+    costs="a few to the writing model for each module, at first and at every look, and for a summary of "
+    "`train`; a teacher's runs for each demo set; trials on parts of `val` — about `2 · log2(candidates)` for "
+    "each thing that can be chosen — and the finalists on all of it.",
     source="DSPy, MIPROv2; arXiv:2406.11695",
     options=(
         Option(
@@ -120,6 +146,7 @@ SPEC = Spec(
     advised_train=200,
     conflicts=CONFLICTS,
     prompts=True,
+    advise=_advise,
 )
 
 

@@ -8,7 +8,7 @@ that saves pays for sets composed of the demos that did best.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
@@ -18,6 +18,7 @@ from ..evaluate.counts import Calls, Range
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
+from .advising import FEW, MANY, SOME, Idea, Situation
 from .base import Conflict, Context, Facts, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import (
     DEMO_OPTIONS,
@@ -100,10 +101,31 @@ def _nothing_left(options: Options) -> str | None:
     return f"`restrict` leaves no candidate: there are {ZERO_SHOT} to {last}"
 
 
+def _advise(s: Situation) -> Iterator[Idea]:
+    if s.no_demos or s.rows < FEW:
+        return
+    candidates = {"num_candidate_programs": 10 if s.rows >= SOME else 4}
+    if s.rows >= MANY:
+        yield Idea("next", "search", "searches demos alone: no model has to write instructions", candidates)
+    elif s.rows >= SOME:
+        why = f"{s.rows} rows are enough to compare demo sets: ten of them race"
+        yield Idea("fitting", "search", why, candidates)
+    else:
+        why = "compares a few demo sets; the winner is kept only if it is well ahead"
+        yield Idea("next", "search", why, candidates)
+
+
 SPEC = Spec(
     name="BootstrapFewShotWithRandomSearch",
     doc="Tries the program without demos, with labelled demos, and with many random sets of "
     "bootstrapped demos; compares them on val and keeps the best. What it starts from competes too.",
+    suits="50 rows and more",
+    about="With 50 rows and more: which demos are shown matters as much as that there are some. It tries "
+    "none, labelled ones and `num_candidate_programs` shuffled sets of bootstrapped ones. What it starts from "
+    "competes, so a step cannot make a program worse on `val`. When racing, it also tries sets composed of "
+    "the demos that did best. It replaces the demos and keeps instructions.",
+    costs="one run for every row of `val` and candidate at most, less when racing; the sets share the "
+    "teacher's runs, which are those of one `BootstrapFewShot` that has to try every row.",
     source="DSPy, BootstrapFewShotWithRandomSearch; arXiv:2310.03714",
     options=(
         *DEMO_OPTIONS,
@@ -144,6 +166,7 @@ SPEC = Spec(
     candidates=True,
     advised_train=50,
     conflicts=(Conflict(("restrict",), _nothing_left),),
+    advise=_advise,
 )
 
 

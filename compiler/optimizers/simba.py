@@ -67,6 +67,11 @@ SPEC = Spec(
     name="SIMBA",
     doc="Runs the program several times on batches of train and, where runs of one row differ, adds the good "
     "run as a demo or advice that a model draws from comparing it with a bad one.",
+    suits="rows that one program gets right only now and then",
+    about="When the same program sometimes gets a row right and sometimes not: the good run becomes a demo, "
+    "or the model is asked what it did that the bad run did not. It adds to demos and instructions.",
+    costs="for each of `max_steps` batches, `num_candidates` runs of each row, at most `num_candidates` "
+    "questions and one more, and the children on the same batch; then the best of each batch on all of `val`.",
     source="DSPy, SIMBA",
     options=(
         Option(

@@ -49,8 +49,14 @@ NOT_YET: dict[str, str] = {
 FIRST_STEP = "step demos = BootstrapFewShot()"
 """What messages show, and fixes insert, where a chain has no step yet."""
 
-FOR_FEW_ROWS: dict[str, int] = {"LabeledFewShot": 1, "BootstrapFewShot": 10}
-"""Optimizers that are enough where there are few rows: name to the fewest rows, fewest first."""
+FOR_FEW = ("LabeledFewShot", "BootstrapFewShot")
+"""Optimizers that are enough where there are few rows, least demanding first. A hint names one of them; that it need
+not import every optimizer for it, they are listed here."""
+
+
+def for_few(rows: int) -> str:
+    """The most demanding of them that so few rows are enough for."""
+    return [name for name in FOR_FEW if rows >= SPECS[name].enough_from][-1]
 
 
 def find(name: str) -> Spec | None:

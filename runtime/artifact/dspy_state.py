@@ -42,7 +42,7 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
     if program.neighbours is not None:
         raise ArtifactError(
             "DSPy's format holds the demos of a prompt, and this program chooses its demos per input",
-            help="export a program whose demos are fixed, as BootstrapFewShot makes it",
+            help="export a program whose demos are the same for every input",
         )
     given = dict(names or {})
     unknown = [address for address in given if address not in program.predictors]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...diagnostics import codes
 from ...optimizers.base import Spec
-from ...optimizers.table import FOR_FEW_ROWS
+from ...optimizers.table import for_few
 from ...project.source import Location
 from ..declarations.datasets import TEST_PARTS
 from ..declarations.metrics import MetricInfo
@@ -179,7 +179,7 @@ def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: Ro
     if train.count is None or compared is None or not 0 < train.count + compared < spec.advised_train:
         return
     count, trained = train.count + compared, train.location
-    better = [name for name, fewest in FOR_FEW_ROWS.items() if count >= fewest][-1]
+    better = for_few(count)
     session.report(
         codes.optimizers.SmallForOptimizer(
             at,

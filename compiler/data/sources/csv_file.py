@@ -71,7 +71,10 @@ def _count(stream: BinaryIO) -> int:
 SOURCE = FileSource(
     name="csv",
     doc="Comma-separated values with a header line.",
-    parameters=(SourceParameter("path", "path", required=True), SourceParameter("delimiter", "text")),
+    parameters=(
+        SourceParameter("path", "path", required=True),
+        SourceParameter("delimiter", "text", doc="The character between cells; a comma when not set."),
+    ),
     read=_read,
     count=_count,
 )

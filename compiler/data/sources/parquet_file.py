@@ -17,7 +17,7 @@ def _read(stream: BinaryIO, source: ir.DataSource) -> Table:
 
 SOURCE = FileSource(
     name="parquet",
-    doc="A Parquet table.",
+    doc="A Parquet table; reading it needs the `parquet` extra.",
     parameters=(SourceParameter("path", "path", required=True),),
     read=_read,
 )

@@ -1,0 +1,63 @@
+"""Describes what advice rests on, and what an optimizer proposes in view of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from msgspec import Struct, field
+
+from dspec.runtime.schema.types import JsonValue
+
+FEW, SOME, MANY = 20, 50, 200
+"""Rows of train and val together: below the first, nothing can be compared; from the second, demo sets can; from
+the third, instructions and demos together."""
+
+Standing = Literal["fitting", "next", "another way", "unsure", "special", "cheap", "free"]
+"""What an idea is worth beside those of other optimizers, best first: it is what such data are for; it is nearly as
+good, or does the same with less; it learns from something else; it would be surer with more rows; it pays off where
+inputs are of a special kind; it asks little; it asks nothing. Ideas that stand alike keep the table's order."""
+STANDINGS: tuple[Standing, ...] = get_args(Standing)
+
+
+class Situation(Struct, frozen=True):
+    """What the advice rests on. `labelled` counts rows of train that can be shown as a demo."""
+
+    optimize: str
+    train: int
+    val: int
+    """0 where the block names none: candidates would then be compared on train."""
+    labelled: int
+    predictors: int
+    calls_per_run: int
+    graded: bool
+    accepts: bool
+    """Whether the metric says which runs may become demos: by `accept`, or by a score that is a bool."""
+    feedback: bool
+    prompt_only: bool
+    budget: int | None
+    """Model calls, where the block bounds them."""
+    usd: float | None = None
+    """The block's bound in money."""
+    faithful: bool = False
+    """Every step of the block has DSPy's schedule, which a suggested step has to take back."""
+
+    @property
+    def rows(self) -> int:
+        return self.train + self.val
+
+    @property
+    def no_demos(self) -> str:
+        """Why no prompt can show a demo, as a clause; empty where one can."""
+        if self.prompt_only:
+            return "prompts may show no rows"
+        return "" if self.labelled or self.accepts else "no row of train can be shown as a demo"
+
+
+class Idea(Struct, frozen=True):
+    """A step that an optimizer proposes: its name in the block, its options, and the reason in words for a person."""
+
+    standing: Standing
+    step: str
+    why: str
+    options: Mapping[str, JsonValue] = field(default_factory=dict[str, JsonValue])
