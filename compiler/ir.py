@@ -181,6 +181,13 @@ class Eval(Frozen):
     budget: Budget | None = None
     """None: the budget of the optimize block that is scored, if it is one."""
     gates: tuple[EvalGate, ...] = ()
+    scored_on_error: OnError | None = None
+    """Of the optimize block that is scored, where the eval itself says nothing."""
+
+    @property
+    def when_unanswered(self) -> OnError:
+        """What becomes of a row that no model answers."""
+        return self.scored_on_error or self.on_error
 
 
 class EvalGate(Frozen):

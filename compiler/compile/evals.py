@@ -91,7 +91,7 @@ async def evaluate_named(
     rows = prepared.rows(block.data)
     metric = project.metrics[block.metric]
     evaluator = Evaluator(
-        engine, store, metric, width=engine.threads, wall=wall, on_error=block.on_error, report=report
+        engine, store, metric, width=engine.threads, wall=wall, on_error=block.when_unanswered, report=report
     )
     programs = compiled or {}
     subject = _program(prepared, programs, block.program)

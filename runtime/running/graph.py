@@ -53,7 +53,7 @@ from .strategies.table import conducted, strategy_of
 
 Result = TypeVar("Result")
 
-STEPS_OF_A_STEP = 20
+STEPS_OF_A_STEP = 10
 """What it takes to begin a step, next to a step of an expression: loops within loops are bounded in time, too."""
 
 

@@ -122,10 +122,10 @@ async def test_a_refused_row_is_named_and_there_is_a_way_past_it(tmp_path: Path)
     assert again.built.status == "complete"
     checked = analyse(made.source).project
     assert checked is not None
-    assert checked.evals["ship"].on_error == "score_zero"
+    assert checked.evals["ship"].when_unanswered == "score_zero"
     made.source.write_text(
         made.source.read_text().replace("data = texts.test", 'data = texts.test\n  on_error = "stop"')
     )
     stopped = analyse(made.source).project
     assert stopped is not None
-    assert stopped.evals["ship"].on_error == "stop"
+    assert stopped.evals["ship"].when_unanswered == "stop"

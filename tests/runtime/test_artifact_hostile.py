@@ -307,11 +307,11 @@ from dspec.runtime.application import load
 from dspec.runtime.errors import DspecError
 used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 700_000_000, used + 700_000_000))
-with load(Path(sys.argv[1])) as application:
-    try:
+try:
+    with load(Path(sys.argv[1])) as application:
         application(text="some text")
-    except DspecError as error:
-        print("bounded:", error.message)
+except DspecError as error:
+    print("bounded:", error.message)
 """
 
 

@@ -69,9 +69,8 @@ def limited(limits: Reader | None) -> ir.Budget:
     )
 
 
-def on_error_of(read: Reader, unsaid: ir.OnError = "stop") -> ir.OnError:
-    chosen = read.choice("on_error")
-    return "score_zero" if chosen == "score_zero" else unsaid if chosen is None else "stop"
+def on_error_of(read: Reader) -> ir.OnError:
+    return "score_zero" if read.choice("on_error") == "score_zero" else "stop"
 
 
 def _is_open(session: Session, model: Symbol, unit: str) -> bool:

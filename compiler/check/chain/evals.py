@@ -51,7 +51,7 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
         if subject is not None and subject.symbol.kind == "optimize"
         else None
     )
-    on_error = on_error_of(read, "stop" if tuned is None else tuned.on_error)
+    on_error = on_error_of(read)
     _walled(session, limits, measure, subject, baseline)
     if limits is not None and subject is not None:
         check_calls(session, limits, subject, data, steps=False)
@@ -69,6 +69,7 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
         metric=scored.key,
         data=data.reference,
         on_error=on_error,
+        scored_on_error=None if tuned is None or "on_error" in read.found else tuned.on_error,
         budget=None if limits is None else limited(limits),
         gates=gates,
     )
