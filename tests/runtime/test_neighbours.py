@@ -139,7 +139,7 @@ def test_saving_an_index_loses_nothing() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"k": 0}, "neighbours.k: must be at least 1"),
+        ({"k": 0}, "neighbours.k: must lie in 1.."),
         ({"vectorizer": "openai/text-embedding-3-small"}, "neighbours.vectorizer"),
         (
             {"rows": [{"text": "a", "labelled": {"gone": {"inputs": {}, "outputs": {}}}}]},

@@ -15,6 +15,8 @@ from ..session import Session
 from ..shape.attributes import FromEnvironment, Reader, section, settings
 from ..symbols import FileScope, Symbol
 
+_ADDRESS = r"https?:|//|:\d+(/|$)"
+
 
 def lm(session: Session, symbol: Symbol) -> LM | None:
     """The settings of a declared model; None after a mistake or inside a circle of fallbacks."""
@@ -31,9 +33,8 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     if model is not None and not model.strip():
         session.report(codes.syntax.NamesNoModel(place.at(read.found["model"].value)))
         model = None
-    elif model is not None and not is_model_name(model):
-        address = re.search(r"https?:|//|:\d+(/|$)", model, re.IGNORECASE) is not None
-        session.report(codes.syntax.NoModelName(place.at(read.found["model"].value), address))
+    elif model is not None and not is_model_name(model) and re.search(_ADDRESS, model, re.IGNORECASE):
+        session.report(codes.syntax.NoModelName(place.at(read.found["model"].value)))
         model = None
     base, key = read.environment("api_base"), read.environment("api_key")
     price = section(items, "price")

@@ -604,14 +604,11 @@ class NamesNoModel(Finding, frozen=True):
 
 
 class NoModelName(Finding, frozen=True):
-    """A `model` that holds an address, or signs that no name has."""
+    """A `model` that holds an address."""
 
     code = DS0110
-    address: bool
 
     def told(self) -> Diagnostic:
-        if not self.address:
-            return self.says("`model` holds signs that no model's name has", "not a name")
         return self.says(
             "`model` holds an address",
             "an address",
