@@ -3,9 +3,10 @@
     DSPEC_BENCH_PEERS=…/python python bench/agents.py [--seeds 5] [--json FILE]
 
 Both sides have the same rows, the same searches and the same model: a policy on loopback that takes the right step more often
-when the prompt has a good hint or fitting demos (`tests/differential/searching.py`). A seed is a model of its own and the optimizers'
-seed. `DSPEC_BENCH_PEERS` names a Python that has DSPy, which `tests/differential/environment.py` makes; without it only this project's
-figures are made. DSPy keeps its own cache on, and calls are what came to the server: the compile, and the held-out rows before and after it.
+when the prompt has a good hint or fitting demos (`tests/support/searching.py`). A seed is a model of its own and the optimizers' seed.
+`DSPEC_BENCH_PEERS` names a Python that has DSPy, which `tests/differential/environment.py` makes; without it only this project's
+figures are made. DSPy keeps its own cache on. Calls are what came to the server: the compile, and the held-out rows before and
+after it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests" / "differential"))
+sys.path.insert(0, str(HERE.parent / "tests" / "support"))
 import agents_beside as beside  # noqa: E402
 
 
@@ -41,9 +42,9 @@ class Figures:
 def of_ours(folder: Path, url: str, seed: int, *, compat: bool) -> Figures:
     side = "ours, compat" if compat else "ours"
     every = beside.PROPOSALS if compat else 0
-    path = beside.project(folder, url, f"ours.s{seed}.{every}", seed, compat)
+    path = beside.project(folder, f"ours.s{seed}.{every}", seed, compat=compat)
     before, began = beside.stats(url)["requests"], time.perf_counter()
-    done = beside.ours(path)
+    done = beside.ours(path, url)
     calls = beside.stats(url)["requests"] - before
     assert done.plan["least"] <= done.made["calls"]["needed"] <= done.plan["most"], "the plan bounds it"
     (scored,) = done.made["evals"]
@@ -60,7 +61,7 @@ def of_ours(folder: Path, url: str, seed: int, *, compat: bool) -> Figures:
 
 def of_dspy(python: Path, folder: Path, url: str, seed: int) -> Figures:
     model = f"dspy.s{seed}.0"
-    path = beside.project(folder, url, model, seed, compat=False)
+    path = beside.project(folder, model, seed)
     before, began = beside.stats(url)["requests"], time.perf_counter()
     made = beside.theirs(python, path, url, model, seed, test=True, cache=True, same_draws=False)
     calls = beside.stats(url)["requests"] - before

@@ -32,10 +32,8 @@ def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     python, seed = available(), request.param
     with beside.served() as url:
         name = f"s{seed}.{beside.PROPOSALS}"
-        path = beside.project(
-            tmp_path_factory.mktemp("agent") / "own", url, f"ours.{name}", seed, compat=True
-        )
-        made = beside.ours(path)
+        path = beside.project(tmp_path_factory.mktemp("agent") / "own", f"ours.{name}", seed, compat=True)
+        made = beside.ours(path, url)
         requests = beside.stats(url)["requests"]
         theirs = beside.theirs(
             python, path, url, f"dspy.{name}", seed, test=True, cache=False, same_draws=True
@@ -91,7 +89,7 @@ def test_the_plan_bounds_what_was_asked(both: Both) -> None:
 
 def test_by_default_the_agent_gets_better_within_its_plan(tmp_path: Path) -> None:
     with beside.served() as url:
-        made = beside.ours(beside.project(tmp_path / "own", url, "ours.s1.0", 1, compat=False))
+        made = beside.ours(beside.project(tmp_path / "own", "ours.s1.0", 1), url)
         requests = beside.stats(url)["requests"]
     (held_out,) = made.made["evals"]
     assert held_out["score"] >= held_out["baseline"]["score"] + 0.15

@@ -137,6 +137,24 @@ def test_a_tool_of_a_server_is_reached(folder: Path) -> None:
     assert json.loads(done.out)["text"].startswith("Mali | Mali lies in West Africa.")
 
 
+def test_the_lines_for_hotpotqa_check_clean(tmp_path: Path) -> None:
+    """Those of the comment in `agent.dspec`, each in the place of what it stands for."""
+    source = (EXAMPLES / "questions" / "agent.dspec").read_text(encoding="utf-8")
+    model, rows, split, search = (line[4:] for line in source.splitlines() if line.startswith("#   "))
+    for old, new in (
+        ('lm learner { model = "embedded/icl" }', model),
+        ('source = jsonl("data/questions.jsonl")', rows),
+        ("split { train = 15%; val = 50%; test = 35%; seed = 11 }", split),
+        ('source = bm25("data/passages.jsonl", k = 3)', search),
+    ):
+        assert f"\n{old}\n" in source or f"\n  {old}\n" in source
+        source = source.replace(old, new)
+    (tmp_path / "agent.dspec").write_text(source, encoding="utf-8")
+    done = dspc("check", "--strict", "agent.dspec", cwd=tmp_path)
+    assert done.code == 0, done.text
+    assert "DS0416" in done.text, "its columns are known once they were fetched"
+
+
 def test_the_agent_compiles_on_questions_of_hotpotqa(tmp_path: Path) -> None:
     """`DSPEC_DATA` names a folder with `hotpot100.jsonl` and `hotpot100_corpus.jsonl`: questions with answers, and passages."""
     data = os.environ.get("DSPEC_DATA")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
+sys.path.insert(0, str(HERE))
 
 import searching  # noqa: E402
 from dspc import DSPC  # noqa: E402
@@ -26,7 +26,7 @@ from dspec.compiler.data.needs import compile_needs, eval_needs  # noqa: E402
 from dspec.compiler.data.rows import Rows  # noqa: E402
 from dspec.compiler.evaluate.streams import stream  # noqa: E402
 
-KEY = "SEARCHING_KEY"
+URL, KEY = "SEARCHING_URL", "SEARCHING_KEY"
 MAX_ITERS = 5
 TIMEOUT = 280
 OURS = 'lm learner { model = "embedded/icl" }'
@@ -35,9 +35,9 @@ PROPOSALS = 3
 
 
 @contextlib.contextmanager
-def served() -> Iterator[str]:
+def served(latency: float = 0.0) -> Iterator[str]:
     """The model in a process of its own."""
-    command = [sys.executable, str(HERE / "searching.py")]
+    command = [sys.executable, str(HERE / "searching.py"), str(latency)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -51,12 +51,12 @@ def stats(url: str) -> dict[str, Any]:
         return json.load(response)
 
 
-def project(folder: Path, url: str, model: str, seed: int, compat: bool) -> Path:
+def project(folder: Path, model: str, seed: int, *, compat: bool = False) -> Path:
     """The example on that model, with the block's seed, in a folder of its own."""
     shutil.copytree(searching.QUESTIONS / "data", folder / "data")
     source = (searching.QUESTIONS / "agent.dspec").read_text(encoding="utf-8")
     given = (
-        f'lm learner {{ model = "openai/{model}"; api_base = "{url}"; api_key = env("{KEY}"); '
+        f'lm learner {{ model = "openai/{model}"; api_base = env("{URL}"); api_key = env("{KEY}"); '
         "temperature = 0.0; max_tokens = 1000 }"
     )
     assert OURS in source
@@ -69,15 +69,15 @@ def project(folder: Path, url: str, model: str, seed: int, compat: bool) -> Path
     return path
 
 
-def environment() -> dict[str, str]:
-    return {**os.environ, KEY: "none", "NO_COLOR": "1", "NO_PROXY": "*"}
+def environment(url: str) -> dict[str, str]:
+    return {**os.environ, URL: url, KEY: "none", "NO_COLOR": "1", "NO_PROXY": "*"}
 
 
-def dspc(folder: Path, *arguments: str) -> str:
+def dspc(folder: Path, url: str, *arguments: str) -> str:
     done = subprocess.run(
         [str(DSPC), *arguments],
         cwd=folder,
-        env=environment(),
+        env=environment(url),
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
@@ -94,14 +94,15 @@ class Ours:
     state: dict[str, Any]
 
 
-def ours(path: Path) -> Ours:
+def ours(path: Path, url: str) -> Ours:
     """The example planned, compiled and written as DSPy's state."""
     folder = path.parent
-    plan = json.loads(dspc(folder, "plan", "agent.dspec", "--json"))
-    (made,) = json.loads(dspc(folder, "compile", "agent.dspec", "--json"))["compiled"]
+    plan = json.loads(dspc(folder, url, "plan", "agent.dspec", "--json"))
+    (made,) = json.loads(dspc(folder, url, "compile", "agent.dspec", "--json"))["compiled"]
     state = json.loads(
         dspc(
             folder,
+            url,
             "export",
             "compiled/agent_v1.dspc.json",
             "--to",
@@ -145,7 +146,7 @@ def theirs(
     quiet = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "DSPY_CACHEDIR": str(folder / "cache")}
     quiet |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*"}
     done = subprocess.run(
-        [str(python), str(HERE / "dspy_agent.py"), "case.json", "result.json"],
+        [str(python), str(HERE.parent / "differential" / "dspy_agent.py"), "case.json", "result.json"],
         env=quiet,
         cwd=folder,
         capture_output=True,

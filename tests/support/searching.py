@@ -1,5 +1,7 @@
 """A model that plays an agent over `examples/questions`, for both sides of a comparison. As a program it serves on loopback and
-prints its address.
+prints its address:
+
+    python searching.py [SECONDS BEFORE EACH ANSWER]
 
 It knows the questions, and so what a good next step is: look for what the question names, then for what that leads to, then
 stop. How often it takes that step, and how often it reads the answer off what was found, depends on the prompt: on the hint
@@ -24,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
+sys.path.insert(0, str(HERE))
 
 from prompts import Asked, Fields, UnknownLayout, read  # noqa: E402
 from server import Call, FakeServer  # noqa: E402
@@ -209,8 +211,8 @@ class Searcher:
         return f"{INSTRUCTION} {list(HINTS)[number % len(HINTS)]}"
 
 
-async def main() -> None:
-    server = FakeServer(Searcher())
+async def main(latency: float) -> None:
+    server = FakeServer(Searcher(), latency=latency)
     await server.start(0)
     sys.stdout.write(f"{server.url}\n")
     sys.stdout.flush()
@@ -218,4 +220,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
