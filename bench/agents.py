@@ -2,11 +2,11 @@
 
     DSPEC_BENCH_PEERS=…/python python bench/agents.py [--seeds 5] [--json FILE]
 
-Both sides have the same rows, the same searches and the same model: a policy on loopback that takes the right step more often
-when the prompt has a good hint or fitting demos (`tests/support/searching.py`). A seed is a model of its own and the optimizers' seed.
-`DSPEC_BENCH_PEERS` names a Python that has DSPy, which `tests/differential/environment.py` makes; without it only this project's
-figures are made. DSPy keeps its own cache on. Calls are what came to the server: the compile, and the held-out rows before and
-after it.
+Both sides have the same rows, the same searches and the same model: a policy on loopback that takes the right step more
+often when the prompt has a good hint or fitting demos (`tests/support/searching.py`). A seed is a model of its own and the
+optimizers' seed. `DSPEC_BENCH_PEERS` names a Python that has DSPy, which `tests/differential/environment.py` makes; without
+it only this project's figures are made. DSPy keeps its own cache on. Calls are what came to the server: the compile, and the
+held-out rows before and after it.
 """
 
 from __future__ import annotations

@@ -149,7 +149,8 @@ def test_the_lines_for_hotpotqa_check_clean(tmp_path: Path) -> None:
     ):
         assert f"\n{old}\n" in source or f"\n  {old}\n" in source
         source = source.replace(old, new)
-    (tmp_path / "agent.dspec").write_text(source, encoding="utf-8")
+    kept = [line for line in source.splitlines() if "dspc: allow" not in line]
+    (tmp_path / "agent.dspec").write_text("\n".join(kept) + "\n", encoding="utf-8")
     done = dspc("check", "--strict", "agent.dspec", cwd=tmp_path)
     assert done.code == 0, done.text
     assert "DS0416" in done.text, "its columns are known once they were fetched"
