@@ -17,7 +17,8 @@ EventsOption = Annotated[
     typer.Option("--events", help="Append everything that happens to this file, a JSON object a line."),
 ]
 SpansOption = Annotated[
-    bool, typer.Option("--otel", help="OpenTelemetry spans of steps and model calls (GenAI names).")
+    bool,
+    typer.Option("--otel", help="OpenTelemetry spans of steps, model calls and tool calls (GenAI names)."),
 ]
 
 

@@ -20,7 +20,7 @@ import typer
 from msgspec import Struct
 
 from dspec.runtime.errors import DspecError, Unauthorized
-from dspec.runtime.models.engine import CallEvent, Engine
+from dspec.runtime.models.engine import Engine, EngineEvent
 from dspec.runtime.models.ledger import Ledger
 
 from ..evaluate.store import Store
@@ -68,7 +68,7 @@ async def open_session(
     transport: TransportChoice,
     *,
     tools: Sequence[Tool] = (),
-    on_event: Callable[[CallEvent], None] | None = None,
+    on_event: Callable[[EngineEvent], None] | None = None,
 ) -> AsyncGenerator[CommandSession]:
     """Opens the state of the project that `path` is in, waiting for another command that uses it.
 

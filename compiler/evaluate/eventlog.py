@@ -1,8 +1,9 @@
 """Everything a command does, as one line of JSON per event, appended to a file.
 
 The progress bar, this log and the spans all read the same two kinds of events: what a compile tells
-(`events`) and what became of each call (`CallEvent`). They hold numbers and names; prompts, answers and
-keys are in none of them. A log that cannot be written is given up, which is said, and never stops a compile.
+(`events`) and what became of each call of a model or a tool (`EngineEvent`). They hold numbers and names; prompts,
+answers, what a tool is given and keys are in none of them. A log that cannot be written is given up, which is said,
+and never stops a compile.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.models.engine import CallEvent
+from dspec.runtime.models.engine import CallEvent, EngineEvent, ToolEvent
 
 from .events import Event, Report
 
-Observer = Callable[[Event | CallEvent], None]
+Observer = Callable[[Event | EngineEvent], None]
 
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -49,7 +50,7 @@ def event_log(
             broken = True
             say(f"the event log {path} takes no more: {error.strerror or error}; the rest is done without it")
 
-    def write(event: Event | CallEvent) -> None:
+    def write(event: Event | EngineEvent) -> None:
         if broken:
             return
         moment = datetime.fromtimestamp(now(), UTC).isoformat(timespec="milliseconds")
@@ -67,11 +68,13 @@ def event_log(
             give_up(error)
 
 
-def record(event: Event | CallEvent) -> dict[str, object]:
-    """The event's fields, under `event: "row_scored"` or `event: "call_answered"`."""
+def record(event: Event | EngineEvent) -> dict[str, object]:
+    """The event's fields, under `event: "row_scored"`, `event: "call_answered"` or `event: "tool_called"`."""
     if isinstance(event, CallEvent):
         plain = _plain(event)
         return {"event": f"call_{plain.pop('kind')}", **plain}
+    if isinstance(event, ToolEvent):
+        return {"event": "tool_called", **_plain(event)}
     return {"event": _WORD.sub("_", type(event).__name__).lower(), **_plain(event)}
 
 
@@ -88,12 +91,12 @@ def both(report: Report, observers: list[Observer]) -> Report:
     return tell
 
 
-def calls(observers: list[Observer]) -> Callable[[CallEvent], None] | None:
+def calls(observers: list[Observer]) -> Callable[[EngineEvent], None] | None:
     """What an engine tells its observers; None spares it the telling where nobody listens."""
     if not observers:
         return None
 
-    def tell(event: CallEvent) -> None:
+    def tell(event: EngineEvent) -> None:
         for observer in observers:
             observer(event)
 

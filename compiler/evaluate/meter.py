@@ -11,9 +11,9 @@ from dspec.runtime.errors import AnswerError, EvaluationError
 from dspec.runtime.models.calls import Completion, Purse
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Request
-from dspec.runtime.running.asking import Meter
-from dspec.runtime.running.bounds import calls_per_run
+from dspec.runtime.running.asking import Meter, spent_on
 from dspec.runtime.running.execute import run
+from dspec.runtime.running.siblings import count_answer, determined_answers
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import Row
 from dspec.runtime.schema.usage import Flaws, Spent
@@ -81,6 +81,7 @@ class PaidMeter(Meter):
     async def complete(self, request: Request) -> Completion:
         completion = await self._paid_by(request)
         self._answers.append(completion)
+        count_answer(completion)
         return completion
 
 
@@ -89,15 +90,14 @@ async def metered(
 ) -> RunResult:
     """One run of the program, on a meter of its own. Raises ProviderError, and halts; answers that cannot be used are a result.
 
-    When one of several calls fails, what the others have done by then is a matter of time, which
-    must not enter any result: such a run counts its nominal calls, and no tokens.
+    When one of several calls fails, how far those after it have come is a matter of time, which must not enter any
+    result. What is counted is what the failed one asked, and those before it in the program's order.
     """
-    try:
-        outcome = await run(program, inputs, meter, sample=sample, temperature=temperature)
-    except (AnswerError, EvaluationError) as failure:
-        error = (type(failure).__name__, failure.message)
-        nominal = calls_per_run(program)
-        flaws = failure.flaws or Flaws()
-        return RunResult.of(None, (), error, Spent(nominal) if nominal > 1 else meter.used, flaws)
-    flaws = sum((step.flaws for step in outcome.trace), Flaws())
-    return RunResult.of(outcome.outputs, outcome.trace, None, outcome.used, flaws)
+    with determined_answers() as answers:
+        try:
+            outcome = await run(program, inputs, meter, sample=sample, temperature=temperature)
+        except (AnswerError, EvaluationError) as failure:
+            error = (type(failure).__name__, failure.message)
+            return RunResult.of(None, (), error, spent_on(answers), failure.flaws or Flaws())
+        flaws = sum((step.flaws for step in outcome.trace), Flaws())
+        return RunResult.of(outcome.outputs, outcome.trace, None, spent_on(answers), flaws)

@@ -1,9 +1,9 @@
-"""Events and traces as OpenTelemetry spans, when asked for: one per step, and within it one per model call; of one
-run, one per predictor and tool.
+"""Events and traces as OpenTelemetry spans, when asked for: one per step, and within it one per call of a
+model or a tool; of one run, one per predictor and tool.
 
 The names are those of the GenAI semantic conventions, all of them in `NAMES`. Only the API is used; where
 spans go is set up by whoever runs the command (`opentelemetry-instrument dspc compile …`). A span holds
-what an event holds: never a prompt, an answer or a key.
+what an event holds: never a prompt, an answer, a tool's arguments or a key.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.endpoints import split_model
-from dspec.runtime.models.engine import CallEvent
+from dspec.runtime.models.engine import CallEvent, EngineEvent, ToolEvent
 from dspec.runtime.schema.trace import ModelCall, TraceStep
 
 from .eventlog import Observer
@@ -122,7 +122,7 @@ class _Spans:
         self._step: Any = None
         self._context: Any = None
 
-    def observe(self, event: Event | CallEvent) -> None:
+    def observe(self, event: Event | EngineEvent) -> None:
         match event:
             case StepStarted(step=step, optimizer=optimizer):
                 attributes = {NAMES["step"]: step, NAMES["optimizer"]: optimizer}
@@ -132,6 +132,8 @@ class _Spans:
                 self.end(halt)
             case CallEvent(kind="answered" | "failed" | "retrying"):
                 self._call(event)
+            case ToolEvent():
+                self._tool(event)
             case _:
                 pass
 
@@ -170,6 +172,23 @@ class _Spans:
             attributes=attributes,
             start_time=end - lasted,
         )
+        span.end(end_time=end)
+
+    def _tool(self, event: ToolEvent) -> None:
+        """A call of a tool, after the fact."""
+        attributes: dict[str, str] = {NAMES["operation"]: EXECUTE_TOOL, NAMES["tool"]: event.tool}
+        if event.failed:
+            attributes[NAMES["error"]] = "failed"
+        end = self._now()
+        span = self._tracer.start_span(
+            f"{EXECUTE_TOOL} {event.tool}",
+            context=self._within(),
+            attributes=attributes,
+            start_time=end - round(event.seconds * 1e9),
+        )
+        if event.failed:
+            api = importlib.import_module("opentelemetry.trace")
+            span.set_status(api.Status(api.StatusCode.ERROR))
         span.end(end_time=end)
 
     def _within(self) -> Any:

@@ -1,4 +1,4 @@
-"""What is told of model calls: how one ended, what happens to it, and what they add up to."""
+"""What is told of calls of models and tools: how one ended, what happens to it, and what they add up to."""
 
 from __future__ import annotations
 
@@ -56,6 +56,18 @@ class CallEvent(Struct, frozen=True):
     usage: Usage | None = None
     cost: float | None = None
     error: str = ""
+
+
+class ToolEvent(Struct, frozen=True):
+    """One call of a tool that is over, its tries and the wait for a place among them. Never holds arguments, a result or
+    what an error says, all of which may be anybody's data."""
+
+    tool: str
+    seconds: float
+    failed: bool
+
+
+EngineEvent = CallEvent | ToolEvent
 
 
 class Tally(Struct):

@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -27,7 +28,7 @@ from ..schema.program import LM, Record, Tool
 from ..schema.types import Row
 from ..schema.usage import Usage
 from . import prices
-from .calls import CallEvent, Completion, EventKind, Purse, Reservation, Source, Tally
+from .calls import CallEvent, Completion, EngineEvent, EventKind, Purse, Reservation, Source, Tally, ToolEvent
 from .endpoints import Endpoint, address, resolve
 from .hedging import first_answer
 from .lanes import Lane
@@ -37,7 +38,7 @@ from .protocol import Answer, Answering, Message, Request, ToolAnswer, Tools, To
 from .transports import Mode, choose, open_transport
 from .transports.answers import estimate_request
 
-__all__ = ["CallEvent", "Completion", "Engine", "Tally"]
+__all__ = ["CallEvent", "Completion", "Engine", "EngineEvent", "Tally", "ToolEvent"]
 
 _LOG = logging.getLogger("dspec")
 _HITS_BETWEEN_YIELDS = 64
@@ -65,7 +66,7 @@ class Engine:
         threads: int = 16,
         ledger: Ledger | None = None,
         transport: Mode = "auto",
-        on_event: Callable[[CallEvent], None] | None = None,
+        on_event: Callable[[EngineEvent], None] | None = None,
         on_note: Callable[[str], None] = _LOG.warning,
         backoff: Backoff | None = None,
         tools: Tools | None = None,
@@ -165,7 +166,11 @@ class Engine:
                 raise ConfigurationError(f"the program lacks the model that the tool `{tool.name}` needs")
             return await self.embed(lm, texts)
 
-        return await self._tools.call(tool, arguments, ToolUse(lm, embed, records, answer))
+        began = time.monotonic()
+        given = await self._tools.call(tool, arguments, ToolUse(lm, embed, records, answer))
+        if self._on_event is not None:
+            self._on_event(ToolEvent(tool.name, time.monotonic() - began, bool(given.error)))
+        return given
 
     async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float]]:
         """The texts' vectors, in their order; kept, shared and retried like any answer.

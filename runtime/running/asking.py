@@ -81,11 +81,11 @@ class Meter:
 
     @property
     def used(self) -> Spent:
-        return _sum(self._answers)
+        return spent_on(self._answers)
 
     @property
     def paid(self) -> Spent:
-        return _sum([one for one in self._answers if one.source == "model"])
+        return spent_on([one for one in self._answers if one.source == "model"])
 
     async def complete(self, request: Request) -> Completion:
         completion = await self._engine.complete(request)
@@ -104,7 +104,8 @@ class Meter:
         return await self._engine.call(tool, arguments, lms=lms, records=records, answer=answer)
 
 
-def _sum(completions: Sequence[Completion]) -> Spent:
+def spent_on(completions: Sequence[Completion]) -> Spent:
+    """What the answers took."""
     spent: Spent | None = None
     for one in completions:
         took = Spent.of(one.answer.usage, one.answer.cost)

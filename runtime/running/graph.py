@@ -48,6 +48,7 @@ from ..values.values import coerce
 from .asking import Asked, NativeCalls, ProgramRun, Recording, ask_again, fits, given_up
 from .fitting import fitting
 from .rewards import scored
+from .siblings import Siblings
 from .strategies.base import HINT, Scored, free_name
 from .strategies.table import conducted, strategy_of
 
@@ -92,13 +93,10 @@ async def run_graph(session: ProgramRun, graph: Graph, inputs: Row, path: str = 
 async def in_order(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     """What all of the work gives, done at the same time. The first in order that fails is the error; the rest is
     dropped then."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        return [await task for task in tasks]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    siblings = Siblings[Result]()
+    for one in work:
+        siblings.begin(one)
+    return await siblings.results()
 
 
 def take_of(sample: int, take: int, place: str = "") -> int:
@@ -382,17 +380,11 @@ class _Steps:
         if len(self.steps) == 1:
             await self.step(0)
             return
-        tasks: list[asyncio.Task[None]] = []
-        try:
-            for index in range(len(self.steps)):
-                before = [tasks[earlier] for earlier in self.order[index].after]
-                tasks.append(asyncio.create_task(self.when_ready(index, before)))
-            for task in tasks:
-                await task
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        siblings = Siblings[None]()
+        for index in range(len(self.steps)):
+            before = [siblings.tasks[earlier] for earlier in self.order[index].after]
+            siblings.begin(self.when_ready(index, before))
+        await siblings.results()
 
     async def when_ready(self, index: int, before: Sequence[asyncio.Task[None]]) -> None:
         for task in before:

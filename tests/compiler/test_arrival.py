@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agents import SEARCH as SEARCH_TOOL
+from agents import several
 from building import DEMOS, SEARCH, build, prepared, project
 from judging import POLITE, judged_by, metric
+from programs import fields
 from scripted import (
+    FAKE,
     Asked,
     Reply,
     Script,
@@ -53,7 +57,8 @@ from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Answer, Request
 from dspec.runtime.schema.ensemble import Ensemble, Majority, Runnable
 from dspec.runtime.schema.expressions import BinaryOp, Constant, If
-from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.program import LM, Program, Signature
+from dspec.runtime.schema.types import STR
 
 SEEDS = range(20)
 
@@ -256,6 +261,62 @@ def test_an_evaluation_of_a_program_of_several_calls_has_one_end(
             except DspecError as error:
                 found = ended(error)
         return found, repr(evaluator.spent)
+
+    assert len(outcomes(run)) == 1
+
+
+AGENT = several(
+    "ReAct",
+    signature=Signature(
+        name="Label", instruction="Label it.", inputs=fields(text=STR), outputs=fields(label=STR)
+    ),
+    tools=[SEARCH_TOOL],
+    max_iters=20,
+    lm=FAKE,
+)
+
+
+@pytest.mark.parametrize(
+    ("program", "unreadable", "calls"),
+    [
+        (fork(), "gist", 2),
+        (fork(), "label", 3),
+        (pipeline(), "gist", 2),
+        (pipeline(), "label", 3),
+        (AGENT, "label", 3),
+    ],
+    ids=[
+        "first of two at once",
+        "second of two at once",
+        "first",
+        "second",
+        "an agent's answer",
+    ],
+)
+def test_a_run_that_fails_counts_what_it_asked_and_nothing_that_time_decides(
+    monkeypatch: pytest.MonkeyPatch, program: Program, unreadable: str, calls: int
+) -> None:
+    """What cannot be read is asked for twice. Whoever stands after it, and is asked at the same time, is not counted."""
+
+    def reply(asked: Asked) -> Mapping[str, object] | str:
+        if unreadable in asked.wanted:
+            return "[[ ## other ## ]]\nnothing of the kind"
+        return {
+            "gist": "g",
+            "label": "L0",
+            "reasoning": "r",
+            "next_thought": "t",
+            "next_tool_name": "finish",
+            "next_tool_args": {},
+        }
+
+    async def run(latency: Latency) -> object:
+        with scripted(monkeypatch, Script(reply, latency), threads=16) as engine:
+            evaluator = Evaluator(engine, Store(), PLAIN)
+            await evaluator.evaluate(program, data()[:6])
+        assert evaluator.spent.calls == 6 * calls
+        assert evaluator.spent.total.input_tokens > 0
+        return repr(evaluator.spent)
 
     assert len(outcomes(run)) == 1
 

@@ -23,11 +23,12 @@ from dspec.compiler.evaluate.eventlog import Observer, both, calls, event_log
 from dspec.compiler.evaluate.events import Event, RowScored, StepFinished, StepStarted
 from dspec.compiler.evaluate.spans import NAMES, spans
 from dspec.runtime.errors import ConfigurationError
-from dspec.runtime.models.engine import CallEvent
+from dspec.runtime.models.engine import CallEvent, ToolEvent
 from dspec.runtime.schema.program import LM
 from dspec.runtime.schema.usage import Usage
 
 ANSWERED = CallEvent("answered", "mini", "openai/gpt-x", 2, 0.5, Usage(7, 3), 0.25)
+SEARCHED = ToolEvent("search", 0.25, failed=False)
 
 
 def test_every_event_is_a_line_of_json(tmp_path: Path) -> None:
@@ -38,10 +39,16 @@ def test_every_event_is_a_line_of_json(tmp_path: Path) -> None:
         tell = calls([observe])
         assert tell is not None
         tell(ANSWERED)
+        tell(SEARCHED)
     with event_log(path, now=lambda: 2.5) as observe:
         observe(StepFinished("s", 4, ("a note",)))
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [line["event"] for line in lines] == ["row_scored", "call_answered", "step_finished"]
+    assert [line["event"] for line in lines] == [
+        "row_scored",
+        "call_answered",
+        "tool_called",
+        "step_finished",
+    ]
     assert lines[0] == {
         "time": "1970-01-01T00:00:01.500+00:00",
         "event": "row_scored",
@@ -51,6 +58,13 @@ def test_every_event_is_a_line_of_json(tmp_path: Path) -> None:
         "score": 0.5,
     }
     assert lines[1]["usage"] == {"input_tokens": 7, "output_tokens": 3, "estimated": False}
+    assert lines[2] == {
+        "time": "1970-01-01T00:00:01.500+00:00",
+        "event": "tool_called",
+        "tool": "search",
+        "seconds": 0.25,
+        "failed": False,
+    }
     assert seen == [RowScored("final", 1, 2, 0.5)]
 
 
@@ -106,6 +120,27 @@ def test_steps_and_calls_become_spans() -> None:
     assert answered.parent is not None
     assert answered.parent.span_id == step.context.span_id
     assert step.status.is_unset
+
+
+def test_calls_of_tools_become_spans_within_their_step() -> None:
+    with exported() as (observe, exporter):
+        observe(STARTED)
+        observe(SEARCHED)
+        observe(ToolEvent("fetch", 1.0, failed=True))
+        observe(StepFinished("demos", 9))
+    searched, failed, step = exporter.get_finished_spans()
+    assert (searched.name, searched.start_time, searched.end_time) == (
+        "execute_tool search",
+        9_750_000_000,
+        10_000_000_000,
+    )
+    assert searched.attributes == {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "search"}
+    assert searched.status.is_unset
+    assert searched.parent is not None
+    assert searched.parent.span_id == step.context.span_id
+    assert failed.status.status_code is StatusCode.ERROR
+    assert failed.attributes is not None
+    assert failed.attributes["error.type"] == "failed"
 
 
 def test_a_halted_step_ends_with_the_status_of_an_error() -> None:

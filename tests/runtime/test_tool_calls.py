@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from agents import MINI, SEARCH, several
@@ -21,6 +21,7 @@ from dspec.runtime.running.execute import Outcome, run
 from dspec.runtime.schema.program import LM, Tool, canonical
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.schema.usage import Usage
+from dspec.runtime.tools.toolbox import Toolbox
 
 NATIVE = MINI.model_copy(update={"model": "openai/some", "tool_calls": "native"})
 AGENT = several("ReAct", tools=[SEARCH], max_iters=4, lm=NATIVE)
@@ -211,3 +212,63 @@ async def test_tools_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
         }
     ]
     assert "tools" not in seen[1].body
+
+
+def policy(call: Call) -> str | dict[str, Any]:
+    """An agent's model: a search with its thought beside it, the end, and the answer; in text where it is told no tools."""
+    prompt = str(call.body["messages"])
+    native = "tools" in call.body
+    if "next_tool_name" not in prompt:
+        return chat(reasoning="it says so", answer="Ada")
+    name, arguments, thought = (
+        ("finish", "{}", "") if "about ada" in prompt else ("search", '{"query": "ada"}', "I look it up.")
+    )
+    if not native:
+        return chat(next_thought=thought, next_tool_name=name, next_tool_args=arguments)
+    called = {"id": "1", "type": "function", "function": {"name": name, "arguments": arguments}}
+    return {"content": thought or None, "tool_calls": [called]}
+
+
+async def through(kind: Literal["lean", "litellm"], *faults: str) -> tuple[Outcome, list[dict[str, Any]]]:
+    """A run of the agent, and the requests that came."""
+
+    def search(query: str, k: int) -> list[str]:
+        return [f"about {query}, {k}"]
+
+    async with FakeServer(policy, faults=faults) as server:
+        lm = NATIVE.model_copy(update={"api_base": server.url})
+        program = AGENT.model_copy(update={"lms": {lm.name: lm}})
+        async with (
+            Toolbox(Path(), functions={"search": search}) as tools,
+            Engine(transport=kind, tools=tools) as engine,
+        ):
+            outcome = await run(program, {"question": "Who?"}, engine)
+    return outcome, [call.body for call in server.calls]
+
+
+async def test_both_transports_send_tools_and_read_calls() -> None:
+    lean, sent = await through("lean")
+    other, sent_by_litellm = await through("litellm")
+    assert lean.outputs == other.outputs == {"reasoning": "it says so", "answer": "Ada"}
+    assert [each.outputs for each in lean.trace] == [each.outputs for each in other.trace]
+    assert other.trace[0].outputs == {
+        "next_thought": "I look it up.",
+        "next_tool_name": "search",
+        "next_tool_args": {"query": "ada"},
+    }
+    assert [each["function"]["name"] for each in sent_by_litellm[0]["tools"]] == ["search", "finish"]
+    assert ["tools" in body for body in sent_by_litellm] == [True, True, False]
+    told = ("messages", "tools", "tool_choice")
+    assert [[body.get(name) for name in told] for body in sent] == [
+        [body.get(name) for name in told] for body in sent_by_litellm
+    ]
+
+
+@pytest.mark.parametrize("kind", ["lean", "litellm"])
+async def test_both_transports_ask_in_text_where_tools_are_refused(kind: Literal["lean", "litellm"]) -> None:
+    outcome, sent = await through(kind, "unsupported:tools")
+    assert outcome.outputs["answer"] == "Ada"
+    assert outcome.notes == (
+        "the model takes no tools by the provider's own means: it names them in its text",
+    )
+    assert ["tools" in body for body in sent] == [True, False, False, False]

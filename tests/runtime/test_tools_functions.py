@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dspec.runtime.models.engine import Engine, EngineEvent, ToolEvent
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.tools.functions import MAX_HANGING
 from dspec.runtime.tools.toolbox import Toolbox
@@ -196,3 +197,20 @@ async def test_tries() -> None:
         answer = await call(tools, tool_of(retry=1), query="q")
     assert answer.error == "ValueError: 2"
     assert answer.notes == ("try 1 of 2: ValueError: 1", "try 2 of 2: ValueError: 2")
+
+
+async def test_an_engine_tells_of_each_call_by_name_and_outcome_alone() -> None:
+    def function(query: str) -> str:
+        if query == "a secret":
+            raise ValueError(query)
+        return query
+
+    seen: list[EngineEvent] = []
+    async with toolbox(function) as tools, Engine(tools=tools, on_event=seen.append) as engine:
+        await engine.call(tool_of(), {"query": "a secret"})
+        await engine.call(tool_of(), {"query": "another"})
+    assert [(each.tool, each.failed) for each in seen if isinstance(each, ToolEvent)] == [
+        ("search", True),
+        ("search", False),
+    ]
+    assert "a secret" not in str(seen)

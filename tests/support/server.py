@@ -83,7 +83,8 @@ class Call:
 
 
 Reporting = Callable[["Call", str], tuple[tuple[int, int], dict[str, Any] | None]]
-Answering = Callable[[Call], str] | Callable[[Call], Awaitable[str]]
+Answering = Callable[[Call], "str | dict[str, Any]"] | Callable[[Call], Awaitable[str]]
+"""What is answered: a text, or a message with calls of tools."""
 
 
 def echo(call: Call) -> str:
@@ -230,8 +231,12 @@ class FakeServer:
         if kind == "redirect":
             return web.Response(status=307, headers={"Location": detail or "http://127.0.0.1:9/"})
         given = self.answer(call)
-        text = given if isinstance(given, str) else await given
+        message = given if isinstance(given, dict) else {}
+        text = "" if isinstance(given, dict) else given if isinstance(given, str) else await given
         completion = _completion(call, text, kind)
+        for choice in completion.get("choices", ()) if message else ():
+            choice["message"] |= message
+            choice["finish_reason"] = "tool_calls"
         counted = completion.get("usage", {})
         billed = (counted.get("prompt_tokens", 0), counted.get("completion_tokens", 0))
         if self.reports is not None:

@@ -32,6 +32,7 @@ from ..shape.arguments import match_arguments
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
 from ..types.kinds import ANY, Group, NamedValue
+from .circles import report_circle
 from .externs import extern
 
 
@@ -66,6 +67,8 @@ class Callees(Struct):
             self.runs = False
             return Typed(ANY)
         found = runnable(scope.session, callee)
+        if found is None:
+            report_circle(scope.session, scope.place.at(node.callee), callee)
         if found is None or not found.known:
             self.runs = False
             for argument in node.arguments:

@@ -25,6 +25,7 @@ from ..symbols import Symbol
 from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
 from ..types.kinds import NamedValue, assignable
 from .called import CalledTables
+from .circles import report_circle
 from .externs import check_tool, extern
 from .metrics import MetricInfo, metric
 from .module_parts import LM_KEY, added, applied_to, is_text, model_for, options_of, signature_of
@@ -95,7 +96,7 @@ def _runs(session: Session, place: Place, node: Expr, symbol: Symbol) -> Runnabl
     """What a name that must run something is; reports one that leads back here."""
     found = runnable(session, symbol)
     if found is None:
-        session.report(codes.names.CallsItself(place.at(node), symbol.location))
+        report_circle(session, place.at(node), symbol)
     return found
 
 

@@ -616,28 +616,33 @@ class TypeInCircle(Finding, frozen=True):
 class CallsItself(Finding, frozen=True):
     code = DS0210
     declared: Location
+    kind: str = "program"
 
     def told(self) -> Diagnostic:
         return self.says(
-            f"program `{self.declared.text}` calls itself, and a program has no recursion",
+            f"{self.kind} `{self.declared.text}` calls itself, and a {self.kind} has no recursion",
             "calls itself",
             secondary=(Label(self.declared, "declared here"),),
         )
 
 
 class CallsInCircle(Finding, frozen=True):
-    """`programs` leads from a program by its calls back to it."""
+    """`names` leads from a program, or a module of several calls, by what it calls back to it; `modules`: over some module."""
 
     code = DS0210
-    programs: tuple[str, ...]
+    names: tuple[str, ...]
+    modules: bool = False
 
     def told(self) -> Diagnostic:
-        names = self.programs
+        names = self.names
         shown = names if len(names) <= 8 else (*names[:4], "…", *names[-3:])
         return self.says(
-            f"these programs call each other in a circle, and a program has no recursion: {' → '.join(shown)}",
+            f"these {'modules and ' * self.modules}programs call each other in a circle, and a program has no recursion: "
+            f"{' → '.join(shown)}",
             "closes the circle",
-            help="to do something several times, write `repeat`",
+            help="let one of them do its part without the one after it"
+            if self.modules
+            else "to do something several times, write `repeat`",
         )
 
 

@@ -183,6 +183,14 @@ def checked(
     return Answer(said, usage, None, finish_reason, calls)
 
 
+def may_be_left_out(parameters: Collection[str]) -> list[str]:
+    """Those parameters without which the prompt asks for the same: one that a model refuses is left out from then on.
+
+    Tools are none of them: a model that is not told of them by its provider's means must be told in the prompt.
+    """
+    return [name for name in ("temperature", "seed", "response_format") if name in parameters]
+
+
 def failure(
     status: int,
     message: str,
@@ -190,7 +198,7 @@ def failure(
     retry_after: float | None = None,
     sent: Collection[str] = (),
 ) -> ProviderError:
-    """The error for an answer with an HTTP status that is no success; `sent` are the parameters of the request."""
+    """The error for an answer with an HTTP status that is no success; `sent` are parameters that it may be about."""
     said = endpoint.scrub(message) or "no explanation"
     # Google words its limits per minute as others word an empty account
     per_minute = endpoint.provider in ("gemini", "vertex_ai")

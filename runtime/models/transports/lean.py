@@ -20,6 +20,7 @@ from .answers import (
     billable,
     error_text,
     failure,
+    may_be_left_out,
     read_answer,
     read_embedding,
     read_quotas,
@@ -89,7 +90,7 @@ class LeanTransport:
             error_text(received.body),
             self._endpoint,
             read_retry_after(received.headers),
-            [name for name in ("temperature", "seed", "response_format") if name in payload],
+            may_be_left_out(payload),
         )
 
     def _payload(self, request: Request) -> dict[str, JsonValue]:

@@ -30,6 +30,7 @@ from .answers import (
     checked,
     checked_embedding,
     failure,
+    may_be_left_out,
     read_calls,
     read_quotas,
     read_retry_after,
@@ -90,7 +91,7 @@ class LiteLLMTransport:
                 text = self._endpoint.scrub(message) or type(error).__name__
                 problem: ProviderError = Unavailable(f"the call failed: {text}")
             else:
-                sent = [name for name in request.parameters() if name != "max_tokens"]
+                sent = may_be_left_out(request.parameters())
                 problem = failure(status, message, self._endpoint, _retry_after(error), sent)
             raise billable(problem) if _reached(error) else problem from None
         try:

@@ -1,0 +1,25 @@
+"""Reports modules and programs that call each other in a circle, where a check comes back to one that is at work."""
+
+from __future__ import annotations
+
+from ...diagnostics import codes
+from ...project.source import Location
+from ..session import Session
+from ..symbols import Symbol
+
+
+def report_circle(session: Session, at: Location, symbol: Symbol) -> None:
+    """Reports, once, the way from a module or program whose check is at work back to it; nothing for other kinds."""
+    if symbol not in session.running:
+        return
+    way = session.running[session.running.index(symbol) :]
+    keys = {each.key for each in way}
+    if any(each.kind not in ("module", "program") for each in way) or session.circles & keys:
+        return
+    session.circles |= keys
+    if len(way) == 1:
+        session.report(codes.names.CallsItself(at, symbol.location, symbol.kind))
+        return
+    names = (*(each.key for each in way), symbol.key)
+    modules = any(each.kind == "module" for each in way)
+    session.report(codes.names.CallsInCircle(at, names, modules))

@@ -1,0 +1,75 @@
+"""Does several things at the same time, and counts what answered them in the order in which they were begun.
+
+When one of them fails, how far those after it have come is a matter of time. What it and those before it asked is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from ..models.calls import Completion
+
+Result = TypeVar("Result")
+
+_answers: ContextVar[list[Completion] | None] = ContextVar("_answers", default=None)
+"""Where answers are counted; None where nobody asks for it."""
+
+
+@contextmanager
+def determined_answers() -> Generator[list[Completion]]:
+    """Fills a list with the answers that a run within used; of one that fails, with those that do not depend on time."""
+    answers: list[Completion] = []
+    token = _answers.set(answers)
+    try:
+        yield answers
+    finally:
+        _answers.reset(token)
+
+
+def count_answer(completion: Completion) -> None:
+    """Counts an answer where it belongs."""
+    answers = _answers.get()
+    if answers is not None:
+        answers.append(completion)
+
+
+class Siblings(Generic[Result]):
+    """Work in progress, each part of which fails or ends by itself."""
+
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Task[Result]] = []
+        self._answers = _answers.get()
+        self._parts: list[list[Completion]] = []
+
+    def begin(self, work: Coroutine[Any, Any, Result]) -> None:
+        if self._answers is not None:
+            part: list[Completion] = []
+            self._parts.append(part)
+            work = _counted_apart(part, work)
+        self.tasks.append(asyncio.create_task(work))
+
+    async def results(self) -> list[Result]:
+        """What all of it gives, in order. The first in order that fails is the error; the rest is dropped then."""
+        given: list[Result] = []
+        try:
+            for place, task in enumerate(self.tasks):
+                try:
+                    given.append(await task)
+                finally:
+                    if self._answers is not None:
+                        self._answers += self._parts[place]
+        finally:
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+        return given
+
+
+async def _counted_apart(part: list[Completion], work: Coroutine[Any, Any, Result]) -> Result:
+    _answers.set(part)  # of the task that this is, and of those that it begins
+    return await work
