@@ -18,6 +18,7 @@ from dspec.runtime.artifact.artifact import Score
 from dspec.runtime.schema.types import JsonValue
 
 from ..compile.evals import EvalResult, scored
+from ..diagnostics.wording import plural
 from ..evaluate.statistics import Paired
 
 if TYPE_CHECKING:
@@ -108,16 +109,22 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
 
 def _draw_failures(console: Console, evaluation: EvalResult) -> None:
     program = evaluation.program
-    unusable = program.failures - program.unanswered
+    unusable = program.failures - program.unanswered - program.metric_failures
     if unusable:
-        console.print(f"  {unusable} rows without a usable answer (scored 0)")
-    if program.unanswered:
-        first = next(row.reason for row in program.rows if row.unanswered)
-        console.print(
-            f"  {program.unanswered} rows without any answer (scored 0, as `on_error` says); "
-            f"the first: {first}",
-            markup=False,
-        )
+        console.print(f"  {plural(unusable, 'row')} without a usable answer (scored 0)")
+    for count, what, reasons in (
+        (program.unanswered, "without any answer", (row.reason for row in program.rows if row.unanswered)),
+        (
+            program.metric_failures,
+            "on which the metric failed",
+            (row.reason for row in program.rows if row.metric_failed),
+        ),
+    ):
+        if count:
+            console.print(
+                f"  {plural(count, 'row')} {what} (scored 0, as `on_error` says); the first: {next(reasons)}",
+                markup=False,
+            )
 
 
 def spent_line(tally: Tally) -> Text:
@@ -200,6 +207,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
         "comparison": _paired(evaluation.comparison),
         "failures": evaluation.program.failures,
         "unanswered": evaluation.program.unanswered,
+        "metric_failures": evaluation.program.metric_failures,
         "calls": {"needed": evaluation.spent.calls, "judge": evaluation.spent.judge.calls},
         "gates": [{"text": gate.text, "held": gate.held} for gate in evaluation.gates],
         "passed": evaluation.passed,
@@ -210,6 +218,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
                 "outputs": row.outputs,
                 "reason": row.reason,
                 "unanswered": row.unanswered,
+                "metric_failed": row.metric_failed,
             }
             for row in evaluation.program.rows
         ],

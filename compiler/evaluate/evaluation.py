@@ -1,10 +1,11 @@
 """Run programs on rows and score them: the one way in which a compile spends model calls.
 
-An answer that cannot be used scores 0 with its reason kept. A provider's failure, a missing key or
-the budget's wall is no score at all: it ends the evaluation, and what was answered stays in the
+An answer that cannot be used scores 0 with its reason kept. A provider's failure, a missing key, a metric that fails
+or the budget's wall is no score at all: it ends the evaluation, and what was answered stays in the
 ledger and the store. Only where `on_error = "score_zero"` asks for it does a row whose model never
 answers score 0 as well; such a run is remembered for as long as the compile lasts and no longer, and many of
-them in a row are a dead endpoint, which ends the evaluation (`turns`).
+them in a row are a dead endpoint, which ends the evaluation (`turns`). So does a row on which the metric fails, up to
+`MAX_ERRORS` of them.
 
 Nothing that is decided or counted depends on the order in which answers arrive: results come in the rows' order, and
 an evaluation that ends early ends at the first row, in that order, that ends it (`gathering`). Rows beyond that one may
@@ -67,7 +68,7 @@ class Evaluator:
         metric: ir.Metric,
         *,
         width: int = 64,
-        max_errors: int = MAX_ERRORS,
+        max_errors: int | None = None,
         wall: Wall | None = None,
         on_error: ir.OnError = "stop",
         report: Report = silent,
@@ -79,7 +80,10 @@ class Evaluator:
         self._store = store
         self._metric = metric
         self._judges = Judges(metric) if metric.judges else None
-        self._max_errors = max_errors
+        self.max_errors = max_errors or (1 if on_error == "stop" else MAX_ERRORS)
+        """The rows on which the metric may fail: at the last of them the evaluation ends."""
+        self.failed: dict[int, str] = {}
+        """Rows that scored 0 because the metric failed on them, each with the first reason."""
         self._wall = wall
         self._on_error = on_error
         self._report = report
@@ -108,7 +112,7 @@ class Evaluator:
     async def evaluate(
         self, program: Runnable, rows: Sequence[Example], *, label: str = "", told: Told | None = None
     ) -> Evaluation:
-        """Every row's score; `told` hears of each as it comes. Raises MetricError when the metric fails on
+        """Every row's score; `told` hears of each as it comes. Raises MetricError when the metric has failed on
         `max_errors` rows, ProviderError, ConfigurationError, BudgetExceeded and Stopped, whichever the rows' order
         comes to first."""
         if isinstance(program, Ensemble):
@@ -118,7 +122,7 @@ class Evaluator:
         known = self._store.lookup(keys)
         # All at once and before anything is awaited, so that whose runs they are is no matter of time.
         own = [self._claim(key) for key in keys]
-        results = Gathered(rows, self._max_errors, label, self._report, told)
+        results = Gathered(rows, self.max_errors, label, self._report, told)
         self._report(ScoringStarted(label, len(rows)))
         for place, key in enumerate(keys):
             if key in known:
@@ -140,7 +144,7 @@ class Evaluator:
         self, ensemble: Ensemble, rows: Sequence[Example], label: str, told: Told | None
     ) -> Evaluation:
         votes = Votes(ensemble)
-        results = Gathered(rows, self._max_errors, label, self._report, told)
+        results = Gathered(rows, self.max_errors, label, self._report, told)
         self._report(ScoringStarted(label, len(rows)))
 
         async def one(place: int, turn: Turn) -> RowResult | MetricError:
@@ -320,7 +324,11 @@ class Evaluator:
         finally:
             self._store.flush()
         self._count(results.counted())
-        return results.complete()
+        found = results.complete()
+        for row in found.rows:
+            if row.metric_failed and row.reason is not None:
+                self.failed.setdefault(row.index, row.reason)
+        return found
 
     async def _run(
         self,

@@ -29,6 +29,8 @@ class RowResult(Struct, frozen=True):
     feedback: str | None = None
     unanswered: bool = False
     """True when the model never answered, and the score is 0 because `on_error` says so."""
+    metric_failed: bool = False
+    """True when the metric failed, or its judge's answer could not be read: likewise."""
 
 
 class Evaluation(Struct, frozen=True):
@@ -54,6 +56,11 @@ class Evaluation(Struct, frozen=True):
     def unanswered(self) -> int:
         """Rows, among the failures, whose model never answered."""
         return sum(row.unanswered for row in self.rows)
+
+    @property
+    def metric_failures(self) -> int:
+        """Rows, among the failures, on which the metric failed."""
+        return sum(row.metric_failed for row in self.rows)
 
 
 class Attempt(Struct, frozen=True):

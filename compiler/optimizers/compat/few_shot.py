@@ -110,6 +110,8 @@ class _Attempts:
             )
             if attempt.passes(self._threshold):
                 return Accepted(example, traced(attempt.trace, example.digest, self._context.rng))
+            if attempt.metric_failed:
+                self._context.metric_failed.setdefault(example.index, attempt.reason or "no reason was given")
             if attempt.verdict is None:
                 self._failed(attempt.reason or "the teacher gave no answer")
         return None
