@@ -32,10 +32,11 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     built = result.built
     table = _score_table(result.job.name)
     if built.baseline is not None and built.final is not None:
-        metric = next(iter(built.artifact.scores.values())).metric
+        role, score = next(iter(built.artifact.scores.items()))
+        metric = score.metric
         _row(
             table,
-            "val, which chose it",
+            "val, which chose it" if role == "val" else "training rows",
             scored(metric, built.baseline),
             scored(metric, built.final),
         )
@@ -100,6 +101,11 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
             markup=False,
         )
     _draw_failures(console, evaluation)
+    if evaluation.shown:
+        are = "row is" if evaluation.shown == 1 else "rows are"
+        console.print(
+            f"  {evaluation.shown:,} of these {are} in the program's prompt: on new rows it may do worse"
+        )
     if judged := evaluation.spent.judge.calls:
         console.print(f"  {evaluation.spent.calls:,} calls needed, {judged:,} of them of the metric's judges")
     for gate in evaluation.gates:
@@ -208,6 +214,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
         "failures": evaluation.program.failures,
         "unanswered": evaluation.program.unanswered,
         "metric_failures": evaluation.program.metric_failures,
+        "in_prompt": evaluation.shown,
         "calls": {"needed": evaluation.spent.calls, "judge": evaluation.spent.judge.calls},
         "gates": [{"text": gate.text, "held": gate.held} for gate in evaluation.gates],
         "passed": evaluation.passed,

@@ -37,6 +37,7 @@ from ..evaluate.streams import stream
 from ..evaluate.tasks import Halt
 from ..optimizers.base import Context, OptimizerError, Options, PromptModel, Spec, StepResult
 from ..optimizers.compat.table import run_of
+from ..optimizers.demos import shown_rows
 from ..optimizers.frozen import thawed
 from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
 from .evals import scored
@@ -336,6 +337,7 @@ class Ran:
     def select(self) -> Built:
         """The result of the steps, or what they started from where that is no worse, as the block's artifact."""
         verdict = self._judged()
+        self._notes += self._seen()
         self._notes += (f"{note}; for example: {reason}" for note, reason in self._zeros())
         return Built(
             artifact=self._artifact(),
@@ -348,6 +350,21 @@ class Ran:
             comparison=None if verdict is None else verdict.comparison,
             notes=tuple(self._notes),
         )
+
+    def _seen(self) -> Iterator[str]:
+        """What a reader must know of a score on rows that the program has seen."""
+        resolved = self._resolved
+        shown = shown_rows(self._emitted, resolved.val)
+        if resolved.optimize.val is not None:
+            if shown:
+                yield f"{plural(shown, 'row')} of val {'is' if shown == 1 else 'are'} in the prompt of the result"
+            return
+        said = (
+            f", {shown} of which {'is' if shown == 1 else 'are'} in the prompt of the result" if shown else ""
+        )
+        if any(one.neighbours is not None for one in programs(self._emitted)):
+            said += ", each asked about without its own demos in the index"
+        yield f"no val: these are scores on training rows{said}; they do not tell how it does on new rows"
 
     def _zeros(self) -> Iterator[tuple[str, str]]:
         """What a reader must know of scores that hold zeros for failures, each with an example, which is not for

@@ -39,6 +39,7 @@ from .budget import Wall
 from .events import Report, ScoringStarted, silent
 from .gathering import Gathered, Told
 from .judging import Judges
+from .leaving_out import left_out
 from .meter import Account, PaidMeter, Purpose, metered
 from .outcomes import Attempt, Evaluation, RowResult
 from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
@@ -118,7 +119,11 @@ class Evaluator:
         if isinstance(program, Ensemble):
             return await self._evaluate_votes(program, rows, label, told)
         keyed = ProgramKey(program)
-        keys = [keyed.run(self._inputs_digest(row), sample=0, temperature=None) for row in rows]
+        asked = [left_out(program, row.inputs) for row in rows]
+        keys = [
+            keyed.run(self._inputs_digest(row), sample=0, temperature=None, left_out=one is not program)
+            for row, one in zip(rows, asked, strict=True)
+        ]
         known = self._store.lookup(keys)
         # All at once and before anything is awaited, so that whose runs they are is no matter of time.
         own = [self._claim(key) for key in keys]
@@ -134,7 +139,7 @@ class Evaluator:
         async def one(place: int, turn: Turn) -> RowResult | MetricError:
             result = known.get(keys[place])
             if result is None:
-                result = await self._run(keys[place], program, rows[place], "task", 0, None, turn)
+                result = await self._run(keys[place], asked[place], rows[place], "task", 0, None, turn)
                 turn.uses.append(RunUse("task", keys[place], result, own[place]))
             return await self._scored(rows[place], result, turn)
 
@@ -158,10 +163,12 @@ class Evaluator:
         noted among what the turn needed."""
 
         async def run(program: Program, keyed: ProgramKey, example: Example) -> RunResult:
-            key = self._key(keyed, example, purpose, sample, temperature)
+            asked = left_out(program, example.inputs)
+            hidden = asked is not program
+            key = self._key(keyed, example, purpose, sample, temperature, left_out=hidden)
             result = self._store.lookup([key]).get(key)
             if result is None:
-                result = await self._run(key, program, example, purpose, sample, temperature, turn)
+                result = await self._run(key, asked, example, purpose, sample, temperature, turn)
             turn.uses.append(RunUse(purpose, key, result))
             return result
 
@@ -427,11 +434,18 @@ class Evaluator:
                 self.spent.add(purpose, result.spent)
 
     def _key(
-        self, keyed: ProgramKey, example: Example, purpose: Purpose, sample: int, temperature: float | None
+        self,
+        keyed: ProgramKey,
+        example: Example,
+        purpose: Purpose,
+        sample: int,
+        temperature: float | None,
+        *,
+        left_out: bool = False,
     ) -> bytes:
         of_data = purpose in ("task", "teacher")
         inputs = self._inputs_digest(example) if of_data else digest(example.inputs)
-        return keyed.run(inputs, sample=sample, temperature=temperature)
+        return keyed.run(inputs, sample=sample, temperature=temperature, left_out=left_out)
 
     def _inputs_digest(self, example: Example) -> str:
         """Hash of the inputs: labels reach no prompt, so rows that differ in them share their runs.

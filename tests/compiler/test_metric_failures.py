@@ -114,3 +114,31 @@ def test_a_gate_that_never_changes_is_found_by_check(tmp_path: Path, gate: str, 
     path.write_text(path.read_text() + block)
     found = [one.code for one in analyse(path).diagnostics]
     assert [code for code in found if code != "DS0805"] == codes
+
+
+def test_scores_on_training_rows_are_called_that_by_check_and_by_compile(tmp_path: Path) -> None:
+    path = project(tmp_path, "= gold.label == pred.label")
+    text = path.read_text().replace("val = d.val", "").replace("BootstrapFewShot()", "LabeledFewShot(k = 4)")
+    path.write_text(text)
+    assert [one.code for one in analyse(path).diagnostics] == ["DS0634"]
+    done = dspc("compile", path, cwd=tmp_path)
+    assert "training rows" in done.out
+    assert "val, which chose it" not in done.out
+    assert "no val: these are scores on training rows" in " ".join(done.out.split())
+
+
+def test_an_eval_says_how_many_of_its_rows_are_shown(tmp_path: Path) -> None:
+    path = project(tmp_path, "= gold.label == pred.label", '; compat = "dspy"')
+    text = path.read_text().replace("BootstrapFewShot()", "LabeledFewShot(k = 4)")
+    path.write_text(text + "eval e { program = best; metric = ok; data = d.train }\n")
+    done = dspc("compile", path, "--json", cwd=tmp_path)
+    assert json.loads(done.out)["compiled"][0]["evals"][0]["in_prompt"] == 4
+
+
+def test_candidates_that_are_compared_on_training_rows_are_said_once(tmp_path: Path) -> None:
+    path = project(tmp_path, "= gold.label == pred.label")
+    steps = "".join(f"\n  step s{n} = BootstrapFewShotWithRandomSearch()" for n in range(3))
+    path.write_text(
+        path.read_text().replace("; val = d.val", "").replace("\n  step a = BootstrapFewShot()", steps)
+    )
+    assert [one.code for one in analyse(path).diagnostics].count("DS0606") == 1
