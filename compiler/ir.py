@@ -60,6 +60,8 @@ class Dataset(Frozen):
     split: Split | None = None
     records: dict[str, Record] = Field(default_factory=dict)
     """Records that the columns' types name, with those they name in turn."""
+    columns: dict[str, str] = Field(default_factory=dict, exclude_if=lambda columns: not columns)
+    """What the source calls a column, where that is another name."""
 
 
 class RowsRef(Frozen):
