@@ -69,6 +69,8 @@ class Dataset(Frozen):
     split: Split | None = None
     records: dict[str, Record] = Field(default_factory=dict)
     """Records that the columns' types name, with those they name in turn."""
+    columns: dict[str, str] = Field(default_factory=dict, exclude_if=lambda columns: not columns)
+    """What the source calls a column, where that is another name."""
 
 
 class RowsRef(Frozen):
@@ -93,6 +95,8 @@ class Metric(Frozen):
     feedback: Expression | None = None
     judges: tuple[Judge, ...] = ()
     """Asked when an expression reads their variable, and not before."""
+    where: str = Field("", exclude=True)
+    """File and line of its score, for messages. It is no part of what the metric is: hashes and printed IR lack it."""
 
 
 class Budget(Frozen):

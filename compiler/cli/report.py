@@ -20,6 +20,7 @@ from dspec.runtime.schema.types import JsonValue
 from dspec.runtime.schema.usage import Flaws
 
 from ..compile.evals import EvalResult, scored
+from ..diagnostics.wording import plural
 from ..evaluate.statistics import Paired
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     built = result.built
     table = _score_table(result.job.name)
     if built.baseline is not None and built.final is not None:
-        metric = next(iter(built.artifact.scores.values())).metric
+        role, score = next(iter(built.artifact.scores.items()))
+        metric = score.metric
         _row(
             table,
-            "val, which chose it",
+            "val, which chose it" if role == "val" else "training rows",
             scored(metric, built.baseline),
             scored(metric, built.final),
         )
@@ -105,6 +107,11 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
             markup=False,
         )
     _draw_failures(console, evaluation)
+    if evaluation.shown:
+        are = "row is" if evaluation.shown == 1 else "rows are"
+        console.print(
+            f"  {evaluation.shown:,} of these {are} in the program's prompt: on new rows it may do worse"
+        )
     if judged := evaluation.spent.judge.calls:
         console.print(f"  {evaluation.spent.calls:,} calls needed, {judged:,} of them of the metric's judges")
     draw_flaws(console, "  answers: ", evaluation.spent.flaws)
@@ -115,16 +122,22 @@ def _draw_verdict(console: Console, evaluation: EvalResult) -> None:
 
 def _draw_failures(console: Console, evaluation: EvalResult) -> None:
     program = evaluation.program
-    unusable = program.failures - program.unanswered
+    unusable = program.failures - program.unanswered - program.metric_failures
     if unusable:
-        console.print(f"  {unusable} rows without a usable answer (scored 0)")
-    if program.unanswered:
-        first = next(row.reason for row in program.rows if row.unanswered)
-        console.print(
-            f"  {program.unanswered} rows without any answer (scored 0, as `on_error` says); "
-            f"the first: {first}",
-            markup=False,
-        )
+        console.print(f"  {plural(unusable, 'row')} without a usable answer (scored 0)")
+    for count, what, reasons in (
+        (program.unanswered, "without any answer", (row.reason for row in program.rows if row.unanswered)),
+        (
+            program.metric_failures,
+            "on which the metric failed",
+            (row.reason for row in program.rows if row.metric_failed),
+        ),
+    ):
+        if count:
+            console.print(
+                f"  {plural(count, 'row')} {what} (scored 0, as `on_error` says); the first: {next(reasons)}",
+                markup=False,
+            )
 
 
 def draw_flaws(console: Console, head: str, flaws: Flaws) -> None:
@@ -225,6 +238,8 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
         "comparison": _paired(evaluation.comparison),
         "failures": evaluation.program.failures,
         "unanswered": evaluation.program.unanswered,
+        "metric_failures": evaluation.program.metric_failures,
+        "in_prompt": evaluation.shown,
         "calls": {"needed": evaluation.spent.calls, "judge": evaluation.spent.judge.calls},
         "answers": _flaws(evaluation.spent.flaws),
         "gates": [{"text": gate.text, "held": gate.held} for gate in evaluation.gates],
@@ -236,6 +251,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
                 "outputs": row.outputs,
                 "reason": row.reason,
                 "unanswered": row.unanswered,
+                "metric_failed": row.metric_failed,
             }
             for row in evaluation.program.rows
         ],

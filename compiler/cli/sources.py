@@ -18,7 +18,29 @@ if TYPE_CHECKING:
     from ..data.needs import Needs
     from ..ir import Project
 
-SourceArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A .dspec file.", show_default=False)]
+
+def _one_file(path: Path) -> Path:
+    """The file that is meant: of a folder the only one in it, folders below left out."""
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("*.dspec"))
+    if not found:
+        fail(f"no .dspec file in {path}", code=Exit.USAGE)
+    if len(found) > 1:
+        names = ", ".join(str(one) for one in found)
+        fail(f"{path} holds several .dspec files: {names}", help="name the one you mean", code=Exit.USAGE)
+    return found[0]
+
+
+SourceArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="A .dspec file, or a folder that holds one.",
+        show_default=False,
+        callback=_one_file,
+    ),
+]
 
 
 def find_sources(paths: list[Path]) -> list[Path]:

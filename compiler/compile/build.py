@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal
 
 from msgspec import Struct
@@ -25,6 +25,7 @@ from dspec.runtime.schema.ensemble import Runnable, each, everywhere, programs
 from dspec.runtime.schema.program import Program, asked_besides, with_fallbacks
 
 from .. import ir
+from ..diagnostics.wording import plural
 from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
@@ -37,6 +38,7 @@ from ..evaluate.tasks import Halt
 from ..optimizers.base import Context, OptimizerError, Options, PromptModel, Spec, StepResult
 from ..optimizers.compat.students import as_dspy
 from ..optimizers.compat.table import run_of
+from ..optimizers.demos import shown_rows
 from ..optimizers.frozen import thawed
 from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
 from .evals import scored
@@ -344,7 +346,8 @@ class Ran:
     def select(self) -> Built:
         """The result of the steps, or what they started from where that is no worse, as the block's artifact."""
         verdict = self._judged()
-        self._notes += (f"{note}; {self._first_reason()}" for note in self._unanswered())
+        self._notes += self._seen()
+        self._notes += (f"{note}; for example: {reason}" for note, reason in self._zeros())
         return Built(
             artifact=self._artifact(),
             status=self._status,
@@ -357,17 +360,34 @@ class Ran:
             notes=tuple(self._notes),
         )
 
-    def _unanswered(self) -> tuple[str, ...]:
-        """What a reader must know of scores that hold zeros for a provider's failures."""
-        runs = len(self._evaluator.unanswered)
-        if not runs:
-            return ()
-        return (f"{runs} {'run' if runs == 1 else 'runs'} got no answer and scored 0, as `on_error` says",)
+    def _seen(self) -> Iterator[str]:
+        """What a reader must know of a score on rows that the program has seen."""
+        resolved = self._resolved
+        shown = shown_rows(self._emitted, resolved.val)
+        if resolved.optimize.val is not None:
+            if shown:
+                yield f"{plural(shown, 'row')} of val {'is' if shown == 1 else 'are'} in the prompt of the result"
+            return
+        said = (
+            f", {shown} of which {'is' if shown == 1 else 'are'} in the prompt of the result" if shown else ""
+        )
+        if any(one.neighbours is not None for one in programs(self._emitted)):
+            said += ", each asked about without its own demos in the index"
+        yield f"no val: these are scores on training rows{said}; they do not tell how it does on new rows"
 
-    def _first_reason(self) -> str:
-        """Not for artifacts: it names the endpoint."""
-        reasons = (run.error[1] for run in self._evaluator.unanswered.values() if run.error is not None)
-        return f"for example: {min(reasons)}"
+    def _zeros(self) -> Iterator[tuple[str, str]]:
+        """What a reader must know of scores that hold zeros for failures, each with an example, which is not for
+        artifacts: it names the endpoint, or holds what a row holds."""
+        unanswered, failed = self._evaluator.unanswered, self._evaluator.failed
+        if unanswered:
+            reasons = (run.error[1] for run in unanswered.values() if run.error is not None)
+            yield (
+                f"{plural(len(unanswered), 'run')} got no answer and scored 0, as `on_error` says",
+                min(reasons),
+            )
+        if failed:
+            count = plural(len(failed), "row")
+            yield f"the metric failed on {count}, which scored 0, as `on_error` says", failed[min(failed)]
 
     def _artifact(self) -> Artifact:
         resolved, optimize, metric = self._resolved, self._resolved.optimize, self._resolved.metric
@@ -388,13 +408,21 @@ class Ran:
                 spent=self._spent(),
                 unanswered=len(self._evaluator.unanswered),
             ),
-            notes=tuple(self._notes) if self._status != "complete" else self._unanswered(),
+            notes=tuple(self._notes)
+            if self._status != "complete"
+            else tuple(note for note, _ in self._zeros()),
         )
 
 
 def _with_notes(result: StepResult, context: Context) -> StepResult:
-    """The result with what was cut and left out of its demos."""
+    """The result with what was cut and left out of its demos, and of the rows on which the metric failed."""
     cut = [note for program in programs(result.program) for note in context.room.notes(program)]
+    failed = context.metric_failed
+    if failed:
+        first = failed[min(failed)]
+        cut.append(
+            f"the metric failed on {plural(len(failed), 'row')} of train, no demo among them; the first: {first}"
+        )
     return replace(result, notes=(*result.notes, *dict.fromkeys(cut)))
 
 

@@ -26,6 +26,7 @@ from ..evaluate.meter import Account
 from ..evaluate.statistics import Paired, interval, paired
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
+from ..optimizers.demos import shown_rows
 from .prepared import Prepared
 
 
@@ -51,6 +52,8 @@ class EvalResult(Struct, frozen=True):
     comparison: Paired | None
     gates: tuple[GateResult, ...]
     spent: Account
+    shown: int = 0
+    """Rows that stand in a prompt of the program."""
 
     @property
     def passed(self) -> bool:
@@ -109,6 +112,7 @@ async def evaluate_named(
         comparison=paired(before.scores, after.scores) if before is not None and rows else None,
         gates=tuple(_gate(gate, after, before) for gate in block.gates),
         spent=evaluator.spent,
+        shown=shown_rows(subject, rows),
     )
 
 

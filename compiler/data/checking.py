@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -98,7 +99,7 @@ def _placement(dataset: ir.Dataset, collected: Collected, *, whole: bool) -> lis
     strata = stratification(dataset, collected.examples if usable else ())
     if not usable or not whole or any(problem.is_error for problem in strata):
         return strata
-    return strata + duplicates(parts(dataset, collected.examples))
+    return strata + duplicates(parts(dataset, collected.examples), collected.unit)
 
 
 def long_values(dataset: ir.Dataset, rows: Iterable[Example]) -> list[DataProblem]:
@@ -140,25 +141,29 @@ def _length(value: JsonValue) -> int:
             return 0
 
 
-def duplicates(parts: dict[str, Rows]) -> list[DataProblem]:
+def duplicates(parts: dict[str, Rows], unit: Literal["line", "row"] = "row") -> list[DataProblem]:
     """Inputs that stand in several parts, one problem for all that stand in the same parts."""
     where: dict[str, dict[str, Example]] = {}
     for name, rows in parts.items():
         for example in rows:
             where.setdefault(digest(example.inputs), {}).setdefault(name, example)
-    shared: dict[tuple[str, ...], list[Example]] = {}
+    shared: dict[tuple[str, ...], list[Rows]] = {}
     for found in where.values():
         if len(found) > 1:
-            shared.setdefault(tuple(found), []).append(next(iter(found.values())))
+            shared.setdefault(tuple(found), []).append(tuple(found.values()))
     order = {name: place for place, name in enumerate(parts)}
     return [
-        _duplicated(names, tuple(sorted(shared[names], key=lambda example: example.index)))
+        _duplicated(names, sorted(shared[names], key=lambda copies: copies[0].index), unit)
         for names in sorted(shared, key=lambda names: [order[name] for name in names])
     ]
 
 
-def _duplicated(names: tuple[str, ...], shared: Rows) -> DataProblem:
-    values = tuple(quoted(next(iter(example.inputs.values()), None)) for example in shared[:SHOWN])
+def _duplicated(names: tuple[str, ...], shared: list[Rows], unit: Literal["line", "row"]) -> DataProblem:
+    """`shared` has the copies of each input, one of each part in the parts' order; `unit` is what their numbers count."""
+    values = tuple(
+        f"{quoted(next(iter(copies[0].inputs.values()), None))} ({unit}s {listed([str(_number(one)) for one in copies])})"
+        for copies in shared[:SHOWN]
+    )
     count = len(shared)
     verb = "appears" if count == 1 else "appear"
     which = listed([f"`{name}`" for name in names], shown=len(names))
@@ -170,6 +175,11 @@ def _duplicated(names: tuple[str, ...], shared: Rows) -> DataProblem:
         part=names[0],
         others=names[1:],
         count=count,
-        rows=tuple(example.index + 1 for example in shared[:SHOWN]),
+        unit=unit,
+        rows=tuple(_number(copies[0]) for copies in shared[:SHOWN]),
         values=values,
     )
+
+
+def _number(example: Example) -> int:
+    return example.number or example.index + 1

@@ -9,6 +9,9 @@ What an absent cell means, in one place:
 | empty csv cell | `str` | the empty text |
 | not there, or an empty csv cell | any other | the row breaks the type |
 
+A text where a list, a dict or a record is declared is JSON, whatever the format; keys that a nested record does not declare
+are left out, as columns are that the dataset does not declare.
+
 So every row that is read has a value for every declared column. A column that no row has is
 reported as missing even when it is optional, because a misspelt name would read as "all null";
 only a default lets a whole column be absent.
@@ -20,8 +23,9 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from dspec.runtime.schema.program import FieldSpec, Record
-from dspec.runtime.schema.types import STR, JsonValue, OneOf, OptionalOf, Row, Type
+from dspec.runtime.schema.types import STR, DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Row, Type
 from dspec.runtime.values import values
+from dspec.runtime.values.repair import strict_json
 
 from .problem import quoted
 from .tables import RawRow
@@ -65,12 +69,44 @@ def _cell(
     if spec.name not in cells:
         raise ValueError("the row has no value")
     value = cells[spec.name]
-    if not text:
-        return values.coerce(value, spec.type, records)
+    if not text and not (isinstance(value, str) and _is_nested(spec.type)):
+        return values.coerce(_known(value, spec.type, records, 0), spec.type, records)
     assert isinstance(value, str)
     if value == "" and spec.type != STR:
         raise ValueError("the cell is empty")
+    if _is_nested(spec.type) and value.strip():
+        try:
+            nested = strict_json(value)
+        except ValueError:
+            return values.from_text(value, spec.type, records)  # it says what is wrong
+        return values.coerce(_known(nested, spec.type, records, 0), spec.type, records)
     return values.from_text(value, spec.type, records)
+
+
+def _is_nested(kind: Type) -> bool:
+    """Whether a text in a cell of this type is JSON: tables of every format have such columns."""
+    return isinstance(kind.item if isinstance(kind, OptionalOf) else kind, ListOf | DictOf | RecordRef)
+
+
+def _known(value: JsonValue, kind: Type, records: Mapping[str, Record], depth: int) -> JsonValue:
+    """The value without the keys of its records that are not declared, which are let be as columns are."""
+    if depth > values.MAX_DEPTH:
+        return value
+    match kind, value:
+        case OptionalOf(item=item), _:
+            return _known(value, item, records, depth)
+        case ListOf(item=item), list():
+            return [_known(one, item, records, depth + 1) for one in value]
+        case DictOf(value=item), dict():
+            return {name: _known(one, item, records, depth + 1) for name, one in value.items()}
+        case RecordRef(name=name), dict() if name in records:
+            return {
+                field.name: _known(value[field.name], field.type, records, depth + 1)
+                for field in records[name].fields
+                if field.name in value
+            }
+        case _:
+            return value
 
 
 def literals(kind: Type) -> tuple[str, ...]:

@@ -217,6 +217,5 @@ def _merged(a: Type, b: Type) -> Type:
 def count_rows(source: ir.DataSource, folder: Path, root: Path | None = None) -> int:
     """Rows of a file that is not read, by its line ends."""
     found = source_of(source)
-    count = found.count if isinstance(found, FileSource) else count_lines
     with open_inside(*located(source, folder, root)) as stream:
-        return count(stream)
+        return found.count(stream, source) if isinstance(found, FileSource) else count_lines(stream)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.runtime.schema.program import FieldSpec, digest
 from dspec.runtime.schema.types import Row, spell
@@ -23,7 +25,7 @@ from . import opening
 from .columns import BrokenCell, literals, typed_row
 from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable
 from .reading import open_table
-from .tables import MAX_ROWS, BrokenRow, Table
+from .tables import MAX_ROWS, BrokenRow, RawRow, RawRows, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Example:
     index: int
     inputs: Row
     labels: Row
+    number: int = field(default=0, repr=False, compare=False)
+    """Where it stands in its file, as messages count: its line, or its row."""
     _digest: str = field(default="", init=False, repr=False, compare=False)
 
     @property
@@ -62,6 +66,8 @@ class Collected(Struct, frozen=True):
     problems: list[DataProblem]
     seen: int
     complete: bool
+    unit: Literal["line", "row"] = "row"
+    """What the examples' numbers count."""
 
 
 def load_rows(dataset: ir.Dataset, folder: Path, *, root: Path | None = None) -> Rows:
@@ -87,6 +93,7 @@ def collect(
     dataset: ir.Dataset, table: Table, *, max_rows: int, max_bytes: int = opening.MAX_FILE_BYTES
 ) -> Collected:
     """Read up to `max_rows` rows or `max_bytes` bytes. Raises DataError only for an unreadable file."""
+    table = renamed(table, dataset.columns)
     specs = dataset.inputs + dataset.fields
     inputs = [spec.name for spec in dataset.inputs]
     labels = [spec.name for spec in dataset.fields]
@@ -113,15 +120,26 @@ def collect(
         if broken:
             faults.add(raw.number, broken)
         elif not absent:
-            examples.append(Example(seen - 1, {n: row[n] for n in inputs}, {n: row[n] for n in labels}))
+            examples.append(
+                Example(seen - 1, {n: row[n] for n in inputs}, {n: row[n] for n in labels}, raw.number)
+            )
     if seen == 0:
         problem = DataProblem(kind="empty", message=f"`{table.name}` has no rows")
-        return Collected((), [*_missing(table, absent, Counter(table.columns or ())), problem], 0, complete)
+        if (other := _other_delimiter(table, specs)) is not None:
+            return Collected((), [other], 0, complete)
+        missing = _missing(table, absent, Counter(table.columns or ()), dataset.columns)
+        return Collected((), [*missing, problem], 0, complete)
     if table.columns is None and keys:
         absent = [spec.name for spec in specs if spec.name not in present and not spec.has_default]
     known = Counter(table.columns) if table.columns is not None else keys
-    problems = [*faults.malformed(), *_missing(table, absent, known), *faults.mistyped(absent)]
-    return Collected(tuple(examples), problems, seen, complete)
+    if (other := _other_delimiter(table, specs)) is not None:
+        return Collected((), [other], seen, complete)
+    problems = [
+        *faults.malformed(),
+        *_missing(table, absent, known, dataset.columns),
+        *faults.mistyped(absent),
+    ]
+    return Collected(tuple(examples), problems, seen, complete, table.unit)
 
 
 def _absent_from_header(specs: tuple[FieldSpec, ...], table: Table) -> list[str]:
@@ -137,22 +155,74 @@ def _count_keys(keys: Counter[str], values: Mapping[str, object]) -> None:
             keys[name] += 1
 
 
-def _missing(table: Table, absent: list[str], known: Counter[str]) -> list[DataProblem]:
+def renamed(table: Table, columns: Mapping[str, str]) -> Table:
+    """The table with the columns' names in the dataset beside those in the source, which `columns` gives by them."""
+    if not columns:
+        return table
+    own = table.columns
+    if own is not None:
+        kept = [name for name in own if name not in columns]
+        own = (*kept, *(name for name, source in columns.items() if source in own))
+    return replace(table, columns=own, rows=_renamed_rows(table.rows, columns))
+
+
+def _renamed_rows(rows: RawRows, columns: Mapping[str, str]) -> RawRows:
+    for row in rows:
+        if isinstance(row, BrokenRow):
+            yield row
+            continue
+        values = {name: value for name, value in row.values.items() if name not in columns}
+        values |= {name: row.values[source] for name, source in columns.items() if source in row.values}
+        yield RawRow(row.number, values)
+
+
+_DELIMITERS = {";": ";", "\t": "\\t", "|": "|", ",": ","}
+"""What tables are separated by, as it is written between quotes."""
+
+
+def _other_delimiter(table: Table, specs: tuple[FieldSpec, ...]) -> DataProblem | None:
+    """The problem of a table whose header is one cell, and names declared columns between other separators."""
+    if not table.text or table.columns is None or len(table.columns) != 1:
+        return None
+    declared = {spec.name for spec in specs}
+    for delimiter, written in _DELIMITERS.items():
+        names = [name.strip().strip('"') for name in table.columns[0].split(delimiter)]
+        if len(names) > 1 and not declared.isdisjoint(names):
+            return DataProblem(
+                kind="unreadable",
+                message=f"`{table.name}` seems to be separated by `{written}`: its header is read as one column, "
+                f"{quoted(table.columns[0])}",
+                help=f'say so: `csv("{PurePath(table.name).name}", delimiter = "{written}")`',
+            )
+    return None
+
+
+def _missing(
+    table: Table, absent: list[str], known: Counter[str], columns: Mapping[str, str]
+) -> list[DataProblem]:
     problems: list[DataProblem] = []
     names = list(known)
     for column in absent:
-        near = closest(column, names[:200])
+        wanted = columns.get(column, column)
+        near = closest(wanted, [name for name in names[:200] if name != column])
         has = listed([f"`{name[:60]}`" for name in names], shown=12) if names else "none"
         problems.append(
             DataProblem(
                 kind="column_missing",
-                message=f"column `{column}` is not in `{table.name}`; its columns: {has}",
-                help=f"did you mean `{near[0]}`?" if near else "",
+                message=f"column `{wanted}` is not in `{table.name}`; its columns: {has}",
+                help=_meant(column, near[0]) if near else "",
                 column=column,
-                suggestions=near,
+                suggestions=near if wanted == column else (),
             )
         )
     return problems
+
+
+def _meant(column: str, near: str) -> str:
+    """What to write for the column `near`, whose name may be one that nobody can write without quotes."""
+    if near.isidentifier():
+        return f"did you mean `{near}`?"
+    return f"did you mean `{near}`? write `{column}: … = column({quoted(near)})`"
 
 
 class _Faults:

@@ -1,10 +1,11 @@
 """Run programs on rows and score them: the one way in which a compile spends model calls.
 
-An answer that cannot be used scores 0 with its reason kept. A provider's failure, a missing key or
-the budget's wall is no score at all: it ends the evaluation, and what was answered stays in the
+An answer that cannot be used scores 0 with its reason kept. A provider's failure, a missing key, a metric that fails
+or the budget's wall is no score at all: it ends the evaluation, and what was answered stays in the
 ledger and the store. Only where `on_error = "score_zero"` asks for it does a row whose model never
 answers score 0 as well; such a run is remembered for as long as the compile lasts and no longer, and many of
-them in a row are a dead endpoint, which ends the evaluation (`turns`).
+them in a row are a dead endpoint, which ends the evaluation (`turns`). So does a row on which the metric fails, up to
+`MAX_ERRORS` of them.
 
 Nothing that is decided or counted depends on the order in which answers arrive: results come in the rows' order, and
 an evaluation that ends early ends at the first row, in that order, that ends it (`gathering`). Rows beyond that one may
@@ -40,6 +41,7 @@ from .budget import Wall
 from .events import Report, ScoringStarted, silent
 from .gathering import Gathered, Told, Unreadable
 from .judging import Judges
+from .leaving_out import left_out
 from .meter import Account, PaidMeter, Purpose, metered
 from .outcomes import Attempt, Evaluation, RowResult
 from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
@@ -69,7 +71,7 @@ class Evaluator:
         metric: ir.Metric,
         *,
         width: int = 64,
-        max_errors: int = MAX_ERRORS,
+        max_errors: int | None = None,
         wall: Wall | None = None,
         on_error: ir.OnError = "stop",
         report: Report = silent,
@@ -81,7 +83,10 @@ class Evaluator:
         self._store = store
         self._metric = metric
         self._judges = Judges(metric) if metric.judges else None
-        self._max_errors = max_errors
+        self.max_errors = max_errors or (1 if on_error == "stop" else MAX_ERRORS)
+        """The rows on which the metric may fail: at the last of them the evaluation ends."""
+        self.failed: dict[int, str] = {}
+        """Rows that scored 0 because the metric failed on them, each with the first reason."""
         self._wall = wall
         self._on_error = on_error
         self._report = report
@@ -116,7 +121,7 @@ class Evaluator:
         told: Told | None = None,
         must_read: bool = False,
     ) -> Evaluation:
-        """Every row's score; `told` hears of each as it comes. Raises MetricError when the metric fails on
+        """Every row's score; `told` hears of each as it comes. Raises MetricError when the metric has failed on
         `max_errors` rows, ProviderError, ConfigurationError, BudgetExceeded and Stopped, and with `must_read` ParseError
         when no answer to the first rows can be read; whichever the rows' order comes to first."""
         if isinstance(program, Ensemble):
@@ -145,11 +150,15 @@ class Evaluator:
         self, program: Program, rows: Sequence[Example], label: str, told: Told | None, *, must_read: bool
     ) -> Evaluation:
         keyed = ProgramKey(program)
-        keys = [keyed.run(self._inputs_digest(row), sample=0, temperature=None) for row in rows]
+        asked = [left_out(program, row.inputs) for row in rows]
+        keys = [
+            keyed.run(self._inputs_digest(row), sample=0, temperature=None, left_out=one is not program)
+            for row, one in zip(rows, asked, strict=True)
+        ]
         known = self._store.lookup(keys)
         # All at once and before anything is awaited, so that whose runs they are is no matter of time.
         own = [self._claim(key) for key in keys]
-        results = Gathered(rows, self._max_errors, label, self._report, told, must_read=must_read)
+        results = Gathered(rows, self.max_errors, label, self._report, told, must_read=must_read)
         self._report(ScoringStarted(label, len(rows)))
         for place, key in enumerate(keys):
             if key in known:
@@ -161,7 +170,7 @@ class Evaluator:
         async def one(place: int, turn: Turn) -> RowResult | MetricError:
             result = known.get(keys[place])
             if result is None:
-                result = await self._run(keys[place], program, rows[place], "task", 0, None, turn)
+                result = await self._run(keys[place], asked[place], rows[place], "task", 0, None, turn)
                 turn.uses.append(RunUse("task", keys[place], result, own[place]))
             return await self._scored(rows[place], result, turn)
 
@@ -171,7 +180,7 @@ class Evaluator:
         self, ensemble: Ensemble, rows: Sequence[Example], label: str, told: Told | None
     ) -> Evaluation:
         votes = Votes(ensemble)
-        results = Gathered(rows, self._max_errors, label, self._report, told)
+        results = Gathered(rows, self.max_errors, label, self._report, told)
         self._report(ScoringStarted(label, len(rows)))
 
         async def one(place: int, turn: Turn) -> RowResult | MetricError:
@@ -185,10 +194,12 @@ class Evaluator:
         noted among what the turn needed."""
 
         async def run(program: Program, keyed: ProgramKey, example: Example) -> RunResult:
-            key = self._key(keyed, example, purpose, sample, temperature)
+            asked = left_out(program, example.inputs)
+            hidden = asked is not program
+            key = self._key(keyed, example, purpose, sample, temperature, left_out=hidden)
             result = self._store.lookup([key]).get(key)
             if result is None:
-                result = await self._run(key, program, example, purpose, sample, temperature, turn)
+                result = await self._run(key, asked, example, purpose, sample, temperature, turn)
             turn.uses.append(RunUse(purpose, key, result))
             return result
 
@@ -350,7 +361,11 @@ class Evaluator:
         finally:
             self._store.flush()
         self._count(results.counted())
-        return results.complete()
+        found = results.complete()
+        for row in found.rows:
+            if row.metric_failed and row.reason is not None:
+                self.failed.setdefault(row.index, row.reason)
+        return found
 
     async def _run(
         self,
@@ -469,11 +484,18 @@ class Evaluator:
                 self.spent.add(purpose, result.spent, result.flaws)
 
     def _key(
-        self, keyed: ProgramKey, example: Example, purpose: Purpose, sample: int, temperature: float | None
+        self,
+        keyed: ProgramKey,
+        example: Example,
+        purpose: Purpose,
+        sample: int,
+        temperature: float | None,
+        *,
+        left_out: bool = False,
     ) -> bytes:
         of_data = purpose in ("task", "teacher")
         inputs = self._inputs_digest(example) if of_data else digest(example.inputs)
-        return keyed.run(inputs, sample=sample, temperature=temperature)
+        return keyed.run(inputs, sample=sample, temperature=temperature, left_out=left_out)
 
     def _inputs_digest(self, example: Example) -> str:
         """Hash of the inputs: labels reach no prompt, so rows that differ in them share their runs.

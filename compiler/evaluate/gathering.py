@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dspec.runtime.errors import BudgetExceeded, ParseError, Stopped
 
 from ..data.rows import Example
+from ..diagnostics.wording import plural
 from .events import Report, RowScored
 from .outcomes import Evaluation, RowResult
 from .scoring import MetricError
@@ -74,7 +75,9 @@ class Gathered:
         if isinstance(outcome, MetricError):
             self._errors[place] = outcome
             insort(self._failing, place)
-            self._scored(place, RowResult(self._examples[place].index, 0.0, None, outcome.message))
+            self._scored(
+                place, RowResult(self._examples[place].index, 0.0, None, outcome.message, metric_failed=True)
+            )
             if len(self._failing) < self._max_errors:
                 return False
             before, self.last = self.last, min(self.last, self._failing[self._max_errors - 1])
@@ -120,7 +123,16 @@ class Gathered:
     def _too_many(self) -> MetricError:
         first = self._errors[self._failing[0]]
         more = self._max_errors - 1
+        tried = self.last + 1
         return MetricError(
-            first.message if more == 0 else f"{first.message} (and {more} more rows)",
-            help=first.help or "the metric must give a score for every row",
+            first.message
+            if more == 0
+            else f"{first.message} (and on {more} more of the first {plural(tried, 'row')})",
+            help="; ".join(
+                filter(None, [first.help or "the metric must give a score for every row", self._lenient()])
+            ),
         )
+
+    def _lenient(self) -> str:
+        """What lets an evaluation go on where one failure ends it."""
+        return '`on_error = "score_zero"` scores such a row 0 and says so' if self._max_errors == 1 else ""

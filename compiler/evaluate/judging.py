@@ -16,7 +16,7 @@ from dspec.runtime.schema.types import Row
 
 from .. import ir
 from ..data.rows import Example
-from .scoring import MetricError, Verdict, score_row
+from .scoring import MetricError, Verdict, score_row, told
 from .store import ProgramKey, RunResult, Store
 from .votes import Run
 
@@ -81,9 +81,9 @@ class Judges:
         if outputs is None:
             reason = result.error[1] if result.error is not None else "no answer"
             raise MetricError(
-                f"metric `{self._metric.name}` has no score for row {row + 1}: its judge's answer cannot be "
+                f"{told(self._metric)} has no score for row {row + 1}: its judge's answer cannot be "
                 f"used: {reason}",
-                help="a judge that keeps to its layout: another model, or a larger `max_tokens`",
+                help="take a judge that keeps to its layout: another model, or a larger `max_tokens`",
             )
         score, reason = outputs["score"], outputs["reason"]
         assert isinstance(score, int | float)

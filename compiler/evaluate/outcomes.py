@@ -31,6 +31,8 @@ class RowResult(Struct, frozen=True):
     """True when the model never answered, and the score is 0 because `on_error` says so."""
     unreadable: bool = False
     """True when the model's answer could not be read."""
+    metric_failed: bool = False
+    """True when the metric failed, or its judge's answer could not be read: likewise."""
 
 
 class Evaluation(Struct, frozen=True):
@@ -56,6 +58,11 @@ class Evaluation(Struct, frozen=True):
     def unanswered(self) -> int:
         """Rows, among the failures, whose model never answered."""
         return sum(row.unanswered for row in self.rows)
+
+    @property
+    def metric_failures(self) -> int:
+        """Rows, among the failures, on which the metric failed."""
+        return sum(row.metric_failed for row in self.rows)
 
 
 class Attempt(Struct, frozen=True):

@@ -3,7 +3,7 @@
 A metric sees the dataset's row under its `gold` name and the program's outputs under its `pred`
 name; `accept` and `feedback` see `score` besides, and `reason`, what the judges of the score said. A
 metric that fails is the user's mistake, or the judge's, and never a low score in silence: it raises
-`MetricError`.
+`MetricError`, which names the metric, the place where it is written, and the row.
 
 Nothing here calls a model. An expression that reads the score of a judge that nobody has asked yet ends
 with `Wanted`; who scores a row asks that judge and tries again, so that a branch that is not taken
@@ -26,7 +26,7 @@ from dspec.runtime.values.values import short
 from .. import ir
 
 MAX_ERRORS = 10
-"""Rows on which a metric may fail before the evaluation stops."""
+"""Rows on which a metric may fail, where `on_error` makes scores of 0 of them, before the evaluation stops."""
 
 
 class MetricError(DspecError):
@@ -71,7 +71,7 @@ def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opini
     score = number_of_score(value)
     if score is None:
         raise MetricError(
-            f"metric `{metric.name}` gave {short(value)} on row {row + 1}",
+            f"{told(metric)} gave {short(value)} on row {row + 1}",
             help="`score` must be true, false, or a number from 0 to 1",
         )
     scope["score"] = value
@@ -82,7 +82,7 @@ def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opini
         answer = _value(metric, "accept", metric.accept, scope, row)
         if not isinstance(answer, bool):
             raise MetricError(
-                f"`accept` of metric `{metric.name}` gave {short(answer)} on row {row + 1}",
+                f"`accept` of {told(metric)} gave {short(answer)} on row {row + 1}",
                 help="`accept` must be true or false",
             )
         accept = answer
@@ -94,6 +94,11 @@ def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opini
     return Verdict(score, accept, feedback)
 
 
+def told(metric: ir.Metric) -> str:
+    """What messages call a metric: its name, and where it is written as far as that is known."""
+    return f"metric `{metric.name}`" + (f" ({metric.where})" if metric.where else "")
+
+
 def _value(
     metric: ir.Metric, part: str, expression: Expression, scope: dict[str, JsonValue], row: int
 ) -> JsonValue:
@@ -101,6 +106,6 @@ def _value(
         return evaluate(expression, scope)
     except (EvaluationError, InputError) as error:
         raise MetricError(
-            f"`{part}` of metric `{metric.name}` failed on row {row + 1}: {error.message}",
+            f"`{part}` of {told(metric)} failed on row {row + 1}: {error.message}",
             help=error.help,
         ) from error

@@ -163,8 +163,13 @@ class ProgramKey:
         self.digest = program_digest(program)
         self._prefix = f"{runtime_fingerprint()}|{self.digest}|{lm_digest(program)}"
 
-    def run(self, inputs_digest: str, *, sample: int, temperature: float | None) -> bytes:
-        recipe = f"{self._prefix}|{inputs_digest}|{sample}|{temperature!r}"
+    def run(
+        self, inputs_digest: str, *, sample: int, temperature: float | None, left_out: bool = False
+    ) -> bytes:
+        """Of a run on these inputs; `left_out` says that the program's index lacks the row of these very inputs."""
+        recipe = f"{self._prefix}|{inputs_digest}|{sample}|{temperature!r}" + (
+            "|left out" if left_out else ""
+        )
         return hashlib.sha256(recipe.encode()).digest()
 
 

@@ -305,6 +305,9 @@ class Context(Struct, frozen=True):
     scored before anything else is asked for, so that there is a program to fall back on at the budget's wall."""
     room: PromptRoom = field(default_factory=PromptRoom)
     """What the prompts of this step have room for; it keeps what was left out for it."""
+    metric_failed: dict[int, str] = field(default_factory=dict[int, str])
+    """Rows of train that an attempt was made at and on which the metric failed, each with the reason: the step's notes
+    tell of them."""
     tuner: WeightTuner | None = None
     """None: no provider that can train a model's weights."""
 

@@ -315,6 +315,7 @@ class _Attempts:
         """Counts the row's failures. Raises MetricError when there are too many."""
         for reason in self._failures.pop(id(example), ()):
             self._errors += 1
+            self._context.metric_failed.setdefault(example.index, reason)
             if self._errors >= self._max_errors:
                 raise MetricError(
                     reason, help=f"the step stops after {self._errors} such rows (`max_errors`)"

@@ -15,6 +15,7 @@ from dspec.runtime.schema.program import Demo, Predictor, Program
 from dspec.runtime.schema.trace import learnable
 from dspec.runtime.schema.types import OptionalOf, Row
 
+from ..evaluate.leaving_out import left_out
 from .frozen import tunable
 from .prompt_room import PromptRoom, same_value
 
@@ -93,13 +94,15 @@ def hide(program: Program, example: Example) -> Program:
         if len(kept) < len(predictor.demos):
             changed = predictor.model_copy(update={"demos": kept})
             program = program.model_copy(update={"predictors": {**program.predictors, address: changed}})
-    if program.neighbours is not None:
-        from dspec.runtime.running.neighbours import row_text  # it brings what compares texts
+    return left_out(program, example.inputs)
 
-        itself = row_text(program, example.inputs)
-        if any(row.text == itself for row in program.neighbours.rows):
-            program = program.model_copy(update={"neighbours": program.neighbours.hiding(itself)})
-    return program
+
+def shown_rows(program: Runnable, rows: Rows) -> int:
+    """How many of the rows stand in a prompt of the program, whoever the input."""
+    demos = [
+        demo for one in programs(program) for predictor in one.predictors.values() for demo in predictor.demos
+    ]
+    return sum(any(_shows(demo, row) for demo in demos) for row in rows)
 
 
 def _shows(demo: Demo, example: Example) -> bool:

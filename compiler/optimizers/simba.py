@@ -26,10 +26,11 @@ from dspec.runtime.schema.program import Demo, Program
 from dspec.runtime.schema.trace import learnable
 from dspec.runtime.schema.types import JsonValue, Row
 
+from ..diagnostics.wording import plural
 from ..evaluate.counts import Calls, Range
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
-from ..evaluate.scoring import MAX_ERRORS, MetricError
+from ..evaluate.scoring import MetricError
 from ..evaluate.tasks import Halt, together
 from .base import Context, Facts, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import require_match
@@ -262,13 +263,16 @@ class _Ascent:
         return [attempts[start : start + self._runs] for start in range(0, len(attempts), self._runs)]
 
     def _look_for_failure(self, attempt: Attempt) -> None:
-        """Raises MetricError once the metric has failed on `MAX_ERRORS` rows."""
+        """Raises MetricError once the metric has failed on as many rows as an evaluation stands: scores decide here."""
         if attempt.metric_failed:
             self._failed.add(attempt.example.digest)
-            if len(self._failed) >= MAX_ERRORS:
+            self._context.metric_failed.setdefault(
+                attempt.example.index, attempt.reason or "no reason was given"
+            )
+            if len(self._failed) >= self._context.evaluator.max_errors:
                 raise MetricError(
                     attempt.reason or "the metric failed",
-                    help=f"it did so on {len(self._failed)} rows of train",
+                    help=f"it did so on {plural(len(self._failed), 'row')} of train",
                 )
 
     # Children --------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ EVAL_BUDGET = SectionSpec(
 ON_ERROR = A(
     "on_error",
     "choice",
-    "A row whose model never answers pauses the run, or scores 0 with the reason kept.",
+    "A row whose model never answers, or on which the metric fails, ends the run, or scores 0 with the reason kept.",
     default="stop",
     choices=("stop", "score_zero"),
     placeholder='"score_zero"',

@@ -64,7 +64,7 @@ def test_the_same_input_in_two_parts_is_a_warning_with_examples(tmp_path: Path) 
     write(tmp_path, "rows.csv", "text,intent\n" + "same,a\n" * 6 + "other,b\n")
     (problem,) = problems(dataset("rows.csv", CLASSED, split=split(train=3, val=4)), tmp_path)
     assert problem.kind == "duplicates"
-    assert problem.message == '1 identical input appears in both `train` and `val`: "same"'
+    assert problem.message == '1 identical input appears in both `train` and `val`: "same" (lines 6 and 7)'
     assert (problem.part, problem.others, problem.is_error) == ("train", ("val",), False)
 
 
@@ -77,7 +77,7 @@ def test_duplicates_are_reported_once_for_all_that_stand_in_the_same_parts() -> 
         ("a", ("c",), 1),
         ("b", ("c",), 1),
     ]
-    assert found[1].message == '1 identical input appears in `a`, `b` and `c`: "t2"'
+    assert found[1].message == '1 identical input appears in `a`, `b` and `c`: "t2" (rows 3, 3 and 3)'
 
 
 def test_a_problem_becomes_a_diagnostic_at_the_place_it_concerns() -> None:

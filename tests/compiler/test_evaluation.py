@@ -261,7 +261,9 @@ async def test_a_metric_that_fails_on_some_rows_keeps_the_reason_and_stops_when_
         found = await Evaluator(engine, Store(), broken, max_errors=4).evaluate(classifier(), data)
         assert found.scores == (0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0)
         assert "failed on row 2" in (found.rows[1].reason or "")
-        with pytest.raises(MetricError, match=r"`score` of metric `right` failed on row 1: .*2 more rows"):
+        with pytest.raises(
+            MetricError, match=r"`score` of metric `right` failed on row 1: .*on 2 more of the first 3 rows"
+        ):
             await Evaluator(engine, Store(), broken, max_errors=3).evaluate(classifier(), data)
 
 

@@ -32,13 +32,17 @@ from dspec.runtime.schema.ensemble import Ensemble, Majority
 
 
 async def scored(
-    monkeypatch: pytest.MonkeyPatch, made: ir.Metric, judge: object, count: int = 1
+    monkeypatch: pytest.MonkeyPatch,
+    made: ir.Metric,
+    judge: object,
+    count: int = 1,
+    on_error: ir.OnError = "score_zero",
 ) -> tuple[Evaluation, Script, Evaluator]:
     """Rows scored with a judge that gives `judge`, or what it gives for a question; the program is right."""
     reply = judge if callable(judge) else lambda asked: judge
     script = Script(judged_by(reply, oracle), jitter())
     with scripted(monkeypatch, script) as engine:
-        evaluator = Evaluator(engine, Store(), made)
+        evaluator = Evaluator(engine, Store(), made, on_error=on_error)
         return await evaluator.evaluate(classifier(), rows(count)), script, evaluator
 
 
@@ -181,13 +185,18 @@ async def test_an_answer_that_cannot_be_read_is_no_low_score(monkeypatch: pytest
     made = metric(f"= {POLITE}")
     found, _, evaluator = await scored(monkeypatch, made, judge, 9)
     assert found.scores == (1.0, 0.0, 1.0) * 3
-    assert found.failures == 3
-    assert "metric `right` has no score for row 2: its judge's answer cannot be used" in (
+    assert (found.failures, found.metric_failures, found.unanswered) == (3, 3, 0)
+    assert list(evaluator.failed) == [1, 4, 7]
+    assert "metric `right` (main.dspec:6) has no score for row 2: its judge's answer cannot be used" in (
         found.rows[1].reason or ""
     )
     assert not evaluator.unanswered
-    with pytest.raises(MetricError, match=r"no score for row 2.*\(and 9 more rows\)"):
+    with pytest.raises(MetricError, match=r"no score for row 2.*\(and on 9 more of the first 29 rows\)"):
         await scored(monkeypatch, made, judge, 40)
+    with pytest.raises(MetricError, match=r"no score for row 2.*cannot be used") as caught:
+        await scored(monkeypatch, made, judge, 9, "stop")
+    assert "more" not in caught.value.message
+    assert '`on_error = "score_zero"`' in (caught.value.help or "")
     script = Script(judged_by(judge, oracle))
     with scripted(monkeypatch, script) as engine:
         attempt = await Evaluator(engine, Store(), made).attempt(classifier(), rows(2)[1])

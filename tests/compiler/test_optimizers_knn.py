@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from building import DEMOS, compiled, gain, loaded_again, plan_of, project
 from scripted import (
     Asked,
+    Script,
     classifier,
     exact,
     group,
@@ -17,6 +19,7 @@ from scripted import (
     oracle,
     pipeline,
     rows,
+    scripted,
     wrong,
 )
 from stepping import Stepped, step
@@ -24,12 +27,15 @@ from stepping import Stepped, step
 from dspec.compiler import ir
 from dspec.compiler.data import Example
 from dspec.compiler.evaluate.digests import program_digest
+from dspec.compiler.evaluate.evaluation import Evaluator
+from dspec.compiler.evaluate.store import Store
 from dspec.compiler.optimizers import knn_few_shot
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.compiler.optimizers.demos import has_demos, hide, without_demos
 from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.running.neighbours import nearest
+from dspec.runtime.schema.ensemble import Ensemble, Majority
 from dspec.runtime.schema.expressions import Constant
 from dspec.runtime.schema.program import Demo, Neighbours, Program, digest
 from dspec.runtime.schema.types import JsonValue
@@ -245,3 +251,34 @@ async def test_the_same_bytes_at_any_width(monkeypatch: pytest.MonkeyPatch) -> N
         )
         found.add(artifact_text(Artifact(name="x", program=done.program)))
     assert len(found) == 1
+
+
+async def test_an_index_is_scored_on_its_own_rows_one_left_out_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Labels are coin flips: only who sees a row's own label is right on it. So are those of an ensemble's members."""
+    coins = tuple(Example(i, {"text": f"row {i} of g{i}"}, {"label": f"L{i}"}) for i in range(12))
+
+    def copies(asked: Asked) -> Mapping[str, object]:
+        """Gives the label of the demo that is about the very row, where there is one."""
+        own = [given for shown, given in asked.demos if shown["text"] == asked.question["text"]]
+        return {"label": own[0]["label"] if own else "none"}
+
+    labels = await step(monkeypatch, KNN, copies, train=coins, k=3, max_bootstrapped_demos=0)
+    with scripted(monkeypatch, Script(copies)) as engine:
+        evaluator = Evaluator(engine, Store(), exact())
+        own = await evaluator.evaluate(labels.program, coins)
+        again = await evaluator.evaluate(labels.program, coins)
+        vote = Ensemble(
+            name="vote",
+            inputs=labels.program.inputs,
+            outputs=labels.program.outputs,
+            members=(labels.program, labels.program),
+            reduce=Majority(field="label"),
+        )
+        voted = await evaluator.evaluate(vote, coins)
+        new = await evaluator.evaluate(
+            labels.program, (Example(0, {"text": "row 0 of g99"}, {"label": "L0"}),)
+        )
+    assert (own.score, again.score, voted.score, new.score) == (0.0, 0.0, 0.0, 0.0)
+    assert evaluator.spent.calls == 13

@@ -264,7 +264,7 @@ async def test_results_are_plain_json(monkeypatch: pytest.MonkeyPatch, tmp_path:
         result = await evaluated(made, "e", tmp_path, engine=engine, store=Store(), compiled={})
     plain = json.loads(evals_json([result]))["evals"][0]
     assert len(plain["rows"]) == 20
-    assert {"index", "score", "outputs", "reason", "unanswered"} == plain["rows"][0].keys()
+    assert {"index", "score", "outputs", "reason", "unanswered", "metric_failed"} == plain["rows"][0].keys()
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ async def test_a_metric_may_fail_on_few_rows_and_not_on_many(monkeypatch: pytest
         found = await Evaluator(engine, Store(), exact(), max_errors=5).evaluate(classifier(), broken)
         assert [row.reason is not None for row in found.rows] == [True] * 4 + [False] * 8
         assert found.score == pytest.approx(8 / 12)
-        with pytest.raises(MetricError, match="and 3 more rows"):
+        with pytest.raises(MetricError, match="and on 3 more of the first 4 rows"):
             await Evaluator(engine, Store(), exact(), max_errors=4).evaluate(classifier(), broken)
 
 

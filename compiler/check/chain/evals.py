@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dspec.grammar import tokenize
-from dspec.grammar.tree import Binary, Expr, Gate
+from dspec.grammar.tree import Expr, Gate
 from dspec.runtime.schema.expressions import Variable
 
 from ... import ir
@@ -16,7 +16,7 @@ from ..declarations.metrics import MetricInfo, rows_measure
 from ..expressions.infer import truth
 from ..expressions.scope import Binding, Scope
 from ..session import Place, Session
-from ..shape.attributes import Reader, number_of, section
+from ..shape.attributes import Reader, section
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo
 from ..types.kinds import FLOAT, Group, NamedValue
@@ -25,6 +25,9 @@ from .budgets import check_calls, check_models, limited, on_error_of
 from .fits import check_fit, referred_program, referred_rows
 from .optimize import OptimizeInfo, optimize
 from .rows import RowsInfo
+
+SCORES = frozenset({"score", "baseline.score"})
+"""What a gate reads that lies in 0..1."""
 
 
 def evaluation(session: Session, symbol: Symbol) -> ir.Eval | None:
@@ -128,26 +131,9 @@ def _gate(session: Session, place: Place, item: Gate, baseline: bool) -> ir.Eval
     if not baseline and _reads_baseline(place, item.condition):
         session.report(codes.project.NoBaseline(place.at(item.condition), place.room))
         baseline = True
-    scope = Scope(session, place, gate_names(baseline), "a gate")
+    scope = Scope(session, place, gate_names(baseline), "a gate", scores=SCORES)
     condition = truth(scope, item.condition, "a gate")
-    _in_reach(session, place, item.condition)
     return ir.EvalGate(text=" ".join(place.text(item.condition).split()), condition=condition)
-
-
-def _in_reach(session: Session, place: Place, node: Expr) -> None:
-    """Report a score that is compared with what no score reaches: results are shown in percent."""
-    if isinstance(node, Binary) and node.operator in ("and", "or"):
-        _in_reach(session, place, node.left)
-        _in_reach(session, place, node.right)
-        return
-    if not (isinstance(node, Binary) and node.operator in ("<", "<=", ">", ">=")):
-        return
-    for score, other in ((node.left, node.right), (node.right, node.left)):
-        number = number_of(other)
-        if number is not None and not 0 <= number <= 1 and place.text(score).endswith("score"):
-            session.report(
-                codes.metrics.GateNeverChanges(place.at(node), place.at(score), place.at(other), number)
-            )
 
 
 def _reads_baseline(place: Place, node: Expr) -> bool:

@@ -139,7 +139,10 @@ def check_steps_fit(
     measure: MetricInfo | None,
     train: RowsInfo | None,
     val: RowsInfo | None,
+    *,
+    val_named: bool,
 ) -> None:
+    """`val_named` is True also where what stands there is a mistake, and `val` None."""
     inside = [inner for step in chain for inner in step.nested.values()]
     # A metric that is graded and accepts nothing is warned of once.
     vague = (
@@ -147,6 +150,7 @@ def check_steps_fit(
         if measure and measure.graded and not measure.accepts and not measure.symbol.block.problems
         else None
     )
+    chosen = False  # whether it was said that candidates are compared on rows of train: once for the block
     for number, step in enumerate((*chain, *inside)):
         if step.spec is None or step.call is None:
             continue
@@ -164,10 +168,27 @@ def check_steps_fit(
             for part in train.data.parts
             if part not in (train.part, *TEST_PARTS)
         )
-        if spec.needs_val and val is None:
+        if chosen or not spec.needs_val:
+            continue
+        if val is None:
+            chosen = True
             session.report(codes.optimizers.NoVal(at, spec.name, train.location, parts))
-        elif spec.needs_val and val is not None and val.overlaps(train):
+        elif val.overlaps(train):
+            chosen = True
             session.report(codes.optimizers.ValIsTrain(val.location, spec.name, train.location, parts))
+    if not val_named and train is not None and not chosen:
+        _only_train(session, chain, train)
+
+
+def _only_train(session: Session, chain: list[StepInfo], train: RowsInfo) -> None:
+    """Hint at a result that is scored on the rows that its prompts show, or its index holds."""
+    for step in chain:
+        if step.spec is not None and step.call is not None and "demos" in step.spec.sets:
+            at = step.place.at(step.call.callee)
+            session.report(
+                codes.optimizers.ScoredOnShown(at, step.spec.name, train.location, step.spec.per_input)
+            )
+            return
 
 
 def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: RowsInfo | None) -> None:

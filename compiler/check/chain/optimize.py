@@ -85,7 +85,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, measure))
             check_models(session, limits, asked.with_more(besides))
             check_calls(session, limits, tuned, val or train, steps=True)
-    check_steps_fit(session, chain, measure, train, val)
+    check_steps_fit(session, chain, measure, train, val, val_named="val" in read.found)
     check_advice(session, chain, measure, train, val)
     check_test_rows(session, (("train", train), ("val", val)))
     built = None

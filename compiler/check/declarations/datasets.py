@@ -35,7 +35,7 @@ from ..sources.fetched_sources import fetched, fetched_source
 from ..symbols import Symbol
 from ..types.declared import reachable
 from ..types.kinds import ANY, Group, NamedValue
-from .records import field_specs, fields, fields_beside
+from .records import column_call, field_specs, fields, fields_beside
 
 TEST_PARTS = ("test", "holdout", "heldout", "held_out")
 """Names of parts that say: not for tuning."""
@@ -80,12 +80,28 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
             fields=label_specs,
             split=split,
             records=reachable(session, [member.type for member in columns.members.values()]),
+            columns=_named(session, place),
         )
     findings = _look(session, place, found) if found else None
     if findings is None:
         return DatasetInfo(symbol, inputs, columns, parts, found)
     whole = not any(problem.kind == "column_missing" for problem in findings.problems)
     return DatasetInfo(symbol, inputs, columns, parts, found, findings.rows, findings.sizes, whole)
+
+
+def _named(session: Session, place: Place) -> dict[str, str]:
+    """What the source calls the columns that have another name here: `input text: str = column("Customer Message")`."""
+    names: dict[str, str] = {}
+    for item in place.declaration.items or ():
+        call = column_call(item.default) if isinstance(item, FieldItem) else None
+        if call is None or not isinstance(item, FieldItem):
+            continue
+        match [(one.name, one.value) for one in call.arguments]:
+            case [(None, Literal(value=str() as name))] if name:
+                names.setdefault(item.name.text, name)
+            case _:
+                session.report(codes.data.ColumnUnnamed(place.at(call), item.name.text))
+    return names
 
 
 def _first_column(place: Place) -> tuple[str, Location | None]:

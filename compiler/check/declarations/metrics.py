@@ -5,12 +5,15 @@ A metric of one parameter has no gold labels. It is a reward: `pred` has what wa
 
 from __future__ import annotations
 
-from msgspec import Struct
+import math
 
-from dspec.grammar.tree import Call, Expr, NamedType, Node, Parameter, Reference, TypeNode
+from msgspec import Struct
+from msgspec.structs import replace
+
+from dspec.grammar.tree import Call, Conditional, Expr, NamedType, Node, Parameter, Reference, TypeNode
 from dspec.grammar.walk import children
 from dspec.runtime.running.rewards import REASON
-from dspec.runtime.schema.expressions import Constant, Expression, Variable
+from dspec.runtime.schema.expressions import Constant, Expression, If, Variable
 from dspec.runtime.schema.program import Reward
 from dspec.runtime.schema.types import BOOL, STR
 
@@ -18,6 +21,7 @@ from ... import ir
 from ...diagnostics import codes
 from ...tables.judges import JUDGES
 from ..expressions.infer import expect, truth, value
+from ..expressions.ranges import SHARE
 from ..expressions.scope import Binding, Scope
 from ..names.names import find, resolve
 from ..session import Place, Session
@@ -79,6 +83,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         if "score" not in names:
             graded = is_number(kind)
             shown: Kind = kind if graded or kind == BOOL else ANY
+            scope = replace(scope, scores=frozenset({"score"}) if graded else frozenset())
             scope = scope.having("score", Binding(shown, Variable(name="score")))
         reasoned = bool(judges) and REASON not in names
         # A judge that is called wrongly gives no reason, and that is not said a second time.
@@ -106,6 +111,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             accept=accept,
             feedback=feedback,
             judges=tuple(judges),
+            where=_where(place, score_node),
         )
     reward = None
     if alone is not None and judged and score_node is not None:
@@ -213,6 +219,11 @@ def _parameters(
     return data, judged, names
 
 
+def _where(place: Place, node: Node) -> str:
+    at = place.at(node)
+    return f"{at.source.name}:{at.source.position(at.start).line}"
+
+
 def _calls_judge(node: Node) -> bool:
     if isinstance(node, Call) and isinstance(node.callee, Reference) and node.callee.name.text in JUDGES:
         return True
@@ -224,10 +235,21 @@ def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
     if not (kind == BOOL or is_number(kind) or is_unknown(kind)):
         scope.session.report(codes.metrics.NoScore(scope.place.at(node), spell(kind)))
         return ANY, code
-    always = code.value if isinstance(code, Constant) else None
-    if isinstance(always, int | float) and not isinstance(always, bool) and not 0 <= always <= 1:
-        scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), always))
+    _in_range(scope, node, code)
     return kind, code
+
+
+def _in_range(scope: Scope, node: Expr, code: Expression) -> None:
+    """Report what is no score on any row that comes to it: in each branch by itself."""
+    if isinstance(node, Conditional) and isinstance(code, If):
+        _in_range(scope, node.consequence, code.consequence)
+        _in_range(scope, node.alternative, code.alternative)
+        return
+    found = scope.range_of(code)
+    outside = found.beside(SHARE)
+    reached = found.free < 2 and not math.isinf(found.high) and not math.isinf(found.low)
+    if outside or (reached and not (found.low >= 0 and found.high <= 1)):
+        scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), found.low, found.high))
 
 
 def _ignores(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from dspec.grammar.tree import CheckItem, Doc, Expr, FieldItem, Item, Parameter
+from dspec.grammar.tree import Call, CheckItem, Doc, Expr, FieldItem, Item, Parameter, Reference
 from dspec.runtime.schema.expressions import Constant, Expression
 from dspec.runtime.schema.program import Check, FieldSpec, Record
 from dspec.runtime.schema.types import JsonValue, RecordRef, Type
@@ -82,8 +82,16 @@ def members(
         if first and first.symbol:
             session.report(codes.names.ItemTwice(place.at(node.name), role, first.symbol.location))
             continue
-        found[name] = NamedValue(name, type_, symbol, node.default, doc)
+        default = None if kind == "column" and column_call(node.default) else node.default
+        found[name] = NamedValue(name, type_, symbol, default, doc)
     return found
+
+
+def column_call(node: Expr | None) -> Call | None:
+    """`column("…")` in a default's place: what the source calls a column."""
+    if isinstance(node, Call) and isinstance(node.callee, Reference) and node.callee.name.text == "column":
+        return node
+    return None
 
 
 def field_specs(session: Session, place: Place, members: Iterable[NamedValue]) -> tuple[FieldSpec, ...]:

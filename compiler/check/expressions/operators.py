@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import get_args
 
 from dspec.grammar.tree import Binary, BinaryOperator, Expr, Literal, Reference
-from dspec.runtime.schema.expressions import BinaryOp, Constant
+from dspec.runtime.schema.expressions import BinaryOp, Constant, Expression
 from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OptionalOf, Type
 
 from ...diagnostics import codes
@@ -73,7 +73,13 @@ def _binary(scope: Scope, node: Binary) -> Typed:
         _membership(scope, node, left, right)
     elif operator in ("<", "<=", ">", ">="):
         _order(scope, node, left, right)
+        _in_reach(scope, node, one.code, other.code)
     else:
+        divisor = scope.range_of(other.code)
+        if operator == "/" and divisor.low == divisor.high == 0:
+            scope.session.report(
+                codes.metrics.DividesByZero(scope.place.at(node), scope.place.at(node.right))
+            )
         return Typed(_arithmetic(scope, node, left, right), code, length if operator == "+" else None)
     return Typed(BOOL, code)
 
@@ -151,6 +157,24 @@ def _order(scope: Scope, node: Binary, left: Type, right: Type) -> None:
     fit = (is_number(left) and is_number(right)) or (is_text(left) and is_text(right))
     if not (fit or is_unknown(left) or is_unknown(right)):
         _wrong_operands(scope, node, left, right)
+
+
+def _in_reach(scope: Scope, node: Binary, left: Expression, right: Expression) -> None:
+    """Report a score that is compared with what no score reaches: results are shown in percent."""
+    one, other = scope.range_of(left), scope.range_of(right)
+    if not one.beside(other):
+        return
+    for side, opposite, (own, bound) in (
+        (node.left, node.right, (one, other)),
+        (node.right, node.left, (other, one)),
+    ):
+        if own.is_score:
+            number = bound.low if bound.free == 0 else None
+            at, sides = scope.place.at(node), (scope.place.at(side), scope.place.at(opposite))
+            scope.session.report(
+                codes.metrics.GateNeverChanges(at, *sides, number, scope.purpose == "a gate")
+            )
+            return
 
 
 def _arithmetic(scope: Scope, node: Binary, left: Type, right: Type) -> Type:

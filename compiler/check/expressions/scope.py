@@ -17,6 +17,7 @@ from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.kinds import Group, Kind, NamedValue, spell
 from .blocks import StepBlock
+from .ranges import Bounds, range_of
 
 NOTHING = Constant(value=None)
 
@@ -87,6 +88,13 @@ class Scope(Struct, frozen=True):
     """Paths of values that are not none here, since a condition has asked."""
     judges: list[ir.Judge] | None = None
     repeated: bool = False
+    scores: frozenset[str] = frozenset()
+    """Names of values that lie in 0..1, `baseline.score` as written."""
+
+    def range_of(self, code: Expression) -> Bounds:
+        """Where the number lies that an expression of this scope gives."""
+        judges = [judge.name for judge in self.judges or ()]
+        return range_of(code, self.scores.union(judges))
 
     def having(self, name: str, binding: Binding) -> Scope:
         paths = frozenset(path for path in self.present if path.partition(".")[0].partition("[")[0] != name)

@@ -13,6 +13,10 @@ from ..session import Place, Session
 
 def data_file(session: Session, place: Place, path: str, node: Expr) -> str | None:
     """The path told from the root file's folder; reports one that leads outside the project."""
+    written = place.text(node)
+    if "\\" in written:
+        session.report(codes.data.PathWithBackslash(place.at(node), written))
+        return None
     folder = place.source.path.parent
     target = Path(os.path.normpath(folder / path))
     if (

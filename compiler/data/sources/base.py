@@ -109,7 +109,7 @@ class FileSource(RowSource, frozen=True):
 
     read: Callable[[BinaryIO, ir.DataSource], Table]
     """The table in an open file. Raises DataError."""
-    count: Callable[[BinaryIO], int] = count_lines
+    count: Callable[[BinaryIO, ir.DataSource], int] = lambda stream, source: count_lines(stream)
     """The rows of a file that is too large to be read for a check."""
 
 

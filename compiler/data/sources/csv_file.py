@@ -22,7 +22,8 @@ def _read(stream: BinaryIO, source: ir.DataSource) -> Table:
         raise unreadable("a csv file's `delimiter` must be one character, such as `;`")
     reader = csv.reader(opening.lines(stream, source.path), delimiter=delimiter, strict=True)
     raw = _csv_records(reader, source.path)
-    header = next(raw, None)
+    named = source.options.get("header")
+    header = (0, str(named).split(",")) if named is not None else next(raw, None)
     if header is None:
         message = f"`{source.path}` is empty"
         raise DataError(
@@ -64,8 +65,8 @@ def _csv_rows(records: Iterator[tuple[int, list[str]]], columns: tuple[str, ...]
             yield BrokenRow(number, f"has {has} where the header names {plural(len(columns), 'column')}")
 
 
-def _count(stream: BinaryIO) -> int:
-    return max(0, count_lines(stream, quotes=True) - 1)
+def _count(stream: BinaryIO, source: ir.DataSource) -> int:
+    return max(0, count_lines(stream, quotes=True) - ("header" not in source.options))
 
 
 SOURCE = FileSource(
@@ -74,6 +75,9 @@ SOURCE = FileSource(
     parameters=(
         SourceParameter("path", "path", required=True),
         SourceParameter("delimiter", "text", doc="The character between cells; a comma when not set."),
+        SourceParameter(
+            "header", "text", doc="The columns' names, `text,label`, of a file without a header line."
+        ),
     ),
     read=_read,
     count=_count,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import BinaryIO
 
 from dspec.runtime.schema.types import JsonValue
@@ -26,12 +27,24 @@ def _read(stream: BinaryIO, source: ir.DataSource) -> Table:
         ) from None
     except ValueError as error:
         raise unreadable(f"`{name}` is not JSON: {error}") from None
+    under = source.options.get("under")
+    for key in str(under).split(".") if under else ():
+        if not isinstance(value, dict) or key not in value:
+            raise unreadable(f"`{name}` has nothing under `{under}`", _lists(value, PurePath(name).name))
+        value = value[key]
     if not isinstance(value, list):
+        where = f" under `{under}`" if under else ""
         raise unreadable(
-            f"`{name}` holds {json_kind(value)}, not a list of objects",
-            "write `[{…}, {…}]`, or use jsonl: one object per line",
+            f"`{name}` holds {json_kind(value)}{where}, not a list of objects",
+            _lists(value, PurePath(name).name) or "write `[{…}, {…}]`, or use jsonl: one object per line",
         )
     return table_of(stream, source, "row", None, _json_rows(value), text=False)
+
+
+def _lists(value: JsonValue, name: str) -> str:
+    """What to write for the rows under a key, where there is one that holds a list."""
+    found = [key for key, held in value.items() if isinstance(held, list)] if isinstance(value, dict) else []
+    return f'rows under the key `{found[0]}`: `json("{name}", under = "{found[0]}")`' if found else ""
 
 
 def _json_rows(values: list[JsonValue]) -> RawRows:
@@ -44,7 +57,12 @@ def _json_rows(values: list[JsonValue]) -> RawRows:
 
 SOURCE = FileSource(
     name="json",
-    doc="A JSON list of objects.",
-    parameters=(SourceParameter("path", "path", required=True),),
+    doc="A JSON list of objects, or an object that holds one under a key.",
+    parameters=(
+        SourceParameter("path", "path", required=True),
+        SourceParameter(
+            "under", "text", doc="The key that holds the list, `data.examples` for one within another."
+        ),
+    ),
     read=_read,
 )

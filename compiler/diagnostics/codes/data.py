@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ...project.source import Location
 from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label, also
@@ -81,6 +83,20 @@ DS0402 = Code(
     dataset(),
     TICKETS,
 )
+
+
+class ColumnUnnamed(Finding, frozen=True):
+    """`column(…)` without the one text that it takes."""
+
+    code = DS0402
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` must say in quotes what the file calls the column `{self.name}`",
+            "one text in quotes",
+            help=f'for example `{self.name}: str = column("Customer Message")`',
+        )
 
 
 class NoSuchColumn(Finding, frozen=True):
@@ -408,6 +424,32 @@ class LeadsOutside(Finding, frozen=True):
 
 class DataOutside(DataFault, frozen=True):
     code = DS0413
+
+
+DS0418 = Code(
+    "DS0418",
+    "error",
+    "path with backslashes",
+    "A path is written with `/` on every system. A backslash in a text begins an escape: `\\t` is a tab.",
+    dataset(path="data\\tickets.csv"),
+    dataset(),
+    TICKETS,
+)
+
+
+class PathWithBackslash(Finding, frozen=True):
+    """A path as `written`, quotes included."""
+
+    code = DS0418
+    written: str
+
+    def told(self) -> Diagnostic:
+        meant = re.sub(r"\\+", "/", self.written)
+        return self.says(
+            f"the path {self.written} has a backslash, and paths are written with `/`",
+            "begins an escape",
+            fixes=(replace(self.where, meant),),
+        )
 
 
 DS0415 = Code(

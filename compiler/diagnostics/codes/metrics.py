@@ -130,17 +130,19 @@ class AlwaysTheSame(Finding, frozen=True):
 
 
 class GateNeverChanges(Finding, frozen=True):
-    """A `score` that is compared with a number that no score reaches: it stands at `number`."""
+    """A score that is compared with what no score reaches, which stands at `number`; a `value` where it is always the
+    same."""
 
     code = DS0504
     score: Location
     number: Location
-    value: float
+    value: float | None
+    gate: bool
 
     def told(self) -> Diagnostic:
-        meant = f"{self.value / 100:g}" if 1 < self.value <= 100 else ""
+        meant = f"{self.value / 100:g}" if self.value is not None and 1 < self.value <= 100 else ""
         return self.says(
-            f"`{self.score.text}` lies between 0 and 1, so this gate never changes",
+            f"`{self.score.text}` lies between 0 and 1, so this {'gate' if self.gate else 'comparison'} never changes",
             "the same whatever the score",
             help=f"write `{meant}` for {self.value:g} %" if meant else "",
             fixes=(replace(self.number, meant, guess=True),) if meant else (),
@@ -239,14 +241,13 @@ class NoFeedback(Finding, frozen=True):
             "number": 'feedback = if score >= 0.5 then "correct" else "wrong"',
             "score": 'feedback = if score then "correct" else "wrong"',
         }[self.by]
+        expected = line.replace('"wrong"', '"expected …"')
         return self.says(
             f"`{self.optimizer}` learns from what the metric says about each answer, and `{self.metric.text}` "
             "gives no `feedback`",
             "sees only the score",
             secondary=(Label(self.metric, "no `feedback`"),),
-            help=f"what its judge said is there: `{line}`"
-            if judged
-            else 'say what was wrong: `feedback = if score then "correct" else "expected …"`',
+            help=f"what its judge said is there: `{line}`" if judged else f"say what was wrong: `{expected}`",
             fixes=insert_item(self.room, line, "" if judged else "Insert a `feedback` to fill in"),
         )
 
@@ -323,12 +324,44 @@ class NoScore(Finding, frozen=True):
 
 
 class ScoreOutOfRange(Finding, frozen=True):
+    """A score, or one branch of it, that lies outside of 0..1, or reaches beyond."""
+
     code = DS0510
-    score: float
+    low: float
+    high: float
+
+    def told(self) -> Diagnostic:
+        if self.low == self.high:
+            found = f"always {self.low:g}"
+        elif self.low > 1:
+            found = f"never less than {self.low:g}"
+        elif self.high < 0:
+            found = f"never more than {self.high:g}"
+        else:
+            found = f"anything from {self.low:g} to {self.high:g}"
+        return self.says(f"`score` must lie between 0 and 1, and this is {found}", "out of range")
+
+
+DS0513 = Code(
+    "DS0513",
+    "error",
+    "division by zero",
+    "The divisor is 0 on every row, so the value can be computed on none.",
+    metric("{ score = f1(gold.topic, pred.topic) / 0 }"),
+    metric("{ score = f1(gold.topic, pred.topic) / 1 }"),
+    TICKETS,
+)
+
+
+class DividesByZero(Finding, frozen=True):
+    code = DS0513
+    divisor: Location
 
     def told(self) -> Diagnostic:
         return self.says(
-            f"`score` must lie between 0 and 1, and this is always {self.score:g}", "out of range"
+            f"`{self.where.text}` divides by zero, whatever the row",
+            "cannot be computed",
+            secondary=(Label(self.divisor, "always 0"),),
         )
 
 

@@ -336,6 +336,38 @@ class NoVal(Finding, frozen=True):
         )
 
 
+DS0634 = Code(
+    "DS0634",
+    "hint",
+    "scored on the rows it shows",
+    "Without `val` a compile scores the program it starts from and the result on the rows of `train`, which the result has "
+    "seen. A row that an index holds is asked about without its own demos; one that a prompt shows is not, and is as good as "
+    "given away.",
+    METRIC
+    + "optimize v1 {\n  program = router; metric = right; train = tickets.train\n  step s = LabeledFewShot(k = 2)\n}\n",
+    block("step s = LabeledFewShot(k = 2)"),
+    TICKETS,
+)
+
+
+class ScoredOnShown(Finding, frozen=True):
+    """A step that makes demos of `train` in a block without `val`; `per_input` says that they are an index."""
+
+    code = DS0634
+    optimizer: str
+    train: Location
+    per_input: bool
+
+    def told(self) -> Diagnostic:
+        made = "an index" if self.per_input else "demos"
+        return self.says(
+            f"`{self.optimizer}` makes {made} of `{self.train.text}`, and without `val` the result is scored on the same rows",
+            "a score on training rows says little",
+            secondary=(Label(self.train, "both learned from and scored on"),),
+            help="name rows to score on: `val = …`, or an `eval` on other rows",
+        )
+
+
 class ValIsTrain(NoVal, frozen=True):
     """The same where `val` names rows of train."""
 

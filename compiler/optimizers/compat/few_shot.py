@@ -112,6 +112,8 @@ class _Attempts:
                 demos = traced(attempt.trace, example.digest, self._context.rng)
                 if demos or not attempt.trace:
                     return Accepted(example, demos)
+            if attempt.metric_failed:
+                self._context.metric_failed.setdefault(example.index, attempt.reason or "no reason was given")
             if attempt.verdict is None:
                 self._failed(attempt.reason or "the teacher gave no answer")
         return None

@@ -1,0 +1,144 @@
+"""A metric that fails is named, with its place and the row, and is never a low score unsaid."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from dspc import dspc
+
+from dspec.compiler.check.analysis import analyse
+
+HEAD = """\
+dspec 1
+
+lm learner { model = "embedded/icl" }
+type L = "cat" | "dog"
+module f = Predict(sig(text -> label: L))
+dataset d { source = csv("d.csv")
+  input text: str
+  field label: L
+  split { train = 40; val = 30 } }
+"""
+END = """
+optimize best { program = f; metric = ok; train = d.train; val = d.val%s
+  step a = BootstrapFewShot() }
+"""
+RIGHT = "{ score = if gold.label == pred.label then %s else 0; accept = score > 0 }"
+
+
+def project(folder: Path, metric: str, block: str = "") -> Path:
+    (folder / "dspec.toml").touch()
+    rows = (
+        f"message number {n} about {('dogs', 'cats')[n % 2]},{('dog', 'cat')[n % 2]}\n" for n in range(70)
+    )
+    (folder / "d.csv").write_text("text,label\n" + "".join(rows))
+    path = folder / "main.dspec"
+    path.write_text(f"{HEAD}metric ok(gold: d, pred: f) {metric}\n{END % block}")
+    return path
+
+
+def test_one_row_that_a_metric_fails_on_is_named_and_no_score(tmp_path: Path) -> None:
+    project(
+        tmp_path,
+        RIGHT % '1 / (len(gold.text) - len(gold.text) + (if contains(gold.text, " 50 ") then 0 else 1))',
+    )
+    failed = dspc("compile", "main.dspec", cwd=tmp_path)
+    assert failed.code == 1
+    assert "`score` of metric `ok` (main.dspec:10) failed on row 51" in failed.text
+    assert "score_zero" in failed.text
+    assert not (tmp_path / "compiled").exists()
+    project(
+        tmp_path,
+        (tmp_path / "main.dspec").read_text().split("pred: f) ")[1].split("\n")[0],
+        '; on_error = "score_zero"',
+    )
+    lenient = dspc("compile", "main.dspec", cwd=tmp_path)
+    assert lenient.code == 0, lenient.text
+    assert "the metric failed on 1 row, which scored 0" in " ".join(lenient.out.split())
+    assert "usable answer" not in lenient.text
+    notes = json.loads((tmp_path / "compiled" / "best.dspc.json").read_text())["notes"]
+    assert notes == ["the metric failed on 1 row, which scored 0, as `on_error` says"]
+
+
+def test_an_eval_names_rows_that_its_metric_fails_on(tmp_path: Path) -> None:
+    path = project(tmp_path, RIGHT % '1 / (if contains(gold.text, " 50 ") then 0 else 1)')
+    text = path.read_text() + 'eval e { program = f; metric = ok; data = d; on_error = "score_zero" }\n'
+    path.write_text(text)
+    assert (
+        "1 row on which the metric failed (scored 0, as `on_error` says)"
+        in dspc("eval", path, cwd=tmp_path).out
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "codes"),
+    [
+        (RIGHT % "1", []),
+        (RIGHT % "5", ["DS0510"]),
+        (RIGHT % "-0.5", ["DS0510"]),
+        (RIGHT % "(2 - 0.5)", ["DS0510"]),
+        ("= if gold.text == pred.label then 1 else if gold.label == pred.label then 1 else 2", ["DS0510"]),
+        ("= f1(gold.text, pred.label) * 100", ["DS0510"]),
+        ("= f1(gold.text, pred.label) + 2", ["DS0510"]),
+        ("= f1(gold.text, pred.label) / 2 + f1(gold.label, pred.label) / 2", []),
+        ("= min(1, f1(gold.text, pred.label) * 100)", []),
+        ("= f1(gold.text, pred.label) / 0", ["DS0513"]),
+        ("= f1(gold.text, pred.label) / (1 - 1)", ["DS0513"]),
+        ("{ score = f1(gold.text, pred.label); accept = score > 2 }", ["DS0504"]),
+        ("{ score = f1(gold.text, pred.label); accept = not (score <= -1 or score >= 0.5) }", ["DS0504"]),
+        ("{ score = f1(gold.text, pred.label); accept = f1(gold.text, pred.label) > 70 }", ["DS0504"]),
+        ("{ score = f1(gold.text, pred.label); accept = score >= 0 and len(pred.label) > -1 }", []),
+    ],
+)
+def test_a_score_that_cannot_be_one_is_found_by_check(tmp_path: Path, body: str, codes: list[str]) -> None:
+    found = analyse(project(tmp_path, body)).diagnostics
+    assert [one.code for one in found if one.code not in ("DS0505",)] == codes
+
+
+@pytest.mark.parametrize(
+    ("gate", "codes"),
+    [
+        ("score >= baseline.score + 5", ["DS0504"]),
+        ("score >= baseline.score + 0.05", []),
+        ("100 * score >= 80", []),
+        ("score >= 80", ["DS0504"]),
+        ("score - baseline.score > 2", []),
+        ("score / 0 > 1", ["DS0513"]),
+    ],
+)
+def test_a_gate_that_never_changes_is_found_by_check(tmp_path: Path, gate: str, codes: list[str]) -> None:
+    path = project(tmp_path, RIGHT % "1")
+    block = f"eval e {{ program = best; baseline = f; metric = ok; data = d; gate {gate} }}\n"
+    path.write_text(path.read_text() + block)
+    found = [one.code for one in analyse(path).diagnostics]
+    assert [code for code in found if code != "DS0805"] == codes
+
+
+def test_scores_on_training_rows_are_called_that_by_check_and_by_compile(tmp_path: Path) -> None:
+    path = project(tmp_path, "= gold.label == pred.label")
+    text = path.read_text().replace("val = d.val", "").replace("BootstrapFewShot()", "LabeledFewShot(k = 4)")
+    path.write_text(text)
+    assert [one.code for one in analyse(path).diagnostics] == ["DS0634"]
+    done = dspc("compile", path, cwd=tmp_path)
+    assert "training rows" in done.out
+    assert "val, which chose it" not in done.out
+    assert "no val: these are scores on training rows" in " ".join(done.out.split())
+
+
+def test_an_eval_says_how_many_of_its_rows_are_shown(tmp_path: Path) -> None:
+    path = project(tmp_path, "= gold.label == pred.label", '; compat = "dspy"')
+    text = path.read_text().replace("BootstrapFewShot()", "LabeledFewShot(k = 4)")
+    path.write_text(text + "eval e { program = best; metric = ok; data = d.train }\n")
+    done = dspc("compile", path, "--json", cwd=tmp_path)
+    assert json.loads(done.out)["compiled"][0]["evals"][0]["in_prompt"] == 4
+
+
+def test_candidates_that_are_compared_on_training_rows_are_said_once(tmp_path: Path) -> None:
+    path = project(tmp_path, "= gold.label == pred.label")
+    steps = "".join(f"\n  step s{n} = BootstrapFewShotWithRandomSearch()" for n in range(3))
+    path.write_text(
+        path.read_text().replace("; val = d.val", "").replace("\n  step a = BootstrapFewShot()", steps)
+    )
+    assert [one.code for one in analyse(path).diagnostics].count("DS0606") == 1
