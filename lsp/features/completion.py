@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from dspec.compiler.check.analysis import Analysis
+from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.tables.blocks import BLOCKS
+from dspec.runtime.running.strategies.table import STRATEGIES
 
 from . import offers
 from .cursor import Cursor, Spot, find, locate, named, terminal, word
 from .expressions import expression
-from .here import Here, names, type_here
+from .here import Here, names, source_argument, type_here
 from .items import item, round_item, section
 from .offers import Offer
 
@@ -84,6 +86,8 @@ def header(here: Here) -> Iterable[Offer]:
     if at >= 0:
         return _declared_value(here, at)
     arrow = find(spot.before, "ARROW")
+    if arrow >= 0 and here.cursor.inner.group.opener == "[" and here.cursor.spots[1].group.opener == "[":
+        return type_here(here)  # `-> list[…]`
     if len(here.cursor.spots) > 1:
         return _parameter(here, is_output=arrow >= 0)
     if arrow >= 0 and spot.index == arrow + 1:
@@ -101,6 +105,8 @@ def _declared_value(here: Here, at: int) -> Iterable[Offer]:
                 return _strategy_argument(here)
             return offers.strategies() if spot.index == at + 1 and not here.cursor.in_string else ()
         case "extern":
+            if len(here.cursor.spots) > 1:
+                return source_argument(here, spot, at + 1, EXTERN_SOURCES)
             return offers.extern_sources() if spot.index == at + 1 and not here.cursor.in_string else ()
         case "metric":
             return expression(here)
@@ -127,10 +133,19 @@ def _strategy_argument(here: Here) -> Iterable[Offer]:
         return names(here)
     if spot.number == 0 and not here.is_label:
         return [*names(here), *_inline(spot)]
-    if spot.index == 0 and "lm" not in named(spot.others):
-        lm = "The model that answers; the default one unless said."
-        return (Offer("lm", "option", "lm", lm, "lm" if here.is_label else "lm = ", rank=1),)
-    return ()
+    return _strategy_options(here, spot) if spot.index == 0 and not here.cursor.in_string else ()
+
+
+def _strategy_options(here: Here, spot: Spot) -> Iterator[Offer]:
+    """The options that are not given yet."""
+    present = named(spot.others)
+    header = here.cursor.spots[0]
+    strategy = STRATEGIES.get(word(header.element, find(header.before, "ASSIGN") + 1))
+    lm = "The model that answers; the default one unless said."
+    options = [(one.name, one.value, one.doc) for one in (strategy.options if strategy else ())]
+    for name, kind, doc in (*options, ("lm", "lm", lm)):
+        if name not in present:
+            yield Offer(name, "option", kind, doc, name if here.is_label else f"{name} = ", rank=1)
 
 
 def _inline(spot: Spot) -> Iterator[Offer]:

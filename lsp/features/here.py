@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import Protocol
 
 from dspec.compiler.check import query
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.journal import Sought
+from dspec.compiler.data.sources.base import SourceParameter
 from dspec.compiler.tables.block_specs import BlockSpec
 from dspec.runtime.schema.types import BOOL, Type
 
 from . import offers
-from .cursor import Cursor, read, terminal, word
+from .cursor import Cursor, Spot, named, read, terminal, word
 from .offers import Offer
 
 
@@ -82,6 +84,28 @@ def type_here(here: Here) -> Iterable[Offer]:
         return ()
     plain = before != "DOT" and "type" in here.sought.kinds
     return [*names(here), *(offers.types() if plain else ())]
+
+
+class _Source(Protocol):
+    @property
+    def parameters(self) -> tuple[SourceParameter, ...]: ...
+
+
+def source_argument(here: Here, spot: Spot, callee: int, table: Mapping[str, _Source]) -> Iterator[Offer]:
+    """In the parentheses of a source, whose name is a part of `spot`: arguments that are not given yet, and what
+    stands behind `lm =`."""
+    inner = here.cursor.inner
+    source = table.get(word(spot.element, callee))
+    if source is None or here.cursor.in_string:
+        return
+    if inner.index >= 2 and terminal(inner.element, 1) == "ASSIGN":
+        yield from names(here) if word(inner.element, 0) == "lm" else ()
+    elif inner.index == 0:
+        present = named(inner.others)
+        for one in source.parameters:
+            if one.name not in present:
+                text = one.name if here.is_label else f"{one.name} = "
+                yield Offer(one.name, "option", one.value, one.doc, text, rank=1)
 
 
 def literals_here(here: Here, texts: Iterable[str]) -> Iterable[Offer]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from dspec.compiler.check import query
+from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
+from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.tables.block_specs import AttributeSpec
 from dspec.compiler.tables.blocks import ROUND
 from dspec.grammar.lexemes import ITEM_WORDS
@@ -12,7 +14,7 @@ from dspec.grammar.lexemes import ITEM_WORDS
 from . import offers
 from .cursor import Spot, find, named, terminal, word
 from .expressions import expression
-from .here import Here, literals_here, names, rows, type_here, wanted_here
+from .here import Here, literals_here, names, rows, source_argument, type_here, wanted_here
 from .offers import Offer
 from .steps import addresses, step
 
@@ -91,8 +93,12 @@ def _block_expression(here: Here, spot: Spot, attribute: str) -> Iterable[Offer]
     """Attributes whose value the block's own rules check."""
     match here.spec.keyword, attribute:
         case "dataset", "source":
+            if here.cursor.inner is not spot:
+                return source_argument(here, spot, 2, SOURCES)
             return offers.sources() if spot.index == 2 and not here.cursor.in_string else ()
         case "extern", "source":
+            if here.cursor.inner is not spot:
+                return source_argument(here, spot, 2, EXTERN_SOURCES)
             return offers.extern_sources() if spot.index == 2 and not here.cursor.in_string else ()
         case "optimize", "tune" | "freeze" if here.cursor.inner.group.opener == "[":
             return addresses(here, here.cursor.inner)

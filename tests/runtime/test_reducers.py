@@ -135,7 +135,7 @@ def test_its_models_are_the_ensembles_and_its_address_stays_here(tmp_path: Path)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"inputs": [{"name": "weather", "type": {"kind": "scalar", "name": "str"}}]}, "nothing is given"),
+        ({"inputs": [{"name": "weather", "type": {"kind": "scalar", "name": "str"}}]}, "nothing called"),
         ({"outputs": []}, "reduce.program.outputs: `answer` is not as the ensemble has it"),
         ({"predictors": {}}, "there is no predictor `module`"),
     ],
