@@ -30,6 +30,7 @@ from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.schema.program import Demo, Program
+from dspec.runtime.schema.types import OptionalOf
 
 SMALL: dict[str, dict[str, Any]] = {
     "LabeledFewShot": {"k": 3},
@@ -205,6 +206,23 @@ def test_rows_are_drawn_whole_even_where_they_show_nothing() -> None:
     assert as_demo(made.predictors["summarize"], rows(1)[0]) == Demo(
         inputs={"text": "row 0 of g0"}, outputs={}
     )
+
+
+def test_a_row_without_a_label_is_no_demo_with_null() -> None:
+    """DSPy's `Example` lacks the field then, and its prompts leave such a demo out."""
+    unlabelled = tuple(
+        Example(i, {"text": f"row {i}"}, {"label": f"L{i}" if i % 2 else None}) for i in range(6)
+    )
+    (predictor,) = labeled(classifier(), unlabelled, 6).predictors.values()
+    assert sorted(len(demo.outputs) for demo in predictor.demos) == [0, 0, 0, 1, 1, 1]
+    assert all(
+        demo.outputs == {"label": f"L{demo.inputs['text'][-1]}"} for demo in predictor.demos if demo.outputs
+    )
+    output = predictor.signature.outputs[0]
+    nullable = output.model_copy(update={"type": OptionalOf(item=output.type)})
+    signature = predictor.signature.model_copy(update={"outputs": (nullable,)})
+    answer = as_demo(predictor.model_copy(update={"signature": signature}), unlabelled[0])
+    assert answer.outputs == {"label": None}
 
 
 def test_labels_replace_a_teacher_s_demos_unless_it_was_bootstrapped(monkeypatch: pytest.MonkeyPatch) -> None:

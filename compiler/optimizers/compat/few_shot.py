@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from dspec.runtime.schema.ensemble import Runnable, each, programs
 from dspec.runtime.schema.program import Demo, Predictor, Program
+from dspec.runtime.schema.types import OptionalOf
 
 from ...evaluate.tasks import Halt
 from ..base import Context, OptimizerError, Options
@@ -27,11 +28,18 @@ if TYPE_CHECKING:
 
 
 def as_demo(predictor: Predictor, example: Example) -> Demo:
-    """What of the row the predictor's fields can show; perhaps nothing, and a prompt leaves it out then."""
+    """What of the row the predictor's fields can show; perhaps nothing, and a prompt leaves it out then.
+
+    A row without a label has null there, and to DSPy no such field; only where the output may be null it is an answer.
+    """
     row, signature = example.row, predictor.signature
     return Demo(
         inputs={field.name: row[field.name] for field in signature.inputs if field.name in row},
-        outputs={field.name: row[field.name] for field in signature.outputs if field.name in row},
+        outputs={
+            field.name: row[field.name]
+            for field in signature.outputs
+            if field.name in row and (row[field.name] is not None or isinstance(field.type, OptionalOf))
+        },
     )
 
 
