@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
-from dspec.runtime.schema.program import digest
-from dspec.runtime.schema.types import Frozen, JsonValue
+from dspec.runtime.schema.program import Record, digest
+from dspec.runtime.schema.types import Frozen, JsonValue, Type
 
 from .. import ir
 from ..diagnostics.wording import plural
 from ..project.caches import Cache
 from . import cache as caching
+from .columns import misfit
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
 from .problem import SHOWN, DataError, DataProblem, listed, quoted
 from .reading import open_table
@@ -100,6 +101,43 @@ def _placement(dataset: ir.Dataset, collected: Collected, *, whole: bool) -> lis
     if not usable or not whole or any(problem.is_error for problem in strata):
         return strata
     return strata + duplicates(parts(dataset, collected.examples), collected.unit)
+
+
+def unfit_labels(
+    dataset: ir.Dataset,
+    folder: Path,
+    column: str,
+    kind: Type,
+    records: Mapping[str, Record],
+    *,
+    root: Path | None = None,
+) -> DataProblem | None:
+    """Values of a column that cannot be read as the type `kind`, which another field of its name has.
+
+    Looks at as many rows as a check reads of a large file. Nothing is said of a file that cannot be read.
+    """
+    try:
+        with open_table(dataset.source, folder, root) as table:
+            found = collect(dataset, table, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
+    except DataError:
+        return None
+    broken = [
+        (row, reason) for row in found.examples if (reason := misfit(row.row.get(column), kind, records))
+    ]
+    if not broken:
+        return None
+    values = tuple(quoted(row.row[column]) for row, _ in broken[:SHOWN])
+    numbers = [f"{_number(row)}: {value}" for (row, _), value in zip(broken, values, strict=False)]
+    return DataProblem(
+        kind="type_broken",
+        message=f"{found.unit}{'s' * (len(broken) > 1)} {listed(numbers, len(broken))}",
+        help=broken[0][1],
+        column=column,
+        count=len(broken),
+        unit=found.unit,
+        rows=tuple(_number(row) for row, _ in broken[:SHOWN]),
+        values=values,
+    )
 
 
 def long_values(dataset: ir.Dataset, rows: Iterable[Example]) -> list[DataProblem]:

@@ -109,6 +109,19 @@ def _known(value: JsonValue, kind: Type, records: Mapping[str, Record], depth: i
             return value
 
 
+def misfit(value: JsonValue, kind: Type, records: Mapping[str, Record]) -> str:
+    """Why a value cannot be read as one of another type; empty where it can, and for null, which is no value."""
+    if value is None:
+        return ""
+    try:
+        values.from_text(value, kind, records) if isinstance(value, str) else values.coerce(
+            value, kind, records
+        )
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def literals(kind: Type) -> tuple[str, ...]:
     """The values of a union of literals, optional or not; empty for other types."""
     if isinstance(kind, OptionalOf):

@@ -66,6 +66,8 @@ class Option(Struct, frozen=True):
     """Kinds of declarations that may be named instead; the value is then `{"<kind>": "<name>"}`."""
     counts: Literal["train", "val"] | None = None
     """Whose rows a number counts, so that asking for more than there are is reported."""
+    pays_for: Literal["val"] | None = None
+    """Whose rows a number pays the scoring of: with less than twice as many the step scores its start, and no candidate."""
 
     @property
     def most(self) -> float | None:

@@ -341,6 +341,6 @@ def assemble(
     for address, predictor in tunable(student).items():
         bootstrapped = [one.demos[address] for one in accepted if address in one.demos][:demos]
         more = max(0, labels - len(bootstrapped))
-        filling = draw(labels_for(predictor, rest), more, rng(f"labels/{address}"))
+        filling = draw(labels_for(predictor, rest, student.records), more, rng(f"labels/{address}"))
         student = student.with_predictor(address, demos=room.fit(student, address, (*bootstrapped, *filling)))
     return student

@@ -7,14 +7,15 @@ one of its outputs; what else of the predictor's fields the row does not have is
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dspec.runtime.schema.ensemble import Runnable, programs
-from dspec.runtime.schema.program import Demo, Predictor, Program
+from dspec.runtime.schema.program import Demo, Predictor, Program, Record
 from dspec.runtime.schema.trace import learnable
 from dspec.runtime.schema.types import OptionalOf, Row
 
+from ..data.columns import misfit
 from ..evaluate.leaving_out import left_out
 from .frozen import tunable
 from .prompt_room import PromptRoom, same_value
@@ -42,8 +43,13 @@ def has_demos(program: Runnable) -> bool:
     )
 
 
-def labelled(predictor: Predictor, example: Example) -> Demo | None:
-    """The row as a demo of `predictor`, or None where it has nothing to show."""
+def labelled(
+    predictor: Predictor, example: Example, records: Mapping[str, Record] | None = None
+) -> Demo | None:
+    """The row as a demo of `predictor`, or None where it has nothing to show, or a value that its output may not have.
+
+    `records` are the program's; without them values are taken as they are.
+    """
     row = example.row
     outputs: Row = {
         field.name: row[field.name]
@@ -51,15 +57,21 @@ def labelled(predictor: Predictor, example: Example) -> Demo | None:
         if field.name in example.labels
         and (row[field.name] is not None or isinstance(field.type, OptionalOf))
     }
+    if records is not None and any(
+        misfit(outputs[field.name], field.type, records)
+        for field in predictor.signature.outputs
+        if field.name in outputs
+    ):
+        return None
     inputs: Row = {field.name: row[field.name] for field in predictor.signature.inputs if field.name in row}
     if not outputs or (predictor.signature.inputs and not inputs):
         return None
     return Demo(inputs=inputs, outputs=outputs)
 
 
-def labels_for(predictor: Predictor, rows: Rows) -> list[Demo]:
+def labels_for(predictor: Predictor, rows: Rows, records: Mapping[str, Record] | None = None) -> list[Demo]:
     """The rows that can show `predictor` something, as demos, in their order."""
-    demos = (labelled(predictor, row) for row in rows)
+    demos = (labelled(predictor, row, records) for row in rows)
     return [demo for demo in demos if demo is not None]
 
 
@@ -72,7 +84,9 @@ def with_labels(
     """
     room = room or PromptRoom()
     for address, predictor in tunable(program).items():
-        demos = draw(labels_for(predictor, rows), k, rng(f"labels/{address}") if rng else None)
+        demos = draw(
+            labels_for(predictor, rows, program.records), k, rng(f"labels/{address}") if rng else None
+        )
         program = program.with_predictor(address, demos=room.fit(program, address, demos))
     return program
 

@@ -84,6 +84,7 @@ SPEC = Spec(
             "int",
             None,
             "The budget in rows scored, never passed. Scoring the program as it came on val is part of it.",
+            pays_for="val",
             minimum=1,
             optional=True,
         ),

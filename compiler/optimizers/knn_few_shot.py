@@ -187,7 +187,9 @@ def _index(rows: tuple[Neighbour, ...], options: Options) -> Neighbours:
 
 
 def _labels(program: Program, row: Example) -> dict[str, Demo]:
-    demos = {address: labelled(predictor, row) for address, predictor in tunable(program).items()}
+    demos = {
+        address: labelled(predictor, row, program.records) for address, predictor in tunable(program).items()
+    }
     return {address: demo for address, demo in demos.items() if demo is not None}
 
 

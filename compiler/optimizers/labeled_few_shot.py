@@ -52,7 +52,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     rng = context.rng if options.flag("sample") else None
     program = with_labels(student, context.train, options.integer("k"), rng, context.room)
     unlabelled = [
-        address for address, predictor in tunable(student).items() if not labels_for(predictor, context.train)
+        address
+        for address, predictor in tunable(student).items()
+        if not labels_for(predictor, context.train, student.records)
     ]
     notes = tuple(f"no row has a label for `{address}`: it gets no demos" for address in unlabelled)
     return StepResult(program, notes=notes)

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 from dspc import dspc
+from scripted import classifier
 
 from dspec.compiler.check.analysis import analyse
+from dspec.compiler.data import Example
+from dspec.compiler.optimizers.demos import with_labels
+from dspec.runtime.schema.types import FLOAT
 
 HEAD = """\
 dspec 1
@@ -142,3 +146,66 @@ def test_candidates_that_are_compared_on_training_rows_are_said_once(tmp_path: P
         path.read_text().replace("; val = d.val", "").replace("\n  step a = BootstrapFewShot()", steps)
     )
     assert [one.code for one in analyse(path).diagnostics].count("DS0606") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "column", "codes"),
+    [
+        ("float", "str", ["DS0419"]),
+        ("int?", "str", ["DS0419"]),
+        ('"a 0" | "a 1"', "str", ["DS0419"]),
+        ("str", "str", []),
+        ("list[str]", "str", ["DS0419"]),
+    ],
+)
+def test_labels_that_no_output_may_be_are_found_and_never_shown(
+    tmp_path: Path, answer: str, column: str, codes: list[str]
+) -> None:
+    (tmp_path / "dspec.toml").touch()
+    (tmp_path / "d.csv").write_text("text,answer\n" + "".join(f"q {n},a {n}\n" for n in range(20)))
+    path = tmp_path / "main.dspec"
+    path.write_text(
+        f"""dspec 1
+lm learner {{ model = "embedded/icl" }}
+module f = Predict(sig(text -> answer: {answer}))
+dataset d {{ source = csv("d.csv"); input text: str; field answer: {column}; split {{ train = 10; val = 10 }} }}
+metric ok(gold: d, pred: f) = gold.text == str(pred.answer)
+optimize best {{ program = f; metric = ok; train = d.train; val = d.val; step a = LabeledFewShot(k = 4) }}
+"""
+    )
+    found = [one for one in analyse(path).diagnostics if one.code == "DS0419"]
+    assert [one.code for one in found] == codes
+    if found and answer.startswith('"'):
+        assert found[0].message.startswith("18 values of `answer`")
+        assert "2: " not in found[0].message
+
+
+def test_numbers_in_text_are_labels_of_a_number(tmp_path: Path) -> None:
+    predictor = classifier().predictors["ask"]
+    number = predictor.signature.outputs[0].model_copy(update={"type": FLOAT})
+    signature = predictor.signature.model_copy(update={"outputs": (number,)})
+    program = classifier().model_copy(
+        update={"predictors": {"ask": predictor.model_copy(update={"signature": signature})}}
+    )
+    labels = ("42", "1e3", "so: 42", None, "#### 42")
+    rows = tuple(Example(n, {"text": f"{n}"}, {"label": one}) for n, one in enumerate(labels))
+    shown = with_labels(program, rows, 9, None).predictors["ask"].demos
+    assert [demo.outputs["label"] for demo in shown] == ["42", "1e3"]
+
+
+def test_a_budget_that_no_candidate_fits_in_is_found_with_both_numbers(tmp_path: Path) -> None:
+    path = project(tmp_path, "{ score = gold.label == pred.label; feedback = gold.label }")
+    text = path.read_text()
+    for calls, codes in ((8, ["DS0635"]), (59, ["DS0635"]), (60, [])):
+        path.write_text(text.replace("BootstrapFewShot()", f"GEPA(max_metric_calls = {calls})"))
+        found = [one for one in analyse(path).diagnostics if one.code == "DS0635"]
+        assert [one.code for one in found] == codes
+        assert all(
+            f"score {calls} rows" in one.message and "take 60 on the 30 rows" in one.message for one in found
+        )
+
+
+def test_an_eval_of_a_program_against_itself_is_found(tmp_path: Path) -> None:
+    path = project(tmp_path, "= gold.label == pred.label")
+    path.write_text(path.read_text() + "eval e { program = f; baseline = f; metric = ok; data = d.val }\n")
+    assert [one.code for one in analyse(path).diagnostics] == ["DS0815"]

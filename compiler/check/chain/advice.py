@@ -38,6 +38,7 @@ def check_advice(
             continue
         for one in (step, *step.nested.values()):
             _asked(session, one, train, val or train)
+            _paid(session, one, val or train)
         at = step.place.at(step.call.callee)
         if step.spec.reflective and measure is not None and not measure.explains:
             by = (
@@ -80,6 +81,22 @@ def _asked(session: Session, step: StepInfo, train: RowsInfo | None, compared: R
             session.report(
                 codes.optimizers.FewerRows(
                     at, option.name, step.spec.name, int(wanted), rows.location, rows.count
+                )
+            )
+
+
+def _paid(session: Session, step: StepInfo, compared: RowsInfo | None) -> None:
+    """Warn of a budget within a step that pays for no candidate."""
+    for option in step.spec.options if step.spec else ():
+        argument = step.arguments.get(option.name)
+        if step.spec is None or option.pays_for is None or argument is None or compared is None:
+            continue
+        paid = number_of(argument.value)
+        if paid is not None and compared.count and paid < 2 * compared.count:
+            at = step.place.at(argument.value)
+            session.report(
+                codes.optimizers.PaysForNothing(
+                    at, option.name, step.spec.name, int(paid), compared.location, compared.count
                 )
             )
 

@@ -47,6 +47,9 @@ def _check_eval(session: Session, symbol: Symbol) -> ir.Eval | None:
             check_fit(session, found, measure if found is subject else None, (data,), read)
             if data is not None:
                 _trained_on(session, found, data)
+    if subject is not None and baseline is not None and subject.symbol is baseline.symbol:
+        at, program = (place.at(read.found[name].value) for name in ("baseline", "program"))
+        session.report(codes.project.ComparedWithItself(at, program))
     budget = section(place.declaration.items, "budget")
     limits = Reader(session, place, budget.items, EVAL_BUDGET) if budget else None
     tuned = (

@@ -23,6 +23,7 @@ from .compat import with_compat
 from .fits import check_fit, check_steps_fit, check_test_rows, referred_program, referred_rows
 from .frozen import with_frozen
 from .indexes import check_indexes
+from .labels import check_labels
 from .members import check_members
 from .origins import DECLARED, Origin, block_origin, saved_origin
 from .rows import RowsInfo
@@ -85,6 +86,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, measure))
             check_models(session, limits, asked.with_more(besides))
             check_calls(session, limits, tuned, val or train, steps=True)
+    if tuned is not None:
+        check_labels(session, chain, tuned, train)
     check_steps_fit(session, chain, measure, train, val, val_named="val" in read.found)
     check_advice(session, chain, measure, train, val)
     check_test_rows(session, (("train", train), ("val", val)))

@@ -8,7 +8,7 @@ from ...project.source import Location
 from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label, also
 from ..spelling import closest
-from ..wording import did_you_mean, listed, quoted
+from ..wording import did_you_mean, listed, plural, quoted
 from .base import Code, Finding
 from .snippets import METRIC, TICKETS, optimize
 
@@ -435,6 +435,45 @@ DS0418 = Code(
     dataset(),
     TICKETS,
 )
+
+
+DS0419 = Code(
+    "DS0419",
+    "warning",
+    "labels that are no values of the output",
+    "A column with the name of an output fills it in the demos that a step makes. Values that cannot be read as the output's "
+    "type are never shown: they would teach the model what it may not answer.",
+    METRIC.replace("output topic: str", "output topic: int").replace(
+        "gold.topic == pred.topic", "len(gold.topic) == pred.topic"
+    )
+    + optimize("step s = LabeledFewShot(k = 2)"),
+    METRIC + optimize("step s = LabeledFewShot(k = 2)"),
+    TICKETS,
+)
+
+
+class LabelsUnfit(Finding, frozen=True):
+    """`count` values of the column `name` that are none of the output of that name; `shown` has the first of them."""
+
+    code = DS0419
+    name: str
+    program: str
+    given: str
+    wanted: str
+    count: int
+    shown: str
+    column: Location | None
+    output: Location | None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"{plural(self.count, 'value')} of `{self.name}` cannot be read as {self.wanted}, which the output `{self.name}` "
+            f"of `{self.program}` is ({self.shown})",
+            "these rows become no demos",
+            secondary=also(self.column, f"is {self.given}") + also(self.output, f"is {self.wanted}"),
+            help=f'give the column another name, `answer_text: {self.given} = column("{self.name}")`, or keep what the output '
+            "may be in a column of its own",
+        )
 
 
 class PathWithBackslash(Finding, frozen=True):

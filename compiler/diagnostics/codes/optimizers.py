@@ -336,6 +336,42 @@ class NoVal(Finding, frozen=True):
         )
 
 
+REFLECTED = METRIC.replace(
+    "= gold.topic == pred.topic", "{ score = gold.topic == pred.topic; feedback = gold.topic }"
+)
+
+DS0635 = Code(
+    "DS0635",
+    "warning",
+    "a budget that no candidate fits in",
+    "The step may score fewer rows than its start and one candidate take on all rows that they are compared on. So it can "
+    "change nothing, and costs what it may spend.",
+    REFLECTED + optimize("step r = GEPA(max_metric_calls = 8)"),
+    REFLECTED + optimize("step r = GEPA(max_metric_calls = 400)"),
+    TICKETS,
+)
+
+
+class PaysForNothing(Finding, frozen=True):
+    """An option that lets a step score `paid` rows, where start and one candidate take twice the `count` of `rows`."""
+
+    code = DS0635
+    option: str
+    optimizer: str
+    paid: int
+    rows: Location
+    count: int
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.option}` lets `{self.optimizer}` score {plural(self.paid, 'row')}, and its start and one candidate take "
+            f"{2 * self.count:,} on the {plural(self.count, 'row')} of `{self.rows.text}`: it can change nothing",
+            f"less than twice {self.count:,}",
+            secondary=(Label(self.rows, plural(self.count, "row")),),
+            help=f"give it several times that, `{self.option} = {10 * self.count}`, or compare on fewer rows",
+        )
+
+
 DS0634 = Code(
     "DS0634",
     "hint",

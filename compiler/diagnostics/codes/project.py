@@ -73,6 +73,32 @@ class TunedOnThese(Finding, frozen=True):
         )
 
 
+DS0815 = Code(
+    "DS0815",
+    "warning",
+    "compared with itself",
+    "The baseline is the program, so the gain is 0 whatever either is worth.",
+    TUNED + "eval ship { program = v1; baseline = v1; metric = right; data = tickets.test }\n",
+    TUNED + "eval ship { program = v1; baseline = router; metric = right; data = tickets.test }\n",
+    TICKETS,
+)
+
+
+class ComparedWithItself(Finding, frozen=True):
+    """An eval whose baseline is its program, which stands at `program`."""
+
+    code = DS0815
+    program: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is compared with itself, so its gain is 0 whatever it is worth",
+            "also the program",
+            secondary=(Label(self.program, "the same"),),
+            help="name what it was made from, or leave `baseline` out",
+        )
+
+
 DS0806 = Code(
     "DS0806",
     "error",

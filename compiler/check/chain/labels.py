@@ -1,0 +1,44 @@
+"""Do the labels fit the outputs that they will be shown as? A demo with a value that its type forbids teaches a mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...data.checking import unfit_labels
+from ...diagnostics import codes
+from ..session import Session
+from ..types.declared import RunnableInfo, reachable
+from ..types.kinds import assignable, spell
+from .rows import RowsInfo
+from .step import StepInfo
+
+
+def check_labels(
+    session: Session, chain: Sequence[StepInfo], tuned: RunnableInfo, train: RowsInfo | None
+) -> None:
+    """Warn of columns whose values cannot be read as the output of the same name, where a step makes demos of them."""
+    makes_demos = any(step.spec is not None and "demos" in step.spec.sets for step in chain)
+    if not makes_demos or train is None or train.data.dataset is None or not session.probe or not tuned.known:
+        return
+    data = train.data
+    for name, output in tuned.outputs.items():
+        column = data.columns.members.get(name)
+        if column is None or name in data.inputs or assignable(column.type, output.type):
+            continue
+        records = reachable(session, [output.type])
+        found = unfit_labels(data.dataset, session.folder, name, output.type, records, root=session.root)
+        if found is not None:
+            given, wanted = spell(column.type), spell(output.type)
+            session.report(
+                codes.data.LabelsUnfit(
+                    train.location,
+                    name,
+                    tuned.symbol.name,
+                    given,
+                    wanted,
+                    found.count,
+                    found.message,
+                    column.location,
+                    output.location,
+                )
+            )
