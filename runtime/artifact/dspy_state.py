@@ -126,7 +126,10 @@ def _predictor(program: Program, address: str) -> dict[str, JsonValue]:
         "signature": {
             # DSPy knows no text that is kept from optimizers: it becomes part of the instruction.
             "instructions": "\n".join(text for text in (signature.instruction, *signature.fixed) if text),
-            "fields": [_field(field) for field in (*signature.inputs, *signature.outputs)],
+            "fields": [
+                _field(field, own=field not in strategy_of(predictor).adds)
+                for field in (*signature.inputs, *signature.outputs)
+            ],
         },
         "lm": None,
     }
@@ -137,8 +140,9 @@ def _demo(demo: Demo) -> dict[str, JsonValue]:
     return {**mark, **demo.inputs, **demo.outputs}
 
 
-def _field(field: FieldSpec) -> dict[str, JsonValue]:
-    description = field.description or f"${{{field.name}}}"
+def _field(field: FieldSpec, *, own: bool) -> dict[str, JsonValue]:
+    """A field; one that the strategy adds is not its `own`: DSPy adds it as well, in words of its own."""
+    description = (field.description if own else "") or f"${{{field.name}}}"
     return {"prefix": f"{title(field.name)}:", "description": description}
 
 

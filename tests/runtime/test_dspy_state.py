@@ -263,3 +263,26 @@ def test_what_dspy_has_not_is_left_as_it_is() -> None:
     state = dspy_state(refined)
     assert list(state) == ["m.module", "metadata"]
     assert with_dspy_state(refined, state) == refined
+
+
+def test_reasoning_that_a_strategy_adds_is_described_in_dspys_words(tmp_path: Path) -> None:
+    """DSPy adds it as well, so that its prompt is what it would be without us; a signature's own words stay."""
+    path = tmp_path / "main.dspec"
+    path.write_text(
+        """dspec 1
+lm learner { model = "embedded/icl" }
+signature Own { input text: str; output label: str; output reasoning: str "Why, in brief" }
+module added = ChainOfThought(sig(text -> label))
+module own = ChainOfThought(Own)
+"""
+    )
+    from dspec.compiler.check.analysis import analyse
+
+    project = analyse(path).project
+    assert project is not None
+    for name, described in (("added", "${reasoning}"), ("own", "Why, in brief")):
+        program = project.programs[name]
+        state = json.loads(json.dumps(dspy_state(program)))
+        (first, *_) = state[f"{name}.predict"]["signature"]["fields"][1:]
+        assert first == {"prefix": "Reasoning:", "description": described}
+        assert with_dspy_state(program, state) == program
