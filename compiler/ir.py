@@ -95,8 +95,8 @@ class Metric(Frozen):
     feedback: Expression | None = None
     judges: tuple[Judge, ...] = ()
     """Asked when an expression reads their variable, and not before."""
-    where: str = Field("", exclude=True)
-    """File and line of its score, for messages. It is no part of what the metric is: hashes and printed IR lack it."""
+    where: str = Field("", exclude_if=lambda where: not where)
+    """File and line of its score, for messages. It is no part of what the metric is: hashes and records lack it."""
 
 
 class Budget(Frozen):

@@ -33,18 +33,17 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     """What a compile did: scores before and after, calls against the plan, and where the artifact is."""
     built = result.built
     table = _score_table(result.job.name)
-    if built.baseline is not None and built.final is not None:
-        role, score = next(iter(built.artifact.scores.items()))
-        metric = score.metric
-        _row(
-            table,
-            "val, which chose it" if role == "val" else "training rows",
-            scored(metric, built.baseline),
-            scored(metric, built.final),
-        )
+    if built.baseline is not None:
+        role = next(iter(built.artifact.scores), "")
+        what = {"val": "val, which chose it", "train": "training rows"}.get(role, "rows to choose by")
+        final = None if built.final is None else scored("", built.final)
+        _row(table, what, scored("", built.baseline), final)
     for evaluation in result.evals:
         _row(table, f"eval {evaluation.name}", evaluation.baseline_score, evaluation.score)
-    console.print(table)
+    if table.row_count:
+        console.print(table)
+    else:
+        console.print(f"{result.job.name}: nothing was scored", markup=False)
     console.print()
     for evaluation in result.evals:
         _draw_verdict(console, evaluation)
@@ -87,9 +86,11 @@ def _score_table(title: str) -> Table:
     return table
 
 
-def _row(table: Table, what: str, before: Score | None, after: Score) -> None:
-    gain = "" if before is None else f"{100 * (after.score - before.score):+.1f}"
-    table.add_row(what, str(after.n), _spell(before), _spell(after), gain)
+def _row(table: Table, what: str, before: Score | None, after: Score | None) -> None:
+    """One line; of a compile that was cut short before its end, what is known."""
+    gain = "" if before is None or after is None else f"{100 * (after.score - before.score):+.1f}"
+    known = after or before
+    table.add_row(what, "" if known is None else str(known.n), _spell(before), _spell(after), gain)
 
 
 def _spell(score: Score | None) -> str:

@@ -228,7 +228,7 @@ def _settings(lm: LM) -> JsonValue:
 
 
 def _metric(metric: ir.Metric) -> JsonValue:
-    plain: dict[str, JsonValue] = metric.model_dump(mode="json", exclude={"name", "judges"})
+    plain: dict[str, JsonValue] = metric.model_dump(mode="json", exclude={"name", "judges", "where"})
     if metric.judges:
         plain["judges"] = [
             judge.model_dump(mode="json", exclude={"program": {"name", "lms"}}) for judge in metric.judges

@@ -209,3 +209,70 @@ def test_an_eval_of_a_program_against_itself_is_found(tmp_path: Path) -> None:
     path = project(tmp_path, "= gold.label == pred.label")
     path.write_text(path.read_text() + "eval e { program = f; baseline = f; metric = ok; data = d.val }\n")
     assert [one.code for one in analyse(path).diagnostics] == ["DS0815"]
+
+
+FITS = """dspec 1
+lm learner {{ model = "embedded/icl" }}
+type L = "a" | "b"
+signature S {{ input text: str; output label: L }}
+module plain = Predict(S)
+module cot = ChainOfThought(S)
+dataset d {{ source = jsonl("r.jsonl"); input text: str; field label: L; field note: str }}
+dataset bare {{ source = jsonl("bare.jsonl"); input text: str; field label: L }}
+metric ok(gold: d, pred: cot) {metric}
+eval e {{ program = plain; metric = ok; data = bare }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("metric", "codes"),
+    [
+        ("= gold.label == pred.label", []),
+        ("{ score = gold.label == pred.label; feedback = pred.reasoning }", ["DS0511"]),
+        ('= gold.label == pred.label and gold.note != ""', ["DS0511"]),
+        ("= contains(pred.label, gold.label)", []),
+        ('= llm_judge("So.", learner, said = pred.label, why = gold.note)', ["DS0511"]),
+    ],
+)
+def test_a_metric_fits_what_has_all_that_it_reads(tmp_path: Path, metric: str, codes: list[str]) -> None:
+    (tmp_path / "dspec.toml").touch()
+    (tmp_path / "r.jsonl").write_text('{"text": "x", "label": "a", "note": ""}\n')
+    (tmp_path / "bare.jsonl").write_text('{"text": "x", "label": "a"}\n')
+    path = tmp_path / "main.dspec"
+    path.write_text(FITS.format(metric=metric))
+    assert [one.code for one in analyse(path).diagnostics] == codes
+
+
+def test_reasoning_comes_first_wherever_the_signature_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "main.dspec"
+    path.write_text(
+        """dspec 1
+lm learner { model = "embedded/icl" }
+signature S { input claim: str; output verdict: str; output reasoning: str "Brief explanation"; output sure: bool }
+signature T { input reasoning: str; output verdict: str }
+module cot = ChainOfThought(S)
+module plain = Predict(S)
+module given = ChainOfThought(T)
+"""
+    )
+    project = analyse(path).project
+    assert project is not None
+    names = {
+        name: [field.name for field in program.predictors[name].signature.outputs]
+        for name, program in project.programs.items()
+    }
+    assert names == {
+        "cot": ["reasoning", "verdict", "sure"],
+        "plain": ["verdict", "reasoning", "sure"],
+        "given": ["verdict"],
+    }
+    assert project.programs["cot"].predictors["cot"].signature.outputs[0].description == "Brief explanation"
+
+
+def test_a_budget_that_cut_the_steps_leaves_what_is_known(tmp_path: Path) -> None:
+    path = project(tmp_path, "= gold.label == pred.label", "; budget { calls = 30 }")
+    done = dspc("compile", path, cwd=tmp_path)
+    assert done.code == 3
+    (line,) = (line for line in done.out.splitlines() if line.startswith("val, which chose it"))
+    assert " 30 " in line
+    assert " – " in line

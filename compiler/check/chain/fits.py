@@ -49,7 +49,7 @@ def check_fit(
     tuned: RunnableInfo,
     measure: MetricInfo | None,
     data: tuple[RowsInfo | None, ...],
-    read: Reader,
+    reader: Reader,
 ) -> None:
     """Do the rows have the program's inputs, and is the metric written for this program and these rows?"""
     seen: set[str] = set()
@@ -63,10 +63,14 @@ def check_fit(
     if measure and measure.judged and measure.judged.known and tuned.known:
         judged = measure.judged.symbol
         if isinstance(tuned, SavedInfo):
-            _types_fit(session, tuned, measure, measure.judged, read)
-        absent = tuple(name for name in measure.judged.outputs if name not in tuned.outputs)
+            _types_fit(session, tuned, measure, measure.judged, reader)
+        other = any(name not in tuned.outputs for name in measure.judged.outputs)
+        read = measure.judged.outputs if measure.outputs is None else measure.outputs
+        absent = tuple(name for name in measure.judged.outputs if name in read and name not in tuned.outputs)
+        if other and not absent and not isinstance(tuned, SavedInfo):
+            _types_fit(session, tuned, measure, measure.judged, reader)
         if absent and _base(session, judged) is not _base(session, tuned.symbol):
-            at = read.place.at(read.found["metric"].value)
+            at = reader.place.at(reader.found["metric"].value)
             session.report(
                 codes.metrics.ForOtherProgram(
                     at, measure.symbol.location, judged.name, tuned.symbol.name, absent
@@ -75,12 +79,13 @@ def check_fit(
 
 
 def _types_fit(
-    session: Session, tuned: SavedInfo, measure: MetricInfo, judged: RunnableInfo, read: Reader
+    session: Session, tuned: RunnableInfo, measure: MetricInfo, judged: RunnableInfo, read: Reader
 ) -> None:
-    """Report an output of a program out of a file whose type is not the one that the metric was written for."""
+    """Report an output that is read and whose type is not the one that the metric was written for."""
     for name, output in judged.outputs.items():
         given = tuned.outputs.get(name)
-        if given is not None and not assignable(given.type, output.type):
+        is_read = measure.outputs is None or name in measure.outputs
+        if is_read and given is not None and not assignable(given.type, output.type):
             at, kinds = read.place.at(read.found["metric"].value), (spell(output.type), spell(given.type))
             where = output.location or judged.symbol.location
             session.report(
@@ -127,7 +132,12 @@ def _inputs_fit(session: Session, tuned: RunnableInfo, info: RowsInfo) -> None:
 
 def _columns_fit(session: Session, measure: MetricInfo, info: RowsInfo) -> None:
     assert measure.data is not None
-    absent = tuple(name for name in measure.data.columns.members if name not in info.data.columns.members)
+    read = measure.data.columns.members if measure.columns is None else measure.columns
+    absent = tuple(
+        name
+        for name in measure.data.columns.members
+        if name in read and name not in info.data.columns.members
+    )
     if absent:
         read, data = measure.data.symbol.name, info.data.symbol.name
         session.report(codes.metrics.ForOtherRows(info.location, measure.symbol.location, read, data, absent))

@@ -18,15 +18,15 @@ def check_labels(
 ) -> None:
     """Warn of columns whose values cannot be read as the output of the same name, where a step makes demos of them."""
     makes_demos = any(step.spec is not None and "demos" in step.spec.sets for step in chain)
-    if not makes_demos or train is None or train.data.dataset is None or not session.probe or not tuned.known:
+    if not makes_demos or train is None or not session.probe or not tuned.known:
         return
-    data = train.data
+    data, declared = train.data, train.data.dataset
     for name, output in tuned.outputs.items():
         column = data.columns.members.get(name)
-        if column is None or name in data.inputs or assignable(column.type, output.type):
+        if column is None or declared is None or name in data.inputs or assignable(column.type, output.type):
             continue
         records = reachable(session, [output.type])
-        found = unfit_labels(data.dataset, session.folder, name, output.type, records, root=session.root)
+        found = unfit_labels(declared, session.folder, name, output.type, records, root=session.root)
         if found is not None:
             given, wanted = spell(column.type), spell(output.type)
             session.report(

@@ -31,6 +31,7 @@ from ..types.declared import RunnableInfo, runnable
 from ..types.kinds import ANY, Group, Kind, is_number, is_unknown, spell
 from ..types.typenames import resolve_type
 from .datasets import DatasetInfo, dataset
+from .members_read import members_read
 from .records import records_lookup
 from .signatures import signature
 
@@ -47,6 +48,10 @@ class MetricInfo(Struct, frozen=True):
     judges: bool
     """True when a judge marks the score, so that `reason` says why."""
     metric: ir.Metric | None
+    columns: frozenset[str] | None
+    """Of the dataset's columns those that are read; None where that is not known, or the row is read as a whole."""
+    outputs: frozenset[str] | None
+    """The same of the program's outputs."""
     reward: Reward | None = None
     alone: bool = False
     """True of a metric without gold labels."""
@@ -131,6 +136,8 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         explains=feedback is not None,
         judges=reasoned,
         metric=built,
+        columns=None if built is None else members_read(built, built.gold),
+        outputs=None if built is None else members_read(built, built.pred),
         reward=reward,
         alone=alone is not None,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, Literal
 from dspec.runtime.running.strategies.base import ModuleStrategy
 from dspec.runtime.schema.program import LM, FieldSpec
@@ -79,6 +81,17 @@ def added(strategy: ModuleStrategy, found: SignatureInfo) -> tuple[FieldSpec, ..
     """The outputs that the strategy adds to a signature; none of a name that the signature has."""
     taken = {*found.inputs, *found.outputs}
     return tuple(field for field in strategy.adds if field.name not in taken)
+
+
+def in_order(
+    strategy: ModuleStrategy, inputs: Iterable[str], outputs: Iterable[FieldSpec]
+) -> tuple[FieldSpec, ...]:
+    """A predictor's outputs: first what the strategy adds, which a signature's own field of that name stands for. What is
+    thought before the answer is written before it, wherever the signature has it."""
+    own = {field.name: field for field in outputs}
+    taken = set(inputs)
+    first = tuple(own.pop(field.name, field) for field in strategy.adds if field.name not in taken)
+    return (*first, *own.values())
 
 
 def model_for(

@@ -15,7 +15,7 @@ from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, reachable
 from ..types.kinds import NamedValue
-from .module_parts import LM_KEY, added, applied_to, model_for, options_of, signature_of
+from .module_parts import LM_KEY, added, applied_to, in_order, model_for, options_of, signature_of
 from .signatures import SignatureInfo
 
 
@@ -96,7 +96,7 @@ def _runnable(
     bound: Symbol | None,
 ) -> RunnableInfo:
     more = added(strategy, found)
-    specs = (*more, *found.signature.outputs)
+    specs = in_order(strategy, found.inputs, found.signature.outputs)
     first = {field.name: NamedValue(field.name, field.type, description=field.description) for field in more}
     outputs = {**first, **found.outputs}
     model, settings = model_for(session, place, symbol, bound)

@@ -28,7 +28,7 @@ from .called import CalledTables
 from .circles import report_circle
 from .externs import check_tool, extern
 from .metrics import MetricInfo, metric
-from .module_parts import LM_KEY, added, applied_to, is_text, model_for, options_of, signature_of
+from .module_parts import LM_KEY, added, applied_to, in_order, is_text, model_for, options_of, signature_of
 from .signatures import SignatureInfo, signature
 
 TRIED = "predict"
@@ -382,8 +382,5 @@ def _fields(
 
 def _predictor(strategy: str, asked: Signature, lm: str) -> Predictor:
     """A role's predictor: its signature, with what its strategy adds."""
-    taken = {one.name for one in (*asked.inputs, *asked.outputs)}
-    more = tuple(one for one in STRATEGIES[strategy].adds if one.name not in taken)
-    return Predictor(
-        strategy=strategy, signature=asked.model_copy(update={"outputs": (*more, *asked.outputs)}), lm=lm
-    )
+    outputs = in_order(STRATEGIES[strategy], (one.name for one in asked.inputs), asked.outputs)
+    return Predictor(strategy=strategy, signature=asked.model_copy(update={"outputs": outputs}), lm=lm)
