@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from old_files import BESIDE, KINDS, LATER, OLD, listed, lost, old_files, present, sha256
+from old_files import BESIDE, KINDS, LATER, OLD, listed, lost, mended, old_files, present, sha256
 
 FILES = old_files()
 
@@ -18,7 +18,7 @@ def names(paths: list[Path] | dict[Path, Any]) -> list[str]:
 
 
 def expected(path: Path) -> dict[str, Any]:
-    return json.loads(path.with_name(path.name + BESIDE).read_bytes())
+    return mended(json.loads(path.with_name(path.name + BESIDE).read_bytes()))
 
 
 def told(shown: dict[str, Any]) -> list[str]:
