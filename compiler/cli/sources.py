@@ -23,7 +23,7 @@ def _one_file(path: Path) -> Path:
     """The file that is meant: of a folder the only one in it, folders below left out."""
     if not path.is_dir():
         return path
-    found = sorted(path.glob("*.dspec"))
+    found = sorted(one for one in path.glob("*.dspec") if one.is_file())
     if not found:
         fail(f"no .dspec file in {path}", code=Exit.USAGE)
     if len(found) > 1:

@@ -132,6 +132,7 @@ def test_rows_in_two_parts_are_named_by_their_lines(tmp_path: Path) -> None:
 def test_a_folder_stands_for_the_only_file_in_it(tmp_path: Path) -> None:
     (tmp_path / "dspec.toml").touch()
     (tmp_path / "main.dspec").write_text(HEAD)
+    (tmp_path / ".dspec").mkdir()  # a project's state, which is no source
     assert "main.dspec declares no optimize block" in dspc("compile", ".", cwd=tmp_path).err
     (tmp_path / "other.dspec").write_text(HEAD)
     found = dspc("compile", ".", cwd=tmp_path)
