@@ -55,10 +55,11 @@ class OpenTool(Protocol):
 
 class Ground(Struct, frozen=True):
     """What tools stand on. `root` is the folder that files are below; `isolated` says that Python runs in processes
-    of its own."""
+    of its own, `declared` that the project's source names the tools, and not an artifact alone."""
 
     root: Path
     isolated: bool = False
+    declared: bool = False
 
 
 class ToolOption(Struct, frozen=True):
@@ -86,6 +87,8 @@ class ToolSource(Struct, frozen=True):
     """What must be allowed for a tool of an artifact; "" for what needs no leave. Raises ConfigurationError."""
     called: Callable[[Tool], str] = lambda tool: f"one of `{tool.source}`"
     """What people are told that the tool is, as "the Python function `tools:search`"."""
+    in_folder: bool = False
+    """Runs something in the folder that tools stand on."""
     steady: bool = False
     """Equal arguments give an equal result, for nothing: it need not be kept, and may run again."""
     per_call: tuple[str, ...] = ()

@@ -54,7 +54,7 @@ class ToolCalling(Struct, frozen=True):
                     f"`tools` names `{name[:80]}`, which the program does not call",
                     help=f"its tools are {names}",
                 )
-        root = self.root or _folder_of([tool for tool in tools if tool.name not in self.functions], artifact)
+        root = self.root or folder_of([tool for tool in tools if tool.name not in self.functions], artifact)
 
         def made(ledger: Ledger | None) -> ToolService:
             return Toolbox(
@@ -65,12 +65,18 @@ class ToolCalling(Struct, frozen=True):
         return made
 
 
-def _folder_of(tools: Sequence[Tool], artifact: Path) -> Path:
-    """The nearest folder, from the artifact's upwards, that has the files of all that search through one."""
+def folder_of(tools: Sequence[Tool], artifact: Path) -> Path:
+    """The nearest folder, from the artifact's upwards, that has the files of all that search through one.
+
+    Where a tool runs something in the folder, the artifact has no say in it: then it is the artifact's own, or
+    the one around `compiled`.
+    """
     from .files import inside
     from .table import SOURCES
 
     own = artifact.absolute().parent
+    if any(tool.source in SOURCES and SOURCES[tool.source].in_folder for tool in tools):
+        return own.parent if own.name == "compiled" else own
     names = [
         str(tool.options.get("file"))
         for tool in tools

@@ -233,6 +233,7 @@ SOURCE = ToolSource(
         *ADDRESS,
         *KEY,
     ),
+    in_folder=True,
     open=_open,
     reaches=_reaches,
     per_call=("tool",),

@@ -23,12 +23,12 @@ REFERENCE = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*"
 async def _open(tool: Tool, ground: Ground, use: ToolUse) -> OpenTool:
     module, _, name = text_option(tool, "function").partition(":")
     if ground.isolated:
-        return _processes(module, name, text_option(tool, "file"), ground.root)
+        return _processes(module, name, text_option(tool, "file"), ground)
     return FunctionTool(await asyncio.to_thread(_imported, tool, module, name))
 
 
-def _processes(module: str, name: str, file: str, root: Path) -> FunctionProcesses:
-    border = root.resolve()
+def _processes(module: str, name: str, file: str, ground: Ground) -> FunctionProcesses:
+    border = ground.root.resolve()
     found = inside(file, border)
     written = border / file  # a link is imported by its own name
     beside = written.parent if written.name != "__init__.py" else written.parent.parent
@@ -39,6 +39,8 @@ def _processes(module: str, name: str, file: str, root: Path) -> FunctionProcess
         "function": name,
         "file": str(found),
         "root": str(border),
+        # Whoever allows a module for an artifact allows what it defines, not all that it imports.
+        "own": not ground.declared,
         "path": list(dict.fromkeys(map(str, (beside, border, border / "src")))),
     }
     return FunctionProcesses(place, border)
@@ -85,6 +87,7 @@ SOURCE = ToolSource(
         ToolOption("file"),
         ToolOption("sha256", pattern="[0-9a-f]{64}"),
     ),
+    in_folder=True,
     open=_open,
     reaches=_reaches,
     called=lambda tool: f"the Python function `{text_option(tool, 'function')}`",

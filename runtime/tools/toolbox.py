@@ -59,7 +59,7 @@ class Toolbox:
         isolated: bool = False,
         ledger: Ledger | None = None,
     ) -> None:
-        self._ground = Ground(root, isolated)
+        self._ground = Ground(root, isolated, declared is not None)
         self._functions = functions
         self._allowed = frozenset(allow)
         self._declared = None if declared is None else {tool.name: tool for tool in declared}

@@ -32,13 +32,15 @@ from typing import Any, BinaryIO, TypedDict, cast
 
 
 class FunctionPlace(TypedDict):
-    """`file` is where `module` must come from, with `path` before Python's own."""
+    """`file` is where `module` must come from, with `path` before Python's own. With `own` the function must be one that the
+    module defines, and not one that it imports."""
 
     module: str
     function: str
     file: str
     root: str
     path: list[str]
+    own: bool
 
 
 class Line:
@@ -120,7 +122,11 @@ def found(place: FunctionPlace) -> Callable[..., Any]:
     file = Path(getattr(module, "__file__", None) or "nowhere").resolve()
     if str(file) != place["file"]:
         raise ImportError(f"Python takes `{place['module']}` from elsewhere: {file.name}")
-    return getattr(module, place["function"])
+    function = getattr(module, place["function"])
+    home = getattr(function, "__module__", None)
+    if place["own"] and not (isinstance(home, str) and f"{home}.".startswith(f"{place['module']}.")):
+        raise ImportError(f"`{place['function']}` is no function of the module `{place['module']}` itself")
+    return function
 
 
 @cache

@@ -139,7 +139,7 @@ def _key(name: str, kind: Type, records: Mapping[str, Record], where: str) -> st
         from_text(name, kind, records)
     except ValueError as error:
         raise ValueError(at(where, f"key {short(name)}: {error}")) from None
-    return name
+    return characters(name)
 
 
 def _scalar(value: JsonValue, kind: Scalar) -> JsonValue:
@@ -161,14 +161,25 @@ def _scalar(value: JsonValue, kind: Scalar) -> JsonValue:
                     return value
         case str():
             if name == "str" or name == "any" or (name == "image" and value):
-                return value
+                return characters(value)
             if name == "date" or name == "datetime":
                 return _moment(value, name)
         case _:
             if name == "any":
-                _check_any(value, 0)
-                return value
+                return _any(value, 0)
     raise ValueError(mismatch(kind, value))
+
+
+def characters(text: str) -> str:
+    """The text with `\ufffd` for each half of a surrogate pair, which is no character: no file and no request can hold
+    one, and models' and tools' JSON may spell one."""
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _moment(text: str, name: str) -> str:
@@ -181,17 +192,18 @@ def _moment(text: str, name: str) -> str:
         raise ValueError(mismatch(Scalar(name="date" if name == "date" else "datetime"), text)) from None
 
 
-def _check_any(value: JsonValue, depth: int) -> None:
+def _any(value: JsonValue, depth: int) -> JsonValue:
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(mismatch(Scalar(name="float"), value))
+    if isinstance(value, str):
+        return characters(value)
     if isinstance(value, list):
-        for element in value:
-            _check_any(element, depth + 1)
-    elif isinstance(value, dict):
-        for element in value.values():
-            _check_any(element, depth + 1)
+        return [_any(element, depth + 1) for element in value]
+    if isinstance(value, dict):
+        return {characters(name): _any(element, depth + 1) for name, element in value.items()}
+    return value
 
 
 def expected(kind: Type) -> str:

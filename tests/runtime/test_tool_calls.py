@@ -272,3 +272,10 @@ async def test_both_transports_ask_in_text_where_tools_are_refused(kind: Literal
         "the model takes no tools by the provider's own means: it names them in its text",
     )
     assert ["tools" in body for body in sent] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("cut", ['{"query": "tmp', '{"query"', "{", "[1"])
+async def test_a_call_that_was_cut_off_calls_nothing(cut: str) -> None:
+    engine = Calls(calling("search", cut), calling("search", {"query": "ada"}), END, ANSWER)
+    await answered(engine)
+    assert engine.called == [{"query": "ada", "k": 3}]

@@ -19,6 +19,7 @@ from dspec.runtime.models.background import background
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import FieldSpec, Program, Tool, ToolStep
 from dspec.runtime.schema.types import Scalar
+from dspec.runtime.tools.given import folder_of
 from dspec.runtime.tools.toolbox import Toolbox
 from tests.support.tools import TEXT, TEXTS, module, tool_of, trusting
 
@@ -95,6 +96,27 @@ def test_an_allowed_module_runs_and_what_it_only_imported_does_not(importable: P
             pytest.raises(ConfigurationError),
         ):
             program(query="a")
+
+
+def test_in_a_process_of_its_own_an_allowed_module_runs_no_more_than_itself(importable: Path) -> None:
+    tool = tool_of("python", function="artifact_tools:getcwd", file="artifact_tools.py")
+    path = artifact(importable, tool)
+    given = {"allow": ["artifact_tools"], "root": importable, "isolate": True}
+    with load(path, **given) as program, pytest.raises(ToolFailed, match="no function of the module"):
+        program(query="a")
+    with load(artifact(importable, PYTHON), **given) as program:
+        assert program(query="a").found == "A"
+
+
+def test_an_artifact_has_no_say_in_the_folder_where_something_runs(tmp_path: Path) -> None:
+    inner = tmp_path / "inner" / "compiled"
+    inner.mkdir(parents=True)
+    (tmp_path / "elsewhere.jsonl").write_text("{}")
+    searching = tool_of("bm25", file="elsewhere.jsonl", text="text", sha256="0" * 64)
+    path = inner / "x.dspc.json"
+    assert folder_of([searching], path) == tmp_path
+    assert folder_of([searching, PYTHON], path) == tmp_path / "inner"
+    assert folder_of([PYTHON], inner.parent / "x.dspc.json") == tmp_path / "inner"
 
 
 def test_allowing_one_thing_allows_no_other(importable: Path, monkeypatch: pytest.MonkeyPatch) -> None:

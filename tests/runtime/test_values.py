@@ -177,3 +177,11 @@ def test_a_cell_that_does_not_fit(text: str, kind: Type, message: str) -> None:
     with pytest.raises(ValueError) as caught:
         from_text(text, kind, RECORDS)
     assert message in str(caught.value)
+
+
+def test_half_a_surrogate_is_no_character() -> None:
+    assert coerce("a\ud800b", STR, {}) == "a\ufffdb"
+    assert coerce("\ud83d\ude00 é", STR, {}) == "\U0001f600 é"
+    held: JsonValue = {"\udc00": ["\ud800", 1, None]}
+    assert coerce(held, ANY, {}) == {"\ufffd": ["\ufffd", 1, None]}
+    assert coerce(held, DictOf(key=STR, value=ANY), {}) == {"\ufffd": ["\ufffd", 1, None]}

@@ -30,6 +30,7 @@ from ...errors import (
 )
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
+from ...values.values import characters
 from ..endpoints import Endpoint
 from ..pacing import Quota, Quotas
 from ..protocol import Answer, Message, Request, ToolCall
@@ -170,6 +171,7 @@ def checked(
     """
     if len(text) > MAX_ANSWER_BYTES:
         raise too_large()
+    text = characters(text)
     thought = _THOUGHT.match(text)
     said = text[thought.end() :] if thought else text
     if not said.strip() and finish_reason == "content_filter":
