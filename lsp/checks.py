@@ -112,7 +112,8 @@ class Checks:
         """The analysis of one version of a document, made once, without the data."""
         known = self._analyses.get(document.uri)
         if known is None or known[0] is not document:
-            known = (document, analyse(document.path, text=document.text.content, probe=False))
+            content, edited = document.text.content, document.edited
+            known = (document, analyse(document.path, text=content, probe=False, asked=edited))
             _log_crashes(known[1])
             self._analyses[document.uri] = known
         return known[1]

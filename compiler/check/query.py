@@ -2,7 +2,8 @@
 
 An editor asks while somebody types. So the declaration around the place is checked once more, as it reads
 with a word at the cursor, beside everything else that the analysis found; the check keeps a journal, and the
-answers are what it met and what it looked for. Nothing here infers anything, speaks of a protocol or raises.
+answers are what it met and what it looked for. Where the declaration stands in the text as it is asked about, an
+analysis that kept a journal of it knows all that already. Nothing here infers anything, speaks of a protocol or raises.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ CALLABLE = ("module", "program", "extern")
 
 
 class View(Struct, frozen=True):
-    """A declaration as it was checked again. `way` leads from it to the innermost node at the place."""
+    """A declaration as it was checked. `way` leads from it to the innermost node at the place."""
 
     session: Session
     symbol: Symbol
@@ -96,6 +97,8 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
     before = blocks[at].declaration if at < len(blocks) and blocks[at].start == block.start else None
     known = symbols.get(before.name.text) if before and before.name else None
     if known is not None and known.block is blocks[at]:
+        if known.block is block and known is old.asked:
+            return View(_beside(old, file), known, old.place(known), old.kept, way_to(declaration, offset))
         del symbols[known.name]
     scope = FileScope(file.source, file.prefix, symbols, file.imports, file.unreadable, file.nameless)
     place = Place(scope, block, declaration)
@@ -116,6 +119,21 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
     )
     session.guarded(symbol.location, partial(session.checked, symbol))
     return View(session, symbol, place, journal, way_to(declaration, offset))
+
+
+def _beside(old: Session, file: FileScope) -> Session:
+    """A session that knows what the analysis knows, so that whoever asks leaves no trace in it."""
+    return Session(
+        old.root,
+        old.folder,
+        file,
+        probe=False,
+        checks=old.checks,
+        owners=old.owners,
+        records=old.records,
+        lms=old.lms,
+        results=old.results,
+    )
 
 
 # What stands there --------------------------------------------------------------------------------

@@ -81,11 +81,16 @@ class Checker:
         self.path = folder / "main.dspec"
         (folder / "lib.dspec").write_text(LIBRARY, encoding="utf-8")
 
-    def analyse(self, text: str) -> Analysis:
-        return analyse(self.path, text=text, probe=False)
+    def analyse(self, text: str, *, asked: int | None = None) -> Analysis:
+        found = analyse(self.path, text=text, probe=False, asked=asked)
+        assert not found.crashes
+        return found
 
     def offered(self, text: str, offset: int) -> tuple[Offer, ...]:
-        return complete(self.analyse(text), offset).suggestions
+        """As an editor has it: where the check kept a journal, and the same where it kept none."""
+        found = complete(self.analyse(text, asked=offset), offset).suggestions
+        assert found == complete(self.analyse(text), offset).suggestions
+        return found
 
     def said(self, place: Place, written: str) -> set[str]:
         """The codes of what is reported of the word."""
