@@ -32,7 +32,14 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 ROOMS = ("grammar", "compiler", "runtime", "lsp")
 PAGES = ("diagnostics", "reference", "map")
 """What `docs/generate_….py` rewrites."""
-SLOWER = ("faults", "differential", "grammar", "compiler/test_deletions.py", "compiler/test_mutations.py")
+SLOWER = (
+    "faults",
+    "differential",
+    "grammar",
+    "compiler/test_deletions.py",
+    "compiler/test_mutations.py",
+    "lsp/test_agreement.py",
+)
 """What `deep` runs: faults, DSPy in an environment of its own, and properties that try harder when asked to."""
 
 

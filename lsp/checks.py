@@ -46,7 +46,7 @@ class PlacedDiagnostic(Struct, frozen=True):
 
     @property
     def key(self) -> tuple[str, int, str, str]:
-        """The same for the same words about the same place of the same declaration."""
+        """Two diagnostics have the same key when they say the same of the same place in the same declaration."""
         diagnostic = self.diagnostic
         return (
             self.text,
@@ -57,7 +57,7 @@ class PlacedDiagnostic(Struct, frozen=True):
 
 
 class DataLook(Struct, frozen=True):
-    """What reading the data added, and what turned out to be a consequence of that."""
+    """What reading the data changed: the diagnostics it added, and the keys of those that only followed from these."""
 
     added: tuple[PlacedDiagnostic, ...] = ()
     gone: frozenset[tuple[str, int, str, str]] = frozenset()
@@ -112,7 +112,8 @@ class Checks:
         """The analysis of one version of a document, made once, without the data."""
         known = self._analyses.get(document.uri)
         if known is None or known[0] is not document:
-            known = (document, analyse(document.path, text=document.text.content, probe=False))
+            content, edited = document.text.content, document.edited
+            known = (document, analyse(document.path, text=content, probe=False, asked=edited))
             _log_crashes(known[1])
             self._analyses[document.uri] = known
         return known[1]

@@ -22,6 +22,8 @@ class Document(Struct, frozen=True):
     version: int | None
     """None for a file that is not open: shown as it is on disk."""
     text: Text
+    edited: int | None = None
+    """Where the last change begins: the editor asks there next."""
 
     @property
     def has_settings(self) -> bool:
@@ -49,18 +51,16 @@ class Documents:
         document = self._open.get(identifier.uri)
         if document is None:
             return None
-        text = document.text
+        text, edited = document.text, None
         for change in changes:
             if isinstance(change, types.TextDocumentContentChangePartial):
-                start, end = change.range.start, change.range.end
-                text = text.edited(
-                    ClientPosition(start.line, start.character),
-                    ClientPosition(end.line, end.character),
-                    _clean(change.text),
-                )
+                start = ClientPosition(change.range.start.line, change.range.start.character)
+                end = ClientPosition(change.range.end.line, change.range.end.character)
+                edited = text.offset(start)
+                text = text.edited(start, end, _clean(change.text))
             else:
-                text = Text(_clean(change.text), self.encoding)
-        document = replace(document, version=identifier.version, text=text)
+                text, edited = Text(_clean(change.text), self.encoding), None
+        document = replace(document, version=identifier.version, text=text, edited=edited)
         self._open[identifier.uri] = document
         return document
 

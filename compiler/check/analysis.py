@@ -7,6 +7,7 @@ and no network is used, unless the caller asks with `fetch` for rows that are el
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Collection, Iterable, Set
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ from .names import files
 from .project import DECLARATIONS, check_declarations, lower
 from .session import Crash, Session, crash
 from .shape.syntax import check_syntax
-from .symbols import FileScope, SymbolTable
+from .symbols import FileScope, Symbol, SymbolTable
 
 
 class Analysis(Struct, frozen=True):
@@ -72,17 +73,19 @@ def analyse(
     cache: Cache | None = None,
     fetch: When = "never",
     only: Collection[ir.DataSource] | None = None,
+    asked: int | None = None,
 ) -> Analysis:
     """Check the file at `path` and what it imports.
 
     `text` stands in for the file's content on disk. With `probe` False no data file is touched; with
     `deep` all rows of the large ones are read. `cache` remembers what data files hold. `fetch` says which
     rows of `python` and `huggingface` sources are asked for: with "never", those kept from before are read.
-    With `only`, none but these are asked for.
+    With `only`, none but these are asked for. At the offset `asked` somebody is about to ask (`query`): the
+    analysis keeps a journal of the declaration there.
     """
     fetcher = Fetcher(fetch, only)
     try:
-        return _analyse(load(path, text), probe=probe, deep=deep, cache=cache, fetcher=fetcher)
+        return _analyse(load(path, text), probe=probe, deep=deep, cache=cache, fetcher=fetcher, asked=asked)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
         return _failed(path, text or "", error)
 
@@ -139,6 +142,7 @@ def _analyse(
     cache: Cache | None,
     fetcher: Fetcher,
     settled: Set[Path] | None = None,
+    asked: int | None = None,
 ) -> Analysis:
     """With `settled`, what stands in these files is checked only as far as others need it, nothing is
     said of it, and no project is made."""
@@ -155,6 +159,8 @@ def _analyse(
         for block in file.tree.blocks if file in here else ():
             session.guarded(start, partial(check_syntax, session, file.source, block))
         session.guarded(start, partial(files.declare, session, file, found[place]))
+    if asked is not None:
+        session.asked = _around(loaded.main.tree, main, asked)
     for place, file in loaded.files.items():
         start = Location(file.source, 0, 0)
         session.guarded(start, partial(files.check_version, session, file))
@@ -173,6 +179,14 @@ def _analyse(
             diagnostics = in_order(diagnostics + [crash.finding.told() for crash in session.crashes])
     table = SymbolTable(main, tuple(session.declared), tuple(session.uses))
     return Analysis(loaded.main.source, loaded.main.tree, table, tuple(diagnostics), project, session)
+
+
+def _around(tree: SourceTree, file: FileScope, offset: int) -> Symbol | None:
+    """What is declared around an offset of the file."""
+    at = bisect.bisect_right(tree.blocks, offset, key=lambda block: block.start) - 1
+    declaration = tree.blocks[at].declaration if at >= 0 else None
+    symbol = file.symbols.get(declaration.name.text) if declaration and declaration.name else None
+    return symbol if symbol and symbol.block is tree.blocks[at] else None
 
 
 def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnostic]:

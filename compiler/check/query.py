@@ -2,7 +2,8 @@
 
 An editor asks while somebody types. So the declaration around the place is checked once more, as it reads
 with a word at the cursor, beside everything else that the analysis found; the check keeps a journal, and the
-answers are what it met and what it looked for. Nothing here infers anything, speaks of a protocol or raises.
+answers are what it met and what it looked for. Where the declaration stands in the text as it is asked about, an
+analysis that kept a journal of it knows all that already. Nothing here infers anything, speaks of a protocol or raises.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dspec.grammar.tree import (
     Node,
     Reference,
     Return,
+    Setting,
 )
 from dspec.grammar.walk import way_to
 from dspec.runtime.schema.program import LM
@@ -43,14 +45,14 @@ from .names.names import find
 from .session import Place, Session
 from .shape.attributes import settings
 from .symbols import FileScope, Symbol
-from .types.declared import RunnableInfo, runnable
+from .types.declared import RunnableInfo, TunedInfo, runnable
 from .types.kinds import Group, Kind, NamedValue
 
 CALLABLE = ("module", "program", "extern")
 
 
 class View(Struct, frozen=True):
-    """A declaration as it was checked again. `way` leads from it to the innermost node at the place."""
+    """A declaration as it was checked. `way` leads from it to the innermost node at the place."""
 
     session: Session
     symbol: Symbol
@@ -96,10 +98,17 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
     before = blocks[at].declaration if at < len(blocks) and blocks[at].start == block.start else None
     known = symbols.get(before.name.text) if before and before.name else None
     if known is not None and known.block is blocks[at]:
-        del symbols[known.name]
+        if known.block is block and known is old.asked:
+            return View(_beside(old, file), known, old.place(known), old.kept, way_to(declaration, offset))
+        if known.name != declaration.name.text:
+            del symbols[known.name]
+    else:
+        known = None
     scope = FileScope(file.source, file.prefix, symbols, file.imports, file.unreadable, file.nameless)
     place = Place(scope, block, declaration)
     symbol = symbol_for(place, kind, declaration.name)
+    if known is not None and known.name == symbol.name:
+        symbols[symbol.name] = symbol  # in the same place, so that names are offered in the same order
     symbols.setdefault(symbol.name, symbol)
     journal = Journal[Scope, Kind]()
     session = Session(
@@ -116,6 +125,21 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
     )
     session.guarded(symbol.location, partial(session.checked, symbol))
     return View(session, symbol, place, journal, way_to(declaration, offset))
+
+
+def _beside(old: Session, file: FileScope) -> Session:
+    """A session that knows what the analysis knows, so that whoever asks leaves no trace in it."""
+    return Session(
+        old.root,
+        old.folder,
+        file,
+        probe=False,
+        checks=old.checks,
+        owners=old.owners,
+        records=old.records,
+        lms=old.lms,
+        results=old.results,
+    )
 
 
 # What stands there --------------------------------------------------------------------------------
@@ -175,11 +199,11 @@ def sought(view: View) -> Sought | None:
 
 def declared(view: View, kinds: Collection[str], qualifier: str = "") -> Iterator[tuple[str, Symbol]]:
     """Declarations of some kinds as the file writes them, its own first; with a qualifier, as that import has
-    them. What would come back to the declaration itself is left out."""
+    them. What would come back to the declaration itself is left out, and an ensemble where something is tuned."""
     imports = view.place.scope.imports
     if not qualifier:
         for symbol in view.place.scope.symbols.values():
-            if symbol.kind in kinds and not _comes_back(view, symbol):
+            if symbol.kind in kinds and not _comes_back(view, symbol) and not _untunable(view, symbol):
                 yield symbol.name, symbol
     for alias, imported in imports.items():
         for symbol in imported.symbols.values() if imported and qualifier in ("", alias) else ():
@@ -193,11 +217,24 @@ def parts(view: View, symbol: Symbol) -> Mapping[str, Symbol]:
     return found.parts if isinstance(found, DatasetInfo) else {}
 
 
+def _untunable(view: View, symbol: Symbol) -> bool:
+    """Whether a block gives an ensemble, and the place names what another block or a step of it starts from."""
+    starts = any(
+        (isinstance(node, Setting) and node.name.text == "program")
+        or (isinstance(node, Argument) and node.name is not None and node.name.text == "student")
+        for node in view.way
+    )
+    if not starts or view.symbol.kind != "optimize" or symbol.kind != "optimize":
+        return False
+    found = view.session.checked(symbol)
+    return isinstance(found, TunedInfo) and found.ensemble
+
+
 def _comes_back(view: View, symbol: Symbol) -> bool:
-    """A record may name itself, and an agent; no model may fall back to itself in the end, and no program call itself."""
+    """A record may name itself; no model may fall back to itself in the end, and no module or program run itself."""
     if symbol is view.symbol:
-        return symbol.kind not in ("record", "module")
-    if symbol.kind == view.symbol.kind == "program":
+        return symbol.kind != "record"
+    if symbol.kind in ("module", "program") and view.symbol.kind in ("module", "program"):
         return reaches(view.session, symbol, view.symbol.key)
     if symbol.kind != "lm" or view.symbol.kind != "lm":
         return False

@@ -125,6 +125,9 @@ class Session(Struct):
     crashes: list[Crash] = field(default_factory=list[Crash])
     journal: Journal[Any, Any] | None = None
     """What the checks meet, where somebody asks about a place in the text."""
+    asked: Symbol | None = None
+    """The declaration that somebody is about to ask about: `kept` is the journal of its check alone."""
+    kept: Journal[Any, Any] = field(default_factory=Journal[Any, Any])
     failed: tuple[Exception, Location] | None = None
     """The last exception, and the innermost declaration that was being checked."""
 
@@ -136,6 +139,9 @@ class Session(Struct):
             self.results[key] = _RUNNING
             self.begun.add(id(symbol))
             self.running.append(symbol)
+            outer = self.journal
+            if self.asked is not None:
+                self.journal = self.kept if symbol is self.asked else None
             try:
                 found = self.results[key] = compute(self, symbol)
             except Exception as error:
@@ -144,6 +150,7 @@ class Session(Struct):
                     self.failed = error, symbol.location
                 raise
             finally:
+                self.journal = outer
                 self.running.pop()
         return None if found is _RUNNING else cast("T", found)
 

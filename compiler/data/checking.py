@@ -24,7 +24,7 @@ from .splits import arithmetic, part_sizes, parts, stratification
 from .tables import MAX_ROWS
 
 LONG = 50_000
-"""Characters of a value from which a check warns of it."""
+"""A check warns of values that have more characters than this."""
 
 
 class Findings(Frozen):

@@ -89,7 +89,7 @@ def _is_nested(kind: Type) -> bool:
 
 
 def _known(value: JsonValue, kind: Type, records: Mapping[str, Record], depth: int) -> JsonValue:
-    """The value without the keys of its records that are not declared, which are let be as columns are."""
+    """The value without keys that its records do not declare: they are ignored, as undeclared columns are."""
     if depth > values.MAX_DEPTH:
         return value
     match kind, value:

@@ -33,7 +33,7 @@ Kind = Literal[
 `unfetched` is no mistake while checking: the rows are elsewhere, and nobody has asked for them yet."""
 
 WARNINGS: frozenset[Kind] = frozenset({"stratify_small", "duplicates", "long_values"})
-"""Problems that a compile may live with; all others stop it."""
+"""Problems that do not stop a compile; all others do."""
 
 SHOWN = 3
 """How many rows, values or columns a message names before it says how many more there are."""

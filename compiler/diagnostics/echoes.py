@@ -25,7 +25,7 @@ _WORD = re.compile(r"[^\W\d]\w*[ \t]*\Z")
 
 
 def without_echoes(findings: Sequence[Finding]) -> list[Diagnostic]:
-    """What is told of them: each once, and nothing about text that could not be parsed but that it could not.
+    """What is told of them: each once, and of text that could not be parsed only that it could not.
 
     Where the parser stopped, the rest of the item is guesswork, and so is the word before.
     """

@@ -54,7 +54,7 @@ async def together(
         raise _first(several) from None
     finally:
         for job in jobs:
-            job.close()  # of one that was cancelled before it began
+            job.close()  # one that was cancelled before it began would be complained of as never awaited
     if not failures:
         return [found[place] for place in range(len(jobs))]
     failed = min(failures)
@@ -68,13 +68,13 @@ async def together(
 async def pair(
     one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]
 ) -> tuple[Result | Halt, Other | Halt]:
-    """What two jobs give that need nothing of each other. Raises like `together`."""
+    """Runs two jobs that need nothing of each other, and gives the result of each. Raises like `together`."""
     jobs: list[Coroutine[Any, Any, Result | Other]] = [one, other]
     return cast("tuple[Result | Halt, Other | Halt]", tuple(await together(jobs)))
 
 
 async def both(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Other]) -> tuple[Result, Other]:
-    """The same, where halts are raised as well."""
+    """Like `pair`, but a halt is raised, too."""
     found = await pair(one, other)
     for result in found:
         if isinstance(result, BudgetExceeded | Stopped):
@@ -83,7 +83,7 @@ async def both(one: Coroutine[Any, Any, Result], other: Coroutine[Any, Any, Othe
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What ended everything at once, out of the groups around it."""
+    """The failure that ended everything, taken out of the exception groups around it."""
     failure = failures.exceptions[0]
     if isinstance(failure, BaseExceptionGroup):
         return _first(cast("BaseExceptionGroup[BaseException]", failure))

@@ -43,7 +43,7 @@ class Slots:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody waits for a slot, those that only `acquire` left out."""
+        """Whether somebody waits for a slot in `async with`; those that only call `acquire` do not count."""
         return self._waiting > 0
 
     async def acquire(self) -> None:
@@ -80,7 +80,7 @@ class Turns:
         self._counted: set[bytes] = set()
 
     def apart(self) -> Turns:
-        """Turns in the same order, of work on which nothing is concluded from this."""
+        """Turns of other work, numbered with these. Its unanswered runs in a row are not added to the ones here."""
         other = Turns(self._made, self._failures)
         other._orders = self._orders
         return other

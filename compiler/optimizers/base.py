@@ -46,7 +46,7 @@ class OptimizerError(DspecError):
 
 
 MOST = 100_000
-"""Of whatever an option counts, where it says nothing smaller: more is a slip of the keyboard, and nobody's budget."""
+"""The most that an option may count where it sets no smaller bound: a larger number is a slip of the keyboard."""
 
 
 class Option(Struct, frozen=True):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 FEW = 8
-"""Rows still out from which on each one that comes is told of."""
+"""Once no more rows of an extension than these are out, `told` hears of each one that comes."""
 
 
 class Arm(Struct, frozen=True):
@@ -123,12 +123,12 @@ class Board:
         return self.mean(self.incumbent) if seen == 0 else self.projected(self.mean(arm), seen)
 
     def projected(self, mean: float, rows: int) -> float:
-        """`estimate` of an arm with that mean on the first `rows` rows: the higher, the higher."""
+        """`estimate` of an arm with that mean on the first `rows` rows. It rises with the mean."""
         lead = mean - self.mean(self.incumbent, rows)
         return min(1.0, max(0.0, self.mean(self.incumbent) + lead))
 
     def span(self, arm: Arm, rows: int) -> tuple[list[float], list[float]]:
-        """The arm's scores on the first `rows` rows at the least and at the most: of a row that is out, 0 and 1."""
+        """The least and the most that the arm may score on each of the first `rows` rows: 0 and 1 where the row is out."""
         key = program_digest(arm.program)
         known = self._scores.get(key, [])[:rows]
         going = self._going.get(key)
@@ -245,8 +245,9 @@ class Board:
 async def open_beside(
     scoring: Scoring, incumbent: Arm, rng: random.Random, other: Coroutine[Any, Any, Result]
 ) -> tuple[Board, Result | Halt]:
-    """A board, and what comes of `other`, which needs no scores: at the same time, where nothing speaks against it
-    (`Scoring.start_scored`). Raises like `open_board`; halts of `other` come back."""
+    """Opens a board and runs `other`, which needs no scores: both at the same time where the incumbent is scored
+    elsewhere (`Scoring.start_scored`), else one after the other. Raises what `open_board` raises; a halt of `other` is
+    returned in its place."""
     opening = open_board(scoring, incumbent, rng)
     if scoring.start_scored is not None:
         board, found = await pair(opening, other)

@@ -22,11 +22,12 @@ from .source import ArmSource
 HALFWAY = 15
 """Rows from which an arm's own score counts for more than what is predicted of it."""
 MAX_EXACT = 1000
-"""Rows that differ, up to which the test is exact."""
+"""Up to so many rows on which two arms differ, the test of their difference is exact."""
 KEEPS = (0.5, 1 / 3)
 """Shares of the arms that a round may keep, the gentlest first."""
 LEAST_LOOK = 3
-"""Rows of a first round below which a harder race, which can afford more of them, is the better one."""
+"""Rows that a first round should have. A race that would have fewer gives way to one that drops more arms a round,
+which can afford more rows in its first."""
 
 
 class Round(Struct, frozen=True):
@@ -47,7 +48,7 @@ class Racing(Struct, frozen=True):
     growth: float = 2.0
     keep: float = 0.5
     confidence: float = 0.95
-    """That no arm as good as the best is dropped for being worse; quotas promise nothing."""
+    """How sure it is that no arm as good as the best is dropped for being worse. Quotas may drop it all the same."""
     limit: int | None = None
     wave: int = 0
     finalists: int = 1

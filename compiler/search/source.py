@@ -1,5 +1,5 @@
-"""Where a search's arms come from: a list, combinations that a sampler picks one by one, or such of a space that
-grows with what is found out."""
+"""Where a search's arms come from: a list, or combinations that a sampler picks one by one, out of a space that may
+grow as the search learns."""
 
 from __future__ import annotations
 

@@ -30,5 +30,5 @@ class Space(Struct, frozen=True):
         return itertools.product(*(range(size) for size in self.sizes))
 
     def first_outside(self, taken: Container[Choice]) -> Choice | None:
-        """The first combination that is not taken; looks at no more than one more than are taken."""
+        """The first combination that is not taken. It looks at one combination more than are taken, at most."""
         return next((choice for choice in self.all() if choice not in taken), None)

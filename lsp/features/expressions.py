@@ -91,8 +91,8 @@ def _operand(here: Here) -> Iterator[Offer]:
         if name.partition(".")[0] not in known
     )
     if here.spec.keyword != "eval":
-        yield from map(offers.function, query.functions(view))
-    yield from map(offers.judge, query.judges(view))
+        yield from (offers.function(one.name) for one in query.functions(view))
+    yield from (offers.judge(one.name) for one in query.judges(view))
     if not called:
         yield from offers.keywords(("if", "not", "true", "false", "none"), rank=9)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Literal
 
 from msgspec import Struct
@@ -16,10 +17,10 @@ from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.tables.block_specs import AttributeSpec, BlockSpec, SectionSpec
 from dspec.compiler.tables.blocks import BLOCKS
-from dspec.compiler.tables.judges import JudgeFunction
+from dspec.compiler.tables.judges import JUDGES, JudgeFunction
 from dspec.compiler.tables.vocabulary import TYPES
 from dspec.runtime.running.strategies.table import running
-from dspec.runtime.values.functions import Function, wording
+from dspec.runtime.values.functions import FUNCTIONS, Function, wording
 
 SuggestionKind = Literal[
     "keyword",
@@ -217,7 +218,10 @@ def option(spec: Option, *, bare: bool) -> Offer:
     )
 
 
-def function(spec: Function) -> Offer:
+@cache
+def function(name: str) -> Offer:
+    """Made once, as a judge is: every expression offers them all."""
+    spec = FUNCTIONS[name]
     shown = ", ".join(
         f"{'…' if parameter.variadic else ''}{parameter.name}: {wording(parameter.kind)}"
         + ("" if parameter.required else f" = {spelled(parameter.default)}")
@@ -226,7 +230,9 @@ def function(spec: Function) -> Offer:
     return Offer(spec.name, "function", f"{spec.name}({shown}) -> {wording(spec.result)}", spec.doc, rank=6)
 
 
-def judge(spec: JudgeFunction) -> Offer:
+@cache
+def judge(name: str) -> Offer:
+    spec = JUDGES[name]
     return Offer(spec.name, "function", spec.signature, spec.doc, rank=6)
 
 

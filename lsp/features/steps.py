@@ -101,21 +101,25 @@ def _nestable(optimizer: str) -> bool:
 
 
 def _plain(here: Here, option: Option) -> Iterator[Offer]:
-    """Values that are no names: texts, flags, rules."""
-    yield from literals_here(here, option.choices)
+    """Values that are no names: texts, flags, rules. What is called already can only be a rule."""
+    called = here.following == "("
+    if not called:
+        yield from literals_here(here, option.choices)
     if here.cursor.in_string:
         return
     if option.type == "reducer":
-        yield from _rules(here)
+        yield from _rules(here, called=called)
+    if called:
+        return
     words = (*(("true", "false") if option.type == "bool" else ()), *(("none",) if option.optional else ()))
     yield from offers.constants(*words)
 
 
-def _rules(here: Here) -> Iterator[Offer]:
+def _rules(here: Here, *, called: bool) -> Iterator[Offer]:
     tuned = query.subject(here.view) if here.view else None
     numbers = tuned is not None and any(has_mean(output.type) for output in tuned.outputs.values())
     for rule, takes_output in REDUCERS.items():
-        if rule != "mean" or numbers:
+        if (rule != "mean" or numbers) and (takes_output or not called):
             insert = f"{rule}(" if takes_output else rule
             detail = f"{rule}(output)" if takes_output else ""
             yield Offer(rule, "function", detail, RULES[rule], insert, rank=1)

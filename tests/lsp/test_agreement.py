@@ -39,7 +39,9 @@ REFUSED = frozenset(
 WRONG_VALUES = frozenset(("DS0110", "DS0306", "DS0617"))
 """And of a literal that it is none of the values."""
 TWICE = frozenset(("DS0106", "DS0203"))
-"""Said of the second one, wherever that is."""
+"""Said of the second one of that name, wherever that is."""
+CIRCLE = "DS0210"
+"""Said where the circle ends, wherever that is."""
 LATER = "DS0120"
 NONSENSE = "no_such_name"
 FLAGS = {"true", "false"}
@@ -81,20 +83,27 @@ class Checker:
         self.path = folder / "main.dspec"
         (folder / "lib.dspec").write_text(LIBRARY, encoding="utf-8")
 
-    def analyse(self, text: str) -> Analysis:
-        return analyse(self.path, text=text, probe=False)
+    def analyse(self, text: str, *, asked: int | None = None) -> Analysis:
+        found = analyse(self.path, text=text, probe=False, asked=asked)
+        assert not found.crashes
+        return found
 
     def offered(self, text: str, offset: int) -> tuple[Offer, ...]:
-        return complete(self.analyse(text), offset).suggestions
+        """As an editor has it: where the check kept a journal, and the same where it kept none."""
+        found = complete(self.analyse(text, asked=offset), offset).suggestions
+        assert found == complete(self.analyse(text), offset).suggestions
+        return found
 
     def said(self, place: Place, written: str) -> set[str]:
         """The codes of what is reported of the word."""
         found = self.analyse(place.having(written))
         end = place.start + len(written)
+        word = re.match(r"\w+", written)
         return {
             one.code
             for one in found.diagnostics
-            if one.code in TWICE
+            if one.code == CIRCLE
+            or (one.code in TWICE and word and re.match(rf"{word[0]}\b", one.primary.location.text))
             or (
                 one.primary.location.source is found.source
                 and one.primary.location.start < end

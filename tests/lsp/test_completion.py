@@ -171,7 +171,7 @@ CASES = [
     ("module m = Predict($0", "= Route sig"),
     ("module m = Predict($0)", "= Route sig"),
     ("module m = Predict(Route, $0)", "= lm"),
-    ("module m = ReAct(Route, tools = [$0])", "= router thinker Flow m"),
+    ("module m = ReAct(Route, tools = [$0])", "= router thinker Flow"),
     ("module m = Predict(Route, lm = $0)", "= mini big"),
     ("module m = Predict(Route, lm = mini, $0)", "="),
     # Metrics

@@ -202,16 +202,32 @@ def check_called_first(session: Session, symbol: Symbol) -> None:
 
 
 def reaches(session: Session, symbol: Symbol, key: str) -> bool:
-    """Whether a program calls the program of that key, itself or by way of others."""
+    """Whether a module or program runs the one of that key, itself or by way of others."""
     waiting, seen = [symbol], {symbol.key}
     while waiting:
-        for callee, _ in _programs_called(session, waiting.pop()):
-            if callee.key == key:
+        for found in _run_by(session, waiting.pop()):
+            if found.key == key:
                 return True
-            if callee.key not in seen:
-                seen.add(callee.key)
-                waiting.append(callee)
+            if found.key not in seen:
+                seen.add(found.key)
+                waiting.append(found)
     return False
+
+
+def _run_by(session: Session, symbol: Symbol) -> Iterator[Symbol]:
+    """What a program calls, and what a module names to run: modules and programs, some perhaps twice."""
+    place = session.place(symbol)
+    declaration = place.declaration
+    waiting: list[Node] = [*(declaration.items or ()), *([declaration.value] if declaration.value else ())]
+    while waiting:
+        node = waiting.pop()
+        waiting += children(node)
+        if symbol.kind == "module":
+            found = _named(place, node)
+        else:
+            found = _named(place, node.callee) if isinstance(node, Call) else None
+        if found is not None and found.kind in ("module", "program"):
+            yield found
 
 
 def _programs_called(session: Session, symbol: Symbol) -> Iterator[tuple[Symbol, Call]]:

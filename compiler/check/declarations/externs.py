@@ -128,6 +128,10 @@ def _check_tool(session: Session, symbol: Symbol) -> bool:
 
 def check_test(session: Session, symbol: Symbol) -> None:
     """Check the names in a `test`, which cannot run yet."""
+    session.once(_check_test, symbol)
+
+
+def _check_test(session: Session, symbol: Symbol) -> None:
     place = session.place(symbol)
     declaration = place.declaration
     read = Reader(session, place, declaration.items)

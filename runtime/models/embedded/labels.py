@@ -24,7 +24,7 @@ PRIOR_WEIGHT = 0.01
 SHARPNESS = 24.0
 """Inverse temperature of the softmax over cosines, fitted so that belief roughly matches accuracy."""
 CATEGORY_WEIGHT = 12.0
-"""Of a short value that fully decides the label, such as a product beside a message."""
+"""How much a short value counts that fully decides the label, such as a product beside a message."""
 MAX_PAIRED = 64
 PAIRS_DOUBTED = 8.0
 """How many pairs of examples it takes to believe half of what they show."""

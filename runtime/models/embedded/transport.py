@@ -23,9 +23,9 @@ from .prompt import divide, read_brief, read_question
 PREFIX = "embedded/"
 MODELS = ("icl",)
 MAX_REMEMBERED = 64
-"""Prompts whose examples stay learned, the most recently used ones; the last one always."""
+"""How many prompts' examples stay learned: those of the prompts used last. The last one's stay however large it is."""
 MAX_REMEMBERED_CHARACTERS = 1_000_000
-"""Of all those prompts together: what was learned is some hundred times as large as its text."""
+"""How long all those prompts may be together: what was learned takes about a hundred times the text's memory."""
 CHARACTERS_PER_TOKEN = 4
 
 
