@@ -38,7 +38,6 @@ SLOWER = (
     "grammar",
     "compiler/test_deletions.py",
     "compiler/test_mutations.py",
-    "lsp/test_agreement.py",
 )
 """What `deep` runs: faults, DSPy in an environment of its own, and properties that try harder when asked to."""
 
