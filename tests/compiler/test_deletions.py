@@ -18,8 +18,8 @@ from dspec.grammar import tokenize
 
 FILES = [
     path
-    for path in sorted(EXAMPLES.glob("*/*.dspec"))
-    if path.read_text("utf-8").count("\n}") + path.read_text("utf-8").count("module ") >= 6
+    for path in sorted(EXAMPLES.glob("*/[!.]*.dspec"))
+    if (text := path.read_text("utf-8")).count("\n}") + text.count("module ") >= 6
 ]
 """Those with enough declarations to plant mistakes in."""
 STEP = 1 if os.environ.get("DSPEC_DEEP") else 5

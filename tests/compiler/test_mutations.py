@@ -20,7 +20,7 @@ from dspec.grammar import tokenize
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = 10_000 if os.environ.get("DSPEC_DEEP") else 250
 PROGRAMS = [
-    *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").rglob("*.dspec"))),
+    *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").rglob("[!.]*.dspec"))),
     *(code.right for code in CODES.values() if code.about == "main.dspec"),
 ]
 WORDS = sorted({token.text for text in PROGRAMS for token in tokenize(text) if token.text.strip()})

@@ -326,7 +326,7 @@ def test_what_is_offered(text: str, expected: str) -> None:
 
 EXAMPLES = [
     path
-    for path in sorted((Path(__file__).resolve().parents[2] / "examples").glob("*/*.dspec"))
+    for path in sorted((Path(__file__).resolve().parents[2] / "examples").glob("*/[!.]*.dspec"))
     if "\noptimize " in (text := path.read_text(encoding="utf-8")) and "\nimport " not in text
 ]
 """Whole ones that need no other file: here a text has no folder."""
