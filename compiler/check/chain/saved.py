@@ -12,8 +12,6 @@ from pathlib import Path
 
 from dspec.grammar.tree import Argument, Call, Expr, Reference, Span
 from dspec.grammar.tree import Literal as LiteralNode
-from dspec.runtime.artifact.artifact import read_artifact, read_json
-from dspec.runtime.artifact.dspy_state import with_dspy_state
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.schema.ensemble import Runnable, parts
 from dspec.runtime.schema.program import FieldSpec, Program, Record
@@ -123,6 +121,10 @@ def _once(
 
 def _read(session: Session, path: str, of: RunnableInfo | None) -> Runnable:
     """What the file holds. Raises ArtifactError."""
+    # Most sources name no such file, and these bring all that an artifact is read with.
+    from dspec.runtime.artifact.artifact import read_artifact, read_json
+    from dspec.runtime.artifact.dspy_state import with_dspy_state
+
     place = _inside(session, path)
     if of is not None and of.program is None:
         raise ArtifactError(f"`{of.symbol.name}` cannot run, so no state fits it")
