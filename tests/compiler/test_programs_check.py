@@ -170,9 +170,9 @@ def test_an_extern_is_a_tool_that_is_called_as_often_as_its_step_runs(
 
     monkeypatch.setattr(callees, "extern", found)
     built: list[Program] = []
+    program = callees.Callees.program
     monkeypatch.setattr(
-        "dspec.compiler.check.declarations.programs.assembled",
-        lambda *parts: built.append(callees.assembled(*parts)) or built[-1],
+        callees.Callees, "program", lambda self, graph: built.append(program(self, graph)) or built[-1]
     )
     checked(
         tmp_path,

@@ -6,7 +6,9 @@ from msgspec import Struct, field
 
 from dspec.runtime.schema.program import LM, Graph, ModuleSpec, Predictor, Program, Record, Tool
 
-from ..types.declared import RunnableInfo
+from ..session import Session
+from ..types.declared import RunnableInfo, lm_closure, reachable
+from .externs import ExternInfo
 
 
 class CalledTables(Struct):
@@ -39,3 +41,27 @@ class CalledTables(Struct):
                 returns=program.returns,
             )
         return key
+
+    def add_tool(self, session: Session, key: str, found: ExternInfo, tool: Tool) -> None:
+        """Takes in an extern's tool, with the model that it asks and the records of what it takes and gives."""
+        self.tools[key] = tool
+        if found.lm is not None:
+            self.lms |= lm_closure(session, found.lm)
+        gives = [one.type for one in tool.outputs] if tool.output is None else [tool.output]
+        self.records |= reachable(session, [*(one.type for one in found.inputs.values()), *gives])
+
+    def program(self, graph: Graph) -> Program:
+        """The runtime program of a graph with all that it calls."""
+        return Program(
+            name=graph.name,
+            inputs=graph.inputs,
+            outputs=graph.outputs,
+            steps=graph.steps,
+            returns=graph.returns,
+            predictors=self.predictors,
+            records=dict(sorted(self.records.items())),
+            lms=self.lms,
+            modules=self.modules,
+            tools=self.tools,
+            graphs=self.graphs,
+        )

@@ -10,16 +10,9 @@ from dspec.grammar.tree import Attribute, Call, Name, Node, Reference
 from dspec.grammar.walk import children
 from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.program import (
-    LM,
     CallStep,
-    Graph,
-    ModuleSpec,
-    Predictor,
-    Program,
-    Record,
     RunStep,
     Step,
-    Tool,
     ToolStep,
 )
 
@@ -30,8 +23,9 @@ from ..expressions.scope import Scope, Typed
 from ..session import Place, Session
 from ..shape.arguments import match_arguments
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
+from ..types.declared import runnable
 from ..types.kinds import ANY, Group, NamedValue
+from .called import CalledTables
 from .circles import report_circle
 from .externs import extern
 
@@ -44,17 +38,10 @@ class Called(Struct, frozen=True):
     node: Call
 
 
-class Callees(Struct):
+class Callees(CalledTables):
     """What a program calls, as far as it was read: the calls, and the tables that its steps name."""
 
     calls: list[Called] = field(default_factory=list[Called])
-    predictors: dict[str, Predictor] = field(default_factory=dict[str, Predictor])
-    modules: dict[str, ModuleSpec] = field(default_factory=dict[str, ModuleSpec])
-    tools: dict[str, Tool] = field(default_factory=dict[str, Tool])
-    graphs: dict[str, Graph] = field(default_factory=dict[str, Graph])
-    records: dict[str, Record] = field(default_factory=dict[str, Record])
-    lms: dict[str, LM] = field(default_factory=dict[str, LM])
-    unbound: dict[str, None] = field(default_factory=dict[str, None])
     runs: bool = True
     """False when something in the program cannot run yet or is mistaken: then there is no runtime program."""
 
@@ -81,9 +68,13 @@ class Callees(Struct):
         for spec in found.program.inputs:
             if spec.has_default and spec.name not in arguments:
                 arguments[spec.name] = Constant(value=spec.default)
-        self._take(found)
+        key = self.add(found, found.program)
         name = scope.step_name(node, callee.name)
-        step = self._step(found, callee, name, arguments)
+        step: CallStep | RunStep
+        if key in self.predictors:
+            step = CallStep(name=name, predictor=key, arguments=arguments)
+        else:
+            step = RunStep(name=name, runs=key, arguments=arguments)
         # A program may end with anything; a module ends with what its model said.
         return self._called(scope, node, callee, step, Typed(found.results(), Variable(name=name)))
 
@@ -94,37 +85,6 @@ class Callees(Struct):
         self.calls.append(Called(step.name, callee, node))
         return typed
 
-    def _step(
-        self, found: RunnableInfo, callee: Symbol, name: str, arguments: dict[str, Expression]
-    ) -> CallStep | RunStep:
-        """A module is called by its one step, a program by its graph."""
-        program = found.program
-        assert program is not None
-        if callee.kind == "module":
-            (step,) = program.steps
-            assert isinstance(step, CallStep | RunStep)
-            return step.model_copy(update={"name": name, "arguments": arguments})
-        self.graphs[callee.key] = Graph(
-            name=callee.key,
-            inputs=program.inputs,
-            outputs=program.outputs,
-            steps=program.steps,
-            returns=program.returns,
-        )
-        return RunStep(name=name, runs=callee.key, arguments=arguments)
-
-    def _take(self, found: RunnableInfo) -> None:
-        """All that the callee calls is called by the program, under the same keys."""
-        program = found.program
-        assert program is not None
-        self.predictors.update(program.predictors)
-        self.modules.update(program.modules)
-        self.tools.update(program.tools)
-        self.graphs.update(program.graphs)
-        self.records.update(program.records)
-        self.lms.update(program.lms)
-        self.unbound.update(dict.fromkeys(found.unbound))
-
     def _extern(self, scope: Scope, node: Call, callee: Symbol) -> Typed:
         found = extern(scope.session, callee)
         if found is None:
@@ -134,15 +94,7 @@ class Callees(Struct):
         if found.tool is None:
             self.runs = False
             return Typed(found.result)
-        result = found.result
-        kinds = [member.type for member in found.inputs.values()]
-        kinds += (
-            [member.type for member in result.members.values()] if isinstance(result, Group) else [result]
-        )
-        self.records.update(reachable(scope.session, kinds))
-        self.tools[callee.key] = found.tool
-        if found.lm is not None:
-            self.lms.update(lm_closure(scope.session, found.lm))
+        self.add_tool(scope.session, callee.key, found, found.tool)
         name = scope.step_name(node, callee.name)
         step = ToolStep(name=name, tool=callee.key, arguments=arguments)
         return self._called(scope, node, callee, step, Typed(found.result, Variable(name=name)))
@@ -252,20 +204,3 @@ def _named(place: Place, callee: Node) -> Symbol | None:
             return imported.symbols.get(name.text) if imported else None
         case _:
             return None
-
-
-def assembled(callees: Callees, graph: Graph, records: Mapping[str, Record]) -> Program:
-    """The runtime program of a graph with all that it calls."""
-    return Program(
-        name=graph.name,
-        inputs=graph.inputs,
-        outputs=graph.outputs,
-        steps=graph.steps,
-        returns=graph.returns,
-        predictors=callees.predictors,
-        records=dict(sorted({**callees.records, **records}.items())),
-        lms=callees.lms,
-        modules=callees.modules,
-        tools=callees.tools,
-        graphs=callees.graphs,
-    )

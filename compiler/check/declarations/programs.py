@@ -14,7 +14,7 @@ from ..session import Session
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, reachable
 from .bodies import BodyReader
-from .callees import Callees, assembled, check_called_first
+from .callees import Callees, check_called_first
 from .records import field_specs, parameters, records_lookup
 from .returns import promised_outputs, returned_values
 
@@ -58,8 +58,8 @@ def _check_program(session: Session, symbol: Symbol) -> RunnableInfo:
             steps=tuple(block.steps),
             returns=returns,
         )
-        kinds = [member.type for member in (*inputs.values(), *outputs.values())]
-        built = _within_bounds(session, symbol, assembled(callees, graph, reachable(session, kinds)))
+        callees.records |= reachable(session, [one.type for one in (*inputs.values(), *outputs.values())])
+        built = _within_bounds(session, symbol, callees.program(graph))
     return RunnableInfo(symbol, inputs, outputs, built, tuple(callees.unbound), bool(outputs))
 
 

@@ -12,9 +12,18 @@ from dspec.runtime.running.strategies.base import ModuleParts, ModuleStrategy, S
 from dspec.runtime.running.strategies.predict import STRATEGY as PREDICT
 from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.running.strategies.table import added as added_by_some
+from dspec.runtime.schema.expressions import Expression, Variable
 from dspec.runtime.schema.expressions import Member as MemberOf
-from dspec.runtime.schema.expressions import Variable
-from dspec.runtime.schema.program import FieldSpec, ModuleSpec, Predictor, Program, Reward, RunStep, Signature
+from dspec.runtime.schema.program import (
+    FieldSpec,
+    Graph,
+    ModuleSpec,
+    Predictor,
+    Program,
+    Reward,
+    RunStep,
+    Signature,
+)
 from dspec.runtime.schema.types import JsonValue
 
 from ...diagnostics import codes
@@ -22,7 +31,7 @@ from ..names.names import path_of, resolve
 from ..session import Place, Session
 from ..shape.attributes import form_of, number_of
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
+from ..types.declared import RunnableInfo, reachable, runnable
 from ..types.kinds import NamedValue, assignable
 from .called import CalledTables
 from .circles import report_circle
@@ -268,14 +277,7 @@ def _tool(session: Session, place: Place, node: Expr, symbol: Symbol, gathered: 
         found = extern(session, symbol)
         if found is None or found.tool is None:
             return None
-        gathered.tools[symbol.key] = found.tool
-        compares = session.lms.get(found.tool.lm) if found.tool.lm is not None else None
-        gathered.lms |= lm_closure(session, compares) if compares is not None else {}
-        kinds = [member.type for member in found.inputs.values()]
-        kinds += [one.type for one in found.tool.outputs]
-        gathered.records |= reachable(
-            session, kinds if found.tool.output is None else [*kinds, found.tool.output]
-        )
+        gathered.add_tool(session, symbol.key, found, found.tool)
         return symbol.key
     runs = _runs(session, place, node, symbol)
     return None if runs is None or runs.program is None else gathered.add(runs, runs.program)
@@ -333,24 +335,15 @@ def _program(
         reward=_carried(given.marked, gathered),
     )
     step = symbol.key if symbol.key not in applied.inputs else f"{symbol.key}()"
-    return Program(
-        name=symbol.key,
-        inputs=spec_inputs,
-        outputs=spec_outputs,
-        steps=(
-            RunStep(
-                name=step,
-                runs=symbol.key,
-                arguments={name: Variable(name=name) for name in applied.inputs},
-            ),
-        ),
-        returns={one.name: MemberOf(target=Variable(name=step), name=one.name) for one in spec_outputs},
-        predictors=gathered.predictors,
-        records=dict(sorted(gathered.records.items())),
-        lms=gathered.lms,
-        modules=gathered.modules,
-        tools=gathered.tools,
-        graphs=gathered.graphs,
+    arguments: dict[str, Expression] = {name: Variable(name=name) for name in applied.inputs}
+    return gathered.program(
+        Graph(
+            name=symbol.key,
+            inputs=spec_inputs,
+            outputs=spec_outputs,
+            steps=(RunStep(name=step, runs=symbol.key, arguments=arguments),),
+            returns={one.name: MemberOf(target=Variable(name=step), name=one.name) for one in spec_outputs},
+        )
     )
 
 
