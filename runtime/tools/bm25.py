@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from ..models.protocol import ToolUse
 from ..schema.program import Tool
-from ..schema.types import JsonValue, Row
-from .base import Ground, OpenTool, TookTooLong, ToolSource, text_option
-from .indexed import FILE, Searched, opened_file
-from .searching import asked, found
-
-if TYPE_CHECKING:
-    from ..index.bm25 import WordIndex
-
-
-class WordSearch:
-    """The rows of a file and the index of one of their columns."""
-
-    def __init__(self, searched: Searched, index: WordIndex) -> None:
-        self._searched = searched
-        self._index = index
-
-    async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> JsonValue:
-        text, k = asked(tool, arguments)
-        try:
-            async with asyncio.timeout(tool.timeout):
-                places = await asyncio.to_thread(self._index.search, text, k)
-        except TimeoutError:
-            raise TookTooLong(tool.timeout) from None
-        return found(
-            tool, [self._searched.rows[place] for place, _ in places], self._searched.column, use.records
-        )
-
-    async def aclose(self) -> None:
-        return
+from .base import Ground, OpenTool, ToolSource, text_option
+from .indexed import FILE, FileSearch, opened_file
 
 
 async def _open(tool: Tool, ground: Ground, use: ToolUse) -> OpenTool:
     return await asyncio.to_thread(_made, tool, ground)
 
 
-def _made(tool: Tool, ground: Ground) -> WordSearch:
+def _made(tool: Tool, ground: Ground) -> FileSearch:
     from ..index.bm25 import WordIndex
 
     searched = opened_file(tool, ground)
-    return WordSearch(searched, WordIndex.kept(searched.texts))
+    index = WordIndex.kept(searched.texts)
+    return FileSearch(searched, lambda text, k, use: asyncio.to_thread(index.search, text, k))
 
 
 SOURCE = ToolSource(

@@ -3,46 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import cast
 
 from ..models.protocol import ToolUse
 from ..schema.program import Tool
-from ..schema.types import JsonValue, Row
-from .base import Ground, OpenTool, TookTooLong, ToolProblem, ToolSource, text_option
-from .indexed import FILE, Searched, opened_file
-from .searching import asked, found
+from .base import Ground, OpenTool, ToolProblem, ToolSource, text_option
+from .indexed import FILE, FileSearch, Searched, opened_file
 
 _AT_ONCE = 256
 """Texts that are asked for together."""
-
-Places = list[tuple[int, float]]
-
-
-class MeaningSearch:
-    """The rows of a file and the index of one of their columns. `vector` says that a text is searched by its vector."""
-
-    def __init__(self, searched: Searched, search: Callable[[object, int], Places], *, vector: bool) -> None:
-        self._searched = searched
-        self._search = search
-        self._vector = vector
-
-    async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> JsonValue:
-        text, k = asked(tool, arguments)
-        try:
-            async with asyncio.timeout(tool.timeout):
-                wanted: object = (await use.embed([text]))[0] if self._vector else text
-                places = await asyncio.to_thread(self._search, wanted, k)
-        except TimeoutError:
-            raise TookTooLong(tool.timeout) from None
-        except ValueError as error:
-            raise ToolProblem(f"the text cannot be compared: {error}") from None
-        return found(
-            tool, [self._searched.rows[place] for place, _ in places], self._searched.column, use.records
-        )
-
-    async def aclose(self) -> None:
-        return
 
 
 async def _open(tool: Tool, ground: Ground, use: ToolUse) -> OpenTool:
@@ -52,14 +20,14 @@ async def _open(tool: Tool, ground: Ground, use: ToolUse) -> OpenTool:
     return await _by_vectors(searched, use, use.lm.model)
 
 
-def _by_ngrams(searched: Searched) -> MeaningSearch:
+def _by_ngrams(searched: Searched) -> FileSearch:
     from ..index.ngrams import NgramIndex
 
     index = NgramIndex.kept(searched.texts)
-    return MeaningSearch(searched, lambda text, k: index.search(cast("str", text), k), vector=False)
+    return FileSearch(searched, lambda text, k, use: asyncio.to_thread(index.search, text, k))
 
 
-async def _by_vectors(searched: Searched, use: ToolUse, model: str) -> MeaningSearch:
+async def _by_vectors(searched: Searched, use: ToolUse, model: str) -> FileSearch:
     """Every row's vector is asked for once and kept, with the index."""
     from ..index import keeping
     from ..index.vectors import VectorIndex
@@ -78,9 +46,12 @@ async def _by_vectors(searched: Searched, use: ToolUse, model: str) -> MeaningSe
         except ValueError as error:
             raise ToolProblem(f"the model's vectors cannot be compared: {error}") from None
     ready = index
-    return MeaningSearch(
-        searched, lambda vector, k: ready.search(cast("list[float]", vector), k), vector=True
-    )
+
+    async def ranking(text: str, k: int, use: ToolUse) -> list[tuple[int, float]]:
+        (vector,) = await use.embed([text])
+        return await asyncio.to_thread(ready.search, vector, k)
+
+    return FileSearch(searched, ranking)
 
 
 SOURCE = ToolSource(

@@ -1,13 +1,18 @@
-"""Reads the data file that a search goes through: its rows, and the texts of the column that is searched."""
+"""Searches through a data file: its rows, the texts of the column that is searched, and an index that ranks them."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+
 from msgspec import Struct
 
+from ..models.protocol import ToolUse
 from ..schema.program import Tool
-from ..schema.types import Row
-from .base import Ground, ToolOption, ToolProblem, text_option
+from ..schema.types import JsonValue, Row
+from .base import Ground, TookTooLong, ToolOption, ToolProblem, text_option
 from .files import inside, rows_of
+from .searching import asked, found
 
 COLUMN = "text"
 """The column that is searched where none is named."""
@@ -27,6 +32,33 @@ class Searched(Struct, frozen=True):
     rows: list[Row]
     column: str
     texts: list[str]
+
+
+Ranking = Callable[[str, int, ToolUse], Awaitable[list[tuple[int, float]]]]
+"""The places of at most so many rows for a text, the best first. Raises ValueError for a text that cannot be compared."""
+
+
+class FileSearch:
+    """The rows of a file and what ranks them."""
+
+    def __init__(self, searched: Searched, ranking: Ranking) -> None:
+        self._searched = searched
+        self._ranking = ranking
+
+    async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> JsonValue:
+        text, k = asked(tool, arguments)
+        try:
+            async with asyncio.timeout(tool.timeout):
+                places = await self._ranking(text, k, use)
+        except TimeoutError:
+            raise TookTooLong(tool.timeout) from None
+        except ValueError as error:
+            raise ToolProblem(f"the text cannot be compared: {error}") from None
+        rows = [self._searched.rows[place] for place, _ in places]
+        return found(tool, rows, self._searched.column, use.records)
+
+    async def aclose(self) -> None:
+        return
 
 
 def opened_file(tool: Tool, ground: Ground) -> Searched:
