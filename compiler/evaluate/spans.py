@@ -77,10 +77,8 @@ def trace_spans(program: str, trace: Sequence[TraceStep], tracer: Any, *, began:
     within_run = api.set_span_in_context(run)
     for step in trace:
         start, end = _between(began, step.began, step.seconds)
-        attributes: dict[str, str | int | float] = {NAMES["step"]: step.step}
-        if step.tool:
-            attributes |= {NAMES["operation"]: EXECUTE_TOOL, NAMES["tool"]: step.tool}
-        name = f"{EXECUTE_TOOL} {step.tool}" if step.tool else f"predict {step.predictor}"
+        name, attributes = _asked_tool(step.tool) if step.tool else (f"predict {step.predictor}", {})
+        attributes[NAMES["step"]] = step.step
         span = tracer.start_span(name, context=within_run, attributes=attributes, start_time=start)
         failed = "error" in step.outputs if step.tool else not step.outputs
         if failed:
@@ -93,21 +91,34 @@ def trace_spans(program: str, trace: Sequence[TraceStep], tracer: Any, *, began:
 
 
 def _model_call(tracer: Any, context: Any, call: ModelCall, began: int) -> None:
-    provider, model = split_model(call.model)
-    attributes: dict[str, str | int | float] = {
-        NAMES["operation"]: CHAT,
-        NAMES["provider"]: provider,
-        NAMES["model"]: model,
-        NAMES["lm"]: call.lm,
+    name, attributes = _asked(call.lm, call.model, call.cost)
+    attributes |= {
         NAMES["input_tokens"]: call.input_tokens,
         NAMES["output_tokens"]: call.output_tokens,
         NAMES["source"]: call.source,
     }
-    if call.cost is not None:
-        attributes[NAMES["cost"]] = call.cost
     start, end = _between(began, call.began, call.seconds)
-    span = tracer.start_span(f"{CHAT} {model}", context=context, attributes=attributes, start_time=start)
+    span = tracer.start_span(name, context=context, attributes=attributes, start_time=start)
     span.end(end_time=end)
+
+
+def _asked(lm: str, model: str, cost: float | None) -> tuple[str, dict[str, str | int | float]]:
+    """A span's name and attributes for a call of a model, as far as every call has them."""
+    provider, name = split_model(model)
+    attributes: dict[str, str | int | float] = {
+        NAMES["operation"]: CHAT,
+        NAMES["provider"]: provider,
+        NAMES["model"]: name,
+        NAMES["lm"]: lm,
+    }
+    if cost is not None:
+        attributes[NAMES["cost"]] = cost
+    return f"{CHAT} {name}", attributes
+
+
+def _asked_tool(tool: str) -> tuple[str, dict[str, str | int | float]]:
+    """The same for a call of a tool."""
+    return f"{EXECUTE_TOOL} {tool}", {NAMES["operation"]: EXECUTE_TOOL, NAMES["tool"]: tool}
 
 
 def _between(origin: int, began: float, seconds: float) -> tuple[int, int]:
@@ -149,25 +160,17 @@ class _Spans:
 
     def _call(self, event: CallEvent) -> None:
         """One attempt, after the fact: its start is its end less its duration."""
-        provider, model = split_model(event.model)
-        attributes: dict[str, str | int | float] = {
-            NAMES["operation"]: CHAT,
-            NAMES["provider"]: provider,
-            NAMES["model"]: model,
-            NAMES["lm"]: event.lm,
-            NAMES["attempt"]: event.attempt,
-        }
+        name, attributes = _asked(event.lm, event.model, event.cost)
+        attributes[NAMES["attempt"]] = event.attempt
         if event.usage is not None:
             attributes[NAMES["input_tokens"]] = event.usage.input_tokens
             attributes[NAMES["output_tokens"]] = event.usage.output_tokens
-        if event.cost is not None:
-            attributes[NAMES["cost"]] = event.cost
         if event.error:
             attributes[NAMES["error"]] = event.kind
         end = self._now()
         lasted = round(event.seconds * 1e9) if event.kind == "answered" else 0
         span = self._tracer.start_span(
-            f"{CHAT} {model}",
+            name,
             context=self._within(),
             attributes=attributes,
             start_time=end - lasted,
@@ -176,12 +179,12 @@ class _Spans:
 
     def _tool(self, event: ToolEvent) -> None:
         """A call of a tool, after the fact."""
-        attributes: dict[str, str] = {NAMES["operation"]: EXECUTE_TOOL, NAMES["tool"]: event.tool}
+        name, attributes = _asked_tool(event.tool)
         if event.failed:
             attributes[NAMES["error"]] = "failed"
         end = self._now()
         span = self._tracer.start_span(
-            f"{EXECUTE_TOOL} {event.tool}",
+            name,
             context=self._within(),
             attributes=attributes,
             start_time=end - round(event.seconds * 1e9),
