@@ -12,7 +12,7 @@ from programs import Told, binary, call, chat, const, fields, must, question, sh
 from dspec.runtime.errors import CheckFailed, EvaluationError, ParseError, Unavailable
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.execute import run
-from dspec.runtime.running.graph import plan
+from dspec.runtime.running.order import plan
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.schema.program import LM, CallStep, Check, CheckStep, Program, Step, ValueStep
 from dspec.runtime.schema.types import STR, Row
