@@ -143,7 +143,7 @@ def test_no_address_is_written() -> None:
 
 def test_the_schema_is_published_and_current() -> None:
     published = (Path(artifacts.__file__).parents[1] / "artifact.schema.json").read_text("utf-8")
-    assert published == schema_text(), "write what schema_text() gives to runtime/artifact.schema.json"
+    assert published == schema_text(), "run `python3.11 dev.py generate`"
 
 
 def test_what_is_written_fits_the_schema() -> None:
