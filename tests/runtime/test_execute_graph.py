@@ -61,7 +61,7 @@ async def test_independent_steps_run_at_the_same_time() -> None:
 
     async def meet(request: Request) -> str:
         if asked(request) in ("a", "b"):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await both.wait()
         return await echo(request)
 

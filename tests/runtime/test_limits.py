@@ -112,7 +112,7 @@ async def test_a_place_given_to_one_who_just_left_goes_on() -> None:
     gate.leave()
     first.cancel()
     await asyncio.wait([first])
-    await asyncio.wait_for(second, 1.0)
+    await asyncio.wait_for(second, 60.0)
     assert gate.inside == 1
 
 
@@ -151,7 +151,7 @@ async def test_a_crowd_of_refusals_is_a_limit_in_whatever_order_they_come() -> N
     await asyncio.sleep(0.05)
     assert not second.done()
     gate.succeeded(first)
-    await asyncio.wait_for(second, 1.0)
+    await asyncio.wait_for(second, 60.0)
     for number in range(first, first + 5000):
         gate.succeeded(number)
     assert gate.width == 64
@@ -168,7 +168,7 @@ async def test_who_tries_a_limit_and_is_not_refused_opens_it_though_the_answer_t
     others = [asyncio.create_task(gate.enter()) for _ in range(5)]
     await asyncio.sleep(0.1)
     assert not any(other.done() for other in others)
-    async with asyncio.timeout(2.0):
+    async with asyncio.timeout(60.0):
         await asyncio.gather(*others)
 
 

@@ -24,7 +24,7 @@ def ask(lm: LM, prompt: str = "hello", **settings: Any) -> Request:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    """Waits until `condition` holds, for five seconds at most."""
-    async with asyncio.timeout(5.0):
+    """Waits until `condition` holds, for a minute at most."""
+    async with asyncio.timeout(60.0):
         while not condition():
             await asyncio.sleep(0.005)

@@ -42,7 +42,7 @@ async def serving(*pieces: bytes, stay: bool = True) -> AsyncGenerator[tuple[Wir
 
 
 async def ask(*pieces: bytes, stay: bool = True) -> Received:
-    async with serving(*pieces, stay=stay) as (wire, _), asyncio.timeout(5):
+    async with serving(*pieces, stay=stay) as (wire, _), asyncio.timeout(60):
         return await wire.post(b"body")
 
 
