@@ -69,12 +69,13 @@ def _cell(
     if spec.name not in cells:
         raise ValueError("the row has no value")
     value = cells[spec.name]
-    if not text and not (isinstance(value, str) and _is_nested(spec.type)):
+    nested_text = isinstance(value, str) and _is_nested(spec.type)
+    if not text and not nested_text:
         return values.coerce(_known(value, spec.type, records, 0), spec.type, records)
     assert isinstance(value, str)
     if value == "" and spec.type != STR:
         raise ValueError("the cell is empty")
-    if _is_nested(spec.type) and value.strip():
+    if nested_text and value.strip():
         try:
             nested = strict_json(value)
         except ValueError:

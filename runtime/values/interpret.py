@@ -140,6 +140,8 @@ class _Evaluation:
 
     def size(self, value: JsonValue) -> int:
         """The value's size; looking at what is in it is work, the first time."""
+        if not isinstance(value, list | dict):
+            return self.sizes.of(value)
         before = self.sizes.seen
         try:
             return self.sizes.of(value)

@@ -365,21 +365,24 @@ def usage_of(reported: JsonValue, request: Request) -> Usage | None:
         inputs += cached
     if outputs is not None and thought > outputs:
         outputs += thought
-    estimate = estimate_request(request)
-    least = sum(len(message.content) for message in request.messages) // _LONGEST_TOKEN
     estimated = False
     if request.kind == "embedding":
         inputs, outputs = total if inputs is None else inputs, 0
     elif total is not None:
         if inputs is None:
-            inputs = max(0, total - outputs) if outputs is not None else min(total, least)
+            inputs = max(0, total - outputs) if outputs is not None else min(total, _least(request))
         outputs = max(outputs or 0, total - inputs)
     elif outputs is None or inputs is None:
         estimated = True
-        inputs = inputs or (estimate if outputs is not None else None)
+        inputs = inputs or (estimate_request(request) if outputs is not None else None)
     if inputs is None or not inputs + (outputs or 0):
         return None
     return Usage(inputs, outputs or 0, estimated)
+
+
+def _least(request: Request) -> int:
+    """The least tokens that a request's prompt can have been."""
+    return sum(len(message.content) for message in request.messages) // _LONGEST_TOKEN
 
 
 def _first(reported: Mapping[str, JsonValue], *names: str) -> int | None:
