@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import CheckFailed, ConfigurationError, DspecError, EvaluationError, ToolFailed
-from ..models.protocol import Message
+from ..models.protocol import Answering, Message
 from ..schema.program import (
     BranchStep,
     CallStep,
@@ -179,11 +179,21 @@ def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]
     )
 
 
-async def _call(session: ProgramRun, key: str, tool: Tool, inputs: Row, step: str) -> StepRun:
+async def _call(
+    session: ProgramRun,
+    key: str,
+    tool: Tool,
+    inputs: Row,
+    step: str,
+    *,
+    answer: Answering | None = None,
+    what: str = "the tool",
+) -> StepRun:
+    """One call of a tool, which messages call `what`; `answer` is for what its function calls."""
     arguments = fitting(tool.inputs, inputs, session.program.records, step)
     began = time.perf_counter()
     answer = await session.engine.call(
-        tool, arguments, lms=session.program.lms, records=session.program.records
+        tool, arguments, lms=session.program.lms, records=session.program.records, answer=answer
     )
     entry = TraceStep(step, "", arguments, {}, 0, answer.notes, tool=key)
     if session.recording is not None:
@@ -191,12 +201,12 @@ async def _call(session: ProgramRun, key: str, tool: Tool, inputs: Row, step: st
         entry = dataclass_replace(entry, began=began - session.recording.origin, seconds=seconds)
     failure, value = "", None
     if answer.error:
-        failure = f"the tool `{tool.name}` failed: {answer.error}"
+        failure = f"{what} `{tool.name}` failed: {answer.error}"
     else:
         try:
             value = _result(session, tool, answer.value)
         except ValueError as problem:
-            failure = f"the tool `{tool.name}` gave what it is not declared to give: {problem}"
+            failure = f"{what} `{tool.name}` gave what it is not declared to give: {problem}"
     if failure:
         error = ToolFailed(failure)
         error.trace = (dataclass_replace(entry, outputs={"error": failure}),)
@@ -295,8 +305,19 @@ class _Conductor:
         asked = predictor or self.program.predictors[self.module.predictors[role]]
         return fits(self._session, asked, inputs)
 
-    async def call(self, key: str, arguments: Row) -> JsonValue:
-        return (await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))).value
+    async def call(self, key: str, arguments: Row, *, take: int = 0) -> JsonValue:
+        work = run_key(self._taking(take, None), key, arguments, f"{self._step}.{key}")
+        return (await self._keep(work, answering=False)).value
+
+    async def function(self, inputs: Row, answer: Answering | None) -> Row:
+        own = self.module.function
+        tool = None if own is None else self.program.tools.get(own.tool)
+        if own is None or tool is None:
+            raise ConfigurationError(f"`{self._step}` has no function")
+        work = _call(
+            self._session, own.tool, tool, inputs, self._step, answer=answer, what="the function of the module"
+        )
+        return (await self._keep(work)).outputs
 
     async def score(self, inputs: Row, outputs: Row) -> Scored:
         reward = self.module.reward
@@ -342,8 +363,10 @@ class _Conductor:
         work: Coroutine[Any, Any, StepRun],
         *,
         dropped: bool = False,
+        answering: bool = True,
         hints: Mapping[str, str] = MappingProxyType({}),
     ) -> StepRun:
+        """What the work gives, once it has its place; without `answering`, the module's outputs are never its own."""
         place = len(self._ran)
         self._ran.append(None)
         try:
@@ -354,6 +377,8 @@ class _Conductor:
             raise
         if dropped:
             ran = replace(ran, trace=_dropped(ran.trace))
+        if not answering:
+            ran = replace(ran, last=None)
         if hints:
             ran = replace(ran, trace=tuple(_unhinted(self.program, entry, hints) for entry in ran.trace))
         self._ran[place] = ran
