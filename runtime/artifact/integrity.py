@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from ..errors import ConfigurationError
 from ..index.limits import MAX_ROWS
 from ..running.bounds import MAX_STEPS, excess
-from ..running.strategies.base import COMPAT, ModuleStrategy
+from ..running.strategies.base import COMPAT, MAX_CALLS, ModuleStrategy
 from ..running.strategies.table import of_one_call, of_several_calls, strategy_named
 from ..running.vectors import unpack
 from ..schema.ensemble import ByProgram, Ensemble, First, Mean, Runnable, has_mean, lacking, parts, unfed
@@ -247,6 +247,8 @@ def _own_function(
         yield f"{where}.function: a module gives named outputs"
     if len(function.names) != len(module.tools) or len(set(function.names)) != len(function.names):
         yield f"{where}.function.names: a name for each of the tools, and none twice"
+    if module.tools and MAX_CALLS not in module.options:
+        yield f"{where}.options.{MAX_CALLS}: it is missing"
     yield from _checks(function.checks, f"{where}.function")
 
 

@@ -186,14 +186,14 @@ async def _call(
     inputs: Row,
     step: str,
     *,
-    answer: Answering | None = None,
+    asked: Answering | None = None,
     what: str = "the tool",
 ) -> StepRun:
-    """One call of a tool, which messages call `what`; `answer` is for what its function calls."""
+    """One call of a tool, which messages call `what`; `asked` is for what its function calls."""
     arguments = fitting(tool.inputs, inputs, session.program.records, step)
     began = time.perf_counter()
     answer = await session.engine.call(
-        tool, arguments, lms=session.program.lms, records=session.program.records, answer=answer
+        tool, arguments, lms=session.program.lms, records=session.program.records, answer=asked
     )
     entry = TraceStep(step, "", arguments, {}, 0, answer.notes, tool=key)
     if session.recording is not None:
@@ -315,7 +315,7 @@ class _Conductor:
         if own is None or tool is None:
             raise ConfigurationError(f"`{self._step}` has no function")
         work = _call(
-            self._session, own.tool, tool, inputs, self._step, answer=answer, what="the function of the module"
+            self._session, own.tool, tool, inputs, self._step, asked=answer, what="the function of the module"
         )
         return (await self._keep(work)).outputs
 

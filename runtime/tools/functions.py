@@ -46,10 +46,11 @@ class FunctionTool:
             raise ToolProblem(f"{MAX_HANGING} calls of it hang, and no more is started")
         given: dict[str, Any] = copy.deepcopy(arguments)  # a function may change what it is given
         is_async = _is_async(self._function)
+        calls: _FunctionCalls | None = None
         try:
             async with OwnTime(tool.timeout) as time:
                 if use.answer is not None:
-                    calls = _Calls(time.apart_from(use.answer))
+                    calls = _FunctionCalls(time.apart_from(use.answer))
                     given["call"] = calls.later if is_async else calls.now
                 if is_async:
                     return await self._on_loop(self._function(**given), tool)
@@ -59,6 +60,9 @@ class FunctionTool:
                 return cast("JsonValue", returned)
         except TimeoutError:
             raise TookTooLong(tool.timeout, note=_GIVEN_UP) from None
+        finally:
+            if calls is not None:
+                calls.over = True
 
     async def aclose(self) -> None:
         loop, self._loop = self._loop, None
@@ -155,10 +159,12 @@ async def _alive(home: Background) -> bool:
     return False
 
 
-class _Calls:
-    """The `call` of a function: what it asks is answered on the loop of whoever called it, as a part of that run."""
+class _FunctionCalls:
+    """The `call` of a function: what it asks is answered on the loop of whoever called it, as a part of that run; nothing
+    once that is over, whatever the function left behind."""
 
     def __init__(self, answer: Answering) -> None:
+        self.over = False
         self._answer = answer
         self._loop = asyncio.get_running_loop()
         self._context = contextvars.copy_context()
@@ -174,6 +180,8 @@ class _Calls:
         """Raises RuntimeError for what cannot be asked."""
         if os.getpid() != self._process:
             raise RuntimeError("a process that the function started cannot call anything")
+        if self.over:
+            raise RuntimeError("the run is over")
         asked: Row = json.loads(question(inputs))
         given: Future[JsonValue] = Future()
         self._loop.call_soon_threadsafe(self._ask, key, asked, given, context=self._context)

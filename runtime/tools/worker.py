@@ -141,7 +141,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 def called(function: Callable[..., Any], order: dict[str, Any], line: Line) -> Any:
     arguments = dict(order["arguments"])
-    calls = Calls(line, order["run"])
+    calls = FunctionRun(line, order["run"])
     if order["answers"]:
         arguments["call"] = calls.later if inspect.iscoroutinefunction(function) else calls.now
     try:
@@ -163,7 +163,7 @@ async def _awaited(value: Awaitable[Any]) -> Any:
     return await value
 
 
-class Calls:
+class FunctionRun:
     """What one call of the function may ask for: nothing more once it has come back, whatever it left behind."""
 
     def __init__(self, line: Line, run: int) -> None:

@@ -8,7 +8,7 @@ from typing import cast
 from msgspec import Struct, field
 
 from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, ListLiteral, Literal, Reference
-from dspec.runtime.running.strategies.base import ModuleParts, ModuleStrategy, StrategyOption
+from dspec.runtime.running.strategies.base import MAX_CALLS, ModuleParts, ModuleStrategy, StrategyOption
 from dspec.runtime.running.strategies.predict import STRATEGY as PREDICT
 from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.running.strategies.table import added as added_by_some
@@ -55,8 +55,6 @@ from .signatures import SignatureInfo, signature
 
 TRIED = "predict"
 """Role of the predictor that a bare signature becomes in a strategy that tries something several times."""
-MAX_CALLS = "max_calls"
-"""Option without which a function has nothing to call."""
 
 
 class _Given(Struct):
@@ -295,6 +293,7 @@ def _tools(
     for item in node.items if isinstance(node, ListLiteral) else (node,):
         if not (isinstance(node, ListLiteral) or path_of(item)):
             continue
+        given.names.append(place.text(item))
         symbol = resolve(session, place, item, ("extern", "module", "program"), f"`{name}`")
         if symbol is None:
             continue
@@ -302,7 +301,6 @@ def _tools(
             session.report(codes.syntax.GivenTwice(place.at(item), symbol.name, place.at(seen[symbol.key])))
             continue
         seen[symbol.key] = item
-        given.names.append(place.text(item))
         if described and symbol.kind == "extern":
             check_tool(session, symbol)
         key = _tool(session, place, item, symbol, gathered)
@@ -341,7 +339,7 @@ def _function(
     from ..sources.externs.table import EXTERN_SOURCES
 
     text, node = given.function
-    result = Group(f"what `{symbol.name}` returns", applied.outputs, "output")
+    result = Group("named outputs", applied.outputs, "output")
     calls = bool(given.names)
     written = ExternCall(
         symbol, call, frozenset({FUNCTION}), {FUNCTION: (text, node)}, {}, applied.inputs, result, calls

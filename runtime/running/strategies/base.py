@@ -140,6 +140,8 @@ COMPAT = ("compat", "dspy")
 RUNS, TOOLS, REWARD, FUNCTION = "(runs)", "(tools)", "(reward)", "(function)"
 """What a module does besides asking its predictors: an attempt, a call of any of its tools, a question to its reward, a
 call of its function."""
+MAX_CALLS = "max_calls"
+"""Option of a function that uses others, without which it has nothing to call."""
 
 
 class StrategyOption(Struct, frozen=True):

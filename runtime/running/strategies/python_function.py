@@ -15,12 +15,12 @@ from ...errors import AnswerError, CheckFailed, ToolFailed
 from ...schema.program import ModuleSpec, canonical
 from ...schema.types import JsonValue, Row
 from ...values.checks import failures, record_failures
-from .base import FUNCTION, TOOLS, Conductor, ModuleStrategy, StrategyOption, Times
+from .base import FUNCTION, MAX_CALLS, TOOLS, Conductor, ModuleStrategy, StrategyOption, Times
 from .offering import unknown_argument
 
 
 async def _conduct(work: Conductor, inputs: Row) -> Row:
-    outputs = await _Run(work).outputs(inputs)
+    outputs = await _FunctionRun(work).outputs(inputs)
     module = work.module
     assert module.function is not None
     broken = [
@@ -35,7 +35,7 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
     return outputs
 
 
-class _Run:
+class _FunctionRun:
     """One run of the function, with the calls that it makes in the order in which it makes them.
 
     What it calls may give nothing usable, and then the function is told why and may go on. Whatever else goes wrong
@@ -110,7 +110,7 @@ class _Run:
 
 
 def max_calls(module: ModuleSpec) -> int:
-    return cast("int", module.options.get("max_calls", 0))
+    return cast("int", module.options.get(MAX_CALLS, 0))
 
 
 def _times(module: ModuleSpec) -> Mapping[str, Times]:
@@ -129,7 +129,7 @@ STRATEGY = ModuleStrategy(
         ),
         StrategyOption("uses", "tools", "The externs, modules and programs that it may call.", optional=True),
         StrategyOption(
-            "max_calls", "integer", "Calls of them in one run, at most.", low=1, high=10_000, optional=True
+            MAX_CALLS, "integer", "Calls of them in one run, at most.", low=1, high=10_000, optional=True
         ),
         StrategyOption(
             "timeout",
