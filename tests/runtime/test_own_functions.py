@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from own_functions import WORLDS, Equipped, World, function_module, toolbox_in, trace_of
+from own_functions import FILE, WORLDS, Equipped, World, function_module, toolbox_in, trace_of
 from programs import binary, call, chat, const, fields, var
 
+from dspec.runtime.application import load
+from dspec.runtime.artifact.artifact import Artifact, write_artifact
 from dspec.runtime.artifact.integrity import faults
 from dspec.runtime.errors import (
     CheckFailed,
@@ -432,3 +435,65 @@ async def test_an_engine_without_tools_says_so() -> None:
     async with Engine() as bare:
         with pytest.raises(ConfigurationError, match="nothing here can call the tool `m`"):
             await run(function_module("forward"), {"question": "q"}, bare)
+
+
+MARKED = """
+from os import getcwd
+from pathlib import Path
+Path(__file__).with_name("ran").touch()
+def forward(question, call): return call("ask", question=question)
+async def later(question, call): return await call("ask", question=question)
+"""
+
+
+@pytest.fixture
+def artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of a module whose function is in a file beside it that says when it was run."""
+    (tmp_path / f"{FILE}.py").write_text(MARKED)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, FILE, raising=False)
+    path = tmp_path / "compiled" / "m.dspc.json"
+    path.parent.mkdir()
+    write_artifact(path, Artifact(kind="program", name="m", program=function_module("forward")))
+    return path
+
+
+def test_loading_an_artifact_runs_no_function(artifact: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        load(artifact)
+    assert "the Python function `own:forward`" in refused.value.message
+    assert "tools={'m': function}" in refused.value.help
+    assert f"allow=['{FILE}']" in refused.value.help
+    load(artifact, allow=[FILE]).close()
+    assert not artifact.parent.with_name("ran").exists()
+    assert FILE not in sys.modules
+
+
+def test_it_answers_the_same_whoever_runs_the_function(artifact: Path) -> None:
+    def given(question: str, call: Any) -> Any:
+        return call("ask", question=question)
+
+    async def given_later(question: str, call: Any) -> Any:
+        return await call("ask", question=question)
+
+    answers: set[tuple[Any, ...]] = set()
+    for how in (
+        {"tools": {"m": given}},
+        {"tools": {"m": given_later}},
+        {"allow": [FILE]},
+        {"allow": [FILE], "root": artifact.parent.parent, "isolate": True},
+    ):
+        with load(artifact, **how) as program:
+            found = program(question="tea or milk?")
+        answers.add((found.answer, found.usage.calls, *((one.step, one.predictor) for one in found.trace)))
+    assert len(answers) == 1
+
+
+def test_of_an_allowed_module_only_its_own_functions_run(artifact: Path) -> None:
+    program = function_module("getcwd")
+    write_artifact(artifact, Artifact(kind="program", name="m", program=program))
+    with load(artifact, allow=[FILE]) as loaded, pytest.raises(ConfigurationError):
+        loaded(question="q")
+    given = {"allow": [FILE], "root": artifact.parent.parent, "isolate": True}
+    with load(artifact, **given) as loaded, pytest.raises(ToolFailed, match="no function of the module"):
+        loaded(question="q")
