@@ -133,7 +133,9 @@ def _strategy_argument(here: Here) -> Iterable[Offer]:
     if terminal(spot.element, 1) == "ASSIGN" and spot.index >= 2:
         return names(here)
     strategy = _strategy(here)
-    applied = 1 if strategy is not None and strategy.function else 0  # the function is written before the signature
+    applied = (
+        1 if strategy is not None and strategy.function else 0
+    )  # the function is written before the signature
     if spot.number == applied and not here.is_label:
         return [*names(here), *_inline(spot)]
     return _strategy_options(here, spot) if spot.index == 0 and not here.cursor.in_string else ()

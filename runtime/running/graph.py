@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import CheckFailed, ConfigurationError, DspecError, EvaluationError, ToolFailed
+from ..errors import CheckFailed, ConfigurationError, DspecError, EvaluationError, FunctionFailed, ToolFailed
 from ..models.protocol import Answering, Message
 from ..schema.program import (
     BranchStep,
@@ -186,10 +186,10 @@ async def _call(
     inputs: Row,
     step: str,
     *,
+    function: bool = False,
     asked: Answering | None = None,
-    what: str = "the tool",
 ) -> StepRun:
-    """One call of a tool, which messages call `what`; `asked` is for what its function calls."""
+    """One call of a tool, or of the `function` that a module is; `asked` is for what that calls."""
     arguments = fitting(tool.inputs, inputs, session.program.records, step)
     began = time.perf_counter()
     answer = await session.engine.call(
@@ -199,6 +199,7 @@ async def _call(
     if session.recording is not None:
         seconds = time.perf_counter() - began
         entry = dataclass_replace(entry, began=began - session.recording.origin, seconds=seconds)
+    what = "the function of the module" if function else "the tool"
     failure, value = "", None
     if answer.error:
         failure = f"{what} `{tool.name}` failed: {answer.error}"
@@ -208,7 +209,7 @@ async def _call(
         except ValueError as problem:
             failure = f"{what} `{tool.name}` gave what it is not declared to give: {problem}"
     if failure:
-        error = ToolFailed(failure)
+        error = FunctionFailed(failure) if function and not answer.late else ToolFailed(failure)
         error.trace = (dataclass_replace(entry, outputs={"error": failure}),)
         raise error
     outputs: Row = value if tool.output is None and isinstance(value, dict) else {"result": value}
@@ -314,9 +315,7 @@ class _Conductor:
         tool = None if own is None else self.program.tools.get(own.tool)
         if own is None or tool is None:
             raise ConfigurationError(f"`{self._step}` has no function")
-        work = _call(
-            self._session, own.tool, tool, inputs, self._step, asked=answer, what="the function of the module"
-        )
+        work = _call(self._session, own.tool, tool, inputs, self._step, function=True, asked=answer)
         return (await self._keep(work)).outputs
 
     async def score(self, inputs: Row, outputs: Row) -> Scored:

@@ -141,7 +141,7 @@ def loop() -> asyncio.AbstractEventLoop:
 
 def called(function: Callable[..., Any], order: dict[str, Any], line: Line) -> Any:
     arguments = dict(order["arguments"])
-    calls = FunctionRun(line, order["run"])
+    calls = OneRun(line, order["run"])
     if order["answers"]:
         arguments["call"] = calls.later if inspect.iscoroutinefunction(function) else calls.now
     try:
@@ -163,7 +163,7 @@ async def _awaited(value: Awaitable[Any]) -> Any:
     return await value
 
 
-class FunctionRun:
+class OneRun:
     """What one call of the function may ask for: nothing more once it has come back, whatever it left behind."""
 
     def __init__(self, line: Line, run: int) -> None:
@@ -207,7 +207,9 @@ def question(inputs: dict[str, Any]) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise RuntimeError(f"what is passed on is not JSON: {first_line(error)}") from None
     if len(text) > MOST_QUESTION:
-        raise RuntimeError(f"what is passed on has {len(text):,} characters, and {MOST_QUESTION:,} are the most")
+        raise RuntimeError(
+            f"what is passed on has {len(text):,} characters, and {MOST_QUESTION:,} are the most"
+        )
     return text
 
 

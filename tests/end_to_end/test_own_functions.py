@@ -80,7 +80,15 @@ def test_an_agent_may_call_it(folder: Path) -> None:
     assert done.code == 0, done.text
 
 
-def test_a_function_that_fails_for_a_row_costs_that_row(folder: Path) -> None:
+def test_a_function_that_fails_for_a_row_ends_the_compile_or_costs_that_row(folder: Path) -> None:
+    done = dspc("compile", "main.dspec", "own_v1", cwd=folder)
+    assert done.code == 1, done.text
+    assert (
+        "row 4 of `notes`: the function of the module `own` failed: ValueError: cannot read row 3"
+        in done.text
+    )
+    lenient = PROJECT.replace("program = own;", 'program = own; on_error = "score_zero";')
+    (folder / "main.dspec").write_text(lenient, encoding="utf-8")
     done = dspc("compile", "main.dspec", "own_v1", "--json", cwd=folder)
     assert done.code == 0, done.text
     (made,) = json.loads(done.out)["compiled"]

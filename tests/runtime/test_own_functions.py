@@ -21,6 +21,8 @@ from dspec.runtime.artifact.integrity import faults
 from dspec.runtime.errors import (
     CheckFailed,
     ConfigurationError,
+    FunctionFailed,
+    ParseError,
     Refused,
     ToolFailed,
     Unavailable,
@@ -235,7 +237,7 @@ async def test_a_tool_gives_a_function_its_value(world: World, tmp_path: Path) -
     [
         ("unknown", "there is no `hop` to call; the module uses `ask`"),
         ("input", "`ask`: there is no argument `query`; the tool takes question"),
-        ("missing", "out.ask: `question` has no value"),
+        ("missing", "`ask`: `question` is missing"),
         ("type", "out.ask: `question`: expected text, got [1]"),
         ("odd", "what is passed on is not JSON: a value of type object"),
         ("large", "what is passed on has 5,000,015 characters, and 4,194,304 are the most"),
@@ -261,6 +263,17 @@ async def test_an_answer_that_cannot_be_used_is_told_and_the_function_may_go_on(
 
 
 @both
+async def test_an_answer_that_a_function_does_nothing_about_is_the_runs_own_failure(
+    world: World, tmp_path: Path
+) -> None:
+    async def mumbles(request: Request) -> str:
+        return ""
+
+    with pytest.raises(ParseError, match="Asked: answer: is missing"):
+        await outcome(world, tmp_path, "forward", script=mumbles)
+
+
+@both
 @pytest.mark.parametrize("name", ["swallows", "swallows_at_once"])
 async def test_a_model_that_does_not_answer_ends_the_run_whatever_the_function_makes_of_it(
     world: World, name: str, tmp_path: Path
@@ -282,7 +295,7 @@ async def test_a_model_that_does_not_answer_ends_the_run_whatever_the_function_m
 @both
 async def test_a_call_too_many_ends_the_run(world: World, tmp_path: Path) -> None:
     async with engine(world, tmp_path, "many") as told:
-        with pytest.raises(ToolFailed, match="a call more than the 3 that `max_calls` allows"):
+        with pytest.raises(FunctionFailed, match="a call more than the 3 that `max_calls` allows"):
             await run(function_module("many", max_calls=3), {"question": "q"}, told)
         assert len(told.requests) == 3
 
@@ -305,7 +318,7 @@ FAILURES = {
 async def test_what_goes_wrong_in_a_function_is_an_unusable_answer(
     world: World, name: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ToolFailed) as error:
+    with pytest.raises(FunctionFailed) as error:
         await outcome(world, tmp_path, name)
     assert error.value.message.startswith("the function of the module `m` ")
     assert FAILURES[name] in error.value.message
@@ -316,8 +329,9 @@ async def test_what_goes_wrong_in_a_function_is_an_unusable_answer(
 async def test_a_hang_is_ended_and_the_next_run_works(world: World, tmp_path: Path) -> None:
     async with engine(world, tmp_path, "hang") as told:
         program = function_module("hang", timeout=0.3)
-        with pytest.raises(ToolFailed, match=r"no result within 0\.3 s"):
+        with pytest.raises(ToolFailed, match=r"no result within 0\.3 s") as error:
             await run(program, {"question": "hang"}, told)
+        assert not isinstance(error.value, FunctionFailed)
         assert (await run(program, {"question": "fine"}, told)).outputs == {"answer": "awake"}
 
 
@@ -345,9 +359,7 @@ async def test_a_process_that_leaves_is_a_failure_and_the_next_run_works(tmp_pat
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.parametrize(
-    ("world", "name"), [("isolated", "fork"), ("isolated", "forked"), ("here", "fork")]
-)
+@pytest.mark.parametrize(("world", "name"), [("isolated", "fork"), ("isolated", "forked"), ("here", "fork")])
 async def test_a_child_calls_nothing(world: World, name: str, tmp_path: Path) -> None:
     found = await outcome(world, tmp_path, name)
     assert (found.outputs, len(found.trace)) == ({"answer": "<q>"}, 2)
@@ -421,7 +433,10 @@ def test_an_artifact_holds_a_function_as_it_must_be() -> None:
         (changed(program, function=None), "`python` needs a function"),
         (changed(program, strategy="ReAct"), "`ReAct` has no function"),
         (changed(program, function=function.model_copy(update={"tool": "n"})), "there is no tool `n`"),
-        (changed(program, function=function.model_copy(update={"names": ()})), "a name for each of the tools"),
+        (
+            changed(program, function=function.model_copy(update={"names": ()})),
+            "a name for each of the tools",
+        ),
         (changed(program, options={}), "max_calls: it is missing"),
         (changed(program, options={"max_calls": 0}), "out of range"),
         (changed(program, options={"max_calls": 2, "timeout": 3}), "has no option `timeout`"),

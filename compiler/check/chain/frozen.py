@@ -123,7 +123,10 @@ def _meant(program: Program, name: str) -> frozenset[str]:
     if name in program.predictors:
         return frozenset({name})
     if (module := program.modules.get(name)) is not None:
-        below = [*([module.runs] if module.runs is not None else ()), *(module.tools if module.function else ())]
+        below = [
+            *([module.runs] if module.runs is not None else ()),
+            *(module.tools if module.function else ()),
+        ]
         return frozenset(module.predictors.values()).union(*(_meant(program, key) for key in below))
     if (graph := program.graphs.get(name)) is not None:
         keys = [

@@ -101,8 +101,8 @@ class Conductor(Protocol):
         ...
 
     async def function(self, inputs: Row, answer: Answering | None) -> Row:
-        """What the module's function gives for the inputs; `answer` is for what it calls meanwhile. Raises ToolFailed when
-        it fails."""
+        """What the module's function gives for the inputs; `answer` is for what it calls meanwhile. Raises
+        FunctionFailed, or ToolFailed when it is late."""
         ...
 
     async def score(self, inputs: Row, outputs: Row) -> Scored:
