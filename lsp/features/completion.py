@@ -151,7 +151,10 @@ def _strategy_options(here: Here, spot: Spot) -> Iterator[Offer]:
     present = named(spot.others)
     strategy = _strategy(here)
     lm = ("lm", "lm", "The model that answers; the default one unless said.")
-    options = [(one.name, one.value, one.doc) for one in (strategy.options if strategy else ())]
+    known = [
+        one for one in (strategy.options if strategy else ()) if one.value != "function" or not spot.number
+    ]
+    options = [(one.name, one.value, one.doc) for one in known]
     for name, kind, doc in (*options, *(() if strategy is not None and strategy.function else (lm,))):
         if name not in present:
             yield Offer(name, "option", kind, doc, name if here.is_label else f"{name} = ", rank=1)

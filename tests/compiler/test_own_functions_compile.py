@@ -16,6 +16,7 @@ from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.compile.build import Built
 from dspec.runtime.artifact.artifact import artifact_text
 from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.running.strategies.offering import offered
 from dspec.runtime.schema.program import Program
 from dspec.runtime.tools.toolbox import Toolbox
 
@@ -184,4 +185,5 @@ def test_what_is_lowered_names_the_function_and_what_it_uses(tmp_path: Path) -> 
     assert module.function is not None
     assert module.function.names == ("summarize", "decide")
     assert len(module.function.checks) == 1
+    assert offered(program, "router").description == tool.description == "From `text`, produce `label`."
     assert (tool.timeout, tool.max_parallel, tool.options["function"]) == (20, 16, "forward:route")

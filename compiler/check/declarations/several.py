@@ -351,6 +351,7 @@ def _function(
     asked = applied.signature.signature
     tool = Tool(
         name=symbol.key,
+        description=asked.instruction,
         inputs=asked.inputs,
         outputs=asked.outputs,
         source=strategy.function,

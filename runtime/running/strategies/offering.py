@@ -23,6 +23,9 @@ def offered(program: Program, key: str) -> ToolOffer:
     if (predictor := program.predictors.get(key)) is not None:
         return ToolOffer(predictor.signature.inputs, predictor.signature.instruction)
     if (module := program.modules.get(key)) is not None:
+        if module.function is not None:
+            key = module.function.tool
+            return ToolOffer(module.inputs, program.tools[key].description if key in program.tools else "")
         asked = (program.predictors.get(address) for address in module.predictors.values())
         return ToolOffer(module.inputs, next((one.signature.instruction for one in asked if one), ""))
     if (graph := program.graphs.get(key)) is not None:
