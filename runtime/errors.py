@@ -11,6 +11,7 @@ DspecError
 │   ├── ParseError       no value of the declared type could be read from it
 │   ├── CheckFailed      an `assert` did not hold after every retry
 │   ├── ToolFailed       a tool could not do what it was asked to
+│   │   └── FunctionFailed   a module's own function raised, or gave what it is not declared to give
 │   └── EvaluationError  an expression met values that it cannot compute with
 └── ProviderError        the model did not answer: never a score
     ├── RateLimited      retryable, honours `retry_after`
@@ -90,6 +91,10 @@ class CheckFailed(AnswerError):
 
 
 class ToolFailed(AnswerError):
+    pass
+
+
+class FunctionFailed(ToolFailed):
     pass
 
 

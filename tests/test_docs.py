@@ -1,14 +1,21 @@
 """What the documentation shows is true: every snippet checks clean, every link leads somewhere."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from generators import generator
+from own_functions import Equipped
+from programs import chat
 
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.optimizers.table import SPECS
 from dspec.compiler.tables.blocks import BLOCKS
+from dspec.runtime.models.protocol import Request
+from dspec.runtime.running.execute import run
+from dspec.runtime.tools.toolbox import Toolbox
 
 ROOT = Path(__file__).resolve().parent.parent
 reference = generator("reference")
@@ -18,6 +25,8 @@ PAGES = [
     *sorted((ROOT / "examples").rglob("README.md")),
 ]
 FENCE = re.compile(r"^```dspec\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MODULE = re.compile(r"^```python\n# (\w+\.py)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+"""Python that a page shows as a file beside its snippets."""
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#]+)(#[^)]*)?\)")
 
 INTENTS = ("card_lost", "cash_withdrawal", "top_up", "other")
@@ -40,17 +49,48 @@ def snippets() -> list[tuple[str, str]]:
     ]
 
 
+def _write(files: Mapping[str, str], folder: Path) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
 @pytest.mark.parametrize(("place", "snippet"), snippets(), ids=[place for place, _ in snippets()])
 def test_every_snippet_checks_clean(place: str, snippet: str, tmp_path: Path) -> None:
-    for name, text in (README_ROWS if place.startswith("README") else ROWS).items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    _write(README_ROWS if place.startswith("README") else ROWS, tmp_path)
+    page = (ROOT / place.partition(":")[0]).read_text(encoding="utf-8")
+    for module in MODULE.finditer(page):
+        (tmp_path / module[1]).write_text(module[2], encoding="utf-8")
     path = tmp_path / "snippet.dspec"
     path.write_text(snippet if "dspec 1\n" in snippet else f"dspec 1\n\n{snippet}", encoding="utf-8")
     analysis = analyse(path)
     # A snippet shows one thing, so what it declares need not be used.
     found = [d for d in analysis.diagnostics if d.severity != "hint" and d.code != "DS0205"]
     assert not found, [(d.code, d.message) for d in found]
+
+
+async def test_the_module_in_python_runs(tmp_path: Path) -> None:
+    """Out of the page: three searches at most, and a conclusion."""
+    page = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    (text,) = (match[1] for match in FENCE.finditer(page) if "python(" in match[1])
+    (source,) = (module[2] for module in MODULE.finditer(page))
+    _write({**ROWS, "hops.py": source}, tmp_path)
+    found = analyse(tmp_path / "snippet.dspec", text=text).project
+    assert found is not None
+    given: dict[str, Any] = {}
+    exec(source, given)
+
+    async def answer(request: Request) -> str:
+        hops = request.messages[1].content.count("about q")
+        if "## enough ##" in request.messages[0].content:
+            return chat(reasoning="so", enough=str(hops >= 2).lower(), query=f"q{hops}")
+        return chat(reasoning="so", answer=f"after {hops} searches")
+
+    tools = {"many_hops": given["forward"], "search": lambda query: [f"about {query}"]}
+    async with Toolbox(tmp_path, functions=tools) as toolbox:
+        outcome = await run(found.programs["many_hops"], {"question": "Who?"}, Equipped(answer, toolbox))
+    assert outcome.outputs == {"answer": "after 2 searches"}
+    assert len(outcome.trace) == 7
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])

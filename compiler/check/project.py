@@ -77,6 +77,9 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                     ready = runnable(session, symbol)
                     if ready is not None and ready.program is not None:
                         programs[symbol.key] = ready.program
+                        own = ready.program.modules.get(symbol.key)
+                        if own is not None and own.function is not None:
+                            externs[symbol.key] = ready.program.tools[own.function.tool]
                         unbound[symbol.key] = ready.unbound
                 case "dataset":
                     data = dataset(session, symbol)

@@ -14,8 +14,20 @@ def tool_notes(program: Program, runs: int) -> list[str]:
     """A line for each tool that a run may call, and one for those that a compile which goes on calls again."""
     counts = counted(program)
     called = {key: tool for key, tool in program.tools.items() if key in counts}
-    notes = [_note(tool, counts[key].most, runs) for key, tool in called.items()]
-    again = [tool.name for tool in called.values() if not tool.pure and not SOURCES[tool.source].steady]
+    functions = {module.function.tool for module in program.modules.values() if module.function is not None}
+    notes = [
+        _note(tool, "the function of the module" if key in functions else "tool", counts[key].most, runs)
+        for key, tool in called.items()
+    ]
+    again = [
+        tool.name
+        for key, tool in called.items()
+        if key not in functions and not tool.pure and not SOURCES[tool.source].steady
+    ]
+    if functions:
+        notes.append(
+            "a run that a stop cuts off runs its functions again when the compile goes on; what they asked is kept"
+        )
     if again:
         names = ", ".join(f"`{name}`" for name in sorted(again))
         verb = "is" if len(again) == 1 else "are"
@@ -26,10 +38,10 @@ def tool_notes(program: Program, runs: int) -> list[str]:
     return notes
 
 
-def _note(tool: Tool, most: int, runs: int) -> str:
+def _note(tool: Tool, what: str, most: int, runs: int) -> str:
     tries = f", {tool.retry + 1} times" if tool.retry else ""
     at_once = tool.max_parallel or PARALLEL
     return (
-        f"tool `{tool.name}`: at most {plural(most, 'call')} a run and {most * runs:,} in all, {at_once} at once, "
+        f"{what} `{tool.name}`: at most {plural(most, 'call')} a run and {most * runs:,} in all, {at_once} at once, "
         f"each for {tool.timeout:g} s at most{tries}"
     )

@@ -25,7 +25,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from dspec.runtime.errors import AnswerError, DspecError, ParseError, ProviderError, Refused, Unauthorized
+from dspec.runtime.errors import (
+    AnswerError,
+    DspecError,
+    FunctionFailed,
+    ParseError,
+    ProviderError,
+    Refused,
+    Unauthorized,
+)
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.running.execute import run as run_once
@@ -390,6 +398,9 @@ class Evaluator:
         self._running[key] = future
         try:
             result = await self._execute(program, example, purpose, sample, temperature, turn)
+            broken = result.error is not None and result.error[0] == FunctionFailed.__name__
+            if broken and self._on_error == "stop":
+                raise self._broken(_reason(result), example)
         except ProviderError as error:
             if self._on_error == "stop" or purpose == "prompt" or isinstance(error, Unauthorized):
                 future.cancel()
@@ -402,12 +413,20 @@ class Evaluator:
             future.cancel()
             raise
         else:
-            self._store.put(key, result)
-            self._made.add(key)
+            if not broken:  # the next compile asks again: what a function needs may be there by then
+                self._store.put(key, result)
+                self._made.add(key)
         finally:
             del self._running[key]
         future.set_result(result)
         return result
+
+    def _broken(self, reason: str, example: Example) -> FunctionFailed:
+        return FunctionFailed(
+            f"row {example.index + 1} of `{self._metric.dataset}`: {reason}",
+            help="every answer so far is kept, and the same command goes on once the function is right; or "
+            '`on_error = "score_zero"` in the block, to which its evals keep, too, lets such rows score 0',
+        )
 
     def _refused(self, error: Refused, example: Example) -> Refused:
         """The error with the row that it is about: asked again, it would be refused again."""

@@ -13,6 +13,7 @@ from msgspec import Struct
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.tables.blocks import BLOCKS
+from dspec.runtime.running.strategies.base import ModuleStrategy
 from dspec.runtime.running.strategies.table import STRATEGIES
 
 from . import offers
@@ -131,19 +132,30 @@ def _strategy_argument(here: Here) -> Iterable[Offer]:
         return type_here(here) if find(spot.before, "COLON") >= 0 else names(here)
     if terminal(spot.element, 1) == "ASSIGN" and spot.index >= 2:
         return names(here)
-    if spot.number == 0 and not here.is_label:
+    strategy = _strategy(here)
+    applied = (
+        1 if strategy is not None and strategy.function else 0
+    )  # the function is written before the signature
+    if spot.number == applied and not here.is_label:
         return [*names(here), *_inline(spot)]
     return _strategy_options(here, spot) if spot.index == 0 and not here.cursor.in_string else ()
+
+
+def _strategy(here: Here) -> ModuleStrategy | None:
+    header = here.cursor.spots[0]
+    return STRATEGIES.get(word(header.element, find(header.before, "ASSIGN") + 1))
 
 
 def _strategy_options(here: Here, spot: Spot) -> Iterator[Offer]:
     """The options that are not given yet."""
     present = named(spot.others)
-    header = here.cursor.spots[0]
-    strategy = STRATEGIES.get(word(header.element, find(header.before, "ASSIGN") + 1))
-    lm = "The model that answers; the default one unless said."
-    options = [(one.name, one.value, one.doc) for one in (strategy.options if strategy else ())]
-    for name, kind, doc in (*options, ("lm", "lm", lm)):
+    strategy = _strategy(here)
+    lm = ("lm", "lm", "The model that answers; the default one unless said.")
+    known = [
+        one for one in (strategy.options if strategy else ()) if one.value != "function" or not spot.number
+    ]
+    options = [(one.name, one.value, one.doc) for one in known]
+    for name, kind, doc in (*options, *(() if strategy is not None and strategy.function else (lm,))):
         if name not in present:
             yield Offer(name, "option", kind, doc, name if here.is_label else f"{name} = ", rank=1)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from ..errors import ConfigurationError
 from ..index.limits import MAX_ROWS
 from ..running.bounds import MAX_STEPS, excess
-from ..running.strategies.base import COMPAT, ModuleStrategy
+from ..running.strategies.base import COMPAT, MAX_CALLS, ModuleStrategy
 from ..running.strategies.table import of_one_call, of_several_calls, strategy_named
 from ..running.vectors import unpack
 from ..schema.ensemble import ByProgram, Ensemble, First, Mean, Runnable, has_mean, lacking, parts, unfed
@@ -227,12 +227,33 @@ def _module(module: ModuleSpec, where: str, program: Program) -> Iterator[str]:
     if module.runs is not None and not any(module.runs in table for table in tables):
         yield f"{where}.runs: there is no `{module.runs[:80]}` to try"
     yield from _options(module, strategy, where)
+    yield from _own_function(module, strategy, where, program)
     if module.reward is not None:
         yield from _reward(module.reward, f"{where}.reward", program)
 
 
+def _own_function(
+    module: ModuleSpec, strategy: ModuleStrategy, where: str, program: Program
+) -> Iterator[str]:
+    function = module.function
+    if bool(strategy.function) != (function is not None):
+        yield f"{where}.function: `{strategy.name}` {'needs a' if strategy.function else 'has no'} function"
+    if function is None:
+        return
+    tool = program.tools.get(function.tool)
+    if tool is None:
+        yield f"{where}.function: there is no tool `{function.tool[:80]}`"
+    elif tool.output is not None:
+        yield f"{where}.function: a module gives named outputs"
+    if len(function.names) != len(module.tools) or len(set(function.names)) != len(function.names):
+        yield f"{where}.function.names: a name for each of the tools, and none twice"
+    if module.tools and MAX_CALLS not in module.options:
+        yield f"{where}.options.{MAX_CALLS}: it is missing"
+    yield from _checks(function.checks, f"{where}.function")
+
+
 def _options(module: ModuleSpec, strategy: ModuleStrategy, where: str) -> Iterator[str]:
-    known = {option.name: option for option in strategy.options}
+    known = {option.name: option for option in strategy.options if not option.of_function}
     for name, option in known.items():
         at = f"{where}.options.{name[:80]}"
         value = module.options.get(name)

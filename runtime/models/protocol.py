@@ -109,6 +109,8 @@ class ToolAnswer(Struct, frozen=True):
 
     value: JsonValue = None
     error: str = ""
+    late: bool = False
+    """Whether the error is that nothing came in time."""
     notes: tuple[str, ...] = ()
     """What is to be said of the call: that it was tried again, that its result was kept from before."""
 

@@ -19,7 +19,7 @@ from ..schema.program import (
     Step,
     ToolStep,
 )
-from .strategies.base import REWARD, RUNS, TOOLS, Times
+from .strategies.base import FUNCTION, REWARD, RUNS, TOOLS, Times
 from .strategies.table import STRATEGIES, times_of
 
 Counts = dict[str, Times]
@@ -154,6 +154,8 @@ class _Counting:
                 one = {} if module.runs is None else self.key(module.runs)
             elif role == TOOLS:
                 one = _either([self.key(tool) for tool in module.tools])
+            elif role == FUNCTION:
+                one = {} if module.function is None else self.key(module.function.tool)
             elif role == REWARD:
                 judges = () if module.reward is None else module.reward.judges
                 asked = Times(0, sum(calls_per_run(judge.program) for judge in judges))

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import CheckFailed, ConfigurationError, DspecError, EvaluationError, ToolFailed
-from ..models.protocol import Message
+from ..errors import CheckFailed, ConfigurationError, DspecError, EvaluationError, FunctionFailed, ToolFailed
+from ..models.protocol import Answering, Message
 from ..schema.program import (
     BranchStep,
     CallStep,
@@ -179,26 +179,37 @@ def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]
     )
 
 
-async def _call(session: ProgramRun, key: str, tool: Tool, inputs: Row, step: str) -> StepRun:
+async def _call(
+    session: ProgramRun,
+    key: str,
+    tool: Tool,
+    inputs: Row,
+    step: str,
+    *,
+    function: bool = False,
+    asked: Answering | None = None,
+) -> StepRun:
+    """One call of a tool, or of the `function` that a module is; `asked` is for what that calls."""
     arguments = fitting(tool.inputs, inputs, session.program.records, step)
     began = time.perf_counter()
     answer = await session.engine.call(
-        tool, arguments, lms=session.program.lms, records=session.program.records
+        tool, arguments, lms=session.program.lms, records=session.program.records, answer=asked
     )
     entry = TraceStep(step, "", arguments, {}, 0, answer.notes, tool=key)
     if session.recording is not None:
         seconds = time.perf_counter() - began
         entry = dataclass_replace(entry, began=began - session.recording.origin, seconds=seconds)
+    what = "the function of the module" if function else "the tool"
     failure, value = "", None
     if answer.error:
-        failure = f"the tool `{tool.name}` failed: {answer.error}"
+        failure = f"{what} `{tool.name}` failed: {answer.error}"
     else:
         try:
             value = _result(session, tool, answer.value)
         except ValueError as problem:
-            failure = f"the tool `{tool.name}` gave what it is not declared to give: {problem}"
+            failure = f"{what} `{tool.name}` gave what it is not declared to give: {problem}"
     if failure:
-        error = ToolFailed(failure)
+        error = FunctionFailed(failure) if function and not answer.late else ToolFailed(failure)
         error.trace = (dataclass_replace(entry, outputs={"error": failure}),)
         raise error
     outputs: Row = value if tool.output is None and isinstance(value, dict) else {"result": value}
@@ -295,8 +306,17 @@ class _Conductor:
         asked = predictor or self.program.predictors[self.module.predictors[role]]
         return fits(self._session, asked, inputs)
 
-    async def call(self, key: str, arguments: Row) -> JsonValue:
-        return (await self._keep(run_key(self._session, key, arguments, f"{self._step}.{key}"))).value
+    async def call(self, key: str, arguments: Row, *, take: int = 0) -> JsonValue:
+        work = run_key(self._taking(take, None), key, arguments, f"{self._step}.{key}")
+        return (await self._keep(work, answering=False)).value
+
+    async def function(self, inputs: Row, answer: Answering | None) -> Row:
+        own = self.module.function
+        tool = None if own is None else self.program.tools.get(own.tool)
+        if own is None or tool is None:
+            raise ConfigurationError(f"`{self._step}` has no function")
+        work = _call(self._session, own.tool, tool, inputs, self._step, function=True, asked=answer)
+        return (await self._keep(work)).outputs
 
     async def score(self, inputs: Row, outputs: Row) -> Scored:
         reward = self.module.reward
@@ -342,8 +362,10 @@ class _Conductor:
         work: Coroutine[Any, Any, StepRun],
         *,
         dropped: bool = False,
+        answering: bool = True,
         hints: Mapping[str, str] = MappingProxyType({}),
     ) -> StepRun:
+        """What the work gives, once it has its place; without `answering`, the module's outputs are never its own."""
         place = len(self._ran)
         self._ran.append(None)
         try:
@@ -354,6 +376,8 @@ class _Conductor:
             raise
         if dropped:
             ran = replace(ran, trace=_dropped(ran.trace))
+        if not answering:
+            ran = replace(ran, last=None)
         if hints:
             ran = replace(ran, trace=tuple(_unhinted(self.program, entry, hints) for entry in ran.trace))
         self._ran[place] = ran

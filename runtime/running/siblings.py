@@ -69,6 +69,16 @@ class Siblings(Generic[Result]):
             await asyncio.gather(*self.tasks, return_exceptions=True)
         return given
 
+    async def drop(self) -> None:
+        """Ends what still runs, and counts what answered the rest, whatever became of it."""
+        running = [task for task in self.tasks if not task.done()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self._answers is not None:
+            for task, part in zip(self.tasks, self._parts, strict=True):
+                self._answers += [] if task in running else part
+
 
 async def _counted_apart(part: list[Completion], work: Coroutine[Any, Any, Result]) -> Result:
     _answers.set(part)  # of the task that this is, and of those that it begins

@@ -359,6 +359,16 @@ class Reward(Frozen, defer_build=True):
     """Their programs have no `lms` of their own: they ask the models of the program that the module is in."""
 
 
+class OwnFunction(Frozen, defer_build=True):
+    """The function of the project that a module is: what it calls by which name, and what must hold of its outputs."""
+
+    tool: str
+    """Key into the program's `tools`: the function itself."""
+    names: tuple[str, ...] = ()
+    """What the function calls each of the module's `tools`, in their order."""
+    checks: tuple[Check, ...] = ()
+
+
 class ModuleSpec(Frozen, defer_build=True):
     """A module of several calls: its strategy runs them, and its predictors are tuned one by one."""
 
@@ -374,6 +384,8 @@ class ModuleSpec(Frozen, defer_build=True):
     runs: str | None = None
     """What a strategy tries several times: a key into the program's `predictors`, `modules` or `graphs`."""
     reward: Reward | None = None
+    function: OwnFunction | None = Field(None, exclude_if=_empty)
+    """What runs it, of a strategy whose modules are functions of the project."""
 
 
 class Program(Graph, defer_build=False):
@@ -473,7 +485,8 @@ def reached_from(program: Program, *start: str) -> frozenset[str]:
             meet(map(_called, walked(program.graphs[key].steps)))
         elif key in program.modules:
             module = program.modules[key]
-            meet((*module.predictors.values(), *module.tools, *([module.runs] if module.runs else ())))
+            function = "" if module.function is None else module.function.tool
+            meet((*module.predictors.values(), *module.tools, module.runs or "", function))
     return frozenset(found - {""})
 
 

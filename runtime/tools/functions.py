@@ -8,19 +8,24 @@ up with the loop; the next call gets a new one.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import inspect
+import json
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import Any, cast
 
 from ..models.background import Background
-from ..models.protocol import ToolUse
+from ..models.protocol import Answering, ToolUse
 from ..schema.program import Tool
 from ..schema.types import JsonValue, Row
 from .base import TookTooLong, ToolFunction, ToolProblem, plain, told
+from .owntime import OwnTime
+from .worker import question
 
 MAX_HANGING = 64
 _ANSWERS_SECONDS = 1.0
@@ -40,16 +45,24 @@ class FunctionTool:
         if self._hanging >= MAX_HANGING:
             raise ToolProblem(f"{MAX_HANGING} calls of it hang, and no more is started")
         given: dict[str, Any] = copy.deepcopy(arguments)  # a function may change what it is given
-        if _is_async(self._function):
-            if use.answer is not None:
-                given["call"] = _asking(use, asyncio.get_running_loop())
-            return await self._on_loop(self._function(**given), tool)
-        if use.answer is not None:
-            given["call"] = _waiting(use, asyncio.get_running_loop())
-        returned = await self._in_thread(lambda: self._function(**given), tool)
-        if inspect.isawaitable(returned):
-            return await self._on_loop(_awaited(returned), tool)
-        return cast("JsonValue", returned)
+        is_async = _is_async(self._function)
+        calls: _FunctionCalls | None = None
+        try:
+            async with OwnTime(tool.timeout) as time:
+                if use.answer is not None:
+                    calls = _FunctionCalls(time.apart_from(use.answer))
+                    given["call"] = calls.later if is_async else calls.now
+                if is_async:
+                    return await self._on_loop(self._function(**given), tool)
+                returned = await self._in_thread(lambda: self._function(**given), tool)
+                if inspect.isawaitable(returned):
+                    return await self._on_loop(_awaited(returned), tool)
+                return cast("JsonValue", returned)
+        except TimeoutError:
+            raise TookTooLong(tool.timeout, note=_GIVEN_UP) from None
+        finally:
+            if calls is not None:
+                calls.over = True
 
     async def aclose(self) -> None:
         loop, self._loop = self._loop, None
@@ -89,10 +102,7 @@ class FunctionTool:
 
         threading.Thread(target=run, name=f"dspec-tool-{tool.name}", daemon=True).start()
         try:
-            async with asyncio.timeout(tool.timeout):
-                return await asyncio.shield(done)
-        except TimeoutError:
-            raise TookTooLong(tool.timeout, note=_GIVEN_UP) from None
+            return await asyncio.shield(done)
         finally:
             if not done.done():
                 given_up = True
@@ -104,15 +114,14 @@ class FunctionTool:
         home = self._loop
         running = asyncio.wrap_future(home.submit(_guarded(work)))
         try:
-            async with asyncio.timeout(tool.timeout):
-                outcome = await running
-        except TimeoutError:
+            outcome = await running
+        except asyncio.CancelledError:
             if not await _alive(home):
                 if self._loop is home:
                     self._loop = None
                     home.leave()
                 self._hanging += 1  # for good: nobody will tell when it ends
-            raise TookTooLong(tool.timeout, note=_GIVEN_UP) from None
+            raise
         if isinstance(outcome, ToolProblem):
             raise outcome
         return plain(outcome, tool.max_result)
@@ -150,29 +159,46 @@ async def _alive(home: Background) -> bool:
     return False
 
 
-def _waiting(use: ToolUse, loop: asyncio.AbstractEventLoop) -> Callable[..., JsonValue]:
-    """The `call` of a plain function: it waits for the answer."""
-    answer = use.answer
-    assert answer is not None
+class _FunctionCalls:
+    """The `call` of a function: what it asks is answered on the loop of whoever called it, as a part of that run; nothing
+    once that is over, whatever the function left behind."""
 
-    def call(key: str, /, **inputs: JsonValue) -> JsonValue:
-        return asyncio.run_coroutine_threadsafe(_answered(answer(key, inputs)), loop).result()
+    def __init__(self, answer: Answering) -> None:
+        self.over = False
+        self._answer = answer
+        self._loop = asyncio.get_running_loop()
+        self._context = contextvars.copy_context()
+        self._process = os.getpid()
 
-    return call
+    def now(self, key: str, /, **inputs: object) -> JsonValue:
+        return self._begin(key, inputs).result()
 
+    async def later(self, key: str, /, **inputs: object) -> JsonValue:
+        return await asyncio.wrap_future(self._begin(key, inputs))
 
-def _asking(use: ToolUse, loop: asyncio.AbstractEventLoop) -> Callable[..., Coroutine[Any, Any, JsonValue]]:
-    """The `call` of an `async` function."""
-    answer = use.answer
-    assert answer is not None
+    def _begin(self, key: str, inputs: dict[str, object]) -> Future[JsonValue]:
+        """Raises RuntimeError for what cannot be asked."""
+        if os.getpid() != self._process:
+            raise RuntimeError("a process that the function started cannot call anything")
+        if self.over:
+            raise RuntimeError("the run is over")
+        asked: Row = json.loads(question(inputs))
+        given: Future[JsonValue] = Future()
+        self._loop.call_soon_threadsafe(self._ask, key, asked, given, context=self._context)
+        return given
 
-    async def call(key: str, /, **inputs: JsonValue) -> JsonValue:
-        return await asyncio.wrap_future(
-            asyncio.run_coroutine_threadsafe(_answered(answer(key, inputs)), loop)
-        )
+    def _ask(self, key: str, inputs: Row, given: Future[JsonValue]) -> None:
+        task = self._loop.create_task(self._answered(key, inputs))
 
-    return call
+        def settle(task: asyncio.Task[JsonValue]) -> None:
+            error = RuntimeError("the run is over") if task.cancelled() else task.exception()
+            with suppress(InvalidStateError):  # the function waits for it no more
+                if error is not None:
+                    given.set_exception(error)
+                else:
+                    given.set_result(task.result())
 
+        task.add_done_callback(settle)
 
-async def _answered(answer: Any) -> JsonValue:
-    return await answer
+    async def _answered(self, key: str, inputs: Row) -> JsonValue:
+        return await self._answer(key, inputs)

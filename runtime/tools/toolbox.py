@@ -133,7 +133,8 @@ class Toolbox:
                     said = f"{message}; {without_secrets(problem.note, tool)}" if problem.note else message
                     notes.append(f"try {attempt + 1} of {tool.retry + 1}: {said}")
                     if attempt == tool.retry:
-                        return ToolAnswer(error=message, notes=tuple(notes))
+                        late = isinstance(problem, TookTooLong)
+                        return ToolAnswer(error=message, late=late, notes=tuple(notes))
                     await asyncio.sleep(min(_LONGEST_WAIT, _SHORTEST_WAIT * 2**attempt))
                 else:
                     return ToolAnswer(await self._kept(key, tool, value), notes=tuple(notes))

@@ -6,8 +6,8 @@ error. One call runs at a time, in the main thread. When the other side is gone 
 that it started.
 
 Told: `{"function": {...}}` imports, `{"call": {...}, "arguments": {...}}` calls, `{"reply": n, ...}` answers a question.
-Answered: `{"ready": true}`, `{"value": ...}` or `{"error": ..., "at": ...}`; `{"ask": key, "inputs": {...}, "number": n}`
-is a question that the function has, while it runs.
+Answered: `{"ready": true}`, `{"value": ...}` or `{"error": ..., "at": ...}`; `{"ask": key, "inputs": {...}, "number": n,
+"run": r}` is a question that the function has while it runs, in the call that was told to be run `r`.
 """
 
 from __future__ import annotations
@@ -43,15 +43,20 @@ class FunctionPlace(TypedDict):
     own: bool
 
 
+MOST_QUESTION = 4 << 20
+"""Characters of what a function asks, as JSON."""
+
+
 class Line:
     """The other side: what it asks for, and what it answers."""
 
     def __init__(self, told: BinaryIO, answers: BinaryIO) -> None:
+        self.process = os.getpid()
         self.orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._told = told
         self._answers = answers
         self._guard = threading.Lock()
-        self._waiting: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
+        self._waiting: dict[int, Callable[[dict[str, Any]], object]] = {}
         self._number = 0
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -61,26 +66,26 @@ class Line:
             self._answers.write(text)
             self._answers.flush()
 
-    def ask(self, key: str, inputs: dict[str, Any]) -> Any:
-        """What the other side answers. Raises RuntimeError with what went wrong there."""
-        answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    def ask(
+        self, run: int, key: str, inputs: dict[str, Any], heard: Callable[[dict[str, Any]], object]
+    ) -> None:
+        """Asks the other side; `heard` gets the answer, in another thread. Raises RuntimeError for what cannot be asked."""
+        if os.getpid() != self.process:
+            raise RuntimeError("a process that the function started cannot call anything")
+        text = question(inputs)
         with self._guard:
             self._number += 1
             number = self._number
-            self._waiting[number] = answers
-        self.say({"ask": key, "inputs": inputs, "number": number})
-        answer = answers.get()
-        if "error" in answer:
-            raise RuntimeError(answer["error"])
-        return answer.get("value")
+            self._waiting[number] = heard
+        self.say({"ask": key, "inputs": json.loads(text), "number": number, "run": run})
 
     def _listen(self) -> None:
         for line in self._told:
             message = cast("dict[str, Any]", json.loads(line))
             if "reply" not in message:
                 self.orders.put(message)
-            elif (waiting := self._waiting.pop(message["reply"], None)) is not None:
-                waiting.put(message)
+            elif (heard := self._waiting.pop(message["reply"], None)) is not None:
+                heard(message)
         if os.name == "posix":
             os.killpg(0, signal.SIGKILL)  # this process leads a group of its own
         os._exit(0)
@@ -94,7 +99,6 @@ def main() -> None:
     os.dup2(2, 1)
     sys.stdin, sys.stdout = open(0, closefd=False), sys.stderr  # noqa: SIM115 - as long as the process
     line = Line(told, answers)
-    process = os.getpid()
     function: Callable[..., Any] | None = None
     root = ""
     while True:
@@ -109,7 +113,7 @@ def main() -> None:
                 answer = {"value": called(function, order, line)}
         except BaseException as error:  # noqa: BLE001 - whatever a user's code raises is told in words
             answer = told_of(error, root)
-        if os.getpid() != process:
+        if os.getpid() != line.process:
             os._exit(0)  # a child that the function forked has no business here
         line.say(answer)
 
@@ -137,11 +141,15 @@ def loop() -> asyncio.AbstractEventLoop:
 
 def called(function: Callable[..., Any], order: dict[str, Any], line: Line) -> Any:
     arguments = dict(order["arguments"])
+    calls = OneRun(line, order["run"])
     if order["answers"]:
-        arguments["call"] = asking(line) if inspect.iscoroutinefunction(function) else waiting(line)
-    result = function(**arguments)
-    if inspect.isawaitable(result):
-        result = loop().run_until_complete(_awaited(result))
+        arguments["call"] = calls.later if inspect.iscoroutinefunction(function) else calls.now
+    try:
+        result = function(**arguments)
+        if inspect.isawaitable(result):
+            result = loop().run_until_complete(_awaited(result))
+    finally:
+        calls.over = True
     try:
         text = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=in_json)
     except (TypeError, ValueError, RecursionError) as error:
@@ -155,18 +163,54 @@ async def _awaited(value: Awaitable[Any]) -> Any:
     return await value
 
 
-def waiting(line: Line) -> Callable[..., Any]:
-    def call(key: str, /, **inputs: Any) -> Any:
-        return line.ask(key, inputs)
+class OneRun:
+    """What one call of the function may ask for: nothing more once it has come back, whatever it left behind."""
 
-    return call
+    def __init__(self, line: Line, run: int) -> None:
+        self.over = False
+        self._line = line
+        self._run = run
+
+    def now(self, key: str, /, **inputs: Any) -> Any:
+        heard: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._ask(key, inputs, heard.put)
+        return told(heard.get())
+
+    async def later(self, key: str, /, **inputs: Any) -> Any:
+        here = asyncio.get_running_loop()
+        heard: asyncio.Future[dict[str, Any]] = here.create_future()
+
+        def settle(answer: dict[str, Any]) -> None:
+            if not heard.done():
+                heard.set_result(answer)
+
+        self._ask(key, inputs, lambda answer: here.call_soon_threadsafe(settle, answer))
+        return told(await heard)
+
+    def _ask(self, key: str, inputs: dict[str, Any], heard: Callable[[dict[str, Any]], object]) -> None:
+        if self.over:
+            raise RuntimeError("the run is over")
+        self._line.ask(self._run, key, inputs, heard)
 
 
-def asking(line: Line) -> Callable[..., Awaitable[Any]]:
-    async def call(key: str, /, **inputs: Any) -> Any:
-        return await asyncio.to_thread(line.ask, key, inputs)
+def told(answer: dict[str, Any]) -> Any:
+    """The value. Raises RuntimeError with what went wrong on the other side."""
+    if "error" in answer:
+        raise RuntimeError(answer["error"])
+    return answer.get("value")
 
-    return call
+
+def question(inputs: dict[str, Any]) -> str:
+    """What a function passes on, as JSON. Raises RuntimeError for what it cannot be."""
+    try:
+        text = json.dumps(inputs, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=in_json)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise RuntimeError(f"what is passed on is not JSON: {first_line(error)}") from None
+    if len(text) > MOST_QUESTION:
+        raise RuntimeError(
+            f"what is passed on has {len(text):,} characters, and {MOST_QUESTION:,} are the most"
+        )
+    return text
 
 
 class Unusable(Exception):

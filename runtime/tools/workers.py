@@ -18,14 +18,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..models.compact import compact
-from ..models.protocol import ToolUse
+from ..models.protocol import Answering, ToolUse
 from ..schema.program import Tool
 from ..schema.types import JsonValue, Row
 from .base import TookTooLong, ToolProblem, told, too_large
+from .owntime import OwnTime
+from .worker import MOST_QUESTION
 
 _SCRIPT = Path(__file__).with_name("worker.py")
 _TAIL = 16 << 10
-_MOST_QUESTION = 16 << 20
 IMPORT_SECONDS = 60.0
 """At least so long may a function's module take to be imported."""
 
@@ -98,6 +99,7 @@ class _Worker(asyncio.SubprocessProtocol):
         self._overflown = False
         self._ended = asyncio.Event()
         self._questions: set[asyncio.Task[None]] = set()
+        self._run = 0
 
     async def start(self, folder: Path) -> None:
         """Raises ToolProblem where there is no process to be had."""
@@ -111,8 +113,10 @@ class _Worker(asyncio.SubprocessProtocol):
         self._transport = transport
 
     async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> JsonValue:
+        self._run += 1
         order: dict[str, Any] = {
             "call": tool.name,
+            "run": self._run,
             "arguments": arguments,
             "most": tool.max_result,
             "answers": use.answer is not None,
@@ -124,9 +128,12 @@ class _Worker(asyncio.SubprocessProtocol):
     ) -> dict[str, Any]:
         """Tells the process what to do and hears what came of it. Raises ToolProblem."""
         self.usable = False
-        self._most = 6 * tool.max_result + (_MOST_QUESTION if use is not None and use.answer else 1 << 16)
+        answer = None if use is None else use.answer
+        self._most = 6 * tool.max_result + (6 * MOST_QUESTION if answer is not None else 1 << 16)
         try:
-            async with asyncio.timeout(seconds):
+            async with OwnTime(seconds) as time:
+                if answer is not None:
+                    answer = time.apart_from(answer)
                 self._tell(order)
                 while True:
                     heard = await self._heard.get()
@@ -134,7 +141,8 @@ class _Worker(asyncio.SubprocessProtocol):
                         raise self._cut_short(tool)
                     if "ask" not in heard:
                         break
-                    self._begin_answer(heard, use)
+                    # What an earlier call left behind may ask, too.
+                    self._begin_answer(heard, answer if heard.get("run") == self._run else None)
         except TimeoutError:
             await self.end()
             raise TookTooLong(seconds, note="its process was killed") from None
@@ -147,18 +155,20 @@ class _Worker(asyncio.SubprocessProtocol):
             raise ToolProblem(str(heard["error"])[:1000], note=note)
         return heard
 
-    def _begin_answer(self, heard: dict[str, Any], use: ToolUse | None) -> None:
-        task = asyncio.get_running_loop().create_task(self._answer(heard, use))
+    def _begin_answer(self, heard: dict[str, Any], answer: Answering | None) -> None:
+        task = asyncio.get_running_loop().create_task(self._answer(heard, answer))
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
 
-    async def _answer(self, heard: dict[str, Any], use: ToolUse | None) -> None:
+    async def _answer(self, heard: dict[str, Any], answer: Answering | None) -> None:
         """Answers one question of the function's. What goes wrong is told it, and it may go on."""
         reply: dict[str, Any] = {"reply": heard.get("number")}
         try:
-            if use is None or use.answer is None or not isinstance(heard.get("inputs"), dict):
-                raise ToolProblem("nothing can be called from here")
-            reply["value"] = await use.answer(str(heard["ask"]), heard["inputs"])
+            if answer is None or not isinstance(heard.get("inputs"), dict):
+                raise RuntimeError("nothing can be called from here")
+            reply["value"] = await answer(str(heard["ask"]), heard["inputs"])
+        except RuntimeError as error:
+            reply["error"] = str(error)
         except Exception as error:  # noqa: BLE001 - any failure is the function's to see
             reply["error"] = told(error)
         self._tell(reply)

@@ -166,12 +166,16 @@ CASES = [
     ("extern f(a: str) -> str = $0", "+bm25"),
     ("module m = Predict(sig(a: $0", "+str +Intent"),
     # Modules
-    ("module m = $0", "= Predict ChainOfThought ReAct MultiChainComparison BestOfN Refine Majority"),
+    ("module m = $0", "= Predict ChainOfThought ReAct MultiChainComparison BestOfN Refine Majority python"),
     ("module m = Pr$0", "+Predict"),
     ("module m = Predict($0", "= Route sig"),
     ("module m = Predict($0)", "= Route sig"),
     ("module m = Predict(Route, $0)", "= lm"),
     ("module m = ReAct(Route, tools = [$0])", "= router thinker Flow"),
+    ('module m = python("own:f", $0)', "= Route sig"),
+    ('module m = python("own:f", Route, $0)', "= uses max_calls timeout max_result max_parallel"),
+    ('module m = python("own:f", Route, uses = [$0])', "= router thinker Flow"),
+    ("module m = python($0)", "= function uses max_calls timeout max_result max_parallel"),
     ("module m = Predict(Route, lm = $0)", "= mini big"),
     ("module m = Predict(Route, lm = mini, $0)", "="),
     # Metrics

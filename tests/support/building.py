@@ -21,6 +21,7 @@ from dspec.compiler.evaluate.store import Store
 from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.models.engine import Tally
 from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.protocol import Tools
 from dspec.runtime.schema.program import LM, Program
 
 DEMOS = ir.StepSpec(name="demos", optimizer="BootstrapFewShot", options={"max_labeled_demos": 4})
@@ -100,9 +101,10 @@ async def compiled(
     ledger: Ledger | None = None,
     store: Store | None = None,
     report: Report = silent,
+    tools: Tools | None = None,
 ) -> tuple[Built, Script, Tally]:
     script = Script(reply, latency)
-    with scripted(monkeypatch, script, threads=threads, ledger=ledger) as engine:
+    with scripted(monkeypatch, script, threads=threads, ledger=ledger, tools=tools) as engine:
         try:
             built = await build(made, "tuned", folder, engine=engine, store=store or Store(), report=report)
         finally:
@@ -118,7 +120,12 @@ def gain(built: Built) -> float:
 
 
 async def loaded_again(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, made: ir.Project, built: Built, reply: Reply
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    made: ir.Project,
+    built: Built,
+    reply: Reply,
+    tools: Tools | None = None,
 ) -> evals.EvalResult:
     """Writes the artifact and reads it: it is the same to the byte, and scores the same, every answer asked for again."""
     path = folder / "tuned.dspc.json"
@@ -127,7 +134,7 @@ async def loaded_again(
     assert loaded == built.artifact
     assert artifact_text(loaded).encode() == path.read_bytes()
     block = ir.Eval(name="e", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val"))
-    with scripted(monkeypatch, Script(reply)) as engine:
+    with scripted(monkeypatch, Script(reply), tools=tools) as engine:
         result = await evaluated(
             made.model_copy(update={"evals": {"e": block}}),
             "e",

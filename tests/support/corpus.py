@@ -30,6 +30,15 @@ def messages():
 
 def price(sku, *, quantity: float, **more): ...
 """,
+    "own.py": """def forward(question: str, call) -> dict:
+    return call("ask", question=question)
+
+async def route(text, call):
+    return await call("ask", text=text)
+
+def shorten(text: str) -> str:
+    return text[:80]
+""",
     "lms.dspec": 'dspec 1\n\nlm judge { model = "openai/gpt-4o" }\n',
     "state.json": """{"router": {"traces": [], "train": [], "lm": null,
  "demos": [{"augmented": true, "text": "a lost parcel", "topic": "shipping"}],

@@ -118,12 +118,16 @@ def _known(session: Session, place: Place, choice: _Choice, program: Program) ->
 
 
 def _meant(program: Program, name: str) -> frozenset[str]:
-    """The predictors that a name means: one; those of a module and of what it tries; all that a program calls."""
+    """The predictors that a name means: one; those of a module and of what it tries, or its function uses; all that a
+    program calls."""
     if name in program.predictors:
         return frozenset({name})
     if (module := program.modules.get(name)) is not None:
-        tried = _meant(program, module.runs) if module.runs is not None else frozenset[str]()
-        return tried.union(module.predictors.values())
+        below = [
+            *([module.runs] if module.runs is not None else ()),
+            *(module.tools if module.function else ()),
+        ]
+        return frozenset(module.predictors.values()).union(*(_meant(program, key) for key in below))
     if (graph := program.graphs.get(name)) is not None:
         keys = [
             step.predictor if isinstance(step, CallStep) else step.runs

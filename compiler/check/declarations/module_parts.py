@@ -19,24 +19,36 @@ from .signatures import SignatureInfo, inline, signature
 LM_KEY = "lm"
 SIGNATURE = "signature"
 """Name by which the one positional argument may be given, too."""
+FUNCTION = "function"
+"""Name by which the function of a strategy that is one may be given, too."""
 
 
 def applied_to(
-    session: Session, place: Place, call: Call, strategy: str, *, quiet: bool = False
+    session: Session, place: Place, call: Call, strategy: ModuleStrategy, *, quiet: bool = False
 ) -> Expr | None:
     """What a strategy is applied to; reports nothing there, and more than one."""
     named = [one for one in call.arguments if one.name is not None and one.name.text == SIGNATURE]
-    given = [one for one in call.arguments if one.name is None] or named
+    function = function_in(call, strategy)
+    given = [one for one in call.arguments if one.name is None and one is not function] or named
     if not given:
         if not quiet:
-            session.report(
-                codes.types.LacksSignature(place.at(place.declaration.value or place.declaration), strategy)
-            )
+            at = place.at(place.declaration.value or place.declaration)
+            session.report(codes.types.LacksSignature(at, strategy.name, bool(strategy.function)))
         return None
     for extra in given[1:]:
         if not quiet:
-            session.report(codes.types.OneSignature(place.at(extra), strategy))
+            session.report(codes.types.OneSignature(place.at(extra), strategy.name))
     return given[0].value
+
+
+def function_in(call: Call, strategy: ModuleStrategy) -> Argument | None:
+    """The function of a strategy that is one, where it is written by position, before the signature."""
+    first, *others = [one for one in call.arguments if one.name is None] or [None]
+    named = {one.name.text for one in call.arguments if one.name is not None}
+    if first is None or not strategy.function or FUNCTION in named:
+        return None
+    text = isinstance(first.value, Literal) and isinstance(first.value.value, str)
+    return first if others or text else None
 
 
 def signature_of(

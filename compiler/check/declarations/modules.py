@@ -35,7 +35,7 @@ def _check_module(session: Session, symbol: Symbol) -> RunnableInfo:
     record, call = strategy
     if record.missing:
         _names_in(session, place, call, record)
-        node = applied_to(session, place, call, record.name, quiet=True)
+        node = applied_to(session, place, call, record, quiet=True)
         found = signature_of(session, place, node, record.name, quiet=True) if node is not None else None
         session.report(codes.syntax.NotYet(place.at(call.callee), f"the strategy `{record.name}`"))
         return RunnableInfo(symbol, found.inputs, found.outputs, None) if found else nothing
@@ -43,7 +43,7 @@ def _check_module(session: Session, symbol: Symbol) -> RunnableInfo:
         from .several import check_several  # most files have no such module
 
         return check_several(session, place, symbol, record, call)
-    node = applied_to(session, place, call, record.name)
+    node = applied_to(session, place, call, record)
     found = signature_of(session, place, node, record.name) if node is not None else None
     bound = _bound(session, place, options_of(session, place, call), record.name)
     if found is None:

@@ -7,8 +7,8 @@ from typing import cast
 
 from msgspec import Struct, field
 
-from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, ListLiteral, Reference
-from dspec.runtime.running.strategies.base import ModuleParts, ModuleStrategy, StrategyOption
+from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, ListLiteral, Literal, Reference
+from dspec.runtime.running.strategies.base import MAX_CALLS, ModuleParts, ModuleStrategy, StrategyOption
 from dspec.runtime.running.strategies.predict import STRATEGY as PREDICT
 from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.running.strategies.table import added as added_by_some
@@ -18,11 +18,13 @@ from dspec.runtime.schema.program import (
     FieldSpec,
     Graph,
     ModuleSpec,
+    OwnFunction,
     Predictor,
     Program,
     Reward,
     RunStep,
     Signature,
+    Tool,
 )
 from dspec.runtime.schema.types import JsonValue
 
@@ -32,12 +34,23 @@ from ..session import Place, Session
 from ..shape.attributes import form_of, number_of
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, reachable, runnable
-from ..types.kinds import NamedValue, assignable
+from ..types.kinds import Group, NamedValue, assignable
 from .called import CalledTables
 from .circles import report_circle
 from .externs import check_tool, extern
 from .metrics import MetricInfo, metric
-from .module_parts import LM_KEY, added, applied_to, in_order, is_text, model_for, options_of, signature_of
+from .module_parts import (
+    FUNCTION,
+    LM_KEY,
+    added,
+    applied_to,
+    function_in,
+    in_order,
+    is_text,
+    model_for,
+    options_of,
+    signature_of,
+)
 from .signatures import SignatureInfo, signature
 
 TRIED = "predict"
@@ -53,6 +66,9 @@ class _Given(Struct):
     """Options that name something, as they were written."""
     bound: Symbol | None = None
     marked: MetricInfo | None = None
+    names: list[str] = field(default_factory=list[str])
+    """What each of the tools is called where they are listed."""
+    function: tuple[str, Expr] | None = None
     whole: bool = True
 
 
@@ -68,7 +84,7 @@ class _Applied(Struct, frozen=True):
 def check_several(
     session: Session, place: Place, symbol: Symbol, strategy: ModuleStrategy, call: Call
 ) -> RunnableInfo:
-    node = applied_to(session, place, call, strategy.name)
+    node = applied_to(session, place, call, strategy)
     applied = _applied(session, place, node, strategy) if node is not None else None
     gathered = CalledTables()
     given = _options(session, place, symbol, strategy, call, gathered)
@@ -79,9 +95,10 @@ def check_several(
     outputs = {**first, **applied.outputs}
     _reward_fits(session, place, applied, given)
     _outputs_named(session, place, strategy, applied, given)
+    function = _function(session, place, symbol, strategy, call, applied, given, gathered)
     program = None
     if given.whole:
-        program = _program(session, place, symbol, strategy, applied, given, gathered, more)
+        program = _program(session, place, symbol, strategy, applied, given, gathered, more, function)
     return RunnableInfo(symbol, applied.inputs, outputs, program, tuple(gathered.unbound))
 
 
@@ -120,19 +137,26 @@ def _options(
     """The options, each as its kind wants it; reports those that are not there, do not fit or lack."""
     given = _Given()
     known = {option.name: option for option in strategy.options}
+    usual = () if strategy.function else (LM_KEY,)
     mistakes = len(session.findings)
     written = options_of(session, place, call)
+    if (function := function_in(call, strategy)) is not None:
+        written = {FUNCTION: function, **written}
     for name, argument in written.items():
-        if name == LM_KEY:
+        if name in usual:
             given.bound = resolve(session, place, argument.value, ("lm",), f"`{name}`")
         elif name not in known:
             at = place.at(argument.name or argument)
-            session.report(codes.types.UnknownOption(at, strategy.name, (*known, LM_KEY)))
+            session.report(codes.types.UnknownOption(at, strategy.name, (*known, *usual)))
         else:
             _option(session, place, strategy, known[name], argument, given, gathered)
-    lacking = tuple(name for name, option in known.items() if option.required and name not in written)
-    if lacking and not any(name not in known and name != LM_KEY for name in written):
-        session.report(codes.syntax.RunsNotWithout(place.at(call.callee), strategy.name, lacking))
+    lacking = [name for name, option in known.items() if option.required and name not in written]
+    if strategy.function and given.names and MAX_CALLS not in written:
+        lacking.append(MAX_CALLS)
+    if lacking and not any(name not in known and name not in usual for name in written):
+        applied = '"module:function", Ask' if strategy.function and FUNCTION not in lacking else "ask"
+        at = place.at(call.callee)
+        session.report(codes.syntax.RunsNotWithout(at, strategy.name, tuple(lacking), applied))
     for name, option in known.items():
         if option.default is not None:
             given.values.setdefault(name, option.default)
@@ -152,11 +176,17 @@ def _option(
     node = argument.value
     match option.value:
         case "tools":
-            _tools(session, place, option.name, node, given, gathered)
+            _tools(session, place, option.name, node, given, gathered, described=not strategy.function)
         case "metric":
             _reward(session, place, strategy, option.name, node, given)
         case "output":
             given.named[option.name] = node
+        case "function":
+            if isinstance(node, Literal) and isinstance(node.value, str):
+                given.function = node.value, node
+            else:
+                at, form = place.at(node), form_of(node)
+                session.report(codes.syntax.WrongValue(at, option.name, "text", form, of=strategy.name))
         case _:
             _number(session, place, strategy, option, node, given)
 
@@ -246,9 +276,16 @@ def _number(
 
 
 def _tools(
-    session: Session, place: Place, name: str, node: Expr, given: _Given, gathered: CalledTables
+    session: Session,
+    place: Place,
+    name: str,
+    node: Expr,
+    given: _Given,
+    gathered: CalledTables,
+    *,
+    described: bool,
 ) -> None:
-    """What an agent may call: each one declared, described, and there once."""
+    """What an agent or a function may call: each one declared, `described` where a model chooses, and there once."""
     if not isinstance(node, ListLiteral):
         is_name = path_of(node) is not None
         session.report(codes.syntax.NotAListOfTools(place.at(node), name, form_of(node), is_name))
@@ -256,6 +293,7 @@ def _tools(
     for item in node.items if isinstance(node, ListLiteral) else (node,):
         if not (isinstance(node, ListLiteral) or path_of(item)):
             continue
+        given.names.append(place.text(item))
         symbol = resolve(session, place, item, ("extern", "module", "program"), f"`{name}`")
         if symbol is None:
             continue
@@ -263,6 +301,8 @@ def _tools(
             session.report(codes.syntax.GivenTwice(place.at(item), symbol.name, place.at(seen[symbol.key])))
             continue
         seen[symbol.key] = item
+        if described and symbol.kind == "extern":
+            check_tool(session, symbol)
         key = _tool(session, place, item, symbol, gathered)
         if key is None:
             given.whole = False
@@ -273,7 +313,6 @@ def _tools(
 def _tool(session: Session, place: Place, node: Expr, symbol: Symbol, gathered: CalledTables) -> str | None:
     """The key of a tool, which is gathered with all that it calls; None where it cannot be called."""
     if symbol.kind == "extern":
-        check_tool(session, symbol)
         found = extern(session, symbol)
         if found is None or found.tool is None:
             return None
@@ -281,6 +320,48 @@ def _tool(session: Session, place: Place, node: Expr, symbol: Symbol, gathered: 
         return symbol.key
     runs = _runs(session, place, node, symbol)
     return None if runs is None or runs.program is None else gathered.add(runs, runs.program)
+
+
+def _function(
+    session: Session,
+    place: Place,
+    symbol: Symbol,
+    strategy: ModuleStrategy,
+    call: Call,
+    applied: _Applied,
+    given: _Given,
+    gathered: CalledTables,
+) -> OwnFunction | None:
+    """The function of a strategy that is one, whose tool is gathered; reports what does not fit what is declared."""
+    if given.function is None or applied.signature is None:
+        return None
+    from ..sources.externs.base import ExternCall  # as for externs
+    from ..sources.externs.table import EXTERN_SOURCES
+
+    text, node = given.function
+    result = Group("named outputs", applied.outputs, "output")
+    calls = bool(given.names)
+    written = ExternCall(
+        symbol, call, frozenset({FUNCTION}), {FUNCTION: (text, node)}, {}, applied.inputs, result, calls
+    )
+    found = EXTERN_SOURCES[strategy.function].check(session, place, written)
+    if found.options is None:
+        given.whole = False
+        return None
+    asked = applied.signature.signature
+    tool = Tool(
+        name=symbol.key,
+        description=asked.instruction,
+        inputs=asked.inputs,
+        outputs=asked.outputs,
+        source=strategy.function,
+        options=dict(found.options),
+    )
+    settings = {one.name: given.values.get(one.name) for one in strategy.options if one.of_function}
+    del settings[FUNCTION]
+    key = f"{symbol.key}.{FUNCTION}"
+    gathered.tools[key] = tool.model_copy(update=settings)
+    return OwnFunction(tool=key, names=tuple(given.names), checks=asked.checks)
 
 
 def _program(
@@ -292,6 +373,7 @@ def _program(
     given: _Given,
     gathered: CalledTables,
     more: tuple[FieldSpec, ...],
+    function: OwnFunction | None,
 ) -> Program | None:
     """The module as a program of one step; None where something that it calls cannot run."""
     runs: str | None = None
@@ -300,7 +382,7 @@ def _program(
             return None
         runs = gathered.add(applied.runs, applied.runs.program)
     spec_inputs, spec_outputs = _fields(applied, more)
-    asks = bool(strategy.roles) or applied.runs is None
+    asks = bool(strategy.roles) or (applied.runs is None and not strategy.function)
     predictors: dict[str, str] = {}
     if asks:
         model, settings = model_for(session, place, symbol, given.bound)
@@ -328,11 +410,16 @@ def _program(
         strategy=strategy.name,
         inputs=spec_inputs,
         outputs=spec_outputs,
-        options=given.values,
+        options={
+            option.name: given.values[option.name]
+            for option in strategy.options
+            if option.name in given.values and not option.of_function
+        },
         predictors={role: address for role, address in predictors.items() if role in strategy.roles},
         tools=tuple(given.tools),
         runs=runs,
         reward=_carried(given.marked, gathered),
+        function=function,
     )
     step = symbol.key if symbol.key not in applied.inputs else f"{symbol.key}()"
     arguments: dict[str, Expression] = {name: Variable(name=name) for name in applied.inputs}

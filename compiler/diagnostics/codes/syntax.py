@@ -954,17 +954,20 @@ class NotYet(Finding, frozen=True):
 
 
 class RunsNotWithout(Finding, frozen=True):
-    """A module of a strategy that has options without a default, which it does not give."""
+    """A module of a strategy that has options without a default, which it does not give; `applied` is what may stand
+    before them."""
 
     code = DS0120
     strategy: str
     lacking: tuple[str, ...]
+    applied: str = "ask"
 
     def told(self) -> Diagnostic:
         return self.says(
             f"`{self.strategy}` does not run without {quoted(self.lacking)}",
             f"lacks {quoted(self.lacking)}",
-            help=f"for example `{self.strategy}(ask, {', '.join(f'{name} = …' for name in self.lacking)})`",
+            help=f"for example `{self.strategy}({self.applied}, "
+            f"{', '.join(f'{name} = …' for name in self.lacking)})`",
         )
 
 

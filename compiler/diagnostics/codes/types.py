@@ -240,14 +240,18 @@ class LacksGiven(Finding, frozen=True):
 
 
 class LacksSignature(Finding, frozen=True):
+    """`function` says that a Python function is written before it."""
+
     code = DS0302
     strategy: str
+    function: bool = False
 
     def told(self) -> Diagnostic:
+        before = '"module:function", ' if self.function else ""
         return self.says(
             f"`{self.strategy}` needs a signature",
             "lacks its signature",
-            help=f"write `{self.strategy}(Name)` or `{self.strategy}(sig(question -> answer))`",
+            help=f"write `{self.strategy}({before}Name)` or `{self.strategy}({before}sig(question -> answer))`",
         )
 
 
@@ -624,10 +628,11 @@ def _line(function: Location) -> str:
 
 
 class NotTaken(Finding, frozen=True):
-    """An input that the Python `function` does not take: it takes `taken`, and `inputs` are all that are declared."""
+    """An input of `owner` that the Python `function` does not take: it takes `taken`, and `inputs` are all that are
+    declared."""
 
     code = DS0308
-    extern: str
+    owner: str
     name: str
     inputs: tuple[str, ...]
     function: Location
@@ -641,7 +646,7 @@ class NotTaken(Finding, frozen=True):
         taken = f"takes {quoted(self.taken)}" if self.taken else "takes nothing by name"
         near = self.near
         return self.says(
-            f"extern `{self.extern}` has the input `{self.name}`, and its Python function takes no such "
+            f"{self.owner} has the input `{self.name}`, and its Python function takes no such "
             f"argument{did_you_mean(near)}",
             "not taken by the function",
             secondary=(Label(self.function, taken),),
@@ -650,7 +655,7 @@ class NotTaken(Finding, frozen=True):
 
 
 class TakesMore(Finding, frozen=True):
-    """The Python `function` of an extern needs what is `absent` in it, or else takes inputs by their `positions`."""
+    """The Python `function` of an extern or a module needs what is `absent` in it, or else takes inputs by their `positions`."""
 
     code = DS0308
     function: Location
@@ -672,13 +677,13 @@ class TakesMore(Finding, frozen=True):
 
 
 class PythonDiffers(Finding, frozen=True):
-    """An extern's `input`, or else its result, has another type than the Python function says at `python`.
+    """An `input` of `owner`, or else its result, has another type than the Python function says at `python`.
 
     `written` says that the type stands here and can be replaced.
     """
 
     code = DS0308
-    extern: str
+    owner: str
     input: str
     declared: str
     type: str
@@ -689,9 +694,9 @@ class PythonDiffers(Finding, frozen=True):
     def told(self) -> Diagnostic:
         verb = "takes" if self.input else "returns"
         subject = (
-            f"`{self.input}` of extern `{self.extern}` is declared as"
+            f"`{self.input}` of {self.owner} is declared as"
             if self.input
-            else f"extern `{self.extern}` is declared to return"
+            else f"{self.owner} is declared to return"
         )
         # Either side may be the wrong one, so the fix is never applied unseen.
         fix = replace(self.where, self.type, f"Declare it as `{self.type}`", guess=True)
@@ -701,6 +706,30 @@ class PythonDiffers(Finding, frozen=True):
             secondary=(Label(self.python, f"{verb} {self.type}"),),
             help=f"change one of them; the function is in {_line(self.function)}",
             fixes=(fix,) if self.written else (),
+        )
+
+
+class TakesNoCall(Finding, frozen=True):
+    """The Python `function` of a module that uses others is to be given `call`, which it does not take; `input` says that
+    an input of the module has that name."""
+
+    code = DS0308
+    function: Location
+    input: bool
+
+    def told(self) -> Diagnostic:
+        if self.input:
+            return self.says(
+                "the function of a module gets `call`, by which it calls what the module uses, and this is an input of "
+                "that name",
+                "the name is taken",
+                help="give the input another name",
+            )
+        return self.says(
+            f"the Python function of `{self.where.text}` does not take `call`, by which it calls what the module uses",
+            "uses others",
+            secondary=(Label(self.function, "takes no `call`"),),
+            help=f"add `call` to the parameters in {_line(self.function)}, or take out `uses`",
         )
 
 

@@ -18,6 +18,7 @@ from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program, Signatu
 from ...schema.types import JsonValue, Row
 
 if TYPE_CHECKING:
+    from ...models.protocol import Answering
     from ...schema.trace import TraceStep
     from ..asking import Asked, NativeCalls, ProgramRun
 
@@ -95,8 +96,13 @@ class Conductor(Protocol):
         """Says which attempt the outputs come from: nothing is learned from the others."""
         ...
 
-    async def call(self, key: str, arguments: Row) -> JsonValue:
+    async def call(self, key: str, arguments: Row, *, take: int = 0) -> JsonValue:
         """What one of the module's tools gives. Raises AnswerError when it fails."""
+        ...
+
+    async def function(self, inputs: Row, answer: Answering | None) -> Row:
+        """What the module's function gives for the inputs; `answer` is for what it calls meanwhile. Raises
+        FunctionFailed, or ToolFailed when it is late."""
         ...
 
     async def score(self, inputs: Row, outputs: Row) -> Scored:
@@ -131,23 +137,29 @@ HINT = "hint"
 COMPAT = ("compat", "dspy")
 """Option of a module on another framework's schedule, and its value: what an artifact holds of `compat = "dspy"`."""
 
-RUNS, TOOLS, REWARD = "(runs)", "(tools)", "(reward)"
-"""What a module does besides asking its predictors: an attempt, a call of any of its tools, a question to its reward."""
+RUNS, TOOLS, REWARD, FUNCTION = "(runs)", "(tools)", "(reward)", "(function)"
+"""What a module does besides asking its predictors: an attempt, a call of any of its tools, a question to its reward, a
+call of its function."""
+MAX_CALLS = "max_calls"
+"""Option of a function that uses others, without which it has nothing to call."""
 
 
 class StrategyOption(Struct, frozen=True):
-    """One option: `tools` is a list of names, `metric` and `output` are names, the others are numbers.
+    """One option: `tools` is a list of names, `metric` and `output` are names, `function` is a text, the others are
+    numbers.
 
     None is no default: a module must say it, unless the option is `optional`.
     """
 
     name: str
-    value: Literal["tools", "metric", "output", "integer", "number"]
+    value: Literal["tools", "metric", "output", "function", "integer", "number"]
     doc: str
     default: JsonValue = None
     low: float | None = None
     high: float | None = None
     optional: bool = False
+    of_function: bool = False
+    """Whether the tool that is the module's function carries it, and not the module."""
 
     @property
     def required(self) -> bool:
@@ -189,7 +201,7 @@ class ModuleStrategy(Struct, frozen=True):
     adds: tuple[FieldSpec, ...] = ()
     """Outputs that the model writes before those of the signature, where that has no field of their name."""
     options: tuple[StrategyOption, ...] = ()
-    """Besides `lm`, which every module has."""
+    """Besides `lm`, which every module has but one that is a function."""
     calls: int = 1
     """Model calls of one run when every answer parses and every check holds."""
     run: Run = ask_once
@@ -197,11 +209,14 @@ class ModuleStrategy(Struct, frozen=True):
     conduct: Conduct | None = None
     """Of a strategy of several calls: how a module of it answers."""
     times: Callable[[ModuleSpec], Mapping[str, Times]] | None = None
-    """Of a strategy of several calls: how often a run asks each role, `RUNS`, `TOOLS` and `REWARD`."""
+    """Of a strategy of several calls: how often a run asks each role, and does what is no role's: `RUNS` and so on."""
     roles: Mapping[str, Role] = field(default_factory=dict[str, Role])
     """Of a strategy of several calls: its predictors."""
     tries: bool = False
     """Whether it runs something else several times: a module, a program, or a signature as `Predict` asks it."""
+    function: str = ""
+    """The source of tools that its modules' functions come from; "" of a strategy whose modules are none. Their function is
+    written before the signature, by position or as the option of that kind."""
     manner: str = ""
     """What a model that writes instructions is told of such a module, as the end of "which …"."""
     dspy: str = ""

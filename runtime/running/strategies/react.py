@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
-from msgspec import Struct
-
 from ...errors import AnswerError, ConfigurationError, EvaluationError, PromptTooLong
 from ...models.prices import native
 from ...models.protocol import ToolCall, ToolShape
@@ -35,6 +33,7 @@ from .base import (
     free_name,
 )
 from .chain_of_thought import STRATEGY as CHAIN_OF_THOUGHT
+from .offering import offered, unknown_argument
 from .predict import STRATEGY as PREDICT
 
 if TYPE_CHECKING:
@@ -150,27 +149,6 @@ def _noted(field: FieldSpec) -> str:
     return f"{field.name}: {description}" if description else ""
 
 
-class ToolOffer(Struct, frozen=True):
-    """What an agent knows of one of its tools."""
-
-    inputs: tuple[FieldSpec, ...]
-    description: str
-
-
-def offered(program: Program, key: str) -> ToolOffer:
-    """What the program says of the tool, module or program under a key."""
-    if (tool := program.tools.get(key)) is not None:
-        return ToolOffer(tool.inputs, tool.description)
-    if (predictor := program.predictors.get(key)) is not None:
-        return ToolOffer(predictor.signature.inputs, predictor.signature.instruction)
-    if (module := program.modules.get(key)) is not None:
-        asked = (program.predictors.get(address) for address in module.predictors.values())
-        return ToolOffer(module.inputs, next((one.signature.instruction for one in asked if one), ""))
-    if (graph := program.graphs.get(key)) is not None:
-        return ToolOffer(graph.inputs, "")
-    raise ConfigurationError(f"there is no tool `{key}`")
-
-
 async def _conduct(work: Conductor, inputs: Row) -> Row:
     agent = _agent(Same(work.program), Same(work.module))
     keys = {name: key for key, name in tool_names(work.module.tools).items()}
@@ -268,11 +246,8 @@ def _cut(work: Conductor, turns: list[JsonValue]) -> bool:
 
 async def _called(work: Conductor, key: str, arguments: Row) -> JsonValue:
     """What the tool gives. Raises AnswerError for arguments that it does not have, and when it fails."""
-    known = [field.name for field in offered(work.program, key).inputs]
-    unknown = [name for name in arguments if name not in known]
-    if unknown:
-        takes = ", ".join(known) or "no arguments"
-        raise EvaluationError(f"there is no argument `{unknown[0][:80]}`; the tool takes {takes}")
+    if unknown := unknown_argument(work.program, key, arguments):
+        raise EvaluationError(unknown)
     return await work.call(key, arguments)
 
 

@@ -67,7 +67,7 @@ def conducted(module: ModuleSpec) -> Conduct:
 
 
 def times_of(module: ModuleSpec) -> Mapping[str, Times]:
-    """How often a run of the module asks each of its roles, `RUNS`, `TOOLS` and `REWARD`."""
+    """How often a run of the module asks each of its roles, and does what is no role's (`base.RUNS` and so on)."""
     one = strategy_named(module.strategy, several=True)
     return {} if one is None or one.times is None else one.times(module)
 

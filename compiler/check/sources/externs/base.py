@@ -20,7 +20,8 @@ from ...types.kinds import Group, NamedValue
 
 class ExternCall(Struct, frozen=True):
     """An extern with the call that is its source: `given` are the parameters that were given, `texts` those that
-    are texts, and `options` what a tool carries of them; `inputs` and `result` are what is declared."""
+    are texts, and `options` what a tool carries of them; `inputs` and `result` are what is declared. `calls` says that a
+    function is given `call` besides."""
 
     symbol: Symbol
     call: Call
@@ -29,6 +30,7 @@ class ExternCall(Struct, frozen=True):
     options: Mapping[str, JsonValue]
     inputs: Mapping[str, NamedValue]
     result: Type | Group
+    calls: bool = False
 
 
 class SourceFound(Struct, frozen=True):

@@ -18,6 +18,9 @@ from ...types.annotations import type_of
 from ...types.kinds import ANY, Group, assignable, is_text, spell
 from .base import ExternCall, ExternSource, SourceFound
 
+CALL = "call"
+"""Parameter by which a function calls what its module uses."""
+
 
 def _check(session: Session, place: Place, written: ExternCall) -> SourceFound:
     text, node = written.texts["function"]
@@ -45,13 +48,19 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
     heading = module.heading(function)
     positional = tuple(each.arg for each in arguments.posonlyargs if each.arg in required)
     misspelt: set[str] = set()
+    owner = f"{symbol.kind} `{symbol.name}`"
+    if written.calls and CALL in inputs:
+        at = inputs[CALL].location or symbol.location
+        session.report(codes.types.TakesNoCall(at, heading, input=True))
+    elif written.calls and CALL not in by_name and CALL not in positional and arguments.kwarg is None:
+        session.report(codes.types.TakesNoCall(symbol.location, heading, input=False))
     for name, member in inputs.items():
         parameter = by_name.get(name)
         at = member.location or symbol.location
         if parameter is None:
             if arguments.kwarg is not None or name in positional:
                 continue
-            unknown = codes.types.NotTaken(at, symbol.name, name, tuple(inputs), heading, tuple(by_name))
+            unknown = codes.types.NotTaken(at, owner, name, tuple(inputs), heading, tuple(by_name))
             session.report(unknown)
             misspelt.update(unknown.near)
             continue
@@ -63,7 +72,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
             session.report(
                 codes.types.PythonDiffers(
                     place.at(node) if node is not None else at,
-                    symbol.name,
+                    owner,
                     name,
                     spell(member.type),
                     spell(kind),
@@ -72,7 +81,8 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
                     written=node is not None,
                 )
             )
-    absent = tuple(name for name in by_name if name in required and name not in (*inputs, *misspelt, "self"))
+    given = (*inputs, *misspelt, "self", *([CALL] if written.calls else ()))
+    absent = tuple(name for name in by_name if name in required and name not in given)
     if absent or positional:
         session.report(codes.types.TakesMore(symbol.location, heading, absent, positional))
 
@@ -83,7 +93,7 @@ def _compare_result(
     result = written.result
     kind = type_of(function.returns)
     node = place.declaration.returns
-    if kind == ANY or node is None or function.returns is None:
+    if kind == ANY or function.returns is None or (node is None and not isinstance(result, Group)):
         return
     if isinstance(result, Group):
         fits = isinstance(kind, DictOf)  # several named outputs come as one dict
@@ -94,14 +104,14 @@ def _compare_result(
         return
     session.report(
         codes.types.PythonDiffers(
-            written.symbol.location if isinstance(node, tuple) else place.at(node),
-            written.symbol.name,
+            place.at(node) if node is not None and not isinstance(node, tuple) else written.symbol.location,
+            f"{written.symbol.kind} `{written.symbol.name}`",
             "",
             spell(result),
             spell(kind),
             module.place(function.returns),
             module.heading(function),
-            written=not isinstance(node, tuple),
+            written=node is not None and not isinstance(node, tuple),
         )
     )
 
