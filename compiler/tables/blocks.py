@@ -226,7 +226,7 @@ BLOCKS: dict[str, BlockSpec] = {
                     "choice",
                     "How prompts and answers are laid out.",
                     default="chat",
-                    choices=("chat", "json"),
+                    choices=("chat", "json", "xml"),
                     placeholder='"json"',
                 ),
                 A(

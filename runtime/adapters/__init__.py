@@ -7,17 +7,17 @@ and models is data; no template is ever built from it.
 
 from __future__ import annotations
 
-from typing import Literal
-
+from ..schema.program import AdapterName
 from .base import LEFT_OUT, Adapter, Reading, UnreadOutput
 from .chat import ChatAdapter
 from .json_object import JsonAdapter
+from .xml import XmlAdapter
 
 __all__ = ["LEFT_OUT", "Adapter", "Reading", "UnreadOutput", "adapter"]
 
-_ADAPTERS: dict[str, Adapter] = {"chat": ChatAdapter(), "json": JsonAdapter()}
+_ADAPTERS: dict[str, Adapter] = {"chat": ChatAdapter(), "json": JsonAdapter(), "xml": XmlAdapter()}
 
 
-def adapter(name: Literal["chat", "json"]) -> Adapter:
+def adapter(name: AdapterName) -> Adapter:
     """The adapter that an LM's `adapter` setting names."""
     return _ADAPTERS[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from msgspec.structs import replace
 
@@ -17,7 +17,8 @@ from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue, Scalar
 from ..values.markers import unescape
 from .base import Adapter, Records, SplitAnswer, header, sections
-from .members import members_of, spoken
+from .members import spoken
+from .unlaid import without_layout
 
 COMPLETED = "completed"
 _MARK = r"\[\[[ \t]*##[ \t]*(\w{1,200})[ \t]*##[ \t]*\]\]"
@@ -50,7 +51,7 @@ class ChatAdapter(Adapter):
         names = [field.name for field in (*signature.inputs, *signature.outputs)]
         found = _Sections(text, names, strict=strict)
         if not found.texts and not strict:
-            return _without_headers("\n".join(found.before), outputs, closed=found.closed)
+            return without_layout("\n".join(found.before), outputs, _BROKEN_LAYOUT, closed=found.closed)
         texts = {name: unescape(sections[0]) for name, sections in found.texts.items()}
         unclear = {
             name: "is there more than once, with different values"
@@ -159,55 +160,3 @@ class _Sections:
             yield name, rest[begin : inside.start()].rstrip()
             name, begin = other, inside.end()
         yield name, rest[begin:]
-
-
-def _without_headers(text: str, outputs: Sequence[FieldSpec], *, closed: bool) -> SplitAnswer:
-    names = [field.name for field in outputs]
-    text = text.strip()
-    whole = len(outputs) == 1 and outputs[0].type in (Scalar(name="str"), Scalar(name="any"))
-    given = members_of(text, names, "read a JSON object instead of sections")
-    # A text may well speak of JSON: then it is no answer in JSON.
-    if given is not None and not (whole and (given.unclear or given.broken) and text[:1] not in ("{", "`")):
-        return replace(given, closed=given.closed or closed)
-    labelled = _labelled(text, tuple(names))
-    if labelled:
-        unclear = {
-            name: "is there more than once, with different values"
-            for name, values in labelled.items()
-            if len(set(values)) > 1
-        }
-        texts = {name: labelled[name][0] for name in names if name in labelled}
-        notes = ("read labelled lines instead of sections",)
-        return SplitAnswer(texts, notes=notes, unclear=unclear, closed=closed, last=next(reversed(labelled)))
-    if len(outputs) == 1 and text and not _BROKEN_LAYOUT.search(text):
-        notes = ("took the whole answer as the only output",)
-        return SplitAnswer({names[0]: text}, notes=notes, closed=closed, last=names[0])
-    return SplitAnswer(closed=closed)
-
-
-def _labelled(text: str, names: tuple[str, ...]) -> dict[str, list[str]]:
-    """`name: value` lines, with or without Markdown around the name; the names in the order of their last lines."""
-    if not names:
-        return {}
-    known = {name.lower(): name for name in reversed(names)}
-    found: dict[str, list[list[str]]] = {}
-    current: list[str] | None = None
-    for line in text.split("\n"):
-        match = _label(names).match(line)
-        if match:
-            current = [match[2]]
-            name = known[match[1].lower()]
-            sections = found.pop(name, [])
-            sections.append(current)
-            found[name] = sections
-        elif current is not None:
-            current.append(line)
-    return {name: ["\n".join(lines).strip() for lines in sections] for name, sections in found.items()}
-
-
-@lru_cache(maxsize=512)
-def _label(names: tuple[str, ...]) -> re.Pattern[str]:
-    choice = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.compile(
-        rf"[ \t]{{0,8}}[*#_`]{{0,4}} ?({choice})[*_`]{{0,4}} ?:[*_`]{{0,4}}[ \t]*(.*)", re.IGNORECASE
-    )

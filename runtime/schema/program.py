@@ -16,6 +16,8 @@ from pydantic import BaseModel, Field, PrivateAttr
 from .expressions import Expression
 from .types import Frozen, JsonValue, Row, Type
 
+AdapterName = Literal["chat", "json", "xml"]
+
 
 class FieldSpec(Frozen):
     """One input or output. `default` is used when `has_default`; None can be a default."""
@@ -111,7 +113,7 @@ class LM(Frozen):
     custom_endpoint: bool = False
     """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
-    adapter: Literal["chat", "json"] = "chat"
+    adapter: AdapterName = "chat"
     tool_calls: Literal["native", "text"] | None = Field(None, exclude_if=_empty)
     """How an agent's model names its tools: by the provider's own calls, or in its text; None goes by the model."""
 

@@ -255,10 +255,11 @@ def test_what_changes_an_answer_is_part_of_the_key(monkeypatch: pytest.MonkeyPat
             with_lm(seed=1),
             with_lm(parse="strict"),
             with_lm(adapter="json"),
+            with_lm(adapter="xml"),
             with_lm(fallback=("backup",)).with_lms({"backup": backup}),
         )
     }
-    assert len(digests) == 10
+    assert len(digests) == 11
 
 
 def test_an_lm_that_falls_back_to_itself_has_a_key() -> None:

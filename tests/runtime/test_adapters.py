@@ -1,4 +1,4 @@
-"""Both adapters: what a prompt looks like, and what is read from an answer.
+"""All adapters: what a prompt looks like, and what is read from an answer.
 
 The prompts' texts are snapshots in `prompts/`.
 """
@@ -19,7 +19,7 @@ from snapshot import check_snapshot
 from dspec.runtime.adapters import LEFT_OUT, Adapter, UnreadOutput, adapter
 from dspec.runtime.errors import ParseError
 from dspec.runtime.models.protocol import Message
-from dspec.runtime.schema.program import LM, Demo, FieldSpec, Predictor, Record
+from dspec.runtime.schema.program import LM, AdapterName, Demo, FieldSpec, Predictor, Record
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,
@@ -37,7 +37,8 @@ from dspec.runtime.schema.types import (
 )
 
 PROMPTS = Path(__file__).parent / "prompts"
-CHAT, JSON = adapter("chat"), adapter("json")
+CHAT, JSON, XML = adapter("chat"), adapter("json"), adapter("xml")
+NAMES: list[AdapterName] = ["chat", "json", "xml"]
 RECORDS = {
     "Line": Record(
         name="Line",
@@ -87,7 +88,7 @@ def as_text(messages: tuple[Message, ...]) -> str:
     return "\n\n".join(f"--- {message.role}\n{message.content}" for message in messages)
 
 
-@pytest.mark.parametrize("name", ["chat", "json"])
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("case", "asked", "inputs"),
     [
@@ -96,12 +97,11 @@ def as_text(messages: tuple[Message, ...]) -> str:
         ("bare", question(instruction=""), {"question": "Why?"}),
     ],
 )
-def test_prompt(name: str, case: str, asked: Predictor, inputs: Row) -> None:
-    chosen = adapter("chat" if name == "chat" else "json")
-    check_snapshot(PROMPTS / f"{case}_{name}.txt", as_text(chosen.render(asked, inputs, RECORDS)))
+def test_prompt(name: AdapterName, case: str, asked: Predictor, inputs: Row) -> None:
+    check_snapshot(PROMPTS / f"{case}_{name}.txt", as_text(adapter(name).render(asked, inputs, RECORDS)))
 
 
-@pytest.mark.parametrize("chosen", [CHAT, JSON], ids=["chat", "json"])
+@pytest.mark.parametrize("chosen", [CHAT, JSON, XML], ids=NAMES)
 def test_correction_and_objection(chosen: Adapter) -> None:
     problems = (
         UnreadOutput("intent", 'expected one of "a", got "[[ ## intent ## ]]"'),
@@ -141,12 +141,16 @@ def test_rendering_is_fast() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.lists(st.sampled_from(["[[ ## ", "answer", " ## ]]", "completed", "\\", "\n", "[", "x"])).map("".join)
+    st.lists(
+        st.sampled_from(
+            ["[[ ## ", "answer", " ## ]]", "completed", "\\", "\n", "[", "x", "<", "</", "other", ">", " "]
+        )
+    ).map("".join)
 )
 def test_any_text_survives_the_layout(text: str) -> None:
     text = text.strip() or "x"
     asked = question("answer", "other")
-    for chosen in (CHAT, JSON):
+    for chosen in (CHAT, JSON, XML):
         demo = Demo(inputs={}, outputs={"answer": text, "other": text})
         written = chosen.answer(demo, asked.signature.outputs)
         assert chosen.parse(asked, written, {}) == {"answer": text, "other": text}
@@ -198,7 +202,7 @@ def test_the_only_output_may_stand_alone() -> None:
     assert CHAT.read(question("a", "b"), "Paris", {}).problems
 
 
-@pytest.mark.parametrize("chosen", [CHAT, JSON], ids=["chat", "json"])
+@pytest.mark.parametrize("chosen", [CHAT, JSON, XML], ids=NAMES)
 @pytest.mark.parametrize("text", ["", "   ", "[[ ## completed ## ]]", "{}", "null", "[]"])
 def test_an_empty_answer_lacks_every_output(chosen: Adapter, text: str) -> None:
     asked = question("first", "second")
@@ -219,6 +223,7 @@ def test_missing_outputs_take_their_default_then_null() -> None:
     expected = {"answer": "a", "note": None, "sure": True}
     assert CHAT.parse(asked, chat(answer="a"), {}) == expected
     assert JSON.parse(asked, '{"answer": "a"}', {}) == expected
+    assert XML.parse(asked, "<answer>a</answer>", {}) == expected
 
 
 def test_the_filler_of_partial_demos_is_not_an_answer() -> None:

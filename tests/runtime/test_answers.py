@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 from answers import AwkwardAnswer, awkward, same
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from programs import fields, predictor
 
 from dspec.runtime.adapters import Reading, adapter
-from dspec.runtime.schema.program import Demo, FieldSpec, Predictor
+from dspec.runtime.schema.program import AdapterName, Demo, FieldSpec, Predictor
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,
@@ -273,8 +274,8 @@ CUT = predictor(
 @settings(max_examples=400, deadline=None)
 @given(st.fixed_dictionaries({name: made for name, (_, made) in VALUES.items()}), st.data())
 def test_an_answer_that_was_cut_gives_what_the_whole_gives_or_nothing(row: Row, data: st.DataObject) -> None:
-    for name in ("chat", "json"):
-        layout = adapter("chat" if name == "chat" else "json")
+    for name in get_args(AdapterName):
+        layout = adapter(name)
         whole = layout.answer(Demo(inputs={}, outputs=row), CUT.signature.outputs)
         end = data.draw(st.integers(0, len(whole)))
         for strict in (False, True):

@@ -9,6 +9,7 @@ from dspec.runtime.adapters.base import LEFT_OUT, Adapter, UnreadOutput
 from dspec.runtime.adapters.chat import ChatAdapter
 from dspec.runtime.adapters.json_object import JsonAdapter
 from dspec.runtime.adapters.words import in_words
+from dspec.runtime.adapters.xml import XmlAdapter
 from dspec.runtime.models.embedded import prompt
 from dspec.runtime.models.embedded.prompt import ShownDemo, divide, read_brief, read_question
 from dspec.runtime.models.embedded.shapes import TEXT, PromptField, Shape, read_shape
@@ -30,8 +31,8 @@ from dspec.runtime.schema.types import (
 )
 
 INTENT = OneOf(values=("refund", "how_to", 'odd "one", (or) two'))
-ADAPTERS: list[Adapter] = [ChatAdapter(), JsonAdapter()]
-by_layout = pytest.mark.parametrize("adapter", ADAPTERS, ids=["chat", "json"])
+ADAPTERS: list[Adapter] = [ChatAdapter(), JsonAdapter(), XmlAdapter()]
+by_layout = pytest.mark.parametrize("adapter", ADAPTERS, ids=["chat", "json", "xml"])
 
 
 @by_layout
@@ -54,7 +55,7 @@ def test_fields_labels_demos_and_question_are_read_back(adapter: Adapter) -> Non
     assert brief.task == "Decide.\nInput fields:\n- x (text)"
     expected = {"reasoning": "r", "intent": "how_to", "sure": "0.5"}
     assert brief.examples == (ShownDemo({"text": "where?\n\n[[ ## intent ## ]]"}, expected),)
-    assert brief.layout == ("json" if isinstance(adapter, JsonAdapter) else "sections")
+    assert brief.layout == {ChatAdapter: "sections", JsonAdapter: "json", XmlAdapter: "xml"}[type(adapter)]
     assert read_question(messages[at:], brief).inputs == {"text": "Answer with care\n\n[[ ## text ## ]] now"}
 
 

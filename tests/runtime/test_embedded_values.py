@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dspec.runtime.adapters.base import Adapter
 from dspec.runtime.adapters.chat import ChatAdapter
 from dspec.runtime.adapters.json_object import JsonAdapter
+from dspec.runtime.adapters.xml import XmlAdapter
 from dspec.runtime.schema.program import FieldSpec, Record
 from dspec.runtime.schema.types import (
     BOOL,
@@ -156,7 +157,7 @@ def _kinds() -> st.SearchStrategy[Type]:
     )
 
 
-@pytest.mark.parametrize("adapter", [ChatAdapter(), JsonAdapter()], ids=["chat", "json"])
+@pytest.mark.parametrize("adapter", [ChatAdapter(), JsonAdapter(), XmlAdapter()], ids=["chat", "json", "xml"])
 @given(kinds=st.lists(_kinds(), min_size=1, max_size=3), text=st.text(max_size=60), sample=st.integers(0, 3))
 @settings(max_examples=60, deadline=None)
 async def test_an_answer_always_parses(adapter: Adapter, kinds: list[Type], text: str, sample: int) -> None:

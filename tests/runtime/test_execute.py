@@ -140,7 +140,10 @@ async def test_an_empty_answer_is_asked_for_again_without_an_empty_turn() -> Non
 LENIENT = LM(name="mini", model="embedded/icl")
 READINGS = [
     LENIENT,
-    *(LENIENT.model_copy(update={name: value}) for name, value in (("parse", "strict"), ("adapter", "json"))),
+    *(
+        LENIENT.model_copy(update={name: value})
+        for name, value in (("parse", "strict"), ("adapter", "json"), ("adapter", "xml"))
+    ),
 ]
 BOTH = predictor(
     fields(question=STR), fields(label=OneOf(values=("cat", "category")), note=OptionalOf(item=STR))
@@ -149,18 +152,22 @@ BOTH = predictor(
 
 def half(lm: LM) -> str:
     """An answer that ends within its note."""
-    return (
-        '{"label": "cat", "note": "it pu'
-        if lm.adapter == "json"
-        else "[[ ## label ## ]]\ncat\n\n[[ ## note ## ]]\nit pu"
-    )
+    return {
+        "chat": "[[ ## label ## ]]\ncat\n\n[[ ## note ## ]]\nit pu",
+        "json": '{"label": "cat", "note": "it pu',
+        "xml": "<label>cat</label>\n<note>it pu",
+    }[lm.adapter]
 
 
 def note(lm: LM) -> str:
-    return '{"note": "it purrs"}' if lm.adapter == "json" else chat(note="it purrs")
+    return {
+        "chat": chat(note="it purrs"),
+        "json": '{"note": "it purrs"}',
+        "xml": "<note>it purrs</note>",
+    }[lm.adapter]
 
 
-@pytest.mark.parametrize("lm", READINGS, ids=["lenient", "strict", "json"])
+@pytest.mark.parametrize("lm", READINGS, ids=["lenient", "strict", "json", "xml"])
 async def test_what_was_cut_off_is_asked_for_again_once_and_said_why(lm: LM) -> None:
     model = Told([cut(half(lm)), note(lm)])
     outcome = await run(module(BOTH, lms={"mini": lm}), QUESTION, model)
@@ -175,7 +182,7 @@ async def test_what_was_cut_off_is_asked_for_again_once_and_said_why(lm: LM) -> 
     assert (entry.flaws, entry.guessed) == (Flaws(cut=1), ())
 
 
-@pytest.mark.parametrize("lm", READINGS, ids=["lenient", "strict", "json"])
+@pytest.mark.parametrize("lm", READINGS, ids=["lenient", "strict", "json", "xml"])
 async def test_an_answer_that_is_cut_off_again_is_refused(lm: LM) -> None:
     with pytest.raises(ParseError, match=r"note: .*was cut off at `max_tokens`") as caught:
         await run(module(BOTH, lms={"mini": lm}), QUESTION, Told([cut(half(lm)), cut(half(lm))]))

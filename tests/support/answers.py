@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dspec.runtime.schema.program import FieldSpec, Record
+from dspec.runtime.schema.program import AdapterName, FieldSpec, Record
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,
@@ -47,7 +47,7 @@ class AwkwardAnswer:
     kind: str
     """The heading that it stands under."""
     outputs: tuple[FieldSpec, ...]
-    adapter: Literal["chat", "json"]
+    adapter: AdapterName
     whole: bool
     """The text is a whole answer, not that of one section."""
     cut: bool
@@ -90,7 +90,8 @@ def awkward() -> tuple[list[AwkwardAnswer], dict[str, Record]]:
 
 
 def _answers(records: dict[str, Record]) -> Iterator[AwkwardAnswer]:
-    kind, outputs, whole, cut, adapter = "", (), False, False, "chat"
+    kind, outputs, whole, cut = "", (), False, False
+    adapter: AdapterName = "chat"
     for number, line in enumerate(TABLE.read_text(encoding="utf-8").split("\n"), 1):
         if line.startswith("  record "):
             name, _, members = line.removeprefix("  record ").partition(": ")
@@ -99,8 +100,8 @@ def _answers(records: dict[str, Record]) -> Iterator[AwkwardAnswer]:
             kind = line.removeprefix("== ")
             spec, cut = kind.removesuffix(" cut"), kind.endswith(" cut")
             layout, _, members = spec.partition(": ")
-            whole = layout in ("answer", "json")
-            adapter = "json" if layout == "json" else "chat"
+            whole = layout in ("answer", "json", "xml")
+            adapter = "json" if layout == "json" else "xml" if layout == "xml" else "chat"
             outputs = _fields(members if whole else f"out: {spec}")
         elif kind and line:
             match = _LINE.fullmatch(line)
@@ -111,7 +112,7 @@ def _answers(records: dict[str, Record]) -> Iterator[AwkwardAnswer]:
                 line=number,
                 kind=kind,
                 outputs=outputs,
-                adapter="json" if adapter == "json" else "chat",
+                adapter=adapter,
                 whole=whole,
                 cut=cut,
                 text=text.replace("⏎", "\n").replace("␣", " "),

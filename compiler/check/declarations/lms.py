@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 from dspec.grammar.tree import ListLiteral, Literal
 from dspec.runtime.schema.modelnames import is_model_name
-from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.program import LM, AdapterName
 
 from ...diagnostics import codes
 from ...tables.blocks import PRICE
@@ -61,7 +62,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         price_input=prices.number("input") if prices else None,
         price_output=prices.number("output") if prices else None,
         parse="strict" if parse == "strict" else "lenient",
-        adapter="json" if adapter == "json" else "chat",
+        adapter=cast("AdapterName", adapter or "chat"),
         tool_calls="native" if calls == "native" else "text" if calls == "text" else None,
     )
     read.flag("default")

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from ...schema.types import JsonValue
+from ...values import tags
 from ...values.markers import escape
 from .case import Answerer, Choice, Lesson, Reply, make_case, with_earlier
 from .prompt import COMPLETED, Brief, Question, as_text
@@ -122,5 +123,10 @@ def _rendered(brief: Brief, values: Mapping[str, JsonValue]) -> str:
         return json.dumps(values, ensure_ascii=False)
     if brief.layout == "plain" and len(values) == 1:
         return as_text(next(iter(values.values())))
+    if brief.layout == "xml":
+        names = [field.name for field in brief.outputs]
+        return "\n".join(
+            f"<{name}>\n{tags.escape(as_text(value), names)}\n</{name}>" for name, value in values.items()
+        )
     parts = [f"[[ ## {name} ## ]]\n{escape(as_text(value))}" for name, value in values.items()]
     return "\n\n".join([*parts, f"[[ ## {COMPLETED} ## ]]"])

@@ -1,7 +1,7 @@
 """What a prompt says, read back from its messages.
 
-This is all the embedded model ever sees. The adapters' two layouts are understood in full (sections under
-`[[ ## name ## ]]` headers, or one JSON object), with examples that lack values and with turns that
+This is all the embedded model ever sees. The adapters' layouts are understood in full (sections under
+`[[ ## name ## ]]` headers, one JSON object, or values between tags), with examples that lack values and with turns that
 object to an answer; any other text becomes one input called `text` and one output called `answer`.
 Reading never raises, and what it reads of a message is bounded.
 """
@@ -17,11 +17,12 @@ from typing import Literal
 from msgspec import Struct
 
 from ...schema.types import JsonValue
+from ...values import tags
 from ...values.markers import unescape
 from ..protocol import Message
 from .shapes import TEXT, PromptField, read_shape
 
-Layout = Literal["sections", "json", "plain"]
+Layout = Literal["sections", "json", "xml", "plain"]
 
 MAX_DEMOS = 512
 """Examples that are learned from; of more, the last ones, which stand nearest to the question."""
@@ -123,6 +124,8 @@ def read_question(messages: Sequence[Message], brief: Brief) -> Question:
 
 
 def _mentions(text: str, name: str, layout: Layout) -> bool:
+    if layout == "xml":
+        return f"<{name}>" in text
     return (json.dumps(name, ensure_ascii=False) if layout == "json" else f"## {name} ##") in text
 
 
@@ -185,6 +188,8 @@ def _parenthesised(rest: str) -> tuple[str, str]:
 def _layout(system: str, pairs: Sequence[tuple[str, str]], outputs: Sequence[PromptField]) -> Layout:
     if pairs and pairs[-1][1].lstrip().startswith("{"):
         return "json"
+    if outputs and all(f"\n<{field.name}>\n...\n</{field.name}>" in system for field in outputs):
+        return "xml"
     if f"## {COMPLETED} ##" in system or any(f"## {field.name} ##" in system for field in outputs):
         return "sections"
     if pairs and _opens_section(pairs[-1][1]):
@@ -235,9 +240,19 @@ def _values(text: str, names: Collection[str] | None, otherwise: str) -> dict[st
             found.setdefault(match[1], current)
         elif current is not None:
             current.append(line)
+    if not found and names and "</" in stripped:
+        return _tagged(stripped, tuple(names))
     if not found:
         return {otherwise: stripped} if stripped else {}
     values = {name: unescape("\n".join(lines).strip()) for name, lines in found.items()}
+    return {name: value for name, value in values.items() if value != LEFT_OUT}
+
+
+def _tagged(text: str, names: tuple[str, ...]) -> dict[str, str]:
+    values = {
+        name: tags.unescape(texts[0], names)
+        for name, texts in tags.split(text, names, strict=False).texts.items()
+    }
     return {name: value for name, value in values.items() if value != LEFT_OUT}
 
 
