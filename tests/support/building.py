@@ -21,6 +21,7 @@ from dspec.compiler.evaluate.store import Store
 from dspec.runtime.artifact.artifact import artifact_text, read_artifact, write_artifact
 from dspec.runtime.models.engine import Tally
 from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.protocol import Tools
 from dspec.runtime.schema.program import LM, Program
 
 DEMOS = ir.StepSpec(name="demos", optimizer="BootstrapFewShot", options={"max_labeled_demos": 4})
@@ -100,9 +101,10 @@ async def compiled(
     ledger: Ledger | None = None,
     store: Store | None = None,
     report: Report = silent,
+    tools: Tools | None = None,
 ) -> tuple[Built, Script, Tally]:
     script = Script(reply, latency)
-    with scripted(monkeypatch, script, threads=threads, ledger=ledger) as engine:
+    with scripted(monkeypatch, script, threads=threads, ledger=ledger, tools=tools) as engine:
         try:
             built = await build(made, "tuned", folder, engine=engine, store=store or Store(), report=report)
         finally:

@@ -24,7 +24,7 @@ from dspec.runtime.adapters import LEFT_OUT
 from dspec.runtime.models import engine as engine_module
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
-from dspec.runtime.models.protocol import Answer, Message, Request
+from dspec.runtime.models.protocol import Answer, Message, Request, Tools
 from dspec.runtime.schema.expressions import BinaryOp, Expression, Member, Variable
 from dspec.runtime.schema.program import LM, CallStep, Demo, FieldSpec, Predictor, Program, Signature
 from dspec.runtime.schema.types import STR, Type
@@ -122,12 +122,17 @@ def _sections(message: Message) -> Fields:
 
 @contextmanager
 def scripted(
-    monkeypatch: pytest.MonkeyPatch, script: Script, *, threads: int = 16, ledger: Ledger | None = None
+    monkeypatch: pytest.MonkeyPatch,
+    script: Script,
+    *,
+    threads: int = 16,
+    ledger: Ledger | None = None,
+    tools: Tools | None = None,
 ) -> Iterator[Engine]:
     """A real engine whose only transport is the script."""
     with monkeypatch.context() as patch:
         patch.setattr(engine_module, "open_transport", lambda *_: script)
-        yield Engine(threads=threads, ledger=ledger)
+        yield Engine(threads=threads, ledger=ledger, tools=tools)
 
 
 def jitter(seed: int = 0, most: float = 0.004) -> Callable[[], float]:
