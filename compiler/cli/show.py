@@ -113,6 +113,10 @@ def draw_program(console: Console, program: Program) -> None:
             console.print(f"  {text}  (fixed)", markup=False)
         for demo in predictor.demos:
             draw_demo(console, demo, "  demo")
+    for key, tool in program.tools.items():
+        console.print(Text.assemble("\n", (key, "bold"), f"  a tool from {tool.source}"))
+        if tool.description:
+            console.print(f"  {tool.description}", markup=False)
     if program.neighbours is not None:
         index = program.neighbours
         console.print(

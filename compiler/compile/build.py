@@ -49,6 +49,8 @@ from .selection import LastWord, last_word
 
 Status = Literal["complete", "budget", "stopped"]
 
+SHOWN_DESCRIPTION = 200
+"""Characters of a tool's description that a note shows."""
 WIDTH = 256
 """How many runs a compile keeps at work, if the engine does not ask for more.
 
@@ -347,6 +349,7 @@ class Ran:
         """The result of the steps, or what they started from where that is no worse, as the block's artifact."""
         verdict = self._judged()
         self._notes += self._seen()
+        self._notes += self._described()
         self._notes += (f"{note}; for example: {reason}" for note, reason in self._zeros())
         return Built(
             artifact=self._artifact(),
@@ -374,6 +377,15 @@ class Ran:
         if any(one.neighbours is not None for one in programs(self._emitted)):
             said += ", each asked about without its own demos in the index"
         yield f"no val: these are scores on training rows{said}; they do not tell how it does on new rows"
+
+    def _described(self) -> Iterator[str]:
+        """What an agent is told of its tools now, where that is something else than before."""
+        before = self._resolved.student.tools
+        now = [tool for one in programs(self._emitted) for tool in one.tools.values()]
+        for tool in dict.fromkeys((one.name, one.description) for one in now):
+            name, description = tool
+            if name in before and description != before[name].description:
+                yield f"`{name}` is described as {_shown(description)}; it was {_shown(before[name].description)}"
 
     def _zeros(self) -> Iterator[tuple[str, str]]:
         """What a reader must know of scores that hold zeros for failures, each with an example, which is not for
@@ -424,6 +436,12 @@ def _with_notes(result: StepResult, context: Context) -> StepResult:
             f"the metric failed on {plural(len(failed), 'row')} of train, no demo among them; the first: {first}"
         )
     return replace(result, notes=(*result.notes, *dict.fromkeys(cut)))
+
+
+def _shown(description: str) -> str:
+    text = " ".join(description.split())
+    cut = text if len(text) <= SHOWN_DESCRIPTION else f"{text[:SHOWN_DESCRIPTION]} …"
+    return f'"{cut}"' if cut else "nothing"
 
 
 def _progress(step: str, report: Report) -> Callable[[str, float | None], None]:

@@ -24,7 +24,7 @@ from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 from ..data import Rows, rows_digest
-from ..evaluate.digests import program_digest
+from ..evaluate.digests import TOOL_PACE, program_digest
 from ..evaluate.judging import Judges
 from ..evaluate.store import ProgramKey, Store
 from ..project.files import write_text
@@ -103,7 +103,9 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
         for one in project.named(name)
         if one not in project.optimizes
     }
-    student = resolved.student.model_dump(mode="json", exclude={"name", "lms"})
+    student = resolved.student.model_dump(
+        mode="json", exclude={"name": True, "lms": True, "tools": {"__all__": TOOL_PACE}}
+    )
     plain: dict[str, JsonValue] = {
         "program": {"result": results[optimize.program]} if optimize.program in results else student,
         "models": {name: _settings(lm) for name, lm in models.items()},

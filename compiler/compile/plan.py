@@ -25,6 +25,7 @@ from ..optimizers.compat.table import calls_of, scores_val
 from ..optimizers.demos import has_demos
 from ..optimizers.ensemble import gather
 from ..optimizers.frozen import thaw, tunable
+from ..optimizers.texts import describes, tunable_tools
 from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
 from .estimate import PROMPT_TOKENS, Estimate, Share, estimated, judged
 from .prepared import Prepared, Resolved
@@ -153,13 +154,14 @@ def _scored(calls: Calls, task: int, teacher: int) -> int:
 
 
 class _Walked(Struct, frozen=True):
-    """The steps in order, each step's program as far as its shape is known, the steps scored, and how many runs
-    they score at most."""
+    """The steps in order, each step's program as far as its shape is known, the steps scored, how many runs
+    they score at most, and the tools that some step describes anew."""
 
     steps: tuple[StepPlan, ...]
     programs: Mapping[str, Runnable]
     scored: frozenset[str]
     scorings: int
+    described: tuple[str, ...]
 
 
 def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
@@ -169,6 +171,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
     # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
     scored = {""}
     scorings = 0
+    described: dict[str, None] = {}
     steps: list[StepPlan] = []
     for step, origin in zip(optimize.steps, ir.origins(optimize.steps), strict=True):
         spec = spec_of(step)
@@ -195,8 +198,11 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             val_given=optimize.val is not None,
             finalists=finalists_of(optimize.steps, step.name),
             nested=nested_of(project, step, programs, optimize.lm),
+            tools=len(tunable_tools(starts)),
         )
         calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
+        if step.compat is None and describes((spec, *(one.spec for one in facts.nested.values()))):
+            described |= dict.fromkeys(tunable_tools(starts))
         nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]
         fewer = min(map(_share_at_least, (starts, teacher, *nested)))
         taught = [calls_per_run(one) for one in nested]
@@ -222,7 +228,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             # What is scored on all rows costs as many calls, but for what is known before.
             most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)
             candidates[step.name] = (starts,) * most
-    return _Walked(tuple(steps), programs, frozenset(scored), scorings)
+    return _Walked(tuple(steps), programs, frozenset(scored), scorings, tuple(described))
 
 
 def _plan(
@@ -270,7 +276,7 @@ def _plan(
             ),
         ),
         evals=evals,
-        notes=_notes(resolved, again, prompts, judges, runs + 2 * sum(one.rows for one in evals)),
+        notes=_notes(resolved, walked, again, prompts, judges, runs + 2 * sum(one.rows for one in evals)),
         judge=judge,
     )
 
@@ -301,7 +307,9 @@ def _times(times: Times) -> str:
     return f"{times.most:,}" if times.least == times.most else f"{times.least:,} to {times.most:,}"
 
 
-def _notes(resolved: Resolved, again: int, prompts: int, judges: int, runs: int) -> tuple[str, ...]:
+def _notes(
+    resolved: Resolved, walked: _Walked, again: int, prompts: int, judges: int, runs: int
+) -> tuple[str, ...]:
     optimize = resolved.optimize
     notes = [
         f"an answer that does not parse or breaks a check is asked for again: at most {again:,} further calls"
@@ -311,7 +319,7 @@ def _notes(resolved: Resolved, again: int, prompts: int, judges: int, runs: int)
     if resolved.student.tools:
         from .toolcalls import tool_notes  # few programs have tools
 
-        notes += tool_notes(resolved.student, runs)
+        notes += tool_notes(resolved.student, runs, walked.described)
     if prompts:
         notes.append(
             f"up to {prompts} calls write instructions: their prompts show rows of train, and are "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dspec.runtime.running.bounds import counted
 from dspec.runtime.schema.program import Program, Tool
 from dspec.runtime.tools.table import SOURCES
@@ -10,8 +12,9 @@ from dspec.runtime.tools.toolbox import PARALLEL
 from ..diagnostics.wording import plural
 
 
-def tool_notes(program: Program, runs: int) -> list[str]:
-    """A line for each tool that a run may call, and one for those that a compile which goes on calls again."""
+def tool_notes(program: Program, runs: int, described: Sequence[str]) -> list[str]:
+    """A line for each tool that a run may call, one for those that a compile which goes on calls again, and one for
+    those that a step describes anew."""
     counts = counted(program)
     called = {key: tool for key, tool in program.tools.items() if key in counts}
     functions = {module.function.tool for module in program.modules.values() if module.function is not None}
@@ -34,6 +37,13 @@ def tool_notes(program: Program, runs: int) -> list[str]:
         notes.append(
             f"{names} {verb} not declared pure: a run that a stop cuts off calls "
             f"{'it' if len(again) == 1 else 'them'} again when the compile goes on"
+        )
+    if described:
+        names = ", ".join(f"`{name}`" for name in described)
+        what = "description" if len(described) == 1 else "descriptions"
+        notes.append(
+            f"the {what} of {names} {'is' if len(described) == 1 else 'are'} tuned as instructions are; "
+            f"`freeze = [{', '.join(described)}]` keeps {'it' if len(described) == 1 else 'them'}"
         )
     return notes
 

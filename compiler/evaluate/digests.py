@@ -18,6 +18,9 @@ from .. import ir
 ANSWERS = {"model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter", "tool_calls"}
 """What of a judge's settings changes its answers; where it is served is no part of what it is."""
 
+TOOL_PACE = {"max_parallel"}
+"""What of a tool's settings changes no answer. Its time and tries do: what it fails with is told to the agent."""
+
 
 def program_digest(program: Runnable) -> str:
     """Hash of what of a program determines its answers, the models aside.
@@ -39,7 +42,13 @@ def _digest(of: Same[Program]) -> str:
     called = reached(program)
     plain: dict[str, JsonValue] = program.model_dump(
         mode="json",
-        exclude={"name": True, "lms": True, "predictors": {"__all__": {"lm"}}, "neighbours": {"rows"}},
+        exclude={
+            "name": True,
+            "lms": True,
+            "predictors": {"__all__": {"lm"}},
+            "neighbours": {"rows"},
+            "tools": {"__all__": TOOL_PACE},
+        },
     )
     predictors = plain["predictors"]
     assert isinstance(predictors, dict)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .advising import Idea, Situation
 
 OptionType = Literal["int", "float", "bool", "str", "int_list", "reducer"]
-Tuned = Literal["instructions", "demos", "weights"]
+Tuned = Literal["instructions", "demos", "descriptions", "weights"]
 
 
 class OptimizerError(DspecError):
@@ -85,6 +85,7 @@ class Facts(Struct, frozen=True):
     val: int
     """Rows that candidates are scored on: val's, or train's where there is no val."""
     predictors: int
+    """Those that the step may change."""
     calls_per_run: int
     """Model calls of one run of the student."""
     teacher_calls_per_run: int | None = None
@@ -100,6 +101,13 @@ class Facts(Struct, frozen=True):
 
     nested: Mapping[str, Nested] = field(default_factory=dict[str, "Nested"])
     """Of an optimizer that runs others: those, by the names it was given them under."""
+    tools: int = 0
+    """Tools whose descriptions the step may change."""
+
+    @property
+    def texts(self) -> int:
+        """What an optimizer of instructions and descriptions may write anew."""
+        return self.predictors + self.tools
 
     @property
     def teacher_calls(self) -> int:

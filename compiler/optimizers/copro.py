@@ -1,10 +1,11 @@
-"""COPRO: let a model rewrite each predictor's instruction, score the proposals, and go on from the best.
+"""COPRO: let a model rewrite each instruction and description, score the proposals, and go on from the best.
 
-Algorithm: `COPRO` of DSPy, coordinate ascent over predictors: proposals of a round are scored one
-predictor after the other, each with the best of the others in place. It differs in what it wastes: output
+Algorithm: `COPRO` of DSPy, coordinate ascent over the texts of a program: proposals of a round are scored one
+text after the other, each with the best of the others in place. It differs in what it wastes: output
 prefixes, which no prompt shows, are not searched; proposals are raced instead of scored on every row
-(`search = "full"` does that); no proposal is scored a second time because another predictor changed; and
-from the second round on, half of the proposals wait for what the first look at the other half shows.
+(`search = "full"` does that); no proposal is scored a second time because another text changed; and
+from the second round on, half of the proposals wait for what the first look at the other half shows. And the
+descriptions of an agent's tools are texts as well.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ from ..search import Arm, Board, Full, Listed, Racing, Strategy
 from ..search.board import open_beside
 from .advising import Idea, Situation
 from .base import Context, Facts, Option, Options, Spec, StepResult
-from .frozen import tunable
 from .proposing import Attempted, propose_from_attempts, propose_variations
 from .ranking import ranked
+from .texts import texts
 
 SEARCHES = ("racing", "full")
 SHARE = 0.42
 """What a race may cost, as a share of scoring every proposal on every row."""
 SHARE_OF_SEVERAL = 0.6
-"""The same with several predictors, whose proposals the original scores again in every round."""
+"""The same with several texts, whose proposals the original scores again in every round."""
 
 
-def strategy(options: Options, proposals: int, rows: int, predictors: int, finalists: int = 1) -> Strategy:
-    """How up to `proposals` of one predictor in one round are compared."""
+def strategy(options: Options, proposals: int, rows: int, texts: int, finalists: int = 1) -> Strategy:
+    """How up to `proposals` for one of the texts in one round are compared."""
     if options.text("search") == "full":
         return Full()
-    share = SHARE if predictors == 1 else SHARE_OF_SEVERAL
+    share = SHARE if texts == 1 else SHARE_OF_SEVERAL
     return Racing.within(share * proposals * rows, proposals, rows, finalists=finalists)
 
 
@@ -46,15 +47,15 @@ def _calls(options: Options, facts: Facts) -> Calls:
     breadth, depth = options.integer("breadth"), options.integer("depth")
 
     def compared(proposals: int) -> int:
-        compared = strategy(options, proposals, facts.val, facts.predictors, facts.finalists)
+        compared = strategy(options, proposals, facts.val, facts.texts, facts.finalists)
         return compared.most(proposals, facts.val)
 
-    rows = facts.predictors * (compared(breadth - 1) + (depth - 1) * compared(breadth))
+    rows = facts.texts * (compared(breadth - 1) + (depth - 1) * compared(breadth))
     start = 0 if facts.student_scored else facts.val
-    first = facts.predictors * (breadth - 1)
+    first = facts.texts * (breadth - 1)
     return Calls(
         task=Range(start * facts.calls_per_run, (start + rows) * facts.calls_per_run),
-        prompt=Range(first, first + facts.predictors * breadth * (depth - 1)),
+        prompt=Range(first, first + facts.texts * breadth * (depth - 1)),
     )
 
 
@@ -66,13 +67,14 @@ def _advise(s: Situation) -> Iterator[Idea]:
 
 SPEC = Spec(
     name="COPRO",
-    doc="Asks a model for other wordings of each instruction, scores them on val, shows the model how "
-    "they did, and asks again. Demos stay as they are.",
+    doc="Asks a model for other wordings of each instruction and of each description of an agent's tool, scores "
+    "them on val, shows the model how they did, and asks again. Demos stay as they are.",
     suits="prompts that must stay short",
-    about="For instructions alone, with few rows and a model that writes well (`prompt_lm`). Each round asks "
+    about="For words alone, with few rows and a model that writes well (`prompt_lm`). Each round asks "
     "for other wordings and shows how the best ones did; from the second round on in two halves, the later "
-    "one knowing how the first half did. It rewrites instructions and keeps demos.",
-    costs="one to the writing model for each proposal, `breadth` for each module and round; one run for every "
+    "one knowing how the first half did. It rewrites instructions and the descriptions of an agent's tools, and keeps "
+    "demos. Each tool costs as much as a module: `tune` and `freeze` say which are worth it.",
+    costs="one to the writing model for each proposal, `breadth` for each module, tool and round; one run for every "
     "row of `val` and proposal at most, less when racing.",
     source="DSPy, COPRO; racing: Maron and Moore, 1994, and Karnin et al., 2013",
     options=(
@@ -80,7 +82,8 @@ SPEC = Spec(
             "breadth",
             "int",
             10,
-            "Instructions per predictor and round. In the first round the current one is among them.",
+            "Instructions per predictor, and descriptions per tool, in each round. In the first round the current one "
+            "is among them.",
             minimum=2,
         ),
         Option("depth", "int", 3, "Rounds; each after the first sees how the best ones scored.", minimum=1),
@@ -102,8 +105,8 @@ SPEC = Spec(
             choices=SEARCHES,
         ),
     ),
-    sets=frozenset({"instructions"}),
-    starts_from=frozenset({"instructions"}),
+    sets=frozenset({"instructions", "descriptions"}),
+    starts_from=frozenset({"instructions", "descriptions"}),
     calls=_calls,
     needs_val=True,
     candidates=True,
@@ -129,7 +132,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
 
 
 class _Ascent(Struct):
-    """The best program so far, and every instruction that was tried of each predictor."""
+    """The best program so far, and everything that was tried in the place of each text."""
 
     options: Options
     context: Context
@@ -137,28 +140,24 @@ class _Ascent(Struct):
     best: Arm
     notes: list[str] = field(default_factory=list[str])
     tried: dict[str, dict[str, Arm]] = field(default_factory=dict[str, dict[str, Arm]])
-    """By predictor and instruction: the program in which it was scored."""
+    """By address and text: the program in which it was scored."""
 
     async def climb(self, proposals: dict[str, list[str]]) -> Halt | None:
         """All rounds, the first with `proposals`; ends early when one brings nothing new. Halts while proposing are raised."""
-        student = self.best.program
-        self.tried = {
-            address: {predictor.signature.instruction: self.best}
-            for address, predictor in tunable(student).items()
-        }
+        self.tried = {address: {text: self.best} for address, text in texts(self.best.program).items()}
         for depth in range(1, self.options.integer("depth") + 1):
             if depth > 1:
                 breadth = self.options.integer("breadth")
                 proposals = await self._in_view(depth, range(1, breadth - breadth // 2 + 1), list(self.tried))
             fresh = {
-                address: [text for text in texts if text not in self.tried[address]]
-                for address, texts in proposals.items()
+                address: [text for text in proposed if text not in self.tried[address]]
+                for address, proposed in proposals.items()
             }
             if not any(fresh.values()):
                 self.notes.append(f"stopped in round {depth}: no instruction that was not tried before")
                 return None
-            for address, texts in fresh.items():
-                halt = await self._compare(depth, address, texts)
+            for address, proposed in fresh.items():
+                halt = await self._compare(depth, address, proposed)
                 if halt is not None:
                     return halt
         return None
@@ -175,11 +174,11 @@ class _Ascent(Struct):
             self.best.program, self.context, numbers, temperature, attempts, depth
         )
 
-    async def _compare(self, depth: int, address: str, texts: list[str]) -> Halt | None:
+    async def _compare(self, depth: int, address: str, proposed: list[str]) -> Halt | None:
         breadth, rows = self.options.integer("breadth"), self.board.rows
         proposals = breadth - (depth == 1)
         compared = strategy(self.options, proposals, rows, len(self.tried), self.context.finalists)
-        arms = self._arms(depth, address, texts, 1)
+        arms = self._arms(depth, address, proposed, 1)
         if depth > 1:
             look = compared.rounds(proposals, rows)[0].rows if isinstance(compared, Racing) else rows
             halt = await self.board.extend(arms, look)
@@ -203,17 +202,18 @@ class _Ascent(Struct):
                 self.best = arm
         return halt
 
-    def _arms(self, depth: int, address: str, texts: Sequence[str], first: int) -> list[Arm]:
-        """The best program with each of the texts that was not tried of this predictor; counted from `first`."""
+    def _arms(self, depth: int, address: str, proposed: Sequence[str], first: int) -> list[Arm]:
+        """The best program with each of the texts that was not tried at this address; counted from `first`."""
         tried = self.tried[address]
         name = self._name(address)
+        what = "description" if address in self.best.program.tools else "instruction"
         arms: list[Arm] = []
-        for number, text in enumerate((text for text in texts if text not in tried), first):
-            program = self.best.program.with_predictor(address, instruction=text)
-            arms.append(Arm(f"{name}round {depth}, instruction {number}", program))
+        for number, text in enumerate((text for text in proposed if text not in tried), first):
+            program = self.best.program.with_text(address, text)
+            arms.append(Arm(f"{name}round {depth}, {what} {number}", program))
             tried[text] = arms[-1]
         return arms
 
     def _name(self, address: str) -> str:
-        """What messages call a predictor: nothing where it is the only one."""
+        """What messages call a text: nothing where it is the only one."""
         return f"{address} " if len(self.tried) > 1 else ""

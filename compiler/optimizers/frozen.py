@@ -1,4 +1,4 @@
-"""Predictors that a step leaves as they are: `freeze = [ask]`, or `tune = [answerer]` for all the others.
+"""Predictors and tools that a step leaves as they are: `freeze = [ask]`, or `tune = [answerer]` for all the others.
 
 The student of such a step is a program that cannot be changed in those places, whoever tries. What an
 optimizer goes through is `tunable`, so that nothing is spent on the rest. Only a step knows of this:
@@ -19,7 +19,7 @@ from .base import StepResult
 
 
 class PartlyFrozen(Program, defer_build=True):
-    """A program of which some predictors keep their instruction and demos."""
+    """A program of which some predictors keep their instruction and demos, and some tools their description."""
 
     frozen: frozenset[str] = Field(default=frozenset(), exclude=True)
 
@@ -31,9 +31,13 @@ class PartlyFrozen(Program, defer_build=True):
             return self
         return super().with_predictor(address, instruction=instruction, demos=demos)
 
+    def with_text(self, address: str, text: str) -> Program:
+        """As for any program; unchanged where the predictor or tool is frozen."""
+        return self if address in self.frozen else super().with_text(address, text)
+
 
 def freeze(program: Program, addresses: Collection[str]) -> Program:
-    """The program with these predictors frozen."""
+    """The program with these predictors and tools frozen."""
     if not addresses:
         return program
     members = {name: getattr(program, name) for name in Program.model_fields}
@@ -50,7 +54,7 @@ def thawed(result: StepResult) -> StepResult:
 
 
 def thaw(program: Program) -> Program:
-    """The program with no predictor frozen."""
+    """The program with nothing frozen."""
     if not isinstance(program, PartlyFrozen):
         return program
     return Program.model_construct(**{name: getattr(program, name) for name in Program.model_fields})

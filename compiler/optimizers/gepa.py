@@ -1,8 +1,8 @@
-"""GEPA: instructions evolve by reflection on what the metric says of them.
+"""GEPA: instructions and tools' descriptions evolve by reflection on what the metric says of them.
 
 Algorithm: Agrawal et al., 2025 (arXiv:2507.19457), as DSPy's `GEPA` has it. A candidate that leads on some
-row of val is drawn and run on a minibatch of train, and one predictor's instruction is written anew from the
-feedback. A child that does better on the minibatch is scored on val and joins the pool; now and then two
+row of val is drawn and run on a minibatch of train, and one predictor's instruction or one tool's description is
+written anew from the feedback. A child that does better on the minibatch is scored on val and joins the pool; now and then two
 relatives are merged. What differs: the budget is never passed, and a round that it may not cover is not
 begun; no row is scored twice for one program; the metric's feedback comes with the score and not by a
 second call; and the search ends when there is nothing left to learn.
@@ -33,9 +33,11 @@ from .gepa_merge import Lineage, Merge, child, find_merge, subsample
 from .gepa_pareto import best, draw_parent, mean, wins
 from .gepa_scores import Scores
 from .proposing import Proposer
-from .proposing.cases import PredictorRun, feedback_of, score_of
+from .proposing.cases import PredictorRun, feedback_of, listed, runs_listed, score_of
 from .proposing.reflection import reflect
+from .proposing.subjects import Subject
 from .ranking import ranked
+from .texts import described, text_of, tunable_tools
 
 if TYPE_CHECKING:
     from ..data.rows import Example
@@ -53,12 +55,13 @@ def _advise(s: Situation) -> Iterator[Idea]:
 
 SPEC = Spec(
     name="GEPA",
-    doc="Has a model rewrite one instruction at a time from the metric's feedback on a few rows, keeps every "
-    "candidate that leads on some row of val, and merges them. Demos stay as they are.",
+    doc="Has a model rewrite one instruction or one tool's description at a time from the metric's feedback on a few "
+    "rows, keeps every candidate that leads on some row of val, and merges them. Demos stay as they are.",
     suits="a metric that can say what was wrong",
     about="When the metric has `feedback`: a model reads what went wrong on a few rows and rewrites one "
     "instruction at a time. Candidates that lead on some row of `val` are kept and merged. It learns from few "
-    "rows of `train` and wants a large `val`. It rewrites instructions and keeps demos.",
+    "rows of `train` and wants a large `val`. It rewrites instructions and the descriptions of an agent's tools, and "
+    "keeps demos. Tools do not make the budget of `auto` larger: they take turns with the predictors.",
     costs="a budget in rows scored, never passed (`max_metric_calls`, or `max_full_evals` passes, or sized by "
     "`auto`), and one reflection for each child.",
     source="DSPy, GEPA; arXiv:2507.19457",
@@ -129,14 +132,15 @@ SPEC = Spec(
             "component_selector",
             "str",
             "round_robin",
-            'Which predictors a reflection rewrites: "round_robin" one after the other, "all" each of them.',
+            'What a reflection rewrites: "round_robin" one predictor after the other and after the last one a tool, '
+            'another one each time; "all" each of them.',
             choices=("round_robin", "all"),
         ),
         Option("use_merge", "bool", True, "Merge candidates that improved on different predictors."),
         Option("max_merge_invocations", "int", 5, "Merges to try at most.", minimum=0),
     ),
-    sets=frozenset({"instructions"}),
-    starts_from=frozenset({"instructions"}),
+    sets=frozenset({"instructions", "descriptions"}),
+    starts_from=frozenset({"instructions", "descriptions"}),
     calls=calls,
     needs_val=True,
     candidates=True,
@@ -146,6 +150,7 @@ SPEC = Spec(
     reflective=True,
     refused={
         "reflection_lm": "the model that writes is the block's `prompt_lm`",
+        "enable_tool_optimization": "descriptions of an agent's tools are written unless `freeze` names the tools",
         "seed": "the seed is the block's `seed`",
         "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
         "failure_score": "a row without a usable answer scores 0 everywhere",
@@ -219,7 +224,10 @@ class _Evolution:
         self._merge_due = False
         self._seen = {program_digest(student)}
         called = reached(student)
-        self._addresses = [address for address in tunable(student) if address in called]
+        self._predictors = [address for address in tunable(student) if address in called]
+        self._tools = [key for key in tunable_tools(student) if key in called]
+        self._addresses = [*self._predictors, *self._tools]
+        self._readers = described(student)
         self._end = "" if self._addresses else "no module is called"
 
     async def begin(self) -> None:
@@ -292,23 +300,25 @@ class _Evolution:
     def _components(self, member: _Member) -> list[str]:
         if self._options.text("component_selector") == "all":
             return self._addresses
-        address = self._addresses[member.turn % len(self._addresses)]
+        # All tools take one turn together, since an agent may have many more of them than instructions.
+        turns, place = divmod(member.turn, len(self._predictors) + bool(self._tools))
         member.turn += 1
-        return [address]
+        if place < len(self._predictors):
+            return [self._predictors[place]]
+        return [self._tools[turns % len(self._tools)]]
 
     async def _rewritten(
         self, program: Program, addresses: Sequence[str], batch: Sequence[Example], number: int
     ) -> Program:
-        """The program with new instructions where the model gave any. Raises halts."""
+        """The program with new texts where the model gave any. Raises halts."""
         # The runs have just been scored: the store knows them, traces included.
         attempts = await self._attempts(program, batch)
         found: list[str | Halt] = await together(
             [
                 reflect(
                     self._proposer,
-                    program,
-                    address,
-                    self._cases(address, attempts, number),
+                    Subject(program, address),
+                    self._seen_of(program, address, attempts, number),
                     self._context.train,
                     self._context.rng(f"round {number}/examples/{address}"),
                     sample=number,
@@ -320,7 +330,7 @@ class _Evolution:
             if not isinstance(text, str):
                 raise text
             if text:
-                program = program.with_predictor(address, instruction=text)
+                program = program.with_text(address, text)
         return program
 
     async def _attempts(self, program: Program, batch: Sequence[Example]) -> list[Attempt]:
@@ -335,6 +345,21 @@ class _Evolution:
         if self._options.flag("add_format_failure_as_feedback"):
             return attempts
         return [attempt for attempt in attempts if not attempt.unreadable] or attempts
+
+    def _seen_of(self, program: Program, address: str, attempts: Sequence[Attempt], number: int) -> str:
+        """What a reflection sees of the runs: a predictor's cases; whole runs of the agents that are told of a tool."""
+        if address not in program.tools:
+            return listed(self._cases(address, attempts, number))
+        readers = {
+            one for name in self._readers[address] for one in program.modules[name].predictors.values()
+        }
+        return runs_listed(
+            [
+                attempt
+                for attempt in attempts
+                if attempt.outputs is None or any(step.predictor in readers for step in attempt.trace)
+            ]
+        )
 
     def _cases(self, address: str, attempts: Sequence[Attempt], number: int) -> list[PredictorRun]:
         """The predictor's part in each run; of a failed run, whose trace is lost, the program's inputs."""
@@ -373,7 +398,7 @@ class _Evolution:
         counts.tried.add(merge)
         program = self._student
         for address, text in zip(self._addresses, child(pool, merge), strict=True):
-            program = program.with_predictor(address, instruction=text)
+            program = program.with_text(address, text)
         if not self._is_new(program):
             return False
         counts.merges += 1
@@ -390,8 +415,7 @@ class _Evolution:
         return True
 
     def _lineage(self, member: _Member) -> Lineage:
-        predictors = member.candidate.program.predictors
-        texts = tuple(predictors[address].signature.instruction for address in self._addresses)
+        texts = tuple(text_of(member.candidate.program, address) for address in self._addresses)
         return Lineage(texts, member.parents, member.candidate.score)
 
     # The pool --------------------------------------------------------------------------------------

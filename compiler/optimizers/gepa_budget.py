@@ -51,7 +51,7 @@ def calls(options: Options, facts: Facts) -> Calls:
     if budget < facts.val:
         return Calls(task=Range(0, (facts.val - known) * facts.calls_per_run))
     batch = min(options.integer("reflection_minibatch_size"), facts.train)
-    each = facts.predictors if options.text("component_selector") == "all" else min(1, facts.predictors)
+    each = facts.texts if options.text("component_selector") == "all" else min(1, facts.texts)
     return Calls(
         task=Range((facts.val - known) * facts.calls_per_run, (budget - known) * facts.calls_per_run),
         prompt=Range(0, reflections(budget, batch, facts.val) * each),

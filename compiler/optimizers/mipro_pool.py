@@ -90,7 +90,7 @@ class Pool(Struct):
                 if weight
             ]
             attempts[address] = tried
-            best = best.with_predictor(address, instruction=max(tried, key=lambda one: one.score).instruction)
+            best = best.with_predictor(address, instruction=max(tried, key=lambda one: one.score).text)
         grounding = grounded(self.options)
         besides = {"data_summary": self.summary, "program": outline(best) if grounding.program else ""}
         return await propose_from_attempts(

@@ -390,13 +390,13 @@ BLOCKS: dict[str, BlockSpec] = {
                 A(
                     "tune",
                     "expression",
-                    "The predictors that the steps may change, by address; all of them unless said.",
+                    "The predictors and tools that the steps may change, by address; all of them unless said.",
                     placeholder="[router]",
                 ),
                 A(
                     "freeze",
                     "expression",
-                    "Predictors that no step changes, by address.",
+                    "Predictors and tools that no step changes, by address.",
                     placeholder="[router]",
                 ),
                 A(

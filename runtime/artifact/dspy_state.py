@@ -160,7 +160,8 @@ def title(name: str) -> str:
 
 
 def with_dspy_state(program: Program, state: JsonValue) -> Program:
-    """The program with the instructions and demos of a DSPy module's state.
+    """The program with the instructions and demos of a DSPy module's state, and the descriptions of an agent's tools
+    where `dspy_state` wrote them into its instructions.
 
     A predictor's state has its address for a name, as `dspy_state` names it, or it is the only one whose fields are
     headed as the predictor's are. Raises ArtifactError that says which predictor does not fit, and why.
@@ -176,6 +177,8 @@ def with_dspy_state(program: Program, state: JsonValue) -> Program:
         where = f": `{_short(unfit[0])}` has no signature" if unfit else ""
         raise ArtifactError(f"is no state that DSPy 3 saved{where}", help=_SAVED)
     found = _assigned(program, states)
+    for address, name in found.items():
+        program = _as_told(program, address, states[name])
     predictors = {
         address: _restored(program, address, cast("dict[str, JsonValue]", states[found[address]]))
         if address in found
@@ -243,9 +246,8 @@ def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Pr
     """The predictor with its state."""
     predictor = program.predictors[address]
     told, role = _told(program, address)
-    signature, saved = predictor.signature, state["signature"]
-    instructions = saved.get("instructions") if isinstance(saved, dict) else None
-    if not isinstance(instructions, str):
+    signature, instructions = predictor.signature, _instructions(state)
+    if instructions is None:
         raise ArtifactError(f"predictor `{address}` has no instructions", help=_SAVED)
     fields, own = _fields(state), (*signature.inputs, *signature.outputs)
     if len(fields) != len(own):
@@ -278,6 +280,23 @@ def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Pr
         demos = [ours(demo) if isinstance(demo, dict) else demo for demo in demos]
     shown = tuple(_demo_of(program, address, number, demo) for number, demo in enumerate(demos, 1))
     return predictor.model_copy(update={"signature": changed, "demos": shown})
+
+
+def _as_told(program: Program, address: str, state: JsonValue) -> Program:
+    """The program as a predictor's instructions in a file tell of it."""
+    text = _instructions(state)
+    for module in program.modules.values():
+        for name, own in module.predictors.items():
+            role = STRATEGIES[module.strategy].roles[name]
+            if own == address and role.as_told is not None and text is not None:
+                program = role.as_told(program, module, text)
+    return program
+
+
+def _instructions(state: JsonValue) -> str | None:
+    signature = state.get("signature") if isinstance(state, dict) else None
+    text = signature.get("instructions") if isinstance(signature, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def _without_fixed(instructions: str, fixed: tuple[str, ...]) -> str:

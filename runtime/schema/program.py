@@ -425,6 +425,14 @@ class Program(Graph, defer_build=False):
             changes["neighbours"] = self.neighbours.without(address)
         return self.model_copy(update=changes)
 
+    def with_text(self, address: str, text: str) -> Program:
+        """The same program with one text written anew: a predictor's instruction, or a tool's description."""
+        tool = self.tools.get(address)
+        if tool is None:
+            return self.with_predictor(address, instruction=text)
+        described = tool.model_copy(update={"description": text})
+        return self.model_copy(update={"tools": {**self.tools, address: described}})
+
     def with_lms(self, lms: dict[str, LM]) -> Program:
         """The same program on other models; `lms` replaces the entries of the same names."""
         return self.model_copy(update={"lms": {**self.lms, **lms}})

@@ -92,6 +92,59 @@ def test_what_a_name_freezes(tmp_path: Path, option: str, frozen: tuple[str, ...
     assert step.frozen == frozen
 
 
+TOOLS = """
+extern find(query: str) -> str { "Finds."; source = python("tools:find") }
+extern note(text: str) -> str { "Notes."; source = python("tools:note") }
+extern used(text: str) -> str = python("tools:used")
+module other = ReAct(sig(text -> label), tools = [find, note])
+module agent = ReAct(sig(text, label -> topic), tools = [find], max_iters = 4)
+program both(text: str) -> (topic: str) {
+  let first = other(text = used(text = text))
+  let last = agent(text = text, label = first.label)
+  return topic = last.topic
+}
+"""
+OTHER, AGENT = ("other.react", "other.extract"), ("agent.react", "agent.extract")
+
+
+def with_tools(folder: Path, step: str) -> ir.StepSpec:
+    (folder / "dspec.toml").touch()
+    (folder / "tools.py").write_text("def find(query): ...\ndef note(text): ...\ndef used(text): ...\n")
+    (folder / "tickets.csv").write_text("text,topic\n" + "".join(f"message {n},a\n" for n in range(200)))
+    head, _, rest = SOURCE.partition("module look")
+    text = head + TOOLS + "dataset" + rest.partition("dataset")[2].replace("agent", "both")
+    path = folder / "main.dspec"
+    path.write_text(text.replace("$STEP", step), encoding="utf-8")
+    analysis = analyse(path)
+    assert [one.message for one in analysis.diagnostics if one.severity == "error"] == []
+    assert analysis.project is not None
+    return analysis.project.optimizes["v1"].steps[-1]
+
+
+@pytest.mark.parametrize(
+    ("step", "frozen"),
+    [
+        ("step COPRO()", ()),
+        ("step COPRO(freeze = [find])", ("find",)),
+        ("step COPRO(freeze = [find, other.react])", ("other.react", "find")),
+        ("step COPRO(tune = [find])", (*OTHER, *AGENT, "note")),
+        # A module's name means the tools that it is told of as well; two modules may share one.
+        ("step COPRO(freeze = [agent])", (*AGENT, "find")),
+        ("step COPRO(freeze = [other])", (*OTHER, "find", "note")),
+        ("step COPRO(tune = [agent])", (*OTHER, "note")),
+        ("step COPRO(freeze = [agent.react])", ("agent.react",)),
+        # What writes no descriptions has none to leave alone.
+        ("step LabeledFewShot(k = 2, tune = [agent])", OTHER),
+        ("step LabeledFewShot(k = 2, freeze = [find, agent.react])", ("agent.react",)),
+        ('step COPRO(freeze = [find, agent.react], compat = "dspy")', ("agent.react",)),
+        ('step BetterTogether(p = COPRO(), strategy = "p", freeze = [find])', ("find",)),
+        ('step BetterTogether(p = LabeledFewShot(), strategy = "p", freeze = [find])', ()),
+    ],
+)
+def test_what_a_tools_name_freezes(tmp_path: Path, step: str, frozen: tuple[str, ...]) -> None:
+    assert with_tools(tmp_path, step).frozen == frozen
+
+
 def test_a_step_on_dspys_schedule_has_dspys_modules() -> None:
     refined = several("Refine", more=module(question()), runs="module", reward=LENGTH, n=2, threshold=0.5)
     student = as_dspy(refined)

@@ -51,6 +51,10 @@ optimize tuned {
 }
 """
 
+AGENT = """\
+extern find(query: str) -> str { "Finds."; source = http("https://tools.example/find") }
+module agent = ReAct(sig(text -> intent: Intent), tools = [find])
+"""
 ALL_LEFT = "= train val lm prompt_lm teacher_lm seed on_error compat tune freeze emit budget step"
 
 
@@ -273,6 +277,14 @@ CASES = [
     ("optimize o { program = Flow; step x = BootstrapFewShot(freeze = [router, $0])", "="),
     ("optimize o { program = thinker; step x = BootstrapFewShot(tune = [$0", "= thinker"),
     ("optimize o { program = router; freeze = [$0] }", "= router"),
+    (AGENT + "optimize o { program = agent; step x = GEPA(freeze = [$0", "= agent.react agent.extract find agent"),
+    (AGENT + "optimize o { program = agent; step x = GEPA(freeze = [find, $0",
+     "= agent.react agent.extract agent"),
+    (AGENT + "optimize o { program = agent; tune = [$0]; step x = COPRO() }",
+     "= agent.react agent.extract find agent"),
+    # What writes no descriptions is offered no tools.
+    (AGENT + "optimize o { program = agent; step x = LabeledFewShot(freeze = [$0",
+     "= agent.react agent.extract agent"),
     ("optimize o { program = router; tune = $0 }", "="),
     # Ensembles, and optimizers inside another one
     ("optimize o { step a = BootstrapRS(); step v = Ensemble($0", "+a +router +Flow +reduce +size -student"),

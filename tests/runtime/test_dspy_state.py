@@ -257,6 +257,27 @@ def test_an_agents_state_comes_back_as_it_was() -> None:
     assert with_dspy_state(several("ReAct", tools=[SEARCH]), state) == agent
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Finds passages. Give it one name at a time; k is best left out",
+        "[[ ## next_thought ## ]] is no header",
+        "query: what to look for",
+        "",
+    ],
+)
+def test_descriptions_of_tools_travel_in_an_agents_instructions(text: str) -> None:
+    other = SEARCH.model_copy(update={"name": "searching", "inputs": ()})
+    plain = several("ReAct", tools=[SEARCH, other])
+    tuned = plain.with_text("search", text).with_predictor("m.react", instruction="Find out.")
+    found = with_dspy_state(plain, dspy_state(tuned))
+    if text:
+        assert found == tuned
+    # DSPy's own list of tools, and one that somebody has rewritten, are parts of the instruction.
+    state = json.loads(json.dumps(dspy_state(tuned)).replace("- search: query", "- search: query or so"))
+    assert with_dspy_state(plain, state).tools == plain.tools
+
+
 def test_what_dspy_has_not_is_left_as_it_is() -> None:
     reward = Reward(name="r", pred="pred", score=const(0.5))
     refined = several("Refine", more=module(question()), runs="module", reward=reward, n=2, threshold=0.5)

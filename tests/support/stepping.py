@@ -20,6 +20,8 @@ from dspec.compiler.optimizers.base import Context, Facts, Nested, Options, Step
 from dspec.compiler.optimizers.compat.table import Compat, calls_of, run_of
 from dspec.compiler.optimizers.frozen import freeze, thawed, tunable
 from dspec.compiler.optimizers.table import SPECS
+from dspec.compiler.optimizers.texts import tunable_tools
+from dspec.runtime.models.protocol import Tools
 from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.program import LM, Program
@@ -83,6 +85,7 @@ async def step(
     compat: Compat | None = None,
     lms: Sequence[LM] = (),
     reducer: Program | None = None,
+    tools: Tools | None = None,
     **options: JsonValue,
 ) -> Stepped:
     student = freeze(student or classifier(), frozen)
@@ -90,7 +93,7 @@ async def step(
     spec = SPECS[optimizer]
     script = Script(reply, latency)
     told: list[tuple[str, float | None]] = []
-    with scripted(monkeypatch, script, threads=threads) as engine:
+    with scripted(monkeypatch, script, threads=threads, tools=tools) as engine:
         wall = None if budget is None else Wall(budget)
         evaluator = Evaluator(engine, Store(), metric or exact(), wall=wall)
         context = Context(
@@ -117,5 +120,6 @@ async def step(
         teacher_calls_per_run=None if teacher is None else calls_per_run(teacher),
         val_given=val_given,
         nested=nested or {},
+        tools=len(tunable_tools(student)),
     )
     return Stepped(result, script, evaluator.spent, calls_of(spec, compat)(chosen, facts), told)

@@ -1,8 +1,8 @@
-"""`tune = [ask]` and `freeze = [ask]`, of a step or of the whole block: which predictors may a step change?
+"""`tune = [ask]` and `freeze = [ask]`, of a step or of the whole block: which predictors and tools may a step change?
 
-Predictors go by their address, the name that `dspc show` prints them under; a module of several calls by its name
-means all of its own, a program all that it calls. A step's own word counts before
-the block's. Optimizers inside another one go with it.
+Predictors go by their address, the name that `dspc show` prints them under, and so do tools that an agent is told of; a
+module of several calls by its name means all of its own, tools among it, a program all that it calls. A step's own word
+counts before the block's. Optimizers inside another one go with it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dspec.grammar.tree import Attribute, Expr, ListLiteral, Literal
 from dspec.runtime.schema.program import CallStep, Program, RunStep, walked
 
 from ...diagnostics import codes
+from ...optimizers.texts import described, describes
 from ..names.names import find, path_of
 from ..session import Place, Session
 from ..shape.attributes import Reader, form_of
@@ -23,8 +24,8 @@ from .step import StepInfo
 from .students import Students
 
 CHOICES = {
-    "tune": "The predictors that may be changed; all of them unless said.",
-    "freeze": "Predictors that are left as they are.",
+    "tune": "The predictors, and the tools by their descriptions, that may be changed; all of them unless said.",
+    "freeze": "Predictors and tools' descriptions that are left as they are.",
 }
 """Options of every step that tunes, with their docs."""
 
@@ -40,33 +41,43 @@ class _Choice(Struct, frozen=True):
 def with_frozen(
     session: Session, read: Reader, chain: Sequence[StepInfo], tuned: RunnableInfo | None, programs: Students
 ) -> list[StepInfo]:
-    """The steps, each with the predictors that it leaves alone; reports what cannot be meant."""
+    """The steps, each with the predictors and tools that it leaves alone; reports what cannot be meant."""
     place = read.place
     written = {name: node for name in CHOICES if (node := read.value(name))}
     block = _choice(session, place, written, block=True)
     if block is not None and tuned is not None and tuned.program is not None:
-        _known(session, place, block, tuned.program)
+        _known(session, place, block, tuned.program, any(map(_describes, chain)))
     found: list[StepInfo] = []
     for step in chain:
         own = _own(session, step)
         choice, program = own or block, programs.get(step.name)
         frozen: tuple[str, ...] = ()
         if choice is not None and program is not None:
-            right = own is None or _known(session, place, choice, program)
+            right = own is None or _known(session, place, choice, program, _describes(step))
             named = {
                 address
                 for written, _ in choice.names
                 for address in _meant(program, place.scope.prefix + written)
             }
-            addresses = tuple(program.predictors)
+            tools = tuple(described(program))
+            addresses = (*program.predictors, *(tools if _describes(step) else ()))
             frozen = tuple(address for address in addresses if (address in named) != choice.tunes)
             if right and addresses and len(frozen) == len(addresses):
                 at = place.at(choice.node)
+                kept = tuple(key for key in tools if key in named) if choice.tunes else ()
+                optimizer = step.spec.name if step.spec is not None else ""
                 session.report(
-                    codes.optimizers.NothingLeft(at, step.name, step.where, program.name, addresses)
+                    codes.optimizers.NothingLeft(
+                        at, step.name, step.where, program.name, addresses, optimizer, kept
+                    )
                 )
         found.append(structs.replace(step, frozen=frozen))
     return found
+
+
+def _describes(step: StepInfo) -> bool:
+    """Whether the step writes descriptions: none on DSPy's schedule does."""
+    return step.compat is None and describes((step.spec, *(inner.spec for inner in step.nested.values())))
 
 
 def _own(session: Session, step: StepInfo) -> _Choice | None:
@@ -99,12 +110,16 @@ def _choice(session: Session, place: Place, given: Mapping[str, Expr], *, block:
     return None
 
 
-def _known(session: Session, place: Place, choice: _Choice, program: Program) -> bool:
-    """Whether every address is a predictor's; reports the others."""
+def _known(session: Session, place: Place, choice: _Choice, program: Program, describes: bool) -> bool:
+    """Whether every address is a predictor's or a tool's; reports the others. Tools are offered where something
+    `describes` them."""
     clean, prefix = True, place.scope.prefix
     called = {step.name: step.predictor for step in walked(program.steps) if isinstance(step, CallStep)}
-    tables = (program.predictors, program.modules, program.graphs)
-    known = tuple(address.removeprefix(prefix) for table in tables for address in table)
+    tools = described(program)
+    tables = (program.predictors, program.modules, program.graphs, tools)
+    known = tuple(
+        address.removeprefix(prefix) for table in (tables if describes else tables[:3]) for address in table
+    )
     for written, node in choice.names:
         session.seek(node, (), {address: place.scope.symbols.get(address) for address in known})
         if any(prefix + written in table for table in tables):
@@ -113,21 +128,23 @@ def _known(session: Session, place: Place, choice: _Choice, program: Program) ->
             continue
         clean = False
         calls = called.get(written, "").removeprefix(prefix)
-        session.report(codes.optimizers.NoPredictor(place.at(node), program.name, known, calls))
+        untold = prefix + written in program.tools
+        session.report(codes.optimizers.NoPredictor(place.at(node), program.name, known, calls, untold))
     return clean
 
 
 def _meant(program: Program, name: str) -> frozenset[str]:
-    """The predictors that a name means: one; those of a module and of what it tries, or its function uses; all that a
+    """What a name means: a predictor or a tool; those of a module and of what it tries, or its function uses; all that a
     program calls."""
-    if name in program.predictors:
+    if name in program.predictors or name in program.tools:
         return frozenset({name})
     if (module := program.modules.get(name)) is not None:
+        told = [key for key, modules in described(program).items() if name in modules]
         below = [
             *([module.runs] if module.runs is not None else ()),
-            *(module.tools if module.function else ()),
+            *(key for key in module.tools if module.function and key not in program.tools),
         ]
-        return frozenset(module.predictors.values()).union(*(_meant(program, key) for key in below))
+        return frozenset([*module.predictors.values(), *told]).union(*(_meant(program, key) for key in below))
     if (graph := program.graphs.get(name)) is not None:
         keys = [
             step.predictor if isinstance(step, CallStep) else step.runs

@@ -599,20 +599,31 @@ class CallsNoModel(Finding, frozen=True):
 
 
 class NothingLeft(Finding, frozen=True):
-    """`tune` or `freeze` leaves a step none of the program's predictors."""
+    """`tune` or `freeze` leaves a step nothing that it could change, of what it could (`all`).
+
+    `tools` were asked for, and the step's `optimizer` writes no descriptions.
+    """
 
     code = DS0615
     step: str
     at: Location
     program: str
-    predictors: tuple[str, ...]
+    all: tuple[str, ...]
+    optimizer: str
+    tools: tuple[str, ...]
 
     def told(self) -> Diagnostic:
+        help_text = f"there is {listed(self.all)}"
+        if self.tools:
+            whose = "that tool" if len(self.tools) == 1 else "those tools"
+            help_text = (
+                f"`{self.optimizer}` does not write the description of {whose}; it changes {listed(self.all)}"
+            )
         return self.says(
             f"step `{self.step}` may change no predictor of `{self.program}`, so there is nothing to tune",
             "leaves nothing to tune",
             secondary=(Label(self.at, "would tune nothing"),),
-            help=f"its predictors are {listed(self.predictors)}",
+            help=help_text,
         )
 
 
@@ -1264,7 +1275,7 @@ DS0630 = Code(
     "error",
     "no such predictor",
     "`tune` and `freeze` name predictors by their address, as `dspc show` prints them: a module's own "
-    "name, and in a program the names of the modules that it calls.",
+    "name, and in a program the names of the modules that it calls; and the tools that an agent is told of.",
     block("step demos = BootstrapFewShot(tune = [rooter])"),
     block("step demos = BootstrapFewShot(tune = [router])"),
     TICKETS,
@@ -1272,17 +1283,25 @@ DS0630 = Code(
 
 
 class NoPredictor(Finding, frozen=True):
-    """`calls` is the predictor that the program's step of this name calls, if there is such a step."""
+    """`calls` is the predictor that the program's step of this name calls, if there is such a step; `untold` says that
+    it is a tool, of which no agent is told."""
 
     code = DS0630
     program: str
     known: tuple[str, ...]
     calls: str
+    untold: bool
 
     def told(self) -> Diagnostic:
         name = self.where.text
+        if self.untold:
+            return self.says(
+                f"`{name}` is called by steps of `{self.program}` alone, so no model reads its description",
+                "nothing to tune",
+                help="name a predictor, or a tool of an agent",
+            )
         near = (self.calls,) if self.calls else closest(name, self.known)
-        there = f"its predictors are {listed(self.known)}" if self.known else "it calls no model"
+        there = f"there is {listed(self.known)}" if self.known else "it calls no model"
         return self.says(
             f"`{self.program}` has no predictor `{name}`"
             + (f": that is a step, which calls `{self.calls}`" if self.calls else did_you_mean(near)),

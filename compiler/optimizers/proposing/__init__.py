@@ -1,7 +1,9 @@
-"""Writing instructions: what a model is told so that it proposes better ones, and how its answer is taken.
+"""Writing instructions and tools' descriptions: what a model is told so that it proposes better ones, and how its
+answer is taken.
 
 The prompts are templates in this folder. What a proposer answers is untrusted text: it is bounded, cleaned,
-and only ever becomes a predictor's instruction; fields, demos and `fixed` text are out of its reach.
+and only ever becomes a predictor's instruction or a tool's description; fields, demos and `fixed` text are out of its
+reach.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A proposer's answer becomes an instruction: trimmed of its wrapping, bounded, never more than text.
+"""A proposer's answer becomes an instruction or a description: trimmed of its wrapping, bounded, never more than text.
 
-The answer is untrusted. A line that would open a section of the prompt is taken out, so that an
-instruction cannot pose as a field, an example or an answer.
+The answer is untrusted. A line that would open a section of the prompt is taken out, so that no
+text can pose as a field, an example or an answer.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ MAX_INSTRUCTION = 6_000
 """Characters of an instruction that a model wrote; longer ones end at the last line or sentence before."""
 MAX_EXTENDED = 2 * MAX_INSTRUCTION
 """Characters of an instruction that steps have added to."""
+MAX_DESCRIPTION = 1_000
+"""Characters of a tool's description. Some providers refuse a tool whose description is longer than 1,024."""
 MAX_READ = 50_000
 """Characters of an answer that are looked at."""
 
@@ -21,6 +23,7 @@ _LABEL = re.compile(
     r"(?:instructions?|prompt|proposal)[*_ \t]{0,4}:[*_]{0,2}[ \t]*\n?",
     re.IGNORECASE,
 )
+_DESCRIPTION = re.compile(_LABEL.pattern.replace("instructions?", "(?:tool )?description"), re.IGNORECASE)
 _FENCE = re.compile(r"^```\w{0,20}[ \t]*\n(.*)\n```$", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]")
 _QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("«", "»"), ("`", "`"))
@@ -28,15 +31,24 @@ _QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("«", "»"), ("`", "`"))
 
 def clean(text: str) -> str:
     """The instruction in an answer; empty when there is none."""
+    return _bounded(_unwrapped(text, _LABEL), MAX_INSTRUCTION)
+
+
+def clean_description(text: str) -> str:
+    """The description of a tool in an answer, as one paragraph, which is how an agent is told of it."""
+    return _bounded(" ".join(_unwrapped(text, _DESCRIPTION).split()), MAX_DESCRIPTION)
+
+
+def _unwrapped(text: str, label: re.Pattern[str]) -> str:
     text = text[:MAX_READ].encode("utf-8", "replace").decode().replace("\r\n", "\n")
     text = _SECTION.sub("", _CONTROL.sub(" ", text)).strip()
     for _ in range(3):
         before = text
         fence = _FENCE.match(text)
-        text = _unquoted(_LABEL.sub("", fence[1] if fence else text, count=1).strip())
+        text = _unquoted(label.sub("", fence[1] if fence else text, count=1).strip())
         if text == before:
             break
-    return _bounded(text)
+    return text
 
 
 def extended(instruction: str, addition: str) -> str | None:
@@ -54,9 +66,9 @@ def _unquoted(text: str) -> str:
     return text
 
 
-def _bounded(text: str) -> str:
-    if len(text) <= MAX_INSTRUCTION:
+def _bounded(text: str, most: int) -> str:
+    if len(text) <= most:
         return text
-    head = text[:MAX_INSTRUCTION]
+    head = text[:most]
     end = max(head.rfind("\n"), head.rfind(". ") + 1)
-    return (head[:end] if end > MAX_INSTRUCTION // 2 else head).rstrip()
+    return (head[:end] if end > most // 2 else head).rstrip()

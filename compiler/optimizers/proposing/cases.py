@@ -76,12 +76,23 @@ def listed(cases: Iterable[PredictorRun]) -> str:
     return "\n\n".join(parts)
 
 
-def run_listed(attempt: Attempt) -> str:
-    """One whole run: each call in order, the result and what was said of it."""
+def runs_listed(attempts: Sequence[Attempt]) -> str:
+    """Whole runs one below the other, with what tools were given and without what predictors were: an agent's steps
+    repeat all that came before them."""
+    most = MAX_CASES // max(1, len(attempts))
+    return "\n\n".join(
+        f"Run {number}, given {shown(attempt.example.inputs)}\n{run_listed(attempt, given=False)}"[:most]
+        for number, attempt in enumerate(attempts, 1)
+    )
+
+
+def run_listed(attempt: Attempt, *, given: bool = True) -> str:
+    """One whole run: each call in order, the result and what was said of it; with what predictors were `given`."""
     lines: list[str] = []
     for step in [step for step in attempt.trace if not step.dropped][:MAX_CALLS]:
         who = f"the tool `{step.tool}`" if step.tool else f"`{step.predictor}`"
-        lines.append(f"{who} was given {shown(step.inputs)}")
+        if given or step.tool:
+            lines.append(f"{who} was given {shown(step.inputs)}")
         lines.append(f"{who} answered {shown(step.outputs)}")
     result = "no result" if attempt.outputs is None else f"result {shown(attempt.outputs)}"
     lines += [f"{result}, scored {points(score_of(attempt))}", quoted(feedback_of(attempt))]

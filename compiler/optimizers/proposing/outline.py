@@ -16,16 +16,20 @@ from dspec.runtime.schema.program import (
     RepeatStep,
     RunStep,
     Step,
+    Tool,
     ToolStep,
     ValueStep,
     walked,
 )
 from dspec.runtime.values.interpret import names
 
+from ..texts import described
 from .templates import fill
 
 MAX_STEPS = 60
 """Steps of a program that are listed."""
+MAX_TOOLS = 20
+"""Tools of an agent that are listed beside the one in question."""
 
 
 def outline(program: Program) -> str:
@@ -85,6 +89,44 @@ def role(program: Program, address: str) -> str:
         outputs=[_field(field, program.records) for field in signature.outputs],
         fixed=list(signature.fixed),
     )
+
+
+def tool_role(program: Program, key: str) -> str:
+    """The one tool whose description is wanted, and the agents that are told of it."""
+    tool = program.tools[key]
+    agents: list[dict[str, object]] = []
+    for name in described(program)[key]:
+        module = program.modules[name]
+        others = [other for other in module.tools if other != key]
+        instructions = (program.predictors[one].signature.instruction for one in module.predictors.values())
+        agents.append(
+            {
+                "name": name,
+                "others": [_other(program, other) for other in others[:MAX_TOOLS]],
+                "task": next((text for text in instructions if text), ""),
+            }
+        )
+    return fill(
+        "tool",
+        name=key,
+        gives=_gives(tool, program.records),
+        inputs=[_field(field, program.records) for field in tool.inputs],
+        agents=agents,
+    )
+
+
+def _gives(tool: Tool, records: Mapping[str, Record]) -> str:
+    from dspec.runtime.adapters.words import in_words
+
+    if tool.output is not None:
+        return in_words(tool.output, records, set())
+    return ", ".join(_field(field, records) for field in tool.outputs)
+
+
+def _other(program: Program, key: str) -> str:
+    tool = program.tools.get(key)
+    note = " ".join(tool.description.split()) if tool is not None else ""
+    return f"{key}: {note}" if note else key
 
 
 def _field(field: FieldSpec, records: Mapping[str, Record]) -> str:

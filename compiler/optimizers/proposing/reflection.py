@@ -1,4 +1,4 @@
-"""GEPA's proposals: a module's instruction written anew in view of what was said of its answers.
+"""GEPA's proposals: an instruction or a tool's description written anew in view of what was said of the answers.
 
 Algorithm: the reflective mutation of Agrawal et al., 2025 (arXiv:2507.19457). Besides the cases the model is
 shown labelled rows of train where there are any: they are at hand and cost no run.
@@ -6,17 +6,12 @@ shown labelled rows of train where there are any: they are at hand and cost no r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dspec.runtime.schema.program import Program
-
-from .answers import clean
-from .cases import PredictorRun, listed
-from .outline import outline, role
+from .outline import outline
 from .proposer import Proposer
-from .showing import MAX_ROWS, rows_for, shown
-from .templates import fill
+from .showing import MAX_ROWS, shown
+from .subjects import Subject
 
 if TYPE_CHECKING:
     import random
@@ -25,32 +20,28 @@ if TYPE_CHECKING:
 
 
 async def reflect(
-    proposer: Proposer,
-    program: Program,
-    address: str,
-    cases: Sequence[PredictorRun],
-    rows: Rows,
-    rng: random.Random,
-    *,
-    sample: int,
+    proposer: Proposer, subject: Subject, seen: str, rows: Rows, rng: random.Random, *, sample: int
 ) -> str:
-    """The new instruction of one predictor; empty when the answer could not be used. Raises halts."""
-    predictor = program.predictors[address]
+    """The new text; empty when the answer could not be used. Raises halts.
+
+    `seen` are a predictor's cases, or the runs of an agent that is told of a tool.
+    """
+    program = subject.program
     labelled = [row for row in rows if row.labels]
-    examples = rows_for(predictor, tuple(rng.sample(labelled, min(MAX_ROWS, len(labelled)))))
+    examples = subject.rows(tuple(rng.sample(labelled, min(MAX_ROWS, len(labelled)))))
     inputs = {
-        "module": role(program, address),
+        **subject.about(),
         "program": outline(program) if len(program.predictors) > 1 else "",
-        "cases": listed(cases),
+        "runs" if subject.describes else "cases": seen,
         "examples": shown(examples),
-        "current_instruction": predictor.signature.instruction or "(none)",
+        **{name: text or "(none)" for name, text in subject.current().items()},
     }
     given = {name: text for name, text in inputs.items() if text}
     answer = await proposer.ask(
-        fill("reflect", given=list(given)),
+        subject.task("reflect", list(given)),
         given,
-        "instruction",
+        subject.output,
         sample=sample,
         temperature=proposer.temperature,
     )
-    return clean(answer or "")
+    return subject.read(answer)

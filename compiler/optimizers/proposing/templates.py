@@ -8,12 +8,14 @@ TemplateName = Literal[
     "attempts",
     "condense",
     "contrast",
+    "describe",
     "grounded",
     "observe",
     "outline",
     "reflect",
     "role",
     "rules",
+    "tool",
     "variation",
 ]
 

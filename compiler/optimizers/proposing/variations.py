@@ -1,4 +1,4 @@
-"""Variations of the current instruction, and better ones in view of how others scored: COPRO's, and later ones of
+"""Variations of the current text, and better ones in view of how others scored: COPRO's, and later ones of
 MIPROv2."""
 
 from __future__ import annotations
@@ -12,26 +12,25 @@ from msgspec import Struct
 from dspec.runtime.schema.program import Program
 
 from ...evaluate.tasks import Halt, together
-from ..frozen import tunable
-from .answers import clean
-from .outline import role
+from ..texts import texts
 from .proposer import Proposer
-from .showing import MAX_ROWS, rows_for, shown
-from .templates import TemplateName, fill
+from .showing import MAX_ROWS, shown
+from .subjects import Subject
+from .templates import TemplateName
 
 if TYPE_CHECKING:
     from ..base import Context
 
 
 class Attempted(Struct, frozen=True):
-    """An instruction that was tried, and its score in 0..1."""
+    """A text that was tried, and its score in 0..1."""
 
-    instruction: str
+    text: str
     score: float
 
 
 class _Ask(Struct, frozen=True):
-    address: str
+    subject: Subject
     sample: int
     template: TemplateName
     inputs: dict[str, str]
@@ -40,10 +39,11 @@ class _Ask(Struct, frozen=True):
 async def propose_variations(
     student: Program, context: Context, wanted: int, temperature: float
 ) -> dict[str, list[str]]:
-    """`wanted` answers for every predictor, cleaned, empty ones and repeats left out. Raises halts."""
+    """`wanted` answers for every text that may be written, cleaned, empty ones and repeats left out. Raises halts."""
+    subjects = [Subject(student, address) for address in texts(student)]
     asks = [
-        _Ask(address, number, "variation", _inputs(student, address, context, f"variation/{number}"))
-        for address in tunable(student)
+        _Ask(subject, number, "variation", _inputs(subject, context, f"variation/{number}"))
+        for subject in subjects
         for number in range(1, wanted + 1)
     ]
     return await _answers(student, context, asks, temperature)
@@ -60,25 +60,24 @@ async def propose_from_attempts(
     besides: Mapping[str, str] = MappingProxyType({}),
     rows: bool = True,
 ) -> dict[str, list[str]]:
-    """The same for the predictors of `attempts`, which are shown worst first. `depth` counts the rounds from 1,
+    """The same for the addresses of `attempts`, which are shown worst first. `depth` counts the rounds from 1,
     `numbers` the answers of a round. `besides` holds a `data_summary` and the `program`, where they are to be
     told; `rows` says whether some of train are."""
     asks = [
         _Ask(
-            address,
+            subject,
             number,
             "attempts",
             _inputs(
-                student,
-                address,
+                subject,
                 context,
                 f"attempts/{depth}/{number}",
-                {"attempts": _listed(attempts[address])},
+                {"attempts": _listed(attempts[subject.address])},
                 besides,
                 rows=rows,
             ),
         )
-        for address in attempts
+        for subject in (Subject(student, address) for address in attempts)
         for number in numbers
     ]
     return await _answers(student, context, asks, temperature)
@@ -91,28 +90,27 @@ async def _answers(
     answers: list[str | Halt | None] = await together(
         [
             proposer.ask(
-                fill(ask.template, given=list(ask.inputs)),
+                ask.subject.task(ask.template, list(ask.inputs)),
                 ask.inputs,
-                "instruction",
+                ask.subject.output,
                 sample=ask.sample,
                 temperature=temperature,
             )
             for ask in asks
         ]
     )
-    found: dict[str, list[str]] = {address: [] for address in tunable(student)}
+    found: dict[str, list[str]] = {ask.subject.address: [] for ask in asks}
     for ask, answer in zip(asks, answers, strict=True):
         if answer is not None and not isinstance(answer, str):
             raise answer
-        text = clean(answer or "")
-        if text and text not in found[ask.address]:
-            found[ask.address].append(text)
+        text = ask.subject.read(answer)
+        if text and text not in found[ask.subject.address]:
+            found[ask.subject.address].append(text)
     return found
 
 
 def _inputs(
-    student: Program,
-    address: str,
+    subject: Subject,
     context: Context,
     stream: str,
     attempts: Mapping[str, str] = MappingProxyType({}),
@@ -120,21 +118,18 @@ def _inputs(
     *,
     rows: bool = True,
 ) -> dict[str, str]:
-    predictor = student.predictors[address]
-    known = rows_for(predictor, context.train) if rows else []
-    drawn = context.rng(f"{stream}/{address}").sample(known, min(MAX_ROWS, len(known)))
+    known = subject.rows(context.train) if rows else []
+    drawn = context.rng(f"{stream}/{subject.address}").sample(known, min(MAX_ROWS, len(known)))
     inputs = {
-        "module": role(student, address),
+        **subject.about(),
         **attempts,
         "examples": shown(drawn),
         **besides,
-        "current_instruction": predictor.signature.instruction,
+        **subject.current(),
     }
     return {name: text for name, text in inputs.items() if text}
 
 
 def _listed(attempts: Sequence[Attempted]) -> str:
     rising = sorted(attempts, key=lambda attempt: attempt.score)
-    return "\n\n".join(
-        f"Scored {100 * attempt.score:.1f} of 100.\n{attempt.instruction}" for attempt in rising
-    )
+    return "\n\n".join(f"Scored {100 * attempt.score:.1f} of 100.\n{attempt.text}" for attempt in rising)

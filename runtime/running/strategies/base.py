@@ -187,6 +187,8 @@ class Role(Struct, frozen=True):
     """Path of this predictor in DSPy's module; "" where DSPy has no such predictor."""
     told: Callable[[Program, ModuleSpec], Predictor] | None = None
     """The predictor as it is asked, where that says more than its signature; None where it does not."""
+    as_told: Callable[[Program, ModuleSpec, str], Program] | None = None
+    """The other way: the program that a predictor was told of in a text; itself where the text does not say."""
     dspy_inputs: Callable[[Row], Row] | None = None
     """A demo's inputs as DSPy's predictor has them, where that has other values; None where it has not."""
     from_dspy: Callable[[Row], Row] | None = None
@@ -217,6 +219,8 @@ class ModuleStrategy(Struct, frozen=True):
     function: str = ""
     """The source of tools that its modules' functions come from; "" of a strategy whose modules are none. Their function is
     written before the signature, by position or as the option of that kind."""
+    tells_tools: bool = False
+    """Whether a model reads the descriptions of the module's tools: they are tuned as instructions are."""
     manner: str = ""
     """What a model that writes instructions is told of such a module, as the end of "which …"."""
     dspy: str = ""

@@ -18,7 +18,7 @@ from ...models.protocol import ToolCall, ToolShape
 from ...schema.identity import Same
 from ...schema.program import FieldSpec, ModuleSpec, Predictor, Program, Signature
 from ...schema.types import ANY, STR, DictOf, JsonValue, ListOf, OneOf, OptionalOf, Row
-from ...values.markers import escape
+from ...values.markers import escape, unescape
 from ...values.repair import strict_json
 from ...values.values import shown
 from .base import (
@@ -125,28 +125,51 @@ def _agent(program: Same[Program], module: Same[ModuleSpec]) -> Predictor:
 
 def listed(program: Program, names: Mapping[str, str]) -> str:
     """The tools, one a line, as a prompt shows them."""
-    from ...adapters.words import in_words  # with jinja2, which reading a record does not need
-
-    seen: set[str] = set()
     lines = ["The tools, with their arguments:"]
-    for key, name in names.items():
-        offer = offered(program, key)
-        takes = ", ".join(
-            f"{field.name} ({in_words(field.type, program.records, seen)}"
-            + ("; may be left out" if field.has_default or isinstance(field.type, OptionalOf) else "")
-            + ")"
-            for field in offer.inputs
-        )
-        text = f"- {name}: {takes or 'no arguments'}"
-        notes = [" ".join(offer.description.split()), *(_noted(field) for field in offer.inputs)]
-        lines.append(escape(". ".join((text, *(note.rstrip(".") for note in notes if note)))))
+    for key, (head, notes) in _around(program, names).items():
+        lines.append(escape(_sentences(head, offered(program, key).description, *notes)))
     lines.append(f"- {FINISH}: no arguments. Ends the work")
     return "\n".join(lines)
 
 
-def _noted(field: FieldSpec) -> str:
-    description = " ".join(field.description.split())
-    return f"{field.name}: {description}" if description else ""
+def _around(program: Program, names: Mapping[str, str]) -> dict[str, tuple[str, list[str]]]:
+    """What stands before and behind each tool's description in its line, by key."""
+    from ...adapters.words import in_words  # with jinja2, which reading a record does not need
+
+    seen: set[str] = set()
+    found: dict[str, tuple[str, list[str]]] = {}
+    for key, name in names.items():
+        inputs = offered(program, key).inputs
+        takes = ", ".join(
+            f"{field.name} ({in_words(field.type, program.records, seen)}"
+            + ("; may be left out" if field.has_default or isinstance(field.type, OptionalOf) else "")
+            + ")"
+            for field in inputs
+        )
+        notes = [f"{field.name}: {field.description}" for field in inputs if field.description.strip()]
+        found[key] = (f"- {name}: {takes or 'no arguments'}", notes)
+    return found
+
+
+def _sentences(head: str, *notes: str) -> str:
+    plain = (" ".join(note.split()).rstrip(".") for note in notes)
+    return ". ".join((head, *(note for note in plain if note)))
+
+
+def _as_listed(program: Program, module: ModuleSpec, text: str) -> Program:
+    """The program with the descriptions that a text lists its tools with, where `listed` wrote them."""
+    lines = text.splitlines()
+    for key, (head, notes) in _around(program, tool_names(module.tools)).items():
+        if key not in program.tools:
+            continue
+        before, behind = escape(f"{head}. "), escape(_sentences("", *notes))
+        line = next((one for one in lines if one.startswith(before) and one.endswith(behind)), "")
+        said = unescape(line[len(before) : len(line) - len(behind)])
+        if said and escape(_sentences(head, said, *notes)) == line != escape(
+            _sentences(head, program.tools[key].description, *notes)
+        ):
+            program = program.with_text(key, said)
+    return program
 
 
 async def _conduct(work: Conductor, inputs: Row) -> Row:
@@ -338,7 +361,13 @@ STRATEGY = ModuleStrategy(
     times=_times,
     roles={
         "react": Role(
-            PREDICT.name, _react, dspy="react", told=_told, dspy_inputs=_as_text, from_dspy=_from_text
+            PREDICT.name,
+            _react,
+            dspy="react",
+            told=_told,
+            as_told=_as_listed,
+            dspy_inputs=_as_text,
+            from_dspy=_from_text,
         ),
         "extract": Role(
             CHAIN_OF_THOUGHT.name,
@@ -348,5 +377,6 @@ STRATEGY = ModuleStrategy(
             from_dspy=_from_text,
         ),
     },
+    tells_tools=True,
     manner="calls tools until it knows the answer",
 )
