@@ -51,7 +51,7 @@ def check_fit(
     data: tuple[RowsInfo | None, ...],
     reader: Reader,
 ) -> None:
-    """Do the rows have the program's inputs, and is the metric written for this program and these rows?"""
+    """Report rows that lack the program's inputs, and a metric that is written for another program or other rows."""
     seen: set[str] = set()
     for info in data:
         if info is None or info.data.symbol.key in seen:
@@ -152,7 +152,8 @@ def check_steps_fit(
     *,
     val_named: bool,
 ) -> None:
-    """`val_named` is True also where what stands there is a mistake, and `val` None."""
+    """Report rows, and a metric, that do not suit the optimizers. `val_named` says that the block has a `val`, even
+    one with a mistake in it, for which `val` is None."""
     inside = [inner for step in chain for inner in step.nested.values()]
     # A metric that is graded and accepts nothing is warned of once.
     vague = (
@@ -160,7 +161,7 @@ def check_steps_fit(
         if measure and measure.graded and not measure.accepts and not measure.symbol.block.problems
         else None
     )
-    chosen = False  # whether it was said that candidates are compared on rows of train: once for the block
+    chosen = False  # whether a step was reported that compares on rows of train: one report for a block
     for number, step in enumerate((*chain, *inside)):
         if step.spec is None or step.call is None:
             continue
@@ -202,9 +203,9 @@ def _only_train(session: Session, chain: list[StepInfo], train: RowsInfo) -> Non
 
 
 def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: RowsInfo | None) -> None:
-    """Hint at a simpler optimizer where there are fewer rows than this one pays off from.
+    """Hint at a simpler optimizer where there are too few rows for this one to pay off.
 
-    Rows to compare on count as much as rows to learn from where the optimizer needs both.
+    If the optimizer needs rows to compare on, they count as much as rows to learn from.
     """
     compared = val.count if spec.needs_val and val is not None and not val.overlaps(train) else 0
     if train.count is None or compared is None or not 0 < train.count + compared < spec.advised_train:

@@ -1,8 +1,8 @@
 """`tune = [ask]` and `freeze = [ask]`, of a step or of the whole block: which predictors may a step change?
 
 Predictors go by their address, the name that `dspc show` prints them under; a module of several calls by its name
-means all of its own, a program all that it calls. A step's own word counts before
-the block's. Optimizers inside another one go with it.
+means all of its own, a program all that it calls. What a step says overrides what the block says. An optimizer
+inside another one follows that.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CHOICES = {
 
 
 class _Choice(Struct, frozen=True):
-    """What was written: `tunes` tells which of the two, `names` the addresses with their places."""
+    """What was written: `tune` or, where `tunes` is False, `freeze`, and the addresses with their nodes."""
 
     node: Expr
     tunes: bool
@@ -80,7 +80,7 @@ def _own(session: Session, step: StepInfo) -> _Choice | None:
 
 
 def _choice(session: Session, place: Place, given: Mapping[str, Expr], *, block: bool) -> _Choice | None:
-    """What was written, in the block or in a step; reports both at once, and what is no list of names."""
+    """What was written in the block or in a step; reports `tune` beside `freeze`, and what is no list of names."""
     if len(given) == 2:
         session.report(codes.optimizers.TunesAndFreezes(place.at(given["freeze"]), place.at(given["tune"])))
         return None
@@ -118,7 +118,7 @@ def _known(session: Session, place: Place, choice: _Choice, program: Program) ->
 
 
 def _meant(program: Program, name: str) -> frozenset[str]:
-    """The predictors that a name means: one; those of a module and of what it tries; all that a program calls."""
+    """The predictors that a name means: one predictor; all of a module and of what that tries; all of a program."""
     if name in program.predictors:
         return frozenset({name})
     if (module := program.modules.get(name)) is not None:

@@ -49,7 +49,7 @@ class MetricInfo(Struct, frozen=True):
     """True when a judge marks the score, so that `reason` says why."""
     metric: ir.Metric | None
     columns: frozenset[str] | None
-    """Of the dataset's columns those that are read; None where that is not known, or the row is read as a whole."""
+    """The columns of the dataset that the metric reads; None where they are not known, or it reads a row as a whole."""
     outputs: frozenset[str] | None
     """The same of the program's outputs."""
     reward: Reward | None = None
@@ -91,7 +91,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             scope = replace(scope, scores=frozenset({"score"}) if graded else frozenset())
             scope = scope.having("score", Binding(shown, Variable(name="score")))
         reasoned = bool(judges) and REASON not in names
-        # A judge that is called wrongly gives no reason, and that is not said a second time.
+        # A judge that is called wrongly gives no reason. A use of the name is then no second mistake.
         faulty = any(found.code.severity == "error" for found in session.findings[mistakes:])
         if reasoned or (faulty and REASON not in names):
             sure = reasoned or _calls_judge(score_node)
@@ -158,7 +158,7 @@ _RUNS = ("module", "program", "signature")
 
 
 def _prediction_of(session: Session, place: Place, nodes: tuple[Parameter, ...]) -> Parameter | None:
-    """The only parameter of a metric, where that is what something gave, and no dataset's row."""
+    """The only parameter of a metric, if it stands for a run of something rather than for a row of a dataset."""
     if len(nodes) != 1:
         return None
     (node,) = nodes
@@ -169,7 +169,7 @@ def _prediction_of(session: Session, place: Place, nodes: tuple[Parameter, ...])
 def _prediction(
     session: Session, place: Place, node: Parameter
 ) -> tuple[None, RunnableInfo | None, dict[str, Binding]]:
-    """What the reward's parameter is: the inputs and outputs of what is tried."""
+    """Reads the reward's parameter, which has the inputs and outputs of what is tried."""
     assert isinstance(node.type, NamedType)
     symbol = resolve(session, place, node.type, _RUNS, f"`{node.name.text}`")
     judged: RunnableInfo | None = None
@@ -247,7 +247,7 @@ def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
 
 
 def _in_range(scope: Scope, node: Expr, code: Expression) -> None:
-    """Report what is no score on any row that comes to it: in each branch by itself."""
+    """Report a score that cannot lie in 0..1, or is known to leave it; each branch of a condition by itself."""
     if isinstance(node, Conditional) and isinstance(code, If):
         _in_range(scope, node.consequence, code.consequence)
         _in_range(scope, node.alternative, code.alternative)

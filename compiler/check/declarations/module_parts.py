@@ -78,7 +78,7 @@ def options_of(session: Session, place: Place, call: Call) -> dict[str, Argument
 
 
 def added(strategy: ModuleStrategy, found: SignatureInfo) -> tuple[FieldSpec, ...]:
-    """The outputs that the strategy adds to a signature; none of a name that the signature has."""
+    """The outputs that the strategy adds to a signature, except those whose names the signature has."""
     taken = {*found.inputs, *found.outputs}
     return tuple(field for field in strategy.adds if field.name not in taken)
 
@@ -86,8 +86,8 @@ def added(strategy: ModuleStrategy, found: SignatureInfo) -> tuple[FieldSpec, ..
 def in_order(
     strategy: ModuleStrategy, inputs: Iterable[str], outputs: Iterable[FieldSpec]
 ) -> tuple[FieldSpec, ...]:
-    """A predictor's outputs: first what the strategy adds, which a signature's own field of that name stands for. What is
-    thought before the answer is written before it, wherever the signature has it."""
+    """A predictor's outputs: first those that the strategy adds, then the others. If the signature has a field of an
+    added name, that field comes first in its place, since a model must write its reasoning before its answer."""
     own = {field.name: field for field in outputs}
     taken = set(inputs)
     first = tuple(own.pop(field.name, field) for field in strategy.adds if field.name not in taken)
@@ -97,7 +97,7 @@ def in_order(
 def model_for(
     session: Session, place: Place, symbol: Symbol, bound: Symbol | None
 ) -> tuple[Symbol | None, dict[str, LM]]:
-    """The model of a module and its settings with those of its fallbacks; reports when there is none."""
+    """The model of a module, with the settings of that model and its fallbacks; reports a module that has no model."""
     model = bound or default_lm(session, place.scope) or optimize_lm(session, symbol)
     if model is None:
         if not session.has_lm_mistake(place):

@@ -197,8 +197,9 @@ def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) 
 
 
 def _required_way(session: Session, kind: Type, goal: str) -> tuple[str, ...] | None:
-    """The records between a field of this type and `goal`, each needed by a value of the one before it; None where there
-    is no such way. Each record is looked at once, and those that end somewhere not again for other goals."""
+    """The chain of records from a field of this type to `goal`, in which each value needs one of the next record; None
+    where there is no such chain. Each record is looked at once, and one found to be finite is in `session.ending`, so
+    that no later search looks at it."""
     if not isinstance(kind, RecordRef) or kind.name in session.ending:
         return None
     if kind.name == goal:
@@ -207,7 +208,7 @@ def _required_way(session: Session, kind: Type, goal: str) -> tuple[str, ...] | 
     way = [kind.name]
     ahead = [_needed(session, kind.name)]
     endless: set[str] = set()
-    """Those on the way that need one which was seen, and may be without end because of it."""
+    """Records on the way that need one already seen: that one may make them endless."""
     while way:
         name = next(ahead[-1], None)
         if name is None:

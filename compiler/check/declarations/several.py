@@ -102,7 +102,7 @@ def _applied(session: Session, place: Place, node: Expr, strategy: ModuleStrateg
 
 
 def _runs(session: Session, place: Place, node: Expr, symbol: Symbol) -> RunnableInfo | None:
-    """What a name that must run something is; reports one that leads back here."""
+    """What the declaration runs; reports one that leads back here."""
     found = runnable(session, symbol)
     if found is None:
         report_circle(session, place.at(node), symbol)
@@ -117,7 +117,7 @@ def _options(
     call: Call,
     gathered: CalledTables,
 ) -> _Given:
-    """The options, each as its kind wants it; reports those that are not there, do not fit or lack."""
+    """The options, each read by its kind; reports options that are unknown, missing, or do not fit."""
     given = _Given()
     known = {option.name: option for option in strategy.options}
     mistakes = len(session.findings)
@@ -164,7 +164,7 @@ def _option(
 def _reward(
     session: Session, place: Place, strategy: ModuleStrategy, name: str, node: Expr, given: _Given
 ) -> None:
-    """The metric that an attempt is marked by; reports one that needs gold labels, or this module."""
+    """Reads the metric that marks an attempt; reports one that needs gold labels, or that leads back to this module."""
     symbol = resolve(session, place, node, ("metric",), f"`{name}`")
     found = metric(session, symbol) if symbol is not None else None
     if symbol is not None and found is None:
@@ -248,7 +248,7 @@ def _number(
 def _tools(
     session: Session, place: Place, name: str, node: Expr, given: _Given, gathered: CalledTables
 ) -> None:
-    """What an agent may call: each one declared, described, and there once."""
+    """Reads what an agent may call; reports a tool that is not declared, has no description, or comes twice."""
     if not isinstance(node, ListLiteral):
         is_name = path_of(node) is not None
         session.report(codes.syntax.NotAListOfTools(place.at(node), name, form_of(node), is_name))
@@ -348,7 +348,7 @@ def _program(
 
 
 def _carried(marked: MetricInfo | None, gathered: CalledTables) -> Reward | None:
-    """The reward as the program carries it: its judges ask the program's models."""
+    """The reward as the program carries it: the models of its judges move to the program's table."""
     reward = marked.reward if marked is not None else None
     if reward is None:
         return None

@@ -1,6 +1,6 @@
 """Looking names up: in a name's own file, then behind an import's alias.
 
-Nothing found gives one finding with the names of the kind that was wanted.
+A name that is not found gives one finding, which has the names of the wanted kinds.
 """
 
 from __future__ import annotations
