@@ -1,4 +1,4 @@
-"""Finds the least and the greatest value of an expression over all rows, so that `check` reports what no score reaches."""
+"""Finds the bounds of an expression's value over all rows, so that `check` can report what no score reaches."""
 
 from __future__ import annotations
 

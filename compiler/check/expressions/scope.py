@@ -104,7 +104,7 @@ class Scope(Struct, frozen=True):
         return replace(self, present=self.present | paths) if paths else self
 
     def apart(self) -> Scope:
-        """The scope of an expression that may be skipped or evaluated several times: its calls get a block of their own."""
+        """The scope of an expression that may be skipped or run several times: its calls get a block of their own."""
         return self if self.block is None else replace(self, block=self.block.inner())
 
     def step_name(self, node: Expr, wanted: str) -> str:

@@ -87,7 +87,7 @@ def _header(session: Session, place: Place, declaration: Declaration, spec: Bloc
 
 
 def _wrong_shape(declaration: Declaration, spec: BlockSpec, *, broken: bool) -> codes.syntax.Shape | None:
-    """How a declaration differs from its kind. In a `broken` one nothing is missing: it may stand in what was not read."""
+    """How a declaration differs from its kind. A part that a `broken` one lacks may stand in the text that was not read."""
     if declaration.parameters is not None and spec.parameters == "never" and not broken:
         return "parameters"
     if declaration.parameters is None and spec.parameters == "required" and not broken:
