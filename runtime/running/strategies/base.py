@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Run = Callable[["ProgramRun", Predictor, Row], Awaitable["Asked"]]
 """One run of a predictor on checked inputs; raises as `asking.ask` does.
 
-What it gives ends with the exchange that a failed check between steps can go on with (`asking.ask_again`).
+Its result ends with the exchange that a failed check between steps can continue (`asking.ask_again`).
 """
 
 
@@ -51,7 +51,7 @@ class Conductor(Protocol):
     """What a strategy of several calls is given to work with.
 
     Calls may run at the same time; begin them in the order in which the trace shall show them. `take` tells calls
-    apart that may ask the same and want answers of their own. What a model, a tool or a check fails with is raised.
+    apart that may ask the same and need answers of their own. Errors of models, tools and checks are raised.
     """
 
     program: Program
@@ -72,7 +72,7 @@ class Conductor(Protocol):
         ...
 
     def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
-        """Whether the prompt is one that the role's model takes whole, as far as anybody knows its limit."""
+        """Whether the role's model takes the whole prompt, as far as anybody knows its limit."""
         ...
 
     async def attempt(
@@ -88,7 +88,7 @@ class Conductor(Protocol):
         ...
 
     def calls_of(self, take: int) -> tuple[TraceStep, ...]:
-        """What an attempt asked."""
+        """The trace of an attempt."""
         ...
 
     def choose(self, take: int) -> None:
@@ -104,7 +104,7 @@ class Conductor(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Something to be said of the run."""
+        """Adds a note to the run."""
         ...
 
 
@@ -126,7 +126,7 @@ class Times(Struct, frozen=True):
 
 
 HINT = "hint"
-"""Input by which a predictor is given advice; with underscores where it has one of that name."""
+"""Name of the input that gives a predictor advice; underscores follow it where a field has that name."""
 
 COMPAT = ("compat", "dspy")
 """Option of a module on another framework's schedule, and its value: what an artifact holds of `compat = "dspy"`."""
@@ -138,7 +138,7 @@ RUNS, TOOLS, REWARD = "(runs)", "(tools)", "(reward)"
 class StrategyOption(Struct, frozen=True):
     """One option: `tools` is a list of names, `metric` and `output` are names, the others are numbers.
 
-    None is no default: a module must say it, unless the option is `optional`.
+    Where the default is None, a module must give the option, unless it is `optional`.
     """
 
     name: str
@@ -176,9 +176,9 @@ class Role(Struct, frozen=True):
     told: Callable[[Program, ModuleSpec], Predictor] | None = None
     """The predictor as it is asked, where that says more than its signature; None where it does not."""
     dspy_inputs: Callable[[Row], Row] | None = None
-    """A demo's inputs as DSPy's predictor has them, where that has other values; None where it has not."""
+    """Turns a demo's inputs into those of DSPy's predictor; None where the two are the same."""
     from_dspy: Callable[[Row], Row] | None = None
-    """The other way: a demo of DSPy's with its values as they are here."""
+    """Turns a demo of DSPy's into one of ours; None where the two are the same."""
 
 
 class ModuleStrategy(Struct, frozen=True):
@@ -211,13 +211,13 @@ class ModuleStrategy(Struct, frozen=True):
 
 
 def faithful(module: ModuleSpec) -> bool:
-    """Whether the module does as DSPy does, where that is another thing."""
+    """Whether the module does as DSPy does where the two differ."""
     name, value = COMPAT
     return module.options.get(name) == value
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:
-    """The name, with as many underscores after it as tell it from those that are taken."""
+    """The name, with as many underscores after it as it takes to differ from those that are taken."""
     while wanted in taken:
         wanted += "_"
     return wanted
