@@ -130,8 +130,8 @@ class AlwaysTheSame(Finding, frozen=True):
 
 
 class GateNeverChanges(Finding, frozen=True):
-    """A score that is compared with what no score reaches, which stands at `number`; a `value` where it is always the
-    same."""
+    """A score that is compared with something that no score reaches. That stands at `number`; if it is a constant,
+    `value` is what it is."""
 
     code = DS0504
     score: Location
@@ -225,7 +225,7 @@ DS0507 = Code(
 
 
 class NoFeedback(Finding, frozen=True):
-    """A `metric` without `feedback`, for an optimizer that reflects. `by` is what a line of it could go by."""
+    """A `metric` without `feedback`, for an optimizer that reflects. `by` says what a line of feedback could tell."""
 
     code = DS0507
     optimizer: str
@@ -378,7 +378,7 @@ DS0511 = Code(
 
 
 class ForOtherProgram(Finding, frozen=True):
-    """A metric that reads outputs of the program `judged` that `program` has not."""
+    """A metric that reads outputs of the program `judged` that `program` does not have."""
 
     code = DS0511
     metric: Location
@@ -416,7 +416,7 @@ class OtherOutput(Finding, frozen=True):
 
 
 class ForOtherRows(Finding, frozen=True):
-    """A metric that reads columns of the dataset `read` that `data` has not."""
+    """A metric that reads columns of the dataset `read` that `data` does not have."""
 
     code = DS0511
     metric: Location
@@ -467,7 +467,7 @@ class LabelsInReward(Finding, frozen=True):
 
 
 class RewardForOther(Finding, frozen=True):
-    """A reward that is written for `judged`, whose fields `absent` what is tried has not, or of another type."""
+    """A reward that is written for `judged`. What is tried lacks its fields `absent`, or has them with another type."""
 
     code = DS0511
     metric: Location
