@@ -111,7 +111,7 @@ class FunctionTool:
                 if self._loop is home:
                     self._loop = None
                     home.leave()
-                self._hanging += 1  # for good: nobody will tell when it ends
+                self._hanging += 1  # for good: nothing tells when the function ends
             raise TookTooLong(tool.timeout, note=_GIVEN_UP) from None
         if isinstance(outcome, ToolProblem):
             raise outcome

@@ -170,11 +170,11 @@ def asking(line: Line) -> Callable[..., Awaitable[Any]]:
 
 
 class Unusable(Exception):
-    """A result that is not to be sent."""
+    """A result that cannot be sent."""
 
 
 def in_json(value: object) -> object:
-    """What functions return besides JSON and has an obvious form in it: dates, dataclasses, Pydantic's models."""
+    """The form in JSON of other values that functions return: dates, dataclasses, Pydantic's models."""
     if isinstance(value, date):
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):

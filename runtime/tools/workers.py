@@ -27,7 +27,7 @@ _SCRIPT = Path(__file__).with_name("worker.py")
 _TAIL = 16 << 10
 _MOST_QUESTION = 16 << 20
 IMPORT_SECONDS = 60.0
-"""At least so long may a function's module take to be imported."""
+"""How long a function's module may take to be imported; longer where the tool's `timeout` is."""
 
 
 class FunctionProcesses:
@@ -48,7 +48,7 @@ class FunctionProcesses:
             await self._settle(worker)
             raise
         except BaseException:
-            await self._end(worker)  # whoever asked has left in the middle of the call
+            await self._end(worker)  # the caller has left in the middle of the call
             raise
         await self._settle(worker)
         return value
@@ -100,7 +100,7 @@ class _Worker(asyncio.SubprocessProtocol):
         self._questions: set[asyncio.Task[None]] = set()
 
     async def start(self, folder: Path) -> None:
-        """Raises ToolProblem where there is no process to be had."""
+        """Raises ToolProblem where no process can be started."""
         command = [sys.executable, "-I", "-B", "-X", "utf8", str(_SCRIPT)]
         try:
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
@@ -153,7 +153,7 @@ class _Worker(asyncio.SubprocessProtocol):
         task.add_done_callback(self._questions.discard)
 
     async def _answer(self, heard: dict[str, Any], use: ToolUse | None) -> None:
-        """Answers one question of the function's. What goes wrong is told it, and it may go on."""
+        """Answers one question of the function's. It is told of a failure, and may go on."""
         reply: dict[str, Any] = {"reply": heard.get("number")}
         try:
             if use is None or use.answer is None or not isinstance(heard.get("inputs"), dict):
