@@ -112,7 +112,7 @@ def hide(program: Program, example: Example) -> Program:
 
 
 def shown_rows(program: Runnable, rows: Rows) -> int:
-    """How many of the rows stand in a prompt of the program, whoever the input."""
+    """How many of the rows stand in a prompt of the program, whatever the input."""
     demos = [
         demo for one in programs(program) for predictor in one.predictors.values() for demo in predictor.demos
     ]
