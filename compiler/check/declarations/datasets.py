@@ -224,7 +224,7 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
     if not findings.exact:
         session.sampled.append(title(found.source))
     places = _places(place)
-    other = _other_source(session, place, found) if findings.problems else None
+    other = _other_source(place, found) if findings.problems else None
     if other:
         session.report(other)
     else:
@@ -256,7 +256,7 @@ def _is_partial(symbol: Symbol) -> bool:
     )
 
 
-def _other_source(session: Session, place: Place, found: ir.Dataset) -> codes.data.OtherFormat | None:
+def _other_source(place: Place, found: ir.Dataset) -> codes.data.OtherFormat | None:
     """The one finding that stands for all problems of a file that is read in another format than its own."""
     ending = "" if is_fetched(found.source) else found.source.path.rpartition(".")[2]
     node = settings(place.declaration.items)["source"].value

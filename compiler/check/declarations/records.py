@@ -115,7 +115,7 @@ def _default(session: Session, place: Place, node: Expr, member: NamedValue) -> 
     return literal_value(session, place, node, code, member.name)
 
 
-def checks(session: Session, place: Place, scope: Scope) -> tuple[Check, ...]:
+def checks(place: Place, scope: Scope) -> tuple[Check, ...]:
     """The `assert` and `suggest` items of a block, their conditions read in `scope`."""
     return tuple(
         check_item(scope, item) for item in place.declaration.items or () if isinstance(item, CheckItem)
@@ -171,7 +171,7 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
         name=symbol.key,
         description=doc_of(place.declaration.items),
         fields=field_specs(session, place, members),
-        checks=checks(session, place, scope),
+        checks=checks(place, scope),
     )
 
 

@@ -71,7 +71,7 @@ def check_several(
     node = applied_to(session, place, call, strategy.name)
     applied = _applied(session, place, node, strategy) if node is not None else None
     gathered = CalledTables()
-    given = _options(session, place, symbol, strategy, call, gathered)
+    given = _options(session, place, strategy, call, gathered)
     if applied is None:
         return RunnableInfo(symbol, {}, {}, None, known=False)
     more = added(strategy, applied.signature) if applied.signature is not None and not strategy.tries else ()
@@ -112,7 +112,6 @@ def _runs(session: Session, place: Place, node: Expr, symbol: Symbol) -> Runnabl
 def _options(
     session: Session,
     place: Place,
-    symbol: Symbol,
     strategy: ModuleStrategy,
     call: Call,
     gathered: CalledTables,

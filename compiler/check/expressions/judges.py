@@ -30,7 +30,7 @@ def call_judge(scope: Scope, node: Call, judge: JudgeFunction) -> Typed:
     for name, argument in given.items():
         if name not in (CRITERIA, JUDGE):
             inputs[name], kinds[name] = _value(scope, judge, name, argument)
-    criteria = _criteria(scope, judge, given[CRITERIA]) if CRITERIA in given else ""
+    criteria = _criteria(scope, given[CRITERIA]) if CRITERIA in given else ""
     model = (
         resolve(scope.session, scope.place, given[JUDGE].value, ("lm",), f"`{JUDGE}`")
         if JUDGE in given
@@ -96,7 +96,7 @@ def _shown(kind: Kind) -> Type:
     return STR if is_text(kind) else kind
 
 
-def _criteria(scope: Scope, judge: JudgeFunction, argument: Argument) -> str:
+def _criteria(scope: Scope, argument: Argument) -> str:
     """The criteria. They are part of the judge itself, so they must be known when the file is read."""
     node = argument.value
     if isinstance(node, Literal) and isinstance(node.value, str) and node.value.strip():
