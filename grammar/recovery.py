@@ -44,7 +44,7 @@ class _Frame(Struct):
 
     opener: Placed
     index: int
-    """Of the opener among the lexemes."""
+    """Index of the opener among the lexemes."""
     mark: int
     """How many states are left when the element or item is forgotten."""
     item: int

@@ -106,7 +106,7 @@ class Session(Struct):
     doubles: list[Symbol] = field(default_factory=list[Symbol])
     """Declarations whose names were taken: checked, but never found by name."""
     default_lms: dict[int, Symbol | None] = field(default_factory=dict[int, Symbol | None])
-    """By file: the model of modules that name none."""
+    """The model of modules that name none, by the `id` of their file's scope."""
     saved: dict[str, object] = field(default_factory=dict[str, object])
     """Programs out of files, by the expression that names them; None for one that cannot be used."""
     running: list[Symbol] = field(default_factory=list[Symbol])

@@ -294,11 +294,11 @@ class Context(Struct, frozen=True):
     finalists: int = 1
     """As in `Facts`."""
     members: tuple[Program, ...] = ()
-    """Of a step that gathers: the programs it was given, in order."""
+    """The programs that a step which gathers was given, in order."""
     reducer: Program | None = None
-    """Of a step that gathers: the program that makes one answer of the members', where one was named."""
+    """The program that makes one answer of the members', where a step which gathers names one."""
     nested: Mapping[str, Nested] = field(default_factory=dict[str, Nested])
-    """Of a step that runs other optimizers: those, by name."""
+    """The optimizers that a step runs, by name."""
     lms: Mapping[str, LM] = field(default_factory=dict[str, LM])
     """The project's models, for options that name one."""
     start_scored: asyncio.Event | None = None

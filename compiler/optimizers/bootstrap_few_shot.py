@@ -221,7 +221,7 @@ async def in_order(
     """The first `wanted` rows on which `attempt` succeeds, as if they were tried one by one.
 
     A row is started while the rows that passed and those still running are too few to make `wanted`: one by one, its
-    turn would come whatever those bring. With `ahead`, a row is also started while its turn is `likely` to come, judged
+    turn would come whatever those bring. With `ahead`, a row is also started while its turn is `likely` to come, going
     by the first rows, as far as all their results are known. So which rows are tried depends on results and never on
     when they arrive. `tried` is told of rows in their order, but of no row whose turn would not have come one by one;
     the failure of such a row is not raised, either. After a halt the result has what was answered until then.

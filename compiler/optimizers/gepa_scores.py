@@ -36,7 +36,7 @@ class Scores:
         return len(self._missing(program, rows))
 
     def fresh_price(self, rows: Iterable[Example]) -> int:
-        """The same for a program that was never scored."""
+        """Metric calls that scoring a program would take that was never scored."""
         return len({row.digest for row in rows})
 
     async def score(self, program: Program, rows: Sequence[Example], label: str) -> list[float]:

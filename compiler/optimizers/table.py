@@ -30,7 +30,7 @@ _MODULES: dict[str, str] = {
 
 
 SPECS: Mapping[str, Spec] = FileTable[Spec](__package__, _MODULES, "SPEC")
-"""By the name a `step` uses, simplest first."""
+"""The records, by the name that a `step` uses, simplest first."""
 
 RUNS: Mapping[str, Run] = FileTable[Run](__package__, _MODULES, "run")
 """What carries out each optimizer of `SPECS`."""

@@ -23,7 +23,7 @@ from .strategies.base import REWARD, RUNS, TOOLS, Times
 from .strategies.table import STRATEGIES, times_of
 
 Counts = dict[str, Times]
-"""By key of a predictor or tool: how often a run calls it."""
+"""How often a run calls each predictor and tool, by key."""
 
 MAX_CALLS = 10_000
 """Model calls of one run; a program that may make more is refused."""

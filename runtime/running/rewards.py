@@ -30,7 +30,7 @@ class Opinion(Struct, frozen=True):
 
 
 Opinions = Mapping[str, Opinion]
-"""By the judges' names."""
+"""What judges said, by their names."""
 
 
 class Wanted(Exception):

@@ -250,7 +250,7 @@ class Tool(Frozen, defer_build=True):
     source: str
     """A name of the table in `runtime/tools`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
-    """Of the source: the function's name, a file, an address."""
+    """What the source needs: the function's name, a file, an address."""
     lm: str | None = None
     """Key into the program's `lms`: the model whose vectors a search by meaning compares."""
     pure: bool = False
@@ -368,7 +368,7 @@ class ModuleSpec(Frozen, defer_build=True):
     outputs: tuple[FieldSpec, ...]
     options: dict[str, JsonValue] = Field(default_factory=dict)
     predictors: dict[str, str] = Field(default_factory=dict)
-    """By role in the strategy: addresses of the program's predictors."""
+    """Addresses of the program's predictors, by role in the strategy."""
     tools: tuple[str, ...] = ()
     """What it may call: keys into the program's `tools`, `predictors`, `modules` or `graphs`."""
     runs: str | None = None

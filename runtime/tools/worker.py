@@ -131,7 +131,7 @@ def found(place: FunctionPlace) -> Callable[..., Any]:
 
 @cache
 def loop() -> asyncio.AbstractEventLoop:
-    """One for all calls, so that what an `async` function keeps between them stays usable."""
+    """One event loop for all calls, so that what an `async` function keeps between them stays usable."""
     return asyncio.new_event_loop()
 
 

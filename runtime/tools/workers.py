@@ -1,7 +1,7 @@
 """Keeps worker processes in which the project's own functions run as tools (`worker`).
 
 The other process is the border: a call takes a bounded time and its result a bounded size, and nothing that the
-function does (printing, leaving, crashing, forking) reaches ours but as words. A process that is late is killed with
+function does (printing, leaving, crashing, forking) reaches ours, except as text. A process that is late is killed with
 everything that it started, and the next call gets another. It is no sandbox: whoever runs the program runs the
 project's code.
 """

@@ -60,34 +60,34 @@ def check_fit(
         _inputs_fit(session, tuned, info)
         if measure and measure.data and measure.data.symbol is not info.data.symbol:
             _columns_fit(session, measure, info)
-    if measure and measure.judged and measure.judged.known and tuned.known:
-        judged = measure.judged.symbol
+    program = measure.written_for if measure else None
+    if measure and program and program.known and tuned.known:
         if isinstance(tuned, SavedInfo):
-            _types_fit(session, tuned, measure, measure.judged, reader)
-        other = any(name not in tuned.outputs for name in measure.judged.outputs)
-        read = measure.judged.outputs if measure.outputs is None else measure.outputs
-        absent = tuple(name for name in measure.judged.outputs if name in read and name not in tuned.outputs)
+            _types_fit(session, tuned, measure, program, reader)
+        other = any(name not in tuned.outputs for name in program.outputs)
+        read = program.outputs if measure.outputs is None else measure.outputs
+        absent = tuple(name for name in program.outputs if name in read and name not in tuned.outputs)
         if other and not absent and not isinstance(tuned, SavedInfo):
-            _types_fit(session, tuned, measure, measure.judged, reader)
-        if absent and _base(session, judged) is not _base(session, tuned.symbol):
+            _types_fit(session, tuned, measure, program, reader)
+        if absent and _base(session, program.symbol) is not _base(session, tuned.symbol):
             at = reader.place.at(reader.found["metric"].value)
             session.report(
                 codes.metrics.ForOtherProgram(
-                    at, measure.symbol.location, judged.name, tuned.symbol.name, absent
+                    at, measure.symbol.location, program.symbol.name, tuned.symbol.name, absent
                 )
             )
 
 
 def _types_fit(
-    session: Session, tuned: RunnableInfo, measure: MetricInfo, judged: RunnableInfo, read: Reader
+    session: Session, tuned: RunnableInfo, measure: MetricInfo, program: RunnableInfo, read: Reader
 ) -> None:
     """Report an output that is read and whose type is not the one that the metric was written for."""
-    for name, output in judged.outputs.items():
+    for name, output in program.outputs.items():
         given = tuned.outputs.get(name)
         is_read = measure.outputs is None or name in measure.outputs
         if is_read and given is not None and not assignable(given.type, output.type):
             at, kinds = read.place.at(read.found["metric"].value), (spell(output.type), spell(given.type))
-            where = output.location or judged.symbol.location
+            where = output.location or program.symbol.location
             session.report(
                 codes.metrics.OtherOutput(at, measure.symbol.location, tuned.symbol.name, name, *kinds, where)
             )

@@ -107,7 +107,7 @@ def _tool(
 
 
 def check_tool(session: Session, symbol: Symbol) -> None:
-    """Warn, once, of a tool of which an agent learns nothing but the name."""
+    """Warn, once, of a tool that gives an agent nothing but its name."""
     session.once(_check_tool, symbol)
 
 

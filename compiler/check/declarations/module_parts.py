@@ -42,7 +42,7 @@ def applied_to(
 def signature_of(
     session: Session, place: Place, node: Expr, strategy: str, *, quiet: bool = False
 ) -> SignatureInfo | None:
-    """The signature that a node names or is; `quiet` reports nothing of a node that is none."""
+    """The signature that a node names or is. With `quiet`, a node that is neither is not reported."""
     assert place.declaration.name is not None
     if isinstance(node, InlineSignature):
         return inline(session, place, node, place.scope.prefix + place.declaration.name.text)

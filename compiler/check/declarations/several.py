@@ -182,10 +182,10 @@ def _reward_fits(session: Session, place: Place, applied: _Applied, given: _Give
     """Reports a reward that is written for something else than what is tried."""
     found = given.marked
     node = given.named.get("reward")
-    if found is None or found.judged is None or not found.judged.known or node is None:
+    if found is None or found.written_for is None or not found.written_for.known or node is None:
         return
     here = {**applied.inputs, **applied.outputs}
-    wanted = {**found.judged.inputs, **found.judged.outputs}
+    wanted = {**found.written_for.inputs, **found.written_for.outputs}
     absent = tuple(
         name
         for name, member in wanted.items()
@@ -193,8 +193,8 @@ def _reward_fits(session: Session, place: Place, applied: _Applied, given: _Give
         or (name in here and not assignable(here[name].type, member.type))
     )
     if absent:
-        at, judged = place.at(node), found.judged.symbol.name
-        session.report(codes.metrics.RewardForOther(at, found.symbol.location, judged, absent))
+        at, name = place.at(node), found.written_for.symbol.name
+        session.report(codes.metrics.RewardForOther(at, found.symbol.location, name, absent))
         given.whole = False
 
 

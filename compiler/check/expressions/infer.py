@@ -82,7 +82,7 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
 def decided(
     scope: Scope, node: Expr, condition: Expression, consequence: Side, alternative: Side
 ) -> Expression:
-    """One of two values; a step of its own where one of them makes steps."""
+    """A choice between two values: an expression, or a step of its own where one of the two makes steps."""
     if scope.block is None or not (has_steps(consequence) or has_steps(alternative)):
         return If(condition=condition, consequence=consequence.value, alternative=alternative.value)
     return branched(scope.block, scope.step_name(node, "if"), condition, consequence, alternative)

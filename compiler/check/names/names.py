@@ -45,7 +45,7 @@ def path_of(expression: Expr | NamedType) -> tuple[Name | None, Name] | None:
 
 
 def find(session: Session, place: Place, expression: Expr | NamedType) -> Symbol | None:
-    """The declaration that `name` or `alias.name` stands for, silently; records its use."""
+    """The declaration that `name` or `alias.name` stands for. Records its use, and reports nothing."""
     path = path_of(expression)
     if path is None:
         return None

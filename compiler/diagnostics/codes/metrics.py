@@ -378,19 +378,19 @@ DS0511 = Code(
 
 
 class ForOtherProgram(Finding, frozen=True):
-    """A metric that reads outputs of the program `judged` that `program` does not have."""
+    """A metric that reads outputs of the program `written_for` that `program` does not have."""
 
     code = DS0511
     metric: Location
-    judged: str
+    written_for: str
     program: str
     absent: tuple[str, ...]
 
     def told(self) -> Diagnostic:
         return self.says(
-            f"metric `{self.metric.text}` is written for `{self.judged}`, and `{self.program}` has no output "
+            f"metric `{self.metric.text}` is written for `{self.written_for}`, and `{self.program}` has no output "
             f"{quoted(self.absent, 'or')}",
-            f"reads the outputs of `{self.judged}`",
+            f"reads the outputs of `{self.written_for}`",
             secondary=(Label(self.metric, "declared here"),),
         )
 
@@ -467,18 +467,19 @@ class LabelsInReward(Finding, frozen=True):
 
 
 class RewardForOther(Finding, frozen=True):
-    """A reward that is written for `judged`. What is tried lacks its fields `absent`, or has them with another type."""
+    """A reward that is written for the program `written_for`. What is tried lacks the fields `absent` of it, or has them
+    with another type."""
 
     code = DS0511
     metric: Location
-    judged: str
+    written_for: str
     absent: tuple[str, ...]
 
     def told(self) -> Diagnostic:
         return self.says(
-            f"reward `{self.metric.text}` is written for `{self.judged}`, and what is tried here has no "
+            f"reward `{self.metric.text}` is written for `{self.written_for}`, and what is tried here has no "
             f"{quoted(self.absent, 'or')} like it",
-            f"written for `{self.judged}`",
+            f"written for `{self.written_for}`",
             secondary=(Label(self.metric, "declared here"),),
         )
 

@@ -405,7 +405,7 @@ class ScoredOnShown(Finding, frozen=True):
 
 
 class ValIsTrain(NoVal, frozen=True):
-    """The same where `val` names rows of train."""
+    """A step that compares candidates on rows of train, which `val` names."""
 
     def told(self) -> Diagnostic:
         return self.says(
@@ -726,7 +726,7 @@ class NotPredictors(Finding, frozen=True):
 
 
 class BlockNotPredictors(NotPredictors, frozen=True):
-    """The same of the block's."""
+    """Like `NotPredictors`, for what a block is given."""
 
     code = DS0110
 

@@ -52,7 +52,7 @@ class Proposer:
         sample: int = 0,
         temperature: float | None = None,
     ) -> dict[str, str] | None:
-        """The same for several texts of one answer; `outputs` maps their names to what they are."""
+        """Like `ask`, for several texts of one answer; `outputs` maps their names to what they are."""
         given: Row = dict(inputs)
         row = await self._context.evaluator.ask(
             self._program(task, tuple(inputs), outputs), given, sample=sample, temperature=temperature

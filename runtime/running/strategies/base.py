@@ -195,11 +195,11 @@ class ModuleStrategy(Struct, frozen=True):
     run: Run = ask_once
     """How a predictor of this strategy answers."""
     conduct: Conduct | None = None
-    """Of a strategy of several calls: how a module of it answers."""
+    """How a module answers, in a strategy of several calls; None in a strategy of one call."""
     times: Callable[[ModuleSpec], Mapping[str, Times]] | None = None
-    """Of a strategy of several calls: how often a run asks each role, `RUNS`, `TOOLS` and `REWARD`."""
+    """How often a run asks each role, `RUNS`, `TOOLS` and `REWARD`, in a strategy of several calls."""
     roles: Mapping[str, Role] = field(default_factory=dict[str, Role])
-    """Of a strategy of several calls: its predictors."""
+    """The predictors of a strategy of several calls."""
     tries: bool = False
     """Whether it runs something else several times: a module, a program, or a signature as `Predict` asks it."""
     manner: str = ""

@@ -26,7 +26,7 @@ _FILES: dict[str, str] = {
 """Strategies that run come first, the simplest at the top."""
 
 STRATEGIES: Mapping[str, ModuleStrategy] = FileTable[ModuleStrategy](__package__, _FILES, "STRATEGY")
-"""By the name that a `module` uses."""
+"""The strategies, by the name that a `module` uses."""
 
 
 def running() -> dict[str, ModuleStrategy]:
