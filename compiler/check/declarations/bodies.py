@@ -283,7 +283,7 @@ def _after(scope: Scope, name: str, turn: RoundRead, reads: list[MemberRead]) ->
 
 
 def _stays(before: Group, after: Kind, member: str) -> bool:
-    """Whether the value that takes a group's place has the member too, and of the same type."""
+    """Whether the value that takes a group's place has the member, too, and of a type that fits."""
     if isinstance(before, GroupList):
         return isinstance(after, GroupList) and _stays(before.item, after.item, member)
     if not isinstance(after, Group) or member not in after.members or member not in before.members:
