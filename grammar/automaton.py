@@ -27,7 +27,7 @@ from .tree import Declaration
 
 TABLE_PATH = Path(__file__).with_name("table.json")
 MAX_STATES = 1_000
-"""States on the stack: bounds what no bracket nests, such as `not not not …`."""
+"""States on the stack. It bounds what nests without brackets, such as `not not not …`."""
 
 Row = dict[str, tuple[Any, Any]]
 """A state: symbol → Shift and the state to go to, or Reduce and the rule."""
@@ -52,7 +52,7 @@ class LexemeLexer(Lexer):
 
 
 class _Parser(Protocol):
-    """What is used of `Lark`, whose own annotations are not strict, or say that it makes trees."""
+    """The part of `Lark` that is used here. Lark's own annotations are not strict, and say that it makes trees."""
 
     rules: list[Rule]
     terminals: list[TerminalDef]

@@ -1,4 +1,4 @@
-"""Bounds how deep a tree may be, for those who walk it by recursion.
+"""Bounds how deep a tree may be, so that code may walk it by recursion.
 
 Brackets are bounded while parsing, but `a + a + …` nests as well, to the left and without a bracket.
 """

@@ -44,7 +44,7 @@ def in_words(terminals: Iterable[str]) -> tuple[str, ...]:
     if "NAME" in left:
         left -= _NAMES - {"NAME"}
     if {"LBRACE", "ASSIGN"} <= left and (phrases or "NAME" in left):
-        left -= {"LBRACE", "ASSIGN"}  # behind `input`: true if it were a setting's name, but no help
+        left -= {"LBRACE", "ASSIGN"}  # after `input` they fit if it is a setting's name, which is no help
     if {"PLUS", "STAR"} <= left:
         left -= _OPERATORS | _CONTINUATIONS
         if not left:

@@ -25,9 +25,9 @@ MAX_TOKENS = 100_000
 
 
 MAX_PROBLEMS = 50
-"""Reported of one declaration; the recovery reads no further than that."""
+"""Problems reported of one declaration; the recovery reads no further."""
 MAX_NESTING = 100
-"""Brackets within brackets, and nodes within nodes of an item: whoever walks a tree may recurse."""
+"""How deep brackets may nest, and the nodes of an item: so code may walk a tree by recursion."""
 
 
 class Lexeme(NamedTuple):
@@ -79,7 +79,7 @@ class Lexemes(Struct):
     comments: list[Comment] = field(default_factory=list[Comment])
     problems: list[Problem] = field(default_factory=list[Problem])
     too_deep: bool = False
-    """Whether brackets nest deeper than `MAX_NESTING`; then the last are not followed."""
+    """Whether brackets nest deeper than `MAX_NESTING`; then only the recovery reads them."""
     too_long: bool = False
     """Whether there are more than `MAX_TOKENS`; then the last are missing."""
 
@@ -200,7 +200,7 @@ ESCAPES = ('\\"', "\\\\", "\\n", "\\t", "\\r", "\\u0000")
 
 
 def string_value(source: str) -> str:
-    """What a string token stands for; also for a broken one, as far as it goes.
+    """The value of a string token; of a broken one, as far as it goes.
 
     A triple string that starts with a line break loses that break, the indentation that all its
     lines share and a blank last line, so that it can be indented like the code around it.

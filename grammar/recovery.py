@@ -44,7 +44,7 @@ class _Frame(Struct):
 
     opener: Placed
     index: int
-    """Of the opener among the lexemes."""
+    """Index of the opener among the lexemes."""
     mark: int
     """How many states are left when the element or item is forgotten."""
     item: int
@@ -163,7 +163,7 @@ class _Recovery:
         elif one.virtual or not self.inside_parentheses or not self.close_brackets(one, lexeme):
             self.report("unexpected", lexeme)
             if one.opens_line and self.frames and not self.inside_parentheses and self.stack.accepts("SEP"):
-                # The line opens with an operator that does not go on with the item: it is the faulty one.
+                # The line opens with an operator that cannot continue the item: the line is at fault.
                 self.take(self.virtual("SEP").lexeme, one)
                 self.frames[-1].item = self.at
                 self.faulty = True
@@ -251,7 +251,8 @@ class _Recovery:
         return False
 
     def may_insert(self, terminal: str) -> bool:
-        """A bracket is opened only where one is left to close it, and `from` names nothing."""
+        """Whether the terminal may be put in here: an opening bracket only where one is left to close it, and `from` only
+        after a number."""
         if terminal == "FROM":
             return self.last.terminal == "NUMBER"
         if terminal not in ("LBRACE", "LPAR"):

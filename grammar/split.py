@@ -1,7 +1,7 @@
 """Text → blocks, one per declaration, before anything is parsed.
 
-Two kinds of places start a block. A complete header at column 0 (`lm mini {`) does whatever stands
-before it, so that one unclosed bracket or string never costs more than its own declaration; one
+Two kinds of places start a block. A complete header at column 0 (`lm mini {`) always does, whatever
+stands before it, so that one unclosed bracket or string never costs more than its own declaration; one
 regular expression finds these. Between them, a scan that minds strings, comments and brackets finds
 the rest: misspelt keywords, headers that are still being typed, declarations that are indented.
 """
@@ -39,7 +39,7 @@ def inner_starts(stretch: str) -> list[int]:
     openers: list[str] = []
     fresh = True  # nothing but blanks since the line began or a block closed
     line_start = 0
-    awaited = False  # what came last cannot be the end of anything
+    awaited = False  # the last token cannot end anything
     for match in PATTERN.finditer(stretch):
         kind = match.lastgroup
         if kind == "newline":

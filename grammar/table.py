@@ -43,7 +43,7 @@ def make_table(grammar: str) -> dict[str, Any]:
 
 
 def _renumbered(table: Any) -> IntParseTable:
-    """The same table with states and the symbols in them in an order that hashing has no part in."""
+    """The same table, with states and their symbols in an order that does not depend on hashes."""
     numbers = {state: number for number, state in enumerate(table.start_states.values())}
     queue = deque(numbers)
     rows: dict[int, Row] = table.states

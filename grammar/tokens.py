@@ -42,7 +42,7 @@ class Token(NamedTuple):
 # this, one forgotten `"""` would swallow the rest of the file.
 _WORDS = "|".join(word for word in KEYWORDS if word not in ("dspec", "import"))
 CONTINUING_WORDS = ("and", "or", "not", "in", "then", "else", "for")
-"""Words that go on with an expression when they open a line, and never name anything."""
+"""Words that continue an expression when they open a line, and never name anything."""
 HEADER = (
     rf"(?:(?:{_WORDS})[ \t]++(?!(?:{'|'.join(CONTINUING_WORDS)})\b)[^\W\d]\w*+[ \t]*+[({{=]"
     r'|import[ \t]*+"'
@@ -51,9 +51,8 @@ HEADER = (
 
 
 def _all(group: str) -> str:
-    """`(?:group)*+`, which up to Python 3.11.2 does not give back what its last, failed round took.
-
-    An atomic group does; in stretches, because it remembers every round until it is through.
+    """A pattern that means `(?:group)*+`. Up to Python 3.11.2 that one keeps what its last, failed round took; an
+    atomic group gives it back. It repeats in stretches, because an atomic group remembers every round until it ends.
     """
     return rf"(?>(?:(?>(?:{group}){{1,999}}))*)"
 
@@ -77,7 +76,7 @@ PATTERN = re.compile(
 
 
 def last_token(text: str) -> Token | None:
-    """The last of the tokens, of which no other is made: an editor asks with every key."""
+    """The last token. No other one is made, since an editor asks with every key."""
     match = None
     for match in PATTERN.finditer(text):  # noqa: B007
         pass

@@ -50,9 +50,10 @@ class Allow(Struct):
 def without_allowed(
     source: Source, tree: SourceTree, diagnostics: Sequence[Diagnostic], *, complete: bool
 ) -> list[Diagnostic]:
-    """What is left of the diagnostics in this file, and what is wrong with its comments.
+    """The diagnostics that no comment of this file covers, and those about the comments themselves.
 
-    With `complete` False not everything was looked for, so that nothing is said of unused ones.
+    With `complete` False some checks did not run. Then no comment is reported as unused: what it allows may
+    not have been looked for.
     """
     if "dspc" not in source.text:
         return list(diagnostics)
@@ -70,10 +71,10 @@ def without_allowed(
 
 
 class _Covers:
-    """Which comments cover a place.
+    """Finds the comments that cover a place.
 
-    Of each kind no two stretches overlap, so that a look takes a search per kind, however many comments
-    there are. Comments that cover the same stretch say the same: the first one counts.
+    Stretches of one kind never overlap, so a look-up is one binary search per kind, however many comments
+    there are. Of several comments that cover the same stretch the first one counts.
     """
 
     def __init__(self, allows: Sequence[Allow]) -> None:
@@ -84,7 +85,7 @@ class _Covers:
             found.sort(key=lambda allow: allow.start)
 
     def allow(self, code: str, offset: int) -> bool:
-        """Whether a comment covers the place; all that do have been of use."""
+        """Whether a comment covers the place. Marks each one that does as used."""
         covered = False
         for kind in get_args(Kind):
             found = self._found.get((code, kind), [])
@@ -110,7 +111,7 @@ def _read(source: Source, tree: SourceTree) -> tuple[list[Allow], list[Finding]]
 
 
 def _covered(source: Source, tree: SourceTree, token: Token, target: Token | None) -> tuple[Kind, int, int]:
-    """The stretch of text that a comment speaks of; `target` is the next token that is code."""
+    """What a comment covers: the kind, the start and the end. `target` is the next token that is code."""
     line_start = source.text.rfind("\n", 0, token.start) + 1
     if source.text[line_start : token.start].strip(" \t\ufeff"):
         return "own line", line_start, token.end
@@ -166,7 +167,8 @@ def _comment(
 
 
 def _unused(allow: Allow) -> codes.project.AllowsNothing:
-    """Nothing to allow: with the whole comment, the line that it stands on, where it allows nothing else."""
+    """The finding about a code that allowed nothing. If the comment names no other code, the finding also has what
+    a fix may delete: the comment, with its line if nothing else stands on it."""
     text, comment = allow.place.source.text, allow.comment
     whole: Location | None = None
     if allow.alone:

@@ -60,7 +60,7 @@ class Analysis(Struct, frozen=True):
 
     @property
     def fetched(self) -> tuple[str, ...]:
-        """What was asked for its rows, with what came of it."""
+        """The sources that were asked for their rows, each with the result."""
         return tuple(dict.fromkeys(self.session.fetched))
 
 
@@ -80,8 +80,8 @@ def analyse(
     `text` stands in for the file's content on disk. With `probe` False no data file is touched; with
     `deep` all rows of the large ones are read. `cache` remembers what data files hold. `fetch` says which
     rows of `python` and `huggingface` sources are asked for: with "never", those kept from before are read.
-    With `only`, none but these are asked for. At the offset `asked` somebody is about to ask (`query`): the
-    analysis keeps a journal of the declaration there.
+    With `only`, no other source is asked. `asked` is the offset that a `query` will be about: the analysis
+    keeps a journal of the declaration there.
     """
     fetcher = Fetcher(fetch, only)
     try:
@@ -97,10 +97,10 @@ def analyse_all(
     cache: Callable[[Path], Cache | None] = lambda _: None,
     fetch: When = "never",
 ) -> list[Analysis]:
-    """Check several files for what there is to say of them; `cache` gives the one for a file's project.
+    """Check several files for their diagnostics; `cache` gives the cache of a file's project.
 
-    Every file is read, parsed and checked once. One that another of them imports is checked as a part of
-    that, whose models it may use; what it says then is not said again.
+    Every file is read, parsed and checked once. A file that another of them imports is checked as a part of
+    the other, whose models it may use, and its diagnostics stand in that analysis only.
     """
     known: dict[tuple[Path, Path], File] = {}
     analyses: list[Analysis] = []
@@ -144,8 +144,8 @@ def _analyse(
     settled: Set[Path] | None = None,
     asked: int | None = None,
 ) -> Analysis:
-    """With `settled`, what stands in these files is checked only as far as others need it, nothing is
-    said of it, and no project is made."""
+    """With `settled`, a declaration in one of these files is checked only if another file needs it, nothing is
+    reported about it, and no project is made."""
     here = [file for place, file in loaded.files.items() if not settled or place not in settled]
     found = files.scopes(loaded)
     main = found[loaded.main.source.path]
@@ -182,7 +182,7 @@ def _analyse(
 
 
 def _around(tree: SourceTree, file: FileScope, offset: int) -> Symbol | None:
-    """What is declared around an offset of the file."""
+    """The symbol of the declaration around an offset of the file."""
     at = bisect.bisect_right(tree.blocks, offset, key=lambda block: block.start) - 1
     declaration = tree.blocks[at].declaration if at >= 0 else None
     symbol = file.symbols.get(declaration.name.text) if declaration and declaration.name else None
@@ -190,13 +190,13 @@ def _around(tree: SourceTree, file: FileScope, offset: int) -> Symbol | None:
 
 
 def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnostic]:
-    """What was found, each once, without what the author allows, at the levels that the project sets."""
+    """The findings, each once, without those that the author allows, at the levels that the project sets."""
     settings = read_settings(loaded.root)
     diagnostics = without_echoes(session.findings)
     if len(here) < len(loaded.files):
         there = {file.source.path for file in loaded.files.values()} - {file.source.path for file in here}
         diagnostics = [one for one in diagnostics if one.primary.location.source.path not in there]
-    # Where there are errors some checks were left out, and without the data all that is about rows.
+    # After an error some checks are left out; without the data, every check of rows is.
     complete = session.probe and not has_errors(diagnostics) and not session.crashes
     for file in here:
         diagnostics = without_allowed(file.source, file.tree, diagnostics, complete=complete)
@@ -205,7 +205,7 @@ def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnos
 
 
 def _failed(path: Path, text: str, error: Exception) -> Analysis:
-    """What is left to say when not even the parts of a file could be told."""
+    """The analysis of a file whose check failed as a whole: the crash is its only diagnostic."""
     place = path.absolute()
     source = Source(place, path.name, text)
     scope = FileScope(source, "", {}, {})

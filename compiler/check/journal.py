@@ -1,7 +1,7 @@
-"""What the check of one declaration met on its way: the kind of every expression, and what it looked for.
+"""A record of the check of one declaration: the kind of every expression, and the names that were looked for.
 
-Kept only when somebody asks about a place in a text (`query`); a check that nobody asks about keeps none.
-Nodes are told apart by identity, so a journal is good for the tree it was made with.
+A check keeps a journal only if somebody will ask about a place in the text (`query`). The journal tells nodes
+apart by identity, so it holds only for the tree that it was made with.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ Kind = TypeVar("Kind")
 
 
 class Sought(Struct, frozen=True):
-    """Where a name is looked for: declarations of these kinds, and names of the declaration's own."""
+    """What a name may stand for: declarations of these kinds, and names of the declaration's own."""
 
     kinds: tuple[str, ...]
     names: Mapping[str, Symbol | None]
 
 
 class Journal(Struct, Generic[Scope, Kind]):
-    """By node: what an expression is and the scope it stands in, the type that a value should have, and where
-    a name was looked for. What scopes and kinds are is the business of those who write and read it."""
+    """By the `id` of a node: the kind of an expression, the scope it stands in, the type that a value should have,
+    and what a name may stand for. The journal knows nothing of scopes and kinds; it only keeps them."""
 
     kinds: dict[int, Kind] = field(default_factory=dict[int, Kind])
     scopes: dict[int, Scope] = field(default_factory=dict[int, Scope])
@@ -40,7 +40,7 @@ class Journal(Struct, Generic[Scope, Kind]):
         self.scopes[id(node)], self.kinds[id(node)] = scope, kind
 
     def want(self, node: Node, scope: Scope, kind: Type) -> None:
-        """A value of this kind must stand there; literals are compared with it at once."""
+        """Record that a value of this type must stand at `node`, which may be a literal that has no kind of its own."""
         self.scopes[id(node)], self.wanted[id(node)] = scope, kind
 
     def seek(self, node: Node, kinds: Iterable[str], names: Mapping[str, Symbol | None]) -> None:

@@ -43,7 +43,7 @@ DECLARATIONS: Mapping[SymbolKind, Check] = {
     "eval": evaluation,
     "test": check_test,
 }
-"""Who checks a declaration of each kind. What it gives is looked up with `Session.checked`."""
+"""The check of each kind of declaration. `Session.checked` looks up what it gives."""
 
 
 def check_declarations(session: Session, file: File, scope: FileScope) -> None:

@@ -1,9 +1,9 @@
 """Answers about a place in a text: what stands there, what type it has, what may be written there.
 
-An editor asks while somebody types. So the declaration around the place is checked once more, as it reads
-with a word at the cursor, beside everything else that the analysis found; the check keeps a journal, and the
-answers are what it met and what it looked for. Where the declaration stands in the text as it is asked about, an
-analysis that kept a journal of it knows all that already. Nothing here infers anything, speaks of a protocol or raises.
+An editor asks while somebody types. So the declaration around the place is checked again, with a word put in at
+the cursor, next to everything else that the analysis found. That check keeps a journal, and the answers come from
+it. If the declaration is unchanged and the analysis kept a journal of it, there is no second check. Nothing here
+infers a type, knows a protocol or raises.
 """
 
 from __future__ import annotations
@@ -62,9 +62,10 @@ class View(Struct, frozen=True):
 
 
 class Calling(Struct, frozen=True):
-    """The call whose arguments the place stands among.
+    """The call that has the place in one of its arguments.
 
-    `inputs` are what a declaration takes; `given` the names of arguments that other arguments are for.
+    `inputs` are those of the callee where that is a declaration; `given` are the names of parameters that the
+    call's other arguments are for.
     """
 
     callee: Symbol | Function | JudgeFunction
@@ -84,8 +85,8 @@ def view_at(analysis: Analysis, offset: int) -> View | None:
 
 
 def view(analysis: Analysis, block: Block, offset: int) -> View | None:
-    """The declaration that `block` reads as, checked as if it stood in the file in place of the block that
-    starts where it starts; `offset` counts from there. None where it declares nothing."""
+    """The declaration in `block`, checked as if `block` replaced the block of the file that has the same start.
+    `offset` counts from that start. None where `block` declares nothing."""
     declaration = block.declaration
     kind = KINDS.get(declaration.keyword.text) if declaration else None
     if declaration is None or declaration.name is None or kind is None or kind == "import":
@@ -128,7 +129,7 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
 
 
 def _beside(old: Session, file: FileScope) -> Session:
-    """A session that knows what the analysis knows, so that whoever asks leaves no trace in it."""
+    """A session that shares the analysis's results but not its findings, so that a question adds none to them."""
     return Session(
         old.root,
         old.folder,
@@ -192,14 +193,15 @@ def sought(view: View) -> Sought | None:
     node = next((node for node in (name, *above[:1]) if id(node) in found), None)
     if node is None:
         return None
-    # `a.b` may name what an import has; the names of the declaration's own have no dot before them.
+    # `a.b` can only name a declaration of an import: the declaration's own names have no dot.
     whole = isinstance(node, Attribute)
     return Sought(found[id(node)].kinds, {}) if whole else found[id(node)]
 
 
 def declared(view: View, kinds: Collection[str], qualifier: str = "") -> Iterator[tuple[str, Symbol]]:
-    """Declarations of some kinds as the file writes them, its own first; with a qualifier, as that import has
-    them. What would come back to the declaration itself is left out, and an ensemble where something is tuned."""
+    """Declarations of some kinds by the names that the file writes, its own first; with a qualifier, those of that
+    import alone. Declarations that lead back to the one around the place are left out, and so are ensembles where
+    the place names a program to tune."""
     imports = view.place.scope.imports
     if not qualifier:
         for symbol in view.place.scope.symbols.values():
@@ -218,7 +220,7 @@ def parts(view: View, symbol: Symbol) -> Mapping[str, Symbol]:
 
 
 def _untunable(view: View, symbol: Symbol) -> bool:
-    """Whether a block gives an ensemble, and the place names what another block or a step of it starts from."""
+    """Whether `symbol` is a block that gives an ensemble, and the place names what a block or step starts from."""
     starts = any(
         (isinstance(node, Setting) and node.name.text == "program")
         or (isinstance(node, Argument) and node.name is not None and node.name.text == "student")
@@ -231,7 +233,8 @@ def _untunable(view: View, symbol: Symbol) -> bool:
 
 
 def _comes_back(view: View, symbol: Symbol) -> bool:
-    """A record may name itself; no model may fall back to itself in the end, and no module or program run itself."""
+    """Whether the declaration would lead back to itself by naming `symbol`: through calls, or through fallbacks of
+    a model. A record may name itself."""
     if symbol is view.symbol:
         return symbol.kind != "record"
     if symbol.kind in ("module", "program") and view.symbol.kind in ("module", "program"):
@@ -255,7 +258,7 @@ def callable_kinds(view: View) -> tuple[str, ...]:
 
 
 def functions(view: View) -> Iterator[Function]:
-    """The functions that an expression at the place may call: a name that is declared stands for that."""
+    """The functions that an expression at the place may call: those whose names no declaration has taken."""
     scope = scope_at(view)
     for name, function in FUNCTIONS.items() if scope else ():
         if scope and name not in scope.names and name not in view.place.scope.symbols:
@@ -271,7 +274,7 @@ def judges(view: View) -> Iterator[JudgeFunction]:
 
 
 def wanted(view: View) -> Type | None:
-    """The type that a value at the place should have: as declared, or to be compared with something."""
+    """The type that a value at the place should have: the declared one, or that of what it is compared with."""
     way = [node for node in view.way if not isinstance(node, Name)]
     if not way:
         return None
@@ -306,7 +309,7 @@ def literals(kind: Type | None) -> tuple[str, ...]:
 
 
 def calling(view: View) -> Calling | None:
-    """The call that the place is an argument of, or in the name of one."""
+    """The innermost call that has the place in an argument, or in an argument's name."""
     for position in range(len(view.way) - 1, 1, -1):
         argument, call = view.way[position], view.way[position - 1]
         if isinstance(argument, Argument) and isinstance(call, Call):
@@ -358,7 +361,7 @@ def subject(view: View) -> RunnableInfo | None:
 
 
 def left_to_return(view: View) -> Mapping[str, NamedValue]:
-    """The outputs that a program's header promises and that no other argument of its `return` is for."""
+    """The outputs in a program's header that no other argument of its `return` gives."""
     declaration = view.place.declaration
     found = runnable(view.session, view.symbol)
     if found is None or not isinstance(declaration.returns, tuple):

@@ -93,7 +93,7 @@ class Session(Struct):
     fetcher: Fetcher = field(default_factory=Fetcher)
     """Asks for rows of `python` and `huggingface` sources, if it may: then the user's code runs."""
     checks: Mapping[SymbolKind, Check] = MappingProxyType({})
-    """The check of each kind of declaration. Each remembers by `once` what it made of one."""
+    """The check of each kind of declaration. Each keeps its results with `once`."""
     findings: list[Finding] = field(default_factory=list[Finding])
     declared: list[Symbol] = field(default_factory=list[Symbol])
     uses: list[Use] = field(default_factory=list[Use])
@@ -106,27 +106,27 @@ class Session(Struct):
     doubles: list[Symbol] = field(default_factory=list[Symbol])
     """Declarations whose names were taken: checked, but never found by name."""
     default_lms: dict[int, Symbol | None] = field(default_factory=dict[int, Symbol | None])
-    """By file: the model of modules that name none."""
+    """The model of modules that name none, by the `id` of their file's scope."""
     saved: dict[str, object] = field(default_factory=dict[str, object])
-    """Programs out of files, by what names them; None of one that cannot be used."""
+    """Programs out of files, by the expression that names them; None for one that cannot be used."""
     running: list[Symbol] = field(default_factory=list[Symbol])
     """Declarations whose check is at work, the outermost first."""
     circles: set[str] = field(default_factory=set[str])
-    ending: set[str] = field(default_factory=set[str])
-    """Records whose values come to an end, as far as was looked."""
     """Keys of declarations in a circle that was reported, so that each circle is reported once."""
+    ending: set[str] = field(default_factory=set[str])
+    """Keys of records that were found to have finite values: they need no second look."""
     results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
     begun: set[int] = field(default_factory=set[int])
     """Declarations whose check has begun."""
     sampled: list[str] = field(default_factory=list[str])
     """Data files of which only the first rows were looked at."""
     fetched: list[str] = field(default_factory=list[str])
-    """Sources that were asked for their rows, with what came of it."""
+    """Sources that were asked for their rows, each with the result."""
     crashes: list[Crash] = field(default_factory=list[Crash])
     journal: Journal[Any, Any] | None = None
-    """What the checks meet, where somebody asks about a place in the text."""
+    """Where the checks record what they meet, if somebody asks about a place in the text."""
     asked: Symbol | None = None
-    """The declaration that somebody is about to ask about: `kept` is the journal of its check alone."""
+    """The declaration that a query will be about. Only its own check is recorded, in `kept`."""
     kept: Journal[Any, Any] = field(default_factory=Journal[Any, Any])
     failed: tuple[Exception, Location] | None = None
     """The last exception, and the innermost declaration that was being checked."""
@@ -145,7 +145,7 @@ class Session(Struct):
             try:
                 found = self.results[key] = compute(self, symbol)
             except Exception as error:
-                del self.results[key]  # whoever asks next must not take it for a circle
+                del self.results[key]  # or the next who asks would take it for a circle
                 if self.failed is None or self.failed[0] is not error:
                     self.failed = error, symbol.location
                 raise
@@ -159,7 +159,7 @@ class Session(Struct):
         return id(symbol) in self.begun
 
     def checked(self, symbol: Symbol) -> object:
-        """What the check of its kind makes of a declaration; None while that needs itself."""
+        """What the check of its kind makes of a declaration; None while that check is still running."""
         check = self.checks.get(symbol.kind)
         return check(self, symbol) if check else None
 
@@ -171,7 +171,7 @@ class Session(Struct):
             if self.failed is not None and self.failed[0] is error:
                 place = self.failed[1]
             known = {crash.finding.where for crash in self.crashes}
-            if place not in known:  # what needs a declaration fails with it, and that is no news
+            if place not in known:  # every check that needs a failed declaration fails there again
                 self.crashes.append(crash(error, place))
             return None
 
@@ -221,7 +221,7 @@ class Session(Struct):
 
 
 def crash(error: Exception, place: Location) -> Crash:
-    """What is said of an exception that the checks did not expect."""
+    """The record of an exception that the checks did not expect."""
     words = str(error).strip().splitlines()
     finding = codes.project.Crashed(place, type(error).__name__, words[0] if words else "")
     return Crash(finding, "".join(traceback.format_exception(error)))

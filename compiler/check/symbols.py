@@ -54,7 +54,7 @@ class FileScope(Struct, frozen=True, eq=False):
     unreadable: set[str] = field(default_factory=set[str])
     """Names of declarations that could not be read: nothing is said about their uses."""
     nameless: set[DeclarationKind] = field(default_factory=set["DeclarationKind"])
-    """Kinds of declarations whose name is missing: it may be any that is used."""
+    """Kinds of declarations that lack their name: any name that is not declared may be theirs."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,9 @@
 """What the last `dspc check` of the same files found, so that checking them again unchanged is instant.
 
-One entry per set of files, told by its name; it holds the diagnostics as JSON and the stamps of all
-that was looked at. An entry counts only if every stamp is still the same and the toolchain is the very
-one that wrote it. It is input like any other: whatever does not fit its shape is a miss, places are
-checked against the text, nothing outside the project is shown. Nothing here raises, and nothing heavy
-is imported: no grammar, no pydantic.
+Each set of files has one entry, with the diagnostics as JSON and a stamp of every file that was looked
+at. An entry counts only if no stamp has changed and the same toolchain wrote it. It is untrusted input: an
+entry that does not fit its shape is a miss, places are checked against the text, and nothing outside the
+project is shown. Nothing here raises, and nothing heavy is imported: no grammar, no pydantic.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ FORMAT = 1
 class CheckResult(Struct, frozen=True):
     """What a check of several files found. `sampled` are data files of which only a part was read.
 
-    `left_out` counts the findings beyond the most that are shown.
+    `left_out` counts the findings that are not shown because there are too many.
     """
 
     diagnostics: tuple[Diagnostic, ...]
@@ -53,7 +52,7 @@ def recall(cache: Cache, paths: Sequence[Path], *, deep: bool) -> CheckResult | 
             return None
         return _Reading(entry, project_root(paths[0])).found()
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OSError):
-        return None  # damaged, or of another making
+        return None  # damaged, or not written by us
 
 
 def remember(
@@ -75,7 +74,7 @@ def remember(
 
 
 def toolchain() -> str:
-    """Told by every file that the front end is made of, and by what is installed beside it."""
+    """A digest of every file of the front end, and of the packages that are installed beside it."""
     parts = [f"{FORMAT} {sys.version} {sys.prefix}"]
     for room in ("dspec.compiler", "dspec.grammar", "dspec.runtime"):
         spec = find_spec(room)
@@ -105,7 +104,7 @@ def _name(paths: Sequence[Path], deep: bool) -> str:
 
 
 def _roots(paths: Sequence[Path]) -> list[str]:
-    """The projects that the files are in, which a new marker file would change."""
+    """The roots of the files' projects. A new marker file would change them."""
     folders = {path.absolute().parent for path in paths}
     return sorted({str(project_root(folder / "any")) for folder in folders})
 
@@ -150,7 +149,7 @@ class _Writing:
 
 
 class _Reading:
-    """The way back. Raises KeyError, TypeError, ValueError or OSError for what does not fit."""
+    """Diagnostics from plain data. Raises KeyError, TypeError, ValueError or OSError for what does not fit."""
 
     def __init__(self, entry: dict[str, Any], root: Path) -> None:
         self._entry = entry
@@ -162,7 +161,7 @@ class _Reading:
         return CheckResult(diagnostics, sampled, int(self._entry["left_out"]))
 
     def _diagnostic(self, plain: dict[str, Any]) -> Diagnostic:
-        from ..diagnostics.codes.table import CODES  # where nothing was found, nobody needs it
+        from ..diagnostics.codes.table import CODES  # not needed where nothing was found
 
         code, severity = plain["code"], plain["severity"]
         if code not in CODES or severity not in get_args(Severity):

@@ -1,4 +1,4 @@
-"""Rows: reading, probing, checking and splitting the data a program is tuned and judged on."""
+"""Rows: reading, probing, checking and splitting the data a program is tuned and scored on."""
 
 from ..project.caches import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems

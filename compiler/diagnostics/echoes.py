@@ -17,7 +17,7 @@ from .record import Diagnostic
 UNREAD = ("DS0101", "DS0109", "DS0114")
 """Text that could not be parsed."""
 ABOUT_CALLS = ("DS0302", "DS0303", "DS0602")
-"""Arguments that lack or are too many: nothing is known of them in a call that could not be read."""
+"""Missing arguments, and too many of them: nobody knows of those in a call that could not be read."""
 REACH = 400
 """Characters of an item that are looked at around a stop."""
 _END = re.compile(r"[\n;}]")
@@ -46,7 +46,7 @@ def without_echoes(findings: Sequence[Finding]) -> list[Diagnostic]:
         guessed = found.code.name >= "DS0120" or found.code.name == "DS0105"
         if guessed and there is not None and there.hides(found, bool(diagnostic.fixes)):
             continue
-        # A name may be right in the data, and only the declaration of its column is not.
+        # The name may be right: then only the declaration of its column is wrong.
         names = {edit.replacement for fix in diagnostic.fixes for edit in fix.edits}
         if found.code.name == "DS0501" and any((name, found.where.text) in renamed for name in names):
             continue
@@ -55,16 +55,16 @@ def without_echoes(findings: Sequence[Finding]) -> list[Diagnostic]:
 
 
 class _Broken(Struct):
-    """Of one file, in the order of its text: where the parser stopped, and how far those items go."""
+    """Where the parser stopped in one file, in the order of the text, and where the items around those places end."""
 
     stops: list[int] = field(default_factory=list[int])
     ends: list[int] = field(default_factory=list[int])
     words: set[int] = field(default_factory=set[int])
     """Where the words before the stops begin."""
     brackets: set[int] = field(default_factory=set[int])
-    """Stops at a `[`: what is before it was meant as a list, say."""
+    """Stops at a `[`: the word before it may have been meant as a list."""
     arrows: dict[int, int] = field(default_factory=dict[int, int])
-    """Stops at a `->`, which makes names of what is before, with where their lines begin."""
+    """Stops at a `->`, each with the start of its line: words before the arrow are names."""
 
     def add(self, place: Location) -> None:
         text = place.source.text
@@ -80,7 +80,7 @@ class _Broken(Struct):
             self.words.add(near + before.start())
 
     def hides(self, found: Finding, mended: bool) -> bool:
-        """Whether it only follows from a stop. One that is `mended` by a fix has understood what is there."""
+        """Whether a finding only follows from a stop. A finding that has a fix (`mended`) has understood the text."""
         place = found.where
         if place.start in self.words:
             return not mended or place.end in self.brackets

@@ -1,4 +1,4 @@
-"""Fixes: those that findings offer are made here, and those that are safe unseen applied (`dspc check --fix`).
+"""Makes the fixes that findings offer, and applies those that are safe to apply unseen (`dspc check --fix`).
 
 To apply them, diagnostics are taken in their order, one machine fix of each. A fix is applied whole or not at all,
 and not when it touches text that an earlier one changes: running again gets the rest. So the result
@@ -70,7 +70,7 @@ class Repaired(Struct, frozen=True):
 
         Raises DspecError, before writing anything, when a file no longer holds the text that was checked.
         """
-        from ..project.files import write_text  # loads Pydantic, which telling of fixes need not
+        from ..project.files import write_text  # loads Pydantic, which no report of fixes needs
 
         marks = {path: _byte_order_mark(source) for path, source in self.sources.items()}
         for path, text in self.texts.items():
@@ -96,7 +96,7 @@ def apply_fixes(diagnostics: Iterable[Diagnostic]) -> Repaired:
 
 
 def _byte_order_mark(source: Source) -> str:
-    """The mark that the file starts with and `source.text` has not, if any. Raises DspecError."""
+    """The mark that the file starts with and `source.text` lacks, if any. Raises DspecError."""
     try:
         current = source.path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):

@@ -30,7 +30,7 @@ from .record import Diagnostic, Severity
 FILE = "dspec.toml"
 MAX_CHARACTERS = 64 * 1024
 LEVELS: dict[str, Severity | None] = {"off": None, "hint": "hint", "warning": "warning", "error": "error"}
-"""What a code may be set to; None reports it not at all."""
+"""What a code may be set to; with None it is not reported."""
 
 
 class Settings(Struct, frozen=True):
@@ -64,7 +64,7 @@ def read_settings(root: Path) -> Settings:
 
 
 def settings_in(source: Source) -> Settings:
-    """The settings that a text sets, whether it is on disk already or not."""
+    """The settings of a text, which need not be on disk yet."""
     text = source.text
     if len(text) > MAX_CHARACTERS:
         return _unreadable(
@@ -89,7 +89,7 @@ def _unreadable(source: Source, start: int, end: int, reason: str) -> Settings:
 
 
 _DEEP = r"""(?:"[^"\n]*"|'[^'\n]*'|[\w\-]+)(?:[ \t]*\.[ \t]*(?:"[^"\n]*"|'[^'\n]*'|[\w\-]+)){40}"""
-"""A key in more parts than any setting has: the reader takes a time that is their number squared."""
+"""A key with more parts than any setting has: the TOML reader's time grows with the square of their number."""
 _WHERE = r" \(at (?:line (\d+), column (\d+)|end of document)\)$"
 
 

@@ -11,7 +11,7 @@ from itertools import islice
 
 MAX_WORD = 64
 MAX_KNOWN = 2_000
-"""Of more words than that none is offered: looking through them for every mistake would take too long."""
+"""Where more words are known, none is offered: to go through them for every mistake would take too long."""
 
 
 def distance(a: str, b: str, limit: int) -> int:

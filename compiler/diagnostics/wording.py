@@ -14,7 +14,7 @@ def did_you_mean(near: tuple[str, ...]) -> str:
 
 
 def did_you_mean_text(near: tuple[str, ...]) -> str:
-    """The same for texts, which are shown as they are written."""
+    """Like `did_you_mean`, for texts, which are shown in quotes."""
     return f"; did you mean {either([f'{chr(34)}{text}{chr(34)}' for text in near])}?" if near else ""
 
 

@@ -42,7 +42,7 @@ class Judges:
             result = await run(judge.program, self._key(judge), Example(example.index, inputs, {}))
             if result.unanswered:
                 return result
-            opinions[judge.name] = self._opinion(judge, result, example.index)
+            opinions[judge.name] = self._opinion(result, example.index)
 
     def known(self, judged: Iterable[tuple[Example, Row]], store: Store) -> int:
         """Calls of judges on rows and their outputs whose answers are in the store."""
@@ -57,7 +57,7 @@ class Judges:
                 calls[key] = result.calls
                 if result.outputs is None:
                     break
-                opinions[wanted.judge.name] = self._opinion(wanted.judge, result, example.index)
+                opinions[wanted.judge.name] = self._opinion(result, example.index)
         return sum(calls.values())
 
     def _wanted(self, example: Example, outputs: Row, opinions: Opinions) -> Wanted | None:
@@ -76,7 +76,7 @@ class Judges:
             found = self._keys[judge.name] = ProgramKey(judge.program)
         return found
 
-    def _opinion(self, judge: ir.Judge, result: RunResult, row: int) -> Opinion:
+    def _opinion(self, result: RunResult, row: int) -> Opinion:
         outputs = result.outputs
         if outputs is None:
             reason = result.error[1] if result.error is not None else "no answer"

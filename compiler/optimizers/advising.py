@@ -14,9 +14,10 @@ FEW, SOME, MANY = 20, 50, 200
 the third, instructions and demos together."""
 
 Standing = Literal["fitting", "next", "another way", "unsure", "special", "cheap", "free"]
-"""What an idea is worth beside those of other optimizers, best first: it is what such data are for; it is nearly as
-good, or does the same with less; it learns from something else; it would be surer with more rows; it pays off where
-inputs are of a special kind; it asks little; it asks nothing. Ideas that stand alike keep the table's order."""
+"""What an idea is worth beside those of other optimizers, best first. "fitting": it is what such data are for; "next":
+nearly as good, or the same for less; "another way": it learns from something else; "unsure": more rows would make it
+surer; "special": it pays off where inputs are of a special kind; "cheap": it makes few calls; "free": it makes none.
+Ideas of the same standing keep the table's order."""
 STANDINGS: tuple[Standing, ...] = get_args(Standing)
 
 
@@ -40,7 +41,7 @@ class Situation(Struct, frozen=True):
     usd: float | None = None
     """The block's bound in money."""
     faithful: bool = False
-    """Every step of the block has DSPy's schedule, which a suggested step has to take back."""
+    """Every step of the block runs on DSPy's schedule, so a suggested step has to opt out of that."""
 
     @property
     def rows(self) -> int:

@@ -50,7 +50,7 @@ MOST = 100_000
 
 
 class Option(Struct, frozen=True):
-    """One option: `default` None means unset; bounds are inclusive, and hold for each of a list."""
+    """One option: `default` None means unset; bounds are inclusive, and hold for each item of a list."""
 
     name: str
     type: OptionType
@@ -61,13 +61,13 @@ class Option(Struct, frozen=True):
     optional: bool = False
     """True when `none` may be written."""
     choices: tuple[str, ...] = ()
-    """Of a text option: what it may be. Empty for any text."""
+    """What a text option may be; empty where any text will do."""
     refers: tuple[DeclarationKind, ...] = ()
     """Kinds of declarations that may be named instead; the value is then `{"<kind>": "<name>"}`."""
     counts: Literal["train", "val"] | None = None
     """Whose rows a number counts, so that asking for more than there are is reported."""
     pays_for: Literal["val"] | None = None
-    """Whose rows a number pays the scoring of: with less than twice as many the step scores its start, and no candidate."""
+    """Whose rows the number pays for. If it is less than twice their count, the step scores its start but no candidate."""
 
     @property
     def most(self) -> float | None:
@@ -100,7 +100,7 @@ class Facts(Struct, frozen=True):
     """Candidates that a later step takes (`.candidates.top(k)`), so that a race must complete as many."""
 
     nested: Mapping[str, Nested] = field(default_factory=dict[str, "Nested"])
-    """Of an optimizer that runs others: those, by the names it was given them under."""
+    """The optimizers that this one runs, by the names that the step gives them."""
     tools: int = 0
     """Tools whose descriptions the step may change."""
 
@@ -134,7 +134,7 @@ class Spec(Struct, frozen=True):
     doc: str
     """What it does, in a sentence or two, for an editor."""
     suits: str
-    """What somebody has who should begin with it, without a verb: `about 10 rows`."""
+    """What somebody has who should begin with this optimizer, without a verb: `about 10 rows`."""
     about: str
     """When to take it, and what it does that one would not expect, as Markdown: its section on the page of optimizers."""
     costs: str
@@ -154,11 +154,11 @@ class Spec(Struct, frozen=True):
     advised_train: int = 1
     """Training rows from which the step is worth its calls (a hint, not an error)."""
     enough_from: int = 1
-    """Rows from which it is enough where there are few (`table.FOR_FEW`)."""
+    """So many rows are enough for it, where rows are few (`table.FOR_FEW`)."""
     advise: Callable[[Situation], Iterable[Idea]] = field(default=lambda situation: ())
-    """What it proposes in a situation, if anything. It has seen to it that the step would check there."""
+    """What it proposes in a situation, if anything: only steps that would pass the check there."""
     compares_on_more: bool = True
-    """Of one that prompts and needs val: it learns from few rows and compares on many. False for one that learns
+    """True where an optimizer that prompts and needs val learns from few rows and compares on many. False where it learns
     from many and compares on few."""
     conflicts: tuple[Conflict, ...] = ()
     """Options that do not go together; the first conflict found is reported."""
@@ -178,7 +178,7 @@ class Spec(Struct, frozen=True):
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
     """Options that the optimizer has in DSPy and not here: what to write instead, as a sentence's end."""
     shape: Callable[[Program, Options], Program] = field(default=lambda student, options: student)
-    """The result as far as a plan can know it: what of it decides how many calls a run makes."""
+    """The result as far as a plan can know it: all that decides how many calls a run makes."""
     per_input: bool = False
     """True when the demos are chosen for each input, from an index, of which a program has one."""
     reflective: bool = False
@@ -268,10 +268,10 @@ class StepResult(Struct, frozen=True):
     cut: BudgetExceeded | Stopped | None = None
     """What ended the step before it was done, if anything did."""
     scored_on: Rows | None = None
-    """Rows that the candidates' scores are of; None: the context's `val`."""
+    """The rows that the candidates were scored on; None: the context's `val`."""
     looks: tuple[int, ...] = ()
-    """On how many rows each program was scored that the result was chosen from, what the step started from left out;
-    nothing where all `candidates` were scored on all rows."""
+    """On how many rows each program was scored among which the result was chosen, the step's start left out. Empty where
+    all `candidates` were scored on all rows."""
 
 
 class PromptModel(Struct, frozen=True):
@@ -302,22 +302,22 @@ class Context(Struct, frozen=True):
     finalists: int = 1
     """As in `Facts`."""
     members: tuple[Program, ...] = ()
-    """Of a step that gathers: the programs it was given, in order."""
+    """The programs that a step which gathers was given, in order."""
     reducer: Program | None = None
-    """Of a step that gathers: the program that makes one answer of the members', where one was named."""
+    """The program that makes one answer of the members', where a step which gathers names one."""
     nested: Mapping[str, Nested] = field(default_factory=dict[str, Nested])
-    """Of a step that runs other optimizers: those, by name."""
+    """The optimizers that a step runs, by name."""
     lms: Mapping[str, LM] = field(default_factory=dict[str, LM])
     """The project's models, for options that name one."""
     start_scored: asyncio.Event | None = None
-    """Set once the program that the compile starts from is scored. A step may begin before: what it does until then
-    is what it would do whatever the scores (`search.board.open_board` waits for them). None: a step's own start is
-    scored before anything else is asked for, so that there is a program to fall back on at the budget's wall."""
+    """Set once the program that the compile starts from is scored. A step may begin before, as long as what it does until
+    then does not depend on scores (`search.board.open_board` waits for them). None: a step's own start is scored before
+    anything else is asked for, so that there is a program to fall back on at the budget's wall."""
     room: PromptRoom = field(default_factory=PromptRoom)
-    """What the prompts of this step have room for; it keeps what was left out for it."""
+    """Keeps demos within what this step's prompts hold, and remembers what was left out."""
     metric_failed: dict[int, str] = field(default_factory=dict[int, str])
-    """Rows of train that an attempt was made at and on which the metric failed, each with the reason: the step's notes
-    tell of them."""
+    """Rows of train on which the metric failed when they were attempted, each with the reason. The step's notes tell of
+    them."""
     tuner: WeightTuner | None = None
     """None: no provider that can train a model's weights."""
 

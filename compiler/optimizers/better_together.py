@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..data.rows import Rows
 
 DEFAULTS = {"p": "BootstrapFewShotWithRandomSearch", "w": "BootstrapFinetune"}
-"""What a strategy's names stand for where the step says nothing else: DSPy's."""
+"""The optimizers that a strategy's names stand for where the step says nothing else, as in DSPy."""
 TUNES_WEIGHTS = frozenset({"BootstrapFinetune"})
 """Optimizers that a `WeightTuner` carries out."""
 
@@ -36,7 +36,7 @@ _WEIGHTS = Nested(DEFAULTS["w"], None, None)
 
 
 def strategy_of(options: Options) -> tuple[str, ...]:
-    """The names in the order in which their optimizers run; empty where one is missing."""
+    """The names in the order in which their optimizers run; empty where a name is missing between two arrows."""
     names = tuple(part.strip() for part in (options.text("strategy") or "").split("->"))
     return names if all(names) else ()
 
@@ -59,7 +59,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
             calls = Calls(teacher=Range(0, inner.train * inner.teacher_calls))
         else:
             calls = nested.spec.calls(nested.options, inner)
-        # What a search picked is scored already; another step's result may come out like its student.
+        # A search has scored what it picked. Another step's result may equal its student, which is scored, too.
         result = Range(0, 0 if nested.spec is not None and nested.spec.candidates else scoring)
         total = Calls(
             total.task + Range(0, calls.task.most) + result,
@@ -160,7 +160,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
 async def stepped(
     nested: Nested, student: Program, context: Context, run_named: Callable[[str], Run]
 ) -> StepResult:
-    """One optimizer of the strategy, as `run_named` runs the one of that name; weights go to the tuner."""
+    """Runs one optimizer of the strategy: `run_named` gives the `run` of its name. One that trains weights goes to the
+    tuner."""
     if nested.teacher is not None:
         context = replace(context, teacher=nested.teacher)
     if nested.spec is not None and nested.options is not None:

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from ..data.rows import Example, Rows
 
 MAX_ERRORS = 10
-ADVISED_TRAIN = 5
 """Rows on which the metric may fail when `max_errors` is not set."""
+
+ADVISED_TRAIN = 5
 
 DEMO_OPTIONS = (
     Option(
@@ -94,7 +95,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
 
 
 def _advise(s: Situation) -> Iterator[Idea]:
-    """With few rows it is what they are for, unless they are fewer than it pays off from; with more, it is cheap."""
+    """With few rows it is the fitting step, unless they are too few for it to pay off; with more, it is a cheap one."""
     if s.no_demos:
         return
     standing: Standing = "cheap"
@@ -219,12 +220,11 @@ async def in_order(
 ) -> tuple[list[Accepted], BudgetExceeded | Stopped | None]:
     """The first `wanted` rows on which `attempt` succeeds, as if they were tried one by one.
 
-    A row is started while the rows that have passed and those still running could not make `wanted` by
-    themselves: one by one, it would have been tried whatever those bring. With `ahead`, also while it is
-    `likely` that it would, judged by a beginning of the rows whose results are all there. So which rows are
-    tried depends on results and never on when they arrive. `tried` is told of rows in their order, of
-    none that one by one would not have been tried; nor is the failure of such an attempt raised. After a halt, what was
-    found until then is what had been answered.
+    A row is started while the rows that passed and those still running are too few to make `wanted`: one by one, its
+    turn would come whatever those bring. With `ahead`, a row is also started while its turn is `likely` to come, going
+    by the first rows, as far as all their results are known. So which rows are tried depends on results and never on
+    when they arrive. `tried` is told of rows in their order, but of no row whose turn would not have come one by one;
+    the failure of such a row is not raised, either. After a halt the result has what was answered until then.
     """
     import asyncio  # here, since a check reads this file for its SPEC
 
@@ -267,10 +267,10 @@ async def in_order(
 
 
 def likely(wanted: int, tried: int, passed: int) -> int:
-    """Further rows to try at once: half of those that `wanted` more should take at the rate so far.
+    """How many further rows to try at once: half of those that `wanted` more should take at the rate so far.
 
-    Half, since what lies beyond the last demo is paid in vain; one more attempt, which passes, is reckoned
-    with, so that nothing is concluded from few.
+    Only half, since what lies beyond the last demo is paid in vain. The rate counts one more attempt, one that
+    passes, so that little is concluded from few.
     """
     return wanted * (tried + 1) // (2 * (passed + 1))
 
@@ -301,7 +301,7 @@ class _Attempts:
             )
             if attempt.passes(self._threshold):
                 demos = traced(attempt.trace, example.digest, self._context.rng)
-                # An ensemble whose reducer says what no member said has no run to learn from, nor has one that was guessed.
+                # Nothing can be learned from an ensemble whose reducer says what no member said, or from a guess.
                 if demos:
                     return Accepted(example, demos)
             if attempt.metric_failed:
@@ -333,7 +333,7 @@ def assemble(
 ) -> Program:
     """The student with up to `demos` bootstrapped demos per predictor, filled up with labelled rows.
 
-    Rows whose inputs are shown already are not shown again. Of what a prompt has no `room` for, labelled rows go first.
+    Rows whose inputs are shown already are not shown again. Where a prompt lacks `room`, labelled rows are left out first.
     """
     labels = options.integer("max_labeled_demos")
     shown = [one.example.inputs for one in accepted]

@@ -101,7 +101,7 @@ async def _enumerate(search: _Search) -> StepResult:
 
 
 async def _sample(search: _Search, trials: int, seed: int) -> StepResult:
-    # A second to import: only a compile that searches pays for it.
+    # Optuna takes a second to import: only a compile that searches pays for it.
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)

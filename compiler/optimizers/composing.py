@@ -1,9 +1,9 @@
-"""Demo sets made of what a comparison has shown: each demo is worth what the sets that hold it are.
+"""Composes demo sets from what a race has shown: a demo is worth as much as the sets that hold it.
 
-A race tells of every set how it did on some rows, and sets share demos, so that it tells something of each demo,
-too: more than any one set makes use of. A set's score is modelled as a sum over its demos, each shrunk towards
-nothing by how seldom it was seen (ridge regression, weighted by rows), and the demos that look best make sets
-of their own. These are candidates like any other: only scores on val say whether they are better.
+A race scores every set on some rows. Sets share demos, so the scores also tell something of each demo, and more
+than any one set makes use of. A set's score is modelled as a sum of its demos' effects. The more seldom a demo
+was seen, the more its effect is shrunk towards zero (ridge regression, weighted by rows). The demos that look best
+make sets of their own. These are candidates like any other: only scores on val say whether they are better.
 
 Sources: Ilyas et al., 2022 (arXiv:2202.00622), and for demos Chang and Jia, 2023 (arXiv:2212.10378).
 """
@@ -25,7 +25,7 @@ PRIOR_ROWS = 320
 SWEEPS = 12
 
 Place = tuple[str, str]
-"""A predictor's address and a demo's inputs: a row's label and a teacher's answer to it count as one."""
+"""A predictor's address and a demo's inputs, so that a row's label and a teacher's answer to it count as one."""
 
 
 class _Set(Struct, frozen=True):
@@ -36,15 +36,15 @@ class _Set(Struct, frozen=True):
     rows: int
 
     def places(self) -> dict[Place, None]:
-        """Each once, in the prompt's order."""
+        """The demos' places, each once, in the prompt's order."""
         return {_place(address, demo): None for address, demos in self.demos.items() for demo in demos}
 
 
 def compose(student: Program, board: Board, arms: Sequence[Arm]) -> list[Arm]:
     """Up to two arms: the demos that look best, as many of each sort as the best arm shows, and their better half.
 
-    Fewer and better demos may do more than many, and cost less to show, so both are worth a look. Of `arms` those
-    count that show demos and were scored; none that the board knows comes back.
+    Fewer and better demos may do more than many, and cost less to show, so both are worth a look. Only those of `arms`
+    count that show demos and were scored. A program that the board knows already is left out.
     """
     sets: list[_Set] = []
     for arm in arms:
@@ -58,7 +58,7 @@ def compose(student: Program, board: Board, arms: Sequence[Arm]) -> list[Arm]:
     whole = half = student
     for address, shown in best.demos.items():
         pool = [demo for one in sets for demo in one.demos[address]]
-        # Of equal ones, the one that more is known of.
+        # Of demos with equal effects, the one that was seen on more rows comes first.
         pool.sort(key=lambda demo: worth[_place(address, demo)], reverse=True)
         chosen = _chosen(pool, made=sum(demo.augmented for demo in shown), most=len(shown))
         better = sorted(chosen, key=lambda demo: worth[_place(address, demo)], reverse=True)
@@ -94,7 +94,7 @@ def _place(address: str, demo: Demo) -> Place:
 def _worth(sets: Sequence[_Set]) -> dict[Place, tuple[float, int]]:
     """Each demo's effect, and the rows that it rests on.
 
-    Coordinate descent: one demo at a time, the others held, as often as `SWEEPS` says.
+    Coordinate descent: one demo after the other, with the others' effects held, `SWEEPS` times over.
     """
     rows = [one.rows for one in sets]
     mean = math.fsum(one.score * one.rows for one in sets) / sum(rows)

@@ -32,7 +32,7 @@ SEARCHES = ("racing", "full")
 SHARE = 0.42
 """What a race may cost, as a share of scoring every proposal on every row."""
 SHARE_OF_SEVERAL = 0.6
-"""The same with several texts, whose proposals the original scores again in every round."""
+"""`SHARE` with several texts, whose proposals the original scores again in every round."""
 
 
 def strategy(options: Options, proposals: int, rows: int, texts: int, finalists: int = 1) -> Strategy:

@@ -1,7 +1,7 @@
 """Demo sets to choose from: the student's own, none, labelled rows, and sets that a teacher solved.
 
-The ladder of DSPy's `create_n_fewshot_demo_sets`, with the student's demos as its first rung. All sets are
-made at the same time; they ask one teacher, whose runs they share.
+The order is that of DSPy's `create_n_fewshot_demo_sets`, with the student's own demos before all others. All sets
+are made at the same time; they ask one teacher, whose runs they share.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def hide(program: Program, example: Example) -> Program:
 
 
 def shown_rows(program: Runnable, rows: Rows) -> int:
-    """How many of the rows stand in a prompt of the program, whoever the input."""
+    """How many of the rows stand in a prompt of the program, whatever the input."""
     demos = [
         demo for one in programs(program) for predictor in one.predictors.values() for demo in predictor.demos
     ]
@@ -125,7 +125,7 @@ def _shows(demo: Demo, example: Example) -> bool:
 
 
 def traced(trace: Collection[TraceStep], digest: str, rng: Streams) -> dict[str, Demo]:
-    """One demo per predictor of an accepted trace; of one whose answers had to be guessed at, none.
+    """One demo per predictor of an accepted trace, except for those whose answers had to be guessed at.
 
     Of several calls of one predictor the last is taken half of the time, else a random earlier one:
     late calls are often the most telling, and not always. The draw depends on the row alone.

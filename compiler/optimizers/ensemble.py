@@ -135,13 +135,13 @@ def _fits(reducer: Program, like: Program, members: tuple[Program, ...]) -> None
 
 
 def missing(reducer: Program, like: Program) -> list[str]:
-    """Outputs of the program that is tuned which the reducer would have to have."""
+    """Outputs that the reducer lacks, though the program that is tuned has them."""
     return [name for name in lacking(like.outputs, reducer.outputs) if name not in added()]
 
 
 @functools.cache
 def _reducer() -> TypeAdapter[Reducer]:
-    """Made when it is needed: each check of a project with optimizers imports this file."""
+    """The reader of rules. It is made when it is needed: each check of a project with optimizers imports this file."""
     return TypeAdapter(Reducer)
 
 

@@ -1,8 +1,8 @@
 """Predictors and tools that a step leaves as they are: `freeze = [ask]`, or `tune = [answerer]` for all the others.
 
-The student of such a step is a program that cannot be changed in those places, whoever tries. What an
-optimizer goes through is `tunable`, so that nothing is spent on the rest. Only a step knows of this:
-what it gives is thawed, and no hash or artifact tells such a program from another.
+The student of such a step is a program that nothing can change in those places. Optimizers go through
+`tunable`, so that nothing is spent on the rest. Only a step knows of frozen predictors: its result is thawed,
+and no hash and no artifact tells a program that had some from another.
 """
 
 from __future__ import annotations

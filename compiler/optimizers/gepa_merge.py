@@ -67,7 +67,7 @@ def find_merge(
 ) -> Merge | None:
     """Two of the candidates `among` that may gain from each other, or None when the draws find none.
 
-    An ancestor that beats one of its heirs is no good origin; better ancestors are likelier.
+    An ancestor that scores higher than one of the two is no good origin. Of the others, the better ones are likelier.
     """
     if len(among) < 2:
         return None

@@ -36,10 +36,10 @@ def leaders(scores: Scores) -> list[frozenset[int]]:
 
 
 def wins(scores: Scores) -> dict[int, int]:
-    """By candidate that matters: the number of rows it leads on.
+    """For each candidate that matters, the number of rows that it leads on.
 
-    A candidate does not matter when on every row where it leads another one that matters does too.
-    The worse ones are weighed first, so that of two candidates that lead on the same rows the better mean
+    A candidate does not matter if, on every row where it leads, another one that matters leads, too. Candidates
+    with worse means are looked at first, so that of two that lead on the same rows the one with the better mean
     stays, and of equal ones the earlier.
     """
     fronts = leaders(scores)

@@ -1,6 +1,6 @@
 """Scores within GEPA's budget: every program on every row at most once, each new one a metric call.
 
-Nothing here decides what to score. Whoever asks for more than is left has not looked at the price.
+Nothing here decides what to score. The caller looks at the price first, and never asks for more than is left.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Scores:
         self._known: dict[str, dict[str, float]] = {}
 
     async def begin(self, program: Program, label: str) -> None:
-        """Score the program at the start on val. It is charged for repeated rows, too, as the plan does."""
+        """Score the program at the start on val. The budget pays for repeated rows, too, as the plan has it."""
         left = self.left - len(self._context.val)
         await self.score(program, self._context.val, label)
         self.left = left
@@ -36,7 +36,7 @@ class Scores:
         return len(self._missing(program, rows))
 
     def fresh_price(self, rows: Iterable[Example]) -> int:
-        """The same for a program that was never scored."""
+        """Metric calls that scoring a program would take that was never scored."""
         return len({row.digest for row in rows})
 
     async def score(self, program: Program, rows: Sequence[Example], label: str) -> list[float]:

@@ -28,7 +28,7 @@ from .proposing.rules import infer_rules
 from .ranking import ranked
 
 TEMPERATURE = 1.0
-"""Of the model that writes rules: its answers are to differ."""
+"""Temperature of the model that writes rules: its answers are to differ."""
 
 
 def halves(train: int) -> tuple[int, int]:

@@ -45,7 +45,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
 
 
 def _shape(student: Program, options: Options) -> Program:
-    """A result compared by a model asks it once a run."""
+    """The result without its rows: where a model compares them, every run asks that model once."""
     name = options.named("vectorizer", "lm")
     if name is None:
         return without_demos(student)
@@ -156,7 +156,7 @@ async def _vectors(embedder: LM | None, texts: list[str], context: Context) -> l
 
 
 def _held(program: Program, demos: dict[str, Demo]) -> dict[str, Demo]:
-    """The demos of predictors that may be given any."""
+    """The demos of predictors that the step may change."""
     return {address: demo for address, demo in demos.items() if address in tunable(program)}
 
 

@@ -24,8 +24,8 @@ PROPOSER_DEMOS = 3
 GROWTH = 1.5
 """Rounds of a race grow slowly: what an arm shows tells something of the others, too, so that few rows go far."""
 SHARE = 0.41
-"""What a race may cost, instructions that are proposed on the way included, as a share of minibatches and full
-evaluations for as many trials, of which the original scores no combination twice."""
+"""What a race may cost, with the instructions that are proposed on the way, as a share of what the original's
+minibatches and full evaluations cost for as many trials. The original scores no combination twice."""
 LOOK, PROPOSED = 3, 2
 """Trials between two looks at a race, and instructions that are then proposed for every predictor: two of the next
 trials try them, and the others what looks best so far."""
@@ -89,11 +89,11 @@ def strategy(options: Options, predictors: int, rows: int, finalists: int = 1) -
     # The original scores the start on all rows, too, and takes full evaluations from scratch.
     full = 1 + -(-chosen.trials // full_every)
     combinations = (chosen.instructions * chosen.demo_sets) ** predictors
-    # Of as many independent draws, so many differ.
+    # So many different ones are expected among as many independent draws.
     distinct = combinations * (1 - (1 - 1 / combinations) ** chosen.trials)
     budget = SHARE * (min(size, limit) * distinct + limit * full) - limit
     budget -= PROPOSED * looks(options, predictors)
-    # What `limit` leaves out of val, the winner is scored on besides.
+    # The winner is also scored on the rows of val that `limit` leaves out.
     return Racing.within(
         budget + rows - limit,
         trials(options, predictors),

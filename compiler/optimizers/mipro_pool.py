@@ -56,7 +56,7 @@ class Pool(Struct):
             program = program.with_predictor(
                 address,
                 instruction=texts[instruction],
-                # The first set is the student's own, which may be chosen per input: that is left alone.
+                # Set 0 is the student's own. It is left alone, since it may be chosen per input.
                 demos=self.demos[address][demos] if demos else None,
             )
             name = f"{address}: " if len(self.instructions) > 1 else ""
@@ -64,8 +64,8 @@ class Pool(Struct):
         return Arm("; ".join(names), program)
 
     def further(self, most: int) -> Callable[[Additive], Awaitable[Space]]:
-        """What adds up to `PROPOSED` instructions to every predictor, up to `most` times, in the light of the
-        scores."""
+        """A function that adds up to `PROPOSED` instructions to every predictor in the light of the scores. From the call
+        after `most` on it adds none."""
         looks = iter(range(1, most + 1))
 
         async def more(model: Additive) -> Space:

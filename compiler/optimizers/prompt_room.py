@@ -1,9 +1,9 @@
 """Keeps demos within what a prompt can hold: long texts of their inputs are cut, and what is still too much is left out.
 
 An inner step's demo holds what the steps before it gave, retrieved passages among it, and a few of those are more than
-a small model takes. What is cut is the longest first, all down to one length, so that short demos stay whole; outputs
-are what a demo teaches, and are never cut. Only the demos, the predictor and its model decide, so that the same
-demos are always cut the same way. Where nobody knows how much a model takes, nothing is cut.
+a small model takes. All texts that are longer than some length are cut to it, so that short demos stay whole. Outputs
+are never cut, since they are what a demo teaches. Only the demos, the predictor and its model decide, so that the
+same demos are always cut the same way. Where nobody knows how much a model takes, nothing is cut.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from dspec.runtime.schema.program import LM, Demo, Predictor, Program, canonical
 from dspec.runtime.schema.types import JsonValue, Row
 
 SHARE = 0.8
-"""Of what a model takes: tokens are estimated from bytes, and some languages have more of them."""
+"""The share of what a model takes that a prompt may fill: tokens are estimated from bytes, and some languages have
+more of them."""
 SHORTEST = 200
 """Characters that a text keeps at least; where demos with such texts are too long, some are left out."""
 ANSWER_TOKENS = 1024
-"""Kept free for an answer of a model without `max_tokens`."""
+"""Tokens that are kept free for the answer of a model without `max_tokens`."""
 
 _CUT = re.compile(r" \[… (\d+) characters left out …\] ")
 
 
 class PromptRoom(Struct, frozen=True):
-    """What demos a predictor's prompt has room for, and what was left out for it."""
+    """Cuts demos to what a predictor's prompt has room for, and remembers how many were left out."""
 
     left_out: dict[str, int] = field(default_factory=dict[str, int])
-    """How many demos a predictor's were short of, by what identifies those that it was given."""
+    """How many demos were left out, by the key of the predictor and the demos that it was given."""
 
     def fit(self, program: Program, address: str, demos: Sequence[Demo]) -> tuple[Demo, ...]:
         """The demos as the predictor's prompt can hold them, in their order."""
@@ -81,8 +82,8 @@ def _surely_fits(demos: Sequence[Demo], most: int) -> bool:
 
 
 def _room(program: Program, predictor: Predictor, lm: LM, demos: Sequence[Demo], most: int) -> int:
-    """Tokens for demos: without the answer, the instruction, and inputs as long as the longest among the demos, which
-    take half of it at most."""
+    """Tokens that demos may take: what the answer, the instruction and the inputs leave of the prompt. Inputs count as
+    long as the longest among the demos, but take no more than half of what is left for both."""
     free = int(SHARE * (most - min(lm.max_tokens or ANSWER_TOKENS, most // 2)))
     bare = predictor.model_copy(update={"demos": ()})
     blank: Row = {one.name: None for one in predictor.signature.inputs}

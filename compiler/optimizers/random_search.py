@@ -58,13 +58,13 @@ def races(options: Options) -> bool:
 
 
 def composed(options: Options) -> int:
-    """Sets that are composed after a race: none where it is too small to tell demos apart, or there are none."""
+    """How many sets are composed after a race: none where it is too small to tell demos apart, or no demos are shown."""
     shown = options.integer("max_bootstrapped_demos") or options.integer("max_labeled_demos")
     return min(COMPOSED, int(COMPOSED_SHARE * SHARE * len(selected(options)))) if shown else 0
 
 
 def race(options: Options, rows: int, finalists: int) -> Racing:
-    """The race of all candidates that the options ask for; it leaves what composed sets take, each all rows."""
+    """The race of all candidates that the options ask for. It leaves calls to score each composed set on all rows."""
     from ..search import Racing
 
     count = len(selected(options))
@@ -181,8 +181,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
 async def _race(search: _Search) -> StepResult:
     """Make every candidate at the same time, let those that differ race, then try what their demos compose.
 
-    Every one of them is in the first round, so it is scored on what is sure to be that round's rows as soon as
-    it is made and the board is there: making the last one, which goes from answer to answer, keeps nobody waiting.
+    Every candidate is in the first round. So it is scored on the rows that this round is sure to have, as soon as it is
+    made and the board is open: none has to wait for the last one, whose making takes one answer after the other.
     """
     import asyncio  # here, since a check reads this file for its SPEC
 
@@ -220,7 +220,7 @@ async def _race(search: _Search) -> StepResult:
 async def _compared(
     search: _Search, board: Board, start: Arm, planned: Racing, made: Sequence[Program | Halt]
 ) -> StepResult:
-    """The race of the candidates that were made, and what it composes. Nothing races where a halt kept one back."""
+    """The race of the candidates that were made, and what it composes. After a halt, while they were made, none race."""
     from ..search import Arm, Listed
     from .composing import compose
 

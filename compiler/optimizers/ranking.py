@@ -17,10 +17,10 @@ def ranked(
     notes: tuple[str, ...] = (),
     looks: tuple[int, ...] = (),
 ) -> StepResult:
-    """The result of a search over `scored`, which holds at least one, in the order proposed. `looks`
-    are on how many rows these and those that a race ended early were scored.
+    """The result of a search over `scored`, which holds at least one, in the order proposed.
 
-    Of equal scores the one proposed first wins. Repeats of a program are left out.
+    Of equal scores the one proposed first wins. Repeats of a program are left out. `looks` says on how many rows
+    each program was scored, those included that a race ended early.
     """
     distinct: dict[tuple[object, ...], Candidate] = {}
     for candidate in scored:

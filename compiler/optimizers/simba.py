@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ..evaluate.evaluation import Attempt, Evaluation
 
 LIMIT_WITHOUT_DEMOS = 3
-"""How many demos count as many while none are added (`max_demos = 0`): DSPy's number."""
+"""With `max_demos = 0`, from so many demos on one is forgotten each time. The number is DSPy's."""
 
 
 def _calls(options: Options, facts: Facts) -> Calls:
@@ -263,7 +263,8 @@ class _Ascent:
         return [attempts[start : start + self._runs] for start in range(0, len(attempts), self._runs)]
 
     def _look_for_failure(self, attempt: Attempt) -> None:
-        """Raises MetricError once the metric has failed on as many rows as an evaluation stands: scores decide here."""
+        """Raises MetricError once the metric has failed on so many rows that an evaluation would end, since scores decide
+        here, too."""
         if attempt.metric_failed:
             self._failed.add(attempt.example.digest)
             self._context.metric_failed.setdefault(
@@ -339,7 +340,7 @@ class _Ascent:
             self._context.rng(f"step {number}/examples {place}"),
             sample=(number - 1) * (self._runs + 1) + place,
         )
-        # Without advice there is no child: forgetting demos is not what it was made for.
+        # Without advice there is no child: it is not made to forget demos and nothing else.
         return recipe.source if advised is program else advised
 
     async def _scored(self, children: Sequence[_Entry], batch: Rows) -> list[_Entry]:

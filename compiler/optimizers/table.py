@@ -30,7 +30,7 @@ _MODULES: dict[str, str] = {
 
 
 SPECS: Mapping[str, Spec] = FileTable[Spec](__package__, _MODULES, "SPEC")
-"""By the name a `step` uses, simplest first."""
+"""The records, by the name that a `step` uses, simplest first."""
 
 RUNS: Mapping[str, Run] = FileTable[Run](__package__, _MODULES, "run")
 """What carries out each optimizer of `SPECS`."""
@@ -50,12 +50,12 @@ FIRST_STEP = "step demos = BootstrapFewShot()"
 """What messages show, and fixes insert, where a chain has no step yet."""
 
 FOR_FEW = ("LabeledFewShot", "BootstrapFewShot")
-"""Optimizers that are enough where there are few rows, least demanding first. A hint names one of them; that it need
-not import every optimizer for it, they are listed here."""
+"""Optimizers that are enough where there are few rows, least demanding first. A hint names one of them. They are
+listed here, so that the hint need not import every optimizer."""
 
 
 def for_few(rows: int) -> str:
-    """The most demanding of them that so few rows are enough for."""
+    """The most demanding optimizer of `FOR_FEW` for which so many rows are enough."""
     return [name for name in FOR_FEW if rows >= SPECS[name].enough_from][-1]
 
 

@@ -115,7 +115,7 @@ class Board:
         return math.fsum(scores) / len(scores) if scores else 0.0
 
     def estimate(self, arm: Arm) -> float:
-        """What the arm would score on all rows, judged by how it differs from the incumbent so far.
+        """What the arm would score on all rows, going by how it differs from the incumbent so far.
 
         A control variate: rows that are hard for one are mostly hard for the other.
         """

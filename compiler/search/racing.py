@@ -214,7 +214,7 @@ class Racing(Struct, frozen=True):
     ) -> list[Arm]:
         """The arms of the next round, best first; ties keep the order in which they were proposed.
 
-        On few rows an arm is judged as much by what the source makes of the others as by its own score.
+        On few rows an arm's estimate rests as much on what the source makes of the others as on its own score.
         """
 
         def promise(arm: Arm) -> float:

@@ -64,9 +64,9 @@ class SplitAnswer(Struct, frozen=True):
     closed: bool = False
     """Whether the answer came to its end, as its layout tells."""
     last: str = ""
-    """The part that the text ends in."""
+    """The output that the text ends in."""
     broken: str = ""
-    """Why the JSON around the values cannot be read. What there is of them counts only in an answer that was cut."""
+    """Why the JSON around the values cannot be read. The values that were found count only in an answer that was cut."""
 
 
 class Adapter(ABC):
@@ -115,7 +115,8 @@ class Adapter(ABC):
         """Every output that can be read from the answer, and what is wrong with the others.
 
         With `only`, the outputs of those names; the others need not be there. `cut` says why the model stopped before
-        the answer's end, if it did: then what the text ends in is not all there, nor is what is missing left out.
+        the answer's end, if it did. Then the output that the text ends in is incomplete, and an output that is missing
+        was not left out on purpose, so it gets no default.
         """
         outputs = predictor.signature.outputs
         if only is not None:

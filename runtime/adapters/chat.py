@@ -1,8 +1,8 @@
 """The `chat` adapter: each field is a section under a header line, closed by a `completed` header.
 
 Reading is by line. Only the signature's own names open a section, so a header of another name is part
-of the text it stands in; one output with two sections that differ has none. In lenient mode an answer without any
-header may also be a JSON object, labelled lines, or the bare value of an only output.
+of the text it stands in. An output with two sections that differ has no value. In lenient mode an answer without any
+header may also be a JSON object, labelled lines, or the bare value of the only output.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _HEADER = re.compile(rf"[ \t]*{_MARK}[ \t]*(.*)")
 _DRESSED_HEADER = re.compile(rf"[ \t]*+[#>*_]{{0,4}}+[ \t]*+{_MARK}[*_]{{0,3}}(?::(?=\s|$))?[ \t]*(.*)")
 _INLINE = re.compile(rf"(?<!\\){_MARK}")
 _BROKEN_LAYOUT = re.compile(r"\[[ \t]*##|##[ \t]*\]|^[ \t]*##[ \t]*\w{1,200}[ \t]*##|\A<think", re.MULTILINE)
-"""What shows that an answer meant to have sections, or is thoughts without an end."""
+"""Signs that an answer was meant to have sections, or that it is thoughts without an end."""
 
 
 class ChatAdapter(Adapter):
@@ -69,7 +69,7 @@ class ChatAdapter(Adapter):
             and before
             and not before.endswith((":", "："))
         ):
-            # Models sometimes start with the text of the first section, having read its header as given.
+            # A model sometimes begins with the text of the first section, as if its header stood there already.
             note = f"took the text before the first header as {first.name}"
             before = unescape(before)
             guessed = frozenset([first.name])
@@ -80,9 +80,9 @@ class ChatAdapter(Adapter):
 class _Sections:
     """An answer by its headers: `before` are the lines before the first, `texts` each name's sections.
 
-    A header begins its line. In lenient mode Markdown may stand around it and its name may be in other letters; one that
-    stands inside a line counts where none of its name begins one, and `completed` where it ends the line. What follows
-    `completed` is no part of the answer, unless sections begin once more.
+    A header begins its line. In lenient mode Markdown may stand around it, and its name may have another case. A header
+    inside a line counts if no header of that name begins a line, and `completed` counts if it ends the line. What follows
+    `completed` is no part of the answer, unless sections begin again.
     """
 
     def __init__(self, text: str, names: Sequence[str], *, strict: bool) -> None:
@@ -92,7 +92,7 @@ class _Sections:
         self.last = ""
         self._strict = strict
         self._names: dict[str, str] = {}
-        """Fields by what their headers may say."""
+        """Fields by each name that their headers may have."""
         if not strict:
             self._names.update({name.casefold(): name for name in reversed(names)})
         self._names.update({name: name for name in names})
@@ -109,7 +109,7 @@ class _Sections:
                     self.closed = True
                     sections.append(("", [piece]))
                 elif name:
-                    self.closed = False  # a whole answer was shown first, of which this may be a better one
+                    self.closed = False  # the answer begins again, perhaps improved
                     sections.append((name, [piece]))
                 else:
                     sections[-1][1].append(piece)
@@ -132,7 +132,7 @@ class _Sections:
         return (_HEADER if self._strict else _DRESSED_HEADER).match(line)
 
     def _name(self, written: str) -> str:
-        """The field of that name; `completed`; "" of another name."""
+        """The field that a header names, or `completed`; "" for any other name."""
         if (known := self._names.get(written)) is not None:
             return known
         name = "" if self._strict else self._names.get(written.casefold(), "")

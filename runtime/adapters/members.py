@@ -1,4 +1,4 @@
-"""Takes outputs out of an answer's JSON object: all from one, and none from one that may be something else."""
+"""Takes outputs out of an answer's JSON object: all out of one object, and none where it may be something else."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ANY_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*##", re.MULTILINE)
 
 
 def spoken(text: str) -> str:
-    """The answer without the thoughts before it, whose beginning some endpoints keep for themselves.
+    """The answer without the thoughts before it, even where the endpoint left out the tag that opens them.
 
-    Not where a section begins among the thoughts: which of the two is meant is not to be known.
+    If a section begins among the thoughts the text stays whole, since nobody knows which of the two is the answer.
     """
     end = 0
     for match in _THOUGHT.finditer(text):
@@ -43,7 +43,7 @@ def plain_members(text: str, names: Sequence[str]) -> dict[str, JsonValue] | Non
 def members_of(text: str, names: Sequence[str], note: str, *, quiet: bool = False) -> SplitAnswer | None:
     """The members of the answer's object that have these names; None where no object has any.
 
-    `note` says what was done; where it is `quiet`, only if the object is not exactly the whole text.
+    `note` says what was done. With `quiet` there is no note if the object is exactly the whole text.
     """
     found = search(text)
     folds = {fold(name): name for name in names}
@@ -81,7 +81,7 @@ def _of_one(one: FoundJson, folds: dict[str, str]) -> dict[str, JsonValue]:
 
 
 def _named(members: dict[str, JsonValue], folds: dict[str, str]) -> dict[str, JsonValue]:
-    """By the names that were asked for; one that is there in two spellings is left out unless one of them is exact."""
+    """The members by the names that were asked for. One in two spellings is left out, unless one of them is exact."""
     named: dict[str, JsonValue] = {}
     twice: set[str] = set()
     for spelling, value in members.items():

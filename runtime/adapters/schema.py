@@ -22,7 +22,7 @@ _SCALARS: dict[str, str] = {
 }
 _MAX_PROPERTIES = 200
 _MAX_NESTED = 3
-"""Records inside each other that are spelled out where a schema need not say all."""
+"""How many records inside each other are spelled out, in a schema that need not say everything."""
 
 
 class _Open(Exception):
@@ -80,8 +80,8 @@ def _schema(
 
 
 def arguments_schema(fields: Sequence[FieldSpec], records: Mapping[str, Record]) -> dict[str, JsonValue]:
-    """The schema of a tool's arguments, for models that call it by themselves: no strict one, so that every type has
-    one, and what may be left out is not required."""
+    """The schema of a tool's arguments, for models that call it by themselves. It is not a strict one, so every type
+    has one, and arguments that may be left out are not required."""
     properties: dict[str, JsonValue] = {}
     for field in fields:
         schema = _loose(field.type, records, ())

@@ -22,7 +22,7 @@ def without_layout(
     text = text.strip()
     whole = len(outputs) == 1 and outputs[0].type in (Scalar(name="str"), Scalar(name="any"))
     given = members_of(text, names, "read a JSON object instead of sections")
-    # A text may well speak of JSON: then it is no answer in JSON.
+    # A text may speak of JSON without being an answer in JSON.
     if given is not None and not (whole and (given.unclear or given.broken) and text[:1] not in ("{", "`")):
         return replace(given, closed=given.closed or closed)
     labelled = _labelled(text, tuple(names))

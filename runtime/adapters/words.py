@@ -42,7 +42,7 @@ def in_words(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
 
 
 def _part(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
-    """What a list or a dict holds. In brackets where it may be null: the list itself is another matter."""
+    """What a list or a dict holds. It is in brackets where it may be null, since the list itself may not."""
     words = in_words(kind, records, seen)
     return f"({words})" if isinstance(kind, OptionalOf) else words
 

@@ -32,7 +32,7 @@ from .strict import MAX_VALUES, REMEDY, VALUE_MARKS, strict_json
 FORMAT = 1
 MAX_BYTES = 16 * 1024 * 1024
 MAX_INDEX = 12_000_000
-"""Characters of all indexes' rows that stand in the artifact itself; more lie in files beside it."""
+"""The rows of indexes stand in the artifact itself up to so many characters in all; more go to files beside it."""
 _WIDTH = 100
 
 
@@ -102,16 +102,16 @@ class Artifact(Frozen):
     provenance: Provenance = Provenance()
     notes: tuple[str, ...] = ()
     beside: tuple[RowsFile, ...] = ()
-    """Files with the rows of indexes that are too large for this one; a program that was read has its rows again."""
+    """Files with the rows of indexes that are too large for this one. Reading puts the rows back into the program."""
 
 
 def kind_of(program: Runnable) -> Kind:
-    """What an artifact that carries the program is."""
+    """The kind of an artifact that carries the program."""
     return "ensemble" if isinstance(program, Ensemble) else "program"
 
 
 def write_artifact(path: Path, artifact: Artifact) -> None:
-    """Write the artifact, whole or not at all; a large index before it, in a file beside. Raises OSError."""
+    """Write the artifact, whole or not at all. A large index goes first, to a file beside it. Raises OSError."""
     artifact = _rows_beside(path, artifact)
     write_whole(path, artifact_text(artifact).encode())
     remove_others(path, artifact.beside)
@@ -127,7 +127,7 @@ def remove_artifact(path: Path) -> None:
 
 
 def index_size(index: Neighbours) -> int:
-    """Characters of an index as JSON, or more where it would be too many values to read again with the rest."""
+    """Characters of an index as JSON; a larger number where it has so many values that the artifact could not be read."""
     texts = [row.model_dump_json(exclude_defaults=True) for row in index.rows]
     values = sum(text.count(mark) for text in texts for mark in VALUE_MARKS)
     return max(sum(map(len, texts)), MAX_INDEX * values // (MAX_VALUES * 3 // 4))
@@ -161,7 +161,7 @@ def _with_indexes(program: Runnable, rows: Mapping[int, tuple[Neighbour, ...]]) 
 
 
 def artifact_text(artifact: Artifact) -> str:
-    """The artifact's one text."""
+    """The text of the artifact's file, which is the same for equal artifacts."""
     program = everywhere(artifact.program, _without_addresses)
     artifact = artifact.model_copy(update={"kind": kind_of(program), "program": program})
     return _pretty(_plain(artifact), 0, 0) + "\n"
@@ -259,7 +259,7 @@ def parse_artifact(data: bytes, folder: Path | None = None) -> Artifact:
             f"is of kind {_line(plain['kind'])[:40]}, which this version of dspec cannot run",
             help="upgrade dspec to the version that wrote it",
         )
-    del plain  # it takes as much room as what is made now
+    del plain  # it takes as much memory as the artifact will
     try:
         artifact = Artifact.model_validate_json(data, strict=True)
     except ValidationError as error:
@@ -277,7 +277,8 @@ def parse_artifact(data: bytes, folder: Path | None = None) -> Artifact:
 
 
 def _plain_names(artifact: Artifact) -> None:
-    """What is shown of an artifact besides its program: names, none of which a terminal takes for something else."""
+    """Raises ArtifactError for a name outside of the program that a terminal would take for something else. People are
+    shown these names."""
     origin = artifact.provenance
     shown = [artifact.name, origin.toolchain, *origin.models, *origin.models.values(), *origin.seeds]
     shown += [text for step in origin.steps for text in (step.name, step.optimizer)]

@@ -1,7 +1,7 @@
-"""Rows of a large index, in a file of their own beside the artifact, which names it with its checksum.
+"""Writes and reads the rows of a large index, in a file beside the artifact, which has its name and checksum.
 
-One JSON object a line. The name ends in the checksum, so that an artifact that is written anew never meets the
-rows of another; what is left of earlier ones is removed once it stands. A file that is missing, cut short or changed is
+Each line is one JSON object. The name ends in the checksum, so a new artifact never meets the rows of an older one.
+Files of older ones are removed once the new artifact is written. A file that is missing, cut short or changed is
 refused as the artifact itself would be, and no name leads out of the artifact's folder.
 """
 
@@ -39,7 +39,7 @@ class RowsFile(Frozen):
 
 
 def write_rows(artifact: Path, part: int, rows: Iterable[Neighbour]) -> RowsFile:
-    """Write the rows beside the artifact. Raises OSError, also where they are more than one reads."""
+    """Write the rows beside the artifact. Raises OSError, also for more rows than `read_rows` takes."""
     lines = [row.model_dump_json(exclude_defaults=True).encode() + b"\n" for row in rows]
     if sum(map(len, lines)) > MAX_BYTES or max(map(len, lines), default=0) > MAX_LINE:
         raise OSError(errno.EFBIG, "the rows of the index are too large")

@@ -29,10 +29,10 @@ _METADATA: JsonValue = {"dependency_versions": {}}
 def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dict[str, JsonValue]:
     """The state of a DSPy module with this program's instructions and demos.
 
-    `names` gives a predictor's name in DSPy by its address; without one it is the address, for a chain of thought the
-    `predict` inside, and in a module of several calls what DSPy's own has. Raises ArtifactError for an address that
-    is not there, for names that clash, and for what the format cannot hold: an ensemble, and demos that are chosen
-    per input.
+    `names` has the names of predictors in DSPy, by address. A predictor that is not in it is named by its address, one
+    of a chain of thought by the `predict` inside, and one of a module of several calls as in DSPy's own module. Raises
+    ArtifactError for an address that is not there, for names that clash, and for what the format cannot hold: an
+    ensemble, and demos that are chosen per input.
     """
     if isinstance(program, Ensemble):
         raise ArtifactError(
@@ -71,8 +71,8 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
 
 
 def _usual_names(program: Program) -> dict[str, str]:
-    """By address: the predictor's path in a DSPy module that has an attribute for each module that steps call; ""
-    of one that DSPy does not have."""
+    """The names of predictors in DSPy, by address: each is a path in a DSPy module that has an attribute for each module
+    that steps call; "" for a predictor that DSPy does not have."""
     called = {step.predictor for step in walked(program.steps) if isinstance(step, CallStep)}
     called |= {step.runs for step in walked(program.steps) if isinstance(step, RunStep)}
     tried = {
@@ -93,7 +93,7 @@ def _usual_names(program: Program) -> dict[str, str]:
 
 
 def _path(key: str, tried: Mapping[str, str]) -> str:
-    """Where DSPy has what a key names: what is tried is the `module` of what tries it."""
+    """The path of a module in DSPy: what another module tries is that one's `module`."""
     parts: list[str] = []
     while key in tried:
         key = tried[key]
@@ -163,8 +163,8 @@ def with_dspy_state(program: Program, state: JsonValue) -> Program:
     """The program with the instructions and demos of a DSPy module's state, and the descriptions of an agent's tools
     where `dspy_state` wrote them into its instructions.
 
-    A predictor's state has its address for a name, as `dspy_state` names it, or it is the only one whose fields are
-    headed as the predictor's are. Raises ArtifactError that says which predictor does not fit, and why.
+    A state belongs to the predictor that `dspy_state` gives its name or, if there is none, to the one predictor whose
+    fields have the same headings. Raises ArtifactError that says which predictor does not fit, and why.
     """
     if not isinstance(state, dict):
         raise ArtifactError("is no state that DSPy saved: it holds no object", help=_SAVED)
@@ -258,7 +258,7 @@ def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Pr
         )
     titles = _titles(predictor)
     for place, heading in enumerate(_headings(state)):
-        # A heading of somebody's own says nothing; that of another field says that the order differs.
+        # A heading that somebody chose says nothing; the heading of another field says that the order differs.
         if heading != titles[place] and heading in titles:
             raise ArtifactError(
                 f"predictor `{address}` has its fields in another order there: number {place + 1} is {heading!r}, "
@@ -300,7 +300,7 @@ def _instructions(state: JsonValue) -> str | None:
 
 
 def _without_fixed(instructions: str, fixed: tuple[str, ...]) -> str:
-    """The instruction alone, where the file has the fixed texts behind it, as `dspy_state` writes them."""
+    """The instruction without the fixed texts that `dspy_state` writes after it."""
     tail = "\n".join(fixed)
     if not tail or not instructions.endswith(tail):
         return instructions

@@ -1,4 +1,4 @@
-"""Files as artifacts are: written whole or not at all, and read within bounds."""
+"""Writes files whole or not at all, and reads them within bounds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ _writing = threading.Lock()
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Replace a file: written beside it, synced, renamed over it. Raises OSError, the old file intact.
-
-    What an earlier process left behind when it was killed is cleared away.
+    """Replace a file: the new one is written beside it, synced, and renamed over it. After an OSError the old file is
+    intact. Files that a killed process left behind are cleared away.
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +85,7 @@ def read_regular(path: Path, most: int) -> bytes:
 def open_regular(path: Path, most: int) -> BinaryIO:
     """A regular file of at most `most` bytes, opened. Raises ArtifactError that says what is wrong with it."""
     try:
-        # A named pipe must not block before it is found out.
+        # Without O_NONBLOCK a named pipe would block here, before it can be refused.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except FileNotFoundError:
         raise ArtifactError("there is no such file", help="`dspc compile` writes it") from None

@@ -298,7 +298,7 @@ def _reward(reward: Reward, where: str, program: Program) -> Iterator[str]:
 
 
 def _graph(graph: Graph, where: str, program: Program) -> Iterator[str]:
-    """What a graph does and returns; the rest of it is told apart by `where`."""
+    """Faults of a graph's steps and of what it returns."""
     yield from reads(graph, where)
     yield from _block(graph.steps, (), where, program)
     for name, expression in graph.returns.items():
@@ -319,7 +319,7 @@ def _once(program: Program, where: str) -> Iterator[str]:
 
 
 def _bounded(program: Program, where: str) -> Iterator[str]:
-    """A run ends, and what it may call is bounded."""
+    """Faults of a program whose runs may not end, or may call too much."""
     try:
         problem = excess(program)
     except ConfigurationError as error:

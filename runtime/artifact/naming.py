@@ -1,6 +1,6 @@
-"""What the names in a program that was read must be: plain, of what is there, and settings within sense.
+"""Checks the names in a program that was read: they are plain, and lead somewhere; and its settings lie in their ranges.
 
-Names are shown and reach prompts; a model's says whom to ask, and a variable's which key goes there.
+Names are shown and reach prompts. The name of a model says who is asked, and that of a variable which key is sent.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def settings(lm: LM, where: str, program: Program) -> Iterator[str]:
 
 
 def reads(graph: Graph, where: str) -> Iterator[str]:
-    """Names that nothing before them gives."""
+    """Faults of names that are read and that nothing before them gives."""
     if sum(1 for _ in walked(graph.steps)) > MAX_WRITTEN:
         yield f"{where}.steps: more than {MAX_WRITTEN:,}"
         return
@@ -103,7 +103,7 @@ def reads(graph: Graph, where: str) -> Iterator[str]:
 def _scoped(
     steps: Sequence[Step], values: Sequence[Expression], known: set[str], where: str
 ) -> Iterator[str]:
-    """`known` gains what the steps give, each for those after it; `values` are read at the end."""
+    """Adds to `known` the name that each step gives, for the steps after it. `values` are read at the end."""
 
     def unknown(expressions: Iterable[Expression], at: str, more: Iterable[str] = ()) -> Iterator[str]:
         for expression in expressions:

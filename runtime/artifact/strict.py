@@ -14,8 +14,8 @@ REMEDY = "compile it again, or restore the file as it was written"
 
 
 MAX_VALUES = 2_000_000
-"""Values and their names in one JSON text, as its commas, colons and brackets tell: an empty object takes three bytes
-there, and a hundred and more in memory."""
+"""How many values and names one JSON text may have, counted by its commas, colons and brackets: an empty object takes
+three bytes of the text, and a hundred and more of memory."""
 VALUE_MARKS = ",:{["
 _TEXTS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.S)
 
@@ -38,7 +38,7 @@ def strict_json(data: bytes) -> JsonValue:
 
 
 def _has_more_values(data: bytes) -> bool:
-    """Counted before any is made, and what stands inside texts only where it matters."""
+    """Counts before any value is made. Marks inside texts are taken off only where the count is too high with them."""
     found = _values(data)
     if found <= MAX_VALUES:
         return False

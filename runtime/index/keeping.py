@@ -153,7 +153,7 @@ def _arrays(mapped: mmap.mmap, described: object, end: int) -> Arrays:
 
 def _write(path: Path, arrays: Arrays) -> None:
     place, described = 0, list[tuple[str, str, int, int, int]]()
-    # The header's own size moves the arrays, so their places count from where it may end at most.
+    # The header has the arrays' places, and its own size would move them: so they start where it ends at most.
     first = -(-(len(_MAGIC) + 8 + 200 * (1 + len(arrays))) // _ALIGNED) * _ALIGNED
     for name, array in arrays.items():
         rows, width = array.shape if array.ndim == 2 else (len(array), 0)

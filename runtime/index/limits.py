@@ -1,4 +1,4 @@
-"""How large an index may be, and how finely scores are told apart: for those who must know before anything is searched."""
+"""How large an index may be, and to how many decimals scores count; without numpy, for code that searches nothing yet."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Texts compared by the cosine of their words, word pairs and character n-grams, searched by numpy.
 
-The features and their weights are those of `features`, each weighed by how few rows have it, and what is near is what
-`running/plain` finds. A feature that few rows have is a list of those rows. One that many have is a bit in
-each row; eight such bits are a byte, and a text gives every byte a table of the 256 sums that it can stand for, so that
-a row costs one look for eight features. The bits stand in the order in which words were first seen, for the
-n-grams of a word occur together: a text looks only at the bytes of its own words.
+The features and their weights are those of `features`, each weighed by how few rows have it. It finds the same rows
+as `plain`. A feature that few rows have is kept as a list of those rows. A feature that many rows have is a bit in
+each row. Eight such bits are a byte, and for each byte a text has a table of the 256 sums that the byte can stand
+for, so one look at a row counts eight features. The bits have the order in which words were first seen: since the
+n-grams of a word occur together, a text needs only the bytes of its own words.
 
 Features are known by 64-bit digests, not as strings: an index of millions of them is two arrays of numbers.
 """
@@ -32,7 +32,7 @@ _CHUNK_ROWS = 65_536
 _BLOCK = 32_768
 """Rows whose sums stay in the processor's cache."""
 _LIGHT = np.uint64(0x9E3779B97F4A7C15)
-"""Tells a feature's rows with its lower weight from those with its full one."""
+"""Mixed into the key of a feature that has its lower weight, which so differs from its key with the full one."""
 _FACTORS = tuple(
     np.uint64(factor)
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F)
@@ -102,10 +102,10 @@ class NgramIndex:
         if not len(ids) or not len(self._keys):
             return np.zeros(0, np.int64), np.zeros(0)
         weights = features.weights()
-        full = features.keys(ids, light=False)
+        full = features.keys(ids, full=True)
         # Each feature twice: the rows that have it with its full weight, and with its lower one.
         keys = np.concatenate([full, full ^ _LIGHT])
-        order = np.argsort(keys)  # looked up in order, the index's pages are each read once
+        order = np.argsort(keys)  # a look-up in order reads each page of the index once
         places = np.empty(len(keys), np.int64)
         places[order] = np.searchsorted(self._keys, keys[order])
         places[places == len(self._keys)] = 0
@@ -156,7 +156,7 @@ class _Grams(Struct, frozen=True):
 
     keys: Keys
     first: Numbers
-    """Where each was first seen."""
+    """Where each n-gram was first seen."""
     ids: Numbers
     starts: Numbers
 
@@ -200,7 +200,8 @@ class _Features:
         return self._pairs_from + 2 * len(self._pair_codes)
 
     def chunks(self) -> Iterator[_Chunk]:
-        """Some rows at a time: the features they have in order, how many rows have each, those, and the first row."""
+        """Some rows at a time: their features in order, how many of the rows have each, which ones (counted from the
+        first row), and the first row."""
         grams = self._grams
         sizes: Numbers = grams.starts[1:] - grams.starts[:-1]
         costs = _before(sizes[self._words] + 2)[self._row_starts]
@@ -245,8 +246,8 @@ class _Features:
             ids = origin + ((last >> 17) << 1 | last & 1)
             yield np.sort((ids << 16) | (last >> 1 & 0xFFFF))
 
-    def keys(self, ids: Numbers, *, light: bool | None = None) -> Keys:
-        """The digests of features; `light` says for all whether they are those of their lower weight."""
+    def keys(self, ids: Numbers, *, full: bool = False) -> Keys:
+        """The digests of features, each with the weight that its number says; with `full` each with its full weight."""
         grams, stems = ids < self.doubled_from, ids < self._pairs_from
         found = np.empty(len(ids), np.uint64)
         found[grams] = self._grams.keys[ids[grams]]
@@ -254,13 +255,13 @@ class _Features:
         codes = self._pair_codes[(ids[~stems] - self._pairs_from) >> 1]
         size = max(1, len(self._stem_keys))
         found[~stems] = _mixed(self._stem_keys[codes // size], self._stem_keys[codes % size], 3)
-        if light is None:
+        if not full:
             lower = ~grams & (((ids - self.doubled_from) & 1) == 0)
             found[lower] ^= _LIGHT
         return found
 
     def weights(self) -> Floats:
-        """Of every feature, by its number."""
+        """The weight of every feature, by its number."""
         found = np.full(self.numbers, GRAM_WEIGHT)
         for start, end, (lower, full) in (
             (self.doubled_from, self._pairs_from, _STEM_WEIGHTS),

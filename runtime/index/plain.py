@@ -1,6 +1,6 @@
 """Texts compared as `ngrams` compares them, without numpy: for indexes so small that importing it would take longer.
 
-It says in the fewest lines what is near, so the tests hold the other to it.
+It is the shortest statement of what is near, so the tests compare `ngrams` with it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class PlainIndex:
         }
 
     def likeness(self, text: str) -> list[float]:
-        """Of each row, in their order."""
+        """The likeness of each row to the text, in the rows' order."""
         found = [0.0] * self._size
         for feature, weight in features(text).items():
             share = weight * self._rarity.get(feature, 0.0)

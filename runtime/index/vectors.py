@@ -1,8 +1,8 @@
 """Vectors compared by their cosine, exactly: one signed byte a number, searched by numpy.
 
 Rows are kept as `running/vectors` packs them: each scaled to its own largest number, a quarter of single
-precision for an error of the cosine below a hundredth. Of those rows the search is exact. Single precision finds
-the few that may be among the best, with a margin for all that it can be wrong by; double precision decides.
+precision for an error of the cosine below a hundredth. Among those rows the search is exact: single precision finds
+the few that may be among the best, with a margin for its largest error, and double precision decides.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class VectorIndex:
 
     @classmethod
     def build(cls, vectors: Iterable[Sequence[float]]) -> VectorIndex:
-        """Of vectors of finite numbers. Raises ValueError for vectors of different lengths."""
+        """The index of vectors of finite numbers. Raises ValueError for vectors of different lengths."""
         return cls(_packed(vectors))
 
     @classmethod
     def of_packed(cls, rows: Sequence[bytes]) -> VectorIndex:
-        """Of rows that are packed already, one signed byte a number."""
+        """The index of rows that are packed already, one signed byte a number."""
         if len({len(row) for row in rows}) > 1:
             raise ValueError("vectors of different lengths")
         numbers = np.frombuffer(b"".join(rows), np.int8)
@@ -64,7 +64,7 @@ class VectorIndex:
     def search(self, vector: Sequence[float], k: int, hidden: Sequence[int] = ()) -> list[tuple[int, float]]:
         """The `k` nearest rows with their cosines, the nearest first; earlier rows win ties.
 
-        A vector without a direction is as far from all: 0. Raises ValueError for one of another size.
+        The cosine of a vector without a direction is 0 with every row. Raises ValueError for a vector of another size.
         """
         if not len(self):
             return []
@@ -74,7 +74,7 @@ class VectorIndex:
         largest = float(np.abs(asked).max())
         if not largest:
             return best(np.zeros(len(self)), k, hidden)
-        asked /= largest  # the squares of very large numbers would be none
+        asked /= largest  # the squares of very large numbers would be infinite
         asked /= np.sqrt(asked @ asked)
         rough = self._rough(asked.astype(np.float32))
         rough[self._lengths == 0] = 0.0

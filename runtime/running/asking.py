@@ -52,7 +52,7 @@ _CUT = {
     "model_context_window_exceeded": "was cut off at the end of the context window",
     "content_filter": "was cut off by the provider's filter",
 }
-"""Why a model was stopped in its answer, by what servers call it; with any other reason it came to its own end."""
+"""Why a model was stopped in its answer, by the servers' names for it. With any other reason it ended by itself."""
 
 
 class Asks(Protocol):
@@ -72,12 +72,12 @@ class Asks(Protocol):
 
 
 class Meter:
-    """An engine as one run sees it, with what the run used, whoever answered, and what of that was paid for just now."""
+    """Wraps the engine of one run, and knows what the run `used`, whoever answered, and what of that was `paid` just now."""
 
     def __init__(self, engine: Asks) -> None:
         self._engine = engine
         self._answers: list[Completion] = []
-        """Added up when somebody asks: most runs have one, and several meters see it."""
+        """They are added up when somebody asks: most runs have one answer, which several meters see."""
 
     @property
     def used(self) -> Spent:
@@ -141,13 +141,13 @@ class Recording(Struct):
 
 
 class NativeCalls(Struct):
-    """The tools that a predictor's model may call by itself, and what such a call says as outputs."""
+    """The tools that a predictor's model may call by itself, and how such a call becomes the predictor's outputs."""
 
     tools: tuple[ToolShape, ...]
     outputs: Callable[[Row, ToolCall], Row]
-    """From what the answer's text says, and the call."""
+    """Makes the outputs of what the answer's text says, and of the call."""
     refused: bool = False
-    """True once the model did not take tools: then they are named in the text."""
+    """True once the model has refused tools: from then on it names them in its text."""
 
 
 class ProgramRun(Struct, frozen=True):
@@ -158,7 +158,7 @@ class ProgramRun(Struct, frozen=True):
     sample: int = 0
     temperature: float | None = None
     recording: Recording | None = None
-    """Where the trace is to keep prompts, answers, costs and times: those of the run of one predictor."""
+    """Collects prompts, answers, costs and times of one predictor's run, where the trace is to keep them."""
     calling: NativeCalls | None = None
 
 
@@ -194,7 +194,7 @@ async def ask_again(
 
 
 async def _checked(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked:
-    """The answer once the signature's and the records' checks hold, or cannot be made to."""
+    """The answer, asked for again until the signature's and the records' checks hold or no retry is left."""
     signature = predictor.signature
     retries = signature.max_retries
     while True:
@@ -279,7 +279,7 @@ def _read(
 
 
 def _flaws(reading: Reading) -> Flaws:
-    """What is wrong with one answer: the worst of it."""
+    """The worst that is wrong with one answer."""
     if reading.cut:
         return Flaws(cut=1)
     if reading.problems:
@@ -305,7 +305,7 @@ async def _complete(
 ) -> tuple[Answer, tuple[str, ...]]:
     """The answer of the predictor's model, or of a fallback where that one fails for good or has no key, with notes.
 
-    Where no model has what it needs to be asked, the first one's need is what is raised.
+    Where every model lacks what it needs to be asked, the error says what the first one needs.
     """
     lm = _lm(session.program, predictor.lm)
     notes: tuple[str, ...] = ()
@@ -315,7 +315,7 @@ async def _complete(
         try:
             return await _answer(session, predictor, lm, messages), notes
         except Unauthorized:
-            raise  # a key or a bill to see to: no row gets better by asking somebody else for all of them
+            raise  # somebody must see to a key or a bill: a fallback would hide that and answer every row
         except NotSet as error:
             needs.append(error)
             why = f": {error.message}"
@@ -339,7 +339,7 @@ async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: t
     except PromptTooLong:
         raise
     except Refused:
-        # Whatever it is that was refused: without tools the request is one that every model takes.
+        # Whatever was refused, every model takes a request without tools.
         answer = await _told(session, predictor, lm, messages)
         calling.refused = True
         return answer

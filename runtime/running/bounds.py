@@ -23,7 +23,7 @@ from .strategies.base import FUNCTION, REWARD, RUNS, TOOLS, Times
 from .strategies.table import STRATEGIES, times_of
 
 Counts = dict[str, Times]
-"""By key of a predictor or tool: how often a run calls it."""
+"""How often a run calls each predictor and tool, by key."""
 
 MAX_CALLS = 10_000
 """Model calls of one run; a program that may make more is refused."""
@@ -35,7 +35,8 @@ MAX_DEPTH = 50
 _NEVER = Times(0, 0)
 _ONCE = Times(1, 1)
 _CALLS, _STEPS = "(calls)", "(steps)"
-"""What is counted besides the keys: model calls and steps, so that a branch counts the dearer side of the two."""
+"""Keys of two totals, of model calls and of steps. Each has a count of its own, so that a branch costs as much as its
+dearer side, not as the most that each of its keys may cost."""
 
 
 def counted(program: Program) -> Counts:
@@ -119,7 +120,7 @@ class _Counting:
                     (self.steps(step.consequence.steps), self.steps(step.alternative.steps)), always=True
                 )
             case EachStep():
-                # An item whose block has no steps is one, too: what it costs is to be bounded as well.
+                # An item counts as a step even if its block has none, so that its work is bounded, too.
                 body = self.steps(step.body.steps) or {_STEPS: _ONCE}
                 return _times(body, Times(step.least, step.most))
             case RepeatStep():

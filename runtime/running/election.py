@@ -41,7 +41,7 @@ class Election(Struct, frozen=True):
 
 
 def elect(ensemble: Ensemble, answers: Sequence[Row | None]) -> Election | None:
-    """One answer of several, None being a member without a vote; None when none has one.
+    """One answer of several; an answer is None for a member without a vote. Gives None when no member has a vote.
 
     Not for an ensemble whose answers a program reduces: that takes a run (`ballot`, `reduced`).
     """
@@ -82,7 +82,7 @@ def ballot(ensemble: Ensemble, inputs: Row, answers: Sequence[Row | None]) -> Ro
 
 
 def reduced(ensemble: Ensemble, outputs: Row, answers: Sequence[Row | None]) -> Election:
-    """The reducing program's outputs as the ensemble's, with the answers that say the same."""
+    """The election in which the reducing program's outputs won, and the answers that say the same agreed."""
     own: Row = {field.name: outputs[field.name] for field in ensemble.outputs}
     agreeing = [
         place

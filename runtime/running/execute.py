@@ -30,11 +30,11 @@ class Outcome(Struct, frozen=True):
     outputs: Row
     trace: tuple[TraceStep, ...]
     used: Spent = Spent()
-    """Of all answers that the run used, whoever gave them."""
+    """What all answers took that the run used, whoever gave them."""
     paid: Spent = Spent()
-    """Of those among them that were asked of a model just now."""
+    """What those of them took that a model gave just now."""
     notes: tuple[str, ...] = ()
-    """Suggestions on no call in particular that do not hold; the others stand in the trace."""
+    """Unmet suggestions that belong to no call; those of a call stand in the trace."""
 
     @property
     def calls(self) -> int:
@@ -83,7 +83,8 @@ async def _run(
 
 
 async def _embedding(engine: Asks, lm: LM, text: str) -> list[float]:
-    """A text's embedding: a call like any other. Another model's would not be comparable: no fallback."""
+    """A text's embedding: a call like any other, but without a fallback, since another model's vectors are not
+    comparable."""
     completion = await engine.complete(Request(lm, (Message("user", text),), kind="embedding"))
     return read_vector(completion.answer.text)
 
@@ -92,7 +93,7 @@ async def _vote(
     ensemble: Ensemble, inputs: Row, engine: Asks, sample: int, temperature: float | None, record: bool
 ) -> Outcome:
     """The members' answers, all asked for at the same time, made into one."""
-    counted = Meter(engine)  # those that come to nothing included
+    counted = Meter(engine)  # it also counts members without a usable answer
     tasks = [
         asyncio.create_task(
             run(

@@ -10,9 +10,9 @@ Part = TypeVar("Part")
 
 
 class FileTable(Mapping[str, Part]):
-    """`attribute` of the modules of a package, by the names of a table: name to module.
+    """Records by name. A record is the `attribute` of the module that `modules` has for its name, in `package`.
 
-    Whoever looks for one record imports one file. To go through all values imports them all.
+    To look up one record imports one file. To go through all values imports them all.
     """
 
     def __init__(self, package: str | None, modules: Mapping[str, str], attribute: str) -> None:

@@ -55,20 +55,20 @@ from .strategies.table import conducted, strategy_of
 Result = TypeVar("Result")
 
 STEPS_OF_A_STEP = 10
-"""What it takes to begin a step, next to a step of an expression: loops within loops are bounded in time, too."""
+"""Beginning a step counts as so many steps of an expression, so that loops within loops are bounded in time, too."""
 
 
 class Last(Struct, frozen=True):
-    """The exchange that a step's outputs come from, with which a failed check goes on."""
+    """The exchange that a step's outputs come from, and that a failed check continues."""
 
     predictor: Predictor
     asked: Asked
     place: int
-    """Of its entry in the step's trace."""
+    """Where its entry stands in the step's trace."""
 
 
 class StepRun(Struct, frozen=True):
-    """What a step gave, what was asked for it, in order, and what is to be said of it besides."""
+    """What a step gave, the calls that were made for it, in order, and notes that belong to no call."""
 
     value: JsonValue
     trace: tuple[TraceStep, ...] = ()
@@ -91,8 +91,8 @@ async def run_graph(session: ProgramRun, graph: Graph, inputs: Row, path: str = 
 
 
 async def in_order(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """What all of the work gives, done at the same time. The first in order that fails is the error; the rest is
-    dropped then."""
+    """Does all of the work at the same time, and gives the results in order. Raises the error of the first in order
+    that fails, and cancels the rest."""
     siblings = Siblings[Result]()
     for one in work:
         siblings.begin(one)
@@ -100,9 +100,9 @@ async def in_order(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
 
 
 def take_of(sample: int, take: int, place: str = "") -> int:
-    """The sample of one of several runs that may ask the same, each of which wants an answer of its own. The first
-    one's is that of a run by itself. `place` tells apart what lies inside each other: the second in the first is not
-    the first in the second."""
+    """The sample of one of several runs that may ask the same but need answers of their own. The first one has the
+    sample of a single run. `place` tells nested takes apart: the second item of the first round is not the first item of
+    the second round."""
     if take == 0:
         return sample
     key = f"{sample}/{take}{place and '/'}{place}"
@@ -143,7 +143,7 @@ async def _predict(
 
 
 def _recording(session: ProgramRun, calls: Sequence[ModelCall] = ()) -> ProgramRun:
-    """The session as one run of a predictor has it, where runs are recorded: its calls follow those of before."""
+    """The session with a recording for one run of a predictor, where runs are recorded. It goes on after `calls`."""
     if session.recording is None:
         return session
     return replace(session, recording=Recording(session.recording.origin, list(calls)))
@@ -255,7 +255,7 @@ class _Conductor:
         self._ran: list[StepRun | None] = []
         self._notes: list[str] = []
         self._attempts: dict[int, int] = {}
-        """By take: where in what ran an attempt stands."""
+        """By take: the place of its attempt in `_ran`."""
         self._chosen: int | None = None
 
     async def ask(
@@ -325,7 +325,7 @@ class _Conductor:
         return await scored(reward, inputs, outputs, self._judge)
 
     async def _judge(self, program: Program, inputs: Row) -> Row:
-        """A judge's outputs. Equal questions are one, so it is asked as it is after a compile: once for all takes."""
+        """A judge's outputs. As in a compile its sample is always 0, so that equal questions of all takes share an answer."""
         program = program.with_lms(self.program.lms)
         session = replace(self._session, program=program, sample=0, temperature=None)
         work = run_graph(session, program, inputs, f"{self._step}.reward")
@@ -335,7 +335,7 @@ class _Conductor:
         self._notes.append(text)
 
     def ran(self, outputs: Row) -> StepRun:
-        """All that was done, with the exchange that the outputs come from: the last one that has them all."""
+        """All that was done, and as the exchange that the outputs come from the last one that has all of them."""
         trace: list[TraceStep] = []
         last: Last | None = None
         notes = list(self._notes)
@@ -395,7 +395,7 @@ class _Steps:
         self.scope = scope
         self.path = path
         self.name = name
-        """Of the graph, for messages."""
+        """The graph's name, for messages."""
         self.done: dict[int, StepRun] = {}
         spend(STEPS_OF_A_STEP * (len(steps) + 1) + len(scope) // 8)
         self.order = order_of(steps)
@@ -460,7 +460,7 @@ class _Steps:
         return _Steps(session, steps, scope, path, self.name)
 
     def taking(self, step: str, take: int) -> ProgramRun:
-        """The session of one item or round of a step: what is asked in two of them are two questions."""
+        """The session of one item or round of a step. If two of them ask the same, they get two answers."""
         sample = take_of(self.session.sample, take, f"{self.name}.{step}")
         return replace(self.session, sample=sample) if take else self.session
 
@@ -517,7 +517,7 @@ class _Steps:
         self.scope[name] = ran.value
 
     async def check(self, index: int, step: CheckStep) -> None:
-        """Holds the check, asking the blamed step again as often as its signature allows."""
+        """Runs the check. Where it fails, the blamed step is asked again, as often as its signature allows."""
         broken = failures([step.check], self.scope)
         if not broken:
             return
@@ -540,7 +540,7 @@ class _Steps:
         self.done[blamed] = _answering(session, ran, replace(ran.last.asked, notes=notes))
 
     async def revise(self, index: int, messages: Sequence[str]) -> None:
-        """The step's outputs once more, after its last exchange went on with what is wrong with them."""
+        """Asks for the step's outputs again: its last exchange goes on with what is wrong with them."""
         ran, step = self.done[index], self.steps[index]
         last = ran.last
         assert last is not None
@@ -554,7 +554,7 @@ class _Steps:
         )
 
     async def again(self, index: int, step: CheckStep) -> list[Failure]:
-        """What follows from a new answer is done again; the checks among it, and this one, that fail."""
+        """Runs the steps again that depend on a new answer. Gives the failures of the checks among them, else of this one."""
         broken: list[Failure] = []
         for dependent in self.order[index].redone:
             other = self.steps[dependent]
@@ -579,7 +579,7 @@ def _dropped(trace: Sequence[TraceStep]) -> tuple[TraceStep, ...]:
 
 
 def hinted(program: Program, hints: Mapping[str, str]) -> Program:
-    """The program with predictors that see one input more: what they were advised, by their address."""
+    """The program with one more input for some predictors: the advice that `hints` has under their addresses."""
     predictors = dict(program.predictors)
     for address, text in hints.items():
         asked = predictors[address]
@@ -610,7 +610,7 @@ def _unhinted(program: Program, entry: TraceStep, hints: Mapping[str, str]) -> T
 
 
 async def _run_traced(steps: _Steps) -> None:
-    """Runs the steps; an error tells of what was done before it."""
+    """Runs the steps. An error carries the trace of what was done before it."""
     try:
         await steps.run()
     except DspecError as error:
@@ -619,13 +619,13 @@ async def _run_traced(steps: _Steps) -> None:
 
 
 def _joined(value: JsonValue, ran: Sequence[StepRun]) -> StepRun:
-    """A value with what was done for it, one after the other."""
+    """A value, with the trace and the notes of all that ran for it."""
     trace = tuple(entry for one in ran for entry in one.trace)
     return StepRun(value, trace, tuple(note for one in ran for note in one.notes))
 
 
 def _answering(session: ProgramRun, ran: StepRun, asked: Asked) -> StepRun:
-    """What ran, with a later answer in the place of its last."""
+    """What ran, with a later answer in place of its last."""
     last = ran.last
     assert last is not None
     entry = ran.trace[last.place]
@@ -637,7 +637,7 @@ def _answering(session: ProgramRun, ran: StepRun, asked: Asked) -> StepRun:
 
 
 def _after(earlier: StepRun, later: StepRun) -> StepRun:
-    """A step that was done again, its first call of a model counting the attempts of before."""
+    """A step that was done again. Its first call of a model also counts the attempts of the time before."""
     before = sum(entry.attempts for entry in earlier.trace)
     place = next((place for place, entry in enumerate(later.trace) if entry.predictor), None)
     if place is None:  # another branch was chosen, or there was nothing to walk through

@@ -34,8 +34,8 @@ Embed = Callable[[LM, str], Awaitable[Sequence[float]]]
 """A text's embedding by a model; raises what the engine raises."""
 
 _FEW_CHARACTERS = 30_000
-"""Of all rows' texts, or numbers of their vectors: an index of fewer is made and searched sooner than numpy is
-imported."""
+"""Characters of all rows' texts, or of their packed vectors. With fewer, an index without numpy is made and searched
+before numpy would be imported."""
 
 _MANY_CHARACTERS = 1_000_000
 """An index of more is kept on disk: making it anew takes noticeably longer than reading it."""
@@ -98,7 +98,7 @@ def nearest(neighbours: Neighbours, text: str) -> tuple[int, ...]:
 
 
 def nearest_by_vector(neighbours: Neighbours, vector: Sequence[float]) -> tuple[int, ...]:
-    """The same by an embedding. Raises ValueError for one that has not as many numbers as the rows'."""
+    """Like `nearest`, by an embedding. Raises ValueError for one that has more or fewer numbers than the rows'."""
     rows = _known(neighbours)
     if rows.few:
         return _likest(likeness(rows.vectors, vector), neighbours)
@@ -117,8 +117,8 @@ def _likest(likenesses: Sequence[float], neighbours: Neighbours) -> tuple[int, .
 
 
 class _Rows:
-    """What is searched of an index's rows. Inputs that come together wait for one search index, instead of making
-    one each."""
+    """An index's rows, and what searches them, which is made when it is first needed. Inputs that come at the same time
+    wait for it, instead of making one each."""
 
     def __init__(self, neighbours: Neighbours) -> None:
         self.rows = neighbours.rows
@@ -146,7 +146,7 @@ class _Rows:
 
 @lru_cache(maxsize=_MADE)
 def _of_texts(texts: tuple[str, ...], few: bool) -> PlainIndex | NgramIndex:
-    """Known by the texts, too: programs that differ in their demos alone are searched alike."""
+    """Kept by the texts, so that programs that differ in nothing but their demos share one."""
     if few:
         return PlainIndex(texts)
     from ..index.ngrams import NgramIndex
@@ -156,7 +156,7 @@ def _of_texts(texts: tuple[str, ...], few: bool) -> PlainIndex | NgramIndex:
 
 
 _latest: dict[int, _Rows] = {}
-"""By the rows' identity: from input to input they are the same object, which then isn't gone through again."""
+"""By the identity of the rows. They are the same object for every input, so nobody need go through them again."""
 _finding = threading.Lock()
 
 

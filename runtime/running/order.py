@@ -39,8 +39,8 @@ _SINGLE = (StepPlace(()),)
 
 
 def order_of(steps: tuple[Step, ...]) -> tuple[StepPlace, ...]:
-    """`plan`, made once for a program's steps, which every row, item and round runs again; spared for the one call
-    that most programs are."""
+    """`plan`, made once for a program's steps, since every row, item and round runs them again. Most programs are one
+    call, which needs no plan."""
     if len(steps) == 1 and isinstance(steps[0], CallStep):
         return _SINGLE
     return _planned(Same(steps))
@@ -59,7 +59,7 @@ def plan(steps: Sequence[Step]) -> tuple[StepPlace, ...]:
     held: dict[int, list[int]] = {}
     """By step: the checks that may have it done again."""
     gates: list[int] = []
-    """Checks that blame nothing: everything later waits, since they may end the run for nothing spent."""
+    """Checks that blame no step. Everything later waits for them: where one fails, the run ends and spends no more."""
     for index, step in enumerate(steps):
         reads = {made[name] for name in _reads(step) if name in made}
         read.append(reads)

@@ -1,6 +1,6 @@
-"""Asks a reward what it says of outputs, and judges when an expression reads what they think.
+"""Computes a reward of outputs, and asks a judge when an expression first reads its score.
 
-A metric of a compile asks its judges in the same way: `Judged` is the scope that its expressions are read in, too.
+A metric of a compile asks its judges in the same way: its expressions are evaluated in `Judged`, too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .fitting import check_inputs
 from .strategies.base import Scored
 
 REASON = "reason"
-"""What the judges of a score said, in the expressions after it."""
+"""Name of the variable with the reasons of a score's judges, for the expressions that come after the score."""
 
 
 class Opinion(Struct, frozen=True):
@@ -30,11 +30,11 @@ class Opinion(Struct, frozen=True):
 
 
 Opinions = Mapping[str, Opinion]
-"""By the judges' names."""
+"""What judges said, by their names."""
 
 
 class Wanted(Exception):
-    """The score of a judge is needed that is not among the opinions: ask it about these inputs."""
+    """An expression reads the score of a judge that has no opinion yet: ask it about these inputs."""
 
     def __init__(self, judge: Judge, inputs: Row) -> None:
         super().__init__(judge.name)
@@ -45,8 +45,8 @@ class Wanted(Exception):
 class Judged(dict[str, JsonValue]):
     """The scope of expressions with judges, whose scores it gets when they are first read.
 
-    `heard` holds the reasons of those that were read, in that order. Reading one that has no opinion yet raises
-    Wanted; whoever asks that judge reads everything again.
+    `heard` holds the reasons of those that were read, in that order. To read one that has no opinion yet raises
+    Wanted. The caller then asks that judge, and evaluates everything again.
     """
 
     def __init__(self, judges: Iterable[Judge], names: Mapping[str, JsonValue], opinions: Opinions) -> None:
@@ -87,7 +87,7 @@ async def scored(reward: Reward, inputs: Row, outputs: Row, run: Run) -> Scored:
     Raises EvaluationError when an expression fails or gives no score, and what `run` raises.
     """
     opinions: dict[str, Opinion] = {}
-    while True:  # as often as there are judges, and once more
+    while True:  # at most once for each judge, and once more
         try:
             return _scored(reward, {**inputs, **outputs}, opinions)
         except Wanted as wanted:

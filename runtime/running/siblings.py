@@ -1,6 +1,6 @@
-"""Does several things at the same time, and counts what answered them in the order in which they were begun.
+"""Does several things at the same time, and counts their answers in the order in which they were begun.
 
-When one of them fails, how far those after it have come is a matter of time. What it and those before it asked is not.
+When one of them fails, it depends on time how far those after it have come. What it and those before it used does not.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 _answers: ContextVar[list[Completion] | None] = ContextVar("_answers", default=None)
-"""Where answers are counted; None where nobody asks for it."""
+"""The list that collects answers; None where nobody wants it."""
 
 
 @contextmanager
 def determined_answers() -> Generator[list[Completion]]:
-    """Fills a list with the answers that a run within used; of one that fails, with those that do not depend on time."""
+    """Collects the answers that a run inside uses. Where it fails, the list has those that do not depend on time."""
     answers: list[Completion] = []
     token = _answers.set(answers)
     try:
@@ -32,7 +32,7 @@ def determined_answers() -> Generator[list[Completion]]:
 
 
 def count_answer(completion: Completion) -> None:
-    """Counts an answer where it belongs."""
+    """Adds an answer to the list of the work that asked for it."""
     answers = _answers.get()
     if answers is not None:
         answers.append(completion)
@@ -54,7 +54,7 @@ class Siblings(Generic[Result]):
         self.tasks.append(asyncio.create_task(work))
 
     async def results(self) -> list[Result]:
-        """What all of it gives, in order. The first in order that fails is the error; the rest is dropped then."""
+        """The results in order. Raises the error of the first in order that fails, and cancels the rest."""
         given: list[Result] = []
         try:
             for place, task in enumerate(self.tasks):
@@ -81,5 +81,5 @@ class Siblings(Generic[Result]):
 
 
 async def _counted_apart(part: list[Completion], work: Coroutine[Any, Any, Result]) -> Result:
-    _answers.set(part)  # of the task that this is, and of those that it begins
+    _answers.set(part)  # for this task, and for those that it begins
     return await work

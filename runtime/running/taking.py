@@ -1,4 +1,4 @@
-"""Runs several takes of the same at once, those that give nothing usable among them."""
+"""Runs several takes of the same work at the same time, some of which may give nothing usable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 async def outcomes(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result | AnswerError]:
-    """What all of the work gives, or why it is of no use, in order. Whatever else one fails with is raised."""
+    """What each gives, or the AnswerError that says why it is of no use, in order. Raises any other error."""
     tasks = [asyncio.create_task(one) for one in work]
     found: list[Result | AnswerError] = []
     try:

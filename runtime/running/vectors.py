@@ -1,6 +1,6 @@
 """Embeddings as an index carries them: one signed byte a number, as base64, compared by their cosine.
 
-A vector's length says nothing that a cosine asks for, so each is scaled to its own largest number. The
+A cosine does not depend on a vector's length, so each vector is scaled to its own largest number. The
 error of the cosine is below a hundredth, for a quarter of the size of single precision.
 """
 

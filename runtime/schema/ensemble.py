@@ -20,7 +20,7 @@ MAX_MEMBERS = 1_000
 class Majority(Frozen, defer_build=True):
     """The answer of the first member whose `field` has the most frequent value.
 
-    As DSPy has it: text is compared normalised, what is empty then does not count unless all is, ties
+    As in DSPy, texts are compared normalised, a text that is empty then counts only if all are, and ties
     go to the earliest. Values of a closed set are compared as they are.
     """
 
@@ -58,8 +58,8 @@ Reducer = Annotated[Majority | Mean | First | ByProgram, Field(discriminator="ki
 class Ensemble(Frozen, defer_build=True):
     """Programs that answer the same question, and how their answers become one.
 
-    All members take `inputs` and have `outputs`, if need be among others, which are left out; where a
-    program reduces, `outputs` are that program's. `size` members answer each input, all of them when it
+    All members take `inputs` and give `outputs`; what else one gives is left out. Where a program
+    reduces, `outputs` are that program's. `size` members answer each input, all of them when it
     is None.
     """
 
@@ -83,14 +83,14 @@ class Ensemble(Frozen, defer_build=True):
 
     @property
     def lms(self) -> dict[str, LM]:
-        """The models by name; of one name, the first member's."""
+        """The models by name. Where members share a name, the first member's model counts."""
         found: dict[str, LM] = {}
         for program in parts(self):
             found = program.lms | found
         return found
 
     def with_lms(self, lms: dict[str, LM]) -> Ensemble:
-        """The same ensemble on other models: each member's of the same names are replaced."""
+        """The same ensemble on other models: in each member they replace those of the same names."""
         return everywhere(
             self, lambda one: one.with_lms({name: lms[name] for name in one.lms if name in lms})
         )
@@ -113,14 +113,14 @@ def programs(runnable: Runnable) -> tuple[Program, ...]:
 
 
 def each(runnable: Runnable, change: Callable[[Program], Program]) -> Runnable:
-    """The same with itself, or every member, changed."""
+    """The same with the program, or each member of the ensemble, changed."""
     if isinstance(runnable, Program):
         return change(runnable)
     return _each_member(runnable, change)
 
 
 def parts(runnable: Runnable) -> tuple[Program, ...]:
-    """The same with the program that reduces: whatever can ask a model."""
+    """Like `programs`, with the program that reduces: every program that can ask a model."""
     if isinstance(runnable, Program):
         return (runnable,)
     return runnable.members if runnable.reducer is None else (*runnable.members, runnable.reducer)
@@ -131,7 +131,7 @@ def everywhere(runnable: Ensemble, change: Callable[[Program], Program]) -> Ense
 @overload
 def everywhere(runnable: Runnable, change: Callable[[Program], Program]) -> Runnable: ...
 def everywhere(runnable: Runnable, change: Callable[[Program], Program]) -> Runnable:
-    """The same with every program in it changed, the one that reduces too."""
+    """Like `each`, with the program that reduces changed, too."""
     if isinstance(runnable, Program):
         return change(runnable)
     changed = _each_member(runnable, change)
@@ -145,15 +145,15 @@ def _each_member(ensemble: Ensemble, change: Callable[[Program], Program]) -> En
 
 
 def collected(name: str, kind: Type, outputs: Mapping[str, Type]) -> str | None:
-    """The output whose values an input of a reducing program takes: of its own name, or of which it is the
-    plural. A signature cannot have an input and an output of one name."""
+    """The output whose values an input of a reducing program takes. The input has the output's name or, since a
+    signature cannot have an input and an output of one name, its plural."""
     if not isinstance(kind, ListOf):
         return None
     return next((one for one in (name, name.removesuffix("s")) if outputs.get(one) == kind.item), None)
 
 
 def unfed(reducer: Program, inputs: Sequence[FieldSpec], members: Sequence[Program]) -> list[str]:
-    """Names of the reducer's inputs that neither all members' outputs nor the ensemble's inputs are for."""
+    """Names of the reducer's inputs that get a value neither from each member's outputs nor from the ensemble's inputs."""
     own = {field.name: field.type for field in inputs}
     outputs = [{field.name: field.type for field in member.outputs} for member in members]
     return [

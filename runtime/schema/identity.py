@@ -1,4 +1,4 @@
-"""Values told by being the same object, as keys of caches: large ones that never change are not compared or hashed."""
+"""Makes a value the key of a cache by its identity: a large value that never changes need not be compared or hashed."""
 
 from __future__ import annotations
 

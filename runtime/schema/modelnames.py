@@ -1,7 +1,7 @@
-"""Tells whether what names a model, or the variable with its key, is a name and nothing else.
+"""Tells whether the name of a model, or of the variable with its key, is a name and nothing else.
 
-LiteLLM takes an address for some of its providers out of the model's name (`oobabooga/http://…`, `huggingface/https://…`)
-and puts names of others into a host or a path. A name that came with a file would then say where prompts go.
+For some providers LiteLLM takes an address out of the model's name (`oobabooga/http://…`, `huggingface/https://…`);
+for others it puts the name into a host or a path. So a name in somebody's file could decide where prompts go.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def is_model_name(model: str) -> bool:
 def may_hold_key(variable: str, provider: str, usual: tuple[str, ...], others: frozenset[str]) -> bool:
     """Whether a file may say that a key of this provider's is in the environment's `variable`.
 
-    The provider's `usual` names, those that begin with the provider's, and others that are called like a key; but none of
-    `others`, which are other providers' own, and none that is known to be for something else.
+    It may be one of the provider's `usual` names, one that begins with the provider's name, or another that is called
+    like a key. It may be none of `others`, which belong to other providers, nor one that is known for something else.
     """
     if not _VARIABLE.fullmatch(variable):
         return False

@@ -121,7 +121,7 @@ class LM(Frozen):
 def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:
     """The names of models and of all that these may fall back to, each once, nearest first.
 
-    `fallback` gives those that a model names itself. A check asks before there are any `LM`s.
+    `fallback` gives the models that a model names itself; it is a function, since a check asks before any `LM` exists.
     """
     found: dict[str, None] = {}
     waiting = list(names)
@@ -228,7 +228,7 @@ class RepeatStep(Frozen, defer_build=True):
     again: dict[str, Expression]
     """The state after a round, in the round's scope; a variable that is not there keeps its value."""
     last: dict[str, Expression] = Field(default_factory=dict[str, Expression])
-    """The same where the condition held, after `steps` alone."""
+    """The state where the condition held, after `steps` alone."""
     value: Expression | None = None
     """None where it is the state itself, by variable."""
 
@@ -252,9 +252,9 @@ class Tool(Frozen, defer_build=True):
     source: str
     """A name of the table in `runtime/tools`."""
     options: dict[str, JsonValue] = Field(default_factory=dict)
-    """Of the source: the function's name, a file, an address."""
+    """What the source needs: the function's name, a file, an address."""
     lm: str | None = None
-    """Key into the program's `lms`: the model that compares texts, of a search by meaning."""
+    """Key into the program's `lms`: the model whose vectors a search by meaning compares."""
     pure: bool = False
     """True when equal arguments always give an equal result, which is then kept."""
     timeout: float = 30.0
@@ -298,12 +298,12 @@ class Neighbours(Frozen, defer_build=True):
 
     @property
     def hidden(self) -> str | None:
-        """The text of a row that is not shown: a compile's, while it asks about that very row. In no artifact."""
+        """The text of a row that is not shown. A compile hides the row that it asks about; no artifact hides one."""
         return self._hidden
 
     def hiding(self, text: str) -> Neighbours:
-        """The index as it is for a run on a row that is in it. The rows are the same object, so that what is known
-        of them holds."""
+        """The index for a run on a row that is in it. It has the same object as its rows, so that caches that know these
+        rows by identity still do."""
         copied = self.model_copy()
         copied._hidden = text
         return copied
@@ -336,17 +336,17 @@ class Graph(Frozen, defer_build=True):
 
 
 class Judge(Frozen, defer_build=True):
-    """A question to a model that a metric or a reward asks: calls of one judge that are equal are one.
+    """A question that a metric or a reward asks a model. Equal calls of a judge share one.
 
-    Its score is the variable `name` of the expressions. A name with parentheses, which nobody can write, is
-    never a name of theirs.
+    Expressions read its score as the variable `name`. That name has parentheses, so nothing in a file can be
+    called the same.
     """
 
     name: str
     program: Program
     """Gives `score`, a number in 0..1, and `reason`."""
     inputs: dict[str, Expression]
-    """Over what the expressions read, other judges among it."""
+    """They read what the expressions read, scores of other judges included."""
 
 
 class Reward(Frozen, defer_build=True):
@@ -380,7 +380,7 @@ class ModuleSpec(Frozen, defer_build=True):
     outputs: tuple[FieldSpec, ...]
     options: dict[str, JsonValue] = Field(default_factory=dict)
     predictors: dict[str, str] = Field(default_factory=dict)
-    """By role in the strategy: addresses of the program's predictors."""
+    """Addresses of the program's predictors, by role in the strategy."""
     tools: tuple[str, ...] = ()
     """What it may call: keys into the program's `tools`, `predictors`, `modules` or `graphs`."""
     runs: str | None = None
@@ -522,5 +522,5 @@ _ENCODE = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 
 
 def digest(value: BaseModel | JsonValue) -> str:
-    """SHA-256 of `canonical(value)`, in hexadecimal. Names of files may hold what is no text."""
+    """SHA-256 of `canonical(value)`, in hexadecimal. Lone surrogates are taken, since names of files may hold them."""
     return hashlib.sha256(canonical(value).encode(errors="surrogatepass")).hexdigest()

@@ -50,8 +50,8 @@ class TraceStep:
     dropped: bool = False
     """True of what the run's outputs do not come from: an attempt that lost to another one."""
     exchange: tuple[tuple[str, str], ...] = ()
-    """Role and text of what was said, the last answer included. This and what follows are there where a run is
-    recorded, as an application's is; a compile keeps neither prompts nor times."""
+    """Role and text of each message, the last answer included. Like `calls`, `began` and `seconds` it is there only
+    where a run is recorded, as an application's is: a compile keeps neither prompts nor times."""
     calls: tuple[ModelCall, ...] = ()
     began: float = 0.0
     """Seconds after the run began."""
@@ -80,7 +80,7 @@ def counting(trace: Iterable[TraceStep]) -> list[TraceStep]:
 
 
 def learnable(trace: Iterable[TraceStep]) -> list[TraceStep]:
-    """Those of them that may become demos: what had to be guessed is nothing to learn from."""
+    """The steps of `counting` that may become demos: an output that was guessed is nothing to learn from."""
     return [step for step in counting(trace) if not step.guessed]
 
 

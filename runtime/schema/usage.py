@@ -8,7 +8,7 @@ _PICO = 10**12
 
 
 class Usage(Struct, frozen=True):
-    """Of one call, in tokens."""
+    """What one call used, in tokens."""
 
     input_tokens: int = 0
     output_tokens: int = 0

@@ -1,4 +1,4 @@
-"""What a source of tools is: a record of how its tools are opened, called and closed, and of what they need leave for.
+"""What a source of tools is: a record of how its tools are opened and called, and of what must be allowed before.
 
 An artifact is data: what it names runs, or is reached over the network, only where somebody has allowed that very
 thing. So a source says what a tool reaches, as it would be allowed: a module, a command, the origin of an address.
@@ -54,8 +54,8 @@ class OpenTool(Protocol):
 
 
 class Ground(Struct, frozen=True):
-    """What tools stand on. `root` is the folder that files are below; `isolated` says that Python runs in processes
-    of its own, `declared` that the project's source names the tools, and not an artifact alone."""
+    """What all tools of a toolbox share. `root` is the folder that their files are below; `isolated` says that Python
+    runs in processes of its own, `declared` that the project's source names the tools, and not an artifact alone."""
 
     root: Path
     isolated: bool = False
@@ -88,11 +88,11 @@ class ToolSource(Struct, frozen=True):
     called: Callable[[Tool], str] = lambda tool: f"one of `{tool.source}`"
     """What people are told that the tool is, as "the Python function `tools:search`"."""
     in_folder: bool = False
-    """Runs something in the folder that tools stand on."""
+    """Whether it runs something in the folder `Ground.root`."""
     steady: bool = False
-    """Equal arguments give an equal result, for nothing: it need not be kept, and may run again."""
+    """Equal arguments give an equal result, and a call costs nothing. So no result need be kept, and a call may run again."""
     per_call: tuple[str, ...] = ()
-    """Options that matter to a call alone: tools that differ in nothing else are opened as one."""
+    """Options that matter to a call alone: tools that differ in nothing else share what is opened."""
     faults: Callable[[Tool], Iterator[str]] = lambda _: iter(())
     """What else is wrong with a tool's options, in an artifact."""
 

@@ -1,4 +1,4 @@
-"""What an application says of its program's tools, kept until one is called: nothing is imported before."""
+"""Keeps what an application says of its program's tools until one is called: nothing is imported before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FOLDERS_ABOVE = 4
 
 
 class ToolService(Tools, Protocol):
-    """What calls tools, with the end of its life."""
+    """Calls tools, until it is closed."""
 
     async def aclose(self) -> None: ...
 
@@ -66,10 +66,10 @@ class ToolCalling(Struct, frozen=True):
 
 
 def folder_of(tools: Sequence[Tool], artifact: Path) -> Path:
-    """The nearest folder, from the artifact's upwards, that has the files of all that search through one.
+    """The nearest folder, from the artifact's upwards, that has the files of all tools that search through one.
 
-    Where a tool runs something in the folder, the artifact has no say in it: then it is the artifact's own, or
-    the one around `compiled`.
+    Where a tool runs something in the folder, the artifact's file names must not choose it: then it is the artifact's
+    own folder, or the one around `compiled`.
     """
     from .files import inside
     from .table import SOURCES

@@ -95,7 +95,7 @@ class McpTool:
         return await asyncio.shield(opening)
 
     def _leave(self, connection: _Connection) -> None:
-        """Nothing more is asked of it; it closes while others go on."""
+        """Gives the connection up: nothing more is asked of it, and it closes while other calls go on."""
         opening = self._opening
         if (
             opening is not None
@@ -198,7 +198,7 @@ def _value(tool: Tool, result: CallToolResult) -> JsonValue:
         raise ToolProblem(text.strip()[:1000] or "the MCP server's tool failed")
     value = cast("JsonValue", result.structured_content)
     if isinstance(value, dict) and list(value) == ["result"] and tool.output is not None:
-        return value["result"]  # how servers wrap what is no object
+        return value["result"]  # servers wrap a value that is no object like this
     if value is not None:
         return value
     if tool.output == Scalar(name="str"):

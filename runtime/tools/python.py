@@ -67,7 +67,8 @@ def _imported(tool: Tool, module: str, name: str) -> ToolFunction:
 
 
 def _reaches(tool: Tool, ground: Ground) -> str:
-    """The module; from a file below a folder, only where the folder's module of that name would be, else the file."""
+    """What must be allowed: the module. Where Python runs in processes of its own, it is the file instead, unless that
+    lies where the folder's module of this name would be."""
     module = text_option(tool, "function").partition(":")[0]
     path = module.replace(".", "/")
     usual = {f"{folder}{path}{ending}" for folder in ("", "src/") for ending in (".py", "/__init__.py")}

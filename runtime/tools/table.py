@@ -14,4 +14,4 @@ def _record(file: str) -> ToolSource:
 
 
 SOURCES: dict[str, ToolSource] = {source.name: source for source in map(_record, _FILES)}
-"""By the name that a tool has."""
+"""The sources, by the name that a tool uses."""

@@ -38,15 +38,15 @@ PARALLEL = 8
 """Calls of a tool at the same time, where its `max_parallel` says nothing."""
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.1, 5.0
 OPENING_SECONDS = 600.0
-"""So long may it take to make what a tool searches, before its first call."""
+"""How long it may take to make what a tool searches, before its first call."""
 
 
 class Toolbox:
     """The tools of a program, or of several. One toolbox serves one event loop.
 
-    `functions` stand in for tools, by their names. Of the others, one that runs something or reaches something may be
-    called when `allow` has just that; where `declared` are given, those may, as in the project that declares them, and
-    nothing else. `root` is the folder that data files are below; with `isolated` Python runs in processes of its own.
+    `functions` stand in for tools, by their names. Any other tool that runs or reaches something may be called only
+    when `allow` has just that. With `declared`, as in the project that declares them, those tools may be called and
+    no others. `root` is the folder that data files are below; with `isolated` Python runs in processes of its own.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class Toolbox:
             and opening.done()
             and (opening.cancelled() or opening.exception() is not None)
         ):
-            opening = None  # it may be there by now
+            opening = None  # what could not be opened may be there by now
         if opening is None:
             opening = self._open[place] = asyncio.get_running_loop().create_task(self._opening(tool, use))
         return await asyncio.shield(opening)
@@ -176,7 +176,7 @@ class Toolbox:
             raise TookTooLong(OPENING_SECONDS) from None
 
     def _definition(self, tool: Tool, use: ToolUse) -> JsonValue:
-        """What makes two tools the same to call, whatever they are called and told of."""
+        """What a call depends on. Tools that have this in common are the same to call, whatever their names and descriptions."""
         if (function := self._functions.get(tool.name)) is not None:
             return ["given", tool.name, *_named(function)]
         lm = use.lm
@@ -202,7 +202,7 @@ class Toolbox:
         return hashlib.sha256(canonical(parts).encode(errors="surrogatepass")).digest()
 
     async def _kept(self, key: bytes | None, tool: Tool, value: JsonValue) -> JsonValue:
-        """The value, on disk where it is to be kept: the first one stands for good."""
+        """The value; where it is to be kept, the one that was put on disk first, which stands for good."""
         if key is None or self._ledger is None:
             return value
         answer = await self._ledger.put(key, f"tool {tool.name}", Answer(json.dumps(value)))

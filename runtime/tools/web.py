@@ -1,6 +1,6 @@
 """Asks servers for JSON, for the sources that are one request: bounded in size, never led elsewhere.
 
-A redirect is refused, for it would leave what was allowed. Cookies and `.netrc` are nobody's here.
+A redirect is refused, since it would lead away from what was allowed. Cookies and `.netrc` are not used.
 """
 
 from __future__ import annotations

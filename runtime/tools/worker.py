@@ -135,7 +135,7 @@ def found(place: FunctionPlace) -> Callable[..., Any]:
 
 @cache
 def loop() -> asyncio.AbstractEventLoop:
-    """One for all calls, so that what an `async` function keeps between them stays usable."""
+    """One event loop for all calls, so that what an `async` function keeps between them stays usable."""
     return asyncio.new_event_loop()
 
 
@@ -214,11 +214,11 @@ def question(inputs: dict[str, Any]) -> str:
 
 
 class Unusable(Exception):
-    """A result that is not to be sent."""
+    """A result that cannot be sent."""
 
 
 def in_json(value: object) -> object:
-    """What functions return besides JSON and has an obvious form in it: dates, dataclasses, Pydantic's models."""
+    """The form in JSON of other values that functions return: dates, dataclasses, Pydantic's models."""
     if isinstance(value, date):
         return value.isoformat()
     if is_dataclass(value) and not isinstance(value, type):

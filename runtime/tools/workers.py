@@ -1,7 +1,7 @@
 """Keeps worker processes in which the project's own functions run as tools (`worker`).
 
 The other process is the border: a call takes a bounded time and its result a bounded size, and nothing that the
-function does (printing, leaving, crashing, forking) reaches ours but as words. A process that is late is killed with
+function does (printing, leaving, crashing, forking) reaches ours, except as text. A process that is late is killed with
 everything that it started, and the next call gets another. It is no sandbox: whoever runs the program runs the
 project's code.
 """
@@ -28,7 +28,7 @@ from .worker import MOST_QUESTION
 _SCRIPT = Path(__file__).with_name("worker.py")
 _TAIL = 16 << 10
 IMPORT_SECONDS = 60.0
-"""At least so long may a function's module take to be imported."""
+"""How long a function's module may take to be imported; longer where the tool's `timeout` is."""
 
 
 class FunctionProcesses:
@@ -49,7 +49,7 @@ class FunctionProcesses:
             await self._settle(worker)
             raise
         except BaseException:
-            await self._end(worker)  # whoever asked has left in the middle of the call
+            await self._end(worker)  # the caller has left in the middle of the call
             raise
         await self._settle(worker)
         return value
@@ -102,7 +102,7 @@ class _Worker(asyncio.SubprocessProtocol):
         self._run = 0
 
     async def start(self, folder: Path) -> None:
-        """Raises ToolProblem where there is no process to be had."""
+        """Raises ToolProblem where no process can be started."""
         command = [sys.executable, "-I", "-B", "-X", "utf8", str(_SCRIPT)]
         try:
             transport, _ = await asyncio.get_running_loop().subprocess_exec(

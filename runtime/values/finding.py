@@ -1,7 +1,7 @@
-"""Finds JSON among words: every list and object of an answer, and whether what stands around it lets it be the answer.
+"""Finds JSON among words: every list and object of an answer, and whether the words around it let it be the answer.
 
-Never a part in the place of a whole: where a list or an object cannot be read, nothing inside it and nothing behind it
-is looked at.
+A part never stands for the whole: where a list or an object cannot be read, the search ends, and looks at nothing
+inside it or after it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NEAR = 1_000
 """Characters around a value that are looked at."""
 _OPENING = re.compile(r"[\[{]")
 _IN_PROSE = re.compile(r"\{[\w .-]{0,80}\}|\[(?:\d{1,4}|[ xX])\](?=[ \t]+\w)|\[[^\W\d][\w .-]{0,80}\](?=\()")
-"""Brackets of other people: a placeholder, a reference, a link."""
+"""Brackets that are no JSON: a placeholder, a reference, a link."""
 _LEADS_IN = re.compile(r"(?:[:：=]|\b(?:is|are)|```\w*)[ \t*_`]*$")
 _BULLETED = re.compile(r"\s*(?:[-*•–]|\d{1,4}[.)])\s+")
 _OWN_BULLET = re.compile(r"(?:[-*•–]|\d{1,4}[.)])[ \t]{1,9}\Z")
@@ -33,7 +33,8 @@ class FoundJson(Struct, frozen=True):
     mended: Mended
     start: int
     before: str
-    """On its line; then `lead` is the last line before it that is not blank."""
+    """What stands before it on its line, as `after` stands behind it. `lead` and `follow` are the nearest lines above and
+    below that are not blank."""
     lead: str
     after: str
     follow: str
@@ -42,14 +43,14 @@ class FoundJson(Struct, frozen=True):
 
     @property
     def led(self) -> bool:
-        """Whether it begins its line, or follows what leads in a value."""
+        """Whether it begins its line, or follows words that introduce a value."""
         return not self.before.strip() or bool(
             _LEADS_IN.search(self.before.rstrip()) or _BULLETED.fullmatch(self.before)
         )
 
     @property
     def stands(self) -> bool:
-        """Whether nothing around it may turn it into something else."""
+        """Whether nothing around it may give it another meaning."""
         lead = self.before if self.before.strip(" `*_") else self.lead
         return (
             self.led
@@ -69,7 +70,7 @@ class Search(Struct, frozen=True):
     lost: str = ""
     led: bool = False
     whole: dict[str, JsonValue] = field(default_factory=dict[str, JsonValue])
-    """Of an object that was lost: its members that are surely all there."""
+    """The members of a lost object that are surely complete."""
 
     @property
     def listed(self) -> bool:

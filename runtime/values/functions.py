@@ -26,9 +26,9 @@ MAX_PATTERN = 1_000
 MAX_RANGE = 10_000
 """Numbers that `range` gives."""
 MAX_PARTS = 200_000
-"""Of a text that is split."""
+"""Parts of a text that is split."""
 MAX_JOINED = 4_000_000
-"""Characters between texts that are joined."""
+"""Characters of all separators between texts that are joined."""
 
 
 class Marker(Enum):
@@ -86,9 +86,9 @@ class Function(Struct, frozen=True):
     doc: str
     call: Callable[..., JsonValue]
     work: Callable[..., int] = _each_sign
-    """What it has to look at, from the sizes of its arguments."""
+    """How much a call looks at, from the sizes of its arguments (`interpret.Weights`)."""
     more: Callable[..., int] | None = None
-    """What it looks at or makes besides, from the arguments themselves. Raises ValueError where that is too much."""
+    """How much it looks at or makes besides, from the arguments themselves. Raises ValueError where that is too much."""
 
 
 def _majority(values: list[JsonValue]) -> JsonValue:
@@ -189,13 +189,13 @@ def _separators(items: Sequence[str], separator: str) -> int:
 
 
 def _pairs(items: list[JsonValue]) -> int:
-    """Lists and dicts are compared one with another."""
+    """Each list or dict is compared with every other one."""
     inner = sum(isinstance(item, list | dict) for item in items)
     return 8 * inner * inner
 
 
 def _scans(text: str, pattern: str) -> int:
-    """A repetition stands for as many copies of what it repeats, each of which is tried at each character."""
+    """A counted repetition is as much work as so many copies of what it repeats, each tried at every character."""
     return len(text) * _copies(pattern) // 8
 
 

@@ -33,19 +33,19 @@ from .functions import FUNCTIONS, Function, Marker, accepts, equal, wording
 from .values import short
 
 MAX_STEPS = 1_000_000
-"""Of one evaluation."""
+"""Steps of one evaluation."""
 MAX_RUN_STEPS = 5_000_000
-"""Of all evaluations in one run of a program."""
+"""Steps of all evaluations in one run of a program."""
 MAX_DEPTH = 150
 MAX_TEXT = 4_000_000
 MAX_ITEMS = 200_000
 MAX_SIZE = 8_000_000
-"""Of a list with all that is in it, as `Weights` counts it."""
+"""Size of a list with all that is in it, as `Weights` counts it."""
 MAX_NESTING = 150
-"""Lists and dicts inside one another."""
+"""How deep lists and dicts may stand inside one another."""
 _MAX_NUMBER = 10**300
 
-# How much of a value is one step, since a step in Python takes as long.
+# So much of a value counts as one step: to look at it, or to make it, takes as long as a step in Python.
 _ITEMS_SEEN = 8
 _SIZE_SEEN = 64
 _SIZE_MADE = 16
@@ -71,12 +71,12 @@ class Work:
 
 
 _RUN: ContextVar[Work | None] = ContextVar("dspec_work", default=None)
-"""What the run at hand may still do; its tasks have the same. None outside of a run."""
+"""The work that the current run may still do, which all its tasks share. None outside of a run."""
 
 
 @contextmanager
 def one_run() -> Generator[None]:
-    """All evaluations in here share what one run may do; a run within a run has no more."""
+    """All evaluations in here share the work that one run may do. A run within a run shares that of the outer one."""
     token = _RUN.set(_RUN.get() or Work())
     try:
         yield
@@ -85,7 +85,7 @@ def one_run() -> Generator[None]:
 
 
 def spend(steps: int) -> None:
-    """What a run does besides. Raises EvaluationError where it may not do that much more."""
+    """Counts work that a run does outside of expressions. Raises EvaluationError where it may not do that much more."""
     run = _RUN.get()
     if run is not None:
         run.left -= steps
@@ -139,7 +139,7 @@ class _Evaluation:
             spend(steps)
 
     def size(self, value: JsonValue) -> int:
-        """The value's size; looking at what is in it is work, the first time."""
+        """The value's size. The first look at what is in it counts as work."""
         if not isinstance(value, list | dict):
             return self.sizes.of(value)
         before = self.sizes.seen
@@ -149,7 +149,7 @@ class _Evaluation:
             self.takes((self.sizes.seen - before) // _ITEMS_SEEN)
 
     def made(self, value: JsonValue) -> JsonValue:
-        """A new value, within bounds."""
+        """The new value. Making it counts as work. Raises EvaluationError where it is too large."""
         if isinstance(value, list):
             if len(value) > MAX_ITEMS:
                 raise EvaluationError("the result is too large")
@@ -226,14 +226,14 @@ class _Evaluation:
             )
         elif isinstance(left, str | list | dict) and isinstance(right, str | list | dict):
             if symbol == "+":
-                self.fits(left, right)
+                self.must_fit(left, right)
             else:
                 self.takes(min(self.size(left), self.size(right)) // _SIZE_SEEN)
         found = _binary(symbol, left, right)
         return self.made(found) if symbol == "+" else found
 
-    def fits(self, left: JsonValue, right: JsonValue) -> None:
-        """Before two values become one: would it be too large?"""
+    def must_fit(self, left: JsonValue, right: JsonValue) -> None:
+        """Raises EvaluationError where two values would become one that is too large. It asks before they do."""
         for kind, most in ((str, MAX_TEXT), (list, MAX_ITEMS)):
             if isinstance(left, kind) and isinstance(right, kind) and len(left) + len(right) > most:
                 raise EvaluationError("the result is too large")
@@ -255,18 +255,19 @@ class _Evaluation:
 
 
 class Weights:
-    """How large values are, with all that is in them as often as it is there: what it takes to walk, copy or write them.
+    """The sizes of values: what it takes to walk, copy or write one.
 
-    A list or dict is looked at once; `seen` counts what was.
+    A part that stands in a value twice counts twice, but each list or dict is looked at once. `seen` counts the items
+    that were looked at.
     """
 
     def __init__(self) -> None:
         self.seen = 0
         self._known: dict[int, tuple[JsonValue, int, int]] = {}
-        """By identity, with the value, so that no other comes to have it: its size and nesting."""
+        """By the `id` of a value: the value, its size and its nesting. The value is kept, so that no other gets its `id`."""
 
     def of(self, value: JsonValue) -> int:
-        """Raises EvaluationError where that is more than any value may be."""
+        """The value's size. Raises EvaluationError where it is larger than any value may be."""
         return self._measured(value)[0]
 
     def _measured(self, value: JsonValue) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Takes a list without JSON apart: bullets, lines, or what commas part; nothing where it may be parted in two ways."""
+"""Splits a list that is not JSON into its items, at bullets, lines or commas; not where there are two ways to split it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BOLD = re.compile(r"\*\*[^*]{1,100}\*\*")
 _MARKED = re.compile(r"[-*•–]\S|\d{1,4}[.)][^\W\d]")
 _SEVERAL = re.compile(r"[,;|•\t]|\s(?:and|&|or|/)\s")
 _YEARS = 1000
-"""A number from here on is no bullet's."""
+"""A number from here on is no bullet, but rather a year."""
 _ENDS_SENTENCE = (".", "!", "?", "。", "！", "？")
 _GROUPED = re.compile(r"\d,\d")
 _SPACED = re.compile(r"\d,\s")
@@ -19,8 +19,8 @@ _THOUSANDS = re.compile(r"(?<!\d)\d{1,3},\d{3}(?!\d)")
 
 
 def parts(text: str, *, prose: bool, nested: bool = False) -> list[str] | None:
-    """The items' texts. `prose` items may hold commas themselves, and `nested` ones are lists: those are never parted by
-    commas. None where there are no items to be told apart, or in more than one way."""
+    """The items' texts. `prose` items may hold commas themselves, and `nested` ones are lists, so neither are split at
+    commas. None where the text has no items, or could be split in more than one way."""
     lines = [line for line in text.split("\n") if line.strip()]
     bullets = [_BULLET.match(line) for line in lines]
     if any(bullets):
@@ -41,7 +41,7 @@ def _bulleted(lines: list[str], bullets: list[re.Match[str] | None]) -> list[str
     indent, marks, numbers = _width(bullets[first]), set[str](), list[int]()
     for line, bullet in zip(lines[first:], bullets[first:], strict=True):
         if bullet is None:
-            # Only what is indented goes on with an item: else it may be a remark behind the list.
+            # Only an indented line continues an item: any other may be a remark after the list.
             if len(line) - len(line.lstrip()) <= indent:
                 return None
             found[-1] += "\n" + line.strip()
@@ -73,7 +73,7 @@ def _width(bullet: re.Match[str] | None) -> int:
 
 def _lines(lines: list[str], *, prose: bool) -> list[str] | None:
     if prose and any(_MARKED.match(line) for line in lines):
-        return None  # bullets without a blank, or signs of the texts
+        return None  # bullets without a blank after them, or marks that belong to the texts
     if _leads_in(lines[0]):
         if turns(lines[0]):
             return None
@@ -83,14 +83,14 @@ def _lines(lines: list[str], *, prose: bool) -> list[str] | None:
         if not all(commas[:-1]):
             return None
         lines = [line.rstrip(",").rstrip() for line in lines]
-    # Some sentences among what are none: a remark, or a text that was wrapped.
+    # Only some lines end a sentence: one is a remark, or a text was wrapped.
     if len({line.endswith(_ENDS_SENTENCE) for line in lines}) > 1:
         return None
     return _unquoted(lines)
 
 
 def _unquoted(found: list[str]) -> list[str]:
-    """Without quotes, where every item has them around it."""
+    """The items without quotes, where every item has them around it."""
     for quotes in ('""', "''", "“”", "``"):
         if all(
             len(part) > 1
@@ -104,7 +104,7 @@ def _unquoted(found: list[str]) -> list[str]:
 
 
 def _parted(text: str) -> list[str] | None:
-    """What commas part, or semicolons, the last item behind an `and`."""
+    """The items between commas or semicolons. An `and` may stand before the last one."""
     if ";" in text:
         return [part.strip() for part in text.split(";")]
     if _THOUSANDS.search(text) or (_GROUPED.search(text) and _SPACED.search(text)):

@@ -1,9 +1,9 @@
-"""Says what a short answer says: the words around a value that mean nothing, and those that may turn it round.
+"""Finds the value in a short answer, by the words around it that mean nothing and those that may reverse it.
 
 A model answers `The label is spam.` where it should write `spam`, and `doesn't look like spam` where it should write
-`ham`. No list of negations is ever complete, so it is the other way about: a value is taken out of a sentence only if
-every other word is known to say nothing. An explanation behind a label is free text; there the list must do, so such a
-label is known to be a guess.
+`ham`. No list of negations is ever complete, so the rule is the other way round: a value is taken out of a sentence
+only if every other word is known to mean nothing. An explanation after a label is free text, where only a list of
+negations can help, so such a label counts as a guess.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 
 _EMPHASIS = "*_`"
 _INFO = f"{string.ascii_letters}{string.digits}_+- \t\r"
-"""What names a fence's language."""
+"""Characters of the name of a fence's language."""
 _QUOTES = "\"'`*“”„«»‘’"
 _WORD = re.compile(r"\S+")
 _LEAD_WORDS = 12
@@ -62,13 +62,13 @@ _TURNS = _words(
     не нет без или никогда пример но
     """
 )
-"""Words that may turn round what stands near them."""
+"""Words that may reverse the meaning of what stands near them."""
 _TURNING = re.compile(r"n['’]t\b|\be\.g\.|不|非|没|沒|無|无|未|例|ない|なし|아니|예시|\?|？")
 _CORRECTS = _words("wait actually correction wrong incorrect oops alternatively mistake mistaken")
 
 
 def unfenced(text: str) -> str:
-    """Without the code fence that is all around it."""
+    """The text without the code fence around all of it."""
     stripped = text.strip()
     if len(stripped) < 6 or not stripped.startswith("```") or not stripped.endswith("```"):
         return stripped
@@ -79,12 +79,12 @@ def unfenced(text: str) -> str:
 
 
 def bare(text: str) -> str:
-    """Without the fence, quotes, emphasis and full stop that models put around a value."""
+    """The text without the fence, quotes, emphasis and full stop that models put around a value."""
     return unfenced(text).strip(_EMPHASIS).rstrip(".").strip().strip(_QUOTES).strip()
 
 
 def turns(text: str) -> bool:
-    """Whether something in the text may turn round what stands beside it: a negation, an alternative, an example."""
+    """Whether the text may reverse the meaning of what stands beside it: by a negation, an alternative, an example."""
     lowered = text.casefold()
     if _TURNING.search(lowered):
         return True
@@ -119,14 +119,14 @@ def after_lead(text: str, name: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Case, word separators and punctuation aside; signs such as `<`, `+` and `#` stay."""
+    """The text without case, word separators and punctuation; signs such as `<`, `+` and `#` stay."""
     text = re.sub(r"(?<=\w)(?:\s+|_+|-)(?=\w)", " ", text.casefold().strip())
     return re.sub(r"[\"'`*“”„‘’«».,;:()\[\]{}]|(?<=\s)\s+", "", text).strip() or text
 
 
 @lru_cache(maxsize=256)
 def _spellings(values: tuple[str, ...]) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """The labels by their spelling in small letters, and folded; None where two labels have the same."""
+    """The labels by their spelling in small letters, and by their folded spelling; None where two labels share one."""
     small: dict[str, str | None] = {}
     folded: dict[str, str | None] = {}
     for value in dict.fromkeys(values):
@@ -136,7 +136,7 @@ def _spellings(values: tuple[str, ...]) -> tuple[dict[str, str | None], dict[str
 
 
 def spelled(text: str, values: tuple[str, ...]) -> str | None:
-    """The label that the text is: as written, in other letters, or with other separators; None where it is none."""
+    """The label that the text is: as written, in another case, or with other separators; None where it is no label."""
     if text in values:
         return text
     small, folded = _spellings(values)
@@ -147,7 +147,7 @@ def spelled(text: str, values: tuple[str, ...]) -> str | None:
 
 
 def label_said(text: str, values: tuple[str, ...], name: str) -> str | None:
-    """The label that a sentence gives at its end, where every other word says nothing."""
+    """The label at the end of a sentence, if every other word in it is known to mean nothing."""
     if len(text) > _LONGEST_PHRASE or "\n" in text:
         return None
     words = text.rstrip(".!").split()
@@ -157,7 +157,7 @@ def label_said(text: str, values: tuple[str, ...], name: str) -> str | None:
         if label is not None:
             own = fold(name).split()
             before = [word.strip(_QUOTES + ":,=") for word in words[:-size]]
-            # A word that means nothing, such as `a`, may be a label in other letters: then it is not known which it is.
+            # A word that means nothing, such as `a`, may also be a label in another case: nobody knows which it is.
             if any(spelled(word, values) for word in before) or (
                 tail not in values and tail.casefold() in _TALK
             ):
@@ -174,7 +174,7 @@ _NEXT_FIELD = re.compile(r"\s*[\w ]{1,30}[:=]\s")
 
 
 def label_explained(text: str, values: tuple[str, ...]) -> str | None:
-    """The label that an answer begins with, where what follows explains it and names no other."""
+    """The label that an answer begins with, if the rest explains it and names no other label."""
     if len(text) > _LONGEST_PHRASE:
         return None
     for match in re.finditer(r"\n|\(|,?\s|\.\s", text):
@@ -206,7 +206,7 @@ _SCALES = _words(
     or and not to ish odd plus minus less fewer more below above ago before under over max most least about approx
     """
 )
-"""What follows a number and scales or changes it, and is no unit."""
+"""Words after a number that scale or change it, and so are no unit."""
 _NUMBER = re.compile(
     r"""
     (?P<currency>[$€£¥]\s?)?
@@ -224,7 +224,7 @@ _COMMENT = re.compile(r"\s(?:#|//)\s*([^\n]{0,200})$")
 
 
 def uncommented(text: str) -> str:
-    """Without the comment behind it, if that changes nothing."""
+    """The text without the comment at its end, if the comment cannot change the meaning."""
     comment = _COMMENT.search(text) if len(text) <= _LONGEST_PHRASE else None
     if comment and not turns(comment[1]) and not re.search(r"\d", comment[1]):
         return text[: comment.start()]
@@ -232,9 +232,9 @@ def uncommented(text: str) -> str:
 
 
 def number_said(text: str, *, whole: bool) -> str | None:
-    """The digits of the one number that the text plainly is, as Python reads them; None where it is none.
+    """The digits of the number that is all the text says, spelled for Python; None where it says anything else.
 
-    Where a `whole` number is wanted, a point may also part thousands.
+    Where a `whole` number is wanted, `1.500` gives None too: the point may part thousands.
     """
     text = bare(text)
     if whole and _POINTS.fullmatch(text):

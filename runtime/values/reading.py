@@ -3,8 +3,8 @@
 Lenient reading accepts the spellings models use where they have one meaning: `Yes.` for true, `12 kg`
 for 12, bullets for a list, `Card lost` for `card_lost`. What has two meanings is an error with a
 message fit to go back to the model: a choice is never guessed in silence, and nothing is read that does not stand in the
-text. What had to be done on the way has a name, which is told. Strict reading takes exact JSON and
-exact literals only. Bounded: linear in the text, which is capped.
+text. Each repair that was needed has a name, and `Read` lists them. Strict reading takes exact JSON and
+exact literals only. Reading takes time linear in the text, whose length is capped.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ _QUOTES = "\"'“”"
 
 
 class Read(Struct, frozen=True):
-    """A value, and what had to be done to read it, by name.
+    """A value, and the names of the repairs that were needed to read it.
 
-    `guessed` where something else may have been meant: fit to be used, and not to be learned from.
+    `guessed` is True where something else may have been meant: the value may be used, but not learned from.
     """
 
     value: JsonValue
@@ -88,7 +88,7 @@ def adapt(
 
 
 def plain(value: JsonValue) -> JsonValue:
-    """The value with numbers that are nothing but numbers."""
+    """The value with plain floats in place of `Spelled` ones."""
     if isinstance(value, Spelled):
         return float(value)
     if isinstance(value, list):
@@ -113,7 +113,7 @@ def _strict(text: str, kind: Type, records: Mapping[str, Record]) -> JsonValue:
 
 
 class _Reader:
-    """One value being read, and what is done for it."""
+    """Reads one value, and collects the repairs that this needs."""
 
     def __init__(self, records: Mapping[str, Record], name: str) -> None:
         self._records = records
@@ -262,7 +262,8 @@ class _Reader:
             return None
 
     def _moment(self, text: str, kind: Scalar) -> str:
-        """A date written with its time is still that date; a date alone is no point in time, unless its beginning."""
+        """The text of a date, without the time that may follow it; or that of a time, where a date alone means the
+        beginning of the day, which is a guess."""
         if kind.name == "date" and len(text) > 10 and text[10] in "T ":
             coerce(text, Scalar(name="datetime"), self._records)
             return text[:10]
@@ -337,7 +338,7 @@ class _Reader:
             return self.value(whole, kind, where, depth)
         found = search(stripped)
         prose = isinstance(item, Scalar) and item.name in ("str", "any")
-        # In a list of texts a bracket counts where an answer stands: else it is part of a text.
+        # In a list of texts a bracket counts only where an answer would stand: elsewhere it is part of a text.
         if (found.found or found.lost) and (not prose or found.led or any(one.led for one in found.found)):
             if found.lost:
                 raise ValueError(at(where, f"{mismatch(kind, text)}: {found.lost}"))
@@ -387,7 +388,7 @@ class _Reader:
         text: str,
         where: str,
     ) -> JsonValue:
-        """The one value that fits, if no other fits as well and nothing around it may turn it into something else."""
+        """The one value that fits, if no other one fits and nothing around it may give it another meaning."""
         kept: tuple[JsonValue, dict[str, None], bool, bool] | None = None
         failure: ValueError | None = None
         before = (dict(self._repairs), self._guessed)
@@ -413,7 +414,7 @@ class _Reader:
 
 
 def _whole(text: str, opening: str) -> JsonValue:
-    """What the text is as JSON from that bracket on; None where it is not."""
+    """The text as JSON, if it begins with that bracket and is exact JSON; else None."""
     if text[:1] != opening:
         return None
     try:
@@ -434,7 +435,7 @@ def _holds_objects(value: JsonValue) -> bool:
 
 
 def _as_it_stands(text: str, kind: Scalar | OneOf) -> JsonValue:
-    """A text, and a label or a number that is written as it should be; None of all else."""
+    """The value of a text, or of a label or number that is spelled as it should be; None for anything else."""
     if isinstance(kind, OneOf):
         return text if text in kind.values else None
     if kind.name == "str":
@@ -447,7 +448,7 @@ def _as_it_stands(text: str, kind: Scalar | OneOf) -> JsonValue:
 
 
 def _number(text: str, kind: Scalar) -> JsonValue:
-    """None where the text is not plainly one number."""
+    """The number; None where the text is not plainly one."""
     digits = number_said(text, whole=kind.name == "int")
     if digits is None:
         return None

@@ -1,9 +1,9 @@
-"""Reads JSON that a model wrote: exactly, or mended token by token, and never as anything that it may not be.
+"""Reads JSON that a model wrote, exactly or mended token by token, and refuses it where it could mean two things.
 
 Models put in single quotes, Python's words, bare keys, comments, trailing commas and raw line breaks, and leave out the
-end. Each has one meaning and a name, which `Mended` tells. What is missing between two values, or inside a text, is
-never supplied: whether `[1 2]` is 12, or 1 and 2, is for the model to say. Every step is linear in the text, nothing
-recurses, and the text is capped, because answers are untrusted.
+end. Each of these has only one meaning, and its repair has a name, which `Mended` lists. What is missing between two
+values, or inside a text, is never supplied: only the model knows whether `[1 2]` is 12, or 1 and 2. Answers are
+untrusted, so every step is linear in the text, nothing recurses, and the length of the text is capped.
 """
 
 from __future__ import annotations
@@ -27,9 +27,8 @@ MISSING_END = "supplied the brackets that were missing at the end"
 
 
 def _all(group: str) -> str:
-    """`(?:group)*+`, which up to Python 3.11.2 does not give back what its last, failed round took.
-
-    An atomic group does; in stretches, because it remembers every round until it is through.
+    """A pattern that means `(?:group)*+`. Up to Python 3.11.2 that one keeps what its last, failed round took; an atomic
+    group gives it back. It repeats in stretches, because an atomic group remembers every round until it ends.
     """
     return rf"(?>(?:(?>(?:{group}){{1,999}}))*)"
 
@@ -50,7 +49,7 @@ _TOKEN = rf"""
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compiled with the first text to mend: whoever only checks a file mends none."""
+    """The pattern, compiled when the first text is mended: a check of a file mends none."""
     return re.compile(pattern, re.VERBOSE | re.DOTALL)
 
 
@@ -80,7 +79,7 @@ class Spelled(float):
 
 
 class Mended(Struct, frozen=True):
-    """A value, where its text ends, and what had to be done to read it, by name."""
+    """A value, where its text ends, and the names of the repairs that were needed to read it."""
 
     value: JsonValue
     end: int
@@ -95,7 +94,7 @@ class Mended(Struct, frozen=True):
 class NotJson(ValueError):
     """The text is no JSON, and cannot be made JSON in one way only.
 
-    `whole` are the members of its outermost object that a comma follows: they are all there, wherever it stops.
+    `whole` are the members of its outermost object that a comma follows: these are complete, wherever the text stops.
     """
 
     def __init__(self, message: str, whole: dict[str, JsonValue] | None = None) -> None:
@@ -115,7 +114,7 @@ def exact_json(text: str) -> JsonValue:
 
     Raises ValueError.
     """
-    value = strict_json(text)  # which knows what depth, numbers and characters JSON may have
+    value = strict_json(text)  # refuses depth, numbers and characters that JSON may not have
     if "{" not in text and _compiled(_FRACTION).search(text) is None:
         return value
     try:
@@ -237,7 +236,7 @@ class _Mending:
             self._fail("two values with nothing between them")
 
     def _give(self, value: JsonValue) -> None:
-        """The value goes to where it was waited for."""
+        """Puts the value into the list or object that waits for it."""
         if not self._open:
             self._value = value
             return
@@ -304,7 +303,7 @@ class _Mending:
         return "\\\\" + (piece[1:] if piece[1] >= " " else f"\\u{ord(piece[1]):04x}")
 
     def _unfinished(self) -> Mended:
-        """The text ended first. Only brackets are supplied, and only behind a value that was surely all there."""
+        """The text ended before the JSON did. Only brackets are supplied, and only after a value that is surely complete."""
         if not self._open or self._may_go_on or self._open[-1].after != "value":
             self._fail("its end is missing")
         self._repairs[MISSING_END] = None

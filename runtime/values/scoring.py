@@ -103,8 +103,8 @@ def _same_leaf(left: JsonValue, right: JsonValue) -> bool:
 
 
 def most_agreed(values: Sequence[JsonValue], *, closed: bool = False) -> tuple[int, int]:
-    """The place of the first of the values that most agree with, and how many do. Texts are compared normalised
-    unless they come from a `closed` choice; empty ones have no vote where there are others. There is one at least."""
+    """The place of the first of the most frequent values, and how many there are of it. Texts are compared normalised
+    unless they come from a `closed` choice. Empty values count only if there are no others. `values` has at least one."""
     keys = [_comparable(value, closed) for value in values]
     counted = Counter(key for key in keys if key is not None) or Counter(keys)
     # Of equal counts, the first that was counted: `most_common` keeps the order of arrival.

@@ -172,7 +172,7 @@ def _scalar(value: JsonValue, kind: Scalar) -> JsonValue:
 
 def characters(text: str) -> str:
     """The text with `\ufffd` for each half of a surrogate pair, which is no character: no file and no request can hold
-    one, and models' and tools' JSON may spell one."""
+    one, but JSON of models and tools may spell one."""
     if text.isascii():
         return text
     try:

@@ -1,7 +1,7 @@
-"""What an optimizer's options and rows say together, beyond what each says alone.
+"""Checks an optimizer's options against its rows, beyond what is checked of each alone.
 
-Numbers come from the optimizer table and from the rows that were counted; where a file was not read,
-nothing is said about its size.
+Numbers come from the optimizer table and from the rows that were counted. Nothing is said about the size
+of a file that was not read.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:
 
 
 def _asked(session: Session, step: StepInfo, train: RowsInfo | None, compared: RowsInfo | None) -> None:
-    """Warn of options that were written to ask for more rows than there are."""
+    """Warn of options that are written in the step and ask for more rows than there are."""
     for option in step.spec.options if step.spec else ():
         rows = train if option.counts == "train" else compared
         argument = step.arguments.get(option.name)
@@ -102,7 +102,8 @@ def _paid(session: Session, step: StepInfo, compared: RowsInfo | None) -> None:
 
 
 def _shares(session: Session, at: Location, spec: Spec, train: RowsInfo, val: RowsInfo) -> bool:
-    """Hint at the usual shares: few rows to learn from and many to compare on, or the reverse."""
+    """Hint at rows that are shared out the wrong way round for the optimizer, which should compare on more rows than it
+    learns from, or on fewer (`compares_on_more`). Returns whether there was a hint."""
     if not train.count or not val.count or train.overlaps(val):
         return False
     reverse = not spec.compares_on_more

@@ -1,6 +1,6 @@
 """Which models a block may ask, and for what: an answer, or an embedding.
 
-By the declarations alone, and on the safe side: a step may end before it asks one of them.
+The declarations alone say so. A model counts even if a step may end before it asks that model.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NOTHING = ModelsAsked({}, {}, {})
 
 
 def asked_by_runs(session: Session, runs: Sequence[RunnableInfo], block: Symbol | None = None) -> ModelsAsked:
-    """By runs of these programs; `block` is the model of modules that name none."""
+    """The models that runs of these programs may ask; `block` is the model of modules that name none."""
     found: dict[str, Symbol] = {}
     for one in runs:
         if one.program is None:
@@ -53,7 +53,8 @@ def asked_by_runs(session: Session, runs: Sequence[RunnableInfo], block: Symbol 
 def asked_by_result(
     session: Session, place: Place, tuned: RunnableInfo, block: Symbol | None, chain: Sequence[StepInfo]
 ) -> ModelsAsked:
-    """By runs of what an optimize block gives: its program, or one that a step starts from or gathers."""
+    """The models that runs of a block's result may ask: the result is the block's program, or one that a step starts from
+    or gathers."""
     steps = list(_every(chain))
     names = [name for step in steps for name in _started(step)]
     embedding: dict[str, Symbol] = {}
@@ -69,7 +70,7 @@ def asked_by_result(
 def asked_by_steps(
     session: Session, place: Place, lms: Mapping[str, Symbol | None], chain: Sequence[StepInfo]
 ) -> ModelsAsked:
-    """Only by the compile itself: teachers, and the model that writes instructions."""
+    """The models that only the compile itself may ask: those of teachers, and the one that writes instructions."""
     steps = list(_every(chain))
     specs = [step.spec for step in steps if step.spec is not None]
     found: dict[str, Symbol] = {}
@@ -86,7 +87,7 @@ def asked_by_steps(
 
 
 def asked_by_judges(session: Session, metric: MetricInfo | None) -> ModelsAsked:
-    """By the metric, of what it scores."""
+    """The models that the judges of a metric ask."""
     judges = metric.metric.judges if metric is not None and metric.metric is not None else ()
     found = {one.lm: session.lms.get(one.lm) for judge in judges for one in judge.program.predictors.values()}
     return _with_spare(session, {key: model for key, model in found.items() if model is not None})
@@ -100,7 +101,7 @@ def _every(chain: Sequence[StepInfo]) -> Iterator[StepInfo]:
 
 
 def _started(step: StepInfo) -> Iterator[str]:
-    """The programs that a step starts from, gathers or reduces with, by key; steps by their names."""
+    """What a step starts from, gathers or reduces with: keys of programs, and names of steps."""
     if step.student is not None:
         yield step.student
     yield from (member.program for member in step.members)
@@ -116,7 +117,7 @@ def _name(value: JsonValue, kind: str) -> str | None:
 
 
 def declared_programs(session: Session, place: Place, names: Sequence[str]) -> list[RunnableInfo]:
-    """Those of the names that are programs'."""
+    """The programs among these names, which may also be those of steps."""
     scopes = [place.scope, *(scope for scope in place.scope.imports.values() if scope is not None)]
     symbols = {symbol.key: symbol for scope in scopes for symbol in scope.symbols.values()}
     found = [runnable(session, symbols[name]) for name in names if name in symbols]

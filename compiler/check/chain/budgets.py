@@ -1,4 +1,5 @@
-"""Budgets: walls that a run would meet before it has begun or that no one can keep; and `on_error`."""
+"""Reports budgets that the first score already passes, or in whose units a model's calls cannot be counted; and
+reads `on_error`."""
 
 from __future__ import annotations
 
@@ -74,7 +75,8 @@ def on_error_of(read: Reader) -> ir.OnError:
 
 
 def _is_open(session: Session, model: Symbol, unit: str) -> bool:
-    """True when answers of any length count in that unit. One whose price is not known yet is let be till then."""
+    """True when the model's answers may be of any length and their length counts in that unit. In dollars it counts
+    only where the price of an answer is known and is not zero."""
     asked = lm(session, model)
     if asked is None or "max_tokens" in settings(session.place(model).declaration.items):
         return False

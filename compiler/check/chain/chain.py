@@ -17,9 +17,9 @@ from .step import StepInfo
 def check_chain(
     session: Session, chain: Sequence[StepInfo], emit: str | None, origins: Mapping[str, Origin]
 ) -> Origin:
-    """Report work that a later step throws away, and steps whose result nobody uses; gives what the result is.
+    """Report work that a later step throws away, and steps whose result nobody uses. Returns the origin of the result.
 
-    `origins` are those of the block's own program, "", and of others that steps start from.
+    `origins` has the block's own program under "", and other programs that steps start from under their keys.
     """
     made: dict[str, Mapping[str, Maker]] = {name: one.made for name, one in origins.items()}
     direct = {name: one.name for name, one in origins.items()}

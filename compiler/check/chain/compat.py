@@ -1,7 +1,7 @@
 """`compat = "dspy"`, of a step or of the whole block: can the optimizers run on DSPy's schedule?
 
-A step's own word counts before the block's, so `compat = none` takes one step out. Optimizers inside another
-one go with it.
+What a step says overrides what the block says, so `compat = none` takes one step out. An optimizer inside
+another one follows that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .step import StepInfo
 
 
 def with_compat(session: Session, chain: Sequence[StepInfo], block: str | None) -> list[StepInfo]:
-    """The steps as they run, each with the schedule it has; reports those that cannot have it."""
+    """The steps, each with the schedule that it runs on; reports optimizers that cannot run on DSPy's."""
     found: list[StepInfo] = []
     for step in chain:
         compat = step.compat if "compat" in step.arguments or block is None else "dspy"
@@ -31,7 +31,7 @@ def with_compat(session: Session, chain: Sequence[StepInfo], block: str | None) 
 
 
 def _as_it_runs(spec: Spec | None) -> Spec | None:
-    """The optimizer's facts where they differ on DSPy's schedule."""
+    """The optimizer's record as it is on DSPy's schedule."""
     faithful = None if spec is None else FAITHFUL.get(spec.name)
     if spec is None or faithful is None or not faithful.splits:
         return spec

@@ -27,7 +27,7 @@ from .optimize import OptimizeInfo, optimize
 from .rows import RowsInfo
 
 SCORES = frozenset({"score", "baseline.score"})
-"""What a gate reads that lies in 0..1."""
+"""Names that a gate may read and whose values lie in 0..1."""
 
 
 def evaluation(session: Session, symbol: Symbol) -> ir.Eval | None:
@@ -88,8 +88,8 @@ def _walled(
     subject: RunnableInfo | None,
     baseline: RunnableInfo | None,
 ) -> None:
-    """Check the models of both programs, and the metric's, against the wall: the eval's own, or that of what it
-    scores."""
+    """Check the models of both programs, and the metric's, against the wall: the eval's own budget or, where it has
+    none, that of the optimize block it scores."""
     if subject is None:
         return
     block = _block(session, subject)

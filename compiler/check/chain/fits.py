@@ -51,7 +51,7 @@ def check_fit(
     data: tuple[RowsInfo | None, ...],
     reader: Reader,
 ) -> None:
-    """Do the rows have the program's inputs, and is the metric written for this program and these rows?"""
+    """Report rows that lack the program's inputs, and a metric that is written for another program or other rows."""
     seen: set[str] = set()
     for info in data:
         if info is None or info.data.symbol.key in seen:
@@ -60,34 +60,34 @@ def check_fit(
         _inputs_fit(session, tuned, info)
         if measure and measure.data and measure.data.symbol is not info.data.symbol:
             _columns_fit(session, measure, info)
-    if measure and measure.judged and measure.judged.known and tuned.known:
-        judged = measure.judged.symbol
+    program = measure.written_for if measure else None
+    if measure and program and program.known and tuned.known:
         if isinstance(tuned, SavedInfo):
-            _types_fit(session, tuned, measure, measure.judged, reader)
-        other = any(name not in tuned.outputs for name in measure.judged.outputs)
-        read = measure.judged.outputs if measure.outputs is None else measure.outputs
-        absent = tuple(name for name in measure.judged.outputs if name in read and name not in tuned.outputs)
+            _types_fit(session, tuned, measure, program, reader)
+        other = any(name not in tuned.outputs for name in program.outputs)
+        read = program.outputs if measure.outputs is None else measure.outputs
+        absent = tuple(name for name in program.outputs if name in read and name not in tuned.outputs)
         if other and not absent and not isinstance(tuned, SavedInfo):
-            _types_fit(session, tuned, measure, measure.judged, reader)
-        if absent and _base(session, judged) is not _base(session, tuned.symbol):
+            _types_fit(session, tuned, measure, program, reader)
+        if absent and _base(session, program.symbol) is not _base(session, tuned.symbol):
             at = reader.place.at(reader.found["metric"].value)
             session.report(
                 codes.metrics.ForOtherProgram(
-                    at, measure.symbol.location, judged.name, tuned.symbol.name, absent
+                    at, measure.symbol.location, program.symbol.name, tuned.symbol.name, absent
                 )
             )
 
 
 def _types_fit(
-    session: Session, tuned: RunnableInfo, measure: MetricInfo, judged: RunnableInfo, read: Reader
+    session: Session, tuned: RunnableInfo, measure: MetricInfo, program: RunnableInfo, read: Reader
 ) -> None:
     """Report an output that is read and whose type is not the one that the metric was written for."""
-    for name, output in judged.outputs.items():
+    for name, output in program.outputs.items():
         given = tuned.outputs.get(name)
         is_read = measure.outputs is None or name in measure.outputs
         if is_read and given is not None and not assignable(given.type, output.type):
             at, kinds = read.place.at(read.found["metric"].value), (spell(output.type), spell(given.type))
-            where = output.location or judged.symbol.location
+            where = output.location or program.symbol.location
             session.report(
                 codes.metrics.OtherOutput(at, measure.symbol.location, tuned.symbol.name, name, *kinds, where)
             )
@@ -152,7 +152,8 @@ def check_steps_fit(
     *,
     val_named: bool,
 ) -> None:
-    """`val_named` is True also where what stands there is a mistake, and `val` None."""
+    """Report rows, and a metric, that do not suit the optimizers. `val_named` says that the block has a `val`, even
+    one with a mistake in it, for which `val` is None."""
     inside = [inner for step in chain for inner in step.nested.values()]
     # A metric that is graded and accepts nothing is warned of once.
     vague = (
@@ -160,7 +161,7 @@ def check_steps_fit(
         if measure and measure.graded and not measure.accepts and not measure.symbol.block.problems
         else None
     )
-    chosen = False  # whether it was said that candidates are compared on rows of train: once for the block
+    chosen = False  # whether a step was reported that compares on rows of train: one report for a block
     for number, step in enumerate((*chain, *inside)):
         if step.spec is None or step.call is None:
             continue
@@ -202,9 +203,9 @@ def _only_train(session: Session, chain: list[StepInfo], train: RowsInfo) -> Non
 
 
 def _sizing(session: Session, spec: Spec, at: Location, train: RowsInfo, val: RowsInfo | None) -> None:
-    """Hint at a simpler optimizer where there are fewer rows than this one pays off from.
+    """Hint at a simpler optimizer where there are too few rows for this one to pay off.
 
-    Rows to compare on count as much as rows to learn from where the optimizer needs both.
+    If the optimizer needs rows to compare on, they count as much as rows to learn from.
     """
     compared = val.count if spec.needs_val and val is not None and not val.overlaps(train) else 0
     if train.count is None or compared is None or not 0 < train.count + compared < spec.advised_train:

@@ -2,7 +2,7 @@
 
 Predictors go by their address, the name that `dspc show` prints them under, and so do tools that an agent is told of; a
 module of several calls by its name means all of its own, tools among it, a program all that it calls. A step's own word
-counts before the block's. Optimizers inside another one go with it.
+overrides the block's. An optimizer inside another one follows that.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CHOICES = {
 
 
 class _Choice(Struct, frozen=True):
-    """What was written: `tunes` tells which of the two, `names` the addresses with their places."""
+    """What was written: `tune` or, where `tunes` is False, `freeze`, and the addresses with their nodes."""
 
     node: Expr
     tunes: bool
@@ -91,7 +91,7 @@ def _own(session: Session, step: StepInfo) -> _Choice | None:
 
 
 def _choice(session: Session, place: Place, given: Mapping[str, Expr], *, block: bool) -> _Choice | None:
-    """What was written, in the block or in a step; reports both at once, and what is no list of names."""
+    """What was written in the block or in a step; reports `tune` beside `freeze`, and what is no list of names."""
     if len(given) == 2:
         session.report(codes.optimizers.TunesAndFreezes(place.at(given["freeze"]), place.at(given["tune"])))
         return None

@@ -1,7 +1,7 @@
-"""Demos chosen for each input: does a step make an index of more rows than one has, or a second one?
+"""Checks steps that choose demos for each input: does an index get too many rows, or a program a second index?
 
-A program has one index, so that a step that makes another and leaves demos of the first in place could not end,
-whatever was paid for it by then.
+A program has one index. So a step that makes another one and leaves demos of the first in place could not finish,
+and its calls would be paid for nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def check_indexes(
     train: RowsInfo | None,
     origins: Mapping[str, Origin],
 ) -> Mapping[str, Shown]:
-    """Report steps that make an index of too many rows, or keep a predictor's demos that are out of another one; gives
-    what comes from an index after each step."""
+    """Report steps that make an index of too many rows, or that leave demos of another index in place. Returns, by
+    step, the predictors whose demos come from an index once the step has run."""
     for step in chain:
         for one in _in_order(step):
             _size(session, one, train)
@@ -52,14 +52,14 @@ def check_indexes(
                 _second(session, one, held)
                 return shown
             made = _after(one, starts, held, program, columns)
-            # The best of what ran inside wins, which may be any.
+            # The best program wins, and any of the optimizers inside may have made it.
             starts = {**starts, **made} if one is not step else made
         shown[step.name] = starts
     return shown
 
 
 def _in_order(step: StepInfo) -> list[StepInfo]:
-    """The optimizers of the step as they run, with what they leave as it is."""
+    """The optimizers of the step in the order they run, each with the predictors that it leaves as they are."""
     options = step.options()
     if options is None or step.spec is None or not step.spec.nests:
         return [step]

@@ -105,7 +105,7 @@ def _candidates(names: Names, target: Expr, top: int | None) -> ir.MemberRef | N
 
 
 def reducer(node: Expr) -> JsonValue:
-    """A rule as data (`Reducer`), or None for what is none."""
+    """The rule that a node writes as data (`Reducer`); None if it is no rule."""
     if isinstance(node, Reference):
         name = node.name.text
         return {"kind": name} if REDUCERS.get(name) is False else None
@@ -124,7 +124,7 @@ def reducer(node: Expr) -> JsonValue:
 
 
 def check_members(session: Session, chain: Sequence[StepInfo], tuned: RunnableInfo) -> None:
-    """Report rules for outputs that the program has not, and members that answer another question."""
+    """Report rules for outputs that the program does not have, and members that answer another question."""
     if not tuned.known:
         return
     for step in chain:

@@ -37,11 +37,11 @@ class OptimizeInfo(TunedInfo, frozen=True):
     val: RowsInfo | None
     optimize: ir.Optimize | None
     limits: Reader | None
-    """The budget, which also evals that have none keep to."""
+    """The budget. An eval of this block that has no budget keeps to it, too."""
     on_error: ir.OnError
-    """Which also evals keep to that say nothing else."""
+    """An eval of this block that has no `on_error` keeps to it, too."""
     asked: ModelsAsked
-    """By runs of the result."""
+    """The models that runs of the result may ask."""
     result: Origin
     """What the steps made of the program."""
 
@@ -119,7 +119,8 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
 def _origins(
     session: Session, read: Reader, tuned: RunnableInfo | None, chain: list[StepInfo]
 ) -> dict[str, Origin]:
-    """What the block's program and those that steps start from are made of; an ensemble cannot be tuned."""
+    """The origins of the block's program, "", and of others that steps start from, by key. Reports an ensemble as the
+    block's program, which cannot be tuned."""
     found: dict[str, Origin] = {}
     node = read.value("program")
     if tuned is not None and node is not None:

@@ -30,7 +30,7 @@ def unknown_option(session: Session, place: Place, spec: Spec, name: Name) -> No
 
 
 RULES = tuple(f"{name}(output)" if takes_output else name for name, takes_output in REDUCERS.items())
-"""Those of a reducer, as they are written."""
+"""The rules of a reducer, as a file writes them."""
 
 
 def option_value(
@@ -82,7 +82,7 @@ def _not_yet(option: Option, node: Expr) -> str | None:
 def _named(
     session: Session, place: Place, spec: Spec, option: Option, node: Reference | Attribute
 ) -> tuple[bool, JsonValue]:
-    """A declaration as the option's value; reports what is none, and a text that lacks its quotes."""
+    """A declaration as the option's value; reports a name of none, and a text that lacks its quotes."""
     text = place.text(node)
     if text in option.choices and text not in place.scope.symbols:
         session.report(_wrong(place, spec, option, node, unquoted=True))
@@ -103,7 +103,7 @@ def _named(
 
 
 def _is_rule(place: Place, option: Option, node: Reference | Attribute) -> bool:
-    """Whether a name is one of a reducer's rules: those that are declared go before, as everywhere."""
+    """Whether a name is meant as a reducer's rule, perhaps misspelt. A declaration of that name goes first."""
     text = place.text(node)
     known = text in place.scope.symbols or isinstance(node, Attribute)
     return option.type == "reducer" and not known and bool(closest(text, REDUCERS))

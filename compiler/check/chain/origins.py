@@ -1,4 +1,4 @@
-"""What a chain starts from that is made already: an ensemble or not, and by whom its demos and words were made."""
+"""Says of each program that a chain starts from whether it is an ensemble, and who made its demos and instructions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..types.declared import RunnableInfo, SavedInfo
 
 
 class Maker(Struct, frozen=True):
-    """Who made something of a program: a step, another block or a file. `name` is what a step would write for it, where
-    it can be `named`, and `key` what that stands for."""
+    """Who made a part of a program: a step, another block or a file. `name` is what a later step would write to name it
+    (if it has a name: `named`), and `key` is the key of the program that this names."""
 
     name: str
     key: str
@@ -28,8 +28,8 @@ class Maker(Struct, frozen=True):
 class Origin(Struct, frozen=True):
     """A program that a chain starts from, by the `name` that is written for it.
 
-    `made` says by what of it (instructions, demos) who made it, `shown` the same for predictors whose demos are chosen
-    for each input. Of a program that is declared nothing was made.
+    `made` has the maker of each part that was made (instructions, demos), `shown` the maker of the index for each
+    predictor whose demos are chosen for each input. Both are empty for a program that was only declared.
     """
 
     name: str = ""
@@ -43,7 +43,7 @@ DECLARED = Origin()
 
 
 def saved_origin(info: RunnableInfo, name: str) -> Origin:
-    """Of a program out of a file: its demos were made by whoever wrote that."""
+    """The origin of a program out of a file, which counts as the maker of its demos."""
     content, where = info.content if isinstance(info, SavedInfo) else None, info.symbol.location
     if content is None:
         return DECLARED
@@ -58,7 +58,7 @@ def saved_origin(info: RunnableInfo, name: str) -> Origin:
 
 
 def block_origin(result: Origin, info: RunnableInfo, name: str) -> Origin:
-    """Of another block's result: what its steps made, as that block's."""
+    """The origin of another block's result. The block counts as the maker of what its steps made."""
     where = info.symbol.location
     maker = Maker(name, info.symbol.key, where, "block")
     made, shown = dict.fromkeys(result.made, maker), dict.fromkeys(result.shown, maker)

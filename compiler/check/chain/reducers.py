@@ -1,4 +1,4 @@
-"""A module or program as an ensemble's reducer: is everything it asks for there, and does it give what is wanted?
+"""Checks a module or program as an ensemble's reducer: is there a value for each input, and does it give the outputs?
 
 module pick = Predict(sig(text, topics: list[Topic] -> topic: Topic))
 step vote = Ensemble(search.candidates.top(3), reduce = pick)
@@ -18,7 +18,7 @@ from ..types.kinds import NamedValue, spell
 
 
 def check_reducer(session: Session, place: Place, node: Expr, tuned: RunnableInfo) -> None:
-    """Report inputs that nothing is for, and outputs of the program that the reducer lacks."""
+    """Report inputs of the reducer that get no value, and outputs of the program that the reducer lacks."""
     symbol = find(session, place, node)
     reducer = runnable(session, symbol) if symbol is not None else None
     if reducer is None or not reducer.known:

@@ -1,8 +1,8 @@
 """Programs out of files, where the name of one may stand: `artifact("compiled/x.dspc.json")`, `dspy_state("x.json", qa)`.
 
 They are read as data, inside the project's root and nowhere else: nothing in them is run, and no model is asked. A
-state that DSPy saved has no steps and no types, so it says of which module or program it is. In the editor's first
-check, which touches no file, nothing is said of them.
+state that DSPy saved has no steps and no types, so the call also names the module or program of the state. The
+editor's first check touches no file and says nothing of them.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from ..types.declared import RunnableInfo, SavedInfo, runnable, saved
 from ..types.kinds import NamedValue
 
 FORMS: Mapping[str, tuple[str, ...]] = {"artifact": ("path",), "dspy_state": ("path", "program")}
-"""What such a program is written as, with the names of its arguments."""
+"""How such a program is written: the name of the call, with the names of its arguments."""
 
 
 def is_saved(place: Place, node: Expr) -> bool:
-    """Whether a program out of a file is written here: a declaration of that name goes before, as everywhere."""
+    """Whether `node` is written as a program out of a file. A declaration of that name goes first, as everywhere."""
     if not (isinstance(node, Call) and isinstance(node.callee, Reference)):
         return False
     name = node.callee.name.text
@@ -61,7 +61,7 @@ def saved_program(session: Session, place: Place, node: Expr) -> RunnableInfo | 
 
 
 def found_program(session: Session, place: Place, node: Expr, symbol: Symbol | None) -> RunnableInfo | None:
-    """What was written here and checked before: a program out of a file, or the declaration `symbol`."""
+    """The program that `node` names and that was checked before: one out of a file, or the declaration `symbol`."""
     if not is_saved(place, node):
         return runnable(session, symbol) if symbol is not None else None
     at = place.at(node)
@@ -121,7 +121,7 @@ def _once(
 
 def _read(session: Session, path: str, of: RunnableInfo | None) -> Runnable:
     """What the file holds. Raises ArtifactError."""
-    # Most sources name no such file, and these bring all that an artifact is read with.
+    # Imported here, since they bring all that reads an artifact, and most sources name no such file.
     from dspec.runtime.artifact.artifact import read_artifact, read_json
     from dspec.runtime.artifact.dspy_state import with_dspy_state
 
@@ -190,7 +190,7 @@ def _literal(field: FieldSpec) -> LiteralNode:
 
 
 def _known(session: Session, kind: Type) -> Type:
-    """The type, where the source declares its records: of others nothing is known but that they are values."""
+    """The type, with ANY for each record that the source does not declare."""
     match kind:
         case RecordRef(name=name):
             return kind if name in session.records else ANY

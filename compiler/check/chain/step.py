@@ -44,7 +44,7 @@ class StepInfo(Struct, frozen=True):
 
     @property
     def where(self) -> Location:
-        """Its name, or all of it where it has none."""
+        """The place of its name, or of the whole step where it has none."""
         return self.place.at(self.node.name or self.node)
 
     def options(self) -> Options | None:
@@ -67,5 +67,5 @@ class StepInfo(Struct, frozen=True):
 
 
 def named_steps(steps: Iterable[StepInfo]) -> dict[str, Symbol | None]:
-    """Those that have a name, by it."""
+    """The symbols of the steps that have a name, by name."""
     return {step.name: step.symbol for step in steps if step.symbol is not None}

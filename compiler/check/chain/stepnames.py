@@ -22,7 +22,8 @@ PROGRAMS = ("module", "program", "optimize")
 
 
 class Names(Struct, frozen=True):
-    """What a step of the block `itself` may name: steps `before` it, not others `written` there, and programs."""
+    """What a step of the block `itself` may name: programs, and the steps `before` it. `written` has the names of all
+    steps, to tell a later step from an unknown name."""
 
     session: Session
     place: Place

@@ -57,7 +57,7 @@ def _step(names: Names, node: Step) -> StepInfo:
 
 
 def _called(names: Names, bare: StepInfo, call: Call, *, clean: bool = True) -> StepInfo:
-    """The step with its optimizer and that one's options; reports one that is unknown or cannot run yet."""
+    """The step with its optimizer and the options; reports an optimizer that is unknown or cannot run yet."""
     session, place = names.session, names.place
     optimizer = call.callee.name.text if isinstance(call.callee, Reference) else place.text(call.callee)
     spec = find_optimizer(optimizer)

@@ -37,7 +37,7 @@ def start_of(session: Session, place: Place, node: Expr) -> RunnableInfo | None:
 
 
 def declared(session: Session, place: Place, node: Expr) -> Program | None:
-    """The program of that."""
+    """The program that a step's argument names."""
     found = start_of(session, place, node)
     return found.program if found else None
 
@@ -51,7 +51,7 @@ def _symbol(place: Place, node: Expr) -> Symbol | None:
 
 
 def moved(session: Session, info: RunnableInfo, model: Symbol | None) -> Program | None:
-    """The program with its predictors that name no model on the block's `lm`, if it names one."""
+    """The program, with the block's `lm`, if it has one, as the model of every predictor that names none."""
     program = info.program
     settings = lm_closure(session, model) if model is not None else {}
     if program is None or model is None or model.key not in settings:

@@ -38,14 +38,14 @@ from .records import check_item
 
 
 class LetRead(Struct, frozen=True):
-    """A value that a `let` gave, and the call that it was paid for with, where it is one or holds some."""
+    """A value that a `let` gave. `paid` is the call that made it or, if its expression holds calls, the first of them."""
 
     symbol: Symbol
     paid: Called | None
 
 
 class GivenAnew(Struct, frozen=True):
-    """A name of a repetition's state as a round gives it anew."""
+    """The new value that a round gives to a name of the repetition's state."""
 
     kind: Kind
     step: str
@@ -165,8 +165,8 @@ class BodyReader(Struct):
     def _round(
         self, scope: Scope, item: Repeat, turn: RoundRead
     ) -> tuple[tuple[Step, ...], Expression | None, dict[str, Expression], tuple[Step, ...]]:
-        """What a round does before it asks whether to go on, the condition, the state where it ends there, and
-        what the round does after."""
+        """The steps of a round before its `until`, the condition, the state if the repetition ends there, and the steps
+        after it."""
         assert scope.block is not None
         places = [place for place, each in enumerate(item.items) if isinstance(each, Until)]
         end = places[0] if places else len(item.items)
@@ -250,7 +250,7 @@ def _state(
 
 
 def _watched(kind: Kind, reads: list[MemberRead]) -> Kind:
-    """The kind of a state, which tells of its members that are read."""
+    """The kind of a state that adds to `reads` each of its members that is read."""
     if isinstance(kind, GroupList):
         item = _watched(kind.item, reads)
         return list_of(item) if isinstance(item, Group) else kind
@@ -258,7 +258,7 @@ def _watched(kind: Kind, reads: list[MemberRead]) -> Kind:
 
 
 def _after(scope: Scope, name: str, turn: RoundRead, reads: list[MemberRead]) -> Kind:
-    """What a state is after the rounds, of which there may be none; reports what does not stay as it was."""
+    """The kind of a state after the rounds, of which there may be none. Reports a round that does not keep the kind."""
     before = scope.names[name].kind
     given = turn.given.get(name)
     if given is None or is_unknown(before) or is_unknown(given.kind):
@@ -283,7 +283,7 @@ def _after(scope: Scope, name: str, turn: RoundRead, reads: list[MemberRead]) ->
 
 
 def _stays(before: Group, after: Kind, member: str) -> bool:
-    """Whether a member of a group is as it was in what takes the group's place."""
+    """Whether the value that takes a group's place has the member, too, and of a type that fits."""
     if isinstance(before, GroupList):
         return isinstance(after, GroupList) and _stays(before.item, after.item, member)
     if not isinstance(after, Group) or member not in after.members or member not in before.members:

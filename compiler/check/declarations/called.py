@@ -23,7 +23,7 @@ class CalledTables(Struct):
     unbound: list[str] = field(default_factory=list[str])
 
     def add(self, found: RunnableInfo, program: Program) -> str:
-        """Takes in what a module or program, which `program` is, is made of; the key that it goes by."""
+        """Takes in the tables of a module or program, whose runtime program is `program`. Returns its key in them."""
         key = found.symbol.key
         self.predictors |= program.predictors
         self.modules |= program.modules
@@ -43,7 +43,7 @@ class CalledTables(Struct):
         return key
 
     def add_tool(self, session: Session, key: str, found: ExternInfo, tool: Tool) -> None:
-        """Takes in an extern's tool, with the model that it asks and the records of what it takes and gives."""
+        """Takes in an extern's tool, the model that it asks, and the records in its inputs and outputs."""
         self.tools[key] = tool
         if found.lm is not None:
             self.lms |= lm_closure(session, found.lm)

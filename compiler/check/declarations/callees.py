@@ -75,12 +75,12 @@ class Callees(CalledTables):
             step = CallStep(name=name, predictor=key, arguments=arguments)
         else:
             step = RunStep(name=name, runs=key, arguments=arguments)
-        # A program may end with anything; a module ends with what its model said.
         return self._called(scope, node, callee, step, Typed(found.results(), Variable(name=name)))
 
     def _called(self, scope: Scope, node: Call, callee: Symbol, step: Step, typed: Typed) -> Typed:
         assert scope.block is not None
         assert isinstance(step, CallStep | RunStep | ToolStep)
+        # A module ends with its model's answer, so a failed check can ask it again; a program may end with anything.
         scope.block.add(step, asked_again=callee.kind == "module")
         self.calls.append(Called(step.name, callee, node))
         return typed
@@ -125,10 +125,10 @@ def _arguments(
 
 
 def check_called_first(session: Session, symbol: Symbol) -> None:
-    """Checks the programs that a program calls, and those that these call, before it.
+    """Checks the programs that a program calls, directly or through others, before that program.
 
-    So no check of a program stands within another, however long the chain; and a circle is found, and reported
-    once, where it closes.
+    So no check of a program runs within another one, however long the chain is. A circle is reported once, at the
+    call that closes it.
     """
     way: list[tuple[Symbol, Iterator[tuple[Symbol, Call]]]] = [(symbol, _programs_called(session, symbol))]
     seen = {id(symbol)}
@@ -167,7 +167,7 @@ def reaches(session: Session, symbol: Symbol, key: str) -> bool:
 
 
 def _run_by(session: Session, symbol: Symbol) -> Iterator[Symbol]:
-    """What a program calls, and what a module names to run: modules and programs, some perhaps twice."""
+    """The modules and programs that a program calls or that a module names to run. One may come more than once."""
     place = session.place(symbol)
     declaration = place.declaration
     waiting: list[Node] = [*(declaration.items or ()), *([declaration.value] if declaration.value else ())]

@@ -9,7 +9,8 @@ from ..symbols import Symbol
 
 
 def report_circle(session: Session, at: Location, symbol: Symbol) -> None:
-    """Reports, once, the way from a module or program whose check is at work back to it; nothing for other kinds."""
+    """Reports once the circle of modules and programs that leads back to `symbol`, whose check is at work. Circles with
+    other kinds of declarations are reported elsewhere."""
     if symbol not in session.running:
         return
     way = session.running[session.running.index(symbol) :]

@@ -90,7 +90,7 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
 
 
 def _named(session: Session, place: Place) -> dict[str, str]:
-    """What the source calls the columns that have another name here: `input text: str = column("Customer Message")`."""
+    """The source's names of columns that the dataset renames, by the dataset's name: `… = column("Customer Message")`."""
     names: dict[str, str] = {}
     for item in place.declaration.items or ():
         call = column_call(item.default) if isinstance(item, FieldItem) else None
@@ -149,7 +149,7 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
     if path is None:
         session.report(codes.types.NoPath(place.at(node), name.text))
         return None
-    # The path is told from the root file's folder.
+    # From here on the path counts from the root file's folder.
     relative = data_file(session, place, path, node.arguments[0].value)
     return None if relative is None else ir.DataSource(kind=found.name, path=relative, options=options)
 
@@ -215,7 +215,7 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
 
 
 def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
-    """What the file says: problems become diagnostics. Not asked when data may not be touched."""
+    """Look at the rows, and report the problems. None where data may not be read."""
     if not session.probe:
         return None
     findings = fetched(session, found.source) or check_data(
@@ -224,7 +224,7 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
     if not findings.exact:
         session.sampled.append(title(found.source))
     places = _places(place)
-    other = _other_source(session, place, found) if findings.problems else None
+    other = _other_source(place, found) if findings.problems else None
     if other:
         session.report(other)
     else:
@@ -233,7 +233,7 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
 
 
 def _readable(session: Session, found: ir.Dataset) -> ir.Dataset:
-    """The dataset without types of records that could not be read in full: rows cannot break those."""
+    """The dataset with ANY as the type of fields whose record could not be read in full: no row can be at fault there."""
     partial = {key for key in found.records if _is_partial(session.records[key])}
     if not partial:
         return found
@@ -256,8 +256,8 @@ def _is_partial(symbol: Symbol) -> bool:
     )
 
 
-def _other_source(session: Session, place: Place, found: ir.Dataset) -> codes.data.OtherFormat | None:
-    """What is said instead of all that is wrong with a file that is read as something else than it is."""
+def _other_source(place: Place, found: ir.Dataset) -> codes.data.OtherFormat | None:
+    """The one finding that stands for all problems of a file that is read in another format than its own."""
     ending = "" if is_fetched(found.source) else found.source.path.rpartition(".")[2]
     node = settings(place.declaration.items)["source"].value
     if not is_ending(ending) or ending == found.source.kind or not isinstance(node, Call):

@@ -24,7 +24,7 @@ from .records import doc_of, field_specs, parameters, records_lookup
 
 
 class ExternInfo(Struct, frozen=True):
-    """`described` says that an agent would be told more of it than its name."""
+    """`described` says that an agent would learn more of the tool than its name."""
 
     inputs: Mapping[str, NamedValue]
     result: Type | Group
@@ -107,7 +107,7 @@ def _tool(
 
 
 def check_tool(session: Session, symbol: Symbol) -> None:
-    """Warn, once, of a tool that an agent is told nothing of but its name."""
+    """Warn, once, of a tool that gives an agent nothing but its name."""
     session.once(_check_tool, symbol)
 
 

@@ -1,4 +1,4 @@
-"""`lm` declarations, and which one a module gets that names none."""
+"""`lm` declarations, and the model of a module that names none."""
 
 from __future__ import annotations
 
@@ -150,7 +150,8 @@ def _imported(scope: FileScope) -> list[Symbol]:
 
 
 def known_lms(session: Session, scope: FileScope) -> list[Symbol]:
-    """The models that a module in `scope` may name; the root file's, where that file has and imports none."""
+    """The models that a module in `scope` may name: those of its file and its imports or, if there are none, of the
+    root file."""
     return [*_own(scope), *_imported(scope)] or _own(session.main)
 
 

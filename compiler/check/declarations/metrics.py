@@ -41,7 +41,7 @@ class MetricInfo(Struct, frozen=True):
 
     symbol: Symbol
     data: DatasetInfo | None
-    judged: RunnableInfo | None
+    written_for: RunnableInfo | None
     graded: bool
     accepts: bool
     explains: bool
@@ -49,9 +49,9 @@ class MetricInfo(Struct, frozen=True):
     """True when a judge marks the score, so that `reason` says why."""
     metric: ir.Metric | None
     columns: frozenset[str] | None
-    """Of the dataset's columns those that are read; None where that is not known, or the row is read as a whole."""
+    """The columns of the dataset that the metric reads; None where they are not known, or it reads a row as a whole."""
     outputs: frozenset[str] | None
-    """The same of the program's outputs."""
+    """The outputs of the program that the metric reads; None as for `columns`."""
     reward: Reward | None = None
     alone: bool = False
     """True of a metric without gold labels."""
@@ -66,7 +66,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     declaration = place.declaration
     nodes = declaration.parameters or ()
     alone = _prediction_of(session, place, nodes)
-    data, judged, names = (
+    data, written_for, names = (
         _parameters(session, place, symbol, nodes) if alone is None else _prediction(session, place, alone)
     )
     found = settings(declaration.items)
@@ -91,7 +91,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             scope = replace(scope, scores=frozenset({"score"}) if graded else frozenset())
             scope = scope.having("score", Binding(shown, Variable(name="score")))
         reasoned = bool(judges) and REASON not in names
-        # A judge that is called wrongly gives no reason, and that is not said a second time.
+        # A judge that is called wrongly gives no reason. A use of the name is then no second mistake.
         faulty = any(found.code.severity == "error" for found in session.findings[mistakes:])
         if reasoned or (faulty and REASON not in names):
             sure = reasoned or _calls_judge(score_node)
@@ -105,13 +105,13 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         scope = scope.having("accept", Binding(BOOL, Variable(name="accept")))
     feedback = expect(scope, found["feedback"].value, STR, "`feedback`") if "feedback" in found else None
     built = None
-    if data and judged and len(nodes) == 2 and score_node is not None:
+    if data and written_for and len(nodes) == 2 and score_node is not None:
         built = ir.Metric(
             name=symbol.key,
             gold=nodes[0].name.text,
             pred=nodes[1].name.text,
             dataset=data.symbol.key,
-            program=judged.symbol.key,
+            program=written_for.symbol.key,
             score=score,
             accept=accept,
             feedback=feedback,
@@ -119,7 +119,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             where=_where(place, score_node),
         )
     reward = None
-    if alone is not None and judged and score_node is not None:
+    if alone is not None and written_for and score_node is not None:
         reward = Reward(
             name=symbol.key,
             pred=alone.name.text,
@@ -130,7 +130,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     return MetricInfo(
         symbol,
         data,
-        judged,
+        written_for,
         graded=is_number(kind),
         accepts=accept is not None,
         explains=feedback is not None,
@@ -158,7 +158,7 @@ _RUNS = ("module", "program", "signature")
 
 
 def _prediction_of(session: Session, place: Place, nodes: tuple[Parameter, ...]) -> Parameter | None:
-    """The only parameter of a metric, where that is what something gave, and no dataset's row."""
+    """The only parameter of a metric, if it stands for a run of something rather than for a row of a dataset."""
     if len(nodes) != 1:
         return None
     (node,) = nodes
@@ -169,23 +169,23 @@ def _prediction_of(session: Session, place: Place, nodes: tuple[Parameter, ...])
 def _prediction(
     session: Session, place: Place, node: Parameter
 ) -> tuple[None, RunnableInfo | None, dict[str, Binding]]:
-    """What the reward's parameter is: the inputs and outputs of what is tried."""
+    """Reads the reward's parameter, which has the inputs and outputs of what is tried."""
     assert isinstance(node.type, NamedType)
     symbol = resolve(session, place, node.type, _RUNS, f"`{node.name.text}`")
-    judged: RunnableInfo | None = None
+    written_for: RunnableInfo | None = None
     if symbol is not None and symbol.kind == "signature":
         asked = signature(session, symbol)
-        judged = RunnableInfo(symbol, asked.inputs, asked.outputs, None) if asked else None
+        written_for = RunnableInfo(symbol, asked.inputs, asked.outputs, None) if asked else None
     elif symbol is not None:
-        judged = runnable(session, symbol)
-    if judged is None and symbol is not None:
+        written_for = runnable(session, symbol)
+    if written_for is None and symbol is not None:
         session.report(codes.names.LeadsBack(place.at(node.type), f"`{node.name.text}`", symbol.location, ()))
     kind: Kind = ANY
-    if judged is not None and judged.known:
-        title = f"what `{judged.symbol.name}` takes and gives"
-        kind = Group(title, {**judged.inputs, **judged.outputs}, "field", "pred")
+    if written_for is not None and written_for.known:
+        title = f"what `{written_for.symbol.name}` takes and gives"
+        kind = Group(title, {**written_for.inputs, **written_for.outputs}, "field", "pred")
     local = session.declare(place, "parameter", node.name.text, node.name, detail=spell(kind))
-    return None, judged, {node.name.text: Binding(kind, Variable(name=node.name.text), local)}
+    return None, written_for, {node.name.text: Binding(kind, Variable(name=node.name.text), local)}
 
 
 def _parameters(
@@ -193,7 +193,7 @@ def _parameters(
 ) -> tuple[DatasetInfo | None, RunnableInfo | None, dict[str, Binding]]:
     names: dict[str, Binding] = {}
     data: DatasetInfo | None = None
-    judged: RunnableInfo | None = None
+    written_for: RunnableInfo | None = None
     if place.declaration.parameters is not None and len(nodes) != 2 and not place.block.problems:
         session.report(codes.metrics.NotTwoParameters(symbol.location, len(nodes)))
     for position, node in enumerate(nodes):
@@ -213,9 +213,9 @@ def _parameters(
             found = resolve(
                 session, place, node.type, ("module", "program", "optimize"), f"`{node.name.text}`"
             )
-            judged = runnable(session, found) if found else None
-            if judged is not None and judged.known:
-                results = judged.results()
+            written_for = runnable(session, found) if found else None
+            if written_for is not None and written_for.known:
+                results = written_for.results()
                 kind = Group(results.title, results.members, "output", "pred")
         first = names.get(node.name.text)
         local = session.declare(place, "parameter", node.name.text, node.name, detail=spell(kind))
@@ -223,7 +223,7 @@ def _parameters(
             session.report(codes.names.ParametersAlike(place.at(node.name), first.symbol.location))
             continue
         names[node.name.text] = Binding(kind, Variable(name=node.name.text), local)
-    return data, judged, names
+    return data, written_for, names
 
 
 def _where(place: Place, node: Node) -> str:
@@ -247,7 +247,7 @@ def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
 
 
 def _in_range(scope: Scope, node: Expr, code: Expression) -> None:
-    """Report what is no score on any row that comes to it: in each branch by itself."""
+    """Report a score that cannot lie in 0..1, or is known to leave it; each branch of a condition by itself."""
     if isinstance(node, Conditional) and isinstance(code, If):
         _in_range(scope, node.consequence, code.consequence)
         _in_range(scope, node.alternative, code.alternative)

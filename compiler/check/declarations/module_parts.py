@@ -54,7 +54,7 @@ def function_in(call: Call, strategy: ModuleStrategy) -> Argument | None:
 def signature_of(
     session: Session, place: Place, node: Expr, strategy: str, *, quiet: bool = False
 ) -> SignatureInfo | None:
-    """The signature that a node names or is; `quiet` reports nothing of a node that is none."""
+    """The signature that a node names or is. With `quiet`, a node that is neither is not reported."""
     assert place.declaration.name is not None
     if isinstance(node, InlineSignature):
         return inline(session, place, node, place.scope.prefix + place.declaration.name.text)
@@ -90,7 +90,7 @@ def options_of(session: Session, place: Place, call: Call) -> dict[str, Argument
 
 
 def added(strategy: ModuleStrategy, found: SignatureInfo) -> tuple[FieldSpec, ...]:
-    """The outputs that the strategy adds to a signature; none of a name that the signature has."""
+    """The outputs that the strategy adds to a signature, except those whose names the signature has."""
     taken = {*found.inputs, *found.outputs}
     return tuple(field for field in strategy.adds if field.name not in taken)
 
@@ -98,8 +98,8 @@ def added(strategy: ModuleStrategy, found: SignatureInfo) -> tuple[FieldSpec, ..
 def in_order(
     strategy: ModuleStrategy, inputs: Iterable[str], outputs: Iterable[FieldSpec]
 ) -> tuple[FieldSpec, ...]:
-    """A predictor's outputs: first what the strategy adds, which a signature's own field of that name stands for. What is
-    thought before the answer is written before it, wherever the signature has it."""
+    """A predictor's outputs: first those that the strategy adds, then the others. If the signature has a field of an
+    added name, that field comes first in its place, since a model must write its reasoning before its answer."""
     own = {field.name: field for field in outputs}
     taken = set(inputs)
     first = tuple(own.pop(field.name, field) for field in strategy.adds if field.name not in taken)
@@ -109,7 +109,7 @@ def in_order(
 def model_for(
     session: Session, place: Place, symbol: Symbol, bound: Symbol | None
 ) -> tuple[Symbol | None, dict[str, LM]]:
-    """The model of a module and its settings with those of its fallbacks; reports when there is none."""
+    """The model of a module, with the settings of that model and its fallbacks; reports a module that has no model."""
     model = bound or default_lm(session, place.scope) or optimize_lm(session, symbol)
     if model is None:
         if not session.has_lm_mistake(place):

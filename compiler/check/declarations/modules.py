@@ -131,7 +131,7 @@ def _runnable(
 
 
 def _names_in(session: Session, place: Place, call: Call, strategy: ModuleStrategy) -> None:
-    """Check the options and the names in a strategy that cannot run yet: it is only a matter of time."""
+    """Check the options and the names in a strategy that cannot run yet."""
     known = (*(option.name for option in strategy.options), LM_KEY)
     first = call.arguments[0] if call.arguments else None
     if first is not None and first.name is None and path_of(first.value):

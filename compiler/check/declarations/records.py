@@ -115,7 +115,7 @@ def _default(session: Session, place: Place, node: Expr, member: NamedValue) -> 
     return literal_value(session, place, node, code, member.name)
 
 
-def checks(session: Session, place: Place, scope: Scope) -> tuple[Check, ...]:
+def checks(place: Place, scope: Scope) -> tuple[Check, ...]:
     """The `assert` and `suggest` items of a block, their conditions read in `scope`."""
     return tuple(
         check_item(scope, item) for item in place.declaration.items or () if isinstance(item, CheckItem)
@@ -171,7 +171,7 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
         name=symbol.key,
         description=doc_of(place.declaration.items),
         fields=field_specs(session, place, members),
-        checks=checks(session, place, scope),
+        checks=checks(place, scope),
     )
 
 
@@ -197,8 +197,9 @@ def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) 
 
 
 def _required_way(session: Session, kind: Type, goal: str) -> tuple[str, ...] | None:
-    """The records between a field of this type and `goal`, each needed by a value of the one before it; None where there
-    is no such way. Each record is looked at once, and those that end somewhere not again for other goals."""
+    """The chain of records from a field of this type to `goal`, in which each value needs one of the next record; None
+    where there is no such chain. Each record is looked at once, and one found to be finite is in `session.ending`, so
+    that no later search looks at it."""
     if not isinstance(kind, RecordRef) or kind.name in session.ending:
         return None
     if kind.name == goal:
@@ -207,7 +208,7 @@ def _required_way(session: Session, kind: Type, goal: str) -> tuple[str, ...] | 
     way = [kind.name]
     ahead = [_needed(session, kind.name)]
     endless: set[str] = set()
-    """Those on the way that need one which was seen, and may be without end because of it."""
+    """Records on the way that need one already seen: that one may make them endless."""
     while way:
         name = next(ahead[-1], None)
         if name is None:

@@ -87,7 +87,7 @@ def check_several(
     node = applied_to(session, place, call, strategy)
     applied = _applied(session, place, node, strategy) if node is not None else None
     gathered = CalledTables()
-    given = _options(session, place, symbol, strategy, call, gathered)
+    given = _options(session, place, strategy, call, gathered)
     if applied is None:
         return RunnableInfo(symbol, {}, {}, None, known=False)
     more = added(strategy, applied.signature) if applied.signature is not None and not strategy.tries else ()
@@ -119,7 +119,7 @@ def _applied(session: Session, place: Place, node: Expr, strategy: ModuleStrateg
 
 
 def _runs(session: Session, place: Place, node: Expr, symbol: Symbol) -> RunnableInfo | None:
-    """What a name that must run something is; reports one that leads back here."""
+    """What the declaration runs; reports one that leads back here."""
     found = runnable(session, symbol)
     if found is None:
         report_circle(session, place.at(node), symbol)
@@ -129,12 +129,11 @@ def _runs(session: Session, place: Place, node: Expr, symbol: Symbol) -> Runnabl
 def _options(
     session: Session,
     place: Place,
-    symbol: Symbol,
     strategy: ModuleStrategy,
     call: Call,
     gathered: CalledTables,
 ) -> _Given:
-    """The options, each as its kind wants it; reports those that are not there, do not fit or lack."""
+    """The options, each read by its kind; reports options that are unknown, missing, or do not fit."""
     given = _Given()
     known = {option.name: option for option in strategy.options}
     usual = () if strategy.function else (LM_KEY,)
@@ -194,7 +193,7 @@ def _option(
 def _reward(
     session: Session, place: Place, strategy: ModuleStrategy, name: str, node: Expr, given: _Given
 ) -> None:
-    """The metric that an attempt is marked by; reports one that needs gold labels, or this module."""
+    """Reads the metric that marks an attempt; reports one that needs gold labels, or that leads back to this module."""
     symbol = resolve(session, place, node, ("metric",), f"`{name}`")
     found = metric(session, symbol) if symbol is not None else None
     if symbol is not None and found is None:
@@ -213,10 +212,10 @@ def _reward_fits(session: Session, place: Place, applied: _Applied, given: _Give
     """Reports a reward that is written for something else than what is tried."""
     found = given.marked
     node = given.named.get("reward")
-    if found is None or found.judged is None or not found.judged.known or node is None:
+    if found is None or found.written_for is None or not found.written_for.known or node is None:
         return
     here = {**applied.inputs, **applied.outputs}
-    wanted = {**found.judged.inputs, **found.judged.outputs}
+    wanted = {**found.written_for.inputs, **found.written_for.outputs}
     absent = tuple(
         name
         for name, member in wanted.items()
@@ -224,8 +223,8 @@ def _reward_fits(session: Session, place: Place, applied: _Applied, given: _Give
         or (name in here and not assignable(here[name].type, member.type))
     )
     if absent:
-        at, judged = place.at(node), found.judged.symbol.name
-        session.report(codes.metrics.RewardForOther(at, found.symbol.location, judged, absent))
+        at, name = place.at(node), found.written_for.symbol.name
+        session.report(codes.metrics.RewardForOther(at, found.symbol.location, name, absent))
         given.whole = False
 
 
@@ -285,7 +284,8 @@ def _tools(
     *,
     described: bool,
 ) -> None:
-    """What an agent or a function may call: each one declared, `described` where a model chooses, and there once."""
+    """Reads what an agent or a function may call; reports a tool that is not declared, comes twice, or has no description
+    though a model chooses among them (`described`)."""
     if not isinstance(node, ListLiteral):
         is_name = path_of(node) is not None
         session.report(codes.syntax.NotAListOfTools(place.at(node), name, form_of(node), is_name))
@@ -435,7 +435,7 @@ def _program(
 
 
 def _carried(marked: MetricInfo | None, gathered: CalledTables) -> Reward | None:
-    """The reward as the program carries it: its judges ask the program's models."""
+    """The reward as the program carries it: the models of its judges move to the program's table."""
     reward = marked.reward if marked is not None else None
     if reward is None:
         return None

@@ -80,7 +80,7 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
             outputs=tuple(
                 FieldSpec(name=m.name, type=m.type, description=m.description) for m in outputs.values()
             ),
-            checks=checks(session, place, scope),
+            checks=checks(place, scope),
             max_retries=2 if retries is None else retries,
         ),
     )

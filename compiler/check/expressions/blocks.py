@@ -1,7 +1,7 @@
 """The blocks of a program as they are read: the steps that expressions make, and names for those without a `let`.
 
-A call is no expression at run time: it is a step, and the expression reads that step's value. What may not run,
-or runs several times, is a block of its own: a branch, the right side of `and` and `or`, an item of a list.
+A call is no expression at run time: it is a step, and the expression reads that step's value. Whatever may be
+skipped or run several times is a block of its own: a branch, the right side of `and` and `or`, an item of a list.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class StepBlock(Struct):
     """The steps of one block in the order in which they are read."""
 
     numbers: dict[str, int] = field(default_factory=dict[str, int])
-    """How often a name was made of each word, in the whole program."""
+    """How many names `free_name` made from each word, in the whole program."""
     steps: list[Step] = field(default_factory=list[Step])
     made_from: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
-    """By value: the calls of this block that it was made from, and that a check on it may send back."""
+    """For each value, the calls of this block that it was made from: a check that fails on the value may repeat them."""
 
     def add(self, step: Step, *, asked_again: bool = False) -> None:
-        """`asked_again`: the step ends with an exchange that a failed check can go on with."""
+        """`asked_again` says that the step ends with an exchange with a model, which a failed check can continue."""
         self.steps.append(step)
         if isinstance(step, CheckStep):
             return
@@ -69,7 +69,7 @@ class StepBlock(Struct):
 
 
 class Side(Struct, frozen=True):
-    """One of two: the block where its calls are steps, and its value."""
+    """One side of a choice: the block with its calls, and its value."""
 
     block: StepBlock | None
     value: Expression

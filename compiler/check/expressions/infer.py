@@ -49,7 +49,7 @@ def infer(scope: Scope, node: Expr) -> Typed:
 
 
 def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | None = None) -> Expression:
-    """Check `node` against `want`. `what` is whose value it is; `declared` is where its type stands."""
+    """Check `node` against `want`. `what` names the value in messages; `declared` is the symbol that has the type."""
     if scope.session.journal is not None:
         scope.session.journal.want(node, scope, want)
     inner = want.item if isinstance(want, OptionalOf) else want
@@ -82,7 +82,7 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
 def decided(
     scope: Scope, node: Expr, condition: Expression, consequence: Side, alternative: Side
 ) -> Expression:
-    """One of two values; a step of its own where one of them makes steps."""
+    """A choice between two values: an expression, or a step of its own where one of the two makes steps."""
     if scope.block is None or not (has_steps(consequence) or has_steps(alternative)):
         return If(condition=condition, consequence=consequence.value, alternative=alternative.value)
     return branched(scope.block, scope.step_name(node, "if"), condition, consequence, alternative)
@@ -94,7 +94,7 @@ def value(scope: Scope, node: Expr, what: str) -> tuple[Type, Expression]:
 
 
 def one_value(scope: Scope, node: Expr, typed: Typed, what: str) -> tuple[Type, Expression]:
-    """The type of `node`, which was inferred, and which must be one value and no group of values."""
+    """Like `value`, for a node that was inferred already."""
     if isinstance(typed.kind, Group):
         not_one_value(scope, node, typed.kind, what)
         return ANY, typed.code

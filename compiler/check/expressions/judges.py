@@ -30,7 +30,7 @@ def call_judge(scope: Scope, node: Call, judge: JudgeFunction) -> Typed:
     for name, argument in given.items():
         if name not in (CRITERIA, JUDGE):
             inputs[name], kinds[name] = _value(scope, judge, name, argument)
-    criteria = _criteria(scope, judge, given[CRITERIA]) if CRITERIA in given else ""
+    criteria = _criteria(scope, given[CRITERIA]) if CRITERIA in given else ""
     model = (
         resolve(scope.session, scope.place, given[JUDGE].value, ("lm",), f"`{JUDGE}`")
         if JUDGE in given
@@ -68,7 +68,7 @@ def _matched(scope: Scope, node: Call, judge: JudgeFunction) -> dict[str, Argume
 
 
 def _nameless(scope: Scope, judge: JudgeFunction, argument: Argument) -> None:
-    """Report a value without a name: the judge is shown each under its own."""
+    """Report a value without a name: a judge sees each value under its name."""
     node = argument.value
     last = node.name if isinstance(node, Attribute | Reference) else None
     name = last.text if last is not None else "text"
@@ -79,7 +79,7 @@ def _nameless(scope: Scope, judge: JudgeFunction, argument: Argument) -> None:
 
 
 def _value(scope: Scope, judge: JudgeFunction, name: str, argument: Argument) -> tuple[Expression, Type]:
-    """What the judge looks at, and the type it is shown as: text is text, whatever it is limited to."""
+    """A value that the judge looks at, and its type as the judge sees it: a union of literals is plain text there."""
     parameter = next((one for one in judge.values if one.name == name), None)
     if parameter is None:
         kind, code = value(scope, argument.value, f"`{name}` of `{judge.name}`")
@@ -96,8 +96,8 @@ def _shown(kind: Kind) -> Type:
     return STR if is_text(kind) else kind
 
 
-def _criteria(scope: Scope, judge: JudgeFunction, argument: Argument) -> str:
-    """The text, which is part of the judge itself and so must be known when the file is read."""
+def _criteria(scope: Scope, argument: Argument) -> str:
+    """The criteria. They are part of the judge itself, so they must be known when the file is read."""
     node = argument.value
     if isinstance(node, Literal) and isinstance(node.value, str) and node.value.strip():
         return node.value
@@ -129,7 +129,7 @@ def _asked(
     kinds: dict[str, Type],
     inputs: dict[str, Expression],
 ) -> Variable:
-    """The judge's variable. Calls that ask the same of the same values are one."""
+    """The judge's variable. Two calls that ask the same about the same values share one."""
     assert scope.judges is not None
     program = judge.program(
         JudgeInputs(

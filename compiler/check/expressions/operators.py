@@ -103,7 +103,7 @@ def _two_groups(scope: Scope, node: Binary) -> Typed | None:
 
 
 def _is_limited(scope: Scope, node: Expr, other: Expr, kind: Type) -> bool:
-    """Whether `node` is a text, and `other`, of this kind, one of a few; reports a text that is none of them."""
+    """Whether `node` is a literal text and `other` a union of literals; reports a text that the union does not have."""
     union = kind.item if isinstance(kind, OptionalOf) else kind
     if not (isinstance(node, Literal) and isinstance(node.value, str) and isinstance(union, OneOf)):
         return False
@@ -160,7 +160,8 @@ def _order(scope: Scope, node: Binary, left: Type, right: Type) -> None:
 
 
 def _in_reach(scope: Scope, node: Binary, left: Expression, right: Expression) -> None:
-    """Report a score that is compared with what no score reaches: results are shown in percent."""
+    """Report a score that is compared with a number that no score reaches. People write 80, since results are shown in
+    percent, but a score lies in 0..1."""
     one, other = scope.range_of(left), scope.range_of(right)
     if not one.beside(other):
         return

@@ -41,7 +41,7 @@ def present(condition: Expr, outcome: bool) -> frozenset[str]:
 
 
 def _is_none(node: Expr) -> bool:
-    """None also where it is misspelt, which is said already."""
+    """Whether the node is `none`, or a misspelling of it, which was reported already."""
     if isinstance(node, Reference):
         return codes.habits.LITERALS.get(node.name.text) == "none"
     return isinstance(node, Literal) and node.value is None

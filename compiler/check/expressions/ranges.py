@@ -1,4 +1,4 @@
-"""Says between which numbers an expression lies whatever the row, so that what no score reaches is found by check."""
+"""Finds the bounds of an expression's value over all rows, so that `check` can report what no score reaches."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from dspec.runtime.schema.expressions import (
 
 
 class Bounds(NamedTuple):
-    """All numbers from `low` to `high`. `free` counts the values in it that a row decides: of one alone, both ends
-    are reached."""
+    """All numbers from `low` to `high`. `free` counts the values in the expression that depend on the row. If there is
+    only one, some row may reach either end."""
 
     low: float
     high: float
@@ -32,7 +32,7 @@ class Bounds(NamedTuple):
 
     @property
     def is_score(self) -> bool:
-        """Whether it is a value that lies in 0..1, and is none that is fixed."""
+        """Whether the value lies in 0..1 and depends on the row."""
         return self.free > 0 and self.low >= 0 and self.high <= 1
 
 
@@ -43,7 +43,7 @@ _SHARES = frozenset({"f1", "json_diff"})
 
 
 def range_of(code: Expression, scores: Collection[str] = ()) -> Bounds:
-    """Where the number lies that `code` gives; `scores` are the names of values in 0..1, `baseline.score` as written."""
+    """The bounds of the number that `code` gives; `scores` are the names of values in 0..1, such as `baseline.score`."""
     match code:
         case Constant(value=bool() | int() | float() as value):
             return Bounds(float(value), float(value), 0) if abs(value) < 1e300 else ANY_NUMBER

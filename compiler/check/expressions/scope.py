@@ -40,7 +40,7 @@ class Length(NamedTuple):
 class Binding(Struct, frozen=True):
     """A name in scope: what it is, the expression it stands for, where it was introduced.
 
-    `sure` is False for a name that may not be there, and is let pass because of another mistake.
+    `sure` is False for a name that may not exist: after another mistake its uses are let pass.
     """
 
     kind: Kind
@@ -48,7 +48,7 @@ class Binding(Struct, frozen=True):
     symbol: Symbol | None = None
     sure: bool = True
     length: Length | None = None
-    """Of a list, where it is known before anything runs."""
+    """The length of a list, where it is known before anything runs."""
 
 
 def bindings(members: Iterable[NamedValue]) -> dict[str, Binding]:
@@ -60,7 +60,7 @@ class Typed(Struct, frozen=True):
     kind: Kind
     code: Expression = NOTHING
     length: Length | None = None
-    """Of a list, where it is known before anything runs."""
+    """The length of a list, where it is known before anything runs."""
 
 
 CallHandler = Callable[["Scope", Call, Symbol], Typed]
@@ -70,9 +70,9 @@ class Scope(Struct, frozen=True):
     """Where an expression stands. `purpose` names it in messages, as in "a metric".
 
     `reads` collects the names that were read. `calls` turns a call of a declared module into a step of `block`;
-    both are None where nothing may be called. `let` is the value whose step bears a name of the user's.
-    `repeated` says that the expression is evaluated once for each item of a list. `judges` collects those that
-    are asked; None where none may be.
+    both are None where nothing may be called. `let` is the expression of a `let`, with the name of its step.
+    `repeated` says that the expression is evaluated once for each item of a list. `judges` collects the judges
+    that are asked; it is None where no judge may be asked.
     """
 
     session: Session
@@ -89,10 +89,10 @@ class Scope(Struct, frozen=True):
     judges: list[ir.Judge] | None = None
     repeated: bool = False
     scores: frozenset[str] = frozenset()
-    """Names of values that lie in 0..1, `baseline.score` as written."""
+    """Names of values that lie in 0..1, such as `baseline.score`."""
 
     def range_of(self, code: Expression) -> Bounds:
-        """Where the number lies that an expression of this scope gives."""
+        """The bounds of the number that an expression of this scope gives."""
         judges = [judge.name for judge in self.judges or ()]
         return range_of(code, self.scores.union(judges))
 
@@ -104,7 +104,7 @@ class Scope(Struct, frozen=True):
         return replace(self, present=self.present | paths) if paths else self
 
     def apart(self) -> Scope:
-        """The scope of what may not be evaluated, or several times: its calls are steps of a block of their own."""
+        """The scope of an expression that may be skipped or run several times: its calls get a block of their own."""
         return self if self.block is None else replace(self, block=self.block.inner())
 
     def step_name(self, node: Expr, wanted: str) -> str:

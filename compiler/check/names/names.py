@@ -1,6 +1,6 @@
 """Looking names up: in a name's own file, then behind an import's alias.
 
-Nothing found gives one finding with the names of the kind that was wanted.
+A name that is not found gives one finding, which has the names of the wanted kinds.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def path_of(expression: Expr | NamedType) -> tuple[Name | None, Name] | None:
 
 
 def find(session: Session, place: Place, expression: Expr | NamedType) -> Symbol | None:
-    """The declaration that `name` or `alias.name` stands for, silently; records its use."""
+    """The declaration that `name` or `alias.name` stands for. Records its use, and reports nothing."""
     path = path_of(expression)
     if path is None:
         return None

@@ -32,7 +32,7 @@ from ..session import Place, Session
 from ..symbols import Symbol
 
 LEAST, MOST = -(2**63), 2**63 - 1
-"""Of a whole number, where its attribute says nothing narrower."""
+"""The bounds of a whole number whose attribute sets no narrower ones."""
 
 
 class FromEnvironment(Struct, frozen=True):
@@ -42,7 +42,7 @@ class FromEnvironment(Struct, frozen=True):
 
 
 def settings(items: tuple[Item, ...] | None) -> dict[str, Setting]:
-    """The first setting of each name: what the block means, whatever is repeated."""
+    """The first setting of each name: it counts, and a repetition does not."""
     found: dict[str, Setting] = {}
     for item in items or ():
         if isinstance(item, Setting):

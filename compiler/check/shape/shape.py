@@ -47,7 +47,7 @@ TREE_ITEMS: dict[type, ItemKind] = {
 
 
 BODIES: dict[Body, codes.syntax.Shape] = {"block": "no block", "value": "no value", "either": "no body"}
-"""What is wrong where there is neither a block nor a value, by what there should be."""
+"""By the body that a declaration should have: what is wrong when it has none."""
 
 
 def item_kind(item: Item) -> ItemKind | None:
@@ -87,7 +87,7 @@ def _header(session: Session, place: Place, declaration: Declaration, spec: Bloc
 
 
 def _wrong_shape(declaration: Declaration, spec: BlockSpec, *, broken: bool) -> codes.syntax.Shape | None:
-    """How a declaration differs from its kind; what may be missing only since it is `broken` is let pass."""
+    """How a declaration differs from its kind. A part that a `broken` one lacks may stand in the text that was not read."""
     if declaration.parameters is not None and spec.parameters == "never" and not broken:
         return "parameters"
     if declaration.parameters is None and spec.parameters == "required" and not broken:
@@ -242,7 +242,7 @@ def _unknown_attribute(session: Session, place: Place, item: Setting | Section, 
 
 
 def _lacking(place: Place, item: Setting | Section, spec: BlockSpec) -> str:
-    """The word that makes an item of a name and a value, where nothing else can be meant."""
+    """The keyword that the item seems to lack: `let`, `return` or `step`; empty where nothing suggests one."""
     if isinstance(item, Setting) and "let" in spec.items:
         promised = place.declaration.returns
         names = [each.name.text for each in promised] if isinstance(promised, tuple) else []

@@ -1,4 +1,4 @@
-"""Where a data file stands that a source names by its path."""
+"""Finds the data file that a source names by its path."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..session import Place, Session
 
 
 def data_file(session: Session, place: Place, path: str, node: Expr) -> str | None:
-    """The path told from the root file's folder; reports one that leads outside the project."""
+    """The path as it counts from the root file's folder; reports one that leads outside the project."""
     written = place.text(node)
     if "\\" in written:
         session.report(codes.data.PathWithBackslash(place.at(node), written))

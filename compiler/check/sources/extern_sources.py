@@ -21,8 +21,8 @@ from ..types.kinds import Group, NamedValue
 
 
 class ExternSourced(Struct, frozen=True):
-    """What an extern's source turns out to be. `options` are what its tool carries, None where it cannot run;
-    `mistaken` says that so much is wrong that nothing can be said of a missing description."""
+    """What an extern's source turns out to be. `options` are what its tool carries, None where it cannot run. After
+    a mistake that may hide the description (`mistaken`), a missing one is not reported."""
 
     options: Mapping[str, JsonValue] | None = None
     lm: Symbol | None = None

@@ -1,4 +1,4 @@
-"""Sources whose rows are no file of the project: checked by what can be seen, fetched where the session says so."""
+"""Checks sources whose rows are in no file of the project, and fetches the rows where the session says so."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fetched_source(
 
 
 def fetched(session: Session, source: ir.DataSource) -> Findings | None:
-    """Ask for the rows where the session says so: what went wrong, None if nothing did."""
+    """Fetch the rows where the session says so. Returns what went wrong; None if nothing did."""
     try:
         kept = session.fetcher.fetch(source, session.folder, session.root)
     except DataError as error:

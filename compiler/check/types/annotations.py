@@ -59,7 +59,7 @@ def type_of(node: ast.expr | None, depth: int = 0) -> Type:
 
 
 def _quoted(text: str, depth: int) -> Type:
-    """An annotation in quotes, as modules write it that name what is defined further down."""
+    """An annotation in quotes, which may name something that its module defines further down."""
     try:
         module = quietly_parsed(text.strip())
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,4 +1,4 @@
-"""What declarations turn out to be, for checks that stand below those of their kinds.
+"""What the checks of declarations find out, as records that other checks may ask for.
 
 A metric asks what a program gives, a judge which model it is asked with, a program what another one
 takes. The session has the check of each kind, so none of them needs to import another.
@@ -48,7 +48,7 @@ class SavedInfo(RunnableInfo, frozen=True):
 
 
 class TunedInfo(Struct, frozen=True):
-    """An optimize block: what it gives can be run like the program that it tunes, also as an `ensemble` of such."""
+    """An optimize block. Its result can be run like the program that it tunes, and may be an `ensemble` of programs."""
 
     runnable: RunnableInfo
     ensemble: bool

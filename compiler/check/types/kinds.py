@@ -43,7 +43,7 @@ class NamedValue(Struct, frozen=True):
     default: Expr | None = None
     description: str = ""
     group: Group | None = None
-    """What it is where it is a group itself, as a state of several names holds them; then its type is `any`."""
+    """The group, where the value is one itself, as in a state of several names. Its type is `any` then."""
 
     @property
     def kind(self) -> Kind:
@@ -66,11 +66,11 @@ class Group(Struct, frozen=True):
     noun: str = "field"
     """What one member is called in messages: column, output, field."""
     role: Literal["", "gold", "pred", "baseline"] = ""
-    """What it is the value of, where a code of its own says that a member does not exist."""
+    """Which of these values it is: each has its own code for a member that does not exist."""
     open: bool = False
     """True after a mistake: any member may be asked for."""
     watched: tuple[list[MemberRead], ...] = ()
-    """Who is told of the members that are read."""
+    """Lists that each read of a member is added to."""
 
     @property
     def owner(self) -> str:
@@ -228,7 +228,7 @@ def _both(one: NamedValue, other: NamedValue | None) -> NamedValue | None:
 
 
 def named_value(name: str, kind: Kind, symbol: Symbol | None) -> NamedValue:
-    """A member of a group, whatever it is."""
+    """A member of a group, which may be a group itself."""
     group = isinstance(kind, Group)
     return NamedValue(name, ANY, symbol, group=kind) if group else NamedValue(name, kind, symbol)
 

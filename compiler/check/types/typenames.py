@@ -57,7 +57,7 @@ HABITS = {
     "Dict": "dict",
     "map": "dict",
 }
-"""What people write who come from other languages."""
+"""Names of types in other languages, and what each is called here."""
 
 
 def resolve_type(session: Session, place: Place, node: TypeNode) -> Type:

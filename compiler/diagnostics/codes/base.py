@@ -13,8 +13,8 @@ from ..record import Diagnostic, Fix, Label, Severity
 class Code(Struct, frozen=True):
     """`explanation` is prose; `wrong` and `right` are complete `.dspec` snippets.
 
-    `files` holds what the snippets read besides: further sources and data, by path. `about` is the
-    file that the snippets are: the settings, where a code is about those.
+    `files` holds what the snippets read: further sources and data, by path. `about` is the name of the
+    file that the snippets stand for: that of the settings, where a code is about these.
     """
 
     name: str

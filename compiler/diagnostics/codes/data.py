@@ -41,7 +41,7 @@ DS0401 = Code(
 
 
 class OtherFormat(Finding, frozen=True):
-    """A file that is read as a `source`, and whose name ends as that of another does; `written` is its path."""
+    """A file that is read as a `source`, but has the `ending` of another one; its path is `written` there."""
 
     code = DS0401
     path: str
@@ -59,7 +59,7 @@ class OtherFormat(Finding, frozen=True):
 
 
 class DataFault(Finding, frozen=True):
-    """Something that is wrong with a data file or a split, in the words that a compile stops with, too."""
+    """A fault of a data file or a split, in the words that a compile stops with, too."""
 
     said: str
     advice: str
@@ -120,9 +120,10 @@ class NoSuchColumn(Finding, frozen=True):
 
 
 class ColumnMissing(DataFault, frozen=True):
-    """At the column, read from `source`; where the declaration has no such column, at the source.
+    """A column that the file lacks. It is reported at the column, with the `source` that it is read from; at the source
+    itself where the declaration has no such column.
 
-    `renamed` are columns of the file that may have been meant. What reads the column might break by another name.
+    `renamed` are columns of the file that may have been meant. To rename is a guess: it might break what reads the column.
     """
 
     code = DS0402
@@ -155,7 +156,8 @@ DS0403 = Code(
 
 
 class TypeBroken(DataFault, frozen=True):
-    """At the type or the column, read from `source`; where the declaration has neither, at the source."""
+    """Rows that break a type. It is reported at the type or the column, with the `source` that it is read from; at the
+    source itself where the declaration has neither."""
 
     code = DS0403
     source: Location | None
@@ -249,7 +251,7 @@ DS0406 = Code(
 
 
 class Duplicates(DataFault, frozen=True):
-    """Inputs in several parts, which are `parts`: `count` of them."""
+    """`count` inputs that stand in this part and in other `parts`, too."""
 
     code = DS0406
     count: int
@@ -266,7 +268,7 @@ class Duplicates(DataFault, frozen=True):
 
 
 class CutFromOne(Finding, frozen=True):
-    """Two datasets of one source: `val`, and `train` that reads it, too."""
+    """`val` is a dataset that reads the same source as the dataset at `train`."""
 
     code = DS0406
     train: Location
@@ -324,7 +326,7 @@ DS0409 = Code(
 
 
 class NoInputColumn(Finding, frozen=True):
-    """`column` is the first that is none, with its word `field` at `word`."""
+    """A dataset without an input. `column` is its first column, whose keyword `field` stands at `word`."""
 
     code = DS0409
     room: ItemRoom | None
@@ -453,7 +455,7 @@ DS0419 = Code(
 
 
 class LabelsUnfit(Finding, frozen=True):
-    """`count` values of the column `name` that are none of the output of that name; `shown` has the first of them."""
+    """`count` values of the column `name` do not fit the output of that name; `shown` has the first of them."""
 
     code = DS0419
     name: str

@@ -1,7 +1,7 @@
-"""What people write who come from other languages, and how it is written here.
+"""Helps people who write as in other languages, and says how it is written here.
 
-Read only once the parser has stopped at a word; what it expected there and what it found tell which
-habit it may be.
+This file is imported only once the parser has stopped at a word. The word, and what the parser expected there,
+tell which habit it may be.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ FIELDS = {
 class Stop(Struct, frozen=True):
     """Where the parser stopped: the word it found, the one before, and what it would have taken.
 
-    `keyword` is that of the declaration; `before` is where the word before stands, if that is plain.
+    `keyword` is that of the declaration; `before` is where the word before stands, if that is known.
     """
 
     found: str

@@ -130,8 +130,8 @@ class AlwaysTheSame(Finding, frozen=True):
 
 
 class GateNeverChanges(Finding, frozen=True):
-    """A score that is compared with what no score reaches, which stands at `number`; a `value` where it is always the
-    same."""
+    """A score that is compared with something that no score reaches. That stands at `number`; if it is a constant,
+    `value` is what it is."""
 
     code = DS0504
     score: Location
@@ -225,7 +225,7 @@ DS0507 = Code(
 
 
 class NoFeedback(Finding, frozen=True):
-    """A `metric` without `feedback`, for an optimizer that reflects. `by` is what a line of it could go by."""
+    """A `metric` without `feedback`, for an optimizer that reflects. `by` says what a line of feedback could tell."""
 
     code = DS0507
     optimizer: str
@@ -378,19 +378,19 @@ DS0511 = Code(
 
 
 class ForOtherProgram(Finding, frozen=True):
-    """A metric that reads outputs of the program `judged` that `program` has not."""
+    """A metric that reads outputs of the program `written_for` that `program` does not have."""
 
     code = DS0511
     metric: Location
-    judged: str
+    written_for: str
     program: str
     absent: tuple[str, ...]
 
     def told(self) -> Diagnostic:
         return self.says(
-            f"metric `{self.metric.text}` is written for `{self.judged}`, and `{self.program}` has no output "
+            f"metric `{self.metric.text}` is written for `{self.written_for}`, and `{self.program}` has no output "
             f"{quoted(self.absent, 'or')}",
-            f"reads the outputs of `{self.judged}`",
+            f"reads the outputs of `{self.written_for}`",
             secondary=(Label(self.metric, "declared here"),),
         )
 
@@ -416,7 +416,7 @@ class OtherOutput(Finding, frozen=True):
 
 
 class ForOtherRows(Finding, frozen=True):
-    """A metric that reads columns of the dataset `read` that `data` has not."""
+    """A metric that reads columns of the dataset `read` that `data` does not have."""
 
     code = DS0511
     metric: Location
@@ -467,18 +467,19 @@ class LabelsInReward(Finding, frozen=True):
 
 
 class RewardForOther(Finding, frozen=True):
-    """A reward that is written for `judged`, whose fields `absent` what is tried has not, or of another type."""
+    """A reward that is written for the program `written_for`. What is tried lacks the fields `absent` of it, or has them
+    with another type."""
 
     code = DS0511
     metric: Location
-    judged: str
+    written_for: str
     absent: tuple[str, ...]
 
     def told(self) -> Diagnostic:
         return self.says(
-            f"reward `{self.metric.text}` is written for `{self.judged}`, and what is tried here has no "
+            f"reward `{self.metric.text}` is written for `{self.written_for}`, and what is tried here has no "
             f"{quoted(self.absent, 'or')} like it",
-            f"written for `{self.judged}`",
+            f"written for `{self.written_for}`",
             secondary=(Label(self.metric, "declared here"),),
         )
 

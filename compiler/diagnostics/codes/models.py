@@ -93,7 +93,7 @@ DS0705 = Code(
 
 
 class SecretInSource(Finding, frozen=True):
-    """`variable` is the environment's that could hold it."""
+    """A key that stands in the source. `variable` is an environment variable that could hold it."""
 
     code = DS0705
     name: str
@@ -152,7 +152,7 @@ DS0709 = Code(
 
 
 class FallsBackToItself(Finding, frozen=True):
-    """By way of another model, or at once."""
+    """A model that falls back to itself, directly or by way of another model."""
 
     code = DS0709
     name: str
@@ -182,7 +182,7 @@ DS0710 = Code(
 
 
 class Unpriced(Finding, frozen=True):
-    """A `model` whose price nobody knows, of `lm`; `own` if it is at an address of the user's."""
+    """The `model` of `lm`, whose price nobody knows; `own` if it is at an address of the user's."""
 
     code = DS0710
     model: str

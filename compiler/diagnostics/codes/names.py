@@ -101,7 +101,7 @@ class UnknownValue(Finding, frozen=True):
 
 
 class NoStepOrProgram(Finding, frozen=True):
-    """`known` are the earlier steps and the programs; `what` is what one of them is needed as."""
+    """`known` are the earlier steps and the programs; `what` is the option or member that needs one of them."""
 
     code = DS0201
     what: str
@@ -424,7 +424,7 @@ DS0205 = Code(
 
 
 class UnusedImport(Finding, frozen=True):
-    """`declaration` is all of it."""
+    """`declaration` is where the whole import stands."""
 
     code = DS0205
     declaration: Location
@@ -627,7 +627,7 @@ class CallsItself(Finding, frozen=True):
 
 
 class CallsInCircle(Finding, frozen=True):
-    """`names` leads from a program, or a module of several calls, by what it calls back to it; `modules`: over some module."""
+    """A circle of calls. `names` begins and ends with the same program or module; `modules` says that it has a module."""
 
     code = DS0210
     names: tuple[str, ...]
@@ -725,7 +725,7 @@ class NoStrategy(Finding, frozen=True):
 
 
 class UnknownSource(Finding, frozen=True):
-    """Of `rows`, or else of an extern."""
+    """A name of no source, written as the source of `rows`, or else of an extern."""
 
     code = DS0211
     known: tuple[str, ...]

@@ -405,7 +405,7 @@ class ScoredOnShown(Finding, frozen=True):
 
 
 class ValIsTrain(NoVal, frozen=True):
-    """The same where `val` names rows of train."""
+    """A step that compares candidates on rows of train, which `val` names."""
 
     def told(self) -> Diagnostic:
         return self.says(
@@ -429,7 +429,7 @@ DS0607 = Code(
 
 
 class SmallForOptimizer(Finding, frozen=True):
-    """`count` rows in `train` and `val`, where that counts, too; `better` is the simpler optimizer, if any."""
+    """`count` rows in `train`, and in `val` if those count, too; `better` is the simpler optimizer, if there is one."""
 
     code = DS0607
     optimizer: str
@@ -466,7 +466,8 @@ DS0608 = Code(
 
 
 class SharedOut(Finding, frozen=True):
-    """More rows to learn from than to compare on; the reverse of an optimizer that `reflects` on rows of train."""
+    """More rows to learn from than to compare on. For an optimizer that `reflects` on rows of train it is the reverse:
+    more rows to compare on than to learn from."""
 
     code = DS0608
     optimizer: str
@@ -511,7 +512,8 @@ DS0610 = Code(
 
 
 class WorkThrownAway(Finding, frozen=True):
-    """A `step` replaces `what` a `kind` of `maker` made; `room` is where it could name that as its teacher."""
+    """A `step` replaces `what` (instructions or demos) the `maker` made, which is a step, a block or a file, as `kind`
+    says; `room` is where the step could name the maker as its teacher."""
 
     code = DS0610
     step: str
@@ -657,7 +659,7 @@ class WrongOption(Finding, frozen=True):
     form: Form
     doc: str
     unquoted: bool = False
-    """Quotes are all that lacks."""
+    """Only the quotes are missing."""
 
     def told(self) -> Diagnostic:
         wanted = {
@@ -716,7 +718,7 @@ class HowMany(Finding, frozen=True):
 
 
 class NotPredictors(Finding, frozen=True):
-    """What a step's `tune` or `freeze` is given; `whole` is a name or a path for which only the brackets lack."""
+    """What a step's `tune` or `freeze` is given; `whole` is a name or a path that lacks only the brackets."""
 
     code = DS0617
     option: str
@@ -735,7 +737,7 @@ class NotPredictors(Finding, frozen=True):
 
 
 class BlockNotPredictors(NotPredictors, frozen=True):
-    """The same of the block's."""
+    """Like `NotPredictors`, for what a block is given."""
 
     code = DS0110
 
@@ -978,7 +980,8 @@ DS0624 = Code(
 
 
 class NoCandidates(Finding, frozen=True):
-    """A program or step `name` that no search made; `optimizer` and `made` are of a step, `searches` those that did."""
+    """A program or step `name` that no search made. A step has its `optimizer` and is `made` at a place; `searches` are
+    the steps that did search."""
 
     code = DS0624
     name: str
@@ -1143,7 +1146,7 @@ DS0632 = Code(
 
 
 class SecondIndex(Finding, frozen=True):
-    """A step that makes an index and leaves the demos of a predictor as they are, which are from that of `maker`."""
+    """A step that makes an index and leaves a predictor its demos, which come from the index of `maker`."""
 
     code = DS0632
     optimizer: str
@@ -1174,7 +1177,7 @@ DS0640 = Code(
 
 
 class TooManyRows(Finding, frozen=True):
-    """A step that makes an index of `count` rows, which takes `most`."""
+    """A step that makes an index of `count` rows; an index takes `most`."""
 
     code = DS0640
     optimizer: str
@@ -1233,10 +1236,10 @@ class ReducerLacks(Finding, frozen=True):
 
 
 class ReducerUnfed(Finding, frozen=True):
-    """An input of a reducer that nothing is for: of this `type`, declared at `asked`.
+    """An input of a reducer that gets no value: of this `type`, declared at `asked`.
 
-    `taken` is the type that it could have, of a list of outputs or of the program's own input as
-    `collected` says; empty where the program has nothing of that name.
+    `taken` is the type of what has its name in the program: of an output, whose values come as a list, if
+    `collected`, and else of an input. It is empty where nothing has that name.
     """
 
     code = DS0631

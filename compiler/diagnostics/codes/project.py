@@ -176,7 +176,7 @@ class SettingsUnreadable(Finding, frozen=True):
 
 
 class NoTable(Finding, frozen=True):
-    """`severity` with one value."""
+    """`severity` is one value, and no table."""
 
     code = DS0811
 
@@ -253,7 +253,7 @@ DS0812 = Code(
 
 
 class AllowsNothing(Finding, frozen=True):
-    """A code of a comment that is not reported there; `comment` is all of it where it allows nothing else."""
+    """A comment allows a code that is not reported there; `comment` is the whole comment, if it allows nothing else."""
 
     code = DS0812
     title: str

@@ -35,10 +35,8 @@ DS0101 = Code(
 
 
 class ParserStopped(Finding, frozen=True):
-    """The parser stopped at what it `found`; on that line nothing more was found where `found` is blank.
-
-    `more` says that the declaration goes on behind it.
-    """
+    """The parser stopped at what it `found`, which is blank where the line ends. `more` says that the declaration goes on
+    after it."""
 
     found: str
     more: bool
@@ -230,9 +228,8 @@ DS0105 = Code(
 
 
 class UnknownAttribute(Finding, frozen=True):
-    """`owner` is a section's name or, where `block` holds, a keyword; `elsewhere` one whose blocks have it.
-
-    `lacking` is the word that would make an item of it, at `item`, if nothing else can be meant.
+    """`owner` is a section's name or, if it is a `block`, its keyword; `elsewhere` is a keyword whose blocks have the
+    attribute. `lacking` is the keyword that the item, at `item`, seems to lack; empty where nothing suggests one.
     """
 
     code = DS0105
@@ -633,7 +630,7 @@ class SourceNotCalled(Finding, frozen=True):
 
 
 class NotAListOfTools(Finding, frozen=True):
-    """`name` says that it is the name of one, perhaps behind an alias."""
+    """`name` says that what was written is the name of one tool, perhaps after an alias."""
 
     code = DS0110
     option: str
@@ -777,7 +774,7 @@ Shape = Literal[
     "no value",
     "no body",
 ]
-"""What a declaration has, or lacks, other than its kind."""
+"""How a declaration differs from others of its kind: what it has or lacks."""
 
 
 class OtherShape(Finding, frozen=True):

@@ -158,7 +158,7 @@ class BranchesDiffer(Finding, frozen=True):
     then: Operand
     other: str
     picks: tuple[str, ...] = ()
-    """Values that a side which is a group offers."""
+    """The values of a side that is a group: one of them may have been meant."""
 
     def told(self) -> Diagnostic:
         return self.says(
@@ -344,7 +344,7 @@ class Nameless(Finding, frozen=True):
 
 
 class UnknownGiven(Finding, frozen=True):
-    """What a test gives, and `program` has no such input: it has `inputs`."""
+    """A test gives a value to an input that `program` does not have: it has `inputs`."""
 
     code = DS0303
     program: str
@@ -414,7 +414,7 @@ DS0304 = Code(
 
 
 class UnknownField(Finding, frozen=True):
-    """A member that `of` has not. Those of the `owner` are its `members`, each with where it is declared."""
+    """A member that `of` does not have. The `owner` has these `members`, each with the place of its declaration."""
 
     code = DS0304
     of: str
@@ -763,7 +763,7 @@ DS0309 = Code(
 
 
 class PaidForNothing(Finding, frozen=True):
-    """A call, one of `calls` in a run where that number is certain, whose answer, the value `name`, is never read."""
+    """A call whose answer, the value `name`, is never read. A run makes so many `calls`; 0 where that is not certain."""
 
     code = DS0309
     callee: str
@@ -856,7 +856,7 @@ DS0313 = Code(
 
 
 class NoValue(Finding, frozen=True):
-    """What has a meaning elsewhere, and no value in an expression of this `purpose`."""
+    """Something that has a meaning elsewhere, but is no value in an expression of this `purpose`."""
 
     code = DS0313
     what: Literal["signature", "setting"]

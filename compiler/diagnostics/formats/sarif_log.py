@@ -42,7 +42,7 @@ def sarif(diagnostics: Sequence[Diagnostic]) -> str:
 
 def _driver(codes: list[str]) -> JsonValue:
     driver: dict[str, JsonValue] = {"name": "dspc", "rules": [_rule(code) for code in codes]}
-    # Run from a source tree there is none, and a log without a version is valid.
+    # A source tree that is not installed has no version, and a log without one is valid.
     with suppress(PackageNotFoundError):
         driver["version"] = version("dspc")
     return driver

@@ -14,7 +14,7 @@ from .snippet import Mark, gutter, mark, snippet
 
 MAX_FIXES = 3
 SECRET = "DS0705"  # noqa: S105
-"""What finds a key in the source: logs must not have it after that, whichever finding shows its line."""
+"""The code of a key in the source. Logs must never have the key, whichever finding shows its line."""
 _NARROWEST = 40
 
 

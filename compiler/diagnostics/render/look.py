@@ -46,7 +46,7 @@ class Look(Struct, frozen=True):
     width: int
     severity: Severity = "error"
     secrets: tuple[Location, ...] = ()
-    """What is not to be read in the lines of a source that are shown."""
+    """Places whose text is hidden in the lines that are shown."""
 
     @property
     def glyphs(self) -> Glyphs:

@@ -137,7 +137,7 @@ def _segments(
 
 
 def _view(source: Source, start: int, segments: list[_Segment], room: int, look: Look) -> _View:
-    """What of the line at offset `start` fits into `room` columns: all of it, or around a segment."""
+    """The part of the line at offset `start` that fits into `room` columns: all of it, or what is around a segment."""
     text = source.text
     limit = 4 * room
     for secret in look.secrets:

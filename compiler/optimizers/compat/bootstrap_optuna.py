@@ -21,7 +21,7 @@ from .few_shot import bootstrapped
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
-    # A second to import: only a compile that searches pays for it.
+    # Optuna takes a second to import: only a compile that searches pays for it.
     import optuna
 
     bare = without_demos(student)

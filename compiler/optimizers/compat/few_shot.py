@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 
 def as_demo(predictor: Predictor, example: Example) -> Demo:
-    """What of the row the predictor's fields can show; perhaps nothing, and a prompt leaves it out then.
+    """The row as a demo of the predictor's fields. It may show nothing, and a prompt leaves it out then.
 
-    A row without a label has null there, and to DSPy no such field; only where the output may be null it is an answer.
+    A row without a label has null there. To DSPy such a row lacks the field; null is an answer only where the output
+    may be null.
     """
     row, signature = example.row, predictor.signature
     return Demo(
@@ -56,8 +57,8 @@ def labeled(program: Program, rows: Rows, k: int, *, sample: bool = True) -> Pro
 def teacher_of(student: Program, rows: Rows, labels: int, context: Context) -> Runnable:
     """The teacher, or the student where there is none, with labelled demos in place of its own.
 
-    A teacher that was bootstrapped itself keeps its demos. DSPy knows by a mark that saving loses; here it is
-    known by its demos. Raises OptimizerError when its predictors are not the student's.
+    A teacher that was bootstrapped itself keeps its demos. DSPy tells by a mark, which saving loses; here its demos
+    tell. Raises OptimizerError when its predictors are not the student's.
     """
     if context.teacher is None:
         return labeled(student, rows, labels) if labels else student

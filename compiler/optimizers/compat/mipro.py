@@ -202,7 +202,7 @@ def _calls(options: Options, facts: Facts) -> Calls:
     size = min(val, trial_rows(options, val))
     rows = chosen.trials * size + (0 if facts.student_scored else val)
     if _minibatches(options, val):
-        # Of what is scored on all rows, a minibatch is known.
+        # A minibatch of what is scored on all rows has been scored before.
         rows += (val - size) * -(-chosen.trials // options.integer("minibatch_full_eval_steps"))
     most, labels = _set_sizes(options)
     settings = bootstrap_options(options, bootstrapped=most, labeled=labels)

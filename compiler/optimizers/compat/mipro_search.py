@@ -97,7 +97,7 @@ class _Search:
         context: Context,
         draws: random.Random,
     ) -> None:
-        # A second to import: only a compile that searches pays for it.
+        # Optuna takes a second to import: only a compile that searches pays for it.
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -10,8 +10,8 @@ from ..frozen import PartlyFrozen, freeze, thaw
 
 
 def as_dspy(program: Program) -> Program:
-    """The program with its modules as DSPy has them, which the artifact says of each; predictors that DSPy has not are
-    left as they are."""
+    """The program with modules that do as DSPy's do, which an option of each module says in the artifact. Predictors
+    that DSPy does not have are frozen."""
     if not program.modules:
         return program
     name, value = COMPAT

@@ -40,7 +40,7 @@ _MODULES: dict[str, str] = {
 
 
 FAITHFUL: Mapping[str, Faithful] = FileTable[Faithful](__package__, _MODULES, "FAITHFUL")
-"""By the name a `step` uses."""
+"""The faithful ones, by the name that a `step` uses."""
 
 
 def run_of(spec: Spec, compat: Compat | None) -> Run:

@@ -52,7 +52,7 @@ def _unwrapped(text: str, label: re.Pattern[str]) -> str:
 
 
 def extended(instruction: str, addition: str) -> str | None:
-    """The instruction with something added; None where that would be too long to go on adding to."""
+    """The instruction with something added; None where the two together would be too long."""
     text = f"{instruction}\n\n{addition}".strip()
     return text if len(text) <= MAX_EXTENDED else None
 

@@ -57,9 +57,9 @@ class _Question(Struct, frozen=True):
 
 
 async def summary_for(student: Program, context: Context, wanted: int, grounding: Grounding) -> str:
-    """What proposals are told of the data: nothing where they are not to be, or where none is asked for.
+    """What proposals are told of the data: nothing where they are not shown data, or where none is asked for.
 
-    Apart from `propose`, since it needs no demos and can be written while those are made. Raises halts.
+    It stands apart from `propose`, since it needs no demos and can be written while those are made. Raises halts.
     """
     if wanted < 2 or not grounding.data:
         return ""

@@ -23,8 +23,8 @@ class Proposer:
         self._model = context.prompt_model or _own_model(student)
         own = None if context.prompt_model is None else self._model.lms[self._model.name].temperature
         self.temperature = 1.0 if own is None else own
-        """Where a step has no option for it: the block's `prompt_lm`'s own, or 1.0. A task's model is often
-        set to 0, at which it would write the same thing every time."""
+        """The temperature for a step that has no option for it: that of the block's `prompt_lm`, or 1.0. The task's
+        model is often set to 0, at which it would write the same thing every time."""
 
     async def ask(
         self,
@@ -52,7 +52,7 @@ class Proposer:
         sample: int = 0,
         temperature: float | None = None,
     ) -> dict[str, str] | None:
-        """The same for several texts of one answer; `outputs` maps their names to what they are."""
+        """Like `ask`, for several texts of one answer; `outputs` maps their names to what they are."""
         given: Row = dict(inputs)
         row = await self._context.evaluator.ask(
             self._program(task, tuple(inputs), outputs), given, sample=sample, temperature=temperature

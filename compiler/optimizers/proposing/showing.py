@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 40
 MAX_CHARACTERS = 10_000
-"""Of all rows together."""
+"""Characters of all rows together."""
 MAX_VALUE = 500
 """Characters of one value; the rest is left out and marked."""
 

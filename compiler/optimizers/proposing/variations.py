@@ -60,9 +60,9 @@ async def propose_from_attempts(
     besides: Mapping[str, str] = MappingProxyType({}),
     rows: bool = True,
 ) -> dict[str, list[str]]:
-    """The same for the addresses of `attempts`, which are shown worst first. `depth` counts the rounds from 1,
-    `numbers` the answers of a round. `besides` holds a `data_summary` and the `program`, where they are to be
-    told; `rows` says whether some of train are."""
+    """Like `propose_variations`, for the addresses of `attempts`, with these shown worst first. `depth` counts the
+    rounds from 1, `numbers` the answers of a round. `besides` has a `data_summary` and the `program`, where the
+    model is told of them; `rows` says whether it is shown some of train."""
     asks = [
         _Ask(
             subject,

@@ -11,7 +11,7 @@ from ...schema.types import Row
 from .base import REWARD, RUNS, Conductor, Scored, StrategyOption, Times, faithful
 
 TEMPERATURE = 1.0
-"""Of attempts: otherwise the next one would say the same."""
+"""Temperature of the attempts: at 0 each would say the same."""
 
 OPTIONS = (
     StrategyOption("n", "integer", "Attempts at most.", low=1, high=1000),
@@ -36,7 +36,7 @@ Missed = Callable[[int, Row, Scored], Awaitable[Mapping[str, str]]]
 async def best(work: Conductor, inputs: Row, missed: Missed | None = None) -> Row:
     """The outputs of the first attempt that is good enough, else of the best one, the first of equals.
 
-    Raises what the last attempt failed with where too many did, or all.
+    Where too many attempts fail, or all of them, raises the error of the last one that failed.
     """
     n, threshold = number(work.module, "n"), number(work.module, "threshold")
     failures = _Failures(work.module)
@@ -63,7 +63,7 @@ async def best(work: Conductor, inputs: Row, missed: Missed | None = None) -> Ro
 
 
 class _Failures:
-    """How many attempts failed. DSPy's count is another one: each failure also lowers what is allowed."""
+    """Counts failed attempts. DSPy counts in another way: there each failure also lowers the number that is allowed."""
 
     def __init__(self, module: ModuleSpec) -> None:
         self.last: AnswerError | None = None

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Run = Callable[["ProgramRun", Predictor, Row], Awaitable["Asked"]]
 """One run of a predictor on checked inputs; raises as `asking.ask` does.
 
-What it gives ends with the exchange that a failed check between steps can go on with (`asking.ask_again`).
+Its result ends with the exchange that a failed check between steps can continue (`asking.ask_again`).
 """
 
 
@@ -52,7 +52,7 @@ class Conductor(Protocol):
     """What a strategy of several calls is given to work with.
 
     Calls may run at the same time; begin them in the order in which the trace shall show them. `take` tells calls
-    apart that may ask the same and want answers of their own. What a model, a tool or a check fails with is raised.
+    apart that may ask the same and need answers of their own. Errors of models, tools and checks are raised.
     """
 
     program: Program
@@ -73,7 +73,7 @@ class Conductor(Protocol):
         ...
 
     def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
-        """Whether the prompt is one that the role's model takes whole, as far as anybody knows its limit."""
+        """Whether the role's model takes the whole prompt, as far as anybody knows its limit."""
         ...
 
     async def attempt(
@@ -89,7 +89,7 @@ class Conductor(Protocol):
         ...
 
     def calls_of(self, take: int) -> tuple[TraceStep, ...]:
-        """What an attempt asked."""
+        """The trace of an attempt."""
         ...
 
     def choose(self, take: int) -> None:
@@ -110,7 +110,7 @@ class Conductor(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Something to be said of the run."""
+        """Adds a note to the run."""
         ...
 
 
@@ -132,7 +132,7 @@ class Times(Struct, frozen=True):
 
 
 HINT = "hint"
-"""Input by which a predictor is given advice; with underscores where it has one of that name."""
+"""Name of the input that gives a predictor advice; underscores follow it where a field has that name."""
 
 COMPAT = ("compat", "dspy")
 """Option of a module on another framework's schedule, and its value: what an artifact holds of `compat = "dspy"`."""
@@ -148,7 +148,7 @@ class StrategyOption(Struct, frozen=True):
     """One option: `tools` is a list of names, `metric` and `output` are names, `function` is a text, the others are
     numbers.
 
-    None is no default: a module must say it, unless the option is `optional`.
+    Where the default is None, a module must give the option, unless it is `optional`.
     """
 
     name: str
@@ -190,9 +190,9 @@ class Role(Struct, frozen=True):
     as_told: Callable[[Program, ModuleSpec, str], Program] | None = None
     """The other way: the program that a predictor was told of in a text; itself where the text does not say."""
     dspy_inputs: Callable[[Row], Row] | None = None
-    """A demo's inputs as DSPy's predictor has them, where that has other values; None where it has not."""
+    """Turns a demo's inputs into those of DSPy's predictor; None where the two are the same."""
     from_dspy: Callable[[Row], Row] | None = None
-    """The other way: a demo of DSPy's with its values as they are here."""
+    """Turns a demo of DSPy's into one of ours; None where the two are the same."""
 
 
 class ModuleStrategy(Struct, frozen=True):
@@ -209,11 +209,11 @@ class ModuleStrategy(Struct, frozen=True):
     run: Run = ask_once
     """How a predictor of this strategy answers."""
     conduct: Conduct | None = None
-    """Of a strategy of several calls: how a module of it answers."""
+    """How a module answers, in a strategy of several calls; None in a strategy of one call."""
     times: Callable[[ModuleSpec], Mapping[str, Times]] | None = None
-    """Of a strategy of several calls: how often a run asks each role, and does what is no role's: `RUNS` and so on."""
+    """How often a run asks each role, and does what belongs to no role (`RUNS` and so on), in a strategy of several calls."""
     roles: Mapping[str, Role] = field(default_factory=dict[str, Role])
-    """Of a strategy of several calls: its predictors."""
+    """The predictors of a strategy of several calls."""
     tries: bool = False
     """Whether it runs something else several times: a module, a program, or a signature as `Predict` asks it."""
     function: str = ""
@@ -230,13 +230,13 @@ class ModuleStrategy(Struct, frozen=True):
 
 
 def faithful(module: ModuleSpec) -> bool:
-    """Whether the module does as DSPy does, where that is another thing."""
+    """Whether the module does as DSPy does where the two differ."""
     name, value = COMPAT
     return module.options.get(name) == value
 
 
 def free_name(wanted: str, taken: Collection[str]) -> str:
-    """The name, with as many underscores after it as tell it from those that are taken."""
+    """The name, with as many underscores after it as it takes to differ from those that are taken."""
     while wanted in taken:
         wanted += "_"
     return wanted

@@ -94,8 +94,8 @@ def _trajectory(name: str) -> FieldSpec:
 
 
 def tool_names(keys: Sequence[str]) -> dict[str, str]:
-    """What the model calls each tool, by key: letters, digits, `_` and `-`, as models that call tools by themselves
-    want it."""
+    """The name that the model uses for each tool, by key. It has only letters, digits, `_` and `-`, since models that
+    call tools by themselves take no other."""
     found: dict[str, str] = {}
     for key in keys:
         plain = "".join(one if one.isascii() and (one.isalnum() or one in "_-") else "_" for one in key)
@@ -105,7 +105,7 @@ def tool_names(keys: Sequence[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def _agent(program: Same[Program], module: Same[ModuleSpec]) -> Predictor:
-    """The predictor of the steps, told of its tools. Made once, since rendering a prompt goes by its identity."""
+    """The predictor of the steps, told of its tools. It is made once, since rendered prompts are kept by its identity."""
     address = module.value.predictors["react"]
     found = program.value.predictors.get(address)
     if found is None:
@@ -219,7 +219,7 @@ def _calling(program: Program, module: ModuleSpec, agent: Predictor) -> NativeCa
         try:
             given = strict_json(call.arguments)
         except ValueError:
-            given = call.arguments  # which is read as any other text is, and asked for again
+            given = call.arguments  # it does not fit the type, so the model is asked again
         return {thought: said.get(thought, ""), tool: call.name, arguments: given}
 
     return NativeCalls(tuple(shapes), outputs)
@@ -233,7 +233,7 @@ async def _asked(
     agent: Predictor,
     calling: NativeCalls | None = None,
 ) -> Row:
-    """The role's answer to the inputs and the turns, of which the oldest are left out until the prompt is taken."""
+    """The role's answer to the inputs and the turns. The oldest turns are left out until the model takes the prompt."""
     predictor = agent if role == "react" else None
     as_dspy = faithful(work.module)
     name = agent.signature.inputs[-1].name
@@ -253,7 +253,7 @@ async def _asked(
 
 
 def _cut(work: Conductor, turns: list[JsonValue]) -> bool:
-    """Takes the oldest turn away, of the last one what the tool gave; False when there is nothing left to take."""
+    """Takes away the oldest turn or, of the only one, what its tool gave. False when there is nothing left to take."""
     if len(turns) > 1:
         del turns[0]
         work.note("left out the oldest step of the trajectory: the prompt was too long")
@@ -343,7 +343,7 @@ def _read_sections(text: str) -> list[JsonValue]:
             turns[number][part] = said
     for turn in turns.values():
         if turn.get("tool") == FINISH:
-            turn.pop("observation", None)  # which says no more than that
+            turn.pop("observation", None)  # DSPy's "Completed." says no more than the tool's name
     return [*turns.values()]
 
 

@@ -14,7 +14,7 @@ from .predict import STRATEGY as PREDICT
 
 ADVISE = "advise"
 _NONE = frozenset({"", "none", "n/a", "-"})
-"""Advice that is none."""
+"""Texts that stand for no advice."""
 
 
 def _advise(parts: ModuleParts) -> Signature:
@@ -100,7 +100,7 @@ def _tried(work: Conductor) -> dict[str, JsonValue]:
 
 
 def _hints(work: Conductor, advice: Mapping[str, str]) -> dict[str, str]:
-    """The advice that is meant for somebody, in the predictors' order."""
+    """The advice for predictors that an attempt may ask, in their order, without texts that give none."""
     return {
         address: advice[address]
         for address in _tried(work)

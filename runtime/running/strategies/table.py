@@ -23,24 +23,24 @@ _FILES: dict[str, str] = {
     "Majority": "majority",
     "python": "python_function",
 }
-"""Those that run first, simplest first."""
+"""Strategies that run come first, the simplest at the top."""
 
 STRATEGIES: Mapping[str, ModuleStrategy] = FileTable[ModuleStrategy](__package__, _FILES, "STRATEGY")
-"""By the name that a `module` uses."""
+"""The strategies, by the name that a `module` uses."""
 
 
 def running() -> dict[str, ModuleStrategy]:
-    """Those that run."""
+    """The strategies that run."""
     return {name: strategy for name, strategy in STRATEGIES.items() if not strategy.missing}
 
 
 def of_one_call() -> dict[str, ModuleStrategy]:
-    """Those that run and that a predictor can have."""
+    """The strategies that run and that a predictor can have."""
     return {name: strategy for name, strategy in running().items() if strategy.conduct is None}
 
 
 def of_several_calls() -> dict[str, ModuleStrategy]:
-    """Those that run and that a `ModuleSpec` can have."""
+    """The strategies that run and that a `ModuleSpec` can have."""
     return {name: strategy for name, strategy in running().items() if strategy.conduct is not None}
 
 
@@ -73,5 +73,5 @@ def times_of(module: ModuleSpec) -> Mapping[str, Times]:
 
 
 def added() -> frozenset[str]:
-    """Outputs that some strategy adds, so that whoever compares programs by their outputs need not find them."""
+    """Names of outputs that some strategy adds. Where programs are compared by their outputs, one may lack these."""
     return frozenset(field.name for strategy in STRATEGIES.values() for field in strategy.adds)

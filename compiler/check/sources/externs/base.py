@@ -1,7 +1,4 @@
-"""What a source of externs is: a record of its arguments and of what can be seen of it.
-
-Nothing is imported, started or called.
-"""
+"""What a source of externs is: a record with its arguments and its check, which imports, starts and calls nothing."""
 
 from __future__ import annotations
 
@@ -40,11 +37,11 @@ class SourceFound(Struct, frozen=True):
     options: Mapping[str, JsonValue] | None
     description: str = ""
     mistaken: bool = False
-    """So much is wrong that nothing can be said of a missing description."""
+    """After this mistake a missing description is not reported."""
 
 
 def as_written(session: Session, place: Place, written: ExternCall) -> SourceFound:
-    """Nothing can be told of what stands behind it."""
+    """The check of a source of which no more can be known without running it."""
     return SourceFound(written.options)
 
 

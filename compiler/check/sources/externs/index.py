@@ -1,4 +1,4 @@
-"""A search: what it takes and gives, and the data file that it goes through, with the column that is searched."""
+"""Checks an extern that searches: what it takes and gives, its data file, and the column that is searched."""
 
 from __future__ import annotations
 

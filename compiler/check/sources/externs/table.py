@@ -11,4 +11,4 @@ from .base import ExternSource
 _FILES: dict[str, str] = {name: name for name in ("python", "bm25", "embeddings", "colbert", "mcp", "http")}
 
 EXTERN_SOURCES: Mapping[str, ExternSource] = FileTable[ExternSource](__package__, _FILES, "SOURCE")
-"""By the name that an extern uses."""
+"""The sources, by the name that an extern uses."""

@@ -1,4 +1,4 @@
-"""A server's address: is it one, and does its tool carry what it may?"""
+"""Checks the address of a server, and the other texts that its tool carries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ADDRESS = re.compile(r"https?://[^\s\x00-\x1f/@?#]{1,253}(?:[/?#][^\s\x00-\x1f]
 
 
 def check_web(session: Session, place: Place, written: ExternCall) -> SourceFound:
-    """Reports an address that is none, one with a password in it among them, and other texts of a wrong shape."""
+    """Reports a text that is no address, or one with a password in it, and other texts of a wrong shape."""
     url = written.texts.get("url")
     if url is not None and not _ADDRESS.fullmatch(url[0]):
         session.report(codes.syntax.NotAnAddress(place.at(url[1]), url[0]))
