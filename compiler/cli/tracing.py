@@ -30,7 +30,7 @@ def _step(number: int, step: TraceStep) -> Iterator[str]:
     yield from _row("in", step.inputs)
     yield from _row("out", step.outputs)
     for note in step.notes:
-        yield f"   note: {_plain(note)}"
+        yield f"   note: {note}"
     yield ""
 
 
@@ -70,21 +70,13 @@ def _total(trace: Sequence[TraceStep]) -> str:
 
 def _beside(role: str, text: str) -> Iterator[str]:
     """A message with its role beside it."""
-    for place, line in enumerate(_plain(text).split("\n")):
+    for place, line in enumerate(text.split("\n")):
         yield f"   {role if place == 0 else '':<9} │ {line}"
 
 
 def _row(what: str, row: Row) -> Iterator[str]:
     for name, value in row.items():
         yield f"   {what:<3} {name} = {json.dumps(value, ensure_ascii=False)}"
-
-
-def _plain(text: str) -> str:
-    """Text that cannot act on a terminal: control characters but the line's end are shown as escapes."""
-    return "".join(
-        character if character == "\n" or character.isprintable() else ascii(character)[1:-1]
-        for character in text
-    )
 
 
 def _usd(cost: float | None) -> str:
