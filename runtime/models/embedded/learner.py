@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from ...schema.types import JsonValue
-from ...values.markers import escape
+from ...values.markers import escape, escape_json
 from .case import Answerer, Choice, Lesson, Reply, make_case, with_earlier
 from .prompt import COMPLETED, Brief, Question, as_text
 from .readings import read_value
@@ -122,5 +122,8 @@ def _rendered(brief: Brief, values: Mapping[str, JsonValue]) -> str:
         return json.dumps(values, ensure_ascii=False)
     if brief.layout == "plain" and len(values) == 1:
         return as_text(next(iter(values.values())))
-    parts = [f"[[ ## {name} ## ]]\n{escape(as_text(value))}" for name, value in values.items()]
+    parts = [
+        f"[[ ## {name} ## ]]\n{escape(value) if isinstance(value, str) else escape_json(as_text(value))}"
+        for name, value in values.items()
+    ]
     return "\n\n".join([*parts, f"[[ ## {COMPLETED} ## ]]"])
