@@ -53,7 +53,7 @@ def stderr() -> Console:
 def print_json(text: str, stream: TextIO | None = None) -> None:
     """JSON for machines, on stdout unless said: no colour, no wrapping. What a terminal would obey and what the stream's
     alphabet lacks stand as JSON's own escapes."""
-    stream = stream or sys.stdout
+    stream = sys.stdout if stream is None else stream
     try:
         text.encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:

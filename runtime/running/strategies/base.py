@@ -56,6 +56,8 @@ class Conductor(Protocol):
 
     program: Program
     module: ModuleSpec
+    name: str
+    """The module's address."""
 
     async def ask(
         self,
@@ -99,8 +101,8 @@ class Conductor(Protocol):
         """What one of the module's tools gives. Raises AnswerError when it fails."""
         ...
 
-    async def score(self, inputs: Row, outputs: Row) -> Scored:
-        """What the module's reward says."""
+    async def score(self, inputs: Row, outputs: Row, *, take: int = 0) -> Scored:
+        """What the module's reward says of an attempt's outputs."""
         ...
 
     def note(self, text: str) -> None:

@@ -177,9 +177,13 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
     as_dspy = faithful(work.module)
     turns: list[JsonValue] = []
     calling = None if as_dspy else _calling(work.program, work.module, agent)
+    told = False
     for _ in range(max_iters(work.module)):
         try:
             step = await _asked(work, "react", inputs, turns, agent, calling)
+            if calling is not None and calling.refused and not told:
+                work.note("the model takes no tools by the provider's own means: it names them in its text")
+                told = True
         except PromptTooLong:
             work.note("the agent stopped: a step's prompt is longer than the model takes")
             break
@@ -197,8 +201,6 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
             turn["observation"] = await _called(work, keys[cast("str", name)], cast("Row", arguments))
         except AnswerError as error:
             turn["error"] = error.message
-    if calling is not None and calling.refused:
-        work.note("the model takes no tools by the provider's own means: it names them in its text")
     return await _asked(work, "extract", inputs, turns, agent)
 
 
