@@ -53,13 +53,13 @@ def stderr() -> Console:
 def print_json(text: str, stream: TextIO | None = None) -> None:
     """JSON for machines, on stdout unless said: no colour, no wrapping. What a terminal would obey and what the stream's
     alphabet lacks stand as JSON's own escapes."""
-    stream = sys.stdout if stream is None else stream
+    out: TextIO = sys.stdout if stream is None else stream
     try:
-        text.encode(stream.encoding or "utf-8")
+        text.encode(out.encoding or "utf-8")
     except UnicodeEncodeError:
         text = "".join(one if one.isascii() else json.dumps(one)[1:-1] for one in text)
     text = re.sub(CODES, lambda found: f"\\u{ord(found[0]):04x}", text)
-    stream.write(text if text.endswith("\n") else text + "\n")
+    out.write(text if text.endswith("\n") else text + "\n")
 
 
 def print_error(message: str, help: str = "") -> None:  # noqa: A002

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from msgspec.structs import replace
+
 from ..errors import ConfigurationError
 from ..models.ledger import Ledger
 from ..models.protocol import Answer, ToolAnswer, ToolUse
@@ -124,6 +126,11 @@ class Toolbox:
         if places is None:
             places = self._places[place] = asyncio.Semaphore(tool.max_parallel or PARALLEL)
         notes: list[str] = []
+
+        def note(text: str) -> None:
+            notes.append(without_secrets(text, tool))
+
+        use = replace(use, note=note)
         async with places:
             for attempt in range(tool.retry + 1):
                 try:
