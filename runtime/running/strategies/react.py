@@ -8,7 +8,7 @@ tool that is not there, arguments that do not fit, a tool that failed, an answer
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
@@ -351,6 +351,19 @@ def _read_sections(text: str) -> list[JsonValue]:
     return [*turns.values()]
 
 
+def _faults(program: Program, module: ModuleSpec) -> Iterator[str]:
+    """A step names one of the module's tools, or its end; nothing else could be called."""
+    signature = program.predictors[module.predictors["react"]].signature
+    if len(signature.outputs) != 3 or not signature.inputs:
+        yield "`react` must have an input for the steps until now, and a thought, a tool and its arguments as outputs"
+        return
+    named, names = signature.outputs[1].type, {*tool_names(module.tools).values(), FINISH}
+    if not isinstance(named, OneOf) or {*named.values} != names:
+        yield f"`react` must choose among the module's tools and `{FINISH}`"
+    if not isinstance(signature.outputs[2].type, DictOf):
+        yield "`react` must give arguments by their names"
+
+
 STRATEGY = ModuleStrategy(
     name="ReAct",
     doc="An agent that calls tools until it knows the answer, and then answers with its reasoning before the outputs.",
@@ -363,6 +376,7 @@ STRATEGY = ModuleStrategy(
     ),
     conduct=_conduct,
     times=_times,
+    faults=_faults,
     roles={
         "react": Role(
             PREDICT.name, _react, dspy="react", told=_told, dspy_inputs=_as_text, from_dspy=_from_text
