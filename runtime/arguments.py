@@ -39,14 +39,17 @@ def texts_of(name: str, value: object) -> tuple[str, ...]:
     """Several texts. One alone is a mistake: it would be taken for its letters."""
     if isinstance(value, str):
         raise ConfigurationError(f"`{name}` is one text, not several", help=f"write {name}=[{value[:200]!r}]")
-    many = isinstance(value, Iterable) and not isinstance(value, Mapping)
-    if not many:
+    if not _is_list(value):
         raise _wrong(name, value, "a list of texts")
     found = tuple(cast("Iterable[object]", value))
     for place, one in enumerate(found):
         if not isinstance(one, str):
             raise _wrong(f"{name}[{place}]", one, "a text")
     return cast("tuple[str, ...]", found)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, Mapping)
 
 
 def per_model(name: str, value: object) -> str | dict[str, str] | None:
