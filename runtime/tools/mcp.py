@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import logging
 import os
 import shlex
-import shutil
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -42,9 +40,6 @@ if TYPE_CHECKING:
     from mcp import Client
     from mcp.client.session import MessageHandlerFnT
     from mcp.types import CallToolResult
-
-# What the SDK cannot read is told of in a tool's answer; where an application keeps logs, it is there, too.
-logging.getLogger("mcp").addHandler(logging.NullHandler())
 
 STARTING_SECONDS = 60.0
 _ALIVE_SECONDS = 2.0
@@ -212,9 +207,15 @@ class _Connection:
 
 
 async def _client(tool: Tool, root: Path, stack: AsyncExitStack, hear: MessageHandlerFnT) -> Client:
+    import logging
+
     from mcp import Client, StdioServerParameters, stdio_client
     from mcp.client.streamable_http import streamable_http_client
 
+    log = logging.getLogger("mcp")
+    if not log.handlers:
+        # What the SDK cannot read is told of in a tool's answer; where an application keeps logs, it is there, too.
+        log.addHandler(logging.NullHandler())
     if command := text_option(tool, "command"):
         program, *arguments = guarded(_words(command, root), grace=_LEAVING_SECONDS)
         quiet = stack.enter_context(os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
@@ -229,6 +230,8 @@ async def _client(tool: Tool, root: Path, stack: AsyncExitStack, hear: MessageHa
 
 def _words(command: str, root: Path) -> list[str]:
     """The words of a command whose first is a program. Raises ToolProblem."""
+    import shutil
+
     try:
         words = shlex.split(command)
     except ValueError as error:
