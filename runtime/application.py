@@ -1,8 +1,9 @@
 """Loading an artifact and calling it: all that an application embeds.
 
-Loading reads one file and nothing else. Keys and addresses come from the environment or from the
-caller, never from the artifact. Calls run on one background event loop, so they work the same from
-plain code, from inside a running loop and from several threads.
+Loading reads one file, and of the data files that its tools search through whether they are the right ones.
+Keys and addresses come from the environment or from the caller, never from the artifact. Calls run on one
+background event loop, so they work the same from plain code, from inside a running loop and from several
+threads.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, cast, overload
 
+from .arguments import choice_of, count_of, functions_of, path_of, per_model, some_path, texts_of
 from .artifact.artifact import Artifact, kind_of, read_artifact
 from .errors import ConfigurationError, DspecError
 from .models.background import Background, background
@@ -56,20 +58,27 @@ def load(
     given, the nearest one from the artifact's upwards that has them. With `isolate`, Python that is allowed runs in
     processes of its own, from the files below `root`.
 
-    Raises ArtifactError when the file cannot be loaded, ConfigurationError when an override names no
-    model or tool of the program, a model's address is missing, or a tool may not be called. No model is called, and
-    no code of the artifact's runs.
+    Raises ArtifactError when the file cannot be loaded, ConfigurationError when an argument is of another kind, an
+    override names no model or tool of the program, a model's address is missing, or a tool may not be called or its
+    data file is another. No model is called, and no code of the artifact's runs.
     """
-    artifact = read_artifact(Path(path))
-    program = _configured(artifact.program, lm, api_base, api_key_env)
-    calling = ToolCalling(dict(tools or {}), tuple(allow), None if root is None else Path(root), isolate)
+    calling = ToolCalling(
+        cast("dict[str, ToolFunction]", functions_of("tools", tools)),
+        texts_of("allow", allow),
+        some_path("root", root),
+        choice_of("isolate", isolate),
+    )
+    file, kept, threads = path_of("path", path), some_path("cache", cache), count_of("threads", threads)
+    models = per_model("lm", lm), per_model("api_base", api_base), per_model("api_key_env", api_key_env)
+    artifact = read_artifact(file)
+    program = _configured(artifact.program, *models)
     found = tools_of(program)
     return Application(
         artifact,
         program,
         threads=threads,
-        cache=None if cache is None else Path(cache),
-        tools=calling.checked(found, Path(path)) if found or tools else None,
+        cache=kept,
+        tools=calling.checked(found, file) if found or tools else None,
     )
 
 
@@ -97,8 +106,7 @@ class Application:
         cache: Path | None = None,
         tools: Callable[[Ledger | None], ToolService] | None = None,
     ) -> None:
-        if threads < 1:
-            raise ConfigurationError("`threads` must be at least 1")
+        count_of("threads", threads)
         self.artifact = artifact
         self.program = program
         self._threads = threads
@@ -190,8 +198,7 @@ class Application:
         return Prediction(await run(self.program, inputs, self._open(), record=True))
 
     async def _many(self, rows: Sequence[Row], threads: int, *, keep: bool) -> list[Prediction | DspecError]:
-        if threads < 1:
-            raise ConfigurationError("`threads` must be at least 1")
+        count_of("threads", threads)
         engine = self._open()
         results: list[Prediction | DspecError | None] = [None] * len(rows)
         places = iter(range(len(rows)))

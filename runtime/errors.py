@@ -26,7 +26,7 @@ DspecError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from .schema.trace import TraceStep
@@ -45,6 +45,12 @@ class DspecError(Exception):
         self.help = help
         if help:
             self.add_note(f"help: {help}")  # so that a traceback in an application shows it too
+
+    def within(self, where: str) -> Self:
+        """The error, its message led by where it happened."""
+        self.message = f"{where}: {self.message}"
+        self.args = (self.message,)
+        return self
 
 
 class ArtifactError(DspecError):

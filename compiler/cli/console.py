@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from enum import IntEnum
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import typer
 
@@ -50,23 +50,27 @@ def stderr() -> Console:
     return PlainConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
-def print_json(text: str) -> None:
-    """JSON for machines: no colour, no wrapping. What the stream's alphabet lacks stands as JSON's own escapes."""
+def print_json(text: str, stream: TextIO | None = None) -> None:
+    """JSON for machines, on stdout unless said: no colour, no wrapping. What a terminal would obey and what the stream's
+    alphabet lacks stand as JSON's own escapes."""
+    out: TextIO = sys.stdout if stream is None else stream
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode(out.encoding or "utf-8")
     except UnicodeEncodeError:
         text = "".join(one if one.isascii() else json.dumps(one)[1:-1] for one in text)
-    text = re.sub(CODES, lambda found: json.dumps(found[0])[1:-1], text)
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    text = re.sub(CODES, lambda found: f"\\u{ord(found[0]):04x}", text)
+    out.write(text if text.endswith("\n") else text + "\n")
 
 
 def print_error(message: str, help: str = "") -> None:  # noqa: A002
     from rich.text import Text
 
+    from .plainly import plain
+
     console = stderr()
-    console.print(Text.assemble(("error", "bold red"), (": ", "bold"), message))
+    console.print(Text.assemble(("error", "bold red"), (": ", "bold"), plain(message)))
     if help:
-        console.print(Text.assemble(("  help", "bold cyan"), ": ", help))
+        console.print(Text.assemble(("  help", "bold cyan"), ": ", plain(help)))
 
 
 def fail(message: str, *, help: str = "", code: Exit = Exit.FINDINGS) -> NoReturn:  # noqa: A002

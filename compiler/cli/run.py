@@ -93,7 +93,7 @@ def show_trace(trace: Sequence[TraceStep], json: bool) -> None:
     if json:
         from dspec.runtime.schema.trace import as_json
 
-        sys.stderr.write(jsonlib.dumps(as_json(trace), ensure_ascii=False, indent=2) + "\n")
+        print_json(jsonlib.dumps(as_json(trace), ensure_ascii=False, indent=2), sys.stderr)
         return
     from .tracing import draw_trace
 

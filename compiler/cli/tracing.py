@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .console import stderr
 
 if TYPE_CHECKING:
-    from dspec.runtime.schema.trace import TraceStep
+    from dspec.runtime.schema.trace import ModelCall, TraceStep
     from dspec.runtime.schema.types import Row
 
 
@@ -24,34 +24,49 @@ def draw_trace(trace: Sequence[TraceStep]) -> None:
 
 def _step(number: int, step: TraceStep) -> Iterator[str]:
     yield f"{number}. {step.step}: {_who(step)}"
-    yield f"   {' · '.join(_figures(step))}"
+    if step.tool or step.predictor:
+        yield f"   {' · '.join(_figures(step))}"
     for role, text in step.exchange:
         yield from _beside(role, text)
+    for call in step.calls:
+        if call.error:
+            yield f"   no answer of {call.model}: {call.error}"
     yield from _row("in", step.inputs)
+    if step.hint:
+        yield f"   hint = {json.dumps(step.hint, ensure_ascii=False)}"
     yield from _row("out", step.outputs)
     for note in step.notes:
-        yield f"   note: {_plain(note)}"
+        yield f"   note: {note}"
     yield ""
 
 
 def _who(step: TraceStep) -> str:
     if step.tool:
         return f"the tool `{step.tool}`"
+    if step.reward is not None:
+        return f"a reward of {step.reward:.4g}; the attempt {'does not count' if step.dropped else 'counts'}"
+    if not step.predictor:
+        return "besides its calls"
     models = dict.fromkeys(call.model for call in step.calls)
     return f"the predictor `{step.predictor}`" + (f" on {', '.join(models)}" if models else "")
 
 
 def _figures(step: TraceStep) -> list[str]:
-    if step.tool:
-        return [_seconds(step.seconds)]
-    found = [f"{step.attempts} {'call' if step.attempts == 1 else 'calls'}"]
-    kept = sum(call.source != "model" for call in step.calls)
-    if kept:
-        found.append(f"{kept} of them kept from before or shared")
-    tokens = sum(call.input_tokens for call in step.calls), sum(call.output_tokens for call in step.calls)
-    found.append(f"{tokens[0]:,} + {tokens[1]:,} tokens")
-    found += [_usd(step.cost), _seconds(step.seconds)]
-    return found
+    found: list[str] = []
+    if step.predictor:
+        found = [f"{step.attempts} {'call' if step.attempts == 1 else 'calls'}", *_paid(step.calls)]
+        found.append(_usd(step.cost))
+    return [*found, _seconds(step.seconds), *(["no part of the answer"] if step.dropped else [])]
+
+
+def _paid(calls: Sequence[ModelCall]) -> Iterator[str]:
+    """Calls that took nothing, and the tokens of the others."""
+    made = [call for call in calls if call.source == "model"]
+    if len(made) < len(calls):
+        yield f"{len(calls) - len(made)} of them kept from before or shared"
+    if failed := sum(bool(call.error) for call in calls):
+        yield f"{failed} of them without an answer"
+    yield f"{sum(call.input_tokens for call in made):,} + {sum(call.output_tokens for call in made):,} tokens"
 
 
 def _total(trace: Sequence[TraceStep]) -> str:
@@ -62,7 +77,7 @@ def _total(trace: Sequence[TraceStep]) -> str:
     parts = [
         f"{len(calls)} model {'call' if len(calls) == 1 else 'calls'}",
         *([f"{tools} {'call' if tools == 1 else 'calls'} of tools"] if tools else []),
-        f"{sum(call.input_tokens for call in calls):,} + {sum(call.output_tokens for call in calls):,} tokens",
+        *_paid(calls),
         _usd(usd),
     ]
     return "in all: " + " · ".join(parts)
@@ -70,21 +85,13 @@ def _total(trace: Sequence[TraceStep]) -> str:
 
 def _beside(role: str, text: str) -> Iterator[str]:
     """A message with its role beside it."""
-    for place, line in enumerate(_plain(text).split("\n")):
+    for place, line in enumerate(text.split("\n")):
         yield f"   {role if place == 0 else '':<9} │ {line}"
 
 
 def _row(what: str, row: Row) -> Iterator[str]:
     for name, value in row.items():
         yield f"   {what:<3} {name} = {json.dumps(value, ensure_ascii=False)}"
-
-
-def _plain(text: str) -> str:
-    """Text that cannot act on a terminal: control characters but the line's end are shown as escapes."""
-    return "".join(
-        character if character == "\n" or character.isprintable() else ascii(character)[1:-1]
-        for character in text
-    )
 
 
 def _usd(cost: float | None) -> str:

@@ -37,6 +37,9 @@ NAMES = {
     "calls": "dspec.calls",
     "tool": "gen_ai.tool.name",
     "source": "dspec.source",
+    "reward": "gen_ai.evaluation.score.value",
+    "dropped": "dspec.dropped",
+    "hinted": "dspec.hinted",
 }
 """Attribute names. Those that the conventions do not have start with `dspec.`."""
 
@@ -71,16 +74,19 @@ def default_tracer() -> Any:
 
 
 def trace_spans(program: str, trace: Sequence[TraceStep], tracer: Any, *, began: int, ended: int) -> None:
-    """Spans of a run that was recorded, between two times in nanoseconds: what each model and tool was asked."""
+    """Spans of a run that was recorded, between two times in nanoseconds: what each model and tool was asked, and the
+    reward of each attempt. Notes have none: they may hold what was answered."""
     api = importlib.import_module("opentelemetry.trace")
     run = tracer.start_span(f"run {program}", start_time=began)
     within_run = api.set_span_in_context(run)
     for step in trace:
+        found = _step_span(step)
+        if found is None:
+            continue
+        name, attributes, failed = found
+        attributes |= {NAMES["step"]: step.step, NAMES["dropped"]: step.dropped}
         start, end = _between(began, step.began, step.seconds)
-        name, attributes = _asked_tool(step.tool) if step.tool else (f"predict {step.predictor}", {})
-        attributes[NAMES["step"]] = step.step
         span = tracer.start_span(name, context=within_run, attributes=attributes, start_time=start)
-        failed = "error" in step.outputs if step.tool else not step.outputs
         if failed:
             span.set_status(api.Status(api.StatusCode.ERROR))
         within_step = api.set_span_in_context(span)
@@ -90,15 +96,30 @@ def trace_spans(program: str, trace: Sequence[TraceStep], tracer: Any, *, began:
     run.end(end_time=ended)
 
 
+def _step_span(step: TraceStep) -> tuple[str, dict[str, Any], bool] | None:
+    """The name, attributes and failure of a step's span; None where it has none."""
+    if step.tool:
+        return (*_asked_tool(step.tool), "error" in step.outputs)
+    if step.predictor:
+        return f"predict {step.predictor}", {NAMES["hinted"]: bool(step.hint)}, not step.outputs
+    return None if step.reward is None else (f"reward {step.step}", {NAMES["reward"]: step.reward}, False)
+
+
 def _model_call(tracer: Any, context: Any, call: ModelCall, began: int) -> None:
-    name, attributes = _asked(call.lm, call.model, call.cost)
-    attributes |= {
-        NAMES["input_tokens"]: call.input_tokens,
-        NAMES["output_tokens"]: call.output_tokens,
-        NAMES["source"]: call.source,
-    }
+    """Tokens and cost are those of a call that was made: sums over spans count each answer once."""
+    made = call.source == "model"
+    name, attributes = _asked(call.lm, call.model, call.cost if made else None)
+    attributes[NAMES["source"]] = call.source
+    if made:
+        attributes[NAMES["input_tokens"]] = call.input_tokens
+        attributes[NAMES["output_tokens"]] = call.output_tokens
+    if call.error:
+        attributes[NAMES["error"]] = "failed"
     start, end = _between(began, call.began, call.seconds)
     span = tracer.start_span(name, context=context, attributes=attributes, start_time=start)
+    if call.error:
+        api = importlib.import_module("opentelemetry.trace")
+        span.set_status(api.Status(api.StatusCode.ERROR))
     span.end(end_time=end)
 
 

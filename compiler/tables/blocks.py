@@ -136,7 +136,7 @@ BLOCKS: dict[str, BlockSpec] = {
                 A(
                     "pure",
                     "flag",
-                    "Equal inputs always give an equal result, which is kept in the ledger.",
+                    "Equal inputs always give an equal result, which `compile` and `eval` keep.",
                     default=False,
                     placeholder="true",
                 ),

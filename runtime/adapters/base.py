@@ -18,7 +18,7 @@ from ..models.protocol import Message
 from ..schema.identity import Same
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
 from ..schema.types import JsonValue, OptionalOf, Row
-from ..values.markers import escape
+from ..values.markers import escape, escape_json
 from ..values.reading import Read, adapt, read
 from ..values.values import shown
 from .templates import fill
@@ -193,9 +193,14 @@ def header(name: str) -> str:
 def sections(fields: Sequence[FieldSpec], row: Row) -> str:
     """Every field under its header, blocks parted by a blank line."""
     return "\n\n".join(
-        f"{header(field.name)}\n{escape(shown(row[field.name])) if field.name in row else LEFT_OUT}"
+        f"{header(field.name)}\n{_written(row[field.name]) if field.name in row else LEFT_OUT}"
         for field in fields
     )
+
+
+def _written(value: JsonValue) -> str:
+    """The value as it stands under a header; none of its own lines is one."""
+    return escape(value) if isinstance(value, str) else escape_json(shown(value))
 
 
 @lru_cache(maxsize=512)

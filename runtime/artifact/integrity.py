@@ -7,7 +7,7 @@ function is one that this version has.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..errors import ConfigurationError
 from ..index.limits import MAX_ROWS
@@ -219,6 +219,8 @@ def _module(module: ModuleSpec, where: str, program: Program) -> Iterator[str]:
         if role not in strategy.roles:
             yield f"{where}.predictors: `{strategy.name}` has no role `{role[:80]}`"
     tables = (program.predictors, program.modules, program.graphs)
+    for key in _twice(module.tools):
+        yield f"{where}.tools: `{key[:80]}` is there twice"
     for key in module.tools:
         if not any(key in table for table in (program.tools, *tables)):
             yield f"{where}.tools: there is no `{key[:80]}` to call"
@@ -228,6 +230,11 @@ def _module(module: ModuleSpec, where: str, program: Program) -> Iterator[str]:
         yield f"{where}.runs: there is no `{module.runs[:80]}` to try"
     yield from _options(module, strategy, where)
     yield from _own_function(module, strategy, where, program)
+    if all(
+        role in module.predictors and module.predictors[role] in program.predictors for role in strategy.roles
+    ):
+        for fault in strategy.faults(program, module):
+            yield f"{where}.predictors: {fault}"
     if module.reward is not None:
         yield from _reward(module.reward, f"{where}.reward", program)
 
@@ -309,13 +316,18 @@ def _graph(graph: Graph, where: str, program: Program) -> Iterator[str]:
 
 
 def _once(program: Program, where: str) -> Iterator[str]:
-    """Keys that stand in two of the tables: a step would not know which is meant."""
+    """Keys that stand in two of the tables, and names that two tools have: nobody would know which is meant."""
+    tables = (program.predictors, program.modules, program.tools, program.graphs)
+    for key in _twice([key for table in tables for key in table]):
+        yield f"{where}: `{key[:80]}` is there twice"
+    for name in _twice([tool.name for tool in program.tools.values()]):
+        yield f"{where}.tools: two are called `{name[:80]}`"
+
+
+def _twice(names: Iterable[str]) -> list[str]:
+    """Those among the names that are there before."""
     seen: set[str] = set()
-    for table in (program.predictors, program.modules, program.tools, program.graphs):
-        for key in table:
-            if key in seen:
-                yield f"{where}: `{key[:80]}` is there twice"
-            seen.add(key)
+    return [name for name in names if name in seen or seen.add(name)]
 
 
 def _bounded(program: Program, where: str) -> Iterator[str]:
@@ -376,6 +388,8 @@ def _arguments(arguments: dict[str, Expression], where: str) -> Iterator[str]:
 def _block(
     steps: Sequence[Step], values: Sequence[Expression], where: str, program: Program
 ) -> Iterator[str]:
+    for name in _twice([step.name for step in steps if not isinstance(step, CheckStep)]):
+        yield f"{where}.steps: `{name[:80]}` is there twice"
     for index, step in enumerate(steps):
         yield from _step(step, f"{where}.steps[{index}]", program)
     for value in values:

@@ -119,11 +119,16 @@ Answering = Callable[[str, Row], Awaitable[JsonValue]]
 """What a function that a tool runs may ask for while it runs: by a key and inputs."""
 
 
+def _unheard(note: str) -> None:
+    return
+
+
 class ToolUse(Struct, frozen=True):
     """What a tool may use of the run that calls it.
 
     `embed` gives the vectors of texts by `lm`, the model that the tool names. `answer` is there when the tool's
-    function is given `call`: what it calls is answered here, and what this raises, the function sees.
+    function is given `call`: what it calls is answered here, and what this raises, the function sees. `note` takes what is
+    to be said of the call besides its result.
     """
 
     lm: LM | None
@@ -131,6 +136,7 @@ class ToolUse(Struct, frozen=True):
     records: Mapping[str, Record]
     """That the tool's types name."""
     answer: Answering | None = None
+    note: Callable[[str], None] = _unheard
 
 
 class Tools(Protocol):

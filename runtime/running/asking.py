@@ -34,10 +34,11 @@ from ..models.transports.answers import estimate_tokens
 from ..schema.program import LM, Demo, Predictor, Program, Record, Tool
 from ..schema.trace import ModelCall
 from ..schema.types import Row
-from ..schema.usage import Flaws, Spent
+from ..schema.usage import Flaws, Spent, Usage
 from ..values.checks import Failure, failures, record_failures
 
 if TYPE_CHECKING:
+    from ..models.calls import Source
     from ..models.engine import Completion
 
 
@@ -138,6 +139,24 @@ class Recording(Struct):
     calls: list[ModelCall]
     said: tuple[Message, ...] = ()
     """The messages of its last request."""
+
+    def keep(self, lm: LM, answer: Answer, source: Source, began: float, error: str = "") -> None:
+        """One call, at its end."""
+        self.calls.append(
+            ModelCall(
+                lm.name,
+                lm.model,
+                source,
+                _as_it_came(answer),
+                answer.usage.input_tokens,
+                answer.usage.output_tokens,
+                answer.cost,
+                began - self.origin,
+                time.perf_counter() - began,
+                answer.finish_reason,
+                error,
+            )
+        )
 
 
 class NativeCalls(Struct):
@@ -362,33 +381,25 @@ async def _told(
     began = time.perf_counter()
     if session.recording is not None:
         session.recording.said = messages
-    completion = await session.engine.complete(
-        Request(
-            lm=lm,
-            messages=messages,
-            sample=session.sample,
-            temperature=session.temperature,
-            # Providers take either a form for the answer or tools.
-            response_format=None if tools else layout.response_format(predictor, session.program.records, lm),
-            tools=tools,
-        )
+    request = Request(
+        lm=lm,
+        messages=messages,
+        sample=session.sample,
+        temperature=session.temperature,
+        # Providers take either a form for the answer or tools.
+        response_format=None if tools else layout.response_format(predictor, session.program.records, lm),
+        tools=tools,
     )
+    try:
+        completion = await session.engine.complete(request)
+    except ProviderError as error:
+        if session.recording is not None:
+            usage, cost = error.usage or Usage(), None if error.billable else 0.0
+            session.recording.keep(lm, Answer("", usage, cost, ""), "model", began, error.message)
+        raise
     answer = completion.answer
     if session.recording is not None:
-        session.recording.calls.append(
-            ModelCall(
-                lm.name,
-                lm.model,
-                completion.source,
-                _as_it_came(answer),
-                answer.usage.input_tokens,
-                answer.usage.output_tokens,
-                answer.cost,
-                began - session.recording.origin,
-                time.perf_counter() - began,
-                answer.finish_reason,
-            )
-        )
+        session.recording.keep(lm, answer, completion.source, began)
     return answer
 
 

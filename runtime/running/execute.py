@@ -55,7 +55,7 @@ async def run(
     `record` keeps prompts, answers, costs and times in the trace.
 
     The trace of an ensemble's run is that of the member whose answer was elected; empty where a program
-    reduces and says what no member said.
+    reduces and says what no member said. A recorded one ends with how the vote went.
 
     Raises InputError for inputs that the program does not take, AnswerError when a model's answers
     cannot be used, ProviderError when a model does not answer.
@@ -142,4 +142,8 @@ async def _vote(
     notes = (*(elected.notes if elected else ()), f"{election.agreed} of {len(tasks)} members agreed")
     if unusable:
         notes = (*notes, f"{len(unusable)} had no usable answer: {unusable[0].message}")
-    return Outcome(election.outputs, elected.trace if elected else (), counted.used, counted.paid, notes)
+    trace = elected.trace if elected else ()
+    if record:
+        said = notes[len(elected.notes) if elected else 0 :]
+        trace = (*trace, TraceStep(ensemble.name, "", {}, {}, 0, said))
+    return Outcome(election.outputs, trace, counted.used, counted.paid, notes)

@@ -42,7 +42,7 @@ from ..schema.program import (
 from ..schema.trace import ModelCall, TraceStep
 from ..schema.types import STR, JsonValue, Row, spell
 from ..values.checks import Failure, failures
-from ..values.interpret import evaluate, spend
+from ..values.interpret import evaluate, names, spend
 from ..values.values import coerce
 from .asking import Asked, NativeCalls, ProgramRun, Recording, ask_again, fits, given_up
 from .fitting import fitting
@@ -118,7 +118,7 @@ async def run_key(session: ProgramRun, key: str, inputs: Row, step: str) -> Step
     if (predictor := program.predictors.get(key)) is not None:
         return await _predict(session, key, predictor, inputs, step)
     if (module := program.modules.get(key)) is not None:
-        return await _conduct(session, module, inputs, step)
+        return await _conduct(session, key, module, inputs, step)
     if (graph := program.graphs.get(key)) is not None:
         return await run_graph(session, graph, fitting(graph.inputs, inputs, program.records, step), step)
     if (tool := program.tools.get(key)) is not None:
@@ -172,11 +172,22 @@ def _recorded(session: ProgramRun, entry: TraceStep, messages: Sequence[Message]
     calls = tuple(session.recording.calls)
     return dataclass_replace(
         entry,
+        attempts=len(calls),
         exchange=tuple((message.role, message.content) for message in messages),
         calls=calls,
         began=calls[0].began if calls else 0.0,
         seconds=sum(call.seconds for call in calls),
     )
+
+
+def remarks(
+    session: ProgramRun, step: str, *notes: str, reward: float | None = None
+) -> tuple[TraceStep, ...]:
+    """What is said of a step besides its calls, where runs are recorded."""
+    if session.recording is None:
+        return ()
+    began = time.perf_counter() - session.recording.origin
+    return (TraceStep(step, "", {}, {}, 0, notes, began=began, reward=reward),)
 
 
 async def _call(
@@ -229,9 +240,9 @@ def _result(session: ProgramRun, tool: Tool, value: JsonValue) -> JsonValue:
         raise ValueError(error.message) from None
 
 
-async def _conduct(session: ProgramRun, module: ModuleSpec, inputs: Row, step: str) -> StepRun:
+async def _conduct(session: ProgramRun, name: str, module: ModuleSpec, inputs: Row, step: str) -> StepRun:
     row = fitting(module.inputs, inputs, session.program.records, step)
-    conductor = _Conductor(session, module, step)
+    conductor = _Conductor(session, name, module, step)
     try:
         outputs = await conducted(module)(conductor, row)
     except DspecError as error:
@@ -247,16 +258,18 @@ class _Conductor:
     order in which the strategy began them.
     """
 
-    def __init__(self, session: ProgramRun, module: ModuleSpec, step: str) -> None:
+    def __init__(self, session: ProgramRun, name: str, module: ModuleSpec, step: str) -> None:
         self.program = session.program
+        self.name = name
         self.module = module
         self._session = session
         self._step = step
         self._ran: list[StepRun | None] = []
         self._notes: list[str] = []
-        self._attempts: dict[int, int] = {}
-        """By take: the place of its attempt in `_ran`."""
+        self._takes: dict[int, int] = {}
+        """By place in what ran: the take of an attempt, and of what is said of it."""
         self._chosen: int | None = None
+        """A take."""
 
     async def ask(
         self,
@@ -291,16 +304,17 @@ class _Conductor:
         session = self._taking(take, temperature)
         if hints:
             session = replace(session, program=hinted(session.program, hints))
-        self._attempts[take] = len(self._ran)
+        self._takes[len(self._ran)] = take
         work = run_key(session, key, inputs, f"{self._step}[{take}]")
         return (await self._keep(work, hints=hints)).outputs
 
     def calls_of(self, take: int) -> tuple[TraceStep, ...]:
-        ran = self._ran[self._attempts[take]] if take in self._attempts else None
+        place = next((place for place, of in self._takes.items() if of == take), None)
+        ran = None if place is None else self._ran[place]
         return () if ran is None else ran.trace
 
     def choose(self, take: int) -> None:
-        self._chosen = self._attempts[take]
+        self._chosen = take
 
     def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
         asked = predictor or self.program.predictors[self.module.predictors[role]]
@@ -318,11 +332,15 @@ class _Conductor:
         work = _call(self._session, own.tool, tool, inputs, self._step, function=True, asked=answer)
         return (await self._keep(work)).outputs
 
-    async def score(self, inputs: Row, outputs: Row) -> Scored:
+    async def score(self, inputs: Row, outputs: Row, *, take: int = 0) -> Scored:
         reward = self.module.reward
         if reward is None:
             raise ConfigurationError(f"`{self._step}` has no reward")
-        return await scored(reward, inputs, outputs, self._judge)
+        found = await scored(reward, inputs, outputs, self._judge)
+        said = (f"feedback: {found.feedback}",) if found.feedback else ()
+        self._takes[len(self._ran)] = take
+        self._remark(f"{self._step}[{take}]", *said, reward=found.score)
+        return found
 
     async def _judge(self, program: Program, inputs: Row) -> Row:
         """A judge's outputs. As in a compile its sample is always 0, so that equal questions of all takes share an answer."""
@@ -333,6 +351,10 @@ class _Conductor:
 
     def note(self, text: str) -> None:
         self._notes.append(text)
+        self._remark(self._step, text)
+
+    def _remark(self, step: str, *notes: str, reward: float | None = None) -> None:
+        self._ran.append(StepRun(None, remarks(self._session, step, *notes, reward=reward)))
 
     def ran(self, outputs: Row) -> StepRun:
         """All that was done, and as the exchange that the outputs come from the last one that has all of them."""
@@ -342,7 +364,7 @@ class _Conductor:
         for place, ran in enumerate(self._ran):
             if ran is None:
                 continue
-            lost = self._chosen is not None and place != self._chosen and place in self._attempts.values()
+            lost = self._chosen is not None and self._takes.get(place, self._chosen) != self._chosen
             if not lost and ran.last is not None and outputs.items() <= ran.outputs.items():
                 last = replace(ran.last, place=len(trace) + ran.last.place)
             trace += _dropped(ran.trace) if lost else ran.trace
@@ -525,8 +547,9 @@ class _Steps:
         last = None if blamed is None else self.done[blamed].last
         if blamed is None or last is None:
             if step.check.kind == "assert":
-                raise CheckFailed(f"{self.name}: {broken[0].message}")
-            self.done[index] = StepRun(None, (), (f"suggest not met: {broken[0].message}",))
+                raise self.failed(index, step, CheckFailed(f"{self.name}: {broken[0].message}"))
+            note = f"suggest not met: {broken[0].message}"
+            self.done[index] = StepRun(None, self.remarks(index, step, note), (note,))
             return
         for _ in range(last.predictor.signature.max_retries):
             await self.revise(blamed, list(dict.fromkeys(failure.message for failure in broken)))
@@ -535,9 +558,25 @@ class _Steps:
                 return
         ran = self.done[blamed]
         assert ran.last is not None
-        notes = (*ran.last.asked.notes, *given_up(broken, self.name, ran.last.asked))
+        try:
+            notes = (*ran.last.asked.notes, *given_up(broken, self.name, ran.last.asked))
+        except CheckFailed as error:
+            raise self.failed(index, step, error) from None
         session = _recording(self.session, ran.trace[ran.last.place].calls)
         self.done[blamed] = _answering(session, ran, replace(ran.last.asked, notes=notes))
+
+    def failed(self, index: int, step: CheckStep, error: CheckFailed) -> CheckFailed:
+        self.done[index] = StepRun(None, self.remarks(index, step, f"failed: {error.message}"))
+        return error
+
+    def remarks(self, index: int, step: CheckStep, note: str) -> tuple[TraceStep, ...]:
+        """What is said of the last step that a check reads; of the graph where it reads none."""
+        read = names(step.check.condition)
+        earlier = [
+            one.name for one in self.steps[:index] if not isinstance(one, CheckStep) and one.name in read
+        ]
+        about = step.blames or (earlier[-1] if earlier else "")
+        return remarks(self.session, self.place(about) if about else self.path or self.name, note)
 
     async def revise(self, index: int, messages: Sequence[str]) -> None:
         """Asks for the step's outputs again: its last exchange goes on with what is wrong with them."""
@@ -606,7 +645,8 @@ def _unhinted(program: Program, entry: TraceStep, hints: Mapping[str, str]) -> T
     if entry.predictor not in hints:
         return entry
     name = _hint_name(program.predictors[entry.predictor])
-    return dataclass_replace(entry, inputs={key: one for key, one in entry.inputs.items() if key != name})
+    inputs = {key: one for key, one in entry.inputs.items() if key != name}
+    return dataclass_replace(entry, inputs=inputs, hint=hints[entry.predictor])
 
 
 async def _run_traced(steps: _Steps) -> None:

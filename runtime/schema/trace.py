@@ -14,7 +14,7 @@ from .usage import Flaws
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
-    """One answer of a model that a predictor used."""
+    """One answer of a model that a predictor used, or a call that it has none of."""
 
     lm: str
     model: str
@@ -31,11 +31,18 @@ class ModelCall:
     seconds: float
     """From asking to having it, waiting for a place included."""
     finish_reason: str
+    error: str = ""
+    """Why there is no answer; then the cost is 0 where nothing may be billed, and otherwise not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class TraceStep:
-    """One predictor's part in a run, or one call of a tool. `attempts` counts its model calls."""
+    """One predictor's part in a run, or one call of a tool. `attempts` counts its model calls, in a recorded run those
+    without an answer, too.
+
+    A recorded run also has entries with neither: what is to be said of a step besides, as `notes`, and the `reward` of an
+    attempt.
+    """
 
     step: str
     """Where in the program: a step's name, those around it before it, as in `drafts[1].critic`."""
@@ -48,7 +55,7 @@ class TraceStep:
     tool: str = ""
     """Key of the tool that was called; its one value is the output `result`, a failure the output `error`."""
     dropped: bool = False
-    """True of what the run's outputs do not come from: an attempt that lost to another one."""
+    """True of what the run's outputs do not come from: an attempt that lost to another one, and its reward."""
     exchange: tuple[tuple[str, str], ...] = ()
     """Role and text of each message, the last answer included. Like `calls`, `began` and `seconds` it is there only
     where a run is recorded, as an application's is: a compile keeps neither prompts nor times."""
@@ -62,15 +69,24 @@ class TraceStep:
     """Answers that the model was stopped in; this and the two that follow are a `Flaws`."""
     repaired: int = 0
     unreadable: int = 0
+    hint: str = ""
+    """Advice that the predictor had besides its inputs."""
+    reward: float | None = None
+    """What the attempt that `step` names is worth, in 0..1."""
 
     @property
     def flaws(self) -> Flaws:
         return Flaws(self.cut, self.repaired, self.unreadable)
 
     @property
+    def asked(self) -> tuple[ModelCall, ...]:
+        """Its calls that a model was asked just now: what is paid for. Others were shared, or kept from before."""
+        return tuple(call for call in self.calls if call.source == "model")
+
+    @property
     def cost(self) -> float | None:
-        """USD of its model calls; None where one has no price."""
-        costs = [call.cost for call in self.calls]
+        """USD of those calls; None where one has no price."""
+        costs = [call.cost for call in self.asked]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
 

@@ -12,7 +12,7 @@ import io
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, cast
 
@@ -48,10 +48,21 @@ def inside(path: str, folder: Path) -> Path:
 
 def contents(path: Path, sha256: str) -> bytes:
     """The file's bytes, which have that digest; any, where it is "". Raises ToolProblem."""
+    chunks = list[bytes]()
+    _read(path, sha256, chunks.append)
+    return b"".join(chunks)
+
+
+def check_contents(path: Path, sha256: str) -> None:
+    """Raises ToolProblem where the file has another digest. Reads it piece by piece and keeps nothing."""
+    _read(path, sha256, lambda _: None)
+
+
+def _read(path: Path, sha256: str, take: Callable[[bytes], None]) -> None:
     flags = os.O_RDONLY
     for name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
         flags |= getattr(os, name, 0)
-    digest, chunks, size = hashlib.sha256(), list[bytes](), 0
+    digest, size = hashlib.sha256(), 0
     try:
         with os.fdopen(os.open(path, flags), "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
@@ -61,12 +72,11 @@ def contents(path: Path, sha256: str) -> bytes:
                 if size > MAX_BYTES:
                     raise ToolProblem(f"`{path.name}` is larger than {MAX_BYTES >> 20:,} MiB")
                 digest.update(chunk)
-                chunks.append(chunk)
+                take(chunk)
     except OSError as error:
         raise ToolProblem(f"`{path.name}` cannot be read: {error.strerror}") from None
     if sha256 and digest.hexdigest() != sha256:
         raise ToolProblem(f"`{path.name}` is not the file that the program was compiled with")
-    return b"".join(chunks)
 
 
 def rows_of(path: Path, sha256: str) -> list[Row]:

@@ -43,7 +43,8 @@ class ToolCalling(Struct, frozen=True):
     isolated: bool = False
 
     def checked(self, tools: Sequence[Tool], artifact: Path) -> Callable[[Ledger | None], ToolService]:
-        """What makes a toolbox for an artifact's tools. Raises ConfigurationError for one that may not be called."""
+        """What makes a toolbox for an artifact's tools. Raises ConfigurationError for one that may not be
+        called, or whose data file is another one than it was made with."""
         from .toolbox import Toolbox  # few programs have tools
 
         known = {tool.name for tool in tools}
@@ -61,7 +62,9 @@ class ToolCalling(Struct, frozen=True):
                 root, functions=self.functions, allow=self.allow, isolated=self.isolated, ledger=ledger
             )
 
-        Toolbox(root, functions=self.functions, allow=self.allow, isolated=self.isolated).check(tools)
+        toolbox = Toolbox(root, functions=self.functions, allow=self.allow, isolated=self.isolated)
+        toolbox.check(tools)
+        toolbox.check_files(tools)
         return made
 
 

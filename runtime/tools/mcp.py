@@ -16,6 +16,8 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from pydantic import ValidationError
+
 from ..errors import ConfigurationError
 from ..models.protocol import ToolUse
 from ..schema.program import Tool
@@ -31,14 +33,18 @@ from .base import (
     from_environment,
     text_option,
 )
+from .guard import guarded
 from .web import ADDRESS, KEY, address, key_headers, origin
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp.client.session import MessageHandlerFnT
     from mcp.types import CallToolResult
 
 STARTING_SECONDS = 60.0
 _ALIVE_SECONDS = 2.0
+_LEAVING_SECONDS = 2.0
+"""So long may a server take to end once nobody asks it any more."""
 _CLOSING_SECONDS = 10.0
 
 
@@ -64,11 +70,15 @@ class McpTool:
         except MCPError as error:
             if not await connection.alive():
                 self._leave(connection)
-                raise ToolProblem("the MCP server is gone", note=first_line(error)) from None
+                raise connection.problem("the MCP server is gone", note=first_line(error)) from None
             raise ToolProblem(f"the MCP server refused: {first_line(error)}") from None
         except Exception as error:  # noqa: BLE001 - whatever the SDK meets in an answer is the server's failure
             self._leave(connection)
-            raise ToolProblem(f"the MCP server's answer cannot be used: {type(error).__name__}") from None
+            raise connection.problem(
+                f"the MCP server's answer cannot be used: {type(error).__name__}"
+            ) from None
+        if strays := connection.strays():
+            use.note(f"the MCP server {strays}")
         return _value(tool, result)
 
     async def aclose(self) -> None:
@@ -115,6 +125,8 @@ class _Connection:
     def __init__(self, tool: Tool, root: Path) -> None:
         loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
+        self._strays: list[str] = []
+        """What came that is no message: the first of it, and an empty text for each further one."""
         self._ready: asyncio.Future[Client] = loop.create_future()
         self._keeper = loop.create_task(self._keep(tool, root))
         self.client: Client
@@ -128,7 +140,7 @@ class _Connection:
                 connection.client = await asyncio.shield(connection._ready)
         except TimeoutError:
             connection._keeper.cancel()
-            raise ToolProblem(f"the MCP server did not answer within {STARTING_SECONDS:g} s") from None
+            raise connection.problem(f"the MCP server did not answer within {STARTING_SECONDS:g} s") from None
         except BaseException:
             connection._keeper.cancel()
             raise
@@ -146,6 +158,26 @@ class _Connection:
                 return True
         return False
 
+    async def hear(self, message: object) -> None:
+        """What the SDK passes on besides answers; what it could not read is among it."""
+        if isinstance(message, ValidationError):
+            self._strays.append("" if self._strays else str(message.errors()[0]["input"])[:200])
+
+    def strays(self) -> str:
+        """Says of the server what came since the last time that is no message; "" where nothing did."""
+        strays, self._strays = self._strays, []
+        if not strays:
+            return ""
+        lines = (
+            "a line that is no message" if len(strays) == 1 else f"{len(strays):,} lines that are no messages"
+        )
+        first = "" if len(strays) == 1 else "the first "
+        return f"wrote {lines} of the protocol on its standard output, {first}{strays[0]!a}"
+
+    def problem(self, message: str, *, note: str = "") -> ToolProblem:
+        strays = self.strays()
+        return ToolProblem(f"{message}; it {strays}" if strays else message, note=note)
+
     async def aclose(self) -> None:
         self._closing.set()
         await asyncio.wait((self._keeper,), timeout=_CLOSING_SECONDS)
@@ -154,35 +186,61 @@ class _Connection:
     async def _keep(self, tool: Tool, root: Path) -> None:
         try:
             async with AsyncExitStack() as stack:
-                client = await stack.enter_async_context(await _client(tool, root, stack))
+                client = await stack.enter_async_context(await _client(tool, root, stack, self.hear))
                 self._ready.set_result(client)
                 await self._closing.wait()
         except Exception as error:  # noqa: BLE001 - whatever the SDK meets in opening or closing
             if not self._ready.done():
-                problem = error if isinstance(error, ToolProblem) else _not_opened(error)
-                self._ready.set_exception(problem)
+                self._ready.set_exception(
+                    error if isinstance(error, ToolProblem) else self._not_opened(error)
+                )
+
+    def _not_opened(self, error: BaseException) -> ToolProblem:
+        from mcp import MCPError
+
+        while isinstance(error, BaseExceptionGroup):
+            error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+        said, note = type(error).__name__, first_line(error)
+        if isinstance(error, MCPError):
+            said, note = note, ""
+        return self.problem(f"the MCP server cannot be reached: {said}", note=note)
 
 
-def _not_opened(error: BaseException) -> ToolProblem:
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
-    return ToolProblem(f"the MCP server cannot be reached: {type(error).__name__}", note=first_line(error))
+async def _client(tool: Tool, root: Path, stack: AsyncExitStack, hear: MessageHandlerFnT) -> Client:
+    import logging
 
-
-async def _client(tool: Tool, root: Path, stack: AsyncExitStack) -> Client:
     from mcp import Client, StdioServerParameters, stdio_client
     from mcp.client.streamable_http import streamable_http_client
 
+    log = logging.getLogger("mcp")
+    if not log.handlers:
+        # What the SDK cannot read is told of in a tool's answer; where an application keeps logs, it is there, too.
+        log.addHandler(logging.NullHandler())
     if command := text_option(tool, "command"):
-        program, *arguments = shlex.split(command)
+        program, *arguments = guarded(_words(command, root), grace=_LEAVING_SECONDS)
         quiet = stack.enter_context(os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
         server = StdioServerParameters(command=program, args=arguments, env=_key(tool), cwd=root)
-        return Client(stdio_client(server, errlog=quiet))
+        return Client(stdio_client(server, errlog=quiet), message_handler=hear)
     import httpx2
 
     web = httpx2.AsyncClient(headers=key_headers(tool), timeout=httpx2.Timeout(None))
     await stack.enter_async_context(web)
-    return Client(streamable_http_client(address(tool), http_client=web))
+    return Client(streamable_http_client(address(tool), http_client=web), message_handler=hear)
+
+
+def _words(command: str, root: Path) -> list[str]:
+    """The words of a command whose first is a program. Raises ToolProblem."""
+    import shutil
+
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ToolProblem(f"its command cannot be read: {first_line(error)}") from None
+    name = words[0] if words else ""
+    # A name with a folder in it is one below the root, where the server is started.
+    if not name or shutil.which(str(root / name) if os.path.dirname(name) else name) is None:  # noqa: PTH120
+        raise ToolProblem(f"the MCP server cannot be reached: there is no command `{name[:200]}`")
+    return words
 
 
 def _key(tool: Tool) -> dict[str, str] | None:

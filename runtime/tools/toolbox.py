@@ -14,6 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
+from msgspec.structs import replace
+
 from ..errors import ConfigurationError
 from ..models.ledger import Ledger
 from ..models.protocol import Answer, ToolAnswer, ToolUse
@@ -29,7 +31,7 @@ from .base import (
     plain,
     text_option,
 )
-from .files import inside
+from .files import check_contents, inside
 from .functions import FunctionTool
 from .secrets import without_secrets
 from .table import SOURCES
@@ -102,13 +104,29 @@ class Toolbox:
                     help=f"{_pass(tool)}, or allow it: load(…, allow={wanted!r}), `dspc run --allow`",
                 )
             if source.steady:
-                try:
-                    inside(text_option(tool, "file"), self._ground.root)
-                except ToolProblem as problem:
-                    raise ConfigurationError(
-                        f"the tool `{tool.name}` searches through a file of {self._ground.root}: {problem.message}",
-                        help="say which folder the file is below: load(…, root=…), or " + _pass(tool),
-                    ) from None
+                self._data_file(tool)
+
+    def check_files(self, tools: Iterable[Tool]) -> None:
+        """Raises ConfigurationError for a tool whose data file is not the one that it was made with. Reads the files."""
+        for tool in tools:
+            if tool.name in self._functions or not SOURCES[tool.source].steady:
+                continue
+            try:
+                check_contents(self._data_file(tool), text_option(tool, "sha256"))
+            except ToolProblem as problem:
+                raise ConfigurationError(
+                    f"the tool `{tool.name}` searches through a file of {self._ground.root}: {problem.message}",
+                    help="restore the file, compile again with the one that is there, or " + _pass(tool),
+                ) from None
+
+    def _data_file(self, tool: Tool) -> Path:
+        try:
+            return inside(text_option(tool, "file"), self._ground.root)
+        except ToolProblem as problem:
+            raise ConfigurationError(
+                f"the tool `{tool.name}` searches through a file of {self._ground.root}: {problem.message}",
+                help="say which folder the file is below: load(…, root=…), or " + _pass(tool),
+            ) from None
 
     async def call(self, tool: Tool, arguments: Row, use: ToolUse) -> ToolAnswer:
         """One call with checked arguments, tried again as often as the tool allows.
@@ -124,6 +142,11 @@ class Toolbox:
         if places is None:
             places = self._places[place] = asyncio.Semaphore(tool.max_parallel or PARALLEL)
         notes: list[str] = []
+
+        def note(text: str) -> None:
+            notes.append(without_secrets(text, tool))
+
+        use = replace(use, note=note)
         async with places:
             for attempt in range(tool.retry + 1):
                 try:

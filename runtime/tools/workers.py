@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -22,11 +21,13 @@ from ..models.protocol import Answering, ToolUse
 from ..schema.program import Tool
 from ..schema.types import JsonValue, Row
 from .base import TookTooLong, ToolProblem, told, too_large
+from .guard import end_guarded, guarded
 from .owntime import OwnTime
 from .worker import MOST_QUESTION
 
 _SCRIPT = Path(__file__).with_name("worker.py")
 _TAIL = 16 << 10
+_ENDING_SECONDS = 3.0
 IMPORT_SECONDS = 60.0
 """How long a function's module may take to be imported; longer where the tool's `timeout` is."""
 
@@ -103,7 +104,7 @@ class _Worker(asyncio.SubprocessProtocol):
 
     async def start(self, folder: Path) -> None:
         """Raises ToolProblem where no process can be started."""
-        command = [sys.executable, "-I", "-B", "-X", "utf8", str(_SCRIPT)]
+        command = guarded([sys.executable, "-I", "-B", "-X", "utf8", str(_SCRIPT)])
         try:
             transport, _ = await asyncio.get_running_loop().subprocess_exec(
                 lambda: self, *command, cwd=folder, start_new_session=os.name == "posix"
@@ -196,12 +197,9 @@ class _Worker(asyncio.SubprocessProtocol):
             return
         self._transport = None
         with suppress(OSError):
-            if os.name == "posix":
-                os.killpg(transport.get_pid(), signal.SIGKILL)  # it leads a group of its own
-            else:
-                transport.kill()
+            end_guarded(transport.get_pid(), running=transport.get_returncode() is None)
         with suppress(TimeoutError):
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(_ENDING_SECONDS):
                 await self._ended.wait()
         transport.close()
 

@@ -1,7 +1,8 @@
 """Escaping of section headers inside values.
 
-Every `[[ ##` in a value gets a backslash in front, so a header never appears inside a value, wherever
-its lines end; `unescape` takes exactly that backslash away again. Both are linear in the text.
+Every `[[ ##` in a text gets a backslash in front, so a header never appears inside a value, wherever
+its lines end; `unescape` takes exactly that backslash away again. In JSON its first bracket is JSON's own escape, so that
+the JSON stays what it is. All are linear in the text.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ _ESCAPED = re.compile(r"\\(\[\[\s*+##)")
 
 def escape(text: str) -> str:
     return _OPENING.sub(lambda match: "\\" + match[0], text) if "[[" in text else text
+
+
+def escape_json(text: str) -> str:
+    """For JSON, where `[[ ##` stands in strings alone."""
+    return _OPENING.sub(lambda match: "\\u005b" + match[0][1:], text) if "[[" in text else text
 
 
 def unescape(text: str) -> str:

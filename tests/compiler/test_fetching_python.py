@@ -249,7 +249,8 @@ def test_a_function_that_leaves_threads_and_processes_behind_is_done(project: Pa
     (project / "rows.py").write_text(
         "import subprocess, sys, threading, time\ndef load():\n"
         "    threading.Thread(target=time.sleep, args=(60,)).start()\n"
-        "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "    away = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True)\n"
+        "    open('away', 'w').write(str(away.pid))\n"
         "    return [{'text': 'one'}]\n"
     )
     began = time.monotonic()
@@ -257,6 +258,10 @@ def test_a_function_that_leaves_threads_and_processes_behind_is_done(project: Pa
     assert kept is not None
     assert kept.rows == 1
     assert time.monotonic() - began < 20
+    if sys.platform == "linux":
+        away = int((project / "away").read_text())
+        with pytest.raises(ProcessLookupError):
+            os.kill(away, 0)
 
 
 @pytest.mark.parametrize("place", ["pack/inner.py", "src/far.py", "pack/__init__.py"])

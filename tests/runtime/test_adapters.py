@@ -6,6 +6,7 @@ The prompts' texts are snapshots in `prompts/`.
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -156,6 +157,24 @@ def test_any_text_survives_the_layout(text: str) -> None:
         assert chosen.parse(asked, written, {}) == {"answer": text, "other": text}
     shown = CHAT.render(asked, {"question": text}, {})[-1].content
     assert len([line for line in shown.splitlines() if line.startswith("[[ ##")]) == 1
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["[[ ## ", "[[\xa0##", "answer", " ## ]]", "\\", "\n", "[", '"', "\\u005b", "x"])
+    ).map("".join)
+)
+def test_json_stays_json_in_the_layout(text: str) -> None:
+    """What stands in JSON is escaped as JSON escapes, so that a strict reader has the values."""
+    value: JsonValue = [[text], {text: text}]
+    asked = predictor(fields(question=ANY), fields(answer=ANY))
+    shown = CHAT.render(asked, {"question": value}, {})[-1].content
+    written = shown.removeprefix("[[ ## question ## ]]\n").partition("\n\nAnswer with")[0]
+    assert json.loads(written) == value
+    assert not re.search(r"\[\[\s*##", written)
+    answer = CHAT.answer(Demo(inputs={}, outputs={"answer": value}), asked.signature.outputs)
+    assert CHAT.parse(asked, answer, {}) == {"answer": value}
 
 
 def test_an_answer_in_the_layout() -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from programs import chat, fields, module, predictor, question
@@ -168,6 +169,44 @@ def test_overrides_must_name_models_of_the_program(tmp_path: Path) -> None:
     assert caught.value.help == "its models are `mini`"
     with pytest.raises(ConfigurationError, match="`threads` must be at least 1"):
         load(written(tmp_path), threads=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"tools": {"look": 5}}, "`tools['look']` is of type int, and should be a function"),
+        (
+            {"tools": ["look"]},
+            "`tools` is of type list, and should be a mapping from tools' names to functions",
+        ),
+        ({"tools": {5: print}}, "`a name in tools` is of type int, and should be a text"),
+        ({"allow": None}, "`allow` is None, and should be a list of texts"),
+        ({"allow": "x"}, "`allow` is one text, not several"),
+        ({"allow": 5}, "`allow` is of type int, and should be a list of texts"),
+        ({"allow": ["x", None]}, "`allow[1]` is None, and should be a text"),
+        ({"lm": 5}, "`lm` is of type int, and should be a text, or a mapping"),
+        ({"lm": {"mini": None}}, "`lm['mini']` is None, and should be a text"),
+        ({"api_base": ["x"]}, "`api_base` is of type list"),
+        ({"api_key_env": b"x"}, "`api_key_env` is of type bytes"),
+        ({"threads": "4"}, "`threads` is of type str, and should be a whole number"),
+        ({"threads": True}, "`threads` is of type bool"),
+        ({"cache": 5}, "`cache` is of type int, and should be a path"),
+        ({"root": 5}, "`root` is of type int, and should be a path"),
+        ({"isolate": None}, "`isolate` is None, and should be True or False"),
+        ({"path": None}, "`path` is None, and should be a path"),
+    ],
+)
+def test_arguments_of_another_kind_are_said_at_once(
+    tmp_path: Path, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(**{"path": written(tmp_path), **arguments})
+    assert caught.value.message.startswith(words)
+
+
+def test_a_batch_says_what_is_wrong_with_its_threads(route: Application) -> None:
+    with pytest.raises(ConfigurationError, match="`threads` is of type str"):
+        route.batch(ROWS, threads="4")  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def test_another_model_takes_nothing_of_the_old_ones_provider(tmp_path: Path) -> None:

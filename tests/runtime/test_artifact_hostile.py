@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from agents import SEARCH, several
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs import call, const, module, question, var
@@ -22,7 +23,7 @@ from dspec.runtime.errors import ArtifactError, DspecError, EvaluationError
 from dspec.runtime.models.endpoints import PROVIDERS
 from dspec.runtime.schema.expressions import BinaryOp, Expression, ForEach, ListOfItems
 from dspec.runtime.schema.modelnames import is_model_name, may_hold_key
-from dspec.runtime.schema.program import EachStep, NestedSteps, Program, RepeatStep, Step, ValueStep
+from dspec.runtime.schema.program import EachStep, NestedSteps, Program, RepeatStep, Reward, Step, ValueStep
 from dspec.runtime.schema.types import ANY, STR, JsonValue
 from dspec.runtime.values.interpret import MAX_RUN_STEPS, Work, evaluate, one_run
 
@@ -177,6 +178,91 @@ def test_names_hold_no_controls(place: Callable[[dict[str, Any], str], object], 
 )
 def test_references_lead_somewhere(change: Callable[[dict[str, Any]], object]) -> None:
     assert "absent" in refused(change)
+
+
+AGENT = several("ReAct", tools=[SEARCH], max_iters=3)
+REFINING = several(
+    "Refine",
+    more=module(question()),
+    runs="module",
+    reward=Reward(name="r", pred="pred", score=const(1)),
+    n=2,
+    threshold=0.5,
+)
+
+
+def _output(found: dict[str, Any], address: str, place: int, **members: object) -> None:
+    found["program"]["predictors"][address]["signature"]["outputs"][place].update(members)
+
+
+@pytest.mark.parametrize(
+    ("program", "change", "words"),
+    [
+        (
+            AGENT,
+            lambda found: found["program"]["modules"]["m"]["tools"].append("search"),
+            "modules.m.tools: `search` is there twice",
+        ),
+        (
+            AGENT,
+            lambda found: found["program"]["tools"].update(
+                other={**found["program"]["tools"]["search"], "description": "another"}
+            ),
+            "program.tools: two are called `search`",
+        ),
+        (
+            AGENT,
+            lambda found: found["program"]["steps"].append(found["program"]["steps"][0]),
+            "program.steps: `out` is there twice",
+        ),
+        (
+            AGENT,
+            lambda found: _output(
+                found, "m.react", 1, type={"kind": "one_of", "values": ["search", "delete", "finish"]}
+            ),
+            "`react` must choose among the module's tools and `finish`",
+        ),
+        (
+            AGENT,
+            lambda found: _output(found, "m.react", 2, type={"kind": "scalar", "name": "str"}),
+            "`react` must give arguments by their names",
+        ),
+        (
+            AGENT,
+            lambda found: found["program"]["predictors"]["m.react"]["signature"]["outputs"].pop(),
+            "`react` must have an input for the steps until now",
+        ),
+        (
+            AGENT,
+            lambda found: found["program"]["modules"]["m"]["tools"].append("absent"),
+            "there is no `absent` to call",
+        ),
+        (
+            REFINING,
+            lambda found: _output(found, "m.advise", 1, name="advices"),
+            "`advise` must give `advice` by the predictors' names",
+        ),
+    ],
+)
+def test_what_is_there_twice_or_of_another_kind_is_refused(
+    program: Program, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    found = json.loads(artifact_text(Artifact(name="p", program=program)))
+    parse_artifact(json.dumps(found).encode())
+    change(found)
+    with pytest.raises(ArtifactError) as caught:
+        parse_artifact(json.dumps(found).encode())
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize("table", ["predictors", "modules", "tools", "lms", "records", "graphs"])
+def test_a_key_that_is_there_twice_is_refused(table: str) -> None:
+    """Of two members of one name, JSON's readers take one and say nothing."""
+    found = plain()
+    found["program"][table] = {"KEY": found["program"].get(table, {}).get("mini") or {}}
+    text = json.dumps(found).replace('"KEY": {', '"twice": {}, "twice": {')
+    with pytest.raises(ArtifactError, match='the member "twice" is given twice'):
+        parse_artifact(text.encode())
 
 
 def test_many_small_values_are_refused_before_they_are_made() -> None:

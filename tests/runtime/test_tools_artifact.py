@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from dspec.runtime.models.background import background
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.program import FieldSpec, Program, Tool, ToolStep
 from dspec.runtime.schema.types import Scalar
+from dspec.runtime.tools.base import ToolProblem
+from dspec.runtime.tools.files import check_contents
 from dspec.runtime.tools.given import folder_of
 from dspec.runtime.tools.toolbox import Toolbox
 from tests.support.tools import TEXT, TEXTS, module, tool_of, trusting
@@ -197,9 +200,29 @@ def test_a_data_file_is_found_above_the_artifact_and_never_outside(
         with pytest.raises(ConfigurationError):
             load(artifact(project, tool_of("bm25", file=name, sha256=digest, output=TEXTS)))
     path = artifact(project, tool)
-    rows.write_text('{"text": "changed"}\n', encoding="utf-8")
-    with load(path) as program, pytest.raises(ToolFailed, match="is not the file"):
-        program(query="dog")
+    with load(path) as program:
+        rows.write_text('{"text": "changed"}\n', encoding="utf-8")
+        with pytest.raises(ToolFailed, match="is not the file"):
+            program(query="dog")
+    with pytest.raises(ConfigurationError, match="is not the file that the program was compiled with"):
+        load(path)
+    with load(path, tools={"search": lambda query: [query]}) as program:
+        assert program(query="dog").found == ["dog"]
+
+
+def test_a_large_data_file_is_checked_in_pieces(tmp_path: Path) -> None:
+    large = tmp_path / "large.jsonl"
+    with large.open("wb") as stream:
+        stream.truncate(64 << 20)
+    tracemalloc.start()
+    try:
+        check_contents(large, hashlib.sha256(bytes(64 << 20)).hexdigest())
+        tracemalloc.reset_peak()
+        with pytest.raises(ToolProblem, match="is not the file"):
+            check_contents(large, "0" * 64)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import shlex
 import socket
 import subprocess
@@ -73,11 +75,50 @@ async def test_a_server_that_dies_in_a_call_is_started_again(tmp_path: Path) -> 
         assert len(answer.notes) == 1
 
 
+async def test_lines_that_are_no_messages_are_noted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "noise.py").write_text("print('hello')\nprint('{')\n")
+    (tmp_path / "noisy.py").write_text(
+        "import runpy\nprint('starting \\x1b[2J up')\nprint('{', flush=True)\n"
+        f"runpy.run_path({str(SERVER)!r}, run_name='__main__')\n"
+    )
+    wrote = "lines that are no messages of the protocol on its standard output, the first"
+    async with trusting(tmp_path) as tools:
+        noisy = tool_of("mcp", command=f"{shlex.quote(sys.executable)} noisy.py", tool="echo")
+        answer = await call(tools, noisy, query="a")
+        assert answer.value == "a"
+        assert answer.notes == (f"the MCP server wrote 2 {wrote} 'starting \\x1b[2J up'",)
+        assert (await call(tools, noisy, query="b")).notes == ()
+        noise = tool_of("mcp", command=f"{shlex.quote(sys.executable)} noise.py", tool="echo")
+        refused = await call(tools, noise)
+        assert refused.error == (
+            f"the MCP server cannot be reached: Connection closed; it wrote 2 {wrote} 'hello'"
+        )
+    assert capfd.readouterr().err == ""
+    assert logging.getLogger("mcp").hasHandlers()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they get away, as docs/tools.md says")
+async def test_what_a_server_started_ends_with_it(tmp_path: Path) -> None:
+    async with trusting(tmp_path) as tools:
+        answer = await call(tools, stdio("away"))
+        assert isinstance(answer.value, str)
+        os.kill(int(answer.value), 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(answer.value), 0)
+
+
 async def test_what_is_no_server_is_an_answer(tmp_path: Path) -> None:
     (tmp_path / "noise.py").write_text("print('hello')\nprint('{')\n")
     for command, error in (
         (f"{shlex.quote(sys.executable)} noise.py", "the MCP server cannot be reached"),
-        ("no-such-command-here", "the MCP server cannot be reached: FileNotFoundError"),
+        (
+            "no-such-command-here",
+            "the MCP server cannot be reached: there is no command `no-such-command-here`",
+        ),
+        ("bin/absent", "the MCP server cannot be reached: there is no command `bin/absent`"),
+        ("'", "its command cannot be read: No closing quotation"),
     ):
         async with trusting(tmp_path) as tools:
             answer = await call(tools, tool_of("mcp", command=command, tool="echo"))

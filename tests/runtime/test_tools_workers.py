@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
@@ -157,6 +159,97 @@ async def test_children_end_with_the_toolbox(tmp_path: Path) -> None:
                 break
             await asyncio.sleep(0.02)
         assert not _runs(pid)
+
+
+AWAY = """
+import os, sys, time
+def away(query):
+    \"\"\"Leaves three processes that try to get away: in a session, without a parent, and a child of that one.\"\"\"
+    gone, told = os.pipe()
+    if not os.fork():
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        os.fork()
+        if not os.fork():
+            os.setsid()
+        os.write(told, f"{os.getpid()} ".encode())
+        time.sleep(600)
+    found = b""
+    while found.count(b" ") < 4:
+        found += os.read(gone, 100)
+    with open("pids", "w") as file:
+        file.write(found.decode())
+    if query == "hang": time.sleep(600)
+    if query == "leave": os._exit(3)
+    if query == "kill": os.kill(os.getpid(), 9)
+    return query
+"""
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they get away, as docs/tools.md says")
+
+
+async def _ended(pids: Iterable[int]) -> bool:
+    for pid in pids:
+        for _ in range(100):
+            if not _runs(pid):
+                break
+            await asyncio.sleep(0.02)
+        else:
+            return False
+    return True
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("hang", "no result within 1.5 s"),
+        ("leave", "its process ended (exit code 3) before there was a result"),
+        ("kill", "its process ended (signal 9) before there was a result"),
+    ],
+)
+async def test_what_a_process_started_ends_with_it_in_whatever_session(
+    tmp_path: Path, query: str, error: str
+) -> None:
+    module(tmp_path, AWAY)
+    tool = tool_of("python", function="tools:away", file="tools.py", timeout=1.5)
+    beside = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
+        async with trusting(tmp_path, isolated=True) as toolbox:
+            assert (await call(toolbox, tool, query=query)).error == error
+            pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+            assert len(pids) == 4
+            assert await _ended(pids)
+        assert beside.poll() is None
+    finally:
+        beside.kill()
+        beside.wait()
+
+
+@LINUX
+async def test_nothing_outlives_a_program_that_was_killed(tmp_path: Path) -> None:
+    module(tmp_path, AWAY)
+    script = f"""
+import asyncio, pathlib
+from tests.support.tools import call, tool_of, trusting
+async def main():
+    async with trusting(pathlib.Path({str(tmp_path)!r}), isolated=True) as toolbox:
+        tool = tool_of("python", function="tools:away", file="tools.py", timeout=600)
+        await call(toolbox, tool, query="hang")
+asyncio.run(main())
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[2])
+    try:
+        for _ in range(500):
+            if (tmp_path / "pids").exists() and (text := (tmp_path / "pids").read_text()).count(" ") == 4:
+                break
+            await asyncio.sleep(0.02)
+        else:
+            pytest.fail("it did not start")
+    finally:
+        process.kill()
+        process.wait()
+    assert await _ended(map(int, text.split()))
 
 
 def _runs(pid: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
 import sys
 
 from mcp.server.mcpserver import MCPServer
@@ -56,6 +57,12 @@ def blocks(query: str) -> str:
 
     time.sleep(600)
     return query
+
+
+@server.tool()
+def away(query: str) -> str:
+    """Leaves a process in a session of its own."""
+    return str(subprocess.Popen(["sleep", "600"], start_new_session=True).pid)
 
 
 @server.tool()

@@ -30,6 +30,7 @@ from ...tables.blocks import BLOCKS
 from ..names.names import resolve
 from ..session import Place, Session
 from ..symbols import Symbol
+from .secrets import holds_secret
 
 LEAST, MOST = -(2**63), 2**63 - 1
 """The bounds of a whole number whose attribute sets no narrower ones."""
@@ -146,10 +147,13 @@ class Reader:
         if found is not None:
             return found
         if isinstance(node, Literal) and isinstance(node.value, str):
+            ending = "API_KEY"
             if self._attribute(name).value == "address":
-                return node.value
+                if not holds_secret(node.value):
+                    return node.value
+                ending = "API_BASE"
             variable = (
-                f"{(self.place.declaration.name or self.place.declaration.keyword).text.upper()}_API_KEY"
+                f"{(self.place.declaration.name or self.place.declaration.keyword).text.upper()}_{ending}"
             )
             self.session.report(codes.models.SecretInSource(self.place.at(node), name, variable))
             return None

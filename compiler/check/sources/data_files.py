@@ -9,10 +9,14 @@ from dspec.grammar.tree import Expr
 
 from ...diagnostics import codes
 from ..session import Place, Session
+from ..shape.secrets import holds_secret
 
 
 def data_file(session: Session, place: Place, path: str, node: Expr) -> str | None:
-    """The path as it counts from the root file's folder; reports one that leads outside the project."""
+    """The path as it counts from the root file's folder; reports one that leads outside the project, or holds a secret."""
+    if holds_secret(path):
+        session.report(codes.models.SecretInSource(place.at(node), "path", ""))
+        return None
     written = place.text(node)
     if "\\" in written:
         session.report(codes.data.PathWithBackslash(place.at(node), written))

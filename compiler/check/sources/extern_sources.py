@@ -16,6 +16,7 @@ from ..names.names import resolve
 from ..session import Place, Session
 from ..shape.arguments import match_arguments
 from ..shape.attributes import FromEnvironment, environment, form_of, number_of
+from ..shape.secrets import holds_secret
 from ..symbols import Symbol
 from ..types.kinds import Group, NamedValue
 
@@ -106,6 +107,10 @@ def _value(
 ) -> FromEnvironment | Symbol | str | int | None:
     """What a parameter is given; reports what does not fit, and is None then."""
     text = node.value if isinstance(node, Literal) and isinstance(node.value, str) else None
+    if text is not None and holds_secret(text):
+        variable = f"{source.upper()}_URL" if spec.value == "address" else ""
+        session.report(codes.models.SecretInSource(place.at(node), spec.name, variable))
+        return None
     if spec.value == "lm":
         return resolve(session, place, node, ("lm",), f"`{spec.name}` of `{source}`")
     if spec.value == "integer":

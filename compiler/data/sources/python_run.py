@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -18,12 +17,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from dspec.runtime.tools.guard import end_guarded, guarded
+
 from .. import opening
 from ..problem import DataError, unreadable
 from .base import Fetch, Limits
 
 _WORKER = Path(__file__).with_name("python_worker.py")
 _TAIL = 64 << 10
+_ENDING_SECONDS = 3.0
 _HELP = "put it right, then run `dspc check --deep` again"
 
 
@@ -46,7 +48,7 @@ def call(order: Fetch) -> int:
         "rows": limits.rows,
         "bytes": limits.bytes,
     }
-    command = [sys.executable, "-I", "-B", "-X", "utf8", str(_WORKER), json.dumps(job)]
+    command = guarded([sys.executable, "-I", "-B", "-X", "utf8", str(_WORKER), json.dumps(job)])
     with order.rows.open("w+b") as out:
         last, code = _run(command, border, out, limits, order.title)
         return _ending(out, last, code, order.title)
@@ -56,7 +58,7 @@ def _run(command: list[str], folder: Path, out: BinaryIO, limits: Limits, title:
     """The last line on standard error, and the exit code."""
     process = subprocess.Popen(  # noqa: S603 - our own script; running the user's function is the point
         command,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # by its end the process knows that nobody waits any more
         stdout=out,
         stderr=subprocess.PIPE,
         cwd=folder,
@@ -64,6 +66,7 @@ def _run(command: list[str], folder: Path, out: BinaryIO, limits: Limits, title:
     )
     said = bytearray()
     assert process.stderr is not None
+    assert process.stdin is not None
     listening = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True)
     listening.start()
     end = time.monotonic() + limits.seconds
@@ -79,6 +82,7 @@ def _run(command: list[str], folder: Path, out: BinaryIO, limits: Limits, title:
                 process.wait(0.05)
     finally:
         _end(process)
+        process.stdin.close()
         listening.join(1)
         if not listening.is_alive():
             process.stderr.close()
@@ -89,10 +93,10 @@ def _run(command: list[str], folder: Path, out: BinaryIO, limits: Limits, title:
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End the process with everything that it started, and wait for it."""
     with suppress(OSError):
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own
-        else:
-            process.kill()
+        end_guarded(process.pid, running=process.poll() is None)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_ENDING_SECONDS)
+    process.kill()
     process.wait()
 
 

@@ -31,7 +31,8 @@ class WorkerJob(TypedDict):
 
 def main() -> None:
     job = cast("WorkerJob", json.loads(sys.argv[1]))
-    with os.fdopen(os.dup(1), "wb") as out:
+    with os.fdopen(os.dup(1), "wb") as out, open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 0)
         os.dup2(2, 1)
         sys.stdout = sys.stderr
         try:

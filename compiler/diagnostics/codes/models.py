@@ -84,7 +84,8 @@ DS0705 = Code(
     "DS0705",
     "error",
     "secret in the source",
-    "A key in a file is a key in every copy of the file, in its history and in its backups. "
+    "A key in a file is a key in every copy of the file, in its history and in its backups; so is one in an address, as a "
+    "password or in its query. "
     '`env("NAME")` names '
     "the environment variable that holds it.",
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = "sk-not-a-real-key" }\n',
@@ -93,17 +94,21 @@ DS0705 = Code(
 
 
 class SecretInSource(Finding, frozen=True):
-    """A key that stands in the source. `variable` is an environment variable that could hold it."""
+    """A key that stands in the source. `variable` is an environment variable that could hold it; "" where none can stand
+    there."""
 
     code = DS0705
     name: str
     variable: str
 
     def told(self) -> Diagnostic:
+        message, label = f"`{self.name}` holds a secret in the source", "a literal key"
+        if not self.variable:
+            return self.says(message, label, help="take it out: a file with a key in it leaks it")
         read = f'env("{self.variable}")'
         return self.says(
-            f"`{self.name}` holds a secret in the source",
-            "a literal key",
+            message,
+            label,
             help='write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it',
             fixes=(replace(self.where, read, f"Read it from `{read}`"),),
         )

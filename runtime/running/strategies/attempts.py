@@ -45,7 +45,7 @@ async def best(work: Conductor, inputs: Row, missed: Missed | None = None) -> Ro
     for take in range(int(n)):
         try:
             outputs = await work.attempt(inputs, take=take, temperature=TEMPERATURE, hints=hints)
-            found = await work.score(inputs, outputs)
+            found = await work.score(inputs, outputs, take=take)
             if chosen is None or found.score > chosen[0]:
                 chosen = found.score, outputs
                 work.choose(take)
@@ -55,7 +55,7 @@ async def best(work: Conductor, inputs: Row, missed: Missed | None = None) -> Ro
                 hints = await missed(take, outputs, found)
         except AnswerError as error:
             work.note(f"attempt {take + 1} failed: {error.message}")
-            failures.add(take, error)
+            failures.add(take, error.within(f"`{work.name}`, attempt {take + 1} of {n:.0f}"))
     if chosen is None:
         assert failures.last is not None
         raise failures.last

@@ -7,7 +7,7 @@ Whoever needs to know more looks the name up in the table.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -57,6 +57,8 @@ class Conductor(Protocol):
 
     program: Program
     module: ModuleSpec
+    name: str
+    """The module's address."""
 
     async def ask(
         self,
@@ -105,8 +107,8 @@ class Conductor(Protocol):
         FunctionFailed, or ToolFailed when it is late."""
         ...
 
-    async def score(self, inputs: Row, outputs: Row) -> Scored:
-        """What the module's reward says."""
+    async def score(self, inputs: Row, outputs: Row, *, take: int = 0) -> Scored:
+        """What the module's reward says of an attempt's outputs."""
         ...
 
     def note(self, text: str) -> None:
@@ -195,6 +197,10 @@ class Role(Struct, frozen=True):
     """Turns a demo of DSPy's into one of ours; None where the two are the same."""
 
 
+def _no_faults(program: Program, module: ModuleSpec) -> Iterator[str]:
+    return iter(())
+
+
 class ModuleStrategy(Struct, frozen=True):
     """The facts of one strategy."""
 
@@ -214,6 +220,8 @@ class ModuleStrategy(Struct, frozen=True):
     """How often a run asks each role, and does what belongs to no role (`RUNS` and so on), in a strategy of several calls."""
     roles: Mapping[str, Role] = field(default_factory=dict[str, Role])
     """The predictors of a strategy of several calls."""
+    faults: Callable[[Program, ModuleSpec], Iterator[str]] = _no_faults
+    """Finds what is wrong with the predictors of an artifact's module, in a strategy of several calls."""
     tries: bool = False
     """Whether it runs something else several times: a module, a program, or a signature as `Predict` asks it."""
     function: str = ""

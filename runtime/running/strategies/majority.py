@@ -22,7 +22,7 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
     usable = [(take, one) for take, one in enumerate(answers) if not isinstance(one, AnswerError)]
     failed = [one for one in answers if isinstance(one, AnswerError)]
     if not usable:
-        raise failed[0]
+        raise failed[0].within(f"`{work.name}`, answer 1 of {n}")
     field = _field(work.module)
     closed = any(one.name == field and isinstance(needed(one.type), OneOf) for one in work.module.outputs)
     place, agreed = most_agreed([one[field] for _, one in usable], closed=closed)

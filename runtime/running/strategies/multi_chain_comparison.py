@@ -55,7 +55,7 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
     failed = [one for one in chains if isinstance(one, AnswerError)]
     attempts = [one for one in chains if not isinstance(one, AnswerError)]
     if not attempts:
-        raise failed[0]
+        raise failed[0].within(f"`{work.name}`, attempt 1 of {m}")
     if failed:
         work.note(f"{len(failed)} of {m} attempts could not be used: {failed[0].message}")
     named = work.program.predictors[work.module.predictors[COMPARE]].signature.inputs[

@@ -8,7 +8,7 @@ tool that is not there, arguments that do not fit, a tool that failed, an answer
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
@@ -178,9 +178,13 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
     as_dspy = faithful(work.module)
     turns: list[JsonValue] = []
     calling = None if as_dspy else _calling(work.program, work.module, agent)
+    told = False
     for _ in range(max_iters(work.module)):
         try:
             step = await _asked(work, "react", inputs, turns, agent, calling)
+            if calling is not None and calling.refused and not told:
+                work.note("the model takes no tools by the provider's own means: it names them in its text")
+                told = True
         except PromptTooLong:
             work.note("the agent stopped: a step's prompt is longer than the model takes")
             break
@@ -198,8 +202,6 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
             turn["observation"] = await _called(work, keys[cast("str", name)], cast("Row", arguments))
         except AnswerError as error:
             turn["error"] = error.message
-    if calling is not None and calling.refused:
-        work.note("the model takes no tools by the provider's own means: it names them in its text")
     return await _asked(work, "extract", inputs, turns, agent)
 
 
@@ -347,6 +349,19 @@ def _read_sections(text: str) -> list[JsonValue]:
     return [*turns.values()]
 
 
+def _faults(program: Program, module: ModuleSpec) -> Iterator[str]:
+    """A step names one of the module's tools, or its end; nothing else could be called."""
+    signature = program.predictors[module.predictors["react"]].signature
+    if len(signature.outputs) != 3 or not signature.inputs:
+        yield "`react` must have an input for the steps until now, and a thought, a tool and its arguments as outputs"
+        return
+    named, names = signature.outputs[1].type, {*tool_names(module.tools).values(), FINISH}
+    if not isinstance(named, OneOf) or {*named.values} != names:
+        yield f"`react` must choose among the module's tools and `{FINISH}`"
+    if not isinstance(signature.outputs[2].type, DictOf):
+        yield "`react` must give arguments by their names"
+
+
 STRATEGY = ModuleStrategy(
     name="ReAct",
     doc="An agent that calls tools until it knows the answer, and then answers with its reasoning before the outputs.",
@@ -359,6 +374,7 @@ STRATEGY = ModuleStrategy(
     ),
     conduct=_conduct,
     times=_times,
+    faults=_faults,
     roles={
         "react": Role(
             PREDICT.name,

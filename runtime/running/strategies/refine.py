@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from ...errors import AnswerError
@@ -112,12 +112,19 @@ def _times(module: ModuleSpec) -> Mapping[str, Times]:
     return {**times(module), ADVISE: Times(0, int(number(module, "n")) - 1)}
 
 
+def _faults(program: Program, module: ModuleSpec) -> Iterator[str]:
+    outputs = program.predictors[module.predictors[ADVISE]].signature.outputs
+    if not any(field.name == "advice" and field.type == DictOf(key=STR, value=STR) for field in outputs):
+        yield f"`{ADVISE}` must give `advice` by the predictors' names"
+
+
 STRATEGY = ModuleStrategy(
     name="Refine",
     doc="Several attempts, each after advice on the one before; the one with the best reward counts.",
     options=OPTIONS,
     conduct=_conduct,
     times=_times,
+    faults=_faults,
     roles={ADVISE: Role(PREDICT.name, _advise)},
     tries=True,
     manner="answers again after advice on what was not good enough",
