@@ -88,7 +88,6 @@ SPEC = Spec(
     bootstraps=True,
     per_input=True,
     advised_train=20,
-    refused={"trainset": "the rows are the block's `train`"},
     advise=_advise,
 )
 

@@ -129,12 +129,6 @@ SPEC = Spec(
     advised_train=32,
     prompts=True,
     reflective=True,
-    refused={
-        "prompt_model": "the model that writes is the block's `prompt_lm`",
-        "teacher_settings": "the teacher's model is the block's `teacher_lm`",
-        "seed": "the seed is the block's `seed`",
-        "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
-    },
 )
 
 

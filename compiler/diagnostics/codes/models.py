@@ -105,7 +105,7 @@ class SecretInSource(Finding, frozen=True):
             f"`{self.name}` holds a secret in the source",
             "a literal key",
             help='write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it',
-            fixes=(replace(self.where, read, f"Read it from `{read}`"),),
+            fixes=(replace(self.where, read, f"Read it from `{read}`", guess=True),),
         )
 
 

@@ -46,7 +46,7 @@ class UnknownName(Finding, frozen=True):
             f"there is no {wanted} named `{name}`{did_you_mean(near)}",
             "not declared",
             help="" if near else there,
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -77,7 +77,7 @@ class UnknownAlias(Finding, frozen=True):
             f"no import is called `{name}`{did_you_mean(near)}",
             "not imported",
             help="" if near else f'add `import "{name}.dspec" as {name}` if such a file exists',
-            fixes=tuple(replace(self.where, alias) for alias in near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -96,7 +96,7 @@ class UnknownValue(Finding, frozen=True):
             f"there is no value named `{name}` here{did_you_mean(near)}",
             "not in scope",
             help="" if near or not self.known else f"in scope: {listed(self.known)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -113,7 +113,7 @@ class NoStepOrProgram(Finding, frozen=True):
             f"there is no earlier step or program named `{self.where.text}`{did_you_mean(near)}",
             "not declared",
             help="" if near or not self.known else f"{self.what} may be {listed(self.known)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -471,7 +471,7 @@ class NotAReference(Finding, frozen=True):
             f'"{self.written}" names no Python function: it is a module, a colon and a function',
             "not `module:function`",
             help='for example `python("tools.search:find")`',
-            fixes=(replace(self.where, f'"{self.better}"'),) if self.better else (),
+            fixes=(replace(self.where, f'"{self.better}"', guess=True),) if self.better else (),
         )
 
 
@@ -565,7 +565,7 @@ class NotInFile(Finding, frozen=True):
             "not declared there",
             secondary=(Label(self.alias, f"`{self.alias.text}` is imported here"),),
             help="" if near else there,
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -777,7 +777,9 @@ class UnknownFunction(Finding, frozen=True):
             help=""
             if near
             else f"there are {plural(self.count, 'function')}, among them `len`, `contains` and `f1`",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(
+                self.where, near, declared=bool(near) and near[0] not in self.known[: self.count]
+            ),
         )
 
 

@@ -877,7 +877,7 @@ class EmitsNoStep(Finding, frozen=True):
             f"`emit` names `{self.where.text}`, which is no step of this block{did_you_mean(near)}",
             "not a step",
             help="" if near else there,
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -1096,7 +1096,7 @@ class NoSuchOutput(Finding, frozen=True):
             "no such output",
             secondary=(Label(self.program, "declared here"),),
             help="" if near else f"its outputs are {listed(self.outputs)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -1288,7 +1288,7 @@ class NoPredictor(Finding, frozen=True):
             + (f": that is a step, which calls `{self.calls}`" if self.calls else did_you_mean(near)),
             "no such predictor",
             help="" if near else there,
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 

@@ -126,7 +126,7 @@ class NotOneValue(Finding, frozen=True):
             f"{self.what} needs one value, and `{text}` stands for {self.group}",
             self.group,
             help=f"pick one {self.noun}: {listed(paths)}" if paths else "",
-            fixes=(replace(self.where, paths[0]),) if len(paths) == 1 else (),
+            fixes=(replace(self.where, paths[0], guess=True),) if len(paths) == 1 else (),
         )
 
 
@@ -316,7 +316,7 @@ class UnknownArgument(Finding, frozen=True):
             f"not an {self.noun}",
             secondary=self.declared,
             help="" if near else f"it has {listed(self.known)}" if self.known else f"it has no {self.noun}s",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -353,7 +353,7 @@ class UnknownGiven(Finding, frozen=True):
             f"`{self.program}` has no input `{name}`{did_you_mean(near)}",
             "not an input",
             help="" if near else f"its inputs are {listed(self.inputs)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -431,7 +431,7 @@ class UnknownField(Finding, frozen=True):
             f"not {article(self.noun)} of {self.owner}",
             secondary=secondary,
             help=f"{self.owner} has {listed(places)}" if places and not near else "",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -448,7 +448,7 @@ class NotAnOutput(Finding, frozen=True):
             f"`{self.option}` names an output, and `{self.where.text}` is none{did_you_mean(near)}",
             "no such output",
             help="" if near else f"the outputs are {listed(self.outputs)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -561,7 +561,7 @@ class NotInUnion(Finding, frozen=True):
             if self.declared
             else (),
             help=f"the values are {shown}{more}",
-            fixes=suggestions(self.where, tuple(f'"{choice}"' for choice in near)),
+            fixes=suggestions(self.where, tuple(f'"{choice}"' for choice in near), declared=True),
         )
 
 
