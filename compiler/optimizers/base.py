@@ -68,6 +68,8 @@ class Option(Struct, frozen=True):
     """Whose rows a number counts, so that asking for more than there are is reported."""
     pays_for: Literal["val"] | None = None
     """Whose rows a number pays the scoring of: with less than twice as many the step scores its start, and no candidate."""
+    asks_at: bool = False
+    """True of the temperature at which the model that writes is asked."""
 
     @property
     def most(self) -> float | None:

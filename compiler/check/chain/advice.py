@@ -6,16 +6,21 @@ nothing is said about its size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from dspec.runtime.schema.program import Program
 
 from ...data.sources.table import is_fetched, title
 from ...diagnostics import codes
 from ...optimizers.base import OptimizerError, Spec
 from ...optimizers.bootstrap_few_shot import require_match
 from ...project.source import Location
+from ...tables.models import takes_one_temperature
+from ..declarations.lms import lm
 from ..declarations.metrics import MetricInfo
 from ..session import Session
 from ..shape.attributes import number_of
+from ..symbols import Symbol
 from ..types.declared import RunnableInfo
 from .rows import RowsInfo
 from .step import StepInfo
@@ -115,6 +120,48 @@ def _shares(session: Session, at: Location, spec: Spec, train: RowsInfo, val: Ro
         )
     )
     return True
+
+
+def check_temperatures(
+    session: Session,
+    chain: Sequence[StepInfo],
+    programs: Students,
+    tuned: RunnableInfo,
+    lms: Mapping[str, Symbol | None],
+) -> None:
+    """Warn of a step that asks the model that writes at a temperature which that is known to refuse.
+
+    `lms` are those that the block names, by `lm` and `prompt_lm`.
+    """
+    for step in chain:
+        writer = lms["prompt_lm"] or _first_model(session, programs.get(step.name), tuned, lms["lm"])
+        settings = lm(session, writer) if writer is not None else None
+        if writer is None or settings is None:
+            continue
+        for one in (step, *step.nested.values()):
+            spec, options = one.spec, one.options()
+            for option in spec.options if spec is not None and options is not None else ():
+                degree = options.number(option.name) if options is not None and option.asks_at else 1.0
+                if degree in (None, 1) or not takes_one_temperature(settings) or one.call is None:
+                    continue
+                argument = one.arguments.get(option.name)
+                at = one.place.at(argument.value if argument else one.call.callee)
+                owner = spec.name if spec is not None else ""
+                session.report(
+                    codes.models.AsksAtAnother(
+                        at, settings.model, degree, writer.location, owner, option.name, writes=True
+                    )
+                )
+
+
+def _first_model(
+    session: Session, program: Program | None, tuned: RunnableInfo, block: Symbol | None
+) -> Symbol | None:
+    """Which writes where the block names none for it: that of the first predictor."""
+    first = next(iter(program.predictors.items()), None) if program is not None else None
+    if first is None:
+        return None
+    return block if block is not None and first[0] in tuned.unbound else session.lms.get(first[1].lm)
 
 
 def check_teachers(
