@@ -1262,6 +1262,44 @@ class StateDiffers(Finding, frozen=True):
         )
 
 
+DS0326 = Code(
+    "DS0326",
+    "warning",
+    "an item that may not be there",
+    "`xs[0]` of a list without items is `none`, and so is `d[key]` without that key. What needs a value fails on it, as a row or a "
+    "run that ends with an error. Where the list is known to be long enough, or a condition has asked, nothing is said.",
+    program(CALL, "return answer = a.sources[0]"),
+    program(CALL, 'return answer = if len(a.sources) > 0 then a.sources[0] else "none"'),
+)
+
+
+class MayBeMissing(Finding, frozen=True):
+    """A value that `what` needs is or may be the `item` of a list or dict, which may not have it.
+
+    `plain` says that the value has a name or path, which a condition can ask of.
+    """
+
+    code = DS0326
+    item: Location
+    what: str
+    plain: bool
+
+    def told(self) -> Diagnostic:
+        text = self.where.text
+        asked = f"{text} == none" if self.plain else f"let one = {text}"
+        ask = (
+            f"ask first: `if {asked} then … else {text}`"
+            if self.plain
+            else f"give it a name, `{asked}`, and ask whether that is `none`"
+        )
+        return self.says(
+            f"`{self.item.text}` is `none` where there is no such item, and {self.what} needs a value",
+            "may be none",
+            secondary=(Label(self.item, "this item"),) if self.item != self.where else (),
+            help=ask,
+        )
+
+
 DS0330 = Code(
     "DS0330",
     "error",
