@@ -13,7 +13,7 @@ from dspec.runtime.schema.program import Program
 from ...data.sources.table import is_fetched, title
 from ...diagnostics import codes
 from ...optimizers.base import OptimizerError, Spec
-from ...optimizers.bootstrap_few_shot import require_match
+from ...optimizers.teachers import addresses
 from ...project.source import Location
 from ...tables.models import takes_one_temperature
 from ..declarations.lms import lm
@@ -179,10 +179,6 @@ def check_teachers(
         if teacher is None:
             continue
         try:
-            require_match(starts, teacher)
+            addresses(starts, teacher)
         except OptimizerError as error:
-            theirs, ours = tuple(teacher.predictors), tuple(starts.predictors)
-            tuned_at, why = tuned.symbol.location, error.message
-            session.report(
-                codes.optimizers.OtherPredictors(at, teacher.name, theirs, starts.name, ours, tuned_at, why)
-            )
+            session.report(codes.optimizers.OtherPredictors(at, tuned.symbol.location, error.message))

@@ -107,7 +107,9 @@ class BodyReader(Struct):
             if name in turn.given:
                 session.report(codes.names.ValueTwice(place.at(node), turn.given[name].where))
             turn.given[name] = GivenAnew(typed.kind, step, place.at(node))
-            return scope.having(name, Binding(typed.kind, code, symbol, length=typed.length, unsure=typed.unsure))
+            return scope.having(
+                name, Binding(typed.kind, code, symbol, length=typed.length, unsure=typed.unsure)
+            )
         if first is not None:
             if first.symbol is not None:
                 session.report(codes.names.ValueTwice(place.at(node), first.symbol.location))

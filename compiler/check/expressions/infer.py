@@ -100,7 +100,9 @@ def needed(scope: Scope, node: Expr, typed: Typed, what: str) -> Typed:
     """The same, where `what` cannot be none; warns of an item that may not be there."""
     if typed.unsure is not None:
         scope.session.report(
-            codes.types.MayBeMissing(scope.place.at(node), typed.unsure, what, presence.path(node) is not None)
+            codes.types.MayBeMissing(
+                scope.place.at(node), typed.unsure, what, presence.path(node) is not None
+            )
         )
     return typed
 

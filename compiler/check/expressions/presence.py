@@ -82,7 +82,9 @@ def _items_of(condition: Binary, outcome: bool) -> frozenset[str]:
             least = {">": count + 1, ">=": count, "==": count, "!=": 1 if count == 0 else 0}.get(operator, 0)
             if found is None:
                 return frozenset()
-            return frozenset(f"{found}[{place}]" for n in range(min(least, MOST_ITEMS)) for place in (n, n - least))
+            return frozenset(
+                f"{found}[{place}]" for n in range(min(least, MOST_ITEMS)) for place in (n, n - least)
+            )
         case _:
             return frozenset()
 

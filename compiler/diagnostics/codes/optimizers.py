@@ -541,8 +541,8 @@ DS0611 = Code(
     "DS0611",
     "error",
     "teacher that does not match",
-    "Demos are made from the teacher's runs and given to the student's predictors, so the teacher calls "
-    "the same modules, with the same inputs and outputs.",
+    "Demos are made from the teacher's runs and given to the student's predictors, so the teacher has as many, with the same "
+    "inputs and outputs. What their modules are called does not matter.",
     METRIC + OTHER + optimize("step demos = BootstrapFewShot(teacher = careful)"),
     METRIC + OTHER + optimize("step demos = BootstrapFewShot(teacher = router)"),
     TICKETS,
@@ -550,25 +550,19 @@ DS0611 = Code(
 
 
 class OtherPredictors(Finding, frozen=True):
-    """A teacher that calls other modules than the student, or the same with another signature: `why` says which."""
+    """A teacher with a predictor that the student has not, or without one that it has: `why` says which."""
 
     code = DS0611
-    teacher: str
-    theirs: tuple[str, ...]
-    student: str
-    ours: tuple[str, ...]
     tuned: Location
     why: str
 
     def told(self) -> Diagnostic:
         return self.says(
-            self.why
-            if set(self.ours) == set(self.theirs)
-            else f"teacher `{self.teacher}` calls {quoted(self.theirs)}, and student `{self.student}` calls "
-            f"{quoted(self.ours)}: demos of one are of no use to the other",
+            self.why,
             "has other predictors",
             secondary=(Label(self.tuned, "the student"),),
-            help="a teacher calls the same modules, and may use another `teacher_lm` or have demos",
+            help="a teacher has as many predictors, with the same inputs and outputs in the same order; it may use another "
+            "`teacher_lm`, other instructions or demos",
         )
 
 

@@ -1144,9 +1144,13 @@ DS0323 = Code(
     "Everything that a program calls is counted before it runs. A list comprehension with calls in it makes as many "
     "as the list has items, so the list must say how many that is at most: `range(3)`, a list that is written "
     "out, or the `first` few of any other.",
-    program("let all = [ask(question = s) for s in split(question)]", "return answer = all[0].answer"),
     program(
-        "let all = [ask(question = s) for s in first(split(question), 5)]", "return answer = all[0].answer"
+        "let all = [ask(question = s) for s in split(question)]",
+        "return answer = majority([a.answer for a in all])",
+    ),
+    program(
+        "let all = [ask(question = s) for s in first(split(question), 5)]",
+        "return answer = majority([a.answer for a in all])",
     ),
 )
 
@@ -1266,8 +1270,8 @@ DS0326 = Code(
     "DS0326",
     "warning",
     "an item that may not be there",
-    "`xs[0]` of a list without items is `none`, and so is `d[key]` without that key. What needs a value fails on it, as a row or a "
-    "run that ends with an error. Where the list is known to be long enough, or a condition has asked, nothing is said.",
+    "`xs[0]` of a list without items is `none`, and so is `d[key]` without that key. What needs a value fails on it, "
+    "as a row or a run that ends with an error. Nothing is said where the list is known to be long enough or a condition asks.",
     program(CALL, "return answer = a.sources[0]"),
     program(CALL, 'return answer = if len(a.sources) > 0 then a.sources[0] else "none"'),
 )
