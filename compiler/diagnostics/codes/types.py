@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from msgspec import Struct
@@ -957,10 +958,19 @@ class TypeInUnion(Finding, frozen=True):
     code = DS0316
 
     def told(self) -> Diagnostic:
+        name = self.where.text
+        behind = self.where.source.text[self.where.end : self.where.end + 40]
+        missing = re.match(r"\s*\|\s*(?:none|None|null)\b(?!\s*\|)", behind)
+        whole = (
+            Location(self.where.source, self.where.start, self.where.end + missing.end()) if missing else None
+        )
         return self.says(
-            f"a union lists string literals, and `{self.where.text}` is a type",
+            f"a union lists string literals, and `{name}` is a type",
             "not a string literal",
-            help="write `T?` for a value that may be missing, or a record for structured values",
+            help=f"a value that may be missing has the type `{name}?`"
+            if missing
+            else "a value has one type; for one that may be missing write `T?`, and for structured values a record",
+            fixes=(replace(whole, f"{name}?", guess=True),) if whole else (),
         )
 
 
