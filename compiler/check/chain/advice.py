@@ -12,7 +12,8 @@ from dspec.runtime.schema.program import Program
 
 from ...data.sources.table import is_fetched, title
 from ...diagnostics import codes
-from ...optimizers.base import OptimizerError, Spec
+from ...optimizers.base import Facts, OptimizerError, Spec
+from ...optimizers.compat.table import FAITHFUL
 from ...optimizers.teachers import addresses
 from ...project.source import Location
 from ...tables.models import takes_one_temperature
@@ -41,8 +42,10 @@ def check_advice(
     for step in chain:
         if step.spec is None or step.call is None or not step.clean:
             continue
+        refused = _refused(session, step, train, val)
         for one in (step, *step.nested.values()):
-            _asked(session, one, train, val or train)
+            if one is not step or not refused:
+                _asked(session, one, train, val or train)
             _paid(session, one, val or train)
         at = step.place.at(step.call.callee)
         if step.spec.reflective and measure is not None and not measure.explains:
@@ -61,6 +64,24 @@ def check_advice(
             )
         if not told and step.spec.prompts and step.spec.needs_val and train and val:
             told = _shares(session, at, step.spec, train, val)
+
+
+def _refused(session: Session, step: StepInfo, train: RowsInfo | None, val: RowsInfo | None) -> bool:
+    """Whether DSPy's schedule cannot run with the step's options on so many rows; reports that."""
+    options, faithful = step.options(), FAITHFUL.get(step.spec.name) if step.spec and step.compat else None
+    if options is None or faithful is None or step.call is None or train is None or not train.count:
+        return False
+    if val is not None and not val.count:
+        return False
+    rows = train.count if val is None or not val.count else val.count
+    facts = Facts(train=train.count, val=rows, predictors=1, calls_per_run=1, val_given=val is not None)
+    why = faithful.refuses(options, facts)
+    if why is None:
+        return False
+    named = next((one for name, one in step.arguments.items() if f"`{name}`" in why.message), None)
+    at = step.place.at(named.value if named is not None else step.call.callee)
+    session.report(codes.optimizers.ScheduleRefuses(at, why.message, why.help or "", (val or train).location))
+    return True
 
 
 def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:

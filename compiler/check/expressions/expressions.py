@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from dspec.grammar.tree import (
     Attribute,
+    Call,
     Comprehension,
     Conditional,
     Expr,
@@ -120,7 +121,9 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
         if not is_unknown(typed.kind):
             items = isinstance(typed.kind, ListOf | GroupList)
             at, of = scope.place.at(name), scope.place.text(target)
-            scope.session.report(codes.types.HasNoFields(at, of, spell(typed.kind), items))
+            scope.session.report(
+                codes.types.HasNoFields(at, of, spell(typed.kind), items, _is_extern_call(scope, target))
+            )
         return Typed(ANY, code)
     member = group.members.get(name.text)
     if member is None:
@@ -142,6 +145,11 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
         return Typed(member.group, code)
     optional = isinstance(typed.kind, OptionalOf) and not isinstance(member.type, OptionalOf)
     return Typed(_known(scope, node, OptionalOf(item=member.type) if optional else member.type), code)
+
+
+def _is_extern_call(scope: Scope, node: Expr) -> bool:
+    symbol = find(scope.session, scope.place, node.callee) if isinstance(node, Call) else None
+    return symbol is not None and symbol.kind == "extern"
 
 
 def _known(scope: Scope, node: Expr, kind: Kind) -> Kind:

@@ -219,6 +219,11 @@ def _items(stop: Stop) -> Habit:
         if found == "while":
             return "what is done several times is `let x = repeat 3 from y { … until … }`", ()
         return "there are no statements: a value is chosen with `if … then … else …`", ()
+    if stop.previous == "repeat" and "a number" in wanted:
+        return (
+            "how often is written as a number, as in `repeat 3 from …`: all calls are counted before anything runs",
+            (),
+        )
     if wanted == frozenset(("=", "{")) and re.fullmatch(r"[^\W\d]\w*", found) and _starts_a_line(word):
         return "text stands in double quotes, and an attribute is written `name = value`", ()
     return NONE

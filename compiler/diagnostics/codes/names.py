@@ -627,22 +627,23 @@ class CallsItself(Finding, frozen=True):
 
 
 class CallsInCircle(Finding, frozen=True):
-    """`names` leads from a program, or a module of several calls, by what it calls back to it; `modules`: over some module."""
+    """`names` leads from a program, or a module of several calls, by what it calls back to it; `of` says what they are."""
 
     code = DS0210
     names: tuple[str, ...]
-    modules: bool = False
+    of: Literal["program", "module", "both"] = "program"
 
     def told(self) -> Diagnostic:
+        what = {"program": "programs", "module": "modules", "both": "modules and programs"}[self.of]
+        one = {"program": "a program has no", "module": "a module has no", "both": "neither has"}[self.of]
         names = self.names
         shown = names if len(names) <= 8 else (*names[:4], "…", *names[-3:])
         return self.says(
-            f"these {'modules and ' * self.modules}programs call each other in a circle, and a program has no recursion: "
-            f"{' → '.join(shown)}",
+            f"these {what} call each other in a circle, and {one} recursion: {' → '.join(shown)}",
             "closes the circle",
-            help="let one of them do its part without the one after it"
-            if self.modules
-            else "to do something several times, write `repeat`",
+            help="to do something several times, write `repeat`"
+            if self.of == "program"
+            else "let one of them do its part without the one after it",
         )
 
 

@@ -340,6 +340,41 @@ REFLECTED = METRIC.replace(
     "= gold.topic == pred.topic", "{ score = gold.topic == pred.topic; feedback = gold.topic }"
 )
 
+DS0636 = Code(
+    "DS0636",
+    "error",
+    "rows that DSPy's schedule cannot run with",
+    'On `compat = "dspy"` a step refuses what DSPy refuses, such as minibatches with more rows than val has. It would be '
+    "refused when it runs, after the program it starts from was scored.",
+    METRIC
+    + optimize(
+        'step m = MIPROv2(auto = none, num_candidates = 3, num_trials = 6, minibatch_size = 40, compat = "dspy")'
+    ),
+    METRIC
+    + optimize(
+        'step m = MIPROv2(auto = none, num_candidates = 3, num_trials = 6, minibatch_size = 20, compat = "dspy")'
+    ),
+    TICKETS,
+)
+
+
+class ScheduleRefuses(Finding, frozen=True):
+    """`why` and `advice` are the schedule's own; `rows` are those that it would compare on."""
+
+    code = DS0636
+    why: str
+    advice: str
+    rows: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"DSPy's schedule cannot run: {self.why}",
+            "refused when it runs",
+            secondary=(Label(self.rows, "these rows"),),
+            help=self.advice,
+        )
+
+
 DS0635 = Code(
     "DS0635",
     "warning",

@@ -454,18 +454,23 @@ class NotAnOutput(Finding, frozen=True):
 
 
 class HasNoFields(Finding, frozen=True):
-    """A dot behind a value, `of`, of a type whose values have no fields; `items` says that they have items."""
+    """A dot behind a value, `of`, of a type whose values have no fields; `items` says that they have items, `extern` that a
+    call of one gave it."""
 
     code = DS0304
     of: str
     got: str
     items: bool
+    extern: bool = False
 
     def told(self) -> Diagnostic:
+        hint = "take an item of the list first, as in `xs[0]`" if self.items else ""
+        if self.extern:
+            hint = f"the call of an extern gives its value itself: write `{self.of}`"
         return self.says(
             f"`{self.of}` is {self.got} and has no fields, so `.{self.where.text}` names nothing",
             "no such field",
-            help="take an item of the list first, as in `xs[0]`" if self.items else "",
+            help=hint,
         )
 
 
