@@ -340,20 +340,21 @@ REFLECTED = METRIC.replace(
     "= gold.topic == pred.topic", "{ score = gold.topic == pred.topic; feedback = gold.topic }"
 )
 
+
+def on_schedule(size: int) -> str:
+    """A step on DSPy's schedule, with few rows as examples have them."""
+    step = f"step m = MIPROv2(auto = none, num_candidates = 3, num_trials = 6, minibatch_size = {size})"
+    return METRIC + optimize('compat = "dspy"', f"{step}  # dspc: allow DS0607 -- a short example")
+
+
 DS0636 = Code(
     "DS0636",
     "error",
     "rows that DSPy's schedule cannot run with",
     'On `compat = "dspy"` a step refuses what DSPy refuses, such as minibatches with more rows than val has. It would be '
     "refused when it runs, after the program it starts from was scored.",
-    METRIC
-    + optimize(
-        'step m = MIPROv2(auto = none, num_candidates = 3, num_trials = 6, minibatch_size = 40, compat = "dspy")'
-    ),
-    METRIC
-    + optimize(
-        'step m = MIPROv2(auto = none, num_candidates = 3, num_trials = 6, minibatch_size = 20, compat = "dspy")'
-    ),
+    on_schedule(40),
+    on_schedule(20),
     TICKETS,
 )
 
