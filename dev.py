@@ -30,7 +30,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 ROOMS = ("grammar", "compiler", "runtime", "lsp")
-PAGES = ("diagnostics", "reference", "map", "schema")
+PAGES = ("diagnostics", "reference", "models", "map", "schema")
 """What `docs/generate_….py` rewrites."""
 SLOWER = (
     "faults",

@@ -276,8 +276,8 @@ def _configured(program: Runnable, lm: PerModel, api_base: PerModel, api_key_env
             raise ConfigurationError(
                 f"the model `{name}` ({changed.model}) was compiled against its own endpoint, "
                 "and artifacts never carry an address",
-                help=f'say where it is served: load(…, api_base={{"{name}": "http://…/v1"}}), '
-                f'or use another model: load(…, lm={{"{name}": "…"}})',
+                help=f'say where it is served: load(…, api_base={{"{name}": "http://…/v1"}}), `dspc run --api-base`; '
+                f'or use another model: load(…, lm={{"{name}": "…"}}), `dspc run --lm`',
             )
         lms[name] = changed
     return program.with_lms(lms)

@@ -8,7 +8,7 @@ and no network is used, unless the caller asks with `fetch` for rows that are el
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Collection, Iterable, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ..diagnostics.echoes import without_echoes
 from ..diagnostics.record import Diagnostic, has_errors, in_order
 from ..diagnostics.settings import read_settings
 from ..project.caches import Cache
-from ..project.loading import File, Loaded, load
+from ..project.loading import File, Loaded, load, stand_in
 from ..project.source import Location, Source
 from .allows import without_allowed
 from .names import files
@@ -96,13 +96,18 @@ def analyse_all(
     deep: bool = False,
     cache: Callable[[Path], Cache | None] = lambda _: None,
     fetch: When = "never",
+    texts: Mapping[Path, str] | None = None,
 ) -> list[Analysis]:
     """Check several files for their diagnostics; `cache` gives the cache of a file's project.
+
+    `texts`, by resolved path, stand in for what files hold on disk.
 
     Every file is read, parsed and checked once. A file that another of them imports is checked as a part of
     the other, whose models it may use, and its diagnostics stand in that analysis only.
     """
     known: dict[tuple[Path, Path], File] = {}
+    for place, text in (texts or {}).items():
+        stand_in(place, text, known)
     analyses: list[Analysis] = []
     waiting: list[tuple[Path, Loaded]] = []
     for path in paths:

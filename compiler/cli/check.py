@@ -12,7 +12,10 @@ from .console import Exit, print_json, stderr
 from .quick import check_cache, files_checked
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..check.unchanged import CheckResult
+    from ..diagnostics.record import Diagnostic
 
 
 SEVERITIES = ("error", "warning", "hint")
@@ -50,13 +53,7 @@ def check(
     sources = find_sources(paths or [Path()])
     found = findings(sources, deep=deep)
     if fix:
-        from ..diagnostics.fixes import apply_fixes
-
-        repaired = apply_fixes(found.diagnostics)
-        if repaired.count:
-            repaired.write()
-            stderr().print(f"applied {repaired.count} fix{'es' if repaired.count > 1 else ''}")
-            found = findings(sources, deep=deep)
+        found = _repaired(sources, found, deep=deep)
     diagnostics, sampled = found.diagnostics, found.sampled
 
     console = stderr()
@@ -94,6 +91,36 @@ def check(
         raise typer.Exit(Exit.FINDINGS)
 
 
+def _repaired(sources: list[Path], found: CheckResult, *, deep: bool) -> CheckResult:
+    """Apply the safe fixes, and check what came of it. One that would bring worse is left for a person to look at."""
+    from msgspec.structs import replace
+
+    from ..check.analysis import analyse_all
+    from ..diagnostics.fixes import repair, safe_fix
+
+    if not any(map(safe_fix, found.diagnostics)):
+        return found
+
+    def check(texts: Mapping[Path, str]) -> list[Diagnostic]:
+        analyses = analyse_all(sources, deep=deep, cache=check_cache, texts=texts)
+        return list(dict.fromkeys(one for analysis in analyses for one in analysis.diagnostics))
+
+    repaired = repair(check)
+    if repaired.count:
+        repaired.write()
+        stderr().print(f"applied {repaired.count} fix{'es' if repaired.count > 1 else ''}")
+        found = findings(sources, deep=deep)
+    left = [one for one in found.diagnostics if safe_fix(one)]
+    if left:
+        what = "a fix was" if len(left) == 1 else f"{len(left)} fixes were"
+        stderr().print(f"{what} not applied: something else would be wrong then")
+    seen = (
+        replace(one, fixes=tuple(replace(fix, applicability="maybe") for fix in one.fixes))
+        for one in found.diagnostics
+    )
+    return replace(found, diagnostics=tuple(seen))
+
+
 def findings(sources: list[Path], *, deep: bool) -> CheckResult:
     """What there is to say of the files, from memory where nothing has changed since it was said."""
     from ..check.unchanged import CheckResult, recall, remember
@@ -103,7 +130,7 @@ def findings(sources: list[Path], *, deep: bool) -> CheckResult:
         return known
 
     from ..check.analysis import analyse_all
-    from ..diagnostics.record import Diagnostic, in_order
+    from ..diagnostics.record import in_order
     from ..project.reads import journal
     from .crash import with_reports
 

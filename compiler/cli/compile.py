@@ -164,6 +164,8 @@ def whereabouts(result: Compiled) -> str:
     kept = result.kept
     if result.built.artifact.scores:
         what = "the best program so far"
+    elif result.built.baseline is not None:
+        what = "the result of the steps, which was not scored,"
     else:
         what = "the program it started from, which was not scored,"
     if kept.place is None:

@@ -69,6 +69,9 @@ def draw_compiled(console: Console, result: Compiled) -> None:
 
 
 def draw_evals(console: Console, evaluations: list[EvalResult]) -> None:
+    """Nothing where none came to its end: the error that follows says what is known."""
+    if not evaluations:
+        return
     table = _score_table("")
     for evaluation in evaluations:
         _row(table, f"eval {evaluation.name}", evaluation.baseline_score, evaluation.score)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dspec.runtime.errors import DspecError
+from dspec.runtime.errors import DspecError, InputError
 
 from .console import Exit, fail, print_json, stdout
 from .observing import SpansOption
@@ -71,6 +71,8 @@ def run(
             prediction = application(**row)
         except DspecError as error:
             _tell(application.name, error.trace, began, trace=trace, json=json, otel=otel)
+            if isinstance(error, InputError) and not error.help:
+                raise InputError(error.message, help="inputs are given by `--input name=value`") from error
             raise
     if json:
         print_json(jsonlib.dumps(dict(prediction), ensure_ascii=False, indent=2))

@@ -19,6 +19,7 @@ from dspec.runtime.values.interpret import evaluate
 from dspec.runtime.values.values import short
 
 from .. import ir
+from ..diagnostics.wording import plural
 from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import Report, silent
@@ -81,10 +82,11 @@ async def evaluate_named(
     compiled: Mapping[str, Runnable] | None = None,
     wall: Wall | None = None,
     report: Report = silent,
+    known: list[str] | None = None,
 ) -> EvalResult:
     """Run the `eval` block `name`. `compiled` holds the programs of the optimize blocks it names.
 
-    `wall` pays for it (`Walls`).
+    `wall` pays for it (`Walls`). What is known of its programs is added to `known` as soon as it is, in words.
 
     Raises ConfigurationError when one of those is not there, DataError for rows that cannot be used,
     GateError for a gate that is neither true nor false, and what an evaluation raises.
@@ -99,6 +101,8 @@ async def evaluate_named(
     programs = compiled or {}
     subject = _program(prepared, programs, block.program)
     after = await evaluator.evaluate(subject, rows, label=f"eval {name}, {block.program}")
+    if known is not None:
+        known.append(f"`{block.program}` scored {100 * after.score:.1f} on {plural(len(rows), 'row')}")
     before: Evaluation | None = None
     if block.baseline is not None:
         other = _program(prepared, programs, block.baseline)
@@ -128,8 +132,10 @@ async def evaluate_each(
 ) -> tuple[tuple[EvalResult, ...], Halt | None]:
     """The blocks one after the other; at a wall, or when the engine is stopped, those that are done, and why."""
     results: list[EvalResult] = []
+    known: list[str] = []
     try:
         for name in names:
+            known.clear()
             result = await evaluate_named(
                 prepared,
                 name,
@@ -138,11 +144,13 @@ async def evaluate_each(
                 compiled=compiled,
                 wall=walls.of(name),
                 report=report,
+                known=known,
             )
             results.append(result)
             prepared.finished(name)
     except (BudgetExceeded, Stopped) as halt:
-        unfinished = f"eval `{names[len(results)]}` was not finished: {halt.message}"
+        reason = "; ".join([halt.message, *known])
+        unfinished = f"eval `{names[len(results)]}` was not finished: {reason}"
         return tuple(results), type(halt)(unfinished, help=halt.help)
     return tuple(results), None
 

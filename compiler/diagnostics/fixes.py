@@ -1,13 +1,18 @@
 """Makes the fixes that findings offer, and applies those that are safe to apply unseen (`dspc check --fix`).
 
+A fix is safe unseen if it cannot change what the file means: it writes the same thing in the right form, or the one known name
+that is a single slip of the pen away. All else is offered and left to a person.
+
 To apply them, diagnostics are taken in their order, one machine fix of each. A fix is applied whole or not at all,
-and not when it touches text that an earlier one changes: running again gets the rest. So the result
-depends on nothing but the texts and the diagnostics.
+and not when it touches text that an earlier one changes. So the result depends on nothing but the texts and the diagnostics.
+`repair` checks what comes of it, and keeps no fix that brings an error or a warning.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,6 +21,7 @@ from dspec.runtime.errors import DspecError
 
 from ..project.source import Location, Source
 from .record import Diagnostic, Edit, Fix, in_order
+from .spelling import the_slip
 
 
 def replace(location: Location, text: str, title: str = "", *, guess: bool = False) -> Fix:
@@ -27,13 +33,30 @@ def replace(location: Location, text: str, title: str = "", *, guess: bool = Fal
     )
 
 
-def suggestions(location: Location, names: tuple[str, ...], *, guess: bool = False) -> tuple[Fix, ...]:
-    """One fix per suggestion; only a single one that is no `guess` is safe to apply unseen."""
-    safe = len(names) == 1 and not guess
+def suggestions(
+    location: Location, names: tuple[str, ...], *, guess: bool = False, declared: bool = False
+) -> tuple[Fix, ...]:
+    """One fix per suggestion. Safe to apply unseen is only what is no `guess` and alone a slip away from what is written.
+
+    Of names that a file declares, the declaration may be what is misspelt: so one is safe only if the file says it twice or
+    more, and what is written once.
+    """
+    written = location.text.strip('"')
+    meant = None if guess else the_slip(written, [name.strip('"') for name in names])
+    if meant and declared and not (_said(location, written) == 1 and _said(location, meant) > 1):
+        meant = None
     return tuple(
-        Fix(f"Replace with `{name}`", (Edit(location, name),), "machine" if safe else "maybe")
+        Fix(
+            f"Replace with `{name}`",
+            (Edit(location, name),),
+            "machine" if name.strip('"') == meant else "maybe",
+        )
         for name in names
     )
+
+
+def _said(location: Location, name: str) -> int:
+    return len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", location.source.text))
 
 
 def insert(location: Location, text: str, *, safe: bool = False) -> Fix:
@@ -77,13 +100,79 @@ class Repaired(Struct, frozen=True):
             write_text(path, marks[path] + text)
 
 
+MAX_ALONE = 100
+"""So many fixes are tried one by one where all of them together make things worse; each costs a check."""
+MAX_ROUNDS = 10
+
+Check = Callable[[Mapping[Path, str]], Sequence[Diagnostic]]
+"""What is found where these texts stand in for the files."""
+
+
+def safe_fix(diagnostic: Diagnostic) -> Fix | None:
+    return next((fix for fix in diagnostic.fixes if fix.applicability == "machine"), None)
+
+
+def repair(check: Check) -> Repaired:
+    """Apply the safe fixes of what `check` finds, as long as they bring nothing worse than a hint.
+
+    What a fix uncovers may be repaired in its turn. Repairing again what came of it changes nothing.
+    """
+    found = check({})
+    sources: dict[Path, Source] = {}
+    texts: dict[Path, str] = {}
+    count = 0
+    for _ in range(MAX_ROUNDS):
+        kept, after = _harmless(found, texts, check)
+        if not kept.count:
+            break
+        sources = {**kept.sources, **sources}
+        texts, count, found = {**texts, **kept.texts}, count + kept.count, after
+    return Repaired(sources, texts, count)
+
+
+def _harmless(
+    found: Sequence[Diagnostic], texts: Mapping[Path, str], check: Check
+) -> tuple[Repaired, Sequence[Diagnostic]]:
+    """All fixes together if that checks no worse than what was `found`, else those that do one after another."""
+    fixable = [diagnostic for diagnostic in in_order(list(found)) if safe_fix(diagnostic)]
+    together = apply_fixes(fixable)
+    if not together.count:
+        return together, found
+    after = check({**texts, **together.texts})
+    if _no_worse(found, after):
+        return together, after
+    kept, best, result = list[Diagnostic](), apply_fixes([]), found
+    for diagnostic in fixable[:MAX_ALONE]:
+        tried = apply_fixes([*kept, diagnostic])
+        if tried.count == best.count:
+            continue
+        after = check({**texts, **tried.texts})
+        if _no_worse(found, after):
+            kept.append(diagnostic)
+            best, result = tried, after
+    return best, result
+
+
+def _no_worse(before: Sequence[Diagnostic], after: Sequence[Diagnostic]) -> bool:
+    return not _weighed(after) - _weighed(before)
+
+
+def _weighed(found: Sequence[Diagnostic]) -> Counter[tuple[str, str, str]]:
+    """Errors and warnings by file, code and the text that they are about: places and words shift with a fix."""
+    return Counter(
+        (one.primary.location.source.name, one.code, one.primary.location.text)
+        for one in found
+        if one.severity != "hint"
+    )
+
+
 def apply_fixes(diagnostics: Iterable[Diagnostic]) -> Repaired:
     """Apply each diagnostic's first machine fix. Fixes that repeat an earlier one exactly count once."""
     sources: dict[Path, Source] = {}
     taken: dict[Path, list[Edit]] = {}
     done: list[tuple[Edit, ...]] = []
     for diagnostic in in_order(list(diagnostics)):
-        fix = next((fix for fix in diagnostic.fixes if fix.applicability == "machine"), None)
+        fix = safe_fix(diagnostic)
         if fix is None or not fix.edits or fix.edits in done or not _fits(fix, taken, sources):
             continue
         done.append(fix.edits)

@@ -6,10 +6,13 @@ words are offered, since a far-fetched suggestion is worse than none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 MAX_WORD = 64
+SHORTEST = 4
+"""Shorter words are all a letter or two away from each other."""
 MAX_KNOWN = 2_000
 """Where more words are known, none is offered: to go through them for every mistake would take too long."""
 
@@ -33,13 +36,35 @@ def distance(a: str, b: str, limit: int) -> int:
     return min(above[-1], limit + 1)
 
 
+def the_slip(written: str, near: Sequence[str]) -> str | None:
+    """The one of `near` that a slip of the pen tells from what is written: a letter too many, too few or wrong, two that changed
+    places, or capitals alone. None where another is as near.
+
+    Never where what differs is a digit, or a part of fewer than four letters (`top_k` and `top_p`, `v1` and `v2`): such names
+    are told apart by it.
+    """
+    nearest = [name for name in near if distance(written.casefold(), name.casefold(), 1) <= 1]
+    return nearest[0] if len(nearest) == 1 and _is_slip(written, nearest[0]) else None
+
+
+def _is_slip(written: str, meant: str) -> bool:
+    if written.casefold() == meant.casefold():
+        return written != meant
+    if distance(written, meant, 1) > 1 or re.sub(r"\D", "", written) != re.sub(r"\D", "", meant):
+        return False
+    here, there = (re.split(r"[\W\d_]+", text) for text in (written, meant))
+    if len(here) != len(there):
+        here, there = ["".join(here)], ["".join(there)]
+    return all(min(len(a), len(b)) >= SHORTEST for a, b in zip(here, there, strict=True) if a != b)
+
+
 def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
     """At most `limit` of `known`, nearest first; ties by spelling. Empty when nothing is near.
 
     Also empty when there are more than `MAX_KNOWN`.
     """
     wanted = word.casefold()[:MAX_WORD]
-    reach = max(1, (len(wanted) + 1) // 3)
+    reach = (len(wanted) + 1) // 3  # of one letter alone: itself, a capital or not
     ranked: list[tuple[int, str]] = []
     candidates = list(islice(dict.fromkeys(known), MAX_KNOWN + 1))
     if len(candidates) > MAX_KNOWN:

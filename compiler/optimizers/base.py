@@ -68,6 +68,8 @@ class Option(Struct, frozen=True):
     """Whose rows a number counts, so that asking for more than there are is reported."""
     pays_for: Literal["val"] | None = None
     """Whose rows the number pays for. If it is less than twice their count, the step scores its start but no candidate."""
+    asks_at: bool = False
+    """Whether this is the temperature at which the model that writes is asked."""
 
     @property
     def most(self) -> float | None:
@@ -123,6 +125,19 @@ class Conflict(Struct, frozen=True):
     help: str = ""
 
 
+SAID_ELSEWHERE = {
+    "metric": "the metric is the block's `metric`",
+    "trainset": "the rows are the block's `train`",
+    "valset": "the rows to score on are the block's `val`",
+    "seed": "the seed is the block's `seed`",
+    "prompt_model": "the model that writes is the block's `prompt_lm`",
+    "task_model": "the model that answers is the `lm` of the module",
+    "teacher_settings": "the teacher's model is the block's `teacher_lm`",
+    "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
+}
+"""What DSPy's optimizers, or their `compile`, are given, and a step here is not: what to write instead, as a sentence's end."""
+
+
 class Spec(Struct, frozen=True):
     """The facts of one optimizer.
 
@@ -176,13 +191,17 @@ class Spec(Struct, frozen=True):
     nests: bool = False
     """True when options of any other name give the step optimizers to run (`p = MIPROv2()`)."""
     refused: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Options that the optimizer has in DSPy and not here: what to write instead, as a sentence's end."""
+    """Further options that the optimizer has in DSPy and not here: what to write instead, as in `SAID_ELSEWHERE`."""
     shape: Callable[[Program, Options], Program] = field(default=lambda student, options: student)
     """The result as far as a plan can know it: all that decides how many calls a run makes."""
     per_input: bool = False
     """True when the demos are chosen for each input, from an index, of which a program has one."""
     reflective: bool = False
     """True when the step learns from the metric's `feedback`, and only from scores where there is none."""
+
+    def refusal(self, name: str) -> str | None:
+        """What to write instead of an option that DSPy has and this optimizer has not."""
+        return self.refused.get(name) or (None if self.option(name) else SAID_ELSEWHERE.get(name))
 
     def option(self, name: str) -> Option | None:
         return next((option for option in self.options if option.name == name), None)

@@ -110,9 +110,7 @@ SPEC = Spec(
     holds_out=True,
     nests=True,
     refused={
-        "seed": "the seed is the block's `seed`",
         "optimizer_compile_args": "an optimizer's options stand in its own parentheses",
-        "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
         "max_errors": "it is an option of the optimizers inside",
     },
 )

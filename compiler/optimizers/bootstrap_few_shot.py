@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.ensemble import Runnable, each
 from dspec.runtime.schema.program import Demo, Program
 
 from ..evaluate.counts import Calls, Range
 from ..evaluate.scoring import MetricError
 from .advising import FEW, SOME, Idea, Situation, Standing
-from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
+from .base import Context, Facts, Option, Options, Spec, StepResult
 from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels, without_demos
 from .frozen import tunable
 from .prompt_room import PromptRoom
+from .teachers import matched
 
 if TYPE_CHECKING:
     import asyncio
@@ -160,9 +161,7 @@ def prepare_teacher(student: Program, options: Options, context: Context) -> Run
     An ensemble teaches by the trace of the member whose answer was elected.
     Raises OptimizerError when its predictors are not the student's.
     """
-    teacher = student if context.teacher is None else context.teacher
-    for one in programs(teacher):
-        require_match(student, one)
+    teacher = student if context.teacher is None else matched(student, context.teacher)
     labels = options.integer("max_labeled_demos")
     if labels == 0 or has_demos(teacher):
         return teacher
@@ -172,31 +171,6 @@ def prepare_teacher(student: Program, options: Options, context: Context) -> Run
             one, context.train, labels, lambda name: context.rng(f"teacher/{name}"), context.room
         ),
     )
-
-
-def require_match(student: Program, teacher: Program) -> None:
-    """Demos move from one program to the other only if both have the same predictors."""
-    ours, theirs = (_shape(program) for program in (student, teacher))
-    if ours == theirs:
-        return
-    differing = sorted(
-        address for address in ours.keys() | theirs.keys() if ours.get(address) != theirs.get(address)
-    )
-    raise OptimizerError(
-        f"teacher `{teacher.name}` does not match student `{student.name}`: "
-        f"they differ in predictor {', '.join(f'`{address}`' for address in differing)}",
-        help="a teacher needs the student's predictors, with the same inputs and outputs",
-    )
-
-
-def _shape(program: Program) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    return {
-        address: (
-            tuple(field.name for field in predictor.signature.inputs),
-            tuple(field.name for field in predictor.signature.outputs),
-        )
-        for address, predictor in program.predictors.items()
-    }
 
 
 async def bootstrap(

@@ -94,6 +94,7 @@ SPEC = Spec(
             "Temperature of the model that writes.",
             minimum=0.0,
             maximum=2.0,
+            asks_at=True,
         ),
         Option("track_stats", "bool", False, "Say in the step's notes how each round did."),
         Option(

@@ -151,8 +151,6 @@ SPEC = Spec(
     refused={
         "reflection_lm": "the model that writes is the block's `prompt_lm`",
         "enable_tool_optimization": "descriptions of an agent's tools are written unless `freeze` names the tools",
-        "seed": "the seed is the block's `seed`",
-        "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
         "failure_score": "a row without a usable answer scores 0 everywhere",
         "track_stats": "the candidates are always there, as `.candidates`",
         "log_dir": "an interrupted compile goes on when it is run again",

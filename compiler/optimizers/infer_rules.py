@@ -76,10 +76,6 @@ SPEC = Spec(
     candidates=True,
     advised_train=20,
     prompts=True,
-    refused={
-        "teacher_settings": "the teacher's model is the block's `teacher_lm`",
-        "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
-    },
 )
 
 

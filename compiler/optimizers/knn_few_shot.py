@@ -19,15 +19,16 @@ from dspec.runtime.artifact.beside import MAX_BYTES
 from dspec.runtime.index.limits import MAX_ROWS
 from dspec.runtime.running.neighbours import row_text
 from dspec.runtime.running.vectors import pack
-from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.ensemble import Runnable, each
 from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Program
 
 from ..evaluate.counts import Calls, Range
 from .advising import SOME, Idea, Situation
 from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
-from .bootstrap_few_shot import DEMO_OPTIONS, bootstrap, require_match
+from .bootstrap_few_shot import DEMO_OPTIONS, bootstrap
 from .demos import has_demos, labelled, without_demos
 from .frozen import tunable
+from .teachers import matched
 
 if TYPE_CHECKING:
     from ..data.rows import Example
@@ -88,7 +89,6 @@ SPEC = Spec(
     bootstraps=True,
     per_input=True,
     advised_train=20,
-    refused={"trainset": "the rows are the block's `train`"},
     advise=_advise,
 )
 
@@ -164,9 +164,7 @@ def _teacher(
     student: Program, labels: tuple[Neighbour, ...], embedder: LM | None, options: Options, context: Context
 ) -> Runnable:
     """The teacher, or the student; one without demos is shown the labels of the row's neighbours."""
-    teacher: Runnable = student if context.teacher is None else context.teacher
-    for one in programs(teacher):
-        require_match(student, one)
+    teacher: Runnable = student if context.teacher is None else matched(student, context.teacher)
     if options.integer("max_labeled_demos") == 0 or has_demos(teacher):
         return teacher
     index = _index(labels, options)

@@ -84,6 +84,7 @@ SPEC = Spec(
             "Temperature of the model that writes.",
             minimum=0.0,
             maximum=2.0,
+            asks_at=True,
         ),
         Option(
             "minibatch",

@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
-from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.ensemble import Runnable, each
 from dspec.runtime.schema.program import Demo, Program
 from dspec.runtime.schema.trace import learnable
 from dspec.runtime.schema.types import JsonValue, Row
@@ -33,7 +33,6 @@ from ..evaluate.outcomes import Candidate
 from ..evaluate.scoring import MetricError
 from ..evaluate.tasks import Halt, together
 from .base import Context, Facts, Option, Options, Spec, StepResult
-from .bootstrap_few_shot import require_match
 from .demos import hide
 from .frozen import tunable
 from .gepa_pareto import mean
@@ -42,6 +41,7 @@ from .proposing.cases import score_of
 from .proposing.contrast import advise
 from .ranking import ranked
 from .simba_batch import Bucket, by_worth, draw_program, dropped, percentile, spread, without
+from .teachers import matched
 
 if TYPE_CHECKING:
     from ..data.rows import Example, Rows
@@ -129,19 +129,12 @@ SPEC = Spec(
     advised_train=32,
     prompts=True,
     reflective=True,
-    refused={
-        "prompt_model": "the model that writes is the block's `prompt_lm`",
-        "teacher_settings": "the teacher's model is the block's `teacher_lm`",
-        "seed": "the seed is the block's `seed`",
-        "num_threads": "how many calls are in flight is said with `dspc compile --threads`",
-    },
 )
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     if context.teacher is not None:
-        for teacher in programs(context.teacher):
-            require_match(student, teacher)
+        context = replace(context, teacher=matched(student, context.teacher))
     first = await context.evaluator.evaluate(student, context.val, label="as it came")
     ascent = _Ascent(student, options, context, Candidate("as it came", student, first.scores))
     context.progress("as it came", ascent.start.score)

@@ -144,6 +144,11 @@ def load(
     return Loaded(root, main, files, problem)
 
 
+def stand_in(path: Path, text: str, known: dict[tuple[Path, Path], File]) -> None:
+    """Let `text` stand in for what the file at a resolved path holds, for each `load` that is given `known`."""
+    _file(path, project_root(path), text, known)
+
+
 def _name(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 

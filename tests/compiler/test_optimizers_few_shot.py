@@ -262,7 +262,7 @@ async def test_a_teacher_of_another_shape_is_refused(monkeypatch: pytest.MonkeyP
         await step(monkeypatch, BOOTSTRAP, oracle, teacher=pipeline())
     assert caught.value.message == (
         "teacher `chain` does not match student `router`: "
-        "they differ in predictor `ask`, `decide`, `summarize`"
+        "the student has no predictor like `summarize` (text -> gist)"
     )
 
 
@@ -361,3 +361,28 @@ async def test_the_wall_leaves_what_was_found_or_nothing(monkeypatch: pytest.Mon
     assert [demo["text"] for demo in done.demos()] == ["row 1 of g1", "row 3 of g0"]
     with pytest.raises(BudgetExceeded):
         await step(monkeypatch, BOOTSTRAP, wrong, budget=ir.Budget(calls=4))
+
+
+async def test_a_teacher_whose_modules_have_other_names_teaches_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A predictor is the same by what it is asked; its demos stand under the student's address."""
+    student = pipeline()
+    names = {address: f"{address}_of_another" for address in student.predictors}
+    teacher = renamed(student, names)
+    options = {"max_bootstrapped_demos": 2, "max_labeled_demos": 0}
+    own = await step(monkeypatch, BOOTSTRAP, oracle, student=student, teacher=student, **options)
+    done = await step(monkeypatch, BOOTSTRAP, oracle, student=student, teacher=teacher, **options)
+    assert teacher.predictors.keys().isdisjoint(student.predictors)
+    assert done.program == own.program
+    assert all(predictor.demos for predictor in done.program.predictors.values())
+
+
+def renamed(program: Program, names: dict[str, str]) -> Program:
+    """By way of JSON, so that no address is left out."""
+    text = program.model_dump_json()
+    for old, new in names.items():
+        text = text.replace(f'"{old}":{{"strategy"', f'"{new}":{{"strategy"').replace(
+            f'"predictor":"{old}"', f'"predictor":"{new}"'
+        )
+    return Program.model_validate_json(text)

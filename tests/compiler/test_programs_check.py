@@ -143,7 +143,7 @@ def test_the_fix_for_an_uncounted_list_takes_the_first_ten(tmp_path: Path) -> No
         tmp_path,
         "program P(question: str) -> (answer: str) {\n"
         "  let all = [ask(question = one) for one in split(question)]\n"
-        "  return answer = all[0].answer\n}\n",
+        "  return answer = if len(all) > 0 then all[0].answer else question\n}\n",
     )
     (finding,) = found.diagnostics
     assert finding.code == "DS0323"

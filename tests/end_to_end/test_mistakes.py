@@ -89,3 +89,16 @@ def test_an_artifact_that_is_not_one(tmp_path: Path) -> None:
     result = dspc("run", "broken.dspc.json", "--input", "text=x", cwd=tmp_path)
     assert result.code == 1
     assert "broken.dspc.json" in result.err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"), [((), "the input `text` is missing"), (("-i", "txt=a"), "there is no input `txt`")]
+)
+def test_run_says_how_inputs_are_given(tmp_path: Path, given: tuple[str, ...], message: str) -> None:
+    (tmp_path / "main.dspec").write_text(
+        'dspec 1\n\nlm learner { model = "embedded/icl" }\nmodule ask = Predict(sig(text -> answer))\n',
+        encoding="utf-8",
+    )
+    done = dspc("run", "main.dspec", *given, cwd=tmp_path)
+    assert message in done.err
+    assert "help: inputs are given by `--input name=value`" in done.err

@@ -106,3 +106,29 @@ def test_ctrl_c_in_an_eval_keeps_what_is_on_its_way_and_exits_as_ever(tmp_path: 
         _, said = process.communicate(timeout=20)
         assert process.returncode == 130, said
         assert made.answers() - before == requests(url)
+
+
+def test_an_eval_that_is_cut_says_what_is_known(tmp_path: Path) -> None:
+    """No table without rows; the program's score where only the baseline is cut."""
+    made = project(tmp_path, rows=ROWS, candidates=4)
+    more = "module slow = ChainOfThought(Label)\neval ship { program = labeller; baseline = slow; metric = right; data = texts.test\n"
+    text = made.source.read_text() + more
+    with spawned("--answer", "hashed") as url:
+        for calls, known in ((1, False), (ROWS + 10, True)):
+            made.source.write_text(f"{text}  budget {{ calls = {calls} }}\n}}\n")
+            cut = made.run("eval", url=url)
+            assert cut.code == 3, cut.text
+            assert cut.out == ""
+            assert ("; `labeller` scored " in cut.err) == known
+
+
+def test_a_result_that_could_not_be_scored_is_not_called_the_start(tmp_path: Path) -> None:
+    made = project(tmp_path, rows=ROWS, candidates=4)
+    text = made.source.read_text()
+    before, _, _ = text.partition("  step search")
+    made.source.write_text(f"{before}  budget {{ calls = {ROWS + 10} }}\n  step s = LabeledFewShot()\n}}\n")
+    with spawned("--answer", "hashed") as url:
+        cut = made.compile(url)
+        assert cut.code == 3, cut.text
+        assert "could not be scored any more" in cut.out
+        assert "the result of the steps, which was not scored, is in" in cut.err

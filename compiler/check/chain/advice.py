@@ -6,16 +6,22 @@ of a file that was not read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from dspec.runtime.schema.program import Program
 
 from ...data.sources.table import is_fetched, title
 from ...diagnostics import codes
-from ...optimizers.base import OptimizerError, Spec
-from ...optimizers.bootstrap_few_shot import require_match
+from ...optimizers.base import Facts, OptimizerError, Spec
+from ...optimizers.compat.table import FAITHFUL
+from ...optimizers.teachers import addresses
 from ...project.source import Location
+from ...tables.models import takes_one_temperature
+from ..declarations.lms import lm
 from ..declarations.metrics import MetricInfo
 from ..session import Session
 from ..shape.attributes import number_of
+from ..symbols import Symbol
 from ..types.declared import RunnableInfo
 from .rows import RowsInfo
 from .step import StepInfo
@@ -36,8 +42,10 @@ def check_advice(
     for step in chain:
         if step.spec is None or step.call is None or not step.clean:
             continue
+        refused = _refused(session, step, train, val)
         for one in (step, *step.nested.values()):
-            _asked(session, one, train, val or train)
+            if one is not step or not refused:
+                _asked(session, one, train, val or train)
             _paid(session, one, val or train)
         at = step.place.at(step.call.callee)
         if step.spec.reflective and measure is not None and not measure.explains:
@@ -56,6 +64,24 @@ def check_advice(
             )
         if not told and step.spec.prompts and step.spec.needs_val and train and val:
             told = _shares(session, at, step.spec, train, val)
+
+
+def _refused(session: Session, step: StepInfo, train: RowsInfo | None, val: RowsInfo | None) -> bool:
+    """Whether DSPy's schedule cannot run with the step's options on so many rows; reports that."""
+    options, faithful = step.options(), FAITHFUL.get(step.spec.name) if step.spec and step.compat else None
+    if options is None or faithful is None or step.call is None or train is None or not train.count:
+        return False
+    if val is not None and not val.count:
+        return False
+    rows = train.count if val is None or not val.count else val.count
+    facts = Facts(train=train.count, val=rows, predictors=1, calls_per_run=1, val_given=val is not None)
+    why = faithful.refuses(options, facts)
+    if why is None:
+        return False
+    named = next((one for name, one in step.arguments.items() if f"`{name}`" in why.message), None)
+    at = step.place.at(named.value if named is not None else step.call.callee)
+    session.report(codes.optimizers.ScheduleRefuses(at, why.message, why.help or "", (val or train).location))
+    return True
 
 
 def _one_file(session: Session, train: RowsInfo, val: RowsInfo) -> None:
@@ -118,6 +144,48 @@ def _shares(session: Session, at: Location, spec: Spec, train: RowsInfo, val: Ro
     return True
 
 
+def check_temperatures(
+    session: Session,
+    chain: Sequence[StepInfo],
+    programs: Students,
+    tuned: RunnableInfo,
+    lms: Mapping[str, Symbol | None],
+) -> None:
+    """Warn of a step that asks the model that writes at a temperature which that is known to refuse.
+
+    `lms` are those that the block names, by `lm` and `prompt_lm`.
+    """
+    for step in chain:
+        writer = lms["prompt_lm"] or _first_model(session, programs.get(step.name), tuned, lms["lm"])
+        settings = lm(session, writer) if writer is not None else None
+        if writer is None or settings is None:
+            continue
+        for one in (step, *step.nested.values()):
+            spec, options = one.spec, one.options()
+            for option in spec.options if spec is not None and options is not None else ():
+                degree = options.number(option.name) if options is not None and option.asks_at else 1.0
+                if degree in (None, 1) or not takes_one_temperature(settings) or one.call is None:
+                    continue
+                argument = one.arguments.get(option.name)
+                at = one.place.at(argument.value if argument else one.call.callee)
+                owner = spec.name if spec is not None else ""
+                session.report(
+                    codes.models.AsksAtAnother(
+                        at, settings.model, degree, writer.location, owner, option.name, writes=True
+                    )
+                )
+
+
+def _first_model(
+    session: Session, program: Program | None, tuned: RunnableInfo, block: Symbol | None
+) -> Symbol | None:
+    """Which writes where the block names none for it: that of the first predictor."""
+    first = next(iter(program.predictors.items()), None) if program is not None else None
+    if first is None:
+        return None
+    return block if block is not None and first[0] in tuned.unbound else session.lms.get(first[1].lm)
+
+
 def check_teachers(
     session: Session, chain: Sequence[StepInfo], programs: Students, tuned: RunnableInfo
 ) -> None:
@@ -133,10 +201,6 @@ def check_teachers(
         if teacher is None:
             continue
         try:
-            require_match(starts, teacher)
+            addresses(starts, teacher)
         except OptimizerError as error:
-            theirs, ours = tuple(teacher.predictors), tuple(starts.predictors)
-            tuned_at, why = tuned.symbol.location, error.message
-            session.report(
-                codes.optimizers.OtherPredictors(at, teacher.name, theirs, starts.name, ours, tuned_at, why)
-            )
+            session.report(codes.optimizers.OtherPredictors(at, tuned.symbol.location, error.message))

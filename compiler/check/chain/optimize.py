@@ -15,7 +15,7 @@ from ..session import Place, Session
 from ..shape.attributes import Reader, section
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, TunedInfo
-from .advice import check_advice, check_teachers
+from .advice import check_advice, check_teachers, check_temperatures
 from .asked import NOTHING, ModelsAsked, asked_by_judges, asked_by_result, asked_by_steps
 from .budgets import check_calls, check_models, limited, on_error_of
 from .chain import check_chain
@@ -81,6 +81,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         shown = check_indexes(session, chain, programs, train, origins)
         result = replace(result, shown=shown.get(emit or (chain[-1].name if chain else ""), {}))
         check_teachers(session, chain, programs, tuned)
+        check_temperatures(session, chain, programs, tuned, lms)
         asked = asked_by_result(session, place, tuned, lms["lm"], chain)
         if limits is not None:
             besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, measure))

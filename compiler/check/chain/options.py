@@ -20,8 +20,8 @@ from .members import reducer
 
 
 def unknown_option(session: Session, place: Place, spec: Spec, name: Name) -> None:
-    if name.text in spec.refused:
-        session.report(codes.optimizers.RefusedOption(place.at(name), spec.name, spec.refused[name.text]))
+    if (instead := spec.refusal(name.text)) is not None:
+        session.report(codes.optimizers.RefusedOption(place.at(name), spec.name, instead))
         return
     known = tuple(option.name for option in spec.options)
     more = ("student", "compat", *CHOICES, *(("teacher",) if spec.takes_teacher else ()))

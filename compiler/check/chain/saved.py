@@ -50,6 +50,9 @@ def saved_program(session: Session, place: Place, node: Expr) -> RunnableInfo | 
     given = match_arguments(session, place, node, f"`{form}`", names, names, shape)
     path = _path(session, place, form, given.get("path", ()))
     if form == "artifact":
+        block = None if path is None else _made_here(session, place, path)
+        if block is not None:
+            return runnable(session, block)
         return None if path is None else _once(session, place, node, f'artifact("{path}")', path, None)
     if "program" not in given:
         return None
@@ -65,7 +68,31 @@ def found_program(session: Session, place: Place, node: Expr, symbol: Symbol | N
     if not is_saved(place, node):
         return runnable(session, symbol) if symbol is not None else None
     at = place.at(node)
-    return next((one for one in saved(session) if at in one.places), None)
+    found = next((one for one in saved(session) if at in one.places), None)
+    if found is not None or not (
+        isinstance(node, Call) and place.text(node.callee) == "artifact" and node.arguments
+    ):
+        return found
+    value = node.arguments[0].value
+    written = value.value if isinstance(value, LiteralNode) else None
+    block = _made_here(session, place, written) if isinstance(written, str) else None
+    return None if block is None else runnable(session, block)
+
+
+def _made_here(session: Session, place: Place, path: str) -> Symbol | None:
+    """The block of the same file whose artifact belongs at a path where there is none yet: it is compiled first."""
+    name = Path(path).name.removesuffix(".dspc.json")
+    block = place.scope.symbols.get(name)
+    if (
+        block is None
+        or block.kind != "optimize"
+        or block in session.running
+        or place.scope is not session.main
+    ):
+        return None
+    own = session.folder / "compiled" / f"{name}.dspc.json"
+    looked_at(own)
+    return block if session.probe and session.folder / Path(path) == own and not own.exists() else None
 
 
 def _path(session: Session, place: Place, form: str, given: tuple[Argument, ...]) -> str | None:

@@ -107,14 +107,16 @@ class BodyReader(Struct):
             if name in turn.given:
                 session.report(codes.names.ValueTwice(place.at(node), turn.given[name].where))
             turn.given[name] = GivenAnew(typed.kind, step, place.at(node))
-            return scope.having(name, Binding(typed.kind, code, symbol, length=typed.length))
+            return scope.having(
+                name, Binding(typed.kind, code, symbol, length=typed.length, unsure=typed.unsure)
+            )
         if first is not None:
             if first.symbol is not None:
                 session.report(codes.names.ValueTwice(place.at(node), first.symbol.location))
             return scope.having(name, Binding(ANY, code, symbol))
         direct = next((call for call in paid if call.step == step), None)
         self.lets.append(LetRead(symbol, direct or next(iter(paid), None)))
-        return scope.having(name, Binding(typed.kind, code, symbol, length=typed.length))
+        return scope.having(name, Binding(typed.kind, code, symbol, length=typed.length, unsure=typed.unsure))
 
     def _repeat(self, scope: Scope, item: Repeat, turn: RoundRead | None) -> Scope:
         block, session, place = scope.block, scope.session, scope.place

@@ -22,5 +22,6 @@ def report_circle(session: Session, at: Location, symbol: Symbol) -> None:
         session.report(codes.names.CallsItself(at, symbol.location, symbol.kind))
         return
     names = (*(each.key for each in way), symbol.key)
-    modules = any(each.kind == "module" for each in way)
-    session.report(codes.names.CallsInCircle(at, names, modules))
+    kinds = {each.kind for each in way}
+    of = "module" if kinds == {"module"} else "program" if kinds == {"program"} else "both"
+    session.report(codes.names.CallsInCircle(at, names, of))

@@ -11,6 +11,7 @@ from dspec.runtime.schema.program import LM, AdapterName
 
 from ...diagnostics import codes
 from ...tables.blocks import PRICE
+from ...tables.models import provider_names, takes_one_temperature, unknown_provider
 from ..names.names import find
 from ..session import Session
 from ..shape.attributes import FromEnvironment, Reader, section, settings
@@ -66,7 +67,23 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         tool_calls="native" if calls == "native" else "text" if calls == "text" else None,
     )
     read.flag("default")
+    if model is not None:
+        _known(session, read, values)
     return values if model is not None else None
+
+
+def _known(session: Session, read: Reader, values: LM) -> None:
+    """Warn of a provider that nothing is known of, and of a temperature that the model is known to refuse."""
+    at = read.place.at(read.found["model"].value)
+    provider = unknown_provider(values.model)
+    if provider is not None and values.api_base is None and values.api_base_env is None:
+        session.report(codes.models.UnknownProvider(at, values.model, provider, provider_names()))
+    if values.temperature not in (None, 1) and takes_one_temperature(values):
+        session.report(
+            codes.models.OneTemperature(
+                read.place.at(read.found["temperature"].value), values.model, values.temperature, at
+            )
+        )
 
 
 def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]:

@@ -69,7 +69,11 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[ModuleStrate
     ):
         session.report(codes.names.PrefixedStrategy(place.at(value.callee), value.callee.name.text))
         return None
-    wrapping = tuple(running()) if isinstance(value, Reference | InlineSignature) else ()
+    # Others do not run without options of their own, tools or a reward, which an example would have to make up.
+    plain = tuple(
+        name for name, record in running().items() if not any(one.required for one in record.options)
+    )
+    wrapping = plain if isinstance(value, Reference | InlineSignature) else ()
     session.report(codes.names.NoStrategy(place.at(value), wrapping))
     return None
 

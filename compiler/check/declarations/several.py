@@ -29,6 +29,7 @@ from dspec.runtime.schema.program import (
 from dspec.runtime.schema.types import JsonValue
 
 from ...diagnostics import codes
+from ...tables.models import takes_one_temperature
 from ..names.names import path_of, resolve
 from ..session import Place, Session
 from ..shape.attributes import form_of, number_of
@@ -53,6 +54,7 @@ from .module_parts import (
 )
 from .signatures import SignatureInfo, signature
 
+TEMPERATURE = "temperature"
 TRIED = "predict"
 """Role of the predictor that a bare signature becomes in a strategy that tries something several times."""
 
@@ -99,6 +101,7 @@ def check_several(
     program = None
     if given.whole:
         program = _program(session, place, symbol, strategy, applied, given, gathered, more, function)
+        _temperature_fits(session, place, strategy, call, given, program)
     return RunnableInfo(symbol, applied.inputs, outputs, program, tuple(gathered.unbound))
 
 
@@ -226,6 +229,31 @@ def _reward_fits(session: Session, place: Place, applied: _Applied, given: _Give
         at, name = place.at(node), found.written_for.symbol.name
         session.report(codes.metrics.RewardForOther(at, found.symbol.location, name, absent))
         given.whole = False
+
+
+def _temperature_fits(
+    session: Session,
+    place: Place,
+    strategy: ModuleStrategy,
+    call: Call,
+    given: _Given,
+    program: Program | None,
+) -> None:
+    """Warns of a temperature that a model of the module is known to refuse."""
+    degree = given.values.get(TEMPERATURE)
+    if program is None or degree == 1 or not isinstance(degree, int | float):
+        return
+    for settings in (program.lms[one.lm] for one in program.predictors.values()):
+        model = session.lms.get(settings.name)
+        if model is not None and takes_one_temperature(settings):
+            argument = options_of(session, place, call).get(TEMPERATURE)
+            at = place.at(argument.value if argument else call.callee)
+            session.report(
+                codes.models.AsksAtAnother(
+                    at, settings.model, degree, model.location, strategy.name, TEMPERATURE
+                )
+            )
+            return
 
 
 def _outputs_named(

@@ -64,7 +64,8 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     retries = read.integer("max_retries")
     specs = field_specs(session, place, inputs.values())
     for member in outputs.values():
-        if member.has_default and member.symbol:
+        # What stands behind a type that could not be read is taken for a default.
+        if member.has_default and member.symbol and not place.block.problems:
             session.report(
                 codes.types.OutputDefault(member.symbol.location, spell(OptionalOf(item=member.type)))
             )

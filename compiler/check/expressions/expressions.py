@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from dspec.grammar.tree import (
     Attribute,
+    Call,
     Comprehension,
     Conditional,
     Expr,
@@ -53,7 +54,7 @@ from ..types.kinds import (
     spell,
 )
 from .blocks import Side, calls_in
-from .infer import decided, expect, infer, one_value, rule, truth
+from .infer import decided, expect, infer, needed, one_value, rule, truth
 from .mistakes import not_a_value, unknown_value
 from .presence import path, present
 from .scope import Binding, Length, Scope, Typed
@@ -85,7 +86,8 @@ def _reference(scope: Scope, node: Reference) -> Typed:
     if binding is not None:
         scope.session.use(scope.place, name, binding.symbol)
         scope.reads.add(name.text)
-        return Typed(_known(scope, node, binding.kind), binding.code, binding.length)
+        unsure = None if path(node) in scope.present else binding.unsure
+        return Typed(_known(scope, node, binding.kind), binding.code, binding.length, unsure)
     symbol = find(scope.session, scope.place, node)
     if symbol is None:
         unknown_value(scope, node)
@@ -109,6 +111,8 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
             not_a_value(scope, node, symbol)
         return Typed(ANY)
     typed = infer(scope, target)
+    if name is not None:
+        needed(scope, target, typed, f"`.{name.text}`")
     if name is None:
         return Typed(ANY)  # still being typed; the parser has said so
     group = members_of(scope, typed.kind)
@@ -117,7 +121,9 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
         if not is_unknown(typed.kind):
             items = isinstance(typed.kind, ListOf | GroupList)
             at, of = scope.place.at(name), scope.place.text(target)
-            scope.session.report(codes.types.HasNoFields(at, of, spell(typed.kind), items))
+            scope.session.report(
+                codes.types.HasNoFields(at, of, spell(typed.kind), items, _is_extern_call(scope, target))
+            )
         return Typed(ANY, code)
     member = group.members.get(name.text)
     if member is None:
@@ -141,6 +147,11 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
     return Typed(_known(scope, node, OptionalOf(item=member.type) if optional else member.type), code)
 
 
+def _is_extern_call(scope: Scope, node: Expr) -> bool:
+    symbol = find(scope.session, scope.place, node.callee) if isinstance(node, Call) else None
+    return symbol is not None and symbol.kind == "extern"
+
+
 def _known(scope: Scope, node: Expr, kind: Kind) -> Kind:
     """The kind without its `?` where a condition has asked whether the value is there."""
     if scope.present and isinstance(kind, OptionalOf) and path(node) in scope.present:
@@ -161,24 +172,50 @@ def members_of(scope: Scope, kind: Kind) -> Group | None:
 @rule(Index)
 def _index(scope: Scope, node: Index) -> Typed:
     target, index = node.target, node.index
-    typed = infer(scope, target)
+    typed = needed(scope, target, infer(scope, target), "an index")
+    unsure = None if _is_there(scope, node, typed.length) else scope.place.at(node)
     if isinstance(typed.kind, GroupList):
-        return Typed(
-            typed.kind.item, Item(target=typed.code, index=expect(scope, index, INT, "a list's index"))
-        )
+        code = Item(target=typed.code, index=expect(scope, index, INT, "a list's index"))
+        return Typed(typed.kind.item, code, unsure=unsure)
     kind, code = one_value(scope, target, typed, "an index")
     if isinstance(kind, OptionalOf):
         kind = kind.item
     match kind:
         case ListOf(item=item):
-            return Typed(item, Item(target=code, index=expect(scope, index, INT, "a list's index")))
+            found = Item(target=code, index=expect(scope, index, INT, "a list's index"))
+            return Typed(item, found, unsure=None if isinstance(item, OptionalOf) else unsure)
         case DictOf(key=key, value=found):
-            return Typed(found, Item(target=code, index=expect(scope, index, key, "a dict's key")))
+            item = Item(target=code, index=expect(scope, index, key, "a dict's key"))
+            return Typed(found, item, unsure=None if isinstance(found, OptionalOf) else unsure)
         case _:
             inner = infer(scope, index)
             if not is_unknown(kind):
                 scope.session.report(codes.types.WrongOperand(scope.place.at(target), "[]", spell(kind)))
             return Typed(ANY, Item(target=code, index=inner.code))
+
+
+def _is_there(scope: Scope, node: Index, length: Length | None) -> bool:
+    """Whether nothing is to be said of an item: the list has so many, a condition has asked, or whoever calls the program
+    decides how long its input is."""
+    if path(node) in scope.present or _is_given(scope, node.target):
+        return True
+    match node.index:
+        case Literal(value=int() as place):
+            return length is not None and place < length.least
+        case Unary(operator="-", operand=Literal(value=int() as place)):
+            return length is not None and place <= length.least
+        case _:
+            return False
+
+
+def _is_given(scope: Scope, node: Expr) -> bool:
+    """Whether it is an input of the program, or a part of one."""
+    while isinstance(node, Attribute | Index):
+        node = node.target
+    binding = scope.names.get(node.name.text) if isinstance(node, Reference) else None
+    if binding is None or binding.symbol is None or isinstance(binding.kind, Group):
+        return False
+    return binding.symbol.kind == "parameter"
 
 
 @rule(Unary)
@@ -187,7 +224,7 @@ def _unary(scope: Scope, node: Unary) -> Typed:
         return Typed(
             BOOL, UnaryOp(operator="not", operand=truth(scope, node.operand, "the operand of `not`"))
         )
-    typed = infer(scope, node.operand)
+    typed = needed(scope, node.operand, infer(scope, node.operand), "`-`")
     if isinstance(node.operand, Literal) and isinstance(node.operand.value, int | float):
         return Typed(typed.kind, Constant(value=-node.operand.value))
     if not (is_number(typed.kind) or is_unknown(typed.kind)):
@@ -217,7 +254,8 @@ def _conditional(scope: Scope, node: Conditional) -> Typed:
     if then.length is not None and other.length is not None:
         length = Length(min(then.length.least, other.length.least), max(then.length.most, other.length.most))
     sides = Side(first.block, then.code), Side(second.block, other.code)
-    return Typed(ANY if kind is None else kind, decided(scope, node, test, *sides), length)
+    code = decided(scope, node, test, *sides)
+    return Typed(ANY if kind is None else kind, code, length, then.unsure or other.unsure)
 
 
 @rule(ListLiteral)
@@ -225,7 +263,7 @@ def _list(scope: Scope, node: ListLiteral) -> Typed:
     kind: Kind = ANY
     lowered: list[Expression] = []
     for item in node.items:
-        got = _element(scope, item)
+        got = needed(scope, item, _element(scope, item), "an item of a list")
         lowered.append(got.code)
         both = joined(kind, got.kind)
         if both is None:
@@ -242,12 +280,12 @@ def _element(scope: Scope, node: Expr) -> Typed:
     if scope.block is not None:
         return typed
     kind, code = one_value(scope, node, typed, "an item of a list")
-    return Typed(kind, code)
+    return Typed(kind, code, unsure=typed.unsure)
 
 
 @rule(Comprehension)
 def _comprehension(scope: Scope, node: Comprehension) -> Typed:
-    source = infer(scope, node.iterable)
+    source = needed(scope, node.iterable, infer(scope, node.iterable), "`for`")
     item = iterated(source.kind)
     if item is None:
         scope.session.report(
@@ -259,7 +297,7 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
     )
     binding = Binding(item, Variable(name=node.variable.text), variable)
     inner = replace(scope.apart(), repeated=True).having(node.variable.text, binding)
-    element = _element(inner, node.element)
+    element = needed(inner, node.element, _element(inner, node.element), "an item of a list")
     kind = list_of(element.kind)
     if inner.block is None or not inner.block.steps:
         code = ForEach(element=element.code, variable=node.variable.text, iterable=source.code)

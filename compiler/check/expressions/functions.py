@@ -36,7 +36,7 @@ from ..types.kinds import (
     is_unknown,
     spell,
 )
-from .infer import expect, infer
+from .infer import expect, infer, needed
 from .mistakes import not_one_value
 from .scope import Length, Scope, Typed
 
@@ -113,6 +113,8 @@ def checked_argument(scope: Scope, function: str, parameter: FunctionParameter, 
     if not isinstance(wanted, Marker):
         return Typed(wanted, expect(scope, argument.value, wanted, what))
     typed = infer(scope, argument.value)
+    if wanted is not Marker.ANYTHING:
+        needed(scope, argument.value, typed, what)
     if isinstance(typed.kind, GroupList) and wanted in (Marker.SIZED, Marker.ANY_LIST, Marker.SAME):
         return typed
     if isinstance(typed.kind, Group):

@@ -18,7 +18,8 @@ from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
 
 from ...diagnostics import codes
 from ..symbols import Symbol
-from ..types.kinds import ANY, BOOL, Group, assignable, is_number, spell
+from ..types.kinds import ANY, BOOL, Group, assignable, is_number, is_unknown, spell
+from . import presence
 from .blocks import Side, branched, has_steps
 from .mistakes import check_member, mismatch, not_one_value
 from .presence import present
@@ -74,6 +75,8 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             )
         case _:
             typed = infer(scope, node)
+            if not isinstance(want, OptionalOf) and not is_unknown(want):
+                needed(scope, node, typed, what)
             if not assignable(typed.kind, want):
                 mismatch(scope, node, typed.kind, want, what, declared)
             return typed.code
@@ -90,7 +93,18 @@ def decided(
 
 def value(scope: Scope, node: Expr, what: str) -> tuple[Type, Expression]:
     """The type of `node`, which must be one value and no group of values."""
-    return one_value(scope, node, infer(scope, node), what)
+    return one_value(scope, node, needed(scope, node, infer(scope, node), what), what)
+
+
+def needed(scope: Scope, node: Expr, typed: Typed, what: str) -> Typed:
+    """The same, where `what` cannot be none; warns of an item that may not be there."""
+    if typed.unsure is not None:
+        scope.session.report(
+            codes.types.MayBeMissing(
+                scope.place.at(node), typed.unsure, what, presence.path(node) is not None
+            )
+        )
+    return typed
 
 
 def one_value(scope: Scope, node: Expr, typed: Typed, what: str) -> tuple[Type, Expression]:

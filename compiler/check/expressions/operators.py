@@ -26,7 +26,7 @@ from ..types.kinds import (
     spell,
 )
 from .blocks import Side, has_steps
-from .infer import decided, infer, one_value, rule, truth
+from .infer import decided, infer, needed, one_value, rule, truth
 from .mistakes import check_member
 from .presence import present
 from .scope import Scope, Typed
@@ -70,11 +70,16 @@ def _binary(scope: Scope, node: Binary) -> Typed:
     if operator in ("==", "!="):
         _equality(scope, node, left, right)
     elif operator in ("in", "not in"):
+        needed(scope, node.right, other, f"`{operator}`")
         _membership(scope, node, left, right)
     elif operator in ("<", "<=", ">", ">="):
+        needed(scope, node.left, one, f"`{operator}`")
+        needed(scope, node.right, other, f"`{operator}`")
         _order(scope, node, left, right)
         _in_reach(scope, node, one.code, other.code)
     else:
+        needed(scope, node.left, one, f"`{operator}`")
+        needed(scope, node.right, other, f"`{operator}`")
         divisor = scope.range_of(other.code)
         if operator == "/" and divisor.low == divisor.high == 0:
             scope.session.report(

@@ -13,10 +13,12 @@ from dspec.runtime.schema.expressions import Constant, Expression, Variable
 
 from ... import ir
 from ...diagnostics import codes
+from ...project.source import Location
 from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.kinds import Group, Kind, NamedValue, spell
 from .blocks import StepBlock
+from .presence import names_in
 from .ranges import Bounds, range_of
 
 NOTHING = Constant(value=None)
@@ -49,6 +51,8 @@ class Binding(Struct, frozen=True):
     sure: bool = True
     length: Length | None = None
     """The length of a list, where it is known before anything runs."""
+    unsure: Location | None = None
+    """Where an item is taken that this value is; None where the item is sure to be there."""
 
 
 def bindings(members: Iterable[NamedValue]) -> dict[str, Binding]:
@@ -61,6 +65,9 @@ class Typed(Struct, frozen=True):
     code: Expression = NOTHING
     length: Length | None = None
     """The length of a list, where it is known before anything runs."""
+    unsure: Location | None = None
+    """Where an item is taken that this value is or may be; the value is none if the list is too short, or the dict lacks
+    the key. None where the item is sure to be there."""
 
 
 CallHandler = Callable[["Scope", Call, Symbol], Typed]
@@ -97,7 +104,7 @@ class Scope(Struct, frozen=True):
         return range_of(code, self.scores.union(judges))
 
     def having(self, name: str, binding: Binding) -> Scope:
-        paths = frozenset(path for path in self.present if path.partition(".")[0].partition("[")[0] != name)
+        paths = frozenset(path for path in self.present if name not in names_in(path))
         return replace(self, names={**self.names, name: binding}, present=paths)
 
     def knowing(self, paths: frozenset[str]) -> Scope:

@@ -391,7 +391,7 @@ class UnknownPart(Finding, frozen=True):
             "not a part of its split",
             secondary=(Label(self.dataset, f"`{self.dataset.text}` is declared here"),),
             help="" if near else there,
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 

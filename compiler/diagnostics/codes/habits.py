@@ -125,13 +125,59 @@ def _types(stop: Stop) -> Habit:
         return f"what it holds stands in square brackets: `{previous}[…]`", ()
     if found == "none" and "a type" in wanted:
         return "for a value that may be missing, put `?` behind its type: `str?`", ()
-    if found == "[" and previous in ("Optional", "Maybe"):
-        return "a value that may be missing has the type `str?`", ()
-    if found == "[" and previous in ("Literal", "Union", "Enum"):
-        return 'one of several texts is written `"a" | "b"`', ()
-    if found == "[" and "a new line" in wanted and "=" in wanted:
-        return f"a list of them is `list[{previous}]`", ()
+    if found == "[" and word is not None and ({"a new line", "=", "]", "->"} & wanted):
+        return _generic(previous, stop.here, word)
     return NONE
+
+
+def _generic(name: str, here: Location, word: Location) -> Habit:
+    """What a type in brackets behind a name is here, `Optional[int]`, as far as a line holds it."""
+    inner, end = _bracketed(here)
+    whole = None if end is None else Location(here.source, word.start, end)
+
+    def meant(written: str) -> tuple[Fix, ...]:
+        return (replace(whole, written, guess=True),) if whole else ()
+
+    parts = [part.strip() for part in re.split(r",(?![^\[]*\])", inner)] if inner else []
+    rest = [part for part in parts if part not in ("None", "none", "null")]
+    if name in ("Optional", "Maybe") or (name == "Union" and len(rest) == 1 < len(parts)):
+        type_ = rest[0] if len(rest) == 1 else "str"
+        return f"a value that may be missing has the type `{type_}?`", meant(f"{type_}?") if rest else ()
+    if name in ("Literal", "Enum"):
+        texts = all(re.fullmatch(r'"[^"\\]*"', part) for part in parts)
+        written = " | ".join(parts) if parts and texts else '"a" | "b"'
+        return f"one of several texts is written `{written}`", meant(written) if parts and texts else ()
+    if name == "Union":
+        return (
+            'a value has one type: one of several texts is written `"a" | "b"`, a value that may be missing `str?`, and for '
+            "what has several shapes there is a record with optional fields, or `any`",
+            (),
+        )
+    if name in ("tuple", "Tuple", "NamedTuple"):
+        if len(rest) == 1 or (len(rest) == 2 and rest[1] == "..."):
+            return f"there are no tuples: a list is `list[{rest[0]}]`", meant(f"list[{rest[0]}]")
+        return (
+            "there are no tuples: values that belong together are a record, with a name and a type for each",
+            (),
+        )
+    if name in ("set", "Set", "frozenset", "FrozenSet"):
+        return f"there are no sets: a list is `list[{inner or 'str'}]`", meant(
+            f"list[{inner}]"
+        ) if inner else ()
+    if end is not None and not inner:
+        return f"a list of them is `list[{name}]`", meant(f"list[{name}]")
+    return f"only `list[…]` and `dict[…]` hold other types, and `{name}` is neither", ()
+
+
+def _bracketed(here: Location) -> tuple[str, int | None]:
+    """What stands between the bracket at `here` and its partner on the line, and where that ends."""
+    line = here.source.text[here.start : here.start + 400].partition("\n")[0]
+    depth = 0
+    for place, letter in enumerate(line):
+        depth += (letter == "[") - (letter == "]")
+        if depth == 0:
+            return line[1:place].strip(), here.start + place + 1
+    return "", None
 
 
 def _operators(stop: Stop) -> Habit:
@@ -173,6 +219,11 @@ def _items(stop: Stop) -> Habit:
         if found == "while":
             return "what is done several times is `let x = repeat 3 from y { … until … }`", ()
         return "there are no statements: a value is chosen with `if … then … else …`", ()
+    if stop.previous == "repeat" and "a number" in wanted:
+        return (
+            "how often is written as a number, as in `repeat 3 from …`: all calls are counted before anything runs",
+            (),
+        )
     if wanted == frozenset(("=", "{")) and re.fullmatch(r"[^\W\d]\w*", found) and _starts_a_line(word):
         return "text stands in double quotes, and an attribute is written `name = value`", ()
     return NONE

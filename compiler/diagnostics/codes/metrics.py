@@ -65,7 +65,7 @@ class NotAColumn(Finding, frozen=True):
             f"`stratify` names `{self.where.text}`, which is not a column{did_you_mean(near)}",
             "not a column",
             help=f"{self.owner} has {listed(self.columns)}" if self.columns and not near else "",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ...project.source import Location
-from ..fixes import ItemRoom, insert_item, replace
+from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label
-from ..wording import plural
+from ..spelling import closest
+from ..wording import did_you_mean, plural
 from .base import Code, Finding
-from .snippets import METRIC, TICKETS, optimize
+from .snippets import METRIC, MODULE, TICKETS, optimize
 
 ASK = "module ask = Predict(sig(question -> answer))\n"
 
@@ -110,7 +111,7 @@ class SecretInSource(Finding, frozen=True):
             message,
             label,
             help='write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it',
-            fixes=(replace(self.where, read, f"Read it from `{read}`"),),
+            fixes=(replace(self.where, read, f"Read it from `{read}`", guess=True),),
         )
 
 
@@ -236,4 +237,92 @@ class AnyLength(Finding, frozen=True):
             secondary=(Label(self.lm, "no `max_tokens`"),),
             help=f"write `max_tokens = …` in lm `{name}`",
             fixes=insert_item(self.room, line, f"Insert `{line}`, to be filled in"),
+        )
+
+
+DS0712 = Code(
+    "DS0712",
+    "warning",
+    "unknown provider",
+    "A model's name begins with its provider and a slash, which says where it is asked: `openai/gpt-4o-mini`. Some names are "
+    "known well enough to do without. Nothing is known of this one, so the first call would fail. Which models a known "
+    "provider has is not looked at, and a model at an `api_base` of its own may have any name.",
+    'dspec 1\n\nlm mini { model = "gpt4" }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4" }\n',
+)
+
+
+class UnknownProvider(Finding, frozen=True):
+    """A `model` with an unknown `provider` before the slash, or with none; `known` are all that there are."""
+
+    code = DS0712
+    model: str
+    provider: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        if not self.provider:
+            return self.says(
+                f'"{self.model}" names no provider, and no model is known by a name like that',
+                "whose model?",
+                help='write the provider before it, as in "openai/gpt-4o-mini"; for a server of your own, give its `api_base`',
+            )
+        near = closest(self.provider, self.known)
+        rest = self.model.partition("/")[2]
+        return self.says(
+            f"no provider is called `{self.provider}`{did_you_mean(near)}",
+            "whose model?",
+            help=""
+            if near
+            else "for a server of your own, write `openai/` before the model's name, and its `api_base`",
+            fixes=suggestions(self.where, tuple(f'"{name}/{rest}"' for name in near), guess=True),
+        )
+
+
+DS0713 = Code(
+    "DS0713",
+    "warning",
+    "a temperature that the model refuses",
+    "Some models that think before they answer take the temperature 1 and no other. A call with another one is refused; the "
+    "temperature is then left out, so the setting does nothing.",
+    MODULE.replace("openai/gpt-4o-mini", "openai/o3").replace('o3"', 'o3"; temperature = 0.0'),
+    MODULE.replace("openai/gpt-4o-mini", "openai/o3"),
+)
+
+
+class OneTemperature(Finding, frozen=True):
+    """An lm's own `temperature`."""
+
+    code = DS0713
+    model: str
+    temperature: float
+    name: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.model}" takes the temperature 1 and no other, and this is {self.temperature:g}',
+            "refused by the model",
+            secondary=(Label(self.name, "the model"),),
+            help="leave `temperature` out",
+        )
+
+
+class AsksAtAnother(Finding, frozen=True):
+    """An `option` of an optimizer or a strategy, `owner`, which asks a `model` at a `temperature`. `writes`: for instructions."""
+
+    code = DS0713
+    model: str
+    temperature: float
+    lm: Location
+    owner: str
+    option: str
+    writes: bool = False
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.model}" takes the temperature 1 and no other, and `{self.owner}` asks it at {self.temperature:g}',
+            f"`{self.option}` is {self.temperature:g}",
+            secondary=(Label(self.lm, "declared here"),),
+            help=f"write `{self.option} = 1.0`"
+            + (", or name another model as `prompt_lm`" if self.writes else ""),
         )

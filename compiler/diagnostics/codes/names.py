@@ -46,7 +46,7 @@ class UnknownName(Finding, frozen=True):
             f"there is no {wanted} named `{name}`{did_you_mean(near)}",
             "not declared",
             help="" if near else there,
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -77,7 +77,7 @@ class UnknownAlias(Finding, frozen=True):
             f"no import is called `{name}`{did_you_mean(near)}",
             "not imported",
             help="" if near else f'add `import "{name}.dspec" as {name}` if such a file exists',
-            fixes=tuple(replace(self.where, alias) for alias in near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -96,7 +96,7 @@ class UnknownValue(Finding, frozen=True):
             f"there is no value named `{name}` here{did_you_mean(near)}",
             "not in scope",
             help="" if near or not self.known else f"in scope: {listed(self.known)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -113,7 +113,7 @@ class NoStepOrProgram(Finding, frozen=True):
             f"there is no earlier step or program named `{self.where.text}`{did_you_mean(near)}",
             "not declared",
             help="" if near or not self.known else f"{self.what} may be {listed(self.known)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -471,7 +471,7 @@ class NotAReference(Finding, frozen=True):
             f'"{self.written}" names no Python function: it is a module, a colon and a function',
             "not `module:function`",
             help='for example `python("tools.search:find")`',
-            fixes=(replace(self.where, f'"{self.better}"'),) if self.better else (),
+            fixes=(replace(self.where, f'"{self.better}"', guess=True),) if self.better else (),
         )
 
 
@@ -565,7 +565,7 @@ class NotInFile(Finding, frozen=True):
             "not declared there",
             secondary=(Label(self.alias, f"`{self.alias.text}` is imported here"),),
             help="" if near else there,
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -627,22 +627,23 @@ class CallsItself(Finding, frozen=True):
 
 
 class CallsInCircle(Finding, frozen=True):
-    """A circle of calls. `names` begins and ends with the same program or module; `modules` says that it has a module."""
+    """A circle of calls. `names` begins and ends with the same program or module; `of` says what they are."""
 
     code = DS0210
     names: tuple[str, ...]
-    modules: bool = False
+    of: Literal["program", "module", "both"] = "program"
 
     def told(self) -> Diagnostic:
+        what = {"program": "programs", "module": "modules", "both": "modules and programs"}[self.of]
+        one = {"program": "a program has no", "module": "a module has no", "both": "neither has"}[self.of]
         names = self.names
         shown = names if len(names) <= 8 else (*names[:4], "…", *names[-3:])
         return self.says(
-            f"these {'modules and ' * self.modules}programs call each other in a circle, and a program has no recursion: "
-            f"{' → '.join(shown)}",
+            f"these {what} call each other in a circle, and {one} recursion: {' → '.join(shown)}",
             "closes the circle",
-            help="let one of them do its part without the one after it"
-            if self.modules
-            else "to do something several times, write `repeat`",
+            help="to do something several times, write `repeat`"
+            if self.of == "program"
+            else "let one of them do its part without the one after it",
         )
 
 
@@ -777,7 +778,9 @@ class UnknownFunction(Finding, frozen=True):
             help=""
             if near
             else f"there are {plural(self.count, 'function')}, among them `len`, `contains` and `f1`",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(
+                self.where, near, declared=bool(near) and near[0] not in self.known[: self.count]
+            ),
         )
 
 

@@ -340,6 +340,42 @@ REFLECTED = METRIC.replace(
     "= gold.topic == pred.topic", "{ score = gold.topic == pred.topic; feedback = gold.topic }"
 )
 
+
+def on_schedule(size: int) -> str:
+    """A step on DSPy's schedule, with few rows as examples have them."""
+    step = f"step m = MIPROv2(auto = none, num_candidates = 3, num_trials = 6, minibatch_size = {size})"
+    return METRIC + optimize('compat = "dspy"', f"{step}  # dspc: allow DS0607 -- a short example")
+
+
+DS0636 = Code(
+    "DS0636",
+    "error",
+    "rows that DSPy's schedule cannot run with",
+    'On `compat = "dspy"` a step refuses what DSPy refuses, such as minibatches with more rows than val has. It would be '
+    "refused when it runs, after the program it starts from was scored.",
+    on_schedule(40),
+    on_schedule(20),
+    TICKETS,
+)
+
+
+class ScheduleRefuses(Finding, frozen=True):
+    """`why` and `advice` are the schedule's own; `rows` are those that it would compare on."""
+
+    code = DS0636
+    why: str
+    advice: str
+    rows: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"DSPy's schedule cannot run: {self.why}",
+            "refused when it runs",
+            secondary=(Label(self.rows, "these rows"),),
+            help=self.advice,
+        )
+
+
 DS0635 = Code(
     "DS0635",
     "warning",
@@ -543,8 +579,8 @@ DS0611 = Code(
     "DS0611",
     "error",
     "teacher that does not match",
-    "Demos are made from the teacher's runs and given to the student's predictors, so the teacher calls "
-    "the same modules, with the same inputs and outputs.",
+    "Demos are made from the teacher's runs and given to the student's predictors, so the teacher has as many, with the same "
+    "inputs and outputs. What their modules are called does not matter.",
     METRIC + OTHER + optimize("step demos = BootstrapFewShot(teacher = careful)"),
     METRIC + OTHER + optimize("step demos = BootstrapFewShot(teacher = router)"),
     TICKETS,
@@ -552,25 +588,19 @@ DS0611 = Code(
 
 
 class OtherPredictors(Finding, frozen=True):
-    """A teacher that calls other modules than the student, or the same with another signature: `why` says which."""
+    """A teacher with a predictor that the student has not, or without one that it has: `why` says which."""
 
     code = DS0611
-    teacher: str
-    theirs: tuple[str, ...]
-    student: str
-    ours: tuple[str, ...]
     tuned: Location
     why: str
 
     def told(self) -> Diagnostic:
         return self.says(
-            self.why
-            if set(self.ours) == set(self.theirs)
-            else f"teacher `{self.teacher}` calls {quoted(self.theirs)}, and student `{self.student}` calls "
-            f"{quoted(self.ours)}: demos of one are of no use to the other",
+            self.why,
             "has other predictors",
             secondary=(Label(self.tuned, "the student"),),
-            help="a teacher calls the same modules, and may use another `teacher_lm` or have demos",
+            help="a teacher has as many predictors, with the same inputs and outputs in the same order; it may use another "
+            "`teacher_lm`, other instructions or demos",
         )
 
 
@@ -890,7 +920,7 @@ class EmitsNoStep(Finding, frozen=True):
             f"`emit` names `{self.where.text}`, which is no step of this block{did_you_mean(near)}",
             "not a step",
             help="" if near else there,
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -1110,7 +1140,7 @@ class NoSuchOutput(Finding, frozen=True):
             "no such output",
             secondary=(Label(self.program, "declared here"),),
             help="" if near else f"its outputs are {listed(self.outputs)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -1310,7 +1340,7 @@ class NoPredictor(Finding, frozen=True):
             + (f": that is a step, which calls `{self.calls}`" if self.calls else did_you_mean(near)),
             "no such predictor",
             help="" if near else there,
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 

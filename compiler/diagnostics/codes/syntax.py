@@ -643,7 +643,7 @@ class NotAListOfTools(Finding, frozen=True):
             f"`{self.option}` takes a list of names, and this is {given}",
             given,
             help=f"for example `{self.option} = [{text if self.name else 'search'}]`",
-            fixes=suggestions(self.where, (f"[{text}]",)) if self.name else (),
+            fixes=(replace(self.where, f"[{text}]"),) if self.name else (),
         )
 
 

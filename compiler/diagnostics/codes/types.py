@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from msgspec import Struct
@@ -126,7 +127,7 @@ class NotOneValue(Finding, frozen=True):
             f"{self.what} needs one value, and `{text}` stands for {self.group}",
             self.group,
             help=f"pick one {self.noun}: {listed(paths)}" if paths else "",
-            fixes=(replace(self.where, paths[0]),) if len(paths) == 1 else (),
+            fixes=(replace(self.where, paths[0], guess=True),) if len(paths) == 1 else (),
         )
 
 
@@ -320,7 +321,7 @@ class UnknownArgument(Finding, frozen=True):
             f"not an {self.noun}",
             secondary=self.declared,
             help="" if near else f"it has {listed(self.known)}" if self.known else f"it has no {self.noun}s",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -357,7 +358,7 @@ class UnknownGiven(Finding, frozen=True):
             f"`{self.program}` has no input `{name}`{did_you_mean(near)}",
             "not an input",
             help="" if near else f"its inputs are {listed(self.inputs)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -435,7 +436,7 @@ class UnknownField(Finding, frozen=True):
             f"not {article(self.noun)} of {self.owner}",
             secondary=secondary,
             help=f"{self.owner} has {listed(places)}" if places and not near else "",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
@@ -452,23 +453,28 @@ class NotAnOutput(Finding, frozen=True):
             f"`{self.option}` names an output, and `{self.where.text}` is none{did_you_mean(near)}",
             "no such output",
             help="" if near else f"the outputs are {listed(self.outputs)}",
-            fixes=suggestions(self.where, near),
+            fixes=suggestions(self.where, near, declared=True),
         )
 
 
 class HasNoFields(Finding, frozen=True):
-    """A dot behind a value, `of`, of a type whose values have no fields; `items` says that they have items."""
+    """A dot behind a value, `of`, of a type whose values have no fields; `items` says that they have items, `extern` that a
+    call of one gave it."""
 
     code = DS0304
     of: str
     got: str
     items: bool
+    extern: bool = False
 
     def told(self) -> Diagnostic:
+        hint = "take an item of the list first, as in `xs[0]`" if self.items else ""
+        if self.extern:
+            hint = f"the call of an extern gives its value itself: write `{self.of}`"
         return self.says(
             f"`{self.of}` is {self.got} and has no fields, so `.{self.where.text}` names nothing",
             "no such field",
-            help="take an item of the list first, as in `xs[0]`" if self.items else "",
+            help=hint,
         )
 
 
@@ -565,7 +571,7 @@ class NotInUnion(Finding, frozen=True):
             if self.declared
             else (),
             help=f"the values are {shown}{more}",
-            fixes=suggestions(self.where, tuple(f'"{choice}"' for choice in near)),
+            fixes=suggestions(self.where, tuple(f'"{choice}"' for choice in near), declared=True),
         )
 
 
@@ -986,10 +992,19 @@ class TypeInUnion(Finding, frozen=True):
     code = DS0316
 
     def told(self) -> Diagnostic:
+        name = self.where.text
+        behind = self.where.source.text[self.where.end : self.where.end + 40]
+        missing = re.match(r"\s*\|\s*(?:none|None|null)\b(?!\s*\|)", behind)
+        whole = (
+            Location(self.where.source, self.where.start, self.where.end + missing.end()) if missing else None
+        )
         return self.says(
-            f"a union lists string literals, and `{self.where.text}` is a type",
+            f"a union lists string literals, and `{name}` is a type",
             "not a string literal",
-            help="write `T?` for a value that may be missing, or a record for structured values",
+            help=f"a value that may be missing has the type `{name}?`"
+            if missing
+            else "a value has one type; for one that may be missing write `T?`, and for structured values a record",
+            fixes=(replace(whole, f"{name}?", guess=True),) if whole else (),
         )
 
 
@@ -1173,9 +1188,13 @@ DS0323 = Code(
     "Everything that a program calls is counted before it runs. A list comprehension with calls in it makes as many "
     "as the list has items, so the list must say how many that is at most: `range(3)`, a list that is written "
     "out, or the `first` few of any other.",
-    program("let all = [ask(question = s) for s in split(question)]", "return answer = all[0].answer"),
     program(
-        "let all = [ask(question = s) for s in first(split(question), 5)]", "return answer = all[0].answer"
+        "let all = [ask(question = s) for s in split(question)]",
+        "return answer = majority([a.answer for a in all])",
+    ),
+    program(
+        "let all = [ask(question = s) for s in first(split(question), 5)]",
+        "return answer = majority([a.answer for a in all])",
     ),
 )
 
@@ -1288,6 +1307,44 @@ class StateDiffers(Finding, frozen=True):
     def told(self) -> Diagnostic:
         return self.says(
             f"`{self.name}` is {self.before} before the first round, and {self.got} after one", self.got
+        )
+
+
+DS0326 = Code(
+    "DS0326",
+    "warning",
+    "an item that may not be there",
+    "`xs[0]` of a list without items is `none`, and so is `d[key]` without that key. What needs a value fails on it, "
+    "as a row or a run that ends with an error. Nothing is said where the list is known to be long enough or a condition asks.",
+    program(CALL, "return answer = a.sources[0]"),
+    program(CALL, 'return answer = if len(a.sources) > 0 then a.sources[0] else "none"'),
+)
+
+
+class MayBeMissing(Finding, frozen=True):
+    """A value that `what` needs is or may be the `item` of a list or dict, which may not have it.
+
+    `plain` says that the value has a name or path, which a condition can ask of.
+    """
+
+    code = DS0326
+    item: Location
+    what: str
+    plain: bool
+
+    def told(self) -> Diagnostic:
+        text = self.where.text
+        asked = f"{text} == none" if self.plain else f"let one = {text}"
+        ask = (
+            f"ask first: `if {asked} then … else {text}`"
+            if self.plain
+            else f"give it a name, `{asked}`, and ask whether that is `none`"
+        )
+        return self.says(
+            f"`{self.item.text}` is `none` where there is no such item, and {self.what} needs a value",
+            "may be none",
+            secondary=(Label(self.item, "this item"),) if self.item != self.where else (),
+            help=ask,
         )
 
 

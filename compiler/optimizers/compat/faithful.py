@@ -10,7 +10,7 @@ from msgspec import Struct
 from ...evaluate.counts import Calls
 from ...evaluate.outcomes import Candidate
 from ...evaluate.tasks import Halt
-from ..base import Facts, Options, Run, StepResult
+from ..base import Facts, OptimizerError, Options, Run, StepResult
 
 if TYPE_CHECKING:
     from ...data.rows import Rows
@@ -27,6 +27,8 @@ class Faithful(Struct, frozen=True):
     """False when candidates are scored on other rows than the block's val."""
     splits: bool = False
     """True when rows of train become val where the block names none, so that the step needs none."""
+    refuses: Callable[[Options, Facts], OptimizerError | None] = lambda options, facts: None
+    """Why the schedule cannot run with these options on so many rows; the check asks it, and so does the run."""
 
 
 def percent(scores: Sequence[float]) -> float:

@@ -13,15 +13,16 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.ensemble import Runnable, each
 from dspec.runtime.schema.program import Demo, Predictor, Program
 from dspec.runtime.schema.types import OptionalOf
 
 from ...evaluate.tasks import Halt
 from ..base import Context, OptimizerError, Options
-from ..bootstrap_few_shot import MAX_ERRORS, Accepted, in_order, require_match
+from ..bootstrap_few_shot import MAX_ERRORS, Accepted, in_order
 from ..demos import traced
 from ..frozen import tunable
+from ..teachers import matched
 
 if TYPE_CHECKING:
     from ...data.rows import Example, Rows
@@ -62,11 +63,10 @@ def teacher_of(student: Program, rows: Rows, labels: int, context: Context) -> R
     """
     if context.teacher is None:
         return labeled(student, rows, labels) if labels else student
-    for one in programs(context.teacher):
-        require_match(student, one)
+    teacher = matched(student, context.teacher)
     if not labels:
-        return context.teacher
-    return each(context.teacher, lambda one: one if _bootstrapped(one) else labeled(one, rows, labels))
+        return teacher
+    return each(teacher, lambda one: one if _bootstrapped(one) else labeled(one, rows, labels))
 
 
 def _bootstrapped(program: Program) -> bool:

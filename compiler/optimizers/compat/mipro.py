@@ -48,16 +48,14 @@ SHOWN_DEMOS = 3
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     draws = random.Random(context.seed)  # noqa: S311 - DSPy's generator
     train, val = context.train, context.val
+    refused = _refuses(options, len(train), len(val) if context.val_given else None)
+    if refused is not None:
+        raise refused
     if not context.val_given:
         cut = len(train) - val_rows(len(train))
         train, val = train[:cut], train[cut:]
     val = _sampled(val, options, draws)
     size = trial_rows(options, len(val))
-    if size > len(val):
-        raise OptimizerError(
-            f"`minibatch_size` is {size}, and val has {len(val)} rows",
-            help="lower it, or write `minibatch = false`",
-        )
     sets = await _demo_sets(student, train, options, context, draws)
     instructions = await _instructions(student, train, sets, options, context, draws)
     demos = tuple(tuple(one.predictors[address].demos for one in sets) for address in tunable(student))
@@ -70,13 +68,32 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     return await search(student, pool, schedule, val, context, draws)
 
 
-def val_rows(train: int) -> int:
-    """How many of train's last rows become val."""
-    if train < 2:
-        raise OptimizerError(
+def refuses(options: Options, facts: Facts) -> OptimizerError | None:
+    """What of `options` and rows DSPy's schedule cannot run with."""
+    return _refuses(options, facts.train, facts.val if facts.val_given else None)
+
+
+def _refuses(options: Options, train: int, val: int | None) -> OptimizerError | None:
+    if val is None and train < 2:
+        return OptimizerError(
             "MIPROv2 splits train where there is no val, and one row cannot be split",
             help="name rows to choose by: `val = …`",
         )
+    rows = val_rows(train) if val is None else val
+    auto = options.text("auto")
+    rows = rows if auto is None else min(AUTO[auto][1], rows)
+    size = trial_rows(options, rows)
+    if size <= rows:
+        return None
+    kept = " after `auto` has drawn from it" if auto is not None and val != rows else ""
+    return OptimizerError(
+        f"`minibatch_size` is {size}, and val has {rows} rows{kept}",
+        help="lower it, or write `minibatch = false`",
+    )
+
+
+def val_rows(train: int) -> int:
+    """How many of train's last rows become val."""
     return min(MOST_VAL, max(1, int(train * 0.8)))
 
 
@@ -220,4 +237,4 @@ def _calls(options: Options, facts: Facts) -> Calls:
     )
 
 
-FAITHFUL = Faithful(run, _calls, unknown=("search",), scores_val=False, splits=True)
+FAITHFUL = Faithful(run, _calls, unknown=("search",), scores_val=False, splits=True, refuses=refuses)

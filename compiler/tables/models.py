@@ -1,0 +1,60 @@
+"""What is known of models before one is asked: whether there is such a provider, and which take one temperature only.
+
+The names stand in `known_models.py`, which is generated and imported when a file needs it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dspec.runtime.models.endpoints import PROVIDERS, split_model
+from dspec.runtime.schema.program import LM
+
+_DATED = re.compile(r"[-@](?:\d{4}-\d\d-\d\d|\d{8}|latest|default)$|-v\d(?::\d)?$")
+_MAKER = re.compile(r"^(?:[a-z-]+\.)?(?:anthropic|openai)\.")
+EMBEDDED = "embedded"
+
+
+def plain_name(name: str) -> str:
+    """A model's name without region, maker, version and date: `us.anthropic.claude-opus-4-8` is `claude-opus-4-8`."""
+    name = _MAKER.sub("", name.rpartition("/")[2])
+    while (shorter := _DATED.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+def family(name: str) -> str:
+    """What a model's name begins with: `gpt` of `gpt-4o`."""
+    return re.split(r"[-.:@]", name, maxsplit=1)[0]
+
+
+def unknown_provider(model: str) -> str | None:
+    """What stands where a provider is named, if no provider is called that; empty where no provider is named and one is needed.
+
+    Which models a provider has changes by the week, so a known provider may have any.
+    """
+    provider, _ = split_model(model)
+    if provider in PROVIDERS or provider == EMBEDDED:
+        return None
+    from .known_models import FAMILIES
+    from .known_models import PROVIDERS as OF_LITELLM
+
+    if provider:
+        return None if provider in OF_LITELLM.split() else provider
+    return None if family(model) in FAMILIES.split() else ""
+
+
+def provider_names() -> tuple[str, ...]:
+    from .known_models import PROVIDERS as OF_LITELLM
+
+    return tuple(sorted({*PROVIDERS, *OF_LITELLM.split()}))
+
+
+def takes_one_temperature(lm: LM) -> bool:
+    """Whether the model is known to take the temperature 1 and no other. Nothing is known of a server of one's own."""
+    from .known_models import ONE_TEMPERATURE
+
+    provider, name = split_model(lm.model)
+    if (lm.api_base or lm.api_base_env) and not provider.startswith("azure"):
+        return False
+    return plain_name(name) in ONE_TEMPERATURE.get(provider, "").split()
