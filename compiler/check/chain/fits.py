@@ -151,8 +151,9 @@ def check_steps_fit(
     val: RowsInfo | None,
     *,
     val_named: bool,
+    scored: bool,
 ) -> None:
-    """`val_named` is True also where what stands there is a mistake, and `val` None."""
+    """`val_named` is True also where what stands there is a mistake, and `val` None; `scored` says that the result is."""
     inside = [inner for step in chain for inner in step.nested.values()]
     # A metric that is graded and accepts nothing is warned of once.
     vague = (
@@ -186,7 +187,7 @@ def check_steps_fit(
         elif val.overlaps(train):
             chosen = True
             session.report(codes.optimizers.ValIsTrain(val.location, spec.name, train.location, parts))
-    if not val_named and train is not None and not chosen:
+    if scored and not val_named and train is not None and not chosen:
         _only_train(session, chain, train)
 
 
