@@ -5,7 +5,7 @@ what stands was itself cut short and is no better. Otherwise that stays, and the
 `NAME.partial.dspc.json`; the next whole result removes it.
 
 A compile that was asked to score nothing cannot tell whether its result is better. A whole one is written all the same, since
-that was asked for, and whoever shows it says so of an artifact with a score whose place it took (`Kept.replaced`). One that was cut
+that was asked for, and the report tells of an artifact with a score whose place it took (`Kept.replaced`). One that was cut
 short leaves such an artifact as it is.
 """
 

@@ -9,6 +9,7 @@ TemplateName = Literal[
     "condense",
     "contrast",
     "grounded",
+    "language",
     "observe",
     "outline",
     "reflect",
