@@ -169,9 +169,7 @@ def free(
     rows = len(known)
     calls = rows * calls_per_run(resolved.student)
     if resolved.metric.judges:
-        runs = [
-            (row, known[key].outputs) for row, key in zip(baseline, keys, strict=True) if key in known
-        ]
+        runs = [(row, known[key].outputs) for row, key in zip(baseline, keys, strict=True) if key in known]
         answered = [(row, outputs) for row, outputs in runs if outputs is not None]
         calls += Judges(resolved.metric).known(answered, store)
     if record is None or rows < len(keys):

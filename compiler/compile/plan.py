@@ -332,7 +332,9 @@ def _notes(resolved: Resolved, again: int, prompts: int, judges: int, runs: int)
             f"counted with the shape that the result of {results} will have: its demos and words may add tokens"
         )
     if optimize.scoring == "none":
-        notes.append('`scoring = "none"`: neither the program nor the result is scored; steps score what they need')
+        notes.append(
+            '`scoring = "none"`: neither the program nor the result is scored; steps score what they need'
+        )
     if optimize.val is None:
         notes.append("no val: candidates are scored on the rows they were made from")
     notes.append("answers that are already in the ledger are not paid again")

@@ -63,7 +63,11 @@ def tokens(text: str) -> list[str]:
     kept = "".join(one for one in _folded(text, "NFKD") if not _silent(one))
     unit = _patterns()[0]
     return [
-        part for word in kept.split() if word not in ARTICLES for part in unit.split(word) if part and part.strip()
+        part
+        for word in kept.split()
+        if word not in ARTICLES
+        for part in unit.split(word)
+        if part and part.strip()
     ]
 
 
@@ -86,7 +90,8 @@ def pieces(text: str) -> list[tuple[str, ...]]:
     unit, word = _patterns()
     found: list[tuple[str, ...]] = []
     for alone, group in groupby(
-        word.finditer(_visible(_folded(text, "NFKC")).replace("’", "'")), key=lambda match: match["unspaced"] is not None
+        word.finditer(_visible(_folded(text, "NFKC")).replace("’", "'")),
+        key=lambda match: match["unspaced"] is not None,
     ):
         if alone:
             found += (tuple(unit.findall(match[0])) for match in group)

@@ -55,7 +55,9 @@ async def test_bootstrapping_asks_for_its_demos_and_nothing_else(
     # A teacher that is always right is asked once a demo, as in DSPy: four times at the defaults.
     made = unscored(tmp_path, on(DEMOS, compat))
     for threads in (1, 16):
-        built, script, _ = await compiled(monkeypatch, tmp_path, made, oracle, threads=threads, latency=jitter())
+        built, script, _ = await compiled(
+            monkeypatch, tmp_path, made, oracle, threads=threads, latency=jitter()
+        )
         assert script.calls == built.spent.calls == built.spent.teacher.calls == 4
     planned = plan_of(made, "tuned", tmp_path)
     assert (planned.least, planned.most) == (4, 20)
@@ -77,7 +79,9 @@ async def test_between_steps_nothing_is_scored_and_a_search_scores_what_it_needs
     made = unscored(tmp_path, LABELS, DEMOS, SEARCH)
     texts: set[str] = set()
     for threads in (1, 16):
-        built, script, _ = await compiled(monkeypatch, tmp_path, made, learner, threads=threads, latency=jitter(3))
+        built, script, _ = await compiled(
+            monkeypatch, tmp_path, made, learner, threads=threads, latency=jitter(3)
+        )
         assert [outcome.spent.task.calls for outcome in built.steps[:2]] == [0, 0]
         assert script.calls == sum(outcome.spent.calls for outcome in built.steps)
         planned = plan_of(made, "tuned", tmp_path)
@@ -115,7 +119,10 @@ async def test_at_the_wall_it_is_what_the_steps_had_made(
     assert built.status == "budget"
     assert built.artifact.scores == {}
     assert built.artifact.program == built.steps[-1].result.program
-    assert built.notes[-1] == "cut short: the result is what step `demos` had made, and nothing tells how good it is"
+    assert (
+        built.notes[-1]
+        == "cut short: the result is what step `demos` had made, and nothing tells how good it is"
+    )
     nothing = unscored(tmp_path, DEMOS, budget=ir.Budget(calls=1), program=pipeline())
     built, _, _ = await compiled(monkeypatch, tmp_path, nothing, oracle, threads=1)
     assert built.artifact.program.predictors["summarize"].demos == ()

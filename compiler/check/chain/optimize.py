@@ -90,7 +90,9 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
                 check_calls(session, limits, tuned, val or train, steps=True)
     if tuned is not None:
         check_labels(session, chain, tuned, train)
-    check_steps_fit(session, chain, measure, train, val, val_named="val" in read.found, scored=scoring == "all")
+    check_steps_fit(
+        session, chain, measure, train, val, val_named="val" in read.found, scored=scoring == "all"
+    )
     check_advice(session, chain, measure, train, val)
     check_test_rows(session, (("train", train), ("val", val)))
     built = None
