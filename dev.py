@@ -38,6 +38,7 @@ SLOWER = (
     "grammar",
     "compiler/test_deletions.py",
     "compiler/test_mutations.py",
+    "compiler/test_simulated_truth.py",
 )
 """What `deep` runs: faults, DSPy in an environment of its own, and properties that try harder when asked to."""
 

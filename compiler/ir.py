@@ -29,6 +29,9 @@ from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1
 
+Scoring = Literal["none", "all"]
+"""What is scored besides what a step needs for itself: nothing, or start and result on all rows of val."""
+
 OnError = Literal["stop", "score_zero"]
 """What a row is worth whose model never answers: the run pauses, or the row scores 0."""
 
@@ -167,6 +170,7 @@ class Optimize(Frozen):
     teacher_lm: str | None = None
     seed: int = 0
     on_error: OnError = "stop"
+    scoring: Scoring = "all"
     budget: Budget = Budget()
     steps: tuple[StepSpec, ...]
     emit: str

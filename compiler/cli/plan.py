@@ -88,7 +88,8 @@ def draw_free(seen: Planned) -> None:
     if known.calls == 0:
         return
     console = stdout()
-    what = [f"{known.rows} rows of the baseline", *(f"step {name}" for name in known.steps)]
+    what = [f"{known.rows} rows of the baseline"] if known.rows else []
+    what += (f"step {name}" for name in known.steps)
     console.print(f"known already, and free: {known.calls:,} calls ({', '.join(what)})", markup=False)
 
 
@@ -127,7 +128,10 @@ def draw(made: Plan) -> None:
     for heading in headings:
         table.add_column(heading, justify="left" if heading in ("what", "how") else "right", no_wrap=True)
     val = str(made.steps[0].val) if made.steps else ""
-    table.add_row("baseline", "the program as it is", val, spell(made.baseline), "", *gap, *judge(made.judge))
+    scored = made.scoring == "all"
+    if scored:
+        start = spell(made.baseline), "", *gap, *judge(made.judge)
+        table.add_row("baseline", "the program as it is", val, *start)
     for step in made.steps:
         table.add_row(
             f"step {step.name}",
@@ -139,7 +143,8 @@ def draw(made: Plan) -> None:
             *judge(step.judge),
         )
     last = judge(made.judge if made.final.most else Range())
-    table.add_row("final", "the result, unless scored", val, spell(made.final), "", *gap, *last)
+    if scored:
+        table.add_row("final", "the result, unless scored", val, spell(made.final), "", *gap, *last)
     for evaluation in made.evals:
         table.add_row(
             f"eval {evaluation.name}",

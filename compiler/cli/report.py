@@ -42,7 +42,9 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         _row(table, f"eval {evaluation.name}", evaluation.baseline_score, evaluation.score)
     if table.row_count:
         console.print(table)
-    else:
+    if built.plan.scoring == "none":
+        console.print(f'{result.job.name}: not scored, as `scoring = "none"` says', markup=False)
+    elif not table.row_count:
         console.print(f"{result.job.name}: nothing was scored", markup=False)
     console.print()
     for evaluation in result.evals:
@@ -62,6 +64,11 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         console.print(f"  {judged:,} of those needed are of the metric's judges")
     draw_flaws(console, "answers: ", built.spent.flaws)
     console.print(Text.assemble("now: ", spent_line(result.tally)))
+    if (replaced := result.kept.replaced) is not None:
+        console.print(
+            f"note: it takes the place of an artifact that was scored ({replaced.metric}: {_spell(replaced)}); this one is not",
+            markup=False,
+        )
     for path in result.kept.stays:
         console.print(f"left {path} as it was", markup=False)
     if result.kept.place is not None:
@@ -200,6 +207,8 @@ def _compiled(result: Compiled) -> JsonValue:
         "artifact": None if result.kept.place is None else str(result.kept.place),
         "left": [str(path) for path in result.kept.stays],
         "status": built.status,
+        "scoring": built.plan.scoring,
+        "replaced": _replaced(result.kept.replaced),
         "baseline": None if built.baseline is None else _score(scored(metric, built.baseline)),
         "final": None if built.final is None else _score(scored(metric, built.final)),
         "comparison": _paired(built.comparison),
@@ -260,6 +269,11 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
             for row in evaluation.program.rows
         ],
     }
+
+
+def _replaced(score: Score | None) -> JsonValue:
+    """The score of an artifact whose place an unscored one took."""
+    return None if score is None else {"metric": score.metric, **_score(score)}
 
 
 def _score(score: Score) -> dict[str, JsonValue]:

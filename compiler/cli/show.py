@@ -68,6 +68,8 @@ def draw_artifact(console: Console, artifact: Artifact) -> None:
             f"({100 * score.low:.1f} to {100 * score.high:.1f}, {score.n} rows)",
             markup=False,
         )
+    if artifact.provenance.scoring == "none":
+        console.print('not scored, as `scoring = "none"` said', markup=False)
     for step in artifact.provenance.steps:
         console.print(f"step {step.name}: {step.optimizer}, {step.calls} calls", markup=False)
     draw_runnable(console, artifact.program)

@@ -6,6 +6,9 @@ run, so the second compile gives the same bytes as the first.
 
 At the budget's wall, or when the engine is told to stop, the best program scored so far is the
 result; every other failure ends the compile, with what was answered kept in the ledger.
+
+With `scoring = "none"` nothing is scored but what a step scores for itself. There is then no last word and no best:
+the result is what the steps made, and at the wall what they had made by then.
 """
 
 from __future__ import annotations
@@ -70,7 +73,8 @@ class StepOutcome(Struct, frozen=True):
 
 
 class Built(Struct, frozen=True):
-    """A compile's result. `final` is None when the budget ended before the last scoring.
+    """A compile's result. `final` is None when the budget ended before the last scoring, and both scores are None
+    where none were asked for.
 
     `comparison` is what the steps made against the program they started from, on the rows both were scored
     on; where it shows no real improvement, the artifact holds the latter (`selection`), and `final` is its score.
@@ -97,7 +101,8 @@ async def run_steps(
     clock: Callable[[], float] = time.monotonic,
     report: Report = silent,
 ) -> Ran:
-    """Score the program that the planned block starts from, run its steps, and score what comes out.
+    """Score the program that the planned block starts from, run its steps, and score what comes out, unless its
+    `scoring` is "none".
 
     `wall` pays for it, and for what the caller does besides; without one, the block's budget does.
 
@@ -165,7 +170,8 @@ class Ran:
         self._accounts: list[Evaluator] = []
         """Those of the steps that had their turn, each with what it spent."""
         self._scored = asyncio.Event()
-        """Set once the program that the compile starts from is scored."""
+        """Set once the program that the compile starts from is scored, or nobody is going to score it."""
+        self._unscored = resolved.optimize.scoring == "none"
         self._walled = walled
         self._programs: dict[str, Runnable] = {}
         self._origins = ir.origins(resolved.optimize.steps)
@@ -182,6 +188,30 @@ class Ran:
         resolved = self._resolved
         steps = resolved.optimize.steps
         first = self._begin(0)
+        early = None if self._unscored else await self._score_start(first)
+        self._scored.set()
+        await self._step(first, early or first.work())
+        for index in range(1, len(steps)):
+            if self._status != "complete":
+                return
+            begun = self._begin(index)
+            await self._step(begun, begun.work())
+        if self._status != "complete":
+            return
+        self._emitted = self._programs[resolved.optimize.emit]
+        if self._unscored:
+            return
+        try:
+            self._final = await self._evaluator.evaluate(
+                self._emitted, resolved.val, label=resolved.optimize.name
+            )
+        except (BudgetExceeded, Stopped) as halt:
+            self._halt(halt)
+            self._notes.append("every step ran, but the result could not be scored any more")
+
+    async def _score_start(self, first: _Begun) -> asyncio.Task[StepResult] | None:
+        """Score the program that the compile starts from; the first step's work, where it has begun beside it."""
+        resolved = self._resolved
         # What the first step needs no score for goes on beside the baseline. Not where there is a budget: at the wall
         # there is then a program that was scored. And not with judges: which of the two is the first to ask one the
         # same thing, and so counts it, would be a matter of time.
@@ -200,23 +230,7 @@ class Ran:
                 await asyncio.gather(early, return_exceptions=True)
             raise
         self._best = Candidate("baseline", resolved.student, self._baseline.scores)
-        self._scored.set()
-        await self._step(first, early or first.work())
-        for index in range(1, len(steps)):
-            if self._status != "complete":
-                return
-            begun = self._begin(index)
-            await self._step(begun, begun.work())
-        if self._status != "complete":
-            return
-        self._emitted = self._programs[resolved.optimize.emit]
-        try:
-            self._final = await self._evaluator.evaluate(
-                self._emitted, resolved.val, label=resolved.optimize.name
-            )
-        except (BudgetExceeded, Stopped) as halt:
-            self._halt(halt)
-            self._notes.append("every step ran, but the result could not be scored any more")
+        return early
 
     def _begin(self, index: int) -> _Begun:
         """The step with all that it takes of those before it."""
@@ -272,7 +286,7 @@ class Ran:
             self._best, self._best_step = best, step.name
         if result.cut is not None:
             self._halt(result.cut)
-            self._settle_for_best()
+            self._settle()
         self._report(
             StepFinished(step.name, spent.calls, result.notes, result.cut.message if result.cut else "")
         )
@@ -280,14 +294,23 @@ class Ran:
     def halted(self, halt: Halt) -> None:
         """The wall was met where the step had nothing to show for itself."""
         self._halt(halt)
-        self._settle_for_best()
+        self._settle()
 
     def _halt(self, halt: Halt) -> None:
         self._status = "stopped" if isinstance(halt, Stopped) else "budget"
         self._notes.append(halt.message)
 
-    def _settle_for_best(self) -> None:
-        """The result is the best program that was scored, even if that is the one we started from."""
+    def _settle(self) -> None:
+        """The result is the best program that was scored, even if that is the one we started from; where none was
+        to be scored, what the steps had made."""
+        if self._unscored:
+            made = [self._resolved.optimize.emit, *(outcome.name for outcome in reversed(self._outcomes))]
+            step = next((name for name in made if name in self._programs), None)
+            if step is not None:
+                self._emitted = self._programs[step]
+            what = "the program it started from" if step is None else f"what step `{step}` had made"
+            self._notes.append(f"cut short: the result is {what}, and nothing tells how good it is")
+            return
         if self._best is None:
             self._notes.append("nothing was scored: the program is the one it started from")
             return
@@ -366,6 +389,8 @@ class Ran:
     def _seen(self) -> Iterator[str]:
         """What a reader must know of a score on rows that the program has seen."""
         resolved = self._resolved
+        if self._unscored:
+            return
         shown = shown_rows(self._emitted, resolved.val)
         if resolved.optimize.val is not None:
             if shown:

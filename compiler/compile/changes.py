@@ -114,6 +114,7 @@ def snapshot(prepared: Prepared, name: str) -> Snapshot:
         "val": _rows(resolved.val),
         "seed": optimize.seed,
         "on_error": optimize.on_error,
+        **({"scoring": optimize.scoring} if optimize.scoring != "all" else {}),
         "budget": optimize.budget.model_dump(mode="json", exclude_none=True),
         "emit": optimize.emit,
         "prompt_lm": optimize.prompt_lm,
@@ -164,14 +165,13 @@ def free(
     if resolved.awaited:
         return Free()  # nobody knows what it is about
     keyed = ProgramKey(resolved.student)
-    keys = [keyed.run(digest(row.inputs), sample=0, temperature=None) for row in resolved.val]
+    baseline = resolved.val if resolved.optimize.scoring == "all" else ()
+    keys = [keyed.run(digest(row.inputs), sample=0, temperature=None) for row in baseline]
     known = store.lookup(keys)
     rows = len(known)
     calls = rows * calls_per_run(resolved.student)
     if resolved.metric.judges:
-        runs = [
-            (row, known[key].outputs) for row, key in zip(resolved.val, keys, strict=True) if key in known
-        ]
+        runs = [(row, known[key].outputs) for row, key in zip(baseline, keys, strict=True) if key in known]
         answered = [(row, outputs) for row, outputs in runs if outputs is not None]
         calls += Judges(resolved.metric).known(answered, store)
     if record is None or rows < len(keys):

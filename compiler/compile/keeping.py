@@ -3,6 +3,10 @@
 A compile that ran to its end writes the block's artifact. One that was cut short writes it only where nothing stands, or where
 what stands was itself cut short and is no better. Otherwise that stays, and the result goes beside it, as
 `NAME.partial.dspc.json`; the next whole result removes it.
+
+A compile that was asked to score nothing cannot tell whether its result is better. A whole one is written all the same, since
+that was asked for, and the report tells of an artifact with a score whose place it took (`Kept.replaced`). One that was cut
+short leaves such an artifact as it is.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from dspec.runtime.artifact.artifact import Artifact, read_artifact, remove_artifact, write_artifact
+from dspec.runtime.artifact.artifact import Artifact, Score, read_artifact, remove_artifact, write_artifact
 from dspec.runtime.artifact.files import beside_of
 from dspec.runtime.errors import ArtifactError, ConfigurationError
 
@@ -27,6 +31,8 @@ class Kept(Struct, frozen=True):
 
     place: Path | None
     stays: tuple[Path, ...] = ()
+    replaced: Score | None = None
+    """Of an artifact whose place an unscored one took."""
 
 
 def partial_of(artifact: Path) -> Path:
@@ -42,9 +48,10 @@ def is_whole(artifact: Artifact) -> bool:
 def keep(path: Path, artifact: Artifact, *, whole: bool) -> Kept:
     """Write the result. Raises ConfigurationError where that is not possible; what stood there stands."""
     if whole:
+        replaced = None if artifact.scores else _score_of(path)
         _write(path, artifact)
         remove_artifact(partial_of(path))
-        return Kept(path)
+        return Kept(path, replaced=replaced)
     if not os.path.lexists(path) or _may_replace(path, artifact):
         _write(path, artifact)
         return Kept(path)
@@ -53,6 +60,14 @@ def keep(path: Path, artifact: Artifact, *, whole: bool) -> Kept:
         return Kept(None, (path, beside))
     _write(beside, artifact)
     return Kept(beside, (path,))
+
+
+def _score_of(path: Path) -> Score | None:
+    """Of the artifact that stands there."""
+    try:
+        return next(iter(read_artifact(path).scores.values()), None)
+    except ArtifactError:
+        return None
 
 
 def _may_replace(path: Path, new: Artifact) -> bool:

@@ -64,6 +64,8 @@ class Plan(Struct, frozen=True):
     """What `dspc plan` prints. `baseline` and `final` are the scorings before and after the steps."""
 
     optimize: str
+    scoring: ir.Scoring
+    """"none": no calls of `baseline`, `final` and `judge`."""
     baseline: Range
     steps: tuple[StepPlan, ...]
     final: Range
@@ -169,7 +171,7 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
     programs: dict[str, Runnable] = {}
     candidates: dict[str, tuple[Program, ...]] = {}
     # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
-    scored = {""}
+    scored = {""} if optimize.scoring == "all" else set[str]()
     scorings = 0
     described: dict[str, None] = {}
     steps: list[StepPlan] = []
@@ -236,13 +238,14 @@ def _plan(
 ) -> Plan:
     """The plan, with that of the evals; `judging` is what their judges cost."""
     optimize, student = resolved.optimize, resolved.student
-    scoring = len(resolved.val) * calls_per_run(student)
     steps = walked.steps
-    baseline = Range(len(resolved.val) * call_bounds(student).least, scoring)
-    unscored = len(resolved.val) * calls_per_run(walked.programs[optimize.emit])
+    scored = len(resolved.val) if optimize.scoring == "all" else 0
+    baseline = Range(scored * call_bounds(student).least, scored * calls_per_run(student))
+    unscored = scored * calls_per_run(walked.programs[optimize.emit])
     final = Range() if optimize.emit in walked.scored else Range(0, unscored)
-    # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
-    teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0
+    # Steps may share all their scorings, and a common teacher's runs; where the start is scored on train, all of them.
+    apart = optimize.val is not None or not scored
+    teaching = max((step.teacher.least for step in steps), default=0) if apart else 0
     # Of several steps that ask for instructions, one may find all its questions asked already.
     prompting = max((step.prompt.least for step in steps), default=0)
     least = baseline.least + teaching + prompting + sum(one.calls.least for one in evals)
@@ -250,14 +253,15 @@ def _plan(
     teachers = sum(step.teacher.most for step in steps)
     work = baseline.most + final.most + sum(step.task.most for step in steps)
     work += sum(one.calls.most for one in evals)
-    judge = _judge_calls(resolved.metric, len(resolved.val))
-    runs = (2 if final.most else 1) * len(resolved.val) + walked.scorings
+    judge = _judge_calls(resolved.metric, scored)
+    runs = (2 if final.most else 1) * scored + walked.scorings
     judges = _judge_calls(resolved.metric, runs).most + sum(one.judge.most for one in evals)
     most = work + teachers + prompts + judges
     askings = max(_askings(one) for one in (student, *(judge.program for judge in resolved.metric.judges)))
     again = most * (askings - 1)
     return Plan(
         optimize=optimize.name,
+        scoring=optimize.scoring,
         baseline=baseline,
         steps=steps,
         final=final,
@@ -334,6 +338,10 @@ def _notes(
         results = " and ".join(f"`{name}`" for name in sorted(resolved.awaited))
         notes.append(
             f"counted with the shape that the result of {results} will have: its demos and words may add tokens"
+        )
+    if optimize.scoring == "none":
+        notes.append(
+            '`scoring = "none"`: neither the program nor the result is scored; steps score what they need'
         )
     if optimize.val is None:
         notes.append("no val: candidates are scored on the rows they were made from")

@@ -57,6 +57,7 @@ def recipe(resolved: Resolved) -> Provenance:
         metric=metric_digest(resolved.metric),
         options=digest([_resolved_step(step) for step in resolved.optimize.steps]),
         seeds={"optimize": resolved.optimize.seed},
+        scoring="none" if resolved.optimize.scoring == "none" else None,
     )
 
 

@@ -103,42 +103,47 @@ def luck(before: Sequence[float], after: Sequence[float], looks: Sequence[int]) 
     `before`.
 
     `looks` says of each of those on how many rows it was scored: a choice that was made on few rows is lucky on
-    those few, and the others tell the truth. Half of the rows' differences is the program's own luck and half that
-    of `before`, which all have in common; this is what the first half brings the winner. It is 0.0 for one
-    program, which nobody chose. Programs that have much in common are less lucky, so it is on the safe side.
-    """
-    squares = math.fsum((b - a) ** 2 for a, b in zip(before, after, strict=True))
-    rows = len(before)
-    return (
-        _lead(tuple(sorted((min(look, rows) for look in looks), reverse=True)))
-        * math.sqrt(squares / 2 / rows)
-        / rows
-    )
-
-
-@lru_cache(maxsize=32)
-def _lead(looks: tuple[int, ...]) -> float:
-    """The mean sum of the winner of a race among equals whose rows are normal amounts of variance 1.
-
-    Where all see the same rows, the mean of the largest of so many normal amounts (Blom, 1958); else the
-    mean over races that are run. `looks` falls.
+    those few, and the others tell the truth. In the end the choice is between their winner and `before`, so a gain that is seen
+    is one where `before` lost. Half of the rows' differences is a program's own luck. It is 0.0 for one program, which
+    nobody chose. Programs that have much in common, or that differ in how good they are, are less lucky, so it is on the
+    safe side.
     """
     if len(looks) < 2:
         return 0.0
-    if looks[0] == looks[-1]:
-        quantile = NormalDist().inv_cdf((len(looks) - 0.375) / (len(looks) + 0.25))
-        return quantile * math.sqrt(looks[0])
-    ends = sorted(set(looks))
-    rounds = [(end - start, sum(look >= end for look in looks)) for start, end in pairwise((0, *ends))]
-    draws = stream(looks[0], "races")
-    total = 0.0
+    squares = math.fsum((b - a) ** 2 for a, b in zip(before, after, strict=True))
+    rows = len(before)
+    seen = sorted((min(look, rows) for look in looks), reverse=True)
+    return _lead(tuple(seen), rows) * math.sqrt(squares / 2 / rows) / rows
+
+
+@lru_cache(maxsize=32)
+def _lead(looks: tuple[int, ...], rows: int) -> float:
+    """By how much the winner of a race among equals beats one more that is compared with it on all `rows` in the end, where it
+    does. Rows are normal amounts of variance 1, and so are those of that one.
+
+    Where all see all rows, from the mean of the largest of so many normal amounts (Blom, 1958); else the mean over races that
+    are run. `looks` falls.
+    """
+    if looks[-1] == rows:
+        arms = len(looks) + 1
+        quantile = NormalDist().inv_cdf((arms - 0.375) / (arms + 0.25))
+        return quantile * math.sqrt(rows) * arms / len(looks)
+    ends = sorted({*looks, rows})
+    # The winner is seen on all rows in any case.
+    rounds = [
+        (end - start, max(1, sum(look >= end for look in looks))) for start, end in pairwise((0, *ends))
+    ]
+    draws = stream(rows, "races")
+    gained, wins = 0.0, 0
     for _ in range(RACES):
         sums = [0.0] * len(looks)
-        for rows, arms in rounds:
-            spread = math.sqrt(rows)
+        for step, arms in rounds:
+            spread = math.sqrt(step)
             sums = [one + draws.gauss(0.0, spread) for one in sorted(sums, reverse=True)[:arms]]
-        total += max(sums)
-    return total / RACES
+        gain = max(sums) - draws.gauss(0.0, math.sqrt(rows))
+        gained += max(0.0, gain)
+        wins += gain > 0.0
+    return gained / max(1, wins)
 
 
 def _mean_interval(values: Sequence[float], *, low: float) -> tuple[float, float]:

@@ -12,7 +12,7 @@ its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from dspec.runtime.artifact.artifact import index_size
 from dspec.runtime.artifact.beside import MAX_BYTES
@@ -66,7 +66,12 @@ SPEC = Spec(
     suits="inputs so different that no fixed demos suit all",
     about="When inputs differ so much that no fixed demos suit all. Each input is shown the rows most like it "
     "([how](#rows-near-an-input)). The rows travel in the artifact. DSPy bootstraps them anew for every "
-    "request; here it is done once, in the compile. It replaces the demos.",
+    "request, which takes up to `k` teacher runs and the metric; here it is done once, in the compile. It replaces the "
+    'demos. With `compat = "dspy"` demos are DSPy\'s for the same vectors where labels alone are shown '
+    "(`max_bootstrapped_demos = 0`) and where the teacher is shown none (`max_labeled_demos = 0`). By default it is "
+    "shown some: in DSPy those of the request's other neighbours, here those of the row's own. So its reasoning may be worded "
+    "otherwise, and another row may pass. Rows with equal inputs are one row here, and of equally near ones the earlier is "
+    "first.",
     costs="one teacher run for every row of `train`, `max_rounds` at most.",
     source="DSPy, KNNFewShot",
     options=(
@@ -94,6 +99,14 @@ SPEC = Spec(
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
+    return await indexed(student, options, context)
+
+
+async def indexed(
+    student: Program, options: Options, context: Context, *, fill: Literal["dspy"] | None = None
+) -> StepResult:
+    """The student with its index, whose labelled demos `fill` up as it says: as DSPy draws them also from rows that show
+    nothing, which then take places of neighbours."""
     bare = without_demos(student)
     if bare.neighbours is not None:
         held = next(address for address in bare.predictors if address not in tunable(bare))
@@ -124,7 +137,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     solved = {row_text(bare, one.example.inputs): _held(bare, one.demos) for one in accepted}
     spare = options.integer("k") > options.integer("max_bootstrapped_demos")
     found = [_row(label, solved.get(label.text), spare=spare) for label in labels]
-    index = _index(tuple(row for row in found if row.bootstrapped or row.labelled), options)
+    shows = tuple(row for row in found if row.bootstrapped or row.labelled)
+    index = _index(tuple(found) if fill and shows else shows, options).model_copy(update={"fill": fill})
     notes = (f"the metric accepted {len(accepted)} of {len(train)} rows",) if wanted else ()
     if not index.rows:
         return StepResult(bare, notes=(*notes, "no row has anything to show: there are no demos"), cut=halt)

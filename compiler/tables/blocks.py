@@ -381,6 +381,14 @@ BLOCKS: dict[str, BlockSpec] = {
                 A("seed", "integer", "Seed of every random draw.", default=0, placeholder="9"),
                 ON_ERROR,
                 A(
+                    "scoring",
+                    "choice",
+                    "Whether the program is scored on `val` before and after the steps, or only where a step needs it.",
+                    default="all",
+                    choices=("none", "all"),
+                    placeholder='"none"',
+                ),
+                A(
                     "compat",
                     "choice",
                     '`"dspy"` runs the steps on DSPy 3.4.1\'s schedule, splits and random draws.',

@@ -73,6 +73,8 @@ class Provenance(Frozen):
     options: str = ""
     """Hash of the steps with all their options."""
     seeds: dict[str, int] = Field(default_factory=dict)
+    scoring: Literal["none"] | None = None
+    """"none" where the compile was asked to score nothing for its report; None where it scored start and result."""
     models: dict[str, str] = Field(default_factory=dict)
     """Model strings by role or LM name."""
     steps: tuple[StepRecord, ...] = ()

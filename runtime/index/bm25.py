@@ -1,23 +1,25 @@
 """BM25 over rows of text, with `bm25s` (Lucene's variant, k1 1.5, b 0.75), kept by content and mapped when opened.
 
-Words are the lower-case stems that neighbours are compared by. A row's score is the sum over the query's words,
-so a row without any of them scores 0 and is no result.
+Words are the lower-case stems that neighbours are compared by; where a script has no spaces, characters and pairs of them. A
+row's score is the sum over the query's words, so a row without any of them scores 0 and is no result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..models.embedded.features import stem, words
+from ..models.embedded.features import clip, stem, words
+from ..values.scripts import beyond_latin, pieces
 from .keeping import Arrays, kept, key_of
 from .limits import MAX_ROWS
 from .ranking import best
 
-_KIND = "bm25 1"
+_KIND = "bm25 2"
 MAX_CHARACTERS = 200_000
 """How much of one row is read; a longer one is read at both ends."""
 
@@ -64,7 +66,14 @@ class WordIndex:
 
 
 def _words(text: str) -> list[str]:
-    return [stem(word) for word in words(text, MAX_CHARACTERS)]
+    part = clip(text, MAX_CHARACTERS)
+    if not beyond_latin(part):
+        return [stem(word) for word in words(part, MAX_CHARACTERS)]
+    found: list[str] = []
+    for piece in pieces(part):
+        found += map(stem, piece)
+        found += (first + second for first, second in pairwise(piece))
+    return found
 
 
 def _build(texts: Sequence[str]) -> Arrays:

@@ -25,7 +25,7 @@ from .keeping import Arrays, kept, key_of
 from .limits import MAX_ROWS
 from .ranking import best
 
-_KIND = "ngrams 1"
+_KIND = "ngrams 2"
 _CHUNK = 2_000_000
 """Features of the rows that are taken at a time, repeated ones counted."""
 _CHUNK_ROWS = 65_536

@@ -13,6 +13,7 @@ A few rows are searched here and now, without numpy. Many are searched in a thre
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
@@ -70,11 +71,16 @@ def _showing(program: Program, index: Neighbours, places: Sequence[int]) -> Prog
     rows = [index.rows[place] for place in places]
     shown = [row for row in rows if row.bootstrapped][: index.max_bootstrapped_demos]
     others = [row for row in rows if not any(row is one for one in shown)]
+    drawn = index.fill == "dspy"
+    draws = random.Random(0)  # noqa: S311 - DSPy's seed
+    if drawn:
+        random.Random(0).shuffle(others)  # noqa: S311
     predictors = dict(program.predictors)
     for address, predictor in program.predictors.items():
         demos: list[Demo] = [row.bootstrapped[address] for row in shown if address in row.bootstrapped]
         room = max(0, index.max_labeled_demos - len(demos))
-        demos += [row.labelled[address] for row in others if address in row.labelled][:room]
+        filling = draws.sample(others, min(room, len(others))) if drawn else others
+        demos += [row.labelled[address] for row in filling if address in row.labelled][:room]
         if demos:
             predictors[address] = predictor.model_copy(update={"demos": (*predictor.demos, *demos)})
     return program.model_copy(update={"predictors": predictors, "neighbours": None})

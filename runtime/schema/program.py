@@ -293,6 +293,8 @@ class Neighbours(Frozen, defer_build=True):
     """Key into the program's `lms`: the model that makes the embeddings, asked once for each input."""
     max_bootstrapped_demos: int
     max_labeled_demos: int
+    fill: Literal["dspy"] | None = None
+    """How labelled demos fill up: the nearest first, or "dspy": drawn as DSPy 3.4.1 draws them."""
     rows: tuple[Neighbour, ...]
     _hidden: str | None = PrivateAttr(None)
 

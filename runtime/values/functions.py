@@ -295,6 +295,18 @@ def _f1(gold: JsonValue, pred: str) -> float:
     return scoring.token_f1(_golds(gold), pred)
 
 
+def _squad_exact_match(gold: JsonValue, pred: str) -> bool:
+    return scoring.squad_normalize(pred) in map(scoring.squad_normalize, _golds(gold))
+
+
+def _squad_f1(gold: JsonValue, pred: str) -> float:
+    return scoring.squad_f1(_golds(gold), pred)
+
+
+def _dpr_passage_match(gold: JsonValue, passages: list[str]) -> bool:
+    return scoring.dpr_match(_golds(gold), passages)
+
+
 def _close(gold: float | None, pred: float | None, tolerance: float) -> bool:
     if gold is None or pred is None:
         return gold is pred
@@ -498,6 +510,35 @@ _TABLE: tuple[Function, ...] = (
         FLOAT,
         "Token F1 of normalised texts, the best over the references.",
         _f1,
+    ),
+    Function(
+        "squad_normalize",
+        (_TEXT,),
+        STR,
+        "The text as SQuAD's script and DSPy normalise it, whatever the script: only ASCII punctuation goes.",
+        scoring.squad_normalize,
+    ),
+    Function(
+        "squad_exact_match",
+        (_GOLD, FunctionParameter("pred", STR)),
+        BOOL,
+        "`exact_match` of texts by SQuAD's and DSPy's rule, whatever the script.",
+        _squad_exact_match,
+    ),
+    Function(
+        "squad_f1",
+        (_GOLD, FunctionParameter("pred", STR)),
+        FLOAT,
+        "`f1` by SQuAD's and DSPy's rule, whatever the script: tokens stand between spaces.",
+        _squad_f1,
+    ),
+    Function(
+        "dpr_passage_match",
+        (_GOLD, FunctionParameter("passages", ListOf(item=STR))),
+        BOOL,
+        "`answer_passage_match` by DPR's and DSPy's rule, whatever the script: tokens are runs of letters.",
+        _dpr_passage_match,
+        work=_each_passage,
     ),
     Function(
         "close",

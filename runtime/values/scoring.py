@@ -3,6 +3,9 @@
 Text normalisation and token F1 follow the SQuAD evaluation script (Rajpurkar et al., 2016) as DSPy
 applies it; passage matching follows the answer check of Dense Passage Retrieval (Karpukhin et al.,
 2020). Scores are comparable with figures published for those.
+
+Those rules know words between spaces and the punctuation of ASCII. A text that is not in Latin letters is compared by the rules
+of `scripts` instead; `squad_normalize`, `squad_f1` and `dpr_match` are the published rules for every text.
 """
 
 from __future__ import annotations
@@ -10,19 +13,24 @@ from __future__ import annotations
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..schema.program import canonical
 from ..schema.types import JsonValue
+from .scripts import ARTICLES, beyond_latin, normal, tokens
 
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-_ARTICLES = frozenset({"a", "an", "the"})
+
+
+def squad_normalize(text: str) -> str:
+    """NFD, lower case, no ASCII punctuation, no articles, single spaces. Accents stay as marks."""
+    plain = unicodedata.normalize("NFD", text).lower().translate(_PUNCTUATION)
+    return " ".join(word for word in plain.split() if word not in ARTICLES)
 
 
 def normalize_text(text: str) -> str:
-    """NFD, lower case, no ASCII punctuation, no articles, single spaces. Accents stay as marks."""
-    plain = unicodedata.normalize("NFD", text).lower().translate(_PUNCTUATION)
-    return " ".join(word for word in plain.split() if word not in _ARTICLES)
+    """The text as comparisons see it: `squad_normalize`, or `scripts.normal` where it is not in Latin letters."""
+    return normal(text) if beyond_latin(text) else squad_normalize(text)
 
 
 def exact_match(golds: Sequence[str], pred: str) -> bool:
@@ -33,8 +41,18 @@ def exact_match(golds: Sequence[str], pred: str) -> bool:
 
 def token_f1(golds: Sequence[str], pred: str) -> float:
     """The best harmonic mean of token precision and recall over the references; 0 without overlap."""
-    given = Counter(normalize_text(pred).split())
-    return max((_f1(Counter(normalize_text(gold).split()), given) for gold in golds), default=0.0)
+    given = Counter(_words(pred))
+    return max((_f1(Counter(_words(gold)), given) for gold in golds), default=0.0)
+
+
+def squad_f1(golds: Sequence[str], pred: str) -> float:
+    """`token_f1` whose tokens stand between spaces, whatever the script."""
+    given = Counter(squad_normalize(pred).split())
+    return max((_f1(Counter(squad_normalize(gold).split()), given) for gold in golds), default=0.0)
+
+
+def _words(text: str) -> list[str]:
+    return tokens(text) if beyond_latin(text) else squad_normalize(text).split()
 
 
 def _f1(gold: Counter[str], pred: Counter[str]) -> float:
@@ -47,14 +65,21 @@ def _f1(gold: Counter[str], pred: Counter[str]) -> float:
 
 def passage_match(golds: Sequence[str], passages: Sequence[str]) -> bool:
     """Whether any passage has any reference as a run of whole tokens."""
+    return _runs(golds, passages, lambda text: " ".join(_words(text)))
+
+
+def dpr_match(golds: Sequence[str], passages: Sequence[str]) -> bool:
+    """`passage_match` whose tokens are runs of letters, digits and marks, whatever the script."""
+    return _runs(golds, passages, squad_normalize)
+
+
+def _runs(golds: Sequence[str], passages: Sequence[str], plain: Callable[[str], str]) -> bool:
     # Joined by a character no token holds, a run of tokens is a substring, which is fast to find.
-    wanted = [_run(gold) for gold in golds]
-    wanted = [run for run in wanted if run != "\0"]
-    return any(run in passage for passage in map(_run, passages) for run in wanted)
+    def run(text: str) -> str:
+        return "\0" + "".join(f"{token}\0" for token in _tokens(plain(text)))
 
-
-def _run(text: str) -> str:
-    return "\0" + "".join(f"{token}\0" for token in _tokens(normalize_text(text)))
+    wanted = [found for found in map(run, golds) if found != "\0"]
+    return any(found in passage for passage in map(run, passages) for found in wanted)
 
 
 def _tokens(text: str) -> Iterator[str]:

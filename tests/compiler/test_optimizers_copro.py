@@ -245,3 +245,19 @@ def test_options_are_dspys() -> None:
     assert {option.name: option.default for option in SPEC.options} == {
         "breadth": 10, "depth": 3, "init_temperature": 1.4, "track_stats": False, "search": "racing",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("row {} of g{}", False), ("α row {} of g{}", False), ("行 {} of g{} 的消息，没有空格", True)],
+    ids=["latin", "a letter", "chinese"],
+)
+async def test_who_writes_for_another_script_is_told_to_keep_to_its_language(
+    text: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = tuple(Example(n, {"text": text.format(n, n % 3)}, {"label": f"L{n % 3}"}) for n in range(6))
+    done = await step(monkeypatch, COPRO, Model([40, 90]), train=train, val=VAL, breadth=3, depth=1)
+    (language,) = {"neither translated nor" in " ".join(task(asked).split()) for asked in written(done)}
+    assert language is told
+    # Rows are shown as they are written, not as escapes.
+    assert all(text.format(0, 0) in asked.question["examples"] for asked in written(done))

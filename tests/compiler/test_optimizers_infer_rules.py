@@ -197,6 +197,12 @@ def test_no_more_rules_than_asked_for() -> None:
     assert first_rules("Well:\n1. a\n   more of a\n2. b", 1) == "Well:\n1. a\n   more of a"
     assert first_rules("no list at all", 1) == "no list at all"
     assert first_rules("", 3) == ""
+    assert first_rules("1、甲\n2、乙\n3、丙", 2) == "1、甲\n2、乙"
+    assert first_rules("（１）一\n（２）二", 1) == "（１）一"
+    assert first_rules("①一\n②二", 1) == "①一"
+    assert first_rules("一、甲\n二、乙", 1) == "一、甲"
+    assert first_rules("・あ\n・い", 1) == "・あ"
+    assert first_rules("- ก\n- ข", 1) == "- ก"
 
 
 def test_instructions_do_not_grow_without_end() -> None:

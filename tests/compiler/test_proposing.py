@@ -36,6 +36,12 @@ from dspec.runtime.schema.program import Demo, Predictor
         ("", ""),
         (" \n ", ""),
         ('""', ""),
+        ("指令：判断标签。", "判断标签。"),
+        ("改进的提示词：\n「判断标签。」", "判断标签。"),
+        ("新しい指示： 『ラベルを選ぶ。』", "ラベルを選ぶ。"),
+        ("คำสั่งใหม่: เลือกป้าย", "เลือกป้าย"),
+        ("**تعليمات جديدة:** اختر", "اختر"),
+        ("《红楼梦》的作者是谁", "《红楼梦》的作者是谁"),
     ],
 )
 def test_wrapping_is_taken_off(answer: str, expected: str) -> None:
@@ -56,6 +62,9 @@ def test_long_answers_end_at_a_sentence() -> None:
     assert MAX_INSTRUCTION / 2 < len(text) <= MAX_INSTRUCTION
     assert text.endswith("sentence.")
     assert len(clean("x" * 100_000)) == MAX_INSTRUCTION
+    chinese = clean("这是一个句子，不是别的。" * 1000)
+    assert MAX_INSTRUCTION / 2 < len(chinese) <= MAX_INSTRUCTION
+    assert chinese.endswith("。")
 
 
 @given(st.text(alphabet=st.sampled_from("a\"'`“” :\n[#]\\x\x00\ud800"), max_size=200) | st.text(max_size=200))

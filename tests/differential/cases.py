@@ -27,6 +27,8 @@ class Case:
     every: int = 0
     """Proposals that DSPy asks for, a predictor (`model`)."""
     more: dict[str, Any] = field(default_factory=dict[str, Any])
+    unlabelled: int = 0
+    """Every so many rows of train one has no label; 0 for none."""
 
     @property
     def name(self) -> str:
@@ -46,6 +48,9 @@ class Case:
         train, val = made[: self.train], made[self.train :]
         if len(train) > 3 and self.optimizer != "KNNFewShot":
             train[3] = dict(train[1])
+        if self.unlabelled:
+            for one in train[:: self.unlabelled]:
+                del one["label"]
         return train, val
 
     def as_json(self) -> dict[str, Any]:
@@ -189,7 +194,21 @@ TOGETHER = [
         more={"nested": INSIDE},
     ),
 ]
-CASES = [*LABELED, *FIRST, *BOOTSTRAP, *SEARCH, *OPTUNA, *COPRO, *MIPRO, *TOGETHER]
+PARTLY = [
+    *every("LabeledFewShot", ("partly", {"k": 5, "sample": True}), unlabelled=3),
+    *every(
+        "BootstrapFewShot", ("partly", {"max_bootstrapped_demos": 3, "max_labeled_demos": 6}), unlabelled=3
+    ),
+    *every(
+        "BootstrapFewShotWithRandomSearch",
+        ("partly", {"max_bootstrapped_demos": 2, "max_labeled_demos": 4, "num_candidate_programs": 2}),
+        unlabelled=2,
+    ),
+]
+"""Rows of which some have no label: none of those becomes a demo with an empty one."""
+COUNTED = [*LABELED, *FIRST, *BOOTSTRAP, *(case for case in PARTLY if "Search" not in case.optimizer)]
+"""Optimizers that score nothing: they make the same number of different calls on both sides."""
+CASES = [*LABELED, *FIRST, *BOOTSTRAP, *PARTLY, *SEARCH, *OPTUNA, *COPRO, *MIPRO, *TOGETHER]
 """Compiled whole on both sides, and compared in everything that a prompt can show."""
 
 NEIGHBOURS = every(
@@ -197,6 +216,15 @@ NEIGHBOURS = every(
     ("bootstrapped", {"k": 4, "max_bootstrapped_demos": 2, "max_labeled_demos": 0}),
     ("labelled", {"k": 4, "max_bootstrapped_demos": 0, "max_labeled_demos": 4}),
     val=6,
+)
+NEIGHBOURS += every(
+    "KNNFewShot",
+    ("partly", {"k": 5, "max_bootstrapped_demos": 0, "max_labeled_demos": 3}),
+    val=6,
+    unlabelled=3,
+)
+NEIGHBOURS_AT_DEFAULTS = every(
+    "KNNFewShot", ("defaults", {"k": 3, "max_bootstrapped_demos": 4, "max_labeled_demos": 16}), val=10
 )
 MEMBERS = every("Ensemble", ("", {}), val=12)
 EXPORTED = [Case("LabeledFewShot", program, 5, {"k": 3}, label="export") for program in PROGRAMS]

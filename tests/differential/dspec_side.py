@@ -31,6 +31,7 @@ from dspec.runtime.schema.types import JsonValue
 class Compiled:
     result: StepResult
     program: Program
+    calls: int
 
     @property
     def scores(self) -> list[float]:
@@ -69,7 +70,7 @@ async def compiled(case: Case, url: str) -> Compiled:
         options = Options(SPECS[case.optimizer], case.options)
         result = await FAITHFUL[case.optimizer].run(student(case, url), options, context)
     assert isinstance(result.program, Program)
-    return Compiled(result, result.program)
+    return Compiled(result, result.program, engine.tally.calls)
 
 
 def _context(case: Case, engine: Engine) -> Context:
@@ -95,7 +96,7 @@ def _nested(name: str, options: dict[str, JsonValue]) -> Nested:
 
 def _rows(rows: list[dict[str, str]]) -> Rows:
     return tuple(
-        Example(place, {"text": row["text"]}, {"label": row["label"]}) for place, row in enumerate(rows)
+        Example(place, {"text": row["text"]}, {"label": row.get("label")}) for place, row in enumerate(rows)
     )
 
 

@@ -33,6 +33,7 @@ from dspy.teleprompt import (
     MIPROv2,
     knn_fewshot,
 )
+from dspy.utils.callback import BaseCallback
 
 
 class One(dspy.Module):
@@ -63,7 +64,21 @@ PROGRAMS = {"one": One, "two": Two}
 
 
 def right(example: dspy.Example, prediction: dspy.Prediction, trace: object = None) -> bool:
-    return example.label == prediction.label
+    return example.get("label") == prediction.label
+
+
+class Counted(BaseCallback):
+    """What DSPy asks of a model: the messages of every call, and which calls its cache, if it were on, would tell apart."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.distinct: set[str] = set()
+
+    def on_lm_start(self, call_id: str, instance: Any, inputs: dict[str, Any]) -> None:
+        self.asked.append(inputs["messages"])
+        self.distinct.add(
+            json.dumps([inputs, instance.kwargs.get("rollout_id")], sort_keys=True, default=str)
+        )
 
 
 def examples(rows: list[dict[str, str]]) -> list[dspy.Example]:
@@ -183,6 +198,21 @@ def loaded(case: dict[str, Any]) -> dict[str, Any]:
     return {"state": state_of(program), "answers": answers}
 
 
+def prompted(case: dict[str, Any]) -> dict[str, Any]:
+    """What is asked with each of two states, on the same rows."""
+    asked: dict[str, Any] = {}
+    for side, state in case["prompts"].items():
+        program = PROGRAMS[case["program"]]()
+        program.load_state(state)
+        program.set_lm(None)  # BetterTogether's state names its model
+        counted = Counted()
+        with dspy.context(callbacks=[counted]):
+            for row in case["val"]:
+                program(text=row["text"])
+        asked[side] = counted.asked
+    return asked
+
+
 def ensembled(case: dict[str, Any]) -> dict[str, Any]:
     """The votes of several loaded states."""
     members = []
@@ -205,8 +235,12 @@ def result(case: dict[str, Any], url: str) -> dict[str, Any]:
             return ensembled(case)
         if "load" in case:
             return loaded(case)
-        program = compiled(case)
-        return {"state": state_of(program), "candidates": candidates(program)}
+        if "prompts" in case:
+            return prompted(case)
+        counted = Counted()
+        with dspy.context(callbacks=[counted]):
+            program = compiled(case)
+        return {"state": state_of(program), "candidates": candidates(program), "calls": len(counted.distinct)}
 
 
 def main() -> None:

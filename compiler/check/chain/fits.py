@@ -151,9 +151,10 @@ def check_steps_fit(
     val: RowsInfo | None,
     *,
     val_named: bool,
+    scored: bool,
 ) -> None:
     """Report rows, and a metric, that do not suit the optimizers. `val_named` says that the block has a `val`, even
-    one with a mistake in it, for which `val` is None."""
+    one with a mistake in it, for which `val` is None; `scored` says that the result is scored."""
     inside = [inner for step in chain for inner in step.nested.values()]
     # A metric that is graded and accepts nothing is warned of once.
     vague = (
@@ -187,7 +188,7 @@ def check_steps_fit(
         elif val.overlaps(train):
             chosen = True
             session.report(codes.optimizers.ValIsTrain(val.location, spec.name, train.location, parts))
-    if not val_named and train is not None and not chosen:
+    if scored and not val_named and train is not None and not chosen:
         _only_train(session, chain, train)
 
 

@@ -63,6 +63,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
     budget = section(items, "budget")
     limits = Reader(session, place, budget.items, BUDGET) if budget else None
     on_error = on_error_of(read)
+    scoring: ir.Scoring = "none" if read.choice("scoring") == "none" else "all"
     chain = with_compat(session, steps(session, place, symbol), read.choice("compat"))
     programs: Students = students(session, chain, tuned) if tuned is not None else {}
     chain = with_frozen(session, read, chain, tuned, programs)
@@ -86,10 +87,13 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
         if limits is not None:
             besides = asked_by_steps(session, place, lms, chain).with_more(asked_by_judges(session, measure))
             check_models(session, limits, asked.with_more(besides))
-            check_calls(session, limits, tuned, val or train, steps=True)
+            if scoring == "all":
+                check_calls(session, limits, tuned, val or train, steps=True)
     if tuned is not None:
         check_labels(session, chain, tuned, train)
-    check_steps_fit(session, chain, measure, train, val, val_named="val" in read.found)
+    check_steps_fit(
+        session, chain, measure, train, val, val_named="val" in read.found, scored=scoring == "all"
+    )
     check_advice(session, chain, measure, train, val)
     check_test_rows(session, (("train", train), ("val", val)))
     built = None
@@ -107,6 +111,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
             teacher_lm=lms["teacher_lm"].key if lms["teacher_lm"] else None,
             seed=seed or 0,
             on_error=on_error,
+            scoring=scoring,
             budget=limited(limits),
             steps=tuple(ready),
             emit=emit or ready[-1].name,

@@ -19,14 +19,29 @@ MAX_READ = 50_000
 
 _SECTION = re.compile(r"^[ \t\\]*\[\[[ \t]*##.*$\n?", re.MULTILINE)
 _LABEL = re.compile(
-    r"^[*#_ \t]{0,6}(?:(?:the|my|a|new|proposed|improved|revised|final|better)[ \t]+){0,3}"
-    r"(?:instructions?|prompt|proposal)[*_ \t]{0,4}:[*_]{0,2}[ \t]*\n?",
+    r"^[*#_ \t]{0,6}(?:"
+    r"(?:(?:the|my|a|new|proposed|improved|revised|final|better)[ \t]+){0,3}(?:instructions?|prompt|proposal)"
+    # the same in Chinese, Japanese, Thai and Arabic
+    r"|(?:新的?|改进的?|改進的?|最终|最終|新しい|改善された)?[ \t]?(?:指令|指示文?|提示词|提示詞|プロンプト)"
+    r"|คำสั่ง(?:ใหม่)?|(?:ال)?تعليمات(?:[ \t](?:ال)?جديدة)?"
+    r")[*_ \t]{0,4}[:：][*_]{0,2}[ \t]*\n?",
     re.IGNORECASE,
 )
 _DESCRIPTION = re.compile(_LABEL.pattern.replace("instructions?", "(?:tool )?description"), re.IGNORECASE)
 _FENCE = re.compile(r"^```\w{0,20}[ \t]*\n(.*)\n```$", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]")
-_QUOTES = (('"', '"'), ("'", "'"), ("“", "”"), ("«", "»"), ("`", "`"))
+_QUOTES = (
+    ('"', '"'),
+    ("'", "'"),
+    ("“", "”"),
+    ("«", "»"),
+    ("`", "`"),
+    ("「", "」"),
+    ("『", "』"),
+    ("„", "“"),
+    ("《", "》"),
+)
+_SENTENCE_END = re.compile(r"\n|[.؟۔।] |[。！？]")
 
 
 def clean(text: str) -> str:
@@ -70,5 +85,5 @@ def _bounded(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     head = text[:most]
-    end = max(head.rfind("\n"), head.rfind(". ") + 1)
+    end = max((match.end() for match in _SENTENCE_END.finditer(head)), default=0)
     return (head[:end] if end > most // 2 else head).rstrip()

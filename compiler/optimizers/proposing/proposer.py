@@ -8,8 +8,10 @@ from dspec.runtime.running.strategies import predict
 from dspec.runtime.schema.expressions import Member, Variable
 from dspec.runtime.schema.program import CallStep, FieldSpec, Predictor, Program, Signature
 from dspec.runtime.schema.types import STR, Row
+from dspec.runtime.values.scripts import mostly_latin
 
 from ..base import OptimizerError, PromptModel
+from .templates import fill
 
 if TYPE_CHECKING:
     from ..base import Context
@@ -54,6 +56,8 @@ class Proposer:
     ) -> dict[str, str] | None:
         """Like `ask`, for several texts of one answer; `outputs` maps their names to what they are."""
         given: Row = dict(inputs)
+        if not all(map(mostly_latin, inputs.values())):
+            task = f"{task}\n\n{fill('language')}"
         row = await self._context.evaluator.ask(
             self._program(task, tuple(inputs), outputs), given, sample=sample, temperature=temperature
         )

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
     from ...data.rows import Rows
 
-_ITEM = re.compile(r"^[ \t]{0,3}(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
+_ITEM = re.compile(
+    r"^[ \t\u3000]{0,3}(?:(?:[-*•]|\d{1,3}[.)])[ \t]"
+    # as Chinese and Japanese number lists: 1、  （2）  ③  四、  ・
+    r"|\d{1,3}[、．]|[（(]\d{1,3}[）)]|[①-⑳]|[一二三四五六七八九十]{1,3}、|[・－])",
+    re.MULTILINE,
+)
 
 
 async def infer_rules(

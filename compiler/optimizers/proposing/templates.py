@@ -10,6 +10,7 @@ TemplateName = Literal[
     "contrast",
     "describe",
     "grounded",
+    "language",
     "observe",
     "outline",
     "reflect",

@@ -10,10 +10,12 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from ...values.scripts import beyond_latin, pieces
+
 MAX_CHARACTERS = 8_000
 """How much of one field's value is read; a longer one is read at both ends."""
 
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_SENTENCE = re.compile(r"(?<=[.!?؟۔।])\s+|(?<=[。！？｡])\s*|\n+")
 # Longer runs fall into pieces, so that no text makes a word's n-grams costly to keep.
 _WORD = re.compile(r"[^\W_]{1,40}(?:['’][^\W_]{1,10})?")
 
@@ -53,8 +55,11 @@ def clip(text: str, limit: int = MAX_CHARACTERS) -> str:
 
 
 def words(text: str, limit: int = MAX_CHARACTERS) -> list[str]:
-    """Lower-case words in reading order; `account_access` gives two."""
-    return _WORD.findall(unicodedata.normalize("NFKC", clip(text, limit)).lower().replace("’", "'"))
+    """Lower-case words in reading order; `account_access` gives two. Of a script without spaces, characters."""
+    part = clip(text, limit)
+    if beyond_latin(part):
+        return [word for piece in pieces(part) for word in piece]
+    return _WORD.findall(unicodedata.normalize("NFKC", part).lower().replace("’", "'"))
 
 
 @lru_cache(maxsize=16_384)
