@@ -12,6 +12,7 @@ ledger, one that still waits for its place is dropped.
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import json
 import logging
@@ -90,6 +91,9 @@ class Engine:
         self._refused: dict[tuple[Endpoint, str], set[str]] = {}
         """Parameters that models were found not to take."""
         self._stopped = False
+        self._unkept: ConfigurationError | None = None
+        """Why an answer could not be kept, until one can be again."""
+        self._unkept_until = 0.0
         self._hits = 0
 
     async def __aenter__(self) -> Engine:
@@ -246,6 +250,9 @@ class Engine:
                     raise
                 began = loop.time()
                 try:
+                    if self._unkept is not None and began < self._unkept_until:
+                        lane.unused(units)
+                        raise copy.copy(self._unkept)
                     if room is not None and not room.leaves():
                         room = None
                         lane.unused(units)
@@ -293,7 +300,6 @@ class Engine:
         seconds: float,
     ) -> Answer:
         """The answer, counted and on disk."""
-        lane.gate.succeeded(number)
         lane.stragglers.answered(seconds)
         if answer.quotas is not None:
             began = asyncio.get_running_loop().time() - seconds
@@ -308,8 +314,13 @@ class Engine:
             try:
                 answer = await self._ledger.put(key, request.lm.model, answer)
             except ConfigurationError as problem:
-                lane.gate.close(problem, _UNKEPT)  # what cannot be kept is not asked for
+                # What cannot be kept is not asked for: at no endpoint, and by nobody who has a place already.
+                self._unkept, self._unkept_until = problem, asyncio.get_running_loop().time() + _UNKEPT
+                lane.gate.close(problem)
                 raise
+            self._unkept = None
+        # Not before: an answer that cannot be kept opens no gate.
+        lane.gate.succeeded(number)
         self._tell("answered", request.lm, attempt, seconds, answer)
         return answer
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from pathlib import Path
 
 import pytest
 from requesting import FAST, ask, fake_lm
 from server import Call, FakeServer
 
-from dspec.runtime.errors import ProviderError, RateLimited, Refused, Stopped, Unauthorized, Unavailable
+from dspec.runtime.errors import (
+    ConfigurationError,
+    ProviderError,
+    RateLimited,
+    Refused,
+    Stopped,
+    Unauthorized,
+    Unavailable,
+)
+from dspec.runtime.models import engine as engine_module
 from dspec.runtime.models.engine import CallEvent, Engine
+from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.limits import Backoff
 
 PASSING = [
@@ -207,3 +219,50 @@ async def test_a_run_full_of_faults_loses_no_row_and_gives_the_same_answers() ->
     assert all(count == 1 for count in server.answered.values())
     assert len(server.answered) == 200
     assert len(server.calls) / 200 <= 1.6  # 31 of 100 attempts fail: 1.45 expected
+
+
+def leave_room(ledger: Ledger, pages: int) -> None:
+    """SQLite says that the disk is full once the file has so many pages of 4 kB."""
+    ledger._writer.execute(f"PRAGMA max_page_count = {pages}")
+
+
+async def test_once_an_answer_cannot_be_kept_nothing_is_sent_to_any_endpoint(tmp_path: Path) -> None:
+    """The answers that were on their way come one by one, after others could not be kept."""
+
+    async def answer(call: Call) -> str:
+        await asyncio.sleep(0.02 + 0.01 * (len(call.prompt) % 7))
+        return call.prompt
+
+    async def keeps_asking(engine: Engine, url: str, name: int) -> None:
+        for turn in range(6):
+            text = "x" * (name + 7 * turn) + f" {name} {turn}"
+            with contextlib.suppress(ConfigurationError):
+                await engine.complete(ask(fake_lm(url), text))
+
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        leave_room(ledger, 8)
+        async with FakeServer(answer) as one, FakeServer(answer) as other, Engine(threads=8, ledger=ledger) as engine:
+            await asyncio.gather(
+                *(keeps_asking(engine, server.url, name) for server in (one, other) for name in range(24))
+            )
+            assert 0 < ledger.count() < len(one.calls) + len(other.calls) <= ledger.count() + 8
+
+
+async def test_once_there_is_room_again_asking_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_UNKEPT", 0.1)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        async with FakeServer() as server, Engine(threads=8, ledger=ledger) as engine:
+            leave_room(ledger, 20)
+            with pytest.raises(ConfigurationError, match="full"):
+                for number in range(1000):
+                    await engine.complete(ask(fake_lm(server.url), f"{number}"))
+            asked = len(server.calls)
+            with pytest.raises(ConfigurationError, match="full"):
+                await engine.complete(ask(fake_lm(server.url), "soon"))
+            assert len(server.calls) == asked
+            leave_room(ledger, 20_000)
+            await asyncio.sleep(0.12)
+            await asyncio.gather(*(engine.complete(ask(fake_lm(server.url), f"later {n}")) for n in range(9)))
+            assert len(server.calls) == asked + 9

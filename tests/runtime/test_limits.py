@@ -240,15 +240,6 @@ async def test_a_closed_gate_turns_away_those_who_wait_and_lets_in_one_who_comes
     await asyncio.gather(*others)
 
 
-async def test_a_gate_that_is_closed_for_a_time_turns_away_everyone() -> None:
-    gate = Admission(4, STILL)
-    gate.close(ConfigurationError("disk full"), 0.1)
-    with pytest.raises(ConfigurationError, match="disk full"):
-        await gate.enter()
-    await asyncio.sleep(0.12)
-    await gate.enter()
-
-
 async def test_rate_windows_hold_back_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "_MINUTE", 0.2)
     window = RateWindow(10)
