@@ -47,8 +47,9 @@ def load(
 
     `lm` replaces models (`"openai/gpt-4o-mini"`), `api_base` says where they are served, `api_key_env`
     which environment variable holds the key; each is one value for all models or a mapping by the
-    models' names. `threads` bounds the calls in flight. With `cache`, answers are kept in that file and
-    a request that was answered before is not paid again.
+    models' names. A variable that the artifact names must be one for keys of that provider, or be named here.
+    `threads` bounds the calls in flight. With `cache`, answers are kept in that file and a request that was
+    answered before is not paid again.
 
     `tools` are functions in the place of the program's tools, by their names; plain ones run in threads, `async` ones
     on a loop of their own. `allow` are what the other tools may reach, each entry a Python module, the
@@ -60,7 +61,9 @@ def load(
     model or tool of the program, a model's address is missing, or a tool may not be called. No model is called, and
     no code of the artifact's runs.
     """
-    artifact = read_artifact(Path(path))
+    artifact = read_artifact(
+        Path(path), keys_given=lambda name: isinstance(api_key_env, str) or name in (api_key_env or ())
+    )
     program = _configured(artifact.program, lm, api_base, api_key_env)
     calling = ToolCalling(dict(tools or {}), tuple(allow), None if root is None else Path(root), isolate)
     found = tools_of(program)
