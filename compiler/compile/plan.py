@@ -152,6 +152,14 @@ def _scored(calls: Calls, task: int, teacher: int) -> int:
     return math.ceil(calls.task.most / max(1, task)) + math.ceil(calls.teacher.most / max(1, teacher))
 
 
+def _settled(calls: Calls, facts: Facts) -> Calls:
+    """A search's calls, where it may find that nothing can be better than what it starts from."""
+    scoring = Range(min(calls.task.least, facts.val * facts.calls_per_run), calls.task.most)
+    return calls._replace(
+        task=scoring, teacher=Range(0, calls.teacher.most), prompt=Range(0, calls.prompt.most)
+    )
+
+
 class _Walked(Struct, frozen=True):
     """The steps in order, each step's program as far as its shape is known, the steps scored, and how many runs
     they score at most."""
@@ -197,6 +205,8 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             nested=nested_of(project, step, programs, optimize.lm),
         )
         calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
+        if spec.candidates and step.compat is None and facts.finalists == 1:
+            calls = _settled(calls, facts)
         nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]
         fewer = min(map(_share_at_least, (starts, teacher, *nested)))
         taught = [calls_per_run(one) for one in nested]
@@ -235,10 +245,12 @@ def _plan(
     baseline = Range(len(resolved.val) * call_bounds(student).least, scoring)
     unscored = len(resolved.val) * calls_per_run(walked.programs[optimize.emit])
     final = Range() if optimize.emit in walked.scored else Range(0, unscored)
-    # Steps may share all their scorings, and a common teacher's runs; without val, all of them.
-    teaching = max((step.teacher.least for step in steps), default=0) if optimize.val else 0
+    # No step runs where nothing can be better than the start. On DSPy's schedule steps run all the same: those may share all
+    # their scorings, and a common teacher's runs; without val, all of them.
+    surely = steps if any(step.compat is not None for step in optimize.steps) else ()
+    teaching = max((step.teacher.least for step in surely), default=0) if optimize.val else 0
     # Of several steps that ask for instructions, one may find all its questions asked already.
-    prompting = max((step.prompt.least for step in steps), default=0)
+    prompting = max((step.prompt.least for step in surely), default=0)
     least = baseline.least + teaching + prompting + sum(one.calls.least for one in evals)
     prompts = sum(step.prompt.most for step in steps)
     teachers = sum(step.teacher.most for step in steps)

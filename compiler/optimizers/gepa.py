@@ -35,7 +35,7 @@ from .gepa_scores import Scores
 from .proposing import Proposer
 from .proposing.cases import PredictorRun, feedback_of, score_of
 from .proposing.reflection import reflect
-from .ranking import ranked
+from .ranking import ranked, settled
 
 if TYPE_CHECKING:
     from ..data.rows import Example
@@ -407,4 +407,6 @@ class _Evolution:
     def _join(self, label: str, program: Program, parents: tuple[int, ...], turn: int) -> None:
         candidate = Candidate(label, program, self._scores.on_val(program))
         self.pool.append(_Member(candidate, parents, turn))
+        if settled([candidate], self._context):
+            self._end = "every row scores 100, and nothing can score more"
         self._context.progress(label, candidate.score)
