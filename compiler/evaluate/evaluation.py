@@ -25,7 +25,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
-from dspec.runtime.errors import AnswerError, DspecError, ParseError, ProviderError, Refused, Unauthorized
+from dspec.runtime.errors import AnswerError, DspecError, ProviderError, Refused, Unauthorized
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.running.execute import run as run_once
@@ -222,7 +222,7 @@ class Evaluator:
         else:
             result = await self._once(program, example, "teacher", sample, temperature)
         if result.outputs is None:
-            return Attempt(example, None, (), None, _reason(result), unreadable=_unreadable(result))
+            return Attempt(example, None, (), None, _reason(result), unreadable=result.unread)
         outputs = result.outputs
         try:
             if self._judges is None:
@@ -446,7 +446,7 @@ class Evaluator:
                 None,
                 _reason(result),
                 unanswered=result.unanswered,
-                unreadable=_unreadable(result),
+                unreadable=result.unread,
             )
         try:
             verdict = score_row(self._metric, example.row, result.outputs, example.index)
@@ -510,7 +510,3 @@ class Evaluator:
 
 def _reason(result: RunResult) -> str:
     return result.error[1] if result.error is not None else "no outputs"
-
-
-def _unreadable(result: RunResult) -> bool:
-    return result.error is not None and result.error[0] == ParseError.__name__
