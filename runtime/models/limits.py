@@ -21,6 +21,9 @@ from .pacing import Pacing
 PATIENCE = 300.0
 """Seconds: a longer `Retry-After` is not waited for, the caller is told instead."""
 
+FURTHER = 12
+"""Attempts beyond the usual ones of a request that nobody limited, while others are answered."""
+
 _PROBING = 1.0
 """Seconds at least between two requests that try whether a limit still holds."""
 _MINUTE = 60.0
@@ -62,6 +65,8 @@ class Admission:
         self._paused_at = 0
         """Failures of requests up to this number were known when everyone was paused."""
         self._failures_in_a_row = 0
+        self.answered = 0
+        """Requests so far."""
         self._most = width
         self._climbs_to = width
         self._credit = 0
@@ -108,6 +113,7 @@ class Admission:
     def succeeded(self, number: int) -> None:
         """Notes the answer to the attempt that entered as `number`."""
         self._failures_in_a_row = 0
+        self.answered += 1
         self._pauses = 0
         self.pacing.answered(number, asyncio.get_running_loop().time())
         if self.width < self._most:

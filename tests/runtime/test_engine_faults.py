@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ from dspec.runtime.errors import (
 from dspec.runtime.models import engine as engine_module
 from dspec.runtime.models.engine import CallEvent, Engine
 from dspec.runtime.models.ledger import Ledger
-from dspec.runtime.models.limits import Backoff
+from dspec.runtime.models.limits import FURTHER, Backoff
 
 PASSING = [
     "429",
@@ -256,8 +258,9 @@ async def test_once_there_is_room_again_asking_goes_on(
         async with FakeServer() as server, Engine(threads=8, ledger=ledger) as engine:
             leave_room(ledger, 20)
             with pytest.raises(ConfigurationError, match="full"):
-                for number in range(1000):
-                    await engine.complete(ask(fake_lm(server.url), f"{number}"))
+                await asyncio.gather(
+                    *(engine.complete(ask(fake_lm(server.url), f"{number}")) for number in range(400))
+                )
             asked = len(server.calls)
             with pytest.raises(ConfigurationError, match="full"):
                 await engine.complete(ask(fake_lm(server.url), "soon"))
@@ -266,3 +269,47 @@ async def test_once_there_is_room_again_asking_goes_on(
             await asyncio.sleep(0.12)
             await asyncio.gather(*(engine.complete(ask(fake_lm(server.url), f"later {n}")) for n in range(9)))
             assert len(server.calls) == asked + 9
+
+
+@pytest.mark.parametrize("fault", ["500", "reset"])
+async def test_where_a_third_of_all_requests_fail_every_row_is_answered(fault: str) -> None:
+    """One in 243 fails five times in a row, which is as often as a lone request is sent."""
+    draws = random.Random(3)
+
+    def fails(_: Call) -> str | None:
+        return fault if draws.random() < 1 / 3 else None
+
+    async with FakeServer(faults=fails) as server, Engine(threads=16, backoff=FAST) as engine:
+        lm = fake_lm(server.url)
+        await asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(800)))
+        asked = Counter(call.prompt for call in server.calls)
+    assert engine.tally.failed == 0
+    assert 5 < max(asked.values()) <= 5 + FURTHER
+
+
+@pytest.mark.parametrize(("fault", "times"), [("500", 5 + FURTHER), ("empty", 5)])
+async def test_what_keeps_failing_is_given_up_at_last_and_an_empty_answer_sooner(fault: str, times: int) -> None:
+    def fails(call: Call) -> str | None:
+        return fault if call.prompt == "unlucky" else None
+
+    async with FakeServer(faults=fails) as server, Engine(threads=4, backoff=FAST) as engine:
+        lm = fake_lm(server.url)
+        assert lm.insists
+        unlucky = asyncio.create_task(engine.complete(ask(lm, "unlucky")))
+        await asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(60)))
+        with pytest.raises(Unavailable):
+            await unlucky
+        assert sum(call.prompt == "unlucky" for call in server.calls) == times
+
+
+async def test_a_number_that_was_written_is_kept_to_though_it_is_the_usual_one() -> None:
+    def fails(call: Call) -> str | None:
+        return "500" if call.prompt == "unlucky" else None
+
+    async with FakeServer(faults=fails) as server, Engine(threads=4, backoff=FAST) as engine:
+        lm = fake_lm(server.url, retry=4, retry_said=True)
+        unlucky = asyncio.create_task(engine.complete(ask(lm, "unlucky")))
+        await asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(60)))
+        with pytest.raises(Unavailable, match="after 5 attempts"):
+            await unlucky
+        assert sum(call.prompt == "unlucky" for call in server.calls) == 5

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from requesting import ask, fake_lm
 from server import FakeServer
 
-from dspec.runtime.errors import ConfigurationError, NoAnswer, RateLimited, Unauthorized, Unavailable
+from dspec.runtime.errors import NoAnswer, RateLimited, Unauthorized, Unavailable
 from dspec.runtime.models import limits
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.limits import Admission, Backoff, RateWindow, Stragglers
