@@ -183,6 +183,4 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         return ranked(board.candidates(), cut=raised, looks=board.looks)
     if pool.lost:
         notes.append(f"{pool.lost} proposals could not be used or said what another said")
-    return ranked(
-        board.candidates(), cut=halt, notes=tuple(notes), looks=board.looks, ended=board.settled
-    )
+    return ranked(board.candidates(), cut=halt, notes=tuple(notes), looks=board.looks, ended=board.settled)

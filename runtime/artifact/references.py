@@ -105,9 +105,7 @@ def _of_fields(fields: Iterable[FieldSpec]) -> dict[str, Shape]:
     return {field.name: field.type for field in fields}
 
 
-def _all(
-    expressions: Iterable[Expression], scope: Scope, where: str, program: Program
-) -> Iterator[str]:
+def _all(expressions: Iterable[Expression], scope: Scope, where: str, program: Program) -> Iterator[str]:
     for expression in expressions:
         found = _Found(program.records)
         found.shape(expression, scope)

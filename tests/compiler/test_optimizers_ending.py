@@ -17,7 +17,9 @@ from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.artifact.artifact import artifact_text
 
 ALL = CASES | {"GEPA": GEPA}
-SEARCHES = [name for name, case in ALL.items() if SPECS[case.step.optimizer].candidates and case.step.compat is None]
+SEARCHES = [
+    name for name, case in ALL.items() if SPECS[case.step.optimizer].candidates and case.step.compat is None
+]
 
 
 @pytest.mark.parametrize("steps", [(DEMOS, SEARCH), *((ALL[name].step,) for name in SEARCHES)])

@@ -22,7 +22,9 @@ def label(call: Call) -> str:
 
 def asked_of(call: Call) -> str:
     """Which text a request is about."""
-    return str(next(part["content"] for part in reversed(call.body["messages"]) if "text " in part["content"]))
+    return str(
+        next(part["content"] for part in reversed(call.body["messages"]) if "text " in part["content"])
+    )
 
 
 def garbled(call: Call) -> str:

@@ -112,7 +112,12 @@ def test_a_key_is_not_any_variable(variable: str) -> None:
 
 @pytest.mark.parametrize(
     ("model", "variable"),
-    [("aws/x", "AWS_SECRET_ACCESS_KEY"), ("database/x", "DATABASE_URL"), ("ssh/x", "SSH_KEY"), ("home/x", "HOME_DIR")],
+    [
+        ("aws/x", "AWS_SECRET_ACCESS_KEY"),
+        ("database/x", "DATABASE_URL"),
+        ("ssh/x", "SSH_KEY"),
+        ("home/x", "HOME_DIR"),
+    ],
 )
 def test_a_model_lends_its_name_to_no_variable(model: str, variable: str) -> None:
     assert "is not where a key of this model is kept" in refused(lm(model=model, api_key_env=variable))
@@ -125,9 +130,7 @@ def test_an_application_may_name_any_variable(tmp_path: Path) -> None:
     path.write_text(json.dumps(found))
     for named in ("MODEL_KEY", "VAULT_SECRET", {"mini": "VAULT_SECRET"}):
         loaded = load(path, api_key_env=named).program
-        assert loaded.lms["mini"].api_key_env == (
-            named if isinstance(named, str) else named["mini"]
-        )
+        assert loaded.lms["mini"].api_key_env == (named if isinstance(named, str) else named["mini"])
     with pytest.raises(ArtifactError, match="AWS_SECRET_ACCESS_KEY"):
         load(path)
 

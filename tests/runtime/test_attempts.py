@@ -184,8 +184,14 @@ JUDGED = Reward(name="judged", pred="pred", score=var("polite(1)"), feedback=var
         ({"score": var("absent")}, "there is nothing called `absent`"),
         ({"score": var("reason")}, "there is nothing called `reason`"),
         ({"feedback": var("pred", "absent")}, "there is no field `absent`"),
-        ({"judges": (JUDGE.model_copy(update={"inputs": {"text": var("absent")}}),)}, "nothing called `absent`"),
-        ({"judges": (JUDGE.model_copy(update={"inputs": {"text": var("polite(1)")}}),)}, "what it says itself"),
+        (
+            {"judges": (JUDGE.model_copy(update={"inputs": {"text": var("absent")}}),)},
+            "nothing called `absent`",
+        ),
+        (
+            {"judges": (JUDGE.model_copy(update={"inputs": {"text": var("polite(1)")}}),)},
+            "what it says itself",
+        ),
     ],
 )
 def test_what_a_reward_refers_to_is_there(change: dict[str, Any], said: str) -> None:

@@ -243,7 +243,11 @@ async def test_once_an_answer_cannot_be_kept_nothing_is_sent_to_any_endpoint(tmp
 
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         leave_room(ledger, 8)
-        async with FakeServer(answer) as one, FakeServer(answer) as other, Engine(threads=8, ledger=ledger) as engine:
+        async with (
+            FakeServer(answer) as one,
+            FakeServer(answer) as other,
+            Engine(threads=8, ledger=ledger) as engine,
+        ):
             await asyncio.gather(
                 *(keeps_asking(engine, server.url, name) for server in (one, other) for name in range(24))
             )
@@ -288,7 +292,9 @@ async def test_where_a_third_of_all_requests_fail_every_row_is_answered(fault: s
 
 
 @pytest.mark.parametrize(("fault", "times"), [("500", 5 + FURTHER), ("empty", 5)])
-async def test_what_keeps_failing_is_given_up_at_last_and_an_empty_answer_sooner(fault: str, times: int) -> None:
+async def test_what_keeps_failing_is_given_up_at_last_and_an_empty_answer_sooner(
+    fault: str, times: int
+) -> None:
     def fails(call: Call) -> str | None:
         return fault if call.prompt == "unlucky" else None
 
