@@ -49,8 +49,9 @@ def load(
 
     `lm` replaces models (`"openai/gpt-4o-mini"`), `api_base` says where they are served, `api_key_env`
     which environment variable holds the key; each is one value for all models or a mapping by the
-    models' names. `threads` bounds the calls in flight. With `cache`, answers are kept in that file and
-    a request that was answered before is not paid again.
+    models' names. A variable that the artifact names must be one for keys of that provider, or be named here.
+    `threads` bounds the calls in flight. With `cache`, answers are kept in that file and a request that was
+    answered before is not paid again.
 
     `tools` are functions in the place of the program's tools, by their names; plain ones run in threads, `async` ones
     on a loop of their own. `allow` are what the other tools may reach, each entry a Python module, the
@@ -69,9 +70,9 @@ def load(
         choice_of("isolate", isolate),
     )
     file, kept, threads = path_of("path", path), some_path("cache", cache), count_of("threads", threads)
-    models = per_model("lm", lm), per_model("api_base", api_base), per_model("api_key_env", api_key_env)
-    artifact = read_artifact(file)
-    program = _configured(artifact.program, *models)
+    keys = per_model("api_key_env", api_key_env)
+    artifact = read_artifact(file, keys_given=lambda name: isinstance(keys, str) or name in (keys or {}))
+    program = _configured(artifact.program, per_model("lm", lm), per_model("api_base", api_base), keys)
     found = tools_of(program)
     return Application(
         artifact,

@@ -109,6 +109,7 @@ async def compile_all(
             path,
             threads,
             transport,
+            attempt="compile",
             tools=tuple(prepared.project.externs.values()),
             on_event=calls(observers),
         ) as session:
@@ -116,7 +117,9 @@ async def compile_all(
                 done = await compile_block(
                     prepared, job, engine=session.engine, store=session.store, report=both(report, observers)
                 )
-        results.append(done)
+            results.append(done)
+            if job is jobs[-1] and all(one.whole for one in results):
+                session.finished()
         if done.built.status == "complete":
             keep_record(prepared, done, path)
         prepared.finished(job.name)

@@ -96,6 +96,7 @@ async def evaluate_all(
         base / "any.dspec",
         threads,
         transport,
+        attempt="eval",
         tools=tuple(prepared.project.externs.values()),
         on_event=calls(observers),
     ) as session:
@@ -110,6 +111,8 @@ async def evaluate_all(
                 compiled=programs,
                 report=report,
             )
+        if cut is None:
+            session.finished()
     return list(results), cut
 
 

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
-from dspec.runtime.errors import DspecError, Unauthorized
+from dspec.runtime.errors import (
+    BudgetExceeded,
+    ConfigurationError,
+    DspecError,
+    ProviderError,
+    Stopped,
+    Unauthorized,
+)
 from dspec.runtime.models.engine import Engine, EngineEvent
 from dspec.runtime.models.ledger import Ledger
 
@@ -52,6 +59,10 @@ _COLLECT_EVERY = 50_000
 """Objects made, less those that went, between two searches for garbage."""
 
 
+_UNFINISHED = (ProviderError, ConfigurationError, BudgetExceeded, Stopped)
+"""What the same command goes on from when it is run again."""
+
+
 _PATIENCE = 3600.0
 """Seconds that a stop waits for answers: each attempt ends in its model's own `timeout`, and nothing is tried again."""
 
@@ -59,6 +70,8 @@ _PATIENCE = 3600.0
 class CommandSession(Struct, frozen=True):
     engine: Engine
     store: Store
+    finished: Callable[[], None]
+    """To be called once the attempt that the session belongs to has come to its end (`Ledger`)."""
 
 
 @asynccontextmanager
@@ -67,10 +80,14 @@ async def open_session(
     threads: int,
     transport: TransportChoice,
     *,
+    attempt: str,
     tools: Sequence[Tool] = (),
     on_event: Callable[[EngineEvent], None] | None = None,
 ) -> AsyncGenerator[CommandSession]:
     """Opens the state of the project that `path` is in, waiting for another command that uses it.
+
+    `attempt` is the command's word for what it attempts with `path`: run again before it was `finished`, it goes on. What
+    fails for another reason than that somebody did not answer, or that the command cannot go on here, is finished with that.
 
     `tools` are those that the project declares, which may be called: Python in processes of its own.
     Raises ConfigurationError when it is unusable.
@@ -92,10 +109,13 @@ async def open_session(
                     tools=toolbox,
                 ) as engine,
             ):
+                ledger.begin(_named(attempt, path))
                 with_signals = _Signals(engine)
                 try:
-                    yield CommandSession(engine, store)
+                    yield CommandSession(engine, store, ledger.end)
                 except DspecError as error:
+                    if not isinstance(error, _UNFINISHED):
+                        ledger.end()
                     # One call or row failed for good. What others are on their way with may have been paid for.
                     if not isinstance(error, Unauthorized):
                         await engine.drain()
@@ -106,6 +126,10 @@ async def open_session(
                 finally:
                     await with_signals.drained()
                     with_signals.release()
+
+
+def _named(attempt: str, path: Path) -> str:
+    return f"{attempt} {path.resolve()}"
 
 
 def project_tools(path: Path, tools: Sequence[Tool], ledger: Ledger | None) -> Toolbox:

@@ -33,7 +33,7 @@ from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
 from ..evaluate.meter import Account
-from ..evaluate.outcomes import Candidate
+from ..evaluate.outcomes import Candidate, perfect
 from ..evaluate.statistics import Paired
 from ..evaluate.store import Store
 from ..evaluate.streams import stream
@@ -60,6 +60,13 @@ WIDTH = 256
 It is far wider than the engine's places. A compile that kept only as many runs as there are places would start attempts
 ahead of time in the order in which places become free, which depends on how fast answers come.
 """
+
+
+SETTLED = (
+    "every row scores 100 before any step: nothing can score more, so no step ran, and the program is the one it "
+    "started from"
+)
+"""The note of a compile whose baseline is perfect."""
 
 
 class StepOutcome(Struct, frozen=True):
@@ -183,6 +190,10 @@ class Ran:
         self._emitted: Runnable = resolved.student
         self._best: Candidate | None = None
         self._best_step = ""
+        self._faithful = any(step.compat is not None for step in resolved.optimize.steps)
+        """Whether a step has DSPy's schedule, which ends where DSPy ends."""
+        self._settled = False
+        """Whether no step ran, since nothing can be better than the program that the compile starts from."""
 
     async def run(self) -> None:
         resolved = self._resolved
@@ -190,6 +201,10 @@ class Ran:
         first = self._begin(0)
         early = None if self._unscored else await self._score_start(first)
         self._scored.set()
+        if self._baseline is not None and perfect(self._baseline.scores) and not self._faithful:
+            self._settled, self._final = True, self._baseline
+            self._notes.append(SETTLED)
+            return
         await self._step(first, early or first.work())
         for index in range(1, len(steps)):
             if self._status != "complete":
@@ -216,12 +231,22 @@ class Ran:
         # there is then a program that was scored. And not with judges: which of the two is the first to ask one the
         # same thing, and so counts it, would be a matter of time.
         beside = not (self._walled or resolved.metric.judges)
-        early = asyncio.create_task(first.work()) if beside else None
+        early = asyncio.create_task(first.work()) if beside and self._faithful else None
+
+        def told(place: int, score: float) -> None:
+            nonlocal early
+            if not self._origins[0]:
+                first.context.doubts(place, score)
+            # Not before: where no row leaves anything to improve, no step is begun, however fast answers come.
+            if beside and early is None and score < 1.0:
+                early = asyncio.create_task(first.work())
+
         try:
             self._baseline = await self._evaluator.evaluate(
                 resolved.student,
                 resolved.val,
                 label="baseline",
+                told=told,
                 must_read=resolved.optimize.on_error == "stop",
             )
         except BaseException:
@@ -262,6 +287,7 @@ class Ran:
             nested=nested_of(self._project, step, self._programs, lm, self._on_teacher_lm),
             lms=self._project.lms,
             start_scored=None if self._walled else self._scored,
+            faithful=step.compat is not None,
         )
         return _Begun(index, step, spec, student, context, report)
 
@@ -350,14 +376,13 @@ class Ran:
 
     def _judged(self) -> LastWord | None:
         """The result against the start (`selection`). Where the difference is noise, the start is the result."""
-        if self._baseline is None or self._final is None:
+        if self._baseline is None or self._final is None or self._settled:
             return None
         verdict = last_word(
             self._baseline.scores, self._final.scores, (outcome.result for outcome in self._outcomes)
         )
         same = self._emitted == self._resolved.student
-        faithful = any(step.compat is not None for step in self._resolved.optimize.steps)
-        kept = not (verdict.real or faithful)
+        kept = not (verdict.real or self._faithful)
         self._notes += verdict.notes(kept=kept or same)
         if kept and not same:
             self._emitted, self._final = self._resolved.student, self._baseline
@@ -447,7 +472,7 @@ class Ran:
             ),
             notes=tuple(self._notes)
             if self._status != "complete"
-            else tuple(note for note, _ in self._zeros()),
+            else (*((SETTLED,) if self._settled else ()), *(note for note, _ in self._zeros())),
         )
 
 

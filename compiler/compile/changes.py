@@ -223,7 +223,17 @@ def _settings(lm: LM) -> JsonValue:
         "JsonValue",
         lm.model_dump(
             mode="json",
-            exclude={"name", "timeout", "retry", "rpm", "tpm", "max_parallel", "hedge", "custom_endpoint"},
+            exclude={
+                "name",
+                "timeout",
+                "retry",
+                "retry_said",
+                "rpm",
+                "tpm",
+                "max_parallel",
+                "hedge",
+                "custom_endpoint",
+            },
             exclude_none=True,
         ),
     )

@@ -59,6 +59,11 @@ class Compiled(Struct, frozen=True):
     """Why not all of the evals are there."""
 
     @property
+    def whole(self) -> bool:
+        """Whether it came to its end, with its evals."""
+        return self.built.status == "complete" and self.cut is None
+
+    @property
     def stopped(self) -> bool:
         return self.built.status == "stopped" or isinstance(self.cut, Stopped)
 

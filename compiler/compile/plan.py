@@ -155,6 +155,14 @@ def _scored(calls: Calls, task: int, teacher: int) -> int:
     return math.ceil(calls.task.most / max(1, task)) + math.ceil(calls.teacher.most / max(1, teacher))
 
 
+def _settled(calls: Calls, facts: Facts) -> Calls:
+    """A search's calls, where it may find that nothing can be better than what it starts from."""
+    scoring = Range(min(calls.task.least, facts.val * facts.calls_per_run), calls.task.most)
+    return calls._replace(
+        task=scoring, teacher=Range(0, calls.teacher.most), prompt=Range(0, calls.prompt.most)
+    )
+
+
 class _Walked(Struct, frozen=True):
     """The steps in order, each step's program as far as its shape is known, the steps scored, how many runs
     they score at most, and the tools that some step describes anew."""
@@ -205,6 +213,8 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
         calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
         if step.compat is None and describes((spec, *(one.spec for one in facts.nested.values()))):
             described |= dict.fromkeys(tunable_tools(starts))
+        if spec.candidates and step.compat is None and facts.finalists == 1:
+            calls = _settled(calls, facts)
         nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]
         fewer = min(map(_share_at_least, (starts, teacher, *nested)))
         taught = [calls_per_run(one) for one in nested]
@@ -243,11 +253,13 @@ def _plan(
     baseline = Range(scored * call_bounds(student).least, scored * calls_per_run(student))
     unscored = scored * calls_per_run(walked.programs[optimize.emit])
     final = Range() if optimize.emit in walked.scored else Range(0, unscored)
-    # Steps may share all their scorings, and a common teacher's runs; where the start is scored on train, all of them.
+    # No step runs where the start is scored and nothing can be better. On DSPy's schedule steps run all the same. Those that
+    # run may share all their scorings, and a common teacher's runs; where the start is scored on train, all of them.
+    surely = steps if not scored or any(step.compat is not None for step in optimize.steps) else ()
     apart = optimize.val is not None or not scored
-    teaching = max((step.teacher.least for step in steps), default=0) if apart else 0
+    teaching = max((step.teacher.least for step in surely), default=0) if apart else 0
     # Of several steps that ask for instructions, one may find all its questions asked already.
-    prompting = max((step.prompt.least for step in steps), default=0)
+    prompting = max((step.prompt.least for step in surely), default=0)
     least = baseline.least + teaching + prompting + sum(one.calls.least for one in evals)
     prompts = sum(step.prompt.most for step in steps)
     teachers = sum(step.teacher.most for step in steps)

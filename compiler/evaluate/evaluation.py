@@ -29,7 +29,6 @@ from dspec.runtime.errors import (
     AnswerError,
     DspecError,
     FunctionFailed,
-    ParseError,
     ProviderError,
     Refused,
     Unauthorized,
@@ -230,7 +229,7 @@ class Evaluator:
         else:
             result = await self._once(program, example, "teacher", sample, temperature)
         if result.outputs is None:
-            return Attempt(example, None, (), None, _reason(result), unreadable=_unreadable(result))
+            return Attempt(example, None, (), None, _reason(result), unreadable=result.unread)
         outputs = result.outputs
         try:
             if self._judges is None:
@@ -465,7 +464,7 @@ class Evaluator:
                 None,
                 _reason(result),
                 unanswered=result.unanswered,
-                unreadable=_unreadable(result),
+                unreadable=result.unread,
             )
         try:
             verdict = score_row(self._metric, example.row, result.outputs, example.index)
@@ -529,7 +528,3 @@ class Evaluator:
 
 def _reason(result: RunResult) -> str:
     return result.error[1] if result.error is not None else "no outputs"
-
-
-def _unreadable(result: RunResult) -> bool:
-    return result.error is not None and result.error[0] == ParseError.__name__

@@ -6,6 +6,7 @@ Values only. `evaluation` makes them; whoever wants them without spending a call
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -80,6 +81,11 @@ class Attempt(Struct, frozen=True):
     def passes(self, threshold: float | None = None) -> bool:
         """Whether the trace may become a demo (`Verdict.passes`)."""
         return self.verdict is not None and self.verdict.passes(threshold)
+
+
+def perfect(scores: Sequence[float]) -> bool:
+    """Whether nothing can be better: a score of 1 on every row."""
+    return all(score >= 1.0 for score in scores)
 
 
 class Candidate(Struct, frozen=True):

@@ -4,6 +4,8 @@ It remembers runs, not scores: scores are computed again from the outputs, so a 
 without a call. A run is keyed by everything that determines it, the runtime's own code included, and
 by nothing else: names that no model sees and settings such as timeouts and prices stay out.
 
+A run whose answer could not be read is no memory of what the program does: the server may have been mended since.
+
 It is a memory and never a source of truth. Whatever cannot be read, is damaged or does not fit the
 format is a miss; whatever cannot be written is forgotten. The ledger is what keeps paid answers.
 """
@@ -40,6 +42,8 @@ _BATCH = 500
 _PENDING = 256
 """Runs held back before they are written in one transaction."""
 
+UNREAD = "ParseError"
+"""The error of runs whose model's answer could not be read."""
 UNANSWERED = "ProviderError"
 """In place of an answer's error, in the results of runs that no model answered."""
 
@@ -96,6 +100,12 @@ class RunResult:
         return Flaws(self.cut, self.repaired, self.unreadable)
 
     @property
+    def unread(self) -> bool:
+        """True when the model's answer could not be read. Such a run is remembered as long as the store is open: whether
+        the model is asked again is for the ledger to say."""
+        return self.error is not None and self.error[0] == UNREAD
+
+    @property
     def unanswered(self) -> bool:
         """True when no model answered, which is a result only where `on_error` says so."""
         return self.error is not None and self.error[0] == UNANSWERED
@@ -143,6 +153,7 @@ def _lm_identity(program: Program, name: str, above: tuple[str, ...]) -> JsonVal
             "custom_endpoint",
             "timeout",
             "retry",
+            "retry_said",
             "rpm",
             "tpm",
             "max_parallel",
@@ -222,7 +233,7 @@ class Store:
         return found
 
     def put(self, key: bytes, run: RunResult) -> None:
-        if self._database is None:
+        if self._database is None or run.unread:
             self._memory[key] = run
             return
         self._pending[key] = run
@@ -305,7 +316,7 @@ class Store:
         for key, body, seal in rows:
             if isinstance(key, bytes) and isinstance(body, bytes):
                 run = _unseal(key, body, seal)
-                if run is not None:
+                if run is not None and not run.unread:
                     found[key] = run
         return found
 

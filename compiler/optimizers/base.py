@@ -300,6 +300,12 @@ class PromptModel(Struct, frozen=True):
     lms: dict[str, LM]
 
 
+def _event() -> asyncio.Event:
+    import asyncio  # here, since the table of optimizers is read where nothing runs
+
+    return asyncio.Event()
+
+
 class Context(Struct, frozen=True):
     """What a step may use. `rng(name)` gives an independent stream named within the step."""
 
@@ -332,6 +338,10 @@ class Context(Struct, frozen=True):
     """Set once the program that the compile starts from is scored. A step may begin before, as long as what it does until
     then does not depend on scores (`search.board.open_board` waits for them). None: a step's own start is scored before
     anything else is asked for, so that there is a program to fall back on at the budget's wall."""
+    start_doubted: asyncio.Event = field(default_factory=_event)
+    """Set once a row of val is known on which the program that the step starts from scores less than 1."""
+    faithful: bool = False
+    """Whether the step has DSPy's schedule (`compat`)."""
     room: PromptRoom = field(default_factory=PromptRoom)
     """Keeps demos within what this step's prompts hold, and remembers what was left out."""
     metric_failed: dict[int, str] = field(default_factory=dict[int, str])
@@ -339,6 +349,17 @@ class Context(Struct, frozen=True):
     them."""
     tuner: WeightTuner | None = None
     """None: no provider that can train a model's weights."""
+
+    @property
+    def settles(self) -> bool:
+        """Whether the step may end where nothing can be better than what is known: not on DSPy's schedule, nor where a
+        later step takes several of its candidates."""
+        return not self.faithful and self.finalists == 1
+
+    def doubts(self, place: int, score: float) -> None:
+        """Hears of the rows of what the step starts from, as an evaluation tells of them, and sets `start_doubted`."""
+        if score < 1.0:
+            self.start_doubted.set()
 
 
 Run = Callable[[Program, Options, Context], Awaitable[StepResult]]

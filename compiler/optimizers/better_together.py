@@ -21,7 +21,7 @@ from ..evaluate.counts import Calls, Range
 from ..evaluate.outcomes import Candidate
 from .base import Context, Facts, Nested, OptimizerError, Option, Options, Run, Spec, StepResult
 from .demos import Streams
-from .ranking import ranked
+from .ranking import ranked, settled
 
 if TYPE_CHECKING:
     from ..data.rows import Rows
@@ -134,6 +134,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     names: tuple[str, ...] = ()
     notes: list[str] = []
     for place, name in enumerate(strategy_of(options)):
+        if settled(candidates, context):
+            return replace(ranked(candidates, notes=tuple(notes), ended=True), scored_on=val)
         names = (*names, name)
         label = " -> ".join(names)
         rng = _inside(context.rng, f"{place}/{name}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import TYPE_CHECKING
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program
@@ -19,7 +20,10 @@ from ..evaluate.tasks import together
 from .base import Context, Facts, Option, Options, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher, teacher_calls
 from .frozen import tunable
-from .ranking import ranked
+from .ranking import ranked, settled
+
+if TYPE_CHECKING:
+    import asyncio
 
 Choice = tuple[int, ...]
 """Index of the demo that each predictor shows, in the predictors' order."""
@@ -74,17 +78,36 @@ SPEC = Spec(
 
 
 async def run(student: Program, options: Options, context: Context) -> StepResult:
+    import asyncio  # here, since a check reads this file for its SPEC
+
+    from ..search.board import doubted
+
     size = pool_size(options)
     teacher = prepare_teacher(student, options, context)
-    accepted, halt = await bootstrap(teacher, context.train, size, options, context)
-    if halt is not None:
-        raise halt
-    pool = assemble(student, accepted, context.train, size, options, context.rng, context.room)
-    search = _Search(student, pool, context)
-    trials = options.integer("num_candidate_programs")
-    if search.combinations <= trials:
-        return await _enumerate(search)
-    return await _sample(search, trials, context.rng("tpe").getrandbits(32))
+
+    async def scored() -> Candidate:
+        evaluation = await context.evaluator.evaluate(
+            student, context.val, label="as it came", told=context.doubts
+        )
+        return Candidate("as it came", student, evaluation.scores)
+
+    start = asyncio.ensure_future(scored())
+    try:
+        if not await doubted(context, start):
+            context.progress("as it came", (await start).score)
+            return ranked([await start], ended=True)
+        accepted, halt = await bootstrap(teacher, context.train, size, options, context)
+        if halt is not None:
+            raise halt
+        pool = assemble(student, accepted, context.train, size, options, context.rng, context.room)
+        search = _Search(student, start, pool, context)
+        trials = options.integer("num_candidate_programs")
+        if search.combinations <= trials:
+            return await _enumerate(search)
+        return await _sample(search, trials, context.rng("tpe").getrandbits(32))
+    finally:
+        start.cancel()
+        await asyncio.gather(start, return_exceptions=True)
 
 
 async def _enumerate(search: _Search) -> StepResult:
@@ -114,6 +137,7 @@ async def _sample(search: _Search, trials: int, seed: int) -> StepResult:
     }
     scored = [await search.score(None)]
     search.tell(scored[0])
+    context = search.context
     for _ in range(trials):
         trial = study.ask(space)
         choice = tuple(int(trial.params[address]) for address in search.addresses)
@@ -124,37 +148,43 @@ async def _sample(search: _Search, trials: int, seed: int) -> StepResult:
         search.tell(candidate)
         study.tell(trial, candidate.score)
         scored.append(candidate)
+        if settled(scored, context):
+            return ranked(scored, ended=True)
     return ranked(scored)
 
 
 class _Search:
     """The space of choices and what is known of it. `sizes` holds predictors that have any demos."""
 
-    def __init__(self, student: Program, pool: Program, context: Context) -> None:
+    def __init__(
+        self, student: Program, start: asyncio.Future[Candidate], pool: Program, context: Context
+    ) -> None:
         self._student = student
+        self._start = start
+        """The student, being scored."""
         self._pool = pool
-        self._context = context
+        self.context = context
         self.addresses = tuple(address for address, predictor in tunable(pool).items() if predictor.demos)
         self.sizes = tuple(len(pool.predictors[address].demos) for address in self.addresses)
         self.combinations = math.prod(self.sizes)
-        self.known: dict[Choice | None, Candidate] = {}
+        self.known: dict[Choice, Candidate] = {}
         self._told: set[str] = set()
 
     async def score(self, choice: Choice | None) -> Candidate:
         """The candidate of one choice, or the student as it came; scored once, then remembered."""
+        if choice is None:
+            return await self._start
         known = self.known.get(choice)
         if known is not None:
             return known
         program = self._student
-        label = "as it came"
-        if choice is not None:
-            label = "demos " + " ".join(str(index) for index in choice)
-            for address in program.predictors:
-                program = program.with_predictor(address, demos=())
-            for address, index in zip(self.addresses, choice, strict=True):
-                demo = self._pool.predictors[address].demos[index]
-                program = program.with_predictor(address, demos=(demo,))
-        evaluation = await self._context.evaluator.evaluate(program, self._context.val, label=label)
+        label = "demos " + " ".join(str(index) for index in choice)
+        for address in program.predictors:
+            program = program.with_predictor(address, demos=())
+        for address, index in zip(self.addresses, choice, strict=True):
+            demo = self._pool.predictors[address].demos[index]
+            program = program.with_predictor(address, demos=(demo,))
+        evaluation = await self.context.evaluator.evaluate(program, self.context.val, label=label)
         candidate = Candidate(label, program, evaluation.scores)
         self.known[choice] = candidate
         return candidate
@@ -163,4 +193,4 @@ class _Search:
         """Tells of a candidate once."""
         if candidate.label not in self._told:
             self._told.add(candidate.label)
-            self._context.progress(candidate.label, candidate.score)
+            self.context.progress(candidate.label, candidate.score)

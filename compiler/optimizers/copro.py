@@ -122,6 +122,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         student, context, options.integer("breadth") - 1, options.number("init_temperature") or 0.0
     )
     board, proposals = await open_beside(context, start, context.rng("order"), first)
+    if proposals is None:
+        return ranked(board.candidates(), looks=board.looks, ended=True)
     if isinstance(proposals, BudgetExceeded | Stopped):
         return ranked(board.candidates(), cut=proposals, looks=board.looks)
     ascent = _Ascent(options, context, board, start)
@@ -129,7 +131,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         halt = await ascent.climb(proposals)
     except (BudgetExceeded, Stopped) as raised:
         halt = raised
-    return ranked(board.candidates(), cut=halt, notes=tuple(ascent.notes), looks=board.looks)
+    return ranked(
+        board.candidates(), cut=halt, notes=tuple(ascent.notes), looks=board.looks, ended=board.settled
+    )
 
 
 class _Ascent(Struct):
@@ -159,7 +163,7 @@ class _Ascent(Struct):
                 return None
             for address, proposed in fresh.items():
                 halt = await self._compare(depth, address, proposed)
-                if halt is not None:
+                if halt is not None or self.board.settled:
                     return halt
         return None
 
@@ -183,7 +187,7 @@ class _Ascent(Struct):
         if depth > 1:
             look = compared.rounds(proposals, rows)[0].rows if isinstance(compared, Racing) else rows
             halt = await self.board.extend(arms, look)
-            if halt is not None:
+            if halt is not None or self.board.settled:
                 return halt
             late = range(breadth - breadth // 2 + 1, breadth + 1)
             further = (await self._in_view(depth, late, [address]))[address]

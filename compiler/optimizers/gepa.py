@@ -36,7 +36,7 @@ from .proposing import Proposer
 from .proposing.cases import PredictorRun, feedback_of, listed, runs_listed, score_of
 from .proposing.reflection import reflect
 from .proposing.subjects import Subject
-from .ranking import ranked
+from .ranking import ranked, settled
 from .texts import described, text_of, tunable_tools
 
 if TYPE_CHECKING:
@@ -429,4 +429,6 @@ class _Evolution:
     def _join(self, label: str, program: Program, parents: tuple[int, ...], turn: int) -> None:
         candidate = Candidate(label, program, self._scores.on_val(program))
         self.pool.append(_Member(candidate, parents, turn))
+        if settled([candidate], self._context):
+            self._end = "every row scores 100, and nothing can score more"
         self._context.progress(label, candidate.score)

@@ -25,7 +25,7 @@ from .frozen import tunable
 from .proposing import Proposer
 from .proposing.answers import extended
 from .proposing.rules import infer_rules
-from .ranking import ranked
+from .ranking import ranked, settled
 
 TEMPERATURE = 1.0
 """Temperature of the model that writes rules: its answers are to differ."""
@@ -90,12 +90,16 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
 
     scored = [await _score("as it came", student, context)]
     tell(scored[-1])
+    if settled(scored, context):
+        return replace(ranked(scored, ended=True), scored_on=context.val)
     try:
         taught = await _taught(student, options, context)
         scored.append(await _score("demos alone", taught, context))
         tell(scored[-1])
     except (BudgetExceeded, Stopped) as halt:
         return replace(ranked(scored, cut=halt), scored_on=context.val)
+    if settled(scored, context):
+        return replace(ranked(scored, ended=True), scored_on=context.val)
     proposer = Proposer(context, student)
     numbers = range(1, options.integer("num_candidates") + 1)
     found: list[tuple[Candidate, int] | Halt] = await together(

@@ -158,6 +158,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     making = first_pool(student, chosen, options, context)
     board, pool = await open_beside(context, start, context.rng("order"), making)
     notes: list[str] = []
+    if pool is None:
+        return ranked(board.candidates(), looks=board.looks, ended=True)
     if isinstance(pool, BudgetExceeded | Stopped):
         return ranked(board.candidates(), cut=pool, looks=board.looks)
     try:
@@ -182,4 +184,4 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         return ranked(board.candidates(), cut=raised, looks=board.looks)
     if pool.lost:
         notes.append(f"{pool.lost} proposals could not be used or said what another said")
-    return ranked(board.candidates(), cut=halt, notes=tuple(notes), looks=board.looks)
+    return ranked(board.candidates(), cut=halt, notes=tuple(notes), looks=board.looks, ended=board.settled)

@@ -187,7 +187,7 @@ async def _race(search: _Search) -> StepResult:
     import asyncio  # here, since a check reads this file for its SPEC
 
     from ..search import Arm, Board
-    from ..search.board import open_board
+    from ..search.board import doubted, open_board
 
     context = search.context
     start = Arm(_label(None), await search.propose(None))
@@ -206,8 +206,9 @@ async def _race(search: _Search) -> StepResult:
         return program
 
     try:
-        if context.start_scored is None:
-            await opening
+        if not await doubted(context, opening):
+            board = await opening
+            return ranked(board.candidates(), looks=board.looks, ended=True)
         made = await together([entered(number) for number in numbers])
         return await _compared(search, await opening, start, planned, made)
     finally:
@@ -235,17 +236,33 @@ async def _compared(
         return ranked(board.candidates(), cut=halt, looks=board.looks)
     raced = planned.fewer(len(numbers), len(others), board.rows)
     halt = await raced.run(board, Listed(others), len(others))
-    if halt is None and (wanted := composed(search.options)):
+    if halt is None and not board.settled and (wanted := composed(search.options)):
         sets = compose(start.program, board, [start, *others])
         halt = await board.extend(sets[:wanted], board.rows)
     repeats = len(numbers) - len(others)
     notes = (f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one",) if repeats else ()
-    return ranked(board.candidates(), cut=halt, notes=notes, looks=board.looks)
+    return ranked(board.candidates(), cut=halt, notes=notes, looks=board.looks, ended=board.settled)
 
 
 async def _all(search: _Search) -> StepResult:
-    """Score every candidate, all at the same time."""
-    found = await together([search.score(number) for number in search.numbers], search.tell)
+    """Score every candidate, all at the same time, once one is known to be worth it."""
+    import asyncio  # here, since a check reads this file for its SPEC
+
+    from ..search.board import doubted
+
+    start = asyncio.ensure_future(search.score(None))
+
+    async def started() -> Candidate:
+        return await start
+
+    try:
+        if not await doubted(search.context, start):
+            search.tell(await start)
+            return ranked([await start], ended=True)
+        others = [search.score(number) for number in search.numbers[1:]]
+        found = await together([started(), *others], search.tell)
+    finally:
+        start.cancel()
     scored = [one for one in found if isinstance(one, Candidate)]
     halts = [one for one in found if not isinstance(one, Candidate)]
     if halts and not scored:
@@ -291,7 +308,10 @@ class _Search:
         key = program_digest(program)
         async with self._scores.setdefault(key, asyncio.Lock()):
             if key not in self._known:
-                evaluation = await self.context.evaluator.evaluate(program, self.context.val, label=label)
+                told = self.context.doubts if number is None else None
+                evaluation = await self.context.evaluator.evaluate(
+                    program, self.context.val, label=label, told=told
+                )
                 self._known[key] = evaluation.scores
         return Candidate(label, program, self._known[key])
 

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..evaluate.digests import program_digest
-from ..evaluate.outcomes import Candidate
+from ..evaluate.outcomes import Candidate, perfect
 from ..evaluate.tasks import Halt
-from .base import StepResult
+from .base import Context, StepResult
+
+
+def settled(scored: Sequence[Candidate], context: Context) -> bool:
+    """Whether the search may end because nothing can be better than one of these."""
+    return context.settles and any(perfect(candidate.scores) for candidate in scored)
 
 
 def ranked(
@@ -16,11 +21,13 @@ def ranked(
     cut: Halt | None = None,
     notes: tuple[str, ...] = (),
     looks: tuple[int, ...] = (),
+    ended: bool = False,
 ) -> StepResult:
     """The result of a search over `scored`, which holds at least one, in the order proposed.
 
     Of equal scores the one proposed first wins. Repeats of a program are left out. `looks` says on how many rows
-    each program was scored, those included that a race ended early.
+    each program was scored, those included that a race ended early. `ended` says that the search ended because nothing
+    can be better than the best.
     """
     distinct: dict[tuple[object, ...], Candidate] = {}
     for candidate in scored:
@@ -32,4 +39,6 @@ def ranked(
     if repeats:
         notes += (f"{repeats} of {len(scored)} candidates came out like an earlier one",)
     best_first = tuple(sorted(distinct.values(), key=lambda candidate: -candidate.score))
+    if ended:
+        notes += (f"ended at `{best_first[0].label}`: every row scores 100, and nothing can score more",)
     return StepResult(best_first[0].program, best_first, notes, cut, looks=looks)

@@ -39,7 +39,7 @@ from .gepa_pareto import mean
 from .proposing import Proposer
 from .proposing.cases import score_of
 from .proposing.contrast import advise
-from .ranking import ranked
+from .ranking import ranked, settled
 from .simba_batch import Bucket, by_worth, draw_program, dropped, percentile, spread, without
 from .teachers import matched
 
@@ -139,6 +139,8 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     ascent = _Ascent(student, options, context, Candidate("as it came", student, first.scores))
     context.progress("as it came", ascent.start.score)
     scored = [ascent.start]
+    if settled(scored, context):
+        return ranked(scored, ended=True)
     try:
         await ascent.climb()
     except (BudgetExceeded, Stopped) as halt:

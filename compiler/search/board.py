@@ -17,7 +17,7 @@ from msgspec import Struct
 from dspec.runtime.schema.program import Program
 
 from ..evaluate.digests import program_digest
-from ..evaluate.outcomes import Candidate
+from ..evaluate.outcomes import Candidate, perfect
 from ..evaluate.tasks import Halt, pair, together
 from .order import stratified
 
@@ -55,6 +55,20 @@ class Scoring(Protocol):
     @property
     def start_scored(self) -> asyncio.Event | None:
         """Set once the incumbent is scored elsewhere; None where the board is to score it."""
+        ...
+
+    @property
+    def start_doubted(self) -> asyncio.Event:
+        """Set once a row is known on which the incumbent scores less than 1."""
+        ...
+
+    @property
+    def settles(self) -> bool:
+        """Whether the search may end where nothing can be better."""
+        ...
+
+    def doubts(self, place: int, score: float) -> None:
+        """Hears of the incumbent's rows, and sets `start_doubted`."""
         ...
 
 
@@ -97,6 +111,20 @@ class Board:
         """On how many rows each distinct arm was scored, the incumbent left out, and those that never were."""
         own = program_digest(self.incumbent.program)
         return tuple(len(scores) for key, scores in self._scores.items() if scores and key != own)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing can be better: an arm scores 1 on every row, and the search may end there."""
+        return self._scoring.settles and any(perfect(self._scores[key]) for key in self._complete)
+
+    def may_win(self, arm: Arm) -> bool:
+        """Whether the arm could still score more than every arm that is known on all rows; True where more than the
+        best is wanted."""
+        if not self._scoring.settles:
+            return True
+        scores = self.scores(arm)
+        best = max(math.fsum(self._scores[key]) for key in self._complete)
+        return math.fsum([*scores, self.rows - len(scores)]) > best
 
     def knows(self, program: Program) -> bool:
         return program_digest(program) in self._arms
@@ -242,30 +270,60 @@ class Board:
         return Candidate(arm.label, arm.program, tuple(scores[place] for place in range(self.rows)))
 
 
+async def doubted(scoring: Scoring, opening: asyncio.Future[Any]) -> bool:
+    """Whether anything can be better than the incumbent, which `opening` scores: said with its first row that is not
+    perfect, or when all are known. So what goes on beside the scoring is never begun in vain, however fast answers come.
+
+    Without `start_scored` it waits for all rows. Raises what `opening` raises.
+    """
+    import asyncio  # as above
+
+    if scoring.start_scored is None:
+        await asyncio.shield(opening)
+    if not scoring.settles:
+        return True
+    doubt = asyncio.ensure_future(scoring.start_doubted.wait())
+    try:
+        await asyncio.wait({doubt, opening}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        doubt.cancel()
+    if scoring.start_doubted.is_set():
+        return True
+    opening.result()
+    return False
+
+
 async def open_beside(
     scoring: Scoring, incumbent: Arm, rng: random.Random, other: Coroutine[Any, Any, Result]
-) -> tuple[Board, Result | Halt]:
+) -> tuple[Board, Result | Halt | None]:
     """Opens a board and runs `other`, which needs no scores: both at the same time where the incumbent is scored
-    elsewhere (`Scoring.start_scored`), else one after the other. Raises what `open_board` raises; a halt of `other` is
-    returned in its place."""
-    opening = open_board(scoring, incumbent, rng)
-    if scoring.start_scored is not None:
-        board, found = await pair(opening, other)
+    elsewhere (`Scoring.start_scored`), else one after the other. None in the place of what `other` gives where nothing
+    can be better: it is not begun. Raises what `open_board` raises; a halt of `other` is returned in its place."""
+    import asyncio  # as above
+
+    opening = asyncio.ensure_future(open_board(scoring, incumbent, rng))
+
+    async def opened() -> Board:
+        return await opening
+
+    try:
+        if not await doubted(scoring, opening):
+            return await opening, None
+        board, found = await pair(opened(), other)
         if isinstance(board, Board):
             return board, found
         raise board
-    try:
-        board = await opening
-    except BaseException:
+    finally:
         other.close()
-        raise
-    (found,) = await together([other])
-    return board, found
+        opening.cancel()
 
 
 async def open_board(scoring: Scoring, incumbent: Arm, rng: random.Random) -> Board:
     """A board whose incumbent is scored on all rows. Raises what the evaluation raises, halts included."""
     if scoring.start_scored is not None:
         await scoring.start_scored.wait()
-    evaluation = await scoring.evaluator.evaluate(incumbent.program, scoring.val, label=incumbent.label)
+
+    evaluation = await scoring.evaluator.evaluate(
+        incumbent.program, scoring.val, label=incumbent.label, told=scoring.doubts
+    )
     return Board(scoring, incumbent, evaluation.scores, rng)

@@ -23,6 +23,8 @@ class Full(Struct, frozen=True):
                 return halt
             for arm in arms:
                 source.tell(arm, board.estimate(arm), board.rows)
+            if board.settled:
+                return None
         return None
 
     def most(self, trials: int, rows: int) -> int:

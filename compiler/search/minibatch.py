@@ -31,12 +31,12 @@ class Minibatch(Struct, frozen=True):
             for arm in arms:
                 source.tell(arm, board.estimate(arm), board.seen(arm))
             halt = await self._complete_best(board, tried, size)
-            if halt is not None:
+            if halt is not None or board.settled:
                 return halt
         return None
 
     async def _complete_best(self, board: Board, tried: list[Arm], size: int) -> Halt | None:
-        waiting = [arm for arm in tried if board.seen(arm) < board.rows]
+        waiting = [arm for arm in tried if board.seen(arm) < board.rows and board.may_win(arm)]
         if not waiting:
             return None
         best = max(waiting, key=lambda arm: board.mean(arm, size))

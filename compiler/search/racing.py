@@ -1,9 +1,10 @@
 """Racing: all arms on a few rows, the better ones on more, the last one on all.
 
-Two rules end an arm. The quota of each round keeps the cost within a bound that is known beforehand
-(sequential halving: Karnin, Koren and Somekh, 2013). And an arm that is worse than another, on the same
+Three rules end an arm. The quota of each round keeps the cost within a bound that is known beforehand
+(sequential halving: Karnin, Koren and Somekh, 2013). An arm that is worse than another, on the same
 rows and with stated confidence, goes at once (racing: Maron and Moore, 1994), which saves what the quota
-would still have spent. The incumbent, known on all rows, is raced against but costs nothing.
+would still have spent. And so does one that could do no better than the best that is known with a 1 on
+every row that it lacks. The incumbent, known on all rows, is raced against but costs nothing.
 """
 
 from __future__ import annotations
@@ -143,6 +144,8 @@ class Racing(Struct, frozen=True):
                 return halt
             for arm in asked:
                 source.tell(arm, board.estimate(arm), first.rows)
+            if board.settled:
+                return None
         seen, rest = first.rows, later()
         comparisons = max(1, len(arms) * len(rest))
         for following, after in zip_longest(rest, rest[1:]):
@@ -175,7 +178,7 @@ class Racing(Struct, frozen=True):
     ) -> list[Arm]:
         """The arms that will be in the next round whatever the missing scores turn out to be.
 
-        An arm is among them if it has been scored on all `rows` rows and passes both of the round's rules in the
+        An arm is among them if it has been scored on all `rows` rows and passes all of the round's rules in the
         worst case, in which every other arm scores 1 on the rows it still lacks: it is within the quota, and it is
         not worse than any arm that could lead.
 
@@ -202,7 +205,8 @@ class Racing(Struct, frozen=True):
                 other > best[place] or (other == best[place] and at < place) for at, other in enumerate(best)
             )
             own = spans[place][0]
-            if before < quota and not any(worse(own, rival, level) for rival in rivals):
+            beaten = any(worse(own, rival, level) for rival in rivals)
+            if before < quota and not beaten and board.may_win(arms[place]):
                 found.append(arms[place])
         return found
 
@@ -225,7 +229,11 @@ class Racing(Struct, frozen=True):
         leader = max([board.incumbent, *ranked], key=lambda arm: board.mean(arm, rows))
         level = self._level(comparisons)
         best = board.scores(leader)[:rows]
-        sure = [arm for arm in ranked[:quota] if not worse(board.scores(arm)[:rows], best, level)]
+        sure = [
+            arm
+            for arm in ranked[:quota]
+            if board.may_win(arm) and not worse(board.scores(arm)[:rows], best, level)
+        ]
         # One finalist is no more than a promise: where even it is worse than the incumbent, nobody wins.
         return sure if self.finalists == 1 or len(sure) >= self.finalists else ranked[: self.finalists]
 

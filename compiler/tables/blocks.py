@@ -190,7 +190,7 @@ BLOCKS: dict[str, BlockSpec] = {
                 A(
                     "retry",
                     "integer",
-                    "Further attempts after a failure that may pass.",
+                    "Further attempts after a failure that may pass; not written, more of them while others are answered.",
                     default=4,
                     minimum=0,
                     maximum=20,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -229,10 +229,11 @@ def _line(value: JsonValue) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def read_artifact(path: Path) -> Artifact:
-    """The artifact in a file. Raises ArtifactError that says what is wrong, and where in the file."""
+def read_artifact(path: Path, *, keys_given: Callable[[str], bool] = lambda _: False) -> Artifact:
+    """The artifact in a file; `keys_given` says of a model's name that the reader names the variable with its key, so
+    that the file's own is dropped. Raises ArtifactError that says what is wrong, and where in the file."""
     try:
-        return parse_artifact(read_regular(path, MAX_BYTES), path.parent)
+        return parse_artifact(read_regular(path, MAX_BYTES), path.parent, keys_given=keys_given)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error.message}", help=error.help) from None
 
@@ -245,7 +246,9 @@ def read_json(path: Path) -> JsonValue:
         raise ArtifactError(f"{path}: {error.message}", help=error.help) from None
 
 
-def parse_artifact(data: bytes, folder: Path | None = None) -> Artifact:
+def parse_artifact(
+    data: bytes, folder: Path | None = None, *, keys_given: Callable[[str], bool] = lambda _: False
+) -> Artifact:
     """The artifact in a file's bytes; `folder` has the files that may lie beside it. Raises ArtifactError."""
     plain = strict_json(data)
     if not isinstance(plain, dict) or "format" not in plain:
@@ -273,6 +276,7 @@ def parse_artifact(data: bytes, folder: Path | None = None) -> Artifact:
         raise ArtifactError(f"kind: is {artifact.kind!r}, and `program` is not", help=REMEDY)
     _plain_names(artifact)
     artifact = _whole(artifact, folder)
+    artifact = artifact.model_copy(update={"program": _without_keys(artifact.program, keys_given)})
     for fault in faults(artifact.program):
         raise ArtifactError(fault, help=REMEDY)
     return artifact
@@ -289,6 +293,19 @@ def _plain_names(artifact: Artifact) -> None:
     for text in shown:
         if not text.isprintable():
             raise ArtifactError(f"{text[:80]!r} is not a name", help=REMEDY)
+
+
+def _without_keys(program: Runnable, given: Callable[[str], bool]) -> Runnable:
+    """The program without the variables of keys that somebody else names."""
+
+    def changed(one: Program) -> Program:
+        named = [name for name, lm in one.lms.items() if lm.api_key_env is not None and given(name)]
+        if not named:
+            return one
+        own = {name: one.lms[name].model_copy(update={"api_key_env": None}) for name in named}
+        return one.model_copy(update={"lms": {**one.lms, **own}})
+
+    return everywhere(program, changed)
 
 
 def _whole(artifact: Artifact, folder: Path | None) -> Artifact:

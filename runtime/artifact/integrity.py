@@ -51,7 +51,8 @@ from ..schema.program import (
 )
 from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 from ..values.functions import FUNCTIONS
-from .naming import plain_names, reads, settings
+from .naming import plain_names, settings
+from .references import in_checks, in_graph, in_reward
 
 _NAME = re.compile(r"[^\W\d]\w{0,99}")
 
@@ -108,6 +109,7 @@ def _program(program: Program, where: str) -> Iterator[str]:
     for name, record in program.records.items():
         yield from _fields(record.fields, f"{where}.records.{name}", program)
         yield from _checks(record.checks, f"{where}.records.{name}")
+        yield from in_checks(record.checks, record.fields, f"{where}.records.{name}", program)
     yield from plain_names(program, where)
     for name, lm in program.lms.items():
         yield from settings(lm, f"{where}.lms.{name}", program)
@@ -203,6 +205,8 @@ def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[s
     if not 0 <= signature.max_retries <= 100:
         yield f"{where}.signature.max_retries: must lie in 0..100"
     yield from _checks(signature.checks, f"{where}.signature")
+    fields = (*signature.inputs, *signature.outputs)
+    yield from in_checks(signature.checks, fields, f"{where}.signature", program)
 
 
 def _module(module: ModuleSpec, where: str, program: Program) -> Iterator[str]:
@@ -237,6 +241,7 @@ def _module(module: ModuleSpec, where: str, program: Program) -> Iterator[str]:
             yield f"{where}.predictors: {fault}"
     if module.reward is not None:
         yield from _reward(module.reward, f"{where}.reward", program)
+        yield from in_reward(module, f"{where}.reward", program)
 
 
 def _own_function(
@@ -306,7 +311,7 @@ def _reward(reward: Reward, where: str, program: Program) -> Iterator[str]:
 
 def _graph(graph: Graph, where: str, program: Program) -> Iterator[str]:
     """Faults of a graph's steps and of what it returns."""
-    yield from reads(graph, where)
+    yield from in_graph(graph, where, program)
     yield from _block(graph.steps, (), where, program)
     for name, expression in graph.returns.items():
         yield from _functions(expression, f"{where}.returns.{name}")

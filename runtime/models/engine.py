@@ -12,6 +12,7 @@ ledger, one that still waits for its place is dropped.
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import json
 import logging
@@ -23,7 +24,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import ConfigurationError, ProviderError, RateLimited, Refused, Stopped, TimedOut, Unauthorized
+from ..errors import (
+    ConfigurationError,
+    NoAnswer,
+    ProviderError,
+    RateLimited,
+    Refused,
+    Stopped,
+    TimedOut,
+    Unauthorized,
+)
 from ..schema.program import LM, Record, Tool
 from ..schema.types import Row
 from ..schema.usage import Usage
@@ -33,7 +43,7 @@ from .endpoints import Endpoint, address, resolve
 from .hedging import first_answer
 from .lanes import Lane
 from .ledger import Ledger
-from .limits import PATIENCE, Admission, Backoff, RateWindow, Stragglers
+from .limits import FURTHER, PATIENCE, Admission, Backoff, RateWindow, Stragglers
 from .protocol import Answer, Answering, Message, Request, ToolAnswer, Tools, ToolUse, Transport
 from .transports import Mode, choose, open_transport
 from .transports.answers import estimate_request
@@ -90,6 +100,9 @@ class Engine:
         self._refused: dict[tuple[Endpoint, str], set[str]] = {}
         """Parameters that models were found not to take."""
         self._stopped = False
+        self._unkept: ConfigurationError | None = None
+        """Why an answer could not be kept, until one can be again."""
+        self._unkept_until = 0.0
         self._hits = 0
 
     async def __aenter__(self) -> Engine:
@@ -109,7 +122,7 @@ class Engine:
         Raises ProviderError when the model did not answer after every retry, ConfigurationError when a
         key, address or the ledger is missing or unusable, Stopped once the engine was told to stop.
         """
-        key = hashlib.sha256(request.identity().encode(errors="surrogatepass")).digest()
+        key = _key(request)
         flight = self._flights.get(key)
         source: Source = "shared"
         if flight is None:
@@ -138,6 +151,12 @@ class Engine:
             self.tally.shared += 1
             self._tell("shared", request.lm, usage=answer.usage)
         return Completion(answer, source)
+
+    def unusable(self, request: Request) -> None:
+        """Nothing could be read out of the answer to `request`: once the work that it was asked for is done with, it is
+        asked for again."""
+        if self._ledger is not None:
+            self._ledger.set_aside(_key(request))
 
     async def call(
         self,
@@ -232,7 +251,7 @@ class Engine:
         lane = await self._lane(request.lm)
         flight = self._flights[key]
         loop = asyncio.get_running_loop()
-        failures = 0
+        failures, answered = 0, lane.gate.answered
         again, urgent, sent = False, flight.urgent, request
         room: Reservation | None = None
         try:
@@ -246,6 +265,9 @@ class Engine:
                     raise
                 began = loop.time()
                 try:
+                    if self._unkept is not None and began < self._unkept_until:
+                        lane.unused(units)
+                        raise copy.copy(self._unkept)
                     if room is not None and not room.leaves():
                         room = None
                         lane.unused(units)
@@ -272,7 +294,10 @@ class Engine:
                             room.settle(flight.requests, error.usage)
                             room = None
                     flight.requests = 0
-                    wait = self._failed(error, lane, request.lm, failures, number, began, flight)
+                    others = lane.gate.answered > answered
+                    wait = self._failed(
+                        error, lane, request.lm, failures, number, began, flight, others=others
+                    )
                 finally:
                     flight.on_wire = False
                     self._leave(lane)
@@ -293,7 +318,6 @@ class Engine:
         seconds: float,
     ) -> Answer:
         """The answer, counted and on disk."""
-        lane.gate.succeeded(number)
         lane.stragglers.answered(seconds)
         if answer.quotas is not None:
             began = asyncio.get_running_loop().time() - seconds
@@ -308,8 +332,13 @@ class Engine:
             try:
                 answer = await self._ledger.put(key, request.lm.model, answer)
             except ConfigurationError as problem:
-                lane.gate.close(problem, _UNKEPT)  # what cannot be kept is not asked for
+                # What cannot be kept is not asked for: at no endpoint, and by nobody who has a place already.
+                self._unkept, self._unkept_until = problem, asyncio.get_running_loop().time() + _UNKEPT
+                lane.gate.close(problem)
                 raise
+            self._unkept = None
+        # Not before: an answer that cannot be kept opens no gate.
+        lane.gate.succeeded(number)
         self._tell("answered", request.lm, attempt, seconds, answer)
         return answer
 
@@ -322,15 +351,21 @@ class Engine:
         number: int,
         began: float,
         flight: _Flight,
+        *,
+        others: bool,
     ) -> float:
         """Seconds to wait before the next attempt. Raises the error, described, where there is none; Stopped where
-        there would be one, had the engine not been stopped."""
+        there would be one, had the engine not been stopped. `others` were answered since the request was first sent."""
         problem = lane.described(error, lm, failures)
         if isinstance(error, Unauthorized):
             lane.gate.close(problem)
             self._forget(lane)
-        wait = lane.gate.failed(error, failures, number, began) if error.retryable else 0.0
-        hopeful = error.retryable and failures <= lm.retry
+        # An endpoint that answers others fails by chance. Not so an empty answer, or one that nobody had the time for.
+        by_chance = others and not isinstance(error, NoAnswer | TimedOut)
+        most = lm.retry + (FURTHER if lm.insists and by_chance else 0)
+        counted = min(failures, lm.retry) if failures <= most else failures
+        wait = lane.gate.failed(error, max(1, counted), number, began) if error.retryable else 0.0
+        hopeful = error.retryable and failures <= most
         given_up = not hopeful or wait > PATIENCE
         if self._stopped and not given_up:
             raise Stopped("the engine was stopped before this call was answered") from None
@@ -468,6 +503,10 @@ class Engine:
             usage = answer.usage
         cost = None if answer is None else answer.cost
         self._on_event(CallEvent(kind, lm.name, lm.model, attempt, seconds, usage, cost, error))
+
+
+def _key(request: Request) -> bytes:
+    return hashlib.sha256(request.identity().encode(errors="surrogatepass")).digest()
 
 
 def _gate(lane: asyncio.Future[Lane]) -> Admission | None:

@@ -6,6 +6,11 @@ Rows are untrusted: a body that does not match its digest is a miss, never an an
 to a request wins for good: whoever asked twice at once gets the stored one, so that a rerun replays
 exactly what was used.
 
+An answer that nothing could be read out of is kept for the account and is no truth: a server may have been mended since. So it
+is replayed within one attempt at a piece of work, however often that is stopped and run again, and for nobody else: an
+attempt that was begun after one that ended asks again, and the new answer takes its place. Each attempt has a number. The one
+that is open under a name goes on until somebody ends it; without one, as in an application, such answers are never replayed.
+
 `synchronous=NORMAL` in WAL mode survives the death of the process at any moment; a power cut may lose
 the last answers but never the file. Writes go through one thread that commits whatever has queued up
 as one statement, so that a slow disk never stops the event loop and a commit is shared under load.
@@ -14,6 +19,7 @@ as one statement, so that a slow disk never stops the event loop and a commit is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import queue
@@ -52,7 +58,12 @@ def _create(connection: sqlite3.Connection) -> None:
     )
 
 
-STEPS: tuple[Step, ...] = (_create,)
+def _know_unusable(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE answers ADD COLUMN unusable INTEGER")
+    connection.execute("CREATE TABLE attempts (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE)")
+
+
+STEPS: tuple[Step, ...] = (_create, _know_unusable)
 """What led to the schema as it is now (`upgrades`)."""
 
 
@@ -63,6 +74,13 @@ class _Entry(Struct, frozen=True):
     model: str
     done: asyncio.Future[Answer]
     loop: asyncio.AbstractEventLoop
+
+
+class _Unusable(Struct, frozen=True):
+    """An answer that turned out to be of no use in an attempt."""
+
+    key: bytes
+    attempt: int
 
 
 class Ledger:
@@ -88,7 +106,9 @@ class Ledger:
                 raise
         except (OSError, *UNREADABLE) as error:
             raise unusable(path, error) from error
-        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._attempt = 0
+        """The attempt that is under way; 0, which no attempt has, for none."""
+        self._queue: queue.SimpleQueue[_Entry | _Unusable | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -105,11 +125,36 @@ class Ledger:
             raise ConfigurationError(f"the ledger {self.path} is closed")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Answer] = loop.create_future()
+        self._enqueue(_Entry(key, answer, dump(answer), model, done, loop))
+        return await done
+
+    def begin(self, name: str) -> None:
+        """Goes on with the attempt that is open under this name, or opens one. Raises ConfigurationError."""
+        try:
+            self._reader.execute("INSERT INTO attempts (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+            found = self._reader.execute("SELECT number FROM attempts WHERE name = ?", (name,)).fetchone()
+        except UNREADABLE as error:
+            raise unusable(self.path, error) from error
+        self._attempt = int(found[0])
+
+    def end(self) -> None:
+        """Ends the attempt under way: the next one under its name is another. Raises ConfigurationError."""
+        try:
+            self._reader.execute("DELETE FROM attempts WHERE number = ?", (self._attempt,))
+        except UNREADABLE as error:
+            raise unusable(self.path, error) from error
+
+    def set_aside(self, key: bytes) -> None:
+        """Notes that nothing could be read out of the answer. It is written in time, or not at all where the process dies
+        before: then it is read again, and found to be so again."""
+        if not self._closed:
+            self._enqueue(_Unusable(key, self._attempt))
+
+    def _enqueue(self, entry: _Entry | _Unusable) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_all, name="dspec-ledger", daemon=True)
             self._thread.start()
-        self._queue.put(_Entry(key, answer, dump(answer), model, done, loop))
-        return await done
+        self._queue.put(entry)
 
     def count(self) -> int:
         """How many answers are stored."""
@@ -136,7 +181,10 @@ class Ledger:
 
     def _read(self, connection: sqlite3.Connection, key: bytes) -> Answer | None:
         try:
-            row = connection.execute("SELECT body, seal FROM answers WHERE key = ?", (key,)).fetchone()
+            row = connection.execute(
+                "SELECT body, seal FROM answers WHERE key = ? AND (unusable IS NULL OR unusable = ?)",
+                (key, self._attempt or None),
+            ).fetchone()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and "decode" not in str(error).lower():
                 raise unusable(self.path, error) from error
@@ -152,7 +200,7 @@ class Ledger:
     def _write_all(self) -> None:
         more = True
         while more:
-            batch: list[_Entry] = []
+            batch: list[_Entry | _Unusable] = []
             entry = self._queue.get()
             while entry is not None:
                 batch.append(entry)
@@ -160,8 +208,14 @@ class Ledger:
                     break
                 entry = self._queue.get()
             more = entry is not None
-            if batch:
-                self._write(batch)
+            self._set_aside([entry for entry in batch if isinstance(entry, _Unusable)])
+            if answers := [entry for entry in batch if isinstance(entry, _Entry)]:
+                self._write(answers)
+
+    def _set_aside(self, batch: list[_Unusable]) -> None:
+        rows = [(entry.attempt, entry.key) for entry in batch]
+        with contextlib.suppress(*UNREADABLE):  # what matters more is found out by what is written next
+            self._writer.executemany("UPDATE answers SET unusable = ? WHERE key = ?", rows)
 
     def _write(self, batch: list[_Entry]) -> None:
         outcomes: list[Answer | Exception | None]

@@ -21,6 +21,9 @@ from .pacing import Pacing
 PATIENCE = 300.0
 """Seconds: a longer `Retry-After` is not waited for, the caller is told instead."""
 
+FURTHER = 12
+"""Attempts beyond the usual ones of a request that nobody limited, while others are answered."""
+
 _PROBING = 1.0
 """Seconds at least between two requests that try whether a limit still holds."""
 _MINUTE = 60.0
@@ -57,12 +60,13 @@ class Admission:
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._resume_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._closed_by: Exception | None = None
-        self._closed_until = 0.0
+        self._closed = False
         self._pauses = 0
         self._paused_at = 0
         """Failures of requests up to this number were known when everyone was paused."""
         self._failures_in_a_row = 0
+        self.answered = 0
+        """Requests so far."""
         self._most = width
         self._climbs_to = width
         self._credit = 0
@@ -76,8 +80,6 @@ class Admission:
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if self._closed_by is not None and now < self._closed_until:
-            raise copy.copy(self._closed_by)
         if not self._queued() and self._free(now) and now >= self._due(now):
             self.inside += 1
             return self.pacing.begun(now)
@@ -99,11 +101,10 @@ class Admission:
         if self._queued():
             self._admit()
 
-    def close(self, error: Exception, seconds: float = 0.0) -> None:
-        """Turns away everyone who waits, and who comes within so many seconds: a bad key gets no better by asking
-        with all that were queued. Who comes later is let in alone, to see whether it was put right."""
-        self._closed_by = error
-        self._closed_until = asyncio.get_running_loop().time() + seconds
+    def close(self, error: Exception) -> None:
+        """Turns away everyone who waits: a bad key gets no better by asking with all that were queued. Who comes later
+        is let in alone, to see whether it was put right."""
+        self._closed = True
         while queue := self._queued():
             turn = queue.popleft()
             if not turn.done():
@@ -112,6 +113,7 @@ class Admission:
     def succeeded(self, number: int) -> None:
         """Notes the answer to the attempt that entered as `number`."""
         self._failures_in_a_row = 0
+        self.answered += 1
         self._pauses = 0
         self.pacing.answered(number, asyncio.get_running_loop().time())
         if self.width < self._most:
@@ -119,7 +121,7 @@ class Admission:
             if self.width < self._climbs_to or self._credit >= self.width:
                 self._credit = 0
                 self.width += 1
-        self._closed_by = None
+        self._closed = False
         self._admit()
 
     def failed(self, error: ProviderError, failures: int, number: int, began: float) -> float:
@@ -159,7 +161,7 @@ class Admission:
         self._resume_at = max(self._resume_at, moment)
 
     def _free(self, now: float) -> bool:
-        if self._closed_by is not None:
+        if self._closed:
             return self.inside < 1
         return self.inside < self.width and not self.pacing.tried_until(now)
 

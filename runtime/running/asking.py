@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -61,6 +61,8 @@ class Asks(Protocol):
 
     async def complete(self, request: Request) -> Completion: ...
 
+    def unusable(self, request: Request) -> None: ...
+
     async def call(
         self,
         tool: Tool,
@@ -92,6 +94,9 @@ class Meter:
         completion = await self._engine.complete(request)
         self._answers.append(completion)
         return completion
+
+    def unusable(self, request: Request) -> None:
+        self._engine.unusable(request)
 
     async def call(
         self,
@@ -181,6 +186,13 @@ class ProgramRun(Struct, frozen=True):
     calling: NativeCalls | None = None
 
 
+class _Said(NamedTuple):
+    """A model's answer, and what it was asked."""
+
+    answer: Answer
+    request: Request
+
+
 async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     """One run of a predictor on checked inputs.
 
@@ -254,7 +266,7 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
     """The next answer, read; with one further call for what could not be read."""
     layout = _adapter(session, predictor)
     signature = predictor.signature
-    answer, notes = await _complete(session, predictor, asked.messages)
+    (answer, request), notes = await _complete(session, predictor, asked.messages)
     reading = _read(session, predictor, answer)
     notes, attempts = [*asked.notes, *notes, *reading.notes, *_remarks(answer, reading)], asked.attempts + 1
     flaws = asked.flaws + _flaws(reading)
@@ -264,11 +276,13 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
 
     notes.append(f"asked again: {describe_problems(reading.problems)}")
     correction = layout.correction(predictor, reading.problems)
-    answer, more = await _complete(session, predictor, (*messages, correction))
+    (answer, corrected), more = await _complete(session, predictor, (*messages, correction))
     wanted = {problem.field for problem in reading.problems}
     second = _read(session, predictor, answer, only=wanted)
     flaws += _flaws(second)
     if second.problems:
+        for unusable in (request, corrected):
+            session.engine.unusable(unusable)
         error = ParseError(
             f"{signature.name}: {describe_problems(second.problems)}",
             raw=answer.text,
@@ -321,7 +335,7 @@ def _too_long(answer: Answer) -> bool:
 
 async def _complete(
     session: ProgramRun, predictor: Predictor, messages: tuple[Message, ...]
-) -> tuple[Answer, tuple[str, ...]]:
+) -> tuple[_Said, tuple[str, ...]]:
     """The answer of the predictor's model, or of a fallback where that one fails for good or has no key, with notes.
 
     Where every model lacks what it needs to be asked, the error says what the first one needs.
@@ -347,27 +361,29 @@ async def _complete(
     raise needs[0] if failure is None else failure
 
 
-async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> Answer:
+async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: tuple[Message, ...]) -> _Said:
     """The answer of one model. A call of a tool is written out as the text that stands for it, so that reading,
     corrections, traces and demos know one form of an answer."""
     calling = session.calling
     if calling is None or calling.refused or not native(lm):
         return await _told(session, predictor, lm, messages)
     try:
-        answer = await _told(session, predictor, lm, messages, calling.tools)
+        said = await _told(session, predictor, lm, messages, calling.tools)
     except PromptTooLong:
         raise
     except Refused:
         # Whatever was refused, every model takes a request without tools.
-        answer = await _told(session, predictor, lm, messages)
+        said = await _told(session, predictor, lm, messages)
         calling.refused = True
-        return answer
+        return said
+    answer = said.answer
     if not answer.calls:
-        return answer
+        return said
     layout, signature = _adapter(session, predictor), predictor.signature
-    said = layout.read(predictor, answer.text, session.program.records, only={signature.outputs[0].name})
-    outputs = calling.outputs(said.values, answer.calls[0])
-    return replace(answer, text=layout.answer(Demo(inputs={}, outputs=outputs), signature.outputs))
+    first = layout.read(predictor, answer.text, session.program.records, only={signature.outputs[0].name})
+    outputs = calling.outputs(first.values, answer.calls[0])
+    text = layout.answer(Demo(inputs={}, outputs=outputs), signature.outputs)
+    return said._replace(answer=replace(answer, text=text))
 
 
 async def _told(
@@ -376,7 +392,7 @@ async def _told(
     lm: LM,
     messages: tuple[Message, ...],
     tools: tuple[ToolShape, ...] = (),
-) -> Answer:
+) -> _Said:
     layout = _adapter(session, predictor)
     began = time.perf_counter()
     if session.recording is not None:
@@ -400,7 +416,7 @@ async def _told(
     answer = completion.answer
     if session.recording is not None:
         session.recording.keep(lm, answer, completion.source, began)
-    return answer
+    return _Said(answer, request)
 
 
 def _as_it_came(answer: Answer) -> str:

@@ -20,10 +20,10 @@ _LONGEST = 300
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _OF_A_KEY = re.compile(r"(?:^|_)(?:API_?)?(?:KEY|TOKEN)(?:_[A-Z0-9]{1,20})?$|APIKEY$", re.I)
 _SOMEBODY_ELSES = re.compile(
-    r"^(?:A?WS_|AMAZON_|AWS|GITHUB_|GH_|GITLAB_|BITBUCKET_|CI_|NPM_|NODE_AUTH|PYPI_|TWINE_|UV_|POETRY_|CARGO_|DOCKER_|SSH_|GPG_|"
+    r"(?:^|_)(?:A?WS_|AMAZON_|AWS|GITHUB_|GH_|GITLAB_|BITBUCKET_|CI_|NPM_|NODE_AUTH|PYPI_|TWINE_|UV_|POETRY_|CARGO_|DOCKER_|SSH_|GPG_|"
     r"STRIPE_|SLACK_|DISCORD_|TELEGRAM_|TWILIO_|SENDGRID_|MAILGUN_|SENTRY_|DATADOG_|DD_|DATABASE_|DB_|PG|MYSQL_|POSTGRES|"
     r"MONGO|REDIS_|DJANGO_|FLASK_|RAILS_|SECRET_|JWT_|SESSION_|COOKIE_|CSRF_|ENCRYPTION_|SIGNING_|PRIVATE_|MASTER_|ROOT_|"
-    r"VAULT_|KUBE|CLOUDFLARE_|DIGITALOCEAN_|HEROKU_|VERCEL_|NETLIFY_|PULUMI_|TF_|TERRAFORM_|CONSUL_|NOMAD_)",
+    r"SECRET_ACCESS_|CLIENT_SECRET|VAULT_|KUBE|CLOUDFLARE_|DIGITALOCEAN_|HEROKU_|VERCEL_|NETLIFY_|PULUMI_|TF_|TERRAFORM_|CONSUL_|NOMAD_)",
     re.I,
 )
 
@@ -36,15 +36,17 @@ def is_model_name(model: str) -> bool:
 def may_hold_key(variable: str, provider: str, usual: tuple[str, ...], others: frozenset[str]) -> bool:
     """Whether a file may say that a key of this provider's is in the environment's `variable`.
 
-    It may be one of the provider's `usual` names, one that begins with the provider's name, or another that is called
-    like a key. It may be none of `others`, which belong to other providers, nor one that is known for something else.
+    It may be one of the provider's `usual` names, one that is called like a key and begins with the provider's name, or
+    another that is called like a key. It may have no name of another provider in it, whose variables are `others`, and no
+    word that is known to be for something else. A provider without `usual` names does not lend its own: the file chose
+    what it is called.
     """
     if not _VARIABLE.fullmatch(variable):
         return False
-    if variable in usual or (provider and variable.upper().startswith(f"{provider.upper()}_")):
+    if variable in usual:
         return True
-    return (
-        variable not in others
-        and _OF_A_KEY.search(variable) is not None
-        and _SOMEBODY_ELSES.match(variable) is None
-    )
+    words = {_OF_A_KEY.sub("", name) for name in others} - {_OF_A_KEY.sub("", name) for name in usual}
+    if _OF_A_KEY.search(variable) is None or any(f"_{word}_" in f"_{variable.upper()}_" for word in words):
+        return False
+    own = bool(usual) and variable.upper().startswith(f"{provider.upper()}_")
+    return own or _SOMEBODY_ELSES.search(variable) is None

@@ -85,6 +85,10 @@ def _empty(value: object) -> bool:
     return not value
 
 
+RETRY = 4
+"""Further attempts where nobody says how many."""
+
+
 class LM(Frozen):
     """Settings of one model. Secrets are names of environment variables, never values."""
 
@@ -99,8 +103,10 @@ class LM(Frozen):
     seed: int | None = None
     timeout: float = 120.0
     """Seconds for one attempt, connection and whole answer included."""
-    retry: int = 4
+    retry: int = RETRY
     """Further attempts after a retryable failure."""
+    retry_said: bool = Field(False, exclude_if=_empty)
+    """True where somebody wrote what is the default: then it is exactly that."""
     fallback: tuple[str, ...] = ()
     rpm: int | None = None
     tpm: int | None = None
@@ -116,6 +122,11 @@ class LM(Frozen):
     adapter: AdapterName = "chat"
     tool_calls: Literal["native", "text"] | None = Field(None, exclude_if=_empty)
     """How an agent's model names its tools: by the provider's own calls, or in its text; None goes by the model."""
+
+    @property
+    def insists(self) -> bool:
+        """Whether a request may be sent more often than `retry` says, since nobody said how often."""
+        return self.retry == RETRY and not self.retry_said
 
 
 def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:

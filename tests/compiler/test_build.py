@@ -163,13 +163,13 @@ async def test_steps_name_their_students_and_teachers(
     first = ir.StepSpec(name="labels", optimizer="LabeledFewShot", options={"k": 3})
     second = DEMOS.model_copy(update={"student": "router", "teacher": "labels"})
     built, script, _ = await compiled(
-        monkeypatch, tmp_path, project(tmp_path, first, second, emit="demos"), oracle
+        monkeypatch, tmp_path, project(tmp_path, first, second, emit="demos"), learner
     )
     shown = {len(asked.demos) for asked in script.asked}
     assert shown >= {0, 3}
     assert sum(demo.augmented for demo in demos_of(built)) == 4
     built, _, _ = await compiled(
-        monkeypatch, tmp_path, project(tmp_path, first, second, emit="labels"), oracle
+        monkeypatch, tmp_path, project(tmp_path, first, second, emit="labels"), learner
     )
     assert not any(demo.augmented for demo in demos_of(built, 0))
 

@@ -59,7 +59,7 @@ def test_it_waits_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: ir
 
     def waited(budget: ir.Budget) -> float:
         made = project(tmp_path, step, budget=budget)
-        work = compiled(monkeypatch, tmp_path, made, written, threads=32, latency=lambda: 0.1)
+        work = compiled(monkeypatch, tmp_path, made, written, threads=16, latency=lambda: 0.1)
         return elapsed(work)[1]
 
     assert waited(ir.Budget()) < waited(ir.Budget(calls=100_000)) - 0.05

@@ -141,7 +141,8 @@ async def test_instructions_are_rewritten_around_the_index(
 
     def proposing(asked: Asked) -> dict[str, str]:
         if "text" in asked.question:
-            return learner(asked)
+            # Never all right: where nothing can be better, nothing is proposed.
+            return wrong(asked) if int(asked.question["text"].split()[1]) % 5 == 0 else learner(asked)
         number = sum(len(message.content) for message in asked.request.messages) + asked.request.sample
         return dict.fromkeys(asked.wanted, f"Do it in way {number}.")
 

@@ -84,7 +84,7 @@ async def test_prompt_calls_count_against_the_budget(monkeypatch: pytest.MonkeyP
 
 def test_the_plan_tells_what_proposals_may_cost(tmp_path: Path) -> None:
     found = plan_of(project(tmp_path, COPRO), "tuned", tmp_path)
-    assert found.steps[0].prompt == (3, 7)
+    assert found.steps[0].prompt == (0, 7)
     assert any("7 calls write instructions" in note for note in found.notes)
     priced = LM(name="writer", model="hosted_vllm/w", price_input=1.0, price_output=10.0)
     dear = plan_of(project(tmp_path, COPRO, lms=(priced,), prompt_lm="writer"), "tuned", tmp_path).estimate

@@ -220,7 +220,7 @@ def test_a_race_within_a_budget(budget: int, trials: int, rows: int) -> None:
 
 
 async def test_what_is_surely_worse_is_dropped_before_its_quota() -> None:
-    scores = Scores(lambda name, place: float(name in ("start", "good")))
+    scores = Scores(lambda name, place: float(place < {"start": 98, "good": 99}.get(name, 0)))
     found, _ = await board(scores, 100)
     racing = Racing(first=30)
     await racing.run(found, Listed([arm("good"), arm("b"), arm("c"), arm("d")]), 4)
@@ -233,6 +233,20 @@ async def test_against_a_start_that_cannot_be_beaten_nothing_goes_on() -> None:
     await Racing(first=30).run(found, Listed([arm("a"), arm("b"), arm("c")]), 3)
     assert scores.count - 100 == 3 * 30
     assert [candidate.label for candidate in found.candidates()] == ["start"]
+
+
+async def test_an_arm_that_could_win_no_more_goes_at_once() -> None:
+    """Too few rows to be sure that it is worse, and it may not even draw level."""
+    scores = Scores(lambda name, place: float(name == "start" or place % 5 > 0) if place != 3 else 0.0)
+    found, _ = await board(scores, 100)
+    await Racing(first=10).run(found, Listed([arm("a")]), 1)
+    assert found.seen(arm("a")) in (10, 100)
+    racing = Racing(first=10, finalists=1)
+    assert racing.rounds(4, 100)[0].rows == 10
+    scores = Scores(lambda name, place: float(name == "start" or place % 5 > 0) if place != 3 else 0.0)
+    found, _ = await board(scores, 100)
+    await racing.run(found, Listed([arm("a"), arm("b")]), 2)
+    assert scores.count - 100 == 2 * 10
 
 
 def test_worse_needs_evidence() -> None:

@@ -18,7 +18,7 @@ from dspec.runtime.schema.trace import TraceStep
 
 TRACE = (TraceStep("out", "ask", {"text": "a"}, {"label": "b"}, 1, ("mended",)),)
 RUN = RunResult({"label": "b", "n": None, "x": [1, 2.5, {"y": "ä"}]}, TRACE, None, 1, 10, 5, 123, 0)
-FAILED = RunResult(None, (), ("ParseError", "label: is missing"), 2, 10, 5, 123, 1)
+FAILED = RunResult(None, (), ("CheckFailed", "label: is too long"), 2, 10, 5, 123, 1)
 KEYS = [bytes([i]) * 32 for i in range(4)]
 
 
@@ -56,6 +56,16 @@ def test_in_memory_it_remembers_for_its_own_life() -> None:
         store.put(KEYS[0], RUN)
         assert store.lookup(KEYS) == {KEYS[0]: RUN}
     assert Store().lookup(KEYS) == {}
+
+
+def test_a_run_that_nobody_could_read_is_remembered_no_longer_than_the_store_is_open(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    unread = replace(FAILED, error=("ParseError", "label: is missing"))
+    with Store(path) as store:
+        store.put(KEYS[0], unread)
+        assert store.lookup(KEYS) == {KEYS[0]: unread}
+    with Store(path) as store:
+        assert store.lookup(KEYS) == {}
 
 
 def test_thousands_of_rows_are_looked_up_at_once(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from programs import call, const, module, question, var
 from programs import fields as fields_of
 
+from dspec import load
 from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact
 from dspec.runtime.artifact.strict import strict_json
 from dspec.runtime.errors import ArtifactError, DspecError, EvaluationError
@@ -98,12 +99,41 @@ def test_names_of_models_are_taken(model: str) -> None:
         "ANTHROPIC_API_KEY",
         "PASSWORD",
         "x\n",
+        "MY_AWS_ACCESS_KEY",
+        "APP_SECRET_KEY",
+        "PROD_STRIPE_API_KEY",
+        "TEAM_ANTHROPIC_API_KEY",
     ],
 )
 def test_a_key_is_not_any_variable(variable: str) -> None:
     assert "is not where a key of this model is kept" in refused(
         lm(model="openai/gpt-4o-mini", api_key_env=variable)
     )
+
+
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [
+        ("aws/x", "AWS_SECRET_ACCESS_KEY"),
+        ("database/x", "DATABASE_URL"),
+        ("ssh/x", "SSH_KEY"),
+        ("home/x", "HOME_DIR"),
+    ],
+)
+def test_a_model_lends_its_name_to_no_variable(model: str, variable: str) -> None:
+    assert "is not where a key of this model is kept" in refused(lm(model=model, api_key_env=variable))
+
+
+def test_an_application_may_name_any_variable(tmp_path: Path) -> None:
+    found = plain()
+    lm(model="openai/gpt-4o-mini", api_key_env="AWS_SECRET_ACCESS_KEY")(found)
+    path = tmp_path / "p.dspc.json"
+    path.write_text(json.dumps(found))
+    for named in ("MODEL_KEY", "VAULT_SECRET", {"mini": "VAULT_SECRET"}):
+        loaded = load(path, api_key_env=named).program
+        assert loaded.lms["mini"].api_key_env == (named if isinstance(named, str) else named["mini"])
+    with pytest.raises(ArtifactError, match="AWS_SECRET_ACCESS_KEY"):
+        load(path)
 
 
 def test_keys_that_a_model_has_are_taken() -> None:
@@ -263,6 +293,41 @@ def test_a_key_that_is_there_twice_is_refused(table: str) -> None:
     text = json.dumps(found).replace('"KEY": {', '"twice": {}, "twice": {')
     with pytest.raises(ArtifactError, match='the member "twice" is given twice'):
         parse_artifact(text.encode())
+
+
+def read_of(target: str, field: str = "") -> dict[str, Any]:
+    variable = {"op": "variable", "name": target}
+    return {"op": "member", "target": variable, "name": field} if field else variable
+
+
+def checking(condition: dict[str, Any]) -> dict[str, Any]:
+    return {"kind": "assert", "condition": condition, "message": {"op": "constant", "value": "no"}}
+
+
+def signature_of(found: dict[str, Any]) -> dict[str, Any]:
+    return found["program"]["predictors"]["module"]["signature"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: signature_of(found).update(checks=[checking(read_of("absent"))]),
+        lambda found: signature_of(found).update(
+            checks=[checking(read_of("question")) | {"message": read_of("absent")}]
+        ),
+        lambda found: found["program"].update(
+            records={"R": {"name": "R", "fields": [], "checks": [checking(read_of("absent"))]}}
+        ),
+        lambda found: found["program"]["returns"].update(
+            answer=read_of(found["program"]["steps"][0]["name"], "absent")
+        ),
+        lambda found: signature_of(found).update(
+            checks=[checking({"op": "apply", "function": "absent", "arguments": [read_of("question")]})]
+        ),
+    ],
+)
+def test_what_expressions_refer_to_is_there(change: Callable[[dict[str, Any]], object]) -> None:
+    assert "absent" in refused(change)
 
 
 def test_many_small_values_are_refused_before_they_are_made() -> None:

@@ -177,6 +177,27 @@ JUDGE = Judge(
 JUDGED = Reward(name="judged", pred="pred", score=var("polite(1)"), feedback=var("reason"), judges=(JUDGE,))
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"score": var("pred", "absent")}, "there is no field `absent`"),
+        ({"score": var("absent")}, "there is nothing called `absent`"),
+        ({"score": var("reason")}, "there is nothing called `reason`"),
+        ({"feedback": var("pred", "absent")}, "there is no field `absent`"),
+        (
+            {"judges": (JUDGE.model_copy(update={"inputs": {"text": var("absent")}}),)},
+            "nothing called `absent`",
+        ),
+        (
+            {"judges": (JUDGE.model_copy(update={"inputs": {"text": var("polite(1)")}}),)},
+            "what it says itself",
+        ),
+    ],
+)
+def test_what_a_reward_refers_to_is_there(change: dict[str, Any], said: str) -> None:
+    assert any(said in fault for fault in faults(tried("BestOfN", JUDGED.model_copy(update=change))))
+
+
 async def test_a_judge_is_asked_while_the_program_runs() -> None:
     marks = [chat(reason="rude", score="0.1"), chat(reason="kind", score="1")]
     program = tried("BestOfN", JUDGED)

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import random
 import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from requesting import FAST, ask, fake_lm
 from server import Call, FakeServer
 
-from dspec.runtime.errors import ProviderError, RateLimited, Refused, Stopped, Unauthorized, Unavailable
+from dspec.runtime.errors import (
+    ConfigurationError,
+    ProviderError,
+    RateLimited,
+    Refused,
+    Stopped,
+    Unauthorized,
+    Unavailable,
+)
+from dspec.runtime.models import engine as engine_module
 from dspec.runtime.models.engine import CallEvent, Engine
-from dspec.runtime.models.limits import Backoff
+from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.limits import FURTHER, Backoff
 
 PASSING = [
     "429",
@@ -207,3 +221,101 @@ async def test_a_run_full_of_faults_loses_no_row_and_gives_the_same_answers() ->
     assert all(count == 1 for count in server.answered.values())
     assert len(server.answered) == 200
     assert len(server.calls) / 200 <= 1.6  # 31 of 100 attempts fail: 1.45 expected
+
+
+def leave_room(ledger: Ledger, pages: int) -> None:
+    """SQLite says that the disk is full once the file has so many pages of 4 kB."""
+    ledger._writer.execute(f"PRAGMA max_page_count = {pages}")
+
+
+async def test_once_an_answer_cannot_be_kept_nothing_is_sent_to_any_endpoint(tmp_path: Path) -> None:
+    """The answers that were on their way come one by one, after others could not be kept."""
+
+    async def answer(call: Call) -> str:
+        await asyncio.sleep(0.02 + 0.01 * (len(call.prompt) % 7))
+        return call.prompt
+
+    async def keeps_asking(engine: Engine, url: str, name: int) -> None:
+        for turn in range(6):
+            text = "x" * (name + 7 * turn) + f" {name} {turn}"
+            with contextlib.suppress(ConfigurationError):
+                await engine.complete(ask(fake_lm(url), text))
+
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        leave_room(ledger, 8)
+        async with (
+            FakeServer(answer) as one,
+            FakeServer(answer) as other,
+            Engine(threads=8, ledger=ledger) as engine,
+        ):
+            await asyncio.gather(
+                *(keeps_asking(engine, server.url, name) for server in (one, other) for name in range(24))
+            )
+            assert 0 < ledger.count() < len(one.calls) + len(other.calls) <= ledger.count() + 8
+
+
+async def test_once_there_is_room_again_asking_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_UNKEPT", 0.1)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        async with FakeServer() as server, Engine(threads=8, ledger=ledger) as engine:
+            leave_room(ledger, 20)
+            with pytest.raises(ConfigurationError, match="full"):
+                await asyncio.gather(
+                    *(engine.complete(ask(fake_lm(server.url), f"{number}")) for number in range(400))
+                )
+            asked = len(server.calls)
+            with pytest.raises(ConfigurationError, match="full"):
+                await engine.complete(ask(fake_lm(server.url), "soon"))
+            assert len(server.calls) == asked
+            leave_room(ledger, 20_000)
+            await asyncio.sleep(0.12)
+            await asyncio.gather(*(engine.complete(ask(fake_lm(server.url), f"later {n}")) for n in range(9)))
+            assert len(server.calls) == asked + 9
+
+
+@pytest.mark.parametrize("fault", ["500", "reset"])
+async def test_where_a_third_of_all_requests_fail_every_row_is_answered(fault: str) -> None:
+    """One in 243 fails five times in a row, which is as often as a lone request is sent."""
+    draws = random.Random(3)
+
+    def fails(_: Call) -> str | None:
+        return fault if draws.random() < 1 / 3 else None
+
+    async with FakeServer(faults=fails) as server, Engine(threads=16, backoff=FAST) as engine:
+        lm = fake_lm(server.url)
+        await asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(800)))
+        asked = Counter(call.prompt for call in server.calls)
+    assert engine.tally.failed == 0
+    assert 5 < max(asked.values()) <= 5 + FURTHER
+
+
+@pytest.mark.parametrize(("fault", "times"), [("500", 5 + FURTHER), ("empty", 5)])
+async def test_what_keeps_failing_is_given_up_at_last_and_an_empty_answer_sooner(
+    fault: str, times: int
+) -> None:
+    def fails(call: Call) -> str | None:
+        return fault if call.prompt == "unlucky" else None
+
+    async with FakeServer(faults=fails) as server, Engine(threads=4, backoff=FAST) as engine:
+        lm = fake_lm(server.url)
+        assert lm.insists
+        unlucky = asyncio.create_task(engine.complete(ask(lm, "unlucky")))
+        await asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(60)))
+        with pytest.raises(Unavailable):
+            await unlucky
+        assert sum(call.prompt == "unlucky" for call in server.calls) == times
+
+
+async def test_a_number_that_was_written_is_kept_to_though_it_is_the_usual_one() -> None:
+    def fails(call: Call) -> str | None:
+        return "500" if call.prompt == "unlucky" else None
+
+    async with FakeServer(faults=fails) as server, Engine(threads=4, backoff=FAST) as engine:
+        lm = fake_lm(server.url, retry=4, retry_said=True)
+        unlucky = asyncio.create_task(engine.complete(ask(lm, "unlucky")))
+        await asyncio.gather(*(engine.complete(ask(lm, f"row {i}")) for i in range(60)))
+        with pytest.raises(Unavailable, match="after 5 attempts"):
+            await unlucky
+        assert sum(call.prompt == "unlucky" for call in server.calls) == 5

@@ -232,3 +232,35 @@ def test_opened_by_many_at_once(path: Path) -> None:
 
 def test_the_directory_is_private(path: Path, ledger: Ledger) -> None:
     assert path.parent.stat().st_mode & 0o077 == 0
+
+
+async def test_an_unusable_answer_is_replayed_within_its_attempt_and_asked_again_after_it(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.begin("compile a")
+        await ledger.put(KEY, "m", ANSWER)
+        ledger.set_aside(KEY)
+    with Ledger(path) as ledger:
+        assert ledger.get(KEY) is None  # nobody's attempt
+        ledger.begin("compile b")
+        assert ledger.get(KEY) is None  # another's
+        ledger.begin("compile a")
+        assert ledger.get(KEY) == ANSWER  # stopped, and run again
+        ledger.end()
+        ledger.begin("compile a")
+        assert ledger.get(KEY) is None
+        later = Answer("later")
+        assert await ledger.put(KEY, "m", later) == later
+        assert await ledger.put(KEY, "m", ANSWER) == later
+        assert ledger.get(KEY) == later
+        assert (ledger.count(), ledger.damaged) == (1, 0)
+    with Ledger(path) as ledger:
+        assert ledger.get(KEY) == later  # it was of use
+
+
+async def test_what_died_before_it_was_noted_is_replayed(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.begin("compile a")
+        await ledger.put(KEY, "m", ANSWER)
+    with Ledger(path) as ledger:
+        ledger.begin("compile a")
+        assert ledger.get(KEY) == ANSWER

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from requesting import ask, fake_lm
 from server import FakeServer
 
-from dspec.runtime.errors import ConfigurationError, NoAnswer, RateLimited, Unauthorized, Unavailable
+from dspec.runtime.errors import NoAnswer, RateLimited, Unauthorized, Unavailable
 from dspec.runtime.models import limits
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.limits import Admission, Backoff, RateWindow, Stragglers
@@ -238,15 +238,6 @@ async def test_a_closed_gate_turns_away_those_who_wait_and_lets_in_one_who_comes
     assert not any(other.done() for other in others)
     gate.succeeded(alone)
     await asyncio.gather(*others)
-
-
-async def test_a_gate_that_is_closed_for_a_time_turns_away_everyone() -> None:
-    gate = Admission(4, STILL)
-    gate.close(ConfigurationError("disk full"), 0.1)
-    with pytest.raises(ConfigurationError, match="disk full"):
-        await gate.enter()
-    await asyncio.sleep(0.12)
-    await gate.enter()
 
 
 async def test_rate_windows_hold_back_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

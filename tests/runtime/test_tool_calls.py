@@ -44,6 +44,9 @@ class Calls:
             raise answer
         return Completion(answer, "model")
 
+    def unusable(self, request: Request) -> None:
+        """Nothing is kept here."""
+
     async def call(self, tool: Tool, arguments: Row, **_: Any) -> Any:
         from dspec.runtime.models.protocol import ToolAnswer
 

@@ -225,6 +225,7 @@ async def built(
             Ledger(made.state / "ledger.sqlite") as ledger,
             Store(made.state / "evaluations.sqlite") as store,
         ):
+            ledger.begin("compile")  # and never ended, so that the next compile goes on with it
             async with Engine(threads=threads, ledger=ledger, backoff=backoff) as engine:
                 result = await build(
                     checked, "tuned", made.folder, engine=engine, store=store, report=report, **options

@@ -65,6 +65,9 @@ class Told:
             return Completion(answer, "model")
         return Completion(Answer(answer, Usage(10, 5), 0.25, self._finish_reason), "model")
 
+    def unusable(self, request: Request) -> None:
+        """Nothing is kept here."""
+
     async def call(self, tool: Tool, arguments: Row, **_: object) -> ToolAnswer:
         """What a function of the tool's name and its arguments gives; what it raises is the error."""
         self.called.append((tool.name, arguments))

@@ -86,8 +86,10 @@ async def step(
     lms: Sequence[LM] = (),
     reducer: Program | None = None,
     tools: Tools | None = None,
+    ends: bool = False,
     **options: JsonValue,
 ) -> Stepped:
+    """`ends` says whether the step may end where nothing can be better; what else it does is seen where it may not."""
     student = freeze(student or classifier(), frozen)
     val = train if val is None else val
     spec = SPECS[optimizer]
@@ -109,6 +111,7 @@ async def step(
             nested=nested or {},
             tuner=tuner,
             lms={lm.name: lm for lm in lms},
+            faithful=not ends,
         )
         chosen = Options(spec, options)
         result = thawed(await run_of(spec, compat)(student, chosen, context))

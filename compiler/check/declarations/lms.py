@@ -7,7 +7,7 @@ from typing import cast
 
 from dspec.grammar.tree import ListLiteral, Literal
 from dspec.runtime.schema.modelnames import is_model_name
-from dspec.runtime.schema.program import LM, AdapterName
+from dspec.runtime.schema.program import LM, RETRY, AdapterName
 
 from ...diagnostics import codes
 from ...tables.blocks import PRICE
@@ -54,7 +54,8 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         max_tokens=read.integer("max_tokens"),
         seed=read.integer("seed"),
         timeout=120.0 if timeout is None else timeout,
-        retry=4 if retry is None else retry,
+        retry=RETRY if retry is None else retry,
+        retry_said=retry == RETRY,
         fallback=_fallback(session, read, symbol),
         rpm=read.integer("rpm"),
         tpm=read.integer("tpm"),
