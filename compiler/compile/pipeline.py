@@ -97,12 +97,12 @@ def plan_blocks(
                 continue
         scoring = [block.name for block in prepared.project.evals.values() if block.program == name]
         asked = name in names
-        planned, result = plan_with_result(prepared, name, scored=asked)
+        planned, result, growth = plan_with_result(prepared, name, scored=asked)
         jobs.append(
             Job(planned, Path(os.path.relpath(place)), tuple(scoring) if evals and asked else (), asked)
         )
         if name in results:
-            prepared.made(name, result, awaited=True)
+            prepared.made(name, result, awaited=growth)
     return prepared, jobs
 
 

@@ -21,6 +21,7 @@ from dspec.runtime.schema.usage import Flaws, Spent
 from .store import RunResult
 
 Purpose = Literal["task", "teacher", "prompt", "judge"]
+PURPOSES: tuple[Purpose, ...] = ("task", "teacher", "prompt", "judge")
 
 
 class Account(Struct):

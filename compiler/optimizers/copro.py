@@ -22,7 +22,7 @@ from ..evaluate.tasks import Halt
 from ..search import Arm, Board, Full, Listed, Racing, Strategy
 from ..search.board import open_beside
 from .advising import Idea, Situation
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Context, Facts, Option, Options, Spec, StepResult, Writes
 from .frozen import tunable
 from .proposing import Attempted, propose_from_attempts, propose_variations
 from .ranking import ranked
@@ -105,6 +105,7 @@ SPEC = Spec(
     sets=frozenset({"instructions"}),
     starts_from=frozenset({"instructions"}),
     calls=_calls,
+    writes=lambda options, facts: Writes(shown=options.integer("breadth") + 1),
     needs_val=True,
     candidates=True,
     prompts=True,
