@@ -1,10 +1,10 @@
 """Tokens and money of calls that nobody has made: what a compile is expected to take, and what it takes at most.
 
-The maximum is a bound for every provider that keeps to `max_tokens`: it is made of the rows and of the demos and words that
-steps may add (`sizes`), with every answer asked for again as often as the program allows and every request billed as often as it is
-tried. What is expected before the first compile is a guess; a compile leaves behind by how much it was wrong (`Seen`), for
-each purpose, and the next plan corrects it so. What a judge is shown depends on answers that nobody has yet: they are
-taken to be as long as the labels.
+The maximum is a bound for every provider that keeps to `max_tokens` and bills what it answers: it is made of the rows and
+of the demos and words that steps may add (`sizes`), with every answer asked for again as often as the program allows. A
+second one holds where requests fail after they were billed. What is expected before the first compile is a guess; a compile
+leaves behind by how much it was wrong (`Seen`), for each purpose, and the next plan corrects it so. What a judge is shown
+depends on answers that nobody has yet: the guess takes them to be as long as the labels.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -34,7 +35,7 @@ from ..optimizers.proposing.cases import MAX_CASES, MAX_FEEDBACK
 from ..optimizers.proposing.outline import outline, role
 from ..optimizers.proposing.showing import MAX_CHARACTERS, MAX_ROWS
 from . import sizes
-from .sizes import ASKED_AGAIN, BYTES_WRITTEN, Likely, Load, Most, Shape, Sized
+from .sizes import ASKED_AGAIN, BYTES_WRITTEN, Laden, Likely, Load, Most, Sized
 
 SAMPLE_ROWS = 20
 """Rows whose labels say how long answers are."""
@@ -53,7 +54,7 @@ _ASKED = 2
 """How often a call that writes an instruction is made: once more to mend its answer."""
 
 
-class Amount(Struct, frozen=True):
+class Bill(Struct, frozen=True):
     """Calls with their tokens; `usd` is None where a price, and tokens are None where a bound, is not known."""
 
     calls: int = 0
@@ -68,8 +69,8 @@ class Amount(Struct, frozen=True):
             return None
         return self.input_tokens + self.output_tokens
 
-    def __add__(self, other: Amount) -> Amount:
-        return Amount(
+    def __add__(self, other: Bill) -> Bill:
+        return Bill(
             self.calls + other.calls,
             _sum(self.input_tokens, other.input_tokens),
             _sum(self.output_tokens, other.output_tokens),
@@ -91,7 +92,7 @@ class Guess(Struct, frozen=True):
     output_usd: float | None = 0.0
 
 
-class Seen(Struct, frozen=True):
+class Seen(NamedTuple):
     """By which factors a compile's calls, and the tokens of each, differed from the guess."""
 
     calls: float = 1.0
@@ -116,22 +117,22 @@ def seen(guess: Mapping[Purpose, Guess], spent: Account) -> dict[Purpose, Seen]:
     return found
 
 
-def expected(guess: Mapping[Purpose, Guess], known: Mapping[Purpose, Seen], maximum: Amount) -> Amount:
+def expected(guess: Mapping[Purpose, Guess], known: Mapping[Purpose, Seen], maximum: Bill) -> Bill:
     """The guess as what was seen corrects it, and never more than the maximum."""
-    total = Amount()
+    total = Bill()
     for purpose, one in guess.items():
         by = known.get(purpose) or Seen()
         inputs, outputs = by.calls * by.inputs, by.calls * by.outputs
         usd = None
         if one.input_usd is not None and one.output_usd is not None:
             usd = inputs * one.input_usd + outputs * one.output_usd
-        total += Amount(
+        total += Bill(
             round(by.calls * one.calls),
             round(inputs * one.input_tokens),
             round(outputs * one.output_tokens),
             usd,
         )
-    return Amount(
+    return Bill(
         min(total.calls, maximum.calls),
         _least(total.input_tokens, maximum.input_tokens),
         _least(total.output_tokens, maximum.output_tokens),
@@ -152,11 +153,11 @@ class Growth(Struct, frozen=True):
     likely_demos: Mapping[str, int] = {}
     likely_words: Mapping[str, int] = {}
 
-    def most(self, program: Runnable) -> Shape:
-        return Shape(program, _both(self.most_demos, self.most_words))
+    def most(self, program: Runnable) -> Laden:
+        return Laden(program, _both(self.most_demos, self.most_words))
 
-    def likely(self, program: Runnable) -> Shape:
-        return Shape(program, _both(self.likely_demos, self.likely_words))
+    def likely(self, program: Runnable) -> Laden:
+        return Laden(program, _both(self.likely_demos, self.likely_words))
 
 
 def _both(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
@@ -208,7 +209,13 @@ class Reckoning:
     # Parts -----------------------------------------------------------------------------------------
 
     def all_rows(
-        self, program: Runnable, growth: Growth, rows: sizes.Rows, calls: Range, *, likely: float | None = None
+        self,
+        program: Runnable,
+        growth: Growth,
+        rows: sizes.RowSizes,
+        calls: Range,
+        *,
+        likely: float | None = None,
     ) -> None:
         """The program on each of these rows, which are at most so many calls; `likely` is the share that is made."""
         self._bounds.add(sizes.rows_load(growth.most(program), self._most, self._lms, rows))
@@ -257,7 +264,9 @@ class Reckoning:
         guess.take(lms[0], 1, min(inputs, told), min(outputs, answer))
         self._guess("prompt", guess.times(calls.most), calls)
 
-    def judges(self, metric: ir.Metric, program: Runnable, growth: Growth, rows: sizes.Rows, runs: int) -> None:
+    def judges(
+        self, metric: ir.Metric, program: Runnable, growth: Growth, rows: sizes.RowSizes, runs: int
+    ) -> None:
         """The metric's judges, where that many runs of the program are scored on rows like these."""
         if not metric.judges or not runs:
             return
@@ -337,9 +346,9 @@ class Reckoning:
             return {}, {}
         together = {name: count * sizes.whole(one) for name, one in rows.longest.items()}
         top = together if repeats else rows.top(count)
-        shape, guessed = growth.most(program), growth.likely(program)
-        run, _ = self._run(shape, self._most, top)
-        nothing, _ = self._run(shape, self._most, dict.fromkeys(top, 0))
+        laden, guessed = growth.most(program), growth.likely(program)
+        run, _ = self._run(laden, self._most, top)
+        nothing, _ = self._run(laden, self._most, dict.fromkeys(top, 0))
         usual, _ = self._run(guessed, self._likely, rows.mean())
         walk = sizes.Walk(program, self._most, lms=self._lms, more={})
         bounds: dict[str, int] = {}
@@ -350,17 +359,21 @@ class Reckoning:
                 continue
             frame = walk.demo_frame(predictor, lm)
             # A row that lacks a value says so.
-            fields = (*predictor.signature.inputs, *predictor.signature.outputs)
-            frame += len(LEFT_OUT) * sum(one.name not in rows.longest for one in fields)
-            lacking = 2 * len(LEFT_OUT) + 200 if any(one.name not in rows.longest for one in fields) else 0
+            names = [one.name for one in (*predictor.signature.inputs, *predictor.signature.outputs)]
+            missing = sum(name not in rows.longest for name in names)
+            frame += len(LEFT_OUT) * missing
+            lacking = 2 * len(LEFT_OUT) + 200 if missing else 0
             labelled = sizes.whole(dict(top))
             shown = run.largest.get(address, 0) + (count - 1) * nothing.largest.get(address, 0)
-            written = min(made, count) * BYTES_WRITTEN * self._most.limit(lm)
+            fields = sum(self._most.written(one, predictor, lm) for one in predictor.signature.outputs)
+            written = min(made, count) * min(BYTES_WRITTEN * self._most.limit(lm), fields)
             # Where a run asks with the row's own values, the row bounds them.
             within = shown <= labelled + 4 * count * len(predictor.signature.inputs)
             inner = shown if made and not within else 0
             bounds[address] = lacking + count * frame + labelled + inner + written
-            answer = 4 * sum(self._likely.written(one, predictor, lm) // 4 for one in predictor.signature.outputs)
+            answer = 4 * sum(
+                self._likely.written(one, predictor, lm) // 4 for one in predictor.signature.outputs
+            )
             likely[address] = count * (frame - 2 * FRAME + usual.largest.get(address, 0) + answer)
         return bounds, likely
 
@@ -371,21 +384,23 @@ class Reckoning:
         """Models without `max_tokens`: there is no bound on what they answer."""
         return tuple(sorted(self._most.open))
 
-    def maximum(self, calls: int) -> Amount:
-        """Of at most so many calls."""
+    def maximum(self, calls: int, *, failing: bool = False) -> Bill:
+        """Of at most so many calls; where they are `failing`, each as often as its model is tried, and billed each time."""
         inputs, outputs, usd = 0.0, 0.0, 0.0
         for lm, one in self._bounds.taken.items():
+            tries = 1 + lm.retry if failing else 1
             window = context_window(lm)
-            shown = one.inputs if window is None else min(one.inputs, one.requests * window)
-            inputs, outputs = inputs + shown, outputs + one.outputs
+            shown = tries * (one.inputs if window is None else min(one.inputs, one.requests * window))
+            answered = tries * one.outputs
+            inputs, outputs = inputs + shown, outputs + answered
             each = price(lm)
             # Without a limit there is no bound, unless answers are free.
             if each is None or usd is None or (lm.name in self._most.open and each.output):
                 usd = None
             else:
-                usd += shown * each.input + one.outputs * each.output
+                usd += shown * each.input + answered * each.output
         bounded = not self._most.open
-        return Amount(
+        return Bill(
             calls,
             math.ceil(inputs) if bounded else None,
             math.ceil(outputs) if bounded else None,
@@ -423,15 +438,16 @@ class Reckoning:
             middle = (calls.least + calls.most) / 2 / calls.most
             self._guesses[purpose].add(load, middle if likely is None else likely)
 
-    def _run(self, shape: Shape, ruler: Most | Likely, row: sizes.Sizes) -> tuple[Load, Sized]:
-        key = (id(shape.program), ruler is self._most, tuple(shape.more.items()), tuple(row.items()))
+    def _run(self, laden: Laden, ruler: Most | Likely, row: sizes.Sizes) -> tuple[Load, Sized]:
+        key = (id(laden.program), ruler is self._most, tuple(laden.more.items()), tuple(row.items()))
         if key not in self._again:
-            self._again[key] = shape.program, sizes.run_load(shape, ruler, self._lms, row)
+            self._again[key] = laden.program, sizes.run_load(laden, ruler, self._lms, row)
         return self._again[key][1]
 
     def _chain(self, lm: LM, student: Program) -> list[str]:
         known = {**student.lms, **self._lms, lm.name: self._lms.get(lm.name, lm)}
-        return [name for name in with_fallbacks([lm.name], lambda name: known[name].fallback if name in known else ()) if name in known]
+        named = with_fallbacks([lm.name], lambda name: known[name].fallback if name in known else ())
+        return [name for name in named if name in known]
 
     def _tool(self, tool: Tool) -> int | None:
         """Bytes of a tool's largest result, where its source can tell."""
@@ -443,13 +459,14 @@ class Reckoning:
             if lm is not None and size is not None and size.prepared:
                 once = Load()
                 once.take(lm, 0, size.prepared, 0)
-                self._bounds.add(once, 1 + lm.retry)
-                self._guesses["teacher"].add(once, 0)
+                self._bounds.add(once)
         return self._tools[id(tool)][1]
 
 
 def _larger_of(one: sizes.Sizes, other: sizes.Sizes) -> dict[str, Sized]:
-    return {name: max(sizes.whole(one.get(name, 0)), sizes.whole(other.get(name, 0))) for name in {**one, **other}}
+    return {
+        name: max(sizes.whole(one.get(name, 0)), sizes.whole(other.get(name, 0))) for name in {**one, **other}
+    }
 
 
 class _Answers:

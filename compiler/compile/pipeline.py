@@ -20,6 +20,7 @@ from .. import ir
 from ..data.needs import compile_needs
 from ..evaluate.budget import wall_of
 from ..evaluate.events import Report
+from ..evaluate.meter import Account
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
 from .build import Built, run_steps
@@ -57,6 +58,11 @@ class Compiled(Struct, frozen=True):
     tally: Tally
     cut: Halt | None = None
     """Why not all of the evals are there."""
+
+    @property
+    def spent(self) -> Account:
+        """What it needed, evals included."""
+        return sum((evaluation.spent for evaluation in self.evals), self.built.spent)
 
     @property
     def stopped(self) -> bool:

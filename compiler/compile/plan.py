@@ -2,7 +2,7 @@
 
 Every number comes from the optimizers' one cost formula (`Spec.calls`) and from the rows that would
 be used; no model is called. The real compile stays within `most`, for answers that parse and checks
-that hold at once; and in any case within `maximum`, where models keep to `max_tokens` (`estimate`).
+that hold at once; and in any case within `maximum` and `failing`, where models keep to `max_tokens` (`estimate`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dspec.runtime.running.bounds import call_bounds, calls_per_run, counted
 from dspec.runtime.running.strategies.base import Times
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.ensemble import programs as each_program
-from dspec.runtime.schema.program import Program, canonical, walked
+from dspec.runtime.schema.program import Program, canonical
 
 from .. import ir
 from ..evaluate.counts import Calls, Range
@@ -40,7 +40,7 @@ from .chain import (
     student_of,
     teacher_of,
 )
-from .estimate import Amount, Growth, Guess, Reckoning, Seen, expected, grown, larger
+from .estimate import Bill, Growth, Guess, Reckoning, Seen, expected, grown, larger
 from .prepared import Prepared, Resolved
 from .sizes import askings, sized
 
@@ -91,9 +91,10 @@ class Plan(Struct, frozen=True):
     least: int
     most: int
     estimate: Estimate
-    maximum: Amount
-    """What the compile takes at most: of calls, `most` and `again`; of tokens and money, every failure that may be billed
-    besides."""
+    maximum: Bill
+    """What the compile takes at most, of models that keep to `max_tokens`: of calls, `most` and `again`."""
+    failing: Bill
+    """The same if every request fails as often as it is tried, and is billed each time."""
     again: int = 0
     """Further calls at most, for answers that do not parse or break a check; `least` and `most` lack them."""
     evals: tuple[EvalPlan, ...] = ()
@@ -104,7 +105,7 @@ class Plan(Struct, frozen=True):
     guess: Mapping[Purpose, Guess] = {}
     """What is expected by rule, of each purpose that has calls; the last compile says how to correct it."""
 
-    def expected(self, known: Mapping[Purpose, Seen] = MappingProxyType({})) -> Amount:
+    def expected(self, known: Mapping[Purpose, Seen] = MappingProxyType({})) -> Bill:
         """What a compile of which nothing is known yet is expected to take; `known` is what the last one taught."""
         return expected(self.guess, known, self.maximum)
 
@@ -209,9 +210,7 @@ class _Walked(Struct, frozen=True):
     reckoning: Reckoning
 
 
-def _walk(
-    project: ir.Project, resolved: Resolved, folder: Path, awaited: Mapping[str, Growth]
-) -> _Walked:
+def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mapping[str, Growth]) -> _Walked:
     """`awaited` are the growths of other blocks' results that are not there yet."""
     optimize, student = resolved.optimize, resolved.student
     programs: dict[str, Runnable] = {}
@@ -347,6 +346,7 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
         again=again,
         estimate=Estimate(*reckoning.one_run(student)),
         maximum=reckoning.maximum(most + again),
+        failing=reckoning.maximum(most + again, failing=True),
         evals=evals,
         notes=_notes(resolved, reckoning, again, prompts, judges, runs + 2 * sum(one.rows for one in evals)),
         judge=judge,
@@ -381,9 +381,7 @@ def _notes(
 
         notes += tool_notes(resolved.student, runs)
     if prompts:
-        notes.append(
-            f"up to {prompts:,} calls write instructions: their prompts show rows of train"
-        )
+        notes.append(f"up to {prompts:,} calls write instructions: their prompts show rows of train")
     if judges:
         notes.append(
             f"up to {judges:,} calls ask the metric's judges: one for each that a row's score reads, and none "
@@ -391,9 +389,7 @@ def _notes(
         )
     if resolved.awaited:
         results = " and ".join(f"`{name}`" for name in sorted(resolved.awaited))
-        notes.append(
-            f"counted with the shape that the result of {results} will have"
-        )
+        notes.append(f"counted with the shape that the result of {results} will have")
     if unlimited := reckoning.unlimited:
         names = " and ".join(f"`{name}`" for name in unlimited)
         notes.append(f"{names} may answer at any length: `max_tokens` in the lm makes a maximum of tokens")

@@ -237,12 +237,12 @@ class Most:
     def call(
         self, load: Load, lms: Sequence[LM], prompt: float, answer: int, asked: int, objection: int
     ) -> None:
-        """Each asking holds all those before; each request may fail after it was billed, as often as it is tried."""
+        """Each asking holds all those before; one that is asked of two servers at once may be billed twice."""
         # What is asked again holds every answer so far and what was wrong with it.
         more = BYTES_WRITTEN * answer + objection + 2 * FRAME
         inputs = asked * prompt + more * asked * (asked - 1) / 2
         for lm in lms:
-            billed = (1 + lm.retry) * (2 if lm.hedge else 1)
+            billed = 2 if lm.hedge else 1
             load.take(lm, billed * asked, billed * inputs, billed * asked * answer)
 
 
@@ -332,7 +332,9 @@ class Walk:
         self.asked = askings(program) * within
         self._frames: dict[tuple[int, str], int] = {}
         graphs = (program, *program.graphs.values())
-        self._checks = [step.check for graph in graphs for step in walked(graph.steps) if step.kind == "check"]
+        self._checks = [
+            step.check for graph in graphs for step in walked(graph.steps) if step.kind == "check"
+        ]
         self._checks += [check for record in program.records.values() for check in record.checks]
         """Those that are no predictor's own."""
 
@@ -401,7 +403,8 @@ class Walk:
                     ways = (step.consequence, step.alternative)
                     loads = [Load() for _ in ways]
                     first, second = (
-                        self._block(way, scope, one, times, hint) for way, one in zip(ways, loads, strict=True)
+                        self._block(way, scope, one, times, hint)
+                        for way, one in zip(ways, loads, strict=True)
                     )
                     load.add(self.ruler.either(loads))
                     scope[step.name] = _longer(first, second)
@@ -412,9 +415,7 @@ class Walk:
                 case _:
                     pass  # what a check sends back is counted with the calls
 
-    def _block(
-        self, block: NestedSteps, scope: Sizes, load: Load, times: float, hint: int
-    ) -> Sized:
+    def _block(self, block: NestedSteps, scope: Sizes, load: Load, times: float, hint: int) -> Sized:
         inner = dict(scope)
         self._steps(block.steps, inner, load, times, hint)
         return size_of(block.value, inner)
@@ -435,7 +436,9 @@ class Walk:
 
     def _repeat(self, step: RepeatStep, scope: Sizes, load: Load, times: float, hint: int) -> Sized:
         state: dict[str, Sized] = {name: size_of(one, scope) for name, one in step.start.items()}
-        rounds = self.ruler.count(Times(min(1, step.times) if step.until is not None else step.times, step.times))
+        rounds = self.ruler.count(
+            Times(min(1, step.times) if step.until is not None else step.times, step.times)
+        )
         while rounds > 0:
             inner: dict[str, Sized] = {**scope, **state}
             one = Load()
@@ -532,7 +535,9 @@ class Walk:
             for role, (address, predictor) in roles.items()
         }
         advice = max(map(whole, outputs.values()), default=0)
-        made = sum(self.ruler.count(counts.get(role, Times(0, 1))) * whole(one) for role, one in outputs.items())
+        made = sum(
+            self.ruler.count(counts.get(role, Times(0, 1))) * whole(one) for role, one in outputs.items()
+        )
         found: list[Sized] = []
         if module.runs is not None:
             run = Load()
@@ -596,7 +601,11 @@ def _asked(name: str, lms: Mapping[str, LM]) -> list[str]:
     """A model and those that it falls back to, as far as they are known."""
     if name not in lms:
         return []
-    return [one for one in with_fallbacks([name], lambda one: lms[one].fallback if one in lms else ()) if one in lms]
+    return [
+        one
+        for one in with_fallbacks([name], lambda one: lms[one].fallback if one in lms else ())
+        if one in lms
+    ]
 
 
 def _inputs_of(program: Program, key: str) -> Sequence[FieldSpec]:
@@ -659,10 +668,12 @@ def _applied(call: Apply, scope: Sizes) -> Sized:
     if isinstance(function.result, ListOf | Scalar):
         return function.grows(*map(whole, given))
     # A list, or an item of one, as it was given.
-    return given[0] if given and isinstance(given[0], dict) else min(_HUGE, function.grows(*map(whole, given)))
+    return (
+        given[0] if given and isinstance(given[0], dict) else min(_HUGE, function.grows(*map(whole, given)))
+    )
 
 
-class Rows(Struct, frozen=True):
+class RowSizes(Struct, frozen=True):
     """Sizes of some rows: of all together, of the longest value of each field, and of the longest rows."""
 
     count: int
@@ -687,7 +698,7 @@ def _summed(rows: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def sized(rows: Iterable[Row], keep: int = 1_000) -> Rows:
+def sized(rows: Iterable[Row], keep: int = 1_000) -> RowSizes:
     """The sizes of these rows, labels included."""
     each = [{name: bytes_of(value) for name, value in row.items()} for row in rows]
     longest: dict[str, int] = {}
@@ -695,7 +706,7 @@ def sized(rows: Iterable[Row], keep: int = 1_000) -> Rows:
         for name, size in row.items():
             longest[name] = max(size, longest.get(name, 0))
     ordered = nlargest(keep, each, key=lambda row: sum(row.values()))
-    return Rows(len(each), _summed(each), longest, tuple(ordered))
+    return RowSizes(len(each), _summed(each), longest, tuple(ordered))
 
 
 def chosen_per_input(program: Program) -> dict[str, int]:
@@ -717,22 +728,24 @@ def chosen_per_input(program: Program) -> dict[str, int]:
 
 def _demo_bytes(demo: Demo) -> int:
     values = {**demo.inputs, **demo.outputs}
-    return 2 * FRAME + _MARGIN + sum(bytes_of(value) + 2 * len(name) + _MARGIN for name, value in values.items())
+    return (
+        2 * FRAME + _MARGIN + sum(bytes_of(value) + 2 * len(name) + _MARGIN for name, value in values.items())
+    )
 
 
-class Shape(Struct, frozen=True):
+class Laden(Struct, frozen=True):
     """A program, or an ensemble's members, with the bytes that steps may add to each predictor's prompt."""
 
     program: Runnable
     more: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
-def run_load(shape: Shape, ruler: Ruler, lms: Mapping[str, LM], inputs: Sizes) -> tuple[Load, Sized]:
+def run_load(laden: Laden, ruler: Ruler, lms: Mapping[str, LM], inputs: Sizes) -> tuple[Load, Sized]:
     """What one run takes on inputs of these sizes, and the sizes of what it gives."""
-    program = shape.program
+    program = laden.program
     if not isinstance(program, Ensemble):
-        return Walk(program, ruler, lms=lms, more=shape.more).run(inputs)
-    ran = [run_load(Shape(one, shape.more), ruler, lms, inputs) for one in program.members]
+        return Walk(program, ruler, lms=lms, more=laden.more).run(inputs)
+    ran = [run_load(Laden(one, laden.more), ruler, lms, inputs) for one in program.members]
     outputs: Sized = ran[0][1]
     for _, one in ran[1:]:
         outputs = _longer(outputs, one)
@@ -750,12 +763,10 @@ def run_load(shape: Shape, ruler: Ruler, lms: Mapping[str, LM], inputs: Sizes) -
     return load, outputs
 
 
-def rows_load(
-    shape: Shape, ruler: Ruler, lms: Mapping[str, LM], rows: Rows
-) -> Load:
+def rows_load(laden: Laden, ruler: Ruler, lms: Mapping[str, LM], rows: RowSizes) -> Load:
     """What a run on each of the rows takes."""
-    load, _ = run_load(shape, ruler, lms, rows.total)
+    load, _ = run_load(laden, ruler, lms, rows.total)
     if rows.count > 1:
-        nothing, _ = run_load(shape, ruler, lms, dict.fromkeys(rows.total, 0))
+        nothing, _ = run_load(laden, ruler, lms, dict.fromkeys(rows.total, 0))
         load.add(nothing, rows.count - 1)
     return load

@@ -19,7 +19,19 @@ from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls, Range
 from ..evaluate.outcomes import Candidate
-from .base import Context, Facts, Nested, OptimizerError, Option, Options, Run, Shows, Spec, StepResult, Writes
+from .base import (
+    Context,
+    Facts,
+    Nested,
+    OptimizerError,
+    Option,
+    Options,
+    Run,
+    Shows,
+    Spec,
+    StepResult,
+    Writes,
+)
 from .demos import Streams
 from .ranking import ranked
 

@@ -96,6 +96,10 @@ def _parts(size: int, *_: int) -> int:
     return 5 * size + 2
 
 
+def _numbers(_size: int) -> int:
+    return 6 * MAX_RANGE
+
+
 def _joined(size: int, separator: int = 4) -> int:
     """An item takes three characters at least: its quotes and a comma."""
     return size + separator * (size // 3)
@@ -471,7 +475,7 @@ _TABLE: tuple[Function, ...] = (
         ListOf(item=INT),
         "The whole numbers from 0 on, so many.",
         _range,
-        grows=lambda _count: 6 * MAX_RANGE,
+        grows=_numbers,
     ),
     Function(
         "matches",

@@ -10,12 +10,18 @@ from every_step import CASES, GEPA, Case, writes_by_question
 from keeping import Tokens, keeps
 from scripted import FAKE, classifier, learner, pipeline
 
-from dspec.compiler.compile.estimate import Amount
+from dspec.compiler.compile.estimate import Bill
 from dspec.runtime.models.engine import Tally
 from dspec.runtime.schema.program import Program
 
 PRICED = FAKE.model_copy(
-    update={"model": "openai/fake", "api_base": "http://127.0.0.1:1/v1", "max_tokens": 120, "price_input": 1.0, "price_output": 4.0}
+    update={
+        "model": "openai/fake",
+        "api_base": "http://127.0.0.1:1/v1",
+        "max_tokens": 120,
+        "price_input": 1.0,
+        "price_output": 4.0,
+    }
 )
 
 
@@ -23,7 +29,7 @@ def on_priced(program: Program) -> Program:
     return program.with_lms({"fake": PRICED})
 
 
-def within(tally: Tally, maximum: Amount) -> None:
+def within(tally: Tally, maximum: Bill) -> None:
     spent = tally.spent
     assert maximum.usd is not None
     assert maximum.input_tokens is not None
@@ -47,4 +53,3 @@ async def test_no_compile_takes_more(
     built, _, tally = await compiled(monkeypatch, tmp_path, made, reply)
     assert built.status == "complete"
     within(tally, planned.maximum)
-    print(name, planned.expected(), planned.maximum, tally.spent)

@@ -36,7 +36,11 @@ def draw(request: Request) -> int:
 
 
 def keeps(
-    reply: Reply, tokens: Tokens, *, free: frozenset[str] = frozenset({"gist", "reasoning"}), unreadable: int = 11
+    reply: Reply,
+    tokens: Tokens,
+    *,
+    free: frozenset[str] = frozenset({"gist", "reasoning"}),
+    unreadable: int = 11,
 ) -> Reply:
     """The reply with its `free` fields, and all texts that nobody labels, filled up to the model's limit; one answer in
     `unreadable` is nothing but words."""
