@@ -1,8 +1,8 @@
 """The evaluation store: what a program did on a row, so that no run is made twice.
 
 It remembers runs, not scores: scores are computed again from the outputs, so a metric can change
-without a call. A run is keyed by everything that determines it, the runtime's own code included, and
-by nothing else: names that no model sees and settings such as timeouts and prices stay out.
+without a call. A run is keyed by everything that determines it, the runtime's own code and what a token costs included, and
+by nothing else: names that no model sees and settings such as timeouts stay out.
 
 It is a memory and never a source of truth. Whatever cannot be read, is damaged or does not fit the
 format is a miss; whatever cannot be written is forgotten. The ledger is what keeps paid answers.
@@ -27,6 +27,7 @@ from pydantic import TypeAdapter, ValidationError
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.compact import compact
 from dspec.runtime.models.endpoints import address
+from dspec.runtime.models.prices import price
 from dspec.runtime.models.upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade
 from dspec.runtime.schema.program import Program, digest, reached
 from dspec.runtime.schema.trace import TraceStep
@@ -152,6 +153,8 @@ def _lm_identity(program: Program, name: str, above: tuple[str, ...]) -> JsonVal
         },
     )
     settings["endpoint"] = address(lm)
+    # A run is kept with what it cost: at another price it is made again, of the ledger's answers.
+    settings["price"] = price(lm)
     settings["fallback"] = [_lm_identity(program, other, (*above, name)) for other in lm.fallback]
     return settings
 
