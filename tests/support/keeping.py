@@ -9,15 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
-from scripted import Asked, Reply, answer_text
+from scripted import FAKE, Asked, Reply, answer_text
+from server import Call, Reporting, embedded
 
 from dspec.runtime.models.protocol import Answer, Request
 from dspec.runtime.schema.usage import Usage
 
 Tokens = Literal["bytes", "fours"]
+PRICED = FAKE.model_copy(
+    update={
+        "model": "openai/fake",
+        "api_base": "http://127.0.0.1:1/v1",
+        "max_tokens": 120,
+        "price_input": 1.0,
+        "price_output": 4.0,
+    }
+)
+"""The scripted model as one that is paid."""
 
 
 def tokens_of(text: str, tokens: Tokens) -> int:
@@ -68,3 +79,35 @@ def keeps(
         return Answer(text, Usage(prompt_tokens(request, tokens), tokens_of(text, tokens)))
 
     return answer
+
+
+FREE = ("reasoning", "next_thought", "instruction", "guidelines", "observations", "summary", "note")
+"""Sections in which a model may write as much as it likes."""
+
+
+def filled(text: str, most: int, number: int) -> str:
+    """An answer in sections with its first free one filled up to so many bytes."""
+    room = most - len(text.encode()) - 8
+    for name in FREE:
+        head = f"[[ ## {name} ## ]]\n"
+        if head in text and room > 0:
+            more = (f"so {number} it goes, " * (room // 6 + 1))[:room]
+            return text.replace(head, f"{head}{more} ", 1)
+    return text
+
+
+def talkative(tokens: Tokens) -> tuple[Callable[[Call], Awaitable[str]], Reporting]:
+    """What a `FakeServer` answers and reports: the embedded model's answers, as long as the request allows."""
+    inside = embedded()
+
+    async def answer(call: Call) -> str:
+        most = int(call.body["max_tokens"]) * (1 if tokens == "bytes" else 4)
+        text = filled(await inside(call), most, int(call.digest, 16) % 1000)
+        return text.encode()[:most].decode(errors="ignore")
+
+    def reports(call: Call, text: str) -> tuple[tuple[int, int], dict[str, int]]:
+        prompt = sum(tokens_of(str(one["content"]), tokens) + 4 for one in call.body["messages"])
+        billed = (prompt, tokens_of(text, tokens))
+        return billed, {"prompt_tokens": billed[0], "completion_tokens": billed[1]}
+
+    return answer, reports
