@@ -2,9 +2,9 @@
 
 The JSON is stable: `{"version": 1, "compiled": […]}` and `{"version": 1, "evals": […]}`. Scores are in 0..1,
 costs in USD. `needed` counts calls as if nothing had been answered before, those of judges (`judge`) among
-them: those that were `made` now, that the ledger or a call in flight answered (`replayed`, `shared`), and those of runs that
-are `remembered`, less what was made `besides`, which nothing needed in the end. `answers` counts those that were cut off, those that had to be guessed at and those
-that could not be read.
+them: those that were `made` now, that the ledger or a call in flight answered (`replayed`, `shared`), and those of
+runs that are `remembered`, less what was made `besides`, which nothing needed in the end. `answers` counts those that
+were cut off, those that had to be guessed at and those that could not be read.
 """
 
 from __future__ import annotations

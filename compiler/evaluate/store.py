@@ -154,7 +154,8 @@ def _lm_identity(program: Program, name: str, above: tuple[str, ...]) -> JsonVal
     )
     settings["endpoint"] = address(lm)
     # A run is kept with what it cost: at another price it is made again, of the ledger's answers.
-    settings["price"] = price(lm)
+    each = price(lm)
+    settings["price"] = None if each is None else [each.input, each.output]
     settings["fallback"] = [_lm_identity(program, other, (*above, name)) for other in lm.fallback]
     return settings
 

@@ -337,7 +337,11 @@ class Engine:
         hopeful = error.retryable and failures <= lm.retry
         given_up = not hopeful or wait > PATIENCE
         told = partial(
-            self._tell, error=problem.message, usage=error.usage if spoiled else None, spoiled=spoiled, lane=lane
+            self._tell,
+            error=problem.message,
+            usage=error.usage if spoiled else None,
+            spoiled=spoiled,
+            lane=lane,
         )
         if self._stopped and not given_up:
             if spoiled:

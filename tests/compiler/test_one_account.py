@@ -105,7 +105,9 @@ async def test_what_was_answered_before_a_model_failed_is_needed_where_errors_ar
     source = written(tmp_path, "graph", on_error="score_zero")
 
     def second_fails(call: Call) -> str | None:
-        failing = "[[ ## first ## ]]" in call.prompt and int(call.prompt.split("text ")[1].split()[0]) % 5 == 0
+        failing = (
+            "[[ ## first ## ]]" in call.prompt and int(call.prompt.split("text ")[1].split()[0]) % 5 == 0
+        )
         return "400" if failing else None
 
     async with FakeServer(hashed, faults=second_fails, reports=usage) as server:

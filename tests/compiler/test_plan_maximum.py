@@ -101,7 +101,9 @@ async def test_requests_that_fail_and_are_billed_stay_within_the_second_maximum(
     assert (planned.failing.usd or 0) == pytest.approx((1 + PRICED.retry) * (planned.maximum.usd or 0))
 
 
-@pytest.mark.parametrize("name", ["BootstrapFewShot", "RandomSearch, full", "COPRO, full", "KNNFewShot", "InferRules"])
+@pytest.mark.parametrize(
+    "name", ["BootstrapFewShot", "RandomSearch, full", "COPRO, full", "KNNFewShot", "InferRules"]
+)
 async def test_what_was_seen_tells_of_other_rows_options_and_prices(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
@@ -125,7 +127,12 @@ async def test_what_was_seen_tells_of_other_rows_options_and_prices(
 
 
 def test_a_budget_is_held_against_both(tmp_path: Path) -> None:
-    made = project(tmp_path, step("BootstrapFewShotWithRandomSearch", **SETS), program=on_priced(classifier()), lms=(PRICED,))
+    made = project(
+        tmp_path,
+        step("BootstrapFewShotWithRandomSearch", **SETS),
+        program=on_priced(classifier()),
+        lms=(PRICED,),
+    )
     planned = plan_of(made, "tuned", tmp_path)
     expected, most = planned.expected(), planned.maximum
     assert expected.usd is not None

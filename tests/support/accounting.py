@@ -74,7 +74,7 @@ SUBJECTS = {
     "one": ("", "labeller", ""),
     "asserting": ("", "labeller", ASSERT),
     "best": (
-        "metric sure(pred: labeller) = pred.label == \"b\"\n"
+        'metric sure(pred: labeller) = pred.label == "b"\n'
         "module best = BestOfN(labeller, n = 3, reward = sure, threshold = 1.0)\n",
         "best",
         ASSERT,
@@ -177,7 +177,10 @@ async def _compiled(source: Path, state: Path, store: bool, name: str) -> Accoun
 
         report: Callable[[Event], None] = silent
         tools = Toolbox(source.parent, declared=tuple(project.externs.values()), isolated=True, ledger=ledger)
-        async with tools, Engine(threads=8, ledger=ledger, backoff=FAST, on_event=tell, tools=tools) as engine:
+        async with (
+            tools,
+            Engine(threads=8, ledger=ledger, backoff=FAST, on_event=tell, tools=tools) as engine,
+        ):
             result = await compile_block(prepared, job, engine=engine, store=runs, report=report)
             await engine.drain()
     (told,) = json.loads(compiled_json([result]))["compiled"]
