@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from .schema.trace import TraceStep
-    from .schema.usage import Flaws, Usage
+    from .schema.usage import Flaws, Spent, Usage
 
 
 class DspecError(Exception):
@@ -114,6 +114,8 @@ class ProviderError(DspecError):
     """Whether the request reached the model, or may have: then the provider may bill the attempt."""
     usage: Usage | None = None
     """What the provider says the attempt took, where it says so though there is no answer."""
+    spent: Spent | None = None
+    """What the answers took that a run had by then, where somebody counts them."""
     retry_after: float | None = None
     """Seconds the provider asked to wait, if it said so."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -48,12 +48,17 @@ class Allow(Struct):
 
 
 def without_allowed(
-    source: Source, tree: SourceTree, diagnostics: Sequence[Diagnostic], *, complete: bool
+    source: Source,
+    tree: SourceTree,
+    diagnostics: Sequence[Diagnostic],
+    *,
+    complete: bool,
+    unlooked: Collection[str] = (),
 ) -> list[Diagnostic]:
     """The diagnostics that no comment of this file covers, and those about the comments themselves.
 
     With `complete` False some checks did not run. Then no comment is reported as unused: what it allows may
-    not have been looked for.
+    not have been looked for. Nor is one for the codes that are `unlooked`.
     """
     if "dspc" not in source.text:
         return list(diagnostics)
@@ -66,7 +71,7 @@ def without_allowed(
         or not covers.allow(diagnostic.code, diagnostic.primary.location.start)
     ]
     if complete:
-        problems += [_unused(allow) for allow in allows if not allow.used]
+        problems += [_unused(one) for one in allows if not one.used and one.code not in unlooked]
     return left + [problem.told() for problem in problems]
 
 

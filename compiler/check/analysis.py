@@ -32,6 +32,12 @@ from .session import Crash, Session, crash
 from .shape.syntax import check_syntax
 from .symbols import FileScope, Symbol, SymbolTable
 
+Besides = Callable[[Session, Callable[[], ir.Project]], None]
+"""A check that needs more than the front end: it reports to the session what it finds in a file without errors, whose
+project it may ask for."""
+OF_BESIDES = frozenset({codes.models.DS0714.name})
+"""What is found by such a check alone."""
+
 
 class Analysis(Struct, frozen=True):
     """What is known of a file and everything it imports. `project` is None where there are errors, and
@@ -74,6 +80,7 @@ def analyse(
     fetch: When = "never",
     only: Collection[ir.DataSource] | None = None,
     asked: int | None = None,
+    besides: Besides | None = None,
 ) -> Analysis:
     """Check the file at `path` and what it imports.
 
@@ -81,11 +88,14 @@ def analyse(
     `deep` all rows of the large ones are read. `cache` remembers what data files hold. `fetch` says which
     rows of `python` and `huggingface` sources are asked for: with "never", those kept from before are read.
     With `only`, no other source is asked. `asked` is the offset that a `query` will be about: the analysis
-    keeps a journal of the declaration there.
+    keeps a journal of the declaration there. `besides` is what else is checked.
     """
     fetcher = Fetcher(fetch, only)
     try:
-        return _analyse(load(path, text), probe=probe, deep=deep, cache=cache, fetcher=fetcher, asked=asked)
+        loaded = load(path, text)
+        return _analyse(
+            loaded, probe=probe, deep=deep, cache=cache, fetcher=fetcher, asked=asked, besides=besides
+        )
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
         return _failed(path, text or "", error)
 
@@ -97,8 +107,10 @@ def analyse_all(
     cache: Callable[[Path], Cache | None] = lambda _: None,
     fetch: When = "never",
     texts: Mapping[Path, str] | None = None,
+    besides: Besides | None = None,
 ) -> list[Analysis]:
-    """Check several files for their diagnostics; `cache` gives the cache of a file's project.
+    """Check several files for their diagnostics; `cache` gives the cache of a file's project, and `besides` is what else
+    is checked.
 
     `texts`, by resolved path, stand in for what files hold on disk.
 
@@ -130,7 +142,13 @@ def analyse_all(
             continue
         try:
             analysis = _analyse(
-                loaded, probe=True, deep=deep, cache=cache(path), fetcher=fetcher, settled=settled
+                loaded,
+                probe=True,
+                deep=deep,
+                cache=cache(path),
+                fetcher=fetcher,
+                settled=settled,
+                besides=besides,
             )
         except Exception as error:  # noqa: BLE001 - as above
             analysis = _failed(path, loaded.main.source.text, error)
@@ -148,6 +166,7 @@ def _analyse(
     fetcher: Fetcher,
     settled: Set[Path] | None = None,
     asked: int | None = None,
+    besides: Besides | None = None,
 ) -> Analysis:
     """With `settled`, a declaration in one of these files is checked only if another file needs it, nothing is
     reported about it, and no project is made."""
@@ -176,7 +195,13 @@ def _analyse(
         check_declarations(session, file, found[file.source.path])
     for file in here:
         session.guarded(top, partial(files.check_unused, session, found[file.source.path]))
-    diagnostics = _settled(session, loaded, here)
+    looked = OF_BESIDES if besides is not None else frozenset[str]()
+    diagnostics = _settled(session, loaded, here, looked)
+    if besides is not None and probe and not has_errors(diagnostics):
+        before = len(session.findings) + len(session.crashes)
+        session.guarded(top, partial(besides, session, partial(lower, session, found)))
+        if len(session.findings) + len(session.crashes) > before:
+            diagnostics = _settled(session, loaded, here, looked)
     project = None
     if settled is None and not has_errors(diagnostics):
         project = session.guarded(top, partial(lower, session, found))
@@ -194,8 +219,9 @@ def _around(tree: SourceTree, file: FileScope, offset: int) -> Symbol | None:
     return symbol if symbol and symbol.block is tree.blocks[at] else None
 
 
-def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnostic]:
-    """The findings, each once, without those that the author allows, at the levels that the project sets."""
+def _settled(session: Session, loaded: Loaded, here: list[File], looked: Collection[str]) -> list[Diagnostic]:
+    """The findings, each once, without those that the author allows, at the levels that the project sets. `looked` has
+    the codes of the caller's own checks (`besides`) that ran."""
     settings = read_settings(loaded.root)
     diagnostics = without_echoes(session.findings)
     if len(here) < len(loaded.files):
@@ -204,7 +230,9 @@ def _settled(session: Session, loaded: Loaded, here: list[File]) -> list[Diagnos
     # After an error some checks are left out; without the data, every check of rows is.
     complete = session.probe and not has_errors(diagnostics) and not session.crashes
     for file in here:
-        diagnostics = without_allowed(file.source, file.tree, diagnostics, complete=complete)
+        diagnostics = without_allowed(
+            file.source, file.tree, diagnostics, complete=complete, unlooked=OF_BESIDES.difference(looked)
+        )
     found = settings.applied(diagnostics) + [problem.told() for problem in settings.problems]
     return in_order(found + [crash.finding.told() for crash in session.crashes])
 

@@ -39,7 +39,8 @@ def advise(
     blocks = project.in_order([chosen])
     prepared = Prepared(project, path.resolve().parent, advice_needs(project, blocks))
     for other in blocks[:-1]:
-        prepared.made(other, plan_with_result(prepared, other, scored=False)[1], awaited=True)
+        _, result, growth = plan_with_result(prepared, other, scored=False)
+        prepared.made(other, result, awaited=growth)
     found = advice_for(prepared, chosen, prompt_only=prompt_only)
     if json:
         print_json(plain_json.dumps(_plain(found), indent=2, ensure_ascii=False))
@@ -84,8 +85,8 @@ def spell(s: Situation) -> str:
 def _price(suggestion: Suggestion) -> str:
     plan = suggestion.plan
     calls = f"{plan.least:,} to {plan.most:,} calls" if plan.least != plan.most else f"{plan.most:,} calls"
-    usd = plan.estimate.most_usd
-    cost = "" if not usd else f", up to ${usd:.2f} with prompts as they are"
+    usd = plan.expected().usd
+    cost = "" if not usd else f", about ${usd:.2f}"
     over = "" if suggestion.fits else f"; the budget ends it at {' or '.join(suggestion.over)}"
     return f"{calls} with the scoring before and after{cost}{over}"
 
@@ -111,7 +112,7 @@ def _plain(found: Advice) -> JsonValue:
                 "steps": list(one.lines),
                 "why": one.why,
                 "calls": {"least": one.plan.least, "most": one.plan.most},
-                "usd": one.plan.estimate.most_usd,
+                "usd": one.plan.expected().usd,
                 "fits": one.fits,
                 "over": list(one.over),
                 "needs": list(one.needs),

@@ -130,13 +130,14 @@ def findings(sources: list[Path], *, deep: bool) -> CheckResult:
         return known
 
     from ..check.analysis import analyse_all
+    from ..compile.affording import check_budgets
     from ..diagnostics.record import in_order
     from ..project.reads import journal
     from .crash import with_reports
 
     with journal() as reads:
         fetch = "always" if deep else "never"
-        analyses = analyse_all(sources, deep=deep, cache=check_cache, fetch=fetch)
+        analyses = analyse_all(sources, deep=deep, cache=check_cache, fetch=fetch, besides=check_budgets)
     fetched = dict.fromkeys(what for analysis in analyses for what in analysis.fetched)
     for what in fetched:
         stderr().print(what, markup=False)

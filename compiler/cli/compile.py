@@ -131,6 +131,7 @@ async def compile_all(
 def keep_record(prepared: Prepared, result: Compiled, path: Path) -> None:
     """Remembers what this compile followed from, for the next `dspc plan`."""
     from ..compile.changes import record_path, remember, snapshot
+    from ..compile.estimate import seen
     from ..compile.pace import mean_seconds
     from ..project.state import project_root, state_folder
 
@@ -138,7 +139,10 @@ def keep_record(prepared: Prepared, result: Compiled, path: Path) -> None:
     calls = {step.name: step.spent.calls for step in result.built.steps}
     pace = mean_seconds(result.tally.calls, result.tally.seconds)
     record = record_path(state_folder(project_root(path)), path, name)
-    remember(record, snapshot(prepared, name), calls, pace)
+    # Without all that was planned, nothing is learned of the plan.
+    whole = len(result.evals) == len(result.job.plan.evals)
+    learned = seen(result.job.plan.guess, result.spent) if whole else None
+    remember(record, snapshot(prepared, name), calls, pace, learned)
 
 
 def finish(result: Compiled, waiting: Sequence[str] = ()) -> None:

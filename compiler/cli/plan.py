@@ -13,7 +13,7 @@ from .session import ThreadsOption
 from .sources import SourceArgument
 
 if TYPE_CHECKING:
-    from ..compile.plan import Plan
+    from ..compile.estimate import Bill
     from ..compile.prepared import Prepared
     from ..evaluate.counts import Range
     from .planned import Planned
@@ -49,7 +49,7 @@ def plan(
         print_json(seen.to_json())
         return
     for one in (*before, seen):
-        draw(one.plan)
+        draw(one)
         draw_time(one, threads)
         draw_free(one)
         if why:
@@ -111,10 +111,10 @@ def spell(calls: Range) -> str:
     return f"{calls.least:,} to {calls.most:,}"
 
 
-def draw(made: Plan) -> None:
+def draw(seen: Planned) -> None:
     from ..evaluate.counts import Range
 
-    console = stdout()
+    console, made = stdout(), seen.plan
     table = Table(title=f"plan of {made.optimize}", title_justify="left", box=None, pad_edge=False)
     prompts = any(step.prompt.most for step in made.steps)
     judges = any(one.judge.most for one in (made, *made.steps, *made.evals))
@@ -163,11 +163,36 @@ def draw(made: Plan) -> None:
         f"\none run: about {estimate.input_tokens:,} tokens in, {estimate.output_tokens:,} out, "
         "before demos are added"
     )
-    if estimate.least_usd is None or estimate.most_usd is None:
-        console.print("price unknown: add `price { input = …; output = … }` to the lm")
-    else:
-        console.print(
-            f"cost: ${estimate.least_usd:.4f} to ${estimate.most_usd:.4f} with prompts of that size"
-        )
+    draw_cost(seen)
     for note in made.notes:
         console.print(f"· {note}", markup=False)
+
+
+def draw_cost(seen: Planned) -> None:
+    """What is expected, and what it takes at most."""
+    from ..compile.affording import shortfalls
+
+    console, most = stdout(), seen.plan.maximum
+    source = "as the last compile took it" if seen.seen else "a guess before the first compile"
+    console.print(f"expected: {spell_amount(seen.expected)} ({source})", markup=False)
+    console.print(f"at most:  {spell_amount(most)}", markup=False)
+    failing = seen.plan.failing.usd
+    if failing and most.usd is not None and failing > most.usd:
+        console.print(
+            f"          ${failing:,.4f} if every request fails as often as `retry` tries it, and is billed"
+        )
+    for one in shortfalls(seen.budget, seen.expected, most):
+        said = (
+            "less than is expected: it stops in the middle"
+            if one.short
+            else "less than at most: it may end early"
+        )
+        console.print(f"budget:   {one.budget}, {said}", markup=False)
+    if seen.expected.usd is None:
+        console.print("price unknown: add `price { input = …; output = … }` to the lm")
+
+
+def spell_amount(amount: Bill) -> str:
+    tokens = "any number of tokens" if amount.tokens is None else f"{amount.tokens:,} tokens"
+    usd = "" if amount.usd is None else f", ${amount.usd:,.4f}"
+    return f"{amount.calls:,} calls, {tokens}{usd}"

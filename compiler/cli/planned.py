@@ -13,6 +13,7 @@ from msgspec import Struct
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.schema.program import canonical
 
+from .. import ir
 from ..compile.changes import (
     Change,
     CompileRecord,
@@ -24,6 +25,7 @@ from ..compile.changes import (
     record_path,
     snapshot,
 )
+from ..compile.estimate import Bill
 from ..compile.pace import Duration, duration
 from ..compile.plan import Plan, plan
 from ..compile.prepared import Prepared
@@ -42,7 +44,8 @@ _SHOWN = 20
 class Planned(Struct, frozen=True):
     """`changes` since the last complete compile; None where none is remembered.
 
-    `before` are the plans of blocks that are compiled first because this one needs their results.
+    `expected` is what a compile is expected to take of which nothing is known yet, as the last one taught where it is
+    `seen`. `before` are the plans of blocks that are compiled first because this one needs their results.
     """
 
     plan: Plan
@@ -50,6 +53,9 @@ class Planned(Struct, frozen=True):
     free: Free
     changes: tuple[Change, ...] | None
     time: Duration
+    expected: Bill
+    budget: ir.Budget
+    seen: bool = False
     before: tuple[Planned, ...] = ()
 
     def in_all(self) -> tuple[int, int]:
@@ -58,7 +64,7 @@ class Planned(Struct, frozen=True):
         return sum(one.least for one in plans), sum(one.most for one in plans)
 
     def to_json(self) -> str:
-        """The plan's JSON with `inputs`, which `compile --plan` compares, `free` and `seconds`."""
+        """The plan's JSON with `inputs`, which `compile --plan` compares, `expected`, `free` and `seconds`."""
         plain = cast("dict[str, JsonValue]", json.loads(self.plan.to_json()))
         known: dict[str, JsonValue] = {
             "rows": self.free.rows,
@@ -74,6 +80,7 @@ class Planned(Struct, frozen=True):
         found: dict[str, JsonValue] = {
             **plain,
             "inputs": dict(self.inputs),
+            "expected": {**_plain(self.expected), "seen": self.seen},
             "free": known,
             "seconds": seconds,
         }
@@ -81,6 +88,15 @@ class Planned(Struct, frozen=True):
             found["before"] = [cast("JsonValue", json.loads(one.to_json())) for one in self.before]
             found["in_all"] = list(self.in_all())
         return canonical(found)
+
+
+def _plain(amount: Bill) -> dict[str, JsonValue]:
+    return {
+        "calls": amount.calls,
+        "input_tokens": amount.input_tokens,
+        "output_tokens": amount.output_tokens,
+        "usd": amount.usd,
+    }
 
 
 def recalled(path: Path) -> Callable[[str], CompileRecord | None]:
@@ -123,7 +139,10 @@ def look(
         threads=threads,
         measured=None if record is None else record.pace,
     )
-    return Planned(made, inputs, known, since, time)
+    learned = {} if record is None else record.seen
+    return Planned(
+        made, inputs, known, since, time, made.expected(learned), resolved.optimize.budget, bool(learned)
+    )
 
 
 def refuse_drift(file: Path, path: Path, prepared: Prepared, made: Plan) -> None:
@@ -148,7 +167,7 @@ def refuse_drift(file: Path, path: Path, prepared: Prepared, made: Plan) -> None
     found = list(changes(_texts(given["inputs"]), _texts(now["inputs"])))
     found.extend(
         Change(name, canonical(given.get(name)), canonical(now.get(name)))
-        for name in ("least", "most", "estimate")
+        for name in ("least", "most", "maximum")
         if canonical(given.get(name)) != canonical(now.get(name))
     )
     if not found:

@@ -2,8 +2,9 @@
 
 The JSON is stable: `{"version": 1, "compiled": […]}` and `{"version": 1, "evals": […]}`. Scores are in 0..1,
 costs in USD. `needed` counts calls as if nothing had been answered before, those of judges (`judge`) among
-them; `made` what was paid for now. `answers` counts those that were cut off, those that had to be guessed at and those
-that could not be read.
+them: those that were `made` now, that the ledger or a call in flight answered (`replayed`, `shared`), and those of
+runs that are `remembered`, less what was made `besides`, which nothing needed in the end. `answers` counts those that
+were cut off, those that had to be guessed at and those that could not be read.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from dspec.runtime.artifact.artifact import Score
 from dspec.runtime.schema.types import JsonValue
-from dspec.runtime.schema.usage import Flaws
+from dspec.runtime.schema.usage import Flaws, Spent
 
 from ..compile.evals import EvalResult, scored
 from ..diagnostics.wording import plural
@@ -51,7 +52,7 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         _draw_verdict(console, evaluation)
     for note in built.notes:
         console.print(f"note: {note}", markup=False)
-    needed = built.spent.calls + sum(evaluation.spent.calls for evaluation in result.evals)
+    needed = result.spent.calls
     saved = result.job.plan.most - needed
     beside = ""
     if saved > 0:
@@ -63,7 +64,7 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     if judged:
         console.print(f"  {judged:,} of those needed are of the metric's judges")
     draw_flaws(console, "answers: ", built.spent.flaws)
-    console.print(Text.assemble("now: ", spent_line(result.tally)))
+    console.print(Text.assemble("now: ", spent_line(result.tally, *origins(result))))
     if (replaced := result.kept.replaced) is not None:
         console.print(
             f"note: it takes the place of an artifact that was scored ({replaced.metric}: {_spell(replaced)}); this one is not",
@@ -163,17 +164,36 @@ def draw_flaws(console: Console, head: str, flaws: Flaws) -> None:
         console.print(f"{head}{said}; no demo shows any of these", markup=False, soft_wrap=True)
 
 
+def _spent(spent: Spent) -> JsonValue:
+    return {
+        "input_tokens": spent.input_tokens,
+        "output_tokens": spent.output_tokens,
+        "cost_usd": spent.known_usd,
+    }
+
+
 def _flaws(flaws: Flaws) -> JsonValue:
     return {"cut": flaws.cut, "repaired": flaws.repaired, "unreadable": flaws.unreadable}
 
 
-def spent_line(tally: Tally) -> Text:
+def origins(result: Compiled) -> tuple[int, int]:
+    """Calls that it needed of runs that are remembered, and calls that were made and that nothing needed in the end."""
+    tally = result.tally
+    rest = result.spent.calls - tally.calls - tally.replayed - tally.shared
+    return max(0, rest), max(0, -rest)
+
+
+def spent_line(tally: Tally, remembered: int = 0, besides: int = 0) -> Text:
     """What a compile cost, in one line."""
     parts = [f"{tally.calls} model call{'' if tally.calls == 1 else 's'}"]
     if tally.replayed:
         parts.append(f"{tally.replayed} answered from the ledger")
     if tally.shared:
         parts.append(f"{tally.shared} shared in flight")
+    if remembered:
+        parts.append(f"{remembered} of runs that are remembered")
+    if besides:
+        parts.append(f"{besides} that nothing needed in the end")
     if tally.spoiled:
         parts.append(f"{tally.spoiled} without an answer that may be billed")
     spent = tally.spent
@@ -228,13 +248,22 @@ def _compiled(result: Compiled) -> JsonValue:
         ],
         "evals": [_evaluation(evaluation) for evaluation in result.evals],
         "calls": {
-            "needed": built.spent.calls + sum(evaluation.spent.calls for evaluation in result.evals),
+            "planned": {
+                "least": result.job.plan.least,
+                "most": result.job.plan.most,
+                "again": result.job.plan.again,
+            },
+            "needed": result.spent.calls,
             "judge": _judge_calls(result),
             "made": tally.calls,
             "replayed": tally.replayed,
             "shared": tally.shared,
+            "remembered": origins(result)[0],
+            "besides": origins(result)[1],
             "spoiled": tally.spoiled,
         },
+        "needed": _spent(result.spent.total),
+        "spoiled": _spent(tally.wasted),
         "unanswered": built.artifact.provenance.unanswered or 0,
         "answers": _flaws(built.spent.flaws),
         "tokens": {"input": tally.spent.input_tokens, "output": tally.spent.output_tokens},

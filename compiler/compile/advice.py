@@ -65,11 +65,11 @@ class Advice(Struct, frozen=True):
 
 def advise(prepared: Prepared, name: str, *, prompt_only: bool = False) -> Advice:
     """Advice for optimize block `name`; `prompt_only` rules out whatever puts rows into prompts."""
-    project, resolved = prepared.project, prepared.resolved(name)
+    resolved = prepared.resolved(name)
     situation = describe(resolved, prompt_only=prompt_only)
     ideas = [(spec.name, idea) for spec in SPECS.values() for idea in spec.advise(situation)]
     ideas.sort(key=lambda one: STANDINGS.index(one[1].standing))
-    made = [_priced(project, resolved, situation, optimizer, idea) for optimizer, idea in ideas]
+    made = [_priced(prepared, resolved, situation, optimizer, idea) for optimizer, idea in ideas]
     # Stable: of those that fit, the guide's order stays.
     made.sort(key=lambda suggestion: not suggestion.fits)
     return Advice(situation, tuple(made), tuple(_notes(situation)))
@@ -131,11 +131,11 @@ def _written(value: JsonValue) -> str:
 
 
 def _priced(
-    project: ir.Project, resolved: Resolved, situation: Situation, optimizer: str, idea: Idea
+    prepared: Prepared, resolved: Resolved, situation: Situation, optimizer: str, idea: Idea
 ) -> Suggestion:
     step = ir.StepSpec(name=idea.step, optimizer=optimizer, options=dict(idea.options))
     block = resolved.optimize.model_copy(update={"steps": (step,), "emit": step.name})
-    planned = plan_resolved(project, replace(resolved, optimize=block))
+    planned = plan_resolved(prepared.project, replace(resolved, optimize=block), prepared.folder)
     needs: list[str] = []
     spec = SPECS[optimizer]
     # Also of a step without demos: it may bootstrap a few to show them to the model that writes.
@@ -151,7 +151,7 @@ def _priced(
 def _over(s: Situation, planned: Plan) -> Iterator[str]:
     if s.budget is not None and planned.most > s.budget:
         yield f"{s.budget:,} calls"
-    if s.usd is not None and planned.estimate.most_usd is not None and planned.estimate.most_usd > s.usd:
+    if s.usd is not None and (usd := planned.expected().usd) is not None and usd > s.usd:
         yield f"${s.usd:,.2f}"
 
 

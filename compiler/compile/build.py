@@ -24,8 +24,8 @@ from msgspec.structs import replace
 from dspec.runtime.artifact.artifact import Artifact, kind_of
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.schema.ensemble import Runnable, each, everywhere, programs
-from dspec.runtime.schema.program import Program, asked_besides, with_fallbacks
+from dspec.runtime.schema.ensemble import Runnable, each, programs
+from dspec.runtime.schema.program import Program
 
 from .. import ir
 from ..diagnostics.wording import plural
@@ -43,7 +43,16 @@ from ..optimizers.compat.students import as_dspy
 from ..optimizers.compat.table import run_of
 from ..optimizers.demos import shown_rows
 from ..optimizers.frozen import thawed
-from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
+from .chain import (
+    finalists_of,
+    members_of,
+    nested_of,
+    on_teacher_lm,
+    reducer_of,
+    spec_of,
+    student_of,
+    teacher_of,
+)
 from .evals import scored
 from .plan import Plan, StepPlan
 from .prepared import Prepared, Resolved
@@ -353,22 +362,7 @@ class Ran:
         return [candidate.program for candidate in outcome.result.candidates]
 
     def _on_teacher_lm(self, program: Runnable) -> Runnable:
-        """The program with every predictor on the teacher's model, and the models that falls back to."""
-        lm = self._resolved.teacher_lm
-        if lm is None:
-            return program
-        lms = self._project.with_fallbacks([lm.name])
-
-        def moved(one: Program) -> Program:
-            predictors = {
-                address: predictor.model_copy(update={"lm": lm.name})
-                for address, predictor in one.predictors.items()
-            }
-            besides = with_fallbacks(sorted(asked_besides(one)), lambda name: one.lms[name].fallback)
-            own = {name: one.lms[name] for name in besides}
-            return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
-
-        return everywhere(program, moved)
+        return on_teacher_lm(self._project, program, self._resolved.teacher_lm)
 
     def _prompt_model(self) -> PromptModel | None:
         name = self._resolved.optimize.prompt_lm

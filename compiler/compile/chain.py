@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from dspec.runtime.schema.ensemble import Ensemble, Runnable
-from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.ensemble import Ensemble, Runnable, everywhere
+from dspec.runtime.schema.program import LM, Program, asked_besides, with_fallbacks
 
 from .. import ir
 from ..optimizers.base import Nested, OptimizerError, Options, Spec
@@ -70,6 +70,24 @@ def teacher_of(
 ) -> Runnable | None:
     """The program that the step names as its teacher; None where it names none."""
     return None if step.teacher is None else named_program(project, steps, step.teacher, lm)
+
+
+def on_teacher_lm(project: ir.Project, program: Runnable, lm: LM | None) -> Runnable:
+    """The program with every predictor on the teacher's model, and the models that falls back to; as it is without one."""
+    if lm is None:
+        return program
+    lms = project.with_fallbacks([lm.name])
+
+    def moved(one: Program) -> Program:
+        predictors = {
+            address: predictor.model_copy(update={"lm": lm.name})
+            for address, predictor in one.predictors.items()
+        }
+        besides = with_fallbacks(sorted(asked_besides(one)), lambda name: one.lms[name].fallback)
+        own = {name: one.lms[name] for name in besides}
+        return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
+
+    return everywhere(program, moved)
 
 
 def members_of(

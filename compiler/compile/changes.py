@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -26,8 +26,10 @@ from .. import ir
 from ..data import Rows, rows_digest
 from ..evaluate.digests import TOOL_PACE, program_digest
 from ..evaluate.judging import Judges
+from ..evaluate.meter import Purpose
 from ..evaluate.store import ProgramKey, Store
 from ..project.files import write_text
+from .estimate import Seen
 from .prepared import Prepared, Resolved
 
 FORMAT = 1
@@ -65,12 +67,14 @@ class Change(Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class CompileRecord:
     """The last compile of one block that was complete. `calls` are those it needed, by step; `pace` is the mean
-    duration of a call in seconds, of the last compile that made enough of them."""
+    duration of a call in seconds, of the last compile that made enough of them; `seen` says by purpose how it
+    differed from what was expected by rule."""
 
     format: int
     snapshot: Snapshot
     calls: dict[str, int]
     pace: float | None = None
+    seen: dict[Purpose, Seen] = field(default_factory=dict[Purpose, Seen])
 
 
 class Free(Struct, frozen=True):
@@ -195,13 +199,22 @@ def record_path(state: Path, source: Path, name: str) -> Path:
     return state / "compiles" / f"{digest([str(source.resolve()), name])[:24]}.json"
 
 
-def remember(path: Path, now: Snapshot, calls: Mapping[str, int], pace: float | None = None) -> None:
-    """Keeps the record of a complete compile, or leaves it where that is not possible."""
-    if pace is None and (earlier := recall(path)) is not None:
-        pace = earlier.pace
+def remember(
+    path: Path,
+    now: Snapshot,
+    calls: Mapping[str, int],
+    pace: float | None = None,
+    seen: Mapping[Purpose, Seen] | None = None,
+) -> None:
+    """Keeps the record of a complete compile, or leaves it where that is not possible. What it did not learn stays as it
+    was."""
+    earlier = recall(path)
+    if earlier is not None:
+        pace = earlier.pace if pace is None else pace
+        seen = earlier.seen if seen is None else seen
     try:
         path.parent.mkdir(exist_ok=True)
-        record = CompileRecord(FORMAT, now, dict(calls), pace)
+        record = CompileRecord(FORMAT, now, dict(calls), pace, dict(seen or {}))
         write_text(path, canonical(_RECORD.dump_python(record, mode="json")))
     except OSError:
         return

@@ -1,188 +1,490 @@
-"""Tokens and money of calls that nobody has made: from prompts rendered on the data, and the models' prices.
+"""Tokens and money of calls that nobody has made: what a compile is expected to take, and what it takes at most.
 
-What a judge is shown depends on answers that nobody has yet: they are taken to be as long as the labels.
+The maximum is a bound for every provider that keeps to `max_tokens` and bills what it answers: it is made of the rows and
+of the demos and words that steps may add (`sizes`), with every answer asked for again as often as the program allows. A
+second one holds where requests fail after they were billed. What is expected before the first compile is a guess; a compile
+leaves behind by how much it was wrong (`Seen`), for each purpose, and the next plan corrects it so. What a judge is shown
+depends on answers that nobody has yet: the guess takes them to be as long as the labels.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from dspec.runtime.adapters import adapter
-from dspec.runtime.errors import EvaluationError
-from dspec.runtime.models.prices import Price, price
-from dspec.runtime.models.transports.answers import estimate_text, estimate_tokens
-from dspec.runtime.running.bounds import calls_per_run, counted
-from dspec.runtime.running.strategies.table import strategy_of
-from dspec.runtime.schema.ensemble import Runnable
-from dspec.runtime.schema.expressions import Expression
-from dspec.runtime.schema.program import LM, Predictor, Program, canonical
-from dspec.runtime.schema.types import JsonValue, Row
-from dspec.runtime.values.interpret import evaluate
+from dspec.runtime.adapters.base import LEFT_OUT
+from dspec.runtime.models.limits import FURTHER
+from dspec.runtime.models.prices import context_window, price
+from dspec.runtime.models.transports.answers import FRAME, estimate_text
+from dspec.runtime.schema.ensemble import Runnable, programs
+from dspec.runtime.schema.program import LM, FieldSpec, Program, Tool, canonical, with_fallbacks
+from dspec.runtime.tools.base import Ground
+from dspec.runtime.tools.table import SOURCES
 
 from .. import ir
-from ..data import Example, Rows
+from ..data import Rows
 from ..evaluate.counts import Range
+from ..evaluate.meter import PURPOSES, Account, Purpose
+from ..optimizers.base import Shows, Writes
+from ..optimizers.frozen import tunable
+from ..optimizers.proposing.answers import MAX_EXTENDED, MAX_INSTRUCTION
+from ..optimizers.proposing.cases import MAX_CASES, MAX_FEEDBACK
+from ..optimizers.proposing.outline import outline, role
+from ..optimizers.proposing.showing import MAX_CHARACTERS, MAX_ROWS
+from . import sizes
+from .sizes import ASKED_AGAIN, BYTES_WRITTEN, Laden, Likely, Load, Most, Sized
 
 SAMPLE_ROWS = 20
-"""Rows whose prompts are rendered for the estimate of tokens."""
+"""Rows whose labels say how long answers are."""
 OUTPUT_TOKENS = 12
 """Assumed tokens of an output whose size nobody knows; `reasoning` counts several times as much."""
 REASONING_TOKENS = 80
 PROMPT_TOKENS = (3000, 300)
 """Assumed tokens, in and out, of a call that writes an instruction."""
+_WRITTEN = 1_000
+"""Assumed bytes of an instruction that a model wrote."""
+_QUESTION = 8_000
+"""Bytes of the task of a call that writes an instruction, with the frame of its prompt, at most."""
+_UTF8 = 4
+"""Bytes of a character at most."""
+_ASKED = 2
+"""How often a call that writes an instruction is made: once more to mend its answer."""
 
 
-class Estimate(Struct, frozen=True):
-    """Tokens of one run as the program stands, from rendered prompts; USD where every price is known.
+class Bill(Struct, frozen=True):
+    """Calls with their tokens; `usd` is None where a price, and tokens are None where a bound, is not known."""
 
-    Demos that a step will add make prompts longer: `most_usd` is for the plan's `most` calls with the
-    prompts as they are now.
-    """
+    calls: int = 0
+    input_tokens: int | None = 0
+    output_tokens: int | None = 0
+    usd: float | None = 0.0
 
-    input_tokens: int
-    output_tokens: int
-    least_usd: float | None
-    most_usd: float | None
+    @property
+    def tokens(self) -> int | None:
+        """In and out together."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return self.input_tokens + self.output_tokens
 
-
-class Share(Struct, frozen=True):
-    """Some of a compile's calls: on the program's own models or on `lm`, of the program's size, of `tokens`, or
-    of `sizes`."""
-
-    calls: Range
-    lm: LM | None = None
-    tokens: tuple[int, int] | None = None
-    sizes: Sequence[Size] = ()
-
-
-def estimated(program: Program, rows: Rows, shares: Sequence[Share]) -> Estimate:
-    """One run's tokens, and what all shares cost together; no cost where one with calls has no price."""
-    sizes = _sizes(program, rows)
-    least: float | None = 0.0
-    most: float | None = 0.0
-    for share in shares:
-        if share.calls.most == 0:
-            continue
-        each = _usd_per_call(share, sizes)
-        least = None if each is None or least is None else least + each * share.calls.least
-        most = None if each is None or most is None else most + each * share.calls.most
-    return Estimate(sum(size.inputs for size in sizes), sum(size.outputs for size in sizes), least, most)
-
-
-def judged(metric: ir.Metric, program: Runnable, rows: Rows, runs: int) -> tuple[Share, ...]:
-    """The judges' share when that many runs of `program` are scored on rows like these."""
-    sample = rows[:SAMPLE_ROWS]
-    return tuple(
-        Share(
-            Range(0, runs * calls_per_run(judge.program)),
-            sizes=_sizes(
-                judge.program,
-                tuple(Example(row.index, _shown(metric, judge, program, row), {}) for row in sample),
-            ),
+    def __add__(self, other: Bill) -> Bill:
+        return Bill(
+            self.calls + other.calls,
+            _sum(self.input_tokens, other.input_tokens),
+            _sum(self.output_tokens, other.output_tokens),
+            None if self.usd is None or other.usd is None else self.usd + other.usd,
         )
-        for judge in metric.judges
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+class Guess(Struct, frozen=True):
+    """What is expected of the calls of one purpose by rule: calls, tokens in and out, and USD of each of both."""
+
+    calls: float = 0.0
+    input_tokens: float = 0.0
+    output_tokens: float = 0.0
+    input_usd: float | None = 0.0
+    output_usd: float | None = 0.0
+
+
+class Seen(NamedTuple):
+    """By which factors a compile's calls, and the tokens of each, differed from the guess."""
+
+    calls: float = 1.0
+    inputs: float = 1.0
+    outputs: float = 1.0
+
+
+def seen(guess: Mapping[Purpose, Guess], spent: Account) -> dict[Purpose, Seen]:
+    """What a complete compile taught, for the purposes that it had calls of."""
+    found: dict[Purpose, Seen] = {}
+    for purpose, guessed in guess.items():
+        took = getattr(spent, purpose)
+        if guessed.calls and took.calls:
+            calls = took.calls / guessed.calls
+            found[purpose] = Seen(
+                calls,
+                took.input_tokens / guessed.input_tokens / calls if guessed.input_tokens else 1.0,
+                took.output_tokens / guessed.output_tokens / calls if guessed.output_tokens else 1.0,
+            )
+        elif guessed.calls:
+            found[purpose] = Seen(calls=0.0)
+    return found
+
+
+def expected(guess: Mapping[Purpose, Guess], known: Mapping[Purpose, Seen], maximum: Bill) -> Bill:
+    """The guess as what was seen corrects it, and never more than the maximum."""
+    total = Bill()
+    for purpose, one in guess.items():
+        by = known.get(purpose) or Seen()
+        inputs, outputs = by.calls * by.inputs, by.calls * by.outputs
+        usd = None
+        if one.input_usd is not None and one.output_usd is not None:
+            usd = inputs * one.input_usd + outputs * one.output_usd
+        total += Bill(
+            round(by.calls * one.calls),
+            round(inputs * one.input_tokens),
+            round(outputs * one.output_tokens),
+            usd,
+        )
+    return Bill(
+        min(total.calls, maximum.calls),
+        _least(total.input_tokens, maximum.input_tokens),
+        _least(total.output_tokens, maximum.output_tokens),
+        total.usd if total.usd is None or maximum.usd is None else min(total.usd, maximum.usd),
     )
 
 
-def _shown(metric: ir.Metric, judge: ir.Judge, program: Runnable, row: Example) -> Row:
-    """What a judge is shown of an answer that agrees with the row's labels; a stand-in where that says nothing."""
-    answer = {spec.name: row.labels.get(spec.name, _stand_in(spec.name)) for spec in program.outputs}
-    scope: dict[str, JsonValue] = {
-        "score": 0.5,
-        "accept": True,
-        "reason": _stand_in("reasoning"),
-        **{other.name: 0.5 for other in metric.judges},
-        metric.gold: row.row,
-        metric.pred: answer,
+def _least(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other if one is None else min(one, other)
+
+
+class Growth(Struct, frozen=True):
+    """What steps have made of a program: bytes of demos and of words that its prompts may have gained, and those that they
+    likely have."""
+
+    most_demos: Mapping[str, int] = {}
+    most_words: Mapping[str, int] = {}
+    likely_demos: Mapping[str, int] = {}
+    likely_words: Mapping[str, int] = {}
+
+    def most(self, program: Runnable) -> Laden:
+        return Laden(program, _both(self.most_demos, self.most_words))
+
+    def likely(self, program: Runnable) -> Laden:
+        return Laden(program, _both(self.likely_demos, self.likely_words))
+
+
+def _both(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: one.get(name, 0) + other.get(name, 0) for name in (*one, *other)}
+
+
+def grown(program: Runnable) -> Growth:
+    """Of a program that no step has changed: what its index shows."""
+    found: dict[str, int] = {}
+    for one in programs(program):
+        for address, size in sizes.chosen_per_input(one).items():
+            found[address] = max(size, found.get(address, 0))
+    return Growth(most_demos=found, likely_demos=found)
+
+
+def larger(growths: Sequence[Growth]) -> Growth:
+    """Of programs that stand together: for each predictor the most of any."""
+
+    def most(tables: Sequence[Mapping[str, int]]) -> dict[str, int]:
+        return {name: max(table.get(name, 0) for table in tables) for table in tables for name in table}
+
+    return Growth(
+        most([one.most_demos for one in growths]),
+        most([one.most_words for one in growths]),
+        most([one.likely_demos for one in growths]),
+        most([one.likely_words for one in growths]),
+    )
+
+
+class Reckoning:
+    """Adds up what the parts of a compile take. `folder` is the one below which tools have their files."""
+
+    def __init__(
+        self, project: ir.Project, train: Rows, val: Rows, prompt_lm: LM | None, folder: Path
+    ) -> None:
+        self.train = sizes.sized(row.row for row in train)
+        self.val = self.train if val is train else sizes.sized(row.row for row in val)
+        self._lms = project.lms
+        self._prompt_lm = prompt_lm
+        self._folder = folder
+        self._tools: dict[int, tuple[Tool, int | None]] = {}
+        self._most = Most(self._tool)
+        self._likely = Likely(_Answers(val[:SAMPLE_ROWS] or train[:SAMPLE_ROWS]), self._tool)
+        self._bounds = Load()
+        self._guesses: dict[Purpose, Load] = {purpose: Load() for purpose in PURPOSES}
+        self._again: dict[tuple[object, ...], tuple[Runnable, tuple[Load, Sized]]] = {}
+        """Runs that were walked; the programs are held so that their identities stay theirs."""
+
+    # Parts -----------------------------------------------------------------------------------------
+
+    def all_rows(
+        self,
+        program: Runnable,
+        growth: Growth,
+        rows: sizes.RowSizes,
+        calls: Range,
+        *,
+        likely: float | None = None,
+    ) -> None:
+        """The program on each of these rows, which are at most so many calls; `likely` is the share that is made."""
+        self._bounds.add(sizes.rows_load(growth.most(program), self._most, self._lms, rows))
+        one = sizes.rows_load(growth.likely(program), self._likely, self._lms, rows)
+        self._guess("task", one, calls, likely)
+
+    def runs(
+        self, purpose: Purpose, candidates: Sequence[tuple[Runnable, Growth]], calls: Range, per_run: int
+    ) -> None:
+        """At most so many calls, in runs of `per_run` of any of these programs, on rows that nobody knows yet."""
+        if not calls.most:
+            return
+        count = math.ceil(calls.most / max(1, per_run))
+        longest = _larger_of(self.train.longest, self.val.longest)
+        loads = [self._run(growth.most(program), self._most, longest)[0] for program, growth in candidates]
+        self._bounds.add(sizes.dearest(loads), count)
+        program, growth = candidates[0]
+        one, _ = self._run(growth.likely(program), self._likely, self.val.mean())
+        self._guess(purpose, one.times(count), calls)
+
+    def questions(self, student: Program, growth: Growth, writes: Writes, calls: Range) -> None:
+        """Calls of the model that writes, each of which shows rows, what the program is, and `writes` says what else."""
+        lm = self._prompt_lm
+        if lm is None or not calls.most:
+            return
+        lms = [self._lms.get(name) or student.lms[name] for name in self._chain(lm, student)]
+        answer = max(map(self._most.limit, lms))
+        longest = _larger_of(self.train.longest, self.val.longest)
+        run, _ = self._run(growth.most(student), self._most, longest)
+        told = len(outline(student).encode(errors="replace")) + _QUESTION
+        for address, predictor in student.predictors.items():
+            told += len(role(student, address).encode(errors="replace"))
+            told += 2 * len(predictor.signature.instruction.encode(errors="replace"))
+            told += growth.most_words.get(address, 0)
+        shown = sizes.whole(dict(self.train.top(MAX_ROWS))) + MAX_ROWS * sum(
+            len(name) + 8 for name in self.train.longest
+        )
+        told += min(_UTF8 * MAX_CHARACTERS, shown) + 8
+        told += writes.shown * min(BYTES_WRITTEN * answer + 100, _UTF8 * MAX_EXTENDED)
+        told += writes.runs * min(_UTF8 * MAX_CASES, int(2 * run.written) + 4 * _UTF8 * MAX_FEEDBACK)
+        one = Load()
+        self._most.call(one, lms, told, answer, _ASKED, 4 * ASKED_AGAIN)
+        self._bounds.add(one, calls.most)
+        guess = Load()
+        inputs, outputs = PROMPT_TOKENS
+        guess.take(lms[0], 1, min(inputs, told), min(outputs, answer))
+        self._guess("prompt", guess.times(calls.most), calls)
+
+    def judges(
+        self, metric: ir.Metric, program: Runnable, growth: Growth, rows: sizes.RowSizes, runs: int
+    ) -> None:
+        """The metric's judges, where that many runs of the program are scored on rows like these."""
+        if not metric.judges or not runs:
+            return
+        longest = _larger_of(rows.longest, self.train.longest)
+        _, answered = self._run(growth.most(program), self._most, longest)
+        for judge in metric.judges:
+            calls = Range(0, runs)
+            load = self._judged(metric, judge, self._most, longest, answered)
+            self._bounds.add(load, runs)
+            _, guessed = self._run(growth.likely(program), self._likely, rows.mean())
+            one = self._judged(metric, judge, self._likely, rows.mean(), guessed)
+            self._guess("judge", one.times(runs), calls)
+
+    def _judged(
+        self, metric: ir.Metric, judge: ir.Judge, ruler: Most | Likely, row: sizes.Sizes, answered: Sized
+    ) -> Load:
+        opinion = sum(
+            BYTES_WRITTEN * ruler.answer(asked, lm)
+            for other in metric.judges
+            for asked in other.program.predictors.values()
+            if (lm := self._lms.get(asked.lm) or other.program.lms.get(asked.lm)) is not None
+        )
+        scope: dict[str, Sized] = {
+            "score": 32,
+            "accept": 5,
+            "reason": opinion,
+            **{other.name: 32 for other in metric.judges},
+            metric.gold: dict(row),
+            metric.pred: answered,
+        }
+        given = {name: sizes.size_of(one, scope) for name, one in judge.inputs.items()}
+        walk = sizes.Walk(judge.program, ruler, lms=self._lms, more={})
+        return walk.run(given)[0]
+
+    # What steps add --------------------------------------------------------------------------------
+
+    def stepped(
+        self,
+        student: Program,
+        growth: Growth,
+        shows: Shows,
+        writes: Writes,
+        *,
+        adds: bool,
+    ) -> Growth:
+        """The student's growth as the programs have it that a step makes of it; `adds` where it keeps the demos it finds."""
+        demos, likely = self._demos(student, growth, shows.most, shows.made, repeats=shows.repeats)
+        most_demos, likely_demos = dict(growth.most_demos), dict(growth.likely_demos)
+        for table, new in ((most_demos, demos), (likely_demos, likely)):
+            for address, size in new.items():
+                before = table.get(address, 0)
+                table[address] = before + size if adds else max(before, size)
+        most_words, likely_words = dict(growth.most_words), dict(growth.likely_words)
+        if writes.kept and self._prompt_lm is not None:
+            answer = min(BYTES_WRITTEN * self._most.limit(self._prompt_lm), _UTF8 * MAX_INSTRUCTION)
+            for address in tunable(student):
+                words = most_words.get(address, 0) + writes.kept * answer
+                most_words[address] = min(words, _UTF8 * MAX_EXTENDED)
+                likely_words[address] = likely_words.get(address, 0) + _WRITTEN
+        return Growth(most_demos, most_words, likely_demos, likely_words)
+
+    def taught(self, teacher: Runnable, growth: Growth, shows: Shows) -> Growth:
+        """The teacher's growth with the labelled demos that it may be given."""
+        found = [growth]
+        for one in programs(teacher):
+            demos, likely = self._demos(one, growth, shows.taught, 0)
+            found.append(Growth(most_demos=demos, likely_demos=likely))
+        return larger(found)
+
+    def _demos(
+        self, program: Program, growth: Growth, most: int, made: int, *, repeats: bool = False
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """Bytes of so many demos, `made` of them of runs, for each predictor: at most, and likely."""
+        rows = self.train
+        count = most if repeats else min(most, rows.count)
+        if not count or not rows.count:
+            return {}, {}
+        together = {name: count * sizes.whole(one) for name, one in rows.longest.items()}
+        top = together if repeats else rows.top(count)
+        laden, guessed = growth.most(program), growth.likely(program)
+        run, _ = self._run(laden, self._most, top)
+        nothing, _ = self._run(laden, self._most, dict.fromkeys(top, 0))
+        usual, _ = self._run(guessed, self._likely, rows.mean())
+        walk = sizes.Walk(program, self._most, lms=self._lms, more={})
+        bounds: dict[str, int] = {}
+        likely: dict[str, int] = {}
+        for address, predictor in tunable(program).items():
+            lm = walk.lms.get(predictor.lm)
+            if lm is None:
+                continue
+            frame = walk.demo_frame(predictor, lm)
+            # A row that lacks a value says so.
+            names = [one.name for one in (*predictor.signature.inputs, *predictor.signature.outputs)]
+            missing = sum(name not in rows.longest for name in names)
+            frame += len(LEFT_OUT) * missing
+            lacking = 2 * len(LEFT_OUT) + 200 if missing else 0
+            labelled = sizes.whole(dict(top))
+            shown = run.largest.get(address, 0) + (count - 1) * nothing.largest.get(address, 0)
+            fields = sum(self._most.written(one, predictor, lm) for one in predictor.signature.outputs)
+            written = min(made, count) * min(BYTES_WRITTEN * self._most.limit(lm), fields)
+            # Where a run asks with the row's own values, the row bounds them.
+            within = shown <= labelled + 4 * count * len(predictor.signature.inputs)
+            inner = shown if made and not within else 0
+            bounds[address] = lacking + count * frame + labelled + inner + written
+            answer = 4 * sum(
+                self._likely.written(one, predictor, lm) // 4 for one in predictor.signature.outputs
+            )
+            likely[address] = count * (frame - 2 * FRAME + usual.largest.get(address, 0) + answer)
+        return bounds, likely
+
+    # Sums ------------------------------------------------------------------------------------------
+
+    @property
+    def unlimited(self) -> tuple[str, ...]:
+        """Models without `max_tokens`: there is no bound on what they answer."""
+        return tuple(sorted(self._most.open))
+
+    def maximum(self, calls: int, *, failing: bool = False) -> Bill:
+        """Of at most so many calls; where they are `failing`, each as often as its model is tried, and billed each time."""
+        inputs, outputs, usd = 0.0, 0.0, 0.0
+        for lm, one in self._bounds.taken.items():
+            tries = 1 + lm.retry + (FURTHER if lm.insists else 0) if failing else 1
+            window = context_window(lm)
+            shown = tries * (one.inputs if window is None else min(one.inputs, one.requests * window))
+            answered = tries * one.outputs
+            inputs, outputs = inputs + shown, outputs + answered
+            each = price(lm)
+            # Without a limit there is no bound, unless answers are free.
+            if each is None or usd is None or (lm.name in self._most.open and each.output):
+                usd = None
+            else:
+                usd += shown * each.input + answered * each.output
+        bounded = not self._most.open
+        return Bill(
+            calls,
+            math.ceil(inputs) if bounded else None,
+            math.ceil(outputs) if bounded else None,
+            usd,
+        )
+
+    def guess(self) -> dict[Purpose, Guess]:
+        """What is expected by rule, of each purpose that has calls."""
+        found: dict[Purpose, Guess] = {}
+        for purpose, load in self._guesses.items():
+            calls = inputs = outputs = 0.0
+            input_usd: float | None = 0.0
+            output_usd: float | None = 0.0
+            for lm, one in load.taken.items():
+                each = price(lm)
+                calls, inputs, outputs = calls + one.requests, inputs + one.inputs, outputs + one.outputs
+                if each is None or input_usd is None or output_usd is None:
+                    input_usd = output_usd = None
+                else:
+                    input_usd += one.inputs * each.input
+                    output_usd += one.outputs * each.output
+            if calls:
+                found[purpose] = Guess(calls, inputs, outputs, input_usd, output_usd)
+        return found
+
+    def one_run(self, program: Program) -> tuple[int, int]:
+        """Tokens in and out of a run of the program as it is, on a row of the middle."""
+        load, _ = self._run(grown(program).likely(program), self._likely, self.val.mean())
+        taken = load.taken.values()
+        return math.ceil(sum(one.inputs for one in taken)), math.ceil(sum(one.outputs for one in taken))
+
+    def _guess(self, purpose: Purpose, load: Load, calls: Range, likely: float | None = None) -> None:
+        """Takes the middle of a range for what happens, where nothing better is known."""
+        if calls.most:
+            middle = (calls.least + calls.most) / 2 / calls.most
+            self._guesses[purpose].add(load, middle if likely is None else likely)
+
+    def _run(self, laden: Laden, ruler: Most | Likely, row: sizes.Sizes) -> tuple[Load, Sized]:
+        key = (id(laden.program), ruler is self._most, tuple(laden.more.items()), tuple(row.items()))
+        if key not in self._again:
+            self._again[key] = laden.program, sizes.run_load(laden, ruler, self._lms, row)
+        return self._again[key][1]
+
+    def _chain(self, lm: LM, student: Program) -> list[str]:
+        known = {**student.lms, **self._lms, lm.name: self._lms.get(lm.name, lm)}
+        named = with_fallbacks([lm.name], lambda name: known[name].fallback if name in known else ())
+        return [name for name in named if name in known]
+
+    def _tool(self, tool: Tool) -> int | None:
+        """Bytes of a tool's largest result, where its source can tell."""
+        if id(tool) not in self._tools:
+            source = SOURCES.get(tool.source)
+            size = None if source is None else source.size(tool, Ground(self._folder))
+            self._tools[id(tool)] = tool, None if size is None else size.result
+            lm = None if tool.lm is None or size is None else self._lms.get(tool.lm)
+            if lm is not None and size is not None and size.prepared:
+                once = Load()
+                once.take(lm, 0, size.prepared, 0)
+                self._bounds.add(once)
+        return self._tools[id(tool)][1]
+
+
+def _larger_of(one: sizes.Sizes, other: sizes.Sizes) -> dict[str, Sized]:
+    return {
+        name: max(sizes.whole(one.get(name, 0)), sizes.whole(other.get(name, 0))) for name in {**one, **other}
     }
 
-    def value(name: str, expression: Expression) -> JsonValue:
-        try:
-            return evaluate(expression, scope)
-        except EvaluationError:
-            return _stand_in(name)
 
-    return {name: value(name, expression) for name, expression in judge.inputs.items()}
+class _Answers:
+    """Tokens of an output: labels of its name where rows have them, else a guess by its name."""
 
+    def __init__(self, sample: Rows) -> None:
+        self._sample = sample
+        self._known: dict[str, int] = {}
 
-def _stand_in(name: str) -> str:
-    """A text of the size that an output of this name is taken to have, four characters a token."""
-    return "word" * _guess(name)
-
-
-def _guess(name: str) -> int:
-    return REASONING_TOKENS if name == "reasoning" else OUTPUT_TOKENS
-
-
-class Size(Struct, frozen=True):
-    """Mean tokens of one of the program's calls, and the model it asks."""
-
-    inputs: int
-    outputs: int
-    lm: LM | None
-
-
-def _sizes(program: Program, rows: Rows) -> list[Size]:
-    """One for each call of a run; steps' inputs stand for themselves by their names."""
-    sample = rows[:SAMPLE_ROWS]
-    sizes: list[Size] = []
-    for address, times in counted(program).items():
-        predictor = program.predictors.get(address)
-        if predictor is None:
-            continue
-        lm = program.lms.get(predictor.lm)
-        if lm is None:
-            sizes += [Size(0, 0, None)] * (strategy_of(predictor).calls * times.most)
-            continue
-        tokens = [
-            estimate_tokens(
-                adapter(lm.adapter).render(
-                    predictor,
-                    {
-                        field.name: example.row.get(field.name, field.default)
-                        for field in predictor.signature.inputs
-                    },
-                    program.records,
+    def __call__(self, field: FieldSpec) -> int:
+        name = field.name
+        if name not in self._known:
+            labels = [row.labels[name] for row in self._sample if name in row.labels]
+            if labels:
+                self._known[name] = math.ceil(
+                    sum(estimate_text(canonical(label)) for label in labels) / len(labels)
                 )
-            )
-            for example in sample
-        ]
-        size = Size(math.ceil(sum(tokens) / len(tokens)), _answer_tokens(predictor, sample), lm)
-        sizes += [size] * (strategy_of(predictor).calls * times.most)
-    return sizes
-
-
-def _usd_per_call(share: Share, sizes: Sequence[Size]) -> float | None:
-    """The mean over the calls of a run, or None where a price is not known."""
-    if share.tokens is not None:
-        each = None if share.lm is None else price(share.lm)
-        return None if each is None else _usd(each, *share.tokens)
-    total = 0.0
-    sizes = share.sizes or sizes
-    for size in sizes:
-        lm = share.lm or size.lm
-        each = None if lm is None else price(lm)
-        if each is None:
-            return None
-        total += _usd(each, size.inputs, size.outputs)
-    return total / max(1, len(sizes))
-
-
-def _usd(each: Price, inputs: int, outputs: int) -> float:
-    return inputs * each.input + outputs * each.output
-
-
-def _answer_tokens(predictor: Predictor, sample: Rows) -> int:
-    """Tokens of one answer: labels where rows have them, else a guess by the output's name."""
-    total = 0
-    for field in predictor.signature.outputs:
-        labels = [row.labels[field.name] for row in sample if field.name in row.labels]
-        if labels:
-            total += math.ceil(sum(estimate_text(canonical(label)) for label in labels) / len(labels))
-        else:
-            total += _guess(field.name)
-        total += estimate_text(f"[[ ## {field.name} ## ]]")
-    return total
+            else:
+                self._known[name] = REASONING_TOKENS if name == "reasoning" else OUTPUT_TOKENS
+        return self._known[name]

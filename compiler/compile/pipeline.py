@@ -20,6 +20,7 @@ from .. import ir
 from ..data.needs import compile_needs
 from ..evaluate.budget import wall_of
 from ..evaluate.events import Report
+from ..evaluate.meter import Account
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
 from .build import Built, run_steps
@@ -64,6 +65,11 @@ class Compiled(Struct, frozen=True):
         return self.built.status == "complete" and self.cut is None
 
     @property
+    def spent(self) -> Account:
+        """What it needed, evals included."""
+        return sum((evaluation.spent for evaluation in self.evals), self.built.spent)
+
+    @property
     def stopped(self) -> bool:
         return self.built.status == "stopped" or isinstance(self.cut, Stopped)
 
@@ -102,12 +108,12 @@ def plan_blocks(
                 continue
         scoring = [block.name for block in prepared.project.evals.values() if block.program == name]
         asked = name in names
-        planned, result = plan_with_result(prepared, name, scored=asked)
+        planned, result, growth = plan_with_result(prepared, name, scored=asked)
         jobs.append(
             Job(planned, Path(os.path.relpath(place)), tuple(scoring) if evals and asked else (), asked)
         )
         if name in results:
-            prepared.made(name, result, awaited=True)
+            prepared.made(name, result, awaited=growth)
     return prepared, jobs
 
 

@@ -2,35 +2,57 @@
 
 Every number comes from the optimizers' one cost formula (`Spec.calls`) and from the rows that would
 be used; no model is called. The real compile stays within `most`, for answers that parse and checks
-that hold at once; what a bad answer can add stands in the notes.
+that hold at once; and in any case within `maximum` and `failing`, where models keep to `max_tokens` (`estimate`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from fractions import Fraction
+from pathlib import Path
+from types import MappingProxyType
 
 from msgspec import Struct, to_builtins
 
 from dspec.runtime.running.bounds import call_bounds, calls_per_run, counted
 from dspec.runtime.running.strategies.base import Times
 from dspec.runtime.schema.ensemble import Runnable
-from dspec.runtime.schema.program import Program, canonical, walked
+from dspec.runtime.schema.ensemble import programs as each_program
+from dspec.runtime.schema.program import Program, canonical
 
 from .. import ir
 from ..evaluate.counts import Calls, Range
+from ..evaluate.meter import Purpose
 from ..optimizers.base import Facts, Options
 from ..optimizers.compat.table import calls_of, scores_val
 from ..optimizers.demos import has_demos
 from ..optimizers.ensemble import gather
 from ..optimizers.frozen import thaw, tunable
 from ..optimizers.texts import describes, tunable_tools
-from .chain import finalists_of, members_of, nested_of, reducer_of, spec_of, student_of, teacher_of
-from .estimate import PROMPT_TOKENS, Estimate, Share, estimated, judged
+from ..project.state import project_root
+from .chain import (
+    finalists_of,
+    members_of,
+    nested_of,
+    on_teacher_lm,
+    reducer_of,
+    spec_of,
+    student_of,
+    teacher_of,
+)
+from .estimate import Bill, Growth, Guess, Reckoning, Seen, expected, grown, larger
 from .prepared import Prepared, Resolved
+from .sizes import askings, sized
 
 NO_CALLS = Range()
+
+
+class Estimate(Struct, frozen=True):
+    """Tokens of one run of the program as it stands, on a row of middle size, by rule."""
+
+    input_tokens: int
+    output_tokens: int
 
 
 class StepPlan(Struct, frozen=True):
@@ -72,6 +94,10 @@ class Plan(Struct, frozen=True):
     least: int
     most: int
     estimate: Estimate
+    maximum: Bill
+    """What the compile takes at most, of models that keep to `max_tokens`: of calls, `most` and `again`."""
+    failing: Bill
+    """The same if every request fails as often as it is tried, and is billed each time."""
     again: int = 0
     """Further calls at most, for answers that do not parse or break a check; `least` and `most` lack them."""
     evals: tuple[EvalPlan, ...] = ()
@@ -79,10 +105,18 @@ class Plan(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     judge: Range = NO_CALLS
     """Calls of the metric's judges when a program is scored on all rows, as before and after the steps."""
+    guess: Mapping[Purpose, Guess] = {}
+    """What is expected by rule, of each purpose that has calls; the last compile says how to correct it."""
+
+    def expected(self, known: Mapping[Purpose, Seen] = MappingProxyType({})) -> Bill:
+        """What a compile of which nothing is known yet is expected to take; `known` is what the last one taught."""
+        return expected(self.guess, known, self.maximum)
 
     def to_json(self) -> str:
         """Canonical JSON of the plan; a range is `[least, most]`."""
-        return canonical(to_builtins(self))
+        plain = to_builtins(self)
+        del plain["guess"]  # what is expected says the same in fewer numbers
+        return canonical(plain)
 
 
 def plan(prepared: Prepared, name: str, *, scored: bool = True) -> Plan:
@@ -90,49 +124,58 @@ def plan(prepared: Prepared, name: str, *, scored: bool = True) -> Plan:
     return plan_with_result(prepared, name, scored=scored)[0]
 
 
-def plan_with_result(prepared: Prepared, name: str, *, scored: bool = True) -> tuple[Plan, Runnable]:
+def plan_with_result(prepared: Prepared, name: str, *, scored: bool = True) -> tuple[Plan, Runnable, Growth]:
     """The same with what the block gives, as far as it is known before its steps have run."""
     project = prepared.project
     walks: dict[str, _Walked] = {}
 
     def walked(block: str) -> _Walked:
         if block not in walks:
-            walks[block] = _walk(project, prepared.resolved(block))
+            walks[block] = _walk(project, prepared.resolved(block), prepared.folder, prepared.growths)
         return walks[block]
 
-    def calls_of_one(program: str) -> int:
-        """Of a program, or at most of an optimize block's result."""
+    def one(program: str) -> tuple[Runnable, Growth]:
+        """A program, or what an optimize block's result is at most."""
         if program in project.optimizes and program not in project.made:
-            return calls_per_run(walked(program).programs[project.optimizes[program].emit])
-        return calls_per_run(project.on_lm(program, None))
+            other, emit = walked(program), project.optimizes[program].emit
+            return other.programs[emit], other.growths[emit]
+        found = project.on_lm(program, None)
+        return found, prepared.growths.get(program) or grown(found)
 
-    evals: list[EvalPlan] = []
-    judging: list[Share] = []
-    for block in project.evals.values():
-        if scored and block.program == name:
-            one, shares = _plan_eval(prepared, block, calls_of_one)
-            evals.append(one)
-            judging += shares
-    found = _plan(prepared.resolved(name), walked(name), tuple(evals), judging)
-    return found, walked(name).programs[project.optimizes[name].emit]
+    own = walked(name)
+    evals = tuple(
+        _plan_eval(prepared, block, own, one)
+        for block in project.evals.values()
+        if scored and block.program == name
+    )
+    emit = project.optimizes[name].emit
+    return _plan(prepared.resolved(name), own, evals), own.programs[emit], own.growths[emit]
 
 
-def plan_resolved(project: ir.Project, resolved: Resolved) -> Plan:
+def plan_resolved(project: ir.Project, resolved: Resolved, folder: Path) -> Plan:
     """The plan of the block alone, without evals."""
-    return _plan(resolved, _walk(project, resolved))
+    return _plan(resolved, _walk(project, resolved, folder, {}))
 
 
 def _plan_eval(
-    prepared: Prepared, block: ir.Eval, calls_of_one: Callable[[str], int]
-) -> tuple[EvalPlan, tuple[Share, ...]]:
+    prepared: Prepared,
+    block: ir.Eval,
+    walked: _Walked,
+    one: Callable[[str], tuple[Runnable, Growth]],
+) -> EvalPlan:
     project, rows = prepared.project, prepared.rows(block.data)
     names = [block.program] if block.baseline is None else [block.program, block.baseline]
-    calls = len(rows) * sum(calls_of_one(name) for name in names)
     metric = project.metrics[block.metric]
-    shares = judged(metric, project.student(block.program), rows, len(rows) * len(names)) if rows else ()
+    sizes, most = sized(row.row for row in rows), 0
+    reckoning = walked.reckoning
+    for program, growth in map(one, names):
+        walked.met.append(program)
+        calls = len(rows) * calls_per_run(program)
+        reckoning.all_rows(program, growth, sizes, Range(0, calls), likely=1.0)
+        reckoning.judges(metric, program, growth, sizes, len(rows))
+        most += calls
     # Rows that a step has scored already, and a result equal to its baseline, are not asked for again.
-    plan = EvalPlan(block.name, len(rows), Range(0, calls), _judge_calls(metric, len(rows) * len(names)))
-    return plan, shares
+    return EvalPlan(block.name, len(rows), Range(0, most), _judge_calls(metric, len(rows) * len(names)))
 
 
 def _judge_calls(metric: ir.Metric, runs: int) -> Range:
@@ -169,14 +212,31 @@ class _Walked(Struct, frozen=True):
 
     steps: tuple[StepPlan, ...]
     programs: Mapping[str, Runnable]
+    growths: Mapping[str, Growth]
+    """What the steps may have added to their programs."""
     scored: frozenset[str]
     scorings: int
     described: tuple[str, ...]
+    met: list[Runnable]
+    """Programs that the steps run, judges among them, whatever they add to them."""
+    reckoning: Reckoning
 
 
-def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
+def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mapping[str, Growth]) -> _Walked:
+    """`awaited` are the growths of other blocks' results that are not there yet."""
     optimize, student = resolved.optimize, resolved.student
     programs: dict[str, Runnable] = {}
+    growths: dict[str, Growth] = {"": awaited.get(optimize.program) or grown(student)}
+
+    def growth_of(name: str | None, program: Runnable) -> Growth:
+        return growths.get(name or "") or awaited.get(name or "") or grown(program)
+
+    def taught_by(program: Runnable) -> Runnable:
+        return on_teacher_lm(project, program, resolved.teacher_lm)
+
+    met: list[Runnable] = [student, *(judge.program for judge in resolved.metric.judges)]
+    root = project_root(folder / "_")
+    reckoning = Reckoning(project, resolved.train, resolved.val, resolved.prompt_lm, root)
     candidates: dict[str, tuple[Program, ...]] = {}
     # Steps whose result is scored when they end; "" is what the block starts from, the baseline.
     scored = {""} if optimize.scoring == "all" else set[str]()
@@ -190,6 +250,9 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             members = members_of(project, step, programs, candidates.__getitem__, optimize.lm)
             reducer = reducer_of(project, step, optimize.lm)
             programs[step.name] = gather(starts, members, Options(spec, step.options), reducer=reducer)
+            growths[step.name] = larger(
+                [growth_of(ref.program, programs[step.name]) for ref in step.members] or [Growth()]
+            )
             steps.append(
                 StepPlan(step.name, spec.name, NO_CALLS, NO_CALLS, len(resolved.train), len(resolved.val))
             )
@@ -207,10 +270,11 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
             and not has_demos(starts),
             val_given=optimize.val is not None,
             finalists=finalists_of(optimize.steps, step.name),
-            nested=nested_of(project, step, programs, optimize.lm),
+            nested=nested_of(project, step, programs, optimize.lm, taught_by),
             tools=len(tunable_tools(starts)),
         )
-        calls = calls_of(spec, step.compat)(Options(spec, step.options), facts)
+        options = Options(spec, step.options)
+        calls = calls_of(spec, step.compat)(options, facts)
         if step.compat is None and describes((spec, *(one.spec for one in facts.nested.values()))):
             described |= dict.fromkeys(tunable_tools(starts))
         if spec.candidates and step.compat is None and facts.finalists == 1:
@@ -221,6 +285,24 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
         fewest = min(facts.calls_per_run, facts.teacher_calls, *taught)
         runs = _scored(calls, facts.calls_per_run, fewest)
         scorings += runs
+        made = spec.shape(thaw(starts), options)
+        shows, writes = spec.shows(options, facts), spec.writes(options, facts)
+        before = growth_of(origin, starts)
+        after = reckoning.stepped(starts, before, shows, writes, adds="demos" in spec.starts_from)
+        tried = [(starts, after), (made, after)]
+        teachers = [
+            (taught_by(one), reckoning.taught(one, growth, shows))
+            for one, growth in (
+                (teacher, before if step.teacher is None else growth_of(step.teacher, teacher)),
+                *((one, grown(one)) for one in nested),
+            )
+        ]
+        met += [starts, *(one for one, _ in teachers)]
+        reckoning.runs("task", tried, calls.task, facts.calls_per_run)
+        reckoning.runs("teacher", [*teachers, *tried], calls.teacher, fewest)
+        reckoning.questions(starts, after, writes, calls.prompt)
+        reckoning.judges(resolved.metric, made, after, reckoning.val, runs)
+        growths[step.name] = after
         steps.append(
             StepPlan(
                 step.name,
@@ -233,20 +315,20 @@ def _walk(project: ir.Project, resolved: Resolved) -> _Walked:
                 _judge_calls(resolved.metric, runs),
             )
         )
-        starts = programs[step.name] = spec.shape(thaw(starts), Options(spec, step.options))
+        starts = programs[step.name] = made
         if spec.candidates:
             if scores_val(spec, step.compat) and (optimize.val is not None or not spec.holds_out):
                 scored.add(step.name)
             # What is scored on all rows costs as many calls, but for what is known before.
             most = 2 + calls.task.most // max(1, facts.val * facts.calls_per_run)
             candidates[step.name] = (starts,) * most
-    return _Walked(tuple(steps), programs, frozenset(scored), scorings, tuple(described))
+    return _Walked(
+        tuple(steps), programs, growths, frozenset(scored), scorings, tuple(described), met, reckoning
+    )
 
 
-def _plan(
-    resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = (), judging: Sequence[Share] = ()
-) -> Plan:
-    """The plan, with that of the evals; `judging` is what their judges cost."""
+def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ()) -> Plan:
+    """The plan, with that of the evals, which are reckoned with already."""
     optimize, student = resolved.optimize, resolved.student
     steps = walked.steps
     scored = len(resolved.val) if optimize.scoring == "all" else 0
@@ -269,8 +351,14 @@ def _plan(
     runs = (2 if final.most else 1) * scored + walked.scorings
     judges = _judge_calls(resolved.metric, runs).most + sum(one.judge.most for one in evals)
     most = work + teachers + prompts + judges
-    askings = max(_askings(one) for one in (student, *(judge.program for judge in resolved.metric.judges)))
-    again = most * (askings - 1)
+    again = most * (max(askings(one) for met in walked.met for one in each_program(met)) - 1)
+    reckoning, val = walked.reckoning, walked.reckoning.val
+    emitted, growth = walked.programs[optimize.emit], walked.growths[optimize.emit]
+    reckoning.all_rows(student, walked.growths[""], val, baseline)
+    reckoning.judges(resolved.metric, student, walked.growths[""], val, scored)
+    if final.most:
+        reckoning.all_rows(emitted, growth, val, final)
+        reckoning.judges(resolved.metric, emitted, growth, val, scored)
     return Plan(
         optimize=optimize.name,
         scoring=optimize.scoring,
@@ -280,34 +368,14 @@ def _plan(
         least=least,
         most=most,
         again=again,
-        estimate=estimated(
-            student,
-            resolved.val,
-            (
-                Share(Range(least - teaching - prompting, work)),
-                Share(Range(teaching, teachers), resolved.teacher_lm),
-                Share(Range(prompting, prompts), resolved.prompt_lm, PROMPT_TOKENS),
-                *judged(resolved.metric, student, resolved.val, runs),
-                *judging,
-            ),
-        ),
+        estimate=Estimate(*reckoning.one_run(student)),
+        maximum=reckoning.maximum(most + again),
+        failing=reckoning.maximum(most + again, failing=True),
         evals=evals,
         notes=_notes(resolved, walked, again, prompts, judges, runs + 2 * sum(one.rows for one in evals)),
         judge=judge,
+        guess=reckoning.guess(),
     )
-
-
-def _askings(program: Program) -> int:
-    """How often a call is made at most: once more to mend its answer, and all of that for each failed check."""
-    times = 2
-    for predictor in program.predictors.values():
-        signature = predictor.signature
-        if signature.checks or any(record.checks for record in program.records.values()):
-            times = max(times, 2 * (1 + signature.max_retries))
-    most = max((one.signature.max_retries for one in program.predictors.values()), default=0)
-    graphs = (program, *program.graphs.values())
-    checks = [step for graph in graphs for step in walked(graph.steps) if step.kind == "check"]
-    return times * (1 + most) ** len(checks)
 
 
 def _calls_of_a_run(program: Program) -> str:
@@ -337,10 +405,7 @@ def _notes(
 
         notes += tool_notes(resolved.student, runs, walked.described)
     if prompts:
-        notes.append(
-            f"up to {prompts} calls write instructions: their prompts show rows of train, and are "
-            f"counted with {PROMPT_TOKENS[0]:,} tokens in and {PROMPT_TOKENS[1]:,} out each"
-        )
+        notes.append(f"up to {prompts:,} calls write instructions: their prompts show rows of train")
     if judges:
         notes.append(
             f"up to {judges:,} calls ask the metric's judges: one for each that a row's score reads, and none "
@@ -348,9 +413,10 @@ def _notes(
         )
     if resolved.awaited:
         results = " and ".join(f"`{name}`" for name in sorted(resolved.awaited))
-        notes.append(
-            f"counted with the shape that the result of {results} will have: its demos and words may add tokens"
-        )
+        notes.append(f"counted with the shape that the result of {results} will have")
+    if unlimited := walked.reckoning.unlimited:
+        names = " and ".join(f"`{name}`" for name in unlimited)
+        notes.append(f"{names} may answer at any length: `max_tokens` in the lm makes a maximum of tokens")
     if optimize.scoring == "none":
         notes.append(
             '`scoring = "none"`: neither the program nor the result is scored; steps score what they need'

@@ -18,6 +18,7 @@ from dspec.runtime.schema.program import LM, Program
 from .. import ir
 from ..data import Rows, load_rows, part
 from ..optimizers.base import OptimizerError
+from .estimate import Growth
 
 
 class Resolved(Struct, frozen=True):
@@ -46,8 +47,10 @@ class Prepared:
     def __init__(self, project: ir.Project, folder: Path, needs: Mapping[str, Iterable[ir.RowsRef]]) -> None:
         self.project = project
         """With the results of optimize blocks in it, as far as they are there."""
-        self._awaited: frozenset[str] = frozenset()
-        self._folder = folder
+        self.growths: Mapping[str, Growth] = {}
+        """Of the optimize blocks whose results are awaited."""
+        self.folder = folder
+        """Where data paths start."""
         self._needs = {name: frozenset(refs) for name, refs in needs.items()}
         self._whole: dict[str, Rows] = {}
         """Datasets of which some rows that are needed have not been asked for."""
@@ -63,7 +66,7 @@ class Prepared:
             return self._rows[ref]
         dataset = self.project.datasets[ref.dataset]
         if ref.dataset not in self._whole:
-            self._whole[ref.dataset] = load_rows(dataset, self._folder)
+            self._whole[ref.dataset] = load_rows(dataset, self.folder)
         found = self._rows[ref] = part(dataset, self._whole[ref.dataset], ref.part)
         self._let_go()
         return found
@@ -74,20 +77,22 @@ class Prepared:
         Raises DataError for rows that cannot be used, OptimizerError when there are none to train on.
         """
         if name not in self._resolved:
-            self._resolved[name] = resolve(self.project, name, self.rows, self._awaited)
+            self._resolved[name] = resolve(self.project, name, self.rows, frozenset(self.growths))
         return self._resolved[name]
 
-    def made(self, name: str, result: Runnable, *, awaited: bool = False) -> None:
-        """Take this for the result of optimize block `name` from now on; an `awaited` one only has its shape."""
+    def made(self, name: str, result: Runnable, *, awaited: Growth | None = None) -> None:
+        """Take this for the result of optimize block `name` from now on; one that is `awaited` only has its shape, and
+        what its steps may add to that."""
         self.project = self.project.model_copy(update={"made": {**self.project.made, name: result}})
-        self._awaited = self._awaited | {name} if awaited else self._awaited - {name}
+        others = {other: growth for other, growth in self.growths.items() if other != name}
+        self.growths = others if awaited is None else {**others, name: awaited}
         self._resolved = {
             other: block for other, block in self._resolved.items() if name not in self.project.needed(other)
         }
 
     def program(self, name: str) -> Runnable | None:
         """What is declared under that name, or made: None for an optimize block whose result is not there."""
-        if name in self._awaited or (name in self.project.optimizes and name not in self.project.made):
+        if name in self.growths or (name in self.project.optimizes and name not in self.project.made):
             return None
         return self.project.on_lm(name, None)
 

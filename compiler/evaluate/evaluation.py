@@ -40,6 +40,7 @@ from dspec.runtime.running.vectors import read_vector
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.program import LM, Program, digest
 from dspec.runtime.schema.types import Row
+from dspec.runtime.schema.usage import Spent
 from dspec.runtime.values.values import short
 
 from .. import ir
@@ -407,7 +408,9 @@ class Evaluator:
                     raise self._refused(error, example) from error
                 raise  # a key to see to, or a bill, fails for every row alike
             self._failures[key] = error
-            result = self.unanswered[key] = RunResult.of(None, (), (UNANSWERED, error.message))
+            result = self.unanswered[key] = RunResult.of(
+                None, (), (UNANSWERED, error.message), error.spent or Spent()
+            )
         except BaseException:
             future.cancel()
             raise

@@ -7,7 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from dspec.runtime.errors import AnswerError, EvaluationError
+from dspec.runtime.errors import AnswerError, EvaluationError, ProviderError
 from dspec.runtime.models.calls import Completion, Purse
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Request
@@ -21,6 +21,7 @@ from dspec.runtime.schema.usage import Flaws, Spent
 from .store import RunResult
 
 Purpose = Literal["task", "teacher", "prompt", "judge"]
+PURPOSES: tuple[Purpose, ...] = ("task", "teacher", "prompt", "judge")
 
 
 class Account(Struct):
@@ -99,5 +100,8 @@ async def metered(
         except (AnswerError, EvaluationError) as failure:
             error = (type(failure).__name__, failure.message)
             return RunResult.of(None, (), error, spent_on(answers), failure.flaws or Flaws())
+        except ProviderError as failure:
+            failure.spent = spent_on(answers)
+            raise
         flaws = sum((step.flaws for step in outcome.trace), Flaws())
         return RunResult.of(outcome.outputs, outcome.trace, None, spent_on(answers), flaws)

@@ -32,6 +32,7 @@ NAMES = {
     "lm": "dspec.lm",
     "attempt": "dspec.attempt",
     "cost": "dspec.cost_usd",
+    "spoiled": "dspec.spoiled",
     "step": "dspec.step",
     "optimizer": "dspec.optimizer",
     "calls": "dspec.calls",
@@ -186,6 +187,8 @@ class _Spans:
         if event.usage is not None:
             attributes[NAMES["input_tokens"]] = event.usage.input_tokens
             attributes[NAMES["output_tokens"]] = event.usage.output_tokens
+        if event.spoiled:
+            attributes[NAMES["spoiled"]] = event.spoiled
         if event.error:
             attributes[NAMES["error"]] = event.kind
         end = self._now()

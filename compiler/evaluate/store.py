@@ -1,8 +1,8 @@
 """The evaluation store: what a program did on a row, so that no run is made twice.
 
 It remembers runs, not scores: scores are computed again from the outputs, so a metric can change
-without a call. A run is keyed by everything that determines it, the runtime's own code included, and
-by nothing else: names that no model sees and settings such as timeouts and prices stay out.
+without a call. A run is keyed by everything that determines it, the runtime's own code and what a token costs included, and
+by nothing else: names that no model sees and settings such as timeouts stay out.
 
 A run whose answer could not be read is no memory of what the program does: the server may have been mended since.
 
@@ -29,6 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.models.compact import compact
 from dspec.runtime.models.endpoints import address
+from dspec.runtime.models.prices import price
 from dspec.runtime.models.upgrades import UNREADABLE, ForeignFile, NewerSchema, Step, tables, upgrade
 from dspec.runtime.schema.program import Program, digest, reached
 from dspec.runtime.schema.trace import TraceStep
@@ -163,6 +164,9 @@ def _lm_identity(program: Program, name: str, above: tuple[str, ...]) -> JsonVal
         },
     )
     settings["endpoint"] = address(lm)
+    # A run is kept with what it cost: at another price it is made again, of the ledger's answers.
+    each = price(lm)
+    settings["price"] = None if each is None else [each.input, each.output]
     settings["fallback"] = [_lm_identity(program, other, (*above, name)) for other in lm.fallback]
     return settings
 

@@ -116,6 +116,30 @@ class Facts(Struct, frozen=True):
         return self.calls_per_run if self.teacher_calls_per_run is None else self.teacher_calls_per_run
 
 
+class Shows(Struct, frozen=True):
+    """How many demos a predictor shows at most of those that a step gives it."""
+
+    most: int = 0
+    made: int = 0
+    """Among them: how many come from runs, and so hold what models wrote."""
+    taught: int = 0
+    """Labelled demos that a teacher without demos of its own is given."""
+    repeats: bool = False
+    """The same row may be shown more than once."""
+
+
+class Writes(Struct, frozen=True):
+    """What a step that asks for instructions makes of the answers. Their number bounds how long prompts become, since an
+    answer is bounded by `max_tokens`."""
+
+    kept: int = 1
+    """Answers that an instruction holds at most, besides what it was."""
+    shown: int = 1
+    """Answers that a question shows at most: instructions that were tried, what was observed."""
+    runs: int = 0
+    """Runs of the program that a question shows at most. Rows of train it shows in any case (`proposing.showing`)."""
+
+
 class Conflict(Struct, frozen=True):
     """Options that may not go together: `names` are the options it is about, the one to change first."""
 
@@ -159,6 +183,10 @@ class Spec(Struct, frozen=True):
     options: tuple[Option, ...]
     sets: frozenset[Tuned]
     calls: Callable[[Options, Facts], Calls]
+    shows: Callable[[Options, Facts], Shows] = field(default=lambda options, facts: Shows())
+    """Of one that sets demos."""
+    writes: Callable[[Options, Facts], Writes] = field(default=lambda options, facts: Writes(0, 0))
+    """Of one that `prompts`."""
     needs_metric: bool = True
     needs_val: bool = False
     """Without `val` the step would pick its winner on training rows (a warning, not an error)."""

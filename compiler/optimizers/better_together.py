@@ -8,7 +8,7 @@ here, not a shorter strategy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -19,7 +19,19 @@ from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls, Range
 from ..evaluate.outcomes import Candidate
-from .base import Context, Facts, Nested, OptimizerError, Option, Options, Run, Spec, StepResult
+from .base import (
+    Context,
+    Facts,
+    Nested,
+    OptimizerError,
+    Option,
+    Options,
+    Run,
+    Shows,
+    Spec,
+    StepResult,
+    Writes,
+)
 from .demos import Streams
 from .ranking import ranked, settled
 
@@ -69,6 +81,35 @@ def _calls(options: Options, facts: Facts) -> Calls:
     return total
 
 
+def _inside(options: Options, facts: Facts) -> Iterator[tuple[Spec, Options]]:
+    """The optimizers of the strategy that tune prompts, in its order."""
+    for name in strategy_of(options):
+        nested = facts.nested.get(name, _WEIGHTS)
+        if nested.spec is not None and nested.options is not None:
+            yield nested.spec, nested.options
+
+
+def _shows(options: Options, facts: Facts) -> Shows:
+    """Demos of one optimizer at a time, unless it adds to those that it finds."""
+    found = [spec.shows(own, facts) for spec, own in _inside(options, facts)]
+    return Shows(
+        most=sum(one.most for one in found),
+        made=sum(one.made for one in found),
+        taught=max((one.taught for one in found), default=0),
+        repeats=len(found) > 1 or any(one.repeats for one in found),
+    )
+
+
+def _writes(options: Options, facts: Facts) -> Writes:
+    found = [spec.writes(own, facts) for spec, own in _inside(options, facts)]
+    kept = sum(one.kept for one in found)
+    return Writes(
+        kept=kept,
+        shown=max((one.shown for one in found), default=0) + kept * facts.predictors,
+        runs=max((one.runs for one in found), default=0),
+    )
+
+
 SPEC = Spec(
     name="BetterTogether",
     doc="Runs other optimizers one after the other, as `strategy` has it; each starts from the result of the "
@@ -103,6 +144,8 @@ SPEC = Spec(
     ),
     sets=frozenset({"instructions", "demos"}),
     calls=_calls,
+    shows=_shows,
+    writes=_writes,
     takes_teacher=True,
     candidates=True,
     starts_from=frozenset({"instructions", "demos"}),
@@ -138,7 +181,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
             return replace(ranked(candidates, notes=tuple(notes), ended=True), scored_on=val)
         names = (*names, name)
         label = " -> ".join(names)
-        rng = _inside(context.rng, f"{place}/{name}")
+        rng = _within(context.rng, f"{place}/{name}")
         if options.flag("shuffle_trainset_between_steps"):
             train = _shuffled(train, rng)
         inner = replace(context, train=train, rng=rng, progress=_inside_progress(context, label))
@@ -188,7 +231,7 @@ def _finished(
     return replace(ranked(candidates, cut=cut, notes=tuple(notes)), scored_on=val)
 
 
-def _inside(rng: Streams, prefix: str) -> Streams:
+def _within(rng: Streams, prefix: str) -> Streams:
     return lambda name: rng(f"{prefix}/{name}")
 
 

@@ -20,7 +20,7 @@ from dspec.runtime.schema.program import Demo, Program
 from ..evaluate.counts import Calls, Range
 from ..evaluate.scoring import MetricError
 from .advising import FEW, SOME, Idea, Situation, Standing
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Context, Facts, Option, Options, Shows, Spec, StepResult
 from .demos import Streams, draw, has_demos, hide, labels_for, traced, with_labels, without_demos
 from .frozen import tunable
 from .prompt_room import PromptRoom
@@ -90,6 +90,12 @@ def teacher_calls(demos: int, options: Options, facts: Facts) -> Range:
     return Range(min(demos, facts.train) * facts.teacher_calls, facts.train * rounds * facts.teacher_calls)
 
 
+def demos_shown(options: Options, facts: Facts) -> Shows:
+    """By the options that all have which bootstrap."""
+    made, labels = options.integer("max_bootstrapped_demos"), options.integer("max_labeled_demos")
+    return Shows(max(made, labels), made, labels)
+
+
 def _calls(options: Options, facts: Facts) -> Calls:
     demos = options.integer("max_bootstrapped_demos")
     return Calls(teacher=teacher_calls(demos, options, facts))
@@ -126,6 +132,7 @@ SPEC = Spec(
     options=DEMO_OPTIONS,
     sets=frozenset({"demos"}),
     calls=_calls,
+    shows=demos_shown,
     shape=lambda student, options: without_demos(student),
     takes_teacher=True,
     bootstraps=True,

@@ -17,7 +17,7 @@ from dspec.runtime.schema.program import Program
 from ..evaluate.counts import Calls, Range
 from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import together
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Context, Facts, Option, Options, Shows, Spec, StepResult
 from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher, teacher_calls
 from .frozen import tunable
 from .ranking import ranked, settled
@@ -69,6 +69,7 @@ SPEC = Spec(
     ),
     sets=frozenset({"demos"}),
     calls=_calls,
+    shows=lambda options, facts: Shows(1, 1, options.integer("max_labeled_demos")),
     needs_val=True,
     takes_teacher=True,
     bootstraps=True,

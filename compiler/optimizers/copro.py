@@ -23,7 +23,7 @@ from ..evaluate.tasks import Halt
 from ..search import Arm, Board, Full, Listed, Racing, Strategy
 from ..search.board import open_beside
 from .advising import Idea, Situation
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Context, Facts, Option, Options, Spec, StepResult, Writes
 from .proposing import Attempted, propose_from_attempts, propose_variations
 from .ranking import ranked
 from .texts import texts
@@ -109,6 +109,7 @@ SPEC = Spec(
     sets=frozenset({"instructions", "descriptions"}),
     starts_from=frozenset({"instructions", "descriptions"}),
     calls=_calls,
+    writes=lambda options, facts: Writes(shown=options.integer("breadth") + 1),
     needs_val=True,
     candidates=True,
     prompts=True,

@@ -25,7 +25,7 @@ from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
 from .advising import FEW, Idea, Situation
-from .base import Context, Option, Options, Spec, StepResult
+from .base import Context, Option, Options, Spec, StepResult, Writes
 from .frozen import tunable
 from .gepa_batches import Batches
 from .gepa_budget import AUTO, CONFLICTS, calls, metric_calls, reflections
@@ -142,6 +142,7 @@ SPEC = Spec(
     sets=frozenset({"instructions", "descriptions"}),
     starts_from=frozenset({"instructions", "descriptions"}),
     calls=calls,
+    writes=lambda options, facts: Writes(runs=options.integer("reflection_minibatch_size")),
     needs_val=True,
     candidates=True,
     conflicts=CONFLICTS,

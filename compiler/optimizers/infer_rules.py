@@ -19,8 +19,8 @@ from dspec.runtime.schema.program import Program
 from ..evaluate.counts import Calls, Range
 from ..evaluate.outcomes import Candidate
 from ..evaluate.tasks import Halt, together
-from .base import Context, Facts, Option, Options, Spec, StepResult
-from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, prepare_teacher, teacher_calls
+from .base import Context, Facts, Option, Options, Spec, StepResult, Writes
+from .bootstrap_few_shot import DEMO_OPTIONS, assemble, bootstrap, demos_shown, prepare_teacher, teacher_calls
 from .frozen import tunable
 from .proposing import Proposer
 from .proposing.answers import extended
@@ -69,6 +69,8 @@ SPEC = Spec(
     sets=frozenset({"instructions", "demos"}),
     starts_from=frozenset({"instructions"}),
     calls=_calls,
+    shows=demos_shown,
+    writes=lambda options, facts: Writes(shown=0),
     needs_val=True,
     holds_out=True,
     takes_teacher=True,

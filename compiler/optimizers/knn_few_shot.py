@@ -25,7 +25,7 @@ from dspec.runtime.schema.program import LM, Demo, Neighbour, Neighbours, Progra
 from ..evaluate.counts import Calls, Range
 from .advising import SOME, Idea, Situation
 from .base import Context, Facts, OptimizerError, Option, Options, Spec, StepResult
-from .bootstrap_few_shot import DEMO_OPTIONS, bootstrap
+from .bootstrap_few_shot import DEMO_OPTIONS, bootstrap, demos_shown
 from .demos import has_demos, labelled, without_demos
 from .frozen import tunable
 from .teachers import matched
@@ -89,6 +89,7 @@ SPEC = Spec(
     ),
     sets=frozenset({"demos"}),
     calls=_calls,
+    shows=demos_shown,
     shape=_shape,
     takes_teacher=True,
     bootstraps=True,

@@ -12,7 +12,7 @@ from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls
 from .advising import FEW, Idea, Situation
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Context, Facts, Option, Options, Shows, Spec, StepResult
 from .demos import labels_for, with_labels, without_demos
 from .frozen import tunable
 
@@ -42,6 +42,7 @@ SPEC = Spec(
     ),
     sets=frozenset({"demos"}),
     calls=_calls,
+    shows=lambda options, facts: Shows(options.integer("k")),
     shape=lambda student, options: without_demos(student),
     needs_metric=False,
     advise=_advise,

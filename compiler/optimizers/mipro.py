@@ -20,9 +20,9 @@ from ..search import Arm, Bandit, Combinations, Exhaustive, Growing, Racing, Tpe
 from ..search.board import open_beside
 from .advising import MANY, SOME, Idea, Situation
 from .base import Context, Option, Options, Spec, StepResult
-from .bootstrap_few_shot import DEMO_OPTIONS
+from .bootstrap_few_shot import DEMO_OPTIONS, demos_shown
 from .frozen import tunable
-from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, looks, sizes, strategy, trials
+from .mipro_plan import AUTO, CONFLICTS, SEARCHES, calls, looks, sizes, strategy, trials, writes
 from .mipro_pool import first_pool
 from .proposing.showing import MAX_ROWS
 from .ranking import ranked
@@ -140,6 +140,8 @@ SPEC = Spec(
     sets=frozenset({"instructions", "demos"}),
     starts_from=frozenset({"instructions", "demos"}),
     calls=calls,
+    shows=demos_shown,
+    writes=writes,
     needs_val=True,
     takes_teacher=True,
     bootstraps=True,

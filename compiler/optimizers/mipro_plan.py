@@ -11,10 +11,11 @@ from msgspec import Struct
 
 from ..evaluate.counts import Calls, Range
 from ..search import Full, Minibatch, Racing, Strategy
-from .base import Conflict, Facts, Options
+from .base import Conflict, Facts, Options, Writes
 from .bootstrap_few_shot import teacher_calls
 from .demo_sets import bootstrap_options
 from .proposing import summary_calls
+from .proposing.summary import MAX_BATCHES
 
 SEARCHES = ("racing", "minibatch")
 AUTO = {"light": (6, 100), "medium": (12, 300), "heavy": (18, 1000)}
@@ -130,6 +131,12 @@ def calls(options: Options, facts: Facts) -> Calls:
         teacher=teacher,
         prompt=Range(prompt, prompt + later),
     )
+
+
+def writes(options: Options, facts: Facts) -> Writes:
+    """Of the questions, one joins what was observed of the data, and later ones show what was tried."""
+    tried = sizes(options, facts.predictors).instructions + PROPOSED * looks(options, facts.predictors)
+    return Writes(shown=max(MAX_BATCHES, tried + 1))
 
 
 def _auto_and(name: str) -> Conflict:

@@ -24,6 +24,7 @@ from .bootstrap_few_shot import (
     DEMO_OPTIONS,
     assemble,
     bootstrap,
+    demos_shown,
     prepare_teacher,
     teacher_calls,
 )
@@ -160,6 +161,7 @@ SPEC = Spec(
     ),
     sets=frozenset({"demos"}),
     calls=_calls,
+    shows=demos_shown,
     needs_val=True,
     takes_teacher=True,
     bootstraps=True,

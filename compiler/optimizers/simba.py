@@ -32,7 +32,7 @@ from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.scoring import MetricError
 from ..evaluate.tasks import Halt, together
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Context, Facts, Option, Options, Shows, Spec, StepResult, Writes
 from .demos import hide
 from .frozen import tunable
 from .gepa_pareto import mean
@@ -123,6 +123,12 @@ SPEC = Spec(
     sets=frozenset({"instructions", "demos"}),
     starts_from=frozenset({"instructions", "demos"}),
     calls=_calls,
+    shows=lambda options, facts: Shows(
+        options.integer("max_demos"), options.integer("max_demos"), repeats=True
+    ),
+    writes=lambda options, facts: Writes(
+        kept=options.integer("max_steps"), shown=options.integer("max_steps") * facts.predictors, runs=2
+    ),
     needs_val=True,
     takes_teacher=True,
     candidates=True,

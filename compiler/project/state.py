@@ -36,6 +36,11 @@ def rows_folder(root: Path) -> Path:
     return _place(root) / "rows"
 
 
+def state_place(root: Path) -> Path:
+    """Where the state folder is, or would be."""
+    return _place(root)
+
+
 def _place(root: Path) -> Path:
     override = os.environ.get("DSPEC_STATE_DIR")
     return Path(override).expanduser() if override else root / ".dspec"

@@ -54,8 +54,12 @@ class CallEvent(Struct, frozen=True):
     seconds: float = 0.0
     """Duration of the attempt, or the wait before the next one where `kind` is "retrying"."""
     usage: Usage | None = None
+    """Of an answer, and what a provider reported of requests that failed, for each of them."""
     cost: float | None = None
+    """In USD, at today's price: of an answer that was shared or replayed, too, though nobody pays it again."""
     error: str = ""
+    spoiled: int = 0
+    """Requests of an attempt that failed and may be billed."""
 
 
 class ToolEvent(Struct, frozen=True):
@@ -85,6 +89,8 @@ class Tally(Struct):
     """Calls given up."""
     spoiled: int = 0
     """Requests that gave no answer and that the provider may bill."""
+    wasted: Spent = Spent()
+    """What providers reported of those; it is in `spent`."""
     estimated: int = 0
     """Answers whose usage the provider did not report."""
     seconds: float = 0.0
@@ -104,4 +110,6 @@ class Tally(Struct):
         """Notes a failed attempt of so many requests; `cost` is that of `usage`, in USD."""
         self.spoiled += requests
         if usage is not None:
-            self.spent += Spent.of(usage, cost, calls=0)
+            took = Spent.of(usage, cost, calls=0) * requests
+            self.wasted += took
+            self.spent += took

@@ -18,6 +18,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -127,8 +128,9 @@ class Engine:
         source: Source = "shared"
         if flight is None:
             if self._ledger is not None and (answer := self._ledger.get(key)) is not None:
+                answer = prices.at_price(answer, request.lm)
                 self.tally.replayed += 1
-                self._tell("replayed", request.lm, usage=answer.usage)
+                self._tell("replayed", request.lm, answer=answer)
                 self._hits += 1
                 if self._hits % _HITS_BETWEEN_YIELDS == 0:
                     await asyncio.sleep(0)
@@ -149,7 +151,7 @@ class Engine:
                 flight.task.cancel()
         if source == "shared":
             self.tally.shared += 1
-            self._tell("shared", request.lm, usage=answer.usage)
+            self._tell("shared", request.lm, answer=answer)
         return Completion(answer, source)
 
     def unusable(self, request: Request) -> None:
@@ -288,6 +290,7 @@ class Engine:
                     # of those that a limit refused each has its turn: none uses up its attempts for all
                     again = not isinstance(error, RateLimited)
                     urgent = urgent or not again
+                    spoiled = flight.requests if error.billable else 0
                     if error.billable:
                         self.tally.spoil(flight.requests, error.usage, lane.cost(error.usage))
                         if room is not None:
@@ -296,7 +299,7 @@ class Engine:
                     flight.requests = 0
                     others = lane.gate.answered > answered
                     wait = self._failed(
-                        error, lane, request.lm, failures, number, began, flight, others=others
+                        error, lane, request.lm, failures, number, began, flight, spoiled, others=others
                     )
                 finally:
                     flight.on_wire = False
@@ -351,6 +354,7 @@ class Engine:
         number: int,
         began: float,
         flight: _Flight,
+        spoiled: int,
         *,
         others: bool,
     ) -> float:
@@ -367,13 +371,22 @@ class Engine:
         wait = lane.gate.failed(error, max(1, counted), number, began) if error.retryable else 0.0
         hopeful = error.retryable and failures <= most
         given_up = not hopeful or wait > PATIENCE
+        told = partial(
+            self._tell,
+            error=problem.message,
+            usage=error.usage if spoiled else None,
+            spoiled=spoiled,
+            lane=lane,
+        )
         if self._stopped and not given_up:
+            if spoiled:
+                told("failed", lm, failures)
             raise Stopped("the engine was stopped before this call was answered") from None
         if given_up or not flight.askers:
             self.tally.failed += 1
-            self._tell("failed", lm, failures, error=problem.message)
+            told("failed", lm, failures)
             raise problem from None
-        self._tell("retrying", lm, failures, wait, error=problem.message)
+        told("retrying", lm, failures, wait)
         return wait
 
     def _learns(self, lane: Lane, sent: Request, parameter: str) -> bool:
@@ -496,13 +509,15 @@ class Engine:
         *,
         usage: Usage | None = None,
         error: str = "",
+        spoiled: int = 0,
+        lane: Lane | None = None,
     ) -> None:
         if self._on_event is None:
             return
         if answer is not None:
             usage = answer.usage
-        cost = None if answer is None else answer.cost
-        self._on_event(CallEvent(kind, lm.name, lm.model, attempt, seconds, usage, cost, error))
+        cost = answer.cost if answer is not None else None if lane is None else lane.cost(usage)
+        self._on_event(CallEvent(kind, lm.name, lm.model, attempt, seconds, usage, cost, error, spoiled))
 
 
 def _key(request: Request) -> bytes:

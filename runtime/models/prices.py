@@ -13,10 +13,13 @@ import json
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from msgspec.structs import replace
+
 from ..schema.program import LM
 from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .endpoints import PROVIDERS, split_model
+from .protocol import Answer
 
 _FILE = "model_prices_and_context_window_backup.json"
 _MILLION = 1_000_000
@@ -44,6 +47,12 @@ def price(lm: LM) -> Price | None:
         for i, given in enumerate((lm.price_input, lm.price_output))
     ]
     return None if each[0] is None or each[1] is None else Price(each[0], each[1])
+
+
+def at_price(answer: Answer, lm: LM) -> Answer:
+    """A kept answer with what it would cost today; without a cost where nobody knows the price any more."""
+    each = price(lm)
+    return replace(answer, cost=None if each is None else each.of(answer.usage))
 
 
 def context_window(lm: LM) -> int | None:

@@ -76,6 +76,13 @@ def nothing(tool: Tool, ground: Ground) -> str:
     return ""
 
 
+class ToolSize(Struct, frozen=True):
+    """Bytes, as JSON: of a tool's largest result, and of all that a model reads before the first."""
+
+    result: int
+    prepared: int = 0
+
+
 class ToolSource(Struct, frozen=True):
     """The facts of one source."""
 
@@ -95,6 +102,8 @@ class ToolSource(Struct, frozen=True):
     """Options that matter to a call alone: tools that differ in nothing else share what is opened."""
     faults: Callable[[Tool], Iterator[str]] = lambda _: iter(())
     """What else is wrong with a tool's options, in an artifact."""
+    size: Callable[[Tool, Ground], ToolSize | None] = lambda tool, ground: None
+    """How much a tool gives at most, where that can be told without calling it; None: as much as `max_result` allows."""
 
 
 def option_faults(source: ToolSource, options: Mapping[str, JsonValue]) -> Iterator[str]:

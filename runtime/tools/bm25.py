@@ -7,7 +7,7 @@ import asyncio
 from ..models.protocol import ToolUse
 from ..schema.program import Tool
 from .base import Ground, OpenTool, ToolSource, text_option
-from .indexed import FILE, FileSearch, opened_file
+from .indexed import FILE, FileSearch, largest_found, opened_file
 
 
 async def _open(tool: Tool, ground: Ground, use: ToolUse) -> OpenTool:
@@ -28,4 +28,5 @@ SOURCE = ToolSource(
     open=_open,
     called=lambda tool: f"a search through `{text_option(tool, 'file')}`",
     steady=True,
+    size=largest_found,
 )

@@ -7,7 +7,7 @@ import asyncio
 from ..models.protocol import ToolUse
 from ..schema.program import Tool
 from .base import Ground, OpenTool, ToolProblem, ToolSource, text_option
-from .indexed import FILE, FileSearch, Searched, opened_file
+from .indexed import FILE, FileSearch, Searched, largest_found, opened_file
 
 _AT_ONCE = 256
 """Texts that are asked for together."""
@@ -60,4 +60,5 @@ SOURCE = ToolSource(
     open=_open,
     called=lambda tool: f"a search through `{text_option(tool, 'file')}`",
     steady=True,
+    size=largest_found,
 )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
+from heapq import nlargest
 
 from msgspec import Struct
 
 from ..models.protocol import ToolUse
 from ..schema.program import Tool
 from ..schema.types import JsonValue, Row
-from .base import Ground, TookTooLong, ToolOption, ToolProblem, text_option
+from .base import Ground, TookTooLong, ToolOption, ToolProblem, ToolSize, count_option, text_option
 from .files import inside, rows_of
-from .searching import asked, found
+from .searching import FOUND, MOST_FOUND, asked, found
 
 COLUMN = "text"
 """The column that is searched where none is named."""
@@ -59,6 +61,26 @@ class FileSearch:
 
     async def aclose(self) -> None:
         return
+
+
+_QUICKLY_READ = 64 * 1024 * 1024
+"""Bytes of a file that is worth reading to say how large its rows are."""
+
+
+def largest_found(tool: Tool, ground: Ground) -> ToolSize | None:
+    """As large as the largest rows; None where the file is not there, or too large to be looked at."""
+    try:
+        path = inside(text_option(tool, "file"), ground.root)
+        if path.stat().st_size > _QUICKLY_READ:
+            return None
+        searched = opened_file(tool, ground)
+    except (ToolProblem, OSError):
+        return None
+    sizes = [len(json.dumps(row, ensure_ascii=False).encode(errors="replace")) + 2 for row in searched.rows]
+    asked_for = any(field.name == "k" for field in tool.inputs)
+    most = MOST_FOUND if asked_for else count_option(tool, "k", FOUND)
+    read = sum(len(text.encode(errors="replace")) for text in searched.texts) if tool.lm else 0
+    return ToolSize(sum(nlargest(most, sizes)), read)
 
 
 def opened_file(tool: Tool, ground: Ground) -> Searched:

@@ -77,6 +77,34 @@ def _each_passage(gold: int, passages: int) -> int:
     return 4 * (gold + passages) + gold * passages // 64
 
 
+def _as_much(*sizes: int) -> int:
+    return sum(sizes)
+
+
+def _other_letters(size: int) -> int:
+    """A letter may be three in the other case."""
+    return 3 * size
+
+
+def _within_quotes(size: int) -> int:
+    """What JSON escapes once is escaped again."""
+    return 2 * size + 2
+
+
+def _parts(size: int, *_: int) -> int:
+    """At worst each character is a part, with quotes and a comma around it."""
+    return 5 * size + 2
+
+
+def _numbers(_size: int) -> int:
+    return 6 * MAX_RANGE
+
+
+def _joined(size: int, separator: int = 4) -> int:
+    """An item takes three characters at least: its quotes and a comma."""
+    return size + separator * (size // 3)
+
+
 class Function(Struct, frozen=True):
     """`call` takes the arguments by position, defaults filled in, variadic ones spread out."""
 
@@ -89,6 +117,8 @@ class Function(Struct, frozen=True):
     """How much a call looks at, from the sizes of its arguments (`interpret.Weights`)."""
     more: Callable[..., int] | None = None
     """How much it looks at or makes besides, from the arguments themselves. Raises ValueError where that is too much."""
+    grows: Callable[..., int] = _as_much
+    """Bytes of a text or list that it gives at most, from those of its arguments, each written as JSON."""
 
 
 def _majority(values: list[JsonValue]) -> JsonValue:
@@ -334,8 +364,8 @@ _TABLE: tuple[Function, ...] = (
         len,
         work=_nothing,
     ),
-    Function("lower", (_TEXT,), STR, "The text in lower case.", str.lower),
-    Function("upper", (_TEXT,), STR, "The text in upper case.", str.upper),
+    Function("lower", (_TEXT,), STR, "The text in lower case.", str.lower, grows=_other_letters),
+    Function("upper", (_TEXT,), STR, "The text in upper case.", str.upper, grows=_other_letters),
     Function("strip", (_TEXT,), STR, "The text without white space at its ends.", str.strip),
     Function(
         "str",
@@ -343,6 +373,7 @@ _TABLE: tuple[Function, ...] = (
         STR,
         "The value as text; text stays as it is.",
         shown,
+        grows=_within_quotes,
     ),
     Function(
         "contains",
@@ -371,6 +402,7 @@ _TABLE: tuple[Function, ...] = (
         ListOf(item=STR),
         "The parts of the text between separators, or between white space.",
         _split,
+        grows=_parts,
     ),
     Function(
         "join",
@@ -382,6 +414,7 @@ _TABLE: tuple[Function, ...] = (
         "The texts as one, with the separator between them.",
         _join,
         more=_separators,
+        grows=_joined,
     ),
     Function(
         "majority",
@@ -454,6 +487,7 @@ _TABLE: tuple[Function, ...] = (
         ListOf(item=INT),
         "The whole numbers from 0 on, so many.",
         _range,
+        grows=_numbers,
     ),
     Function(
         "matches",
@@ -477,6 +511,7 @@ _TABLE: tuple[Function, ...] = (
         STR,
         "The text in lower case without punctuation, articles and extra spaces.",
         scoring.normalize_text,
+        grows=_other_letters,
     ),
     Function(
         "exact_match",

@@ -11,6 +11,7 @@ import pytest
 from generators import generator
 
 from dspec.compiler.check.analysis import analyse
+from dspec.compiler.compile.affording import check_budgets
 from dspec.compiler.diagnostics import codes as codes_room
 from dspec.compiler.diagnostics.codes.base import Code, Finding
 from dspec.compiler.diagnostics.codes.table import CODES
@@ -33,7 +34,7 @@ def codes_of(folder: Path, code: Code, text: str) -> list[str]:
     path = folder / "main.dspec"
     path.write_text(ANY_PROGRAM, encoding="utf-8")
     (folder / code.about).write_text(text, encoding="utf-8")
-    return [diagnostic.code for diagnostic in analyse(path).diagnostics]
+    return [diagnostic.code for diagnostic in analyse(path, besides=check_budgets).diagnostics]
 
 
 def expected(name: str, *codes: str) -> set[str]:

@@ -98,37 +98,56 @@ async def test_the_bound_is_met_when_nothing_is_shared(
 
 
 def test_tokens_and_money_are_estimated_where_a_price_is_known(tmp_path: Path) -> None:
-    unpriced = plan_of(project(tmp_path), "tuned", tmp_path).estimate
-    assert unpriced.least_usd == 0.0
-    assert 60 < unpriced.input_tokens < 200
-    assert unpriced.output_tokens > 0
+    free = plan_of(project(tmp_path), "tuned", tmp_path)
+    assert free.expected().usd == free.maximum.usd == 0.0
+    assert 60 < free.estimate.input_tokens < 200
+    assert free.estimate.output_tokens > 0
+    lm = FAKE.model_copy(
+        update={"model": "hosted_vllm/m", "price_input": 1.0, "price_output": 10.0, "max_tokens": 50}
+    )
+    found = plan_of(project(tmp_path, program=classifier().with_lms({"fake": lm})), "tuned", tmp_path)
+    for one in (found.expected(), found.maximum):
+        assert one.input_tokens is not None
+        assert one.output_tokens is not None
+        assert one.usd == pytest.approx((one.input_tokens + 10 * one.output_tokens) / 1e6, rel=0.01)
+    assert found.least < found.expected().calls < found.most < found.maximum.calls
+    unknown = classifier().with_lms({"fake": LM(name="fake", model="nobody/knows", max_tokens=50)})
+    nobody = plan_of(project(tmp_path, program=unknown), "tuned", tmp_path)
+    assert nobody.expected().usd is nobody.maximum.usd is None
+    assert nobody.maximum.tokens == found.maximum.tokens
+
+
+def test_a_model_without_a_limit_has_no_maximum_of_tokens(tmp_path: Path) -> None:
     lm = FAKE.model_copy(update={"model": "hosted_vllm/m", "price_input": 1.0, "price_output": 10.0})
-    program = classifier().with_lms({"fake": lm})
-    found = plan_of(project(tmp_path, program=program), "tuned", tmp_path)
-    per_call = (found.estimate.input_tokens + 10 * found.estimate.output_tokens) / 1e6
-    assert found.estimate.most_usd == pytest.approx(found.most * per_call)
-    unknown = classifier().with_lms({"fake": LM(name="fake", model="nobody/knows")})
-    assert plan_of(project(tmp_path, program=unknown), "tuned", tmp_path).estimate.most_usd is None
+    found = plan_of(project(tmp_path, program=classifier().with_lms({"fake": lm})), "tuned", tmp_path)
+    assert found.maximum.tokens is found.maximum.usd is None
+    assert any("`fake` may answer at any length" in note for note in found.notes)
 
 
-def test_a_dearer_teacher_and_the_evals_are_in_the_range_of_money(tmp_path: Path) -> None:
-    cheap = FAKE.model_copy(update={"model": "hosted_vllm/m", "price_input": 1.0, "price_output": 1.0})
+def test_a_dearer_teacher_and_the_evals_are_in_the_money(tmp_path: Path) -> None:
+    cheap = FAKE.model_copy(
+        update={"model": "hosted_vllm/m", "price_input": 1.0, "price_output": 1.0, "max_tokens": 50}
+    )
     dear = cheap.model_copy(update={"name": "dear", "price_input": 9.0, "price_output": 9.0})
     made = project(tmp_path, DEMOS, program=classifier().with_lms({"fake": cheap}))
-    made = made.model_copy(update={"lms": {**made.lms, "dear": dear}})
+    made = made.model_copy(update={"lms": {"fake": cheap, "dear": dear}})
     alone = plan_of(made, "tuned", tmp_path)
-    each = (alone.estimate.input_tokens + alone.estimate.output_tokens) / 1e6
     block = made.optimizes["tuned"].model_copy(update={"teacher_lm": "dear"})
     taught = plan_of(made.model_copy(update={"optimizes": {"tuned": block}}), "tuned", tmp_path)
-    teachers = alone.steps[0].teacher.most
     assert taught.most == alone.most
-    assert taught.estimate.most_usd == pytest.approx((alone.estimate.most_usd or 0) + 8 * teachers * each)
+    assert taught.maximum.tokens is not None
+    assert alone.maximum.tokens is not None
+    assert taught.maximum.usd is not None
+    assert taught.maximum.usd > 3 * (alone.maximum.usd or 0)
+    own, others = taught.guess["teacher"].input_usd, alone.guess["teacher"].input_usd
+    assert own == pytest.approx(9 * (others or 0))
     ship = ir.Eval(
         name="ship", program="tuned", metric="right", data=ir.RowsRef(dataset="tickets", part="val")
     )
     scored = plan_of(made.model_copy(update={"evals": {"ship": ship}}), "tuned", tmp_path)
     assert scored.most == alone.most + 20
-    assert scored.estimate.most_usd == pytest.approx((alone.estimate.most_usd or 0) + 20 * each)
+    assert scored.expected().calls == alone.expected().calls + 20
+    assert (scored.maximum.usd or 0) > (alone.maximum.usd or 0)
 
 
 def test_the_plan_is_json(tmp_path: Path) -> None:

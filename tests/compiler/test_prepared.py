@@ -166,7 +166,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> tuple[Counter[str], Counter[str]
 
     count(reading, "open_table", read, lambda source, *_: source.path)
     count(preparing, "resolve", resolved, lambda _, name, *__: name)
-    count(planning, "_walk", walked, lambda _, block: block.optimize.name)
+    count(planning, "_walk", walked, lambda _, block, *__: block.optimize.name)
     return read, resolved, walked
 
 

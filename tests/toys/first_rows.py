@@ -8,7 +8,7 @@ from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls
 from .advising import Idea, Situation
-from .base import Context, Facts, Option, Options, Spec, StepResult
+from .base import Context, Facts, Option, Options, Shows, Spec, StepResult
 from .demos import with_labels, without_demos
 
 
@@ -31,6 +31,7 @@ SPEC = Spec(
     options=(Option("k", "int", 2, "Rows to show.", minimum=1, counts="train"),),
     sets=frozenset({"demos"}),
     calls=_calls,
+    shows=lambda options, facts: Shows(options.integer("k")),
     advise=_advise,
     shape=lambda student, options: without_demos(student),
 )

@@ -16,6 +16,10 @@ UNPRICED = METRIC.replace("openai/gpt-4o-mini", "openai/our-own")
 
 BOUNDED = METRIC.replace('gpt-4o-mini"', 'gpt-4o-mini"; max_tokens = 400')
 
+PRICED = BOUNDED.replace("openai/gpt-4o-mini", "openai/our-own").replace(
+    "max_tokens = 400", "max_tokens = 400; price { input = 1; output = 4 }"
+)
+
 DS0701 = Code(
     "DS0701",
     "error",
@@ -215,7 +219,7 @@ DS0711 = Code(
     "it is asked for. How much that is says `max_tokens`; without it the longest answer so far stands for "
     "the next, which may be longer and pass the wall.",
     METRIC + optimize("step demos = BootstrapFewShot()", "budget { tokens = 200000 }"),
-    BOUNDED + optimize("step demos = BootstrapFewShot()", "budget { tokens = 200000 }"),
+    BOUNDED + optimize("step demos = BootstrapFewShot()", "budget { tokens = 5_000_000 }"),
     TICKETS,
 )
 
@@ -325,4 +329,49 @@ class AsksAtAnother(Finding, frozen=True):
             secondary=(Label(self.lm, "declared here"),),
             help=f"write `{self.option} = 1.0`"
             + (", or name another model as `prompt_lm`" if self.writes else ""),
+        )
+
+
+DS0714 = Code(
+    "DS0714",
+    "warning",
+    "budget that may end the compile",
+    "A compile stops at the wall of its budget with the best program that was scored until then. `dspc plan` says "
+    "what it is expected to take, and what at most, if every answer is as long as `max_tokens` allows and is asked "
+    "for again. A budget below the first ends most compiles in the middle; one between the two may. `dspc check` "
+    "and `dspc plan` say so; an editor does not.",
+    PRICED + optimize("step demos = BootstrapFewShot()", "budget { usd = 0.01 }"),
+    PRICED + optimize("step demos = BootstrapFewShot()", "budget { usd = 5 }"),
+    TICKETS,
+)
+
+
+class MayEnd(Finding, frozen=True):
+    """A budget for block `name` in `unit`, and what its compile is `expected` to take and takes `most`, as texts; `short`
+    where the budget is less than what is expected."""
+
+    code = DS0714
+    name: str
+    budget: str
+    expected: str
+    most: str
+    seen: bool
+    short: bool
+
+    def told(self) -> Diagnostic:
+        source = "as the last compile took it" if self.seen else "a guess before the first compile"
+        if self.short:
+            message = (
+                f"the budget of {self.budget} does not reach for `{self.name}`, which is expected to take {self.expected} "
+                f"({source}): it stops in the middle"
+            )
+        else:
+            message = (
+                f"the budget of {self.budget} may end `{self.name}` early: it is expected to take {self.expected} ({source}), "
+                f"and takes {self.most} at most"
+            )
+        return self.says(
+            message,
+            "less than is expected" if self.short else "less than it takes at most",
+            help="`dspc plan` shows both; at the wall the best program until then is the result, and running again goes on",
         )

@@ -1,0 +1,117 @@
+"""Everything that says what a compile took says the same, to the call and the cent, however badly it is answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from accounting import SUBJECTS, Account, compiled, usage, written
+from server import Call, FakeServer, hashed
+
+from dspec.runtime.schema.usage import pico
+
+SPOILING = {"malformed": 0.05, "empty": 0.1, "choices": 0.05, "500": 0.05, "429:0.01": 0.05}
+"""Faults by rate; all but the last two are billed, and an empty answer's usage is known."""
+
+
+def mumbles(call: Call) -> str:
+    """The label in sections, and one answer in eight that nobody can read."""
+    number = int(call.digest, 16)
+    if number % 8 == 0:
+        return "I would rather not say."
+    wanted = "abcd"[number // 8 % 4]
+    return f"[[ ## label ## ]]\n{wanted}\n\n[[ ## completed ## ]]"
+
+
+subjects = pytest.mark.parametrize("subject", list(SUBJECTS))
+
+
+def agrees(account: Account) -> None:
+    """Report, tally, events and spans of one compile."""
+    tally, told, needed = account.result.tally, account.report, account.result.spent.total
+    calls = told["calls"]
+    by_kind = {
+        kind: [one for one in account.events if one.kind == kind]
+        for kind in ("answered", "replayed", "shared", "failed", "retrying")
+    }
+    assert len(by_kind["answered"]) == tally.calls == calls["made"]
+    assert len(by_kind["replayed"]) == tally.replayed == calls["replayed"]
+    assert len(by_kind["shared"]) == tally.shared == calls["shared"]
+    failed = [*by_kind["failed"], *by_kind["retrying"]]
+    assert sum(one.spoiled for one in failed) == tally.spoiled == calls["spoiled"]
+    # Money: what was answered and what was spoiled is what is paid now.
+    paid = sum(pico(one.cost or 0.0) for one in (*by_kind["answered"], *failed))
+    assert paid == tally.spent.cost
+    assert told["cost_usd"] == tally.spent.usd
+    spanned = sum(pico(one.get("dspec.cost_usd", 0.0)) for one in account.spans)
+    assert spanned == paid
+    assert sum(one.get("gen_ai.usage.input_tokens", 0) for one in account.spans) == tally.spent.input_tokens
+    # Calls: what was needed was made now, or is there from before.
+    had = calls["made"] + calls["replayed"] + calls["shared"] + calls["remembered"] - calls["besides"]
+    assert had == calls["needed"] == needed.calls
+    assert told["needed"]["cost_usd"] == needed.usd
+    planned = calls["planned"]
+    assert needed.calls <= planned["most"] + planned["again"]
+
+
+@subjects
+@pytest.mark.parametrize("faults", [{}, SPOILING], ids=["well", "spoiled"])
+async def test_everything_agrees(subject: str, faults: dict[str, float], tmp_path: Path) -> None:
+    source = written(tmp_path, subject)
+    async with FakeServer(mumbles, faults=faults, reports=usage) as server:
+        first = await compiled(source, server, tmp_path / "state")
+        agrees(first)
+        tally = first.result.tally
+        # A fresh compile needs what it makes, shares and meets again, and nothing else.
+        assert first.report["calls"]["remembered"] == first.report["calls"]["besides"] == 0
+        told = [one for one in first.events if one.kind in ("answered", "replayed", "shared")]
+        assert sum(pico(one.cost or 0.0) for one in told) == first.result.spent.total.cost
+        # The provider's bill, but for the failures that it tells nothing of.
+        assert sum(server.answered.values()) == tally.calls
+        assert len(server.billed) == tally.calls + tally.spoiled
+        billed = sum(inputs for inputs, _ in server.billed)
+        assert tally.spent.input_tokens <= billed
+
+        again = await compiled(source, server, tmp_path / "state")
+        agrees(again)
+        assert again.artifact == first.artifact
+        assert (again.result.tally.calls, again.result.tally.spent.cost) == (0, 0)
+        assert again.report["calls"]["needed"] == first.report["calls"]["needed"]
+        assert again.report["needed"] == first.report["needed"]
+
+        without = await compiled(source, server, tmp_path / "state", store=False)
+        agrees(without)
+        assert without.artifact == first.artifact
+        assert without.report["calls"]["remembered"] == 0
+
+
+@subjects
+async def test_a_changed_price_gives_the_artifact_of_a_fresh_compile(subject: str, tmp_path: Path) -> None:
+    async with FakeServer(mumbles, reports=usage) as server:
+        old = written(tmp_path / "a", subject)
+        before = await compiled(old, server, tmp_path / "a" / "state")
+        dearer = written(tmp_path / "a", subject, price=7.25)
+        made = await compiled(dearer, server, tmp_path / "a" / "state")
+        fresh = await compiled(written(tmp_path / "b", subject, price=7.25), server, tmp_path / "b" / "state")
+    agrees(made)
+    assert made.result.tally.calls == 0
+    assert made.artifact == fresh.artifact != before.artifact
+
+
+async def test_what_was_answered_before_a_model_failed_is_needed_where_errors_are_scored(
+    tmp_path: Path,
+) -> None:
+    """The second call of a run fails for good on some rows: the first was paid."""
+    source = written(tmp_path, "graph", on_error="score_zero")
+
+    def second_fails(call: Call) -> str | None:
+        failing = (
+            "[[ ## first ## ]]" in call.prompt and int(call.prompt.split("text ")[1].split()[0]) % 5 == 0
+        )
+        return "400" if failing else None
+
+    async with FakeServer(hashed, faults=second_fails, reports=usage) as server:
+        first = await compiled(source, server, tmp_path / "state")
+    agrees(first)
+    assert first.report["unanswered"] > 0
+    assert first.report["calls"]["besides"] == 0

@@ -1,0 +1,158 @@
+"""A plan's maximum is one: no compile takes more calls, tokens or money, whatever it shows and is answered.
+
+And what a compile took corrects what is expected of the next one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from building import DEMOS, compiled, plan_of, project
+from every_step import CASES, GEPA, SETS, step, writes_by_question
+from keeping import PRICED, Tokens, keeps
+from scripted import Asked, classifier, learner, pipeline
+
+from dspec.compiler import ir
+from dspec.compiler.compile.affording import shortfalls
+from dspec.compiler.compile.estimate import Bill, seen
+from dspec.compiler.optimizers.base import Spec
+from dspec.compiler.optimizers.table import SPECS
+from dspec.runtime.errors import NoAnswer
+from dspec.runtime.models.engine import Tally
+from dspec.runtime.models.transports.answers import billable
+from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.usage import Usage
+
+
+def on_priced(program: Program) -> Program:
+    return program.with_lms({"fake": PRICED})
+
+
+def within(tally: Tally, maximum: Bill) -> None:
+    spent = tally.spent
+    assert maximum.usd is not None
+    assert maximum.input_tokens is not None
+    assert maximum.output_tokens is not None
+    assert spent.calls <= maximum.calls
+    assert spent.input_tokens <= maximum.input_tokens
+    assert spent.output_tokens <= maximum.output_tokens
+    assert spent.usd <= maximum.usd
+
+
+@pytest.mark.parametrize("name", [*CASES, "GEPA"])
+@pytest.mark.parametrize("tokens", ["bytes", "fours"])
+@pytest.mark.parametrize("program", [classifier(), pipeline()], ids=["one", "two"])
+async def test_no_compile_takes_more(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, tokens: Tokens, program: Program
+) -> None:
+    """And a compile of what has been seen is what is expected, to the call."""
+    made = project(tmp_path, CASES.get(name, GEPA).step, program=on_priced(program), lms=(PRICED,))
+    planned = plan_of(made, "tuned", tmp_path)
+    reply = keeps(writes_by_question(learner), tokens)
+    built, _, tally = await compiled(monkeypatch, tmp_path, made, reply)
+    assert built.status == "complete"
+    within(tally, planned.maximum)
+    needed = built.spent.total
+    expected = planned.expected(seen(planned.guess, built.spent))
+    assert expected.calls == needed.calls
+    assert expected.tokens == pytest.approx(needed.tokens, abs=8)
+    assert expected.usd == pytest.approx(needed.usd, rel=1e-3)
+
+
+async def test_long_rows_and_demos_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of 60,000 bytes is in every prompt as soon as it is a demo."""
+    made = project(tmp_path, DEMOS, program=on_priced(classifier()), lms=(PRICED,))
+    short = plan_of(made, "tuned", tmp_path).maximum
+    rows = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").split("\n")
+    tail = f' {"word " * 12_000}", "label"'
+    longer = [row.replace('", "label"', tail) if at % 9 == 0 else row for at, row in enumerate(rows)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(longer), encoding="utf-8")
+    planned = plan_of(made, "tuned", tmp_path)
+    assert (planned.maximum.input_tokens or 0) > 20 * (short.input_tokens or 0)
+    built, _, tally = await compiled(monkeypatch, tmp_path, made, keeps(learner, "bytes"))
+    assert built.status == "complete"
+    within(tally, planned.maximum)
+    assert tally.spent.input_tokens > (short.input_tokens or 0), "without the rows' length it was no bound"
+
+
+async def test_requests_that_fail_and_are_billed_stay_within_the_second_maximum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request is answered at its last try: all those before are billed."""
+    made = project(tmp_path, DEMOS, program=on_priced(classifier()), lms=(PRICED,))
+    planned = plan_of(made, "tuned", tmp_path)
+    asked: dict[object, int] = {}
+    good = keeps(learner, "bytes", unreadable=0)
+
+    def late(one: Asked) -> object:
+        key = (one.request.messages, one.request.sample, one.request.temperature)
+        asked[key] = asked.get(key, 0) + 1
+        answer = good(one)
+        if asked[key] % (1 + PRICED.retry):
+            usage = getattr(answer, "usage", Usage())
+            return billable(NoAnswer("nothing"), Usage(usage.input_tokens, PRICED.max_tokens or 0))
+        return answer
+
+    monkeypatch.setattr("dspec.runtime.models.limits.Backoff.seconds", lambda *_: 0.0, raising=False)
+    _, _, tally = await compiled(monkeypatch, tmp_path, made, late)  # pyright: ignore[reportArgumentType]
+    assert tally.spoiled == PRICED.retry * tally.calls
+    within(tally, planned.failing)
+    assert (planned.failing.usd or 0) == pytest.approx((1 + PRICED.retry) * (planned.maximum.usd or 0))
+
+
+@pytest.mark.parametrize(
+    "name", ["BootstrapFewShot", "RandomSearch, full", "COPRO, full", "KNNFewShot", "InferRules"]
+)
+async def test_what_was_seen_tells_of_other_rows_options_and_prices(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Within a factor of two, where no search ends early."""
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    reply = keeps(writes_by_question(learner), "fours")
+    made = project(first, CASES[name].step, program=on_priced(classifier()), lms=(PRICED,))
+    planned = plan_of(made, "tuned", first)
+    built, _, _ = await compiled(monkeypatch, first, made, reply)
+    dearer = PRICED.model_copy(update={"price_input": 3.0})
+    program = classifier().with_lms({"fake": dearer})
+    other = project(second, CASES[name].step, program=program, lms=(dearer,), part=45)
+    expected = plan_of(other, "tuned", second).expected(seen(planned.guess, built.spent))
+    again, _, _ = await compiled(monkeypatch, second, other, reply)
+    needed = again.spent.total
+    assert expected.usd is not None
+    assert 0.5 * needed.usd <= expected.usd <= 2 * needed.usd
+    assert 0.5 * needed.calls <= expected.calls <= 2 * needed.calls
+
+
+def test_a_budget_is_held_against_both(tmp_path: Path) -> None:
+    made = project(
+        tmp_path,
+        step("BootstrapFewShotWithRandomSearch", **SETS),
+        program=on_priced(classifier()),
+        lms=(PRICED,),
+    )
+    planned = plan_of(made, "tuned", tmp_path)
+    expected, most = planned.expected(), planned.maximum
+    assert expected.usd is not None
+    assert most.usd is not None
+
+    def short(usd: float) -> list[bool]:
+        return [one.short for one in shortfalls(ir.Budget(usd=usd), expected, most)]
+
+    assert short(expected.usd / 2) == [True]
+    assert short((expected.usd + most.usd) / 2) == [False]
+    assert short(most.usd) == []
+    calls = [one.short for one in shortfalls(ir.Budget(calls=most.calls - 1, tokens=10), expected, most)]
+    assert calls == [False, True]
+
+
+def test_every_optimizer_says_what_it_adds_to_prompts() -> None:
+    """What is not said would be no part of the maximum."""
+    plain = Spec.__struct_defaults__
+    for name, spec in SPECS.items():
+        if "demos" in spec.sets:
+            assert spec.shows not in plain, name
+        if spec.prompts:
+            assert spec.writes not in plain, name
