@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.program import Demo, Predictor, Program, Record
-from dspec.runtime.schema.trace import learnable
 from dspec.runtime.schema.types import OptionalOf, Row
 
 from ..data.columns import misfit
@@ -130,6 +129,8 @@ def traced(trace: Collection[TraceStep], digest: str, rng: Streams) -> dict[str,
     Of several calls of one predictor the last is taken half of the time, else a random earlier one:
     late calls are often the most telling, and not always. The draw depends on the row alone.
     """
+    from dspec.runtime.schema.trace import learnable  # checks read this file, and no traces
+
     calls: dict[str, list[Demo]] = {}
     for step in learnable(trace):
         demo = Demo(inputs=step.inputs, outputs=step.outputs, augmented=True)

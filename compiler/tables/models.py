@@ -10,15 +10,15 @@ import re
 from dspec.runtime.models.endpoints import PROVIDERS, split_model
 from dspec.runtime.schema.program import LM
 
-_DATED = re.compile(r"[-@](?:\d{4}-\d\d-\d\d|\d{8}|latest|default)$|-v\d(?::\d)?$")
-_MAKER = re.compile(r"^(?:[a-z-]+\.)?(?:anthropic|openai)\.")
+_DATED = r"[-@](?:\d{4}-\d\d-\d\d|\d{8}|latest|default)$|-v\d(?::\d)?$"
+_MAKER = r"^(?:[a-z-]+\.)?(?:anthropic|openai)\."
 EMBEDDED = "embedded"
 
 
 def plain_name(name: str) -> str:
     """A model's name without region, maker, version and date: `us.anthropic.claude-opus-4-8` is `claude-opus-4-8`."""
-    name = _MAKER.sub("", name.rpartition("/")[2])
-    while (shorter := _DATED.sub("", name)) != name:
+    name = re.sub(_MAKER, "", name.rpartition("/")[2])
+    while (shorter := re.sub(_DATED, "", name)) != name:
         name = shorter
     return name
 

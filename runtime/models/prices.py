@@ -11,7 +11,7 @@ import functools
 import importlib.util
 import json
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from msgspec.structs import replace
 
@@ -19,7 +19,9 @@ from ..schema.program import LM
 from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .endpoints import PROVIDERS, split_model
-from .protocol import Answer
+
+if TYPE_CHECKING:
+    from .protocol import Answer
 
 _FILE = "model_prices_and_context_window_backup.json"
 _MILLION = 1_000_000

@@ -17,14 +17,14 @@ _HOSTED = re.compile(
 )
 _LONGEST = 300
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
-_OF_A_KEY = re.compile(r"(?:^|_)(?:API_?)?(?:KEY|TOKEN)(?:_[A-Z0-9]{1,20})?$|APIKEY$", re.I)
-_SOMEBODY_ELSES = re.compile(
-    r"(?:^|_)(?:A?WS_|AMAZON_|AWS|GITHUB_|GH_|GITLAB_|BITBUCKET_|CI_|NPM_|NODE_AUTH|PYPI_|TWINE_|UV_|POETRY_|CARGO_|DOCKER_|SSH_|GPG_|"
+# Compiled when an artifact or a file says where a key is.
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
+_OF_A_KEY = r"(?i)(?:^|_)(?:API_?)?(?:KEY|TOKEN)(?:_[A-Z0-9]{1,20})?$|APIKEY$"
+_SOMEBODY_ELSES = (
+    r"(?i)(?:^|_)(?:A?WS_|AMAZON_|AWS|GITHUB_|GH_|GITLAB_|BITBUCKET_|CI_|NPM_|NODE_AUTH|PYPI_|TWINE_|UV_|POETRY_|CARGO_|DOCKER_|SSH_|GPG_|"
     r"STRIPE_|SLACK_|DISCORD_|TELEGRAM_|TWILIO_|SENDGRID_|MAILGUN_|SENTRY_|DATADOG_|DD_|DATABASE_|DB_|PG|MYSQL_|POSTGRES|"
     r"MONGO|REDIS_|DJANGO_|FLASK_|RAILS_|SECRET_|JWT_|SESSION_|COOKIE_|CSRF_|ENCRYPTION_|SIGNING_|PRIVATE_|MASTER_|ROOT_|"
-    r"SECRET_ACCESS_|CLIENT_SECRET|VAULT_|KUBE|CLOUDFLARE_|DIGITALOCEAN_|HEROKU_|VERCEL_|NETLIFY_|PULUMI_|TF_|TERRAFORM_|CONSUL_|NOMAD_)",
-    re.I,
+    r"SECRET_ACCESS_|CLIENT_SECRET|VAULT_|KUBE|CLOUDFLARE_|DIGITALOCEAN_|HEROKU_|VERCEL_|NETLIFY_|PULUMI_|TF_|TERRAFORM_|CONSUL_|NOMAD_)"
 )
 
 
@@ -41,12 +41,14 @@ def may_hold_key(variable: str, provider: str, usual: tuple[str, ...], others: f
     word that is known to be for something else. A provider without `usual` names does not lend its own: the file chose
     what it is called.
     """
-    if not _VARIABLE.fullmatch(variable):
+    if not re.fullmatch(_VARIABLE, variable):
         return False
     if variable in usual:
         return True
-    words = {_OF_A_KEY.sub("", name) for name in others} - {_OF_A_KEY.sub("", name) for name in usual}
-    if _OF_A_KEY.search(variable) is None or any(f"_{word}_" in f"_{variable.upper()}_" for word in words):
+    words = {re.sub(_OF_A_KEY, "", name) for name in others} - {re.sub(_OF_A_KEY, "", name) for name in usual}
+    if re.search(_OF_A_KEY, variable) is None or any(
+        f"_{word}_" in f"_{variable.upper()}_" for word in words
+    ):
         return False
     own = bool(usual) and variable.upper().startswith(f"{provider.upper()}_")
-    return own or _SOMEBODY_ELSES.search(variable) is None
+    return own or re.search(_SOMEBODY_ELSES, variable) is None

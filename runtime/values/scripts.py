@@ -19,7 +19,8 @@ from typing import Literal
 
 ARTICLES = frozenset({"a", "an", "the"})
 
-_BEYOND_LATIN = re.compile(
+# Expressions are compiled when a text first needs them: most texts are ASCII, and a check reads none.
+_BEYOND_LATIN = (
     # a letter, unless it is a Latin one, or one that formulas, lists and phonetics use
     r"[^\W\d_\u0000-\u02ff\u1d00-\u1dbf\u1e00-\u1eff\u2070-\u209f\u2100-\u218f\u2460-\u24ff\u2776-\u2793\u2c60-\u2c7f"
     r"\ua720-\ua7ff\uab30-\uab6f\ufb00-\ufb06\U0001d400-\U0001d7ff\U0001f100-\U0001f1ff]"
@@ -33,7 +34,7 @@ _UNSPACED = (
     "\U0001aff0-\U0001b16f\U00020000-\U000323af"
 )
 """Letters of the scripts without spaces, and the marks among them, as the inside of a regular expression's set."""
-_POINTS = re.compile(
+_POINTS = (
     "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u0652\u0656-\u065f\u0670\u06d6-\u06dc"
     "\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08e1\u08e3-\u08ff]"
 )
@@ -44,12 +45,12 @@ _LONGEST = 40
 
 def beyond_latin(text: str) -> bool:
     """Whether anything in the text belongs to another script than the Latin one, or is a form of East Asian print."""
-    return not text.isascii() and _BEYOND_LATIN.search(text) is not None
+    return not text.isascii() and re.search(_BEYOND_LATIN, text) is not None
 
 
 def mostly_latin(text: str) -> bool:
     """False from one character in ten on that is of another script: more than a formula or a name."""
-    return text.isascii() or 10 * len(_BEYOND_LATIN.findall(text)) < len(text)
+    return text.isascii() or 10 * len(re.findall(_BEYOND_LATIN, text)) < len(text)
 
 
 def tokens(text: str) -> list[str]:
@@ -102,7 +103,7 @@ def pieces(text: str) -> list[tuple[str, ...]]:
 
 def _folded(text: str, form: Literal["NFKC", "NFKD"]) -> str:
     plain = unicodedata.normalize(form, text).lower()
-    return _digits(_POINTS.sub("", plain))
+    return _digits(re.sub(_POINTS, "", plain))
 
 
 def _digits(text: str) -> str:

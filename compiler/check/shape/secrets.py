@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://([^\s/?#\"']*)([^\s\"'<>]*)")
-_PARAMETER = re.compile(r"[?&;]([^=&;#]{1,100})=[^&;#]")
+_ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]{0,30}://([^\s/?#\"']*)([^\s\"'<>]*)"
+_PARAMETER = r"[?&;]([^=&;#]{1,100})=[^&;#]"
 _NAMES = frozenset(
     {
         *("key", "apikey", "accesskey", "accesskeyid", "subscriptionkey", "secretkey", "secret"),
@@ -18,8 +18,9 @@ _ENDS = ("apikey", "token", "secret", "password")
 
 def holds_secret(text: str) -> bool:
     """Whether the text has an address in it that holds what only its owner should know."""
-    return any(
-        "@" in host or any(map(_is_secret, _PARAMETER.findall(rest))) for host, rest in _ADDRESS.findall(text)
+    return "://" in text and any(
+        "@" in host or any(map(_is_secret, re.findall(_PARAMETER, rest)))
+        for host, rest in re.findall(_ADDRESS, text)
     )
 
 
