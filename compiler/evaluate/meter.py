@@ -13,7 +13,7 @@ from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.running.asking import Meter, spent_on
 from dspec.runtime.running.execute import run
-from dspec.runtime.running.siblings import count_answer, determined_answers
+from dspec.runtime.running.siblings import DeterminedAnswers, count_answer
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.types import Row
 from dspec.runtime.schema.usage import Flaws, Spent
@@ -94,7 +94,7 @@ async def metered(
     When one of several calls fails, how far those after it have come is a matter of time, which must not enter any
     result. What is counted is what the failed one asked, and those before it in the program's order.
     """
-    with determined_answers() as answers:
+    with DeterminedAnswers() as answers:
         try:
             outcome = await run(program, inputs, meter, sample=sample, temperature=temperature)
         except (AnswerError, EvaluationError) as failure:

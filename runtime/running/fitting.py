@@ -38,19 +38,22 @@ def given(spec: FieldSpec, row: Mapping[str, JsonValue], records: Mapping[str, R
     raise KeyError(spec.name)
 
 
+def _takes(program: Runnable) -> str:
+    return f"`{program.name}` takes {', '.join(_listed(spec) for spec in program.inputs) or 'no inputs'}"
+
+
 def check_inputs(program: Runnable, inputs: Row) -> Row:
     """Every input, checked and with defaults filled in. Raises InputError."""
     known = [spec.name for spec in program.inputs]
-    listed = f"`{program.name}` takes {', '.join(_listed(spec) for spec in program.inputs) or 'no inputs'}"
     for name in inputs:
         if name not in known:
-            raise InputError(f"there is no input `{name}`: {listed}")
+            raise InputError(f"there is no input `{name}`: {_takes(program)}")
     row: Row = {}
     for spec in program.inputs:
         try:
             row[spec.name] = given(spec, inputs, program.records)
         except LookupError:
-            raise InputError(f"the input `{spec.name}` is missing: {listed}") from None
+            raise InputError(f"the input `{spec.name}` is missing: {_takes(program)}") from None
         except ValueError as error:
             raise InputError(f"the input `{spec.name}` does not fit: {error}") from None
     for failure in record_failures(program.inputs, row, program.records):

@@ -6,8 +6,7 @@ When one of them fails, it depends on time how far those after it have come. Wha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -20,15 +19,18 @@ _answers: ContextVar[list[Completion] | None] = ContextVar("_answers", default=N
 """The list that collects answers; None where nobody wants it."""
 
 
-@contextmanager
-def determined_answers() -> Generator[list[Completion]]:
+class DeterminedAnswers:
     """Collects the answers that a run inside uses. Where it fails, the list has those that do not depend on time."""
-    answers: list[Completion] = []
-    token = _answers.set(answers)
-    try:
-        yield answers
-    finally:
-        _answers.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> list[Completion]:
+        answers: list[Completion] = []
+        self._token = _answers.set(answers)
+        return answers
+
+    def __exit__(self, *_: object) -> None:
+        _answers.reset(self._token)
 
 
 def count_answer(completion: Completion) -> None:

@@ -345,6 +345,8 @@ def _close(gold: float | None, pred: float | None, tolerance: float) -> bool:
 
 def equal(left: JsonValue, right: JsonValue) -> bool:
     """Equality of JSON values: values of unlike types are never equal, `1` and `1.0` are."""
+    if isinstance(left, str):
+        return left == right
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(equal, left, right))
     if isinstance(left, dict) and isinstance(right, dict):

@@ -2,7 +2,7 @@
 
 Artifacts are untrusted, so an evaluation is bounded: in work, in depth, and in the size of every value it makes.
 Work counts what is looked at and what is made, not only the expression's nodes, and all evaluations of one run
-share what the run may do (`one_run`). Values of unlike types are unequal; ordering or computing with them is an
+share what the run may do (`OneRun`). Values of unlike types are unequal; ordering or computing with them is an
 EvaluationError that says what met what. Nothing but JSON values and the table in `functions` is in reach.
 """
 
@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 
 from ..errors import EvaluationError
@@ -69,28 +68,34 @@ class Work:
     def __init__(self, of: int = MAX_RUN_STEPS) -> None:
         self.of = self.left = of
 
+    def take(self, steps: int) -> None:
+        """Raises EvaluationError where there is not so much left."""
+        self.left -= steps
+        if self.left < 0:
+            raise EvaluationError(f"the program computes more than {self.of:,} steps in one run")
+
 
 _RUN: ContextVar[Work | None] = ContextVar("dspec_work", default=None)
 """The work that the current run may still do, which all its tasks share. None outside of a run."""
 
 
-@contextmanager
-def one_run() -> Generator[None]:
+class OneRun:
     """All evaluations in here share the work that one run may do. A run within a run shares that of the outer one."""
-    token = _RUN.set(_RUN.get() or Work())
-    try:
-        yield
-    finally:
-        _RUN.reset(token)
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _RUN.set(_RUN.get() or Work())
+
+    def __exit__(self, *_: object) -> None:
+        _RUN.reset(self._token)
 
 
 def spend(steps: int) -> None:
     """Counts work that a run does outside of expressions. Raises EvaluationError where it may not do that much more."""
     run = _RUN.get()
     if run is not None:
-        run.left -= steps
-        if run.left < 0:
-            raise EvaluationError(f"the program computes more than {run.of:,} steps in one run")
+        run.take(steps)
 
 
 def evaluate(expression: Expression, scope: Scope) -> JsonValue:
@@ -136,7 +141,7 @@ class _Evaluation:
         if self.left < 0:
             raise EvaluationError(f"the expression takes more than {MAX_STEPS} steps")
         if self.run is not None:
-            spend(steps)
+            self.run.take(steps)
 
     def size(self, value: JsonValue) -> int:
         """The value's size. The first look at what is in it counts as work."""

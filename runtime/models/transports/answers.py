@@ -286,7 +286,7 @@ def _until_left(quotas: Quotas | None) -> float | None:
 
 def read_quotas(headers: Mapping[str, str]) -> Quotas | None:
     """What is left of the provider's limits, by the headers of OpenAI and the many who follow it, or Anthropic's."""
-    if not any("ratelimit" in name for name in headers):
+    if "ratelimit" not in " ".join(headers):
         return None
     requests, tokens = (
         _quota(headers, f"x-ratelimit-{{}}-{what}") or _quota(headers, f"anthropic-ratelimit-{what}-{{}}")
@@ -390,17 +390,26 @@ def _least(request: Request) -> int:
 
 
 def _first(reported: Mapping[str, JsonValue], *names: str) -> int | None:
-    return next((count for name in names if (count := _count(reported.get(name))) is not None), None)
+    for name in names:
+        if name in reported and (count := _count(reported[name])) is not None:
+            return count
+    return None
 
 
 def _part(reported: Mapping[str, JsonValue], names: Iterable[str], part: str) -> int:
-    details = (reported.get(name) for name in names)
-    return max((_count(one.get(part)) or 0 for one in details if isinstance(one, dict)), default=0)
+    most = 0
+    for name in names:
+        details = reported.get(name)
+        if isinstance(details, dict) and part in details:
+            most = max(most, _count(details[part]) or 0)
+    return most
 
 
 def _count(value: JsonValue) -> int | None:
     """A number of tokens; None for whatever is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_TOKENS:
+    if type(value) is int:
+        return value if 0 <= value <= _MOST_TOKENS else None
+    if not isinstance(value, float) or not 0 <= value <= _MOST_TOKENS:
         return None
     return int(value)
 
