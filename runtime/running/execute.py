@@ -15,7 +15,7 @@ from ..schema.program import LM
 from ..schema.trace import TraceStep
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Spent
-from ..values.interpret import OneRun
+from ..values.interpret import SharedWork
 from .asking import Asks, Meter, ProgramRun, Recording
 from .election import ballot, drawn, elect, reduced
 from .fitting import check_inputs
@@ -60,7 +60,7 @@ async def run(
     Raises InputError for inputs that the program does not take, AnswerError when a model's answers
     cannot be used, ProviderError when a model does not answer.
     """
-    with OneRun():
+    with SharedWork():
         return await _run(program, inputs, engine, sample, temperature, record)
 
 

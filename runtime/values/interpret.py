@@ -2,7 +2,7 @@
 
 Artifacts are untrusted, so an evaluation is bounded: in work, in depth, and in the size of every value it makes.
 Work counts what is looked at and what is made, not only the expression's nodes, and all evaluations of one run
-share what the run may do (`OneRun`). Values of unlike types are unequal; ordering or computing with them is an
+share what the run may do (`SharedWork`). Values of unlike types are unequal; ordering or computing with them is an
 EvaluationError that says what met what. Nothing but JSON values and the table in `functions` is in reach.
 """
 
@@ -79,7 +79,7 @@ _RUN: ContextVar[Work | None] = ContextVar("dspec_work", default=None)
 """The work that the current run may still do, which all its tasks share. None outside of a run."""
 
 
-class OneRun:
+class SharedWork:
     """All evaluations in here share the work that one run may do. A run within a run shares that of the outer one."""
 
     __slots__ = ("_token",)
