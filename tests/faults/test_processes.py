@@ -57,7 +57,9 @@ def test_two_compiles_in_one_project_pay_once(clean: tuple[Project, dict[str, in
     assert made.artifact.read_bytes() == clean[0].artifact.read_bytes()
 
 
-def test_two_projects_share_one_state_folder_and_pay_once(clean: tuple[Project, dict[str, int]], tmp_path: Path) -> None:
+def test_two_projects_share_one_state_folder_and_pay_once(
+    clean: tuple[Project, dict[str, int]], tmp_path: Path
+) -> None:
     """Answers belong to requests, not to projects: a folder on a shared path serves both, at once or in turn."""
     shared = str(tmp_path / "shared")
     one, two = project(tmp_path / "one"), project(tmp_path / "two")
@@ -124,7 +126,9 @@ def test_ctrl_c_ends_the_command_and_not_only_the_block_at_work(tmp_path: Path) 
     assert [path.name for path in made.artifact.parent.iterdir()] == ["tuned.dspc.json"]
 
 
-def test_ctrl_c_twice_leaves_at_once_and_spoils_nothing(clean: tuple[Project, dict[str, int]], tmp_path: Path) -> None:
+def test_ctrl_c_twice_leaves_at_once_and_spoils_nothing(
+    clean: tuple[Project, dict[str, int]], tmp_path: Path
+) -> None:
     made = project(tmp_path)
     with spawned("--answer", "hashed", "--latency", "3") as url:
         process = made.start(url)
