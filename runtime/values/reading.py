@@ -28,6 +28,7 @@ from .phrases import (
     spelled,
     uncommented,
     unfenced,
+    unmarked,
 )
 from .repair import MAX_TEXT, NotJson, Spelled, exact_json, mend, strict_json
 from .values import MAX_DEPTH, at, coerce, inside, mismatch, short
@@ -45,6 +46,8 @@ _WRAPPERS_OF_LABELS = _WRAPPERS | {"label", "category", "class", "classification
 _INTEGER = re.compile(r"-?[1-9]\d{0,17}", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,17})?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_ZONED = re.compile(r"[Zz+-]")
+_MIDNIGHT = re.compile(r"00(?::?00){0,2}(?:[.,]0+)?(?![\d:.,])")
 _QUOTES = "\"'“”"
 
 
@@ -190,14 +193,19 @@ class _Reader:
     ) -> JsonValue:
         """Members that the record does not have are dropped; their names may differ in case and separators."""
         members: dict[str, JsonValue] = {}
+        own = {field.name for field in record.fields}
         by_fold: dict[str, list[str]] = {}
         for name in value:
             by_fold.setdefault(fold(name), []).append(name)
         for field in record.fields:
-            spellings = [field.name] if field.name in value else by_fold.get(fold(field.name), [])
-            if len(spellings) > 1:
+            spellings = [
+                spelling
+                for spelling in by_fold.get(fold(field.name), [])
+                if spelling == field.name or spelling not in own
+            ]
+            if any(value[spelling] != value[spellings[0]] for spelling in spellings[1:]):
                 raise ValueError(at(where, f"{record.name} has {field.name} twice"))
-            for spelling in spellings:
+            for spelling in spellings[:1]:
                 members[field.name] = self.value(
                     value[spelling], field.type, inside(where, field.name), depth + 1
                 )
@@ -214,9 +222,13 @@ class _Reader:
     # Single values ---------------------------------------------------------------------------------
 
     def _optional(self, text: str, item: Type, where: str, depth: int) -> JsonValue:
-        said = bare(text).lower()
-        own = isinstance(item, OneOf) and spelled(bare(text), item.values) is not None
-        return None if said in _NOTHING and not own else self.text(text, item, where, depth + 1)
+        return None if self._nothing(text, item) else self.text(text, item, where, depth + 1)
+
+    def _nothing(self, text: str, item: Type) -> bool:
+        """Whether the text says that there is none; a label of that spelling is a value."""
+        said = bare(text)
+        own = isinstance(item, OneOf) and spelled(said, item.values) is not None
+        return said.lower() in _NOTHING and not own
 
     def _single(self, text: str, kind: Scalar | OneOf, where: str, depth: int) -> JsonValue:
         """A number, a truth, a date or a label: as it stands, behind a lead-in, or as the one member of an object."""
@@ -224,6 +236,8 @@ class _Reader:
         if simple is not None:
             return simple
         stripped = unfenced(text)
+        if isinstance(kind, OneOf):
+            stripped = unmarked(stripped)
         if stripped[:1] == "{":
             wrappers = _WRAPPERS_OF_LABELS if isinstance(kind, OneOf) else _WRAPPERS
             held = self._held(search(stripped), wrappers)
@@ -249,13 +263,13 @@ class _Reader:
         if isinstance(kind, OneOf):
             if text in kind.values:
                 return text
-            return spelled(bare(text).rstrip("!"), kind.values)
+            return spelled(bare(text).rstrip("!…"), kind.values)
         text = uncommented(text)
         if kind.name == "bool":
             word = bare(text).lower()
             return word in _TRUE if word in _TRUE | _FALSE else None
         if kind.name in ("int", "float"):
-            return _number(text, kind)
+            return _number(text, kind, self._name)
         try:
             return coerce(self._moment(bare(text), kind), kind, self._records)
         except ValueError:
@@ -263,9 +277,11 @@ class _Reader:
 
     def _moment(self, text: str, kind: Scalar) -> str:
         """The text of a date, without the time that may follow it; or that of a time, where a date alone means the
-        beginning of the day, which is a guess."""
+        beginning of the day, which is a guess. Raises ValueError for a time of another zone: there the day may differ."""
         if kind.name == "date" and len(text) > 10 and text[10] in "T ":
             coerce(text, Scalar(name="datetime"), self._records)
+            if _ZONED.search(text, 11) and not _MIDNIGHT.match(text, 11):
+                raise ValueError(mismatch(kind, text))
             return text[:10]
         if kind.name == "datetime" and "T" not in text and ":" not in text:
             coerce(text, Scalar(name="date"), self._records)
@@ -348,6 +364,8 @@ class _Reader:
         taken = self._apart(stripped, item, prose=prose)
         if taken is None:
             raise ValueError(at(where, mismatch(kind, text)))
+        if len(taken) == 1 and taken[0] and self._nothing(taken[0], item):
+            return []
         return [self.text(part, item, f"{where}[{index}]", depth + 1) for index, part in enumerate(taken)]
 
     def _apart(self, text: str, item: Type, *, prose: bool) -> list[str] | None:
@@ -447,9 +465,9 @@ def _as_it_stands(text: str, kind: Scalar | OneOf) -> JsonValue:
     return None
 
 
-def _number(text: str, kind: Scalar) -> JsonValue:
+def _number(text: str, kind: Scalar, name: str) -> JsonValue:
     """The number; None where the text is not plainly one."""
-    digits = number_said(text, whole=kind.name == "int")
+    digits = number_said(text, name, whole=kind.name == "int")
     if digits is None:
         return None
     if kind.name == "int" and digits.lstrip("+-").isdigit():
