@@ -83,9 +83,7 @@ def _of_one(one: FoundJson, names: Sequence[str]) -> tuple[dict[str, JsonValue],
     return _named(value, names) if isinstance(value, dict) else ({}, set())
 
 
-def _named(
-    members: dict[str, JsonValue], names: Sequence[str]
-) -> tuple[dict[str, JsonValue], set[str]]:
+def _named(members: dict[str, JsonValue], names: Sequence[str]) -> tuple[dict[str, JsonValue], set[str]]:
     """The members by the names that were asked for, and the names that stand there in two spellings with two values."""
     folds = {fold(name): name for name in names}
     named: dict[str, JsonValue] = {}

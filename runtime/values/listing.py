@@ -13,8 +13,6 @@ _NUMERAL = re.compile(r"(?:[IVXLC]{1,7}|[ivxlc]{1,7}|[A-Za-z])[.)]\s|\(\w{1,4}\)
 """Marks of items that may as well belong to the texts."""
 _SEVERAL = re.compile(r"[,;|•\t，、；]|\s(?:and|&|or|/)\s|[」』»]\s*[「『«]")
 _COMMAS = (",", "，", "、")
-_TABLE = re.compile(r"\s*\||[\s|:+-]*-{2}[\s|:+-]*$")
-"""A line of a table."""
 _OTHER_FORM = re.compile(r"<[A-Za-z][^<>]*>.*</[A-Za-z][^<>]*>|[\w.]+\(\s*[\[{(].*\)", re.DOTALL)
 """A list in tags, or made by a call."""
 _AND_SO_ON = re.compile(r"\.{2,}|…+|(?:etc|usw|and so on|and more)\.?|等等?", re.IGNORECASE)
@@ -95,16 +93,16 @@ def _width(bullet: re.Match[str] | None) -> int:
 def _lines(lines: list[str], *, prose: bool) -> list[str] | None:
     if prose and any(_MARKED.match(line) for line in lines):
         return None  # bullets without a blank after them, or marks that belong to the texts
-    if prose and (
-        any(_TABLE.match(line) for line in lines)
-        or _OTHER_FORM.fullmatch("\n".join(lines))
-        or sum(_NUMERAL.match(line) is not None for line in lines) > 1
-    ):
-        return None
     if _leads_in(lines[0]):
         if excludes(lines[0]):
             return None
         lines = lines[1:]
+    if prose and (
+        any(_of_table(line) for line in lines)
+        or _OTHER_FORM.fullmatch("\n".join(lines))
+        or sum(_NUMERAL.match(line) is not None for line in lines) > 1
+    ):
+        return None
     commas = [line.endswith(_COMMAS) for line in lines]
     if any(commas):
         if not all(commas[:-1]):
@@ -114,6 +112,10 @@ def _lines(lines: list[str], *, prose: bool) -> list[str] | None:
     if len({line.endswith(_ENDS_SENTENCE) for line in lines}) > 1:
         return None
     return _unquoted(lines)
+
+
+def _of_table(line: str) -> bool:
+    return line.startswith("|") or ("--" in line and not line.strip(" \t|:+-"))
 
 
 def _unquoted(found: list[str]) -> list[str]:

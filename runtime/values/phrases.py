@@ -288,7 +288,8 @@ def uncommented(text: str) -> str:
 def number_said(text: str, name: str, *, whole: bool) -> str | None:
     """The digits of the number that is all the text says, spelled for Python; None where it says anything else.
 
-    A word may follow it only if it is a unit, or the output's `name`. Where a `whole` number is wanted, `1.500` gives None too: the point may part thousands.
+    A word may follow it only if it is a unit, or the output's `name`.
+    Where a `whole` number is wanted, `1.500` gives None too: the point may part thousands.
     """
     text = bare(text).rstrip("!")
     if whole and _POINTS.fullmatch(text):

@@ -228,7 +228,7 @@ class _Reader:
         """Whether the text says that there is none; a label of that spelling is a value."""
         said = bare(text)
         own = isinstance(item, OneOf) and spelled(said, item.values) is not None
-        return said.lower() in _NOTHING and not own
+        return said.lower() in _NOTHING and not own and not _only_dots(text)
 
     def _single(self, text: str, kind: Scalar | OneOf, where: str, depth: int) -> JsonValue:
         """A number, a truth, a date or a label: as it stands, behind a lead-in, or as the one member of an object."""
@@ -359,12 +359,12 @@ class _Reader:
             if found.lost:
                 raise ValueError(at(where, f"{mismatch(kind, text)}: {found.lost}"))
             return self._json_list(found, kind, item, where, depth)
-        if bare(stripped).lower() in _NOTHING | _EMPTY:
+        if bare(stripped).lower() in _NOTHING | _EMPTY and not _only_dots(stripped):
             return []
         taken = self._apart(stripped, item, prose=prose)
         if taken is None:
             raise ValueError(at(where, mismatch(kind, text)))
-        if len(taken) == 1 and taken[0] and self._nothing(taken[0], item):
+        if len(taken) == 1 and taken[0] and (self._nothing(taken[0], item) or taken[0].lower() in _EMPTY):
             return []
         return [self.text(part, item, f"{where}[{index}]", depth + 1) for index, part in enumerate(taken)]
 
@@ -439,6 +439,11 @@ def _whole(text: str, opening: str) -> JsonValue:
         return exact_json(text)
     except ValueError:
         return None
+
+
+def _only_dots(text: str) -> bool:
+    """Whether dots stand for something that was left out."""
+    return "." in text and not text.strip(". ")
 
 
 def _is_object(value: JsonValue) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import get_args
 
@@ -171,7 +172,7 @@ def stands_in(value: JsonValue, text: str) -> bool:
             return float(value) in numbers(text) or float(value) in numbers(text.replace(",", " "))
         case str():
             given = " ".join(value.split())
-            views = (text, seen(text), " ".join(text.split()))
+            views = (text, seen(text), " ".join(text.split()), unicodedata.normalize("NFKC", text))
             bulleted = re.sub(r"\n\s+", " ", text)
             return (
                 any(given in view or given.casefold() in view.casefold() for view in (*views, bulleted))
