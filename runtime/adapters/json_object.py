@@ -67,10 +67,19 @@ class JsonAdapter(Adapter):
         found = members_of(text, names, "repaired the JSON", quiet=True)
         if found is not None:
             return found
-        return _bare(text, outputs[0]) if len(outputs) == 1 else SplitAnswer()
+        return (_bare(text, outputs[0]) if len(outputs) == 1 else None) or _nothing(text, names)
 
 
-def _bare(text: str, output: FieldSpec) -> SplitAnswer:
+def _nothing(text: str, names: Sequence[str]) -> SplitAnswer:
+    """What an answer with none of these outputs holds: in an empty object they are left out, anything else is no answer."""
+    try:
+        empty = exact_json(unfenced(text)) == {}
+    except ValueError:
+        empty = False
+    return SplitAnswer() if empty else SplitAnswer(unclear=dict.fromkeys(names, "is missing"))
+
+
+def _bare(text: str, output: FieldSpec) -> SplitAnswer | None:
     """What an answer without an object holds for the only output: words are no value of a text, for that is JSON here, too."""
     text = unfenced(text)
     notes = ("took the whole answer as the only output",)
@@ -81,12 +90,10 @@ def _bare(text: str, output: FieldSpec) -> SplitAnswer:
     except ValueError:
         free = kind in texts or (isinstance(kind, ListOf) and kind.item in texts and text[:1] != "[")
         # A text that is cut may be the beginning of a longer one.
-        return (
-            SplitAnswer()
-            if free
-            else SplitAnswer({output.name: text}, notes=notes, last=output.name, bare=True)
-        )
-    if isinstance(value, dict) and kind in texts:
-        return SplitAnswer()
+        if free or not text:
+            return None
+        return SplitAnswer({output.name: text}, notes=notes, last=output.name, bare=True)
+    if isinstance(value, dict) and (kind in texts or not value):
+        return None
     closed = text[:1] in ('"', "[", "{")
     return SplitAnswer(values={output.name: value}, notes=notes, closed=closed, last=output.name, bare=True)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ..schema.program import FieldSpec
 from ..schema.types import Scalar
+from ..values.phrases import unfenced
 from .base import SplitAnswer
 from .members import members_of
 
@@ -38,7 +39,9 @@ def without_layout(
     if len(outputs) == 1 and text and not broken.search(text):
         notes = ("took the whole answer as the only output",)
         return SplitAnswer({names[0]: text}, notes=notes, closed=closed, last=names[0], bare=True)
-    return SplitAnswer(closed=closed)
+    # Words that are no answer leave nothing out on purpose.
+    left_out = not text or unfenced(text) == "{}"
+    return SplitAnswer(closed=closed, unclear={} if left_out else dict.fromkeys(names, "is missing"))
 
 
 def _labelled(text: str, names: tuple[str, ...]) -> dict[str, list[str]]:

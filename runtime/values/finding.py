@@ -21,8 +21,8 @@ _OPENING = re.compile(r"[\[{]")
 _IN_PROSE = re.compile(r"\{[\w .-]{0,80}\}|\[(?:\d{1,4}|[ xX])\](?=[ \t]+\w)|\[[^\W\d][\w .-]{0,80}\](?=\()")
 """Brackets that are no JSON: a placeholder, a reference, a link."""
 _LEADS_IN = re.compile(r"(?:[:：=]|\b(?:is|are)|```\w*)[ \t*_`]*$")
-_BULLETED = re.compile(r"\s*(?:[-*•–]|\d{1,4}[.)])\s+")
-_OWN_BULLET = re.compile(r"(?:[-*•–]|\d{1,4}[.)])[ \t]{1,9}\Z")
+_BULLETED = re.compile(r"\s*(?:[-*•–+]|\d{1,4}[.)])\s+")
+_OWN_BULLET = re.compile(r"(?:[-*•–+]|\d{1,4}[.)])[ \t]{1,9}\Z")
 _ENDS = re.compile(r"[\s}\]).!*`]*(?:(?://|#)[^\n]*)?")
 _GOES_ON = re.compile(r"[\"'“,:{\[]")
 
@@ -83,7 +83,7 @@ class Search(Struct, frozen=True):
             rest += self.text[last : one.start] + "\n"
             last = one.mended.end
         rest += self.text[last:]
-        return not re.sub(r"[\s,]|(?m:^[ \t]*(?:[-*•–]|\d{1,4}[.)])[ \t])|```\w*", "", rest)
+        return not re.sub(r"[\s,]|(?m:^[ \t]*(?:[-*•–+]|\d{1,4}[.)])[ \t])|```\w*", "", rest)
 
 
 def search(text: str) -> Search:

@@ -9,7 +9,10 @@ from .phrases import excludes, turns
 _BULLET = re.compile(r"([ \t]{0,12})(?:([-*•–+‣◦▪●])|(\d{1,4})[.)])\s+(.*)")
 _BOLD = re.compile(r"\*\*[^*]{1,100}\*\*")
 _MARKED = re.compile(r"[-*•–]\S|\d{1,4}[.)][^\W\d]")
-_NUMERAL = re.compile(r"(?:[IVXLC]{1,7}|[ivxlc]{1,7}|[A-Za-z])[.)]\s|\(\w{1,4}\)\s|\d{1,4}:\s|[①-⑳]")
+_NUMERAL = re.compile(
+    r"(?:[IVXLC]{1,7}|[ivxlc]{1,7}|[A-Za-z])[.)]\s|\(\w{1,4}\)\s"
+    r"|\d{1,4}(?::\s|[）．、])|[①-⑳]|[一二三四五六七八九十]{1,3}[、．]"
+)
 """Marks of items that may as well belong to the texts."""
 _SEVERAL = re.compile(r"[,;|•\t，、；]|\s(?:and|&|or|/)\s|[」』»]\s*[「『«]")
 _COMMAS = (",", "，", "、")
@@ -28,7 +31,12 @@ def parts(text: str, *, prose: bool, nested: bool = False) -> list[str] | None:
     """The items' texts. `prose` items may hold commas themselves, and `nested` ones are lists, so neither are split at
     commas. None where the text has no items, leaves some out, or could be split in more than one way."""
     found = _parts(text, prose=prose, nested=nested)
-    return None if found is None or any(_AND_SO_ON.fullmatch(part) for part in found) else found
+    return None if found is None or any(map(and_so_on, found)) else found
+
+
+def and_so_on(part: str) -> bool:
+    """Whether an item stands for others that were left out."""
+    return _AND_SO_ON.fullmatch(part) is not None
 
 
 def _parts(text: str, *, prose: bool, nested: bool) -> list[str] | None:

@@ -69,8 +69,8 @@ _TURNS = _words(
 _TURNING = re.compile(r"n['’]t\b|\be\.g\.|不|非|没|沒|無|无|未|例|ない|なし|아니|예시|\?|？")
 _EXCLUDES = _words(
     """
-    exclude excludes excluded exclusion exclusions omit omits omitted ignore ignores ignored skip skips skipped reject
-    rejects discard discarded discards remove removed removes drop dropped forbidden banned irrelevant unrelated
+    exclude excludes excluded exclusion exclusions omit omits omitted ignore ignored skip skipped reject rejects discard
+    discarded forbidden banned irrelevant unrelated
     """
 )
 """Words of a heading over what is not the answer."""

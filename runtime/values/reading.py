@@ -17,7 +17,7 @@ from msgspec import Struct
 from ..schema.program import Record
 from ..schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
 from .finding import FoundJson, Search, search
-from .listing import parts
+from .listing import and_so_on, parts
 from .phrases import (
     after_lead,
     bare,
@@ -348,7 +348,7 @@ class _Reader:
             return self.value(held, kind, where, depth + 1)
 
     def _list(self, text: str, kind: ListOf, item: Type, where: str, depth: int) -> JsonValue:
-        stripped = unfenced(text)
+        stripped = self._unheaded(unfenced(text))
         whole = _whole(stripped, "[")
         if isinstance(whole, list):
             return self.value(whole, kind, where, depth)
@@ -367,6 +367,14 @@ class _Reader:
         if len(taken) == 1 and taken[0] and (self._nothing(taken[0], item) or taken[0].lower() in _EMPTY):
             return []
         return [self.text(part, item, f"{where}[{index}]", depth + 1) for index, part in enumerate(taken)]
+
+    def _unheaded(self, text: str) -> str:
+        """The text without the output's own name above it, which may sound as if it excluded what follows."""
+        heading, colon, rest = text.partition(":")
+        heading = heading.strip("*_#` ")
+        named = bool(colon and heading[:1].isalpha() and self._name) and fold(heading) == fold(self._name)
+        rest = rest.lstrip("*_` ").strip("\n")
+        return rest if named and rest else text
 
     def _apart(self, text: str, item: Type, *, prose: bool) -> list[str] | None:
         """The texts of a list without brackets; None where they cannot be told apart."""
@@ -390,6 +398,8 @@ class _Reader:
             return self.value(held if isinstance(held, list) else value, kind, where, depth)
 
         values = [one.mended.value for one in found.found]
+        if any(one.mended.repairs and _leaves_out(one.mended.value) for one in found.found):
+            raise ValueError(at(where, f"{mismatch(kind, found.text)}, which leaves some out"))
         if len(values) > 1 and isinstance(item, RecordRef) and found.listed and all(map(_is_object, values)):
             self._repaired("took objects in a row as a list")
             return [
@@ -439,6 +449,11 @@ def _whole(text: str, opening: str) -> JsonValue:
         return exact_json(text)
     except ValueError:
         return None
+
+
+def _leaves_out(value: JsonValue) -> bool:
+    """Whether a list that is no exact JSON ends in `etc.` or the like."""
+    return isinstance(value, list) and bool(value) and isinstance(value[-1], str) and and_so_on(value[-1])
 
 
 def _only_dots(text: str) -> bool:
