@@ -156,7 +156,9 @@ def seen(text: str) -> str:
 
 def numbers(text: str) -> set[float]:
     plain = re.sub(r"(?<=\d)[,_](?=\d)", "", text.replace("−", "-"))
-    spellings = re.findall(r"[-+]?[$€£¥]?\s?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", f"{plain} {text}")
+    unmarked = re.sub(r"^\s*[-+]\s+", "", plain, flags=re.MULTILINE)
+    views = f"{plain} {text} {unmarked}"
+    spellings = re.findall(r"[-+]?[$€£¥]?\s?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", views)
     return {float(re.sub(r"[$€£¥\s]", "", one)) for one in spellings}
 
 
