@@ -17,8 +17,10 @@ from ..errors import ParseError
 from ..models.protocol import Message
 from ..schema.identity import Same
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
-from ..schema.types import JsonValue, OptionalOf, Row
+from ..schema.types import DictOf, JsonValue, ListOf, OptionalOf, Row, Scalar, Type
+from ..values.finding import search
 from ..values.markers import escape, escape_json
+from ..values.phrases import fold
 from ..values.reading import Read, adapt, read
 from ..values.values import shown
 from .templates import fill
@@ -65,6 +67,8 @@ class SplitAnswer(Struct, frozen=True):
     """Whether the answer came to its end, as its layout tells."""
     last: str = ""
     """The output that the text ends in."""
+    bare: bool = False
+    """Whether a text without any layout was taken as the only output that was asked for."""
     broken: str = ""
     """Why the JSON around the values cannot be read. The values that were found count only in an answer that was cut."""
 
@@ -110,11 +114,14 @@ class Adapter(ABC):
         *,
         strict: bool = False,
         only: Collection[str] | None = None,
+        again: bool = False,
         cut: str = "",
     ) -> Reading:
         """Every output that can be read from the answer, and what is wrong with the others.
 
-        With `only`, the outputs of those names; the others need not be there. `cut` says why the model stopped before
+        With `only`, the outputs of those names; the others need not be there. `again` says that only they were asked
+        for, after an answer that could not be read: then words without layout are no text of theirs, since they may as
+        well be a remark on the task. `cut` says why the model stopped before
         the answer's end, if it did. Then the output that the text ends in is incomplete, and an output that is missing
         was not left out on purpose, so it gets no default.
         """
@@ -122,6 +129,11 @@ class Adapter(ABC):
         if only is not None:
             outputs = tuple(output for output in outputs if output.name in only)
         split = self.split(text, outputs, predictor.signature, strict=strict)
+        if split.bare and len(outputs) < len(predictor.signature.outputs):
+            others = [one.name for one in predictor.signature.outputs if one.name not in split.texts]
+            kind = outputs[0].type
+            if (again and _any_words(kind, text)) or (_may_be_members(kind) and _has_member(text, others)):
+                split = SplitAnswer(unclear={outputs[0].name: "is missing"}, closed=split.closed)
         cut = "" if split.closed else cut
         values: Row = {}
         problems: list[UnreadOutput] = []
@@ -157,6 +169,36 @@ class Adapter(ABC):
         lines = [escape(message) for message in messages]
         names = self.names(predictor.signature.outputs)
         return Message("user", fill("correction", problems=lines, names=names, whole=True))
+
+
+def _any_words(kind: Type, text: str) -> bool:
+    """Whether any words at all would be a value of that type."""
+    match kind:
+        case Scalar(name="str" | "any"):
+            return True
+        case OptionalOf(item=item):
+            return _any_words(item, text)
+        case ListOf(item=item):
+            return _any_words(item, text) and "\n" not in text.strip() and text.strip()[:1] != "["
+        case _:
+            return False
+
+
+def _may_be_members(kind: Type) -> bool:
+    """Whether a JSON object of any members would be a value of that type."""
+    kind = kind.item if isinstance(kind, OptionalOf) else kind
+    return isinstance(kind, DictOf) or kind in (Scalar(name="str"), Scalar(name="any"))
+
+
+def _has_member(text: str, names: Collection[str]) -> bool:
+    """Whether the answer is a JSON object with a member of one of these names."""
+    folds = {fold(name) for name in names}
+    return any(
+        one.stands
+        and isinstance(one.mended.value, dict)
+        and any(fold(key) in folds for key in one.mended.value)
+        for one in search(text).found
+    )
 
 
 def _read_output(output: FieldSpec, split: SplitAnswer, records: Records, *, strict: bool, cut: str) -> Read:

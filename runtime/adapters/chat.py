@@ -28,6 +28,9 @@ _INLINE = re.compile(rf"(?<!\\){_MARK}")
 _BROKEN_LAYOUT = re.compile(r"\[[ \t]*##|##[ \t]*\]|^[ \t]*##[ \t]*\w{1,200}[ \t]*##|\A<think", re.MULTILINE)
 """Signs that an answer was meant to have sections, or that it is thoughts without an end."""
 
+_CUT_HEADER = re.compile(r"[ \t]*\[{1,2}[ \t]*##[ \t]*(\w{0,200})[ \t]*#{0,2}[ \t]*\]?[ \t]*")
+"""A line that is a header without its end."""
+
 
 class ChatAdapter(Adapter):
     def layout(self, outputs: Sequence[FieldSpec]) -> str:
@@ -58,6 +61,8 @@ class ChatAdapter(Adapter):
             for name, sections in found.texts.items()
             if len(set(sections)) > 1
         }
+        for name in found.torn:
+            unclear.setdefault(name, "holds a header that is broken")
         split = SplitAnswer(texts, unclear=unclear, closed=found.closed, last=found.last)
         first = outputs[0] if outputs else None
         before = "\n".join(found.before).strip()
@@ -78,7 +83,8 @@ class ChatAdapter(Adapter):
 
 
 class _Sections:
-    """An answer by its headers: `before` are the lines before the first, `texts` each name's sections.
+    """An answer by its headers: `before` are the lines before the first, `texts` each name's sections, `torn` the names of
+    sections in which a header is broken.
 
     A header begins its line. In lenient mode Markdown may stand around it, and its name may have another case. A header
     inside a line counts if no header of that name begins a line, and `completed` counts if it ends the line. What follows
@@ -90,6 +96,7 @@ class _Sections:
         self.texts: dict[str, list[str]] = {}
         self.closed = False
         self.last = ""
+        self.torn: set[str] = set()
         self._strict = strict
         self._names: dict[str, str] = {}
         """Fields by each name that their headers may have."""
@@ -120,6 +127,8 @@ class _Sections:
                 continue
             self.texts.setdefault(name, []).append("\n".join(body).strip())
             self.last = name
+            if any(self._torn(line) for line in body):
+                self.torn.add(name)
 
     @cached_property
     def _starting(self) -> set[str]:
@@ -139,6 +148,13 @@ class _Sections:
         if (not name and written == COMPLETED) or (not self._strict and written.casefold() == COMPLETED):
             return name or COMPLETED
         return name
+
+    def _torn(self, line: str) -> bool:
+        """Whether a line is the beginning of a header of this answer, without its end."""
+        if "##" not in line or (match := _CUT_HEADER.fullmatch(line)) is None:
+            return False
+        written = match[1].casefold()
+        return any(name.casefold().startswith(written) for name in (*self._names, COMPLETED))
 
     def _pieces(self, line: str) -> Sequence[tuple[str, str]]:
         """The line in pieces, each with the name of the header before it, "" where there is none."""

@@ -11,8 +11,9 @@ import re
 from collections.abc import Sequence
 
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
-from ..schema.types import JsonValue
-from ..values.repair import strict_json
+from ..schema.types import JsonValue, ListOf, OptionalOf, Scalar
+from ..values.phrases import unfenced
+from ..values.repair import exact_json, strict_json
 from .base import LEFT_OUT, Adapter, Records, SplitAnswer
 from .members import members_of, plain_members, spoken
 from .schema import object_schema
@@ -62,4 +63,37 @@ class JsonAdapter(Adapter):
         names = [field.name for field in outputs]
         if (members := plain_members(text, names)) is not None:
             return SplitAnswer(values=members, closed=True)
-        return members_of(spoken(text), names, "repaired the JSON", quiet=True) or SplitAnswer()
+        text = spoken(text)
+        found = members_of(text, names, "repaired the JSON", quiet=True)
+        if found is not None:
+            return found
+        return (_bare(text, outputs[0]) if len(outputs) == 1 else None) or _nothing(text, names)
+
+
+def _nothing(text: str, names: Sequence[str]) -> SplitAnswer:
+    """What an answer with none of these outputs holds: in an empty object they are left out, anything else is no answer."""
+    try:
+        empty = exact_json(unfenced(text)) == {}
+    except ValueError:
+        empty = False
+    return SplitAnswer() if empty else SplitAnswer(unclear=dict.fromkeys(names, "is missing"))
+
+
+def _bare(text: str, output: FieldSpec) -> SplitAnswer | None:
+    """What an answer without an object holds for the only output: words are no value of a text, for that is JSON here, too."""
+    text = unfenced(text)
+    notes = ("took the whole answer as the only output",)
+    kind = output.type.item if isinstance(output.type, OptionalOf) else output.type
+    texts = (Scalar(name="str"), Scalar(name="any"))
+    try:
+        value = exact_json(text)
+    except ValueError:
+        free = kind in texts or (isinstance(kind, ListOf) and kind.item in texts and text[:1] != "[")
+        # A text that is cut may be the beginning of a longer one.
+        if free or not text:
+            return None
+        return SplitAnswer({output.name: text}, notes=notes, last=output.name, bare=True)
+    if isinstance(value, dict) and (kind in texts or not value):
+        return None
+    closed = text[:1] in ('"', "[", "{")
+    return SplitAnswer(values={output.name: value}, notes=notes, closed=closed, last=output.name, bare=True)

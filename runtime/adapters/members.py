@@ -28,7 +28,7 @@ def spoken(text: str) -> str:
 
 
 def plain_members(text: str, names: Sequence[str]) -> dict[str, JsonValue] | None:
-    """The members of these names, where the text is one JSON object that has them all; else None."""
+    """The members of these names, where the text is one JSON object that has each of them once; else None."""
     if text[:1] != "{":
         return None
     try:
@@ -36,6 +36,9 @@ def plain_members(text: str, names: Sequence[str]) -> dict[str, JsonValue] | Non
     except ValueError:
         return None
     if not isinstance(value, dict) or any(name not in value for name in names):
+        return None
+    known = {fold(name) for name in names}
+    if len(value) > len(names) and any(fold(other) in known for other in value if other not in names):
         return None
     return {name: value[name] for name in names}
 
@@ -46,16 +49,15 @@ def members_of(text: str, names: Sequence[str], note: str, *, quiet: bool = Fals
     `note` says what was done. With `quiet` there is no note if the object is exactly the whole text.
     """
     found = search(text)
-    folds = {fold(name): name for name in names}
     if found.lost:
         if not _mentions(text, names):
             return None
-        return SplitAnswer(values={} if found.found else _named(found.whole, folds), broken=found.lost)
-    objects = [(one, members) for one in found.found if (members := _of_one(one, folds))]
+        return SplitAnswer(values={} if found.found else _named(found.whole, names)[0], broken=found.lost)
+    objects = [(one, named) for one in found.found if any(named := _of_one(one, names))]
     if not objects:
         return None
-    one, members = objects[0]
-    if any(other != members for _, other in objects[1:]):
+    one, (members, twice) = objects[0]
+    if any(other != (members, twice) for _, other in objects[1:]):
         return SplitAnswer(unclear=dict.fromkeys(names, "stands in more than one JSON object"))
     if not any(one.stands for one, _ in objects):
         return SplitAnswer(unclear=dict.fromkeys(names, "stands in a JSON object with words around it"))
@@ -68,29 +70,32 @@ def members_of(text: str, names: Sequence[str], note: str, *, quiet: bool = Fals
         if plain and quiet and not repairs
         else (f"{note}: {', '.join(repairs)}" if repairs else note,),
         guessed=frozenset(names if guessed else ()),
+        unclear=dict.fromkeys(twice, "is there more than once, with different values"),
         closed=not guessed,
-        last=next(reversed(members)),
+        last=next(reversed(members), ""),
     )
 
 
-def _of_one(one: FoundJson, folds: dict[str, str]) -> dict[str, JsonValue]:
+def _of_one(one: FoundJson, names: Sequence[str]) -> tuple[dict[str, JsonValue], set[str]]:
     value = one.mended.value
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    return _named(value, folds) if isinstance(value, dict) else {}
+    return _named(value, names) if isinstance(value, dict) else ({}, set())
 
 
-def _named(members: dict[str, JsonValue], folds: dict[str, str]) -> dict[str, JsonValue]:
-    """The members by the names that were asked for. One in two spellings is left out, unless one of them is exact."""
+def _named(members: dict[str, JsonValue], names: Sequence[str]) -> tuple[dict[str, JsonValue], set[str]]:
+    """The members by the names that were asked for, and the names that stand there in two spellings with two values."""
+    folds = {fold(name): name for name in names}
     named: dict[str, JsonValue] = {}
     twice: set[str] = set()
     for spelling, value in members.items():
-        name = folds.get(fold(spelling))
-        if name is None or (name in members and name != spelling):
+        name = spelling if spelling in names else folds.get(fold(spelling))
+        if name is None:
             continue
-        twice |= {name} & named.keys()
+        if name in named and named[name] != value:
+            twice.add(name)
         named[name] = value
-    return {name: value for name, value in named.items() if name not in twice}
+    return {name: value for name, value in named.items() if name not in twice}, twice
 
 
 def _mentions(text: str, names: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ..schema.program import FieldSpec
 from ..schema.types import Scalar
+from ..values.phrases import unfenced
 from .base import SplitAnswer
 from .members import members_of
 
@@ -37,19 +38,26 @@ def without_layout(
         return SplitAnswer(texts, notes=notes, unclear=unclear, closed=closed, last=next(reversed(labelled)))
     if len(outputs) == 1 and text and not broken.search(text):
         notes = ("took the whole answer as the only output",)
-        return SplitAnswer({names[0]: text}, notes=notes, closed=closed, last=names[0])
-    return SplitAnswer(closed=closed)
+        return SplitAnswer({names[0]: text}, notes=notes, closed=closed, last=names[0], bare=True)
+    # Words that are no answer leave nothing out on purpose.
+    left_out = not text or unfenced(text) == "{}"
+    return SplitAnswer(closed=closed, unclear={} if left_out else dict.fromkeys(names, "is missing"))
 
 
 def _labelled(text: str, names: tuple[str, ...]) -> dict[str, list[str]]:
-    """`name: value` lines, with or without Markdown around the name; the names in the order of their last lines."""
+    """`name: value` lines, with or without Markdown around the name; the names in the order of their last lines.
+
+    A heading that is a name counts as its line, if the text begins with such a line: elsewhere a text may have headings.
+    """
     if not names:
         return {}
     known = {name.lower(): name for name in reversed(names)}
     found: dict[str, list[list[str]]] = {}
     current: list[str] | None = None
-    for line in text.split("\n"):
-        match = _label(names).match(line)
+    lines = text.split("\n")
+    headed = _heading(names).match(lines[0]) is not None
+    for line in lines:
+        match = (headed and _heading(names).match(line)) or _label(names).match(line)
         if match:
             current = [match[2]]
             name = known[match[1].lower()]
@@ -63,7 +71,19 @@ def _labelled(text: str, names: tuple[str, ...]) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=512)
 def _label(names: tuple[str, ...]) -> re.Pattern[str]:
-    choice = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     return re.compile(
-        rf"[ \t]{{0,8}}[*#_`]{{0,4}} ?({choice})[*_`]{{0,4}} ?:[*_`]{{0,4}}[ \t]*(.*)", re.IGNORECASE
+        rf"[ \t]{{0,8}}[*#_`]{{0,4}} ?({_choice(names)})[*_`]{{0,4}} ?:[*_`]{{0,4}}[ \t]*(.*)", re.IGNORECASE
     )
+
+
+@lru_cache(maxsize=512)
+def _heading(names: tuple[str, ...]) -> re.Pattern[str]:
+    """A name as a heading of Markdown, or bold on a line of its own; the second group is empty."""
+    return re.compile(
+        rf"[ \t]{{0,8}}(?:#{{1,6}}[ \t]{{1,8}}[*_`]{{0,3}}|\*\*)({_choice(names)})[*_`]{{0,3}}[ \t]*()$",
+        re.IGNORECASE,
+    )
+
+
+def _choice(names: tuple[str, ...]) -> str:
+    return "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))

@@ -11,7 +11,7 @@ import re
 from msgspec import Struct, field
 
 from ..schema.types import JsonValue
-from .phrases import corrects, last_sentence, turns, unfenced
+from .phrases import corrects, excludes, last_sentence, unfenced
 from .repair import MAX_MENDED, Mended, NotJson, exact_json, mend
 
 _MAX_FOUND = 10_000
@@ -21,8 +21,8 @@ _OPENING = re.compile(r"[\[{]")
 _IN_PROSE = re.compile(r"\{[\w .-]{0,80}\}|\[(?:\d{1,4}|[ xX])\](?=[ \t]+\w)|\[[^\W\d][\w .-]{0,80}\](?=\()")
 """Brackets that are no JSON: a placeholder, a reference, a link."""
 _LEADS_IN = re.compile(r"(?:[:：=]|\b(?:is|are)|```\w*)[ \t*_`]*$")
-_BULLETED = re.compile(r"\s*(?:[-*•–]|\d{1,4}[.)])\s+")
-_OWN_BULLET = re.compile(r"(?:[-*•–]|\d{1,4}[.)])[ \t]{1,9}\Z")
+_BULLETED = re.compile(r"\s*(?:[-*•–+]|\d{1,4}[.)])\s+")
+_OWN_BULLET = re.compile(r"(?:[-*•–+]|\d{1,4}[.)])[ \t]{1,9}\Z")
 _ENDS = re.compile(r"[\s}\]).!*`]*(?:(?://|#)[^\n]*)?")
 _GOES_ON = re.compile(r"[\"'“,:{\[]")
 
@@ -54,7 +54,7 @@ class FoundJson(Struct, frozen=True):
         lead = self.before if self.before.strip(" `*_") else self.lead
         return (
             self.led
-            and not turns(last_sentence(lead[-400:]))
+            and not excludes(last_sentence(lead[-400:]))
             and _ENDS.fullmatch(self.after) is not None
             and not _GOES_ON.match(self.follow)
             and not corrects(self.follow[:400])
@@ -77,13 +77,13 @@ class Search(Struct, frozen=True):
         """Whether nothing but commas, bullets and line breaks stands between what was found, and around it."""
         first = self.found[0].start
         lead = _OWN_BULLET.sub("", self.text[max(0, first - _NEAR) : first])
-        led = _LEADS_IN.search(lead.rstrip()) and not turns(last_sentence(lead[-400:]))
+        led = _LEADS_IN.search(lead.rstrip()) and not excludes(last_sentence(lead[-400:]))
         rest, last = "", first if led else 0
         for one in self.found:
             rest += self.text[last : one.start] + "\n"
             last = one.mended.end
         rest += self.text[last:]
-        return not re.sub(r"[\s,]|(?m:^[ \t]*(?:[-*•–]|\d{1,4}[.)])[ \t])|```\w*", "", rest)
+        return not re.sub(r"[\s,]|(?m:^[ \t]*(?:[-*•–+]|\d{1,4}[.)])[ \t])|```\w*", "", rest)
 
 
 def search(text: str) -> Search:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 
-from .phrases import turns
+from .phrases import excludes, turns
 
-_BULLET = re.compile(r"([ \t]{0,12})(?:([-*•–])|(\d{1,4})[.)])\s+(.*)")
+_BULLET = re.compile(r"([ \t]{0,12})(?:([-*•–+‣◦▪●])|(\d{1,4})[.)])\s+(.*)")
 _BOLD = re.compile(r"\*\*[^*]{1,100}\*\*")
 _MARKED = re.compile(r"[-*•–]\S|\d{1,4}[.)][^\W\d]")
-_SEVERAL = re.compile(r"[,;|•\t]|\s(?:and|&|or|/)\s")
+_NUMERAL = re.compile(
+    r"(?:[IVXLC]{1,7}|[ivxlc]{1,7}|[A-Za-z])[.)]\s|\(\w{1,4}\)\s"
+    r"|\d{1,4}(?::\s|[）．、])|[①-⑳]|[一二三四五六七八九十]{1,3}[、．]"
+)
+"""Marks of items that may as well belong to the texts."""
+_SEVERAL = re.compile(r"[,;|•\t，、；]|\s(?:and|&|or|/)\s|[」』»]\s*[「『«]")
+_COMMAS = (",", "，", "、")
+_OTHER_FORM = re.compile(r"<[A-Za-z][^<>]*>.*</[A-Za-z][^<>]*>|[\w.]+\(\s*[\[{(].*\)", re.DOTALL)
+"""A list in tags, or made by a call."""
+_AND_SO_ON = re.compile(r"\.{2,}|…+|(?:etc|usw|and so on|and more)\.?|等等?", re.IGNORECASE)
 _YEARS = 1000
 """A number from here on is no bullet, but rather a year."""
 _ENDS_SENTENCE = (".", "!", "?", "。", "！", "？")
@@ -20,7 +29,17 @@ _THOUSANDS = re.compile(r"(?<!\d)\d{1,3},\d{3}(?!\d)")
 
 def parts(text: str, *, prose: bool, nested: bool = False) -> list[str] | None:
     """The items' texts. `prose` items may hold commas themselves, and `nested` ones are lists, so neither are split at
-    commas. None where the text has no items, or could be split in more than one way."""
+    commas. None where the text has no items, leaves some out, or could be split in more than one way."""
+    found = _parts(text, prose=prose, nested=nested)
+    return None if found is None or any(map(and_so_on, found)) else found
+
+
+def and_so_on(part: str) -> bool:
+    """Whether an item stands for others that were left out."""
+    return _AND_SO_ON.fullmatch(part) is not None
+
+
+def _parts(text: str, *, prose: bool, nested: bool) -> list[str] | None:
     lines = [line for line in text.split("\n") if line.strip()]
     bullets = [_BULLET.match(line) for line in lines]
     if any(bullets):
@@ -28,14 +47,22 @@ def parts(text: str, *, prose: bool, nested: bool = False) -> list[str] | None:
     if len(lines) > 1:
         return _lines([line.strip() for line in lines], prose=prose)
     if prose:
-        return None if _SEVERAL.search(text) or turns(text) or not re.search(r"\w", text) else [text.strip()]
+        heading, colon, _ = text.partition(":")
+        unclear = (
+            _SEVERAL.search(text)
+            or _OTHER_FORM.fullmatch(text.strip())
+            or turns(text)
+            or (colon and excludes(heading))
+            or not re.search(r"\w", text)
+        )
+        return None if unclear else [text.strip()]
     return None if nested else _parted(text)
 
 
 def _bulleted(lines: list[str], bullets: list[re.Match[str] | None]) -> list[str] | None:
     first = next(index for index, bullet in enumerate(bullets) if bullet)
     # A lead-in such as "The items are:" may stand before the first bullet, and only there.
-    if first > 1 or (first == 1 and (not _leads_in(lines[0]) or turns(lines[0]))):
+    if first > 1 or (first == 1 and (not _leads_in(lines[0]) or excludes(lines[0]))):
         return None
     found: list[str] = []
     indent, marks, numbers = _width(bullets[first]), set[str](), list[int]()
@@ -75,18 +102,28 @@ def _lines(lines: list[str], *, prose: bool) -> list[str] | None:
     if prose and any(_MARKED.match(line) for line in lines):
         return None  # bullets without a blank after them, or marks that belong to the texts
     if _leads_in(lines[0]):
-        if turns(lines[0]):
+        if excludes(lines[0]):
             return None
         lines = lines[1:]
-    commas = [line.endswith(",") for line in lines]
+    if prose and (
+        any(_of_table(line) for line in lines)
+        or _OTHER_FORM.fullmatch("\n".join(lines))
+        or sum(_NUMERAL.match(line) is not None for line in lines) > 1
+    ):
+        return None
+    commas = [line.endswith(_COMMAS) for line in lines]
     if any(commas):
         if not all(commas[:-1]):
             return None
-        lines = [line.rstrip(",").rstrip() for line in lines]
+        lines = [line.rstrip("".join(_COMMAS)).rstrip() for line in lines]
     # Only some lines end a sentence: one is a remark, or a text was wrapped.
     if len({line.endswith(_ENDS_SENTENCE) for line in lines}) > 1:
         return None
     return _unquoted(lines)
+
+
+def _of_table(line: str) -> bool:
+    return line.startswith("|") or ("--" in line and not line.strip(" \t|:+-"))
 
 
 def _unquoted(found: list[str]) -> list[str]:
@@ -105,11 +142,11 @@ def _unquoted(found: list[str]) -> list[str]:
 
 def _parted(text: str) -> list[str] | None:
     """The items between commas or semicolons. An `and` may stand before the last one."""
-    if ";" in text:
-        return [part.strip() for part in text.split(";")]
+    if ";" in text or "；" in text:
+        return [part.strip() for part in re.split("[;；]", text)]
     if _THOUSANDS.search(text) or (_GROUPED.search(text) and _SPACED.search(text)):
         return None  # commas inside numbers, or between them
-    found = [part.strip() for part in text.split(",")]
+    found = [part.strip() for part in re.split("[,，、]", text)]
     *rest, last = found
     head, _, tail = last.rpartition("and ")
     if tail and ((head == "" and len(found) > 1) or head.endswith(" ")):

@@ -17,6 +17,9 @@ _INFO = f"{string.ascii_letters}{string.digits}_+- \t\r"
 """Characters of the name of a fence's language."""
 _QUOTES = "\"'`*“”„«»‘’"
 _WORD = re.compile(r"\S+")
+_ONLY_BULLET = re.compile(r"(?:[-*•–+]|1[.)])[ \t]{1,9}([^\W\d][^\n]*)")
+_FULL_WIDTH = re.compile("[\uff01-\uff5e]")
+_TO_ASCII = 0xFF01 - 0x21
 _LEAD_WORDS = 12
 """Words of a lead-in at most."""
 _LONGEST_PHRASE = 400
@@ -64,6 +67,13 @@ _TURNS = _words(
 )
 """Words that may reverse the meaning of what stands near them."""
 _TURNING = re.compile(r"n['’]t\b|\be\.g\.|不|非|没|沒|無|无|未|例|ない|なし|아니|예시|\?|？")
+_EXCLUDES = _words(
+    """
+    exclude excludes excluded exclusion exclusions omit omits omitted ignore ignored skip skipped reject rejects discard
+    discarded forbidden banned irrelevant unrelated
+    """
+)
+"""Words of a heading over what is not the answer."""
 _CORRECTS = _words("wait actually correction wrong incorrect oops alternatively mistake mistaken")
 
 
@@ -78,6 +88,12 @@ def unfenced(text: str) -> str:
     return rest.strip() if line_break and not first.strip(_INFO) else stripped[3:-3].strip()
 
 
+def unmarked(text: str) -> str:
+    """The text without the bullet before its only line."""
+    match = _ONLY_BULLET.fullmatch(text)
+    return match[1] if match else text
+
+
 def bare(text: str) -> str:
     """The text without the fence, quotes, emphasis and full stop that models put around a value."""
     return unfenced(text).strip(_EMPHASIS).rstrip(".").strip().strip(_QUOTES).strip()
@@ -89,6 +105,11 @@ def turns(text: str) -> bool:
     if _TURNING.search(lowered):
         return True
     return any(word in _TURNS for word in re.findall(r"[^\W\d_]+", lowered))
+
+
+def excludes(text: str) -> bool:
+    """Whether a heading or a lead-in may say that what follows is not the answer."""
+    return turns(text) or any(word in _EXCLUDES for word in re.findall(r"[^\W\d_]+", text.casefold()))
 
 
 def corrects(text: str) -> bool:
@@ -139,6 +160,7 @@ def spelled(text: str, values: tuple[str, ...]) -> str | None:
     """The label that the text is: as written, in another case, or with other separators; None where it is no label."""
     if text in values:
         return text
+    text = _FULL_WIDTH.sub(lambda match: chr(ord(match[0]) - _TO_ASCII), text)
     small, folded = _spellings(values)
     for spelling, known in ((text.casefold(), small), (fold(text), folded)):
         if spelling in known:
@@ -206,7 +228,27 @@ _SCALES = _words(
     or and not to ish odd plus minus less fewer more below above ago before under over max most least about approx
     """
 )
-"""Words after a number that scale or change it, and so are no unit."""
+"""Words after a number that scale or change it, even where an output has their name."""
+_UNITS = _words(
+    """
+    item items result results piece pieces pcs pc unit units entry entries row rows line lines word words character
+    characters char chars token tokens page pages person persons people user users customer customers message messages
+    ticket tickets review reviews document documents file files vote votes star stars point points pts step steps
+    question questions answer answers sentence sentences paragraph paragraphs element elements record records order
+    orders product products book books
+    ms s sec secs second seconds min mins minute minutes h hr hrs hour hours day days week weeks month months year years
+    yr yrs
+    nm µm mm cm dm km inch inches ft foot feet yd yard yards mi mile miles meter meters metre metres kilometer kilometers
+    kilometre kilometres
+    mg g kg gram grams kilogram kilograms oz lb lbs tonne tonnes
+    ml cl dl l liter liters litre litres m² cm² mm² km² m³ cm³ ha acre acres
+    °c °f ° degree degrees celsius fahrenheit hz khz mhz ghz w kw kwh wh volt volts watt watts kj kcal cal calories pa
+    kpa hpa bar psi px rpm fps mph kph
+    bit bits byte bytes kb mb gb tb kib mib gib tib
+    € £ ¥ $ eur usd gbp jpy chf cad aud nzd cny inr krw sek nok dkk pln czk huf brl mxn zar euro euros dollar dollars yen
+    """
+)
+"""Words after a number that leave it what it is. No list of words that change a number is ever complete."""
 _NUMBER = re.compile(
     r"""
     (?P<currency>[$€£¥]\s?)?
@@ -215,12 +257,24 @@ _NUMBER = re.compile(
     (?P<digits>\d{1,3}(?:,\d{3})+|\d{1,3}(?:_\d{3})+|\d{1,300}|(?=\.\d))
     (?P<fraction>\.\d{1,300})?
     (?P<exponent>[eE][+-]?\d{1,3})?
-    \s?(?P<unit>[A-Za-zµ°€²³]{1,12}(?:/[A-Za-z]{1,6})?)?
+    \s?(?P<unit>[A-Za-zµ°€£¥$²³]{1,12}(?:/[A-Za-z]{1,6})?)?
     """,
     re.VERBOSE,
 )
+_RATE = _UNITS | {"m", "g", "d"}
 _POINTS = re.compile(r"[+−-]?\d{1,3}(?:\.\d{3})+")
 _COMMENT = re.compile(r"\s(?:#|//)\s*([^\n]{0,200})$")
+
+
+def _is_unit(word: str, name: str) -> bool:
+    """Whether a word after a number leaves it what it is."""
+    small = word.casefold()
+    if "/" in small:
+        return all(part in _RATE for part in small.split("/"))
+    if small in _UNITS:
+        return word != "MM"  # millions, in finance
+    own = fold(name)
+    return small not in _SCALES and small in (own, f"{own}s")
 
 
 def uncommented(text: str) -> str:
@@ -231,16 +285,17 @@ def uncommented(text: str) -> str:
     return text
 
 
-def number_said(text: str, *, whole: bool) -> str | None:
+def number_said(text: str, name: str, *, whole: bool) -> str | None:
     """The digits of the number that is all the text says, spelled for Python; None where it says anything else.
 
+    A word may follow it only if it is a unit, or the output's `name`.
     Where a `whole` number is wanted, `1.500` gives None too: the point may part thousands.
     """
-    text = bare(text)
+    text = bare(text).rstrip("!")
     if whole and _POINTS.fullmatch(text):
         return None
     match = _NUMBER.fullmatch(text)
-    if match is None or (match["unit"] or "").casefold() in _SCALES:
+    if match is None or not (match["unit"] is None or _is_unit(match["unit"], name)):
         return None
     sign = match["sign"].replace("−", "-")
     digits = re.sub("[,_]", "", match["digits"]) or "0"

@@ -17,7 +17,7 @@ from msgspec import Struct
 from ..schema.program import Record
 from ..schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
 from .finding import FoundJson, Search, search
-from .listing import parts
+from .listing import and_so_on, parts
 from .phrases import (
     after_lead,
     bare,
@@ -28,6 +28,7 @@ from .phrases import (
     spelled,
     uncommented,
     unfenced,
+    unmarked,
 )
 from .repair import MAX_TEXT, NotJson, Spelled, exact_json, mend, strict_json
 from .values import MAX_DEPTH, at, coerce, inside, mismatch, short
@@ -45,6 +46,8 @@ _WRAPPERS_OF_LABELS = _WRAPPERS | {"label", "category", "class", "classification
 _INTEGER = re.compile(r"-?[1-9]\d{0,17}", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9]\d{0,17})(?:\.\d{1,17})?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+_ZONED = re.compile(r"[Zz+-]")
+_MIDNIGHT = re.compile(r"00(?::?00){0,2}(?:[.,]0+)?(?![\d:.,])")
 _QUOTES = "\"'“”"
 
 
@@ -190,14 +193,19 @@ class _Reader:
     ) -> JsonValue:
         """Members that the record does not have are dropped; their names may differ in case and separators."""
         members: dict[str, JsonValue] = {}
+        own = {field.name for field in record.fields}
         by_fold: dict[str, list[str]] = {}
         for name in value:
             by_fold.setdefault(fold(name), []).append(name)
         for field in record.fields:
-            spellings = [field.name] if field.name in value else by_fold.get(fold(field.name), [])
-            if len(spellings) > 1:
+            spellings = [
+                spelling
+                for spelling in by_fold.get(fold(field.name), [])
+                if spelling == field.name or spelling not in own
+            ]
+            if any(value[spelling] != value[spellings[0]] for spelling in spellings[1:]):
                 raise ValueError(at(where, f"{record.name} has {field.name} twice"))
-            for spelling in spellings:
+            for spelling in spellings[:1]:
                 members[field.name] = self.value(
                     value[spelling], field.type, inside(where, field.name), depth + 1
                 )
@@ -214,9 +222,13 @@ class _Reader:
     # Single values ---------------------------------------------------------------------------------
 
     def _optional(self, text: str, item: Type, where: str, depth: int) -> JsonValue:
-        said = bare(text).lower()
-        own = isinstance(item, OneOf) and spelled(bare(text), item.values) is not None
-        return None if said in _NOTHING and not own else self.text(text, item, where, depth + 1)
+        return None if self._nothing(text, item) else self.text(text, item, where, depth + 1)
+
+    def _nothing(self, text: str, item: Type) -> bool:
+        """Whether the text says that there is none; a label of that spelling is a value."""
+        said = bare(text)
+        own = isinstance(item, OneOf) and spelled(said, item.values) is not None
+        return said.lower() in _NOTHING and not own and not _only_dots(text)
 
     def _single(self, text: str, kind: Scalar | OneOf, where: str, depth: int) -> JsonValue:
         """A number, a truth, a date or a label: as it stands, behind a lead-in, or as the one member of an object."""
@@ -224,6 +236,8 @@ class _Reader:
         if simple is not None:
             return simple
         stripped = unfenced(text)
+        if isinstance(kind, OneOf):
+            stripped = unmarked(stripped)
         if stripped[:1] == "{":
             wrappers = _WRAPPERS_OF_LABELS if isinstance(kind, OneOf) else _WRAPPERS
             held = self._held(search(stripped), wrappers)
@@ -249,13 +263,13 @@ class _Reader:
         if isinstance(kind, OneOf):
             if text in kind.values:
                 return text
-            return spelled(bare(text).rstrip("!"), kind.values)
+            return spelled(bare(text).rstrip("!…"), kind.values)
         text = uncommented(text)
         if kind.name == "bool":
             word = bare(text).lower()
             return word in _TRUE if word in _TRUE | _FALSE else None
         if kind.name in ("int", "float"):
-            return _number(text, kind)
+            return _number(text, kind, self._name)
         try:
             return coerce(self._moment(bare(text), kind), kind, self._records)
         except ValueError:
@@ -263,9 +277,11 @@ class _Reader:
 
     def _moment(self, text: str, kind: Scalar) -> str:
         """The text of a date, without the time that may follow it; or that of a time, where a date alone means the
-        beginning of the day, which is a guess."""
+        beginning of the day, which is a guess. Raises ValueError for a time of another zone: there the day may differ."""
         if kind.name == "date" and len(text) > 10 and text[10] in "T ":
             coerce(text, Scalar(name="datetime"), self._records)
+            if _ZONED.search(text, 11) and not _MIDNIGHT.match(text, 11):
+                raise ValueError(mismatch(kind, text))
             return text[:10]
         if kind.name == "datetime" and "T" not in text and ":" not in text:
             coerce(text, Scalar(name="date"), self._records)
@@ -332,7 +348,7 @@ class _Reader:
             return self.value(held, kind, where, depth + 1)
 
     def _list(self, text: str, kind: ListOf, item: Type, where: str, depth: int) -> JsonValue:
-        stripped = unfenced(text)
+        stripped = self._unheaded(unfenced(text))
         whole = _whole(stripped, "[")
         if isinstance(whole, list):
             return self.value(whole, kind, where, depth)
@@ -343,12 +359,22 @@ class _Reader:
             if found.lost:
                 raise ValueError(at(where, f"{mismatch(kind, text)}: {found.lost}"))
             return self._json_list(found, kind, item, where, depth)
-        if bare(stripped).lower() in _NOTHING | _EMPTY:
+        if bare(stripped).lower() in _NOTHING | _EMPTY and not _only_dots(stripped):
             return []
         taken = self._apart(stripped, item, prose=prose)
         if taken is None:
             raise ValueError(at(where, mismatch(kind, text)))
+        if len(taken) == 1 and taken[0] and (self._nothing(taken[0], item) or taken[0].lower() in _EMPTY):
+            return []
         return [self.text(part, item, f"{where}[{index}]", depth + 1) for index, part in enumerate(taken)]
+
+    def _unheaded(self, text: str) -> str:
+        """The text without the output's own name above it, which may sound as if it excluded what follows."""
+        heading, colon, rest = text.partition(":")
+        heading = heading.strip("*_#` ")
+        named = bool(colon and heading[:1].isalpha() and self._name) and fold(heading) == fold(self._name)
+        rest = rest.lstrip("*_` ").strip("\n")
+        return rest if named and rest else text
 
     def _apart(self, text: str, item: Type, *, prose: bool) -> list[str] | None:
         """The texts of a list without brackets; None where they cannot be told apart."""
@@ -372,6 +398,8 @@ class _Reader:
             return self.value(held if isinstance(held, list) else value, kind, where, depth)
 
         values = [one.mended.value for one in found.found]
+        if any(one.mended.repairs and _leaves_out(one.mended.value) for one in found.found):
+            raise ValueError(at(where, f"{mismatch(kind, found.text)}, which leaves some out"))
         if len(values) > 1 and isinstance(item, RecordRef) and found.listed and all(map(_is_object, values)):
             self._repaired("took objects in a row as a list")
             return [
@@ -423,6 +451,16 @@ def _whole(text: str, opening: str) -> JsonValue:
         return None
 
 
+def _leaves_out(value: JsonValue) -> bool:
+    """Whether a list that is no exact JSON ends in `etc.` or the like."""
+    return isinstance(value, list) and bool(value) and isinstance(value[-1], str) and and_so_on(value[-1])
+
+
+def _only_dots(text: str) -> bool:
+    """Whether dots stand for something that was left out."""
+    return "." in text and not text.strip(". ")
+
+
 def _is_object(value: JsonValue) -> bool:
     return isinstance(value, dict)
 
@@ -447,9 +485,9 @@ def _as_it_stands(text: str, kind: Scalar | OneOf) -> JsonValue:
     return None
 
 
-def _number(text: str, kind: Scalar) -> JsonValue:
+def _number(text: str, kind: Scalar, name: str) -> JsonValue:
     """The number; None where the text is not plainly one."""
-    digits = number_said(text, whole=kind.name == "int")
+    digits = number_said(text, name, whole=kind.name == "int")
     if digits is None:
         return None
     if kind.name == "int" and digits.lstrip("+-").isdigit():

@@ -331,3 +331,42 @@ def test_records_are_spelled_out_once_however_they_refer_to_each_other() -> None
         "type": "json_object"
     }
     assert time.process_time() - began < 1.0
+
+
+TEXT_AND_NUMBER = predictor(fields(question=STR), fields(a=STR, b=INT))
+
+
+@pytest.mark.parametrize("layout", [CHAT, JSON, XML], ids=["chat", "json", "xml"])
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("text", ['{"b": 1}', '```json\n{"B": 1}\n```', 'Here:\n{"b": 1}'])
+def test_an_object_of_other_outputs_is_no_text(layout: Adapter, again: bool, text: str) -> None:
+    reading = layout.read(TEXT_AND_NUMBER, text, {}, only={"a"}, again=again)
+    assert (reading.values, reading.problems) == ({}, (UnreadOutput("a", "is missing"),))
+    table = predictor(fields(question=STR), fields(a=DictOf(key=STR, value=INT), b=INT))
+    assert layout.read(table, text, {}, only={"a"}, again=again).problems
+
+
+@pytest.mark.parametrize("text", ["I am sorry, I cannot.", "Let me think again.", "b: 1"])
+def test_words_are_no_text_of_one_of_several_outputs_that_was_asked_for_again(text: str) -> None:
+    for layout in (CHAT, JSON, XML):
+        for kind in (STR, ANY, OptionalOf(item=STR), ListOf(item=STR), INT):
+            asked = predictor(fields(question=STR), fields(a=kind, b=INT))
+            reading = layout.read(asked, text, {}, only={"a"}, again=True)
+            assert reading.values == {}, (text, kind)
+
+
+def test_what_was_asked_for_again_may_come_bare_where_not_any_words_are_a_value() -> None:
+    for kind, text, value in (
+        (INT, "7", 7),
+        (OneOf(values=("x", "y")), "y.", "y"),
+        (ListOf(item=STR), '["u", "v"]', ["u", "v"]),
+        (ListOf(item=INT), "1, 2", [1, 2]),
+    ):
+        asked = predictor(fields(question=STR), fields(a=kind, b=STR))
+        for layout in (CHAT, JSON, XML):
+            assert layout.read(asked, text, {}, only={"a"}, again=True).values == {"a": value}
+    one = predictor(fields(question=STR), fields(a=STR))
+    assert CHAT.read(one, "Paris", {}, only={"a"}, again=True).values == {"a": "Paris"}
+    assert CHAT.read(TEXT_AND_NUMBER, "[[ ## a ## ]]\nParis", {}, only={"a"}, again=True).values == {
+        "a": "Paris"
+    }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import get_args
 
@@ -155,7 +156,9 @@ def seen(text: str) -> str:
 
 def numbers(text: str) -> set[float]:
     plain = re.sub(r"(?<=\d)[,_](?=\d)", "", text.replace("−", "-"))
-    spellings = re.findall(r"[-+]?[$€£¥]?\s?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", f"{plain} {text}")
+    unmarked = re.sub(r"^\s*[-+]\s+", "", plain, flags=re.MULTILINE)
+    views = f"{plain} {text} {unmarked}"
+    spellings = re.findall(r"[-+]?[$€£¥]?\s?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", views)
     return {float(re.sub(r"[$€£¥\s]", "", one)) for one in spellings}
 
 
@@ -171,7 +174,7 @@ def stands_in(value: JsonValue, text: str) -> bool:
             return float(value) in numbers(text) or float(value) in numbers(text.replace(",", " "))
         case str():
             given = " ".join(value.split())
-            views = (text, seen(text), " ".join(text.split()))
+            views = (text, seen(text), " ".join(text.split()), unicodedata.normalize("NFKC", text))
             bulleted = re.sub(r"\n\s+", " ", text)
             return (
                 any(given in view or given.casefold() in view.casefold() for view in (*views, bulleted))
