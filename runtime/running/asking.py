@@ -310,7 +310,7 @@ def _read(
     records = session.program.records
     cut = _CUT.get(answer.finish_reason.lower(), "")
     return _adapter(session, predictor).read(
-        predictor, answer.text, records, strict=strict, only=only, cut=cut
+        predictor, answer.text, records, strict=strict, only=only, again=only is not None, cut=cut
     )
 
 

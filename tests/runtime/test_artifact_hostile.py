@@ -26,7 +26,7 @@ from dspec.runtime.schema.expressions import BinaryOp, Expression, ForEach, List
 from dspec.runtime.schema.modelnames import is_model_name, may_hold_key
 from dspec.runtime.schema.program import EachStep, NestedSteps, Program, RepeatStep, Reward, Step, ValueStep
 from dspec.runtime.schema.types import ANY, STR, JsonValue
-from dspec.runtime.values.interpret import MAX_RUN_STEPS, Work, evaluate, one_run
+from dspec.runtime.values.interpret import MAX_RUN_STEPS, SharedWork, Work, evaluate
 
 BIG = list(range(100_000))
 TEXT = "x" * 3_000_000
@@ -483,7 +483,7 @@ def test_evaluations_of_one_run_share_what_it_may_do() -> None:
             evaluate(compare(var("big"), "+", var("big")), {"big": BIG})
             evaluate(each(var("x")), {"big": BIG})
 
-    with one_run(), pytest.raises(EvaluationError, match="in one run"):
+    with SharedWork(), pytest.raises(EvaluationError, match="in one run"):
         much()
     assert Work().left == MAX_RUN_STEPS
     evaluate(each(var("x")), {"big": BIG})  # and outside, each has its own
