@@ -280,14 +280,15 @@ class _Conductor:
         take: int = 0,
         temperature: float | None = None,
         calling: NativeCalls | None = None,
+        together: bool = False,
     ) -> Row:
         address = self.module.predictors[role]
         asked = predictor or self.program.predictors.get(address)
         if asked is None:
             raise ConfigurationError(f"`{self._step}` lacks its predictor `{address}`")
         session = self._taking(take, temperature)
-        if calling is not None:
-            session = replace(session, calling=calling)
+        if calling is not None or together:
+            session = replace(session, calling=calling, together=together)
         return (await self._keep(_predict(session, address, asked, inputs, f"{self._step}.{role}"))).outputs
 
     async def attempt(

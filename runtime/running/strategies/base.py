@@ -69,9 +69,10 @@ class Conductor(Protocol):
         take: int = 0,
         temperature: float | None = None,
         calling: NativeCalls | None = None,
+        together: bool = False,
     ) -> Row:
         """The outputs of one of the module's predictors, or of `predictor` in its place. With `calling`, its model may
-        call tools by itself."""
+        call tools by itself. `together` says that the outputs mean something only together."""
         ...
 
     def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:

@@ -245,7 +245,9 @@ async def _asked(
         if not as_dspy and not work.fits(role, row, predictor=predictor) and _cut(work, turns):
             continue
         try:
-            return await work.ask(role, row, predictor=predictor, calling=calling)
+            return await work.ask(
+                role, row, predictor=predictor, calling=calling, together=predictor is not None
+            )
         except PromptTooLong:
             refused += 1
             if as_dspy and len(turns) <= 1:
