@@ -55,7 +55,7 @@ AGENT = """\
 extern find(query: str) -> str { "Finds."; source = http("https://tools.example/find") }
 module agent = ReAct(sig(text -> intent: Intent), tools = [find])
 """
-ALL_LEFT = "= train val lm prompt_lm teacher_lm seed on_error compat tune freeze emit budget step"
+ALL_LEFT = "= train val lm prompt_lm teacher_lm seed on_error scoring compat tune freeze emit budget step"
 
 
 def offered(text: str) -> tuple[Completions, str]:

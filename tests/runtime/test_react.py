@@ -294,7 +294,7 @@ def test_what_a_file_says_of_an_agent_is_held_against_its_strategy() -> None:
         "program.modules.m.options.max_iters: input should be a whole number"
     ]
     assert wrong(runs="search")[0] == "program.modules.m.runs: `ReAct` has nothing to try"
-    assert "runs itself" in wrong(tools=("m",))[0]
+    assert any("runs itself" in one for one in wrong(tools=("m",)))
 
 
 async def test_a_predictor_with_other_outputs_is_refused() -> None:

@@ -66,7 +66,7 @@ def present(condition: Expr, outcome: bool) -> frozenset[str]:
 
 
 def _items_of(condition: Binary, outcome: bool) -> frozenset[str]:
-    """The items that are there where a list was compared by its length: `len(xs) > 1`, `0 != len(xs)`."""
+    """The items that are there where a list was compared by its length: `len(xs) > 1`, `0 != len(xs)`, `i < len(xs)`."""
     if condition.operator not in _OPPOSITE:
         return frozenset()
     operator = condition.operator if outcome else _OPPOSITE[condition.operator]
@@ -85,6 +85,11 @@ def _items_of(condition: Binary, outcome: bool) -> frozenset[str]:
             return frozenset(
                 f"{found}[{place}]" for n in range(min(least, MOST_ITEMS)) for place in (n, n - least)
             )
+        case (
+            Call(callee=Reference(name=function), arguments=[argument]),
+            Reference(name=place),
+        ) if function.text == "len" and operator == ">" and (found := path(argument.value)) is not None:
+            return frozenset((f"{found}[{place.text}]",))  # who asks `i < len(xs)` has thought of it
         case _:
             return frozenset()
 
