@@ -181,9 +181,7 @@ def with_dspy_state(program: Program, state: JsonValue) -> Program:
     for address, name in found.items():
         program, own[address] = _untold(program, address, cast("Row", states[name]))
     predictors = {
-        address: _restored(program, address, own[address])
-        if address in own
-        else predictor
+        address: _restored(program, address, own[address]) if address in own else predictor
         for address, predictor in program.predictors.items()
     }
     return program.model_copy(update={"predictors": predictors})

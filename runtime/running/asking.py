@@ -312,7 +312,9 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
     notes += (*more, *second.notes, *_remarks(answer, second))
     if otherwise:
         notes.append(f"{', '.join(otherwise)}: the new answer says it otherwise, and counts")
-    notes += (f"{one.field}: said again, but {one.message}; the first answer counts" for one in again.problems)
+    notes += (
+        f"{one.field}: said again, but {one.message}; the first answer counts" for one in again.problems
+    )
     guessed = (*(name for name in reading.guessed if name not in replaced), *second.guessed)
     return Asked(asked.inputs, values, messages, attempts + 1, tuple(notes), guessed, flaws)
 

@@ -135,9 +135,7 @@ async def test_another_call_in_place_of_arguments_is_another_step() -> None:
 
 
 async def test_a_call_asked_for_again_keeps_its_thought() -> None:
-    engine = Calls(
-        calling("search", "never mind", "for a"), calling("search", {"query": "ada"}), END, ANSWER
-    )
+    engine = Calls(calling("search", "never mind", "for a"), calling("search", {"query": "ada"}), END, ANSWER)
     assert (await answered(engine)).trace[0].outputs["next_thought"] == "for a"
 
 
