@@ -331,3 +331,10 @@ def test_records_are_spelled_out_once_however_they_refer_to_each_other() -> None
         "type": "json_object"
     }
     assert time.process_time() - began < 1.0
+
+
+def test_a_backslash_in_tags_is_the_values_own_but_for_its_own_tags() -> None:
+    asked = predictor(fields(question=STR), fields(code=STR, b=STR))
+    code = r"re.sub('<\/b>', '', '<b>'); x = '</b>'"
+    assert XML.parse(asked, f"<code>{code}</code><b>y</b>", {}) == {"code": code, "b": "y"}
+    assert XML.parse(asked, r"<code>x</code><b>a <\/b> c</b>", {}) == {"code": "x", "b": "a </b> c"}
