@@ -99,9 +99,11 @@ async def metered(
             outcome = await run(program, inputs, meter, sample=sample, temperature=temperature)
         except (AnswerError, EvaluationError) as failure:
             error = (type(failure).__name__, failure.message)
-            return RunResult.of(None, (), error, spent_on(answers), failure.flaws or Flaws())
+            flaws = failure.flaws or Flaws()
+            return RunResult.of(None, (), error, spent_on(answers), flaws, set_aside=meter.set_aside)
         except ProviderError as failure:
             failure.spent = spent_on(answers)
             raise
         flaws = sum((step.flaws for step in outcome.trace), Flaws())
-        return RunResult.of(outcome.outputs, outcome.trace, None, spent_on(answers), flaws)
+        spent = spent_on(answers)
+        return RunResult.of(outcome.outputs, outcome.trace, None, spent, flaws, set_aside=meter.set_aside)

@@ -4,7 +4,8 @@ It remembers runs, not scores: scores are computed again from the outputs, so a 
 without a call. A run is keyed by everything that determines it, the runtime's own code and what a token costs included, and
 by nothing else: names that no model sees and settings such as timeouts stay out.
 
-A run whose answer could not be read is no memory of what the program does: the server may have been mended since.
+A run with an answer that could not be read, its only one or one of several, is no memory of what the program does: the server
+may have been mended since.
 
 It is a memory and never a source of truth. Whatever cannot be read, is damaged or does not fit the
 format is a miss; whatever cannot be written is forgotten. The ledger is what keeps paid answers.
@@ -68,6 +69,9 @@ class RunResult:
     cut: int = 0
     repaired: int = 0
     unreadable: int = 0
+    set_aside: bool = False
+    """Whether nobody could read one of its answers, though it was asked for again. Such a run is remembered as long as the
+    store is open: whether the model is asked once more is for the ledger to say (`Ledger.set_aside`)."""
 
     @classmethod
     def of(
@@ -77,6 +81,8 @@ class RunResult:
         error: tuple[str, str] | None = None,
         spent: Spent = Spent(),  # noqa: B008  # a frozen value
         flaws: Flaws = Flaws(),  # noqa: B008
+        *,
+        set_aside: bool = False,
     ) -> RunResult:
         return cls(
             outputs,
@@ -90,6 +96,7 @@ class RunResult:
             flaws.cut,
             flaws.repaired,
             flaws.unreadable,
+            set_aside,
         )
 
     @property
@@ -102,8 +109,7 @@ class RunResult:
 
     @property
     def unread(self) -> bool:
-        """True when the model's answer could not be read. Such a run is remembered as long as the store is open: whether
-        the model is asked again is for the ledger to say."""
+        """True when there are no outputs because the model's answer could not be read."""
         return self.error is not None and self.error[0] == UNREAD
 
     @property
@@ -237,7 +243,7 @@ class Store:
         return found
 
     def put(self, key: bytes, run: RunResult) -> None:
-        if self._database is None or run.unread:
+        if self._database is None or run.set_aside:
             self._memory[key] = run
             return
         self._pending[key] = run
@@ -320,7 +326,7 @@ class Store:
         for key, body, seal in rows:
             if isinstance(key, bytes) and isinstance(body, bytes):
                 run = _unseal(key, body, seal)
-                if run is not None and not run.unread:
+                if run is not None and not run.set_aside:
                     found[key] = run
         return found
 

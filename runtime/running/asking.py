@@ -81,6 +81,8 @@ class Meter:
         self._engine = engine
         self._answers: list[Completion] = []
         """They are added up when somebody asks: most runs have one answer, which several meters see."""
+        self.set_aside = False
+        """Whether nobody could read one of the run's answers, though it was asked for again."""
 
     @property
     def used(self) -> Spent:
@@ -96,6 +98,7 @@ class Meter:
         return completion
 
     def unusable(self, request: Request) -> None:
+        self.set_aside = True
         self._engine.unusable(request)
 
     async def call(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from accounting import SUBJECTS, Account, compiled, usage, written
-from server import Call, FakeServer, hashed
+from server import Answering, Call, FakeServer, hashed
 
 from dspec.runtime.schema.usage import pico
 
@@ -14,13 +15,28 @@ SPOILING = {"malformed": 0.05, "empty": 0.1, "choices": 0.05, "500": 0.05, "429:
 """Faults by rate; all but the last two are billed, and an empty answer's usage is known."""
 
 
+MUMBLE = "I would rather not say."
+
+
 def mumbles(call: Call) -> str:
     """The label in sections, and one answer in eight that nobody can read."""
-    number = int(call.digest, 16)
-    if number % 8 == 0:
-        return "I would rather not say."
-    wanted = "abcd"[number // 8 % 4]
+    return MUMBLE if mumbled(call.digest) else speaks(call)
+
+
+def mumbled(digest: str) -> bool:
+    return int(digest, 16) % 8 == 0
+
+
+def speaks(call: Call) -> str:
+    wanted = "abcd"[int(call.digest, 16) // 8 % 4]
     return f"[[ ## label ## ]]\n{wanted}\n\n[[ ## completed ## ]]"
+
+
+def asked_again(server: FakeServer, before: Counter[str]) -> Counter[str]:
+    """How often each request was answered since: at most as often as before. Samples are requests of one text."""
+    since = server.answered - before
+    assert since <= before
+    return since
 
 
 subjects = pytest.mark.parametrize("subject", list(SUBJECTS))
@@ -72,29 +88,77 @@ async def test_everything_agrees(subject: str, faults: dict[str, float], tmp_pat
         billed = sum(inputs for inputs, _ in server.billed)
         assert tally.spent.input_tokens <= billed
 
+        before = server.answered.copy()
         again = await compiled(source, server, tmp_path / "state")
         agrees(again)
         assert again.artifact == first.artifact
-        assert (again.result.tally.calls, again.result.tally.spent.cost) == (0, 0)
+        # Paid for once more: what nobody could read, and nothing else.
+        since = asked_again(server, before)
+        assert 0 < again.result.tally.calls == since.total()
+        assert all(map(mumbled, since))
         assert again.report["calls"]["needed"] == first.report["calls"]["needed"]
         assert again.report["needed"] == first.report["needed"]
 
+        before = server.answered.copy()
         without = await compiled(source, server, tmp_path / "state", store=False)
         agrees(without)
+        assert asked_again(server, before) == since  # a run that is remembered holds none of them
         assert without.artifact == first.artifact
         assert without.report["calls"]["remembered"] == 0
 
 
 @subjects
-async def test_a_changed_price_gives_the_artifact_of_a_fresh_compile(subject: str, tmp_path: Path) -> None:
-    async with FakeServer(mumbles, reports=usage) as server:
+async def test_a_compile_that_was_answered_well_pays_for_nothing_again(subject: str, tmp_path: Path) -> None:
+    source = written(tmp_path, subject)
+    async with FakeServer(speaks, reports=usage) as server:
+        first = await compiled(source, server, tmp_path / "state")
+        for store in (True, False):
+            again = await compiled(source, server, tmp_path / "state", store=store)
+            agrees(again)
+            assert again.artifact == first.artifact
+            assert (again.result.tally.calls, again.result.tally.spent.cost) == (0, 0)
+            assert again.report["needed"] == first.report["needed"]
+
+
+async def test_a_vote_is_held_again_where_nobody_could_read_one_of_its_answers(tmp_path: Path) -> None:
+    """Its outputs are those of the others, and no memory of what the program does once the server was mended."""
+    source = written(tmp_path / "a", "vote")
+    came = Counter[str]()
+
+    def third_mumbles(call: Call) -> str:
+        came[call.digest] += 1
+        corrected = any(MUMBLE in one["content"] for one in call.body["messages"])
+        return MUMBLE if corrected or came[call.digest] % 3 == 0 else speaks(call)
+
+    async with FakeServer(third_mumbles, reports=usage) as server:
+        first = await compiled(source, server, tmp_path / "a" / "state")
+        server.answer = speaks
+        again = await compiled(source, server, tmp_path / "a" / "state")
+        fresh = await compiled(written(tmp_path / "b", "vote"), server, tmp_path / "b" / "state")
+        settled = await compiled(source, server, tmp_path / "a" / "state")
+    agrees(again)
+    assert 0 < again.result.tally.calls < first.result.tally.calls
+    assert again.artifact == fresh.artifact == settled.artifact
+    assert settled.result.tally.calls == 0
+
+
+@subjects
+@pytest.mark.parametrize("answer", [speaks, mumbles])
+async def test_a_changed_price_gives_the_artifact_of_a_fresh_compile(
+    subject: str, answer: Answering, tmp_path: Path
+) -> None:
+    async with FakeServer(answer, reports=usage) as server:
         old = written(tmp_path / "a", subject)
         before = await compiled(old, server, tmp_path / "a" / "state")
         dearer = written(tmp_path / "a", subject, price=7.25)
+        asked = server.answered.copy()
         made = await compiled(dearer, server, tmp_path / "a" / "state")
+        since = asked_again(server, asked)
         fresh = await compiled(written(tmp_path / "b", subject, price=7.25), server, tmp_path / "b" / "state")
     agrees(made)
-    assert made.result.tally.calls == 0
+    assert made.result.tally.calls == since.total()
+    assert all(map(mumbled, since))
+    assert bool(since) == (answer is mumbles)
     assert made.artifact == fresh.artifact != before.artifact
 
 

@@ -60,10 +60,12 @@ def test_in_memory_it_remembers_for_its_own_life() -> None:
 
 def test_a_run_that_nobody_could_read_is_remembered_no_longer_than_the_store_is_open(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
-    unread = replace(FAILED, error=("ParseError", "label: is missing"))
+    unread = replace(FAILED, error=("ParseError", "label: is missing"), set_aside=True)
+    voted = replace(RUN, set_aside=True)  # another answer gave the outputs
     with Store(path) as store:
         store.put(KEYS[0], unread)
-        assert store.lookup(KEYS) == {KEYS[0]: unread}
+        store.put(KEYS[1], voted)
+        assert store.lookup(KEYS) == {KEYS[0]: unread, KEYS[1]: voted}
     with Store(path) as store:
         assert store.lookup(KEYS) == {}
 

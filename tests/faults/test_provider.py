@@ -21,11 +21,13 @@ RATES = {
 
 
 async def test_faults_at_every_tenth_request_and_worse_change_nothing(tmp_path: Path) -> None:
+    # long enough that on a busy machine nothing but a hanging request is late
+    settings = {"retry": 16, "timeout": 3.0}
     async with FakeServer(hashed) as server:
-        clean = await built(project(tmp_path / "clean", retry=16, timeout=1.0), server)
+        clean = await built(project(tmp_path / "clean", **settings), server)
         calls = len(server.calls)
     async with FakeServer(hashed, faults=RATES) as server:
-        faulty = await built(project(tmp_path / "faulty", retry=16, timeout=1.0), server, threads=32)
+        faulty = await built(project(tmp_path / "faulty", **settings), server, threads=32)
     assert calls >= 800
     assert faulty.artifact == clean.artifact
     assert (faulty.tally.calls, faulty.tally.failed) == (calls, 0)

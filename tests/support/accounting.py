@@ -151,7 +151,8 @@ def written(folder: Path, subject: str, *, price: float = 1.0, on_error: str = "
 async def compiled(
     source: Path, server: FakeServer, state: Path, *, store: bool = True, name: str = "tuned"
 ) -> Account:
-    """A compile as the command makes it; the ledger and, if it is wanted, the store are in `state`."""
+    """A compile as the command makes it, from its beginning to its end; the ledger and, if it is wanted, the store are in
+    `state`."""
     with patch.dict(os.environ, ACCOUNT_URL=server.url, ACCOUNT_KEY="x"):
         return await _compiled(source, state, store, name)
 
@@ -177,12 +178,14 @@ async def _compiled(source: Path, state: Path, store: bool, name: str) -> Accoun
 
         report: Callable[[Event], None] = silent
         tools = Toolbox(source.parent, declared=tuple(project.externs.values()), isolated=True, ledger=ledger)
+        ledger.begin(name)
         async with (
             tools,
             Engine(threads=8, ledger=ledger, backoff=FAST, on_event=tell, tools=tools) as engine,
         ):
             result = await compile_block(prepared, job, engine=engine, store=runs, report=report)
             await engine.drain()
+        ledger.end()
     (told,) = json.loads(compiled_json([result]))["compiled"]
     artifact = b"" if result.kept.place is None else result.kept.place.read_bytes()
     return Account(result, told, events, tracer.attributes, artifact)

@@ -94,8 +94,12 @@ def echo(call: Call) -> str:
 def hashed(call: Call) -> str:
     """A label `a` to `d` in sections, chosen by the whole request; one in twenty is no label at all."""
     draw = int(call.digest, 16)
-    label = "none of these" if draw % 20 == 0 else "abcd"[draw // 20 % 4]
+    label = "none of these" if hashed_to_no_label(call.digest) else "abcd"[draw // 20 % 4]
     return f"[[ ## label ## ]]\n{label}\n\n[[ ## completed ## ]]"
+
+
+def hashed_to_no_label(digest: str) -> bool:
+    return int(digest, 16) % 20 == 0
 
 
 class FakeServer:
