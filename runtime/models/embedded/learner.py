@@ -126,7 +126,7 @@ def _rendered(brief: Brief, values: Mapping[str, JsonValue]) -> str:
     if brief.layout == "xml":
         names = [field.name for field in brief.outputs]
         return "\n".join(
-            f"<{name}>\n{tags.escape(as_text(value), names)}\n</{name}>" for name, value in values.items()
+            f"<{name}>\n{tags.escape(as_text(value), name)}\n</{name}>" for name, value in values.items()
         )
     parts = [
         f"[[ ## {name} ## ]]\n{escape(value) if isinstance(value, str) else escape_json(as_text(value))}"
