@@ -150,6 +150,39 @@ class Adapter(ABC):
                 guessed.append(output.name)
         return Reading(values, tuple(problems), tuple(notes), tuple(guessed), bool(cut))
 
+    def said_again(
+        self,
+        predictor: Predictor,
+        text: str,
+        records: Records,
+        *,
+        asked_for: Collection[str],
+        strict: bool = False,
+        cut: str = "",
+    ) -> Reading:
+        """What the answer to a correction says of outputs beside those that it was `asked_for`; nothing where the two
+        kinds cannot be told apart for certain."""
+        outputs = predictor.signature.outputs
+        wanted = [output for output in outputs if output.name in asked_for]
+        others = [output for output in outputs if output.name not in asked_for]
+        alone = self.split(text, wanted, predictor.signature, strict=strict)
+        # Those asked for come first: text before all sections belongs to them.
+        split = self.split(text, [*wanted, *others], predictor.signature, strict=strict)
+        if any(_given(one, alone) != _given(one, split) for one in wanted):
+            return Reading()
+        cut = "" if split.closed else cut
+        values: Row = {}
+        problems: list[UnreadOutput] = []
+        for output in others:
+            given = _given(output, split)
+            if output.name not in split.unclear and isinstance(given, str) and given.strip() == LEFT_OUT:
+                continue
+            try:
+                values[output.name] = _read_output(output, split, records, strict=strict, cut=cut).value
+            except ValueError as error:
+                problems.append(UnreadOutput(output.name, str(error)))
+        return Reading(values, tuple(problems))
+
     def parse(self, predictor: Predictor, text: str, records: Records, *, strict: bool = False) -> Row:
         """The typed outputs. Raises ParseError that names every output it could not read."""
         reading = self.read(predictor, text, records, strict=strict)
@@ -210,7 +243,7 @@ def _read_output(output: FieldSpec, split: SplitAnswer, records: Records, *, str
         raise ValueError(split.unclear[name])
     if split.broken and not cut:
         raise ValueError(f"stands in JSON that cannot be read: {split.broken}")
-    given = split.texts.get(name, split.values.get(name, LEFT_OUT))
+    given = _given(output, split)
     if isinstance(given, str) and given.strip() == LEFT_OUT:
         if cut:
             raise ValueError(f"is missing: the answer {cut}")
@@ -222,6 +255,11 @@ def _read_output(output: FieldSpec, split: SplitAnswer, records: Records, *, str
     if name in split.texts:
         return read(split.texts[name], kind, records, strict=strict, name=name)
     return adapt(given, kind, records, strict=strict, name=name)
+
+
+def _given(output: FieldSpec, split: SplitAnswer) -> JsonValue:
+    """What the answer has for an output, not yet typed."""
+    return split.texts.get(output.name, split.values.get(output.name, LEFT_OUT))
 
 
 def describe_problems(problems: Sequence[UnreadOutput]) -> str:

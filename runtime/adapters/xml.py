@@ -30,7 +30,7 @@ class XmlAdapter(Adapter):
     def answer(self, demo: Demo, outputs: Sequence[FieldSpec]) -> str:
         names = [field.name for field in outputs]
         texts = {
-            name: escape(shown(demo.outputs[name]), names) if name in demo.outputs else LEFT_OUT
+            name: escape(shown(demo.outputs[name]), name) if name in demo.outputs else LEFT_OUT
             for name in names
         }
         return "\n\n".join(f"<{name}>\n{text}\n</{name}>" for name, text in texts.items())
@@ -43,7 +43,7 @@ class XmlAdapter(Adapter):
     ) -> SplitAnswer:
         if not strict:
             text = spoken(text)
-        # Those of all outputs, for that is how a value was escaped; a correction asks for some of them.
+        # Those of all outputs: a correction asks for some of them, and the model may give more.
         names = [field.name for field in signature.outputs]
         found = split(text, names, strict=strict)
         if not found.texts and not found.twisted and not strict:
@@ -58,7 +58,7 @@ class XmlAdapter(Adapter):
         unfinished = found.last if found.last in found.open else ""
         missing = ", ".join(f"</{name}>" for name in sorted(found.open - {unfinished}))
         return SplitAnswer(
-            {name: unescape(texts[0], names) for name, texts in sections.items()},
+            {name: unescape(texts[0], name) for name, texts in sections.items()},
             notes=(f"read on without {missing}",) if missing else (),
             unclear=unclear,
             guessed=frozenset(found.open - {unfinished}),

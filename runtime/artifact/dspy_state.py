@@ -17,7 +17,7 @@ from ..running.strategies.base import Role
 from ..running.strategies.table import STRATEGIES, strategy_of
 from ..schema.ensemble import Ensemble, Runnable
 from ..schema.program import CallStep, Demo, FieldSpec, Predictor, Program, RunStep, walked
-from ..schema.types import JsonValue
+from ..schema.types import JsonValue, Row
 from ..values.values import coerce
 
 ITSELF = "self"
@@ -177,12 +177,11 @@ def with_dspy_state(program: Program, state: JsonValue) -> Program:
         where = f": `{_short(unfit[0])}` has no signature" if unfit else ""
         raise ArtifactError(f"is no state that DSPy 3 saved{where}", help=_SAVED)
     found = _assigned(program, states)
+    own: dict[str, Row] = {}
     for address, name in found.items():
-        program = _as_told(program, address, states[name])
+        program, own[address] = _untold(program, address, cast("Row", states[name]))
     predictors = {
-        address: _restored(program, address, cast("dict[str, JsonValue]", states[found[address]]))
-        if address in found
-        else predictor
+        address: _restored(program, address, own[address]) if address in own else predictor
         for address, predictor in program.predictors.items()
     }
     return program.model_copy(update={"predictors": predictors})
@@ -245,7 +244,7 @@ def _headings(state: JsonValue) -> list[JsonValue]:
 def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Predictor:
     """The predictor with its state."""
     predictor = program.predictors[address]
-    told, role = _told(program, address)
+    role = _told(program, address)[1]
     signature, instructions = predictor.signature, _instructions(state)
     if instructions is None:
         raise ArtifactError(f"predictor `{address}` has no instructions", help=_SAVED)
@@ -268,7 +267,7 @@ def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Pr
     described = [_described(mine, theirs) for mine, theirs in zip(own, fields, strict=True)]
     changed = signature.model_copy(
         update={
-            "instruction": _without_fixed(instructions, told.signature.fixed),
+            "instruction": _without_fixed(instructions, signature.fixed),
             "inputs": tuple(described[: len(signature.inputs)]),
             "outputs": tuple(described[len(signature.inputs) :]),
         }
@@ -282,15 +281,14 @@ def _restored(program: Program, address: str, state: dict[str, JsonValue]) -> Pr
     return predictor.model_copy(update={"signature": changed, "demos": shown})
 
 
-def _as_told(program: Program, address: str, state: JsonValue) -> Program:
-    """The program as a predictor's instructions in a file tell of it."""
-    text = _instructions(state)
+def _untold(program: Program, address: str, state: Row) -> tuple[Program, Row]:
+    """The program as a predictor's state in a file tells of it, and the state without that."""
     for module in program.modules.values():
         for name, own in module.predictors.items():
-            role = STRATEGIES[module.strategy].roles[name]
-            if own == address and role.as_told is not None and text is not None:
-                program = role.as_told(program, module, text)
-    return program
+            take = STRATEGIES[module.strategy].roles[name].from_state
+            if own == address and take is not None:
+                program, state = take(program, module, state)
+    return program, state
 
 
 def _instructions(state: JsonValue) -> str | None:

@@ -111,6 +111,8 @@ class ToolAnswer(Struct, frozen=True):
     error: str = ""
     late: bool = False
     """Whether the error is that nothing came in time."""
+    undeclared: bool = False
+    """Whether the error is that what came is of another type than the tool is declared to give."""
     notes: tuple[str, ...] = ()
     """What is to be said of the call: that it was tried again, that its result was kept from before."""
 

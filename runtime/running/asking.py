@@ -187,6 +187,9 @@ class ProgramRun(Struct, frozen=True):
     recording: Recording | None = None
     """Collects prompts, answers, costs and times of one predictor's run, where the trace is to keep them."""
     calling: NativeCalls | None = None
+    together: bool = False
+    """Whether a predictor's outputs mean something only together, as a tool and its arguments do: then no answer that
+    is asked for again is put together from what two answers say of different things."""
 
 
 class _Said(NamedTuple):
@@ -283,23 +286,39 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
     wanted = {problem.field for problem in reading.problems}
     second = _read(session, predictor, answer, only=wanted)
     flaws += _flaws(second)
-    if second.problems:
+    again = layout.said_again(
+        predictor,
+        answer.text,
+        session.program.records,
+        asked_for=wanted,
+        strict=_lm(session.program, predictor.lm).parse == "strict",
+        cut=_cut_by(answer),
+    )
+    problems = (*second.problems, *(again.problems if session.together else ()))
+    if problems:
         for unusable in (request, corrected):
             session.engine.unusable(unusable)
         error = ParseError(
-            f"{signature.name}: {describe_problems(second.problems)}",
+            f"{signature.name}: {describe_problems(problems)}",
             raw=answer.text,
             help="raise `max_tokens`: the answer was cut off" if second.cut and _too_long(answer) else "",
         )
         error.flaws = flaws
         raise error
-    values = reading.values | second.values
+    otherwise = _otherwise(reading.values, again.values)
+    replaced = again.values if otherwise else {}
+    values = reading.values | replaced | second.values
     values = {output.name: values[output.name] for output in signature.outputs}
     # From here on the exchange shows the answer as it was put together.
     merged = layout.answer(Demo(inputs={}, outputs=values), signature.outputs)
     messages = (*messages, correction, Message("assistant", merged))
     notes += (*more, *second.notes, *_remarks(answer, second))
-    guessed = (*reading.guessed, *second.guessed)
+    if otherwise:
+        notes.append(f"{', '.join(otherwise)}: the new answer says it otherwise, and counts")
+    notes += (
+        f"{one.field}: said again, but {one.message}; the first answer counts" for one in again.problems
+    )
+    guessed = (*(name for name in reading.guessed if name not in replaced), *second.guessed)
     return Asked(asked.inputs, values, messages, attempts + 1, tuple(notes), guessed, flaws)
 
 
@@ -308,10 +327,26 @@ def _read(
 ) -> Reading:
     strict = _lm(session.program, predictor.lm).parse == "strict"
     records = session.program.records
-    cut = _CUT.get(answer.finish_reason.lower(), "")
     return _adapter(session, predictor).read(
-        predictor, answer.text, records, strict=strict, only=only, again=only is not None, cut=cut
+        predictor,
+        answer.text,
+        records,
+        strict=strict,
+        only=only,
+        again=only is not None,
+        cut=_cut_by(answer),
     )
+
+
+def _cut_by(answer: Answer) -> str:
+    """Why the model was stopped in its answer; "" where it ended by itself."""
+    return _CUT.get(answer.finish_reason.lower(), "")
+
+
+def _otherwise(first: Row, again: Row) -> list[str]:
+    """The outputs that a new answer has another value for. An empty text is none: a model that calls a tool need say
+    nothing besides."""
+    return [name for name, value in again.items() if value not in ("", first.get(name))]
 
 
 def _flaws(reading: Reading) -> Flaws:

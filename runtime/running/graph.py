@@ -40,12 +40,12 @@ from ..schema.program import (
     ValueStep,
 )
 from ..schema.trace import ModelCall, TraceStep
-from ..schema.types import STR, JsonValue, Row, spell
+from ..schema.types import STR, JsonValue, Row
+from ..tools.base import Undeclared, declared
 from ..values.checks import Failure, failures
 from ..values.interpret import evaluate, names, spend
-from ..values.values import coerce
+from ..values.rows import fitting
 from .asking import Asked, NativeCalls, ProgramRun, Recording, ask_again, fits, given_up
-from .fitting import fitting
 from .order import order_of
 from .rewards import scored
 from .siblings import Siblings
@@ -211,33 +211,21 @@ async def _call(
         seconds = time.perf_counter() - began
         entry = dataclass_replace(entry, began=began - session.recording.origin, seconds=seconds)
     what = "the function of the module" if function else "the tool"
-    failure, value = "", None
-    if answer.error:
-        failure = f"{what} `{tool.name}` failed: {answer.error}"
-    else:
+    value: JsonValue = None
+    error, undeclared = answer.error, answer.undeclared
+    if not error:
         try:
-            value = _result(session, tool, answer.value)
-        except ValueError as problem:
-            failure = f"{what} `{tool.name}` gave what it is not declared to give: {problem}"
-    if failure:
-        error = FunctionFailed(failure) if function and not answer.late else ToolFailed(failure)
-        error.trace = (dataclass_replace(entry, outputs={"error": failure}),)
-        raise error
+            value = declared(tool, answer.value, session.program.records)
+        except Undeclared as problem:
+            error, undeclared = problem.message, True
+    if error:
+        how = "gave what it is not declared to give" if undeclared else "failed"
+        failure = f"{what} `{tool.name}` {how}: {error}"
+        raised = FunctionFailed(failure) if function and not answer.late else ToolFailed(failure)
+        raised.trace = (dataclass_replace(entry, outputs={"error": failure}),)
+        raise raised
     outputs: Row = value if tool.output is None and isinstance(value, dict) else {"result": value}
     return StepRun(value, (dataclass_replace(entry, outputs=outputs),))
-
-
-def _result(session: ProgramRun, tool: Tool, value: JsonValue) -> JsonValue:
-    """A tool's value as it is declared. Raises ValueError."""
-    records = session.program.records
-    if tool.output is not None:
-        return coerce(value, tool.output, records)
-    if not isinstance(value, dict):
-        raise ValueError(f"expected {', '.join(f'{one.name}: {spell(one.type)}' for one in tool.outputs)}")
-    try:
-        return fitting(tool.outputs, value, records, tool.name)
-    except EvaluationError as error:
-        raise ValueError(error.message) from None
 
 
 async def _conduct(session: ProgramRun, name: str, module: ModuleSpec, inputs: Row, step: str) -> StepRun:
@@ -280,14 +268,15 @@ class _Conductor:
         take: int = 0,
         temperature: float | None = None,
         calling: NativeCalls | None = None,
+        together: bool = False,
     ) -> Row:
         address = self.module.predictors[role]
         asked = predictor or self.program.predictors.get(address)
         if asked is None:
             raise ConfigurationError(f"`{self._step}` lacks its predictor `{address}`")
         session = self._taking(take, temperature)
-        if calling is not None:
-            session = replace(session, calling=calling)
+        if calling is not None or together:
+            session = replace(session, calling=calling, together=together)
         return (await self._keep(_predict(session, address, asked, inputs, f"{self._step}.{role}"))).outputs
 
     async def attempt(

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from msgspec import Struct
 
 from ..errors import EvaluationError, InputError
+from ..schema.expressions import Expression
 from ..schema.program import Judge, Program, Reward
 from ..schema.types import JsonValue, Row
 from ..values.interpret import evaluate
@@ -105,7 +106,7 @@ async def scored(reward: Reward, inputs: Row, outputs: Row, run: Run) -> Scored:
 
 def _scored(reward: Reward, pred: Row, opinions: Opinions) -> Scored:
     scope = Judged(reward.judges, {reward.pred: pred}, opinions)
-    value = evaluate(reward.score, scope)
+    value = _evaluated(reward, reward.score, scope)
     score = number_of_score(value)
     if score is None:
         raise EvaluationError(
@@ -116,6 +117,13 @@ def _scored(reward: Reward, pred: Row, opinions: Opinions) -> Scored:
     if reward.feedback is not None:
         scope["score"] = value
         scope.setdefault(REASON, "\n".join(scope.heard))
-        said = evaluate(reward.feedback, scope)
+        said = _evaluated(reward, reward.feedback, scope)
         feedback = said if isinstance(said, str) else short(said)
     return Scored(score, feedback)
+
+
+def _evaluated(reward: Reward, expression: Expression, scope: Judged) -> JsonValue:
+    try:
+        return evaluate(expression, scope)
+    except EvaluationError as error:
+        raise error.within(f"reward `{reward.name}`") from None

@@ -15,10 +15,14 @@ from typing import Any, Literal, Protocol, cast
 
 from msgspec import Struct
 
+from ..errors import EvaluationError
 from ..models.protocol import ToolUse
-from ..schema.program import Tool
-from ..schema.types import JsonValue, Row
-from .worker import first_line, in_json
+from ..schema.program import Record, Tool
+from ..schema.types import JsonValue, Row, spell
+from ..values.rows import fitting
+from ..values.values import coerce
+from .secrets import value_without_secrets, without_secrets
+from .worker import first_line, in_json, wanted
 
 ToolFunction = Callable[..., Any]
 """A function that an application gives in a tool's place, plain or `async`."""
@@ -34,6 +38,10 @@ class ToolProblem(Exception):
         super().__init__(message)
         self.message = message
         self.note = note
+
+
+class Undeclared(ToolProblem):
+    """A result that is not of the type that the tool is declared to give."""
 
 
 class TookTooLong(ToolProblem):
@@ -145,15 +153,47 @@ def from_environment(tool: Tool, name: str) -> str:
     return value
 
 
-def plain(value: object, most: int) -> JsonValue:
-    """What a function returned, as JSON of `most` characters. Raises ToolProblem."""
+def output_names(tool: Tool) -> list[str] | None:
+    """Of the members of its result those that count; None where the result is one value."""
+    return [one.name for one in tool.outputs] if tool.output is None else None
+
+
+def plain(value: object, tool: Tool) -> JsonValue:
+    """What a function returned, as JSON of as many characters as the tool may give. Raises ToolProblem."""
+    most = tool.max_result
     try:
+        value = wanted(value, output_names(tool))
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=in_json)
     except (TypeError, ValueError, RecursionError) as error:
         raise ToolProblem(f"its result is not JSON: {first_line(error)}") from None
     if len(text) > most:
         raise too_large(len(text), most)
     return cast("JsonValue", json.loads(text))
+
+
+def declared(tool: Tool, value: JsonValue, records: Mapping[str, Record]) -> JsonValue:
+    """A result as the tool is declared to give it. Raises Undeclared."""
+    try:
+        return _fitted(tool, value, records)
+    except ValueError as problem:
+        message = str(problem)
+    try:
+        # Secrets go before the value is cut to a length, which would leave a part of one.
+        _fitted(tool, value_without_secrets(value, tool), records)
+    except ValueError as problem:
+        message = str(problem)
+    raise Undeclared(without_secrets(message, tool))
+
+
+def _fitted(tool: Tool, value: JsonValue, records: Mapping[str, Record]) -> JsonValue:
+    if tool.output is not None:
+        return coerce(value, tool.output, records)
+    if not isinstance(value, dict):
+        raise ValueError(f"expected {', '.join(f'{one.name}: {spell(one.type)}' for one in tool.outputs)}")
+    try:
+        return fitting(tool.outputs, value, records, tool.name)
+    except EvaluationError as error:
+        raise ValueError(error.message) from None
 
 
 def too_large(size: int, most: int) -> ToolProblem:

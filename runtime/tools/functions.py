@@ -25,7 +25,7 @@ from ..schema.program import Tool
 from ..schema.types import JsonValue, Row
 from .base import TookTooLong, ToolFunction, ToolProblem, plain, told
 from .owntime import OwnTime
-from .worker import question
+from .worker import only_name, question
 
 MAX_HANGING = 64
 _ANSWERS_SECONDS = 1.0
@@ -90,7 +90,7 @@ class FunctionTool:
             try:
                 result = work()
                 if not inspect.isawaitable(result):
-                    result = plain(result, tool.max_result)
+                    result = plain(result, tool)
             except ToolProblem as error:
                 problem = error
             except BaseException as error:  # noqa: BLE001 - a tool's exit or interrupt is its own failure
@@ -124,7 +124,7 @@ class FunctionTool:
             raise
         if isinstance(outcome, ToolProblem):
             raise outcome
-        return plain(outcome, tool.max_result)
+        return plain(outcome, tool)
 
 
 def _is_async(function: ToolFunction) -> bool:
@@ -170,11 +170,11 @@ class _FunctionCalls:
         self._context = contextvars.copy_context()
         self._process = os.getpid()
 
-    def now(self, key: str, /, **inputs: object) -> JsonValue:
-        return self._begin(key, inputs).result()
+    def now(self, *named: object, **inputs: object) -> JsonValue:
+        return self._begin(only_name(named), inputs).result()
 
-    async def later(self, key: str, /, **inputs: object) -> JsonValue:
-        return await asyncio.wrap_future(self._begin(key, inputs))
+    async def later(self, *named: object, **inputs: object) -> JsonValue:
+        return await asyncio.wrap_future(self._begin(only_name(named), inputs))
 
     def _begin(self, key: str, inputs: dict[str, object]) -> Future[JsonValue]:
         """Raises RuntimeError for what cannot be asked."""

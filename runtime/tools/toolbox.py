@@ -27,6 +27,8 @@ from .base import (
     TookTooLong,
     ToolFunction,
     ToolProblem,
+    Undeclared,
+    declared,
     from_environment,
     plain,
     text_option,
@@ -156,8 +158,12 @@ class Toolbox:
                     said = f"{message}; {without_secrets(problem.note, tool)}" if problem.note else message
                     notes.append(f"try {attempt + 1} of {tool.retry + 1}: {said}")
                     if attempt == tool.retry:
-                        late = isinstance(problem, TookTooLong)
-                        return ToolAnswer(error=message, late=late, notes=tuple(notes))
+                        return ToolAnswer(
+                            error=message,
+                            late=isinstance(problem, TookTooLong),
+                            undeclared=isinstance(problem, Undeclared),
+                            notes=tuple(notes),
+                        )
                     await asyncio.sleep(min(_LONGEST_WAIT, _SHORTEST_WAIT * 2**attempt))
                 else:
                     return ToolAnswer(await self._kept(key, tool, value), notes=tuple(notes))
@@ -174,7 +180,9 @@ class Toolbox:
 
     async def _try(self, tool: Tool, arguments: Row, use: ToolUse) -> JsonValue:
         opened = await self._opened(tool, use)
-        return plain(await opened.call(tool, arguments, use), tool.max_result)
+        value = plain(await opened.call(tool, arguments, use), tool)
+        declared(tool, value, use.records)
+        return value
 
     async def _opened(self, tool: Tool, use: ToolUse) -> OpenTool:
         place = self._opened_as(tool, use)

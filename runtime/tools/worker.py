@@ -151,6 +151,7 @@ def called(function: Callable[..., Any], order: dict[str, Any], line: Line) -> A
     finally:
         calls.over = True
     try:
+        result = wanted(result, order["outputs"])
         text = json.dumps(result, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=in_json)
     except (TypeError, ValueError, RecursionError) as error:
         raise Unusable(f"its result is not JSON: {first_line(error)}") from None
@@ -171,12 +172,13 @@ class OneRun:
         self._line = line
         self._run = run
 
-    def now(self, key: str, /, **inputs: Any) -> Any:
+    def now(self, *named: object, **inputs: Any) -> Any:
         heard: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._ask(key, inputs, heard.put)
+        self._ask(only_name(named), inputs, heard.put)
         return told(heard.get())
 
-    async def later(self, key: str, /, **inputs: Any) -> Any:
+    async def later(self, *named: object, **inputs: Any) -> Any:
+        key = only_name(named)
         here = asyncio.get_running_loop()
         heard: asyncio.Future[dict[str, Any]] = here.create_future()
 
@@ -200,6 +202,15 @@ def told(answer: dict[str, Any]) -> Any:
     return answer.get("value")
 
 
+def only_name(given: tuple[object, ...]) -> str:
+    """What a function calls. Raises RuntimeError unless it is all that stands there without a name."""
+    if len(given) == 1 and isinstance(given[0], str):
+        return given[0]
+    raise RuntimeError(
+        'call takes the name of what it calls, and then the inputs by their names: call("ask", question=…)'
+    )
+
+
 def question(inputs: dict[str, Any]) -> str:
     """What a function passes on, as JSON. Raises RuntimeError for what it cannot be."""
     try:
@@ -211,6 +222,18 @@ def question(inputs: dict[str, Any]) -> str:
             f"what is passed on has {len(text):,} characters, and {MOST_QUESTION:,} are the most"
         )
     return text
+
+
+def wanted(result: object, outputs: list[str] | None) -> object:
+    """A result without the members that are no outputs, whatever they are; with None it is one value."""
+    if outputs is None:
+        return result
+    if is_dataclass(result) and not isinstance(result, type):
+        return {name: getattr(result, name) for name in outputs if hasattr(result, name)}
+    if isinstance(result, dict):
+        members = cast("dict[object, object]", result)
+        return {name: members[name] for name in outputs if name in members}
+    return result
 
 
 class Unusable(Exception):

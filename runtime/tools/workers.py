@@ -20,7 +20,7 @@ from ..models.compact import compact
 from ..models.protocol import Answering, ToolUse
 from ..schema.program import Tool
 from ..schema.types import JsonValue, Row
-from .base import TookTooLong, ToolProblem, told, too_large
+from .base import TookTooLong, ToolProblem, output_names, told, too_large
 from .guard import end_guarded, guarded
 from .owntime import OwnTime
 from .worker import MOST_QUESTION
@@ -120,6 +120,7 @@ class _Worker(asyncio.SubprocessProtocol):
             "run": self._run,
             "arguments": arguments,
             "most": tool.max_result,
+            "outputs": output_names(tool),
             "answers": use.answer is not None,
         }
         return (await self.order(order, tool.timeout, tool, use)).get("value")

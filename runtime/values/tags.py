@@ -1,8 +1,8 @@
 """Values between tags: `<name>`, the value, `</name>`. The layout of the `xml` adapter's answers.
 
-A value is text as it is, not XML: code and HTML in it need no entities. Only a tag of one of the fields themselves would
-be taken for layout, so `escape` puts a backslash behind its `<`, and `unescape` takes exactly that backslash away. All is
-linear in the text.
+A value is text as it is, not XML: code and HTML in it need no entities. Within a field's section only the tags of that
+very field would be taken for layout, so `escape` puts a backslash behind their `<`, and `unescape` takes exactly that
+backslash away: any other `<\\/b>` is what the value says. All is linear in the text.
 """
 
 from __future__ import annotations
@@ -72,12 +72,13 @@ def split(text: str, names: Sequence[str], *, strict: bool) -> Tagged:
     return found
 
 
-def escape(text: str, names: Sequence[str]) -> str:
-    return _bare(tuple(names)).sub(r"<\\", text) if "<" in text and names else text
+def escape(text: str, name: str) -> str:
+    """The text as it stands in the section of that name."""
+    return _bare(name).sub(r"<\\", text) if "<" in text else text
 
 
-def unescape(text: str, names: Sequence[str]) -> str:
-    return _escaped(tuple(names)).sub("<", text) if "<\\" in text and names else text
+def unescape(text: str, name: str) -> str:
+    return _escaped(name).sub("<", text) if "<\\" in text else text
 
 
 def _choice(names: tuple[str, ...]) -> str:
@@ -95,10 +96,10 @@ def _lenient(names: tuple[str, ...]) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=512)
-def _bare(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"<(?=\\*+/?(?:{_choice(names)})[\s/>])", _FOLDED)
+def _bare(name: str) -> re.Pattern[str]:
+    return re.compile(rf"<(?=\\*+/?{re.escape(name)}[\s/>])", _FOLDED)
 
 
 @lru_cache(maxsize=512)
-def _escaped(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"<\\(?=\\*+/?(?:{_choice(names)})[\s/>])", _FOLDED)
+def _escaped(name: str) -> re.Pattern[str]:
+    return re.compile(rf"<\\(?=\\*+/?{re.escape(name)}[\s/>])", _FOLDED)

@@ -111,6 +111,24 @@ def test_top_level_names_that_cannot_be_followed_are_not_reported(tmp_path: Path
         assert [each.code for each in analyse(tmp_path / "main.dspec").diagnostics] == [], text
 
 
+@pytest.mark.parametrize(
+    ("annotation", "codes"),
+    [("str", []), ("date", []), ("int", ["DS0308"]), ("list[str]", ["DS0308"])],
+)
+def test_a_date_may_be_annotated_as_what_it_is_or_as_its_text(
+    tmp_path: Path, annotation: str, codes: list[str]
+) -> None:
+    (tmp_path / "dspec.toml").touch()
+    (tmp_path / "tools.py").write_text(
+        f"from datetime import date\ndef find(day: {annotation}, days: list[{annotation}] = []) -> str: ...\n"
+    )
+    text = 'dspec 1\n\nextern find(day: date) -> str = python("tools:find")\n'
+    (tmp_path / "main.dspec").write_text(text)
+    assert [each.code for each in analyse(tmp_path / "main.dspec").diagnostics] == codes
+    (tmp_path / "main.dspec").write_text(text.replace("day: date", "day: date, days: list[date]"))
+    assert [each.code for each in analyse(tmp_path / "main.dspec").diagnostics] == codes * 2
+
+
 def test_functions_in_branches_count_and_decorated_ones_are_not_compared(tmp_path: Path) -> None:
     (tmp_path / "tools.py").write_text(
         "try:\n    import fast\nexcept ImportError:\n    def a(q: int): ...\n"

@@ -370,3 +370,10 @@ def test_what_was_asked_for_again_may_come_bare_where_not_any_words_are_a_value(
     assert CHAT.read(TEXT_AND_NUMBER, "[[ ## a ## ]]\nParis", {}, only={"a"}, again=True).values == {
         "a": "Paris"
     }
+
+
+def test_a_backslash_in_tags_is_the_values_own_but_for_its_own_tags() -> None:
+    asked = predictor(fields(question=STR), fields(code=STR, b=STR))
+    code = r"re.sub('<\/b>', '', '<b>'); x = '</b>'"
+    assert XML.parse(asked, f"<code>{code}</code><b>y</b>", {}) == {"code": code, "b": "y"}
+    assert XML.parse(asked, r"<code>x</code><b>a <\/b> c</b>", {}) == {"code": "x", "b": "a </b> c"}

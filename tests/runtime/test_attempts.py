@@ -100,6 +100,12 @@ async def test_a_provider_that_is_away_ends_the_run() -> None:
         await run(tried("BestOfN"), INPUTS, Told([Unavailable("away")]))
 
 
+async def test_a_reward_that_fails_is_named_with_its_module() -> None:
+    broken = Reward(name="broken", pred="pred", score=binary(const(1), "/", const(0)))
+    with pytest.raises(EvaluationError, match="`m`, attempt 1 of 1: reward `broken`: cannot divide"):
+        await outcome_of(tried("BestOfN", broken, n=1), *said("a"))
+
+
 async def test_a_reward_without_a_score_is_a_failed_attempt() -> None:
     broken = Reward(name="broken", pred="pred", score=const("high"))
     with pytest.raises(EvaluationError, match='reward `broken` gave "high"'):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from agents import SEARCH, several
@@ -20,7 +20,7 @@ from dspec.runtime.artifact.dspy_state import dspy_state, title, with_dspy_state
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.schema.ensemble import Ensemble, First
 from dspec.runtime.schema.program import Demo, FieldSpec, Neighbours, Program, Reward
-from dspec.runtime.schema.types import INT, STR, JsonValue
+from dspec.runtime.schema.types import INT, STR, JsonValue, Row
 
 
 def test_a_predictor_as_dspy_saves_it() -> None:
@@ -276,6 +276,34 @@ def test_descriptions_of_tools_travel_in_an_agents_instructions(text: str) -> No
     # DSPy's own list of tools, and one that somebody has rewritten, are parts of the instruction.
     state = json.loads(json.dumps(dspy_state(tuned)).replace("- search: query", "- search: query or so"))
     assert with_dspy_state(plain, state).tools == plain.tools
+
+
+def test_an_instruction_that_lists_tools_itself_stays_whole() -> None:
+    plain = several("ReAct", tools=[SEARCH])
+    text = "Mind this.\nThe tools, with their arguments:\n- search: query (text), k (whole number; may be left out). Old."
+    tuned = plain.with_text("search", "Finds it").with_predictor("m.react", instruction=text)
+    assert with_dspy_state(plain, dspy_state(tuned)) == tuned
+
+
+@pytest.mark.parametrize("outwards", [True, False])
+def test_an_agents_tools_may_have_other_names_in_a_file_that_imports_it(outwards: bool) -> None:
+    turns: list[JsonValue] = [{"thought": "t", "tool": "TOOL", "arguments": {"query": "a"}}]
+
+    def agent(prefix: str, description: str, instruction: str) -> Program:
+        tool = SEARCH.model_copy(update={"name": f"{prefix}search", "description": description})
+        other = tool.model_copy(update={"name": f"{prefix}other", "description": "Other"})
+        name = f"{prefix}search".replace(".", "_")
+        shown = cast("list[JsonValue]", json.loads(json.dumps(turns).replace("TOOL", name)))
+        step: Row = {"next_thought": "t", "next_tool_name": name, "next_tool_args": {"query": "a"}}
+        demo = Demo(inputs={"question": "q", "trajectory": shown}, outputs=step)
+        program = several("ReAct", tools=[tool, other])
+        demos = (demo,) if instruction == "Find out." else ()
+        return program.with_predictor("m.react", demos=demos, instruction=instruction)
+
+    there, here = ("", "g.") if outwards else ("g.", "")
+    saved = dspy_state(agent(there, "Finds it", "Find out."))
+    found = with_dspy_state(agent(here, "Passages.", "Answer."), saved)
+    assert found == agent(here, "Finds it", "Find out.")
 
 
 def test_what_dspy_has_not_is_left_as_it_is() -> None:

@@ -121,6 +121,23 @@ async def test_only_what_could_not_be_read_is_asked_for_again() -> None:
     assert "[[ ## mood ## ]]" not in model.last
 
 
+async def test_what_a_new_answer_says_otherwise_counts_with_a_note() -> None:
+    first = chat(answer="a", mood="calm", confidence="quite")
+    model = Told([first, chat(answer="b", mood="calm", confidence="0.5")])
+    outcome = await run(module(SURE), QUESTION, model)
+    assert outcome.outputs == {"answer": "b", "mood": "calm", "confidence": 0.5}
+    assert outcome.trace[0].notes[1:] == ("answer: the new answer says it otherwise, and counts",)
+
+
+async def test_what_a_new_answer_says_again_unreadably_leaves_the_first() -> None:
+    first = chat(answer="a", mood="calm", confidence="quite")
+    model = Told([first, "Sorry about that.\n" + chat(mood="well", confidence="0.5")])
+    outcome = await run(module(SURE), QUESTION, model)
+    assert outcome.outputs == {"answer": "a", "mood": "calm", "confidence": 0.5}
+    (note,) = outcome.trace[0].notes[1:]
+    assert note.startswith("mood: said again, but expected one of")
+
+
 async def test_a_second_unreadable_answer_ends_the_call() -> None:
     model = Told([chat(answer="a", mood="x", confidence="1"), "no idea"])
     with pytest.raises(

@@ -64,6 +64,7 @@ def said(question, call):
     wrong = {"unknown": lambda: call("hop"), "input": lambda: call("ask", query="x"),
              "missing": lambda: call("ask"), "type": lambda: call("ask", question=[1]),
              "odd": lambda: call("ask", question=object()),
+             "unnamed": lambda: call("ask", "x"), "nameless": lambda: call(question="x"),
              "large": lambda: call("ask", question="x" * 5_000_000)}
     try: wrong[question]()
     except RuntimeError as error: return {"answer": str(error)}
@@ -126,6 +127,8 @@ def text(question, call): return "just text"
 def nothing(question, call): return None
 def lacks(question, call): return {"reply": "x"}
 def number(question, call): return {"answer": 5}
+def odd(question, call): return {"answer": "x", "call": call, "more": object()}
+def keyed(question, call): return {"answer": [os.environ["SOME_API_KEY"] * 3]}
 def lines(question): return {"lines": [{"n": 1}, {"n": -1}]}
 def searches(question, call): return {"answer": call("search", query=question)}
 """
@@ -240,6 +243,8 @@ async def test_a_tool_gives_a_function_its_value(world: World, tmp_path: Path) -
         ("missing", "`ask`: `question` is missing"),
         ("type", "out.ask: `question`: expected text, got [1]"),
         ("odd", "what is passed on is not JSON: a value of type object"),
+        ("unnamed", "call takes the name of what it calls, and then the inputs by their names"),
+        ("nameless", "call takes the name of what it calls, and then the inputs by their names"),
         ("large", "what is passed on has 5,000,015 characters, and 4,194,304 are the most"),
     ],
 )
@@ -326,6 +331,21 @@ async def test_what_goes_wrong_in_a_function_is_an_unusable_answer(
 
 
 @both
+async def test_what_else_a_function_gives_is_left_out_whatever_it_is(world: World, tmp_path: Path) -> None:
+    assert (await outcome(world, tmp_path, "odd")).outputs == {"answer": "x"}
+
+
+@both
+async def test_a_key_in_what_a_function_gives_is_not_told(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "hush-" * 30)
+    with pytest.raises(FunctionFailed, match="SOME_API_KEY") as error:
+        await outcome(world, tmp_path, "keyed")
+    assert "hush" not in f"{error.value.message}{error.value.trace}"
+
+
+@both
 async def test_a_hang_is_ended_and_the_next_run_works(world: World, tmp_path: Path) -> None:
     async with engine(world, tmp_path, "hang") as told:
         program = function_module("hang", timeout=0.3)
@@ -383,8 +403,9 @@ async def test_what_a_run_left_behind_calls_nothing_in_the_next(
 async def test_the_signatures_checks_hold_of_what_a_function_gives(world: World, tmp_path: Path) -> None:
     short = binary(call("len", var("answer")), "<", const(3))
     hard = Check(kind="assert", condition=short, message=const("too long"))
-    with pytest.raises(CheckFailed, match="m: too long"):
+    with pytest.raises(CheckFailed, match="m: too long") as error:
         await outcome(world, tmp_path, "brief", checks=[hard])
+    assert [one.notes for one in error.value.trace][-1] == ("failed: too long",)
     soft = await outcome(world, tmp_path, "brief", checks=[hard.model_copy(update={"kind": "suggest"})])
     assert (soft.outputs, soft.notes) == ({"answer": "<q>"}, ("suggest not met: too long",))
     positive = binary(var("n"), ">", const(0))

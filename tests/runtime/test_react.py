@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from agents import QA, SEARCH, several
@@ -80,6 +80,51 @@ async def test_the_prompt_says_what_the_tools_take() -> None:
         "query: what to look for\n- finish: no arguments. Ends the work" in system
     )
     assert "search" not in engine.requests[1].messages[0].content
+
+
+BOTH = several("ReAct", tools=[SEARCH, SEARCH.model_copy(update={"name": "find"})], max_iters=3)
+
+
+@pytest.mark.parametrize("adapter", ["chat", "json", "xml"])
+async def test_a_step_is_never_put_together_from_two(adapter: Literal["chat", "json", "xml"]) -> None:
+    def written(**row: str) -> str:
+        if adapter == "chat":
+            return chat(**row)
+        if adapter == "json":
+            return json.dumps(row)
+        return "".join(f"<{name}>{value}</{name}>" for name, value in row.items())
+
+    def said(thought: str, tool: str, arguments: str) -> str:
+        return written(next_thought=thought, next_tool_name=tool, next_tool_args=arguments)
+
+    (lm,) = BOTH.lms.values()
+    program = BOTH.model_copy(update={"lms": {lm.name: lm.model_copy(update={"adapter": adapter})}})
+    script = [said("for a", "search", "{bad"), said("for b", "find", '{"query": "b"}')]
+    script += [said("enough", "finish", "{}"), written(reasoning="r", answer="Ada")]
+    engine = Told(script, tools={"search": find, "find": find})
+    outcome = await answered(engine, program)
+    assert engine.called == [("find", {"query": "b", "k": 3})]
+    assert turns(outcome)[0]["thought"] == "for b"
+    noted = "next_thought, next_tool_name: the new answer says it otherwise, and counts"
+    assert noted in outcome.trace[0].notes
+
+
+async def test_the_rest_of_a_step_stands_where_the_new_answer_gives_a_part() -> None:
+    engine = Told(
+        [step("search", "{bad", "for a"), chat(next_tool_args='{"query": "a"}'), ENOUGH, ANSWER],
+        tools={"search": find},
+    )
+    outcome = await answered(engine, BOTH)
+    assert engine.called == [("search", {"query": "a", "k": 3})]
+    assert turns(outcome)[0]["thought"] == "for a"
+
+
+async def test_a_tool_that_cannot_be_read_does_not_leave_its_arguments_to_another() -> None:
+    script = [step("search", "{bad"), step("fnd", {"query": "b"}), ENOUGH, ANSWER]
+    engine = Told(script, tools={"search": find, "find": find})
+    outcome = await answered(engine, BOTH)
+    assert not engine.called
+    assert "next_tool_name: expected one of" in turns(outcome)[0]["error"]
 
 
 @pytest.mark.parametrize(

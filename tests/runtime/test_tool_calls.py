@@ -121,6 +121,24 @@ async def test_arguments_that_cannot_be_read_are_asked_for_again() -> None:
     assert outcome.trace[0].attempts == 2
 
 
+async def test_another_call_in_place_of_arguments_is_another_step() -> None:
+    tools = [SEARCH, SEARCH.model_copy(update={"name": "find"})]
+    engine = Calls(
+        calling("find", "never mind", "for a"), calling("search", {"query": "ada"}, "for b"), END, ANSWER
+    )
+    outcome = await run(several("ReAct", tools=tools, max_iters=4, lm=NATIVE), {"question": "Who?"}, engine)
+    assert outcome.trace[0].outputs == {
+        "next_thought": "for b",
+        "next_tool_name": "search",
+        "next_tool_args": {"query": "ada"},
+    }
+
+
+async def test_a_call_asked_for_again_keeps_its_thought() -> None:
+    engine = Calls(calling("search", "never mind", "for a"), calling("search", {"query": "ada"}), END, ANSWER)
+    assert (await answered(engine)).trace[0].outputs["next_thought"] == "for a"
+
+
 async def test_of_several_calls_at_once_the_first_counts() -> None:
     both = Answer("", calls=(ToolCall("search", '{"query": "a"}'), ToolCall("search", '{"query": "b"}')))
     engine = Calls(both, END, ANSWER)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dspec.runtime.models.engine import Engine, EngineEvent, ToolEvent
-from dspec.runtime.schema.types import JsonValue, Row
+from dspec.runtime.schema.types import INT, STR, JsonValue, Row
 from dspec.runtime.tools.functions import MAX_HANGING
 from dspec.runtime.tools.toolbox import Toolbox
 from tests.support.tools import call, tool_of
@@ -71,6 +71,18 @@ async def test_whatever_is_raised_is_an_answer(
         for _ in range(2):
             answer = await call(tools, tool_of())
             assert answer.error.startswith(type(error).__name__)
+
+
+async def test_a_result_of_another_type_is_a_try_that_failed() -> None:
+    given: list[JsonValue] = [5, None, "fine"]
+
+    async with toolbox(lambda query: given.pop(0)) as tools:
+        answer = await call(tools, tool_of(retry=3, output=STR))
+        assert (answer.value, answer.error) == ("fine", "")
+        assert answer.notes == ("try 1 of 4: expected text, got 5", "try 2 of 4: expected text, got null")
+        given[:] = [5]
+        answer = await call(tools, tool_of(output=STR))
+        assert (answer.error, answer.undeclared) == ("expected text, got 5", True)
 
 
 async def test_a_thread_that_hangs_is_given_up_and_others_go_on() -> None:
@@ -141,7 +153,7 @@ async def test_arguments_are_the_functions_own() -> None:
 
     row: Row = {"query": "q", "seen": ["a"]}
     async with toolbox(function) as tools:
-        assert (await call(tools, tool_of(), **row)).value == 2
+        assert (await call(tools, tool_of(output=INT), **row)).value == 2
     assert row == {"query": "q", "seen": ["a"]}
 
 

@@ -124,9 +124,8 @@ def _rendered(brief: Brief, values: Mapping[str, JsonValue]) -> str:
     if brief.layout == "plain" and len(values) == 1:
         return as_text(next(iter(values.values())))
     if brief.layout == "xml":
-        names = [field.name for field in brief.outputs]
         return "\n".join(
-            f"<{name}>\n{tags.escape(as_text(value), names)}\n</{name}>" for name, value in values.items()
+            f"<{name}>\n{tags.escape(as_text(value), name)}\n</{name}>" for name, value in values.items()
         )
     parts = [
         f"[[ ## {name} ## ]]\n{escape(value) if isinstance(value, str) else escape_json(as_text(value))}"

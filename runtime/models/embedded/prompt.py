@@ -250,7 +250,7 @@ def _values(text: str, names: Collection[str] | None, otherwise: str) -> dict[st
 
 def _tagged(text: str, names: tuple[str, ...]) -> dict[str, str]:
     values = {
-        name: tags.unescape(texts[0], names)
+        name: tags.unescape(texts[0], name)
         for name, texts in tags.split(text, names, strict=False).texts.items()
     }
     return {name: value for name, value in values.items() if value != LEFT_OUT}

@@ -69,9 +69,10 @@ class Conductor(Protocol):
         take: int = 0,
         temperature: float | None = None,
         calling: NativeCalls | None = None,
+        together: bool = False,
     ) -> Row:
         """The outputs of one of the module's predictors, or of `predictor` in its place. With `calling`, its model may
-        call tools by itself."""
+        call tools by itself. `together` says that the outputs mean something only together."""
         ...
 
     def fits(self, role: str, inputs: Row, *, predictor: Predictor | None = None) -> bool:
@@ -189,8 +190,8 @@ class Role(Struct, frozen=True):
     """Path of this predictor in DSPy's module; "" where DSPy has no such predictor."""
     told: Callable[[Program, ModuleSpec], Predictor] | None = None
     """The predictor as it is asked, where that says more than its signature; None where it does not."""
-    as_told: Callable[[Program, ModuleSpec, str], Program] | None = None
-    """The other way: the program that a predictor was told of in a text; itself where the text does not say."""
+    from_state: Callable[[Program, ModuleSpec, Row], tuple[Program, Row]] | None = None
+    """The other way: takes out of a predictor's saved state what `told` adds, and gives the program that it tells of."""
     dspy_inputs: Callable[[Row], Row] | None = None
     """Turns a demo's inputs into those of DSPy's predictor; None where the two are the same."""
     from_dspy: Callable[[Row], Row] | None = None

@@ -28,6 +28,7 @@ async def outputs_of(work: Conductor, inputs: Row, most: int) -> Row:
     ]
     for one in broken:
         if one.kind == "assert":
+            work.note(f"failed: {one.message}")
             raise CheckFailed(f"{_name(work)}: {one.message}")
     for one in broken:
         work.note(f"suggest not met: {one.message}")

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from ..asking import NativeCalls
 
 FINISH = "finish"
+_TOOLS = "The tools, with their arguments:"
+_END = f"- {FINISH}: no arguments. Ends the work"
 _DSPY_TRIES = 3
 """Under `compat`: how often one call is tried with a prompt that is too long."""
 
@@ -115,20 +117,23 @@ def _agent(program: Same[Program], module: Same[ModuleSpec]) -> Predictor:
     more = [listed(program.value, tool_names(module.value.tools))]
     lm = program.value.lms.get(found.lm)
     if lm is not None and not faithful(module.value) and native(lm):
-        _, tool, arguments = (field.name for field in found.signature.outputs)
-        more.append(
-            f"Where you can call a tool directly, do that: the call stands for `{tool}` and `{arguments}`."
-        )
+        more.append(_directly(found.signature.outputs))
     signature = found.signature.model_copy(update={"fixed": (*found.signature.fixed, *more)})
     return found.model_copy(update={"signature": signature})
 
 
+def _directly(outputs: Sequence[FieldSpec]) -> str:
+    """What a step's prompt says to a model that calls tools by itself."""
+    _, tool, arguments = (field.name for field in outputs)
+    return f"Where you can call a tool directly, do that: the call stands for `{tool}` and `{arguments}`."
+
+
 def listed(program: Program, names: Mapping[str, str]) -> str:
     """The tools, one a line, as a prompt shows them."""
-    lines = ["The tools, with their arguments:"]
+    lines = [_TOOLS]
     for key, (head, notes) in _around(program, names).items():
         lines.append(escape(_sentences(head, offered(program, key).description, *notes)))
-    lines.append(f"- {FINISH}: no arguments. Ends the work")
+    lines.append(_END)
     return "\n".join(lines)
 
 
@@ -156,20 +161,73 @@ def _sentences(head: str, *notes: str) -> str:
     return ". ".join((head, *(note for note in plain if note)))
 
 
-def _as_listed(program: Program, module: ModuleSpec, text: str) -> Program:
-    """The program with the descriptions that a text lists its tools with, where `listed` wrote them."""
-    lines = text.splitlines()
-    for key, (head, notes) in _around(program, tool_names(module.tools)).items():
-        if key not in program.tools:
+def _from_state(program: Program, module: ModuleSpec, state: Row) -> tuple[Program, Row]:
+    """The program with the descriptions that a saved state lists its tools with, and the state without the list.
+
+    Only the list at the end counts, and only where it is what `listed` writes for these tools; they may have other names
+    there, since a file that imports the agent puts its name for the file before them. Demos get the tools' names here.
+    """
+    signature = state.get("signature")
+    text = signature.get("instructions") if isinstance(signature, dict) else None
+    if not isinstance(signature, dict) or not isinstance(text, str):
+        return program, state
+    fields = program.predictors[module.predictors["react"]].signature.outputs
+    instruction, _, tail = text.removesuffix(f"\n{_directly(fields)}").rpartition(f"\n{_TOOLS}\n")
+    *lines, end = tail.split("\n")
+    here = tool_names(module.tools)
+    there = [line.removeprefix("- ").partition(":")[0] for line in lines]
+    if end != _END or not _same_names([*here.values()], there):
+        return program, state
+    described: dict[str, str] = {}
+    around = _around(program, dict(zip(here, there, strict=True)))
+    for line, (key, (head, notes)) in zip(lines, around.items(), strict=True):
+        if line == escape(_sentences(head, offered(program, key).description, *notes)):
             continue
         before, behind = escape(f"{head}. "), escape(_sentences("", *notes))
-        line = next((one for one in lines if one.startswith(before) and one.endswith(behind)), "")
-        said = unescape(line[len(before) : len(line) - len(behind)])
-        if said and escape(_sentences(head, said, *notes)) == line != escape(
-            _sentences(head, program.tools[key].description, *notes)
-        ):
-            program = program.with_text(key, said)
-    return program
+        if line == escape(_sentences(head, *notes)):
+            described[key] = ""
+        elif line.startswith(before) and line.endswith(behind) and len(line) > len(before) + len(behind):
+            described[key] = unescape(line[len(before) : len(line) - len(behind)])
+        else:
+            return program, state
+    for key, description in described.items():
+        if key in program.tools:
+            program = program.with_text(key, description)
+    state = {**state, "signature": {**signature, "instructions": instruction}}
+    names = dict(zip(there, here.values(), strict=True))
+    demos = state.get("demos")
+    if isinstance(demos, list) and any(theirs != ours for theirs, ours in names.items()):
+        state["demos"] = [_renamed(one, names, fields) if isinstance(one, dict) else one for one in demos]
+    return program, state
+
+
+def _same_names(here: Sequence[str], there: Sequence[str]) -> bool:
+    """Whether the names are the same but for one beginning that all of one side have."""
+    if len(here) != len(there) or not here:
+        return len(here) == len(there)
+    long, short = (here, there) if len(here[0]) >= len(there[0]) else (there, here)
+    more = long[0].removesuffix(short[0])
+    return all(one == more + other for one, other in zip(long, short, strict=True)) and (
+        not more or more.endswith("_")
+    )
+
+
+def _renamed(demo: Row, names: Mapping[str, str], fields: Sequence[FieldSpec]) -> Row:
+    """The demo with its tools by other names."""
+
+    def name(given: JsonValue) -> JsonValue:
+        return names.get(given, given) if isinstance(given, str) else given
+
+    found = _from_text(demo)
+    if (tool := fields[1].name) in found:
+        found[tool] = name(found[tool])
+    for key, value in found.items():
+        if key.rstrip("_") == "trajectory" and isinstance(value, list):
+            found[key] = [
+                {**one, "tool": name(one["tool"])} if isinstance(one, dict) and "tool" in one else one
+                for one in value
+            ]
+    return found
 
 
 async def _conduct(work: Conductor, inputs: Row) -> Row:
@@ -245,7 +303,9 @@ async def _asked(
         if not as_dspy and not work.fits(role, row, predictor=predictor) and _cut(work, turns):
             continue
         try:
-            return await work.ask(role, row, predictor=predictor, calling=calling)
+            return await work.ask(
+                role, row, predictor=predictor, calling=calling, together=predictor is not None
+            )
         except PromptTooLong:
             refused += 1
             if as_dspy and len(turns) <= 1:
@@ -381,7 +441,7 @@ STRATEGY = ModuleStrategy(
             _react,
             dspy="react",
             told=_told,
-            as_told=_as_listed,
+            from_state=_from_state,
             dspy_inputs=_as_text,
             from_dspy=_from_text,
         ),

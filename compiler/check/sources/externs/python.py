@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from dspec.runtime.schema.types import DictOf, OneOf
+from dspec.runtime.schema.types import STR, DictOf, ListOf, OneOf, OptionalOf, Scalar, Type
 
 from ....data.sources.base import SourceParameter
 from ....data.sources.python_function import find_function
@@ -65,7 +65,7 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
             misspelt.update(unknown.near)
             continue
         kind = type_of(parameter.annotation)
-        if not assignable(member.type, kind):
+        if not (assignable(member.type, kind) or assignable(_sent(member.type), kind)):
             node = next(
                 (one.type for one in place.declaration.parameters or () if one.name.text == name), None
             )
@@ -114,6 +114,21 @@ def _compare_result(
             written=node is not None and not isinstance(node, tuple),
         )
     )
+
+
+def _sent(kind: Type) -> Type:
+    """The type as the function gets it, in JSON: a date is its text. A function may be annotated with either."""
+    match kind:
+        case Scalar(name="date" | "datetime"):
+            return STR
+        case ListOf(item=item):
+            return ListOf(item=_sent(item))
+        case DictOf(key=key, value=value):
+            return DictOf(key=_sent(key), value=_sent(value))
+        case OptionalOf(item=item):
+            return OptionalOf(item=_sent(item))
+        case _:
+            return kind
 
 
 SOURCE = ExternSource(
