@@ -27,6 +27,7 @@ from ..evaluate.statistics import Paired
 if TYPE_CHECKING:
     from dspec.runtime.models.engine import Tally
 
+    from ..compile.build import Built
     from ..compile.pipeline import Compiled
 
 
@@ -56,7 +57,7 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     saved = result.job.plan.most - needed
     beside = ""
     if saved > 0:
-        beside = f" ({saved:,} fewer: scores already known, or demos found early)"
+        beside = f" ({saved:,} fewer: {_fewer(built)})"
     elif saved < 0:
         beside = f" ({-saved:,} more, to ask again for answers that did not parse or broke a check)"
     console.print(f"calls: at most {result.job.plan.most:,} planned, {needed:,} needed{beside}", markup=False)
@@ -74,6 +75,15 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         console.print(f"left {path} as it was", markup=False)
     if result.kept.place is not None:
         console.print(f"wrote {result.kept.place}", markup=False)
+
+
+def _fewer(built: Built) -> str:
+    """Why a compile needed fewer calls than it may at most."""
+    if built.status != "complete":
+        return "it ended before all steps were done"
+    if built.ended:
+        return "it ended early, as nothing can score more than 100"
+    return "scores already known, or demos found early"
 
 
 def draw_evals(console: Console, evaluations: list[EvalResult]) -> None:

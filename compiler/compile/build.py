@@ -106,6 +106,12 @@ class Built(Struct, frozen=True):
     comparison: Paired | None
     notes: tuple[str, ...]
 
+    @property
+    def ended(self) -> bool:
+        """Whether it took less than planned since nothing can be better than what was found, or was there before."""
+        settled = self.status == "complete" and not self.steps
+        return settled or any(step.result.ended for step in self.steps)
+
 
 async def run_steps(
     prepared: Prepared,

@@ -83,8 +83,10 @@ def on_teacher_lm(project: ir.Project, program: Runnable, lm: LM | None) -> Runn
             address: predictor.model_copy(update={"lm": lm.name})
             for address, predictor in one.predictors.items()
         }
-        besides = with_fallbacks(sorted(asked_besides(one)), lambda name: one.lms[name].fallback)
-        own = {name: one.lms[name] for name in besides}
+        # Of what a plan reckons with, an index's model is not among its own: only the step that makes the index adds it.
+        known = {**project.lms, **one.lms}
+        besides = with_fallbacks(sorted(asked_besides(one)), lambda name: known[name].fallback)
+        own = {name: known[name] for name in besides}
         return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
 
     return everywhere(program, moved)

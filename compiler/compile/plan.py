@@ -277,8 +277,9 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
         calls = calls_of(spec, step.compat)(options, facts)
         if step.compat is None and describes((spec, *(one.spec for one in facts.nested.values()))):
             described |= dict.fromkeys(tunable_tools(starts))
-        if spec.candidates and step.compat is None and facts.finalists == 1:
-            calls = _settled(calls, facts)
+        settles = spec.candidates and step.compat is None and facts.finalists == 1
+        # What is expected is reckoned without: a program is seldom perfect.
+        sure = _settled(calls, facts) if settles else calls
         nested = [one.teacher for one in facts.nested.values() if one.teacher is not None]
         fewer = min(map(_share_at_least, (starts, teacher, *nested)))
         taught = [calls_per_run(one) for one in nested]
@@ -307,11 +308,11 @@ def _walk(project: ir.Project, resolved: Resolved, folder: Path, awaited: Mappin
             StepPlan(
                 step.name,
                 spec.name,
-                _lowered(calls.task, fewer),
-                _lowered(calls.teacher, fewer),
+                _lowered(sure.task, fewer),
+                _lowered(sure.teacher, fewer),
                 len(resolved.train),
                 len(resolved.val),
-                calls.prompt,
+                sure.prompt,
                 _judge_calls(resolved.metric, runs),
             )
         )

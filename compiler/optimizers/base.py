@@ -319,6 +319,8 @@ class StepResult(Struct, frozen=True):
     looks: tuple[int, ...] = ()
     """On how many rows each program was scored among which the result was chosen, the step's start left out. Empty where
     all `candidates` were scored on all rows."""
+    ended: bool = False
+    """Whether the search ended early, since nothing can be better than its best."""
 
 
 class PromptModel(Struct, frozen=True):

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.program import Program, reached
@@ -181,9 +182,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         await evolution.evolve()
     except (BudgetExceeded, Stopped) as halt:
         cut = halt
-    return ranked(
-        [member.candidate for member in evolution.pool], cut=cut, notes=() if cut else evolution.notes()
-    )
+    candidates = [member.candidate for member in evolution.pool]
+    found = ranked(candidates, cut=cut, notes=() if cut else evolution.notes())
+    return replace(found, ended=settled(candidates, context))
 
 
 class _Member(Struct):

@@ -41,4 +41,4 @@ def ranked(
     best_first = tuple(sorted(distinct.values(), key=lambda candidate: -candidate.score))
     if ended:
         notes += (f"ended at `{best_first[0].label}`: every row scores 100, and nothing can score more",)
-    return StepResult(best_first[0].program, best_first, notes, cut, looks=looks)
+    return StepResult(best_first[0].program, best_first, notes, cut, looks=looks, ended=ended)

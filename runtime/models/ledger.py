@@ -130,9 +130,11 @@ class Ledger:
 
     def begin(self, name: str) -> None:
         """Goes on with the attempt that is open under this name, or opens one. Raises ConfigurationError."""
+        # Bytes, since a name may hold that of a folder, which on POSIX need not be text.
+        key = name.encode(errors="surrogatepass")
         try:
-            self._reader.execute("INSERT INTO attempts (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
-            found = self._reader.execute("SELECT number FROM attempts WHERE name = ?", (name,)).fetchone()
+            self._reader.execute("INSERT INTO attempts (name) VALUES (?) ON CONFLICT DO NOTHING", (key,))
+            found = self._reader.execute("SELECT number FROM attempts WHERE name = ?", (key,)).fetchone()
         except UNREADABLE as error:
             raise unusable(self.path, error) from error
         self._attempt = int(found[0])

@@ -50,7 +50,9 @@ def with_mistakes(text: str) -> tuple[str, list[str]]:
             lines.append(line.rstrip()[:-1] + f"; {PLANTED[word].format(name=name)} }}\n")
         elif line == "}\n" and keyword in PLANTED:
             lines.append(f"  {PLANTED[keyword].format(name=name)}\n}}\n")
-        elif word == "module":
+        elif keyword == "module" and line.startswith("  uses = ["):
+            lines.append(line.replace("[", f"[{name}, ", 1))
+        elif word == "module" and line.endswith(")\n"):
             lines.append(line.rstrip()[:-1] + f", lm = {name})\n")
         elif word == "type" and line.rstrip().endswith('"'):
             lines.append(line.rstrip() + f" | {name}\n")

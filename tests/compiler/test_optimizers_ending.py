@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from building import DEMOS, SEARCH, compiled, plan_of, project
+from dspc import EXAMPLES, dspc
 from every_step import CASES, GEPA, writes
 from scripted import Asked, jitter, learner, oracle, wrong
 from stepping import step
@@ -39,6 +41,34 @@ async def test_a_perfect_baseline_is_all_that_is_paid(
         assert built.plan.least <= 20
         found.add(artifact_text(built.artifact))
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("score", "reason"),
+    [
+        ("1.0", "it ended early, as nothing can score more than 100"),
+        ("gold.intent == pred.intent", "scores already known, or demos found early"),
+    ],
+)
+def test_a_user_sees_why_fewer_calls_were_needed(tmp_path: Path, score: str, reason: str) -> None:
+    folder = tmp_path / "tickets"
+    shutil.copytree(EXAMPLES / "tickets", folder, ignore=shutil.ignore_patterns("compiled", ".dspec"))
+    source = (folder / "tickets.dspec").read_text(encoding="utf-8")
+    head = source[: source.index("metric right")]
+    block = """metric scored(gold: tickets, pred: router) = SCORE
+
+optimize tuned {
+  program = router
+  metric = scored
+  train = tickets.train
+  val = tickets.val
+  step BootstrapFewShot(max_bootstrapped_demos = 1)
+}
+"""
+    (folder / "tickets.dspec").write_text(head + block.replace("SCORE", score), encoding="utf-8")
+    done = dspc("compile", "tickets.dspec", cwd=folder)
+    assert done.code == 0, done.text
+    assert f"fewer: {reason})" in done.out
 
 
 async def test_on_dspys_schedule_every_step_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

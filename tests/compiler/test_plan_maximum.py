@@ -20,6 +20,7 @@ from dspec.compiler.optimizers.base import Spec
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.errors import NoAnswer
 from dspec.runtime.models.engine import Tally
+from dspec.runtime.models.limits import FURTHER
 from dspec.runtime.models.transports.answers import billable
 from dspec.runtime.schema.program import Program
 from dspec.runtime.schema.usage import Usage
@@ -76,11 +77,14 @@ async def test_long_rows_and_demos_show(tmp_path: Path, monkeypatch: pytest.Monk
     assert tally.spent.input_tokens > (short.input_tokens or 0), "without the rows' length it was no bound"
 
 
+@pytest.mark.parametrize("said", [True, False])
 async def test_requests_that_fail_and_are_billed_stay_within_the_second_maximum(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bool
 ) -> None:
-    """Each request is answered at its last try: all those before are billed."""
-    made = project(tmp_path, DEMOS, program=on_priced(classifier()), lms=(PRICED,))
+    """Each request is answered at the last try that `retry` gives it: all those before are billed. Where nobody wrote
+    `retry`, the maximum also covers the tries that are made while others are answered."""
+    lm = PRICED.model_copy(update={"retry_said": said})
+    made = project(tmp_path, DEMOS, program=classifier().with_lms({"fake": lm}), lms=(lm,))
     planned = plan_of(made, "tuned", tmp_path)
     asked: dict[object, int] = {}
     good = keeps(learner, "bytes", unreadable=0)
@@ -98,7 +102,8 @@ async def test_requests_that_fail_and_are_billed_stay_within_the_second_maximum(
     _, _, tally = await compiled(monkeypatch, tmp_path, made, late)  # pyright: ignore[reportArgumentType]
     assert tally.spoiled == PRICED.retry * tally.calls
     within(tally, planned.failing)
-    assert (planned.failing.usd or 0) == pytest.approx((1 + PRICED.retry) * (planned.maximum.usd or 0))
+    tries = 1 + lm.retry + (0 if said else FURTHER)
+    assert planned.failing.usd == pytest.approx(tries * (planned.maximum.usd or 0))
 
 
 @pytest.mark.parametrize(
