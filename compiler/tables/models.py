@@ -50,6 +50,14 @@ def provider_names() -> tuple[str, ...]:
     return tuple(sorted({*PROVIDERS, *OF_LITELLM.split()}))
 
 
+def usual_key(model: str) -> str:
+    """The variable in which a key for the model is usually kept."""
+    provider, _ = split_model(model)
+    if provider in PROVIDERS and PROVIDERS[provider].key_env:
+        return PROVIDERS[provider].key_env[0]
+    return "MODEL_API_KEY"
+
+
 def takes_one_temperature(lm: LM) -> bool:
     """Whether the model is known to take the temperature 1 and no other. Nothing is known of a server of one's own."""
     from .known_models import ONE_TEMPERATURE

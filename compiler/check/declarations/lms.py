@@ -6,12 +6,13 @@ import re
 from typing import cast
 
 from dspec.grammar.tree import ListLiteral, Literal
+from dspec.runtime.models.endpoints import may_keep_key
 from dspec.runtime.schema.modelnames import is_model_name
 from dspec.runtime.schema.program import LM, RETRY, AdapterName
 
 from ...diagnostics import codes
 from ...tables.blocks import PRICE
-from ...tables.models import provider_names, takes_one_temperature, unknown_provider
+from ...tables.models import provider_names, takes_one_temperature, unknown_provider, usual_key
 from ..names.names import find
 from ..session import Session
 from ..shape.attributes import FromEnvironment, Reader, section, settings
@@ -68,6 +69,10 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         tool_calls="native" if calls == "native" else "text" if calls == "text" else None,
     )
     read.flag("default")
+    if model is not None and isinstance(key, FromEnvironment) and not may_keep_key(key.name, model):
+        at = read.place.at(read.found["api_key"].value)
+        session.report(codes.models.NoKeysName(at, key.name, model, usual_key(model)))
+        return None
     if model is not None:
         _known(session, read, values)
     return values if model is not None else None

@@ -119,6 +119,35 @@ class SecretInSource(Finding, frozen=True):
         )
 
 
+DS0715 = Code(
+    "DS0715",
+    "error",
+    "variable that keeps no key of the model",
+    "The name of the variable goes into the artifact, and whoever loads one must not send another secret of theirs to the "
+    "model. So it is a name that the provider's keys usually have, or one that ends in `KEY` or `TOKEN` and belongs to "
+    "no other provider or service. An artifact that names another one is refused when it is loaded.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = env("GITHUB_TOKEN") }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = env("OPENAI_API_KEY") }\n',
+)
+
+
+class NoKeysName(Finding, frozen=True):
+    """An environment `variable` that may not hold the key of `model`, and the `usual` one."""
+
+    code = DS0715
+    variable: str
+    model: str
+    usual: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'`{self.variable}` is not a variable where a key of "{self.model}" is kept, and no artifact with it would load',
+            "not such a name",
+            help=f"keep the key in `{self.usual}`, or in a variable of your own whose name ends in `_KEY`",
+            fixes=(replace(self.where, f'env("{self.usual}")', guess=True),),
+        )
+
+
 DS0707 = Code(
     "DS0707",
     "error",
