@@ -28,6 +28,8 @@ EMBEDDED = "embedded@1"
 """Address of the embedded model. The number goes up whenever it would answer a prompt differently, so
 that stored answers of an older one are not replayed."""
 
+EMBEDDED_MODELS = ("icl",)
+
 _KEY_SHAPED = r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.-]{8,}"
 _OPENAI_NAMES = r"(?:gpt-|chatgpt-|o\d)"
 _NOT_CHAT_COMPLETIONS = r"codex|deep-research|-pro\b"

@@ -6,7 +6,7 @@ from ...project.source import Location
 from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label
 from ..spelling import closest
-from ..wording import did_you_mean, plural
+from ..wording import did_you_mean, listed, plural
 from .base import Code, Finding
 from .snippets import METRIC, MODULE, TICKETS, optimize
 
@@ -309,6 +309,37 @@ class UnknownProvider(Finding, frozen=True):
             if near
             else "for a server of your own, write `openai/` before the model's name, and its `api_base`",
             fixes=suggestions(self.where, tuple(f'"{name}/{rest}"' for name in near), guess=True),
+        )
+
+
+class NoModelBehind(Finding, frozen=True):
+    """A `provider` and a slash, and no model."""
+
+    code = DS0712
+    provider: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.provider}/` names a provider and no model",
+            "which model?",
+            help=f'write the model behind the slash, as in "{self.provider}/…"',
+        )
+
+
+class NotEmbedded(Finding, frozen=True):
+    """A `name` that no embedded model has; `known` are all that there are."""
+
+    code = DS0712
+    name: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        names = tuple(f'"embedded/{one}"' for one in self.known)
+        return self.says(
+            f"there is no embedded model `{self.name}`",
+            "no such model",
+            help=f"write {listed(names)}",
+            fixes=tuple(replace(self.where, name, guess=True) for name in names),
         )
 
 
