@@ -24,7 +24,7 @@ def plain_name(name: str) -> str:
 
 
 def family(name: str) -> str:
-    """What a model's name begins with, and what divides it from the rest: `gemini-` of `gemini-2.5-pro`, `qwen.` of `qwen.qwen3`."""
+    """What a model's name begins with, and what divides it from the rest: `gemini-` of `gemini-pro`, `qwen.` of `qwen.qwen3`."""
     found = re.match(r"[^-.:@]*[-.:@]", name)
     return found[0] if found else name
 
