@@ -152,7 +152,7 @@ class Accepted(Struct, frozen=True):
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     teacher = prepare_teacher(student, options, context)
     demos = options.integer("max_bootstrapped_demos")
-    accepted, halt = await bootstrap(teacher, context.train, demos, options, context)
+    accepted, halt = await bootstrap(student, teacher, context.train, demos, options, context)
     if halt is not None and not accepted:
         raise halt
     program = assemble(student, accepted, context.train, demos, options, context.rng, context.room)
@@ -181,13 +181,20 @@ def prepare_teacher(student: Program, options: Options, context: Context) -> Run
 
 
 async def bootstrap(
-    teacher: Runnable, rows: Rows, wanted: int, options: Options, context: Context, *, ahead: bool = False
+    student: Program,
+    teacher: Runnable,
+    rows: Rows,
+    wanted: int,
+    options: Options,
+    context: Context,
+    *,
+    ahead: bool = False,
 ) -> tuple[list[Accepted], BudgetExceeded | Stopped | None]:
-    """The first `wanted` rows that the teacher solves, in the rows' order.
+    """The first `wanted` rows that the teacher solves with something to show the student, in the rows' order.
 
     A halt (the budget's wall) comes back beside what was found until then; other errors are raised.
     """
-    attempts = _Attempts(teacher, options, context)
+    attempts = _Attempts(student, teacher, options, context)
     return await in_order(rows, wanted, attempts.row, tried=attempts.tried, ahead=ahead)
 
 
@@ -259,7 +266,8 @@ def likely(wanted: int, tried: int, passed: int) -> int:
 class _Attempts:
     """The attempts of one demo set, and the metric's failures among them."""
 
-    def __init__(self, teacher: Runnable, options: Options, context: Context) -> None:
+    def __init__(self, student: Program, teacher: Runnable, options: Options, context: Context) -> None:
+        self._student = student
         self._teacher = teacher
         self._context = context
         self._rounds = options.integer("max_rounds")
@@ -281,8 +289,9 @@ class _Attempts:
                 temperature=1.0 if attempt_number else None,
             )
             if attempt.passes(self._threshold):
-                demos = traced(attempt.trace, example.digest, self._context.rng)
-                # Nothing can be learned from an ensemble whose reducer says what no member said, or from a guess.
+                demos = traced(self._student, attempt.trace, example.digest, self._context.rng)
+                # Nothing can be learned from an ensemble whose reducer says what no member said, or from a
+                # guess, or from what the student may not answer.
                 if demos:
                     return Accepted(example, demos)
             if attempt.metric_failed:

@@ -97,7 +97,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         if not await doubted(context, start):
             context.progress("as it came", (await start).score)
             return ranked([await start], ended=True)
-        accepted, halt = await bootstrap(teacher, context.train, size, options, context)
+        accepted, halt = await bootstrap(student, teacher, context.train, size, options, context)
         if halt is not None:
             raise halt
         pool = assemble(student, accepted, context.train, size, options, context.rng, context.room)

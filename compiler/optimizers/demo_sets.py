@@ -59,7 +59,7 @@ async def demo_sets(student: Program, count: int, options: Options, context: Con
         return [*sets, *(DemoSet(name, program) for name, program in zip(names, drawn, strict=True))]
 
     async def make(name: str, rows: Rows, size: int) -> Program:
-        accepted, halt = await bootstrap(teacher, rows, size, options, context, ahead=True)
+        accepted, halt = await bootstrap(student, teacher, rows, size, options, context, ahead=True)
         if halt is not None:
             raise halt
         return assemble(student, accepted, rows, size, options, _streams(context, name), context.room)

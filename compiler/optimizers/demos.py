@@ -7,12 +7,13 @@ one of its outputs; what else of the predictor's fields the row does not have is
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.program import Demo, Predictor, Program, Record
 from dspec.runtime.schema.types import OptionalOf, Row
+from dspec.runtime.values import values
 
 from ..data.columns import misfit
 from ..evaluate.leaving_out import left_out
@@ -123,16 +124,32 @@ def _shows(demo: Demo, example: Example) -> bool:
     return bool(shared) and all(same_value(demo.inputs[name], example.inputs[name]) for name in shared)
 
 
-def traced(trace: Collection[TraceStep], digest: str, rng: Streams) -> dict[str, Demo]:
-    """One demo per predictor of an accepted trace, except for those whose answers had to be guessed at.
+def showable(student: Program, trace: Iterable[TraceStep]) -> list[TraceStep]:
+    """The calls of a run that the student's prompts may show: no answer was guessed at, and all values are of the outputs'
+    types. Those of a teacher may be wider."""
+    from dspec.runtime.schema.trace import learnable  # checks read this file, and no traces
+
+    return [step for step in learnable(trace) if _is_of(student, step)]
+
+
+def _is_of(student: Program, step: TraceStep) -> bool:
+    for field in student.predictors[step.predictor].signature.outputs:
+        if field.name in step.outputs:
+            try:
+                values.coerce(step.outputs[field.name], field.type, student.records)
+            except ValueError:
+                return False
+    return True
+
+
+def traced(student: Program, trace: Iterable[TraceStep], digest: str, rng: Streams) -> dict[str, Demo]:
+    """One demo per predictor of an accepted trace, of the calls that are `showable`.
 
     Of several calls of one predictor the last is taken half of the time, else a random earlier one:
     late calls are often the most telling, and not always. The draw depends on the row alone.
     """
-    from dspec.runtime.schema.trace import learnable  # checks read this file, and no traces
-
     calls: dict[str, list[Demo]] = {}
-    for step in learnable(trace):
+    for step in showable(student, trace):
         demo = Demo(inputs=step.inputs, outputs=step.outputs, augmented=True)
         calls.setdefault(step.predictor, []).append(demo)
     chosen: dict[str, Demo] = {}

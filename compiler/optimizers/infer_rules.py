@@ -123,7 +123,7 @@ async def _taught(student: Program, options: Options, context: Context) -> Progr
     """The student with demos, as `BootstrapFewShot` gives them. Raises halts."""
     demos = options.integer("max_bootstrapped_demos")
     teacher = prepare_teacher(student, options, context)
-    accepted, halt = await bootstrap(teacher, context.train, demos, options, context)
+    accepted, halt = await bootstrap(student, teacher, context.train, demos, options, context)
     if halt is not None:
         raise halt
     return assemble(student, accepted, context.train, demos, options, context.rng, context.room)

@@ -132,7 +132,7 @@ async def indexed(
     )
     teacher = _teacher(student, labels, embedder, options, context)
     wanted = len(train) if options.integer("max_bootstrapped_demos") else 0
-    accepted, halt = await bootstrap(teacher, train, wanted, options, context)
+    accepted, halt = await bootstrap(student, teacher, train, wanted, options, context)
     if halt is not None and not accepted:
         raise halt
     solved = {row_text(bare, one.example.inputs): _held(bare, one.demos) for one in accepted}

@@ -150,7 +150,7 @@ async def _for_proposer(student: Program, options: Options, context: Context) ->
     """The student with a few demos that only the proposer sees."""
     settings = bootstrap_options(options, bootstrapped=PROPOSER_DEMOS, labeled=0)
     teacher = prepare_teacher(student, settings, context)
-    accepted, halt = await bootstrap(teacher, context.train, PROPOSER_DEMOS, settings, context)
+    accepted, halt = await bootstrap(student, teacher, context.train, PROPOSER_DEMOS, settings, context)
     if halt is not None:
         raise halt
     return [assemble(student, accepted, context.train, PROPOSER_DEMOS, settings, context.rng, context.room)]

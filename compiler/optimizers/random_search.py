@@ -335,7 +335,9 @@ class _Search:
         rows = train
         if number != UNSHUFFLED:
             rows, size = self._shuffled(number, size)
-        accepted, halt = await bootstrap(self._teacher, rows, size, options, self.context, ahead=True)
+        accepted, halt = await bootstrap(
+            self._student, self._teacher, rows, size, options, self.context, ahead=True
+        )
         if halt is not None:
             raise halt
         return assemble(

@@ -23,7 +23,6 @@ from msgspec.structs import replace
 from dspec.runtime.errors import BudgetExceeded, Stopped
 from dspec.runtime.schema.ensemble import Runnable, each
 from dspec.runtime.schema.program import Demo, Program
-from dspec.runtime.schema.trace import learnable
 from dspec.runtime.schema.types import JsonValue, Row
 
 from ..diagnostics.wording import plural
@@ -33,7 +32,7 @@ from ..evaluate.outcomes import Candidate
 from ..evaluate.scoring import MetricError
 from ..evaluate.tasks import Halt, together
 from .base import Context, Facts, Option, Options, Shows, Spec, StepResult, Writes
-from .demos import hide
+from .demos import hide, showable
 from .frozen import tunable
 from .gepa_pareto import mean
 from .proposing import Proposer
@@ -297,7 +296,7 @@ class _Ascent:
             forgotten = dropped(demos, most or LIMIT_WITHOUT_DEMOS, draws)
             good = bucket.scores[bucket.best] > low
             ways = {
-                True: most > 0 and good and bool(learnable(runs[bucket.row][bucket.best].trace)),
+                True: most > 0 and good and bool(showable(source, runs[bucket.row][bucket.best].trace)),
                 False: good and bucket.scores[bucket.worst] < high,
             }
             wanted = draws.random() < 0.5
@@ -379,7 +378,7 @@ def _hidden(teacher: Runnable, row: Example) -> Runnable:
 
 def with_run(program: Program, attempt: Attempt, longest: int) -> Program:
     """The program with the run's calls as demos, the last one of each predictor."""
-    last = {step.predictor: step for step in learnable(attempt.trace)}
+    last = {step.predictor: step for step in showable(program, attempt.trace)}
     for address, step in last.items():
         demo = Demo(inputs=_cut(step.inputs, longest), outputs=step.outputs, augmented=True)
         program = program.with_predictor(address, demos=(*program.predictors[address].demos, demo))

@@ -71,10 +71,15 @@ def addresses(student: Program, teacher: Program) -> dict[str, str]:
 def _no_match(student: Program, teacher: Program, address: str) -> OptimizerError:
     has, lacks = (teacher, student) if address in teacher.predictors else (student, teacher)
     which = "student" if lacks is student else "teacher"
-    inputs, outputs = _shape(has.predictors[address])
+    shape = _shape(has.predictors[address])
+    many, few = (sum(_shape(one) == shape for one in program.predictors.values()) for program in (has, lacks))
+    fields = f"({', '.join(shape[0])} -> {', '.join(shape[1])})"
+    why = f"the {which} has no predictor like `{address}` {fields}"
+    if few:
+        other = "teacher" if which == "student" else "student"
+        why = f"of predictors like `{address}` {fields} the {other} has {many}, and the {which} {few}"
     return OptimizerError(
-        f"teacher `{teacher.name}` does not match student `{student.name}`: the {which} has no predictor like `{address}` "
-        f"({', '.join(inputs)} -> {', '.join(outputs)})",
+        f"teacher `{teacher.name}` does not match student `{student.name}`: {why}",
         help="a teacher needs the student's predictors: as many, with the same inputs and outputs",
     )
 

@@ -21,11 +21,22 @@ vertex_ai vertex_ai_beta vllm volcengine voyage wandb watsonx watsonx_text xai x
 """What may stand before the slash in a model's name."""
 
 FAMILIES = """\
-ai21 amazon anthropic apac au babbage c4ai chat chatdolphin chatgpt claude cohere command computer davinci daybreak deep
-deepseek dolphin embed eu ft gemini global google gpt in j2 jamba jp medlm meta minimax mistral moonshot moonshotai
-multimodalembedding nvidia o1 o3 o4 omni openai qwen rerank sora stability text tts twelvelabs us whisper writer zai
+ai21. amazon. anthropic. apac. au. cohere. deepseek. eu. ft: gemini- global. google. in. jp. meta. minimax. mistral.
+moonshot. moonshotai. nvidia. openai. qwen. stability. text- twelvelabs. us- us. writer. zai.
 """
-"""What the names begin with that need no provider before them."""
+"""What the names begin with that need no provider before them, where new ones are made every few months."""
+
+NAMES = """\
+babbage-002 c4ai-aya-expanse-32b chat-latest chatdolphin command-a-03-2025 command-a-plus-05-2026 command-nightly
+command-r-08-2024 command-r-plus-08-2024 command-r7b-12-2024 computer-use-preview computer-use-preview-2025-03-11
+davinci-002 daybreak-blue-latest daybreak-red-latest deep-research-pro-preview-12-2025 dolphin embed-english-light-v3.0
+embed-english-v3.0 embed-multilingual-light-v3.0 embed-multilingual-v3.0 j2-light j2-mid j2-ultra jamba-1.5
+jamba-1.5-large jamba-1.5-large@001 jamba-1.5-mini jamba-1.5-mini@001 jamba-large-1.6 jamba-large-1.7 jamba-mini-1.6
+jamba-mini-1.7 medlm-large medlm-medium multimodalembedding multimodalembedding@001 omni-moderation-2024-09-26
+omni-moderation-latest rerank-english-v3.0 rerank-multilingual-v3.0 rerank-v3.5 rerank-v4.0-fast rerank-v4.0-pro sora-2
+sora-2-pro sora-2-pro-high-res tts-1 tts-1-1106 tts-1-hd tts-1-hd-1106 whisper-1
+"""
+"""The other names that need none."""
 
 ONE_TEMPERATURE = {
     "anthropic": """\

@@ -24,8 +24,9 @@ def plain_name(name: str) -> str:
 
 
 def family(name: str) -> str:
-    """What a model's name begins with: `gpt` of `gpt-4o`."""
-    return re.split(r"[-.:@]", name, maxsplit=1)[0]
+    """What a model's name begins with, and what divides it from the rest: `gemini-` of `gemini-pro`, `qwen.` of `qwen.qwen3`."""
+    found = re.match(r"[^-.:@]*[-.:@]", name)
+    return found[0] if found else name
 
 
 def unknown_provider(model: str) -> str | None:
@@ -36,18 +37,26 @@ def unknown_provider(model: str) -> str | None:
     provider, _ = split_model(model)
     if provider in PROVIDERS or provider == EMBEDDED:
         return None
-    from .known_models import FAMILIES
+    from .known_models import FAMILIES, NAMES
     from .known_models import PROVIDERS as OF_LITELLM
 
     if provider:
         return None if provider in OF_LITELLM.split() else provider
-    return None if family(model) in FAMILIES.split() else ""
+    return None if family(model) in FAMILIES.split() or model in NAMES.split() else ""
 
 
 def provider_names() -> tuple[str, ...]:
     from .known_models import PROVIDERS as OF_LITELLM
 
     return tuple(sorted({*PROVIDERS, *OF_LITELLM.split()}))
+
+
+def usual_key(model: str) -> str:
+    """The variable in which a key for the model is usually kept."""
+    provider, _ = split_model(model)
+    if provider in PROVIDERS and PROVIDERS[provider].key_env:
+        return PROVIDERS[provider].key_env[0]
+    return "MODEL_API_KEY"
 
 
 def takes_one_temperature(lm: LM) -> bool:

@@ -9,14 +9,13 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 
-from ..models.endpoints import PROVIDERS, split_model
-from ..schema.modelnames import is_model_name, may_hold_key
+from ..models.endpoints import may_keep_key
+from ..schema.modelnames import is_model_name
 from ..schema.program import LM, CheckStep, Program, walked
 
 _PLAIN = re.compile(
     r"[^\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]{1,500}"
 )
-_KEYS = frozenset(name for provider in PROVIDERS.values() for name in provider.key_env)
 _RANGES = (
     ("temperature", 0, 100),
     ("max_tokens", 1, 100_000_000),
@@ -61,12 +60,8 @@ def settings(lm: LM, where: str, program: Program) -> Iterator[str]:
     for name in (lm.name, lm.api_base_env or "NONE"):
         if not _PLAIN.fullmatch(name):
             yield f"{where}: {name[:80]!r} is not a name"
-    if lm.api_key_env is not None:
-        provider, _ = split_model(lm.model)
-        known = PROVIDERS.get(provider)
-        usual = known.key_env if known else ()
-        if not may_hold_key(lm.api_key_env, provider, usual, _KEYS.difference(usual)):
-            yield f"{where}.api_key_env: {lm.api_key_env[:80]!r} is not where a key of this model is kept"
+    if lm.api_key_env is not None and not may_keep_key(lm.api_key_env, lm.model):
+        yield f"{where}.api_key_env: {lm.api_key_env[:80]!r} is not where a key of this model is kept"
     for member, low, high in _RANGES:
         value = getattr(lm, member)
         if value is not None and not low <= value <= high:

@@ -19,7 +19,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from msgspec import Struct
 
 from ..errors import ConfigurationError, NotSet
-from ..schema.modelnames import is_model_name
+from ..schema.modelnames import is_model_name, may_hold_key
 from ..schema.program import LM
 
 Kind = Literal["embedded", "lean", "litellm"]
@@ -27,6 +27,8 @@ Kind = Literal["embedded", "lean", "litellm"]
 EMBEDDED = "embedded@1"
 """Address of the embedded model. The number goes up whenever it would answer a prompt differently, so
 that stored answers of an older one are not replayed."""
+
+EMBEDDED_MODELS = ("icl",)
 
 _KEY_SHAPED = r"\b(?:sk|pk|rk|gsk|xai|key)-[\w*.-]{8,}"
 _OPENAI_NAMES = r"(?:gpt-|chatgpt-|o\d)"
@@ -138,6 +140,15 @@ def split_model(model: str) -> tuple[str, str]:
     if re.match(_OPENAI_NAMES, model):
         return "openai", model
     return ("anthropic", model) if model.startswith("claude-") else ("", model)
+
+
+def may_keep_key(variable: str, model: str) -> bool:
+    """Whether a file may say that the key of this model is in the environment's `variable` (`may_hold_key`)."""
+    provider, _ = split_model(model)
+    known = PROVIDERS.get(provider)
+    usual = known.key_env if known else ()
+    others = {name for one in PROVIDERS.values() for name in one.key_env}
+    return may_hold_key(variable, provider, usual, frozenset(others.difference(usual)))
 
 
 def address(lm: LM, environ: Mapping[str, str] = os.environ) -> str:

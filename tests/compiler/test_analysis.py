@@ -131,7 +131,7 @@ PIPELINE = """\
 dspec 1
 
 lm mini { model = "openai/gpt-4o-mini"; default = true; fallback = [large] }
-lm large { model = "openai/gpt-4o"; api_key = env("KEY"); price { input = 2.5; output = 10 } }
+lm large { model = "openai/gpt-4o"; api_key = env("LARGE_KEY"); price { input = 2.5; output = 10 } }
 
 record Line { "An order line."; field sku: str; field qty: float; assert qty > 0 else "must be positive" }
 record Order { field lines: list[Line]; field note: str? }
@@ -175,7 +175,7 @@ def test_a_program_lowers_to_its_graph(folder: Path) -> None:
     assert program.inputs[1].default == 3
     assert found.unbound["Orders"] == ("reader",)
     assert found.lms["large"].price_output == 10.0
-    assert found.lms["large"].api_key_env == "KEY"
+    assert found.lms["large"].api_key_env == "LARGE_KEY"
 
 
 def test_a_call_inside_an_expression_becomes_a_step(folder: Path) -> None:

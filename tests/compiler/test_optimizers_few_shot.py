@@ -12,12 +12,16 @@ from stepping import step
 
 from dspec.compiler import ir
 from dspec.compiler.data import Example
-from dspec.compiler.evaluate.scoring import MetricError
+from dspec.compiler.evaluate.outcomes import Attempt
+from dspec.compiler.evaluate.scoring import MetricError, Verdict
 from dspec.compiler.optimizers.base import OptimizerError
+from dspec.compiler.optimizers.compat.table import Compat
+from dspec.compiler.optimizers.simba import with_run
 from dspec.runtime.errors import BudgetExceeded, Refused
 from dspec.runtime.schema.expressions import BinaryOp, Constant
 from dspec.runtime.schema.program import CallStep, Demo, Program
-from dspec.runtime.schema.types import OptionalOf
+from dspec.runtime.schema.trace import TraceStep
+from dspec.runtime.schema.types import OneOf, OptionalOf
 
 LABELED, BOOTSTRAP = "LabeledFewShot", "BootstrapFewShot"
 OLD = Demo(inputs={"text": "an old one of g9"}, outputs={"label": "L9"})
@@ -255,6 +259,68 @@ async def test_another_teacher_answers_and_its_own_demos_stay(monkeypatch: pytes
     assert "Think hard." in asked.request.messages[0].content
     assert len(asked.demos) == 1
     assert done.program.predictors["ask"].signature.instruction == "Give label."
+
+
+def of_few_labels(program: Program, *labels: str) -> Program:
+    """The program, whose last output may be one of the labels only."""
+    changed = {
+        address: one.model_copy(
+            update={
+                "signature": one.signature.model_copy(
+                    update={
+                        "outputs": tuple(
+                            output.model_copy(update={"type": OneOf(values=labels)})
+                            if output.name == "label"
+                            else output
+                            for output in one.signature.outputs
+                        )
+                    }
+                )
+            }
+        )
+        for address, one in program.predictors.items()
+    }
+    return program.model_copy(update={"predictors": changed})
+
+
+@pytest.mark.parametrize("optimizer", ["BootstrapFewShot", "KNNFewShot"])
+@pytest.mark.parametrize("compat", [None, "dspy"])
+async def test_what_the_student_may_not_answer_is_never_shown(
+    monkeypatch: pytest.MonkeyPatch, optimizer: str, compat: Compat | None
+) -> None:
+    """The teacher answers L0 to L9, all of them right, and the student may answer L1 and L2."""
+    done = await step(
+        monkeypatch,
+        optimizer,
+        oracle,
+        student=of_few_labels(classifier(), "L1", "L2"),
+        teacher=classifier("expert"),
+        train=rows(20),
+        compat=compat,
+        max_labeled_demos=0,
+    )
+    shown = done.program.predictors["ask"].demos
+    if done.program.neighbours is not None:
+        shown = tuple(demo for row in done.program.neighbours.rows for demo in row.bootstrapped.values())
+    assert {demo.outputs["label"] for demo in shown} == {"L1", "L2"}
+
+
+def test_a_run_of_a_teacher_shows_what_the_student_may_answer() -> None:
+    trace = (TraceStep("out", "ask", {"text": "row 1 of g1"}, {"label": "L1"}, 1),)
+    attempt = Attempt(rows(1)[0], {"label": "L1"}, trace, Verdict(1.0, True))
+    for student, shown in ((classifier(), 1), (of_few_labels(classifier(), "L2"), 0)):
+        assert len(with_run(student, attempt, 1000).predictors["ask"].demos) == shown
+
+
+async def test_a_teacher_with_a_predictor_too_many_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    two = classifier("twice")
+    two = two.model_copy(update={"predictors": {**two.predictors, "again": two.predictors["ask"]}})
+    with pytest.raises(OptimizerError) as caught:
+        await step(monkeypatch, BOOTSTRAP, oracle, teacher=two)
+    assert caught.value.message == (
+        "teacher `twice` does not match student `router`: of predictors like `again` (text -> label) the teacher has 2, "
+        "and the student 1"
+    )
 
 
 async def test_a_teacher_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from ..session import Session
 from ..shape.attributes import number_of
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo
+from ..types.kinds import assignable, spell
 from .rows import RowsInfo
 from .step import StepInfo
 from .students import Students, declared
@@ -201,6 +202,33 @@ def check_teachers(
         if teacher is None:
             continue
         try:
-            addresses(starts, teacher)
+            same = addresses(starts, teacher)
         except OptimizerError as error:
             session.report(codes.optimizers.OtherPredictors(at, tuned.symbol.location, error.message))
+            continue
+        _answers_fit(session, at, tuned, starts, teacher, same)
+
+
+def _answers_fit(
+    session: Session,
+    at: Location,
+    tuned: RunnableInfo,
+    student: Program,
+    teacher: Program,
+    same: Mapping[str, str],
+) -> None:
+    """Warn of the first output that the teacher may answer otherwise than the student may."""
+    for theirs, ours in same.items():
+        wanted = {one.name: one.type for one in student.predictors[ours].signature.outputs}
+        for one in teacher.predictors[theirs].signature.outputs:
+            if not assignable(one.type, wanted[one.name]):
+                found = codes.optimizers.WiderTeacher(
+                    at,
+                    tuned.symbol.location,
+                    teacher.name,
+                    one.name,
+                    spell(one.type),
+                    spell(wanted[one.name]),
+                )
+                session.report(found)
+                return

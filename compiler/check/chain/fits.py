@@ -174,13 +174,15 @@ def check_steps_fit(
             vague = None
         if number >= len(chain) or train is None:
             continue  # rows are the outer optimizer's business
-        _sizing(session, spec, at, train, val)
+        wrong = val is None and val_named  # reported as that alone
+        if not wrong:
+            _sizing(session, spec, at, train, val)
         parts = tuple(
             f"{train.data.symbol.name}.{part}"
             for part in train.data.parts
             if part not in (train.part, *TEST_PARTS)
         )
-        if chosen or not spec.needs_val:
+        if chosen or wrong or not spec.needs_val:
             continue
         if val is None:
             chosen = True

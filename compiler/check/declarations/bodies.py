@@ -93,7 +93,8 @@ class BodyReader(Struct):
         if not made:
             scope.block.add(ValueStep(name=name, value=typed.code))
         paid = self.callees.calls[before:] if made else []
-        return self._bound(scope, item.name, name, typed, paid, turn)
+        bound = self._bound(scope, item.name, name, typed, paid, turn)
+        return bound.naming(item.name.text, item.value)
 
     def _bound(
         self, scope: Scope, node: Name, step: str, typed: Typed, paid: list[Called], turn: RoundRead | None

@@ -26,6 +26,7 @@ from ...data import check as check_data
 from ...data.sources.base import FetchedSource
 from ...data.sources.table import SOURCES, is_ending, is_fetched, title
 from ...diagnostics import codes
+from ...diagnostics.spelling import distance
 from ...project.source import Location
 from ...tables.blocks import SPLIT
 from ..session import Place, Session
@@ -177,6 +178,8 @@ def _split(session: Session, place: Place, columns: Group) -> tuple[ir.Split | N
         )
         if amount:
             amounts[item.name.text] = amount
+    if len({amount.unit for amount in amounts.values()}) > 1:
+        _misspelt(session, place, found, amounts)
     if not parts and not place.block.problems:
         session.report(codes.data.NoParts(place.at(found.name)))
     read = Reader(session, place, found.items, SPLIT)
@@ -185,6 +188,19 @@ def _split(session: Session, place: Place, columns: Group) -> tuple[ir.Split | N
     if len(amounts) < len(parts) or not parts:
         return None, parts
     return ir.Split(parts=amounts, seed=seed or 0, stratify=stratify), parts
+
+
+def _misspelt(session: Session, place: Place, split: Section, amounts: Mapping[str, ir.Amount]) -> None:
+    """Warn of parts in rows, beside parts in percent, that are called like a setting but for one letter."""
+    for name, item in settings(split.items).items():
+        if name in amounts and amounts[name].unit == "rows":
+            meant = [
+                one.name
+                for one in SPLIT.attributes
+                if one.value == "integer" and distance(name, one.name, 1) == 1
+            ]
+            if meant:
+                session.report(codes.data.PartLikeSetting(place.at(item.name), meant[0]))
 
 
 def _amount(session: Session, place: Place, item: Setting) -> ir.Amount | None:

@@ -6,12 +6,13 @@ import re
 from typing import cast
 
 from dspec.grammar.tree import ListLiteral, Literal
+from dspec.runtime.models.endpoints import EMBEDDED_MODELS, may_keep_key, split_model
 from dspec.runtime.schema.modelnames import is_model_name
 from dspec.runtime.schema.program import LM, RETRY, AdapterName
 
 from ...diagnostics import codes
 from ...tables.blocks import PRICE
-from ...tables.models import provider_names, takes_one_temperature, unknown_provider
+from ...tables.models import EMBEDDED, provider_names, takes_one_temperature, unknown_provider, usual_key
 from ..names.names import find
 from ..session import Session
 from ..shape.attributes import FromEnvironment, Reader, section, settings
@@ -68,6 +69,10 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         tool_calls="native" if calls == "native" else "text" if calls == "text" else None,
     )
     read.flag("default")
+    if model is not None and isinstance(key, FromEnvironment) and not may_keep_key(key.name, model):
+        at = read.place.at(read.found["api_key"].value)
+        session.report(codes.models.NoKeysName(at, key.name, model, usual_key(model)))
+        return None
     if model is not None:
         _known(session, read, values)
     return values if model is not None else None
@@ -77,7 +82,12 @@ def _known(session: Session, read: Reader, values: LM) -> None:
     """Warn of a provider that nothing is known of, and of a temperature that the model is known to refuse."""
     at = read.place.at(read.found["model"].value)
     provider = unknown_provider(values.model)
-    if provider is not None and values.api_base is None and values.api_base_env is None:
+    named, name = split_model(values.model)
+    if not name.strip():
+        session.report(codes.models.NoModelBehind(at, named))
+    elif named == EMBEDDED and name not in EMBEDDED_MODELS:
+        session.report(codes.models.NotEmbedded(at, name, EMBEDDED_MODELS))
+    elif provider is not None and values.api_base is None and values.api_base_env is None:
         session.report(codes.models.UnknownProvider(at, values.model, provider, provider_names()))
     if values.temperature not in (None, 1) and takes_one_temperature(values):
         session.report(

@@ -243,9 +243,9 @@ def _temperature_fits(
     degree = given.values.get(TEMPERATURE)
     if program is None or degree == 1 or not isinstance(degree, int | float):
         return
-    for settings in (program.lms[one.lm] for one in program.predictors.values()):
-        model = session.lms.get(settings.name)
-        if model is not None and takes_one_temperature(settings):
+    for key in (one.lm for one in program.predictors.values()):
+        model, settings = session.lms.get(key), program.lms.get(key)  # none after a mistake in the lm
+        if model is not None and settings is not None and takes_one_temperature(settings):
             argument = options_of(session, place, call).get(TEMPERATURE)
             at = place.at(argument.value if argument else call.callee)
             session.report(

@@ -56,7 +56,7 @@ from ..types.kinds import (
 from .blocks import Side, calls_in
 from .infer import decided, expect, infer, needed, one_value, rule, truth
 from .mistakes import not_a_value, unknown_value
-from .presence import path, present
+from .presence import never_empty, present
 from .scope import Binding, Length, Scope, Typed
 
 _LITERALS: dict[type, Kind] = {bool: BOOL, int: INT, float: FLOAT, str: STR}
@@ -86,7 +86,7 @@ def _reference(scope: Scope, node: Reference) -> Typed:
     if binding is not None:
         scope.session.use(scope.place, name, binding.symbol)
         scope.reads.add(name.text)
-        unsure = None if path(node) in scope.present else binding.unsure
+        unsure = None if scope.holds(node) else binding.unsure
         return Typed(_known(scope, node, binding.kind), binding.code, binding.length, unsure)
     symbol = find(scope.session, scope.place, node)
     if symbol is None:
@@ -154,7 +154,7 @@ def _is_extern_call(scope: Scope, node: Expr) -> bool:
 
 def _known(scope: Scope, node: Expr, kind: Kind) -> Kind:
     """The kind without its `?` where a condition has asked whether the value is there."""
-    if scope.present and isinstance(kind, OptionalOf) and path(node) in scope.present:
+    if isinstance(kind, OptionalOf) and scope.holds(node):
         return kind.item
     return kind
 
@@ -172,7 +172,9 @@ def members_of(scope: Scope, kind: Kind) -> Group | None:
 @rule(Index)
 def _index(scope: Scope, node: Index) -> Typed:
     target, index = node.target, node.index
-    typed = needed(scope, target, infer(scope, target), "an index")
+    typed = infer(scope, target)
+    if isinstance(typed.kind, Group) or is_unknown(typed.kind) or _has_items(typed.kind):
+        needed(scope, target, typed, "an index")  # what has no items is reported as that alone
     unsure = None if _is_there(scope, node, typed.length) else scope.place.at(node)
     if isinstance(typed.kind, GroupList):
         code = Item(target=typed.code, index=expect(scope, index, INT, "a list's index"))
@@ -194,16 +196,22 @@ def _index(scope: Scope, node: Index) -> Typed:
             return Typed(ANY, Item(target=code, index=inner.code))
 
 
+def _has_items(kind: Kind) -> bool:
+    return isinstance(kind.item if isinstance(kind, OptionalOf) else kind, ListOf | DictOf)
+
+
 def _is_there(scope: Scope, node: Index, length: Length | None) -> bool:
     """Whether nothing is to be said of an item: the list has so many, a condition has asked, or whoever calls the program
     decides how long its input is."""
-    if path(node) in scope.present or _is_given(scope, node.target):
+    if scope.holds(node) or _is_given(scope, node.target):
         return True
     match node.index:
         case Literal(value=int() as place):
-            return length is not None and place < length.least
+            least = 1 if never_empty(node.target) else 0
+            return place < max(least, length.least if length is not None else 0)
         case Unary(operator="-", operand=Literal(value=int() as place)):
-            return length is not None and place <= length.least
+            least = 1 if never_empty(node.target) else 0
+            return place <= max(least, length.least if length is not None else 0)
         case _:
             return False
 
@@ -237,8 +245,8 @@ def _unary(scope: Scope, node: Unary) -> Typed:
 def _conditional(scope: Scope, node: Conditional) -> Typed:
     condition, consequence, alternative = node.condition, node.consequence, node.alternative
     test = truth(scope, condition, "the condition of `if`")
-    first = scope.apart().knowing(present(condition, True))
-    second = scope.apart().knowing(present(condition, False))
+    first = scope.apart().knowing(present(condition, True, scope.meant))
+    second = scope.apart().knowing(present(condition, False, scope.meant))
     then, other = infer(first, consequence), infer(second, alternative)
     kind = join(then.kind, other.kind) if scope.block is None else joined(then.kind, other.kind)
     if kind is None:

@@ -64,8 +64,8 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             )
         case Conditional(condition=condition, consequence=consequence, alternative=alternative):
             test = truth(scope, condition, "the condition of `if`")
-            first = scope.apart().knowing(present(condition, True))
-            second = scope.apart().knowing(present(condition, False))
+            first = scope.apart().knowing(present(condition, True, scope.meant))
+            second = scope.apart().knowing(present(condition, False, scope.meant))
             return decided(
                 scope,
                 node,

@@ -45,7 +45,7 @@ def _binary(scope: Scope, node: Binary) -> Typed:
     if operator in ("and", "or"):
         what = f"each side of `{operator}`"
         left = truth(scope, node.left, what)
-        known = present(node.left, operator == "and")
+        known = present(node.left, operator == "and", scope.meant)
         apart = scope.apart().knowing(known)
         side = Side(apart.block, truth(apart, node.right, what))
         if not has_steps(side):

@@ -18,10 +18,12 @@ from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.kinds import Group, Kind, NamedValue, spell
 from .blocks import StepBlock
-from .presence import names_in
+from .presence import NOTHING_MEANT, Meant, names_in, never_empty, path
 from .ranges import Bounds, range_of
 
 NOTHING = Constant(value=None)
+LONGEST_PATH = 1_000
+"""Characters. Of a longer path no name is known to stand for it, since names of names would make it as long as they like."""
 
 
 class Length(NamedTuple):
@@ -93,6 +95,7 @@ class Scope(Struct, frozen=True):
     records: Callable[[str], Group | None] = lambda key: None
     present: frozenset[str] = frozenset()
     """Paths of values that are not none here, since a condition has asked."""
+    meant: Meant = NOTHING_MEANT
     judges: list[ir.Judge] | None = None
     repeated: bool = False
     scores: frozenset[str] = frozenset()
@@ -105,7 +108,19 @@ class Scope(Struct, frozen=True):
 
     def having(self, name: str, binding: Binding) -> Scope:
         paths = frozenset(path for path in self.present if name not in names_in(path))
-        return replace(self, names={**self.names, name: binding}, present=paths)
+        meant = {one: path for one, path in self.meant.items() if name not in (one, *names_in(path))}
+        return replace(self, names={**self.names, name: binding}, present=paths, meant=meant)
+
+    def naming(self, name: str, node: Expr) -> Scope:
+        """The scope in which it is known what a name of it, which has just got this value, stands for."""
+        found = path(node, self.meant)
+        if found is not None and name not in names_in(found) and len(found) <= LONGEST_PATH:
+            return replace(self, meant={**self.meant, name: found})
+        return self.knowing(frozenset((f"{name}[0]", f"{name}[-1]"))) if never_empty(node) else self
+
+    def holds(self, node: Expr) -> bool:
+        """Whether a condition has asked for this value, so that it is not none."""
+        return bool(self.present) and path(node, self.meant) in self.present
 
     def knowing(self, paths: frozenset[str]) -> Scope:
         return replace(self, present=self.present | paths) if paths else self

@@ -237,6 +237,34 @@ class SplitFault(DataFault, frozen=True):
     code = DS0405
 
 
+DS0420 = Code(
+    "DS0420",
+    "warning",
+    "part called almost like a setting",
+    "A split's parts have names of your own, so a misspelt `seed` is a part. A count of rows among parts in percent "
+    "whose name is a letter away from a setting's is more likely that setting.",
+    dataset("input text: str; field topic: str", "split { train = 60%; test = 30%; sed = 7 }"),
+    dataset("input text: str; field topic: str", "split { train = 60%; test = 30%; seed = 7 }"),
+    TICKETS,
+)
+
+
+class PartLikeSetting(Finding, frozen=True):
+    """A part, whose name stands here, that is most likely the `setting` of the split."""
+
+    code = DS0420
+    setting: str
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"`{name}` is a part of the split, a count of rows among parts in percent; did you mean `{self.setting}`?",
+            "a part",
+            help=f"where a part is meant, give it another name than `{name}`",
+            fixes=(replace(self.where, self.setting, guess=True),),
+        )
+
+
 DS0406 = Code(
     "DS0406",
     "warning",

@@ -6,7 +6,7 @@ from ...project.source import Location
 from ..fixes import ItemRoom, insert_item, replace, suggestions
 from ..record import Diagnostic, Label
 from ..spelling import closest
-from ..wording import did_you_mean, plural
+from ..wording import did_you_mean, listed, plural
 from .base import Code, Finding
 from .snippets import METRIC, MODULE, TICKETS, optimize
 
@@ -116,6 +116,35 @@ class SecretInSource(Finding, frozen=True):
             label,
             help='write `env("NAME")` and keep the key in the environment; a file with a key in it leaks it',
             fixes=(replace(self.where, read, f"Read it from `{read}`", guess=True),),
+        )
+
+
+DS0715 = Code(
+    "DS0715",
+    "error",
+    "variable that keeps no key of the model",
+    "The name of the variable goes into the artifact, and whoever loads one must not send another secret of theirs to the "
+    "model. So it is a name that the provider's keys usually have, or one that ends in `KEY` or `TOKEN` and belongs to "
+    "no other provider or service. An artifact that names another one is refused when it is loaded.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = env("GITHUB_TOKEN") }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = env("OPENAI_API_KEY") }\n',
+)
+
+
+class NoKeysName(Finding, frozen=True):
+    """An environment `variable` that may not hold the key of `model`, and the `usual` one."""
+
+    code = DS0715
+    variable: str
+    model: str
+    usual: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'`{self.variable}` is not a variable where a key of "{self.model}" is kept, and no artifact with it would load',
+            "not such a name",
+            help=f"keep the key in `{self.usual}`, or in a variable of your own whose name ends in `_KEY`",
+            fixes=(replace(self.where, f'env("{self.usual}")', guess=True),),
         )
 
 
@@ -280,6 +309,37 @@ class UnknownProvider(Finding, frozen=True):
             if near
             else "for a server of your own, write `openai/` before the model's name, and its `api_base`",
             fixes=suggestions(self.where, tuple(f'"{name}/{rest}"' for name in near), guess=True),
+        )
+
+
+class NoModelBehind(Finding, frozen=True):
+    """A `provider` and a slash, and no model."""
+
+    code = DS0712
+    provider: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.provider}/` names a provider and no model",
+            "which model?",
+            help=f'write the model behind the slash, as in "{self.provider}/…"',
+        )
+
+
+class NotEmbedded(Finding, frozen=True):
+    """A `name` that no embedded model has; `known` are all that there are."""
+
+    code = DS0712
+    name: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        names = tuple(f'"embedded/{one}"' for one in self.known)
+        return self.says(
+            f"there is no embedded model `{self.name}`",
+            "no such model",
+            help=f"write {listed(names)}",
+            fixes=tuple(replace(self.where, name, guess=True) for name in names),
         )
 
 

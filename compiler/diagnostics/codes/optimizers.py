@@ -38,6 +38,19 @@ metric right(gold: tickets, pred: Answer) = gold.topic == pred.topic
 FEW = {"tickets.csv": "text,topic\n" + "".join(f"message {n},billing\n" for n in range(40))}
 
 
+LABELLED = """\
+module Narrow = Predict(sig(text -> topic: "billing" | "shipping" | "returns"))
+module Careful = Predict(sig(text -> topic: "billing" | "shipping" | "returns"), lm = mini)
+module Wide = Predict(sig(text -> topic))
+metric same(gold: tickets, pred: Narrow) = gold.topic == pred.topic
+"""
+
+
+def labelled(argument: str) -> str:
+    lines = optimize(f"step demos = BootstrapFewShot({argument})")
+    return lines.replace("program = router; metric = right", "program = Narrow; metric = same")
+
+
 def block(*lines: str) -> str:
     return METRIC + optimize(*lines)
 
@@ -601,6 +614,38 @@ class OtherPredictors(Finding, frozen=True):
             secondary=(Label(self.tuned, "the student"),),
             help="a teacher has as many predictors, with the same inputs and outputs in the same order; it may use another "
             "`teacher_lm`, other instructions or demos",
+        )
+
+
+DS0641 = Code(
+    "DS0641",
+    "warning",
+    "teacher whose answers may not fit",
+    "A run of the teacher becomes a demo only where its answers are of the types of the student's outputs: a prompt shows "
+    "nothing that may not be answered. With a teacher whose outputs have wider or other types, runs are paid for in vain.",
+    METRIC + LABELLED + labelled("teacher = Wide"),
+    METRIC + LABELLED + labelled("teacher = Careful"),
+    TICKETS,
+)
+
+
+class WiderTeacher(Finding, frozen=True):
+    """An output of the teacher's predictor that the student's has in a type that does not hold all its values."""
+
+    code = DS0641
+    tuned: Location
+    teacher: str
+    output: str
+    theirs: str
+    ours: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"teacher `{self.teacher}` answers `{self.output}` as `{self.theirs}`, and the student as `{self.ours}`: runs "
+            "whose answers do not fit become no demos",
+            f"`{self.output}` is `{self.theirs}`",
+            secondary=(Label(self.tuned, f"here it is `{self.ours}`"),),
+            help=f"give the teacher's `{self.output}` the type `{self.ours}`",
         )
 
 

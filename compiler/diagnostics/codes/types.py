@@ -993,6 +993,12 @@ class TypeInUnion(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         name = self.where.text
+        if name.startswith('"'):
+            return self.says(
+                f"a union lists string literals, and `{name}` may be missing",
+                "`?` of one literal",
+                help="give the union a name, `type Name = …`, and write `Name?` where it may be missing",
+            )
         behind = self.where.source.text[self.where.end : self.where.end + 40]
         missing = re.match(r"\s*\|\s*(?:none|None|null)\b(?!\s*\|)", behind)
         whole = (

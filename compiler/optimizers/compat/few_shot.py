@@ -80,7 +80,7 @@ async def bootstrapped(
 
     A halt comes back beside what was made until then.
     """
-    attempts = _Attempts(teacher_of(student, rows, labels, context), options, context)
+    attempts = _Attempts(student, teacher_of(student, rows, labels, context), options, context)
     accepted, halt = await in_order(rows, demos, attempts.row)
     return assembled(student, accepted, rows, demos=demos, labels=labels), halt
 
@@ -102,7 +102,8 @@ def assembled(student: Program, accepted: list[Accepted], rows: Rows, *, demos: 
 class _Attempts:
     """The teacher's attempts at rows, and the failures among them: answers or metrics that broke."""
 
-    def __init__(self, teacher: Runnable, options: Options, context: Context) -> None:
+    def __init__(self, student: Program, teacher: Runnable, options: Options, context: Context) -> None:
+        self._student = student
         self._teacher = teacher
         self._context = context
         self._rounds = options.integer("max_rounds")
@@ -118,7 +119,7 @@ class _Attempts:
                 program, example, sample=number, temperature=1.0 if number else None
             )
             if attempt.passes(self._threshold):
-                demos = traced(attempt.trace, example.digest, self._context.rng)
+                demos = traced(self._student, attempt.trace, example.digest, self._context.rng)
                 if demos or not attempt.trace:
                     return Accepted(example, demos)
             if attempt.metric_failed:

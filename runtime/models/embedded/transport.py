@@ -16,12 +16,12 @@ from collections.abc import Sequence
 
 from ...errors import Refused
 from ...schema.usage import Usage
+from ..endpoints import EMBEDDED_MODELS
 from ..protocol import Answer, Message, Request
 from .learner import Learner, learn
 from .prompt import divide, read_brief, read_question
 
 PREFIX = "embedded/"
-MODELS = ("icl",)
 MAX_REMEMBERED = 64
 """How many prompts' examples stay learned: those of the prompts used last. The last one's stay however large it is."""
 MAX_REMEMBERED_CHARACTERS = 1_000_000
@@ -40,8 +40,8 @@ class EmbeddedTransport:
     async def complete(self, request: Request) -> Answer:
         """The answer to a prompt, a pure function of the request. Raises Refused for an unknown model."""
         name = request.lm.model.removeprefix(PREFIX)
-        if name not in MODELS:
-            known = ", ".join(f"`{PREFIX}{model}`" for model in MODELS)
+        if name not in EMBEDDED_MODELS:
+            known = ", ".join(f"`{PREFIX}{model}`" for model in EMBEDDED_MODELS)
             message = f"there is no embedded model `{request.lm.model}`"
             raise Refused(message, help=f"write {known} in the `lm` block")
         if request.kind == "embedding":
