@@ -7,7 +7,7 @@ answers is free and asks for no room, so running again after the wall goes on wh
 
 An attempt that failed after it reached the model may be billed like any other: it counts with the usage that
 the provider reported, and with its worst case where nobody knows. One that was refused (429, 500, no
-connection) counts nothing.
+connection) counts nothing, unless its error says what it took.
 
 Worst cases: a call is one call; its output tokens are `max_tokens` (where an LM sets none, `FALLBACK_TOKENS`), or the most
 that the model has taken for an answer so far, where that is more. Its input tokens are one for each byte until the model has

@@ -92,6 +92,8 @@ async def test_an_endpoint_that_only_spoils_spends_the_budget_and_no_more(tmp_pa
         ("null", "reported"),
         ("choices", "reported"),
         ("filter", "reported"),
+        ("billed:500", "reported"),
+        ("billed:400", "reported"),
         ("malformed", "worst"),
         ("html", "worst"),
         ("cut", "worst"),
@@ -165,7 +167,7 @@ async def test_nobody_is_asked_where_there_is_no_connection() -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    ["malformed", "html", "cut", "reset", "empty", "choices", "deep", "500", "503", "429:0", "400", "401"],
+    ["malformed", "html", "cut", "reset", "empty", "choices", "deep", "billed:500", "500", "503", "429:0", "400", "401"],
 )
 async def test_both_transports_agree_on_what_may_be_billed(fault: str) -> None:
     said: list[tuple[bool, object]] = []
