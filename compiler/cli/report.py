@@ -72,6 +72,13 @@ def draw_compiled(console: Console, result: Compiled) -> None:
             f"note: it takes the place of an artifact that was scored ({replaced.metric}: {_spell(replaced)}); this one is not",
             markup=False,
         )
+    if (better := result.kept.better) is not None:
+        runs = plural(built.artifact.provenance.unanswered or 0, "run")
+        console.print(
+            f"note: {runs} got no answer, and the result scored less than the artifact that stands there ({_spell(better)}), "
+            f"which stays: the next compile asks for these answers again",
+            markup=False,
+        )
     for path in result.kept.stays:
         console.print(f"left {path} as it was", markup=False)
     if result.kept.place is not None:
@@ -236,6 +243,7 @@ def _compiled(result: Compiled) -> JsonValue:
         "status": built.status,
         "scoring": built.plan.scoring,
         "replaced": _replaced(result.kept.replaced),
+        "better": _replaced(result.kept.better),
         "baseline": None if built.baseline is None else _score(scored(metric, built.baseline)),
         "final": None if built.final is None else _score(scored(metric, built.final)),
         "comparison": _paired(built.comparison),
@@ -310,7 +318,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
 
 
 def _replaced(score: Score | None) -> JsonValue:
-    """The score of an artifact whose place an unscored one took."""
+    """The score of an artifact whose place an unscored one took, or which a worse one did not take."""
     return None if score is None else {"metric": score.metric, **_score(score)}
 
 
