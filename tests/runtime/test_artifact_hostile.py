@@ -26,7 +26,7 @@ from dspec.runtime.schema.expressions import BinaryOp, Expression, ForEach, List
 from dspec.runtime.schema.modelnames import is_model_name, may_hold_key
 from dspec.runtime.schema.program import EachStep, NestedSteps, Program, RepeatStep, Reward, Step, ValueStep
 from dspec.runtime.schema.types import ANY, STR, JsonValue
-from dspec.runtime.values.interpret import MAX_RUN_STEPS, Work, evaluate, one_run
+from dspec.runtime.values.interpret import MAX_RUN_STEPS, SharedWork, Work, evaluate
 
 BIG = list(range(100_000))
 TEXT = "x" * 3_000_000
@@ -330,6 +330,60 @@ def test_what_expressions_refer_to_is_there(change: Callable[[dict[str, Any]], o
     assert "absent" in refused(change)
 
 
+def applying(function: str, *arguments: dict[str, Any], **named: dict[str, Any]) -> dict[str, Any]:
+    return {"op": "apply", "function": function, "arguments": list(arguments), "named": named}
+
+
+def answering(found: dict[str, Any], expression: dict[str, Any]) -> None:
+    found["program"]["returns"].update(answer=expression)
+
+
+def second_lm(found: dict[str, Any]) -> None:
+    lms = found["program"]["lms"]
+    lms["other"] = lms["mini"] | {"name": "other", "fallback": ["mini"]}
+    lms["mini"]["fallback"] = ["other"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda found: found["program"]["steps"][0].update(arguments={}), "the input `question` is missing"),
+        (
+            lambda found: found["program"]["steps"][0]["arguments"].update(zz=read_of("question")),
+            "there is no input `zz`",
+        ),
+        (
+            lambda found: signature_of(found)["inputs"].append(signature_of(found)["inputs"][0] | {"name": "more"}),
+            "the input `more` is missing",
+        ),
+        (lambda found: answering(found, applying("len")), "is missing"),
+        (lambda found: answering(found, applying("lower", read_of("question"), read_of("question"))), "takes 1"),
+        (lambda found: answering(found, applying("lower", read_of("question"), zz=read_of("question"))), "no parameter `zz`"),
+        (lambda found: answering(found, applying("max")), "is missing"),
+        (lambda found: answering(found, read_of("question", "text")), "has no fields"),
+        (lambda found: found["program"]["lms"]["mini"].update(fallback=["mini"]), "leads back to `mini`"),
+        (second_lm, "leads back to `mini`"),
+        (lambda found: found["program"]["lms"]["mini"].update(name="other"), "it is called `other` inside"),
+        (
+            lambda found: found["program"].update(records={"R": {"name": "S", "fields": [], "checks": []}}),
+            "it is called `S` inside",
+        ),
+    ],
+)
+def test_calls_give_what_is_taken(change: Callable[[dict[str, Any]], object], said: str) -> None:
+    assert said in refused(change)
+
+
+def test_what_may_be_left_out_may_be_left_out() -> None:
+    found = plain()
+    question = signature_of(found)["inputs"][0]
+    inputs = signature_of(found)["inputs"]
+    inputs.append(question | {"name": "more", "has_default": True, "default": "x"})
+    inputs.append(question | {"name": "less", "type": {"kind": "optional", "item": question["type"]}})
+    answering(found, applying("max", read_of("question"), read_of("question")))
+    parse_artifact(json.dumps(found).encode())
+
+
 def test_many_small_values_are_refused_before_they_are_made() -> None:
     """16 MB of `{},` took 2.3 GB."""
     code = (
@@ -483,7 +537,7 @@ def test_evaluations_of_one_run_share_what_it_may_do() -> None:
             evaluate(compare(var("big"), "+", var("big")), {"big": BIG})
             evaluate(each(var("x")), {"big": BIG})
 
-    with one_run(), pytest.raises(EvaluationError, match="in one run"):
+    with SharedWork(), pytest.raises(EvaluationError, match="in one run"):
         much()
     assert Work().left == MAX_RUN_STEPS
     evaluate(each(var("x")), {"big": BIG})  # and outside, each has its own
