@@ -17,7 +17,7 @@ def main() -> None:
     # Imports take most of a second, and would be left with a traceback; nothing is begun by then that is to be put away.
     noticed = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if noticed:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+        signal.signal(signal.SIGINT, _leave)
     _name_files_in_utf_8()
     import gc
 
@@ -64,6 +64,10 @@ def main() -> None:
         print_error(f"standard output takes no more: {out.lost}", "what the command did besides is done")
         code = code or Exit.ENVIRONMENT
     sys.exit(code)  # pyright: ignore[reportArgumentType]
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    os._exit(130)
 
 
 def _name_files_in_utf_8() -> None:

@@ -22,8 +22,8 @@ from ..compile.changes import (
     changes,
     free,
     recall,
-    repeats,
     record_path,
+    repeats,
     snapshot,
 )
 from ..compile.estimate import Bill

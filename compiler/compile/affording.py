@@ -1,5 +1,6 @@
-"""Checks budgets against plans: what a compile is expected to take, and takes at most. One that repeats the last whole compile takes
-nothing.
+"""Checks budgets against plans: what a compile is expected to take, and takes at most.
+
+One that repeats the last whole compile takes nothing.
 
 It stands above the front end, since only a plan knows; a check is given it, and calls it for files without errors. Nothing of
 the plan is imported for a file whose blocks have no budget that could be short.

@@ -4,8 +4,9 @@ A compile that ran to its end writes the block's artifact. One that was cut shor
 what stands was itself cut short and is no better. Otherwise that stays, and the result goes beside it, as
 `NAME.partial.dspc.json`; the next whole result removes it.
 
-Runs without an answer score 0 where `on_error` says so, so a whole result with such runs may be worse for no fault of its program. It
-does not take the place of one with a better score by the same metric on the same rows, and goes beside it in the same way.
+Runs without an answer score 0 where `on_error` says so, so a whole result with such runs may be worse for no fault of its
+program. It does not take the place of one with a better score by the same metric on the same rows, and goes beside it in the
+same way.
 
 A compile that was asked to score nothing cannot tell whether its result is better. A whole one is written all the same, since
 that was asked for, and the report tells of an artifact with a score whose place it took (`Kept.replaced`). One that was cut

@@ -319,8 +319,8 @@ class Engine:
             self._unreported.add(lane.endpoint)
             where = f" at {lane.endpoint.shown}" if lane.endpoint.url else ""
             self._note(
-                f"lm {lm.name}: {lm.model}{where} does not say what its answers take; tokens are estimated, and a budget counts one "
-                f"for each byte"
+                f"lm {lm.name}: {lm.model}{where} does not say what its answers take; tokens are estimated, and a budget "
+                "counts one for each byte"
             )
 
     def _settle(
