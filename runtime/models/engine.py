@@ -323,9 +323,7 @@ class Engine:
                 "counts one for each byte"
             )
 
-    def _settle(
-        self, room: Reservation, lane: Lane, requests: int, usage: Usage | None, told: Spent
-    ) -> None:
+    def _settle(self, room: Reservation, lane: Lane, requests: int, usage: Usage | None, told: Spent) -> None:
         """Settles an attempt with whoever pays for it, and notes what is counted there beyond what is `told` of it."""
         each = room.settle(requests, usage)
         if requests:

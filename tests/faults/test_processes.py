@@ -113,7 +113,11 @@ def test_ctrl_c_while_dspc_starts_leaves_without_a_traceback(tmp_path: Path) -> 
     )
     for late in ("quick", "app", "typer"):
         ended = subprocess.run(
-            [sys.executable, "-c", script.format(late=late)], capture_output=True, text=True, cwd=tmp_path, check=False
+            [sys.executable, "-c", script.format(late=late)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
         )
         assert (ended.returncode, ended.stderr) == (130, ""), late
 

@@ -103,7 +103,9 @@ def test_a_provider_that_fails_leaves_the_good_artifact_where_failures_score_zer
     result = made.compile(f"http://127.0.0.1:{unused_port()}/v1")
     assert result.code == 0, result.text
     assert made.artifact.read_bytes() == good
-    assert "got no answer, and the result scored less than the artifact that stands there" in " ".join(result.text.split())
+    assert "got no answer, and the result scored less than the artifact that stands there" in " ".join(
+        result.text.split()
+    )
     assert read_artifact(partial_of(made.artifact)).provenance.unanswered
 
 

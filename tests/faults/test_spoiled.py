@@ -167,7 +167,21 @@ async def test_nobody_is_asked_where_there_is_no_connection() -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    ["malformed", "html", "cut", "reset", "empty", "choices", "deep", "billed:500", "500", "503", "429:0", "400", "401"],
+    [
+        "malformed",
+        "html",
+        "cut",
+        "reset",
+        "empty",
+        "choices",
+        "deep",
+        "billed:500",
+        "500",
+        "503",
+        "429:0",
+        "400",
+        "401",
+    ],
 )
 async def test_both_transports_agree_on_what_may_be_billed(fault: str) -> None:
     said: list[tuple[bool, object]] = []

@@ -139,7 +139,37 @@ def test_an_application_may_name_any_variable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "variable",
-    ["NVIDIA_NIM_API_KEY", "DASHSCOPE_API_KEY", "MOONSHOT_API_KEY", "REPLICATE_API_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WATSONX_TOKEN", "VOYAGE_API_KEY", "ARK_API_KEY", "ZAI_API_KEY", "WANDB_API_KEY", "LANGFUSE_SECRET_KEY", "NOTION_TOKEN", "JIRA_API_TOKEN", "PAYPAL_KEY", "PLAID_KEY", "SHOPIFY_API_KEY", "SQUARE_ACCESS_TOKEN", "SUPABASE_SERVICE_ROLE_KEY", "SNYK_TOKEN", "CODECOV_TOKEN", "FLY_API_TOKEN", "CF_API_TOKEN", "OP_SERVICE_ACCOUNT_TOKEN", "GCP_KEY", "S3_KEY", "ACTIONS_RUNTIME_TOKEN", "TAVILY_API_KEY", "LINEAR_API_KEY"],
+    [
+        "NVIDIA_NIM_API_KEY",
+        "DASHSCOPE_API_KEY",
+        "MOONSHOT_API_KEY",
+        "REPLICATE_API_TOKEN",
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "WATSONX_TOKEN",
+        "VOYAGE_API_KEY",
+        "ARK_API_KEY",
+        "ZAI_API_KEY",
+        "WANDB_API_KEY",
+        "LANGFUSE_SECRET_KEY",
+        "NOTION_TOKEN",
+        "JIRA_API_TOKEN",
+        "PAYPAL_KEY",
+        "PLAID_KEY",
+        "SHOPIFY_API_KEY",
+        "SQUARE_ACCESS_TOKEN",
+        "SUPABASE_SERVICE_ROLE_KEY",
+        "SNYK_TOKEN",
+        "CODECOV_TOKEN",
+        "FLY_API_TOKEN",
+        "CF_API_TOKEN",
+        "OP_SERVICE_ACCOUNT_TOKEN",
+        "GCP_KEY",
+        "S3_KEY",
+        "ACTIONS_RUNTIME_TOKEN",
+        "TAVILY_API_KEY",
+        "LINEAR_API_KEY",
+    ],
 )
 def test_a_key_of_another_provider_or_service_is_not_lent(variable: str) -> None:
     assert "is not where a key of this model is kept" in refused(lm(model="openai/x", api_key_env=variable))
@@ -173,7 +203,51 @@ def test_a_key_of_its_own_is_taken(model: str, variable: str) -> None:
 
 def test_the_providers_that_are_known_lend_no_key_to_others() -> None:
     """Those with names that are no common words, and that are no server of one's own."""
-    common = ["a2a", "a2a_agent", "aiohttp_openai", "auto_router", "charity_engine", "cognition", "custom", "custom_openai", "darkbloom", "dotprompt", "empower", "gdc", "inception", "infinity", "langflow", "langgraph", "lemonade", "litellm_agent", "meta", "morph", "nadir", "nano-gpt", "neosantara", "oobabooga", "openai", "openai_like", "petals", "pinstripes", "prism", "sail", "sap", "scx-ai", "strands_decider", "synthetic", "tensormesh", "text-completion-inception", "text-completion-openai", "transcribe", "triton", "typesafe", "v0", "vllm", "xinference"]
+    common = [
+        "a2a",
+        "a2a_agent",
+        "aiohttp_openai",
+        "auto_router",
+        "charity_engine",
+        "cognition",
+        "custom",
+        "custom_openai",
+        "darkbloom",
+        "dotprompt",
+        "empower",
+        "gdc",
+        "inception",
+        "infinity",
+        "langflow",
+        "langgraph",
+        "lemonade",
+        "litellm_agent",
+        "meta",
+        "morph",
+        "nadir",
+        "nano-gpt",
+        "neosantara",
+        "oobabooga",
+        "openai",
+        "openai_like",
+        "petals",
+        "pinstripes",
+        "prism",
+        "sail",
+        "sap",
+        "scx-ai",
+        "strands_decider",
+        "synthetic",
+        "tensormesh",
+        "text-completion-inception",
+        "text-completion-openai",
+        "transcribe",
+        "triton",
+        "typesafe",
+        "v0",
+        "vllm",
+        "xinference",
+    ]
     keys = frozenset(name for one in PROVIDERS.values() for name in one.key_env)
     usual = PROVIDERS["openai"].key_env
     lent = [
@@ -186,7 +260,17 @@ def test_the_providers_that_are_known_lend_no_key_to_others() -> None:
 
 @pytest.mark.parametrize(
     "variable",
-    ["AWS_SECRET_ACCESS_KEY", "DATABASE_URL", "REDIS_URL", "APP_DB_URL", "SENTRY_DSN", "GITHUB_TOKEN", "SLACK_WEBHOOK_URL", "DB_PASSWORD", "CELERY_BROKER_URL"],
+    [
+        "AWS_SECRET_ACCESS_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "APP_DB_URL",
+        "SENTRY_DSN",
+        "GITHUB_TOKEN",
+        "SLACK_WEBHOOK_URL",
+        "DB_PASSWORD",
+        "CELERY_BROKER_URL",
+    ],
 )
 def test_an_address_is_not_any_variable(variable: str) -> None:
     assert "is not where the address of a model is kept" in refused(lm(api_base_env=variable))
@@ -416,12 +500,20 @@ def second_lm(found: dict[str, Any]) -> None:
             "there is no input `zz`",
         ),
         (
-            lambda found: signature_of(found)["inputs"].append(signature_of(found)["inputs"][0] | {"name": "more"}),
+            lambda found: signature_of(found)["inputs"].append(
+                signature_of(found)["inputs"][0] | {"name": "more"}
+            ),
             "the input `more` is missing",
         ),
         (lambda found: answering(found, applying("len")), "is missing"),
-        (lambda found: answering(found, applying("lower", read_of("question"), read_of("question"))), "takes 1"),
-        (lambda found: answering(found, applying("lower", read_of("question"), zz=read_of("question"))), "no parameter `zz`"),
+        (
+            lambda found: answering(found, applying("lower", read_of("question"), read_of("question"))),
+            "takes 1",
+        ),
+        (
+            lambda found: answering(found, applying("lower", read_of("question"), zz=read_of("question"))),
+            "no parameter `zz`",
+        ),
         (lambda found: answering(found, applying("max")), "is missing"),
         (lambda found: answering(found, read_of("question", "text")), "has no fields"),
         (lambda found: found["program"]["lms"]["mini"].update(fallback=["mini"]), "leads back to `mini`"),

@@ -104,7 +104,10 @@ async def test_tally_and_events_add_up(ledger: Ledger) -> None:
 
 async def test_answers_without_usage_are_estimated_and_marked() -> None:
     notes: list[str] = []
-    async with FakeServer(faults=["no_usage", "zero_usage"]) as server, Engine(on_note=notes.append) as engine:
+    async with (
+        FakeServer(faults=["no_usage", "zero_usage"]) as server,
+        Engine(on_note=notes.append) as engine,
+    ):
         answers = [(await engine.complete(ask(fake_lm(server.url), f"row {i}"))).answer for i in (0, 1)]
     assert all(answer.usage.estimated and answer.usage.input_tokens > 0 for answer in answers)
     assert all(answer.cost for answer in answers)
