@@ -142,7 +142,9 @@ def keep_record(prepared: Prepared, result: Compiled, path: Path) -> None:
     # Without all that was planned, nothing is learned of the plan.
     whole = len(result.evals) == len(result.job.plan.evals)
     learned = seen(result.job.plan.guess, result.spent) if whole else None
-    remember(record, snapshot(prepared, name), calls, pace, learned)
+    # Runs that got no answer are asked again.
+    answered = whole and not result.built.artifact.provenance.unanswered
+    remember(record, snapshot(prepared, name), calls, pace, learned, answered=answered)
 
 
 def finish(result: Compiled, waiting: Sequence[str] = ()) -> None:
@@ -177,7 +179,10 @@ def whereabouts(result: Compiled) -> str:
         what = "the program it started from, which was not scored,"
     if kept.place is None:
         first, *others = map(str, kept.stays)
-        better = "".join(f", and {other}, which is better than the result until now," for other in others)
+        compared = "which the result until now is not known to be better than"
+        if not result.built.artifact.scores:
+            compared = "which nobody compared with the result until now"
+        better = "".join(f", and {other}, {compared}," for other in others)
         return f"{first}{better} stays as it was"
     stays = "".join(f"{path} stays as it was; " for path in kept.stays)
     return f"{stays}{what} is in {kept.place}"

@@ -7,18 +7,24 @@ only once it is needed: most runs are of `dspc check`, by hooks and editors, wit
 
 from __future__ import annotations
 
-import gc
 import os
+import signal
 import sys
-
-from dspec.runtime.errors import DspecError
-
-from .quick import nothing_new
 
 
 def main() -> None:
     """Entry point of the console script. Wrong usage and Ctrl-C are Typer's: 2 and 130."""
+    # Imports take most of a second, and would be left with a traceback; nothing is begun by then that is to be put away.
+    noticed = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if noticed:
+        signal.signal(signal.SIGINT, _leave)
     _name_files_in_utf_8()
+    import gc
+
+    from dspec.runtime.errors import DspecError
+
+    from .quick import nothing_new
+
     if nothing_new(sys.argv[1:]):
         return
     # Imports make tens of thousands of objects that stay: looking for garbage among them costs a tenth.
@@ -33,7 +39,12 @@ def main() -> None:
     named = [name for name in sys.argv[1:2] if name in COMMANDS]
     code: object = Exit.OK
     try:
-        make_app(named or COMMANDS)()
+        app = make_app(named or COMMANDS)
+        if noticed:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        app()
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
     except SystemExit as leaving:
         code = leaving.code
     except DspecError as error:
@@ -53,6 +64,10 @@ def main() -> None:
         print_error(f"standard output takes no more: {out.lost}", "what the command did besides is done")
         code = code or Exit.ENVIRONMENT
     sys.exit(code)  # pyright: ignore[reportArgumentType]
+
+
+def _leave(_signal: int, _frame: object) -> None:
+    os._exit(130)
 
 
 def _name_files_in_utf_8() -> None:

@@ -181,9 +181,9 @@ def draw_cost(seen: Planned) -> None:
         console.print(
             f"          ${failing:,.4f} if every request fails as often as `retry` tries it, and is billed"
         )
-    for one in shortfalls(seen.budget, seen.expected, most):
+    for one in () if seen.repeats else shortfalls(seen.budget, seen.expected, most):
         said = (
-            "less than is expected: it stops in the middle"
+            "less than is expected: it may stop in the middle"
             if one.short
             else "less than at most: it may end early"
         )

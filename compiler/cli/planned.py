@@ -23,6 +23,7 @@ from ..compile.changes import (
     free,
     recall,
     record_path,
+    repeats,
     snapshot,
 )
 from ..compile.estimate import Bill
@@ -56,6 +57,8 @@ class Planned(Struct, frozen=True):
     expected: Bill
     budget: ir.Budget
     seen: bool = False
+    repeats: bool = False
+    """Asks what the last compile asked."""
     before: tuple[Planned, ...] = ()
 
     def in_all(self) -> tuple[int, int]:
@@ -141,7 +144,15 @@ def look(
     )
     learned = {} if record is None else record.seen
     return Planned(
-        made, inputs, known, since, time, made.expected(learned), resolved.optimize.budget, bool(learned)
+        made,
+        inputs,
+        known,
+        since,
+        time,
+        made.expected(learned),
+        resolved.optimize.budget,
+        bool(learned),
+        repeats(record, inputs),
     )
 
 

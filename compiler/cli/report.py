@@ -3,7 +3,9 @@
 The JSON is stable: `{"version": 1, "compiled": […]}` and `{"version": 1, "evals": […]}`. Scores are in 0..1,
 costs in USD. `needed` counts calls as if nothing had been answered before, those of judges (`judge`) among
 them: those that were `made` now, that the ledger or a call in flight answered (`replayed`, `shared`), and those of
-runs that are `remembered`, less what was made `besides`, which nothing needed in the end. `answers` counts those that
+runs that are `remembered`, less what was made `besides`, which nothing needed in the end. `spoiled` is what was reported of
+requests without an answer; it is in `tokens` and `cost_usd`. `reserved` is what the budget counts besides, at most: requests of
+which nobody reported what they took. `answers` counts those that
 were cut off, those that had to be guessed at and those that could not be read.
 """
 
@@ -69,6 +71,13 @@ def draw_compiled(console: Console, result: Compiled) -> None:
     if (replaced := result.kept.replaced) is not None:
         console.print(
             f"note: it takes the place of an artifact that was scored ({replaced.metric}: {_spell(replaced)}); this one is not",
+            markup=False,
+        )
+    if (better := result.kept.better) is not None:
+        runs = plural(built.artifact.provenance.unanswered or 0, "run")
+        console.print(
+            f"note: {runs} got no answer, and the result scored less than the artifact that stands there ({_spell(better)}), "
+            f"which stays: the next compile asks for these answers again",
             markup=False,
         )
     for path in result.kept.stays:
@@ -206,9 +215,14 @@ def spent_line(tally: Tally, remembered: int = 0, besides: int = 0) -> Text:
         parts.append(f"{besides} that nothing needed in the end")
     if tally.spoiled:
         parts.append(f"{tally.spoiled} without an answer that may be billed")
+    if tally.estimated:
+        parts.append(f"{tally.estimated} without a count of tokens, which are estimated")
     spent = tally.spent
     parts.append(f"{spent.tokens:,} tokens")
     parts.append(f"${spent.usd:.4f}" + (f" and {spent.unpriced} unpriced" if spent.unpriced else ""))
+    if (reserved := tally.reserved) != Spent():
+        money = "" if reserved.known_usd is None else f" and ${reserved.usd:.4f}"
+        parts.append(f"the budget counts up to {reserved.tokens:,} tokens{money} more")
     return Text(" · ".join(parts), "dim")
 
 
@@ -239,6 +253,7 @@ def _compiled(result: Compiled) -> JsonValue:
         "status": built.status,
         "scoring": built.plan.scoring,
         "replaced": _replaced(result.kept.replaced),
+        "better": _replaced(result.kept.better),
         "baseline": None if built.baseline is None else _score(scored(metric, built.baseline)),
         "final": None if built.final is None else _score(scored(metric, built.final)),
         "comparison": _paired(built.comparison),
@@ -271,9 +286,11 @@ def _compiled(result: Compiled) -> JsonValue:
             "remembered": origins(result)[0],
             "besides": origins(result)[1],
             "spoiled": tally.spoiled,
+            "estimated": tally.estimated,
         },
         "needed": _spent(result.spent.total),
         "spoiled": _spent(tally.wasted),
+        "reserved": _spent(tally.reserved),
         "unanswered": built.artifact.provenance.unanswered or 0,
         "answers": _flaws(built.spent.flaws),
         "tokens": {"input": tally.spent.input_tokens, "output": tally.spent.output_tokens},
@@ -311,7 +328,7 @@ def _evaluation(evaluation: EvalResult) -> JsonValue:
 
 
 def _replaced(score: Score | None) -> JsonValue:
-    """The score of an artifact whose place an unscored one took."""
+    """The score of an artifact whose place an unscored one took, or which a worse one did not take."""
     return None if score is None else {"metric": score.metric, **_score(score)}
 
 

@@ -1,5 +1,7 @@
 """Checks budgets against plans: what a compile is expected to take, and takes at most.
 
+One that repeats the last whole compile takes nothing.
+
 It stands above the front end, since only a plan knows; a check is given it, and calls it for files without errors. Nothing of
 the plan is imported for a file whose blocks have no budget that could be short.
 """
@@ -75,7 +77,7 @@ def check_budgets(session: Session, lowered: Callable[[], ir.Project]) -> None:
     from ..data.needs import compile_needs
     from ..project.reads import looked_at
     from ..project.state import state_place
-    from .changes import recall, record_path
+    from .changes import recall, record_path, repeats, snapshot
     from .plan import plan
     from .prepared import Prepared
 
@@ -87,7 +89,10 @@ def check_budgets(session: Session, lowered: Callable[[], ir.Project]) -> None:
         known = recall(record)
         seen = {} if known is None else known.seen
         try:
-            made = plan(Prepared(project, session.folder, compile_needs(project, [name])), name)
+            prepared = Prepared(project, session.folder, compile_needs(project, [name]))
+            if known is not None and repeats(known, snapshot(prepared, name)):
+                continue
+            made = plan(prepared, name)
         except DspecError:
             continue  # rows that cannot be read are told of already
         expected = made.expected(seen)

@@ -37,11 +37,12 @@ _LONGEST = 60
 """Characters of a value that is kept as it is; a longer one by its beginning and its digest."""
 _MAX_BYTES = 4 * 1024 * 1024
 
+BUDGET = "budget."
 EVALS = "evals."
 PROGRAMS = "programs."
-NOT_OF_STEPS = ("steps.", "budget.", "order", "emit", EVALS)
+NOT_OF_STEPS = ("steps.", BUDGET, "order", "emit", EVALS)
 """Places that a step does not depend on, its own aside."""
-NOT_OF_RESULTS = ("budget.", EVALS)
+NOT_OF_RESULTS = (BUDGET, EVALS)
 """Places that a result does not depend on."""
 AWAITED = "compiled first"
 """The result of another block that is not there yet."""
@@ -68,13 +69,15 @@ class Change(Struct, frozen=True):
 class CompileRecord:
     """The last compile of one block that was complete. `calls` are those it needed, by step; `pace` is the mean
     duration of a call in seconds, of the last compile that made enough of them; `seen` says by purpose how it
-    differed from what was expected by rule."""
+    differed from what was expected by rule; `answered` tells that its evals came to
+    their end, and that no run lacks an answer."""
 
     format: int
     snapshot: Snapshot
     calls: dict[str, int]
     pace: float | None = None
     seen: dict[Purpose, Seen] = field(default_factory=dict[Purpose, Seen])
+    answered: bool = True
 
 
 class Free(Struct, frozen=True):
@@ -155,6 +158,13 @@ def changes(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
     )
 
 
+def repeats(record: CompileRecord | None, now: Snapshot) -> bool:
+    """Whether a compile asks what the last one asked, which is answered already, its evals as well."""
+    if record is None or not record.answered:
+        return False
+    return all(change.place.startswith(BUDGET) for change in changes(record.snapshot, now))
+
+
 def free(
     resolved: Resolved,
     now: Snapshot,
@@ -205,6 +215,8 @@ def remember(
     calls: Mapping[str, int],
     pace: float | None = None,
     seen: Mapping[Purpose, Seen] | None = None,
+    *,
+    answered: bool = True,
 ) -> None:
     """Keeps the record of a complete compile, or leaves it where that is not possible. What it did not learn stays as it
     was."""
@@ -214,7 +226,7 @@ def remember(
         seen = earlier.seen if seen is None else seen
     try:
         path.parent.mkdir(exist_ok=True)
-        record = CompileRecord(FORMAT, now, dict(calls), pace, dict(seen or {}))
+        record = CompileRecord(FORMAT, now, dict(calls), pace, dict(seen or {}), answered)
         write_text(path, canonical(_RECORD.dump_python(record, mode="json")))
     except OSError:
         return

@@ -4,6 +4,10 @@ A compile that ran to its end writes the block's artifact. One that was cut shor
 what stands was itself cut short and is no better. Otherwise that stays, and the result goes beside it, as
 `NAME.partial.dspc.json`; the next whole result removes it.
 
+Runs without an answer score 0 where `on_error` says so, so a whole result with such runs may be worse for no fault of its
+program. It does not take the place of one with a better score by the same metric on the same rows, and goes beside it in the
+same way.
+
 A compile that was asked to score nothing cannot tell whether its result is better. A whole one is written all the same, since
 that was asked for, and the report tells of an artifact with a score whose place it took (`Kept.replaced`). One that was cut
 short leaves such an artifact as it is.
@@ -33,6 +37,8 @@ class Kept(Struct, frozen=True):
     stays: tuple[Path, ...] = ()
     replaced: Score | None = None
     """Of an artifact whose place an unscored one took."""
+    better: Score | None = None
+    """Of an artifact that stays, since a result with unanswered runs scored less."""
 
 
 def partial_of(artifact: Path) -> Path:
@@ -47,6 +53,9 @@ def is_whole(artifact: Artifact) -> bool:
 
 def keep(path: Path, artifact: Artifact, *, whole: bool) -> Kept:
     """Write the result. Raises ConfigurationError where that is not possible; what stood there stands."""
+    if whole and artifact.provenance.unanswered and (better := _better(path, artifact)) is not None:
+        _write(partial_of(path), artifact)
+        return Kept(partial_of(path), (path,), better=better)
     if whole:
         replaced = None if artifact.scores else _score_of(path)
         _write(path, artifact)
@@ -70,6 +79,24 @@ def _score_of(path: Path) -> Score | None:
         return None
 
 
+def _better(path: Path, new: Artifact) -> Score | None:
+    """The score of what stands there, where that is more than the new one's by the same metric on the same rows."""
+    try:
+        old = read_artifact(path)
+    except ArtifactError:
+        return None
+    if not _comparable(old, new):
+        return None
+    better = (score for role, score in old.scores.items() if new.scores[role].score < score.score)
+    return next(better, None)
+
+
+def _comparable(old: Artifact, new: Artifact) -> bool:
+    """Whether both were scored by the same metric on the same rows."""
+    same = (old.provenance.metric, old.provenance.data) == (new.provenance.metric, new.provenance.data)
+    return same and all(role in new.scores for role in old.scores)
+
+
 def _may_replace(path: Path, new: Artifact) -> bool:
     """Whether what stands there was cut short, too, and `new` is no worse by the same metric on the same rows."""
     try:
@@ -80,9 +107,8 @@ def _may_replace(path: Path, new: Artifact) -> bool:
         return False
     if not old.scores:
         return True
-    same = (old.provenance.metric, old.provenance.data) == (new.provenance.metric, new.provenance.data)
-    return same and all(
-        role in new.scores and new.scores[role].score >= score.score for role, score in old.scores.items()
+    return _comparable(old, new) and all(
+        new.scores[role].score >= score.score for role, score in old.scores.items()
     )
 
 

@@ -7,7 +7,7 @@ answers is free and asks for no room, so running again after the wall goes on wh
 
 An attempt that failed after it reached the model may be billed like any other: it counts with the usage that
 the provider reported, and with its worst case where nobody knows. One that was refused (429, 500, no
-connection) counts nothing.
+connection) counts nothing, unless its error says what it took.
 
 Worst cases: a call is one call; its output tokens are `max_tokens` (where an LM sets none, `FALLBACK_TOKENS`), or the most
 that the model has taken for an answer so far, where that is more. Its input tokens are one for each byte until the model has
@@ -69,8 +69,8 @@ class Room(Struct, eq=False):
         self.left = not self.taken_back
         return self.left
 
-    def settle(self, requests: int, usage: Usage | None) -> None:
-        self.wall.settle(self, requests, usage)
+    def settle(self, requests: int, usage: Usage | None) -> Spent:
+        return self.wall.settle(self, requests, usage)
 
 
 class _Known(Struct):
@@ -169,14 +169,18 @@ class Wall:
         if minutes is not None and self._clock() - self._began > 60 * minutes:
             raise self._exceeded("minutes")
 
-    def settle(self, room: Room, requests: int, usage: Usage | None) -> None:
-        """The attempt is over: so many requests may be billed, at `usage` each, or at their worst."""
+    def settle(self, room: Room, requests: int, usage: Usage | None) -> Spent:
+        """The attempt is over: so many requests may be billed, at `usage` each, or at their worst. Returns what each
+        counts with."""
         if not room.taken_back:
             self._give_back(room)
+        each = Spent()
         if requests:
-            self.spent += (room.worst if usage is None else self._taken(room, usage)) * requests
+            each = room.worst if usage is None else self._taken(room, usage)
+            self.spent += each * requests
             self._hold()
         self._wake()
+        return each
 
     def _give_back(self, room: Room) -> None:
         self._rooms.remove(room)

@@ -48,9 +48,10 @@ from ..schema.program import (
     Tool,
     ToolStep,
     ValueStep,
+    with_fallbacks,
 )
 from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
-from ..values.functions import FUNCTIONS
+from ..values.functions import FUNCTIONS, misfit
 from .naming import plain_names, settings
 from .references import in_checks, in_graph, in_reward
 
@@ -111,8 +112,14 @@ def _program(program: Program, where: str) -> Iterator[str]:
         yield from _checks(record.checks, f"{where}.records.{name}")
         yield from in_checks(record.checks, record.fields, f"{where}.records.{name}", program)
     yield from plain_names(program, where)
+    for table in ("records", "lms", "graphs"):
+        for key, one in getattr(program, table).items():
+            if one.name != key:
+                yield f"{where}.{table}.{key[:80]}: it is called `{one.name[:80]}` inside"
     for name, lm in program.lms.items():
         yield from settings(lm, f"{where}.lms.{name}", program)
+        if name in with_fallbacks(lm.fallback, lambda other: _fallback(program, other)):
+            yield f"{where}.lms.{name}.fallback: it leads back to `{name[:80]}`"
     for name, predictor in program.predictors.items():
         yield from _predictor(predictor, f"{where}.predictors.{name}", program)
     for name, module in program.modules.items():
@@ -129,6 +136,11 @@ def _program(program: Program, where: str) -> Iterator[str]:
     yield from _bounded(program, where)
     if program.neighbours is not None:
         yield from _neighbours(program.neighbours, f"{where}.neighbours", program)
+
+
+def _fallback(program: Program, name: str) -> Sequence[str]:
+    lm = program.lms.get(name)
+    return () if lm is None else lm.fallback
 
 
 def _tool(tool: Tool, where: str, program: Program) -> Iterator[str]:
@@ -305,6 +317,7 @@ def _reward(reward: Reward, where: str, program: Program) -> Iterator[str]:
         given = {field.name: field.type for field in judge.program.outputs}
         if given.get("score") != FLOAT or given.get("reason") != STR:
             yield f"{at}.program.outputs: a judge gives a `score` and a `reason`"
+        yield from _fed(judge.inputs, judge.program.inputs, f"{at}.inputs")
         for name, expression in judge.inputs.items():
             yield from _functions(expression, f"{at}.inputs.{name}")
 
@@ -349,16 +362,25 @@ def _bounded(program: Program, where: str) -> Iterator[str]:
 def _step(step: Step, where: str, program: Program) -> Iterator[str]:
     match step:
         case CallStep():
-            if step.predictor not in program.predictors:
+            predictor = program.predictors.get(step.predictor)
+            if predictor is None:
                 yield f"{where}: there is no predictor `{step.predictor}`"
+            else:
+                yield from _fed(step.arguments, predictor.signature.inputs, where)
             yield from _arguments(step.arguments, where)
         case RunStep():
-            if step.runs not in program.modules and step.runs not in program.graphs:
+            runs = program.modules.get(step.runs) or program.graphs.get(step.runs)
+            if runs is None:
                 yield f"{where}: there is no module or program `{step.runs[:80]}`"
+            else:
+                yield from _fed(step.arguments, runs.inputs, where)
             yield from _arguments(step.arguments, where)
         case ToolStep():
-            if step.tool not in program.tools:
+            tool = program.tools.get(step.tool)
+            if tool is None:
                 yield f"{where}: there is no tool `{step.tool[:80]}`"
+            else:
+                yield from _fed(step.arguments, tool.inputs, where)
             yield from _arguments(step.arguments, where)
         case ValueStep():
             yield from _functions(step.value, where)
@@ -383,6 +405,16 @@ def _step(step: Step, where: str, program: Program) -> Iterator[str]:
             yield from _block((*step.steps, *step.then), values, where, program)
         case CheckStep():
             yield from _checks((step.check,), where)
+
+
+def _fed(given: Iterable[str], inputs: Sequence[FieldSpec], where: str) -> Iterator[str]:
+    """Inputs that what is called is not given, and arguments that it does not take."""
+    names = set(given)
+    for field in inputs:
+        if field.name not in names and not field.has_default and not isinstance(field.type, OptionalOf):
+            yield f"{where}.arguments: the input `{field.name[:80]}` is missing"
+    for name in sorted(names.difference(field.name for field in inputs)):
+        yield f"{where}.arguments: there is no input `{name[:80]}`"
 
 
 def _arguments(arguments: dict[str, Expression], where: str) -> Iterator[str]:
@@ -445,6 +477,8 @@ def _functions(expression: Expression, where: str) -> Iterator[str]:
         case Apply(function=function, arguments=arguments, named=named):
             if function not in FUNCTIONS:
                 yield f"{where}: this version of dspec has no function `{function}`"
+            elif (problem := misfit(FUNCTIONS[function], len(arguments), named)) is not None:
+                yield f"{where}: {function}: {problem}"
             parts = (*arguments, *named.values())
         case UnaryOp(operand=operand):
             parts = (operand,)

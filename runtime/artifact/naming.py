@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..models.endpoints import may_keep_key
-from ..schema.modelnames import is_model_name
+from ..schema.modelnames import is_model_name, may_hold_address
 from ..schema.program import LM, CheckStep, Program, walked
 
 _PLAIN = re.compile(
@@ -60,6 +60,8 @@ def settings(lm: LM, where: str, program: Program) -> Iterator[str]:
     for name in (lm.name, lm.api_base_env or "NONE"):
         if not _PLAIN.fullmatch(name):
             yield f"{where}: {name[:80]!r} is not a name"
+    if lm.api_base_env is not None and not may_hold_address(lm.api_base_env):
+        yield f"{where}.api_base_env: {lm.api_base_env[:80]!r} is not where the address of a model is kept"
     if lm.api_key_env is not None and not may_keep_key(lm.api_key_env, lm.model):
         yield f"{where}.api_key_env: {lm.api_key_env[:80]!r} is not where a key of this model is kept"
     for member, low, high in _RANGES:

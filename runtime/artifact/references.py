@@ -40,7 +40,7 @@ from ..schema.program import (
     ValueStep,
     walked,
 )
-from ..schema.types import DictOf, ListOf, OptionalOf, RecordRef, Type
+from ..schema.types import ANY, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
 
 MAX_WRITTEN = 2_000
 """Steps of one graph, those inside others counted."""
@@ -228,6 +228,9 @@ class _Found:
             fields: Mapping[str, Type] = {field.name: field.type for field in record.fields}
         elif isinstance(target, Mapping):
             fields = target
+        elif isinstance(target, ListOf | OneOf) or (isinstance(target, Scalar) and target != ANY):
+            self.faults.append(f"`.{name[:80]}` is read of what has no fields")
+            return None
         else:
             return None
         if name not in fields:

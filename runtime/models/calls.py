@@ -28,8 +28,9 @@ class Reservation(Protocol):
         otherwise by now, and is to be asked for anew."""
         ...
 
-    def settle(self, requests: int, usage: Usage | None) -> None:
-        """The attempt is over: `requests` may be billed, with this usage each; None where nobody knows it.
+    def settle(self, requests: int, usage: Usage | None) -> Spent:
+        """The attempt is over: `requests` may be billed, with this usage each; None where nobody knows it. Returns what
+        each of them counts with.
 
         Called once. No requests gives the room back.
         """
@@ -91,8 +92,10 @@ class Tally(Struct):
     """Requests that gave no answer and that the provider may bill."""
     wasted: Spent = Spent()
     """What providers reported of those; it is in `spent`."""
+    reserved: Spent = Spent()
+    """What budgets count beyond `spent`, at most: requests of which nobody reported what they took, at their worst."""
     estimated: int = 0
-    """Answers whose usage the provider did not report."""
+    """Answers of which the provider did not report all that they took."""
     seconds: float = 0.0
     """That answers took, added up; for estimates of time, never in a result."""
 
@@ -103,13 +106,12 @@ class Tally(Struct):
 
     def add(self, answer: Answer, seconds: float) -> None:
         self.seconds += seconds
-        self.estimated += answer.usage.estimated
         self.spent += Spent.of(answer.usage, answer.cost)
 
-    def spoil(self, requests: int, usage: Usage | None, cost: float | None) -> None:
-        """Notes a failed attempt of so many requests; `cost` is that of `usage`, in USD."""
+    def spoil(self, requests: int, usage: Usage | None, cost: float | None) -> Spent:
+        """Notes a failed attempt of so many requests; `cost` is that of `usage`, in USD. Returns what is spent on it."""
         self.spoiled += requests
-        if usage is not None:
-            took = Spent.of(usage, cost, calls=0) * requests
-            self.wasted += took
-            self.spent += took
+        took = Spent() if usage is None else Spent.of(usage, cost, calls=0) * requests
+        self.wasted += took
+        self.spent += took
+        return took

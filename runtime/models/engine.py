@@ -37,7 +37,7 @@ from ..errors import (
 )
 from ..schema.program import LM, Record, Tool
 from ..schema.types import Row
-from ..schema.usage import Usage
+from ..schema.usage import Spent, Usage
 from . import prices
 from .calls import CallEvent, Completion, EngineEvent, EventKind, Purse, Reservation, Source, Tally, ToolEvent
 from .endpoints import Endpoint, address, resolve
@@ -100,6 +100,8 @@ class Engine:
         self._transports: dict[Endpoint, Transport] = {}
         self._refused: dict[tuple[Endpoint, str], set[str]] = {}
         """Parameters that models were found not to take."""
+        self._unreported: set[Endpoint] = set()
+        """Those that did not say what an answer took."""
         self._stopped = False
         self._unkept: ConfigurationError | None = None
         """Why an answer could not be kept, until one can be again."""
@@ -278,7 +280,8 @@ class Engine:
                     sent = lane.fitted(request)
                     answer = await self._attempt(lane, sent, failures + 1, flight)
                     if room is not None:
-                        room.settle(flight.requests, answer.usage)
+                        told = Spent.of(answer.usage, lane.cost(answer.usage))
+                        self._settle(room, lane, flight.requests, answer.usage, told)
                         room = None
                     seconds = loop.time() - began
                     return await self._kept(key, request, lane, answer, number, units, failures + 1, seconds)
@@ -292,9 +295,9 @@ class Engine:
                     urgent = urgent or not again
                     spoiled = flight.requests if error.billable else 0
                     if error.billable:
-                        self.tally.spoil(flight.requests, error.usage, lane.cost(error.usage))
+                        told = self.tally.spoil(flight.requests, error.usage, lane.cost(error.usage))
                         if room is not None:
-                            room.settle(flight.requests, error.usage)
+                            self._settle(room, lane, flight.requests, error.usage, told)
                             room = None
                     flight.requests = 0
                     others = lane.gate.answered > answered
@@ -306,8 +309,26 @@ class Engine:
                     self._leave(lane)
                 await asyncio.sleep(wait)
         finally:
-            if room is not None:
-                room.settle(flight.requests, None)  # cancelled while a request was on its way, or before one
+            if room is not None:  # cancelled while a request was on its way, or before one
+                self._settle(room, lane, flight.requests, None, Spent())
+
+    def _estimates(self, lane: Lane, lm: LM) -> None:
+        """Notes an answer of which the provider does not say what it took; said once for each endpoint."""
+        self.tally.estimated += 1
+        if lane.endpoint not in self._unreported:
+            self._unreported.add(lane.endpoint)
+            where = f" at {lane.endpoint.shown}" if lane.endpoint.url else ""
+            self._note(
+                f"lm {lm.name}: {lm.model}{where} does not say what its answers take; tokens are estimated, and a budget "
+                "counts one for each byte"
+            )
+
+    def _settle(self, room: Reservation, lane: Lane, requests: int, usage: Usage | None, told: Spent) -> None:
+        """Settles an attempt with whoever pays for it, and notes what is counted there beyond what is `told` of it."""
+        each = room.settle(requests, usage)
+        if requests:
+            counted = Usage(each.input_tokens, each.output_tokens)
+            self.tally.reserved += Spent.of(counted, lane.cost(counted)) * requests + told * -1
 
     async def _kept(
         self,
@@ -326,6 +347,8 @@ class Engine:
             began = asyncio.get_running_loop().time() - seconds
             lane.gate.pacing.told(answer.quotas, number, began, answer.usage)
             answer = replace(answer, quotas=None)
+        if answer.usage.estimated and lane.endpoint.kind != "embedded":
+            self._estimates(lane, request.lm)
         if lane.price:
             answer = replace(answer, cost=lane.cost(answer.usage))
         if lane.tpm is not None:

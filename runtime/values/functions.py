@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
 from functools import lru_cache
 from typing import Annotated, cast
@@ -119,6 +119,28 @@ class Function(Struct, frozen=True):
     """How much it looks at or makes besides, from the arguments themselves. Raises ValueError where that is too much."""
     grows: Callable[..., int] = _as_much
     """Bytes of a text or list that it gives at most, from those of its arguments, each written as JSON."""
+
+
+def misfit(function: Function, positional: int, named: Collection[str]) -> str | None:
+    """What is wrong with a call of so many arguments by position and these by name, whatever their values; or None."""
+    left, taken = set(named), 0
+    for parameter in function.parameters:
+        if parameter.variadic:
+            if positional <= taken:
+                return f"`{parameter.name}` is missing"
+            taken = positional
+        elif taken < positional:
+            if parameter.name in left:
+                return f"`{parameter.name}` is given twice"
+            taken += 1
+        elif parameter.required and parameter.name not in left:
+            return f"`{parameter.name}` is missing"
+        left.discard(parameter.name)
+    if left:
+        return f"there is no parameter `{min(left)[:80]}`"
+    if positional > taken:
+        return f"takes {len(function.parameters)} arguments, got {positional}"
+    return None
 
 
 def _majority(values: list[JsonValue]) -> JsonValue:

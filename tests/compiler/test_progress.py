@@ -73,3 +73,12 @@ def test_what_was_spent_names_what_was_paid_for_nothing() -> None:
         "1 model call · 4 answered from the ledger · 2 shared in flight · 3 without an answer that may be "
         "billed · 1,000 tokens · $0.0000 and 1 unpriced"
     )
+
+
+def test_what_was_spent_says_what_the_budget_counts_besides() -> None:
+    tally = Tally(Spent(2, 900, 100, 10**9), spoiled=1, estimated=1, reserved=Spent(1, 500, 200, 2 * 10**10))
+    assert str(spent_line(tally)) == (
+        "2 model calls · 1 without an answer that may be billed · 1 without a count of tokens, which are "
+        "estimated · 1,000 tokens · $0.0010 · "
+        "the budget counts up to 700 tokens and $0.0200 more"
+    )

@@ -108,6 +108,14 @@ def test_the_second_plan_knows_what_the_first_compile_took(tmp_path: Path) -> No
         assert re.search(r"expected: [\d,]+ calls, [\d,]+ tokens, \$\d.*as the last compile took it", shown)
         # What a check says follows the record, though no file of the project has changed.
         put(tmp_path, url, f"budget {{ usd = {0.9 * second['expected']['usd']:.8f} }}")
+        # Everything is answered already: the same compile takes nothing.
+        assert "no problems" in dspc("check", "main.dspec", cwd=tmp_path).err
+        assert "budget: " not in dspc("plan", "main.dspec", cwd=tmp_path).out
+        source = tmp_path / "main.dspec"
+        source.write_text(
+            source.read_text(encoding="utf-8").replace("seed = 9", "seed = 8"), encoding="utf-8"
+        )
+        assert "budget: " in dspc("plan", "main.dspec", cwd=tmp_path).out
         assert "as the last compile took it" in " ".join(
             dspc("check", "main.dspec", cwd=tmp_path).err.replace("│", " ").split()
         )

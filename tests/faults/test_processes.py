@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -107,6 +108,30 @@ def test_ctrl_c_once_keeps_what_is_on_its_way_and_says_how_to_go_on(
     text = made.artifact.read_text()
     assert "cut short" in text or (asked < 200 and "nothing was scored" in text)
     assert_finishes(made, clean[0])
+
+
+def test_ctrl_c_while_dspc_starts_leaves_without_a_traceback(tmp_path: Path) -> None:
+    """Stopped in the middle of an import, however fast the machine is."""
+    script = (
+        "import builtins, os, signal, sys\n"
+        "from dspec.compiler.cli.main import main\n"
+        "real = builtins.__import__\n"
+        "def stopped(name, *rest):\n"
+        "    if name == {late!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = stopped\n"
+        "sys.argv = ['dspc', 'compile', 'absent.dspec']\n"
+        "main()\n"
+    )
+    for late in ("quick", "app", "typer"):
+        ended = subprocess.run(
+            [sys.executable, "-c", script.format(late=late)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+        assert (ended.returncode, ended.stderr) == (130, ""), late
 
 
 def test_ctrl_c_ends_the_command_and_not_only_the_block_at_work(tmp_path: Path) -> None:

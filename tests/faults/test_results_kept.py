@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from faulting import project, requests
+from faulting import project, requests, unused_port
 from programs import module, question
 from server import spawned
 
 from dspec.compiler.compile.keeping import check_writable, keep, partial_of
-from dspec.runtime.artifact.artifact import Artifact, Provenance, Score, read_artifact
+from dspec.runtime.artifact.artifact import Artifact, Provenance, Score, read_artifact, write_artifact
 from dspec.runtime.errors import ConfigurationError
 
 CUT = ("the budget of 3 calls is spent",)
@@ -72,6 +72,56 @@ def test_less_never_takes_the_place_of_more(
     keep(path, artifact(0.5), whole=True)
     assert score_in(path) == 0.5
     assert not partial_of(path).exists()
+
+
+def test_runs_without_an_answer_take_no_better_result_away(tmp_path: Path) -> None:
+    def unanswered(score: float, metric: str = "m") -> Artifact:
+        found = artifact(score, metric=metric, notes=("7 runs got no answer",))
+        return found.model_copy(update={"provenance": Provenance(metric=metric, unanswered=7)})
+
+    path = tmp_path / "tuned.dspc.json"
+    keep(path, artifact(0.9), whole=True)
+    kept = keep(path, unanswered(0.2), whole=True)
+    assert (kept.place, kept.stays) == (partial_of(path), (path,))
+    assert kept.better is not None
+    assert (kept.better.score, score_in(path), score_in(partial_of(path))) == (0.9, 0.9, 0.2)
+    # as good, or by another metric: it is the result
+    for comes in (unanswered(0.9), unanswered(0.2, metric="other")):
+        assert keep(path, comes, whole=True).place == path
+        assert not partial_of(path).exists()
+    # and one that was answered whole replaces it at any score
+    assert keep(path, artifact(0.1, metric="other"), whole=True).place == path
+
+
+def test_a_provider_that_fails_leaves_the_good_artifact_where_failures_score_zero(tmp_path: Path) -> None:
+    made = project(tmp_path, rows=12, candidates=2, retry=0)
+    made.source.write_text(made.source.read_text().replace("seed = 9", 'seed = 9\n  on_error = "score_zero"'))
+    with spawned("--answer", "hashed") as url:
+        assert made.compile(url).code == 0
+    good = made.artifact.read_bytes()
+    made.source.write_text(made.source.read_text().replace("a label.", "one of the labels."))
+    result = made.compile(f"http://127.0.0.1:{unused_port()}/v1")
+    assert result.code == 0, result.text
+    assert made.artifact.read_bytes() == good
+    assert "got no answer, and the result scored less than the artifact that stands there" in " ".join(
+        result.text.split()
+    )
+    assert read_artifact(partial_of(made.artifact)).provenance.unanswered
+
+
+def test_what_nobody_compared_is_not_called_better(tmp_path: Path) -> None:
+    made = project(tmp_path, rows=12, candidates=2)
+    with spawned("--answer", "hashed") as url:
+        assert made.compile(url).code == 0
+        cut = read_artifact(made.artifact).model_copy(update={"notes": CUT})
+        write_artifact(partial_of(made.artifact), cut)
+        told = project(tmp_path, rows=12, candidates=2, budget="calls = 3")
+        text = told.source.read_text().replace("a label.", "one of the labels.")
+        told.source.write_text(text.replace("seed = 9", 'seed = 9\n  scoring = "none"'))
+        result = told.compile(url)
+    assert result.code == 3, result.text
+    said = " ".join(result.err.split())
+    assert "which nobody compared with the result until now, stays as it was" in said
 
 
 def test_what_cannot_be_read_stays(tmp_path: Path) -> None:

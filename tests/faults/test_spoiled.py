@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from faulting import FAST, built, project
-from requesting import ask, fake_lm
+from requesting import ask, eventually, fake_lm
 from server import FakeServer, hashed
 
 from dspec.compiler import ir
@@ -91,6 +92,8 @@ async def test_an_endpoint_that_only_spoils_spends_the_budget_and_no_more(tmp_pa
         ("null", "reported"),
         ("choices", "reported"),
         ("filter", "reported"),
+        ("billed:500", "reported"),
+        ("billed:400", "reported"),
         ("malformed", "worst"),
         ("html", "worst"),
         ("cut", "worst"),
@@ -110,6 +113,8 @@ async def test_what_a_failed_attempt_counts(fault: str, taken: str) -> None:
         with pytest.raises(ProviderError):
             await engine.complete(ask(lm), purse=wall)
     spent = wall.spent
+    account = engine.tally.spent + engine.tally.reserved
+    assert (account.calls, account.tokens, account.cost) == (spent.calls, spent.tokens, spent.cost)
     if taken == "nothing":
         assert (spent.calls, spent.tokens, spent.usd, engine.tally.spoiled) == (0, 0, 0.0, 0)
         return
@@ -122,6 +127,23 @@ async def test_what_a_failed_attempt_counts(fault: str, taken: str) -> None:
         assert spent.tokens >= 100
         assert spent.usd >= 200 / 1e6
         assert engine.tally.spent.input_tokens == 0
+
+
+async def test_what_nobody_reports_counts_at_the_wall_and_in_the_account() -> None:
+    """One answer without usage, and one request that is hung up on."""
+    async with FakeServer(faults=["no_usage", "hang"]) as server, Engine(backoff=FAST) as engine:
+        lm = fake_lm(server.url, max_tokens=100, price_input=1.0, price_output=2.0)
+        wall = Wall(ir.Budget(calls=9, tokens=99999, usd=1.0))
+        await engine.complete(ask(lm), purse=wall)
+        left = asyncio.ensure_future(engine.complete(ask(lm, "another"), purse=wall))
+        await eventually(lambda: len(server.calls) == 2)
+        left.cancel()
+        await asyncio.gather(left, return_exceptions=True)
+        await engine.aclose()
+    account = engine.tally.spent + engine.tally.reserved
+    assert (account.calls, account.tokens, account.cost) == (2, wall.spent.tokens, wall.spent.cost)
+    assert engine.tally.estimated == 1
+    assert engine.tally.reserved.output_tokens > 100  # the answer's bytes, and the other's worst
 
 
 async def test_a_retry_asks_for_room_of_its_own() -> None:
@@ -145,7 +167,21 @@ async def test_nobody_is_asked_where_there_is_no_connection() -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    ["malformed", "html", "cut", "reset", "empty", "choices", "deep", "500", "503", "429:0", "400", "401"],
+    [
+        "malformed",
+        "html",
+        "cut",
+        "reset",
+        "empty",
+        "choices",
+        "deep",
+        "billed:500",
+        "500",
+        "503",
+        "429:0",
+        "400",
+        "401",
+    ],
 )
 async def test_both_transports_agree_on_what_may_be_billed(fault: str) -> None:
     said: list[tuple[bool, object]] = []

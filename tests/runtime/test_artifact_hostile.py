@@ -18,6 +18,7 @@ from programs import call, const, module, question, var
 from programs import fields as fields_of
 
 from dspec import load
+from dspec.compiler.tables import known_models
 from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact
 from dspec.runtime.artifact.strict import strict_json
 from dspec.runtime.errors import ArtifactError, DspecError, EvaluationError
@@ -134,6 +135,152 @@ def test_an_application_may_name_any_variable(tmp_path: Path) -> None:
         assert loaded.lms["mini"].api_key_env == (named if isinstance(named, str) else named["mini"])
     with pytest.raises(ArtifactError, match="AWS_SECRET_ACCESS_KEY"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "NVIDIA_NIM_API_KEY",
+        "DASHSCOPE_API_KEY",
+        "MOONSHOT_API_KEY",
+        "REPLICATE_API_TOKEN",
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "WATSONX_TOKEN",
+        "VOYAGE_API_KEY",
+        "ARK_API_KEY",
+        "ZAI_API_KEY",
+        "WANDB_API_KEY",
+        "LANGFUSE_SECRET_KEY",
+        "NOTION_TOKEN",
+        "JIRA_API_TOKEN",
+        "PAYPAL_KEY",
+        "PLAID_KEY",
+        "SHOPIFY_API_KEY",
+        "SQUARE_ACCESS_TOKEN",
+        "SUPABASE_SERVICE_ROLE_KEY",
+        "SNYK_TOKEN",
+        "CODECOV_TOKEN",
+        "FLY_API_TOKEN",
+        "CF_API_TOKEN",
+        "OP_SERVICE_ACCOUNT_TOKEN",
+        "GCP_KEY",
+        "S3_KEY",
+        "ACTIONS_RUNTIME_TOKEN",
+        "TAVILY_API_KEY",
+        "LINEAR_API_KEY",
+    ],
+)
+def test_a_key_of_another_provider_or_service_is_not_lent(variable: str) -> None:
+    assert "is not where a key of this model is kept" in refused(lm(model="openai/x", api_key_env=variable))
+
+
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [
+        ("nvidia_nim/x", "NVIDIA_NIM_API_KEY"),
+        ("dashscope/x", "DASHSCOPE_API_KEY"),
+        ("moonshot/x", "MOONSHOT_API_KEY"),
+        ("replicate/x", "REPLICATE_API_TOKEN"),
+        ("huggingface/x", "HF_TOKEN"),
+        ("huggingface/x", "HUGGINGFACE_API_KEY"),
+        ("watsonx/x", "WATSONX_TOKEN"),
+        ("voyage/x", "VOYAGE_API_KEY"),
+        ("volcengine/x", "ARK_API_KEY"),
+        ("fireworks_ai/x", "FIREWORKS_API_KEY"),
+        ("perplexity/x", "PERPLEXITYAI_API_KEY"),
+        ("together_ai/x", "TOGETHERAI_API_KEY"),
+        ("gemini/x", "GOOGLE_API_KEY"),
+        ("openai/x", "OPENAI_API_KEY_2"),
+        ("openai/x", "VLLM_API_KEY"),
+    ],
+)
+def test_a_key_of_its_own_is_taken(model: str, variable: str) -> None:
+    found = plain()
+    lm(model=model, api_key_env=variable)(found)
+    parse_artifact(json.dumps(found).encode())
+
+
+def test_the_providers_that_are_known_lend_no_key_to_others() -> None:
+    """Those with names that are no common words, and that are no server of one's own."""
+    common = [
+        "a2a",
+        "a2a_agent",
+        "aiohttp_openai",
+        "auto_router",
+        "charity_engine",
+        "cognition",
+        "custom",
+        "custom_openai",
+        "darkbloom",
+        "dotprompt",
+        "empower",
+        "gdc",
+        "inception",
+        "infinity",
+        "langflow",
+        "langgraph",
+        "lemonade",
+        "litellm_agent",
+        "meta",
+        "morph",
+        "nadir",
+        "nano-gpt",
+        "neosantara",
+        "oobabooga",
+        "openai",
+        "openai_like",
+        "petals",
+        "pinstripes",
+        "prism",
+        "sail",
+        "sap",
+        "scx-ai",
+        "strands_decider",
+        "synthetic",
+        "tensormesh",
+        "text-completion-inception",
+        "text-completion-openai",
+        "transcribe",
+        "triton",
+        "typesafe",
+        "v0",
+        "vllm",
+        "xinference",
+    ]
+    keys = frozenset(name for one in PROVIDERS.values() for name in one.key_env)
+    usual = PROVIDERS["openai"].key_env
+    lent = [
+        name
+        for name in known_models.PROVIDERS.split()
+        if may_hold_key(f"{name.upper().replace('-', '_')}_API_KEY", "openai", usual, keys.difference(usual))
+    ]
+    assert lent == common
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "AWS_SECRET_ACCESS_KEY",
+        "DATABASE_URL",
+        "REDIS_URL",
+        "APP_DB_URL",
+        "SENTRY_DSN",
+        "GITHUB_TOKEN",
+        "SLACK_WEBHOOK_URL",
+        "DB_PASSWORD",
+        "CELERY_BROKER_URL",
+    ],
+)
+def test_an_address_is_not_any_variable(variable: str) -> None:
+    assert "is not where the address of a model is kept" in refused(lm(api_base_env=variable))
+
+
+@pytest.mark.parametrize("variable", ["LOCAL_LM_URL", "OPENAI_BASE_URL", "B", "AZURE_API_BASE", "VLLM_HOST"])
+def test_addresses_of_models_are_taken(variable: str) -> None:
+    found = plain()
+    lm(api_base_env=variable)(found)
+    parse_artifact(json.dumps(found).encode())
 
 
 def test_keys_that_a_model_has_are_taken() -> None:
@@ -328,6 +475,68 @@ def signature_of(found: dict[str, Any]) -> dict[str, Any]:
 )
 def test_what_expressions_refer_to_is_there(change: Callable[[dict[str, Any]], object]) -> None:
     assert "absent" in refused(change)
+
+
+def applying(function: str, *arguments: dict[str, Any], **named: dict[str, Any]) -> dict[str, Any]:
+    return {"op": "apply", "function": function, "arguments": list(arguments), "named": named}
+
+
+def answering(found: dict[str, Any], expression: dict[str, Any]) -> None:
+    found["program"]["returns"].update(answer=expression)
+
+
+def second_lm(found: dict[str, Any]) -> None:
+    lms = found["program"]["lms"]
+    lms["other"] = lms["mini"] | {"name": "other", "fallback": ["mini"]}
+    lms["mini"]["fallback"] = ["other"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda found: found["program"]["steps"][0].update(arguments={}), "the input `question` is missing"),
+        (
+            lambda found: found["program"]["steps"][0]["arguments"].update(zz=read_of("question")),
+            "there is no input `zz`",
+        ),
+        (
+            lambda found: signature_of(found)["inputs"].append(
+                signature_of(found)["inputs"][0] | {"name": "more"}
+            ),
+            "the input `more` is missing",
+        ),
+        (lambda found: answering(found, applying("len")), "is missing"),
+        (
+            lambda found: answering(found, applying("lower", read_of("question"), read_of("question"))),
+            "takes 1",
+        ),
+        (
+            lambda found: answering(found, applying("lower", read_of("question"), zz=read_of("question"))),
+            "no parameter `zz`",
+        ),
+        (lambda found: answering(found, applying("max")), "is missing"),
+        (lambda found: answering(found, read_of("question", "text")), "has no fields"),
+        (lambda found: found["program"]["lms"]["mini"].update(fallback=["mini"]), "leads back to `mini`"),
+        (second_lm, "leads back to `mini`"),
+        (lambda found: found["program"]["lms"]["mini"].update(name="other"), "it is called `other` inside"),
+        (
+            lambda found: found["program"].update(records={"R": {"name": "S", "fields": [], "checks": []}}),
+            "it is called `S` inside",
+        ),
+    ],
+)
+def test_calls_give_what_is_taken(change: Callable[[dict[str, Any]], object], said: str) -> None:
+    assert said in refused(change)
+
+
+def test_what_may_be_left_out_may_be_left_out() -> None:
+    found = plain()
+    question = signature_of(found)["inputs"][0]
+    inputs = signature_of(found)["inputs"]
+    inputs.append(question | {"name": "more", "has_default": True, "default": "x"})
+    inputs.append(question | {"name": "less", "type": {"kind": "optional", "item": question["type"]}})
+    answering(found, applying("max", read_of("question"), read_of("question")))
+    parse_artifact(json.dumps(found).encode())
 
 
 def test_many_small_values_are_refused_before_they_are_made() -> None:

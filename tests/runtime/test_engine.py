@@ -103,11 +103,18 @@ async def test_tally_and_events_add_up(ledger: Ledger) -> None:
 
 
 async def test_answers_without_usage_are_estimated_and_marked() -> None:
-    async with FakeServer(faults=["no_usage", "zero_usage"]) as server, Engine() as engine:
+    notes: list[str] = []
+    async with (
+        FakeServer(faults=["no_usage", "zero_usage"]) as server,
+        Engine(on_note=notes.append) as engine,
+    ):
         answers = [(await engine.complete(ask(fake_lm(server.url), f"row {i}"))).answer for i in (0, 1)]
     assert all(answer.usage.estimated and answer.usage.input_tokens > 0 for answer in answers)
     assert all(answer.cost for answer in answers)
     assert engine.tally.estimated == 2
+    (note,) = notes
+    assert "does not say what its answers take; tokens are estimated" in note
+    assert note.startswith("lm ")
 
 
 async def test_the_embedded_model_answers_and_is_free(ledger: Ledger) -> None:

@@ -227,6 +227,10 @@ class FakeServer:
         if kind == "quota":
             error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
             return web.json_response({"error": error}, status=429)
+        if kind == "billed":
+            usage = {"prompt_tokens": 40, "completion_tokens": 7}
+            self.billed.append((40, 7))
+            return web.json_response({"error": {"message": "late", "usage": usage}}, status=int(detail))
         if kind == "leak":
             text = f"bad header {request.headers.get('Authorization')} for {request.url}"
             return web.json_response({"error": {"message": text}}, status=int(detail or 400))

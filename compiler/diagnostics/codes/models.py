@@ -399,7 +399,8 @@ DS0714 = Code(
     "A compile stops at the wall of its budget with the best program that was scored until then. `dspc plan` says "
     "what it is expected to take, and what at most, if every answer is as long as `max_tokens` allows and is asked "
     "for again. A budget below the first ends most compiles in the middle; one between the two may. `dspc check` "
-    "and `dspc plan` say so; an editor does not.",
+    "and `dspc plan` say so, unless nothing but the budget has changed since the last whole compile, whose answers are kept; an "
+    "editor does not.",
     PRICED + optimize("step demos = BootstrapFewShot()", "budget { usd = 0.01 }"),
     PRICED + optimize("step demos = BootstrapFewShot()", "budget { usd = 5 }"),
     TICKETS,
@@ -423,7 +424,7 @@ class MayEnd(Finding, frozen=True):
         if self.short:
             message = (
                 f"the budget of {self.budget} does not reach for `{self.name}`, which is expected to take {self.expected} "
-                f"({source}): it stops in the middle"
+                f"({source}): it may stop in the middle"
             )
         else:
             message = (

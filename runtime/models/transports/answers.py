@@ -261,6 +261,20 @@ def error_text(body: bytes) -> str:
     return " · ".join(str(part)[:2048] for part in parts if part) or text
 
 
+def usage_in_error(body: bytes, request: Request) -> Usage | None:
+    """What an answer with an error status says that it took, beside the error or in it; None where it says nothing."""
+    if len(body) > MAX_ANSWER_BYTES or b'"usage"' not in body:
+        return None
+    try:
+        data = cast("JsonValue", json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+    for holder in (data, data.get("error") if isinstance(data, dict) else None):
+        if isinstance(holder, dict) and (usage := usage_of(holder.get("usage"), request)) is not None:
+            return usage
+    return None
+
+
 def read_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait by `retry-after-ms` or `retry-after` (seconds or a date); None if unsaid or odd."""
     milliseconds = _seconds(headers.get("retry-after-ms"))

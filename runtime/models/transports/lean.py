@@ -27,6 +27,7 @@ from .answers import (
     read_retry_after,
     too_large,
     untrusted,
+    usage_in_error,
 )
 from .wire import Received, Sends, TooLarge, Wire, WireError
 
@@ -50,7 +51,7 @@ class LeanTransport:
             return await self._embed(request)
         payload = self._payload(request)
         try:
-            received = await self._post(self._chat, payload)
+            received = await self._post(self._chat, payload, request)
         except Refused as error:
             if "max_tokens" in payload and _NEWER_NAME in error.message:
                 self._renaming.add(request.lm.model)
@@ -63,14 +64,14 @@ class LeanTransport:
             self._embeddings = _sends(_path(self._endpoint, "embeddings"), self._endpoint)
         _, model = split_model(request.lm.model)
         payload: dict[str, JsonValue] = {"model": model, "input": [request.messages[0].content]}
-        return read_embedding((await self._post(self._embeddings, payload)).body, request)
+        return read_embedding((await self._post(self._embeddings, payload, request)).body, request)
 
     async def aclose(self) -> None:
         await self._chat.aclose()
         if self._embeddings is not None:
             await self._embeddings.aclose()
 
-    async def _post(self, sends: Sends, payload: dict[str, JsonValue]) -> Received:
+    async def _post(self, sends: Sends, payload: dict[str, JsonValue], request: Request) -> Received:
         """What came with a status of success; everything else as the error that it stands for."""
         try:
             received = await sends.post(compact(payload))
@@ -85,13 +86,16 @@ class LeanTransport:
             raise billable(failed) if isinstance(error, WireError) else failed from None
         if 200 <= received.status < 300:
             return received
-        raise failure(
+        failed = failure(
             received.status,
             error_text(received.body),
             self._endpoint,
             read_retry_after(received.headers),
             may_be_left_out(payload),
         )
+        # an error counts as not billed, unless it says what it took
+        usage = usage_in_error(received.body, request)
+        raise failed if usage is None else billable(failed, usage)
 
     def _payload(self, request: Request) -> dict[str, JsonValue]:
         _, model = split_model(request.lm.model)

@@ -35,6 +35,7 @@ from .answers import (
     read_quotas,
     read_retry_after,
     untrusted,
+    usage_in_error,
     usage_of,
 )
 
@@ -93,7 +94,8 @@ class LiteLLMTransport:
             else:
                 sent = may_be_left_out(request.parameters())
                 problem = failure(status, message, self._endpoint, _retry_after(error), sent)
-            raise billable(problem) if _reached(error) else problem from None
+            usage = _usage_of_error(error, request)
+            raise billable(problem, usage) if usage or _reached(error) else problem from None
         try:
             return _embedding(response, request) if embedding else _answer(response, request)
         except ProviderError as error:
@@ -170,6 +172,19 @@ def _usage(response: Any, request: Request) -> Usage | None:
     usage: Any = getattr(response, "usage", None)
     reported = usage.model_dump(warnings=False) if hasattr(usage, "model_dump") else None
     return usage_of(cast("JsonValue", reported), request)
+
+
+def _usage_of_error(error: BaseException, request: Request) -> Usage | None:
+    """What the provider's error says that it took; LiteLLM keeps its body only underneath, if at all."""
+    cause: BaseException | None = error
+    for _ in range(_DEEPEST):
+        if cause is None:
+            return None
+        body = getattr(getattr(cause, "response", None), "content", None)
+        if isinstance(body, bytes) and (usage := usage_in_error(body, request)) is not None:
+            return usage
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _reached(error: BaseException) -> bool:
