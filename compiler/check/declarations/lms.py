@@ -7,7 +7,7 @@ from typing import cast
 
 from dspec.grammar.tree import ListLiteral, Literal
 from dspec.runtime.models.endpoints import EMBEDDED_MODELS, may_keep_key, split_model
-from dspec.runtime.schema.modelnames import is_model_name
+from dspec.runtime.schema.modelnames import is_model_name, may_hold_address
 from dspec.runtime.schema.program import LM, RETRY, AdapterName
 
 from ...diagnostics import codes
@@ -72,6 +72,9 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     if model is not None and isinstance(key, FromEnvironment) and not may_keep_key(key.name, model):
         at = read.place.at(read.found["api_key"].value)
         session.report(codes.models.NoKeysName(at, key.name, model, usual_key(model)))
+        return None
+    if isinstance(base, FromEnvironment) and not may_hold_address(base.name):
+        session.report(codes.models.NoAddressName(read.place.at(read.found["api_base"].value), base.name))
         return None
     if model is not None:
         _known(session, read, values)

@@ -122,10 +122,11 @@ class SecretInSource(Finding, frozen=True):
 DS0715 = Code(
     "DS0715",
     "error",
-    "variable that keeps no key of the model",
+    "variable that keeps no key or address of the model",
     "The name of the variable goes into the artifact, and whoever loads one must not send another secret of theirs to the "
     "model. So it is a name that the provider's keys usually have, or one that ends in `KEY` or `TOKEN` and belongs to "
-    "no other provider or service. An artifact that names another one is refused when it is loaded.",
+    "no other provider or service; and a variable with an address is not called like a key, or like the address of a "
+    "database. An artifact that names another one is refused when it is loaded.",
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = env("GITHUB_TOKEN") }\n',
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; api_key = env("OPENAI_API_KEY") }\n',
 )
@@ -145,6 +146,20 @@ class NoKeysName(Finding, frozen=True):
             "not such a name",
             help=f"keep the key in `{self.usual}`, or in a variable of your own whose name ends in `_KEY`",
             fixes=(replace(self.where, f'env("{self.usual}")', guess=True),),
+        )
+
+
+class NoAddressName(Finding, frozen=True):
+    """An environment `variable` that may not hold the address of a model."""
+
+    code = DS0715
+    variable: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.variable}` is not a variable where a model's address is kept, and no artifact with it would load",
+            "not such a name",
+            help="keep the address in a variable of its own, such as `OPENAI_BASE_URL`",
         )
 
 
