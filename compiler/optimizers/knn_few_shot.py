@@ -138,6 +138,8 @@ async def indexed(
     solved = {row_text(bare, one.example.inputs): _held(bare, one.demos) for one in accepted}
     spare = options.integer("k") > options.integer("max_bootstrapped_demos")
     found = [_row(label, solved.get(label.text), spare=spare) for label in labels]
+    if fill is None:
+        found = _within_prompts(bare, found, options, context)
     shows = tuple(row for row in found if row.bootstrapped or row.labelled)
     index = _index(tuple(found) if fill and shows else shows, options).model_copy(update={"fill": fill})
     notes = (f"the metric accepted {len(accepted)} of {len(train)} rows",) if wanted else ()
@@ -204,6 +206,26 @@ def _labels(program: Program, row: Example) -> dict[str, Demo]:
         address: labelled(predictor, row, program.records) for address, predictor in tunable(program).items()
     }
     return {address: demo for address, demo in demos.items() if demo is not None}
+
+
+def _within_prompts(
+    program: Program, rows: list[Neighbour], options: Options, context: Context
+) -> list[Neighbour]:
+    """The rows with demos of which any that a prompt shows together fit into it."""
+    shown = min(
+        options.integer("k"),
+        max(options.integer("max_bootstrapped_demos"), options.integer("max_labeled_demos")),
+    )
+    for address in program.predictors:
+        for kind in ("bootstrapped", "labelled"):
+            places = [place for place, row in enumerate(rows) if address in getattr(row, kind)]
+            demos = [getattr(rows[place], kind)[address] for place in places]
+            fitted = context.room.fit_any(program, address, demos, shown)
+            for place, before, demo in zip(places, demos, fitted, strict=True):
+                if demo != before:
+                    kept = {**getattr(rows[place], kind), address: demo}
+                    rows[place] = rows[place].model_copy(update={kind: kept})
+    return rows
 
 
 def _row(label: Neighbour, solved: dict[str, Demo] | None, *, spare: bool) -> Neighbour:

@@ -53,11 +53,26 @@ class PromptRoom(Struct, frozen=True):
             self.left_out[_key(address, kept)] = len(demos) - len(kept)
         return kept
 
+    def fit_any(self, program: Program, address: str, demos: Sequence[Demo], count: int) -> tuple[Demo, ...]:
+        """The demos of an index, of which a prompt shows `count`: their texts are cut to one length, so that the
+        longest ones fit together."""
+        predictor = program.predictors[address]
+        lm = program.lms.get(predictor.lm)
+        most = None if lm is None else context_window(lm)
+        longest = sorted(demos, key=lambda demo: len(canonical(demo)), reverse=True)[:count]
+        if lm is None or most is None or not longest or _surely_fits(longest, most):
+            return tuple(demos)
+        room = _room(program, predictor, lm, longest, most)
+        length = _length_that_fits(program, predictor, lm, longest, room)
+        return tuple(_shortened(demo, SHORTEST if length is None else length) for demo in demos)
+
     def notes(self, program: Program) -> tuple[str, ...]:
         """What a reader must know of the program's demos."""
         found: list[str] = []
+        rows = () if program.neighbours is None else program.neighbours.rows
         for address, predictor in program.predictors.items():
-            cut = sum(_is_cut(demo.inputs) for demo in predictor.demos)
+            kept = (kind.get(address) for row in rows for kind in (row.bootstrapped, row.labelled))
+            cut = sum(demo is not None and _is_cut(demo.inputs) for demo in (*predictor.demos, *kept))
             lost = self.left_out.get(_key(address, predictor.demos), 0)
             parts = [f"long texts of {_demos(cut)} are cut"] if cut else []
             parts += [f"{_demos(lost)} left out"] if lost else []
@@ -96,6 +111,14 @@ def _cut_to_fit(
     program: Program, predictor: Predictor, lm: LM, demos: Sequence[Demo], room: int
 ) -> tuple[Demo, ...] | None:
     """The demos with their texts cut as little as will do; None where they do not fit at all."""
+    length = _length_that_fits(program, predictor, lm, demos, room)
+    return None if length is None else tuple(_shortened(demo, length) for demo in demos)
+
+
+def _length_that_fits(
+    program: Program, predictor: Predictor, lm: LM, demos: Sequence[Demo], room: int
+) -> int | None:
+    """The most characters that the texts of the demos may have, if the demos are to fit; None where `SHORTEST` is too many."""
     blank: Row = {one.name: None for one in predictor.signature.inputs}
     frame = _tokens(program, predictor.model_copy(update={"demos": ()}), lm, blank)
 
@@ -103,9 +126,9 @@ def _cut_to_fit(
         with_demos = predictor.model_copy(update={"demos": tuple(shown)})
         return _tokens(program, with_demos, lm, blank) - frame <= room
 
-    if fits(demos):
-        return tuple(demos)
     low, high = SHORTEST, max((_longest(demo.inputs) for demo in demos), default=0)
+    if fits(demos):
+        return max(low, high)
     if high <= low or not fits([_shortened(demo, low) for demo in demos]):
         return None
     while high - low > 1:
@@ -114,7 +137,7 @@ def _cut_to_fit(
             low = middle
         else:
             high = middle
-    return tuple(_shortened(demo, low) for demo in demos)
+    return low
 
 
 def _tokens(program: Program, predictor: Predictor, lm: LM, inputs: Row) -> int:

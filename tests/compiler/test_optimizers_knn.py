@@ -29,9 +29,10 @@ from dspec.compiler.data import Example
 from dspec.compiler.evaluate.digests import program_digest
 from dspec.compiler.evaluate.evaluation import Evaluator
 from dspec.compiler.evaluate.store import Store
-from dspec.compiler.optimizers import knn_few_shot
+from dspec.compiler.optimizers import knn_few_shot, prompt_room
 from dspec.compiler.optimizers.base import OptimizerError
 from dspec.compiler.optimizers.demos import has_demos, hide, without_demos
+from dspec.compiler.optimizers.prompt_room import PromptRoom
 from dspec.runtime.artifact.artifact import Artifact, artifact_text
 from dspec.runtime.errors import BudgetExceeded
 from dspec.runtime.running.neighbours import nearest
@@ -47,6 +48,21 @@ NEAR = ir.StepSpec(name="near", optimizer=KNN, options={"k": 3})
 def index(done: Stepped) -> Neighbours:
     assert done.program.neighbours is not None
     return done.program.neighbours
+
+
+async def test_demos_that_are_shown_together_fit_into_the_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = tuple(Example(n, {"text": f"row {n} {'word ' * 300}"}, {"label": "L1"}) for n in range(6))
+    whole = await step(monkeypatch, KNN, lambda asked: "L1", train=train, k=3)
+    monkeypatch.setattr(prompt_room, "context_window", lambda lm: 1500)
+    done = await step(monkeypatch, KNN, lambda asked: "L1", train=train, k=3)
+    texts = [str(row.bootstrapped["ask"].inputs["text"]) for row in index(done).rows]
+    assert [row.text for row in index(done).rows] == [row.text for row in index(whole).rows]
+    assert len({len(text) for text in texts}) == 1
+    assert 200 < len(texts[0]) < len(str(train[0].inputs["text"]))
+    assert sum(map(len, texts[:3])) / 4 < 1500
+    assert PromptRoom().notes(done.program) == (
+        "a prompt of `ask` holds 1,500 tokens: long texts of 6 demos are cut",
+    )
 
 
 async def test_every_row_is_bootstrapped_once_at_compile_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,17 @@ def test_any_demos_fit_afterwards_and_those_kept_are_the_first(sizes: list[list[
         )
 
 
+@given(st.lists(st.lists(st.integers(0, 9_000), max_size=3), min_size=1, max_size=8), st.data())
+def test_any_demos_of_an_index_fit_together(sizes: list[list[int]], data: st.DataObject) -> None:
+    program = reader()
+    demos = tuple(demo(n, *each) for n, each in enumerate(sizes))
+    cut = PromptRoom().fit_any(program, "module", demos, 3)
+    shown = tuple(data.draw(st.permutations(cut))[:3])
+    assert tokens(program, shown) - tokens(program, ()) <= 8192 * prompt_room.SHARE
+    assert [one.outputs for one in cut] == [one.outputs for one in demos]
+    assert PromptRoom().fit_any(reader(FAKE), "module", demos, 3) == demos
+
+
 def test_a_cut_demo_still_shows_its_row() -> None:
     """Else a row that candidates are scored on would find its own answer in the prompt."""
     program = reader()
