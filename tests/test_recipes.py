@@ -71,6 +71,7 @@ ELSEWHERE = {
     ("runtime/tools/web.py", "http"): "the scheme of an address",
     ("runtime/tools/files.py", "csv"): "the runtime reads a tool's file without the compiler",
     ("runtime/tools/files.py", "jsonl"): "the runtime reads a tool's file without the compiler",
+    ("runtime/schema/modelnames.py", "huggingface"): "a provider of models has the name of a source, too",
     ("runtime/tools/files.py", "parquet"): "the runtime reads a tool's file without the compiler",
 }
 """Names that stand somewhere else, and why they may."""

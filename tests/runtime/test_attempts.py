@@ -288,7 +288,9 @@ def test_what_a_file_says_of_attempts_is_held_against_its_strategy() -> None:
     assert wrong(runs=None) == ["program.modules.m.runs: `BestOfN` needs something to try"]
     assert "runs itself" in wrong(runs="m")[0]
     assert wrong(options={"n": 3}) == ["program.modules.m.options.threshold: it is missing"]
-    asking = JUDGE.model_copy(update={"program": module(question("score"))})
+    asking = JUDGE.model_copy(
+        update={"program": module(question("score")), "inputs": {"question": JUDGE.inputs["text"]}}
+    )
     found = wrong(reward=JUDGED.model_copy(update={"judges": (asking,)}))
     assert found == [
         "program.modules.m.reward.judges[0].program.lms: a judge asks the models of its program",
