@@ -1,7 +1,7 @@
 """Tokens and money of calls that nobody has made: what a compile is expected to take, and what it takes at most.
 
 The maximum is a bound for every provider that keeps to `max_tokens` and bills what it answers: it is made of the rows and
-of the demos and words that steps may add (`sizes`), with every answer asked for again as often as the program allows. A
+of the demos and words that steps may add (`walks`), with every answer asked for again as often as the program allows. A
 second one holds where requests fail after they were billed. What is expected before the first compile is a guess; a compile
 leaves behind by how much it was wrong (`Seen`), for each purpose, and the next plan corrects it so. What a judge is shown
 depends on answers that nobody has yet: the guess takes them to be as long as the labels.
@@ -35,8 +35,9 @@ from ..optimizers.proposing.answers import MAX_EXTENDED, MAX_INSTRUCTION
 from ..optimizers.proposing.cases import MAX_CASES, MAX_FEEDBACK
 from ..optimizers.proposing.outline import outline, role
 from ..optimizers.proposing.showing import MAX_CHARACTERS, MAX_ROWS
-from . import sizes
-from .sizes import ASKED_AGAIN, BYTES_WRITTEN, Laden, Likely, Load, Most, Sized
+from . import sizes, walks
+from .sizes import Sized
+from .walks import ASKED_AGAIN, BYTES_WRITTEN, Laden, Likely, Load, Most
 
 SAMPLE_ROWS = 20
 """Rows whose labels say how long answers are."""
@@ -169,7 +170,7 @@ def grown(program: Runnable) -> Growth:
     """Of a program that no step has changed: what its index shows."""
     found: dict[str, int] = {}
     for one in programs(program):
-        for address, size in sizes.chosen_per_input(one).items():
+        for address, size in walks.chosen_per_input(one).items():
             found[address] = max(size, found.get(address, 0))
     return Growth(most_demos=found, likely_demos=found)
 
@@ -219,8 +220,8 @@ class Reckoning:
         likely: float | None = None,
     ) -> None:
         """The program on each of these rows, which are at most so many calls; `likely` is the share that is made."""
-        self._bounds.add(sizes.rows_load(growth.most(program), self._most, self._lms, rows))
-        one = sizes.rows_load(growth.likely(program), self._likely, self._lms, rows)
+        self._bounds.add(walks.rows_load(growth.most(program), self._most, self._lms, rows))
+        one = walks.rows_load(growth.likely(program), self._likely, self._lms, rows)
         self._guess("task", one, calls, likely)
 
     def runs(
@@ -232,7 +233,7 @@ class Reckoning:
         count = math.ceil(calls.most / max(1, per_run))
         longest = _larger_of(self.train.longest, self.val.longest)
         loads = [self._run(growth.most(program), self._most, longest)[0] for program, growth in candidates]
-        self._bounds.add(sizes.dearest(loads), count)
+        self._bounds.add(walks.dearest(loads), count)
         program, growth = candidates[0]
         one, _ = self._run(growth.likely(program), self._likely, self.val.mean())
         self._guess(purpose, one.times(count), calls)
@@ -299,7 +300,7 @@ class Reckoning:
             metric.pred: answered,
         }
         given = {name: sizes.size_of(one, scope) for name, one in judge.inputs.items()}
-        walk = sizes.Walk(judge.program, ruler, lms=self._lms, more={})
+        walk = walks.Walk(judge.program, ruler, lms=self._lms, more={})
         return walk.run(given)[0]
 
     # What steps add --------------------------------------------------------------------------------
@@ -351,7 +352,7 @@ class Reckoning:
         run, _ = self._run(laden, self._most, top)
         nothing, _ = self._run(laden, self._most, dict.fromkeys(top, 0))
         usual, _ = self._run(guessed, self._likely, rows.mean())
-        walk = sizes.Walk(program, self._most, lms=self._lms, more={})
+        walk = walks.Walk(program, self._most, lms=self._lms, more={})
         bounds: dict[str, int] = {}
         likely: dict[str, int] = {}
         for address, predictor in tunable(program).items():
@@ -442,7 +443,7 @@ class Reckoning:
     def _run(self, laden: Laden, ruler: Most | Likely, row: sizes.Sizes) -> tuple[Load, Sized]:
         key = (id(laden.program), ruler is self._most, tuple(laden.more.items()), tuple(row.items()))
         if key not in self._again:
-            self._again[key] = laden.program, sizes.run_load(laden, ruler, self._lms, row)
+            self._again[key] = laden.program, walks.run_load(laden, ruler, self._lms, row)
         return self._again[key][1]
 
     def _chain(self, lm: LM, student: Program) -> list[str]:

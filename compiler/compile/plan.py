@@ -43,7 +43,8 @@ from .chain import (
 )
 from .estimate import Bill, Growth, Guess, Reckoning, Seen, expected, grown, larger
 from .prepared import Prepared, Resolved
-from .sizes import askings, sized
+from .sizes import sized
+from .walks import askings
 
 NO_CALLS = Range()
 

@@ -1,32 +1,18 @@
-"""Bounds what the calls of a run take: how many bytes a prompt holds, from those of a row.
+"""Sizes of values that nobody has seen yet, in bytes at most: those of rows, and what expressions make of them.
 
-Nobody knows a model's tokens before it is asked, but no token of a text is less than a byte of it. So a prompt has at most
-as many tokens as bytes, and an answer `max_tokens`. What models wrote comes back in later prompts: as `BYTES_WRITTEN` bytes a
-token, which holds for one tokenizer, whose count of a text is the same wherever it stands, and for others that are no
-more than so many times as fine. What a tool gives is bounded by its `max_result`, or by the largest rows of the file it
-searches; what expressions make, by what goes in.
-
-One walk over a program serves two rulers: `Most`, which bounds, and `Likely`, which guesses. All sizes are bytes of
-the value written as JSON, so that a text may be put into a list. They only grow with those of the row, and ever faster: a sum
-over rows is at most the walk of all their sizes together and the walks of nothing for the others.
+All are sizes of the value written as JSON, so that a text may be put into a list. They only grow with those of the row, and
+ever faster.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from heapq import nlargest
-from typing import Protocol
 
-from msgspec import Struct, field
+from msgspec import Struct
 
-from dspec.runtime.adapters import adapter
-from dspec.runtime.models.prices import native
-from dspec.runtime.models.transports.answers import FRAME
-from dspec.runtime.running.strategies.base import REWARD, RUNS, TOOLS, Times
-from dspec.runtime.running.strategies.table import STRATEGIES, strategy_of, times_of
-from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.expressions import (
     Apply,
     BinaryOp,
@@ -40,43 +26,12 @@ from dspec.runtime.schema.expressions import (
     UnaryOp,
     Variable,
 )
-from dspec.runtime.schema.program import (
-    LM,
-    BranchStep,
-    CallStep,
-    Demo,
-    EachStep,
-    FieldSpec,
-    ModuleSpec,
-    NestedSteps,
-    Predictor,
-    Program,
-    RepeatStep,
-    RunStep,
-    Step,
-    Tool,
-    ToolStep,
-    ValueStep,
-    reached_from,
-    walked,
-    with_fallbacks,
-)
-from dspec.runtime.schema.types import JsonValue, ListOf, OneOf, OptionalOf, Row, Scalar, Type
+from dspec.runtime.schema.types import JsonValue, ListOf, Row, Scalar
 from dspec.runtime.values.functions import FUNCTIONS
 from dspec.runtime.values.markers import escape
 
-BYTES_WRITTEN = 4
-"""Of a token that a model wrote, at most, where it is read again."""
-NO_LIMIT = 1024
-"""Tokens of an answer in later prompts where its model has no `max_tokens`: then there is no bound, and it is said."""
-ASKED_AGAIN = 400
-"""Bytes of a request to mend an answer, and of what it says of each output, at most."""
 _NUMBER = 32
-_MARGIN = 64
-"""Bytes around a value: the header of its section, its name in an object."""
-_TOOL_TOLD = 400
 _HUGE = 10**15
-
 Sized = int | dict[str, "Sized"]
 """Bytes of a value; of an object, or of a list of such, by member, as far as those are told apart."""
 Sizes = Mapping[str, "Sized"]
@@ -93,528 +48,22 @@ def whole(size: Sized) -> int:
     return sum(len(name) + 6 + whole(one) for name, one in size.items())
 
 
-def _longer(one: Sized, other: Sized) -> Sized:
+def longer(one: Sized, other: Sized) -> Sized:
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        return {name: _longer(one[name], other[name]) for name in one}
+        return {name: longer(one[name], other[name]) for name in one}
     return max(whole(one), whole(other))
 
 
-def _scaled(size: Sized, times: float) -> Sized:
+def scaled(size: Sized, times: float) -> Sized:
     if isinstance(size, int):
         return min(_HUGE, math.ceil(times * (size + 2)))
-    return {name: _scaled(one, times) for name, one in size.items()}
+    return {name: scaled(one, times) for name, one in size.items()}
 
 
-def _plus(one: Sized, other: Sized) -> Sized:
+def plus(one: Sized, other: Sized) -> Sized:
     if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        return {name: _plus(one[name], other[name]) for name in one}
+        return {name: plus(one[name], other[name]) for name in one}
     return whole(one) + whole(other)
-
-
-class Taken(Struct):
-    """By one model: requests that may be billed, and tokens."""
-
-    requests: float = 0
-    inputs: float = 0
-    outputs: float = 0
-
-
-class Load(Struct):
-    """What a run takes, or several. `written` is all that its calls were shown and answered, in bytes; `largest` the
-    inputs of each predictor's longest call."""
-
-    taken: dict[LM, Taken] = field(default_factory=dict[LM, Taken])
-    written: float = 0
-    largest: dict[str, int] = field(default_factory=dict[str, int])
-
-    def take(self, lm: LM, requests: float, inputs: float, outputs: float) -> None:
-        own = self.taken.setdefault(lm, Taken())
-        own.requests += requests
-        own.inputs += inputs
-        own.outputs += outputs
-
-    def add(self, other: Load, times: float = 1) -> None:
-        for lm, one in other.taken.items():
-            self.take(lm, times * one.requests, times * one.inputs, times * one.outputs)
-        self.written += times * other.written
-        for address, size in other.largest.items():
-            self.largest[address] = max(size, self.largest.get(address, 0))
-
-    def times(self, times: float) -> Load:
-        made = Load()
-        made.add(self, times)
-        return made
-
-
-def dearest(loads: Sequence[Load]) -> Load:
-    """No less than any of them."""
-    made = Load()
-    for load in loads:
-        for lm, one in load.taken.items():
-            own = made.taken.setdefault(lm, Taken())
-            own.requests = max(own.requests, one.requests)
-            own.inputs = max(own.inputs, one.inputs)
-            own.outputs = max(own.outputs, one.outputs)
-        made.written = max(made.written, load.written)
-        made.add(Load(largest=load.largest))
-    return made
-
-
-def mean(loads: Sequence[Load]) -> Load:
-    made = Load()
-    for load in loads:
-        made.add(load, 1 / len(loads))
-    return made
-
-
-class Ruler(Protocol):
-    """How what nobody knows yet is measured."""
-
-    def count(self, times: Times) -> float: ...
-
-    def either(self, loads: Sequence[Load]) -> Load: ...
-
-    def answer(self, predictor: Predictor, lm: LM) -> int:
-        """Tokens of an answer."""
-        ...
-
-    def written(self, field: FieldSpec, predictor: Predictor, lm: LM) -> int:
-        """Bytes of one output where it is read again."""
-        ...
-
-    def result(self, tool: Tool) -> int:
-        """Bytes that a tool gives."""
-        ...
-
-    def share(self) -> float:
-        """Of what a module has made by the end, how much the mean call of it is shown."""
-        ...
-
-    def call(
-        self, load: Load, lms: Sequence[LM], prompt: float, answer: int, asked: int, objection: int
-    ) -> None:
-        """One call, of a model and those that it falls back to, which may be asked so many times; what is wrong with an
-        answer takes so many bytes."""
-        ...
-
-
-ToolBytes = Callable[[Tool], int | None]
-
-
-class Most:
-    """Bounds. `open` are the models whose answers have no bound."""
-
-    def __init__(self, tools: ToolBytes = lambda tool: None) -> None:
-        self.open: set[str] = set()
-        self._tools = tools
-
-    def count(self, times: Times) -> float:
-        return times.most
-
-    def either(self, loads: Sequence[Load]) -> Load:
-        return dearest(loads)
-
-    def answer(self, predictor: Predictor, lm: LM) -> int:
-        return self.limit(lm)
-
-    def limit(self, lm: LM) -> int:
-        if lm.max_tokens is None:
-            self.open.add(lm.name)
-        return lm.max_tokens or NO_LIMIT
-
-    def written(self, field: FieldSpec, predictor: Predictor, lm: LM) -> int:
-        closed = _closed(field.type)
-        return BYTES_WRITTEN * self.limit(lm) + 2 if closed is None else closed
-
-    def result(self, tool: Tool) -> int:
-        allowed = 4 * tool.max_result
-        known = self._tools(tool)
-        return allowed if known is None else min(allowed, known)
-
-    def share(self) -> float:
-        return 2.0  # what is text in an object of an object is escaped twice
-
-    def call(
-        self, load: Load, lms: Sequence[LM], prompt: float, answer: int, asked: int, objection: int
-    ) -> None:
-        """Each asking holds all those before; one that is asked of two servers at once may be billed twice."""
-        # What is asked again holds every answer so far and what was wrong with it.
-        more = BYTES_WRITTEN * answer + objection + 2 * FRAME
-        inputs = asked * prompt + more * asked * (asked - 1) / 2
-        for lm in lms:
-            billed = 2 if lm.hedge else 1
-            load.take(lm, billed * asked, billed * inputs, billed * asked * answer)
-
-
-def _closed(kind: Type) -> int | None:
-    """Bytes of a value of which there are only so many; None of any other."""
-    match kind:
-        case OneOf(values=values):
-            return max((bytes_of(one) for one in values), default=2)
-        case Scalar(name="bool"):
-            return 5
-        case OptionalOf(item=item):
-            size = _closed(item)
-            return None if size is None else max(size, 4)
-        case _:
-            return None
-
-
-class Likely:
-    """Guesses: four bytes a token, answers as long as labels are, the mean of every range."""
-
-    def __init__(
-        self, answered: Callable[[FieldSpec], int], tools: ToolBytes = lambda tool: None, given: int = 1_500
-    ) -> None:
-        self._answered = answered
-        self._tools = tools
-        self._given = given
-
-    def count(self, times: Times) -> float:
-        return (times.least + times.most) / 2
-
-    def either(self, loads: Sequence[Load]) -> Load:
-        return mean(loads)
-
-    def answer(self, predictor: Predictor, lm: LM) -> int:
-        tokens = sum(
-            self._answered(one) + math.ceil((len(one.name) + 12) / 4) for one in predictor.signature.outputs
-        )
-        return tokens if lm.max_tokens is None else min(tokens, lm.max_tokens)
-
-    def written(self, field: FieldSpec, predictor: Predictor, lm: LM) -> int:
-        return 4 * self._answered(field)
-
-    def result(self, tool: Tool) -> int:
-        known = self._tools(tool)
-        return min(tool.max_result, self._given if known is None else known)
-
-    def share(self) -> float:
-        return 0.5
-
-    def call(
-        self, load: Load, lms: Sequence[LM], prompt: float, answer: int, asked: int, objection: int
-    ) -> None:
-        load.take(lms[0], 1, prompt / 4, answer)
-
-
-def askings(program: Program) -> int:
-    """How often a call is made at most: once more to mend its answer, and all of that for each failed check."""
-    times = 2
-    for predictor in program.predictors.values():
-        signature = predictor.signature
-        if signature.checks or any(record.checks for record in program.records.values()):
-            times = max(times, 2 * (1 + signature.max_retries))
-    most = max((one.signature.max_retries for one in program.predictors.values()), default=0)
-    graphs = (program, *program.graphs.values())
-    checks = [step for graph in graphs for step in walked(graph.steps) if step.kind == "check"]
-    return times * (1 + most) ** len(checks)
-
-
-class Walk:
-    """A program, walked as its runs go. `more` are bytes that each predictor is told beyond what it is told now: demos
-    and words that steps may add; `lms` are the models of the project, for those that the program does not have yet;
-    `within` is how often what runs the program is done again."""
-
-    def __init__(
-        self,
-        program: Program,
-        ruler: Ruler,
-        *,
-        lms: Mapping[str, LM],
-        more: Mapping[str, int],
-        within: int = 1,
-    ) -> None:
-        self.program = program
-        self.ruler = ruler
-        self.lms = {**lms, **program.lms}
-        self.more = more
-        self.asked = askings(program) * within
-        self._frames: dict[tuple[int, str], int] = {}
-        graphs = (program, *program.graphs.values())
-        self._checks = [
-            step.check for graph in graphs for step in walked(graph.steps) if step.kind == "check"
-        ]
-        self._checks += [check for record in program.records.values() for check in record.checks]
-        """Those that are no predictor's own."""
-
-    def run(self, inputs: Sizes) -> tuple[Load, Sized]:
-        """One run on inputs of these sizes, and what comes of it."""
-        load = Load()
-        program = self.program
-        index = program.neighbours
-        if index is not None and index.lm is not None and (lm := self.lms.get(index.lm)) is not None:
-            text = whole(dict(inputs)) + _MARGIN * len(inputs)
-            self._embed(load, lm, text, 1)
-        outputs = self._graph(program.inputs, program.steps, program.returns, inputs, load, 1, 0)
-        return load, outputs
-
-    def frame(self, predictor: Predictor, lm: LM) -> int:
-        """Bytes of the prompt without inputs, a request's other parts among it."""
-        key = (id(predictor), lm.name)
-        if key not in self._frames:
-            layout = adapter(lm.adapter)
-            blank: Row = {one.name: "" for one in predictor.signature.inputs}
-            messages = layout.render(predictor, blank, self.program.records)
-            size = sum(len(one.content.encode(errors="replace")) + FRAME for one in messages)
-            form = layout.response_format(predictor, self.program.records, lm)
-            self._frames[key] = size + (0 if form is None else bytes_of(form))
-        return self._frames[key]
-
-    def demo_frame(self, predictor: Predictor, lm: LM) -> int:
-        """Bytes of a demo besides its values, and besides what says that some are left out."""
-        signature = predictor.signature
-        inputs: Row = {one.name: "" for one in signature.inputs}
-        outputs: Row = {one.name: "" for one in signature.outputs}
-        demo = Demo(inputs=inputs, outputs=outputs)
-        shown = predictor.model_copy(update={"demos": (demo,)})
-        bare = predictor.model_copy(update={"demos": ()})
-        return self.frame(shown, lm) - self.frame(bare, lm)
-
-    # Steps -----------------------------------------------------------------------------------------
-
-    def _graph(
-        self,
-        fields: Sequence[FieldSpec],
-        steps: Iterable[Step],
-        returns: Mapping[str, Expression],
-        inputs: Sizes,
-        load: Load,
-        times: float,
-        hint: int,
-    ) -> Sized:
-        scope: dict[str, Sized] = {
-            one.name: inputs.get(one.name, bytes_of(one.default) if one.has_default else 4) for one in fields
-        }
-        self._steps(steps, scope, load, times, hint)
-        return {name: size_of(expression, scope) for name, expression in returns.items()}
-
-    def _steps(
-        self, steps: Iterable[Step], scope: dict[str, Sized], load: Load, times: float, hint: int
-    ) -> None:
-        for step in steps:
-            match step:
-                case CallStep(predictor=key) | RunStep(runs=key) | ToolStep(tool=key):
-                    given = {name: size_of(one, scope) for name, one in step.arguments.items()}
-                    scope[step.name] = self._key(key, given, load, times, hint)
-                case ValueStep():
-                    scope[step.name] = size_of(step.value, scope)
-                case BranchStep():
-                    ways = (step.consequence, step.alternative)
-                    loads = [Load() for _ in ways]
-                    first, second = (
-                        self._block(way, scope, one, times, hint)
-                        for way, one in zip(ways, loads, strict=True)
-                    )
-                    load.add(self.ruler.either(loads))
-                    scope[step.name] = _longer(first, second)
-                case EachStep():
-                    scope[step.name] = self._each(step, scope, load, times, hint)
-                case RepeatStep():
-                    scope[step.name] = self._repeat(step, scope, load, times, hint)
-                case _:
-                    pass  # what a check sends back is counted with the calls
-
-    def _block(self, block: NestedSteps, scope: Sizes, load: Load, times: float, hint: int) -> Sized:
-        inner = dict(scope)
-        self._steps(block.steps, inner, load, times, hint)
-        return size_of(block.value, inner)
-
-    def _each(self, step: EachStep, scope: Sizes, load: Load, times: float, hint: int) -> Sized:
-        """All items together are as long as the list: one that is that long, and the others of nothing."""
-        count = self.ruler.count(Times(step.least, step.most))
-        if count <= 0:
-            return 2
-        items = size_of(step.iterable, scope)
-        longest = self._block(step.body, {**scope, step.variable: items}, load, times, hint)
-        if count <= 1:
-            return _scaled(longest, 1)
-        empty = self._block(
-            step.body, {**scope, step.variable: _scaled(items, 0)}, load, times * (count - 1), hint
-        )
-        return _plus(_scaled(longest, 1), _scaled(empty, count - 1))
-
-    def _repeat(self, step: RepeatStep, scope: Sizes, load: Load, times: float, hint: int) -> Sized:
-        state: dict[str, Sized] = {name: size_of(one, scope) for name, one in step.start.items()}
-        rounds = self.ruler.count(
-            Times(min(1, step.times) if step.until is not None else step.times, step.times)
-        )
-        while rounds > 0:
-            inner: dict[str, Sized] = {**scope, **state}
-            one = Load()
-            self._steps((*step.steps, *step.then), inner, one, times * min(1.0, rounds), hint)
-            after = dict(state)
-            for given in (step.again, step.last):
-                for name, value in given.items():
-                    after[name] = _longer(after.get(name, 0), size_of(value, inner))
-            if after == state:  # every further round is like this one
-                load.add(one, max(1.0, rounds))
-                break
-            load.add(one)
-            state, rounds = after, rounds - 1
-        return dict(state) if step.value is None else size_of(step.value, {**scope, **state})
-
-    # Calls -----------------------------------------------------------------------------------------
-
-    def _key(self, key: str, given: Sizes, load: Load, times: float, hint: int) -> Sized:
-        program = self.program
-        if (predictor := program.predictors.get(key)) is not None:
-            return self._call(key, predictor, given, load, times, hint)
-        if (module := program.modules.get(key)) is not None:
-            return self._module(module, given, load, times, hint)
-        if (graph := program.graphs.get(key)) is not None:
-            return self._graph(graph.inputs, graph.steps, graph.returns, given, load, times, hint)
-        if (tool := program.tools.get(key)) is not None:
-            if tool.lm is not None and (lm := self.lms.get(tool.lm)) is not None:
-                self._embed(load, lm, whole(dict(given)), times)
-            result = self.ruler.result(tool)
-            load.written += times * (whole(dict(given)) + result)
-            return result if tool.output is not None else {one.name: result for one in tool.outputs}
-        return 0
-
-    def _call(
-        self,
-        address: str,
-        predictor: Predictor,
-        given: Sizes,
-        load: Load,
-        times: float,
-        hint: int,
-        *,
-        content: float | None = None,
-        told: Predictor | None = None,
-        tools: int = 0,
-    ) -> Sized:
-        lms = [self.lms[name] for name in _asked(predictor.lm, self.lms)]
-        if not lms:
-            return {one.name: 0 for one in predictor.signature.outputs}
-        if content is None:
-            content = sum(
-                whole(given[one.name]) if one.name in given else bytes_of(one.default)
-                for one in predictor.signature.inputs
-            )
-        answer = max(self.ruler.answer(predictor, lm) for lm in lms)
-        outputs: dict[str, Sized] = {
-            one.name: max(self.ruler.written(one, predictor, lm) for lm in lms)
-            for one in predictor.signature.outputs
-        }
-        prompt = content + hint + self.more.get(address, 0)
-        prompt += max(self.frame(told or predictor, lm) + (tools if native(lm) else 0) for lm in lms)
-        one = Load(written=content + min(whole(outputs), BYTES_WRITTEN * answer + _MARGIN * len(outputs)))
-        objection = self._objection(predictor, {**given, **outputs}, max(load.written, one.written))
-        self.ruler.call(one, lms, prompt, answer, self.asked, objection)
-        one.largest[address] = math.ceil(content)
-        load.add(one, times * strategy_of(predictor).calls)
-        return outputs
-
-    def _objection(self, predictor: Predictor, scope: Sizes, everything: float) -> int:
-        """Bytes of what is said of an answer that cannot be read or breaks a check."""
-        outputs = predictor.signature.outputs
-        unreadable = ASKED_AGAIN * (1 + len(outputs)) + sum(2 * len(str(one.type)) for one in outputs)
-        own = sum(whole(size_of(check.message, scope)) for check in predictor.signature.checks)
-        anything: Sizes = {"": math.ceil(everything)}
-        others = sum(whole(size_of(check.message, anything)) for check in self._checks)
-        return max(unreadable, ASKED_AGAIN + own + others)
-
-    def _embed(self, load: Load, lm: LM, size: int, times: float) -> None:
-        one = Load()
-        self.ruler.call(one, [lm], size + FRAME, 0, 1, 0)
-        load.add(one, times)
-
-    def _module(self, module: ModuleSpec, given: Sizes, load: Load, times: float, hint: int) -> Sized:
-        """A role is shown the module's inputs, and where it has inputs of its own, what was made in the module before."""
-        program, counts = self.program, times_of(module)
-        strategy = STRATEGIES.get(module.strategy)
-        roles = {
-            role: (address, predictor)
-            for role, address in module.predictors.items()
-            if (predictor := program.predictors.get(address)) is not None
-        }
-        outputs = {
-            role: self._call(address, predictor, given, Load(), 1, 0, content=0)
-            for role, (address, predictor) in roles.items()
-        }
-        advice = max(map(whole, outputs.values()), default=0)
-        made = sum(
-            self.ruler.count(counts.get(role, Times(0, 1))) * whole(one) for role, one in outputs.items()
-        )
-        found: list[Sized] = []
-        if module.runs is not None:
-            run = Load()
-            heard = advice + _MARGIN if roles else 0
-            found.append(self._key(module.runs, given, run, 1, hint + heard))
-            tried = self.ruler.count(counts.get(RUNS, Times(0, 0)))
-            load.add(run, times * tried)
-            made += tried * run.written + whole(found[0])
-            if roles:
-                made += sum(
-                    self.frame(predictor, lm)
-                    for address in reached_from(program, module.runs)
-                    if (predictor := program.predictors.get(address)) is not None
-                    and (lm := self.lms.get(predictor.lm)) is not None
-                )
-        if module.tools and TOOLS in counts:
-            called: list[Load] = []
-            for key in module.tools:
-                one = Load()
-                takes = _inputs_of(program, key)
-                found.append(self._key(key, {each.name: advice for each in takes}, one, 1, 0))
-                called.append(one)
-            each = self.ruler.either(called)
-            load.add(each, times * self.ruler.count(counts[TOOLS]))
-            made += self.ruler.count(counts[TOOLS]) * max(advice + max(map(whole, found)), each.written)
-        own = {one.name for one in module.inputs}
-        told_of = 2 * _TOOL_TOLD * len(module.tools)
-        for role, (address, predictor) in roles.items():
-            shown = sum(whole(one) for name, one in given.items() if name in own)
-            if not {one.name for one in predictor.signature.inputs} <= own:
-                shown += math.ceil(self.ruler.share() * made) + _MARGIN
-            told = None
-            facts = None if strategy is None else strategy.roles.get(role)
-            if facts is not None and facts.told is not None:
-                told = facts.told(program, module)
-                told_of += 2 * sum(len(text.encode(errors="replace")) for text in told.signature.fixed)
-            count = self.ruler.count(counts.get(role, Times(0, 1)))
-            self._call(
-                address, predictor, given, load, times * count, hint, content=shown, told=told, tools=told_of
-            )
-        answers = self._answers(module, [*outputs.values(), *found])
-        if module.reward is not None and (asked := counts.get(REWARD)) is not None:
-            scope: dict[str, Sized] = {module.reward.pred: {**given, **answers}}
-            for judge in module.reward.judges:
-                walk = Walk(judge.program, self.ruler, lms=self.lms, more={}, within=self.asked)
-                shown = {name: size_of(one, scope) for name, one in judge.inputs.items()}
-                judging, _ = walk.run(shown)
-                load.add(Load(taken=judging.taken), times * self.ruler.count(asked))
-        return answers
-
-    def _answers(self, module: ModuleSpec, found: Sequence[Sized]) -> dict[str, Sized]:
-        """The module's outputs: what something in it gave under their names, or else as a whole."""
-        answers: dict[str, Sized] = {}
-        for one in module.outputs:
-            named = [size[one.name] for size in found if isinstance(size, dict) and one.name in size]
-            answers[one.name] = max(map(whole, named or found), default=0)
-        return answers
-
-
-def _asked(name: str, lms: Mapping[str, LM]) -> list[str]:
-    """A model and those that it falls back to, as far as they are known."""
-    if name not in lms:
-        return []
-    return [
-        one
-        for one in with_fallbacks([name], lambda one: lms[one].fallback if one in lms else ())
-        if one in lms
-    ]
-
-
-def _inputs_of(program: Program, key: str) -> Sequence[FieldSpec]:
-    if (predictor := program.predictors.get(key)) is not None:
-        return predictor.signature.inputs
-    for table in (program.modules, program.graphs, program.tools):
-        if key in table:
-            return table[key].inputs
-    return ()
 
 
 def size_of(expression: Expression, scope: Sizes) -> Sized:
@@ -632,19 +81,19 @@ def size_of(expression: Expression, scope: Sizes) -> Sized:
         case Apply():
             return _applied(expression, scope)
         case BinaryOp(operator="+", left=left, right=right):
-            return _plus(size_of(left, scope), size_of(right, scope))
+            return plus(size_of(left, scope), size_of(right, scope))
         case UnaryOp() | BinaryOp():
             return _NUMBER
         case If(consequence=consequence, alternative=alternative):
-            return _longer(size_of(consequence, scope), size_of(alternative, scope))
+            return longer(size_of(consequence, scope), size_of(alternative, scope))
         case ListOfItems(items=items):
             return sum(whole(size_of(item, scope)) + 2 for item in items) + 2
         case ForEach():
             items = size_of(expression.iterable, scope)
             longest = size_of(expression.element, {**scope, expression.variable: items})
             count = _length(expression.iterable, whole(items))
-            empty = size_of(expression.element, {**scope, expression.variable: _scaled(items, 0)})
-            return _plus(_scaled(longest, 1), _scaled(empty, max(0, count - 1)))
+            empty = size_of(expression.element, {**scope, expression.variable: scaled(items, 0)})
+            return plus(scaled(longest, 1), scaled(empty, max(0, count - 1)))
 
 
 def _length(expression: Expression, size: int) -> int:
@@ -707,66 +156,3 @@ def sized(rows: Iterable[Row], keep: int = 1_000) -> RowSizes:
             longest[name] = max(size, longest.get(name, 0))
     ordered = nlargest(keep, each, key=lambda row: sum(row.values()))
     return RowSizes(len(each), _summed(each), longest, tuple(ordered))
-
-
-def chosen_per_input(program: Program) -> dict[str, int]:
-    """Bytes of the demos that an index which the program has adds to each predictor's prompt, at most."""
-    index = program.neighbours
-    if index is None:
-        return {}
-    count = min(index.k, max(index.max_bootstrapped_demos, index.max_labeled_demos))
-    found: dict[str, int] = {}
-    for address in program.predictors:
-        demos = (
-            (one for kept in (row.bootstrapped, row.labelled) if (one := kept.get(address)) is not None)
-            for row in index.rows
-        )
-        sizes = [max((_demo_bytes(one) for one in each), default=0) for each in demos]
-        found[address] = sum(nlargest(count, sizes))
-    return found
-
-
-def _demo_bytes(demo: Demo) -> int:
-    values = {**demo.inputs, **demo.outputs}
-    return (
-        2 * FRAME + _MARGIN + sum(bytes_of(value) + 2 * len(name) + _MARGIN for name, value in values.items())
-    )
-
-
-class Laden(Struct, frozen=True):
-    """A program, or an ensemble's members, with the bytes that steps may add to each predictor's prompt."""
-
-    program: Runnable
-    more: Mapping[str, int] = field(default_factory=dict[str, int])
-
-
-def run_load(laden: Laden, ruler: Ruler, lms: Mapping[str, LM], inputs: Sizes) -> tuple[Load, Sized]:
-    """What one run takes on inputs of these sizes, and the sizes of what it gives."""
-    program = laden.program
-    if not isinstance(program, Ensemble):
-        return Walk(program, ruler, lms=lms, more=laden.more).run(inputs)
-    ran = [run_load(Laden(one, laden.more), ruler, lms, inputs) for one in program.members]
-    outputs: Sized = ran[0][1]
-    for _, one in ran[1:]:
-        outputs = _longer(outputs, one)
-    load = Load()
-    if program.size is None:
-        for one, _ in ran:
-            load.add(one)
-    else:
-        load.add(ruler.either([one for one, _ in ran]), program.size)
-    if program.reducer is not None:
-        answers = outputs if isinstance(outputs, dict) else {}
-        lists = {name: _scaled(size, len(program.members)) for name, size in answers.items()}
-        reducing, outputs = Walk(program.reducer, ruler, lms=lms, more={}).run({**inputs, **lists})
-        load.add(reducing)
-    return load, outputs
-
-
-def rows_load(laden: Laden, ruler: Ruler, lms: Mapping[str, LM], rows: RowSizes) -> Load:
-    """What a run on each of the rows takes."""
-    load, _ = run_load(laden, ruler, lms, rows.total)
-    if rows.count > 1:
-        nothing, _ = run_load(laden, ruler, lms, dict.fromkeys(rows.total, 0))
-        load.add(nothing, rows.count - 1)
-    return load
