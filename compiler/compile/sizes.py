@@ -28,7 +28,7 @@ from dspec.runtime.schema.expressions import (
 )
 from dspec.runtime.schema.types import JsonValue, ListOf, Row, Scalar
 from dspec.runtime.values.functions import FUNCTIONS
-from dspec.runtime.values.markers import escape
+from dspec.runtime.values.markers import escape_json
 
 _NUMBER = 32
 _HUGE = 10**15
@@ -38,8 +38,9 @@ Sizes = Mapping[str, "Sized"]
 
 
 def bytes_of(value: JsonValue) -> int:
-    """Of a value in a prompt, at most."""
-    return len(escape(json.dumps(value, ensure_ascii=False)).encode(errors="replace"))
+    """Of a value in a prompt, at most: with the escapes of its layout, which for a tag is one byte at its `<`."""
+    text = escape_json(json.dumps(value, ensure_ascii=False))
+    return len(text.encode(errors="replace")) + text.count("<")
 
 
 def whole(size: Sized) -> int:

@@ -19,10 +19,9 @@ from ..schema.identity import Same
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
 from ..schema.types import DictOf, JsonValue, ListOf, OptionalOf, Row, Scalar, Type
 from ..values.finding import search
-from ..values.markers import escape, escape_json
+from ..values.markers import escape, written
 from ..values.phrases import fold
 from ..values.reading import Read, adapt, read
-from ..values.values import shown
 from .templates import fill
 from .words import in_words
 
@@ -273,14 +272,9 @@ def header(name: str) -> str:
 def sections(fields: Sequence[FieldSpec], row: Row) -> str:
     """Every field under its header, blocks parted by a blank line."""
     return "\n\n".join(
-        f"{header(field.name)}\n{_written(row[field.name]) if field.name in row else LEFT_OUT}"
+        f"{header(field.name)}\n{written(row[field.name]) if field.name in row else LEFT_OUT}"
         for field in fields
     )
-
-
-def _written(value: JsonValue) -> str:
-    """The value as it stands under a header; none of its own lines is one."""
-    return escape(value) if isinstance(value, str) else escape_json(shown(value))
 
 
 @lru_cache(maxsize=512)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 
+from ..schema.types import JsonValue
+from .values import shown
+
 _OPENING = re.compile(r"\[\[\s*+##")
 _ESCAPED = re.compile(r"\\(\[\[\s*+##)")
 
@@ -20,6 +23,11 @@ def escape(text: str) -> str:
 def escape_json(text: str) -> str:
     """For JSON, where `[[ ##` stands in strings alone."""
     return _OPENING.sub(lambda match: "\\u005b" + match[0][1:], text) if "[[" in text else text
+
+
+def written(value: JsonValue) -> str:
+    """A value as it stands in a section; none of its own lines is a header."""
+    return escape(value) if isinstance(value, str) else escape_json(shown(value))
 
 
 def unescape(text: str) -> str:

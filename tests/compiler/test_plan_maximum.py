@@ -6,23 +6,29 @@ And what a compile took corrects what is expected of the next one.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from building import DEMOS, compiled, plan_of, project
 from every_step import CASES, GEPA, SETS, step, writes_by_question
+from hypothesis import given
+from hypothesis import strategies as st
 from keeping import PRICED, Tokens, keeps
 from scripted import Asked, classifier, learner, pipeline
 
 from dspec.compiler import ir
 from dspec.compiler.compile.affording import shortfalls
 from dspec.compiler.compile.estimate import Bill, seen
+from dspec.compiler.compile.sizes import bytes_of
 from dspec.compiler.optimizers.base import Spec
 from dspec.compiler.optimizers.table import SPECS
+from dspec.runtime.adapters import adapter
 from dspec.runtime.errors import NoAnswer
 from dspec.runtime.models.engine import Tally
 from dspec.runtime.models.limits import FURTHER
 from dspec.runtime.models.transports.answers import billable
-from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.program import AdapterName, Demo, FieldSpec, Program
+from dspec.runtime.schema.types import ANY, JsonValue
 from dspec.runtime.schema.usage import Usage
 
 
@@ -161,3 +167,20 @@ def test_every_optimizer_says_what_it_adds_to_prompts() -> None:
             assert spec.shows not in plain, name
         if spec.prompts:
             assert spec.writes not in plain, name
+
+
+@given(
+    st.recursive(
+        st.lists(st.sampled_from(["[[ ## a", " ## ]]", "<a>", "</a>", "\\", '"', "é", "\n"])).map("".join),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["[[ ##", "b"]), inner),
+        max_leaves=4,
+    )
+)
+def test_the_bound_of_a_value_holds_in_every_layout(value: JsonValue) -> None:
+    field = FieldSpec(name="a", type=ANY)
+    for name in get_args(AdapterName):
+        layout = adapter(name)
+        shown, empty = (
+            layout.answer(Demo(inputs={}, outputs={"a": one}), (field,)).encode() for one in (value, "")
+        )
+        assert len(shown) - len(empty) <= bytes_of(value)

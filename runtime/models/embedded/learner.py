@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ...schema.types import JsonValue
 from ...values import tags
-from ...values.markers import escape, escape_json
+from ...values.markers import written
 from .case import Answerer, Choice, Lesson, Reply, make_case, with_earlier
 from .prompt import COMPLETED, Brief, Question, as_text
 from .readings import read_value
@@ -127,8 +127,5 @@ def _rendered(brief: Brief, values: Mapping[str, JsonValue]) -> str:
         return "\n".join(
             f"<{name}>\n{tags.escape(as_text(value), name)}\n</{name}>" for name, value in values.items()
         )
-    parts = [
-        f"[[ ## {name} ## ]]\n{escape(value) if isinstance(value, str) else escape_json(as_text(value))}"
-        for name, value in values.items()
-    ]
+    parts = [f"[[ ## {name} ## ]]\n{written(value)}" for name, value in values.items()]
     return "\n\n".join([*parts, f"[[ ## {COMPLETED} ## ]]"])
