@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import typer
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from dspec.runtime.errors import ConfigurationError
 from dspec.runtime.schema.program import canonical
@@ -83,7 +83,7 @@ class Planned(Struct, frozen=True):
         found: dict[str, JsonValue] = {
             **plain,
             "inputs": dict(self.inputs),
-            "expected": {**_plain(self.expected), "seen": self.seen},
+            "expected": {**to_builtins(self.expected), "seen": self.seen},
             "free": known,
             "seconds": seconds,
         }
@@ -91,15 +91,6 @@ class Planned(Struct, frozen=True):
             found["before"] = [cast("JsonValue", json.loads(one.to_json())) for one in self.before]
             found["in_all"] = list(self.in_all())
         return canonical(found)
-
-
-def _plain(amount: Bill) -> dict[str, JsonValue]:
-    return {
-        "calls": amount.calls,
-        "input_tokens": amount.input_tokens,
-        "output_tokens": amount.output_tokens,
-        "usd": amount.usd,
-    }
 
 
 def recalled(path: Path) -> Callable[[str], CompileRecord | None]:

@@ -24,7 +24,7 @@ from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 from ..data import Rows, rows_digest
-from ..evaluate.digests import TOOL_PACE, program_digest
+from ..evaluate.digests import LM_PACE, TOOL_PACE, program_digest
 from ..evaluate.judging import Judges
 from ..evaluate.meter import Purpose
 from ..evaluate.store import ProgramKey, Store
@@ -246,21 +246,7 @@ def recall(path: Path) -> CompileRecord | None:
 def _settings(lm: LM) -> JsonValue:
     return cast(
         "JsonValue",
-        lm.model_dump(
-            mode="json",
-            exclude={
-                "name",
-                "timeout",
-                "retry",
-                "retry_said",
-                "rpm",
-                "tpm",
-                "max_parallel",
-                "hedge",
-                "custom_endpoint",
-            },
-            exclude_none=True,
-        ),
+        lm.model_dump(mode="json", exclude={"name", "custom_endpoint", *LM_PACE}, exclude_none=True),
     )
 
 

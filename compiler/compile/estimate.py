@@ -273,13 +273,12 @@ class Reckoning:
         if not metric.judges or not runs:
             return
         longest = _larger_of(rows.longest, self.train.longest)
+        usual, calls = rows.mean(), Range(0, runs)
         _, answered = self._run(growth.most(program), self._most, longest)
+        _, guessed = self._run(growth.likely(program), self._likely, usual)
         for judge in metric.judges:
-            calls = Range(0, runs)
-            load = self._judged(metric, judge, self._most, longest, answered)
-            self._bounds.add(load, runs)
-            _, guessed = self._run(growth.likely(program), self._likely, rows.mean())
-            one = self._judged(metric, judge, self._likely, rows.mean(), guessed)
+            self._bounds.add(self._judged(metric, judge, self._most, longest, answered), runs)
+            one = self._judged(metric, judge, self._likely, usual, guessed)
             self._guess("judge", one.times(runs), calls)
 
     def _judged(
@@ -373,9 +372,7 @@ class Reckoning:
             within = shown <= labelled + 4 * count * len(predictor.signature.inputs)
             inner = shown if made and not within else 0
             bounds[address] = lacking + count * frame + labelled + inner + written
-            answer = 4 * sum(
-                self._likely.written(one, predictor, lm) // 4 for one in predictor.signature.outputs
-            )
+            answer = sum(self._likely.written(one, predictor, lm) for one in predictor.signature.outputs)
             likely[address] = count * (frame - 2 * FRAME + usual.largest.get(address, 0) + answer)
         return bounds, likely
 

@@ -53,11 +53,13 @@ def is_whole(artifact: Artifact) -> bool:
 
 def keep(path: Path, artifact: Artifact, *, whole: bool) -> Kept:
     """Write the result. Raises ConfigurationError where that is not possible; what stood there stands."""
-    if whole and artifact.provenance.unanswered and (better := _better(path, artifact)) is not None:
-        _write(partial_of(path), artifact)
-        return Kept(partial_of(path), (path,), better=better)
     if whole:
-        replaced = None if artifact.scores else _score_of(path)
+        old = _standing(path) if artifact.provenance.unanswered or not artifact.scores else None
+        better = _better(old, artifact) if old is not None and artifact.provenance.unanswered else None
+        if better is not None:
+            _write(partial_of(path), artifact)
+            return Kept(partial_of(path), (path,), better=better)
+        replaced = None if old is None or artifact.scores else next(iter(old.scores.values()), None)
         _write(path, artifact)
         remove_artifact(partial_of(path))
         return Kept(path, replaced=replaced)
@@ -71,20 +73,16 @@ def keep(path: Path, artifact: Artifact, *, whole: bool) -> Kept:
     return Kept(beside, (path,))
 
 
-def _score_of(path: Path) -> Score | None:
-    """Of the artifact that stands there."""
+def _standing(path: Path) -> Artifact | None:
+    """The artifact that stands there; None where none can be read."""
     try:
-        return next(iter(read_artifact(path).scores.values()), None)
+        return read_artifact(path)
     except ArtifactError:
         return None
 
 
-def _better(path: Path, new: Artifact) -> Score | None:
-    """The score of what stands there, where that is more than the new one's by the same metric on the same rows."""
-    try:
-        old = read_artifact(path)
-    except ArtifactError:
-        return None
+def _better(old: Artifact, new: Artifact) -> Score | None:
+    """The old one's score, where that is more than the new one's by the same metric on the same rows."""
     if not _comparable(old, new):
         return None
     better = (score for role, score in old.scores.items() if new.scores[role].score < score.score)
@@ -99,11 +97,8 @@ def _comparable(old: Artifact, new: Artifact) -> bool:
 
 def _may_replace(path: Path, new: Artifact) -> bool:
     """Whether what stands there was cut short, too, and `new` is no worse by the same metric on the same rows."""
-    try:
-        old = read_artifact(path)
-    except ArtifactError:
-        return False
-    if is_whole(old):
+    old = _standing(path)
+    if old is None or is_whole(old):
         return False
     if not old.scores:
         return True

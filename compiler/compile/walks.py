@@ -573,7 +573,6 @@ def chosen_per_input(program: Program) -> dict[str, int]:
     index = program.neighbours
     if index is None:
         return {}
-    count = min(index.k, max(index.max_bootstrapped_demos, index.max_labeled_demos))
     found: dict[str, int] = {}
     for address in program.predictors:
         demos = (
@@ -581,7 +580,7 @@ def chosen_per_input(program: Program) -> dict[str, int]:
             for row in index.rows
         )
         sizes = [max((_demo_bytes(one) for one in each), default=0) for each in demos]
-        found[address] = sum(nlargest(count, sizes))
+        found[address] = sum(nlargest(index.shown, sizes))
     return found
 
 

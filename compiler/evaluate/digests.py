@@ -18,6 +18,9 @@ from .. import ir
 ANSWERS = {"model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter", "tool_calls"}
 """What of a judge's settings changes its answers; where it is served is no part of what it is."""
 
+LM_PACE = {"timeout", "retry", "retry_said", "rpm", "tpm", "max_parallel", "hedge"}
+"""What of a model's settings says how it is asked, and changes no answer."""
+
 TOOL_PACE = {"max_parallel"}
 """What of a tool's settings changes no answer. Its time and tries do: what it fails with is told to the agent."""
 

@@ -37,7 +37,7 @@ from dspec.runtime.schema.trace import TraceStep
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.schema.usage import Flaws, Spent
 
-from .digests import program_digest
+from .digests import LM_PACE, program_digest
 
 _BATCH = 500
 """Keys in one SELECT: below SQLite's smallest limit on variables, 999."""
@@ -153,20 +153,16 @@ def _lm_identity(program: Program, name: str, above: tuple[str, ...]) -> JsonVal
     settings: dict[str, JsonValue] = lm.model_dump(
         mode="json",
         exclude={
-            "name",
-            "api_base",
-            "api_base_env",
-            "api_key_env",
-            "custom_endpoint",
-            "timeout",
-            "retry",
-            "retry_said",
-            "rpm",
-            "tpm",
-            "max_parallel",
-            "hedge",
-            "price_input",
-            "price_output",
+            *(
+                "name",
+                "api_base",
+                "api_base_env",
+                "api_key_env",
+                "custom_endpoint",
+                "price_input",
+                "price_output",
+            ),
+            *LM_PACE,
         },
     )
     settings["endpoint"] = address(lm)

@@ -139,7 +139,7 @@ async def indexed(
     spare = options.integer("k") > options.integer("max_bootstrapped_demos")
     found = [_row(label, solved.get(label.text), spare=spare) for label in labels]
     if fill is None:
-        found = _within_prompts(bare, found, options, context)
+        found = _within_prompts(bare, found, _index((), options).shown, context)
     shows = tuple(row for row in found if row.bootstrapped or row.labelled)
     index = _index(tuple(found) if fill and shows else shows, options).model_copy(update={"fill": fill})
     notes = (f"the metric accepted {len(accepted)} of {len(train)} rows",) if wanted else ()
@@ -208,14 +208,8 @@ def _labels(program: Program, row: Example) -> dict[str, Demo]:
     return {address: demo for address, demo in demos.items() if demo is not None}
 
 
-def _within_prompts(
-    program: Program, rows: list[Neighbour], options: Options, context: Context
-) -> list[Neighbour]:
-    """The rows with demos of which any that a prompt shows together fit into it."""
-    shown = min(
-        options.integer("k"),
-        max(options.integer("max_bootstrapped_demos"), options.integer("max_labeled_demos")),
-    )
+def _within_prompts(program: Program, rows: list[Neighbour], shown: int, context: Context) -> list[Neighbour]:
+    """The rows with demos of which any `shown` fit into a prompt together."""
     for address in program.predictors:
         for kind in ("bootstrapped", "labelled"):
             places = [place for place, row in enumerate(rows) if address in getattr(row, kind)]

@@ -28,6 +28,8 @@ from .words import in_words
 LEFT_OUT = "(left out of this example)"
 """Stands in a demo's turn for a value that its row does not have."""
 
+SEVERAL = "is there more than once, with different values"
+
 Records = Mapping[str, Record]
 
 
@@ -259,6 +261,11 @@ def _read_output(output: FieldSpec, split: SplitAnswer, records: Records, *, str
 def _given(output: FieldSpec, split: SplitAnswer) -> JsonValue:
     """What the answer has for an output, not yet typed."""
     return split.texts.get(output.name, split.values.get(output.name, LEFT_OUT))
+
+
+def differing(sections: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """What is wrong with the outputs that have several sections which do not say the same."""
+    return {name: SEVERAL for name, texts in sections.items() if len(set(texts)) > 1}
 
 
 def describe_problems(problems: Sequence[UnreadOutput]) -> str:

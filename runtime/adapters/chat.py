@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue, Scalar
 from ..values.markers import unescape
-from .base import Adapter, Records, SplitAnswer, header, sections
+from .base import Adapter, Records, SplitAnswer, differing, header, sections
 from .members import spoken
 from .unlaid import without_layout
 
@@ -56,11 +56,7 @@ class ChatAdapter(Adapter):
         if not found.texts and not strict:
             return without_layout("\n".join(found.before), outputs, _BROKEN_LAYOUT, closed=found.closed)
         texts = {name: unescape(sections[0]) for name, sections in found.texts.items()}
-        unclear = {
-            name: "is there more than once, with different values"
-            for name, sections in found.texts.items()
-            if len(set(sections)) > 1
-        }
+        unclear = differing(found.texts)
         for name in found.torn:
             unclear.setdefault(name, "holds a header that is broken")
         split = SplitAnswer(texts, unclear=unclear, closed=found.closed, last=found.last)

@@ -9,7 +9,7 @@ from ..schema.types import JsonValue
 from ..values.finding import FoundJson, search
 from ..values.phrases import fold
 from ..values.repair import exact_json
-from .base import SplitAnswer
+from .base import SEVERAL, SplitAnswer
 
 _THOUGHT = re.compile(r"</think(?:ing)?>")
 _ANY_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*##", re.MULTILINE)
@@ -70,7 +70,7 @@ def members_of(text: str, names: Sequence[str], note: str, *, quiet: bool = Fals
         if plain and quiet and not repairs
         else (f"{note}: {', '.join(repairs)}" if repairs else note,),
         guessed=frozenset(names if guessed else ()),
-        unclear=dict.fromkeys(twice, "is there more than once, with different values"),
+        unclear=dict.fromkeys(twice, SEVERAL),
         closed=not guessed,
         last=next(reversed(members), ""),
     )

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from ..schema.program import FieldSpec
 from ..schema.types import Scalar
 from ..values.phrases import unfenced
-from .base import SplitAnswer
+from .base import SplitAnswer, differing
 from .members import members_of
 
 
@@ -28,11 +28,7 @@ def without_layout(
         return replace(given, closed=given.closed or closed)
     labelled = _labelled(text, tuple(names))
     if labelled:
-        unclear = {
-            name: "is there more than once, with different values"
-            for name, values in labelled.items()
-            if len(set(values)) > 1
-        }
+        unclear = differing(labelled)
         texts = {name: labelled[name][0] for name in names if name in labelled}
         notes = ("read labelled lines instead of sections",)
         return SplitAnswer(texts, notes=notes, unclear=unclear, closed=closed, last=next(reversed(labelled)))

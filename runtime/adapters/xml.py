@@ -14,7 +14,7 @@ from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue
 from ..values.tags import escape, split, unescape
 from ..values.values import shown
-from .base import LEFT_OUT, Adapter, Records, SplitAnswer
+from .base import LEFT_OUT, Adapter, Records, SplitAnswer, differing
 from .members import spoken
 from .unlaid import without_layout
 
@@ -49,12 +49,7 @@ class XmlAdapter(Adapter):
         if not found.texts and not found.twisted and not strict:
             return without_layout(text, outputs, _broken(tuple(names)), closed=False)
         sections = {name: texts for name, texts in found.texts.items() if not (strict and name in found.open)}
-        unclear = {
-            name: "is there more than once, with different values"
-            for name, texts in sections.items()
-            if len(set(texts)) > 1
-        }
-        unclear |= dict.fromkeys(found.twisted, "stands between tags that do not pair")
+        unclear = differing(sections) | dict.fromkeys(found.twisted, "stands between tags that do not pair")
         unfinished = found.last if found.last in found.open else ""
         missing = ", ".join(f"</{name}>" for name in sorted(found.open - {unfinished}))
         return SplitAnswer(

@@ -310,6 +310,11 @@ class Neighbours(Frozen, defer_build=True):
     _hidden: str | None = PrivateAttr(None)
 
     @property
+    def shown(self) -> int:
+        """How many rows' demos a prompt holds at most."""
+        return min(self.k, max(self.max_bootstrapped_demos, self.max_labeled_demos))
+
+    @property
     def hidden(self) -> str | None:
         """The text of a row that is not shown. A compile hides the row that it asks about; no artifact hides one."""
         return self._hidden
