@@ -205,13 +205,12 @@ def _is_there(scope: Scope, node: Index, length: Length | None) -> bool:
     decides how long its input is."""
     if scope.holds(node) or _is_given(scope, node.target):
         return True
+    least = max(int(never_empty(node.target)), length.least if length is not None else 0)
     match node.index:
         case Literal(value=int() as place):
-            least = 1 if never_empty(node.target) else 0
-            return place < max(least, length.least if length is not None else 0)
+            return place < least
         case Unary(operator="-", operand=Literal(value=int() as place)):
-            least = 1 if never_empty(node.target) else 0
-            return place <= max(least, length.least if length is not None else 0)
+            return place <= least
         case _:
             return False
 
