@@ -146,9 +146,13 @@ def _argument(scope: Scope, node: Expr, callee: MetricInfo, position: int) -> Ex
     """A row or a run that is handed on. Reports another value, and one that lacks what the metric reads of it."""
     wanted = callee.takes[position]
     typed = infer(scope, node)
-    if not isinstance(node, Reference) or not isinstance(typed.kind, Group):
+    rows = position == 0 and not callee.alone
+    if (
+        not isinstance(node, Reference)
+        or not isinstance(typed.kind, Group)
+        or not _handed_on(typed.kind, rows=rows)
+    ):
         if not is_unknown(typed.kind):
-            rows = position == 0 and not callee.alone
             own = tuple(name for name, one in scope.names.items() if _handed_on(one.kind, rows=rows))
             at, name = scope.place.at(node), callee.symbol.name
             scope.session.report(codes.types.NotHandedOn(at, name, callee.symbol.location, rows, own))

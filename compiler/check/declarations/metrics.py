@@ -174,6 +174,8 @@ def _call(scope: Scope, node: Call, callee: Symbol) -> Typed:
         return Typed(FLOAT)
     found = metric(scope.session, callee)
     if found is None:  # a circle, which is reported where it is closed
+        for argument in node.arguments:
+            infer(scope, argument.value)
         return Typed(FLOAT)
     return call_metric(scope, node, found)
 
