@@ -15,16 +15,8 @@ from pydantic import Field
 
 from dspec.runtime.schema.ensemble import Runnable, everywhere
 from dspec.runtime.schema.expressions import Expression
-from dspec.runtime.schema.program import (
-    LM,
-    FieldSpec,
-    Judge,
-    Program,
-    Record,
-    Tool,
-    asked_besides,
-    with_fallbacks,
-)
+from dspec.runtime.schema.lms import with_fallbacks
+from dspec.runtime.schema.program import LM, FieldSpec, Judge, Program, Record, Tool, asked_besides
 from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1

@@ -22,6 +22,7 @@ from dspec.compiler.optimizers.base import Option, OptionType, Spec
 from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import ALIASES, SPECS
 from dspec.compiler.tables.block_specs import AttributeSpec, SectionSpec, ValueKind
+from dspec.compiler.tables.lm_block import OF_MODULE
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES
 from dspec.runtime.running.strategies.table import STRATEGIES
@@ -46,6 +47,8 @@ _VALUES: dict[ValueKind, str] = {
     "rows": "a dataset, or a part of one",
     "expression": "expression",
     "amount": "rows, or percent",
+    "header": 'text, or `env("NAME")`',
+    "json": "a literal, a list of such, or a block",
 }
 _OPTIONS: dict[OptionType, str] = {
     "int": "whole number",
@@ -79,6 +82,8 @@ def filled(page: str) -> str:
                 rows = _externs()
             case "optimizers":
                 rows = _optimizers()
+            case "modules":
+                rows = _attributes(OF_MODULE.values(), ())
             case "sections":
                 rows = _sections()
             case _:
@@ -158,6 +163,8 @@ def _attributes(attributes: Iterable[AttributeSpec], sections: Iterable[SectionS
         yield _row(f"`{section.name} {{ … }}`", "block", "", section.doc + later)
         for attribute in section.attributes:
             yield _attribute(attribute, f"{section.name} · ")
+        if section.free in ("header", "json"):
+            yield _row(f"{section.name} · any name", _VALUES[section.free], "", "")
         if section.free == "amount":
             yield _row(f"{section.name} · any other name", _VALUES["amount"], "", "A part of that size.")
 
