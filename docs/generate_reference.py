@@ -22,7 +22,6 @@ from dspec.compiler.optimizers.base import Option, OptionType, Spec
 from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import ALIASES, SPECS
 from dspec.compiler.tables.block_specs import AttributeSpec, SectionSpec, ValueKind
-from dspec.compiler.tables.lm_block import OF_MODULE
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES
 from dspec.runtime.running.strategies.table import STRATEGIES
@@ -82,8 +81,6 @@ def filled(page: str) -> str:
                 rows = _externs()
             case "optimizers":
                 rows = _optimizers()
-            case "modules":
-                rows = _attributes(OF_MODULE.values(), ())
             case "sections":
                 rows = _sections()
             case _:
@@ -180,7 +177,8 @@ def _attribute(attribute: AttributeSpec, lead: str) -> str:
         case kind:
             value = _VALUES[kind] + _bounds(attribute.minimum, attribute.maximum)
     default = "required" if attribute.required else _default(attribute.default)
-    return _row(f"{lead}`{attribute.name}`", value, default, attribute.doc)
+    doc = attribute.doc + " Of one module, too." * attribute.of_module
+    return _row(f"{lead}`{attribute.name}`", value, default, doc)
 
 
 def _articled(kinds: tuple[str, ...]) -> str:

@@ -20,7 +20,8 @@ from snapshot import check_snapshot
 from dspec.runtime.adapters import adapter
 from dspec.runtime.models.protocol import Answer, Request, ToolCall
 from dspec.runtime.running.execute import run
-from dspec.runtime.schema.program import LM, AdapterName, Demo, FieldSpec, Predictor, Program, Record
+from dspec.runtime.schema.lms import AdapterName
+from dspec.runtime.schema.program import LM, Demo, FieldSpec, Predictor, Program, Record
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,
