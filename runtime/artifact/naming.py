@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ..models.endpoints import may_keep_key
-from ..schema.lms import LM, Settings
+from ..schema.lms import LM, OwnSettings
 from ..schema.modelnames import is_model_name, may_hold_address
 from ..schema.program import CheckStep, Program, canonical, walked
 from ..schema.requests import MAX_EXTRA, MAX_HEADERS, extra_faults, header_fault
@@ -81,8 +81,8 @@ def settings(lm: LM, where: str, program: Program) -> Iterator[str]:
             yield f"{where}: there is no lm `{other[:80]}` to fall back to"
 
 
-def in_ranges(lm: LM | Settings, where: str) -> Iterator[str]:
-    """Settings of a model, or of a predictor that asks it, beyond what they may be."""
+def in_ranges(lm: LM | OwnSettings, where: str) -> Iterator[str]:
+    """OwnSettings of a model, or of a predictor that asks it, beyond what they may be."""
     for member, low, high in _RANGES:
         value = getattr(lm, member, None)
         if value is not None and not low <= value <= high:

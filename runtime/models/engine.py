@@ -488,7 +488,7 @@ class Engine:
             opened.add_done_callback(lambda lane: self._forget_failed(name, lane))
         return opened.result() if opened.done() else await asyncio.shield(opened)
 
-    def _forget_failed(self, name: tuple[LM, str], lane: asyncio.Future[Lane]) -> None:
+    def _forget_failed(self, name: tuple[object, ...], lane: asyncio.Future[Lane]) -> None:
         if lane.cancelled() or lane.exception() is not None:
             self._lanes.pop(name, None)
 

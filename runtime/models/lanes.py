@@ -59,7 +59,7 @@ class Lane(Struct):
         if not left_out:
             return request
         lm = request.lm
-        of_lm: dict[str, object] = dict.fromkeys(left_out.intersection(OF_LM))
+        of_lm: dict[str, object] = {**dict.fromkeys(left_out.intersection(OF_LM))}
         if not left_out.isdisjoint(lm.extra):
             of_lm["extra"] = {name: value for name, value in lm.extra.items() if name not in left_out}
         return replace(

@@ -6,19 +6,17 @@ from functools import lru_cache
 
 from ..models.prices import reasons
 from ..schema.identity import Same
-from ..schema.program import LM, Predictor
+from ..schema.lms import LM, REASONING
+from ..schema.program import Predictor
 from ..schema.types import STR
-from .strategies.table import STRATEGIES
 
 
 def thought_in(predictor: Predictor, lm: LM | None) -> str:
     """Name of the output that is the model's own reasoning; "" where the model writes all of them."""
     if lm is None or lm.reasoning is None:
         return ""
-    strategy = STRATEGIES.get(predictor.strategy)
-    added = {field.name for field in strategy.adds} if strategy is not None else set[str]()
-    own = next((one for one in predictor.signature.outputs if one.name in added and one.type == STR), None)
-    return own.name if own is not None and len(predictor.signature.outputs) > 1 and reasons(lm) else ""
+    first, *others = predictor.signature.outputs
+    return first.name if others and first.name == REASONING and first.type == STR and reasons(lm) else ""
 
 
 def as_asked(predictor: Predictor, lm: LM | None) -> Predictor:

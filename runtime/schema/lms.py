@@ -15,6 +15,9 @@ AdapterName = Literal["chat", "json", "xml"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 Verbosity = Literal["low", "medium", "high"]
 
+REASONING = "reasoning"
+"""The output, before all others, that a model's own reasoning may stand for: what a chain of thought adds is called so."""
+
 RETRY = 4
 """Further attempts where nobody says how many."""
 
@@ -27,17 +30,17 @@ def _unset(value: object) -> bool:
     return value is None
 
 
-class Parameters(Frozen):
+class RequestParameters(Frozen):
     """What a request says besides its messages and came later than `temperature`: left out of every text where it is not set,
     so that keys and hashes of programs without it stay what they were."""
 
-    top_p: float | None = Field(None, exclude_if=_unset)
-    top_k: int | None = Field(None, exclude_if=_unset)
-    stop: tuple[str, ...] | None = Field(None, exclude_if=_unset)
-    frequency_penalty: float | None = Field(None, exclude_if=_unset)
-    presence_penalty: float | None = Field(None, exclude_if=_unset)
-    reasoning_effort: Effort | None = Field(None, exclude_if=_unset)
-    verbosity: Verbosity | None = Field(None, exclude_if=_unset)
+    top_p: float | None = Field(default=None, exclude_if=_unset)
+    top_k: int | None = Field(default=None, exclude_if=_unset)
+    stop: tuple[str, ...] | None = Field(default=None, exclude_if=_unset)
+    frequency_penalty: float | None = Field(default=None, exclude_if=_unset)
+    presence_penalty: float | None = Field(default=None, exclude_if=_unset)
+    reasoning_effort: Effort | None = Field(default=None, exclude_if=_unset)
+    verbosity: Verbosity | None = Field(default=None, exclude_if=_unset)
 
 
 SENT = (
@@ -49,23 +52,23 @@ SENT = (
     "reasoning_effort",
     "verbosity",
 )
-"""Those of `Parameters` that are sent, by the names that providers have for them."""
+"""Those of `RequestParameters` that are sent, by the names that providers have for them."""
 
 
 USUAL = {"reasoning": "written", "tool_calls": "auto"}
 """What a file may write of some settings that says as much as nothing: an `LM` has None there."""
 
 
-class Settings(Parameters):
+class OwnSettings(RequestParameters):
     """How one module asks its model otherwise than the `lm` says; None where the `lm` counts."""
 
-    temperature: float | None = Field(None, exclude_if=_unset)
-    max_tokens: int | None = Field(None, exclude_if=_unset)
-    seed: int | None = Field(None, exclude_if=_unset)
-    parse: Literal["lenient", "strict"] | None = Field(None, exclude_if=_unset)
-    adapter: AdapterName | None = Field(None, exclude_if=_unset)
-    tool_calls: Literal["auto", "native", "text"] | None = Field(None, exclude_if=_unset)
-    reasoning: Literal["native", "written"] | None = Field(None, exclude_if=_unset)
+    temperature: float | None = Field(default=None, exclude_if=_unset)
+    max_tokens: int | None = Field(default=None, exclude_if=_unset)
+    seed: int | None = Field(default=None, exclude_if=_unset)
+    parse: Literal["lenient", "strict"] | None = Field(default=None, exclude_if=_unset)
+    adapter: AdapterName | None = Field(default=None, exclude_if=_unset)
+    tool_calls: Literal["auto", "native", "text"] | None = Field(default=None, exclude_if=_unset)
+    reasoning: Literal["native", "written"] | None = Field(default=None, exclude_if=_unset)
 
     @property
     def said(self) -> dict[str, object]:
@@ -78,8 +81,8 @@ class Settings(Parameters):
         }
 
 
-class LM(Parameters):
-    """Settings of one model. Secrets are names of environment variables, never values."""
+class LM(RequestParameters):
+    """OwnSettings of one model. Secrets are names of environment variables, never values."""
 
     name: str
     model: str
@@ -109,19 +112,19 @@ class LM(Parameters):
     """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
     adapter: AdapterName = "chat"
-    tool_calls: Literal["native", "text"] | None = Field(None, exclude_if=_empty)
+    tool_calls: Literal["native", "text"] | None = Field(default=None, exclude_if=_empty)
     """How an agent's model names its tools: by the provider's own calls, or in its text; None goes by the model."""
-    reasoning: Literal["native"] | None = Field(None, exclude_if=_unset)
+    reasoning: Literal["native"] | None = Field(default=None, exclude_if=_unset)
     """Whether a chain of thought is the model's own reasoning, where it gives one, or written as an output (None)."""
-    on_unreadable: Literal["fallback"] | None = Field(None, exclude_if=_unset)
+    on_unreadable: Literal["fallback"] | None = Field(default=None, exclude_if=_unset)
     """What follows an answer that stays unreadable after it was asked for again: an error (None), or the fallbacks."""
-    api_version: str | None = Field(None, exclude_if=_unset)
+    api_version: str | None = Field(default=None, exclude_if=_unset)
     """Of the provider's protocol, where it has several."""
     headers: dict[str, str] = Field(default_factory=dict, exclude_if=_empty)
     headers_env: dict[str, str] = Field(default_factory=dict, exclude_if=_empty)
     """Headers whose values are in environment variables, whose names these are."""
     extra: dict[str, JsonValue] = Field(default_factory=dict, exclude_if=_empty)
-    """Parameters that only some providers know, sent as they are."""
+    """RequestParameters that only some providers know, sent as they are."""
 
     def __hash__(self) -> int:
         return hash((self.name, self.model, self.temperature, self.max_tokens))
@@ -132,13 +135,13 @@ class LM(Parameters):
         return self.retry == RETRY and not self.retry_said
 
 
-def asked_as(lm: LM, settings: Settings | None) -> LM:
+def asked_as(lm: LM, settings: OwnSettings | None) -> LM:
     """A model as a module with these settings asks it."""
     return lm if settings is None else _asked_as(Same(lm), Same(settings))
 
 
 @lru_cache(maxsize=256)
-def _asked_as(lm: Same[LM], settings: Same[Settings]) -> LM:
+def _asked_as(lm: Same[LM], settings: Same[OwnSettings]) -> LM:
     return lm.value.model_copy(update=settings.value.said)
 
 

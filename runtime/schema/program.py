@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, PrivateAttr
 
 from .expressions import Expression
-from .lms import LM, Settings, asked_as
+from .lms import LM, OwnSettings, asked_as
 from .types import Frozen, JsonValue, Row, Type
 
 
@@ -82,7 +82,7 @@ class Predictor(Frozen):
     lm: str
     """Key into the program's `lms`."""
     demos: tuple[Demo, ...] = ()
-    settings: Settings | None = Field(None, exclude_if=_empty)
+    settings: OwnSettings | None = Field(default=None, exclude_if=_empty)
     """How its module asks the model otherwise than the LM says."""
 
     def asks(self, lms: Mapping[str, LM], name: str | None = None) -> LM | None:

@@ -1,4 +1,4 @@
-"""Settings of modules, from the file to the plan: what is read, what a compile may take, what is kept apart."""
+"""OwnSettings of modules, from the file to the plan: what is read, what a compile may take, what is kept apart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dspec.compiler.check.analysis import analyse
 from dspec.compiler.evaluate.digests import program_digest
 from dspec.compiler.evaluate.store import ProgramKey
 from dspec.runtime.models.protocol import Answer
-from dspec.runtime.schema.lms import LM, Settings
+from dspec.runtime.schema.lms import LM, OwnSettings
 from dspec.runtime.schema.program import Program
 
 HEAD = """\
@@ -58,20 +58,20 @@ module own = python("own:twice", Ask, uses = [plain], max_calls = 2)
         name: {address: one.settings for address, one in program.predictors.items()}
         for name, program in found.items()
     }
-    plain = Settings(temperature=0.9, max_tokens=300)
+    plain = OwnSettings(temperature=0.9, max_tokens=300)
     assert said["plain"] == {"plain": plain}
     assert found["plain"].predictors["plain"].lm == "large"
-    assert set(said["agent"].values()) == {Settings(top_p=0.5)}
+    assert set(said["agent"].values()) == {OwnSettings(top_p=0.5)}
     assert len(said["agent"]) == 2
-    assert set(said["chains"].values()) == {Settings(max_tokens=50)}  # the temperature is the strategy's
-    assert said["best"] == {"best.predict": Settings(stop=("END",))}
-    assert said["better"] == {"plain": plain, "better.advice": Settings(max_tokens=99)}
+    assert set(said["chains"].values()) == {OwnSettings(max_tokens=50)}  # the temperature is the strategy's
+    assert said["best"] == {"best.predict": OwnSettings(stop=("END",))}
+    assert said["better"] == {"plain": plain, "better.advise": OwnSettings(max_tokens=99)}
     assert said["Both"] == {"plain": plain, **said["agent"]}
     assert said["own"] == {"plain": plain}
 
 
 def with_settings(program: Program, **settings: Any) -> Program:
-    own = Settings(**settings)
+    own = OwnSettings(**settings)
     made = {name: one.model_copy(update={"settings": own}) for name, one in program.predictors.items()}
     return program.model_copy(update={"predictors": made})
 

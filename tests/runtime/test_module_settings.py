@@ -16,9 +16,9 @@ from dspec.runtime.errors import ArtifactError, CheckFailed, NotSet, ParseError,
 from dspec.runtime.models.protocol import Answer
 from dspec.runtime.running.execute import run
 from dspec.runtime.running.thinking import as_asked
-from dspec.runtime.schema.lms import LM, Settings
+from dspec.runtime.schema.lms import LM, OwnSettings
 from dspec.runtime.schema.program import Demo, Predictor, Program
-from dspec.runtime.schema.types import STR, JsonValue, Row
+from dspec.runtime.schema.types import INT, STR, JsonValue, Row
 from dspec.runtime.schema.usage import Usage
 
 QUESTION: Row = {"question": "Why?"}
@@ -26,7 +26,7 @@ MINI = LM(name="mini", model="openai/x", temperature=0.1, max_tokens=100)
 
 
 def asked(**settings: Any) -> Predictor:
-    return question().model_copy(update={"settings": Settings(**settings)})
+    return question().model_copy(update={"settings": OwnSettings(**settings)})
 
 
 async def test_a_module_s_own_settings_stand_over_those_of_its_model() -> None:
@@ -74,7 +74,7 @@ def test_a_program_without_settings_is_written_as_it_was() -> None:
     assert "settings" not in text + plain.model_dump_json()
     own = artifact_text(Artifact(name="module", program=module(asked(top_p=0.5), lms={"mini": MINI})))
     assert '"settings": {"top_p": 0.5}' in own
-    assert parse_artifact(own.encode()).program.predictors["module"].settings == Settings(top_p=0.5)
+    assert parse_artifact(own.encode()).program.predictors["module"].settings == OwnSettings(top_p=0.5)
 
 
 async def test_an_application_s_other_model_is_asked_as_the_module_says(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_no_artifact_says_where_a_request_goes_or_with_whose_key() -> None:
 
 
 def test_no_artifact_s_module_asks_beyond_what_there_is() -> None:
-    for settings in (Settings(temperature=1e9), Settings(max_tokens=0), Settings(stop=("a",) * 65)):
+    for settings in (OwnSettings(temperature=1e9), OwnSettings(max_tokens=0), OwnSettings(stop=("a",) * 65)):
         own = question().model_copy(update={"settings": settings})
         text = artifact_text(Artifact(name="module", program=module(own, lms={"mini": MINI})))
         with pytest.raises(ArtifactError, match=r"predictors\.module\.settings"):
@@ -255,9 +255,14 @@ async def test_it_is_asked_again_for_what_cannot_be_read_and_keeps_its_thought()
     assert outcome.outputs == {"reasoning": "Thought first.", "answer": "a", "why": "b"}
 
 
-def test_only_what_a_strategy_adds_is_thought() -> None:
-    plain = predictor(fields(question=STR), fields(reasoning=STR, answer=STR))
-    assert as_asked(plain, OWN) is plain
+def test_only_a_text_of_that_name_before_the_others_is_thought() -> None:
+    for outputs in (
+        fields(answer=STR, reasoning=STR),
+        fields(reasoning=STR),
+        fields(reasoning=INT, answer=STR),
+    ):
+        other = predictor(fields(question=STR), outputs)
+        assert as_asked(other, OWN) is other
     told = as_asked(thinking().predictors["module"], OWN)
     assert [one.name for one in told.signature.outputs] == ["answer"]
     assert adapter("chat").render(told, QUESTION, {})

@@ -16,7 +16,7 @@ from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.models.transports import open_transport
-from dspec.runtime.schema.lms import LM, Settings, asked_as
+from dspec.runtime.schema.lms import LM, OwnSettings, asked_as
 
 PLAIN = LM(name="m", model="openai/x", api_base="http://h/v1", temperature=0.0, max_tokens=9, seed=1)
 
@@ -146,7 +146,7 @@ async def test_one_that_is_refused_is_left_out_and_said_once(name: str) -> None:
 async def test_modules_that_ask_one_model_in_different_ways_keep_to_its_limits_together() -> None:
     async with FakeServer(latency=0.02) as server, Engine() as engine:
         lm = fake_lm(server.url, max_parallel=1)
-        warm = asked_as(lm, Settings(temperature=0.9))
+        warm = asked_as(lm, OwnSettings(temperature=0.9))
         await asyncio.gather(*(engine.complete(ask(one, f"{n}")) for n in range(3) for one in (lm, warm)))
     assert server.most_in_flight == 1
     assert sorted(call.body.get("temperature", -1) for call in server.calls) == [-1, -1, -1, 0.9, 0.9, 0.9]

@@ -9,7 +9,7 @@ from typing import cast
 from dspec.grammar.tree import Argument, Expr, Item, ListLiteral, Literal, Section, Setting
 from dspec.runtime.models.endpoints import may_keep_key, split_model
 from dspec.runtime.models.prices import reasons
-from dspec.runtime.schema.lms import LM, USUAL, Settings
+from dspec.runtime.schema.lms import LM, USUAL, OwnSettings
 from dspec.runtime.schema.modelnames import may_hold_address
 from dspec.runtime.schema.program import Program, canonical
 from dspec.runtime.schema.requests import (
@@ -58,14 +58,14 @@ def of_lm(found: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in found.items() if value is not None and USUAL.get(name) != value}
 
 
-def own_settings(session: Session, place: Place, given: Mapping[str, Argument]) -> Settings | None:
+def own_settings(session: Session, place: Place, given: Mapping[str, Argument]) -> OwnSettings | None:
     """What a module says of its own calls."""
     written = {name: argument for name, argument in given.items() if name in OF_MODULE}
     if not written:
         return None
     found = settings_in(Reader.of_arguments(session, place, written, BLOCK))
     said = {name: value for name, value in found.items() if value is not None}
-    return Settings.model_validate(said) if said else None
+    return OwnSettings.model_validate(said) if said else None
 
 
 def check_own(session: Session, place: Place, given: Mapping[str, Argument], program: Program | None) -> None:
@@ -200,7 +200,7 @@ def check_known(session: Session, read: Reader, lm: LM, model: Location) -> None
     if temperature is not None and lm.temperature not in (None, 1) and takes_one_temperature(lm):
         session.report(codes.models.OneTemperature(at("temperature"), lm.model, lm.temperature, model))
     for name in not_taken(lm, read.found):
-        session.report(codes.parameters.NotTaken(at(name), name, lm.model, model))
+        session.report(codes.parameters.ParameterNotTaken(at(name), name, lm.model, model))
     if "api_version" in read.found and not versioned(lm.model):
         session.report(codes.parameters.NoVersions(at("api_version"), lm.model))
     if "reasoning" in read.found and lm.reasoning is not None and split_model(lm.model)[0] != "embedded":

@@ -7,7 +7,7 @@ from dspec.runtime.running.strategies.base import ModuleStrategy
 from dspec.runtime.running.strategies.table import STRATEGIES, running
 from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.expressions import Variable
-from dspec.runtime.schema.lms import Settings
+from dspec.runtime.schema.lms import OwnSettings
 from dspec.runtime.schema.program import CallStep, Predictor, Program
 
 from ...diagnostics import codes
@@ -108,7 +108,7 @@ def _runnable(
     strategy: ModuleStrategy,
     found: SignatureInfo,
     bound: Symbol | None,
-    own: Settings | None,
+    own: OwnSettings | None,
 ) -> RunnableInfo:
     more = added(strategy, found)
     specs = in_order(strategy, found.inputs, found.signature.outputs)

@@ -14,7 +14,7 @@ from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.running.strategies.table import added as added_by_some
 from dspec.runtime.schema.expressions import Expression, Variable
 from dspec.runtime.schema.expressions import Member as MemberOf
-from dspec.runtime.schema.lms import Settings
+from dspec.runtime.schema.lms import OwnSettings
 from dspec.runtime.schema.program import (
     FieldSpec,
     Graph,
@@ -70,7 +70,7 @@ class _Given(Struct):
     named: dict[str, Expr] = field(default_factory=dict[str, Expr])
     """Options that name something, as they were written."""
     bound: Symbol | None = None
-    settings: Settings | None = None
+    settings: OwnSettings | None = None
     marked: MetricInfo | None = None
     names: list[str] = field(default_factory=list[str])
     """What each of the tools is called where they are listed."""
@@ -521,7 +521,7 @@ def _fields(
     return program.inputs, program.outputs
 
 
-def _predictor(strategy: str, asked: Signature, lm: str, settings: Settings | None) -> Predictor:
+def _predictor(strategy: str, asked: Signature, lm: str, settings: OwnSettings | None) -> Predictor:
     """A role's predictor: its signature, with what its strategy adds."""
     outputs = in_order(STRATEGIES[strategy], (one.name for one in asked.inputs), asked.outputs)
     told = asked.model_copy(update={"outputs": outputs})

@@ -21,7 +21,7 @@ DS0720 = Code(
 )
 
 
-class NotTaken(Finding, frozen=True):
+class ParameterNotTaken(Finding, frozen=True):
     """A parameter that `model` does not take, of an lm or of a module that asks it."""
 
     code = DS0720
