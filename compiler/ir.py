@@ -16,7 +16,16 @@ from pydantic import Field
 from dspec.runtime.schema.ensemble import Runnable, everywhere
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.schema.lms import with_fallbacks
-from dspec.runtime.schema.program import LM, FieldSpec, Judge, Program, Record, Tool, asked_besides
+from dspec.runtime.schema.program import (
+    LM,
+    FieldSpec,
+    Judge,
+    MetricValue,
+    Program,
+    Record,
+    Tool,
+    asked_besides,
+)
 from dspec.runtime.schema.types import Frozen, JsonValue
 
 IR_VERSION = 1
@@ -88,6 +97,8 @@ class Metric(Frozen):
     score: Expression
     accept: Expression | None = None
     feedback: Expression | None = None
+    lets: tuple[MetricValue, ...] = Field((), exclude_if=lambda lets: not lets)
+    """Computed when an expression first reads them."""
     judges: tuple[Judge, ...] = ()
     """Asked when an expression reads their variable, and not before."""
     where: str = Field("", exclude_if=lambda where: not where)

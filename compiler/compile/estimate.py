@@ -299,6 +299,8 @@ class Reckoning:
             metric.gold: dict(row),
             metric.pred: answered,
         }
+        for let in metric.lets:
+            scope[let.name] = sizes.size_of(let.value, scope)
         given = {name: sizes.size_of(one, scope) for name, one in judge.inputs.items()}
         walk = walks.Walk(judge.program, ruler, lms=self._lms, more={})
         return walk.run(given)[0]

@@ -91,9 +91,10 @@ def size_of(expression: Expression, scope: Sizes) -> Sized:
             return sum(whole(size_of(item, scope)) + 2 for item in items) + 2
         case ForEach():
             items = size_of(expression.iterable, scope)
-            longest = size_of(expression.element, {**scope, expression.variable: items})
+            names = (expression.variable,) if expression.of is None else (expression.variable, expression.of)
+            longest = size_of(expression.element, {**scope, **dict.fromkeys(names, items)})
             count = _length(expression.iterable, whole(items))
-            empty = size_of(expression.element, {**scope, expression.variable: scaled(items, 0)})
+            empty = size_of(expression.element, {**scope, **dict.fromkeys(names, scaled(items, 0))})
             return plus(scaled(longest, 1), scaled(empty, max(0, count - 1)))
 
 

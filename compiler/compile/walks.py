@@ -540,6 +540,8 @@ class Walk:
         answers = self._answers(module, [*outputs.values(), *found])
         if module.reward is not None and (asked := counts.get(REWARD)) is not None:
             scope: dict[str, Sized] = {module.reward.pred: {**given, **answers}}
+            for let in module.reward.lets:
+                scope[let.name] = size_of(let.value, scope)
             for judge in module.reward.judges:
                 walk = Walk(judge.program, self.ruler, lms=self.lms, more={}, within=self.asked)
                 shown = {name: size_of(one, scope) for name, one in judge.inputs.items()}

@@ -65,8 +65,8 @@ def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opini
     `accept` is not a bool; Wanted when the opinion of a judge is needed that is not there.
     """
     scope: dict[str, JsonValue] = {metric.gold: gold, metric.pred: pred}
-    if metric.judges:
-        scope = Judged(metric.judges, scope, opinions)
+    if metric.judges or metric.lets:
+        scope = Judged(scope, metric.lets, metric.judges, opinions)
     value = _value(metric, "score", metric.score, scope, row)
     score = number_of_score(value)
     if score is None:
@@ -103,7 +103,7 @@ def _value(
     metric: ir.Metric, part: str, expression: Expression, scope: dict[str, JsonValue], row: int
 ) -> JsonValue:
     try:
-        return evaluate(expression, scope)
+        return scope.value(expression) if isinstance(scope, Judged) else evaluate(expression, scope)
     except (EvaluationError, InputError) as error:
         raise MetricError(
             f"`{part}` of {told(metric)} failed on row {row + 1}: {error.message}",

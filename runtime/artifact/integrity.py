@@ -311,6 +311,11 @@ def _reward(reward: Reward, where: str, program: Program) -> Iterator[str]:
     yield from _functions(reward.score, f"{where}.score")
     if reward.feedback is not None:
         yield from _functions(reward.feedback, f"{where}.feedback")
+    for place, let in enumerate(reward.lets):
+        yield from _functions(let.value, f"{where}.lets[{place}]")
+    own = [reward.pred, *(let.name for let in reward.lets), *(judge.name for judge in reward.judges)]
+    for name in _twice(own) if reward.lets else ():
+        yield f"{where}: `{name[:80]}` is there twice"
     for place, judge in enumerate(reward.judges):
         at = f"{where}.judges[{place}]"
         if judge.program.lms:

@@ -123,7 +123,7 @@ CASES = [
     ("dataset d { split { $0", "= train val test seed stratify"),
     ("dataset d { split { train = 10; $0 } }", "= val test seed stratify"),
     ("program P(a: str) { $0", "= let assert suggest return"),
-    ("metric m(gold: rows, pred: router) { $0", "= score accept feedback"),
+    ("metric m(gold: rows, pred: router) { $0", "= score accept feedback let"),
     ("eval e { $0", "= program metric data baseline on_error budget gate"),
     ("test t { $0", "= program given expect"),
     ("optimize o { program = router\n $0\n metric = right\n}", ALL_LEFT),

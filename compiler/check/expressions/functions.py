@@ -24,7 +24,6 @@ from ..shape.arguments import match_arguments
 from ..types.kinds import (
     ANY,
     BOOL,
-    CALLABLE,
     FLOAT,
     INT,
     STR,
@@ -141,6 +140,10 @@ def _fits(kind: Kind, wanted: Marker, variadic: bool) -> bool:
             )
         case Marker.SIZED:
             return is_text(kind) or isinstance(kind, ListOf | DictOf)
+        case Marker.GAINS:
+            return isinstance(kind, ListOf) or (
+                isinstance(kind, DictOf) and (is_number(kind.value) or kind.value == ANY)
+            )
         case Marker.TEXTS:
             return is_text(kind) or (isinstance(kind, ListOf) and (is_text(kind.item) or kind.item == ANY))
         case Marker.ANY_LIST | Marker.SAME | Marker.ITEM:
@@ -181,11 +184,10 @@ def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
     if name.text == "env":
         scope.session.report(codes.types.NoValue(scope.place.at(node), "setting", scope.purpose))
         return ()
-    known = [*FUNCTIONS, *(JUDGES if scope.judges is not None else ())]
-    if scope.calls is not None:
-        known += named(CALLABLE, scope.place.scope)
+    known = [*FUNCTIONS, *(JUDGES if scope.measure is not None else ())]
+    known += named(scope.callable, scope.place.scope)
     found = codes.names.UnknownFunction(
-        scope.place.at(name), tuple(known), len(FUNCTIONS), scope.calls is not None
+        scope.place.at(name), tuple(known), len(FUNCTIONS), "module" in scope.callable
     )
     scope.session.report(found)
     return found.near

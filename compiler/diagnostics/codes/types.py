@@ -902,7 +902,7 @@ class WrongOperand(Finding, frozen=True):
     """A value of the type `got`, which the `operator` does not take."""
 
     code = DS0313
-    operator: Literal["-", "[]", "for", "in", "not in"]
+    operator: Literal["-", "[]", "in", "not in"]
     got: str
 
     def told(self) -> Diagnostic:
@@ -910,9 +910,34 @@ class WrongOperand(Finding, frozen=True):
         message = {
             "-": f"`-` needs a number, and {it_is}",
             "[]": f"{it_is}; only lists and dicts have items",
-            "for": f"`for` walks through a list, and {it_is}",
         }.get(self.operator, f"`{self.operator}` looks into a list, a dict or text, and {it_is}")
         return self.says(message, self.got)
+
+
+Looped = Literal["list", "dict", ""]
+"""What a loop may go through, of what it is given; "" where that is neither."""
+
+
+class LoopDiffers(Finding, frozen=True):
+    """A loop with the `names` of another one: one goes through a list, two go through a dict. `got` is the type of
+    what it is given, `first` the first name."""
+
+    code = DS0313
+    got: str
+    names: Location
+    first: str
+    shape: Looped
+
+    def told(self) -> Diagnostic:
+        two = self.names.text != self.first
+        walks = f"`for {self.names.text}` walks through a dict" if two else "`for` walks through a list"
+        other = self.first if two else f"{self.first}, value"
+        return self.says(
+            f"{walks}, and `{self.where.text}` is {self.got}",
+            self.got,
+            help=f"`for {other} in …` walks through a {self.shape}" if self.shape else "",
+            fixes=(replace(self.names, other, guess=True),) if self.shape else (),
+        )
 
 
 class WrongOperands(Finding, frozen=True):
@@ -1206,20 +1231,23 @@ DS0323 = Code(
 
 
 class CallsNotCounted(Finding, frozen=True):
-    """A comprehension calls `callees` for every item of a list whose length nobody knows."""
+    """A comprehension calls `callees` for every item of a list whose length nobody knows; of a dict, with `keys`."""
 
     code = DS0323
     callees: tuple[str, ...]
+    keys: bool = False
 
     def told(self) -> Diagnostic:
         text = self.where.text
-        bounded = f"first({text}, 10)"
+        bounded = f"first([k for k, v in {text}], 10)" if self.keys else f"first({text}, 10)"
         return self.says(
             f"nobody knows how often this calls {quoted(self.callees, 'and')}: {'`' + text + '`'} may have any "
             "number of items",
             "how many items?",
-            help=f"say how many it may be at most, as in `{bounded}`",
-            fixes=(replace(self.where, bounded, "Take the first 10", guess=True),),
+            help=f"go through so many keys at most, as in `for k in {bounded}`"
+            if self.keys
+            else f"say how many it may be at most, as in `{bounded}`",
+            fixes=() if self.keys else (replace(self.where, bounded, "Take the first 10", guess=True),),
         )
 
 
@@ -1419,4 +1447,79 @@ class BracesInText(Finding, frozen=True):
             f"`{self.braces}` stays in this text as it is: texts have no placeholders",
             "no placeholder",
             help=f'join what is said with `+`: `"…" + {self.path}`, or `+ str({self.path})` for what is no text',
+        )
+
+
+EXACT = "metric exact(gold: tickets, pred: router) = gold.topic == pred.topic\n"
+
+DS0340 = Code(
+    "DS0340",
+    "error",
+    "a metric is called with something else than a row and a run",
+    "Within a metric, another one scores the same row and the same run: `exact(gold, pred)` hands both on as they are. "
+    "What is to be computed from single values is a function, or an extern.",
+    DATA + EXACT + "metric half(gold: tickets, pred: router) { score = 0.5 * exact(gold.topic, pred) }\n",
+    DATA + EXACT + "metric half(gold: tickets, pred: router) { score = 0.5 * exact(gold, pred) }\n",
+    TICKETS,
+)
+
+
+class NotHandedOn(Finding, frozen=True):
+    """An argument of a metric's call that is no row (`rows`), or no run. `own` are the names of those that there are."""
+
+    code = DS0340
+    metric: str
+    declared: Location
+    rows: bool
+    own: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        what = "row" if self.rows else "program's outputs"
+        return self.says(
+            f"`{self.metric}` scores a {'row' if self.rows else 'run'}, and `{self.where.text}` is none",
+            f"not the {what}",
+            secondary=(Label(self.declared, "declared here"),),
+            help=f"hand the {what} on as it is: {quoted(self.own, 'or')}" if self.own else "",
+            fixes=tuple(replace(self.where, name, guess=True) for name in self.own[:1]),
+        )
+
+
+DS0341 = Code(
+    "DS0341",
+    "error",
+    "a metric that is called reads something else",
+    "A metric may score other rows, or the outputs of another program, than it was written for, if these have every column "
+    "and output that it reads, of the same type.",
+    DATA
+    + EXACT
+    + 'dataset others { source = csv("tickets.csv"); input text: str }\n'
+    + "metric half(gold: others, pred: router) { score = 0.5 * exact(gold, pred) }\n",
+    DATA
+    + EXACT
+    + 'dataset others { source = csv("tickets.csv"); input text: str; field topic: str }\n'
+    + "metric half(gold: others, pred: router) { score = 0.5 * exact(gold, pred) }\n",
+    TICKETS,
+)
+
+
+class MetricLacks(Finding, frozen=True):
+    """What is handed to a metric lacks a `member` that it reads, or `got` is its type there instead of `wanted`."""
+
+    code = DS0341
+    metric: str
+    member: str
+    wanted: str
+    got: str
+    declared: Location
+
+    def told(self) -> Diagnostic:
+        lacks = (
+            f"there `{self.member}` is {self.got}"
+            if self.got
+            else f"`{self.where.text}` has no `{self.member}`"
+        )
+        return self.says(
+            f"`{self.metric}` reads `{self.member}`, {self.wanted}, and {lacks}",
+            f"`{self.member}` is {self.got}" if self.got else f"no `{self.member}`",
+            secondary=(Label(self.declared, "written for this"),),
         )
