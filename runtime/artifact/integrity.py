@@ -52,6 +52,7 @@ from ..schema.program import (
 )
 from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 from ..values.functions import FUNCTIONS, misfit
+from .attached import media_faults
 from .naming import in_ranges, plain_names, settings
 from .references import in_checks, in_graph, in_reward
 
@@ -134,6 +135,7 @@ def _program(program: Program, where: str) -> Iterator[str]:
         yield from _graph(graph, place, program)
     yield from _once(program, where)
     yield from _bounded(program, where)
+    yield from media_faults(program, where)
     if program.neighbours is not None:
         yield from _neighbours(program.neighbours, f"{where}.neighbours", program)
 

@@ -30,6 +30,7 @@ from ..types.kinds import (
     Group,
     GroupList,
     Kind,
+    beyond_text,
     is_number,
     is_text,
     is_unknown,
@@ -118,6 +119,11 @@ def checked_argument(scope: Scope, function: str, parameter: FunctionParameter, 
         return typed
     if isinstance(typed.kind, Group):
         not_one_value(scope, argument.value, typed.kind, what)
+    elif (word := beyond_text(typed.kind)) and not (
+        isinstance(typed.kind, ListOf) and wanted in (Marker.SIZED, Marker.ANY_LIST, Marker.SAME)
+    ):
+        scope.session.report(codes.media.NotReckoned(scope.place.at(argument.value), word, f"`{function}`"))
+        return Typed(ANY, typed.code)
     elif not _fits(typed.kind, wanted, parameter.variadic):
         optional = isinstance(typed.kind, OptionalOf) and _fits(typed.kind.item, wanted, parameter.variadic)
         want, remedy = article(wording(wanted)), "decide" if optional else "none"

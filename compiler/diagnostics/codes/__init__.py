@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import data, habits, metrics, models, names, optimizers, parameters, project, syntax, types
+    from . import data, habits, media, metrics, models, names, optimizers, parameters, project, syntax, types
 
 __all__ = [
     "data",
     "habits",
+    "media",
     "metrics",
     "models",
     "names",
