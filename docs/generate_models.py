@@ -117,10 +117,10 @@ def _not_taken(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, set[str]
 
 
 def _of_provider(provider: str, of: dict[str, set[str]]) -> list[str]:
-    rows = [
-        f'        "{parameters}": {names(of[parameters]) if of[parameters] != {ALL} else repr(ALL)},'
-        for parameters in sorted(of)
-    ]
+    rows: list[str] = []
+    for parameters in sorted(of):
+        models = f'"{ALL}"' if of[parameters] == {ALL} else names(of[parameters])
+        rows.append(f'        "{parameters}": {models},')
     return [f'    "{provider}": {{', *rows, "    },"]
 
 
