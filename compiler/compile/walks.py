@@ -24,8 +24,10 @@ from dspec.runtime.models.prices import native
 from dspec.runtime.models.transports.answers import FRAME
 from dspec.runtime.running.strategies.base import REWARD, RUNS, TOOLS, Role, Times
 from dspec.runtime.running.strategies.table import STRATEGIES, strategy_of, times_of
+from dspec.runtime.running.thinking import as_asked
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.expressions import Expression
+from dspec.runtime.schema.lms import asked_as, with_fallbacks
 from dspec.runtime.schema.program import (
     LM,
     BranchStep,
@@ -45,7 +47,6 @@ from dspec.runtime.schema.program import (
     ValueStep,
     reached_from,
     walked,
-    with_fallbacks,
 )
 from dspec.runtime.schema.trace import CODE
 from dspec.runtime.schema.types import JsonValue, OneOf, OptionalOf, Row, Scalar, Type
@@ -281,6 +282,12 @@ def askings(program: Program) -> int:
     return times * (1 + most) ** len(checks)
 
 
+def readers(program: Program) -> int:
+    """How many models may be asked for one answer, one after the other, because nobody could read what came before."""
+    lms = (predictor.asks(program.lms) for predictor in program.predictors.values())
+    return max((1 + len(lm.fallback) for lm in lms if lm is not None and lm.on_unreadable), default=1)
+
+
 class Walk:
     """A program, walked as its runs go. `more` are bytes that each predictor is told beyond what it is told now: demos
     and words that steps may add; `lms` are the models of the project, for those that the program does not have yet;
@@ -325,14 +332,15 @@ class Walk:
         if key not in self._frames:
             layout = adapter(lm.adapter)
             blank: Row = {one.name: _blank(one) for one in predictor.signature.inputs}
-            messages = layout.render(predictor, blank, self.program.records)
+            told = as_asked(predictor, lm)
+            messages = layout.render(told, blank, self.program.records)
             size = sum(
                 len(one.content.encode(errors="replace"))
                 + FRAME
                 + sum(each.medium.tokens(lm.model) for each in one.attached)
                 for one in messages
             )
-            form = layout.response_format(predictor, self.program.records, lm)
+            form = layout.response_format(told, self.program.records, lm)
             self._frames[key] = size + (0 if form is None else bytes_of(form))
         return self._frames[key]
 
@@ -460,7 +468,7 @@ class Walk:
         told: Predictor | None = None,
         tools: int = 0,
     ) -> Sized:
-        lms = [self.lms[name] for name in _asked(predictor.lm, self.lms)]
+        lms = [asked_as(self.lms[name], predictor.settings) for name in _asked(predictor.lm, self.lms)]
         if not lms:
             return {one.name: 0 for one in predictor.signature.outputs}
         if content is None:
@@ -535,7 +543,7 @@ class Walk:
                     self.frame(predictor, lm)
                     for address in reached_from(program, module.runs)
                     if (predictor := program.predictors.get(address)) is not None
-                    and (lm := self.lms.get(predictor.lm)) is not None
+                    and (lm := predictor.asks(self.lms)) is not None
                 )
         if module.tools and TOOLS in counts:
             called: list[Load] = []

@@ -14,9 +14,27 @@ from .endpoints import Endpoint
 from .limits import Admission, RateWindow, Stragglers
 from .prices import Price
 from .protocol import Request, Transport
+from .transports.answers import OF_LM, may_be_left_out
 
-_OPTIONAL = {"temperature", "seed", "response_format"}
-"""Parameters without which a request still asks the same."""
+_SHARED = (
+    "name",
+    "model",
+    "api_base",
+    "api_base_env",
+    "api_key_env",
+    "api_version",
+    "price_input",
+    "price_output",
+    "rpm",
+    "tpm",
+    "max_parallel",
+)
+
+
+def shared_by(lm: LM, address: str) -> tuple[object, ...]:
+    """What the LMs of one lane have in common: a module that asks at another temperature keeps to the same limits."""
+    headers = (*lm.headers.items(), *lm.headers_env.items())
+    return (address, *(getattr(lm, name) for name in _SHARED), *headers)
 
 
 class Lane(Struct):
@@ -35,13 +53,18 @@ class Lane(Struct):
 
     def fitted(self, request: Request) -> Request:
         """The request without what the model does not take."""
-        left_out = self.refused & _OPTIONAL
+        if not self.refused:
+            return request
+        left_out = self.refused.intersection(may_be_left_out(request.parameters()))
         if not left_out:
             return request
-        of_lm = dict.fromkeys(left_out - {"response_format"})
+        lm = request.lm
+        of_lm: dict[str, object] = {**dict.fromkeys(left_out.intersection(OF_LM))}
+        if not left_out.isdisjoint(lm.extra):
+            of_lm["extra"] = {name: value for name, value in lm.extra.items() if name not in left_out}
         return replace(
             request,
-            lm=request.lm.model_copy(update=of_lm),
+            lm=lm.model_copy(update=of_lm),
             temperature=None if "temperature" in left_out else request.temperature,
             response_format=None if "response_format" in left_out else request.response_format,
         )
