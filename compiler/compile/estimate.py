@@ -191,14 +191,19 @@ def larger(growths: Sequence[Growth]) -> Growth:
     )
 
 
+def histories(project: ir.Project) -> set[str]:
+    """The columns of rows that hold turns."""
+    columns = [column for dataset in project.datasets.values() for column in dataset.inputs]
+    return {column.name for column in columns if is_history(column.type)}
+
+
 class Reckoning:
     """Adds up what the parts of a compile take. `folder` is the one below which tools have their files."""
 
     def __init__(
         self, project: ir.Project, train: Rows, val: Rows, prompt_lm: LM | None, folder: Path
     ) -> None:
-        columns = [column for dataset in project.datasets.values() for column in dataset.inputs]
-        turns = {column.name for column in columns if is_history(column.type)}
+        turns = histories(project)
         self.train = sizes.sized((row.row for row in train), histories=turns)
         self.val = self.train if val is train else sizes.sized((row.row for row in val), histories=turns)
         self._lms = project.lms

@@ -18,6 +18,7 @@ from ..running.strategies.table import STRATEGIES, strategy_of
 from ..schema.ensemble import Ensemble, Runnable
 from ..schema.program import CallStep, Demo, FieldSpec, Predictor, Program, RunStep, walked
 from ..schema.types import JsonValue, Row
+from ..values.media import is_history, medium_kind
 from ..values.values import coerce
 
 ITSELF = "self"
@@ -44,6 +45,15 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
             "DSPy's format holds the demos of a prompt, and this program chooses its demos per input",
             help="export a program whose demos are the same for every input",
         )
+    for address, predictor in program.predictors.items():
+        beyond = [
+            one.name for one in predictor.signature.inputs if medium_kind(one.type) or is_history(one.type)
+        ]
+        if any(name in demo.inputs for demo in predictor.demos for name in beyond):
+            raise ArtifactError(
+                f"the demos of `{address}` show `{beyond[0]}`, and DSPy's format has no place for what is not text",
+                help="export a program without demos, or whose demos are text",
+            )
     given = dict(names or {})
     unknown = [address for address in given if address not in program.predictors]
     if unknown:
