@@ -42,7 +42,9 @@ def errors(folder: Path, text: str) -> list[tuple[str, str]]:
 
 
 def returned(folder: Path, expression: str, kind: str) -> list[str]:
-    text = f"program P(text: str) -> (x: {kind}) {{\n  let a = ask(text = text)\n  return x = {expression}\n}}\n"
+    text = (
+        f"program P(text: str) -> (x: {kind}) {{\n  let a = ask(text = text)\n  return x = {expression}\n}}\n"
+    )
     return [code for code, _ in errors(folder, text)]
 
 
@@ -177,7 +179,10 @@ def test_a_signature_has_its_base_and_then_its_own(tmp_path: Path) -> None:
     assert signature.instruction == "Read it."
     assert signature.fixed == ("Be brief.", "Be kind.")
     assert signature.max_retries == 5
-    assert [(one.name, one.description) for one in signature.inputs] == [("text", "the message"), ("lang", "")]
+    assert [(one.name, one.description) for one in signature.inputs] == [
+        ("text", "the message"),
+        ("lang", ""),
+    ]
     assert signature.inputs[1].default == "en"
     assert [(one.name, spell(one.type)) for one in signature.outputs] == [
         ("intent", '"billing" | "refund"'),

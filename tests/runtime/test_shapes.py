@@ -37,7 +37,9 @@ from tests.support.programs import fields, predictor
 KIND = OneOf(values=("card", "voucher"))
 RECORDS = {
     "Card": Record(name="Card", fields=fields(kind=KIND, last4=STR)),
-    "Cash": Record(name="Cash", fields=fields(kind=OneOf(values=("cash",)), amount=FLOAT, paid=ListOf(item=INT))),
+    "Cash": Record(
+        name="Cash", fields=fields(kind=OneOf(values=("cash",)), amount=FLOAT, paid=ListOf(item=INT))
+    ),
 }
 PAYMENT = OneOfRecords(tag="kind", records=("Card", "Cash"))
 TEXTS = st.text("ab c,\"'\\{}[]<>/#.\n", max_size=12)
@@ -192,9 +194,16 @@ def test_notes_are_left_out_where_there_are_none() -> None:
 def test_cells_of_tables() -> None:
     assert from_text(" 4 ", OneOfNumbers(values=(4, 5)), {}) == 4
     assert from_text('["a", 1]', TupleOf(items=(STR, INT)), {}) == ["a", 1]
-    assert from_text('{"kind": "voucher", "last4": "1"}', PAYMENT, RECORDS) == {"kind": "voucher", "last4": "1"}
-    for text, kind in (("6", OneOfNumbers(values=(4, 5))), ('["a"]', TupleOf(items=(STR, INT))), ("{}", PAYMENT)):
-        with pytest.raises(ValueError, match="expected|lacks"):
+    assert from_text('{"kind": "voucher", "last4": "1"}', PAYMENT, RECORDS) == {
+        "kind": "voucher",
+        "last4": "1",
+    }
+    for text, kind in (
+        ("6", OneOfNumbers(values=(4, 5))),
+        ('["a"]', TupleOf(items=(STR, INT))),
+        ("{}", PAYMENT),
+    ):
+        with pytest.raises(ValueError, match=r"expected|lacks"):
             from_text(text, kind, RECORDS)
 
 

@@ -139,6 +139,8 @@ def beyond_text(kind: Kind) -> str:
             return beyond_text(item)
         case DictOf(value=value):
             return beyond_text(value)
+        case TupleOf(items=items):
+            return next(filter(None, map(beyond_text, items)), "")
         case _:
             return ""
 
