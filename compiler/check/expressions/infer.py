@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from dspec.grammar.tree import Conditional, Expr, ListLiteral, Literal, Node
+from dspec.grammar.tree import Conditional, Expr, ListLiteral, Literal, Node, Unary
 from dspec.runtime.schema.expressions import Constant, Expression, If, ListOfItems
-from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
+from dspec.runtime.schema.types import ListOf, OneOf, OneOfNumbers, OptionalOf, TupleOf, Type
 
 from ...diagnostics import codes
 from ..symbols import Symbol
 from ..types.kinds import ANY, BOOL, Group, assignable, is_number, is_unknown, spell
 from . import presence
 from .blocks import Side, branched, has_steps
-from .mistakes import check_member, mismatch, not_one_value
+from .mistakes import check_member, literal_number, mismatch, not_one_value
 from .presence import present
 from .scope import Scope, Typed
 
@@ -58,6 +58,18 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
         case Literal(value=str() as value) if isinstance(inner, OneOf):
             check_member(scope, node, value, inner, what, declared)
             return Constant(value=value)
+        case Literal() | Unary(operator="-", operand=Literal()) if (
+            isinstance(inner, OneOfNumbers) and (number := literal_number(node)) is not None
+        ):
+            check_member(scope, node, number, inner, what, declared)
+            return Constant(value=number)
+        case ListLiteral(items=items) if isinstance(inner, TupleOf) and len(items) == len(inner.items):
+            return ListOfItems(
+                items=tuple(
+                    expect(scope, item, kind, f"an item of {what}", declared)
+                    for item, kind in zip(items, inner.items, strict=True)
+                )
+            )
         case ListLiteral(items=items) if isinstance(inner, ListOf):
             return ListOfItems(
                 items=tuple(expect(scope, item, inner.item, f"an item of {what}", declared) for item in items)

@@ -1,5 +1,5 @@
-"""Names every diagnostic code and what can be found under it, one file per hundred, or two
-where it is large.
+"""Names every diagnostic code and what can be found under it, one file per hundred, or two where it is large: `shapes` has
+what came later of fields and their types (DS022 and DS036).
 
 Codes are `DSxxyy` and never reused: 01 syntax, 02 names, 03 types, 04 data, 05 metric, 06 optimizer
 and chain, 07 LM and budget, 08 project and gates. Below the entry of a code stand the findings that are
@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import data, habits, media, metrics, models, names, optimizers, parameters, project, syntax, types
+    from . import (
+        data,
+        habits,
+        media,
+        metrics,
+        models,
+        names,
+        optimizers,
+        parameters,
+        project,
+        shapes,
+        syntax,
+        types,
+    )
 
 __all__ = [
     "data",
@@ -26,6 +39,7 @@ __all__ = [
     "optimizers",
     "parameters",
     "project",
+    "shapes",
     "syntax",
     "types",
 ]
