@@ -2,7 +2,7 @@
 what came later of fields and their types (DS022 and DS036).
 
 Codes are `DSxxyy` and never reused: 01 syntax, 02 names, 03 types, 04 data, 05 metric, 06 optimizer
-and chain, 07 LM and budget, 08 project and gates. Below the entry of a code stand the findings that are
+and chain (066: values written out), 07 LM and budget, 08 project and gates. Below the entry of a code stand the findings that are
 reported under it, each with its words. A check names one as `codes.types.NoValue`: the file of its hundred is
 imported when the first of them is reported, since most files have no mistake.
 """
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         shapes,
         syntax,
         types,
+        values,
     )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "shapes",
     "syntax",
     "types",
+    "values",
 ]
 
 if not TYPE_CHECKING:
