@@ -212,7 +212,7 @@ class EvalGate(Frozen):
     condition: Expression
 
 
-class Part(Frozen):
+class ConditionPart(Frozen):
     """A part of a condition that has a value of its own: `text` as written."""
 
     text: str
@@ -224,7 +224,7 @@ class Expectation(Frozen):
 
     text: str
     condition: Expression
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ConditionPart, ...] = ()
     """What a failure shows besides, since the condition came of it."""
     judges: tuple[Judge, ...] = ()
     """Asked when the condition reads their variable, and not before."""

@@ -53,7 +53,7 @@ class ToolGave(Struct, frozen=True, omit_defaults=True):
     undeclared: bool = False
 
 
-class Line(Struct, frozen=True, omit_defaults=True):
+class RecordedAnswer(Struct, frozen=True, omit_defaults=True):
     """What one request was given: an answer, a failure in the model's place, or what a tool gave."""
 
     key: str
@@ -72,7 +72,7 @@ class AnswersFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lines: dict[str, Line] = {}
+        self.lines: dict[str, RecordedAnswer] = {}
         self.needed: set[str] = set()
         """Keys of the lines that somebody read."""
         try:
@@ -87,14 +87,14 @@ class AnswersFile:
         for number, text in enumerate(data.splitlines(), 1):
             if text.strip():
                 try:
-                    line = msgspec.convert(json.loads(text), Line)
+                    line = msgspec.convert(json.loads(text), RecordedAnswer)
                 except (ValueError, msgspec.ValidationError, RecursionError) as error:
                     raise ConfigurationError(
                         f"{path}, line {number}, is no recorded answer: {error}", help=_AFRESH
                     ) from None
                 self.lines[line.key] = line
 
-    def add(self, lines: Iterable[Line]) -> None:
+    def add(self, lines: Iterable[RecordedAnswer]) -> None:
         for line in lines:
             self.lines[line.key] = line
             self.needed.add(line.key)
@@ -120,7 +120,7 @@ class Recorded:
     """
 
     def __init__(self, engine: Engine, file: AnswersFile, *, asking: bool) -> None:
-        self.found: dict[str, Line] = {}
+        self.found: dict[str, RecordedAnswer] = {}
         self.needed: set[str] = set()
         self.missed: list[str] = []
         self.paid = Spent()
@@ -146,11 +146,11 @@ class Recorded:
             completion = await self._engine.complete(request)
         except ProviderError as error:
             kind: Failing = next(kind for kind, one in _FAILURES.items() if isinstance(error, one))
-            self.found[key] = Line(key, request.lm.model, failure=(kind, error.message))
+            self.found[key] = RecordedAnswer(key, request.lm.model, failure=(kind, error.message))
             raise
         if completion.source == "model":
             self.paid += Spent.of(completion.answer.usage, completion.answer.cost)
-        self.found[key] = Line(key, request.lm.model, replace(completion.answer, cost=None))
+        self.found[key] = RecordedAnswer(key, request.lm.model, replace(completion.answer, cost=None))
         return completion
 
     def unusable(self, request: Request) -> None:
@@ -184,10 +184,10 @@ class Recorded:
             self._miss(f"the tool `{tool.name}`", sure=True)
         given = await self._engine.call(tool, arguments, lms=lms, records=records, answer=answer)
         gave = ToolGave(given.value, given.error, given.late, given.undeclared)
-        self.found[key] = Line(key, f"tool {tool.name}", tool=gave)
+        self.found[key] = RecordedAnswer(key, f"tool {tool.name}", tool=gave)
         return given
 
-    def _line(self, key: str) -> Line | None:
+    def _line(self, key: str) -> RecordedAnswer | None:
         line = self.found.get(key) or self._file.lines.get(key)
         if line is not None:
             self.needed.add(key)
@@ -209,7 +209,7 @@ def not_recorded(what: str, file: AnswersFile) -> NotRecorded:
     )
 
 
-def _written(line: Line) -> bytes:
+def _written(line: RecordedAnswer) -> bytes:
     """A line without what is at its default in the answer that it holds."""
     found = cast("dict[str, Any]", msgspec.to_builtins(line))
     if line.answer is not None:

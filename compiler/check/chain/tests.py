@@ -111,7 +111,7 @@ def _expectation(session: Session, place: Place, item: Expect, tested: RunnableI
     )
 
 
-def _shown(place: Place, whole: Expr, parts: list[tuple[Expr, Expression]]) -> tuple[ir.Part, ...]:
+def _shown(place: Place, whole: Expr, parts: list[tuple[Expr, Expression]]) -> tuple[ir.ConditionPart, ...]:
     """What is looked up or called in a condition: not the condition itself, and of `x.y` not also `x`."""
     within = {id(node.target) for node, _ in parts if isinstance(node, Attribute | Index)}
     shown: dict[str, Expression] = {}
@@ -122,4 +122,4 @@ def _shown(place: Place, whole: Expr, parts: list[tuple[Expr, Expression]]) -> t
             and node is not whole
         ):
             shown.setdefault(" ".join(place.text(node).split()), code)
-    return tuple(ir.Part(text=text, value=code) for text, code in shown.items())
+    return tuple(ir.ConditionPart(text=text, value=code) for text, code in shown.items())
