@@ -14,6 +14,7 @@ from every_step import CASES, GEPA, SETS, step, writes_by_question
 from hypothesis import given
 from hypothesis import strategies as st
 from keeping import PRICED, Tokens, keeps
+from programs import binary, const, must, var
 from scripted import Asked, classifier, learner, pipeline
 from two_steps import free, in_two_steps, said
 
@@ -35,6 +36,15 @@ from dspec.runtime.schema.usage import Usage
 
 def on_priced(program: Program) -> Program:
     return program.with_lms({"fake": PRICED})
+
+
+def asserting(program: Program) -> Program:
+    """The program with a check that unknown labels break, which prompts tell of."""
+    known = must(binary(var("label"), "!=", const("L?")), "give a label that is known")
+    checks = (known.model_copy(update={"told": "a label is known"}),)
+    ask = program.predictors["ask"]
+    signature = ask.signature.model_copy(update={"checks": checks, "max_retries": 1})
+    return program.model_copy(update={"predictors": {"ask": ask.model_copy(update={"signature": signature})}})
 
 
 def within(tally: Tally, maximum: Bill) -> None:
@@ -73,7 +83,7 @@ async def test_no_compile_takes_more(
 )
 @pytest.mark.parametrize("tokens", ["bytes", "fours"])
 @pytest.mark.parametrize("extract", [None, "reader"])
-@pytest.mark.parametrize("program", [classifier(), pipeline()], ids=["one", "two"])
+@pytest.mark.parametrize("program", [asserting(classifier()), pipeline()], ids=["one", "two"])
 async def test_two_steps_are_two_calls(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,

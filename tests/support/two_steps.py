@@ -38,12 +38,12 @@ def in_two_steps(reply: Reply, tokens: Tokens, *, unreadable: int = 11) -> Reply
         most = (request.lm.max_tokens or 0) * (1 if tokens == "bytes" else 4)
         if free(asked):
             turns = [one.content for one in request.messages if one.role != "system"]
+            while turns[-1].startswith("That answer"):
+                del turns[-2:]
             wanted = tuple(re.findall(r"`(\w+)`", turns[-1].rpartition("Answer with")[2]))
             pairs = zip(turns[:-1:2], turns[1::2], strict=False)
             demos = tuple((dict(_GIVEN.findall(user)), dict(_GIVEN.findall(said))) for user, said in pairs)
-            given = reply(
-                Asked(dict(_GIVEN.findall(turns[0 if len(turns) == 1 else -1])), demos, wanted, request)
-            )
+            given = reply(Asked(dict(_GIVEN.findall(turns[-1])), demos, wanted, request))
             assert isinstance(given, dict)
             text = "".join(f"{name} is {given[name]}\n" for name in wanted)
             text += f"because of {number} " * most
