@@ -104,8 +104,11 @@ class Request(Struct, frozen=True):
 
         Raises ConfigurationError when the variable that names the address is not set.
         """
+        return canonical({"endpoint": address(self.lm), **self.question()})
+
+    def question(self) -> dict[str, JsonValue]:
+        """The request without the address, which differs from machine to machine."""
         parts: dict[str, JsonValue] = {
-            "endpoint": address(self.lm),
             "model": self.lm.model,
             "messages": [message.identity() for message in self.messages],
             "parameters": self.parameters(),
@@ -121,7 +124,7 @@ class Request(Struct, frozen=True):
         if lm.headers or lm.headers_env:
             # Gateways choose models by headers, providers turn on what is new. Of a variable only the name counts.
             parts["headers"] = [dict(lm.headers), dict(lm.headers_env)]
-        return canonical(parts)
+        return parts
 
     def parameters(self) -> dict[str, JsonValue]:
         """Sampling parameters that are set, by their OpenAI names, and what else is sent; an embedding has none."""

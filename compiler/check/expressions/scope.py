@@ -114,6 +114,8 @@ class Scope(Struct, frozen=True):
     repeated: bool = False
     scores: frozenset[str] = frozenset()
     """Names of values that lie in 0..1, such as `baseline.score`."""
+    parts: list[tuple[Expr, Expression]] | None = None
+    """Collects the parts of the expression, each before what it is a part of; None where nobody asks for them."""
 
     def range_of(self, code: Expression) -> Bounds:
         """The bounds of the number that an expression of this scope gives."""
