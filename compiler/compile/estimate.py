@@ -21,7 +21,8 @@ from dspec.runtime.models.limits import FURTHER
 from dspec.runtime.models.prices import context_window, price
 from dspec.runtime.models.transports.answers import FRAME, estimate_text
 from dspec.runtime.schema.ensemble import Runnable, programs
-from dspec.runtime.schema.program import LM, FieldSpec, Program, Tool, canonical, with_fallbacks
+from dspec.runtime.schema.lms import with_fallbacks
+from dspec.runtime.schema.program import LM, FieldSpec, Program, Tool, canonical
 from dspec.runtime.tools.base import Ground
 from dspec.runtime.tools.table import SOURCES
 from dspec.runtime.values.media import dearness, is_history, medium_kind
@@ -296,7 +297,7 @@ class Reckoning:
             BYTES_WRITTEN * ruler.answer(asked, walks.giving(lm, {**other.program.lms, **self._lms}))
             for other in metric.judges
             for asked in other.program.predictors.values()
-            if (lm := self._lms.get(asked.lm) or other.program.lms.get(asked.lm)) is not None
+            if (lm := asked.asks(self._lms) or asked.asks(other.program.lms)) is not None
         )
         scope: dict[str, Sized] = {
             "score": 32,
@@ -365,7 +366,7 @@ class Reckoning:
         bounds: dict[str, int] = {}
         likely: dict[str, int] = {}
         for address, predictor in tunable(program).items():
-            lm = walk.lms.get(predictor.lm)
+            lm = predictor.asks(walk.lms)
             if lm is None:
                 continue
             frame = walk.demo_frame(predictor, lm)

@@ -44,7 +44,7 @@ from .chain import (
 from .estimate import Bill, Growth, Guess, Reckoning, Seen, expected, grown, histories, larger
 from .prepared import Prepared, Resolved, check_turns
 from .sizes import sized
-from .walks import askings
+from .walks import askings, readers
 
 NO_CALLS = Range()
 
@@ -354,7 +354,7 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
     runs = (2 if final.most else 1) * scored + walked.scorings
     judges = _judge_calls(resolved.metric, runs).most + sum(one.judge.most for one in evals)
     most = work + teachers + prompts + judges
-    again = most * (max(askings(one) for met in walked.met for one in each_program(met)) - 1)
+    again = most * (max(askings(one) * readers(one) for met in walked.met for one in each_program(met)) - 1)
     reckoning, val = walked.reckoning, walked.reckoning.val
     emitted, growth = walked.programs[optimize.emit], walked.growths[optimize.emit]
     reckoning.all_rows(student, walked.growths[""], val, baseline)
