@@ -146,7 +146,7 @@ def draw_demo(console: Console, demo: Demo, before: str) -> None:
 
 
 def draw_prompt(console: Console, program: Program, address: str) -> None:
-    from dspec.runtime.adapters import adapter
+    from dspec.runtime.adapters import adapter, adapter_of
 
     predictor = program.predictors.get(address)
     if predictor is None:
@@ -158,7 +158,7 @@ def draw_prompt(console: Console, program: Program, address: str) -> None:
     from dspec.runtime.running.thinking import as_asked
 
     lm = predictor.asks(program.lms)
-    layout = adapter("chat" if lm is None else lm.adapter)
+    layout = adapter("chat") if lm is None else adapter_of(lm)
     blanks = {field.name: f"<{field.name}>" for field in predictor.signature.inputs}
     for message in layout.render(as_asked(predictor, lm), dict(blanks), program.records):
         console.print(Text(f"── {message.role}", "bold"))

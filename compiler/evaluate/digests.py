@@ -17,7 +17,7 @@ from dspec.runtime.schema.types import JsonValue
 from .. import ir
 
 ANSWERS = {
-    *("model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter", "tool_calls"),
+    *("model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter", "extract", "tool_calls"),
     *(*SENT, "reasoning", "on_unreadable", "api_version", "headers", "headers_env", "extra"),
 }
 """What of a judge's settings changes its answers; where it is served is no part of what it is."""

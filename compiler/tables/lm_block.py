@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from dspec.runtime.schema.lms import Effort, Verbosity
+from dspec.runtime.schema.lms import AdapterName, Effort, Verbosity
 
 from .block_specs import AttributeSpec, BlockSpec, SectionSpec
 
@@ -211,9 +211,16 @@ LM = BlockSpec(
             "choice",
             "How prompts and answers are laid out.",
             default="chat",
-            choices=("chat", "json", "xml"),
+            choices=get_args(AdapterName),
             placeholder='"json"',
             of_module=True,
+        ),
+        A(
+            "extract",
+            "reference",
+            "Model that takes the outputs from an answer in two steps; without it the model itself.",
+            refers=("lm",),
+            placeholder="other",
         ),
         A(
             "tool_calls",

@@ -15,7 +15,8 @@ from typing import cast
 from ..errors import ArtifactError
 from ..running.strategies.base import Role
 from ..running.strategies.table import STRATEGIES, strategy_of
-from ..schema.ensemble import Ensemble, Runnable
+from ..running.thinking import thought_in
+from ..schema.ensemble import Ensemble, Runnable, parts
 from ..schema.program import CallStep, Demo, FieldSpec, Predictor, Program, RunStep, walked
 from ..schema.types import JsonValue, Row
 from ..values.media import is_history, medium_kind
@@ -78,6 +79,25 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
             )
         states[name] = _predictor(program, address)
     return {**states, "metadata": _METADATA}
+
+
+def left_behind(program: Runnable) -> list[str]:
+    """What the program says of how its models are asked, which DSPy's format has no place for."""
+    found: list[str] = []
+    for one in parts(program):
+        for address, predictor in one.predictors.items():
+            lm = predictor.asks(one.lms)
+            if predictor.settings is not None and (said := predictor.settings.said):
+                names = ", ".join(f"`{name}`" for name in said)
+                found.append(
+                    f"{address}: {names}: give `config` to its `dspy.Predict`, or set it on its `dspy.LM`"
+                )
+            if lm is not None and thought_in(predictor, lm):
+                found.append(
+                    f"{address}: its model's own reasoning: DSPy has its model write one, unless the field is a "
+                    "`dspy.Reasoning`"
+                )
+    return found
 
 
 def _usual_names(program: Program) -> dict[str, str]:

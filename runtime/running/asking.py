@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..adapters import Adapter, Reading, adapter
+from ..adapters import Adapter, Reading, adapter_of, extraction
 from ..adapters.base import describe_problems
 from ..errors import (
     CheckFailed,
@@ -125,6 +125,8 @@ class ProgramRun(Struct, frozen=True):
     together: bool = False
     """Whether a predictor's outputs mean something only together, as a tool and its arguments do: then no answer that
     is asked for again is put together from what two answers say of different things."""
+    extracting: bool = False
+    """Whether this is the second of two steps, which takes the outputs from an answer."""
 
 
 class _Said(NamedTuple):
@@ -208,46 +210,58 @@ def _noted(broken: Sequence[Failure]) -> list[str]:
 
 
 async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked:
-    """The next answer, read; of a fallback where nobody could read what a model answered, and its `on_unreadable` says so."""
+    """The next answer, read. Raises ParseError."""
+    found = await _next(session, predictor, asked)
+    if isinstance(found, _Unread):
+        raise found.error
+    return found
+
+
+class _Unread(NamedTuple):
+    """An answer that stayed unreadable, whose it was, and how many calls that took."""
+
+    error: ParseError
+    by: str
+    calls: int
+
+
+async def _next(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked | _Unread:
+    """The next answer; of a fallback where nobody could read what a model answered, and its `on_unreadable` says so."""
     lm = _model(session, predictor)
     names = [predictor.lm, *lm.fallback]
     unread: _Unread | None = None
+    before = asked.attempts
     while True:
         try:
             found = await _answered_by(session, predictor, names, asked)
         except NotSet:
             if unread is None:
                 raise
-            raise unread.error from None
+            return unread
         if not isinstance(found, _Unread):
             return found
-        unread = found
+        unread = found._replace(calls=asked.attempts - before + found.calls)
         # Whoever was asked last has had its say: no model is asked the same again.
         names = names[names.index(found.by) + 1 :] if lm.on_unreadable == "fallback" else []
         if not names:
-            raise found.error
+            return unread
         note = (
             f"what {found.by} answered could not be read, even when it was asked again: {names[0]} is asked"
         )
         asked = replace(
             asked,
-            attempts=asked.attempts + 2,
+            attempts=before + unread.calls,
             notes=(*asked.notes, note),
             flaws=found.error.flaws or asked.flaws,
         )
-
-
-class _Unread(NamedTuple):
-    """An answer that stayed unreadable, and whose it was."""
-
-    error: ParseError
-    by: str
 
 
 async def _answered_by(
     session: ProgramRun, predictor: Predictor, names: Sequence[str], asked: Asked
 ) -> Asked | _Unread:
     """The next answer, of the first of these models that gives one; with one further call for what could not be read."""
+    if _model(session, predictor).two_step and not session.extracting:
+        return await _in_two_steps(session, predictor, names, asked)
     layout = _adapter(session, predictor)
     told, signature = _told_of(session, predictor), predictor.signature
     (answer, request), notes = await _complete(session, predictor, names, asked.messages)
@@ -284,7 +298,7 @@ async def _answered_by(
             help="raise `max_tokens`: the answer was cut off" if second.cut and _too_long(answer) else "",
         )
         error.flaws = flaws
-        return _Unread(error, corrected.lm.name)
+        return _Unread(error, corrected.lm.name, 2)
     otherwise = _otherwise(reading.values, again.values)
     replaced = again.values if otherwise else {}
     values = reading.values | replaced | second.values
@@ -307,13 +321,48 @@ def _with_thought(
     session: ProgramRun, predictor: Predictor, values: Row, thought: str, notes: list[str]
 ) -> Row:
     """The outputs with the model's own reasoning, where that is one of them."""
-    own = thought_in(predictor, _model(session, predictor))
+    own = "" if session.extracting else thought_in(predictor, _model(session, predictor))
     if not own:
         return values
     if not thought:
         notes.append(f"{own}: the model did not tell what it thought")
     given = {**values, own: thought}
     return {output.name: given[output.name] for output in predictor.signature.outputs}
+
+
+async def _in_two_steps(
+    session: ProgramRun, predictor: Predictor, names: Sequence[str], asked: Asked
+) -> Asked | _Unread:
+    """The next answer in the model's own words, and the outputs that a second call takes from it. What that one gives and
+    nobody can read is asked of it again, and not of the first. The exchange is the first one's: an objection is about
+    what was said."""
+    (answer, request), notes = await _complete(session, predictor, names, asked.messages)
+    said = answer.text.strip() or _EMPTY
+    cut = _cut_by(answer)
+    flaws = asked.flaws + Flaws(cut=1 if cut else 0)
+    reader = extraction(_told_of(session, predictor), _model(session, predictor).extract or predictor.lm)
+    inputs: Row = {reader.signature.inputs[0].name: said}
+    reading = replace(session, extracting=True, calling=None)
+    messages = _adapter(reading, reader).render(reader, inputs, session.program.records)
+    found = await _next(reading, reader, Asked(inputs, {}, messages, 0))
+    if isinstance(found, _Unread):
+        session.engine.unusable(request)
+        error = found.error
+        error.flaws = flaws + (error.flaws or Flaws())
+        if cut == _TOO_LONG:
+            error.help = error.help or "raise `max_tokens`: the answer was cut off"
+        return _Unread(error, request.lm.name, 1 + found.calls)
+    notes = [*asked.notes, *notes, *((f"the answer {cut}",) if cut else ()), *found.notes]
+    outputs = _with_thought(session, predictor, found.outputs, answer.reasoning, notes)
+    return Asked(
+        asked.inputs,
+        outputs,
+        (*asked.messages, Message("assistant", said)),
+        asked.attempts + 1 + found.attempts,
+        tuple(notes),
+        found.guessed,
+        flaws + found.flaws,
+    )
 
 
 def _read(
@@ -421,7 +470,8 @@ async def _told(
     messages: tuple[Message, ...],
     tools: tuple[ToolShape, ...] = (),
 ) -> _Said:
-    layout, asked = _adapter(session, predictor), _told_of(session, predictor)
+    layout, records = _adapter(session, predictor), session.program.records
+    asked = _told_of(session, predictor)
     began = time.perf_counter()
     if session.recording is not None:
         session.recording.said = messages
@@ -431,7 +481,8 @@ async def _told(
         sample=session.sample,
         temperature=session.temperature,
         # Providers take either a form for the answer or tools.
-        response_format=None if tools else layout.response_format(asked, session.program.records, lm),
+        response_format=None if tools else layout.response_format(asked, records, lm),
+        form=None if tools else layout.form(asked, records),
         tools=tools,
         reasoning=asked is not predictor,
     )
@@ -455,12 +506,12 @@ def _as_it_came(answer: Answer) -> str:
 
 
 def _adapter(session: ProgramRun, predictor: Predictor) -> Adapter:
-    return adapter(_model(session, predictor).adapter)
+    return adapter_of(_model(session, predictor), extracting=session.extracting)
 
 
 def _told_of(session: ProgramRun, predictor: Predictor) -> Predictor:
     """The predictor as its prompt shows it: without what its model thinks by itself."""
-    return as_asked(predictor, _model(session, predictor))
+    return predictor if session.extracting else as_asked(predictor, _model(session, predictor))
 
 
 def _model(session: ProgramRun, predictor: Predictor, name: str | None = None) -> LM:

@@ -11,7 +11,7 @@ from pydantic import Field
 from .identity import Same
 from .types import Frozen, JsonValue
 
-AdapterName = Literal["chat", "json", "xml"]
+AdapterName = Literal["chat", "json", "xml", "two_step"]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 Verbosity = Literal["low", "medium", "high"]
 
@@ -112,6 +112,8 @@ class LM(RequestParameters):
     """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
     adapter: AdapterName = "chat"
+    extract: str | None = Field(default=None, exclude_if=_empty)
+    """Key of the model that takes the outputs from an answer in two steps; None where it is the model itself."""
     tool_calls: Literal["native", "text"] | None = Field(default=None, exclude_if=_empty)
     """How an agent's model names its tools: by the provider's own calls, or in its text; None goes by the model."""
     reasoning: Literal["native"] | None = Field(default=None, exclude_if=_unset)
@@ -134,6 +136,17 @@ class LM(RequestParameters):
         """Whether a request may be sent more often than `retry` says, since nobody said how often."""
         return self.retry == RETRY and not self.retry_said
 
+    @property
+    def two_step(self) -> bool:
+        """Whether it answers in its own words, from which a second call takes the outputs. The built-in learner, which has
+        no words of its own, never does."""
+        return self.adapter == "two_step" and not self.model.startswith("embedded/")
+
+    @property
+    def leads_to(self) -> tuple[str, ...]:
+        """Keys of the models that may be asked besides it: its fallbacks, and the one that takes outputs from its answers."""
+        return self.fallback if self.extract is None else (*self.fallback, self.extract)
+
 
 def asked_as(lm: LM, settings: OwnSettings | None) -> LM:
     """A model as a module with these settings asks it."""
@@ -146,9 +159,10 @@ def _asked_as(lm: Same[LM], settings: Same[OwnSettings]) -> LM:
 
 
 def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:
-    """The names of models and of all that these may fall back to, each once, nearest first.
+    """The names of models and of all that these may lead to, each once, nearest first.
 
-    `fallback` gives the models that a model names itself; it is a function, since a check asks before any `LM` exists.
+    `fallback` gives the models that a model names itself, its `fallback` alone or all that it `leads_to`; it is a
+    function, since a check asks before any `LM` exists.
     """
     found: dict[str, None] = {}
     waiting = list(names)

@@ -39,6 +39,8 @@ class Check(Frozen):
     condition: Expression
     message: Expression
     """Evaluates to the text that goes back to the model."""
+    told: str = Field(default="", exclude_if=_empty)
+    """What the prompt says of it before the model answers; "" where it says nothing."""
 
 
 class Record(Frozen, defer_build=True):
@@ -425,6 +427,27 @@ class Program(Graph, defer_build=False):
             return self.with_predictor(address, instruction=text)
         described = tool.model_copy(update={"description": text})
         return self.model_copy(update={"tools": {**self.tools, address: described}})
+
+    def untold(self) -> Program:
+        """The program whose prompts do not say beforehand what its checks demand."""
+
+        def silent(checks: tuple[Check, ...]) -> dict[str, object]:
+            return {"checks": tuple(check.model_copy(update={"told": ""}) for check in checks)}
+
+        def telling(checks: tuple[Check, ...]) -> bool:
+            return any(check.told for check in checks)
+
+        predictors, records = dict(self.predictors), dict(self.records)
+        for address, one in self.predictors.items():
+            if telling(one.signature.checks):
+                signature = one.signature.model_copy(update=silent(one.signature.checks))
+                predictors[address] = one.model_copy(update={"signature": signature})
+        for name, record in self.records.items():
+            if telling(record.checks):
+                records[name] = record.model_copy(update=silent(record.checks))
+        if predictors == self.predictors and records == self.records:
+            return self
+        return self.model_copy(update={"predictors": predictors, "records": records})
 
     def with_lms(self, lms: dict[str, LM]) -> Program:
         """The same program on other models; `lms` replaces the entries of the same names."""

@@ -12,6 +12,7 @@ from server import Call, FakeServer
 from dspec import load
 from dspec.runtime.adapters import adapter
 from dspec.runtime.artifact.artifact import Artifact, artifact_text, parse_artifact, write_artifact
+from dspec.runtime.artifact.dspy_state import left_behind
 from dspec.runtime.errors import ArtifactError, CheckFailed, NotSet, ParseError, Unavailable
 from dspec.runtime.models.protocol import Answer
 from dspec.runtime.running.execute import run
@@ -282,3 +283,11 @@ async def test_replays_have_the_same_reasoning(tmp_path: Path) -> None:
             seen.append((found.reasoning, found.answer))
     assert seen == [("thought 1", "because")] * 2
     assert len(server.calls) == 1
+
+
+def test_an_export_says_what_stays_behind() -> None:
+    assert left_behind(module(question(), lms={"mini": MINI})) == []
+    (said,) = left_behind(module(asked(temperature=0.9, top_p=0.5), lms={"mini": MINI}))
+    assert said.startswith("module: `top_p`, `temperature`: ")
+    (said,) = left_behind(thinking())
+    assert "its model's own reasoning" in said

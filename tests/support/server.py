@@ -56,6 +56,7 @@ FAULTS = (
     "deep",  # JSON of a hundred thousand brackets
     "redirect",
     "unsupported",  # "unsupported:temperature": that parameter is not taken
+    "says",  # "says:what is wrong": that, as a request that is refused
     "leak",  # an error that repeats the key it was given
 )
 
@@ -224,6 +225,8 @@ class FakeServer:
         if kind == "unsupported":
             error = {"message": f"Unsupported parameter: '{detail}' is not supported with this model."}
             return web.json_response({"error": error}, status=400)
+        if kind == "says":
+            return web.json_response({"error": {"message": detail}}, status=400)
         if kind == "quota":
             error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
             return web.json_response({"error": error}, status=429)
@@ -358,11 +361,16 @@ def embedded() -> Callable[[Call], Awaitable[str]]:
     async def answer(call: Call) -> str:
         body = call.body
         lm = LM(name="embedded", model="embedded/icl", seed=body.get("seed"))
-        messages = tuple(Message(message["role"], message["content"]) for message in body["messages"])
+        messages = tuple(Message(message["role"], _text(message["content"])) for message in body["messages"])
         request = Request(lm, messages, temperature=body.get("temperature"))
         return (await transport.complete(request)).text
 
     return answer
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    """What the embedded model reads of a message: the text of its parts."""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 @contextlib.contextmanager

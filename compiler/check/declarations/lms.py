@@ -19,6 +19,7 @@ from ..shape.attributes import FromEnvironment, Reader, section, settings
 from ..symbols import FileScope, Symbol
 from .lm_parameters import check_known, extra_in, headers_in, of_lm, settings_in
 
+TWO_STEP = "two_step"
 _ADDRESS = r"https?:|//|:\d+(/|$)"
 
 
@@ -65,6 +66,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         hedge=read.flag("hedge") is True,
         price_input=prices.number("input") if prices else None,
         price_output=prices.number("output") if prices else None,
+        extract=_extract(session, read, symbol),
         on_unreadable="fallback" if read.choice("on_unreadable") == "fallback" else None,
     ).model_copy(update=of_lm(settings_in(read)))
     read.flag("default")
@@ -78,9 +80,11 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     if values.on_unreadable and "fallback" not in read.found:
         at = read.place.at(read.found["on_unreadable"].value)
         session.report(codes.parameters.NoFallback(at, symbol.name))
-    if model is not None:
-        _known(session, read, values)
-    return values if model is not None else None
+    if model is None:
+        return None
+    _known(session, read, values)
+    _two_steps(session, read, values)
+    return values
 
 
 def _known(session: Session, read: Reader, values: LM) -> None:
@@ -95,6 +99,34 @@ def _known(session: Session, read: Reader, values: LM) -> None:
     elif provider is not None and values.api_base is None and values.api_base_env is None:
         session.report(codes.models.UnknownProvider(at, values.model, provider, provider_names()))
     check_known(session, read, values, at)
+
+
+def _extract(session: Session, read: Reader, symbol: Symbol) -> str | None:
+    """The model that takes the outputs from this one's answers: one that answers in a layout."""
+    node, other = read.found.get("extract"), read.reference("extract")
+    if node is None or other is None:
+        return None
+    written = settings(session.place(other).declaration.items).get("adapter")
+    if written is not None and isinstance(written.value, Literal) and written.value.value == TWO_STEP:
+        way = None if other is symbol else session.place(other).at(written)
+        session.report(codes.models.ExtractsInTwoSteps(read.place.at(node.value), symbol.name, way))
+        return None
+    return other.key
+
+
+def _two_steps(session: Session, read: Reader, values: LM) -> None:
+    """Report settings of answers in two steps that mean nothing, or cannot be kept together."""
+    two = values.adapter == TWO_STEP
+    if "extract" in read.found and not two:
+        found = read.found.get("adapter")
+        where = None if found is None else read.place.at(found.value)
+        session.report(codes.models.NothingToExtract(read.place.at(read.found["extract"]), where))
+    elif two and split_model(values.model)[0] == EMBEDDED:
+        at, model = read.place.at(read.found["adapter"].value), read.place.at(read.found["model"].value)
+        session.report(codes.models.NoWordsOfItsOwn(at, values.model, model))
+    elif two and values.tool_calls == "native":
+        at, calls = read.place.at(read.found["adapter"].value), read.place.at(read.found["tool_calls"])
+        session.report(codes.models.CallsInTwoSteps(at, calls))
 
 
 def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]:

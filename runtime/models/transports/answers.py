@@ -50,6 +50,11 @@ _UNSUPPORTED = re.compile(
     r"deprecated|only the default",
     re.IGNORECASE,
 )
+_FORM = re.compile(
+    r"response[ _]?(?:format|schema)|json[ _](?:schema|object|mode)|output[ _]?format|structured[ _]outputs?|guided[ _]",
+    re.IGNORECASE,
+)
+"""What providers call the form of an answer, where they refuse one."""
 _DEEPEST = 10
 """Errors that are looked at underneath one."""
 _LONGEST_TOKEN = 8
@@ -256,6 +261,13 @@ def failure(
         named = {name: re.search(rf"\b{re.escape(name)}\b", message) for name in sent}
         found = [(place.start(), name) for name, place in named.items() if place is not None]
         refused.parameter = min(found, default=(0, ""))[1]
+    if (
+        status in (400, 422)
+        and not refused.parameter
+        and "response_format" in sent
+        and _FORM.search(message[:4096])
+    ):
+        refused.parameter = "response_format"  # of this prompt's schema, perhaps; the prompt says it all
     return refused
 
 
