@@ -5,16 +5,18 @@ And what a compile took corrects what is expected of the next one.
 
 from __future__ import annotations
 
+import asyncio
+import json
 from pathlib import Path
 from typing import get_args
 
 import pytest
 from building import DEMOS, compiled, plan_of, project
 from every_step import CASES, GEPA, SETS, step, writes_by_question
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from keeping import PRICED, Tokens, keeps
-from programs import binary, const, must, var
+from programs import Told, binary, chat, const, must, var
 from scripted import Asked, classifier, learner, pipeline
 from two_steps import free, in_two_steps, said
 
@@ -22,14 +24,17 @@ from dspec.compiler import ir
 from dspec.compiler.compile.affording import shortfalls
 from dspec.compiler.compile.estimate import Bill, seen
 from dspec.compiler.compile.sizes import bytes_of
+from dspec.compiler.compile.walks import Most, Walk
 from dspec.compiler.optimizers.base import Spec
 from dspec.compiler.optimizers.table import SPECS
-from dspec.runtime.adapters import adapter
-from dspec.runtime.errors import NoAnswer
+from dspec.runtime.adapters import adapter, extraction
+from dspec.runtime.errors import NoAnswer, ParseError
 from dspec.runtime.models.engine import Tally
 from dspec.runtime.models.limits import FURTHER
+from dspec.runtime.models.prices import takes_schema
 from dspec.runtime.models.transports.answers import billable
-from dspec.runtime.schema.lms import AdapterName
+from dspec.runtime.running.execute import run
+from dspec.runtime.schema.lms import LM, AdapterName
 from dspec.runtime.schema.program import Demo, FieldSpec, Program
 from dspec.runtime.schema.types import ANY, JsonValue
 from dspec.runtime.schema.usage import Usage
@@ -231,3 +236,37 @@ def test_the_bound_of_a_value_holds_in_every_layout(value: JsonValue) -> None:
             layout.answer(Demo(inputs={}, outputs={"a": one}), (field,)).encode() for one in (value, "")
         )
         assert len(shown) - len(empty) <= bytes_of(value)
+
+
+@given(
+    st.sampled_from(get_args(AdapterName)),
+    st.sampled_from(["mistral/mistral-large-latest", "openai/gpt-4o-mini", "openai/our-own"]),
+    st.sampled_from(["", "rules", "demos"]),
+    st.text("[ #]<a>/\\é\n", max_size=40),
+)
+@settings(deadline=None)
+def test_no_request_is_longer_than_its_frame_and_inputs(
+    name: AdapterName, model: str, more: str, text: str
+) -> None:
+    """Whatever a prompt says besides, and with a schema where one is sent, in both of two steps."""
+    program = asserting(classifier()) if more == "rules" else classifier()
+    if more == "demos":
+        program = program.with_predictor("ask", demos=(Demo(inputs={"text": text}, outputs={"label": text}),))
+    lm = LM(name="fake", model=model, adapter=name, max_tokens=60)
+    program = program.with_lms({"fake": lm})
+    said = f"{text} it is"
+    engine = Told([said, chat(label="L1")] if lm.two_step else [chat(label="L1"), chat(label="L1")])
+    try:
+        asyncio.run(run(program, {"text": text}, engine))
+    except ParseError:
+        assert name != "two_step"
+    walk = Walk(program, Most(), lms={}, more={})
+    asked = program.predictors["ask"]
+    frames = [(walk.frame(asked, lm), text)]
+    if lm.two_step:
+        frames.append((walk.frame(extraction(asked, "fake"), lm, extracting=True), said))
+    for request, (frame, value) in zip(engine.requests, frames, strict=False):
+        sent = request.form if takes_schema(lm) and request.form else request.response_format
+        size = sum(len(one.content.encode()) for one in request.messages)
+        size += 0 if sent is None else len(json.dumps(sent, ensure_ascii=False).encode())
+        assert size <= frame + bytes_of(value)
