@@ -97,6 +97,10 @@ class Metric(Frozen):
     score: Expression
     accept: Expression | None = None
     feedback: Expression | None = None
+    feedbacks: dict[str, Expression] = Field(
+        default_factory=dict[str, Expression], exclude_if=lambda feedbacks: not feedbacks
+    )
+    """For single predictors and tools, by address."""
     lets: tuple[MetricValue, ...] = Field((), exclude_if=lambda lets: not lets)
     """Computed when an expression first reads them."""
     judges: tuple[Judge, ...] = ()

@@ -89,6 +89,8 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                 case "metric":
                     measure = metric(session, symbol)
                     _keep(metrics, symbol, measure.metric if measure else None)
+                    for judge in measure.asked if measure else ():
+                        externs |= judge.program.tools
                 case "optimize":
                     block = optimize(session, symbol)
                     _keep(optimizes, symbol, block.optimize if block else None)

@@ -280,9 +280,9 @@ class Reckoning:
         _, answered = self._run(growth.most(program), self._most, longest)
         _, guessed = self._run(growth.likely(program), self._likely, usual)
         for judge in metric.judges:
-            self._bounds.add(self._judged(metric, judge, self._most, longest, answered), runs)
+            self._bounds.add(self._judged(metric, judge, self._most, longest, answered), runs * judge.most)
             one = self._judged(metric, judge, self._likely, usual, guessed)
-            self._guess("judge", one.times(runs), calls)
+            self._guess("judge", one.times(runs * judge.most), calls)
 
     def _judged(
         self, metric: ir.Metric, judge: ir.Judge, ruler: Most | Likely, row: sizes.Sizes, answered: Sized
@@ -293,11 +293,12 @@ class Reckoning:
             for asked in other.program.predictors.values()
             if (lm := self._lms.get(asked.lm) or other.program.lms.get(asked.lm)) is not None
         )
+        opinion += sum(_opinion_size(other) for other in metric.judges if other.gives == "verdict")
         scope: dict[str, Sized] = {
             "score": 32,
             "accept": 5,
             "reason": opinion,
-            **{other.name: 32 for other in metric.judges},
+            **{other.name: _opinion_size(other) for other in metric.judges},
             metric.gold: dict(row),
             metric.pred: answered,
         }
@@ -495,3 +496,8 @@ class _Answers:
             else:
                 self._known[name] = REASONING_TOKENS if name == "reasoning" else OUTPUT_TOKENS
         return self._known[name]
+
+
+def _opinion_size(judge: ir.Judge) -> int:
+    """Bytes of what a judge gives at most: a number, or what its tool may give."""
+    return sum(4 * tool.max_result for tool in judge.program.tools.values()) or 32

@@ -180,8 +180,8 @@ def _plan_eval(
 
 
 def _judge_calls(metric: ir.Metric, runs: int) -> Range:
-    """Of so many runs that are scored: every judge is asked once at most, and a branch may spare it."""
-    return Range(0, runs * sum(calls_per_run(judge.program) for judge in metric.judges))
+    """Of so many runs that are scored: every judge is asked so often at most, and a branch may spare it."""
+    return Range(0, runs * sum(judge.most * calls_per_run(judge.program) for judge in metric.judges))
 
 
 def _share_at_least(program: Runnable) -> Fraction:
@@ -413,6 +413,10 @@ def _notes(
             f"up to {judges:,} calls ask the metric's judges: one for each that a row's score reads, and none "
             "for an answer that was judged before"
         )
+    if any(judge.program.tools for judge in resolved.metric.judges):
+        from .toolcalls import function_notes
+
+        notes += function_notes(resolved.metric, runs)
     if resolved.awaited:
         results = " and ".join(f"`{name}`" for name in sorted(resolved.awaited))
         notes.append(f"counted with the shape that the result of {results} will have")

@@ -9,6 +9,7 @@ from dspec.runtime.schema.program import Program, Tool
 from dspec.runtime.tools.table import SOURCES
 from dspec.runtime.tools.toolbox import PARALLEL
 
+from .. import ir
 from ..diagnostics.wording import plural
 
 
@@ -46,6 +47,17 @@ def tool_notes(program: Program, runs: int, described: Sequence[str]) -> list[st
             f"`freeze = [{', '.join(described)}]` keeps {'it' if len(described) == 1 else 'them'}"
         )
     return notes
+
+
+def function_notes(metric: ir.Metric, runs: int) -> list[str]:
+    """A line for each extern that the metric calls where so many runs are scored, and for the function that it is."""
+    most: dict[str, int] = {}
+    tools: dict[str, Tool] = {}
+    for judge in metric.judges:
+        for key, tool in judge.program.tools.items():
+            tools[key] = tool
+            most[key] = most.get(key, 0) + judge.most
+    return [_note(tool, "the metric's function", most[key], runs) for key, tool in tools.items()]
 
 
 def _note(tool: Tool, what: str, most: int, runs: int) -> str:

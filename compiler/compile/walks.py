@@ -593,7 +593,7 @@ class Walk:
                 walk = Walk(judge.program, self.ruler, lms=self.lms, more={}, within=self.asked)
                 shown = {name: size_of(one, scope) for name, one in judge.inputs.items()}
                 judging, _ = walk.run(shown)
-                load.add(Load(taken=judging.taken), times * self.ruler.count(asked))
+                load.add(Load(taken=judging.taken), judge.most * times * self.ruler.count(asked))
         return answers
 
     def _answers(self, module: ModuleSpec, found: Sequence[Sized], least: int) -> dict[str, Sized]:

@@ -81,7 +81,9 @@ def _rows_digest(of: Same[tuple[Neighbour, ...]]) -> str:
 
 def metric_digest(metric: ir.Metric) -> str:
     """Hash of how a metric scores: its expressions, and of its judges the words and the models."""
-    plain: dict[str, JsonValue] = metric.model_dump(mode="json", include={"score", "accept", "feedback"})
+    plain: dict[str, JsonValue] = metric.model_dump(
+        mode="json", include={"score", "accept", "feedback", "feedbacks"}
+    )
     if metric.lets:
         plain["lets"] = [let.model_dump(mode="json") for let in metric.lets]
     if metric.judges:
@@ -91,7 +93,7 @@ def metric_digest(metric: ir.Metric) -> str:
 
 def _judge(judge: ir.Judge) -> JsonValue:
     return {
-        **judge.model_dump(mode="json", include={"name", "inputs"}),
+        **judge.model_dump(mode="json", include={"name", "inputs", "gives"}),
         "program": program_digest(judge.program),
         "models": {
             name: lm.model_dump(mode="json", include=ANSWERS) for name, lm in judge.program.lms.items()

@@ -31,6 +31,7 @@ from dspec.runtime.errors import (
     FunctionFailed,
     ProviderError,
     Refused,
+    ToolFailed,
     Unauthorized,
 )
 from dspec.runtime.models.engine import Engine
@@ -399,6 +400,9 @@ class Evaluator:
         try:
             result = await self._execute(program, example, purpose, sample, temperature, turn)
             broken = result.error is not None and result.error[0] == FunctionFailed.__name__
+            failed = (
+                purpose == "judge" and result.error is not None and result.error[0] == ToolFailed.__name__
+            )
             if broken and self._on_error == "stop":
                 raise self._broken(_reason(result), example)
         except ProviderError as error:
@@ -415,7 +419,9 @@ class Evaluator:
             future.cancel()
             raise
         else:
-            if not broken:  # the next compile asks again: what a function needs may be there by then
+            if not (
+                broken or failed
+            ):  # the next compile asks again: what a function needs may be there by then
                 self._store.put(key, result)
                 self._made.add(key)
         finally:

@@ -1,16 +1,17 @@
-"""Scoring a row with a metric that asks judges: each is asked when an expression reads its score.
+"""Scoring a row with a metric that asks judges, or functions: each is asked when an expression reads its score.
 
 A judge's run is a run like any other: kept in the store and the ledger by its program and its inputs, paid
 by the wall, asked again where its answer cannot be read. So what was judged once is never judged again, and a
 row with equal outputs shares its judge's answer. An answer that stays unreadable is no low score: the metric
-has failed on that row.
+has failed on that row. A function of the project is asked in the same way; one that fails is asked again by the next compile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dspec.runtime.running.rewards import Opinion, Opinions, Wanted
+from dspec.runtime.errors import EvaluationError
+from dspec.runtime.running.rewards import Opinion, Opinions, Wanted, opinion_of
 from dspec.runtime.schema.program import digest
 from dspec.runtime.schema.types import Row
 
@@ -34,15 +35,15 @@ class Judges:
         Raises MetricError, and what `run` raises.
         """
         opinions: dict[str, Opinion] = {}
-        while True:  # as often as there are judges, and once more
+        while True:  # as often as there are questions, and once more
             try:
                 return score_row(self._metric, example.row, outputs, example.index, opinions)
             except Wanted as wanted:
-                judge, inputs = wanted.judge, wanted.inputs
+                judge, inputs, key = wanted.judge, wanted.inputs, wanted.key
             result = await run(judge.program, self._key(judge), Example(example.index, inputs, {}))
             if result.unanswered:
                 return result
-            opinions[judge.name] = self._opinion(result, example.index)
+            opinions[key] = self._opinion(judge, result, example.index)
 
     def known(self, judged: Iterable[tuple[Example, Row]], store: Store) -> int:
         """Calls of judges on rows and their outputs whose answers are in the store."""
@@ -57,7 +58,7 @@ class Judges:
                 calls[key] = result.calls
                 if result.outputs is None:
                     break
-                opinions[wanted.judge.name] = self._opinion(result, example.index)
+                opinions[wanted.key] = self._opinion(wanted.judge, result, example.index)
         return sum(calls.values())
 
     def _wanted(self, example: Example, outputs: Row, opinions: Opinions) -> Wanted | None:
@@ -76,16 +77,17 @@ class Judges:
             found = self._keys[judge.name] = ProgramKey(judge.program)
         return found
 
-    def _opinion(self, result: RunResult, row: int) -> Opinion:
-        outputs = result.outputs
+    def _opinion(self, judge: ir.Judge, result: RunResult, row: int) -> Opinion:
+        outputs, who = result.outputs, f"{told(self._metric)} has no score for row {row + 1}"
         if outputs is None:
             reason = result.error[1] if result.error is not None else "no answer"
+            if judge.gives != "score":
+                raise MetricError(f"{who}: {reason}", help="put right what it calls")
             raise MetricError(
-                f"{told(self._metric)} has no score for row {row + 1}: its judge's answer cannot be "
-                f"used: {reason}",
+                f"{who}: its judge's answer cannot be used: {reason}",
                 help="take a judge that keeps to its layout: another model, or a larger `max_tokens`",
             )
-        score, reason = outputs["score"], outputs["reason"]
-        assert isinstance(score, int | float)
-        assert isinstance(reason, str)
-        return Opinion(score, reason)
+        try:
+            return opinion_of(who, judge, outputs)
+        except EvaluationError as error:
+            raise MetricError(error.message, help=error.help) from error

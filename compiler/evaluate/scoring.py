@@ -12,6 +12,7 @@ costs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -33,12 +34,21 @@ class MetricError(DspecError):
     """The metric gave no score for a row, or something that is not one."""
 
 
+_NO_FEEDBACKS: Mapping[str, str] = MappingProxyType({})
+
+
 class Verdict(Struct, frozen=True):
     """`score` lies in 0..1; `accept` is None where the metric does not say."""
 
     score: float
     accept: bool | None = None
     feedback: str | None = None
+    feedbacks: Mapping[str, str] = _NO_FEEDBACKS
+    """What is said for single predictors and tools, by address."""
+
+    def feedback_for(self, address: str | None) -> str | None:
+        """What is said for a predictor or tool, else for all."""
+        return self.feedback if address is None else self.feedbacks.get(address, self.feedback)
 
     def passes(self, threshold: float | None = None) -> bool:
         """Whether the trace may become a demo.
@@ -89,9 +99,16 @@ def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opini
         scope["accept"] = answer
     feedback: str | None = None
     if metric.feedback is not None:
-        said = _value(metric, "feedback", metric.feedback, scope, row)
-        feedback = said if isinstance(said, str) else short(said)
-    return Verdict(score, accept, feedback)
+        feedback = _said(_value(metric, "feedback", metric.feedback, scope, row))
+    feedbacks = {
+        address: _said(_value(metric, f"feedback for {address}", code, scope, row))
+        for address, code in metric.feedbacks.items()
+    }
+    return Verdict(score, accept, feedback, feedbacks or _NO_FEEDBACKS)
+
+
+def _said(value: JsonValue) -> str:
+    return value if isinstance(value, str) else short(value)
 
 
 def told(metric: ir.Metric) -> str:

@@ -358,7 +358,8 @@ class _Evolution:
                 attempt
                 for attempt in attempts
                 if attempt.outputs is None or any(step.predictor in readers for step in attempt.trace)
-            ]
+            ],
+            address,
         )
 
     def _cases(self, address: str, attempts: Sequence[Attempt], number: int) -> list[PredictorRun]:
@@ -371,7 +372,10 @@ class _Evolution:
                 step = draws.choice(steps)
                 cases.append(
                     PredictorRun(
-                        step.inputs, step.outputs, score_of(attempt), feedback_of(attempt, step.notes)
+                        step.inputs,
+                        step.outputs,
+                        score_of(attempt),
+                        feedback_of(attempt, step.notes, address),
                     )
                 )
             elif attempt.outputs is None:

@@ -336,6 +336,7 @@ BLOCKS: dict[str, BlockSpec] = {
                     "expression",
                     "Text for optimizers that reflect on failures.",
                     placeholder='if score then "correct" else "wrong"',
+                    addressed=True,
                 ),
             ),
         ),

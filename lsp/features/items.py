@@ -26,10 +26,22 @@ def item(here: Here, spot: Spot) -> Iterable[Offer]:
     if first in ITEM_WORDS and terminal(spot.element, 1) not in ("ASSIGN", "{"):
         handler = ITEMS.get(first)
         return handler(here, spot) if handler else ()
+    attribute = here.spec.attribute(first)
+    if attribute is not None and attribute.addressed and terminal(spot.element, 1) != "ASSIGN":
+        return _for_one(here, spot)
     if terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
         return ()
-    attribute = here.spec.attribute(first)
     return _attribute_value(here, spot, attribute) if attribute else ()
+
+
+def _for_one(here: Here, spot: Spot) -> Iterable[Offer]:
+    """`feedback for address = …`: the word, the addresses, and the value."""
+    if spot.index == 1:
+        return () if here.cursor.in_string else offers.keywords(("for",))
+    if find(spot.before, "ASSIGN") >= 0:
+        return expression(here)
+    inner = here.cursor.inner is spot and terminal(spot.element, 1) == "FOR"
+    return names(here) if inner and spot.index == 2 else ()
 
 
 def _item_start(here: Here, spot: Spot) -> Iterator[Offer]:

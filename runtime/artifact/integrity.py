@@ -320,10 +320,17 @@ def _reward(reward: Reward, where: str, program: Program) -> Iterator[str]:
         at = f"{where}.judges[{place}]"
         if judge.program.lms:
             yield f"{at}.program.lms: a judge asks the models of its program"
-        yield from _program(judge.program.with_lms(program.lms), f"{at}.program")
+        if judge.program.tools:
+            yield f"{at}.program.tools: a judge calls the tools of its program"
+        borrowed = {"lms": program.lms, "tools": program.tools}
+        yield from _program(judge.program.model_copy(update=borrowed), f"{at}.program")
         given = {field.name: field.type for field in judge.program.outputs}
-        if given.get("score") != FLOAT or given.get("reason") != STR:
+        if judge.gives != "score" and "value" not in given:
+            yield f"{at}.program.outputs: an extern gives a `value`"
+        if judge.gives == "score" and (given.get("score") != FLOAT or given.get("reason") != STR):
             yield f"{at}.program.outputs: a judge gives a `score` and a `reason`"
+        if judge.times is not None and not 0 <= judge.times <= MAX_STEPS:
+            yield f"{at}.times: out of range"
         yield from _fed(judge.inputs, judge.program.inputs, f"{at}.inputs")
         for name, expression in judge.inputs.items():
             yield from _functions(expression, f"{at}.inputs.{name}")

@@ -171,8 +171,12 @@ class _Counting:
                 one = {} if module.function is None else self.key(module.function.tool)
             elif role == REWARD:
                 judges = () if module.reward is None else module.reward.judges
-                asked = Times(0, sum(_calls(judge.program, self.lms).most for judge in judges))
+                asked = Times(0, sum(judge.most * _calls(judge.program, self.lms).most for judge in judges))
                 one = {_CALLS: asked, **({f"{REWARD} {key}": asked} if self.by_key else {})}
+                for judge in judges:
+                    for step in judge.program.steps:
+                        if isinstance(step, ToolStep):
+                            _add(one, _times(self.key(step.tool), Times(0, judge.most)))
             else:
                 address = module.predictors.get(role)
                 one = {} if address is None else self.key(address)

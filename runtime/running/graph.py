@@ -358,7 +358,7 @@ class _Conductor:
 
     async def _judge(self, program: Program, inputs: Row) -> Row:
         """A judge's outputs. As in a compile its sample is always 0, so that equal questions of all takes share an answer."""
-        program = program.with_lms(self.program.lms)
+        program = program.with_lms(self.program.lms).model_copy(update={"tools": self.program.tools})
         session = replace(self._session, program=program, sample=0, temperature=None)
         work = run_graph(session, program, inputs, f"{self._step}.reward")
         return (await self._keep(work, dropped=True)).outputs  # what it said is no answer of the program's

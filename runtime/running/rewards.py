@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ..errors import EvaluationError, InputError
 from ..schema.expressions import Expression
-from ..schema.program import Judge, MetricValue, Program, Reward
+from ..schema.program import Judge, MetricValue, Program, Reward, digest
 from ..schema.types import JsonValue, Row
 from ..values.interpret import evaluate
 from ..values.lazily import LazyScope
@@ -25,23 +25,25 @@ REASON = "reason"
 
 
 class Opinion(Struct, frozen=True):
-    """What a judge said: its score in 0..1, and why."""
+    """What a judge said: its score in 0..1, and why. Of an extern it is what that gave, without a reason."""
 
-    score: float
-    reason: str
+    score: JsonValue
+    reason: str | None
 
 
 Opinions = Mapping[str, Opinion]
-"""What judges said, by their names."""
+"""What judges said, by their names; of those that are asked several times, with a digest of what they were asked."""
 
 
 class Wanted(Exception):
     """An expression reads the score of a judge that has no opinion yet: ask it about these inputs."""
 
-    def __init__(self, judge: Judge, inputs: Row) -> None:
+    def __init__(self, judge: Judge, inputs: Row, key: str) -> None:
         super().__init__(judge.name)
         self.judge = judge
         self.inputs = inputs
+        self.key = key
+        """What its opinion is kept by."""
 
 
 class _Unmade(Exception):
@@ -82,12 +84,29 @@ class Judged(LazyScope):
         if name in self._lets:
             raise _Unmade(self._lets[name])
         judge = self._judges[name]
+        if judge.times is not None:
+            inputs = self._asked(judge, scope)
+            return self._heard(self._opinion(judge, inputs, f"{name} {digest(inputs)}"))
         opinion = self._opinions.get(name)
+        self[name] = self._heard(opinion or self._opinion(judge, self._asked(judge, self), name))
+        return self[name]
+
+    def _asked(self, judge: Judge, scope: LazyScope) -> Row:
+        inputs = {field: evaluate(expression, scope) for field, expression in judge.inputs.items()}
+        return check_inputs(judge.program, inputs)
+
+    def _opinion(self, judge: Judge, inputs: Row, key: str) -> Opinion:
+        opinion = self._opinions.get(key)
         if opinion is None:
-            inputs = {field: evaluate(expression, self) for field, expression in judge.inputs.items()}
-            raise Wanted(judge, check_inputs(judge.program, inputs))
-        self.heard.append(opinion.reason)
-        self[name] = opinion.score
+            asked = sum(other.startswith(f"{judge.name} ") for other in self._opinions)
+            if judge.times is not None and asked >= judge.times:
+                raise EvaluationError(f"`{judge.name}` is asked more than {judge.times:,} times")
+            raise Wanted(judge, inputs, key)
+        return opinion
+
+    def _heard(self, opinion: Opinion) -> JsonValue:
+        if opinion.reason is not None:
+            self.heard.append(opinion.reason)
         return opinion.score
 
     def value(self, expression: Expression) -> JsonValue:
@@ -139,20 +158,44 @@ async def scored(reward: Reward, inputs: Row, outputs: Row, run: Run) -> Scored:
     Raises EvaluationError when an expression fails or gives no score, and what `run` raises.
     """
     opinions: dict[str, Opinion] = {}
-    while True:  # at most once for each judge, and once more
+    while True:  # at most once for each question to a judge, and once more
         try:
             return _scored(reward, {**inputs, **outputs}, opinions)
         except Wanted as wanted:
-            judge, asked = wanted.judge, wanted.inputs
+            judge, asked, key = wanted.judge, wanted.inputs, wanted.key
         except InputError as error:
             raise EvaluationError(f"reward `{reward.name}`: {error.message}", help=error.help) from None
-        said = await run(judge.program, asked)
+        opinions[key] = opinion_of(f"reward `{reward.name}`", judge, await run(judge.program, asked))
+
+
+def opinion_of(who: str, judge: Judge, said: Row) -> Opinion:
+    """What the outputs of a judge's program say; `who` asked. Raises EvaluationError where they say no score."""
+    if judge.gives == "value":
+        return Opinion(said["value"], None)
+    if judge.gives == "verdict":
+        score, reason = _verdict(said["value"])
+    else:
         score, reason = number_of_score(said["score"]), said["reason"]
-        if score is None or not isinstance(reason, str):
+    if score is None or not isinstance(reason, str):
+        shown = short(said["value" if judge.gives == "verdict" else "score"])
+        if judge.gives == "verdict":
             raise EvaluationError(
-                f"reward `{reward.name}`: its judge gave no score, but {short(said['score'])}"
+                f"{who}: its function gave {shown}",
+                help="it gives true, false or a number from 0 to 1, or such a `score` with `feedback`, a text: a dict of these "
+                "two, or a pair",
             )
-        opinions[judge.name] = Opinion(score, reason)
+        raise EvaluationError(f"{who}: its judge gave no score, but {shown}")
+    return Opinion(score, reason)
+
+
+def _verdict(value: JsonValue) -> tuple[float | None, JsonValue]:
+    """The score and the feedback that a function gave; no score where it gave anything else."""
+    feedback: JsonValue = ""
+    if isinstance(value, list) and len(value) == 2:
+        value, feedback = value
+    elif isinstance(value, dict) and "score" in value and value.keys() <= {"score", "feedback"}:
+        value, feedback = value["score"], value.get("feedback")
+    return number_of_score(value), "" if feedback is None else feedback
 
 
 def _scored(reward: Reward, pred: Row, opinions: Opinions) -> Scored:

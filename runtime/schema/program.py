@@ -383,8 +383,13 @@ class MetricValue(Frozen, defer_build=True):
     """Whether it is another metric's score, which becomes a number in 0..1."""
 
 
+Gives = Literal["score", "value", "verdict"]
+"""What comes of a judge: a model's `score` and `reason`; the `value` that an extern gives; or such a value that says a score
+and perhaps why, of a function that is the metric."""
+
+
 class Judge(Frozen, defer_build=True):
-    """A question that a metric or a reward asks a model. Equal calls of a judge share one.
+    """A question that a metric or a reward asks a model, or a function. Equal calls of a judge share one.
 
     Expressions read its score as the variable `name`. That name has parentheses, so nothing in a file can be
     called the same.
@@ -392,9 +397,17 @@ class Judge(Frozen, defer_build=True):
 
     name: str
     program: Program
-    """Gives `score`, a number in 0..1, and `reason`."""
+    """Gives `score`, a number in 0..1, and `reason`; of an extern a `value`, whatever that is."""
     inputs: dict[str, Expression]
     """They read what the expressions read, scores of other judges included."""
+    times: int | None = Field(default=None, exclude_if=lambda times: times is None)
+    """How often it is asked at most, by a list comprehension, whose names its inputs read; None: once."""
+    gives: Gives = Field(default="score", exclude_if=lambda gives: gives == "score")
+
+    @property
+    def most(self) -> int:
+        """How often it is asked at most for one score."""
+        return 1 if self.times is None else self.times
 
 
 class Reward(Frozen, defer_build=True):
@@ -566,7 +579,14 @@ def reached_from(program: Program, *start: str) -> frozenset[str]:
         elif key in program.modules:
             module = program.modules[key]
             function = "" if module.function is None else module.function.tool
-            meet((*module.predictors.values(), *module.tools, module.runs or "", function))
+            judges = module.reward.judges if module.reward is not None else ()
+            asked = [
+                _called(step)
+                for judge in judges
+                for step in judge.program.steps
+                if isinstance(step, ToolStep)
+            ]
+            meet((*module.predictors.values(), *module.tools, module.runs or "", function, *asked))
     return frozenset(found - {""})
 
 

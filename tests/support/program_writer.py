@@ -197,6 +197,9 @@ class Author:
             options.append(lambda: f"{self.pick(numbers)} {self.pick(('<', '>=', '=='))} 3")
         if lists and depth > 0:
             options += [lambda: self.walk(known, lists, depth)] * 2
+        dicts = [(path, kind[10:-1]) for path, kind in paths if kind.startswith("dict[str, ")]
+        if dicts and depth > 0:
+            options.append(lambda: self.walk_pairs(known, dicts, depth))
         if depth > 0:
             inner = [lambda: self.expression("bool", known, depth - 1)]
             options += [lambda: f"({inner[0]()}) {self.pick(('and', 'or'))} ({inner[0]()})"]
@@ -218,6 +221,13 @@ class Author:
         return (
             f"{self.pick(('all', 'any'))}([{self.expression('bool', inner, depth - 1)} for each in {path}])"
         )
+
+    def walk_pairs(
+        self, known: Mapping[str, str | Fields], dicts: Sequence[tuple[str, str]], depth: int
+    ) -> str:
+        path, item = self.random.choice(dicts)
+        inner = {**known, "key": "str", "held": item}
+        return f"all([{self.expression('bool', inner, depth - 1)} for key, held in {path}])"
 
     def literal(self, kind: str) -> str:
         values = self.values(kind)
@@ -467,10 +477,22 @@ class Author:
         if tuned and self.chance(0.4):
             shown = self.pick(tuned)
         head = f"metric {name}(gold: {data}, pred: {shown})"
+        others = [one for one, of in self.metrics.items() if of == (data, judged)]
         self.metrics[name] = data, judged
         if self.chance(0.3):
             self.add(f"{head} = {self.expression('bool', known, 2)}")
             return
+        lets: list[str] = []
+        for _ in self.some(0, 2) if self.chance(0.5) else ():
+            let = self.name("let")
+            if self.externs and self.chance(0.4):
+                called = self.pick(self.externs)
+                inputs, kind = self.externs[called]
+                lets.append(f"let {let} = {called}({self.arguments(inputs, known)})")
+            else:
+                kind = self.pick(("str", "float", "bool"))
+                lets.append(f"let {let} = {self.expression(kind, known, 1)}")
+            known[let] = self.records.get(kind, kind)
         graded = self.chance(0.5)
         score = self.expression("float" if graded else "bool", known, 2)
         if self.chance(0.3):
@@ -481,13 +503,17 @@ class Author:
             score = f"min({asked}, 1.0)"
             graded = True
             known["reason"] = "str"
-        items = [f"score = {score}"]
+        elif others and self.chance(0.5):
+            score, graded = f"{self.pick(others)}(gold, pred)", True
+        items = [*lets, f"score = {score}"]
         known["score"] = "float" if graded else "bool"
         if self.chance(0.5):
             items.append(f"accept = {self.expression('bool', known, 1)}")
             known["accept"] = "bool"
         if self.chance(0.5):
             items.append(f"feedback = {self.expression('str', known, 1)}")
+        if judged in self.modules and self.chance(0.4):
+            items.append(f"feedback for {judged} = {self.expression('str', known, 1)}")
         self.block(head, *items)
 
     def write_optimize(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.program import LM, embedders
 from dspec.runtime.schema.types import JsonValue
 
 from ..declarations.metrics import MetricInfo
@@ -100,7 +100,9 @@ def asked_by_steps(
 def asked_by_judges(session: Session, metric: MetricInfo | None) -> ModelsAsked:
     """The models that the judges of a metric ask."""
     judges = metric.metric.judges if metric is not None and metric.metric is not None else ()
-    found = {one.lm: session.lms.get(one.lm) for judge in judges for one in judge.program.predictors.values()}
+    names = [one.lm for judge in judges for one in judge.program.predictors.values()]
+    names += [name for judge in judges for name in sorted(embedders(judge.program))]
+    found = {name: session.lms.get(name) for name in names}
     return _with_spare(session, {key: model for key, model in found.items() if model is not None})
 
 

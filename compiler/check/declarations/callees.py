@@ -61,7 +61,7 @@ class Callees(CalledTables):
             for argument in node.arguments:
                 infer(scope, argument.value)
             return Typed(Group(f"the outputs of `{callee.name}`", {}, "output", open=True))
-        arguments = _arguments(scope, node, callee, found.inputs)
+        arguments = arguments_of(scope, node, callee, found.inputs)
         if found.program is None:
             self.runs = False
             return Typed(found.results())
@@ -90,7 +90,7 @@ class Callees(CalledTables):
         if found is None:
             self.runs = False
             return Typed(ANY)
-        arguments = _arguments(scope, node, callee, found.inputs)
+        arguments = arguments_of(scope, node, callee, found.inputs)
         if found.tool is None:
             self.runs = False
             return Typed(found.result)
@@ -100,9 +100,10 @@ class Callees(CalledTables):
         return self._called(scope, node, callee, step, Typed(found.result, Variable(name=name)))
 
 
-def _arguments(
+def arguments_of(
     scope: Scope, node: Call, callee: Symbol, inputs: Mapping[str, NamedValue]
 ) -> dict[str, Expression]:
+    """The arguments of a call of a declaration, lowered; reports those that do not fit."""
     shape = ", ".join(f"{name} = …" for name in inputs)
     given = match_arguments(
         scope.session,

@@ -61,6 +61,12 @@ class MetricInfo(Struct, frozen=True):
     part: Part | None = None
     """The metric as others call it; None where something is wrong with it."""
 
+    @property
+    def asked(self) -> tuple[ir.Judge, ...]:
+        """Whom it asks."""
+        made = self.metric or self.reward
+        return () if made is None else made.judges
+
 
 def part_of(
     key: str,

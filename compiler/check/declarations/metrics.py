@@ -6,6 +6,7 @@ A metric of one parameter has no gold labels. It is a reward: `pred` has what wa
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from msgspec.structs import replace
 
@@ -19,6 +20,7 @@ from dspec.grammar.tree import (
     Node,
     Parameter,
     Reference,
+    SettingOf,
     TypeNode,
 )
 from dspec.grammar.walk import children
@@ -43,7 +45,9 @@ from ..types.kinds import ANY, FLOAT, Group, Kind, is_number, is_unknown, spell
 from ..types.typenames import resolve_type
 from .callees import check_called_first
 from .datasets import DatasetInfo, dataset
+from .feedback import feedbacks
 from .members_read import members_read
+from .metric_functions import call_extern, call_function, is_function
 from .metric_parts import MetricInfo, call_metric, part_of
 from .records import records_lookup
 from .signatures import signature
@@ -87,14 +91,15 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     kind: Kind = ANY
     score: Expression = Constant(value=None)
     faulty = reasoned = False
+    direct = isinstance(score_node, Call) and is_function(scope, score_node)
     if score_node is not None:
-        kind, score = _score(scope, score_node)
+        kind, score = _score(scope, score_node, symbol if direct else None, names)
         if "score" not in own:
             graded = is_number(kind)
             shown: Kind = kind if graded or kind == BOOL else ANY
             scope = replace(scope, scores=scope.scores | {"score"} if graded else scope.scores)
             scope = scope.having("score", Binding(shown, Variable(name="score")))
-        reasoned = bool(measure.judges) and REASON not in own
+        reasoned = any(judge.gives != "value" for judge in measure.judges) and REASON not in own
         # A judge that is called wrongly gives no reason. A use of the name is then no second mistake.
         faulty = any(found.code.severity == "error" for found in session.findings[mistakes:])
         if reasoned or (faulty and REASON not in own):
@@ -109,13 +114,21 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     if accept is not None and "accept" not in own:
         scope = scope.having("accept", Binding(BOOL, Variable(name="accept")))
     feedback = expect(scope, found["feedback"].value, STR, "`feedback`") if "feedback" in found else None
+    items = declaration.items or ()
+    student = None if alone is not None or written_for is None else written_for.program
+    for_one = feedbacks(scope, items, student)
+    for item in items if alone is not None else ():
+        if isinstance(item, SettingOf):
+            session.report(codes.types.NotForOne(place.at(item.address), item.name.text, reward=True))
+    if direct and feedback is None:  # what the function says besides the score
+        feedback = Variable(name=REASON)
     if len(session.findings) == mistakes and not place.block.problems:
         read = {id(use.symbol) for use in session.uses}
         for let in lets:
             if id(let) not in read:
                 session.report(codes.names.UnusedValue(let.location, "value"))
     built = None
-    parts = score, accept, feedback
+    parts = (score, accept, feedback, *for_one.values())
     if data and written_for and len(nodes) == 2 and score_node is not None:
         built = ir.Metric(
             name=symbol.key,
@@ -126,6 +139,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             score=score,
             accept=accept,
             feedback=feedback,
+            feedbacks=for_one,
             lets=tuple(measure.lets),
             judges=tuple(measure.judges),
             where=place.told(score_node),
@@ -151,7 +165,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         written_for,
         graded=is_number(kind),
         accepts=accept is not None,
-        explains=feedback is not None,
+        explains=feedback is not None or bool(for_one),
         judges=reasoned,
         metric=built,
         columns=None if built is None else members_read(parts, measure, built.gold),
@@ -163,7 +177,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     )
 
 
-_CALLABLE: tuple[SymbolKind, ...] = ("metric",)
+_CALLABLE: tuple[SymbolKind, ...] = ("metric", "extern")
 """What a metric may call, besides functions and judges."""
 
 
@@ -172,6 +186,8 @@ def _call(scope: Scope, node: Call, callee: Symbol) -> Typed:
         at = scope.place.at(node.callee)
         scope.session.report(codes.names.CallsItself(at, callee.location, "metric"))
         return Typed(FLOAT)
+    if callee.kind == "extern":
+        return call_extern(scope, node, callee)
     found = metric(scope.session, callee)
     if found is None:  # a circle, which is reported where it is closed
         for argument in node.arguments:
@@ -301,7 +317,13 @@ def _calls_judge(node: Node) -> bool:
     return any(_calls_judge(child) for child in children(node))
 
 
-def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
+def _score(
+    scope: Scope, node: Expr, function: Symbol | None, parameters: Mapping[str, Binding]
+) -> tuple[Kind, Expression]:
+    """The score; with `function`, that of the metric of this name, whose score is a function of the project."""
+    if function is not None and isinstance(node, Call):
+        typed = call_function(scope, node, function, parameters)
+        return FLOAT, typed.code
     kind, code = value(scope, node, "`score`")
     if not (kind == BOOL or is_number(kind) or is_unknown(kind)):
         scope.session.report(codes.metrics.NoScore(scope.place.at(node), spell(kind)))

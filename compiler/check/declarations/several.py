@@ -494,14 +494,15 @@ def _program(
 
 
 def _carried(marked: MetricInfo | None, gathered: CalledTables) -> Reward | None:
-    """The reward as the program carries it: the models of its judges move to the program's table."""
+    """The reward as the program carries it: the models and tools of its judges move to the program's tables."""
     reward = marked.reward if marked is not None else None
     if reward is None:
         return None
     for judge in reward.judges:
         gathered.lms |= judge.program.lms
+        gathered.tools |= judge.program.tools
     judges = tuple(
-        judge.model_copy(update={"program": judge.program.model_copy(update={"lms": {}})})
+        judge.model_copy(update={"program": judge.program.model_copy(update={"lms": {}, "tools": {}})})
         for judge in reward.judges
     )
     return reward.model_copy(update={"judges": judges})

@@ -61,7 +61,7 @@ from .blocks import Side, calls_in
 from .infer import decided, expect, infer, needed, one_value, rule, truth
 from .mistakes import not_a_value, unknown_value
 from .presence import never_empty, present
-from .scope import Binding, Length, Scope, Typed
+from .scope import Binding, Endless, Length, Scope, Typed
 
 _BRACES = re.compile(r"\{(\w+)(?:\.\w+){0,8}\}")
 """What other languages put into a text by its name."""
@@ -306,7 +306,11 @@ def _element(scope: Scope, node: Expr) -> Typed:
 @rule(Comprehension)
 def _comprehension(scope: Scope, node: Comprehension) -> Typed:
     source = needed(scope, node.iterable, infer(scope, node.iterable), "`for`")
-    inner = replace(scope.apart(), repeated=True)
+    endless = scope.endless
+    if source.length is None and endless is None:
+        endless = Endless(scope.place.at(node.iterable), node.of is not None)
+    times = (1 if scope.times is None else scope.times) * (source.length.most if source.length else 1)
+    inner = replace(scope.apart(), times=times, endless=endless)
     for name, kind in _loop_names(scope, node, source.kind):
         variable = scope.session.declare(scope.place, "variable", name.text, name, detail=spell(kind))
         inner = inner.having(name.text, Binding(kind, Variable(name=name.text), variable))

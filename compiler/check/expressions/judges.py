@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from dspec.grammar.tree import Argument, Attribute, Call, Literal, Reference
 from dspec.runtime.schema.expressions import Expression, Variable
+from dspec.runtime.schema.program import Gives, Program
 from dspec.runtime.schema.types import STR, ListOf, Type
 
 from ... import ir
@@ -19,7 +20,7 @@ from ..types.declared import lm_closure, reachable
 from ..types.kinds import ANY, FLOAT, Group, Kind, is_text
 from .functions import checked_argument
 from .infer import infer, value
-from .scope import Scope, Typed
+from .scope import NOTHING, Scope, Typed
 
 
 def call_judge(scope: Scope, node: Call, judge: JudgeFunction) -> Typed:
@@ -39,7 +40,7 @@ def call_judge(scope: Scope, node: Call, judge: JudgeFunction) -> Typed:
     if not _may_be_asked(scope, node, judge):
         return Typed(ANY)
     if model is not None and scope.measure is not None and {*judge.required} <= {*given}:
-        return Typed(FLOAT, _asked(scope, judge, model, criteria, kinds, inputs))
+        return Typed(FLOAT, _asked(scope, node, judge, model, criteria, kinds, inputs))
     return Typed(FLOAT)
 
 
@@ -115,23 +116,19 @@ def _may_be_asked(scope: Scope, node: Call, judge: JudgeFunction) -> bool:
             codes.metrics.JudgeOutsideMetric(scope.place.at(node.callee), judge.name, scope.purpose, program)
         )
         return False
-    if scope.repeated:
-        scope.session.report(codes.syntax.RepeatedJudge(scope.place.at(node.callee), judge.name))
-        return False
     return True
 
 
 def _asked(
     scope: Scope,
+    node: Call,
     judge: JudgeFunction,
     model: Symbol,
     criteria: str,
     kinds: dict[str, Type],
     inputs: dict[str, Expression],
-) -> Variable:
-    """The judge's variable. Two calls that ask the same about the same values share one."""
-    assert scope.measure is not None
-    judges = scope.measure.judges
+) -> Expression:
+    """The judge's variable."""
     program = judge.program(
         JudgeInputs(
             lm=model.key,
@@ -141,8 +138,34 @@ def _asked(
             criteria=criteria,
         )
     )
-    known = next((one for one in judges if (one.program, one.inputs) == (program, inputs)), None)
-    if known is None:
-        known = ir.Judge(name=f"{judge.name}({len(judges) + 1})", program=program, inputs=inputs)
-        judges.append(known)
-    return Variable(name=known.name)
+    return ask(scope, node, judge.name, program, inputs)
+
+
+def ask(
+    scope: Scope,
+    node: Call,
+    name: str,
+    program: Program,
+    inputs: dict[str, Expression],
+    gives: Gives = "score",
+) -> Expression:
+    """The variable that stands for what a program says of these inputs. Two calls that ask the same about the same values share
+    one. Within a list comprehension it is asked for each item, so the list must say how many these are at most."""
+    assert scope.measure is not None
+    judges = scope.measure.judges
+    times = scope.times
+    if scope.endless is not None:
+        scope.session.report(
+            codes.types.CallsNotCounted(scope.endless.where, (name,), keys=scope.endless.keys)
+        )
+        return NOTHING
+    for place, one in enumerate(judges):
+        if (one.program, one.inputs, one.times is None) == (program, inputs, times is None):
+            if times is not None:
+                judges[place] = one.model_copy(update={"times": one.most + times})
+            return Variable(name=one.name)
+    made = ir.Judge(
+        name=f"{name}({len(judges) + 1})", program=program, inputs=inputs, times=times, gives=gives
+    )
+    judges.append(made)
+    return Variable(name=made.name)

@@ -73,6 +73,13 @@ class Typed(Struct, frozen=True):
     the key. None where the item is sure to be there."""
 
 
+class Endless(NamedTuple):
+    """A list in a comprehension of which nobody knows how long it is; with `keys` a dict."""
+
+    where: Location
+    keys: bool
+
+
 class Measure(Struct, frozen=True):
     """What the expressions of a metric need before they have a value: its judges, and the values that are computed once."""
 
@@ -82,7 +89,10 @@ class Measure(Struct, frozen=True):
     @property
     def shares(self) -> list[str]:
         """Names of values in 0..1."""
-        return [*(judge.name for judge in self.judges), *(let.name for let in self.lets if let.score)]
+        return [
+            *(judge.name for judge in self.judges if judge.gives != "value"),
+            *(let.name for let in self.lets if let.score),
+        ]
 
 
 CallHandler = Callable[["Scope", Call, Symbol], Typed]
@@ -93,7 +103,8 @@ class Scope(Struct, frozen=True):
 
     `reads` collects the names that were read. `calls` takes calls of declarations of the kinds `callable`; in a
     program it makes a step of `block` of each. `let` is the expression of a `let`, with the name of its step.
-    `repeated` says that the expression is evaluated once for each item of a list. `measure` collects the judges
+    `times` says how often it is evaluated where that is once for each item of a list, `endless` that nobody knows how many
+    these are. `measure` collects the judges
     that are asked; it is None where no judge may be asked.
     """
 
@@ -111,7 +122,8 @@ class Scope(Struct, frozen=True):
     """Paths of values that are not none here, since a condition has asked."""
     meant: Meant = NOTHING_MEANT
     measure: Measure | None = None
-    repeated: bool = False
+    times: int | None = None
+    endless: Endless | None = None
     scores: frozenset[str] = frozenset()
     """Names of values that lie in 0..1, such as `baseline.score`."""
     parts: list[tuple[Expr, Expression]] | None = None

@@ -21,6 +21,7 @@ from dspec.grammar.tree import (
     Return,
     Section,
     Setting,
+    SettingOf,
     Span,
     Step,
     Until,
@@ -119,6 +120,8 @@ def _items(session: Session, place: Place, spec: BlockSpec) -> None:
             _setting(session, place, item, spec, seen)
         elif isinstance(item, Section):
             _section(session, place, item, spec, seen)
+        elif isinstance(item, SettingOf):
+            _setting_of(session, place, item, spec)
     for extra in docs[1:] if "doc" in spec.items else ():
         session.report(
             codes.syntax.TwoDocStrings(place.at(extra), place.at(docs[0]), spec.keyword, _called(place))
@@ -142,7 +145,7 @@ def _round(session: Session, place: Place, item: Repeat) -> None:
             _misplaced(session, place, inner, kind, ROUND, item.name.text)
         elif isinstance(inner, Repeat):
             _round(session, place, inner)
-        elif isinstance(inner, Setting | Section):
+        elif isinstance(inner, Setting | Section | SettingOf):
             _unknown_attribute(session, place, inner, ROUND)
 
 
@@ -174,6 +177,14 @@ def _setting(
         _unknown_attribute(session, place, item, spec)
         return
     _twice(session, place, item, seen)
+
+
+def _setting_of(session: Session, place: Place, item: SettingOf, spec: BlockSpec) -> None:
+    attribute = spec.attribute(item.name.text)
+    if attribute is None:
+        _unknown_attribute(session, place, item, spec)
+    elif not attribute.addressed:
+        session.report(codes.types.NotForOne(place.at(item.address), attribute.name))
 
 
 def _section(
@@ -218,7 +229,9 @@ def _section_items(session: Session, place: Place, item: Section, section: Secti
             )
 
 
-def _unknown_attribute(session: Session, place: Place, item: Setting | Section, spec: BlockSpec) -> None:
+def _unknown_attribute(
+    session: Session, place: Place, item: Setting | Section | SettingOf, spec: BlockSpec
+) -> None:
     name = item.name.text
     if place.block.problems and name in spec.items:
         return  # an item in a form that could not be read
@@ -241,7 +254,7 @@ def _unknown_attribute(session: Session, place: Place, item: Setting | Section, 
     )
 
 
-def _lacking(place: Place, item: Setting | Section, spec: BlockSpec) -> str:
+def _lacking(place: Place, item: Setting | Section | SettingOf, spec: BlockSpec) -> str:
     """The keyword that the item seems to lack: `let`, `return` or `step`; empty where nothing suggests one."""
     if isinstance(item, Setting) and "let" in spec.items:
         promised = place.declaration.returns

@@ -981,15 +981,3 @@ class RunsNotWithout(Finding, frozen=True):
             help=f"for example `{self.strategy}({self.applied}, "
             f"{', '.join(f'{name} = …' for name in self.lacking)})`",
         )
-
-
-class RepeatedJudge(Finding, frozen=True):
-    code = DS0120
-    judge: str
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"not supported yet: a call of `{self.judge}` inside a list comprehension",
-            "would be asked several times",
-            help="show the judge the whole list at once",
-        )

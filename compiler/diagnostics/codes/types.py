@@ -1523,3 +1523,100 @@ class MetricLacks(Finding, frozen=True):
             f"`{self.member}` is {self.got}" if self.got else f"no `{self.member}`",
             secondary=(Label(self.declared, "written for this"),),
         )
+
+
+DS0342 = Code(
+    "DS0342",
+    "error",
+    "a metric's function gives no score",
+    "A function that is a metric gets the row and the program's outputs as dicts, by the names of the metric's parameters. It "
+    "gives true, false or a number from 0 to 1, or such a `score` with `feedback`, a text, as a dict of these two or as a pair.",
+    DATA + 'metric right(gold: tickets, pred: router) = python("marks:told")\n',
+    DATA + 'metric right(gold: tickets, pred: router) = python("marks:score")\n',
+    TICKETS
+    | {
+        "marks.py": "def score(gold: dict, pred: dict) -> float:\n    return float(gold['topic'] == pred['topic'])\n\n\n"
+        "def told(gold: dict, pred: dict) -> str:\n    return 'right' if score(gold, pred) else 'wrong'\n"
+    },
+)
+
+
+class GivesNoScore(Finding, frozen=True):
+    """A metric's Python function that is said, at `python`, to give `got`, which is no score."""
+
+    code = DS0342
+    got: str
+    python: Location
+    function: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"a metric's function gives a score, and this one gives {article(self.got)}",
+            f"gives {self.got}",
+            secondary=(Label(self.python, "says so"),),
+            help=f"give a number from 0 to 1, or a dict of `score` and `feedback`; the function is in {_line(self.function)}",
+        )
+
+
+FEEDBACK = """\
+metric right(gold: tickets, pred: router) {{
+  score = gold.topic == pred.topic
+  {} = "the topic is " + gold.topic
+}}
+"""
+
+DS0343 = Code(
+    "DS0343",
+    "error",
+    "nothing is said for one predictor here",
+    "`feedback for address` is what one predictor learns from a run; steps that reflect read it in place of the metric's "
+    "`feedback`. No other attribute has such a form, and a reward speaks to the run as a whole.",
+    DATA + FEEDBACK.format("score for router"),
+    DATA + FEEDBACK.format("feedback for router"),
+    TICKETS,
+)
+
+
+class NotForOne(Finding, frozen=True):
+    """An `attribute` that is set for one predictor; of a `reward` it is the feedback."""
+
+    code = DS0343
+    attribute: str
+    reward: bool = False
+
+    def told(self) -> Diagnostic:
+        what = (
+            "a reward says one `feedback` for the whole run"
+            if self.reward
+            else f"`{self.attribute}` is one for all predictors"
+        )
+        return self.says(what, "for one predictor", help=f"write `{self.attribute} = …`")
+
+
+DS0344 = Code(
+    "DS0344",
+    "error",
+    "feedback for something that the program lacks",
+    "Feedback goes to a predictor by its address, the name that `dspc show` prints it under, or to a tool that an agent is told "
+    "of.",
+    DATA + FEEDBACK.format("feedback for routr"),
+    DATA + FEEDBACK.format("feedback for router"),
+    TICKETS,
+)
+
+
+class NoSuchAddress(Finding, frozen=True):
+    """An address that is none of the `known` ones of the program `of`."""
+
+    code = DS0344
+    of: str
+    known: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        near = closest(self.where.text, self.known)
+        return self.says(
+            f"`{self.of}` has no predictor `{self.where.text}`{did_you_mean(near)}",
+            "no predictor",
+            help=f"it has {listed(self.known)}" if self.known and not near else "",
+            fixes=suggestions(self.where, near, declared=True),
+        )

@@ -37,12 +37,15 @@ class PredictorRun(Struct, frozen=True):
     feedback: str
 
 
-def feedback_of(attempt: Attempt, notes: Sequence[str] = ()) -> str:
-    """What is to be learned from a run: why it failed, else the metric's feedback, else its score."""
+def feedback_of(attempt: Attempt, notes: Sequence[str] = (), address: str | None = None) -> str:
+    """What is to be learned from a run: why it failed, else the metric's feedback, else its score. With an `address` it is
+    the feedback for that predictor or tool, where there is one."""
     if attempt.verdict is None:
         what = "The metric failed" if attempt.metric_failed else "There was no usable answer"
         return f"{what}: {attempt.reason or 'no reason was given'}"
-    said = (attempt.verdict.feedback or "").strip() or f"It scored {points(attempt.verdict.score)}."
+    said = (
+        attempt.verdict.feedback_for(address) or ""
+    ).strip() or f"It scored {points(attempt.verdict.score)}."
     return "\n".join([said, *(f"While answering: {note}" for note in notes[:MAX_NOTES])])
 
 
@@ -76,17 +79,19 @@ def listed(cases: Iterable[PredictorRun]) -> str:
     return "\n\n".join(parts)
 
 
-def runs_listed(attempts: Sequence[Attempt]) -> str:
+def runs_listed(attempts: Sequence[Attempt], address: str | None = None) -> str:
     """Whole runs one below the other, with what tools were given and without what predictors were: an agent's steps
-    repeat all that came before them."""
+    repeat all that came before them. With an `address` what is said of each run is said for that tool."""
     most = MAX_CASES // max(1, len(attempts))
     return "\n\n".join(
-        f"Run {number}, given {shown(attempt.example.inputs)}\n{run_listed(attempt, given=False)}"[:most]
+        f"Run {number}, given {shown(attempt.example.inputs)}\n{run_listed(attempt, given=False, address=address)}"[
+            :most
+        ]
         for number, attempt in enumerate(attempts, 1)
     )
 
 
-def run_listed(attempt: Attempt, *, given: bool = True) -> str:
+def run_listed(attempt: Attempt, *, given: bool = True, address: str | None = None) -> str:
     """One whole run: each call in order, the result and what was said of it; with what predictors were `given`."""
     lines: list[str] = []
     for step in [step for step in attempt.trace if not step.dropped][:MAX_CALLS]:
@@ -95,7 +100,7 @@ def run_listed(attempt: Attempt, *, given: bool = True) -> str:
             lines.append(f"{who} was given {shown(step.inputs)}")
         lines.append(f"{who} answered {shown(step.outputs)}")
     result = "no result" if attempt.outputs is None else f"result {shown(attempt.outputs)}"
-    lines += [f"{result}, scored {points(score_of(attempt))}", quoted(feedback_of(attempt))]
+    lines += [f"{result}, scored {points(score_of(attempt))}", quoted(feedback_of(attempt, (), address))]
     return "\n".join(lines)[:MAX_CASES]
 
 

@@ -53,6 +53,8 @@ class ExternSource(Struct, frozen=True):
     parameters: tuple[SourceParameter, ...]
     check: Callable[[Session, Place, ExternCall], SourceFound] = as_written
     """Reports what is wrong with it."""
+    measures: bool = False
+    """Whether it can be a metric by itself: what it names gets the row and the run, and gives a score."""
 
 
 DATA_FILE = (

@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from dspec.runtime.schema.types import STR, DictOf, ListOf, OneOf, OptionalOf, Scalar, Type
+from dspec.runtime.schema.types import BOOL, STR, DictOf, ListOf, OneOf, OptionalOf, Scalar, Type
 
 from ....data.sources.base import SourceParameter
 from ....data.sources.python_function import find_function
@@ -15,7 +15,7 @@ from ....data.sources.python_module import Function, Module, needed
 from ....diagnostics import codes
 from ...session import Place, Session
 from ...types.annotations import type_of
-from ...types.kinds import ANY, Group, assignable, is_text, spell
+from ...types.kinds import ANY, Group, assignable, is_number, is_text, spell
 from .base import ExternCall, ExternSource, SourceFound
 
 CALL = "call"
@@ -66,9 +66,9 @@ def _compare(session: Session, place: Place, written: ExternCall, module: Module
             continue
         kind = type_of(parameter.annotation)
         if not (assignable(member.type, kind) or assignable(_sent(member.type), kind)):
-            node = next(
-                (one.type for one in place.declaration.parameters or () if one.name.text == name), None
-            )
+            # What a metric's parameter says is whose rows or runs it gets, and no type.
+            types = () if symbol.kind == "metric" else place.declaration.parameters or ()
+            node = next((one.type for one in types if one.name.text == name), None)
             session.report(
                 codes.types.PythonDiffers(
                     place.at(node) if node is not None else at,
@@ -93,6 +93,11 @@ def _compare_result(
     result = written.result
     kind = type_of(function.returns)
     node = place.declaration.returns
+    if written.symbol.kind == "metric":
+        if not (kind in (ANY, BOOL) or is_number(kind) or isinstance(kind, DictOf)):
+            at, gives = place.at(written.call), module.place(function.returns or function)
+            session.report(codes.types.GivesNoScore(at, spell(kind), gives, module.heading(function)))
+        return
     if kind == ANY or function.returns is None or (node is None and not isinstance(result, Group)):
         return
     if isinstance(result, Group):
@@ -143,4 +148,5 @@ SOURCE = ExternSource(
         ),
     ),
     check=_check,
+    measures=True,
 )
