@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
+import building
 import pytest
+from every_step import CASES, improves, writes
 from judging import HEAD, agrees, judged_by, judgings
-from scripted import Script, classifier, oracle, rows, scripted
+from scripted import Asked, Script, classifier, oracle, rows, scripted
 
 from dspec.compiler import ir
 from dspec.compiler.check.analysis import analyse
@@ -124,7 +126,67 @@ async def test_the_judges_of_a_called_metric_are_the_callers(monkeypatch: pytest
         evaluation = await Evaluator(engine, Store(), made).evaluate(classifier(), rows(1))
     assert evaluation.scores == (1.0,)
     assert len(judgings(script)) == 1
-    await asyncio.sleep(0)
+
+
+LISTED = (
+    "{ score = mean([semantic_f1(gold.label, one, judge = strict) for one in first(split(pred.label), 3)])\n"
+    "  accept = score > 0.4; feedback = reason }"
+)
+
+
+async def test_a_judge_is_asked_for_each_item(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script(judged_by(agrees, lambda asked: {"label": "L0 L1 L0 L2"}))
+    with scripted(monkeypatch, script) as engine:
+        evaluator = Evaluator(engine, Store(), metric(LISTED, ""))
+        evaluation = await evaluator.evaluate(classifier(), rows(2))
+    assert evaluation.scores == (2 / 3, 1 / 3)
+    assert len(judgings(script)) == 4, "L0 and L1 against L0, and against L1: what is the same is asked once"
+    assert evaluation.rows[0].feedback == "L0 for L0\nL1 for L0\nL0 for L0"
+
+
+def test_equal_calls_in_two_lists_may_be_asked_as_often_as_both_are_long() -> None:
+    each = "semantic_f1(gold.label, one, judge = strict)"
+    body = (
+        f"{{ score = 0.5 * mean([{each} for one in first(split(pred.label), 3)])"
+        f" + 0.5 * mean([{each} for one in [pred.label, gold.label]]); accept = true }}"
+    )
+    (judge,) = metric(body, "").judges
+    assert judge.times == 5
+    nested = f"{{ score = mean([mean([{each} for one in [word, gold.label]]) for word in first(split(pred.label), 4)]); accept = true }}"
+    (judge,) = metric(nested, "").judges
+    assert judge.times == 8
+
+
+@pytest.mark.parametrize("name", ["BootstrapFewShot", "MIPROv2"])
+async def test_the_plan_counts_a_judge_for_each_item(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    made = building.project(tmp_path, CASES[name].step).model_copy(
+        update={"metrics": {"right": metric(LISTED, "")}}
+    )
+    planned = building.plan_of(made, "tuned", tmp_path)
+    calls = 0
+
+    def varies(asked: Asked) -> Mapping[str, object]:
+        nonlocal calls
+        given = improves(asked)
+        calls += 1
+        return {**given, "label": f"a{calls} b{calls} c{calls}"} if "label" in asked.wanted else given
+
+    built, script, _ = await building.compiled(monkeypatch, tmp_path, made, judged_by(agrees, writes(varies)))
+    assert built.status == "complete"
+    (outcome,), (promised,) = built.steps, planned.steps
+    assert outcome.spent.judge.calls == 3 * (outcome.spent.task.calls + outcome.spent.teacher.calls)
+    assert outcome.spent.judge.calls <= promised.judge.most
+    assert len(judgings(script)) == built.spent.judge.calls
+    assert planned.least <= built.spent.calls <= planned.most
+
+
+def test_a_row_has_feedback_for_single_predictors() -> None:
+    body = '{ let right = gold.label == pred.label; score = right; feedback = "all"; feedback for router = "router: " + gold.label }'
+    verdict = score_row(metric(body, ""), {"text": "", "label": "x"}, {"label": "y"}, 0)
+    assert verdict.feedback_for("router") == "router: x"
+    assert verdict.feedback_for("other") == verdict.feedback_for(None) == "all"
 
 
 def test_a_metric_without_parts_is_written_as_before() -> None:

@@ -292,6 +292,22 @@ def two_modules(asked: Asked) -> Mapping[str, object]:
     return {"label": f"L{group(asked.question['text'])}" if right else "L?"}
 
 
+async def test_a_reflection_reads_what_is_said_for_its_predictor(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {
+        "feedback": Constant(value="for all"),
+        "feedbacks": {"summarize": Constant(value="for the summary")},
+    }
+    metric = exact().model_copy(update=said)
+    done = await step(
+        monkeypatch, GEPA, two_modules, student=pipeline(), train=TRAIN, val=VAL, seed=3, metric=metric
+    )
+    for asked in writing(done):
+        cases = asked.question["cases"]
+        about = "for the summary" if "`summarize`" in asked.question["module"] else "for all"
+        assert set(re.findall(r"^> (.*)$", cases, re.MULTILINE)) == {about}
+    assert len({"`summarize`" in asked.question["module"] for asked in writing(done)}) == 2
+
+
 async def test_components_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     done = await step(monkeypatch, GEPA, two_modules, student=pipeline(), train=TRAIN, val=VAL, seed=3)
     asked = writing(done)

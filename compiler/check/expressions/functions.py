@@ -190,6 +190,9 @@ def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
     if name.text == "env":
         scope.session.report(codes.types.NoValue(scope.place.at(node), "setting", scope.purpose))
         return ()
+    if scope.measure is not None and _is_source(name.text):
+        scope.session.report(codes.names.SourceInMetric(scope.place.at(name)))
+        return ()
     known = [*FUNCTIONS, *(JUDGES if scope.measure is not None else ())]
     known += named(scope.callable, scope.place.scope)
     found = codes.names.UnknownFunction(
@@ -197,3 +200,9 @@ def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
     )
     scope.session.report(found)
     return found.near
+
+
+def _is_source(name: str) -> bool:
+    from ..sources.externs.table import EXTERN_SOURCES  # after a mistake alone
+
+    return name in EXTERN_SOURCES

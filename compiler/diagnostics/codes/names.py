@@ -810,6 +810,21 @@ class UnknownFunction(Finding, frozen=True):
         )
 
 
+class SourceInMetric(Finding, frozen=True):
+    """The source of an extern, called in a metric's expression."""
+
+    code = DS0212
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        return self.says(
+            f"`{name}` is no function, but where an extern comes from",
+            "not a function",
+            help=f"declare it, as in `extern mark(…) -> float = {name}(…)`, and call `mark` here; a function of the project may "
+            "also be the whole score",
+        )
+
+
 DS0214 = Code(
     "DS0214",
     "error",
