@@ -236,6 +236,8 @@ def _unknown_attribute(
     if place.block.problems and name in spec.items:
         return  # an item in a form that could not be read
     known = (*(each.name for each in spec.attributes), *(each.name for each in spec.sections))
+    if isinstance(item, SettingOf):
+        known = tuple(each.name for each in spec.attributes if each.addressed) or known
     elsewhere = [
         other.keyword
         for other in BLOCKS.values()
