@@ -171,7 +171,7 @@ class _Counting:
                 one = {} if module.function is None else self.key(module.function.tool)
             elif role == REWARD:
                 judges = () if module.reward is None else module.reward.judges
-                asked = Times(0, sum(_calls(judge.program, self.lms).most for judge in judges))
+                asked = Times(0, sum(judge.most * _calls(judge.program, self.lms).most for judge in judges))
                 one = {_CALLS: asked, **({f"{REWARD} {key}": asked} if self.by_key else {})}
                 for judge in judges:
                     for step in judge.program.steps:

@@ -25,7 +25,7 @@ from .datasets import DatasetInfo
 F = TypeVar("F")
 
 
-class Part(Struct, frozen=True):
+class CalledMetric(Struct, frozen=True):
     """A metric as others call it. `parameters` are its parameters' names there, and `reads` are the members that it reads of
     each; None where it reads one as a whole."""
 
@@ -58,7 +58,7 @@ class MetricInfo(Struct, frozen=True):
     """True of a metric without gold labels."""
     takes: tuple[Kind, ...] = ()
     """What its parameters are."""
-    part: Part | None = None
+    part: CalledMetric | None = None
     """The metric as others call it; None where something is wrong with it."""
 
     @property
@@ -74,7 +74,7 @@ def part_of(
     reads: tuple[frozenset[str] | None, ...],
     score: Expression,
     measure: Measure,
-) -> Part:
+) -> CalledMetric:
     """A metric's score with all that it is made from, as others call it."""
     own = [*parameters, *(let.name for let in measure.lets), *(judge.name for judge in measure.judges)]
     names = {name: name if _is_of_another(name) else f"{key}.{name}" for name in own}
@@ -87,7 +87,7 @@ def part_of(
         for judge in measure.judges
     )
     whole = ir.MetricValue(name=f"{key}()", value=renamed(score, names), score=True)
-    return Part(tuple(names[name] for name in parameters), reads, (*lets, whole), judges, whole.name)
+    return CalledMetric(tuple(names[name] for name in parameters), reads, (*lets, whole), judges, whole.name)
 
 
 def _is_of_another(name: str) -> bool:

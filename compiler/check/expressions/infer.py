@@ -59,7 +59,7 @@ def infer(scope: Scope, node: Expr) -> Typed:
     typed = _RULES[type(node)](scope, node)
     if scope.session.journal is not None:
         scope.session.journal.expression(node, scope, typed.kind)
-    if scope.parts is not None and scope.times is None and scope.endless is None:
+    if scope.parts is not None and scope.times is None:
         scope.parts.append((node, typed.code))
     return typed
 

@@ -250,6 +250,8 @@ def _unknown_attribute(
         session.report(codes.parameters.SeveralAnswers(place.at(item.name)))
         return
     known = (*(each.name for each in spec.attributes), *(each.name for each in spec.sections))
+    if isinstance(item, SettingOf):
+        known = tuple(each.name for each in spec.attributes if each.addressed) or known
     elsewhere = [
         other.keyword
         for other in BLOCKS.values()
