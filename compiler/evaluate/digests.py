@@ -71,7 +71,9 @@ def _rows_digest(of: Same[tuple[Neighbour, ...]]) -> str:
 
 def metric_digest(metric: ir.Metric) -> str:
     """Hash of how a metric scores: its expressions, and of its judges the words and the models."""
-    plain: dict[str, JsonValue] = metric.model_dump(mode="json", include={"score", "accept", "feedback"})
+    plain: dict[str, JsonValue] = metric.model_dump(
+        mode="json", include={"score", "accept", "feedback", "aggregates"}
+    )
     if metric.judges:
         plain["judges"] = [_judge(judge) for judge in metric.judges]
     return digest(plain)

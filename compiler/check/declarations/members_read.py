@@ -18,6 +18,7 @@ def members_read(made: ir.Metric, variable: str) -> frozenset[str] | None:
         made.accept,
         made.feedback,
         *(one for judge in made.judges for one in judge.inputs.values()),
+        *(one for aggregate in made.aggregates for one in aggregate.inputs),
     ]
     whole = any(_reads_whole(part, variable, found) for part in parts)
     return None if whole else frozenset(found)

@@ -6,6 +6,7 @@ A metric of one parameter has no gold labels. It is a reward: `pred` has what wa
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,7 +20,9 @@ from dspec.runtime.schema.types import BOOL, STR
 
 from ... import ir
 from ...diagnostics import codes
+from ...tables.aggregates import AGGREGATES
 from ...tables.judges import JUDGES
+from ..expressions.aggregates import check_made_of_aggregates
 from ..expressions.infer import expect, truth, value
 from ..expressions.ranges import SHARE
 from ..expressions.scope import Binding, Scope
@@ -76,19 +79,24 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         score_node = found["score"].value
     reads: set[str] = set()
     judges: list[ir.Judge] = []
+    aggregates: list[ir.Aggregate] = []
     reasoned = False
     scope = Scope(
         session, place, names, "a metric", reads=reads, records=records_lookup(session), judges=judges
     )
     kind: Kind = ANY
+    graded: bool | None = None
     score: Expression = Constant(value=None)
     if score_node is not None:
         mistakes = len(session.findings)
-        kind, score = _score(scope, score_node)
+        whole = replace(scope, aggregates=aggregates) if alone is None else replace(scope, one_row="a reward")
+        kind, score = _score(whole, score_node)
+        if aggregates:
+            graded = _over_rows(whole, score_node, score, names, mistakes)
         if "score" not in names:
-            graded = is_number(kind)
-            shown: Kind = kind if graded or kind == BOOL else ANY
-            scope = replace(scope, scores=frozenset({"score"}) if graded else frozenset())
+            numeric = is_number(kind)
+            shown: Kind = kind if numeric or kind == BOOL else ANY
+            scope = replace(scope, scores=frozenset({"score"}) if numeric else frozenset())
             scope = scope.having("score", Binding(shown, Variable(name="score")))
         reasoned = bool(judges) and REASON not in names
         # A judge that is called wrongly gives no reason. A use of the name is then no second mistake.
@@ -98,11 +106,13 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             scope = scope.having(REASON, Binding(STR, Variable(name=REASON), sure=sure))
         if len(session.findings) == mistakes and not place.block.problems:
             _ignores(session, place, nodes, names, reads, score_node)
+    scope = replace(scope, one_row="`accept`")
     if alone is not None and "accept" in found:
         session.report(codes.metrics.AcceptsNothing(place.at(found["accept"])))
     accept = truth(scope, found["accept"].value, "`accept`") if "accept" in found else None
     if accept is not None and "accept" not in names:
         scope = scope.having("accept", Binding(BOOL, Variable(name="accept")))
+    scope = replace(scope, one_row="`feedback`")
     feedback = expect(scope, found["feedback"].value, STR, "`feedback`") if "feedback" in found else None
     built = None
     if data and written_for and len(nodes) == 2 and score_node is not None:
@@ -116,6 +126,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             accept=accept,
             feedback=feedback,
             judges=tuple(judges),
+            aggregates=tuple(aggregates),
             where=_where(place, score_node),
         )
     reward = None
@@ -131,7 +142,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         symbol,
         data,
         written_for,
-        graded=is_number(kind),
+        graded=is_number(kind) if graded is None else graded,
         accepts=accept is not None,
         explains=feedback is not None,
         judges=reasoned,
@@ -237,12 +248,25 @@ def _calls_judge(node: Node) -> bool:
     return any(_calls_judge(child) for child in children(node))
 
 
+def _over_rows(
+    scope: Scope, node: Expr, code: Expression, names: Mapping[str, Binding], mistakes: int
+) -> bool:
+    """Check a score that is made of aggregates. Returns whether a row by itself may score a number between 0 and 1."""
+    assert scope.aggregates is not None
+    if len(scope.session.findings) == mistakes:
+        bounds = check_made_of_aggregates(scope, node, code, names)
+        if bounds is not None and not (bounds.low >= 0 and bounds.high <= 1):
+            scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), bounds.low, bounds.high))
+    return not (isinstance(code, Variable) and AGGREGATES[scope.aggregates[0].function].of_labels)
+
+
 def _score(scope: Scope, node: Expr) -> tuple[Kind, Expression]:
     kind, code = value(scope, node, "`score`")
     if not (kind == BOOL or is_number(kind) or is_unknown(kind)):
         scope.session.report(codes.metrics.NoScore(scope.place.at(node), spell(kind)))
         return ANY, code
-    _in_range(scope, node, code)
+    if not scope.aggregates:
+        _in_range(scope, node, code)
     return kind, code
 
 

@@ -1,4 +1,4 @@
-"""Calls in expressions: of a module where calls are allowed, of a judge, of a built-in function, or a mistake.
+"""Calls in expressions: of a module where calls are allowed, of a judge, of an aggregate, of a built-in function, or a mistake.
 
 Module calls are not expressions at run time. A scope with `calls` turns them into steps; any other
 scope refuses them.
@@ -13,6 +13,7 @@ from ...tables.judges import JUDGES
 from ..names.names import find, is_open, unknown
 from ..symbols import Symbol
 from ..types.kinds import ANY, CALLABLE
+from .aggregates import aggregate_called, call_aggregate
 from .functions import call_function
 from .infer import infer, rule
 from .judges import call_judge
@@ -30,6 +31,8 @@ def _call(scope: Scope, node: Call) -> Typed:
         _refuse(scope, node, symbol)
     elif not is_open(scope.place, callee):
         if isinstance(callee, Reference):
+            if (aggregate := aggregate_called(scope, node)) is not None:
+                return call_aggregate(scope, node, aggregate)
             judge = JUDGES.get(callee.name.text)
             return call_judge(scope, node, judge) if judge else call_function(scope, node, callee.name)
         _no_function(scope, node)

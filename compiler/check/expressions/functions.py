@@ -18,6 +18,7 @@ from dspec.runtime.values.functions import (
 
 from ...diagnostics import codes
 from ...diagnostics.wording import article
+from ...tables.aggregates import AGGREGATES
 from ...tables.judges import JUDGES
 from ..names.names import named
 from ..shape.arguments import match_arguments
@@ -181,7 +182,11 @@ def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
     if name.text == "env":
         scope.session.report(codes.types.NoValue(scope.place.at(node), "setting", scope.purpose))
         return ()
-    known = [*FUNCTIONS, *(JUDGES if scope.judges is not None else ())]
+    known = [
+        *FUNCTIONS,
+        *(JUDGES if scope.judges is not None else ()),
+        *(AGGREGATES if scope.aggregates is not None else ()),
+    ]
     if scope.calls is not None:
         known += named(CALLABLE, scope.place.scope)
     found = codes.names.UnknownFunction(

@@ -98,13 +98,17 @@ class Scope(Struct, frozen=True):
     meant: Meant = NOTHING_MEANT
     judges: list[ir.Judge] | None = None
     repeated: bool = False
+    aggregates: list[ir.Aggregate] | None = None
+    """Collects the aggregates over all rows; None where the expression is of one row, or of none."""
+    one_row: str = ""
+    """What the expression is that looks at one row of a metric's, where no aggregate may stand; else the `purpose`."""
     scores: frozenset[str] = frozenset()
     """Names of values that lie in 0..1, such as `baseline.score`."""
 
     def range_of(self, code: Expression) -> Bounds:
         """The bounds of the number that an expression of this scope gives."""
-        judges = [judge.name for judge in self.judges or ()]
-        return range_of(code, self.scores.union(judges))
+        shares = [one.name for one in (*(self.judges or ()), *(self.aggregates or ()))]
+        return range_of(code, self.scores.union(shares))
 
     def having(self, name: str, binding: Binding) -> Scope:
         paths = frozenset(path for path in self.present if name not in names_in(path))
