@@ -3,11 +3,12 @@
 Runs only where the plain parse failed. It drives the same parser over the same terminals and,
 where one cannot stand, tries in turn
 
-1. to leave a hole after a dot that awaits its name;
-2. to close brackets that a line break, `}` or the end shows to be unclosed, starting the item over
+1. to read an item's first word as the keyword that it is nearly spelt like, where the item then goes on as that one does;
+2. to leave a hole after a dot that awaits its name;
+3. to close brackets that a line break, `}` or the end shows to be unclosed, starting the item over
    when its bracket must have ended on an earlier line;
-3. to put in, leave out or exchange one terminal such that the next few fit;
-4. to drop the argument, else the item, else the rest of the header, cutting the stacks back to where
+4. to put in, leave out or exchange one terminal such that the next few fit;
+5. to drop the argument, else the item, else the rest of the header, cutting the stacks back to where
    that part began.
 
 An item that has had its problem gets no second one. Looking ahead never builds nodes. The work is
@@ -16,12 +17,14 @@ linear: every step either takes a terminal or spends one of `MAX_PROBLEMS`.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 from msgspec import Struct
 
 from .automaton import MAX_STATES, Stack
 from .balance import Placed, after, balance, place
 from .expectations import in_words
-from .lexemes import FIRST_WORDS, MAX_NESTING, MAX_PROBLEMS, WORDS, Lexeme, Lexemes, excerpt
+from .lexemes import FIRST_WORDS, ITEM_WORDS, MAX_NESTING, MAX_PROBLEMS, WORDS, Lexeme, Lexemes, excerpt
 from .tree import Declaration, Problem, ProblemKind, Span
 
 _LOOK_AHEAD = 4
@@ -37,6 +40,8 @@ _CLOSING = frozenset({"RBRACE", "RPAR", "RSQB"})
 _CLOSERS = {"LPAR": ("RPAR", ")"), "LSQB": ("RSQB", "]"), "LBRACE": ("RBRACE", "}")}
 _WORD_TERMINALS = frozenset({"NAME", *FIRST_WORDS.values()})
 _NOTHING = Lexeme("", "", 0, 0)
+_LONGEST_WORD = 16
+"""Letters of a word that are compared with the keywords."""
 
 
 class _Frame(Struct):
@@ -157,6 +162,8 @@ class _Recovery:
                 self.at += 1
             else:
                 self.drop()
+        elif self.respell():
+            pass
         elif self.last.terminal == "DOT" and self.stack.accepts("HOLE"):
             self.report("unexpected", lexeme, ("a name",))
             self.take(Lexeme("HOLE", "", self.last.end, self.last.end), one)
@@ -189,6 +196,21 @@ class _Recovery:
             if self.last.terminal == "SEP":
                 return ("a declaration",)
         return in_words(self.stack.expected())
+
+    def respell(self) -> bool:
+        """Reads the item's first word, after which the fault lies, as the keyword that it nearly is."""
+        frame = self.frames[-1] if self.frames else None
+        if frame is None or not frame.is_block or self.at != frame.item + 1 or self.last.terminal != "NAME":
+            return False
+        written = self.last
+        rest = self.ahead(self.at, "NAME")
+        for word in get_close_matches(written.text[:_LONGEST_WORD], ITEM_WORDS, cutoff=0.65):
+            if self.stack.accepts(word.upper(), *rest, depth=frame.mark):
+                self.report("misspelt", written, (word,))
+                self.stack.cut(frame.mark)
+                self.take(Lexeme(word.upper(), word, written.start, written.end), self.lexemes[frame.item])
+                return True
+        return False
 
     def close_brackets(self, one: Placed, lexeme: Lexeme) -> bool:
         """Closes what is open in the item if this is where a bracket shows to be unclosed.

@@ -323,6 +323,7 @@ class Comment(Node, frozen=True):
 
 ProblemKind = OneOf[
     "unexpected",  # `found` cannot stand here; `expected` lists what can
+    "misspelt",  # an item starts with `found`, reads on as one that starts with `expected`, and is read as that
     "unclosed",  # `opener` is never closed
     "unknown_keyword",  # a line at column 0 starts with a word that declares nothing
     "bad_string",  # a string that never ends, or an unknown escape

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from dspec_writer import broken_texts, hostile_texts
 from grammar_profile import thorough
 from hypothesis import given
@@ -15,7 +16,7 @@ from snapshot import check_snapshot
 from syntax import nodes, without_spans
 
 from dspec.grammar import parse, tokenize
-from dspec.grammar.lexemes import MAX_PROBLEMS
+from dspec.grammar.lexemes import ITEM_WORDS, MAX_PROBLEMS
 from dspec.grammar.tree import Block, Declaration, Item, Problem, Repeat, Section
 
 HERE = Path(__file__).parent
@@ -84,6 +85,27 @@ def test_leaving_out_one_token_costs_one_declaration_and_one_problem() -> None:
     assert several == 0
     total = sum(len(block.declaration.items or ()) for block in whole if block.declaration)
     assert items / (len(words) * total) > 0.98
+
+
+@pytest.mark.parametrize("word", ITEM_WORDS)
+def test_an_items_word_that_is_misspelt_is_one_problem_and_loses_nothing(word: str) -> None:
+    items = {"input": "input x: str", "output": "output x: str?", "field": "field x: str = column(\"x\")",
+             "assert": "assert f(x) > 0 else \"why\"", "suggest": "suggest x", "let": "let x = y", "until": "until x.y",
+             "return": "return x = y, z = 3", "step": "step s = Best(k = 3)", "given": "given x = [1, 2]",
+             "expect": "expect x == 1", "gate": "gate score > 0.5"}  # fmt: skip
+    right = items[word]
+    slips = [word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1)]
+    slips += [word[:at] + word[at + 1 :] for at in range(1, len(word)) if len(word) > 3]
+    for slip in set(slips) - set(ITEM_WORDS):
+        wrong = right.replace(word, slip, 1)
+        for source in (f"module m {{\n  a = 1\n  {wrong}\n  b = 2\n}}", f"module m {{ {wrong}; b = 2 }}"):
+            (block,) = parse(source).blocks
+            (meant,) = parse(source.replace(wrong, right)).blocks
+            assert [problem.kind for problem in block.problems] == ["misspelt"], source
+            assert (block.problems[0].found, block.problems[0].expected) == (slip, (word,))
+            assert block.declaration
+            assert meant.declaration
+            assert str(without_spans(block.declaration)) == str(without_spans(meant.declaration))
 
 
 def test_thirteen_faults_give_thirteen_problems() -> None:

@@ -1,7 +1,4 @@
-"""All adapters: what a prompt looks like, and what is read from an answer.
-
-The prompts' texts are snapshots in `prompts/`.
-"""
+"""All adapters: what holds of every prompt, and what is read from an answer. What prompts look like is in `test_prompts`."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from snapshot import check_snapshot
 from dspec.runtime.adapters import LEFT_OUT, Adapter, UnreadOutput, adapter
 from dspec.runtime.errors import ParseError
 from dspec.runtime.models.protocol import Message
-from dspec.runtime.schema.program import LM, AdapterName, Demo, FieldSpec, Predictor, Record
+from dspec.runtime.schema.program import LM, AdapterName, Demo, FieldSpec, Record
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,
@@ -33,7 +30,6 @@ from dspec.runtime.schema.types import (
     OneOf,
     OptionalOf,
     RecordRef,
-    Row,
     Scalar,
 )
 
@@ -82,24 +78,10 @@ TYPED = predictor(
         extra=ANY,
     ),
 )
-TYPED_INPUTS: Row = {"facts": ["é", "b"], "meta": {"n": 1}, "note": None, "ok": True}
 
 
 def as_text(messages: tuple[Message, ...]) -> str:
     return "\n\n".join(f"--- {message.role}\n{message.content}" for message in messages)
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    ("case", "asked", "inputs"),
-    [
-        ("route", ROUTE, {"text": "Where is my card?"}),
-        ("typed", TYPED, TYPED_INPUTS),
-        ("bare", question(instruction=""), {"question": "Why?"}),
-    ],
-)
-def test_prompt(name: AdapterName, case: str, asked: Predictor, inputs: Row) -> None:
-    check_snapshot(PROMPTS / f"{case}_{name}.txt", as_text(adapter(name).render(asked, inputs, RECORDS)))
 
 
 @pytest.mark.parametrize("chosen", [CHAT, JSON, XML], ids=NAMES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec.structs import replace
 
 from dspec.grammar.tree import (
@@ -59,11 +61,20 @@ from .mistakes import not_a_value, unknown_value
 from .presence import never_empty, present
 from .scope import Binding, Length, Scope, Typed
 
+_BRACES = re.compile(r"\{(\w+)(?:\.\w+){0,8}\}")
+"""What other languages put into a text by its name."""
 _LITERALS: dict[type, Kind] = {bool: BOOL, int: INT, float: FLOAT, str: STR}
 
 
 @rule(Literal)
 def _literal(scope: Scope, node: Literal) -> Typed:
+    if isinstance(node.value, str) and "{" in node.value:
+        for braces in _BRACES.finditer(node.value):
+            if braces[1] in scope.names:
+                scope.session.report(
+                    codes.types.BracesInText(scope.place.at(node), braces[0], braces[0][1:-1])
+                )
+                break
     return Typed(_LITERALS.get(type(node.value), NONE), Constant(value=node.value))
 
 

@@ -67,6 +67,8 @@ def _binary(scope: Scope, node: Binary) -> Typed:
             return Typed(lists, code, length)
     left, _ = one_value(scope, node.left, one, f"`{operator}`")
     right, _ = one_value(scope, node.right, other, f"`{operator}`")
+    if operator in ("==", "!=", "<", "<=", ">", ">="):
+        _against_itself(scope, node)
     if operator in ("==", "!="):
         _equality(scope, node, left, right)
     elif operator in ("in", "not in"):
@@ -156,6 +158,13 @@ def _always(scope: Scope, node: Binary, left: Type, right: Type) -> None:
             holds,
         )
     )
+
+
+def _against_itself(scope: Scope, node: Binary) -> None:
+    left, right = scope.place.at(node.left), scope.place.at(node.right)
+    if left.text.split() == right.text.split():
+        outcome = "true" if node.operator in ("==", "<=", ">=") else "false"
+        scope.session.report(codes.metrics.SameOnBothSides(scope.place.at(node), outcome, left, right))
 
 
 def _order(scope: Scope, node: Binary, left: Type, right: Type) -> None:

@@ -34,6 +34,8 @@ def _report(session: Session, source: Source, block: Block, problem: Problem) ->
             session.report(codes.syntax.NeverClosed(at(problem.opener or problem.span), owner, whole))
         case "unknown_keyword":
             session.report(codes.syntax.UnknownDeclaration(here, found, more, KEYWORDS))
+        case "misspelt":
+            session.report(codes.syntax.MisspeltWord(here, problem.expected[0]))
         case "bad_string" if problem.expected:
             session.report(codes.syntax.UnknownEscape(here, found, more, problem.expected))
         case "bad_string":

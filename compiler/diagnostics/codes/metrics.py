@@ -365,6 +365,30 @@ class DividesByZero(Finding, frozen=True):
         )
 
 
+DS0514 = Code(
+    "DS0514",
+    "warning",
+    "compared with itself",
+    "Both sides of the comparison are the same, so it says the same for every row. One of them was meant to be another.",
+    metric("= pred.topic == pred.topic"),
+    metric("= gold.topic == pred.topic"),
+    TICKETS,
+)
+
+
+class SameOnBothSides(Finding, frozen=True):
+    code = DS0514
+    outcome: Literal["true", "false"]
+    left: Location
+    right: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.left.text}` is compared with itself, which is always {self.outcome}",
+            f"always {self.outcome}",
+        )
+
+
 DS0511 = Code(
     "DS0511",
     "error",

@@ -68,6 +68,21 @@ class UnexpectedText(ParserStopped, frozen=True):
         return self.says(message, "unexpected", help=said, fixes=fixes)
 
 
+class MisspeltWord(Finding, frozen=True):
+    """The first word of an item, which goes on as one that starts with `meant`."""
+
+    code = DS0101
+    meant: str
+
+    def told(self) -> Diagnostic:
+        near = (self.meant,)
+        return self.says(
+            f"no item starts with `{self.where.text}`{did_you_mean(near)}",
+            "unexpected",
+            fixes=suggestions(self.where, near),
+        )
+
+
 def _is_phrase(word: str) -> bool:
     return word.startswith(("a ", "an ", "the "))
 

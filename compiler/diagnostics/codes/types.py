@@ -13,7 +13,7 @@ from ..record import Diagnostic, Edit, Fix, Label, also
 from ..spelling import closest
 from ..wording import article, did_you_mean, did_you_mean_text, listed, plural, quoted
 from .base import Code, Finding
-from .snippets import DATA, TICKETS, TOOLS
+from .snippets import DATA, GRADED, TICKETS, TOOLS
 
 ASK = """\
 dspec 1
@@ -1392,6 +1392,33 @@ class GivesNoRows(Finding, frozen=True):
             f"`{self.extern}` is a search, which gives a list, and it is declared to give {self.type}",
             f"declared as {self.type}",
             help="declare `list[str]` for the texts that it finds, or `list[R]` with a record `R` for whole rows",
+        )
+
+
+DS0331 = Code(
+    "DS0331",
+    "warning",
+    "name in braces in a text",
+    "Texts have no placeholders: what stands in braces stays as it is written. Texts are joined with `+`, and `str(…)` makes a "
+    "text of another value.",
+    GRADED.replace("pred.topic) }", 'pred.topic); feedback = "wanted {gold.topic}" }'),
+    GRADED.replace("pred.topic) }", 'pred.topic); feedback = "wanted " + gold.topic }'),
+    TICKETS,
+)
+
+
+class BracesInText(Finding, frozen=True):
+    """A text that has `braces` in it around a `path` that names a value there."""
+
+    code = DS0331
+    braces: str
+    path: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.braces}` stays in this text as it is: texts have no placeholders",
+            "no placeholder",
+            help=f'join what is said with `+`: `"…" + {self.path}`, or `+ str({self.path})` for what is no text',
         )
 
 
