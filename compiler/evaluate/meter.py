@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
@@ -10,11 +12,11 @@ from msgspec import Struct
 from dspec.runtime.errors import AnswerError, EvaluationError, ProviderError
 from dspec.runtime.models.calls import Completion, Purse
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.models.protocol import Request
+from dspec.runtime.models.protocol import Answering, Request, ToolAnswer
 from dspec.runtime.running.asking import Meter, spent_on
 from dspec.runtime.running.execute import run
 from dspec.runtime.running.siblings import DeterminedAnswers, count_answer
-from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.program import LM, Program, Record, Tool
 from dspec.runtime.schema.types import Row
 from dspec.runtime.schema.usage import Flaws, Spent
 
@@ -78,12 +80,24 @@ class PaidMeter(Meter):
     def __init__(self, engine: Engine, purse: Purse | None, *, urgent: bool) -> None:
         super().__init__(engine)
         self._paid_by = partial(engine.complete, purse=purse, urgent=urgent)
+        self._called_with = partial(engine.call, purse=purse)
 
     async def complete(self, request: Request) -> Completion:
         completion = await self._paid_by(request)
         self._answers.append(completion)
         count_answer(completion)
         return completion
+
+    async def call(
+        self,
+        tool: Tool,
+        arguments: Row,
+        *,
+        lms: Mapping[str, LM] = MappingProxyType({}),
+        records: Mapping[str, Record] = MappingProxyType({}),
+        answer: Answering | None = None,
+    ) -> ToolAnswer:
+        return await self._called_with(tool, arguments, lms=lms, records=records, answer=answer)
 
 
 async def metered(

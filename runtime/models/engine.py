@@ -170,9 +170,10 @@ class Engine:
         lms: Mapping[str, LM] = MappingProxyType({}),
         records: Mapping[str, Record] = MappingProxyType({}),
         answer: Answering | None = None,
+        purse: Purse | None = None,
     ) -> ToolAnswer:
         """What the tool gives, or why it failed. `lms` and `records` are the program's, `answer` is for what its function
-        calls in turn (`protocol.ToolUse`).
+        calls in turn (`protocol.ToolUse`). `purse` pays for what the tool asks its model for.
 
         Raises ConfigurationError when the engine was given nothing to call tools with, or nothing to call this one
         with; Stopped once the engine was told to stop.
@@ -187,7 +188,7 @@ class Engine:
         async def embed(texts: Sequence[str]) -> list[list[float]]:
             if lm is None:
                 raise ConfigurationError(f"the program lacks the model that the tool `{tool.name}` needs")
-            return await self.embed(lm, texts)
+            return await self.embed(lm, texts, purse=purse)
 
         began = time.monotonic()
         given = await self._tools.call(tool, arguments, ToolUse(lm, embed, records, answer))
@@ -195,13 +196,13 @@ class Engine:
             self._on_event(ToolEvent(tool.name, time.monotonic() - began, bool(given.error)))
         return given
 
-    async def embed(self, lm: LM, texts: Sequence[str]) -> list[list[float]]:
+    async def embed(self, lm: LM, texts: Sequence[str], *, purse: Purse | None = None) -> list[list[float]]:
         """The texts' vectors, in their order; kept, shared and retried like any answer.
 
         Raises what `complete` raises.
         """
         requests = (Request(lm, (Message("user", text),), kind="embedding") for text in texts)
-        completions = await asyncio.gather(*map(self.complete, requests))
+        completions = await asyncio.gather(*(self.complete(request, purse=purse) for request in requests))
         return [json.loads(completion.answer.text) for completion in completions]
 
     async def drain(self, seconds: float | None = None) -> None:

@@ -105,9 +105,12 @@ def prune(path: Path, *, older_than_days: float | None = None, model: str | None
 
 
 def lines(path: Path) -> Iterator[str]:
-    """Every sound answer as a line of JSON, by key. Damaged ones are left out."""
+    """Every sound answer as a line of JSON, by key. Damaged ones are left out, and those that nobody could read: they are no
+    truth elsewhere either."""
     with _opened(path) as database:
-        rows = database.execute("SELECT key, body, seal, model, written FROM answers ORDER BY key")
+        rows = database.execute(
+            "SELECT key, body, seal, model, written FROM answers WHERE unusable IS NULL ORDER BY key"
+        )
         for key, body, sealed, model, written in rows:
             if isinstance(key, bytes) and isinstance(body, str) and sealed == seal(key, body):
                 model, written = _shown(model), written if isinstance(written, int) else 0

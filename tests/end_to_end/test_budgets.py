@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from dspc import dspc
@@ -119,3 +120,34 @@ def test_the_second_plan_knows_what_the_first_compile_took(tmp_path: Path) -> No
         assert "as the last compile took it" in " ".join(
             dspc("check", "main.dspec", cwd=tmp_path).err.replace("│", " ").split()
         )
+
+
+SEARCHING = """
+lm vectors {{ model = "openai/vectors"; api_base = "{url}"; api_key = env("TEST_KEY"); price {{ input = 1.0; output = 0.0 }} }}
+
+extern near(query: str, k: int = 2) -> list[str] = embeddings("texts.jsonl", text = "text", lm = vectors)
+
+program Searching(text: str) -> (label: str) {{
+  let notes = near(query = text)
+  let out = labeller(text = text + " " + str(len(notes)))
+  return label = out.label
+}}
+
+eval found {{ program = Searching; data = texts.val; metric = right; budget {{ calls = {calls} }} }}
+"""
+
+
+@pytest.mark.parametrize("calls", [3, 20, 40])
+def test_what_a_search_asks_its_model_for_is_paid_within_the_wall(calls: int, tmp_path: Path) -> None:
+    with spawned("--answer", "a") as url:
+        put(tmp_path, url, "")
+        source = tmp_path / "main.dspec"
+        told = source.read_text(encoding="utf-8").replace(
+            "max_tokens = 30", "max_tokens = 30; default = true"
+        )
+        source.write_text(told + SEARCHING.format(url=url, calls=calls), encoding="utf-8")
+        done = dspc("eval", "main.dspec", "found", "--json", cwd=tmp_path, TEST_KEY="x")
+        assert done.code, done.text
+        assert "budget" in done.err
+        with urlopen(f"{url.removesuffix('/v1')}/count") as told:
+            assert int(told.read()) == calls

@@ -60,6 +60,16 @@ async def test_what_is_exported_is_taken_in_elsewhere_once(tmp_path: Path) -> No
         assert all(one.get(i.to_bytes(32)) == two.get(i.to_bytes(32)) is not None for i in range(10))
 
 
+async def test_an_answer_that_nobody_could_read_is_not_carried_over(tmp_path: Path) -> None:
+    path = await filled(tmp_path / "l.sqlite")
+    with Ledger(path) as ledger:
+        ledger.begin("attempt")
+        ledger.set_aside((3).to_bytes(32))
+    assert [json.loads(line)["key"] for line in lines(path)] == [
+        i.to_bytes(32).hex() for i in range(10) if i != 3
+    ]
+
+
 async def test_an_answer_that_is_there_stays(tmp_path: Path) -> None:
     path = await filled(tmp_path / "l.sqlite")
     line = json.loads(next(lines(path)))
