@@ -19,6 +19,7 @@ from dspec.runtime.schema.program import (
     LM,
     FieldSpec,
     Judge,
+    MetricValue,
     Program,
     Record,
     Tool,
@@ -107,6 +108,8 @@ class Metric(Frozen):
     score: Expression
     accept: Expression | None = None
     feedback: Expression | None = None
+    lets: tuple[MetricValue, ...] = Field((), exclude_if=lambda lets: not lets)
+    """Computed when an expression first reads them."""
     judges: tuple[Judge, ...] = ()
     """Asked when an expression reads their variable, and not before."""
     aggregates: tuple[Aggregate, ...] = Field((), exclude_if=lambda aggregates: not aggregates)

@@ -172,6 +172,10 @@ def _setting(name: Name, _: Lexeme, value: Expr) -> tree.Setting:
     return tree.Setting(spanning(name, value), name, value)
 
 
+def _setting_of(name: Name, _: Lexeme, address: Expr, __: Lexeme, value: Expr) -> tree.SettingOf:
+    return tree.SettingOf(spanning(name, value), name, address, value)
+
+
 def _section(name: Name, body: Body) -> tree.Section:
     return tree.Section(Span(name.span.start, body.end), name, body.items)
 
@@ -270,6 +274,7 @@ BUILDERS: dict[str, Callable[..., Any]] = {
         _block,
         _doc,
         _setting,
+        _setting_of,
         _section,
         _field_item,
         _check_item,

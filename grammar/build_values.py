@@ -129,9 +129,17 @@ def _list_literal(opening: Lexeme, *rest: Lexeme | list[Expr]) -> tree.ListLiter
 
 
 def _comprehension(
-    opening: Lexeme, element: Expr, _: Lexeme, variable: Name, __: Lexeme, iterable: Expr, closing: Lexeme
+    opening: Lexeme,
+    element: Expr,
+    _: Lexeme,
+    variable: Name,
+    __: Lexeme | None,
+    of: Name | None,
+    ___: Lexeme,
+    iterable: Expr,
+    closing: Lexeme,
 ) -> tree.Comprehension:
-    return tree.Comprehension(Span(opening.start, closing.end), element, variable, iterable)
+    return tree.Comprehension(Span(opening.start, closing.end), element, variable, of, iterable)
 
 
 def _inline_signature(

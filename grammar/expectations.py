@@ -43,6 +43,8 @@ def in_words(terminals: Iterable[str]) -> tuple[str, ...]:
         left -= _NAMES | {"STRING"}
     if "NAME" in left:
         left -= _NAMES - {"NAME"}
+    if {"LBRACE", "ASSIGN", "FOR"} <= left:
+        left -= {"FOR"}  # it fits if the word is an attribute's name, and few attributes have an address
     if {"LBRACE", "ASSIGN"} <= left and (phrases or "NAME" in left):
         left -= {"LBRACE", "ASSIGN"}  # after `input` they fit if it is a setting's name, which is no help
     if {"PLUS", "STAR"} <= left:

@@ -140,9 +140,11 @@ def _segments(parts: list[Part]) -> list[list[Part]]:
 def _is_break(words: list[str], index: int, terminals: frozenset[str]) -> bool:
     before, word = words[index - 1], words[index]
     if "COMMA" in terminals:
-        return before == "COMMA"
+        return before == "COMMA" and words[max(0, index - 3)] != "FOR"  # a loop's two names stay together
     if word not in terminals or before == "NOT":
         return False
+    if word == "FOR" and "ASSIGN" in words[index:]:
+        return False  # the setting's own `for`
     return word not in ("MINUS", "NOT") or before in OPERAND_ENDS or not before
 
 

@@ -153,7 +153,7 @@ class _Reader:
             word = self.words[self.at]
             if word.terminal in ("RBRACE", "RPAR", "RSQB") or (word.opens_item and parts):
                 break
-            if word.terminal == "COMMA" and in_group:
+            if word.terminal == "COMMA" and in_group and not _of_loop(parts):
                 break
             self.at += 1
             if word.terminal == "LBRACE":
@@ -201,6 +201,12 @@ class _Reader:
             first = self.at
             items.append(Run(self.parts(in_group=False), above, word.blank))
             one_line = one_line and not any(one.breaks for one in self.words[first + 1 : self.at])
+
+
+def _of_loop(parts: list[Part]) -> bool:
+    """Whether a comma behind these parts stands between the two names of a loop through a dict."""
+    ends = [part.terminal for part in parts[-2:] if isinstance(part, Word)]
+    return len(ends) == 2 and ends[0] == "FOR"
 
 
 def _may_end_in_comma(opener: Word, before: Part | None, elements: list[Run]) -> bool:

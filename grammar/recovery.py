@@ -84,6 +84,8 @@ class _Recovery:
         self.budget = MAX_PROBLEMS
         self.at = 0
         self.last = _NOTHING
+        self.loops = False
+        """Whether a loop's first name was taken last."""
         self.declaration: Declaration | None = None
 
     # Driving -------------------------------------------------------------------------------------
@@ -138,16 +140,19 @@ class _Recovery:
 
     def take(self, lexeme: Lexeme, one: Placed) -> None:
         self.stack.feed(lexeme)
-        self.last = lexeme
+        before, self.last = self.last.terminal, lexeme
         terminal = lexeme.terminal
         depth = len(self.stack.states)
         if terminal in _OPENING:
             self.frames.append(_Frame(one, self.at, depth, self.at + 1, lexeme))
         elif terminal in _CLOSING:
             self.frames.pop()
+        elif terminal == "COMMA" and self.loops:
+            pass  # it stands between the two names of a loop, and no element begins
         elif self.frames and terminal in (("COMMA", "ARROW") if self.inside_parentheses else ("SEP",)):
             frame = self.frames[-1]
             frame.mark, frame.item, frame.before = depth, self.at + 1, lexeme
+        self.loops = before == "FOR"
         if terminal in _STARTS:
             self.faulty = False
         elif terminal in ("STRING", "NUMBER", "PERCENT") and lexeme.start in self.known_faults:

@@ -136,10 +136,12 @@ class ListLiteral(Node, frozen=True):
 
 
 class Comprehension(Node, frozen=True):
-    """`[element for variable in iterable]`."""
+    """`[element for variable in iterable]`; with `of`, `[element for variable, of in iterable]` through a dict."""
 
     element: Expr
     variable: Name
+    of: Name | None
+    """What a dict has under the key `variable`."""
     iterable: Expr
 
 
@@ -185,6 +187,14 @@ class Setting(Node, frozen=True):
     """`name = value`."""
 
     name: Name
+    value: Expr
+
+
+class SettingOf(Node, frozen=True):
+    """`name for address = value`: what an attribute is for one predictor."""
+
+    name: Name
+    address: Expr
     value: Expr
 
 
@@ -260,6 +270,7 @@ class Gate(Node, frozen=True):
 Item = (
     Doc
     | Setting
+    | SettingOf
     | Section
     | FieldItem
     | CheckItem

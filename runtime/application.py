@@ -20,12 +20,14 @@ from .models.background import Background, background
 from .models.endpoints import split_model
 from .models.engine import Engine
 from .models.ledger import Ledger
+from .running.bringing import Given, brought
 from .running.execute import run
 from .running.prediction import Prediction
 from .schema.ensemble import Runnable, parts
 from .schema.program import LM, FieldSpec, asked_besides, embedders
-from .schema.types import JsonValue, Row
+from .schema.types import Row
 from .tools.given import ToolCalling, ToolFunction, ToolService, tools_of
+from .values.media import Blob, is_history, medium_kind
 
 Value = TypeVar("Value")
 PerModel = str | Mapping[str, str] | None
@@ -130,24 +132,31 @@ class Application:
     def outputs(self) -> tuple[FieldSpec, ...]:
         return self.program.outputs
 
-    def __call__(self, /, **inputs: JsonValue) -> Prediction:
-        """One run. Raises InputError, AnswerError or ProviderError (`dspec.errors`)."""
+    def __call__(self, /, **inputs: Given) -> Prediction:
+        """One run. Images, audio and files are passed as a `Path`, as bytes, or as a text that is a URL or a `data:` URL.
+
+        Raises InputError, AnswerError or ProviderError (`dspec.errors`).
+        """
         return self._wait(self._one(inputs))
 
-    async def acall(self, /, **inputs: JsonValue) -> Prediction:
+    async def acall(self, /, **inputs: Given) -> Prediction:
         """As a call, without blocking the caller's event loop."""
         return await asyncio.wrap_future(background().submit(self._one(inputs)))
 
     @overload
     def batch(
-        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: Literal[False] = False
+        self,
+        rows: Iterable[Mapping[str, Given]],
+        *,
+        threads: int = 8,
+        return_exceptions: Literal[False] = False,
     ) -> list[Prediction]: ...
     @overload
     def batch(
-        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: Literal[True]
+        self, rows: Iterable[Mapping[str, Given]], *, threads: int = 8, return_exceptions: Literal[True]
     ) -> list[Prediction | DspecError]: ...
     def batch(
-        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: bool = False
+        self, rows: Iterable[Mapping[str, Given]], *, threads: int = 8, return_exceptions: bool = False
     ) -> list[Prediction] | list[Prediction | DspecError]:
         """A run for each row, `threads` at once, results in the rows' order.
 
@@ -158,14 +167,18 @@ class Application:
 
     @overload
     async def abatch(
-        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: Literal[False] = False
+        self,
+        rows: Iterable[Mapping[str, Given]],
+        *,
+        threads: int = 8,
+        return_exceptions: Literal[False] = False,
     ) -> list[Prediction]: ...
     @overload
     async def abatch(
-        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: Literal[True]
+        self, rows: Iterable[Mapping[str, Given]], *, threads: int = 8, return_exceptions: Literal[True]
     ) -> list[Prediction | DspecError]: ...
     async def abatch(
-        self, rows: Iterable[Row], *, threads: int = 8, return_exceptions: bool = False
+        self, rows: Iterable[Mapping[str, Given]], *, threads: int = 8, return_exceptions: bool = False
     ) -> list[Prediction] | list[Prediction | DspecError]:
         """As `batch`, without blocking the caller's event loop."""
         work = self._many(list(rows), threads, keep=return_exceptions)
@@ -195,10 +208,24 @@ class Application:
             future.cancel()
             raise
 
-    async def _one(self, inputs: Row) -> Prediction:
-        return Prediction(await run(self.program, inputs, self._open(), record=True))
+    async def _one(self, inputs: Mapping[str, Given]) -> Prediction:
+        return await self._run(inputs, self._open())
 
-    async def _many(self, rows: Sequence[Row], threads: int, *, keep: bool) -> list[Prediction | DspecError]:
+    async def _run(self, inputs: Mapping[str, Given], engine: Engine) -> Prediction:
+        row, held = await self._brought(inputs)
+        prediction = Prediction(await run(self.program, row, engine, record=True))
+        del held  # what was passed is held till here
+        return prediction
+
+    async def _brought(self, inputs: Mapping[str, Given]) -> tuple[Row, list[Blob]]:
+        """The inputs as values. What may be large is read in a thread."""
+        if any(medium_kind(one.type) or is_history(one.type) for one in self.program.inputs):
+            return await asyncio.to_thread(brought, self.program.inputs, inputs)
+        return brought(self.program.inputs, inputs)
+
+    async def _many(
+        self, rows: Sequence[Mapping[str, Given]], threads: int, *, keep: bool
+    ) -> list[Prediction | DspecError]:
         count_of("threads", threads)
         engine = self._open()
         results: list[Prediction | DspecError | None] = [None] * len(rows)
@@ -211,7 +238,7 @@ class Application:
                 if failed and not keep:
                     return
                 try:
-                    results[place] = Prediction(await run(self.program, rows[place], engine, record=True))
+                    results[place] = await self._run(rows[place], engine)
                 except DspecError as error:
                     results[place] = error
                     failed = True

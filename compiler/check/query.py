@@ -49,8 +49,6 @@ from .symbols import FileScope, Symbol
 from .types.declared import RunnableInfo, TunedInfo, runnable
 from .types.kinds import Group, Kind, NamedValue
 
-CALLABLE = ("module", "program", "extern")
-
 
 class View(Struct, frozen=True):
     """A declaration as it was checked. `way` leads from it to the innermost node at the place."""
@@ -238,7 +236,8 @@ def _comes_back(view: View, symbol: Symbol) -> bool:
     a model. A record may name itself."""
     if symbol is view.symbol:
         return symbol.kind != "record"
-    if symbol.kind in ("module", "program") and view.symbol.kind in ("module", "program"):
+    runs = ("module", "program")
+    if (symbol.kind in runs and view.symbol.kind in runs) or symbol.kind == view.symbol.kind == "metric":
         return reaches(view.session, symbol, view.symbol.key)
     if symbol.kind != "lm" or view.symbol.kind != "lm":
         return False
@@ -255,7 +254,7 @@ def _comes_back(view: View, symbol: Symbol) -> bool:
 def callable_kinds(view: View) -> tuple[str, ...]:
     """The kinds of declarations that an expression at the place may call."""
     scope = scope_at(view)
-    return CALLABLE if scope is not None and scope.calls is not None else ()
+    return scope.callable if scope is not None else ()
 
 
 def functions(view: View) -> Iterator[Function]:
@@ -269,7 +268,7 @@ def functions(view: View) -> Iterator[Function]:
 def judges(view: View) -> Iterator[JudgeFunction]:
     """The judges that an expression at the place may ask."""
     scope = scope_at(view)
-    for name, judge in JUDGES.items() if scope and scope.judges is not None else ():
+    for name, judge in JUDGES.items() if scope and scope.measure is not None else ():
         if scope and name not in scope.names and name not in view.place.scope.symbols:
             yield judge
 

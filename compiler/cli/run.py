@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dspec.runtime.application import Application
+    from dspec.runtime.running.bringing import Given
     from dspec.runtime.running.prediction import Prediction
     from dspec.runtime.schema.program import FieldSpec
     from dspec.runtime.schema.trace import TraceStep
@@ -41,7 +42,7 @@ def run(
         typer.Option(
             "--input",
             "-i",
-            help="`name=value`, `@file.json`, or `-` for JSON on standard input.",
+            help="`name=value`, `name=@file` for an image, audio or a file, `@file.json`, or `-` for JSON on standard input.",
             show_default=False,
         ),
     ] = None,
@@ -130,9 +131,9 @@ def open_target(
     return application
 
 
-def read_inputs(given: Sequence[str], fields: Sequence[FieldSpec]) -> Row:
+def read_inputs(given: Sequence[str], fields: Sequence[FieldSpec]) -> dict[str, Given]:
     """The inputs named on the command line; the program checks them."""
-    row: Row = {}
+    row: dict[str, Given] = {}
     kinds = {field.name: field for field in fields}
     for text in given:
         if text == "-":
@@ -160,16 +161,30 @@ def read_object(text: str, where: str) -> Row:
     return value
 
 
-def read_value(text: str, field: FieldSpec | None) -> JsonValue:
-    """Text for text fields; JSON for others, and the text itself where it is none."""
+def read_value(text: str, field: FieldSpec | None) -> Given:
+    """Text for text fields; JSON for others, and the text itself where it is none. `@path` is a file where one is wanted."""
     from dspec.runtime.schema.types import OneOf, Scalar
+    from dspec.runtime.values.media import medium_kind
 
+    if field is not None and medium_kind(field.type):
+        return read_medium(text)
     if field is None or isinstance(field.type, OneOf) or field.type == Scalar(name="str"):
         return text
     try:
         return jsonlib.loads(text)
     except ValueError:
         return text
+
+
+def read_medium(text: str) -> Given:
+    """An image, audio or a file: `@path`, a URL, or a JSON list of such."""
+    try:
+        value: JsonValue = jsonlib.loads(text)
+    except ValueError:
+        value = text
+    if isinstance(value, list):
+        return [read_medium(one) if isinstance(one, str) else one for one in value]
+    return Path(text[1:]) if text.startswith("@") else value
 
 
 def draw(prediction: Prediction) -> None:

@@ -24,6 +24,7 @@ from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.program import LM, FieldSpec, Program, Tool, canonical, with_fallbacks
 from dspec.runtime.tools.base import Ground
 from dspec.runtime.tools.table import SOURCES
+from dspec.runtime.values.media import dearness, is_history, medium_kind
 
 from .. import ir
 from ..data import Rows
@@ -195,8 +196,10 @@ class Reckoning:
     def __init__(
         self, project: ir.Project, train: Rows, val: Rows, prompt_lm: LM | None, folder: Path
     ) -> None:
-        self.train = sizes.sized(row.row for row in train)
-        self.val = self.train if val is train else sizes.sized(row.row for row in val)
+        columns = [column for dataset in project.datasets.values() for column in dataset.inputs]
+        turns = {column.name for column in columns if is_history(column.type)}
+        self.train = sizes.sized((row.row for row in train), histories=turns)
+        self.val = self.train if val is train else sizes.sized((row.row for row in val), histories=turns)
         self._lms = project.lms
         self._prompt_lm = prompt_lm
         self._folder = folder
@@ -298,6 +301,8 @@ class Reckoning:
             metric.gold: dict(row),
             metric.pred: answered,
         }
+        for let in metric.lets:
+            scope[let.name] = sizes.size_of(let.value, scope)
         given = {name: sizes.size_of(one, scope) for name, one in judge.inputs.items()}
         walk = walks.Walk(judge.program, ruler, lms=self._lms, more={})
         return walk.run(given)[0]
@@ -371,7 +376,10 @@ class Reckoning:
             # Where a run asks with the row's own values, the row bounds them.
             within = shown <= labelled + 4 * count * len(predictor.signature.inputs)
             inner = shown if made and not within else 0
-            bounds[address] = lacking + count * frame + labelled + inner + written
+            dear = (
+                dearness(lm.model) if any(medium_kind(one.type) for one in predictor.signature.inputs) else 1
+            )
+            bounds[address] = lacking + count * frame + dear * (labelled + inner) + written
             answer = sum(self._likely.written(one, predictor, lm) for one in predictor.signature.outputs)
             likely[address] = count * (frame - 2 * FRAME + usual.largest.get(address, 0) + answer)
         return bounds, likely

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from heapq import nlargest
 
 from msgspec import Struct
@@ -29,6 +29,7 @@ from dspec.runtime.schema.expressions import (
 from dspec.runtime.schema.types import JsonValue, ListOf, Row, Scalar
 from dspec.runtime.values.functions import FUNCTIONS
 from dspec.runtime.values.markers import escape_json
+from dspec.runtime.values.media import media_in
 
 _NUMBER = 32
 _HUGE = 10**15
@@ -38,9 +39,21 @@ Sizes = Mapping[str, "Sized"]
 
 
 def bytes_of(value: JsonValue) -> int:
-    """Of a value in a prompt, at most: with the escapes of its layout, which for a tag is one byte at its `<`."""
+    """Of a value in a prompt, at most: with the escapes of its layout, which for a tag is one byte at its `<`. Media count a
+    byte for each token that they are billed as."""
     text = escape_json(json.dumps(value, ensure_ascii=False))
-    return len(text.encode(errors="replace")) + text.count("<")
+    media = sum(one.tokens() for one in media_in(text))
+    return len(text.encode(errors="replace")) + text.count("<") + media
+
+
+_TURN = 240
+"""Bytes around what a turn of a history says: its two messages' frames and the end of an answer."""
+
+
+def bytes_of_turns(value: JsonValue) -> int:
+    """Of a history: each turn is two messages, each value a section with a header or a tag."""
+    turns = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return bytes_of(value) + sum(_TURN + sum(40 + 2 * len(name) for name in turn) for turn in turns)
 
 
 def whole(size: Sized) -> int:
@@ -91,9 +104,10 @@ def size_of(expression: Expression, scope: Sizes) -> Sized:
             return sum(whole(size_of(item, scope)) + 2 for item in items) + 2
         case ForEach():
             items = size_of(expression.iterable, scope)
-            longest = size_of(expression.element, {**scope, expression.variable: items})
+            names = (expression.variable,) if expression.of is None else (expression.variable, expression.of)
+            longest = size_of(expression.element, {**scope, **dict.fromkeys(names, items)})
             count = _length(expression.iterable, whole(items))
-            empty = size_of(expression.element, {**scope, expression.variable: scaled(items, 0)})
+            empty = size_of(expression.element, {**scope, **dict.fromkeys(names, scaled(items, 0))})
             return plus(scaled(longest, 1), scaled(empty, max(0, count - 1)))
 
 
@@ -148,9 +162,12 @@ def _summed(rows: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def sized(rows: Iterable[Row], keep: int = 1_000) -> RowSizes:
-    """The sizes of these rows, labels included."""
-    each = [{name: bytes_of(value) for name, value in row.items()} for row in rows]
+def sized(rows: Iterable[Row], keep: int = 1_000, *, histories: Collection[str] = ()) -> RowSizes:
+    """The sizes of these rows, labels included; `histories` are the columns that hold turns."""
+    each = [
+        {name: bytes_of_turns(value) if name in histories else bytes_of(value) for name, value in row.items()}
+        for row in rows
+    ]
     longest: dict[str, int] = {}
     for row in each:
         for name, size in row.items():

@@ -47,7 +47,8 @@ from dspec.runtime.schema.program import (
     walked,
     with_fallbacks,
 )
-from dspec.runtime.schema.types import OneOf, OptionalOf, Row, Scalar, Type
+from dspec.runtime.schema.types import JsonValue, OneOf, OptionalOf, Row, Scalar, Type
+from dspec.runtime.values.media import dearness, is_history, medium_kind
 
 from .sizes import RowSizes, Sized, Sizes, bytes_of, longer, plus, scaled, size_of, whole
 
@@ -197,6 +198,11 @@ class Most:
             load.take(lm, billed * asked, billed * inputs, billed * asked * answer)
 
 
+def _blank(field: FieldSpec) -> JsonValue:
+    """A value that takes no room in a prompt."""
+    return [] if is_history(field.type) else ""
+
+
 def _closed(kind: Type) -> int | None:
     """Bytes of a value of which there are only so many; None of any other."""
     match kind:
@@ -305,9 +311,14 @@ class Walk:
         key = (id(predictor), lm.name)
         if key not in self._frames:
             layout = adapter(lm.adapter)
-            blank: Row = {one.name: "" for one in predictor.signature.inputs}
+            blank: Row = {one.name: _blank(one) for one in predictor.signature.inputs}
             messages = layout.render(predictor, blank, self.program.records)
-            size = sum(len(one.content.encode(errors="replace")) + FRAME for one in messages)
+            size = sum(
+                len(one.content.encode(errors="replace"))
+                + FRAME
+                + sum(each.medium.tokens(lm.model) for each in one.attached)
+                for one in messages
+            )
             form = layout.response_format(predictor, self.program.records, lm)
             self._frames[key] = size + (0 if form is None else bytes_of(form))
         return self._frames[key]
@@ -315,7 +326,7 @@ class Walk:
     def demo_frame(self, predictor: Predictor, lm: LM) -> int:
         """Bytes of a demo besides its values, and besides what says that some are left out."""
         signature = predictor.signature
-        inputs: Row = {one.name: "" for one in signature.inputs}
+        inputs: Row = {one.name: _blank(one) for one in signature.inputs}
         outputs: Row = {one.name: "" for one in signature.outputs}
         demo = Demo(inputs=inputs, outputs=outputs)
         shown = predictor.model_copy(update={"demos": (demo,)})
@@ -440,8 +451,10 @@ class Walk:
         if not lms:
             return {one.name: 0 for one in predictor.signature.outputs}
         if content is None:
+            dear = max(dearness(lm.model) for lm in lms)
             content = sum(
-                whole(given[one.name]) if one.name in given else bytes_of(one.default)
+                (whole(given[one.name]) if one.name in given else bytes_of(one.default))
+                * (1 if medium_kind(one.type) is None else dear)
                 for one in predictor.signature.inputs
             )
         answer = max(self.ruler.answer(predictor, lm) for lm in lms)
@@ -532,6 +545,8 @@ class Walk:
         answers = self._answers(module, [*outputs.values(), *found])
         if module.reward is not None and (asked := counts.get(REWARD)) is not None:
             scope: dict[str, Sized] = {module.reward.pred: {**given, **answers}}
+            for let in module.reward.lets:
+                scope[let.name] = size_of(let.value, scope)
             for judge in module.reward.judges:
                 walk = Walk(judge.program, self.ruler, lms=self.lms, more={}, within=self.asked)
                 shown = {name: size_of(one, scope) for name, one in judge.inputs.items()}
@@ -574,13 +589,15 @@ def chosen_per_input(program: Program) -> dict[str, int]:
     if index is None:
         return {}
     found: dict[str, int] = {}
-    for address in program.predictors:
+    for address, predictor in program.predictors.items():
         demos = (
             (one for kept in (row.bootstrapped, row.labelled) if (one := kept.get(address)) is not None)
             for row in index.rows
         )
         sizes = [max((_demo_bytes(one) for one in each), default=0) for each in demos]
-        found[address] = sum(nlargest(index.shown, sizes))
+        lm = program.lms.get(predictor.lm)
+        dear = any(medium_kind(one.type) for one in predictor.signature.inputs)
+        found[address] = sum(nlargest(index.shown, sizes)) * (dearness(lm.model) if lm and dear else 1)
     return found
 
 

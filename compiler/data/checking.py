@@ -10,12 +10,14 @@ from pydantic import Field
 
 from dspec.runtime.schema.program import Record, digest
 from dspec.runtime.schema.types import Frozen, JsonValue, Type
+from dspec.runtime.values.media import medium_kind
 
 from .. import ir
 from ..diagnostics.wording import plural
 from ..project.caches import Cache
 from . import cache as caching
 from .columns import misfit
+from .media import MediaFiles
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
 from .problem import SHOWN, DataError, DataProblem, listed, quoted
 from .reading import open_table
@@ -62,7 +64,9 @@ def check(
     size and time of change.
     """
     question = f"deep {digest(dataset)}" if deep else digest(dataset)
-    key = caching.key(dataset.source, folder, root, question) if cache else None
+    # What media files hold is not told from the data file, whose time of change is all that a kept result knows.
+    kept = cache is not None and not any(medium_kind(column.type) for column in dataset.inputs)
+    key = caching.key(dataset.source, folder, root, question) if kept else None
     if cache and key and (text := cache.recall(key)):
         try:
             return Findings.model_validate_json(text)
@@ -78,11 +82,12 @@ def check(
 
 
 def _check(dataset: ir.Dataset, folder: Path, root: Path | None, *, deep: bool) -> Findings:
+    media = MediaFiles(dataset.source, folder, root, glancing=True)
     with open_table(dataset.source, folder, root) as table:
         if is_sampled(table) and not deep:
-            collected = collect(dataset, table, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
+            collected = collect(dataset, table, media, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
         else:
-            collected = collect(dataset, table, max_rows=MAX_ROWS)
+            collected = collect(dataset, table, media, max_rows=MAX_ROWS)
     rows = collected.seen if collected.complete else count_rows(dataset.source, folder, root)
     found = [*collected.problems, *long_values(dataset, collected.examples)]
     if not rows:
@@ -118,7 +123,8 @@ def unfit_labels(
     """
     try:
         with open_table(dataset.source, folder, root) as table:
-            found = collect(dataset, table, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
+            media = MediaFiles(dataset.source, folder, root, glancing=True)
+            found = collect(dataset, table, media, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
     except DataError:
         return None
     broken = [

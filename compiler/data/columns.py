@@ -25,8 +25,10 @@ from typing import NamedTuple
 from dspec.runtime.schema.program import FieldSpec, Record
 from dspec.runtime.schema.types import STR, DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Row, Type
 from dspec.runtime.values import values
+from dspec.runtime.values.media import MediumKind, is_history, medium_kind
 from dspec.runtime.values.repair import strict_json
 
+from .media import MediaFiles
 from .problem import quoted
 from .tables import RawRow
 
@@ -41,14 +43,19 @@ class BrokenCell(NamedTuple):
 
 
 def typed_row(
-    raw: RawRow, specs: Collection[FieldSpec], records: Mapping[str, Record], *, text: bool
+    raw: RawRow,
+    specs: Collection[FieldSpec],
+    records: Mapping[str, Record],
+    media: MediaFiles,
+    *,
+    text: bool,
 ) -> tuple[Row, list[BrokenCell]]:
     """One row's declared columns as typed values, and the cells that break their type."""
     row: Row = {}
     broken: list[BrokenCell] = []
     for spec in specs:
         try:
-            row[spec.name] = _cell(raw.values, spec, records, text=text)
+            row[spec.name] = _cell(raw.values, spec, records, media, text=text)
         except ValueError as error:
             given = raw.values.get(spec.name)
             shown = quoted(given) if spec.name in raw.values else "no value"
@@ -59,7 +66,12 @@ def typed_row(
 
 
 def _cell(
-    cells: Mapping[str, JsonValue], spec: FieldSpec, records: Mapping[str, Record], *, text: bool
+    cells: Mapping[str, JsonValue],
+    spec: FieldSpec,
+    records: Mapping[str, Record],
+    media: MediaFiles,
+    *,
+    text: bool,
 ) -> JsonValue:
     absent = spec.name not in cells or (text and cells[spec.name] == "")
     if absent and spec.has_default:
@@ -69,6 +81,8 @@ def _cell(
     if spec.name not in cells:
         raise ValueError("the row has no value")
     value = cells[spec.name]
+    if (kind := medium_kind(spec.type)) is not None and value not in ("", None):
+        return _media(value, spec.type, kind, media)
     nested_text = isinstance(value, str) and _is_nested(spec.type)
     if not text and not nested_text:
         return values.coerce(_known(value, spec.type, records, 0), spec.type, records)
@@ -84,9 +98,26 @@ def _cell(
     return values.from_text(value, spec.type, records)
 
 
+def _media(value: JsonValue, kind: Type, medium: MediumKind, media: MediaFiles) -> JsonValue:
+    """A cell of a medium, or of a list of them, which in a text is JSON."""
+    if not _is_nested(kind):
+        if not isinstance(value, str):
+            raise ValueError(values.mismatch(kind, value))
+        return media.value(value, medium)
+    if isinstance(value, str):
+        try:
+            value = strict_json(value)
+        except ValueError:
+            raise ValueError(values.mismatch(kind, value)) from None
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(values.mismatch(kind, value))
+    return media.value(value, medium)
+
+
 def _is_nested(kind: Type) -> bool:
     """Whether a text in a cell of this type is JSON: tables of every format have such columns."""
-    return isinstance(kind.item if isinstance(kind, OptionalOf) else kind, ListOf | DictOf | RecordRef)
+    kind = kind.item if isinstance(kind, OptionalOf) else kind
+    return isinstance(kind, ListOf | DictOf | RecordRef) or is_history(kind)
 
 
 def _known(value: JsonValue, kind: Type, records: Mapping[str, Record], depth: int) -> JsonValue:

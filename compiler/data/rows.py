@@ -23,6 +23,7 @@ from ..diagnostics.spelling import closest
 from ..diagnostics.wording import plural
 from . import opening
 from .columns import BrokenCell, literals, typed_row
+from .media import MediaFiles
 from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable
 from .reading import open_table
 from .tables import MAX_ROWS, BrokenRow, RawRow, RawRows, Table
@@ -81,7 +82,8 @@ def load_rows(dataset: ir.Dataset, folder: Path, *, root: Path | None = None) ->
         if table.size > opening.MAX_FILE_BYTES:
             size = f"{table.size >> 20:,} MiB; at most {opening.MAX_FILE_BYTES >> 20:,} can be read"
             raise unreadable(f"`{table.name}` has {size}", advice)
-        collected = collect(dataset, table, max_rows=MAX_ROWS)
+        media = MediaFiles(dataset.source, folder, root, glancing=False)
+        collected = collect(dataset, table, media, max_rows=MAX_ROWS)
     if collected.problems:
         raise DataError(collected.problems)
     if not collected.complete:
@@ -90,7 +92,12 @@ def load_rows(dataset: ir.Dataset, folder: Path, *, root: Path | None = None) ->
 
 
 def collect(
-    dataset: ir.Dataset, table: Table, *, max_rows: int, max_bytes: int = opening.MAX_FILE_BYTES
+    dataset: ir.Dataset,
+    table: Table,
+    media: MediaFiles,
+    *,
+    max_rows: int,
+    max_bytes: int = opening.MAX_FILE_BYTES,
 ) -> Collected:
     """Read up to `max_rows` rows or `max_bytes` bytes. Raises DataError only for an unreadable file."""
     table = renamed(table, dataset.columns)
@@ -116,7 +123,7 @@ def collect(
         if table.columns is None:
             present.update(name for name in labels + inputs if name in raw.values)
             _count_keys(keys, raw.values)
-        row, broken = typed_row(raw, usable, dataset.records, text=table.text)
+        row, broken = typed_row(raw, usable, dataset.records, media, text=table.text)
         if broken:
             faults.add(raw.number, broken)
         elif not absent:

@@ -74,6 +74,8 @@ def metric_digest(metric: ir.Metric) -> str:
     plain: dict[str, JsonValue] = metric.model_dump(
         mode="json", include={"score", "accept", "feedback", "aggregates"}
     )
+    if metric.lets:
+        plain["lets"] = [let.model_dump(mode="json") for let in metric.lets]
     if metric.judges:
         plain["judges"] = [_judge(judge) for judge in metric.judges]
     return digest(plain)

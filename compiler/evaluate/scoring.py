@@ -12,6 +12,7 @@ costs nothing.
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -67,8 +68,8 @@ def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opini
     `accept` is not a bool; Wanted when the opinion of a judge is needed that is not there.
     """
     scope: dict[str, JsonValue] = {metric.gold: gold, metric.pred: pred}
-    if metric.judges:
-        scope = Judged(metric.judges, scope, opinions)
+    if metric.judges or metric.lets:
+        scope = Judged(scope, metric.lets, metric.judges, opinions)
     value = _score(metric, scope, row)
     score = value if isinstance(value, Share) else number_of_score(value)
     if score is None:
@@ -100,7 +101,7 @@ def _score(metric: ir.Metric, scope: dict[str, JsonValue], row: int) -> JsonValu
     if not metric.aggregates:
         return _value(metric, "score", metric.score, scope, row)
     try:
-        return share(metric, scope)
+        return share(metric, partial(_evaluated, scope))
     except (EvaluationError, InputError) as error:
         raise _failed(metric, "score", row, error) from error
 
@@ -114,9 +115,13 @@ def _value(
     metric: ir.Metric, part: str, expression: Expression, scope: dict[str, JsonValue], row: int
 ) -> JsonValue:
     try:
-        return evaluate(expression, scope)
+        return _evaluated(scope, expression)
     except (EvaluationError, InputError) as error:
         raise _failed(metric, part, row, error) from error
+
+
+def _evaluated(scope: dict[str, JsonValue], expression: Expression) -> JsonValue:
+    return scope.value(expression) if isinstance(scope, Judged) else evaluate(expression, scope)
 
 
 def _failed(metric: ir.Metric, part: str, row: int, error: DspecError) -> MetricError:

@@ -13,12 +13,12 @@ costs no other label its precision.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from dspec.runtime.errors import EvaluationError, InputError
-from dspec.runtime.running.rewards import number_of_score
-from dspec.runtime.schema.expressions import Variable
+from dspec.runtime.running.rewards import Judged, number_of_score
+from dspec.runtime.schema.expressions import Expression, Variable
 from dspec.runtime.values.interpret import evaluate
 from dspec.runtime.values.values import short
 
@@ -122,15 +122,15 @@ def labels_of(score: float) -> tuple[Label, ...]:
     return tuple(read[0] for read in score.reads if isinstance(read, tuple))
 
 
-def share(metric: ir.Metric, scope: Mapping[str, JsonValue]) -> Share:
-    """The score of a row in whose scope the aggregates' arguments are evaluated.
+def share(metric: ir.Metric, evaluated: Callable[[Expression], JsonValue]) -> Share:
+    """The score of a row for which the aggregates' arguments are evaluated so.
 
     Raises EvaluationError where one of them cannot be computed, or is no label or number in 0..1, and what reading a judge
     raises.
     """
     reads: list[Read] = []
     for one in metric.aggregates:
-        values = [evaluate(expression, scope) for expression in one.inputs]
+        values = [evaluated(expression) for expression in one.inputs]
         if AGGREGATES[one.function].of_labels:
             gold, pred = (_label(one.function, value) for value in values)
             reads.append((gold, pred))
@@ -150,13 +150,14 @@ def nothing(metric: ir.Metric, gold: Row) -> float:
     alone. A label that cannot be computed is `none`."""
     if not metric.aggregates:
         return 0.0
+    scope = Judged({metric.gold: gold}, metric.lets, (), {})
     reads: list[Read] = []
     for one in metric.aggregates:
         if not AGGREGATES[one.function].of_labels:
             reads.append(0.0)
             continue
         try:
-            reads.append((_label(one.function, evaluate(one.inputs[0], {metric.gold: gold})), NO_ANSWER))
+            reads.append((_label(one.function, scope.value(one.inputs[0])), NO_ANSWER))
         except (EvaluationError, InputError):
             reads.append((None, NO_ANSWER))
     return Share(metric, tuple(reads))

@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from dspec.runtime.models.prices import context_window
 from dspec.runtime.schema.program import LM, Demo, Predictor, Program, canonical, digest
 from dspec.runtime.schema.types import JsonValue, Row
+from dspec.runtime.values.media import medium
 
 SHARE = 0.8
 """The share of what a model takes that a prompt may fill: tokens are estimated from bytes, and some languages have
@@ -144,7 +145,7 @@ def _tokens(program: Program, predictor: Predictor, lm: LM, inputs: Row) -> int:
     from dspec.runtime.adapters import adapter  # a check reads the table of optimizers, and renders nothing
     from dspec.runtime.models.transports.answers import estimate_tokens
 
-    return estimate_tokens(adapter(lm.adapter).render(predictor, inputs, program.records))
+    return estimate_tokens(adapter(lm.adapter).render(predictor, inputs, program.records), lm.model)
 
 
 def _shortened(demo: Demo, most: int) -> Demo:
@@ -156,7 +157,7 @@ def _shortened(demo: Demo, most: int) -> Demo:
 def _cut(value: JsonValue, most: int) -> JsonValue:
     """The value with no text longer than that: the beginning, and half as much of the end."""
     match value:
-        case str() if len(value) > most:
+        case str() if len(value) > most and medium(value) is None:
             end = most // 3
             return f"{value[: most - end]} [… {len(value) - most} characters left out …] {value[len(value) - end :]}"
         case list():
@@ -170,7 +171,7 @@ def _cut(value: JsonValue, most: int) -> JsonValue:
 def _longest(value: JsonValue) -> int:
     match value:
         case str():
-            return len(value)
+            return 0 if medium(value) else len(value)
         case list():
             return max((_longest(item) for item in value), default=0)
         case dict():

@@ -309,7 +309,7 @@ BLOCKS: dict[str, BlockSpec] = {
             "metric right(gold: tickets, pred: router) = gold.intent == pred.intent",
             "either",
             parameters="required",
-            items=("doc",),
+            items=("doc", "let"),
             attributes=(
                 A(
                     "score",

@@ -10,7 +10,10 @@ TYPES: dict[str, str] = {
     "date": "A calendar date, as `2024-05-31`.",
     "datetime": "A date and time in ISO 8601.",
     "any": "Any JSON value.",
-    "image": "An image.",
+    "image": "An image, as an input: a path, a URL or data.",
+    "audio": "A recording, as an input: a path or data.",
+    "file": "A PDF or a text file, as an input: a path, a URL or data.",
+    "history": "Earlier turns of the same signature, as an input; they become messages.",
     "list": "`list[T]`: a list of values of one type.",
     "dict": "`dict[K, V]`: values by key.",
 }

@@ -144,7 +144,10 @@ def _way_to(lexemes: Sequence[Lexeme], wanted: int) -> tuple[Spot, ...] | None:
                 stack.pop()
             stack[-1].elements.append([])
         elif terminal == "COMMA" and stack[-1].opener in ("(", "["):
-            stack[-1].elements.append([])
+            if lexemes[number - 2].terminal == "FOR":  # between the two names of a loop
+                stack[-1].elements[-1].append(lexeme)
+            else:
+                stack[-1].elements.append([])
         elif terminal not in ("BREAK", "$END"):
             stack[-1].elements[-1].append(lexeme)
             if number == wanted:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Protocol
 
 from dspec.compiler.check import query
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.journal import Sought
+from dspec.compiler.check.types.kinds import BEYOND_TEXT
 from dspec.compiler.data.sources.base import SourceParameter
 from dspec.compiler.tables.block_specs import BlockSpec
 from dspec.runtime.schema.types import BOOL, Type
+from dspec.runtime.values.media import KINDS
 
 from . import offers
-from .cursor import Cursor, Spot, named, read, terminal, word
+from .cursor import Cursor, Spot, find, named, read, terminal, word
 from .offers import Offer
 
 
@@ -83,7 +85,31 @@ def type_here(here: Here) -> Iterable[Offer]:
     if not begins or here.cursor.in_string or here.sought is None:
         return ()
     plain = before != "DOT" and "type" in here.sought.kinds
-    return [*names(here), *(offers.types() if plain else ())]
+    return [*names(here), *(offers.types(_of_inputs(here.cursor)) if plain else ())]
+
+
+def _of_inputs(cursor: Cursor) -> Collection[str]:
+    """The types of inputs alone that may stand at the cursor: in an input's place, as they are or in a list."""
+    holder = next(place for place in range(len(cursor.spots) - 1, -1, -1) if _holds(cursor.spots[place]))
+    spot, inside = cursor.spots[holder], cursor.spots[holder + 1 :]
+    around = cursor.spots[holder - 1] if holder else spot
+    first = word(cursor.spots[0].before, 0)
+    if spot.group.opener == "{":
+        inputs = word(spot.before, 0) == "input"
+    elif spot.group.opener == "(":
+        named = word(around.before, around.index - 1) == "sig"
+        parts = (*spot.group.elements[: spot.number], spot.before) if named else (around.before,)
+        inputs = (named or first == "program") and all(find(each, "ARROW") < 0 for each in parts)
+    else:
+        inputs = first == "type"
+    if not inputs or len(inside) > 1:
+        return ()
+    listed = inside and word(cursor.spots[holder].before, spot.index - 1) == "list"
+    return KINDS if listed else () if inside else BEYOND_TEXT
+
+
+def _holds(spot: Spot) -> bool:
+    return spot.group.opener != "["
 
 
 class _Source(Protocol):

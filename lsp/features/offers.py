@@ -11,7 +11,7 @@ from msgspec import Struct
 from dspec.compiler.check.expressions.scope import Binding
 from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.check.symbols import Symbol
-from dspec.compiler.check.types.kinds import NamedValue, spell
+from dspec.compiler.check.types.kinds import BEYOND_TEXT, NamedValue, spell
 from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
@@ -63,9 +63,6 @@ ITEMS = {
     "gate": "A condition on the scores that sets the exit code.",
 }
 """Items that a word starts, with a line of doc."""
-
-NOT_OFFERED_TYPES = ("image",)
-"""Built-in types that the checker answers with "not supported yet"."""
 
 OPERATORS = ("and", "or", "in", "not in")
 
@@ -169,9 +166,10 @@ def rows(found: Iterable[tuple[str, Symbol, Iterable[str]]]) -> Iterator[Offer]:
         yield reference(name, symbol)
 
 
-def types() -> Iterator[Offer]:
+def types(of_inputs: Collection[str]) -> Iterator[Offer]:
+    """The built-in types; of those that only inputs have, the ones that may stand there."""
     for name, doc in TYPES.items():
-        if name not in NOT_OFFERED_TYPES:
+        if name not in BEYOND_TEXT or name in of_inputs:
             yield Offer(name, "type", "", doc, f"{name}[" if name in ("list", "dict") else "", rank=2)
 
 

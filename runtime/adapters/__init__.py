@@ -8,9 +8,10 @@ and models is data; no template is ever built from it.
 from __future__ import annotations
 
 from ..schema.program import AdapterName
-from .base import LEFT_OUT, Adapter, Reading, UnreadOutput
+from .base import Adapter, Reading, UnreadOutput
 from .chat import ChatAdapter
 from .json_object import JsonAdapter
+from .turns import LEFT_OUT
 from .xml import XmlAdapter
 
 __all__ = ["LEFT_OUT", "Adapter", "Reading", "UnreadOutput", "adapter"]

@@ -8,25 +8,23 @@ is keyed by identity and holds what it is keyed by; program values are never cha
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import Struct, field
 
-from ..errors import ParseError
+from ..errors import InputError, ParseError
 from ..models.protocol import Message
 from ..schema.identity import Same
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
 from ..schema.types import DictOf, JsonValue, ListOf, OptionalOf, Row, Scalar, Type
 from ..values.finding import search
-from ..values.markers import escape, written
+from ..values.markers import escape
 from ..values.phrases import fold
 from ..values.reading import Read, adapt, read
 from .templates import fill
+from .turns import LEFT_OUT, PARTED, given, history, shown, turns_of
 from .words import in_words
-
-LEFT_OUT = "(left out of this example)"
-"""Stands in a demo's turn for a value that its row does not have."""
 
 SEVERAL = "is there more than once, with different values"
 
@@ -100,12 +98,30 @@ class Adapter(ABC):
         """What to ask the endpoint for, beside the prompt."""
 
     def render(self, predictor: Predictor, inputs: Row, records: Records) -> tuple[Message, ...]:
-        """The messages of one call. `inputs` holds every input, already checked."""
+        """The messages of one call. `inputs` holds every input, already checked.
+
+        Raises InputError for a history with turns that are none of this signature's.
+        """
         prefix = _prefix(self, Same(predictor), Same(records))
         signature = predictor.signature
-        question = sections(signature.inputs, inputs)
-        text = f"{question}\n\nAnswer with {self.names(signature.outputs)}."
-        return (*prefix, Message("user", text.lstrip("\n")))
+        reminder = f"Answer with {self.names(signature.outputs)}."
+        fields = shown(signature)
+        question = given(fields, inputs, PARTED + reminder) if fields else Message("user", reminder)
+        return (*prefix, *self.past(signature, inputs, records), question)
+
+    def past(self, signature: Signature, inputs: Row, records: Records) -> Iterator[Message]:
+        """The turns of the history among the inputs, each as it was asked and answered."""
+        field = history(signature)
+        if field is None:
+            return
+        try:
+            turns = turns_of(signature, inputs.get(field.name, field.default), records)
+        except ValueError as error:
+            raise InputError(f"`{field.name}` of {signature.name}: {error}") from None
+        for asked, answered in turns:
+            yield given([one for one in signature.inputs if one.name in asked], asked)
+            outputs = [one for one in signature.outputs if one.name in answered]
+            yield Message("assistant", self.answer(Demo(inputs={}, outputs=answered), outputs))
 
     def read(
         self,
@@ -272,18 +288,6 @@ def describe_problems(problems: Sequence[UnreadOutput]) -> str:
     return "; ".join(f"{problem.field}: {problem.message}" for problem in problems)
 
 
-def header(name: str) -> str:
-    return f"[[ ## {name} ## ]]"
-
-
-def sections(fields: Sequence[FieldSpec], row: Row) -> str:
-    """Every field under its header, blocks parted by a blank line."""
-    return "\n\n".join(
-        f"{header(field.name)}\n{written(row[field.name]) if field.name in row else LEFT_OUT}"
-        for field in fields
-    )
-
-
 @lru_cache(maxsize=512)
 def _prefix(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> tuple[Message, ...]:
     """The system message and the demos' turns."""
@@ -292,7 +296,7 @@ def _prefix(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> 
     seen: set[str] = set()
     system = fill(
         "system",
-        inputs=[_listed(field, records.value, seen) for field in signature.inputs],
+        inputs=[_listed(field, records.value, seen) for field in shown(signature)],
         outputs=[_listed(field, records.value, seen) for field in signature.outputs],
         layout=adapter.layout(signature.outputs),
         left_out=LEFT_OUT if partial else "",
@@ -300,7 +304,8 @@ def _prefix(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> 
     )
     messages = [Message("system", system)]
     for demo in (*partial, *complete):
-        messages.append(Message("user", sections(signature.inputs, demo.inputs)))
+        messages += adapter.past(signature, demo.inputs, records.value)
+        messages.append(given(shown(signature), demo.inputs))
         messages.append(Message("assistant", adapter.answer(demo, signature.outputs)))
     return tuple(messages)
 

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue, Scalar
 from ..values.markers import unescape
-from .base import Adapter, Records, SplitAnswer, differing, header, sections
+from .base import Adapter, Records, SplitAnswer, differing
 from .members import spoken
+from .turns import header, sections
 from .unlaid import without_layout
 
 COMPLETED = "completed"

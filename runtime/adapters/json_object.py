@@ -14,9 +14,10 @@ from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue, ListOf, OptionalOf, Scalar
 from ..values.phrases import unfenced
 from ..values.repair import exact_json, strict_json
-from .base import LEFT_OUT, Adapter, Records, SplitAnswer
+from .base import Adapter, Records, SplitAnswer
 from .members import members_of, plain_members, spoken
 from .schema import object_schema
+from .turns import LEFT_OUT
 from .words import quoted
 
 # Endpoints known to take a strict schema; others are asked for a JSON object, which nearly all know.

@@ -21,7 +21,13 @@ _SCALARS = {
     "datetime": "date and time, ISO 8601",
     "any": "any JSON value",
     "image": "image",
+    "audio": "audio",
+    "file": "file",
+    "history": "earlier turns",
 }
+
+_SEVERAL = {"image": "images", "audio": "recordings", "file": "files"}
+"""Lists of what is no JSON."""
 
 
 def in_words(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
@@ -33,6 +39,8 @@ def in_words(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
             return "one of " + ", ".join(quoted(value) for value in values)
         case OptionalOf(item=item):
             return f"{in_words(item, records, seen)}, or null"
+        case ListOf(item=Scalar(name="image" | "audio" | "file" as medium)):
+            return _SEVERAL[medium]
         case ListOf(item=item):
             return f"JSON list of {_part(item, records, seen)}"
         case DictOf(value=value):

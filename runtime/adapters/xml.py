@@ -14,8 +14,9 @@ from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue
 from ..values.tags import escape, split, unescape
 from ..values.values import shown
-from .base import LEFT_OUT, Adapter, Records, SplitAnswer, differing
+from .base import Adapter, Records, SplitAnswer, differing
 from .members import spoken
+from .turns import LEFT_OUT
 from .unlaid import without_layout
 
 

@@ -24,6 +24,7 @@ from ..running.strategies.table import of_one_call, of_several_calls
 from ..schema.ensemble import Ensemble, Runnable, everywhere, parts
 from ..schema.program import LM, Neighbour, Neighbours, Program
 from ..schema.types import Frozen, JsonValue
+from .attached import MediaFile, read_media, write_media
 from .beside import RowsFile, read_rows, remove_others, write_rows
 from .files import read_regular, write_whole
 from .integrity import faults
@@ -112,6 +113,8 @@ class Artifact(Frozen):
     notes: tuple[str, ...] = ()
     beside: tuple[RowsFile, ...] = ()
     """Files with the rows of indexes that are too large for this one. Reading puts the rows back into the program."""
+    media: tuple[MediaFile, ...] = ()
+    """Files with the images, audio and files that demos show. Writing says which; reading makes them known."""
 
 
 def kind_of(program: Runnable) -> Kind:
@@ -121,9 +124,9 @@ def kind_of(program: Runnable) -> Kind:
 
 def write_artifact(path: Path, artifact: Artifact) -> None:
     """Write the artifact, whole or not at all. A large index goes first, to a file beside it. Raises OSError."""
-    artifact = _rows_beside(path, artifact)
+    artifact = _rows_beside(path, artifact.model_copy(update={"media": write_media(path, artifact.program)}))
     write_whole(path, artifact_text(artifact).encode())
-    remove_others(path, artifact.beside)
+    remove_others(path, {one.file for one in (*artifact.beside, *artifact.media)})
 
 
 def remove_artifact(path: Path) -> None:
@@ -316,11 +319,13 @@ def _without_keys(program: Runnable, given: Callable[[str], bool]) -> Runnable:
 
 
 def _whole(artifact: Artifact, folder: Path | None) -> Artifact:
-    """The artifact with the rows that lie beside it."""
-    if not artifact.beside:
+    """The artifact with the rows that lie beside it, and with its media made known."""
+    if not artifact.beside and not artifact.media:
         return artifact
     if folder is None:
-        raise ArtifactError("has rows in files beside it, and there is no folder to look in")
+        raise ArtifactError("has rows or media in files beside it, and there is no folder to look in")
+    read_media(folder, artifact.media)
+    artifact = artifact.model_copy(update={"media": ()})
     indexes = [one.neighbours for one in parts(artifact.program)]
     wanted = [one.part for one in artifact.beside]
     for place, part in enumerate(wanted):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -24,6 +24,8 @@ from .strict import REMEDY, strict_json
 
 MAX_BYTES = 1024**3
 MAX_LINE = 16 * 1024**2
+MEDIA = re.compile(r"[^/\\:\0]{1,200}\.media-[0-9a-f]{16}\.[a-z0-9]{3,4}")
+"""How files with what demos show are called (`attached`)."""
 _NAME = re.compile(r"[^/\\:\0]{1,200}\.rows-[0-9a-f]{16}\.jsonl")
 
 
@@ -45,21 +47,21 @@ def write_rows(artifact: Path, part: int, rows: Iterable[Neighbour]) -> RowsFile
         raise OSError(errno.EFBIG, "the rows of the index are too large")
     data = b"".join(lines)
     checksum = hashlib.sha256(data).hexdigest()
-    name = f"{_stem(artifact)}.rows-{checksum[:16]}.jsonl"
+    name = f"{stem_of(artifact)}.rows-{checksum[:16]}.jsonl"
     write_whole(artifact.resolve().with_name(name), data)
     return RowsFile(part=part, file=name, sha256=checksum, rows=len(lines))
 
 
-def remove_others(artifact: Path, kept: Sequence[RowsFile]) -> None:
-    """Remove the rows of artifacts that stood in this one's place."""
-    names = {one.file for one in kept}
-    before = f"{_stem(artifact)}.rows-"
+def remove_others(artifact: Path, kept: Collection[str]) -> None:
+    """Remove the rows and media of artifacts that stood in this one's place."""
+    before = tuple(f"{stem_of(artifact)}.{what}-" for what in ("rows", "media"))
     for entry in artifact.resolve().parent.iterdir():
-        if entry.name.startswith(before) and _NAME.fullmatch(entry.name) and entry.name not in names:
+        name = entry.name
+        if name.startswith(before) and name not in kept and (_NAME.fullmatch(name) or MEDIA.fullmatch(name)):
             entry.unlink(missing_ok=True)
 
 
-def _stem(artifact: Path) -> str:
+def stem_of(artifact: Path) -> str:
     return artifact.name.removesuffix(".json").removesuffix(".dspc")[:180]
 
 

@@ -52,6 +52,7 @@ from ..schema.program import (
 )
 from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 from ..values.functions import FUNCTIONS, misfit
+from .attached import media_faults
 from .naming import plain_names, settings
 from .references import in_checks, in_graph, in_reward
 
@@ -134,6 +135,7 @@ def _program(program: Program, where: str) -> Iterator[str]:
         yield from _graph(graph, place, program)
     yield from _once(program, where)
     yield from _bounded(program, where)
+    yield from media_faults(program, where)
     if program.neighbours is not None:
         yield from _neighbours(program.neighbours, f"{where}.neighbours", program)
 
@@ -309,6 +311,11 @@ def _reward(reward: Reward, where: str, program: Program) -> Iterator[str]:
     yield from _functions(reward.score, f"{where}.score")
     if reward.feedback is not None:
         yield from _functions(reward.feedback, f"{where}.feedback")
+    for place, let in enumerate(reward.lets):
+        yield from _functions(let.value, f"{where}.lets[{place}]")
+    own = [reward.pred, *(let.name for let in reward.lets), *(judge.name for judge in reward.judges)]
+    for name in _twice(own) if reward.lets else ():
+        yield f"{where}: `{name[:80]}` is there twice"
     for place, judge in enumerate(reward.judges):
         at = f"{where}.judges[{place}]"
         if judge.program.lms:

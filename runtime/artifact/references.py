@@ -76,6 +76,9 @@ def in_reward(module: ModuleSpec, where: str, program: Program) -> Iterator[str]
     tried = (*module.inputs, *module.outputs, *_gives(module.runs, program))
     scope: dict[str, Shape] = {judge.name: None for judge in reward.judges}
     scope[reward.pred] = {field.name: field.type for field in tried}
+    for place, let in enumerate(reward.lets):
+        yield from _all((let.value,), scope, f"{where}.lets[{place}]", program)
+        scope[let.name] = _Found(program.records).shape(let.value, scope)
     told: dict[str, Shape] = {**scope, "score": None, "reason": None}
     yield from _all((reward.score,), scope, f"{where}.score", program)
     if reward.feedback is not None:
@@ -200,9 +203,10 @@ class _Found:
             case Item(target=target, index=index):
                 self.shape(index, scope)
                 return _item(self.shape(target, scope))
-            case ForEach(element=element, variable=variable, iterable=iterable):
+            case ForEach(element=element, variable=variable, iterable=iterable, of=of):
                 each = _item(self.shape(iterable, scope))
-                self.shape(element, {**scope, variable: each})
+                inner = {variable: each} if of is None else {variable: None, of: each}
+                self.shape(element, {**scope, **inner})
                 return None
             case Apply(arguments=arguments, named=named):
                 parts: Iterable[Expression] = (*arguments, *named.values())

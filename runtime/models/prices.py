@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from ..schema.program import LM
 from ..schema.types import JsonValue
 from ..schema.usage import Usage
+from ..values.media import MediumKind
 from .endpoints import PROVIDERS, split_model
 
 if TYPE_CHECKING:
@@ -68,6 +69,17 @@ def native(lm: LM) -> bool:
     if lm.tool_calls is not None:
         return lm.tool_calls == "native" and split_model(lm.model)[0] != "embedded"
     return _known(lm).get("supports_function_calling") is True
+
+
+def takes(lm: LM, medium: MediumKind) -> bool | None:
+    """Whether the model is listed as taking such inputs; None where nobody knows."""
+    known = _known(lm)
+    listed: dict[MediumKind, str] = {
+        "image": "supports_vision",
+        "audio": "supports_audio_input",
+        "file": "supports_pdf_input",
+    }
+    return known.get(listed[medium]) is True if known else None
 
 
 def _known(lm: LM) -> dict[str, JsonValue]:

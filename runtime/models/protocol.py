@@ -7,7 +7,7 @@ error's text.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
@@ -15,15 +15,50 @@ from msgspec import Struct, field
 from ..schema.program import LM, Record, Tool, canonical
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Usage
+from ..values.media import Medium
 from .endpoints import address
 from .pacing import Quotas
 
 Role = Literal["system", "user", "assistant"]
 
 
+class Attached(Struct, frozen=True):
+    """A medium that is sent in the place of the line that stands for it, from `start` to `end` of a message's content."""
+
+    start: int
+    end: int
+    medium: Medium
+
+
 class Message(Struct, frozen=True):
+    """One turn. Where something is `attached`, the content has its line there: whoever reads, shows or keeps a message has a
+    text, and only what is sent is made of parts. A line that stands in the content without being attached is only text."""
+
     role: Role
     content: str
+    attached: tuple[Attached, ...] = ()
+
+    def pieces(self) -> Iterator[str | Medium]:
+        """The content in its order, media in the place of their lines."""
+        at = 0
+        for one in self.attached:
+            yield self.content[at : one.start]
+            yield one.medium
+            at = one.end
+        yield self.content[at:]
+
+    @property
+    def text(self) -> str:
+        """The content without what is attached."""
+        if not self.attached:
+            return self.content
+        return "".join(piece for piece in self.pieces() if isinstance(piece, str))
+
+    def identity(self) -> JsonValue:
+        """What tells it from others. The lines in the content say what the media are: their digests, or their URLs."""
+        if not self.attached:
+            return [self.role, self.content]
+        return [self.role, self.content, [[one.start, one.end] for one in self.attached]]
 
 
 class ToolShape(Struct, frozen=True):
@@ -69,7 +104,7 @@ class Request(Struct, frozen=True):
         parts: dict[str, JsonValue] = {
             "endpoint": address(self.lm),
             "model": self.lm.model,
-            "messages": [[message.role, message.content] for message in self.messages],
+            "messages": [message.identity() for message in self.messages],
             "parameters": self.parameters(),
             "sample": self.sample,
         }

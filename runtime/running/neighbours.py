@@ -25,6 +25,7 @@ from ..index.limits import DIGITS
 from ..index.plain import PlainIndex
 from ..schema.program import LM, Demo, Neighbours, Program, canonical
 from ..schema.types import JsonValue
+from ..values.media import is_history, medium_kind
 from .vectors import likeness, unpack
 
 if TYPE_CHECKING:
@@ -87,8 +88,12 @@ def _showing(program: Program, index: Neighbours, places: Sequence[int]) -> Prog
 
 
 def row_text(program: Program, inputs: Mapping[str, JsonValue]) -> str:
-    """A row as the index knows it: `name: value` for every input, in the program's order."""
-    values = {field.name: inputs.get(field.name, field.default) for field in program.inputs}
+    """A row as the index knows it: `name: value` for every input that is text, in the program's order."""
+    values = {
+        field.name: inputs.get(field.name, field.default)
+        for field in program.inputs
+        if not (medium_kind(field.type) or is_history(field.type))
+    }
     return " | ".join(
         f"{name}: {value if isinstance(value, str) else canonical(value)}" for name, value in values.items()
     )

@@ -12,9 +12,10 @@ from msgspec import Struct
 
 from ..errors import EvaluationError, InputError
 from ..schema.expressions import Expression
-from ..schema.program import Judge, Program, Reward
+from ..schema.program import Judge, MetricValue, Program, Reward
 from ..schema.types import JsonValue, Row
 from ..values.interpret import evaluate
+from ..values.lazily import LazyScope
 from ..values.values import short
 from .fitting import check_inputs
 from .strategies.base import Scored
@@ -43,23 +44,43 @@ class Wanted(Exception):
         self.inputs = inputs
 
 
-class Judged(dict[str, JsonValue]):
-    """The scope of expressions with judges, whose scores it gets when they are first read.
+class _Unmade(Exception):
+    """An expression reads a value of the metric that is not computed yet."""
 
-    `heard` holds the reasons of those that were read, in that order. To read one that has no opinion yet raises
+    def __init__(self, let: MetricValue) -> None:
+        super().__init__(let.name)
+        self.let = let
+
+
+class Judged(LazyScope):
+    """The scope of a metric's expressions, which gets the metric's own values and the scores of its judges when they
+    are first read.
+
+    `heard` holds the reasons of the judges that were read, in that order. To read one that has no opinion yet raises
     Wanted. The caller then asks that judge, and evaluates everything again.
     """
 
-    def __init__(self, judges: Iterable[Judge], names: Mapping[str, JsonValue], opinions: Opinions) -> None:
+    def __init__(
+        self,
+        names: Mapping[str, JsonValue],
+        lets: Iterable[MetricValue],
+        judges: Iterable[Judge],
+        opinions: Opinions,
+    ) -> None:
         super().__init__(names)
         self.heard: list[str] = []
+        self._lets = {let.name: let for let in lets}
         self._judges = {judge.name: judge for judge in judges}
         self._opinions = opinions
 
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or name in self._judges
+    def finds(self, name: str) -> bool:
+        return name in self._judges or name in self._lets
 
-    def __missing__(self, name: str) -> JsonValue:
+    def find(self, name: str, scope: LazyScope) -> JsonValue:
+        if name in self.keys():  # since the scope within was made
+            return self[name]
+        if name in self._lets:
+            raise _Unmade(self._lets[name])
         judge = self._judges[name]
         opinion = self._opinions.get(name)
         if opinion is None:
@@ -68,6 +89,36 @@ class Judged(dict[str, JsonValue]):
         self.heard.append(opinion.reason)
         self[name] = opinion.score
         return opinion.score
+
+    def value(self, expression: Expression) -> JsonValue:
+        """What an expression gives here, the values that it reads computed before it.
+
+        Raises EvaluationError, InputError for what a judge cannot be shown, and Wanted.
+        """
+        waiting: dict[str, MetricValue] = {}
+        while True:  # as often as there are values, and once more
+            let = next(reversed(waiting.values()), None)
+            try:
+                value = evaluate(expression if let is None else let.value, self)
+            except _Unmade as unmade:
+                if unmade.let.name in waiting:
+                    raise EvaluationError(f"`{unmade.let.name}` is made from itself") from None
+                waiting[unmade.let.name] = unmade.let
+                continue
+            if let is None:
+                return value
+            self[let.name] = _share(let, value) if let.score else value
+            del waiting[let.name]
+
+
+def _share(let: MetricValue, value: JsonValue) -> float:
+    score = number_of_score(value)
+    if score is None:
+        raise EvaluationError(
+            f"the metric `{let.name.removesuffix('()')}` gave {short(value)}",
+            help="`score` must be true, false, or a number from 0 to 1",
+        )
+    return score
 
 
 def number_of_score(value: JsonValue) -> float | None:
@@ -105,7 +156,7 @@ async def scored(reward: Reward, inputs: Row, outputs: Row, run: Run) -> Scored:
 
 
 def _scored(reward: Reward, pred: Row, opinions: Opinions) -> Scored:
-    scope = Judged(reward.judges, {reward.pred: pred}, opinions)
+    scope = Judged({reward.pred: pred}, reward.lets, reward.judges, opinions)
     value = _evaluated(reward, reward.score, scope)
     score = number_of_score(value)
     if score is None:
@@ -124,6 +175,6 @@ def _scored(reward: Reward, pred: Row, opinions: Opinions) -> Scored:
 
 def _evaluated(reward: Reward, expression: Expression, scope: Judged) -> JsonValue:
     try:
-        return evaluate(expression, scope)
+        return scope.value(expression)
     except EvaluationError as error:
         raise error.within(f"reward `{reward.name}`") from None

@@ -77,12 +77,13 @@ class ListOfItems(Frozen, defer_build=True):
 
 
 class ForEach(Frozen, defer_build=True):
-    """`[element for variable in iterable]`."""
+    """`[element for variable in iterable]`. With `of` the iterable is a dict: `variable` is a key, `of` what it has there."""
 
     op: Literal["for"] = "for"
     element: Expression
     variable: str
     iterable: Expression
+    of: str | None = Field(None, exclude_if=lambda of: of is None)
 
 
 Expression = Annotated[

@@ -353,6 +353,20 @@ class Graph(Frozen, defer_build=True):
     returns: dict[str, Expression]
 
 
+class MetricValue(Frozen, defer_build=True):
+    """A value of a metric or a reward, computed when an expression first reads it, and once.
+
+    The values of a metric that another one calls are `metric.name`, and its score is `metric()`: names that nothing
+    in a file can have.
+    """
+
+    name: str
+    value: Expression
+    """It reads what the expressions read, and of such values those before it."""
+    score: bool = Field(default=False, exclude_if=_empty)
+    """Whether it is another metric's score, which becomes a number in 0..1."""
+
+
 class Judge(Frozen, defer_build=True):
     """A question that a metric or a reward asks a model. Equal calls of a judge share one.
 
@@ -375,6 +389,7 @@ class Reward(Frozen, defer_build=True):
     """Name the expressions give the inputs and outputs of what is tried."""
     score: Expression
     feedback: Expression | None = None
+    lets: tuple[MetricValue, ...] = Field((), exclude_if=_empty)
     judges: tuple[Judge, ...] = ()
     """Their programs have no `lms` of their own: they ask the models of the program that the module is in."""
 

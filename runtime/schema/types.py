@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-ScalarName = Literal["str", "int", "float", "bool", "date", "datetime", "any", "image"]
+ScalarName = Literal[
+    "str", "int", "float", "bool", "date", "datetime", "any", "image", "audio", "file", "history"
+]
 
 
 class Frozen(BaseModel):

@@ -17,8 +17,8 @@ from msgspec import Struct
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
-from ..schema.types import BOOL, FLOAT, INT, STR, JsonValue, ListOf, OptionalOf, Scalar, Type, spell
-from . import scoring
+from ..schema.types import BOOL, FLOAT, INT, STR, JsonValue, ListOf, OneOf, OptionalOf, Scalar, Type, spell
+from . import numbers, ranking, scoring
 from .values import short, shown
 
 MAX_PATTERN = 1_000
@@ -40,6 +40,8 @@ class Marker(Enum):
     NUMBERS = "list of numbers"
     """Also booleans, true counting 1; as an item of a variadic parameter: a number or such a list."""
     SIZED = "text, list or dict"
+    GAINS = "list, or dict of numbers"
+    """Relevant items, or the gain of each."""
     TEXTS = "text or list of texts"
     ANY_LIST = "list"
     SAME = "same as the first argument"
@@ -161,6 +163,10 @@ def accepts(kind: Kind, value: JsonValue) -> bool:
             return isinstance(value, list) and all(isinstance(item, int | float) for item in value)
         case Marker.SIZED:
             return isinstance(value, str | list | dict)
+        case Marker.GAINS:
+            return isinstance(value, list) or (
+                isinstance(value, dict) and all(map(_is_number, value.values()))
+            )
         case Marker.TEXTS:
             return isinstance(value, str) or accepts(ListOf(item=STR), value)
         case Marker.ANY_LIST | Marker.SAME | Marker.ITEM:
@@ -299,6 +305,12 @@ def _sum(numbers: list[float]) -> JsonValue:
     return math.fsum(numbers) if any(isinstance(number, float) for number in numbers) else sum(numbers)
 
 
+def _mean(numbers: list[float]) -> float:
+    if not numbers:
+        raise ValueError("needs at least one number")
+    return math.fsum(numbers) / len(numbers)
+
+
 def _unique(items: list[JsonValue]) -> list[JsonValue]:
     out: list[JsonValue] = []
     plain: set[tuple[type, JsonValue]] = set()
@@ -376,6 +388,18 @@ def equal(left: JsonValue, right: JsonValue) -> bool:
     return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 
+def _number_in(text: str, which: str, mark: str) -> float | None:
+    if which not in _WHICH.values or mark not in _MARK.values:
+        raise ValueError('`which` is "last", "first" or "only", and `mark` is "." or ","')
+    return numbers.number_in(text, cast("numbers.Which", which), cast("numbers.Mark", mark))
+
+
+_WHICH, _MARK = OneOf(values=("last", "first", "only")), OneOf(values=(".", ","))
+_RELEVANT, _RANKING = (
+    FunctionParameter("gold", Marker.ANY_LIST),
+    FunctionParameter("ranking", Marker.ANY_LIST),
+)
+_K = FunctionParameter("k", INT)
 _TEXT = FunctionParameter("text", STR)
 _GOLD = FunctionParameter("gold", Marker.TEXTS)
 
@@ -485,6 +509,13 @@ _TABLE: tuple[Function, ...] = (
         Marker.NUMBER,
         "The sum of a list; true counts 1.",
         _sum,
+    ),
+    Function(
+        "mean",
+        (FunctionParameter("numbers", Marker.NUMBERS),),
+        FLOAT,
+        "The mean of a list; true counts 1.",
+        _mean,
     ),
     Function("any", (FunctionParameter("items", ListOf(item=BOOL)),), BOOL, "Whether any item is true.", any),
     Function(
@@ -609,6 +640,50 @@ _TABLE: tuple[Function, ...] = (
         BOOL,
         "Whether two numbers differ by no more than the tolerance; null is close to null only.",
         _close,
+    ),
+    Function(
+        "reciprocal_rank",
+        (_RELEVANT, _RANKING),
+        FLOAT,
+        "1 / the rank of the first relevant item, 0 without one; its mean over rows is MRR.",
+        ranking.reciprocal_rank,
+    ),
+    Function(
+        "precision_at",
+        (_RELEVANT, _RANKING, _K),
+        FLOAT,
+        "The number of relevant items among the first `k`, divided by `k`.",
+        ranking.precision_at,
+    ),
+    Function(
+        "recall_at",
+        (_RELEVANT, _RANKING, _K),
+        FLOAT,
+        "The share of the relevant items that is among the first `k`; 0 where nothing is relevant.",
+        ranking.recall_at,
+    ),
+    Function(
+        "ndcg",
+        (
+            FunctionParameter("gold", Marker.GAINS),
+            _RANKING,
+            FunctionParameter("k", OptionalOf(item=INT), required=False),
+        ),
+        FLOAT,
+        "Normalised discounted cumulative gain of the first `k`, or of all: relevant items gain 1, those of a dict what "
+        "stands there.",
+        ranking.ndcg,
+    ),
+    Function(
+        "number_in",
+        (
+            _TEXT,
+            FunctionParameter("which", _WHICH, required=False, default="last"),
+            FunctionParameter("mark", _MARK, required=False, default="."),
+        ),
+        OptionalOf(item=FLOAT),
+        "The last, first or only number that a text says, with this decimal mark; none without one, or in doubt.",
+        _number_in,
     ),
     Function(
         "json_diff",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 
 from ..errors import EvaluationError
@@ -29,6 +29,7 @@ from ..schema.expressions import (
 )
 from ..schema.types import JsonValue
 from .functions import FUNCTIONS, Function, Marker, accepts, equal, wording
+from .lazily import LazyScope
 from .values import short
 
 MAX_STEPS = 1_000_000
@@ -124,8 +125,8 @@ def names(expression: Expression) -> frozenset[str]:
             return names(condition) | names(consequence) | names(alternative)
         case ListOfItems(items=items):
             return frozenset[str]().union(*map(names, items))
-        case ForEach(element=element, variable=variable, iterable=iterable):
-            return names(iterable) | (names(element) - {variable})
+        case ForEach(element=element, variable=variable, iterable=iterable, of=of):
+            return names(iterable) | (names(element) - {variable, of or variable})
 
 
 class _Evaluation:
@@ -211,16 +212,26 @@ class _Evaluation:
         return value
 
     def for_each(self, node: ForEach, scope: Scope, depth: int) -> JsonValue:
-        items = self.value(node.iterable, scope, depth)
-        if not isinstance(items, list):
-            raise EvaluationError(f"`for {node.variable} in` needs a list, got {short(items)}")
-        if not items:
+        given = self.value(node.iterable, scope, depth)
+        entries: Iterable[tuple[JsonValue, JsonValue]]
+        if node.of is None and isinstance(given, list):
+            entries = ((item, None) for item in given)
+        elif node.of is not None and isinstance(given, dict):
+            entries = given.items()
+        else:
+            names, wanted = (
+                (node.variable, "list") if node.of is None else (f"{node.variable}, {node.of}", "dict")
+            )
+            raise EvaluationError(f"`for {names} in` needs a {wanted}, got {short(given)}")
+        if not given:
             return []
         self.takes(len(scope) // _ITEMS_SEEN)
-        inner = dict(scope)
+        inner = scope.within() if isinstance(scope, LazyScope) else dict(scope)
         found: list[JsonValue] = []
-        for item in items:
+        for item, of in entries:
             inner[node.variable] = item
+            if node.of is not None:
+                inner[node.of] = of
             found.append(self.value(node.element, inner, depth))
         return self.made(found)
 

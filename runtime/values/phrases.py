@@ -220,16 +220,21 @@ def label_explained(text: str, values: tuple[str, ...]) -> str | None:
     return None
 
 
-_SCALES = _words(
+SCALING = _words(
     """
     k m b t mm bn mn mil mln mld mia mio mrd tsd cr lakh lakhs lac crore crores hundred hundreds thousand thousands million
     millions billion billions trillion trillions dozen dozens e percent percents pct permille promille bp bps ppm ppb
     k€ m€ keur teur meur kusd musd kgbp mgbp half halves third thirds quarter quarters
+    """
+)
+"""Words after a number that scale it."""
+_SCALES = SCALING | _words(
+    """
     or and not to ish odd plus minus less fewer more below above ago before under over max most least about approx
     """
 )
 """Words after a number that scale or change it, even where an output has their name."""
-_UNITS = _words(
+UNITS = _words(
     """
     item items result results piece pieces pcs pc unit units entry entries row rows line lines word words character
     characters char chars token tokens page pages person persons people user users customer customers message messages
@@ -261,7 +266,7 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
-_RATE = _UNITS | {"m", "g", "d"}
+_RATE = UNITS | {"m", "g", "d"}
 _POINTS = re.compile(r"[+−-]?\d{1,3}(?:\.\d{3})+")
 _COMMENT = re.compile(r"\s(?:#|//)\s*([^\n]{0,200})$")
 
@@ -271,7 +276,7 @@ def _is_unit(word: str, name: str) -> bool:
     small = word.casefold()
     if "/" in small:
         return all(part in _RATE for part in small.split("/"))
-    if small in _UNITS:
+    if small in UNITS:
         return word != "MM"  # millions, in finance
     own = fold(name)
     return small not in _SCALES and small in (own, f"{own}s")

@@ -103,7 +103,7 @@ def plain(value: JsonValue) -> JsonValue:
 
 def _strict(text: str, kind: Type, records: Mapping[str, Record]) -> JsonValue:
     match kind:
-        case Scalar(name="str" | "image" | "date" | "datetime") | OneOf():
+        case Scalar(name="str" | "image" | "audio" | "file" | "date" | "datetime") | OneOf():
             return coerce(text, kind, records)
         case OptionalOf(item=item):
             return None if text == "null" else _strict(text, item, records)

@@ -16,9 +16,12 @@ from datetime import date, datetime
 
 from ..schema.program import Record
 from ..schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+from .media import KIND_WORDS, KINDS, known
 from .repair import strict_json
 
 MAX_DEPTH = 100
+MAX_TURNS = 1_000
+"""Of a history."""
 _MAX_DIGITS = 300
 
 _EXPECTED = {
@@ -29,7 +32,7 @@ _EXPECTED = {
     "date": "a date as YYYY-MM-DD",
     "datetime": "a date and time in ISO 8601",
     "any": "a JSON value",
-    "image": "an image",
+    "history": "a list of turns, each an object with what was given and answered",
 }
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -45,7 +48,7 @@ def from_text(text: str, kind: Type, records: Mapping[str, Record]) -> JsonValue
     Lists, dicts and records are JSON in their cell. Raises ValueError as `coerce` does.
     """
     match kind:
-        case Scalar(name="str" | "any" | "image"):
+        case Scalar(name="str" | "any" | "image" | "audio" | "file"):
             return coerce(text, kind, records)
         case Scalar(name="bool"):
             found = _BOOLEANS.get(text.strip().lower())
@@ -54,11 +57,11 @@ def from_text(text: str, kind: Type, records: Mapping[str, Record]) -> JsonValue
             return found
         case Scalar(name="int" | "float"):
             return _plain_number(text, kind)
-        case Scalar() | OneOf():
+        case Scalar(name="date" | "datetime") | OneOf():
             return coerce(text.strip(), kind, records)
         case OptionalOf(item=item):
             return None if not text.strip() else from_text(text, item, records)
-        case ListOf() | DictOf() | RecordRef():
+        case ListOf() | DictOf() | RecordRef() | Scalar():
             try:
                 value = strict_json(text)
             except ValueError:
@@ -160,14 +163,30 @@ def _scalar(value: JsonValue, kind: Scalar) -> JsonValue:
                 if name == "float" or name == "any":
                     return value
         case str():
-            if name == "str" or name == "any" or (name == "image" and value):
+            if name in KINDS and known(value, name):
+                return value
+            if name == "str" or name == "any":
                 return characters(value)
             if name == "date" or name == "datetime":
                 return _moment(value, name)
         case _:
             if name == "any":
                 return _any(value, 0)
+            if name == "history":
+                return _history(value)
     raise ValueError(mismatch(kind, value))
+
+
+def _history(value: JsonValue) -> JsonValue:
+    """Turns as objects of JSON values; whose fields they are, a signature says."""
+    if not isinstance(value, list):
+        raise ValueError(mismatch(Scalar(name="history"), value))
+    if len(value) > MAX_TURNS:
+        raise ValueError(f"expected at most {MAX_TURNS} turns, got {len(value)}")
+    for place, turn in enumerate(value, 1):
+        if not isinstance(turn, dict) or not turn:
+            raise ValueError(f"turn {place}: expected an object of fields, got {short(turn)}")
+    return _any(value, 0)
 
 
 def characters(text: str) -> str:
@@ -210,7 +229,7 @@ def expected(kind: Type) -> str:
     """The type as a message names it: `a whole number`, `one of "a", "b"`."""
     match kind:
         case Scalar(name=name):
-            return _EXPECTED[name]
+            return KIND_WORDS[name] if name in KINDS else _EXPECTED[name]
         case OptionalOf(item=item):
             return f"{expected(item)}, or null"
         case OneOf(values=values):

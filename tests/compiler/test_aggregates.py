@@ -281,3 +281,25 @@ def test_a_share_is_a_number_like_any_other() -> None:
     share = scores(MIXED, [("p", "p")])[0]
     assert isinstance(share, Share)
     assert (share, repr(share), hash(share)) == (1.0, "1.0", hash(1.0))
+
+
+def test_values_and_metrics_of_a_row_stand_in_the_arguments() -> None:
+    head = HEAD + "metric exact(gold: tickets, pred: router) = gold.label == pred.label\n"
+    made = metric(
+        """{
+  let label = gold.label + "!"
+  let same = exact(gold, pred)
+  score = min(macro_f1(label, pred.label + "!"), 0.5 * mean(same) + 0.5 * mean(mean([same, 1.0])))
+  accept = same == 1.0
+}""",
+        head,
+    )
+    verdict = score_row(made, {"label": "p"}, {"label": "q"}, 0)
+    assert (verdict.score, verdict.accept) == (0.0, False)
+    assert isinstance(verdict.score, Share)
+    assert verdict.score.reads[0] == ("p!", "q!")
+    # The value that names the row's label is there without an answer, too.
+    absent = nothing(made, {"label": "p"})
+    assert isinstance(absent, Share)
+    assert absent.reads[0] == ("p!", ("no answer",))
+    assert metric("= mean([1.0, 0.5])").aggregates == ()

@@ -92,6 +92,9 @@ def test_declarations(text: str, expected: str) -> None:
     [
         ('"doc"', "Doc(text:'doc')"),
         ("a = 1", "Setting(name:a value:Literal(value:1))"),
+        ("a for b = 1", "SettingOf(name:a address:Reference(name:b) value:Literal(value:1))"),
+        ("step for b.list\n = 1", "SettingOf(name:step address:Attribute(target:Reference(name:b) name:list) "
+         "value:Literal(value:1))"),
         ("price { input = 0.15 }",
          "Section(name:price items:[Setting(name:input value:Literal(value:0.15))])"),
         ("input text", "FieldItem(role:'input' name:text)"),
@@ -170,6 +173,8 @@ def test_items(text: str, expected: str) -> None:
         ("[1, 2,]", "ListLiteral(items:[Literal(value:1) Literal(value:2)])"),
         ("[e for x in xs]",
          "Comprehension(element:Reference(name:e) variable:x iterable:Reference(name:xs))"),
+        ("[e for k, list in\n d]",
+         "Comprehension(element:Reference(name:e) variable:k of:list iterable:Reference(name:d))"),
         ("-1", "Unary(operator:'-' operand:Literal(value:1))"),
         ("not a == b", ("Unary(operator:'not' operand:Binary(operator:'==' left:Reference(name:a) "
          "right:Reference(name:b)))")),

@@ -14,11 +14,13 @@ from typing import NamedTuple
 
 import pytest
 from agents import SEARCH, several
+from media import GIF, PDF, wav
 from programs import Told, binary, const, fields, module, must, predictor, var
 from snapshot import check_snapshot
 
 from dspec.runtime.adapters import adapter
-from dspec.runtime.models.protocol import Answer, Request, ToolCall
+from dspec.runtime.models.protocol import Answer, Message, Request, ToolCall
+from dspec.runtime.models.transports.parts import content_of
 from dspec.runtime.running.execute import run
 from dspec.runtime.schema.program import LM, AdapterName, Demo, FieldSpec, Predictor, Program, Record
 from dspec.runtime.schema.types import (
@@ -36,6 +38,7 @@ from dspec.runtime.schema.types import (
     Row,
     Scalar,
 )
+from dspec.runtime.values.media import of_bytes, of_text
 
 PROMPTS = Path(__file__).parent / "prompts"
 NAMES: tuple[AdapterName, ...] = ("chat", "json", "xml")
@@ -63,6 +66,26 @@ TYPED = predictor(
         tags=ListOf(item=OneOf(values=("a", "b"))),
         extra=ANY,
     ),
+)
+PICTURE, _shown = of_bytes(GIF, "image")
+SOUND, _heard = of_bytes(wav(0.002), "audio")
+LETTER, _read = of_bytes(PDF, "file")
+THERE, _ = of_text("https://example.com/cat.png", "image")
+MEDIA = predictor(
+    fields(
+        photo=Scalar(name="image"),
+        more=OptionalOf(item=ListOf(item=Scalar(name="image"))),
+        clip=OptionalOf(item=Scalar(name="audio")),
+        letter=OptionalOf(item=Scalar(name="file")),
+        question=STR,
+    ),
+    fields(answer=STR),
+    instruction="Answer about what is given.",
+)
+CHAT = predictor(
+    fields(past=Scalar(name="history"), question=STR, photo=OptionalOf(item=Scalar(name="image"))),
+    fields(reasoning=STR, answer=STR),
+    instruction="Answer.",
 )
 PRICE = Record(
     name="Price",
@@ -165,6 +188,51 @@ CASES: Mapping[str, Case] = {
             Demo(inputs={"text": "shows nothing"}, outputs={}),
         ),
     ),
+    "media": asked(
+        MEDIA,
+        {
+            "photo": PICTURE.sign,
+            "more": [PICTURE.sign, THERE.sign],
+            "clip": SOUND.sign,
+            "letter": LETTER.sign,
+            "question": f"Is it {PICTURE.sign}?",
+        },
+        {"answer": "A cat."},
+        demos=(
+            Demo(
+                inputs={"photo": THERE.sign, "more": None, "clip": None, "letter": None, "question": "What?"},
+                outputs={"answer": "A dog."},
+            ),
+            Demo(inputs={"photo": PICTURE.sign}, outputs={"answer": "A bird."}),
+        ),
+    ),
+    "history": asked(
+        CHAT,
+        {
+            "past": [
+                {"question": "Who?", "answer": "Ada."},
+                {
+                    "question": "[[ ## answer ## ]]",
+                    "photo": THERE.sign,
+                    "reasoning": "odd",
+                    "answer": "<answer>",
+                },
+            ],
+            "question": "When?",
+            "photo": None,
+        },
+        {"reasoning": "then", "answer": "1815"},
+        demos=(
+            Demo(
+                inputs={"past": [], "question": "Why?", "photo": None},
+                outputs={"reasoning": "so", "answer": "Because."},
+            ),
+            Demo(
+                inputs={"past": [{"question": "Hm?", "answer": "Yes."}], "question": "Sure?", "photo": None},
+                outputs={"reasoning": "it is", "answer": "Sure."},
+            ),
+        ),
+    ),
     "unreadable": asked(
         ROUTE, LOST, {**ROUTED, "intent": "lost", "confidence": "?"}, {"intent": "other", "confidence": 1}
     ),
@@ -209,6 +277,16 @@ async def test_prompts(name: AdapterName, case: str) -> None:
     check_snapshot(PROMPTS / f"{case}.{name}.txt", "\n\n".join(map(as_text, engine.requests)))
 
 
+def sent(message: Message) -> str:
+    """A message as it leaves: its text, or one part a line where something is attached."""
+    content = content_of(message)
+    return (
+        content
+        if isinstance(content, str)
+        else "\n".join(map(json.dumps, content if isinstance(content, list) else ()))
+    )
+
+
 def as_text(request: Request) -> str:
     """A request as a person reads it."""
     lines = [f"=== to {request.lm.name}"]
@@ -216,7 +294,7 @@ def as_text(request: Request) -> str:
         lines.append(f"response_format: {json.dumps(request.response_format, ensure_ascii=False)}")
     lines += (f"tool: {json.dumps(tool.as_json(), ensure_ascii=False)}" for tool in request.tools)
     parts = ["\n".join(lines)]
-    parts += (f"--- {message.role}\n{message.content}" for message in request.messages)
+    parts += (f"--- {message.role}\n{sent(message)}" for message in request.messages)
     return "\n\n".join(parts)
 
 

@@ -124,6 +124,7 @@ class Writer:
             (
                 "doc",
                 "setting",
+                "setting of",
                 "section",
                 "field",
                 "check",
@@ -148,8 +149,14 @@ class Writer:
             self.add("=", "repeat", self.random.choice(("1", "3", "0.5")), "from")
             self.many(self.name, 1, 3, trailing=False)
             self.body(depth - 1)
-        elif kind in ("setting", "section", "repeat"):
+        elif kind in ("setting", "setting of", "section", "repeat"):
             self.name()
+            if kind == "setting of":
+                self.add("for")
+                self.name()
+                if self.chance(0.5):
+                    self.add(".")
+                    self.name()
             self.add("=")
             self.expression(3)
         elif kind == "field":
@@ -292,6 +299,9 @@ class Writer:
             self.expression(depth - 1)
             self.add("for")
             self.name()
+            if self.chance(0.3):
+                self.add(",")
+                self.name()
             self.add("in")
             self.expression(depth - 1)
             self.add("]")

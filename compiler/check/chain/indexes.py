@@ -16,6 +16,7 @@ from dspec.runtime.schema.program import Program
 from ... import ir
 from ...diagnostics import codes
 from ..session import Session
+from ..types.kinds import beyond_text
 from .frozen import CHOICES
 from .origins import Maker, Origin
 from .rows import RowsInfo
@@ -38,6 +39,7 @@ def check_indexes(
     for step in chain:
         for one in _in_order(step):
             _size(session, one, train)
+            _texts(session, one, programs[step.name])
     dataset = train.data.dataset if train else None
     columns = {field.name for field in dataset.fields} if dataset else set[str]()
     shown: dict[str, Shown] = {name: one.shown for name, one in origins.items()}
@@ -92,6 +94,17 @@ def _size(session: Session, step: StepInfo, train: RowsInfo | None) -> None:
     if count > MAX_ROWS:
         at = step.place.at(step.call.callee)
         session.report(codes.optimizers.TooManyRows(at, step.spec.name, train.location, count, MAX_ROWS))
+
+
+def _texts(session: Session, step: StepInfo, program: Program | None) -> None:
+    """Warns of an index of rows that differ in what is not compared."""
+    if step.spec is None or not step.spec.per_input or step.call is None or program is None:
+        return
+    left_out = tuple(one.name for one in program.inputs if beyond_text(one.type))
+    if left_out:
+        texts = tuple(one.name for one in program.inputs if one.name not in left_out)
+        at = step.place.at(step.call.callee)
+        session.report(codes.media.ComparedByText(at, step.spec.name, left_out, texts))
 
 
 def _second(session: Session, step: StepInfo, held: Shown) -> None:

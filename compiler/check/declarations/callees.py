@@ -125,12 +125,12 @@ def _arguments(
 
 
 def check_called_first(session: Session, symbol: Symbol) -> None:
-    """Checks the programs that a program calls, directly or through others, before that program.
+    """Checks the programs that a program calls, directly or through others, before that program; for a metric, the metrics.
 
     So no check of a program runs within another one, however long the chain is. A circle is reported once, at the
     call that closes it.
     """
-    way: list[tuple[Symbol, Iterator[tuple[Symbol, Call]]]] = [(symbol, _programs_called(session, symbol))]
+    way: list[tuple[Symbol, Iterator[tuple[Symbol, Call]]]] = [(symbol, _called_by(session, symbol))]
     seen = {id(symbol)}
     while way:
         current, left = way[-1]
@@ -147,14 +147,15 @@ def check_called_first(session: Session, symbol: Symbol) -> None:
             if len(circle) > 1 and not session.circles & {each.key for each in circle}:
                 session.circles |= {each.key for each in circle}
                 names = tuple(each.key for each in (*circle, callee))
-                session.report(codes.names.CallsInCircle(session.place(current).at(node.callee), names))
+                of = "metric" if symbol.kind == "metric" else "program"
+                session.report(codes.names.CallsInCircle(session.place(current).at(node.callee), names, of))
         elif id(callee) not in seen and not session.began(callee):
             seen.add(id(callee))
-            way.append((callee, _programs_called(session, callee)))
+            way.append((callee, _called_by(session, callee)))
 
 
 def reaches(session: Session, symbol: Symbol, key: str) -> bool:
-    """Whether a module or program runs the one of that key, itself or by way of others."""
+    """Whether a module, program or metric runs the one of that key, itself or by way of others."""
     waiting, seen = [symbol], {symbol.key}
     while waiting:
         for found in _run_by(session, waiting.pop()):
@@ -167,7 +168,8 @@ def reaches(session: Session, symbol: Symbol, key: str) -> bool:
 
 
 def _run_by(session: Session, symbol: Symbol) -> Iterator[Symbol]:
-    """The modules and programs that a program calls or that a module names to run. One may come more than once."""
+    """The modules and programs that a program calls or that a module names to run, and the metrics that a metric calls. One
+    may come more than once."""
     place = session.place(symbol)
     declaration = place.declaration
     waiting: list[Node] = [*(declaration.items or ()), *([declaration.value] if declaration.value else ())]
@@ -178,19 +180,20 @@ def _run_by(session: Session, symbol: Symbol) -> Iterator[Symbol]:
             found = _named(place, node)
         else:
             found = _named(place, node.callee) if isinstance(node, Call) else None
-        if found is not None and found.kind in ("module", "program"):
+        if found is not None and (found.kind in ("module", "program") or found.kind == symbol.kind):
             yield found
 
 
-def _programs_called(session: Session, symbol: Symbol) -> Iterator[tuple[Symbol, Call]]:
-    """The calls of programs that are written in a program, each callee once."""
+def _called_by(session: Session, symbol: Symbol) -> Iterator[tuple[Symbol, Call]]:
+    """The calls of others of its kind that are written in a program or a metric, each callee once."""
     place = session.place(symbol)
+    declaration = place.declaration
     found: dict[int, tuple[Symbol, Call]] = {}
-    waiting: list[Node] = list(place.declaration.items or ())
+    waiting: list[Node] = [*(declaration.items or ()), *([declaration.value] if declaration.value else ())]
     while waiting:
         node = waiting.pop()
         waiting += children(node)
-        if isinstance(node, Call) and (callee := _named(place, node.callee)) and callee.kind == "program":
+        if isinstance(node, Call) and (callee := _named(place, node.callee)) and callee.kind == symbol.kind:
             found.setdefault(id(callee), (callee, node))
     return iter(sorted(found.values(), key=lambda each: each[1].span))
 

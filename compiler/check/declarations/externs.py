@@ -18,7 +18,7 @@ from ..shape.attributes import Reader, settings
 from ..sources.extern_sources import ExternSourced, check_source
 from ..symbols import Symbol
 from ..types.declared import runnable
-from ..types.kinds import Group, NamedValue
+from ..types.kinds import Group, NamedValue, beyond_text
 from ..types.typenames import resolve_type
 from .records import doc_of, field_specs, parameters, records_lookup
 
@@ -50,6 +50,9 @@ def _check_extern(session: Session, symbol: Symbol) -> ExternInfo:
         result = Group(f"what `{symbol.name}` returns", members, "output")
     elif declaration.returns is not None:
         result = resolve_type(session, place, declaration.returns)
+        if word := beyond_text(result):
+            session.report(codes.media.OnlyAnInput(place.at(declaration.returns), word, "result"))
+            result = ANY
     setting = settings(declaration.items).get("source")
     source = declaration.value or (setting.value if setting else None)
     described = doc_of(declaration.items).strip()

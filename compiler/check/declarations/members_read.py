@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
-from dspec.runtime.schema.expressions import Member, Variable
+from dspec.runtime.schema.expressions import Expression, Member, Variable
 from dspec.runtime.schema.types import Frozen
 
-from ... import ir
+from ..expressions.scope import Measure
 
 
-def members_read(made: ir.Metric, variable: str) -> frozenset[str] | None:
-    """The members of a parameter that the metric reads, its judges included; None for all of them."""
+def members_read(
+    parts: Iterable[Expression | None], measure: Measure, variable: str
+) -> frozenset[str] | None:
+    """The members of a parameter that these parts of a metric read, its judges and values included; None for all of them."""
     found: set[str] = set()
-    parts = [
-        made.score,
-        made.accept,
-        made.feedback,
-        *(one for judge in made.judges for one in judge.inputs.values()),
-        *(one for aggregate in made.aggregates for one in aggregate.inputs),
-    ]
-    whole = any(_reads_whole(part, variable, found) for part in parts)
+    names = {variable}
+    values: list[Expression] = []
+    for let in measure.lets:
+        if isinstance(let.value, Variable) and let.value.name in names:
+            names.add(let.name)  # another name of the same
+        else:
+            values.append(let.value)
+    read = [*parts, *values, *(one for judge in measure.judges for one in judge.inputs.values())]
+    whole = any(_reads_whole(part, name, found) for part in read for name in names)
     return None if whole else frozenset(found)
 
 

@@ -6,12 +6,21 @@ A metric of one parameter has no gold labels. It is a reward: `pred` has what wa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.grammar.tree import Call, Conditional, Expr, NamedType, Node, Parameter, Reference, TypeNode
+from dspec.grammar.tree import (
+    Call,
+    Conditional,
+    Expr,
+    Item,
+    Let,
+    NamedType,
+    Node,
+    Parameter,
+    Reference,
+    TypeNode,
+)
 from dspec.grammar.walk import children
 from dspec.runtime.running.rewards import REASON
 from dspec.runtime.schema.expressions import Constant, Expression, If, Variable
@@ -21,43 +30,25 @@ from dspec.runtime.schema.types import BOOL, STR
 from ... import ir
 from ...diagnostics import codes
 from ...tables.aggregates import AGGREGATES
+from ...tables.block_specs import SymbolKind
 from ...tables.judges import JUDGES
 from ..expressions.aggregates import check_made_of_aggregates
-from ..expressions.infer import expect, truth, value
+from ..expressions.infer import expect, infer, truth, value
 from ..expressions.ranges import SHARE
-from ..expressions.scope import Binding, Scope
+from ..expressions.scope import Binding, Measure, Scope, Typed
 from ..names.names import find, resolve
 from ..session import Place, Session
 from ..shape.attributes import Reader, settings
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, runnable
-from ..types.kinds import ANY, Group, Kind, is_number, is_unknown, spell
+from ..types.kinds import ANY, FLOAT, Group, Kind, is_number, is_unknown, spell
 from ..types.typenames import resolve_type
+from .callees import check_called_first
 from .datasets import DatasetInfo, dataset
 from .members_read import members_read
+from .metric_parts import MetricInfo, call_metric, part_of
 from .records import records_lookup
 from .signatures import signature
-
-
-class MetricInfo(Struct, frozen=True):
-    """`graded` says that the score is a number rather than true or false."""
-
-    symbol: Symbol
-    data: DatasetInfo | None
-    written_for: RunnableInfo | None
-    graded: bool
-    accepts: bool
-    explains: bool
-    judges: bool
-    """True when a judge marks the score, so that `reason` says why."""
-    metric: ir.Metric | None
-    columns: frozenset[str] | None
-    """The columns of the dataset that the metric reads; None where they are not known, or it reads a row as a whole."""
-    outputs: frozenset[str] | None
-    """The outputs of the program that the metric reads; None as for `columns`."""
-    reward: Reward | None = None
-    alone: bool = False
-    """True of a metric without gold labels."""
 
 
 def metric(session: Session, symbol: Symbol) -> MetricInfo | None:
@@ -65,6 +56,7 @@ def metric(session: Session, symbol: Symbol) -> MetricInfo | None:
 
 
 def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
+    check_called_first(session, symbol)
     place = session.place(symbol)
     declaration = place.declaration
     nodes = declaration.parameters or ()
@@ -72,36 +64,48 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     data, written_for, names = (
         _parameters(session, place, symbol, nodes) if alone is None else _prediction(session, place, alone)
     )
+    takes = tuple(names[node.name.text].kind for node in nodes if node.name.text in names)
     found = settings(declaration.items)
     value = declaration.value
     score_node = None if declaration.items is not None or isinstance(value, TypeNode) else value
     if "score" in found:
         score_node = found["score"].value
     reads: set[str] = set()
-    judges: list[ir.Judge] = []
     aggregates: list[ir.Aggregate] = []
-    reasoned = False
+    measure = Measure()
+    mistakes = len(session.findings)
     scope = Scope(
-        session, place, names, "a metric", reads=reads, records=records_lookup(session), judges=judges
+        session,
+        place,
+        names,
+        "a metric",
+        reads=reads,
+        records=records_lookup(session),
+        measure=measure,
+        calls=_call,
+        callable=_CALLABLE,
+        one_row="a `let`",
     )
+    scope, lets = _lets(scope, declaration.items or ())
+    own = scope.names
     kind: Kind = ANY
     graded: bool | None = None
     score: Expression = Constant(value=None)
+    faulty = reasoned = False
     if score_node is not None:
-        mistakes = len(session.findings)
         whole = replace(scope, aggregates=aggregates) if alone is None else replace(scope, one_row="a reward")
         kind, score = _score(whole, score_node)
         if aggregates:
-            graded = _over_rows(whole, score_node, score, names, mistakes)
-        if "score" not in names:
+            graded = _over_rows(whole, score_node, score, mistakes)
+        if "score" not in own:
             numeric = is_number(kind)
             shown: Kind = kind if numeric or kind == BOOL else ANY
-            scope = replace(scope, scores=frozenset({"score"}) if numeric else frozenset())
+            scope = replace(scope, scores=scope.scores | {"score"} if numeric else scope.scores)
             scope = scope.having("score", Binding(shown, Variable(name="score")))
-        reasoned = bool(judges) and REASON not in names
+        reasoned = bool(measure.judges) and REASON not in own
         # A judge that is called wrongly gives no reason. A use of the name is then no second mistake.
         faulty = any(found.code.severity == "error" for found in session.findings[mistakes:])
-        if reasoned or (faulty and REASON not in names):
+        if reasoned or (faulty and REASON not in own):
             sure = reasoned or _calls_judge(score_node)
             scope = scope.having(REASON, Binding(STR, Variable(name=REASON), sure=sure))
         if len(session.findings) == mistakes and not place.block.problems:
@@ -109,12 +113,19 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     scope = replace(scope, one_row="`accept`")
     if alone is not None and "accept" in found:
         session.report(codes.metrics.AcceptsNothing(place.at(found["accept"])))
+    scored = Measure([*measure.judges], [*measure.lets])
     accept = truth(scope, found["accept"].value, "`accept`") if "accept" in found else None
-    if accept is not None and "accept" not in names:
+    if accept is not None and "accept" not in own:
         scope = scope.having("accept", Binding(BOOL, Variable(name="accept")))
     scope = replace(scope, one_row="`feedback`")
     feedback = expect(scope, found["feedback"].value, STR, "`feedback`") if "feedback" in found else None
+    if len(session.findings) == mistakes and not place.block.problems:
+        read = {id(use.symbol) for use in session.uses}
+        for let in lets:
+            if id(let) not in read:
+                session.report(codes.names.UnusedValue(let.location, "value"))
     built = None
+    parts = score, accept, feedback, *(one for aggregate in aggregates for one in aggregate.inputs)
     if data and written_for and len(nodes) == 2 and score_node is not None:
         built = ir.Metric(
             name=symbol.key,
@@ -125,7 +136,8 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             score=score,
             accept=accept,
             feedback=feedback,
-            judges=tuple(judges),
+            lets=tuple(measure.lets),
+            judges=tuple(measure.judges),
             aggregates=tuple(aggregates),
             where=_where(place, score_node),
         )
@@ -136,8 +148,14 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             pred=alone.name.text,
             score=score,
             feedback=feedback,
-            judges=tuple(judges),
+            lets=tuple(measure.lets),
+            judges=tuple(measure.judges),
         )
+    part = None
+    if not faulty and not aggregates and (built or reward):
+        given = tuple(node.name.text for node in nodes)
+        of_score = tuple(members_read((score,), scored, name) for name in given)
+        part = part_of(symbol.key, given, of_score, score, scored)
     return MetricInfo(
         symbol,
         data,
@@ -147,11 +165,62 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         explains=feedback is not None,
         judges=reasoned,
         metric=built,
-        columns=None if built is None else members_read(built, built.gold),
-        outputs=None if built is None else members_read(built, built.pred),
+        columns=None if built is None else members_read(parts, measure, built.gold),
+        outputs=None if built is None else members_read(parts, measure, built.pred),
         reward=reward,
         alone=alone is not None,
+        takes=takes,
+        part=part,
     )
+
+
+_CALLABLE: tuple[SymbolKind, ...] = ("metric",)
+"""What a metric may call, besides functions and judges."""
+
+
+def _call(scope: Scope, node: Call, callee: Symbol) -> Typed:
+    if callee is scope.session.symbol_of(scope.place):
+        at = scope.place.at(node.callee)
+        scope.session.report(codes.names.CallsItself(at, callee.location, "metric"))
+        return Typed(FLOAT)
+    found = metric(scope.session, callee)
+    if found is None:  # a circle, which is reported where it is closed
+        for argument in node.arguments:
+            infer(scope, argument.value)
+        return Typed(FLOAT)
+    return call_metric(scope, node, found)
+
+
+_SAID = ("score", "accept", REASON)
+"""Names of what the metric itself says, which no `let` may take."""
+
+
+def _lets(scope: Scope, items: tuple[Item, ...]) -> tuple[Scope, list[Symbol]]:
+    """The scope with the values that the metric names, and their symbols."""
+    session, place, measure = scope.session, scope.place, scope.measure
+    assert measure is not None
+    symbols: list[Symbol] = []
+    for item in items:
+        if not isinstance(item, Let):
+            continue
+        name = item.name.text
+        typed = infer(scope, item.value)
+        symbol = session.declare(place, "let", name, item.name, detail=spell(typed.kind))
+        first = scope.names.get(name)
+        if name in _SAID:
+            session.report(codes.names.SaidByMetric(place.at(item.name)))
+            continue
+        if first is not None:
+            if first.symbol is not None:
+                session.report(codes.names.ValueTwice(place.at(item.name), first.symbol.location, "metric"))
+            continue
+        bound = Binding(typed.kind, Variable(name=name), symbol, length=typed.length, unsure=typed.unsure)
+        if scope.range_of(typed.code).is_score:
+            scope = replace(scope, scores=scope.scores | {name})
+        measure.lets.append(ir.MetricValue(name=name, value=typed.code))
+        symbols.append(symbol)
+        scope = scope.having(name, bound).naming(name, item.value)
+    return scope, symbols
 
 
 def rows_measure(session: Session, read: Reader) -> MetricInfo | None:
@@ -248,13 +317,11 @@ def _calls_judge(node: Node) -> bool:
     return any(_calls_judge(child) for child in children(node))
 
 
-def _over_rows(
-    scope: Scope, node: Expr, code: Expression, names: Mapping[str, Binding], mistakes: int
-) -> bool:
+def _over_rows(scope: Scope, node: Expr, code: Expression, mistakes: int) -> bool:
     """Check a score that is made of aggregates. Returns whether a row by itself may score a number between 0 and 1."""
     assert scope.aggregates is not None
     if len(scope.session.findings) == mistakes:
-        bounds = check_made_of_aggregates(scope, node, code, names)
+        bounds = check_made_of_aggregates(scope, node, code)
         if bounds is not None and not (bounds.low >= 0 and bounds.high <= 1):
             scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), bounds.low, bounds.high))
     return not (isinstance(code, Variable) and AGGREGATES[scope.aggregates[0].function].of_labels)

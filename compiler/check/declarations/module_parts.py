@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dspec.grammar.tree import Argument, Call, Expr, InlineSignature, Literal
+from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.running.strategies.base import ModuleStrategy
 from dspec.runtime.schema.program import LM, FieldSpec
+from dspec.runtime.values.media import MediumKind, medium_kind
 
 from ...diagnostics import codes
+from ...tables.models import EMBEDDED
 from ..names.names import find, path_of, resolve
 from ..session import Place, Session
 from ..symbols import Symbol
@@ -104,6 +107,24 @@ def in_order(
     taken = set(inputs)
     first = tuple(own.pop(field.name, field) for field in strategy.adds if field.name not in taken)
     return (*first, *own.values())
+
+
+def sees_inputs(session: Session, symbol: Symbol, found: SignatureInfo, model: Symbol, lm: LM) -> None:
+    """Warns of inputs that the module's model is known not to take."""
+    media: dict[str, MediumKind] = {
+        name: kind for name, one in found.inputs.items() if (kind := medium_kind(one.type))
+    }
+    if not media:
+        return
+    if split_model(lm.model)[0] == EMBEDDED:
+        session.report(codes.media.EmbeddedReadsText(symbol.location, tuple(media)))
+        return
+    from dspec.runtime.models.prices import takes  # few files have such inputs
+
+    for name, kind in media.items():
+        if takes(lm, kind) is False:
+            session.report(codes.media.ModelTakesNone(symbol.location, lm.model, name, kind, model.location))
+            return
 
 
 def model_for(

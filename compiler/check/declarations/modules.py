@@ -15,7 +15,16 @@ from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, reachable
 from ..types.kinds import NamedValue
-from .module_parts import LM_KEY, added, applied_to, in_order, model_for, options_of, signature_of
+from .module_parts import (
+    LM_KEY,
+    added,
+    applied_to,
+    in_order,
+    model_for,
+    options_of,
+    sees_inputs,
+    signature_of,
+)
 from .signatures import SignatureInfo
 
 
@@ -106,6 +115,8 @@ def _runnable(
     model, settings = model_for(session, place, symbol, bound)
     program = None
     if model is not None:
+        if model.key in settings:
+            sees_inputs(session, symbol, found, model, settings[model.key])
         address = symbol.key
         # A step may not share its name with an input: it would seem to read itself.
         step = address if address not in found.inputs else f"{address}()"

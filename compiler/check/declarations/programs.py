@@ -13,6 +13,7 @@ from ..expressions.scope import Scope, bindings
 from ..session import Session
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, reachable
+from ..types.kinds import CALLABLE
 from .bodies import BodyReader
 from .callees import Callees, check_called_first
 from .records import field_specs, parameters, records_lookup
@@ -41,6 +42,7 @@ def _check_program(session: Session, symbol: Symbol) -> RunnableInfo:
         bindings(inputs.values()),
         "a program",
         calls=callees.call,
+        callable=CALLABLE,
         block=block,
         records=records_lookup(session),
     )

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from dspec.grammar.tree import Call, CheckItem, Doc, Expr, FieldItem, Item, Parameter, Reference
+from dspec.grammar.tree import Call, CheckItem, Doc, Expr, FieldItem, Item, Parameter, Reference, TypeNode
 from dspec.runtime.schema.expressions import Constant, Expression
 from dspec.runtime.schema.program import Check, FieldSpec, Record
-from dspec.runtime.schema.types import JsonValue, RecordRef, Type
+from dspec.runtime.schema.types import JsonValue, ListOf, OptionalOf, RecordRef, Scalar, Type
 
 from ...diagnostics import codes
 from ...tables.block_specs import SymbolKind
@@ -18,7 +18,7 @@ from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.literals import literal_value
 from ..symbols import Symbol
-from ..types.kinds import STR, Group, NamedValue, spell
+from ..types.kinds import ANY, STR, Group, NamedValue, beyond_text, spell
 from ..types.typenames import resolve_type
 
 Role = Literal["input", "output", "field"]
@@ -76,6 +76,8 @@ def members(
     for node in nodes:
         name = node.name.text
         type_ = resolve_type(session, place, node.type) if node.type else STR
+        if node.type and beyond_text(type_) and not may_stand(session, place, node.type, type_, role, kind):
+            type_ = ANY
         doc = (node.description or "") if isinstance(node, FieldItem) else ""
         symbol = session.declare(place, kind, name, node.name, doc, spell(type_))
         first = found.get(name) or taken.get(name)
@@ -85,6 +87,36 @@ def members(
         default = None if kind == "column" and column_call(node.default) else node.default
         found[name] = NamedValue(name, type_, symbol, default, doc)
     return found
+
+
+def may_stand(
+    session: Session, place: Place, node: TypeNode, type_: Type, role: Role, kind: SymbolKind
+) -> bool:
+    """Whether a type that only inputs have may stand where it does; reports it where not."""
+    word = beyond_text(type_)
+    holder: codes.media.Holder | None = None
+    if role != "input":
+        holder = "output" if role == "output" else "column" if kind == "column" else "field"
+    elif place.declaration.keyword.text == "extern":
+        holder = "extern"
+    if holder is not None:
+        session.report(codes.media.OnlyAnInput(place.at(node), word, holder))
+        return False
+    plain = type_.item if isinstance(type_, OptionalOf) else type_
+    if isinstance(plain, ListOf) and word != "history":
+        plain = plain.item
+    if isinstance(plain, Scalar):
+        return True
+    session.report(codes.media.WrongInside(place.at(node), word))
+    return False
+
+
+def one_history(session: Session, inputs: Iterable[NamedValue]) -> None:
+    """Report a second history among a signature's inputs."""
+    first, *others = [one for one in inputs if beyond_text(one.type) == "history"] or [None]
+    for one in others:
+        if one is not None and one.symbol and first is not None:
+            session.report(codes.media.SecondHistory(one.symbol.location, first.location))
 
 
 def column_call(node: Expr | None) -> Call | None:

@@ -10,7 +10,7 @@ from ..expressions.infer import expect, infer, value
 from ..expressions.scope import Scope
 from ..session import Place, Session
 from ..symbols import Symbol
-from ..types.kinds import NamedValue
+from ..types.kinds import ANY, NamedValue, beyond_text
 from .records import parameters
 
 
@@ -61,6 +61,9 @@ def returned_values(
             continue
         if promised is None:
             kind, code = value(scope, argument.value, f"the output `{name}`")
+            if word := beyond_text(kind):
+                session.report(codes.media.PassedOut(place.at(argument.value), word, name))
+                kind = ANY
             lowered[name] = code
             outputs[name] = NamedValue(name, kind, symbol)
             continue

@@ -35,7 +35,7 @@ from ..session import Place, Session
 from ..shape.attributes import form_of, number_of
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, reachable, runnable
-from ..types.kinds import Group, NamedValue, assignable
+from ..types.kinds import Group, NamedValue, assignable, beyond_text
 from .called import CalledTables
 from .circles import report_circle
 from .externs import check_tool, extern
@@ -50,6 +50,7 @@ from .module_parts import (
     is_text,
     model_for,
     options_of,
+    sees_inputs,
     signature_of,
 )
 from .signatures import SignatureInfo, signature
@@ -332,10 +333,22 @@ def _tools(
         if described and symbol.kind == "extern":
             check_tool(session, symbol)
         key = _tool(session, place, item, symbol, gathered)
+        if described and key is not None:
+            unwritable = _not_text(gathered, key)
+            if unwritable:
+                session.report(codes.media.ToolTakes(place.at(item), symbol.name, unwritable))
         if key is None:
             given.whole = False
         else:
             given.tools.append(key)
+
+
+def _not_text(gathered: CalledTables, key: str) -> tuple[str, ...]:
+    """The inputs of what an agent may call that a model cannot write."""
+    tables = (gathered.predictors, gathered.modules, gathered.graphs)
+    found = next((table[key] for table in tables if key in table), None)
+    inputs = () if found is None else found.signature.inputs if isinstance(found, Predictor) else found.inputs
+    return tuple(one.name for one in inputs if beyond_text(one.type))
 
 
 def _tool(session: Session, place: Place, node: Expr, symbol: Symbol, gathered: CalledTables) -> str | None:
@@ -417,6 +430,8 @@ def _program(
         if model is None:
             return None
         gathered.lms |= settings
+        if applied.signature is not None and model.key in settings:
+            sees_inputs(session, symbol, applied.signature, model, settings[model.key])
         asked = applied.signature.signature if applied.signature is not None else None
         base = asked or Signature(name=symbol.key, instruction="", inputs=spec_inputs, outputs=spec_outputs)
         parts = ModuleParts(symbol.key, base, given.values, tuple(given.tools))

@@ -15,8 +15,17 @@ from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
-from ..types.kinds import NamedValue, spell
-from .records import checks, doc_of, field_specs, fields, fields_beside, parameters, records_lookup
+from ..types.kinds import NamedValue, beyond_text, spell
+from .records import (
+    checks,
+    doc_of,
+    field_specs,
+    fields,
+    fields_beside,
+    one_history,
+    parameters,
+    records_lookup,
+)
 
 
 class SignatureInfo(Struct, frozen=True):
@@ -30,7 +39,8 @@ class SignatureInfo(Struct, frozen=True):
 
 def default_instruction(inputs: Mapping[str, NamedValue], outputs: Mapping[str, NamedValue]) -> str:
     """What a predictor is asked when its signature has no doc string."""
-    return f"From {_series(list(inputs))}, produce {_series(list(outputs))}."
+    shown = [name for name, one in inputs.items() if beyond_text(one.type) != "history"]
+    return f"From {_series(shown or list(inputs))}, produce {_series(list(outputs))}."
 
 
 def _series(names: list[str]) -> str:
@@ -58,6 +68,7 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
         for role in ("input", "output"):
             if not any(isinstance(item, FieldItem) and item.role == role for item in items):
                 session.report(codes.types.Lacks(symbol.location, role, "signature"))
+    one_history(session, inputs.values())
     names = bindings((*inputs.values(), *outputs.values()))
     scope = Scope(session, place, names, "a signature's check", records=records_lookup(session))
     read = Reader(session, place, items)
@@ -95,6 +106,7 @@ def inline(session: Session, place: Place, node: InlineSignature, name: str) -> 
         session.report(codes.types.Lacks(place.at(node), "output"))
     if not inputs:
         session.report(codes.types.Lacks(place.at(node), "input"))
+    one_history(session, inputs.values())
     return SignatureInfo(
         None,
         inputs,

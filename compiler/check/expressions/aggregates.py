@@ -7,13 +7,14 @@ rows nowhere else, and it rises with each aggregate: a row that does better neve
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import cast
 
 from msgspec.structs import replace
 
 from dspec.grammar.tree import Call, Expr, Node, Reference
 from dspec.grammar.walk import children
 from dspec.runtime.schema.expressions import Apply, BinaryOp, Constant, Expression, Variable
-from dspec.runtime.schema.types import Scalar
+from dspec.runtime.schema.types import Frozen, Scalar
 from dspec.runtime.values.functions import FUNCTIONS
 
 from ... import ir
@@ -34,7 +35,8 @@ from ..types.kinds import (
     is_unknown,
     spell,
 )
-from .infer import infer, value
+from .functions import checked_value
+from .infer import infer, needed, one_value
 from .ranges import SHARE, Bounds
 from .scope import Scope, Typed
 
@@ -47,7 +49,12 @@ def aggregate_called(scope: Scope, node: Call) -> AggregateFunction | None:
     if not isinstance(node.callee, Reference):
         return None
     name = node.callee.name.text
-    return AGGREGATES.get(name) if scope.aggregates is not None or name not in FUNCTIONS else None
+    found, function = AGGREGATES.get(name), FUNCTIONS.get(name)
+    if found is None or function is None:
+        return found
+    own = {parameter.name for parameter in function.parameters}
+    named = any(argument.name is not None and argument.name.text in own for argument in node.arguments)
+    return found if scope.aggregates is not None and not named else None
 
 
 def call_aggregate(scope: Scope, node: Call, aggregate: AggregateFunction) -> Typed:
@@ -67,22 +74,25 @@ def call_aggregate(scope: Scope, node: Call, aggregate: AggregateFunction) -> Ty
     nodes = {name: arguments[0].value for name, arguments in given.items()}
     typed: dict[str, Typed] = {}
     for name in aggregate.values:
-        if name in nodes:
-            kind, code = value(row, nodes[name], f"`{name}` of `{aggregate.name}`")
-            typed[name] = Typed(kind, code)
+        if name not in nodes:
+            continue
+        one = infer(row, nodes[name])
+        if aggregate.name in FUNCTIONS and isinstance(one.kind, ListOf):
+            # Of a list it is the function of that name, which looks at one row.
+            function = FUNCTIONS[aggregate.name]
+            made = checked_value(scope, function.name, function.parameters[0], nodes[name], one)
+            return Typed(FLOAT, Apply(function=function.name, arguments=(made.code,)))
+        what = f"`{name}` of `{aggregate.name}`"
+        kind, code = one_value(row, nodes[name], needed(row, nodes[name], one, what), what)
+        typed[name] = Typed(kind, code)
     percent = _percent(scope, aggregate, nodes[PERCENT]) if PERCENT in nodes else 0.0
     if scope.aggregates is None:
         scope.session.report(
-            codes.types.AggregateOfOneRow(at, aggregate.name, scope.one_row or scope.purpose)
+            codes.aggregates.AggregateOfOneRow(at, aggregate.name, scope.one_row or scope.purpose)
         )
         return Typed(ANY)
-    if not aggregate.of_labels and aggregate.name in FUNCTIONS and "value" in typed:
-        kind = typed["value"].kind
-        if isinstance(kind, ListOf):
-            # Of a list it is the function of that name, which looks at one row.
-            return Typed(FLOAT, Apply(function=aggregate.name, arguments=(typed["value"].code,)))
     if scope.repeated:
-        scope.session.report(codes.types.AggregateOfOneRow(at, aggregate.name, "an item of a list"))
+        scope.session.report(codes.aggregates.AggregateOfOneRow(at, aggregate.name, "an item of a list"))
         return Typed(ANY)
     if len(typed) < len(aggregate.values) or len(given) < len(aggregate.arguments):
         return Typed(FLOAT)
@@ -113,7 +123,7 @@ def _percent(scope: Scope, aggregate: AggregateFunction, node: Expr) -> float:
     code = infer(scope, node).code
     number = code.value if isinstance(code, Constant) else None
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 100:
-        scope.session.report(codes.types.NoPercentage(scope.place.at(node), aggregate.name))
+        scope.session.report(codes.aggregates.NoPercentage(scope.place.at(node), aggregate.name))
         return 0.0
     return float(number)
 
@@ -125,7 +135,7 @@ def _fits(
         good = _is_label(one.kind) if aggregate.of_labels else one.kind == BOOL or is_number(one.kind)
         if not (good or is_unknown(one.kind)):
             scope.session.report(
-                codes.types.NotOfARow(
+                codes.aggregates.NotOfARow(
                     scope.place.at(nodes[name]),
                     aggregate.name,
                     name,
@@ -143,15 +153,16 @@ def _fits(
     if not aggregate.of_labels:
         return
     gold, pred = (typed[name].kind for name in aggregate.values)
-    answers = _answers(scope, nodes["gold"])
+    answers = _answer_read(scope, typed["gold"].code)
     if answers is not None:
-        swapped = _answers(scope, nodes["pred"]) is None
-        scope.session.report(
-            codes.types.LabelOfAnswer(scope.place.at(answers), aggregate.name, answers.name.text, swapped)
-        )
+        swapped = _answer_read(scope, typed["pred"].code) is None
+        at = scope.place.at(nodes["gold"])
+        scope.session.report(codes.aggregates.LabelOfAnswer(at, aggregate.name, answers, swapped))
     elif not comparable(gold, pred):
         sides = scope.operand(nodes["gold"], gold), scope.operand(nodes["pred"], pred)
-        scope.session.report(codes.types.LabelsApart(scope.place.at(nodes["pred"]), aggregate.name, *sides))
+        scope.session.report(
+            codes.aggregates.LabelsApart(scope.place.at(nodes["pred"]), aggregate.name, *sides)
+        )
 
 
 def _is_label(kind: Kind) -> bool:
@@ -161,18 +172,44 @@ def _is_label(kind: Kind) -> bool:
     )
 
 
-def _answers(scope: Scope, node: Node) -> Reference | None:
-    """Where an expression reads the program's outputs."""
-    return next(
-        (
-            one
-            for one in _references(node, skipping=())
-            if (binding := scope.names.get(one.name.text)) is not None
-            and isinstance(binding.kind, Group)
-            and binding.kind.role == "pred"
-        ),
-        None,
-    )
+def _answer_read(scope: Scope, code: Expression) -> str | None:
+    """The name of the program's outputs where an expression reads them, by itself or by what a `let` or a judge reads."""
+    runs = {
+        name
+        for name, one in scope.names.items()
+        if isinstance(one.kind, Group) and one.kind.role == "pred" and isinstance(one.code, Variable)
+    }
+    measure = scope.measure
+    made: dict[str, object] = {}
+    if measure is not None:
+        made = {let.name: let.value for let in measure.lets} | {
+            one.name: one.inputs for one in measure.judges
+        }
+    waiting, seen = [*_variables(code)], set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in runs:
+            return name
+        if name in made and name not in seen:
+            seen.add(name)
+            waiting += _variables(made[name])
+    return None
+
+
+def _variables(code: object) -> Iterator[str]:
+    """The variables that an expression reads, or something that holds expressions; a loop's own are among them."""
+    match code:
+        case Variable(name=name):
+            yield name
+        case Frozen():
+            yield from _variables(tuple(vars(code).values()))
+        case tuple():
+            for part in cast("tuple[object, ...]", code):
+                yield from _variables(part)
+        case dict():
+            yield from _variables(tuple(cast("dict[str, object]", code).values()))
+        case _:
+            return
 
 
 def _references(node: Node, skipping: Collection[str]) -> Iterator[Reference]:
@@ -190,22 +227,20 @@ def _references(node: Node, skipping: Collection[str]) -> Iterator[Reference]:
         yield from _references(child, skipping)
 
 
-def check_made_of_aggregates(
-    scope: Scope, node: Expr, code: Expression, rows: Collection[str]
-) -> Bounds | None:
-    """Check a score that has aggregates: it reads `rows`, the metric's parameters, in their arguments alone, and rises with each.
+def check_made_of_aggregates(scope: Scope, node: Expr, code: Expression) -> Bounds | None:
+    """Check a score that has aggregates: it reads rows, and what is made of one, in their arguments alone, and rises with each.
 
     Gives the bounds of what it makes of them, and None after a mistake.
     """
     assert scope.aggregates is not None
-    beside = next((one for one in _references(node, AGGREGATES) if one.name.text in rows), None)
+    beside = next((one for one in _references(node, AGGREGATES) if one.name.text in scope.names), None)
     first = AGGREGATES[scope.aggregates[0].function].name
     if beside is not None:
-        scope.session.report(codes.types.RowBesideAggregate(scope.place.at(beside), first))
+        scope.session.report(codes.aggregates.RowBesideAggregate(scope.place.at(beside), first))
         return None
     bounds = _rising(code, {one.name for one in scope.aggregates})
     if bounds is None:
-        scope.session.report(codes.types.NotRising(scope.place.at(node), first))
+        scope.session.report(codes.aggregates.NotRising(scope.place.at(node), first))
     return bounds
 
 

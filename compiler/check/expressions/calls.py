@@ -26,7 +26,7 @@ def _call(scope: Scope, node: Call) -> Typed:
     if isinstance(callee, Reference) and callee.name.text in scope.names:
         scope.session.report(codes.types.NotAFunction(scope.place.at(callee), value=True))
     elif symbol := find(scope.session, scope.place, callee):
-        if scope.calls is not None and symbol.kind in CALLABLE:
+        if scope.calls is not None and symbol.kind in scope.callable:
             return scope.calls(scope, node, symbol)
         _refuse(scope, node, symbol)
     elif not is_open(scope.place, callee):
@@ -47,7 +47,7 @@ def _refuse(scope: Scope, node: Call, symbol: Symbol) -> None:
     if symbol.kind not in CALLABLE:
         scope.session.report(codes.names.NotCallable(at, symbol.kind, symbol.location))
     else:
-        judges = scope.judges is not None
+        judges = scope.measure is not None
         scope.session.report(
             codes.types.CallOutsideProgram(at, symbol.kind, symbol.name, scope.purpose, judges)
         )
@@ -59,7 +59,7 @@ def _no_function(scope: Scope, node: Call) -> None:
         case Attribute(target=Reference(name=alias), name=Name() as name) as callee if (
             alias.text in scope.place.scope.imports
         ):
-            unknown(scope.session, scope.place, callee, (alias, name), CALLABLE)
+            unknown(scope.session, scope.place, callee, (alias, name), scope.callable or CALLABLE)
         case Attribute(target=target, name=Name() as name):
             scope.session.report(codes.types.NoMethods(scope.place.at(name), scope.place.at(target)))
             infer(scope, target)

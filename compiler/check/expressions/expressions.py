@@ -16,8 +16,10 @@ from dspec.grammar.tree import (
     InlineSignature,
     ListLiteral,
     Literal,
+    Name,
     Percent,
     Reference,
+    Span,
     Unary,
 )
 from dspec.runtime.schema.expressions import (
@@ -117,7 +119,7 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
     ):
         symbol = find(scope.session, scope.place, node)
         if symbol is None and not is_open(scope.place, node) and name is not None:
-            unknown(scope.session, scope.place, node, (target.name, name), CALLABLE)
+            unknown(scope.session, scope.place, node, (target.name, name), scope.callable or CALLABLE)
         elif symbol is not None:
             not_a_value(scope, node, symbol)
         return Typed(ANY)
@@ -304,26 +306,21 @@ def _element(scope: Scope, node: Expr) -> Typed:
 @rule(Comprehension)
 def _comprehension(scope: Scope, node: Comprehension) -> Typed:
     source = needed(scope, node.iterable, infer(scope, node.iterable), "`for`")
-    item = iterated(source.kind)
-    if item is None:
-        scope.session.report(
-            codes.types.WrongOperand(scope.place.at(node.iterable), "for", spell(source.kind))
-        )
-        item = ANY
-    variable = scope.session.declare(
-        scope.place, "variable", node.variable.text, node.variable, detail=spell(item)
-    )
-    binding = Binding(item, Variable(name=node.variable.text), variable)
-    inner = replace(scope.apart(), repeated=True).having(node.variable.text, binding)
+    inner = replace(scope.apart(), repeated=True)
+    for name, kind in _loop_names(scope, node, source.kind):
+        variable = scope.session.declare(scope.place, "variable", name.text, name, detail=spell(kind))
+        inner = inner.having(name.text, Binding(kind, Variable(name=name.text), variable))
     element = needed(inner, node.element, _element(inner, node.element), "an item of a list")
     kind = list_of(element.kind)
     if inner.block is None or not inner.block.steps:
-        code = ForEach(element=element.code, variable=node.variable.text, iterable=source.code)
+        of = None if node.of is None else node.of.text
+        code = ForEach(element=element.code, variable=node.variable.text, iterable=source.code, of=of)
         return Typed(kind, code, source.length)
     assert scope.block is not None
     if source.length is None and not (is_unknown(source.kind) and scope.session.findings):
         calls = tuple(dict.fromkeys(calls_in(inner.block.steps)))
-        scope.session.report(codes.types.CallsNotCounted(scope.place.at(node.iterable), calls))
+        at = scope.place.at(node.iterable)
+        scope.session.report(codes.types.CallsNotCounted(at, calls, keys=node.of is not None))
     least, most = source.length or (0, 0)
     name = scope.step_name(node, "for")
     scope.block.add(
@@ -337,3 +334,22 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
         )
     )
     return Typed(kind, Variable(name=name), source.length)
+
+
+def _loop_names(scope: Scope, node: Comprehension, kind: Kind) -> list[tuple[Name, Kind]]:
+    """The names of a loop and what they are: an item of a list, or a key of a dict and what it has there."""
+    pairs = kind if isinstance(kind, DictOf) else None
+    item = iterated(kind)
+    if not is_unknown(kind) and (item is None if node.of is None else pairs is None):
+        written = Span(node.variable.span.start, (node.of or node.variable).span.end)
+        at, names = scope.place.at(node.iterable), scope.place.at(written)
+        shape: codes.types.Looped = "dict" if pairs else "list" if item is not None else ""
+        scope.session.report(codes.types.LoopDiffers(at, spell(kind), names, node.variable.text, shape))
+    if node.of is None:
+        return [(node.variable, ANY if item is None else item)]
+    if node.of.text == node.variable.text:
+        scope.session.report(
+            codes.names.LoopNameTwice(scope.place.at(node.of), scope.place.at(node.variable))
+        )
+    key, found = (STR, ANY) if pairs is None else (pairs.key, pairs.value)
+    return [(node.variable, key), (node.of, found)]

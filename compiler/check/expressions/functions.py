@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dspec.grammar.tree import Argument, Call, Literal, Name
+from dspec.grammar.tree import Argument, Call, Expr, Literal, Name
 from dspec.runtime.schema.expressions import Apply, Constant, Expression
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf
 from dspec.runtime.values.functions import (
@@ -25,13 +25,13 @@ from ..shape.arguments import match_arguments
 from ..types.kinds import (
     ANY,
     BOOL,
-    CALLABLE,
     FLOAT,
     INT,
     STR,
     Group,
     GroupList,
     Kind,
+    beyond_text,
     is_number,
     is_text,
     is_unknown,
@@ -113,17 +113,30 @@ def checked_argument(scope: Scope, function: str, parameter: FunctionParameter, 
     wanted = parameter.kind
     if not isinstance(wanted, Marker):
         return Typed(wanted, expect(scope, argument.value, wanted, what))
-    typed = infer(scope, argument.value)
+    return checked_value(scope, function, parameter, argument.value, infer(scope, argument.value))
+
+
+def checked_value(
+    scope: Scope, function: str, parameter: FunctionParameter, node: Expr, typed: Typed
+) -> Typed:
+    """The same of a value that was inferred already, for a parameter whose kind is a marker."""
+    what, wanted = f"`{parameter.name}` of `{function}`", parameter.kind
+    assert isinstance(wanted, Marker)
     if wanted is not Marker.ANYTHING:
-        needed(scope, argument.value, typed, what)
+        needed(scope, node, typed, what)
     if isinstance(typed.kind, GroupList) and wanted in (Marker.SIZED, Marker.ANY_LIST, Marker.SAME):
         return typed
     if isinstance(typed.kind, Group):
-        not_one_value(scope, argument.value, typed.kind, what)
+        not_one_value(scope, node, typed.kind, what)
+    elif (word := beyond_text(typed.kind)) and not (
+        isinstance(typed.kind, ListOf) and wanted in (Marker.SIZED, Marker.ANY_LIST, Marker.SAME)
+    ):
+        scope.session.report(codes.media.NotReckoned(scope.place.at(node), word, f"`{function}`"))
+        return Typed(ANY, typed.code)
     elif not _fits(typed.kind, wanted, parameter.variadic):
         optional = isinstance(typed.kind, OptionalOf) and _fits(typed.kind.item, wanted, parameter.variadic)
         want, remedy = article(wording(wanted)), "decide" if optional else "none"
-        at = scope.place.at(argument.value)
+        at = scope.place.at(node)
         scope.session.report(codes.types.DoesNotFit(at, what, want, spell(typed.kind), remedy))
     return typed
 
@@ -142,6 +155,10 @@ def _fits(kind: Kind, wanted: Marker, variadic: bool) -> bool:
             )
         case Marker.SIZED:
             return is_text(kind) or isinstance(kind, ListOf | DictOf)
+        case Marker.GAINS:
+            return isinstance(kind, ListOf) or (
+                isinstance(kind, DictOf) and (is_number(kind.value) or kind.value == ANY)
+            )
         case Marker.TEXTS:
             return is_text(kind) or (isinstance(kind, ListOf) and (is_text(kind.item) or kind.item == ANY))
         case Marker.ANY_LIST | Marker.SAME | Marker.ITEM:
@@ -184,13 +201,12 @@ def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
         return ()
     known = [
         *FUNCTIONS,
-        *(JUDGES if scope.judges is not None else ()),
+        *(JUDGES if scope.measure is not None else ()),
         *(AGGREGATES if scope.aggregates is not None else ()),
     ]
-    if scope.calls is not None:
-        known += named(CALLABLE, scope.place.scope)
+    known += named(scope.callable, scope.place.scope)
     found = codes.names.UnknownFunction(
-        scope.place.at(name), tuple(known), len(FUNCTIONS), scope.calls is not None
+        scope.place.at(name), tuple(known), len(FUNCTIONS), "module" in scope.callable
     )
     scope.session.report(found)
     return found.near

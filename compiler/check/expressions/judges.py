@@ -38,7 +38,7 @@ def call_judge(scope: Scope, node: Call, judge: JudgeFunction) -> Typed:
     )
     if not _may_be_asked(scope, node, judge):
         return Typed(ANY)
-    if model is not None and scope.judges is not None and {*judge.required} <= {*given}:
+    if model is not None and scope.measure is not None and {*judge.required} <= {*given}:
         return Typed(FLOAT, _asked(scope, judge, model, criteria, kinds, inputs))
     return Typed(FLOAT)
 
@@ -109,7 +109,7 @@ def _criteria(scope: Scope, argument: Argument) -> str:
 
 
 def _may_be_asked(scope: Scope, node: Call, judge: JudgeFunction) -> bool:
-    if scope.judges is None:
+    if scope.measure is None:
         program = scope.calls is not None
         scope.session.report(
             codes.metrics.JudgeOutsideMetric(scope.place.at(node.callee), judge.name, scope.purpose, program)
@@ -130,7 +130,8 @@ def _asked(
     inputs: dict[str, Expression],
 ) -> Variable:
     """The judge's variable. Two calls that ask the same about the same values share one."""
-    assert scope.judges is not None
+    assert scope.measure is not None
+    judges = scope.measure.judges
     program = judge.program(
         JudgeInputs(
             lm=model.key,
@@ -140,8 +141,8 @@ def _asked(
             criteria=criteria,
         )
     )
-    known = next((one for one in scope.judges if (one.program, one.inputs) == (program, inputs)), None)
+    known = next((one for one in judges if (one.program, one.inputs) == (program, inputs)), None)
     if known is None:
-        known = ir.Judge(name=f"{judge.name}({len(scope.judges) + 1})", program=program, inputs=inputs)
-        scope.judges.append(known)
+        known = ir.Judge(name=f"{judge.name}({len(judges) + 1})", program=program, inputs=inputs)
+        judges.append(known)
     return Variable(name=known.name)

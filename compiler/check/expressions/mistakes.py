@@ -9,7 +9,7 @@ from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
 
 from ...diagnostics import codes
 from ..symbols import Symbol
-from ..types.kinds import BOOL, CALLABLE, STR, Group, GroupList, Kind, assignable, spell
+from ..types.kinds import ANY, BOOL, STR, Group, GroupList, Kind, assignable, beyond_text, spell
 from .scope import Scope
 
 
@@ -33,6 +33,9 @@ def check_member(
 def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declared: Symbol | None) -> None:
     if isinstance(got, Group):
         not_one_value(scope, node, got, what)
+        return
+    if (word := beyond_text(got)) and want == ANY:
+        scope.session.report(codes.media.NotReckoned(scope.place.at(node), word, what))
         return
     at = declared.location if declared else None
     remedy = _remedy(scope, node, got, want)
@@ -72,7 +75,7 @@ def unknown_value(scope: Scope, node: Reference) -> None:
 
 def not_a_value(scope: Scope, node: Expr, symbol: Symbol) -> None:
     """Report the name of a declaration in place of a value."""
-    callable_here = isinstance(node, Reference) and symbol.kind in CALLABLE and scope.calls is not None
+    callable_here = isinstance(node, Reference) and symbol.kind in scope.callable
     scope.session.report(
         codes.names.NotAValue(
             scope.place.at(node), symbol.kind, symbol.location, scope.purpose, callable_here

@@ -14,9 +14,11 @@ from ..types.kinds import (
     BOOL,
     FLOAT,
     INT,
+    NONE,
     STR,
     Group,
     GroupList,
+    beyond_text,
     comparable,
     is_number,
     is_text,
@@ -32,6 +34,7 @@ from .presence import present
 from .scope import Scope, Typed
 
 OPERATORS = frozenset(get_args(BinaryOperator))
+COMPARING = frozenset(("==", "!=", "<", "<=", ">", ">=", "in", "not in"))
 
 
 @rule(Binary)
@@ -67,6 +70,8 @@ def _binary(scope: Scope, node: Binary) -> Typed:
             return Typed(lists, code, length)
     left, _ = one_value(scope, node.left, one, f"`{operator}`")
     right, _ = one_value(scope, node.right, other, f"`{operator}`")
+    if not _reckoned(scope, node, left, right):
+        return Typed(BOOL if operator in COMPARING else ANY)
     if operator in ("==", "!=", "<", "<=", ">", ">="):
         _against_itself(scope, node)
     if operator in ("==", "!="):
@@ -89,6 +94,20 @@ def _binary(scope: Scope, node: Binary) -> Typed:
             )
         return Typed(_arithmetic(scope, node, left, right), code, length if operator == "+" else None)
     return Typed(BOOL, code)
+
+
+def _reckoned(scope: Scope, node: Binary, left: Type, right: Type) -> bool:
+    """Whether the operator takes what stands beside it; reports an image and the like, which none takes. Whether there is one
+    may be asked, and lists of them may be joined."""
+    asked = node.operator in ("==", "!=") and NONE in (left, right)
+    if asked or (node.operator == "+" and isinstance(left, ListOf) and isinstance(right, ListOf)):
+        return True
+    for side, kind in ((node.left, left), (node.right, right)):
+        if word := beyond_text(kind):
+            at = scope.place.at(side)
+            scope.session.report(codes.media.NotReckoned(at, word, f"`{node.operator}`"))
+            return False
+    return True
 
 
 def _two_groups(scope: Scope, node: Binary) -> Typed | None:

@@ -11,7 +11,9 @@ from dspec.runtime.schema.expressions import (
     BinaryOp,
     Constant,
     Expression,
+    ForEach,
     If,
+    ListOfItems,
     Member,
     UnaryOp,
     Variable,
@@ -39,7 +41,7 @@ class Bounds(NamedTuple):
 ANY_NUMBER = Bounds(-math.inf, math.inf)
 SHARE = Bounds(0.0, 1.0)
 
-_SHARES = frozenset({"f1", "json_diff"})
+_SHARES = frozenset({"f1", "json_diff", "reciprocal_rank", "precision_at", "recall_at", "ndcg"})
 
 
 def range_of(code: Expression, scores: Collection[str] = ()) -> Bounds:
@@ -58,6 +60,11 @@ def range_of(code: Expression, scores: Collection[str] = ()) -> Bounds:
             return Bounds(-inner.high, -inner.low, inner.free)
         case BinaryOp(operator="+" | "-" | "*" | "/" as operator, left=left, right=right):
             return _of_two(operator, range_of(left, scores), range_of(right, scores))
+        case ForEach(element=element):
+            return range_of(element, scores)._replace(free=1)  # of each item
+        case ListOfItems(items=items) if items:
+            each = [range_of(item, scores) for item in items]
+            return Bounds(min(one.low for one in each), max(one.high for one in each))
         case If(consequence=consequence, alternative=alternative):
             one, other = range_of(consequence, scores), range_of(alternative, scores)
             return Bounds(min(one.low, other.low), max(one.high, other.high), 1 + one.free + other.free)
@@ -78,6 +85,8 @@ def _of_function(name: str, given: list[Bounds]) -> Bounds:
             return Bounds(min(one.low for one in given), min(one.high for one in given), free)
         case "max" if len(given) > 1:
             return Bounds(max(one.low for one in given), max(one.high for one in given), free)
+        case "mean" if len(given) == 1:
+            return given[0]._replace(free=1)
         case _:
             return SHARE if name in _SHARES else ANY_NUMBER
 

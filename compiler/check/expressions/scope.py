@@ -14,6 +14,7 @@ from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from ... import ir
 from ...diagnostics import codes
 from ...project.source import Location
+from ...tables.block_specs import SymbolKind
 from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.kinds import Group, Kind, NamedValue, spell
@@ -72,15 +73,27 @@ class Typed(Struct, frozen=True):
     the key. None where the item is sure to be there."""
 
 
+class Measure(Struct, frozen=True):
+    """What the expressions of a metric need before they have a value: its judges, and the values that are computed once."""
+
+    judges: list[ir.Judge] = field(default_factory=list[ir.Judge])
+    lets: list[ir.MetricValue] = field(default_factory=list[ir.MetricValue])
+
+    @property
+    def shares(self) -> list[str]:
+        """Names of values in 0..1."""
+        return [*(judge.name for judge in self.judges), *(let.name for let in self.lets if let.score)]
+
+
 CallHandler = Callable[["Scope", Call, Symbol], Typed]
 
 
 class Scope(Struct, frozen=True):
     """Where an expression stands. `purpose` names it in messages, as in "a metric".
 
-    `reads` collects the names that were read. `calls` turns a call of a declared module into a step of `block`;
-    both are None where nothing may be called. `let` is the expression of a `let`, with the name of its step.
-    `repeated` says that the expression is evaluated once for each item of a list. `judges` collects the judges
+    `reads` collects the names that were read. `calls` takes calls of declarations of the kinds `callable`; in a
+    program it makes a step of `block` of each. `let` is the expression of a `let`, with the name of its step.
+    `repeated` says that the expression is evaluated once for each item of a list. `measure` collects the judges
     that are asked; it is None where no judge may be asked.
     """
 
@@ -89,6 +102,7 @@ class Scope(Struct, frozen=True):
     names: Mapping[str, Binding]
     purpose: str
     calls: CallHandler | None = None
+    callable: tuple[SymbolKind, ...] = ()
     reads: set[str] = field(default_factory=set[str])
     block: StepBlock | None = None
     let: tuple[Expr, str] | None = None
@@ -96,7 +110,7 @@ class Scope(Struct, frozen=True):
     present: frozenset[str] = frozenset()
     """Paths of values that are not none here, since a condition has asked."""
     meant: Meant = NOTHING_MEANT
-    judges: list[ir.Judge] | None = None
+    measure: Measure | None = None
     repeated: bool = False
     aggregates: list[ir.Aggregate] | None = None
     """Collects the aggregates over all rows; None where the expression is of one row, or of none."""
@@ -107,7 +121,10 @@ class Scope(Struct, frozen=True):
 
     def range_of(self, code: Expression) -> Bounds:
         """The bounds of the number that an expression of this scope gives."""
-        shares = [one.name for one in (*(self.judges or ()), *(self.aggregates or ()))]
+        shares = [
+            *(self.measure.shares if self.measure else ()),
+            *(one.name for one in self.aggregates or ()),
+        ]
         return range_of(code, self.scores.union(shares))
 
     def having(self, name: str, binding: Binding) -> Scope:

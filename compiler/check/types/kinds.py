@@ -28,6 +28,7 @@ from dspec.runtime.schema.types import (
     Type,
 )
 from dspec.runtime.schema.types import spell as spell_type
+from dspec.runtime.values.media import KINDS
 
 from ...project.source import Location
 from ...tables.block_specs import SymbolKind
@@ -96,6 +97,9 @@ Kind = Type | Group
 NONE = OptionalOf(item=ANY)
 """The type of `none`."""
 
+BEYOND_TEXT = (*KINDS, "history")
+"""Types of values that are handed on and nothing else."""
+
 CALLABLE: tuple[SymbolKind, ...] = ("module", "program", "extern")
 """What an expression may call, besides functions and judges."""
 
@@ -116,6 +120,19 @@ def is_unknown(kind: Kind) -> bool:
     return kind.open if isinstance(kind, Group) else isinstance(kind, Scalar) and kind.name == "any"
 
 
+def beyond_text(kind: Kind) -> str:
+    """The type of what is not text within a kind: `image`, `audio`, `file` or `history`; empty where there is none."""
+    match kind:
+        case Scalar(name=name):
+            return name if name in BEYOND_TEXT else ""
+        case ListOf(item=item) | OptionalOf(item=item):
+            return beyond_text(item)
+        case DictOf(value=value):
+            return beyond_text(value)
+        case _:
+            return ""
+
+
 def is_number(kind: Kind) -> bool:
     return isinstance(kind, Scalar) and kind.name in ("int", "float")
 
@@ -127,8 +144,10 @@ def is_text(kind: Kind) -> bool:
 
 def assignable(got: Kind, want: Type) -> bool:
     """True when every value of `got` is a value of `want`."""
-    if is_unknown(got) or want == ANY or got == want:
+    if is_unknown(got) or got == want:
         return True
+    if want == ANY:
+        return not beyond_text(got)
     if isinstance(got, Group):
         return False
     match got, want:
@@ -251,6 +270,7 @@ def iterated(kind: Kind) -> Kind | None:
 
 __all__ = [
     "ANY",
+    "BEYOND_TEXT",
     "BOOL",
     "CALLABLE",
     "FLOAT",
@@ -263,6 +283,7 @@ __all__ = [
     "MemberRead",
     "NamedValue",
     "assignable",
+    "beyond_text",
     "comparable",
     "is_number",
     "is_text",

@@ -38,6 +38,10 @@ SCALARS: dict[str, ScalarName] = {
     "date": "date",
     "datetime": "datetime",
     "any": "any",
+    "image": "image",
+    "audio": "audio",
+    "file": "file",
+    "history": "history",
 }
 
 HABITS = {
@@ -104,9 +108,6 @@ def _named(session: Session, place: Place, node: NamedType) -> Type:
     if node.qualifier is None:
         if word in SCALARS:
             return Scalar(name=SCALARS[word])
-        if word == "image":
-            session.report(codes.syntax.TypeNotYet(place.at(node)))
-            return ANY
         if word in ("list", "dict"):
             session.report(codes.types.OfWhat(place.at(node)))
             return ANY

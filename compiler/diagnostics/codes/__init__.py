@@ -13,9 +13,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import data, habits, metrics, models, names, optimizers, project, syntax, types
+    from . import aggregates, data, habits, media, metrics, models, names, optimizers, project, syntax, types
 
-__all__ = ["data", "habits", "metrics", "models", "names", "optimizers", "project", "syntax", "types"]
+__all__ = [
+    "aggregates",
+    "data",
+    "habits",
+    "media",
+    "metrics",
+    "models",
+    "names",
+    "optimizers",
+    "project",
+    "syntax",
+    "types",
+]
 
 if not TYPE_CHECKING:
 

@@ -358,17 +358,43 @@ class ParametersAlike(Finding, frozen=True):
 
 
 class ValueTwice(Finding, frozen=True):
-    """A `let` gives a name that the program has."""
+    """A `let` gives a name that the program, or the metric, has."""
 
+    code = DS0203
+    first: Location
+    of: Literal["program", "metric"] = "program"
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is declared twice in this {self.of}",
+            "again here",
+            secondary=(Label(self.first, "first declared here"),),
+            help="every `let` gives a new name; values never change",
+        )
+
+
+class SaidByMetric(Finding, frozen=True):
+    """A `let` of a metric with the name of what the metric itself says."""
+
+    code = DS0203
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.text}` is what the metric says, and no `let` can have that name",
+            "taken",
+            help="give the value another name",
+        )
+
+
+class LoopNameTwice(Finding, frozen=True):
     code = DS0203
     first: Location
 
     def told(self) -> Diagnostic:
         return self.says(
-            f"`{self.where.text}` is declared twice in this program",
+            f"a loop through a dict has two names, and both are `{self.where.text}`",
             "again here",
-            secondary=(Label(self.first, "first declared here"),),
-            help="every `let` gives a new name; values never change",
+            secondary=(Label(self.first, "the key's name"),),
         )
 
 
@@ -438,7 +464,7 @@ class UnusedImport(Finding, frozen=True):
 
 
 class UnusedValue(Finding, frozen=True):
-    """A program's `input`, or another `value` of it."""
+    """A program's `input`, or another `value` of it or of a metric."""
 
     code = DS0205
     what: Literal["input", "value"]
@@ -627,15 +653,15 @@ class CallsItself(Finding, frozen=True):
 
 
 class CallsInCircle(Finding, frozen=True):
-    """A circle of calls. `names` begins and ends with the same program or module; `of` says what they are."""
+    """A circle of calls. `names` begins and ends with the same program, module or metric; `of` says what they are."""
 
     code = DS0210
     names: tuple[str, ...]
-    of: Literal["program", "module", "both"] = "program"
+    of: Literal["program", "module", "both", "metric"] = "program"
 
     def told(self) -> Diagnostic:
-        what = {"program": "programs", "module": "modules", "both": "modules and programs"}[self.of]
-        one = {"program": "a program has no", "module": "a module has no", "both": "neither has"}[self.of]
+        what = "modules and programs" if self.of == "both" else f"{self.of}s"
+        one = "neither has" if self.of == "both" else f"a {self.of} has no"
         names = self.names
         shown = names if len(names) <= 8 else (*names[:4], "…", *names[-3:])
         return self.says(

@@ -983,13 +983,6 @@ class RunsNotWithout(Finding, frozen=True):
         )
 
 
-class TypeNotYet(Finding, frozen=True):
-    code = DS0120
-
-    def told(self) -> Diagnostic:
-        return self.says(f"not supported yet: the type `{self.where.text}`", "cannot run yet")
-
-
 class RepeatedJudge(Finding, frozen=True):
     code = DS0120
     judge: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from . import data, metrics, models, names, optimizers, project, syntax, types
+from . import aggregates, data, media, metrics, models, names, optimizers, project, syntax, types
 from .base import Code
 
 CODES: dict[str, Code] = {
     entry.name: entry
-    for topic in (syntax, names, types, data, metrics, optimizers, models, project)
+    for topic in (syntax, names, types, aggregates, media, data, metrics, optimizers, models, project)
     for entry in vars(topic).values()
     if isinstance(entry, Code)
 }

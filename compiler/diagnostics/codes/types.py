@@ -902,7 +902,7 @@ class WrongOperand(Finding, frozen=True):
     """A value of the type `got`, which the `operator` does not take."""
 
     code = DS0313
-    operator: Literal["-", "[]", "for", "in", "not in"]
+    operator: Literal["-", "[]", "in", "not in"]
     got: str
 
     def told(self) -> Diagnostic:
@@ -910,9 +910,34 @@ class WrongOperand(Finding, frozen=True):
         message = {
             "-": f"`-` needs a number, and {it_is}",
             "[]": f"{it_is}; only lists and dicts have items",
-            "for": f"`for` walks through a list, and {it_is}",
         }.get(self.operator, f"`{self.operator}` looks into a list, a dict or text, and {it_is}")
         return self.says(message, self.got)
+
+
+Looped = Literal["list", "dict", ""]
+"""What a loop may go through, of what it is given; "" where that is neither."""
+
+
+class LoopDiffers(Finding, frozen=True):
+    """A loop with the `names` of another one: one goes through a list, two go through a dict. `got` is the type of
+    what it is given, `first` the first name."""
+
+    code = DS0313
+    got: str
+    names: Location
+    first: str
+    shape: Looped
+
+    def told(self) -> Diagnostic:
+        two = self.names.text != self.first
+        walks = f"`for {self.names.text}` walks through a dict" if two else "`for` walks through a list"
+        other = self.first if two else f"{self.first}, value"
+        return self.says(
+            f"{walks}, and `{self.where.text}` is {self.got}",
+            self.got,
+            help=f"`for {other} in …` walks through a {self.shape}" if self.shape else "",
+            fixes=(replace(self.names, other, guess=True),) if self.shape else (),
+        )
 
 
 class WrongOperands(Finding, frozen=True):
@@ -1206,20 +1231,23 @@ DS0323 = Code(
 
 
 class CallsNotCounted(Finding, frozen=True):
-    """A comprehension calls `callees` for every item of a list whose length nobody knows."""
+    """A comprehension calls `callees` for every item of a list whose length nobody knows; of a dict, with `keys`."""
 
     code = DS0323
     callees: tuple[str, ...]
+    keys: bool = False
 
     def told(self) -> Diagnostic:
         text = self.where.text
-        bounded = f"first({text}, 10)"
+        bounded = f"first([k for k, v in {text}], 10)" if self.keys else f"first({text}, 10)"
         return self.says(
             f"nobody knows how often this calls {quoted(self.callees, 'and')}: {'`' + text + '`'} may have any "
             "number of items",
             "how many items?",
-            help=f"say how many it may be at most, as in `{bounded}`",
-            fixes=(replace(self.where, bounded, "Take the first 10", guess=True),),
+            help=f"go through so many keys at most, as in `for k in {bounded}`"
+            if self.keys
+            else f"say how many it may be at most, as in `{bounded}`",
+            fixes=() if self.keys else (replace(self.where, bounded, "Take the first 10", guess=True),),
         )
 
 
@@ -1422,206 +1450,76 @@ class BracesInText(Finding, frozen=True):
         )
 
 
-def over_rows(body: str) -> str:
-    return DATA + f"metric balanced(gold: tickets, pred: router) {body}\n"
+EXACT = "metric exact(gold: tickets, pred: router) = gold.topic == pred.topic\n"
 
-
-DS0350 = Code(
-    "DS0350",
+DS0340 = Code(
+    "DS0340",
     "error",
-    "aggregate of one row",
-    "An aggregate (`macro_f1`, `balanced_accuracy`, `percentile`, …) is one number over all rows, so it stands in the score of a "
-    "metric of rows, and not where one row or one run is looked at: in `accept`, in `feedback`, in what another aggregate "
-    "is given, in a reward, in a program, a check or a gate.",
-    over_rows(
-        "{ score = macro_f1(gold.topic, pred.topic); accept = macro_f1(gold.topic, pred.topic) > 0.5 }"
-    ),
-    over_rows("{ score = macro_f1(gold.topic, pred.topic); accept = gold.topic == pred.topic }"),
+    "a metric is called with something else than a row and a run",
+    "Within a metric, another one scores the same row and the same run: `exact(gold, pred)` hands both on as they are. "
+    "What is to be computed from single values is a function, or an extern.",
+    DATA + EXACT + "metric half(gold: tickets, pred: router) { score = 0.5 * exact(gold.topic, pred) }\n",
+    DATA + EXACT + "metric half(gold: tickets, pred: router) { score = 0.5 * exact(gold, pred) }\n",
     TICKETS,
 )
 
 
-class AggregateOfOneRow(Finding, frozen=True):
-    """`what` the aggregate is called in looks at one row."""
+class NotHandedOn(Finding, frozen=True):
+    """An argument of a metric's call that is no row (`rows`), or no run. `own` are the names of those that there are."""
 
-    code = DS0350
-    aggregate: str
-    what: str
+    code = DS0340
+    metric: str
+    declared: Location
+    rows: bool
+    own: tuple[str, ...]
 
     def told(self) -> Diagnostic:
+        what = "row" if self.rows else "program's outputs"
         return self.says(
-            f"`{self.aggregate}` is a number over all rows, and {self.what} looks at no more than one",
-            "needs all rows",
-            help="it may stand in the `score` of a metric; there `score` is, for `accept` and `feedback`, what the row "
-            "scores by itself",
+            f"`{self.metric}` scores a {'row' if self.rows else 'run'}, and `{self.where.text}` is none",
+            f"not the {what}",
+            secondary=(Label(self.declared, "declared here"),),
+            help=f"hand the {what} on as it is: {quoted(self.own, 'or')}" if self.own else "",
+            fixes=tuple(replace(self.where, name, guess=True) for name in self.own[:1]),
         )
 
 
-DS0351 = Code(
-    "DS0351",
+DS0341 = Code(
+    "DS0341",
     "error",
-    "row beside an aggregate",
-    "A score with an aggregate is computed once, for all rows. What it reads of each row stands in the arguments of aggregates; "
-    "`mean(…)` makes a number over all rows of what is computed for each.",
-    over_rows("= 0.5 * macro_f1(gold.topic, pred.topic) + 0.5 * f1(gold.topic, pred.topic)"),
-    over_rows("= 0.5 * macro_f1(gold.topic, pred.topic) + 0.5 * mean(f1(gold.topic, pred.topic))"),
+    "a metric that is called reads something else",
+    "A metric may score other rows, or the outputs of another program, than it was written for, if these have every column "
+    "and output that it reads, of the same type.",
+    DATA
+    + EXACT
+    + 'dataset others { source = csv("tickets.csv"); input text: str }\n'
+    + "metric half(gold: others, pred: router) { score = 0.5 * exact(gold, pred) }\n",
+    DATA
+    + EXACT
+    + 'dataset others { source = csv("tickets.csv"); input text: str; field topic: str }\n'
+    + "metric half(gold: others, pred: router) { score = 0.5 * exact(gold, pred) }\n",
     TICKETS,
 )
 
 
-class RowBesideAggregate(Finding, frozen=True):
-    """A score reads a row at `where`, outside of the `aggregate`."""
+class MetricLacks(Finding, frozen=True):
+    """What is handed to a metric lacks a `member` that it reads, or `got` is its type there instead of `wanted`."""
 
-    code = DS0351
-    aggregate: str
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"`{self.where.text}` is one row's, and `{self.aggregate}` beside it is a number over all rows",
-            "which row?",
-            help="make a number over all rows of it, too: `mean(…)` around what is computed of one row",
-        )
-
-
-DS0352 = Code(
-    "DS0352",
-    "error",
-    "not what an aggregate reads",
-    "`macro_f1`, `weighted_f1`, `balanced_accuracy` and `worst_label` compare labels: texts, unions of them, whole numbers, "
-    "dates, true or false, the row's and the program's of types that share values. `mean` and `percentile` take true, false "
-    "or a number in 0..1.",
-    over_rows("= macro_f1(split(gold.topic), pred.topic)"),
-    over_rows("= macro_f1(gold.topic, pred.topic)"),
-    TICKETS,
-)
-
-
-class NotOfARow(Finding, frozen=True):
-    """An aggregate's argument of a `type` that it does not read."""
-
-    code = DS0352
-    aggregate: str
-    argument: str
-    type: str
-    labels: bool
-    several: bool
+    code = DS0341
+    metric: str
+    member: str
+    wanted: str
+    got: str
+    declared: Location
 
     def told(self) -> Diagnostic:
-        want = (
-            "a label (text, union, whole number, date, true or false)"
-            if self.labels
-            else "true, false or a number"
+        lacks = (
+            f"there `{self.member}` is {self.got}"
+            if self.got
+            else f"`{self.where.text}` has no `{self.member}`"
         )
-        remedy = ""
-        if self.several and not self.labels:
-            remedy = "make one number of the list, such as its `sum(…)` or a share of it"
-        elif self.several:
-            remedy = "compare lists row by row, and take the `mean(…)` of that"
-        elif self.labels:
-            remedy = "`mean(…)` and `percentile(…, 10)` take what is computed for each row"
         return self.says(
-            f"`{self.argument}` of `{self.aggregate}` must be {want}, and this is {self.type}",
-            self.type,
-            help=remedy,
-        )
-
-
-class LabelsApart(Finding, frozen=True):
-    """The program's labels are of a type that shares no value with the row's."""
-
-    code = DS0352
-    aggregate: str
-    gold: Operand
-    pred: Operand
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"`{self.aggregate}` would find no label right: {self.gold.type} and {self.pred.type} share no value",
-            self.pred.type,
-            secondary=(Label(self.gold.where, self.gold.type),),
-            help="compare a column and an output of the same labels",
-        )
-
-
-DS0353 = Code(
-    "DS0353",
-    "error",
-    "label that depends on the answer",
-    "The first argument of an aggregate over labels is the label that the row has, whatever the program answers: a row "
-    "without an answer counts as a wrong one of that label.",
-    over_rows("= macro_f1(pred.topic, gold.topic)"),
-    over_rows("= macro_f1(gold.topic, pred.topic)"),
-    TICKETS,
-)
-
-
-class LabelOfAnswer(Finding, frozen=True):
-    """The row's label reads the outputs `pred`; with `swapped` the other argument does not."""
-
-    code = DS0353
-    aggregate: str
-    pred: str
-    swapped: bool
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"`gold` of `{self.aggregate}` reads `{self.pred}`, and a row's label must not depend on the answer",
-            "the program's",
-            help="the two arguments change places: first the row's label, then the program's"
-            if self.swapped
-            else "read the row alone",
-        )
-
-
-DS0354 = Code(
-    "DS0354",
-    "error",
-    "score that need not rise",
-    "A score may be made of aggregates as long as it rises with each: with `+`, `*`, `min`, `max` and numbers, `-` and `/` "
-    "with a number on the right. So no row that becomes right lowers it, and one without an answer is no gain. What is "
-    "to be low is turned round for each row: `mean(1 - x)`.",
-    over_rows("= 1 - mean(gold.topic != pred.topic)"),
-    over_rows("= mean(gold.topic == pred.topic)"),
-    TICKETS,
-)
-
-
-class NotRising(Finding, frozen=True):
-    """What a score makes of aggregates may fall when one rises."""
-
-    code = DS0354
-    aggregate: str
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"this need not rise when `{self.aggregate}` does, and a score must",
-            "may fall, or jump",
-            help="put aggregates together with `+`, `*`, `min`, `max` and numbers; what is to be low is turned round inside: "
-            "`mean(1 - x)`",
-        )
-
-
-DS0355 = Code(
-    "DS0355",
-    "error",
-    "not a percentage",
-    "The `p` of `percentile` says which number is computed over all rows, so it is a literal number from 0 to 100: "
-    "`percentile(x, 10)` is the value that a tenth of the rows do not pass.",
-    over_rows("= percentile(f1(gold.topic, pred.topic), 110)"),
-    over_rows("= percentile(f1(gold.topic, pred.topic), 10)"),
-    TICKETS,
-)
-
-
-class NoPercentage(Finding, frozen=True):
-    """A percentage that is no number from 0 to 100."""
-
-    code = DS0355
-    aggregate: str
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"`p` of `{self.aggregate}` is a number from 0 to 100, written out",
-            "not a percentage",
-            help="`10` is the value that a tenth of the rows do not pass",
+            f"`{self.metric}` reads `{self.member}`, {self.wanted}, and {lacks}",
+            f"`{self.member}` is {self.got}" if self.got else f"no `{self.member}`",
+            secondary=(Label(self.declared, "written for this"),),
         )

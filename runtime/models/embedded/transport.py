@@ -49,7 +49,8 @@ class EmbeddedTransport:
                 f"`{request.lm.model}` makes no embeddings", help="name a model of a provider that does"
             )
         temperature = request.lm.temperature if request.temperature is None else request.temperature
-        messages = request.messages
+        # It reads the text alone: what is attached is nothing to it.
+        messages = tuple(Message(one.role, one.text) if one.attached else one for one in request.messages)
         at = divide(messages)
         learner = self._learner(messages[:at])
         question = read_question(messages[at:], learner.brief)

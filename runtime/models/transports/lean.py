@@ -29,6 +29,7 @@ from .answers import (
     untrusted,
     usage_in_error,
 )
+from .parts import messages_of
 from .wire import Received, Sends, TooLarge, Wire, WireError
 
 _NEWER_NAME = "max_completion_tokens"
@@ -49,7 +50,7 @@ class LeanTransport:
     async def complete(self, request: Request) -> Answer:
         if request.kind == "embedding":
             return await self._embed(request)
-        payload = self._payload(request)
+        payload = await self._payload(request)
         try:
             received = await self._post(self._chat, payload, request)
         except Refused as error:
@@ -97,16 +98,13 @@ class LeanTransport:
         usage = usage_in_error(received.body, request)
         raise failed if usage is None else billable(failed, usage)
 
-    def _payload(self, request: Request) -> dict[str, JsonValue]:
+    async def _payload(self, request: Request) -> dict[str, JsonValue]:
         _, model = split_model(request.lm.model)
         parameters = request.parameters()
         own = self._endpoint.provider == "openai" and _MAX_COMPLETION_TOKENS.match(model)
         if (own or request.lm.model in self._renaming) and "max_tokens" in parameters:
             parameters[_NEWER_NAME] = parameters.pop("max_tokens")
-        messages: list[JsonValue] = [
-            {"role": message.role, "content": message.content} for message in request.messages
-        ]
-        return {"model": model, "messages": messages, **parameters}
+        return {"model": model, "messages": await messages_of(request), **parameters}
 
 
 def _sends(url: str, endpoint: Endpoint) -> Sends:

@@ -38,6 +38,7 @@ from .answers import (
     usage_in_error,
     usage_of,
 )
+from .parts import messages_of
 
 _QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 _WRAPPING = re.compile(r"^(?:litellm\.\w+: |\w+Error: |\w+Exception - )+")
@@ -79,7 +80,7 @@ class LiteLLMTransport:
         if embedding:
             options |= {"input": [request.messages[0].content], "encoding_format": "float"}
         else:
-            options["messages"] = [{"role": each.role, "content": each.content} for each in request.messages]
+            options["messages"] = await messages_of(request)
         try:
             ask = self._litellm.aembedding if embedding else self._litellm.acompletion
             response = await ask(**options)

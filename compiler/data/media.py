@@ -1,0 +1,81 @@
+"""Images, audio and files of rows: a cell is a path beside the data file, a URL, or a `data:` URL.
+
+A path is untrusted like the rest of a row: it leads to a regular file inside the project, links resolved, or it breaks the
+column's type. A compile reads each file once, for its digest, and keeps its place; a check looks at how it begins.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.values.media import MediumKind, glance, keep, of_file, of_text
+
+from .. import ir
+from ..project.reads import looked_at
+from . import opening
+from .sources.table import is_fetched
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}:")
+
+
+class MediaFiles:
+    """What the cells of one data file name. With `glancing`, files are only looked at: a path is then its own value."""
+
+    def __init__(self, source: ir.DataSource, folder: Path, root: Path | None, *, glancing: bool) -> None:
+        # Fetched rows lie in a folder of ours: their paths count from the source's.
+        self._folder = folder if is_fetched(source) else (folder / source.path).parent
+        self._root = (root or opening.root_of(folder)).resolve()
+        self._glancing = glancing
+        self._known: dict[tuple[str, MediumKind], str] = {}
+
+    def value(self, cell: JsonValue, kind: MediumKind) -> JsonValue:
+        """The cell's value, or those of a list. Raises ValueError where one of them is nothing that can be sent."""
+        if isinstance(cell, list):
+            return [self.value(one, kind) for one in cell]
+        return self._value(cell.strip(), kind) if isinstance(cell, str) else cell
+
+    def _value(self, text: str, kind: MediumKind) -> str:
+        if _SCHEME.match(text):
+            found, blob = of_text(text, kind)
+            if blob is not None and not self._glancing:
+                keep(blob)
+            return found.sign
+        key = (text, kind)
+        if key not in self._known:
+            self._known[key] = self._file(text, kind)
+        return self._known[key]
+
+    def _file(self, path: str, kind: MediumKind) -> str:
+        real = self._resolved(path)
+        try:
+            if self._glancing:
+                glance(real, kind)
+                return path
+            found, blob = of_file(real, kind)
+        except ValueError as error:
+            raise ValueError(f"`{path[:80]}`: {error}") from None
+        except OSError as error:
+            raise ValueError(f"`{path[:80]}` cannot be read: {error.strerror or error}") from None
+        keep(blob)
+        return found.sign
+
+    def _resolved(self, path: str) -> Path:
+        """Where a path leads; nothing is told of what is outside the project."""
+        shown = f"`{path[:80]}`"
+        if not path or "\0" in path:
+            raise ValueError("the path is empty" if not path else "a path cannot hold a NUL")
+        place = self._folder / path
+        outside = PurePosixPath(path).is_absolute() or bool(PureWindowsPath(path).drive) or path[0] == "\\"
+        if outside or not Path(os.path.normpath(place.absolute())).is_relative_to(self._root):
+            raise ValueError(f"{shown} lies outside the project")
+        looked_at(place)
+        try:
+            real = place.resolve(strict=True)
+        except (OSError, RuntimeError):
+            raise ValueError(f"there is no file {shown} beside the data file") from None
+        if not real.is_relative_to(self._root):
+            raise ValueError(f"{shown} lies outside the project")
+        return real

@@ -1,0 +1,99 @@
+"""Turns of a prompt as they are put together: fields in sections, with media in their places, and the turns of a history.
+
+A medium's line stands in its section and is attached there, so that it is sent as what it is; in a field of any other type
+the same line is a text. Turns of a history are messages of their own, in the layout of demos, and come after those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..models.protocol import Attached, Message
+from ..schema.program import FieldSpec, Record, Signature
+from ..schema.types import JsonValue, Row
+from ..values.markers import written
+from ..values.media import MediumKind, is_history, medium, medium_kind
+from ..values.values import at, coerce, inside, short
+
+PARTED = "\n\n"
+LEFT_OUT = "(left out of this example)"
+"""Stands in a demo's turn for a value that its row does not have."""
+
+
+def header(name: str) -> str:
+    return f"[[ ## {name} ## ]]"
+
+
+def sections(fields: Sequence[FieldSpec], row: Row) -> str:
+    """Every field under its header, blocks parted by a blank line."""
+    return "\n\n".join(
+        f"{header(field.name)}\n{written(row[field.name]) if field.name in row else LEFT_OUT}"
+        for field in fields
+    )
+
+
+def shown(signature: Signature) -> tuple[FieldSpec, ...]:
+    """The inputs that stand in sections: all but a history."""
+    fields = signature.inputs
+    return tuple(one for one in fields if not is_history(one.type)) if history(signature) else fields
+
+
+def history(signature: Signature) -> FieldSpec | None:
+    """The input that holds earlier turns."""
+    return next((one for one in signature.inputs if is_history(one.type)), None)
+
+
+def given(fields: Sequence[FieldSpec], row: Row, tail: str = "") -> Message:
+    """A user's turn: the fields in sections, with media attached, and what follows them."""
+    if not any(medium_kind(one.type) for one in fields):
+        return Message("user", sections(fields, row) + tail)
+    text = ""
+    attached: list[Attached] = []
+    for place, field in enumerate(fields):
+        text += f"{PARTED if place else ''}{header(field.name)}\n"
+        kind = medium_kind(field.type)
+        if kind is None or field.name not in row:
+            text += written(row[field.name]) if field.name in row else LEFT_OUT
+            continue
+        text = _with_media(text, row[field.name], kind, attached)
+    return Message("user", text + tail, tuple(attached))
+
+
+def _with_media(text: str, value: JsonValue, kind: MediumKind, attached: list[Attached]) -> str:
+    """The text with one line for each medium of the value, which is attached there."""
+    for place, one in enumerate(value if isinstance(value, list) else [value]):
+        text += "\n" if place else ""
+        found = medium(one) if isinstance(one, str) else None
+        line = written(one)
+        if found is not None and found.kind == kind:
+            line = found.sign
+            attached.append(Attached(len(text), len(text) + len(line), found))
+        text += line
+    return text + ("[]" if value == [] else "")
+
+
+def turns_of(signature: Signature, value: JsonValue, records: Mapping[str, Record]) -> list[tuple[Row, Row]]:
+    """The turns of a history, each with what was given and what was answered. Raises ValueError for what is no turn of
+    this signature."""
+    inputs = {one.name: one for one in shown(signature)}
+    outputs = {one.name: one for one in signature.outputs}
+    turns: list[tuple[Row, Row]] = []
+    for place, turn in enumerate(value if isinstance(value, list) else [], 1):
+        where = f"turn {place}"
+        if not isinstance(turn, dict):
+            raise ValueError(at(where, f"expected an object of fields, got {short(turn)}"))
+        both: tuple[Row, Row] = ({}, {})
+        for name, one in turn.items():
+            field = inputs.get(name) or outputs.get(name)
+            if field is None:
+                known = ", ".join(f"`{each}`" for each in (*inputs, *outputs))
+                raise ValueError(at(where, f"there is no field {short(name)}; a turn has {known}"))
+            try:
+                both[name in outputs][name] = coerce(one, field.type, records)
+            except ValueError as error:
+                raise ValueError(at(inside(where, name), str(error))) from None
+        if not all(both):
+            lacking = "answered" if both[0] else "given"
+            raise ValueError(at(where, f"it says nothing of what was {lacking}"))
+        turns.append(both)
+    return turns

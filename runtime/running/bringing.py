@@ -1,0 +1,88 @@
+"""Turns what an application or a command passes for images, audio and files into values.
+
+A text is a URL or a `data:` URL and never a path: texts come from anywhere, and none of them opens a file here. A file is
+passed as a `Path`, or as its bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ..errors import InputError
+from ..schema.program import FieldSpec
+from ..schema.types import JsonValue, Row
+from ..values.media import Blob, MediumKind, is_history, keep, known, medium_kind, of_bytes, of_file, of_text
+from ..values.values import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+Given: TypeAlias = "JsonValue | bytes | bytearray | memoryview | Path | Sequence[Given] | Mapping[str, Given]"
+"""A value as it may be passed."""
+_BINARY = (bytes, bytearray, memoryview)
+_LIKELY: tuple[MediumKind, ...] = ("image", "audio", "file")
+
+
+def brought(fields: Sequence[FieldSpec], inputs: Mapping[str, Given]) -> tuple[Row, list[Blob]]:
+    """The inputs as values, and the blobs that are to be held for as long as the run may need them. Raises InputError."""
+    kinds = {field.name: field.type for field in fields}
+    held: list[Blob] = []
+    row: Row = {}
+    for name, value in inputs.items():
+        kind = kinds.get(name)
+        medium = None if kind is None else medium_kind(kind)
+        try:
+            if medium is not None:
+                row[name] = _medium(value, medium, held)
+            elif kind is not None and is_history(kind):
+                row[name] = _nested(value, held, _LIKELY, 0)
+            else:
+                row[name] = _nested(value, held, (), 0)
+        except ValueError as error:
+            raise InputError(f"the input `{name}` does not fit: {error}") from None
+        except OSError as error:
+            where = "" if error.filename is None else f"{error.filename}: "
+            raise InputError(f"the input `{name}` cannot be read: {where}{error.strerror or error}") from None
+    return row, held
+
+
+def _medium(value: Given, kind: MediumKind, held: list[Blob]) -> JsonValue:
+    if isinstance(value, list | tuple):
+        return [_medium(one, kind, held) for one in cast("Sequence[Given]", value)]
+    if isinstance(value, str) and not known(value, kind):
+        if "://" not in value[:20] and not value.startswith("data:"):
+            raise ValueError("a text is a URL or a `data:` URL; pass a file as `Path(…)`, or its bytes")
+        found, blob = of_text(value, kind)
+    elif isinstance(value, _BINARY):
+        found, blob = of_bytes(bytes(value), kind)
+    elif isinstance(value, Path):
+        found, blob = of_file(value.resolve(), kind)
+        # Only its place is held, so it may stay: the same call is then answered again without looking.
+        keep(blob)
+    else:
+        return cast("JsonValue", value)
+    if blob is not None:
+        held.append(blob)
+    return found.sign
+
+
+def _nested(value: Given, held: list[Blob], kinds: tuple[MediumKind, ...], depth: int) -> JsonValue:
+    """A value with whatever is no JSON made into a medium of the first kind that it is one of."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        named = cast("Mapping[str, Given]", value)
+        return {name: _nested(one, held, kinds, depth + 1) for name, one in named.items()}
+    if isinstance(value, list | tuple):
+        return [_nested(one, held, kinds, depth + 1) for one in cast("Sequence[Given]", value)]
+    if not isinstance(value, (*_BINARY, Path)):
+        return cast("JsonValue", value)
+    if not kinds:
+        raise ValueError(f"expected a value of JSON, got {type(value).__name__}")
+    for kind in kinds[:-1]:
+        with suppress(ValueError):
+            return _medium(value, kind, held)
+    return _medium(value, kinds[-1], held)
