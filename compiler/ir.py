@@ -220,6 +220,38 @@ class EvalGate(Frozen):
     condition: Expression
 
 
+class Part(Frozen):
+    """A part of a condition that has a value of its own: `text` as written."""
+
+    text: str
+    value: Expression
+
+
+class Expectation(Frozen):
+    """A condition that a test's outputs must meet; `text` as written."""
+
+    text: str
+    condition: Expression
+    parts: tuple[Part, ...] = ()
+    """What a failure shows besides, since the condition came of it."""
+    judges: tuple[Judge, ...] = ()
+    """Asked when the condition reads their variable, and not before."""
+    where: str
+    """File and line."""
+
+
+class Test(Frozen):
+    """`program` names a module, a program, an optimize block or a program out of a file."""
+
+    name: str
+    program: str
+    given: dict[str, Expression]
+    """The inputs. They read no names."""
+    expectations: tuple[Expectation, ...]
+    where: str
+    """File and line."""
+
+
 class Project(Frozen, defer_build=True):
     """Everything one root file declares and imports, by name."""
 
@@ -235,6 +267,7 @@ class Project(Frozen, defer_build=True):
     metrics: dict[str, Metric] = Field(default_factory=dict)
     optimizes: dict[str, Optimize] = Field(default_factory=dict)
     evals: dict[str, Eval] = Field(default_factory=dict)
+    tests: dict[str, Test] = Field(default_factory=dict[str, Test], exclude_if=lambda found: not found)
     made: dict[str, Runnable] = Field(default_factory=dict[str, Runnable])
     """Programs that are there already: those out of files by what names them, `artifact("…")`, and in a command the
     results of optimize blocks by their names."""

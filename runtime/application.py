@@ -23,6 +23,7 @@ from .models.ledger import Ledger
 from .running.bringing import Given, brought
 from .running.execute import run
 from .running.prediction import Prediction
+from .running.strategies.table import check_sandbox
 from .schema.ensemble import Runnable, parts
 from .schema.program import LM, FieldSpec, asked_besides, embedders
 from .schema.types import Row
@@ -62,8 +63,9 @@ def load(
     processes of its own, from the files below `root`.
 
     Raises ArtifactError when the file cannot be loaded, ConfigurationError when an argument is of another kind, an
-    override names no model or tool of the program, a model's address is missing, or a tool may not be called or its
-    data file is another. No model is called, and no code of the artifact's runs.
+    override names no model or tool of the program, a model's address is missing, a tool may not be called or its
+    data file is another, or the sandbox for code that a model writes is not installed. No model is called, and no code of
+    the artifact's runs.
     """
     calling = ToolCalling(
         cast("dict[str, ToolFunction]", functions_of("tools", tools)),
@@ -75,6 +77,8 @@ def load(
     keys = per_model("api_key_env", api_key_env)
     artifact = read_artifact(file, keys_given=lambda name: isinstance(keys, str) or name in (keys or {}))
     program = _configured(artifact.program, per_model("lm", lm), per_model("api_base", api_base), keys)
+    for one in parts(program):
+        check_sandbox(one)
     found = tools_of(program)
     return Application(
         artifact,

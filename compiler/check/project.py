@@ -15,8 +15,9 @@ from ..project.source import Location
 from ..tables.block_specs import SymbolKind
 from .chain.evals import evaluation
 from .chain.optimize import optimize
+from .chain.tests import test
 from .declarations.datasets import dataset
-from .declarations.externs import check_test, extern
+from .declarations.externs import extern
 from .declarations.lms import check_defaults, lm
 from .declarations.metrics import metric
 from .declarations.modules import module
@@ -41,7 +42,7 @@ DECLARATIONS: Mapping[SymbolKind, Check] = {
     "metric": metric,
     "optimize": optimize,
     "eval": evaluation,
-    "test": check_test,
+    "test": test,
 }
 """The check of each kind of declaration. `Session.checked` looks up what it gives."""
 
@@ -67,6 +68,7 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
     metrics: dict[str, ir.Metric] = {}
     optimizes: dict[str, ir.Optimize] = {}
     evals: dict[str, ir.Eval] = {}
+    tests: dict[str, ir.Test] = {}
     externs: dict[str, Tool] = {}
     for scope in found.values():
         for symbol in scope.symbols.values():
@@ -92,6 +94,8 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                     _keep(optimizes, symbol, block.optimize if block else None)
                 case "eval":
                     _keep(evals, symbol, evaluation(session, symbol))
+                case "test":
+                    _keep(tests, symbol, test(session, symbol))
                 case "extern":
                     declared = extern(session, symbol)
                     _keep(externs, symbol, declared.tool if declared else None)
@@ -108,6 +112,7 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
         metrics=metrics,
         optimizes=optimizes,
         evals=evals,
+        tests=tests,
     )
     made = {
         one.symbol.key: project.on_declared(one.content) for one in saved(session) if one.content is not None

@@ -48,6 +48,11 @@ class Place(Struct, frozen=True):
         """What the user wrote for `node`."""
         return self.block.text[node.span.start : node.span.end]
 
+    def told(self, node: Node) -> str:
+        """File and line of a node, as messages of a run name it."""
+        at = self.at(node)
+        return f"{at.source.name}:{at.source.position(at.start).line}"
+
     @property
     def room(self) -> fixes.ItemRoom | None:
         """Where the declaration takes one more item; None if it has no closed block."""

@@ -11,7 +11,7 @@ import typer
 EPILOG = """\b
 Exit codes:
   0    fine
-  1    errors found, or a gate failed
+  1    errors found, or a gate or a test failed
   2    wrong usage
   3    the budget is spent; the best so far is kept
   4    a key, a model or a provider is missing
@@ -28,6 +28,7 @@ COMMANDS = {
     "compile": "compile_command",
     "run": "run",
     "eval": "evaluate",
+    "test": "run_declared",
     "show": "show",
     "export": "export",
     "explain": "explain",

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from dspec.runtime.schema.trace import CODE
+
 from .console import stderr
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ def _step(number: int, step: TraceStep) -> Iterator[str]:
 
 
 def _who(step: TraceStep) -> str:
+    if step.tool == CODE:
+        return "code in the sandbox"
     if step.tool:
         return f"the tool `{step.tool}`"
     if step.reward is not None:
@@ -71,7 +75,7 @@ def _paid(calls: Sequence[ModelCall]) -> Iterator[str]:
 
 def _total(trace: Sequence[TraceStep]) -> str:
     calls = [call for step in trace for call in step.calls]
-    tools = sum(bool(step.tool) for step in trace)
+    tools = sum(bool(step.tool) and step.tool != CODE for step in trace)
     costs = [step.cost for step in trace]
     usd = None if None in costs else sum(cost for cost in costs if cost is not None)
     parts = [

@@ -22,7 +22,7 @@ from msgspec import Struct, field
 from dspec.runtime.adapters import adapter
 from dspec.runtime.models.prices import native
 from dspec.runtime.models.transports.answers import FRAME
-from dspec.runtime.running.strategies.base import REWARD, RUNS, TOOLS, Times
+from dspec.runtime.running.strategies.base import REWARD, RUNS, TOOLS, Role, Times
 from dspec.runtime.running.strategies.table import STRATEGIES, strategy_of, times_of
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.expressions import Expression
@@ -47,6 +47,7 @@ from dspec.runtime.schema.program import (
     walked,
     with_fallbacks,
 )
+from dspec.runtime.schema.trace import CODE
 from dspec.runtime.schema.types import JsonValue, OneOf, OptionalOf, Row, Scalar, Type
 from dspec.runtime.values.media import dearness, is_history, medium_kind
 
@@ -61,6 +62,8 @@ ASKED_AGAIN = 400
 _MARGIN = 64
 """Bytes around a value: the header of its section, its name in an object."""
 _TOOL_TOLD = 400
+_RAN = 300
+"""Bytes that a piece of code is guessed to give."""
 
 
 class Taken(Struct):
@@ -138,6 +141,10 @@ class Ruler(Protocol):
         """Bytes that a tool gives."""
         ...
 
+    def ran(self, most: int) -> int:
+        """Bytes that a later prompt is shown of one running of code, which is `most` at most."""
+        ...
+
     def share(self) -> float:
         """Of what a module has made by the end, how much the mean call of it is shown."""
         ...
@@ -182,6 +189,9 @@ class Most:
         allowed = 4 * tool.max_result
         known = self._tools(tool)
         return allowed if known is None else min(allowed, known)
+
+    def ran(self, most: int) -> int:
+        return most
 
     def share(self) -> float:
         return 2.0  # what is text in an object of an object is escaped twice
@@ -245,6 +255,9 @@ class Likely:
     def result(self, tool: Tool) -> int:
         known = self._tools(tool)
         return min(tool.max_result, self._given if known is None else known)
+
+    def ran(self, most: int) -> int:
+        return min(most, _RAN)
 
     def share(self) -> float:
         return 0.5
@@ -498,10 +511,17 @@ class Walk:
             role: self._call(address, predictor, given, Load(), 1, 0, content=0)
             for role, (address, predictor) in roles.items()
         }
+        facts: Mapping[str, Role] = {} if strategy is None else strategy.roles
         advice = max(map(whole, outputs.values()), default=0)
         made = sum(
-            self.ruler.count(counts.get(role, Times(0, 1))) * whole(one) for role, one in outputs.items()
+            self.ruler.count(counts.get(role, Times(0, 1))) * whole(one)
+            for role, one in outputs.items()
+            if role not in facts or not facts[role].alone
         )
+        code = None if strategy is None or strategy.code is None else strategy.code(module)
+        if code is not None:  # what its calls give is seen by later prompts only as far as it shows that
+            advice = self.ruler.ran(code.given)
+            made += self.ruler.count(counts[CODE]) * self.ruler.ran(code.shown)
         found: list[Sized] = []
         if module.runs is not None:
             run = Load()
@@ -526,23 +546,28 @@ class Walk:
                 called.append(one)
             each = self.ruler.either(called)
             load.add(each, times * self.ruler.count(counts[TOOLS]))
-            made += self.ruler.count(counts[TOOLS]) * max(advice + max(map(whole, found)), each.written)
+            if code is None:
+                made += self.ruler.count(counts[TOOLS]) * max(advice + max(map(whole, found)), each.written)
         own = {one.name for one in module.inputs}
         told_of = 2 * _TOOL_TOLD * len(module.tools)
         for role, (address, predictor) in roles.items():
+            fact = facts.get(role)
             shown = sum(whole(one) for name, one in given.items() if name in own)
-            if not {one.name for one in predictor.signature.inputs} <= own:
+            if fact is not None and fact.shown is not None:
+                shown = self.ruler.ran(fact.shown(module))
+            if not {one.name for one in predictor.signature.inputs} <= own and not (fact and fact.alone):
                 shown += math.ceil(self.ruler.share() * made) + _MARGIN
             told = None
-            facts = None if strategy is None else strategy.roles.get(role)
-            if facts is not None and facts.told is not None:
-                told = facts.told(program, module)
+            if fact is not None and fact.told is not None:
+                told = fact.told(program, module)
                 told_of += 2 * sum(len(text.encode(errors="replace")) for text in told.signature.fixed)
             count = self.ruler.count(counts.get(role, Times(0, 1)))
             self._call(
                 address, predictor, given, load, times * count, hint, content=shown, told=told, tools=told_of
             )
-        answers = self._answers(module, [*outputs.values(), *found])
+        # What code submits is bounded as what it shows.
+        submitted = 0 if code is None else self.ruler.ran(code.shown)
+        answers = self._answers(module, [*outputs.values(), *found], submitted)
         if module.reward is not None and (asked := counts.get(REWARD)) is not None:
             scope: dict[str, Sized] = {module.reward.pred: {**given, **answers}}
             for let in module.reward.lets:
@@ -554,12 +579,12 @@ class Walk:
                 load.add(Load(taken=judging.taken), times * self.ruler.count(asked))
         return answers
 
-    def _answers(self, module: ModuleSpec, found: Sequence[Sized]) -> dict[str, Sized]:
-        """The module's outputs: what something in it gave under their names, or else as a whole."""
+    def _answers(self, module: ModuleSpec, found: Sequence[Sized], least: int) -> dict[str, Sized]:
+        """The module's outputs: what something in it gave under their names, or else as a whole; `least` bytes each."""
         answers: dict[str, Sized] = {}
         for one in module.outputs:
             named = [size[one.name] for size in found if isinstance(size, dict) and one.name in size]
-            answers[one.name] = max(map(whole, named or found), default=0)
+            answers[one.name] = max((least, *map(whole, named or found)))
         return answers
 
 

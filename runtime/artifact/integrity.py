@@ -283,7 +283,7 @@ def _options(module: ModuleSpec, strategy: ModuleStrategy, where: str) -> Iterat
     for name, option in known.items():
         at = f"{where}.options.{name[:80]}"
         value = module.options.get(name)
-        if option.value == "tools":
+        if option.value in ("tools", "lm"):  # what they name stands elsewhere in the program
             continue
         if option.value == "metric":
             if module.reward is None:

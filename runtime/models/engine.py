@@ -17,7 +17,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -50,6 +50,9 @@ from .transports import Mode, choose, open_transport
 from .transports.answers import estimate_request
 
 __all__ = ["CallEvent", "Completion", "Engine", "EngineEvent", "Tally", "ToolEvent"]
+
+Complete = Callable[[Request], Awaitable[Completion]]
+"""Whoever answers a request."""
 
 _LOG = logging.getLogger("dspec")
 _HITS_BETWEEN_YIELDS = 64
@@ -171,9 +174,11 @@ class Engine:
         records: Mapping[str, Record] = MappingProxyType({}),
         answer: Answering | None = None,
         purse: Purse | None = None,
+        asked: Complete | None = None,
     ) -> ToolAnswer:
         """What the tool gives, or why it failed. `lms` and `records` are the program's, `answer` is for what its function
-        calls in turn (`protocol.ToolUse`). `purse` pays for what the tool asks its model for.
+        calls in turn (`protocol.ToolUse`). `purse` pays for what the tool asks its model for; `asked` answers that, where
+        this engine does not.
 
         Raises ConfigurationError when the engine was given nothing to call tools with, or nothing to call this one
         with; Stopped once the engine was told to stop.
@@ -188,7 +193,7 @@ class Engine:
         async def embed(texts: Sequence[str]) -> list[list[float]]:
             if lm is None:
                 raise ConfigurationError(f"the program lacks the model that the tool `{tool.name}` needs")
-            return await self.embed(lm, texts, purse=purse)
+            return await self.embed(lm, texts, purse=purse, asked=asked)
 
         began = time.monotonic()
         given = await self._tools.call(tool, arguments, ToolUse(lm, embed, records, answer))
@@ -196,13 +201,21 @@ class Engine:
             self._on_event(ToolEvent(tool.name, time.monotonic() - began, bool(given.error)))
         return given
 
-    async def embed(self, lm: LM, texts: Sequence[str], *, purse: Purse | None = None) -> list[list[float]]:
+    async def embed(
+        self,
+        lm: LM,
+        texts: Sequence[str],
+        *,
+        purse: Purse | None = None,
+        asked: Complete | None = None,
+    ) -> list[list[float]]:
         """The texts' vectors, in their order; kept, shared and retried like any answer.
 
         Raises what `complete` raises.
         """
         requests = (Request(lm, (Message("user", text),), kind="embedding") for text in texts)
-        completions = await asyncio.gather(*(self.complete(request, purse=purse) for request in requests))
+        answered = asked or partial(self.complete, purse=purse)
+        completions = await asyncio.gather(*map(answered, requests))
         return [json.loads(completion.answer.text) for completion in completions]
 
     async def drain(self, seconds: float | None = None) -> None:

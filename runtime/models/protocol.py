@@ -101,8 +101,11 @@ class Request(Struct, frozen=True):
 
         Raises ConfigurationError when the variable that names the address is not set.
         """
+        return canonical({"endpoint": address(self.lm), **self.question()})
+
+    def question(self) -> dict[str, JsonValue]:
+        """The request without the address, which differs from machine to machine."""
         parts: dict[str, JsonValue] = {
-            "endpoint": address(self.lm),
             "model": self.lm.model,
             "messages": [message.identity() for message in self.messages],
             "parameters": self.parameters(),
@@ -110,7 +113,7 @@ class Request(Struct, frozen=True):
         }
         if self.kind != "chat":
             parts["kind"] = self.kind
-        return canonical(parts)
+        return parts
 
     def parameters(self) -> dict[str, JsonValue]:
         """Sampling parameters that are set, by their OpenAI names; an embedding has none."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace as dataclass_replace
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -39,7 +39,7 @@ from ..schema.program import (
     ToolStep,
     ValueStep,
 )
-from ..schema.trace import ModelCall, TraceStep
+from ..schema.trace import CODE, ModelCall, TraceStep
 from ..schema.types import STR, JsonValue, Row
 from ..tools.base import Undeclared, declared
 from ..values.checks import Failure, failures
@@ -51,6 +51,9 @@ from .rewards import scored
 from .siblings import Siblings
 from .strategies.base import HINT, Scored, free_name
 from .strategies.table import conducted, strategy_of
+
+if TYPE_CHECKING:
+    from ..tools.sandbox import CodeRan, Sandbox
 
 Result = TypeVar("Result")
 
@@ -320,6 +323,28 @@ class _Conductor:
             raise ConfigurationError(f"`{self._step}` has no function")
         work = _call(self._session, own.tool, tool, inputs, self._step, function=True, asked=answer)
         return (await self._keep(work)).outputs
+
+    async def run_code(self, code: str, sandbox: Sandbox) -> CodeRan:
+        ran: list[CodeRan] = []
+
+        async def work() -> StepRun:
+            began = time.perf_counter()
+            entry = TraceStep(f"{self._step}.code", "", {"code": code}, {}, 0, tool=CODE)
+            try:
+                ran.append(await sandbox.run(code))
+            except DspecError as error:
+                error.trace = (dataclass_replace(entry, outputs={"error": error.message}), *error.trace)
+                raise
+            entry = dataclass_replace(entry, outputs=ran[0].told())
+            if self._session.recording is not None:
+                seconds = time.perf_counter() - began
+                entry = dataclass_replace(
+                    entry, began=began - self._session.recording.origin, seconds=seconds
+                )
+            return StepRun(None, (entry,))
+
+        await self._keep(work(), answering=False)
+        return ran[0]
 
     async def score(self, inputs: Row, outputs: Row, *, take: int = 0) -> Scored:
         reward = self.module.reward

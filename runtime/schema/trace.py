@@ -11,6 +11,9 @@ from msgspec import to_builtins
 from .types import JsonValue, Row
 from .usage import Flaws
 
+CODE = "(code)"
+"""Stands for a tool's key where code that a model wrote was run."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
@@ -53,7 +56,8 @@ class TraceStep:
     attempts: int
     notes: tuple[str, ...] = ()
     tool: str = ""
-    """Key of the tool that was called; its one value is the output `result`, a failure the output `error`."""
+    """Key of the tool that was called; its one value is the output `result`, a failure the output `error`. `CODE` where code
+    was run, which is its input; then there is also the `output` that it printed."""
     dropped: bool = False
     """True of what the run's outputs do not come from: an attempt that lost to another one, and its reward."""
     exchange: tuple[tuple[str, str], ...] = ()

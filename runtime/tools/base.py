@@ -104,6 +104,8 @@ class ToolSource(Struct, frozen=True):
     """What people are told that the tool is, as "the Python function `tools:search`"."""
     in_folder: bool = False
     """Whether it runs something in the folder `Ground.root`."""
+    elsewhere: bool = False
+    """Whether it reaches what is no part of the project, and may give something else tomorrow."""
     steady: bool = False
     """Equal arguments give an equal result, and a call costs nothing. So no result need be kept, and a call may run again."""
     per_call: tuple[str, ...] = ()

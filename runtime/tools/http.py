@@ -50,6 +50,7 @@ async def _open(tool: Tool, ground: Ground, use: ToolUse) -> OpenTool:
 SOURCE = ToolSource(
     name="http",
     options=(*ADDRESS, ToolOption("method", pattern="|".join(METHODS)), *KEY),
+    elsewhere=True,
     open=_open,
     reaches=lambda tool, _: origin(tool),
     faults=address_faults,

@@ -292,6 +292,7 @@ SOURCE = ToolSource(
         *KEY,
     ),
     in_folder=True,
+    elsewhere=True,
     open=_open,
     reaches=_reaches,
     per_call=("tool",),

@@ -1,4 +1,4 @@
-"""`extern` declarations, checked and lowered to tools; `test` declarations, checked for names and types and not run yet."""
+"""`extern` declarations, checked and lowered to tools."""
 
 from __future__ import annotations
 
@@ -6,21 +6,18 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from dspec.grammar.tree import Call, Expect, Expr, Given, Literal, Reference, Span
+from dspec.grammar.tree import Call, Literal, Reference, Span
 from dspec.runtime.schema.program import FieldSpec, Tool
 from dspec.runtime.schema.types import ANY, Type
 
 from ...diagnostics import codes
-from ..expressions.infer import expect, infer, truth
-from ..expressions.scope import Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader, settings
 from ..sources.extern_sources import ExternSourced, check_source
 from ..symbols import Symbol
-from ..types.declared import runnable
 from ..types.kinds import Group, NamedValue, beyond_text
 from ..types.typenames import resolve_type
-from .records import doc_of, field_specs, parameters, records_lookup
+from .records import doc_of, field_specs, parameters
 
 
 class ExternInfo(Struct, frozen=True):
@@ -127,69 +124,3 @@ def _check_tool(session: Session, symbol: Symbol) -> bool:
             whole, source = place.at(Span(len(head) - 1, value.span.end)), place.at(value)
     session.report(codes.types.NoDescription(symbol.location, place.room, whole, source))
     return True
-
-
-def check_test(session: Session, symbol: Symbol) -> None:
-    """Check the names in a `test`, which cannot run yet."""
-    session.once(_check_test, symbol)
-
-
-def _check_test(session: Session, symbol: Symbol) -> None:
-    place = session.place(symbol)
-    declaration = place.declaration
-    read = Reader(session, place, declaration.items)
-    tested = read.reference("program")
-    found = runnable(session, tested) if tested else None
-    outputs = found.outputs if found and found.known else None
-    names = bindings((outputs or {}).values())
-    given: dict[str, Given] = {}
-    for item in declaration.items or ():
-        if isinstance(item, Given):
-            first = given.setdefault(item.name.text, item)
-            if first is not item:
-                session.report(
-                    codes.syntax.GivenTwice(place.at(item.name), item.name.text, place.at(first.name))
-                )
-                continue
-            _given(session, place, item, found.inputs if found and found.known else None, tested)
-        elif isinstance(item, Expect) and outputs is not None:
-            scope = Scope(session, place, names, "a test", records=records_lookup(session))
-            truth(scope, item.condition, "what `expect` asks for")
-    if found and found.known and not place.block.problems:
-        _complete(session, place, symbol, found.inputs, given)
-    session.report(codes.syntax.NotYet(place.at(declaration.keyword), "`test` blocks"))
-
-
-def _complete(
-    session: Session,
-    place: Place,
-    symbol: Symbol,
-    inputs: Mapping[str, NamedValue],
-    given: Mapping[str, Given],
-) -> None:
-    """A test gives every input that has no default, and expects something."""
-    absent = tuple(name for name, member in inputs.items() if name not in given and not member.has_default)
-    if absent and all(name in inputs for name in given):
-        places = tuple(at for name in absent if (at := inputs[name].location))
-        session.report(codes.types.LacksGiven(symbol.location, absent, places))
-    if not any(isinstance(item, Expect) for item in place.declaration.items or ()):
-        session.report(codes.syntax.ExpectsNothing(symbol.location))
-
-
-def _given(
-    session: Session,
-    place: Place,
-    item: Given,
-    inputs: Mapping[str, NamedValue] | None,
-    tested: Symbol | None,
-) -> None:
-    scope = Scope(session, place, {}, "a test", records=records_lookup(session))
-    node: Expr = item.value
-    if inputs is None or tested is None:
-        infer(scope, node)
-        return
-    member = inputs.get(item.name.text)
-    if member is None:
-        session.report(codes.types.UnknownGiven(place.at(item.name), tested.name, tuple(inputs)))
-        return
-    expect(scope, node, member.type, f"`{member.name}`", member.symbol)

@@ -139,7 +139,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             lets=tuple(measure.lets),
             judges=tuple(measure.judges),
             aggregates=tuple(aggregates),
-            where=_where(place, score_node),
+            where=place.told(score_node),
         )
     reward = None
     if alone is not None and written_for and score_node is not None:
@@ -304,11 +304,6 @@ def _parameters(
             continue
         names[node.name.text] = Binding(kind, Variable(name=node.name.text), local)
     return data, written_for, names
-
-
-def _where(place: Place, node: Node) -> str:
-    at = place.at(node)
-    return f"{at.source.name}:{at.source.position(at.start).line}"
 
 
 def _calls_judge(node: Node) -> bool:

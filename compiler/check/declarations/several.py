@@ -34,7 +34,7 @@ from ..names.names import path_of, resolve
 from ..session import Place, Session
 from ..shape.attributes import form_of, number_of
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, reachable, runnable
+from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
 from ..types.kinds import Group, NamedValue, assignable, beyond_text
 from .called import CalledTables
 from .circles import report_circle
@@ -68,6 +68,8 @@ class _Given(Struct):
     named: dict[str, Expr] = field(default_factory=dict[str, Expr])
     """Options that name something, as they were written."""
     bound: Symbol | None = None
+    lms: dict[str, Symbol] = field(default_factory=dict[str, Symbol])
+    """Options that name a model of some of the roles."""
     marked: MetricInfo | None = None
     names: list[str] = field(default_factory=list[str])
     """What each of the tools is called where they are listed."""
@@ -103,6 +105,10 @@ def check_several(
     if given.whole:
         program = _program(session, place, symbol, strategy, applied, given, gathered, more, function)
         _temperature_fits(session, place, strategy, call, given, program)
+        if strategy.code is not None:
+            from .coding import check_code_runs  # few files run code
+
+            check_code_runs(session, place, symbol, strategy, call, program)
     return RunnableInfo(symbol, applied.inputs, outputs, program, tuple(gathered.unbound))
 
 
@@ -184,6 +190,10 @@ def _option(
             _reward(session, place, strategy, option.name, node, given)
         case "output":
             given.named[option.name] = node
+        case "lm":
+            symbol = resolve(session, place, node, ("lm",), f"`{option.name}`")
+            if symbol is not None:
+                given.lms[option.name] = symbol
         case "function":
             if isinstance(node, Literal) and isinstance(node.value, str):
                 given.function = node.value, node
@@ -437,16 +447,22 @@ def _program(
         parts = ModuleParts(symbol.key, base, given.values, tuple(given.tools))
         made = {TRIED: _predictor(PREDICT.name, base, model.key)} if strategy.tries and runs is None else {}
         made |= {
-            role: _predictor(one.strategy, one.signature(parts), model.key)
+            role: _predictor(one.strategy, one.signature(parts), given.lms.get(one.lm, model).key)
             for role, one in strategy.roles.items()
         }
+        for other in given.lms.values():
+            gathered.lms |= lm_closure(session, other)
         if TRIED in made:
             runs = f"{symbol.key}.{TRIED}"
         predictors = {role: f"{symbol.key}.{role}" for role in made}
         own = {predictors[role]: one for role, one in made.items()}
         gathered.predictors = {**own, **gathered.predictors}  # its own first, then what they call
         if given.bound is None:
-            gathered.unbound += list(predictors.values())
+            gathered.unbound += [
+                address
+                for role, address in predictors.items()
+                if role not in strategy.roles or strategy.roles[role].lm not in given.lms
+            ]
     kinds = [one.type for one in (*applied.inputs.values(), *applied.outputs.values())]
     gathered.records |= reachable(session, kinds)
     gathered.modules[symbol.key] = ModuleSpec(

@@ -1,4 +1,5 @@
-"""Calls in expressions: of a module where calls are allowed, of a judge, of an aggregate, of a built-in function, or a mistake.
+"""Calls in expressions: of a module where calls are allowed, of a judge, of an aggregate, of a built-in function, of a record,
+which gives a value of it, or a mistake.
 
 Module calls are not expressions at run time. A scope with `calls` turns them into steps; any other
 scope refuses them.
@@ -18,6 +19,7 @@ from .functions import call_function
 from .infer import infer, rule
 from .judges import call_judge
 from .scope import Scope, Typed
+from .written import record_value
 
 
 @rule(Call)
@@ -28,6 +30,8 @@ def _call(scope: Scope, node: Call) -> Typed:
     elif symbol := find(scope.session, scope.place, callee):
         if scope.calls is not None and symbol.kind in scope.callable:
             return scope.calls(scope, node, symbol)
+        if symbol.kind == "record":
+            return record_value(scope, node, symbol)
         _refuse(scope, node, symbol)
     elif not is_open(scope.place, callee):
         if isinstance(callee, Reference):

@@ -12,13 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from dspec.grammar.tree import Conditional, Expr, ListLiteral, Literal, Node
+from dspec.grammar.tree import Call, Conditional, Expr, ListLiteral, Literal, Name, Node, Reference
+from dspec.runtime.errors import EvaluationError
 from dspec.runtime.schema.expressions import Constant, Expression, If, ListOfItems
-from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
+from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, Scalar, Type
+from dspec.runtime.values.interpret import evaluate, names
+from dspec.runtime.values.values import coerce
 
 from ...diagnostics import codes
 from ..symbols import Symbol
-from ..types.kinds import ANY, BOOL, Group, assignable, is_number, is_unknown, spell
+from ..types.kinds import ANY, BOOL, STR, Group, assignable, is_number, is_unknown, spell
 from . import presence
 from .blocks import Side, branched, has_steps
 from .mistakes import check_member, mismatch, not_one_value
@@ -46,6 +49,8 @@ def infer(scope: Scope, node: Expr) -> Typed:
     typed = _RULES[type(node)](scope, node)
     if scope.session.journal is not None:
         scope.session.journal.expression(node, scope, typed.kind)
+    if scope.parts is not None and not scope.repeated:
+        scope.parts.append((node, typed.code))
     return typed
 
 
@@ -58,10 +63,14 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
         case Literal(value=str() as value) if isinstance(inner, OneOf):
             check_member(scope, node, value, inner, what, declared)
             return Constant(value=value)
+        case Literal(value=str() as value) if (moment := _moment(value, inner)) is not None:
+            return Constant(value=moment)
         case ListLiteral(items=items) if isinstance(inner, ListOf):
             return ListOfItems(
                 items=tuple(expect(scope, item, inner.item, f"an item of {what}", declared) for item in items)
             )
+        case Call(callee=Reference(name=Name(text="dict"))) if isinstance(inner, DictOf):
+            return _dict(scope, node, inner, what)
         case Conditional(condition=condition, consequence=consequence, alternative=alternative):
             test = truth(scope, condition, "the condition of `if`")
             first = scope.apart().knowing(present(condition, True, scope.meant))
@@ -80,6 +89,52 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             if not assignable(typed.kind, want):
                 mismatch(scope, node, typed.kind, want, what, declared)
             return typed.code
+
+
+def _moment(text: str, want: Type) -> JsonValue:
+    """The date, or date and time, that a text is where one is wanted; None for any other."""
+    if not (isinstance(want, Scalar) and want.name in ("date", "datetime")):
+        return None
+    try:
+        return coerce(text, want, {})
+    except ValueError:
+        return None
+
+
+def _dict(scope: Scope, node: Call, want: DictOf, what: str) -> Expression:
+    """A dict that is written out, `dict(a = 1, b = 2)`: its entries by their keys."""
+    keys = want.key if isinstance(want.key, OneOf) else None
+    if keys is None and not assignable(STR, want.key):
+        got = DictOf(key=STR, value=want.value)
+        mismatch(scope, node, got, want, what, None)
+    values: dict[str, JsonValue] = {}
+    first: dict[str, Name] = {}
+    for argument in node.arguments:
+        if argument.name is None:
+            scope.session.report(codes.values.EntryWithoutName(scope.place.at(argument)))
+            infer(scope, argument.value)
+            continue
+        key = argument.name.text
+        if first.setdefault(key, argument.name) is not argument.name:
+            at = scope.place.at(argument.name)
+            scope.session.report(codes.syntax.GivenTwice(at, key, scope.place.at(first[key]), what))
+        if keys is not None and key not in keys.values:
+            at = scope.place.at(argument.name)
+            scope.session.report(codes.types.UnknownArgument(at, what, keys.values, "key"))
+        code = expect(scope, argument.value, want.value, f"`{key}`")
+        values[key] = written_out(scope, argument.value, code, key)
+    return Constant(value=values)
+
+
+def written_out(scope: Scope, node: Expr, code: Expression, name: str) -> JsonValue:
+    """The value of a part of what is written out: computed here, once and for all. Reports one that reads a name."""
+    try:
+        if not names(code):
+            return evaluate(code, {})
+    except EvaluationError:
+        pass
+    scope.session.report(codes.values.NotWrittenOut(scope.place.at(node), name))
+    return None
 
 
 def decided(

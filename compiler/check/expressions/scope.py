@@ -118,6 +118,8 @@ class Scope(Struct, frozen=True):
     """What the expression is that looks at one row of a metric's, where no aggregate may stand; else the `purpose`."""
     scores: frozenset[str] = frozenset()
     """Names of values that lie in 0..1, such as `baseline.score`."""
+    parts: list[tuple[Expr, Expression]] | None = None
+    """Collects the parts of the expression, each before what it is a part of; None where nobody asks for them."""
 
     def range_of(self, code: Expression) -> Bounds:
         """The bounds of the number that an expression of this scope gives."""

@@ -1,7 +1,7 @@
 """Names every diagnostic code and what can be found under it, one file per hundred.
 
 Codes are `DSxxyy` and never reused: 01 syntax, 02 names, 03 types, 04 data, 05 metric, 06 optimizer
-and chain, 07 LM and budget, 08 project and gates. Below the entry of a code stand the findings that are
+and chain (066: values written out), 07 LM and budget, 08 project and gates. Below the entry of a code stand the findings that are
 reported under it, each with its words. A check names one as `codes.types.NoValue`: the file of its hundred is
 imported when the first of them is reported, since most files have no mistake.
 """
@@ -13,7 +13,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from . import aggregates, data, habits, media, metrics, models, names, optimizers, project, syntax, types
+    from . import (
+        aggregates,
+        data,
+        habits,
+        media,
+        metrics,
+        models,
+        names,
+        optimizers,
+        project,
+        syntax,
+        types,
+        values,
+    )
 
 __all__ = [
     "aggregates",
@@ -27,6 +40,7 @@ __all__ = [
     "project",
     "syntax",
     "types",
+    "values",
 ]
 
 if not TYPE_CHECKING:

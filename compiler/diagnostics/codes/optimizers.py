@@ -10,7 +10,7 @@ from ..record import Diagnostic, Label, also
 from ..spelling import closest
 from ..wording import Form, article, described, did_you_mean, listed, nouns, plural, quoted
 from .base import Code, Finding
-from .snippets import DATA, METRIC, TICKETS, optimize
+from .snippets import DATA, METRIC, MODULE, TICKETS, optimize
 from .syntax import DS0110, NotAChoice
 
 PLAIN = """\
@@ -1506,4 +1506,60 @@ class SavedOtherRecord(Finding, frozen=True):
             "declared here",
             secondary=(Label(self.record, "declared here"),),
             help="compile it again, or give one of the two records another name",
+        )
+
+
+CODING = MODULE + "module sums = ProgramOfThought(sig(question -> answer: int))\n"
+
+DS0650 = Code(
+    "DS0650",
+    "error",
+    "no sandbox for code",
+    "Some strategies have the model write code and run it in a sandbox. The package that is the sandbox is an extra, so that "
+    "who needs none does not install it.",
+    CODING,
+    CODING.replace("ProgramOfThought", "ChainOfThought"),
+)
+
+
+class NoSandbox(Finding, frozen=True):
+    """A `strategy` whose code cannot run here; `install` is the command that changes this."""
+
+    code = DS0650
+    strategy: str
+    install: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.strategy}` runs code that a model writes, and the sandbox for it is not installed",
+            "needs the package pydantic-monty",
+            help=self.install,
+        )
+
+
+DS0651 = Code(
+    "DS0651",
+    "error",
+    "embedded model that should write code",
+    "The embedded models learn answers from examples. They are no language models and write no code, so a strategy that "
+    "runs code would have nothing to run.",
+    CODING.replace("openai/gpt-4o-mini", "embedded/icl"),
+    CODING,
+)
+
+
+class WritesNoCode(Finding, frozen=True):
+    """An embedded `model` of a `strategy` that has its model write code."""
+
+    code = DS0651
+    strategy: str
+    model: str
+    lm: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.strategy}` has its model write code, and `{self.model}` writes none",
+            f"asks `{self.lm.text}`",
+            secondary=(Label(self.lm, "declared here"),),
+            help="name a language model as its `lm`, or take another strategy, as `ChainOfThought`",
         )

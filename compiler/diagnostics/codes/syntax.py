@@ -21,7 +21,7 @@ from ..wording import (
 )
 from . import habits
 from .base import Code, Finding
-from .snippets import MODULE, TICKETS
+from .snippets import METRIC, MODULE, TICKETS, optimize
 
 DS0101 = Code(
     "DS0101",
@@ -941,8 +941,8 @@ DS0120 = Code(
     "The language has this, and this version of the toolchain cannot run it. The declaration is still "
     "checked "
     "for names and types; the file cannot be compiled while it is there.",
-    MODULE + "module agent = ProgramOfThought(Route)\n",
-    MODULE + "module thinker = ChainOfThought(Route)\n",
+    METRIC + optimize("step tuned = BootstrapFinetune()"),
+    METRIC + optimize("step demos = BootstrapFewShot()"),
     TICKETS,
 )
 

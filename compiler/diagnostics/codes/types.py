@@ -318,7 +318,7 @@ class UnknownArgument(Finding, frozen=True):
         near = closest(name, self.known)
         return self.says(
             f"{self.what} has no {self.noun} `{name}`{did_you_mean(near)}",
-            f"not an {self.noun}",
+            f"not {article(self.noun)}",
             secondary=self.declared,
             help="" if near else f"it has {listed(self.known)}" if self.known else f"it has no {self.noun}s",
             fixes=suggestions(self.where, near, declared=True),

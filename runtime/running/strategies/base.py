@@ -20,6 +20,7 @@ from ...schema.types import JsonValue, Row
 if TYPE_CHECKING:
     from ...models.protocol import Answering
     from ...schema.trace import TraceStep
+    from ...tools.sandbox import CodeRan, Sandbox
     from ..asking import Asked, NativeCalls, ProgramRun
 
 Run = Callable[["ProgramRun", Predictor, Row], Awaitable["Asked"]]
@@ -108,6 +109,10 @@ class Conductor(Protocol):
         FunctionFailed, or ToolFailed when it is late."""
         ...
 
+    async def run_code(self, code: str, sandbox: Sandbox) -> CodeRan:
+        """What becomes of code that a model wrote."""
+        ...
+
     async def score(self, inputs: Row, outputs: Row, *, take: int = 0) -> Scored:
         """What the module's reward says of an attempt's outputs."""
         ...
@@ -142,20 +147,20 @@ COMPAT = ("compat", "dspy")
 
 RUNS, TOOLS, REWARD, FUNCTION = "(runs)", "(tools)", "(reward)", "(function)"
 """What a module does besides asking its predictors: an attempt, a call of any of its tools, a question to its reward, a
-call of its function."""
+call of its function. The running of code that a model wrote is `trace.CODE`."""
 MAX_CALLS = "max_calls"
 """Option of a function that uses others, without which it has nothing to call."""
 
 
 class StrategyOption(Struct, frozen=True):
-    """One option: `tools` is a list of names, `metric` and `output` are names, `function` is a text, the others are
+    """One option: `tools` is a list of names, `metric`, `output` and `lm` are names, `function` is a text, the others are
     numbers.
 
     Where the default is None, a module must give the option, unless it is `optional`.
     """
 
     name: str
-    value: Literal["tools", "metric", "output", "function", "integer", "number"]
+    value: Literal["tools", "metric", "output", "lm", "function", "integer", "number"]
     doc: str
     default: JsonValue = None
     low: float | None = None
@@ -186,6 +191,12 @@ class Role(Struct, frozen=True):
     strategy: str
     """How it answers: a strategy of one call, whose outputs are added to the signature's."""
     signature: Callable[[ModuleParts], Signature]
+    lm: str = ""
+    """Option that names its model, which is the module's where that is not given."""
+    shown: Callable[[ModuleSpec], int] | None = None
+    """Bytes, at most, of what stands for the module's inputs in its prompt; None where it sees them whole."""
+    alone: bool = False
+    """Whether it sees nothing of what was made in the module before."""
     dspy: str = ""
     """Path of this predictor in DSPy's module; "" where DSPy has no such predictor."""
     told: Callable[[Program, ModuleSpec], Predictor] | None = None
@@ -196,6 +207,13 @@ class Role(Struct, frozen=True):
     """Turns a demo's inputs into those of DSPy's predictor; None where the two are the same."""
     from_dspy: Callable[[Row], Row] | None = None
     """Turns a demo of DSPy's into one of ours; None where the two are the same."""
+
+
+class CodeBytes(Struct, frozen=True):
+    """Bytes, at most: what one running of code adds to later prompts, and what the code gives to one of its calls."""
+
+    shown: int
+    given: int = 0
 
 
 def _no_faults(program: Program, module: ModuleSpec) -> Iterator[str]:
@@ -230,6 +248,8 @@ class ModuleStrategy(Struct, frozen=True):
     written before the signature, by position or as the option of that kind."""
     tells_tools: bool = False
     """Whether a model reads the descriptions of the module's tools: they are tuned as instructions are."""
+    code: Callable[[ModuleSpec], CodeBytes] | None = None
+    """What goes in and out where code is run, in a strategy whose models write code; None in any other."""
     manner: str = ""
     """What a model that writes instructions is told of such a module, as the end of "which …"."""
     dspy: str = ""

@@ -9,12 +9,12 @@ from collections import Counter
 
 from ...errors import AnswerError, CheckFailed, FunctionFailed
 from ...schema.program import canonical
-from ...schema.types import JsonValue, OptionalOf, Row
+from ...schema.types import JsonValue, Row
 from ...tools.worker import first_line
 from ...values.checks import failures, record_failures
 from ..siblings import Siblings
 from .base import Conductor
-from .offering import offered, unknown_argument
+from .offering import missing_argument, unknown_argument
 
 
 async def outputs_of(work: Conductor, inputs: Row, most: int) -> Row:
@@ -79,7 +79,8 @@ class FunctionRun:
         if key is None:
             uses = ", ".join(f"`{one}`" for one in self._keys)
             raise RuntimeError(f"there is no `{name[:80]}` to call; the module uses {uses}")
-        if wrong := unknown_argument(self._work.program, key, inputs) or self._missing(key, inputs):
+        program = self._work.program
+        if wrong := unknown_argument(program, key, inputs) or missing_argument(program, key, inputs):
             raise RuntimeError(f"`{name}`: {wrong}")
         place = len(self._calls.tasks)
         if place == self._most:
@@ -98,12 +99,6 @@ class FunctionRun:
             raise told from None
         except Exception as error:  # noqa: BLE001 - the function must not take it for an answer
             raise self._end(place, error) from None
-
-    def _missing(self, key: str, inputs: Row) -> str:
-        for field in offered(self._work.program, key).inputs:
-            if field.name not in inputs and not field.has_default and not isinstance(field.type, OptionalOf):
-                return f"`{field.name}` is missing"
-        return ""
 
     def _unusable(self, error: FunctionFailed) -> AnswerError:
         """What a call failed with, where the function let that pass: the answer was of no use, and not the function."""

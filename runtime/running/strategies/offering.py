@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from ...errors import ConfigurationError
 from ...schema.program import FieldSpec, Program
-from ...schema.types import Row
+from ...schema.types import OptionalOf, Row
 
 
 class ToolOffer(Struct, frozen=True):
@@ -40,3 +42,36 @@ def unknown_argument(program: Program, key: str, arguments: Row) -> str:
     if unknown is None:
         return ""
     return f"there is no argument `{unknown[:80]}`; the tool takes {', '.join(known) or 'no arguments'}"
+
+
+def missing_argument(program: Program, key: str, arguments: Row) -> str:
+    """What is wrong with arguments that lack one; "" where none is missing."""
+    for field in offered(program, key).inputs:
+        if field.name not in arguments and not field.has_default and not isinstance(field.type, OptionalOf):
+            return f"`{field.name}` is missing"
+    return ""
+
+
+def around(program: Program, names: Mapping[str, str]) -> dict[str, tuple[str, list[str]]]:
+    """What stands before and behind each tool's description in its line, by key."""
+    from ...adapters.words import in_words  # with jinja2, which reading a record does not need
+
+    seen: set[str] = set()
+    found: dict[str, tuple[str, list[str]]] = {}
+    for key, name in names.items():
+        inputs = offered(program, key).inputs
+        takes = ", ".join(
+            f"{field.name} ({in_words(field.type, program.records, seen)}"
+            + ("; may be left out" if field.has_default or isinstance(field.type, OptionalOf) else "")
+            + ")"
+            for field in inputs
+        )
+        notes = [f"{field.name}: {field.description}" for field in inputs if field.description.strip()]
+        found[key] = (f"- {name}: {takes or 'no arguments'}", notes)
+    return found
+
+
+def sentences(head: str, *notes: str) -> str:
+    """The head and the notes as sentences on one line."""
+    plain = (" ".join(note.split()).rstrip(".") for note in notes)
+    return ". ".join((head, *(note for note in plain if note)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...errors import ConfigurationError
-from ...schema.program import ModuleSpec, Predictor
+from ...schema.program import ModuleSpec, Predictor, Program
 from ..filetable import FileTable
 from .base import Conduct, ModuleStrategy, Times
 
@@ -17,6 +17,8 @@ _FILES: dict[str, str] = {
     "ChainOfThought": "chain_of_thought",
     "ReAct": "react",
     "ProgramOfThought": "program_of_thought",
+    "CodeAct": "code_act",
+    "RLM": "rlm",
     "MultiChainComparison": "multi_chain_comparison",
     "BestOfN": "best_of_n",
     "Refine": "refine",
@@ -70,6 +72,16 @@ def times_of(module: ModuleSpec) -> Mapping[str, Times]:
     """How often a run of the module asks each of its roles, and does what is no role's (`base.RUNS` and so on)."""
     one = strategy_named(module.strategy, several=True)
     return {} if one is None or one.times is None else one.times(module)
+
+
+def check_sandbox(program: Program) -> None:
+    """Raises ConfigurationError where a module runs code, and there is no sandbox here."""
+    for key, module in program.modules.items():
+        one = strategy_named(module.strategy, several=True)
+        if one is not None and one.code is not None:
+            from ...tools.sandbox import check_installed  # few programs run code
+
+            check_installed(key)
 
 
 def added() -> frozenset[str]:

@@ -1,0 +1,125 @@
+"""`test` blocks: the inputs that a program is given, and the conditions that its outputs must meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dspec.grammar.tree import Attribute, Call, Expect, Expr, Given, Index, Reference
+from dspec.runtime.schema.expressions import Expression
+
+from ... import ir
+from ...diagnostics import codes
+from ..declarations.records import records_lookup
+from ..expressions.infer import expect, infer, truth
+from ..expressions.scope import Measure, Scope, bindings
+from ..session import Place, Session
+from ..shape.attributes import Reader
+from ..symbols import Symbol
+from ..types.declared import RunnableInfo
+from ..types.kinds import NamedValue
+from .fits import referred_program
+
+
+def test(session: Session, symbol: Symbol) -> ir.Test | None:
+    return session.once(_check_test, symbol)
+
+
+def _check_test(session: Session, symbol: Symbol) -> ir.Test | None:
+    place = session.place(symbol)
+    declaration = place.declaration
+    read = Reader(session, place, declaration.items)
+    found = referred_program(session, place, read, "program")
+    tested = found if found is not None and found.known else None
+    given: dict[str, Given] = {}
+    values: dict[str, Expression] = {}
+    for item in declaration.items or ():
+        if isinstance(item, Given):
+            first = given.setdefault(item.name.text, item)
+            if first is not item:
+                session.report(
+                    codes.syntax.GivenTwice(place.at(item.name), item.name.text, place.at(first.name))
+                )
+                continue
+            values[item.name.text] = _given(session, place, item, tested)
+    if tested is None:
+        return None
+    expectations = tuple(
+        _expectation(session, place, item, tested)
+        for item in declaration.items or ()
+        if isinstance(item, Expect)
+    )
+    if not place.block.problems:
+        _complete(session, place, symbol, tested.inputs, given)
+    return ir.Test(
+        name=symbol.key,
+        program=tested.symbol.key,
+        given=values,
+        expectations=expectations,
+        where=place.told(declaration.name or declaration.keyword),
+    )
+
+
+def _complete(
+    session: Session,
+    place: Place,
+    symbol: Symbol,
+    inputs: Mapping[str, NamedValue],
+    given: Mapping[str, Given],
+) -> None:
+    """A test gives every input that has no default, and expects something."""
+    absent = tuple(name for name, member in inputs.items() if name not in given and not member.has_default)
+    if absent and all(name in inputs for name in given):
+        places = tuple(at for name in absent if (at := inputs[name].location))
+        session.report(codes.types.LacksGiven(symbol.location, absent, places))
+    if not any(isinstance(item, Expect) for item in place.declaration.items or ()):
+        session.report(codes.syntax.ExpectsNothing(symbol.location))
+
+
+def _given(session: Session, place: Place, item: Given, tested: RunnableInfo | None) -> Expression:
+    scope = Scope(session, place, {}, "a test", records=records_lookup(session))
+    node: Expr = item.value
+    if tested is None:
+        return infer(scope, node).code
+    member = tested.inputs.get(item.name.text)
+    if member is None:
+        session.report(
+            codes.types.UnknownGiven(place.at(item.name), tested.symbol.name, tuple(tested.inputs))
+        )
+        return infer(scope, node).code
+    return expect(scope, node, member.type, f"`{member.name}`", member.symbol)
+
+
+def _expectation(session: Session, place: Place, item: Expect, tested: RunnableInfo) -> ir.Expectation:
+    measure = Measure()
+    parts: list[tuple[Expr, Expression]] = []
+    scope = Scope(
+        session,
+        place,
+        bindings(tested.outputs.values()),
+        "a test",
+        records=records_lookup(session),
+        measure=measure,
+        parts=parts,
+    )
+    condition = truth(scope, item.condition, "what `expect` asks for")
+    return ir.Expectation(
+        text=" ".join(place.text(item.condition).split()),
+        condition=condition,
+        parts=_shown(place, item.condition, parts),
+        judges=tuple(measure.judges),
+        where=place.told(item.condition),
+    )
+
+
+def _shown(place: Place, whole: Expr, parts: list[tuple[Expr, Expression]]) -> tuple[ir.Part, ...]:
+    """What is looked up or called in a condition: not the condition itself, and of `x.y` not also `x`."""
+    within = {id(node.target) for node, _ in parts if isinstance(node, Attribute | Index)}
+    shown: dict[str, Expression] = {}
+    for node, code in parts:
+        if (
+            isinstance(node, Reference | Attribute | Index | Call)
+            and id(node) not in within
+            and node is not whole
+        ):
+            shown.setdefault(" ".join(place.text(node).split()), code)
+    return tuple(ir.Part(text=text, value=code) for text, code in shown.items())
