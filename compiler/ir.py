@@ -343,13 +343,16 @@ class Project(Frozen, defer_build=True):
         return tuple(name for step in steps for name in _named(step) if name not in own)
 
     def with_fallbacks(self, names: Iterable[str]) -> dict[str, LM]:
-        """These models and all that they may fall back to, by name."""
-        return {name: self.lms[name] for name in with_fallbacks(names, lambda name: self.lms[name].fallback)}
+        """These models and all that they may lead to, by name."""
+        return {name: self.lms[name] for name in with_fallbacks(names, lambda name: self.lms[name].leads_to)}
 
     def student(self, optimize: str) -> Runnable:
-        """What an optimize block starts from: its program, on the block's own `lm` if it names one."""
+        """What an optimize block starts from: its program, on the block's own `lm` if it names one. Where a step has DSPy's
+        schedule, its prompts do not tell beforehand what checks demand, as DSPy's do not."""
         block = self.optimizes[optimize]
-        return self.on_lm(block.program, block.lm)
+        found = self.on_lm(block.program, block.lm)
+        faithful = any(step.compat is not None for step in block.steps)
+        return everywhere(found, Program.untold) if faithful else found
 
 
 def _named(step: StepSpec) -> Iterator[str]:

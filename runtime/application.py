@@ -316,9 +316,10 @@ def _configured(program: Runnable, lm: PerModel, api_base: PerModel, api_key_env
 
 
 def _used(program: Runnable) -> list[str]:
-    """The models that a run can ask, fallbacks included, in the program's order."""
+    """The models that a run can ask, those that they lead to included, in the program's order."""
     wanted = {predictor.lm for part in parts(program) for predictor in part.predictors.values()}
     wanted |= {name for part in parts(program) for name in asked_besides(part)}
+    wanted |= {extract for name in wanted if (extract := program.lms[name].extract) is not None}
     wanted |= {other for name in wanted for other in program.lms[name].fallback}
     return [name for name in program.lms if name in wanted]
 

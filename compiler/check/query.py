@@ -232,8 +232,8 @@ def _untunable(view: View, symbol: Symbol) -> bool:
 
 
 def _comes_back(view: View, symbol: Symbol) -> bool:
-    """Whether the declaration would lead back to itself by naming `symbol`: through calls, or through fallbacks of
-    a model. A record may name itself."""
+    """Whether the declaration would lead back to itself by naming `symbol`: through calls, through fallbacks of
+    a model, or where the outputs of its answers are taken in two steps again. A record may name itself."""
     if symbol is view.symbol:
         return symbol.kind != "record"
     runs = ("module", "program")
@@ -241,13 +241,16 @@ def _comes_back(view: View, symbol: Symbol) -> bool:
         return reaches(view.session, symbol, view.symbol.key)
     if symbol.kind != "lm" or view.symbol.kind != "lm":
         return False
+    if any(isinstance(node, Setting) and node.name.text == "extract" for node in view.way):
+        settings = view.session.checked(symbol)
+        return isinstance(settings, LM) and settings.adapter == "two_step"
     waiting, seen = [symbol.key], set[str]()
     while waiting:
         key = waiting.pop()
         model = view.session.lms.get(key)
         settings = view.session.checked(model) if model and key not in seen else None
         seen.add(key)
-        waiting += settings.fallback if isinstance(settings, LM) else ()
+        waiting += settings.leads_to if isinstance(settings, LM) else ()
     return view.symbol.key in seen
 
 

@@ -217,6 +217,8 @@ def spent_line(tally: Tally, remembered: int = 0, besides: int = 0) -> Text:
         parts.append(f"{besides} that nothing needed in the end")
     if tally.spoiled:
         parts.append(f"{tally.spoiled} without an answer that may be billed")
+    if tally.refitted:
+        parts.append(f"{tally.refitted} refused for a parameter and asked again without it")
     if tally.estimated:
         parts.append(f"{tally.estimated} without a count of tokens, which are estimated")
     spent = tally.spent
@@ -288,6 +290,7 @@ def _compiled(result: Compiled) -> JsonValue:
             "remembered": origins(result)[0],
             "besides": origins(result)[1],
             "spoiled": tally.spoiled,
+            "refitted": tally.refitted,
             "estimated": tally.estimated,
         },
         "needed": _spent(result.spent.total),

@@ -140,7 +140,7 @@ def draw_demo(console: Console, demo: Demo, before: str) -> None:
 
 
 def draw_prompt(console: Console, program: Program, address: str) -> None:
-    from dspec.runtime.adapters import adapter
+    from dspec.runtime.adapters import adapter, adapter_of
 
     predictor = program.predictors.get(address)
     if predictor is None:
@@ -150,7 +150,7 @@ def draw_prompt(console: Console, program: Program, address: str) -> None:
             code=Exit.USAGE,
         )
     lm = program.lms.get(predictor.lm)
-    layout = adapter("chat" if lm is None else lm.adapter)
+    layout = adapter("chat") if lm is None else adapter_of(lm)
     blanks = {field.name: f"<{field.name}>" for field in predictor.signature.inputs}
     for message in layout.render(predictor, dict(blanks), program.records):
         console.print(Text(f"── {message.role}", "bold"))

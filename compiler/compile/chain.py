@@ -85,7 +85,7 @@ def on_teacher_lm(project: ir.Project, program: Runnable, lm: LM | None) -> Runn
         }
         # Of what a plan reckons with, an index's model is not among its own: only the step that makes the index adds it.
         known = {**project.lms, **one.lms}
-        besides = with_fallbacks(sorted(asked_besides(one)), lambda name: known[name].fallback)
+        besides = with_fallbacks(sorted(asked_besides(one)), lambda name: known[name].leads_to)
         own = {name: known[name] for name in besides}
         return one.model_copy(update={"predictors": predictors, "lms": {**own, **lms}})
 

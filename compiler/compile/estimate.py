@@ -288,7 +288,7 @@ class Reckoning:
         self, metric: ir.Metric, judge: ir.Judge, ruler: Most | Likely, row: sizes.Sizes, answered: Sized
     ) -> Load:
         opinion = sum(
-            BYTES_WRITTEN * ruler.answer(asked, lm)
+            BYTES_WRITTEN * ruler.answer(asked, walks.giving(lm, {**other.program.lms, **self._lms}))
             for other in metric.judges
             for asked in other.program.predictors.values()
             if (lm := self._lms.get(asked.lm) or other.program.lms.get(asked.lm)) is not None
@@ -364,6 +364,7 @@ class Reckoning:
             if lm is None:
                 continue
             frame = walk.demo_frame(predictor, lm)
+            gives = walks.giving(lm, walk.lms)
             # A row that lacks a value says so.
             names = [one.name for one in (*predictor.signature.inputs, *predictor.signature.outputs)]
             missing = sum(name not in rows.longest for name in names)
@@ -371,8 +372,8 @@ class Reckoning:
             lacking = 2 * len(LEFT_OUT) + 200 if missing else 0
             labelled = sizes.whole(dict(top))
             shown = run.largest.get(address, 0) + (count - 1) * nothing.largest.get(address, 0)
-            fields = sum(self._most.written(one, predictor, lm) for one in predictor.signature.outputs)
-            written = min(made, count) * min(BYTES_WRITTEN * self._most.limit(lm), fields)
+            fields = sum(self._most.written(one, predictor, gives) for one in predictor.signature.outputs)
+            written = min(made, count) * min(BYTES_WRITTEN * self._most.limit(gives), fields)
             # Where a run asks with the row's own values, the row bounds them.
             within = shown <= labelled + 4 * count * len(predictor.signature.inputs)
             inner = shown if made and not within else 0
@@ -380,7 +381,7 @@ class Reckoning:
                 dearness(lm.model) if any(medium_kind(one.type) for one in predictor.signature.inputs) else 1
             )
             bounds[address] = lacking + count * frame + dear * (labelled + inner) + written
-            answer = sum(self._likely.written(one, predictor, lm) for one in predictor.signature.outputs)
+            answer = sum(self._likely.written(one, predictor, gives) for one in predictor.signature.outputs)
             likely[address] = count * (frame - 2 * FRAME + usual.largest.get(address, 0) + answer)
         return bounds, likely
 

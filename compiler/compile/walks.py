@@ -19,13 +19,14 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from dspec.runtime.adapters import adapter
-from dspec.runtime.models.prices import native
+from dspec.runtime.adapters import adapter_of, extraction
+from dspec.runtime.models.prices import native, takes_schema
 from dspec.runtime.models.transports.answers import FRAME
 from dspec.runtime.running.strategies.base import REWARD, RUNS, TOOLS, Role, Times
 from dspec.runtime.running.strategies.table import STRATEGIES, strategy_of, times_of
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.expressions import Expression
+from dspec.runtime.schema.identity import Same
 from dspec.runtime.schema.program import (
     LM,
     BranchStep,
@@ -300,7 +301,7 @@ class Walk:
         self.lms = {**lms, **program.lms}
         self.more = more
         self.asked = askings(program) * within
-        self._frames: dict[tuple[int, str], int] = {}
+        self._frames: dict[tuple[Same[Predictor], str], int] = {}
         graphs = (program, *program.graphs.values())
         self._checks = [
             step.check for graph in graphs for step in walked(graph.steps) if step.kind == "check"
@@ -319,11 +320,11 @@ class Walk:
         outputs = self._graph(program.inputs, program.steps, program.returns, inputs, load, 1, 0)
         return load, outputs
 
-    def frame(self, predictor: Predictor, lm: LM) -> int:
+    def frame(self, predictor: Predictor, lm: LM, *, extracting: bool = False) -> int:
         """Bytes of the prompt without inputs, a request's other parts among it."""
-        key = (id(predictor), lm.name)
+        key = (Same(predictor), lm.name)
         if key not in self._frames:
-            layout = adapter(lm.adapter)
+            layout = adapter_of(lm, extracting=extracting)
             blank: Row = {one.name: _blank(one) for one in predictor.signature.inputs}
             messages = layout.render(predictor, blank, self.program.records)
             size = sum(
@@ -332,7 +333,8 @@ class Walk:
                 + sum(each.medium.tokens(lm.model) for each in one.attached)
                 for one in messages
             )
-            form = layout.response_format(predictor, self.program.records, lm)
+            form = layout.form(predictor, self.program.records) if takes_schema(lm) else None
+            form = form or layout.response_format(predictor, self.program.records, lm)
             self._frames[key] = size + (0 if form is None else bytes_of(form))
         return self._frames[key]
 
@@ -471,18 +473,33 @@ class Walk:
                 for one in predictor.signature.inputs
             )
         answer = max(self.ruler.answer(predictor, lm) for lm in lms)
+        reading = self._reading(lms[0])
         outputs: dict[str, Sized] = {
-            one.name: max(self.ruler.written(one, predictor, lm) for lm in lms)
+            one.name: max(self.ruler.written(one, predictor, lm) for lm in reading or lms)
             for one in predictor.signature.outputs
         }
         prompt = content + hint + self.more.get(address, 0)
         prompt += max(self.frame(told or predictor, lm) + (tools if native(lm) else 0) for lm in lms)
-        one = Load(written=content + min(whole(outputs), BYTES_WRITTEN * answer + _MARGIN * len(outputs)))
+        giving = max((self.ruler.answer(predictor, lm) for lm in reading), default=answer)
+        one = Load(written=content + min(whole(outputs), BYTES_WRITTEN * giving + _MARGIN * len(outputs)))
         objection = self._objection(predictor, {**given, **outputs}, max(load.written, one.written))
-        self.ruler.call(one, lms, prompt, answer, self.asked, objection)
+        if not reading:
+            self.ruler.call(one, lms, prompt, answer, self.asked, objection)
+        else:
+            # What cannot be read is asked again of the second call alone.
+            self.ruler.call(one, lms, prompt, answer, self.asked // 2, objection)
+            reader = extraction(predictor, reading[0].name)
+            shown = BYTES_WRITTEN * answer + max(self.frame(reader, lm, extracting=True) for lm in reading)
+            self.ruler.call(one, reading, shown, giving, self.asked, objection)
         one.largest[address] = math.ceil(content)
         load.add(one, times * strategy_of(predictor).calls)
         return outputs
+
+    def _reading(self, lm: LM) -> list[LM]:
+        """The model that takes the outputs from what `lm` says in two steps, and those that it falls back to."""
+        if not lm.two_step:
+            return []
+        return [self.lms[name] for name in _asked(lm.extract or lm.name, self.lms)]
 
     def _objection(self, predictor: Predictor, scope: Sizes, everything: float) -> int:
         """Bytes of what is said of an answer that cannot be read or breaks a check."""
@@ -597,6 +614,11 @@ def _asked(name: str, lms: Mapping[str, LM]) -> list[str]:
         for one in with_fallbacks([name], lambda one: lms[one].fallback if one in lms else ())
         if one in lms
     ]
+
+
+def giving(lm: LM, lms: Mapping[str, LM]) -> LM:
+    """The model whose answers hold the outputs where `lm` is asked: itself, or the one that takes them from what it says."""
+    return lms.get(lm.extract, lm) if lm.two_step and lm.extract is not None else lm
 
 
 def _inputs_of(program: Program, key: str) -> Sequence[FieldSpec]:

@@ -15,7 +15,17 @@ from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 
-ANSWERS = {"model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter", "tool_calls"}
+ANSWERS = {
+    "model",
+    "temperature",
+    "max_tokens",
+    "seed",
+    "fallback",
+    "parse",
+    "adapter",
+    "extract",
+    "tool_calls",
+}
 """What of a judge's settings changes its answers; where it is served is no part of what it is."""
 
 LM_PACE = {"timeout", "retry", "retry_said", "rpm", "tpm", "max_parallel", "hedge"}

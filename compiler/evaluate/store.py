@@ -170,6 +170,8 @@ def _lm_identity(program: Program, name: str, above: tuple[str, ...]) -> JsonVal
     each = price(lm)
     settings["price"] = None if each is None else [each.input, each.output]
     settings["fallback"] = [_lm_identity(program, other, (*above, name)) for other in lm.fallback]
+    if lm.extract is not None:
+        settings["extract"] = _lm_identity(program, lm.extract, (*above, name))
     return settings
 
 

@@ -142,10 +142,12 @@ def _length_that_fits(
 
 
 def _tokens(program: Program, predictor: Predictor, lm: LM, inputs: Row) -> int:
-    from dspec.runtime.adapters import adapter  # a check reads the table of optimizers, and renders nothing
+    from dspec.runtime.adapters import (
+        adapter_of,  # a check reads the table of optimizers, and renders nothing
+    )
     from dspec.runtime.models.transports.answers import estimate_tokens
 
-    return estimate_tokens(adapter(lm.adapter).render(predictor, inputs, program.records), lm.model)
+    return estimate_tokens(adapter_of(lm).render(predictor, inputs, program.records), lm.model)
 
 
 def _shortened(demo: Demo, most: int) -> Demo:

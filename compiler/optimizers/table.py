@@ -41,10 +41,15 @@ ALIASES: dict[str, str] = {"BootstrapRS": "BootstrapFewShotWithRandomSearch"}
 NOT_YET: dict[str, str] = {
     "BootstrapFinetune": "it needs a provider that tunes weights",
     "GRPO": "it needs a provider that tunes weights",
-    "AvatarOptimizer": "it optimizes tool-using agents, which do not run yet",
-    "ReAnchor": "it fits decision outputs, which the language does not have yet",
 }
-"""DSPy's other optimizers: name to what is missing, a clause that completes "not supported yet: …"."""
+"""DSPy's optimizers of weights: name to what is missing, a clause that completes "not supported yet: …"."""
+
+INSTEAD: dict[str, str] = {
+    "AvatarOptimizer": "`GEPA` tunes agents: it writes the instruction of a `ReAct` module and its tools' descriptions anew",
+    "ReAnchor": "it moves thresholds of a model's probabilities, which no output here has; what comes nearest is "
+    "an output that is a number, with `GEPA` or `MIPROv2` writing what its values mean",
+}
+"""DSPy's other optimizers, which are none here: name to what to take instead."""
 
 FIRST_STEP = "step demos = BootstrapFewShot()"
 """What messages show, and fixes insert, where a chain has no step yet."""

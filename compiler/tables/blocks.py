@@ -226,8 +226,15 @@ BLOCKS: dict[str, BlockSpec] = {
                     "choice",
                     "How prompts and answers are laid out.",
                     default="chat",
-                    choices=("chat", "json", "xml"),
+                    choices=("chat", "json", "xml", "two_step"),
                     placeholder='"json"',
+                ),
+                A(
+                    "extract",
+                    "reference",
+                    "Model that takes the outputs from an answer in two steps; without it the model itself.",
+                    refers=("lm",),
+                    placeholder="other",
                 ),
                 A(
                     "tool_calls",

@@ -17,12 +17,12 @@ from ..errors import InputError, ParseError
 from ..models.protocol import Message
 from ..schema.identity import Same
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Record, Signature
-from ..schema.types import DictOf, JsonValue, ListOf, OptionalOf, Row, Scalar, Type
+from ..schema.types import DictOf, JsonValue, ListOf, OptionalOf, RecordRef, Row, Scalar, Type
 from ..values.finding import search
 from ..values.markers import escape
 from ..values.phrases import fold
 from ..values.reading import Read, adapt, read
-from .templates import fill
+from .templates import TemplateName, fill
 from .turns import LEFT_OUT, PARTED, given, history, shown, turns_of
 from .words import in_words
 
@@ -75,6 +75,15 @@ class SplitAnswer(Struct, frozen=True):
 class Adapter(ABC):
     """Stateless, safe to share between threads."""
 
+    template: TemplateName = "system"
+    """What the system message is made of."""
+    plain: bool = False
+    """Whether turns name their fields as people do, and have no layout."""
+
+    def words(self, kind: Type, records: Records, seen: set[str]) -> str:
+        """A type, as the system message says it; `seen` are the records that it has spelled out."""
+        return in_words(kind, records, seen)
+
     @abstractmethod
     def layout(self, outputs: Sequence[FieldSpec]) -> str:
         """The layout to answer in, as the system message shows it."""
@@ -95,7 +104,11 @@ class Adapter(ABC):
 
     @abstractmethod
     def response_format(self, predictor: Predictor, records: Records, lm: LM) -> dict[str, JsonValue] | None:
-        """What to ask the endpoint for, beside the prompt."""
+        """What to ask the endpoint for, beside the prompt: what a request is known by."""
+
+    def form(self, predictor: Predictor, records: Records) -> dict[str, JsonValue] | None:
+        """The same as a schema, which is sent in its place to a model that is listed to take one; None where there is none."""
+        return None
 
     def render(self, predictor: Predictor, inputs: Row, records: Records) -> tuple[Message, ...]:
         """The messages of one call. `inputs` holds every input, already checked.
@@ -106,7 +119,8 @@ class Adapter(ABC):
         signature = predictor.signature
         reminder = f"Answer with {self.names(signature.outputs)}."
         fields = shown(signature)
-        question = given(fields, inputs, PARTED + reminder) if fields else Message("user", reminder)
+        tail = PARTED + reminder
+        question = given(fields, inputs, tail, plain=self.plain) if fields else Message("user", reminder)
         return (*prefix, *self.past(signature, inputs, records), question)
 
     def past(self, signature: Signature, inputs: Row, records: Records) -> Iterator[Message]:
@@ -119,7 +133,7 @@ class Adapter(ABC):
         except ValueError as error:
             raise InputError(f"`{field.name}` of {signature.name}: {error}") from None
         for asked, answered in turns:
-            yield given([one for one in signature.inputs if one.name in asked], asked)
+            yield given([one for one in signature.inputs if one.name in asked], asked, plain=self.plain)
             outputs = [one for one in signature.outputs if one.name in answered]
             yield Message("assistant", self.answer(Demo(inputs={}, outputs=answered), outputs))
 
@@ -295,19 +309,47 @@ def _prefix(adapter: Adapter, same: Same[Predictor], records: Same[Records]) -> 
     partial, complete = _arranged(same.value)
     seen: set[str] = set()
     system = fill(
-        "system",
-        inputs=[_listed(field, records.value, seen) for field in shown(signature)],
-        outputs=[_listed(field, records.value, seen) for field in signature.outputs],
+        adapter.template,
+        inputs=[_listed(field, adapter.words(field.type, records.value, seen)) for field in shown(signature)],
+        outputs=[
+            _listed(field, adapter.words(field.type, records.value, seen)) for field in signature.outputs
+        ],
         layout=adapter.layout(signature.outputs),
         left_out=LEFT_OUT if partial else "",
+        rules=_rules(signature, records.value),
         task=[signature.instruction, *signature.fixed],
     )
     messages = [Message("system", system)]
     for demo in (*partial, *complete):
         messages += adapter.past(signature, demo.inputs, records.value)
-        messages.append(given(shown(signature), demo.inputs))
+        messages.append(given(shown(signature), demo.inputs, plain=adapter.plain))
         messages.append(Message("assistant", adapter.answer(demo, signature.outputs)))
     return tuple(messages)
+
+
+def _rules(signature: Signature, records: Records) -> list[str]:
+    """What the checks of the outputs, and of the records in them, tell beforehand."""
+    rules = [check.told for check in signature.checks]
+    for name in _within(signature.outputs, records):
+        rules += (check.told and f"{name}: {check.told}" for check in records[name].checks)
+    return [rule for rule in dict.fromkeys(rules) if rule]
+
+
+def _within(fields: Sequence[FieldSpec], records: Records) -> list[str]:
+    """Names of the records that values of these fields hold, nearest first."""
+    found: dict[str, None] = {}
+    waiting = [field.type for field in fields]
+    while waiting:
+        match waiting.pop(0):
+            case RecordRef(name=name):
+                if name in records and name not in found:
+                    found[name] = None
+                    waiting += (field.type for field in records[name].fields)
+            case ListOf(item=inner) | OptionalOf(item=inner) | DictOf(value=inner):
+                waiting.append(inner)
+            case _:
+                pass
+    return list(found)
 
 
 def _arranged(predictor: Predictor) -> tuple[list[Demo], list[Demo]]:
@@ -325,7 +367,7 @@ def _arranged(predictor: Predictor) -> tuple[list[Demo], list[Demo]]:
     return partial, complete
 
 
-def _listed(field: FieldSpec, records: Records, seen: set[str]) -> str:
+def _listed(field: FieldSpec, words: str) -> str:
     description = " ".join(field.description.split())
-    line = f"- {field.name} ({in_words(field.type, records, seen)})"
+    line = f"- {field.name} ({words})"
     return f"{line}: {description}" if description else line

@@ -1,7 +1,8 @@
 """The `json` adapter: inputs in sections as in `chat`, the answer as one JSON object.
 
-Endpoints that can constrain decoding get a schema with the request. The answer is read the same way
-whether they honoured it or not.
+Models that can constrain decoding get a schema with the request, all others are asked for an object. The answer is read the
+same way whether they honoured it or not, and a request is the same whichever was sent: the ledger knows it by
+`response_format`, which no list of models changes. What a model refuses of the form is left out (`models/lanes`).
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
+from ..schema.identity import Same
 from ..schema.program import LM, Demo, FieldSpec, Predictor, Signature
 from ..schema.types import JsonValue, ListOf, OptionalOf, Scalar
 from ..values.phrases import unfenced
@@ -20,7 +23,7 @@ from .schema import object_schema
 from .turns import LEFT_OUT
 from .words import quoted
 
-# Endpoints known to take a strict schema; others are asked for a JSON object, which nearly all know.
+# Requests to these models are known by their schema; so they were before a list said who else takes one.
 _TAKES_SCHEMA = re.compile(r"openai/(gpt-4o|gpt-4\.1|gpt-[5-9]|o[1-9])")
 
 
@@ -40,15 +43,11 @@ class JsonAdapter(Adapter):
 
     def response_format(self, predictor: Predictor, records: Records, lm: LM) -> dict[str, JsonValue] | None:
         own_endpoint = lm.api_base is not None or lm.api_base_env is not None
-        schema = (
-            object_schema(predictor.signature.outputs, records)
-            if _TAKES_SCHEMA.match(lm.model) and not own_endpoint
-            else None
-        )
-        if schema is None:
-            return {"type": "json_object"}
-        name = re.sub(r"\W", "_", predictor.signature.name, flags=re.ASCII)[:64] or "answer"
-        return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
+        known = _TAKES_SCHEMA.match(lm.model) and not own_endpoint
+        return (self.form(predictor, records) if known else None) or {"type": "json_object"}
+
+    def form(self, predictor: Predictor, records: Records) -> dict[str, JsonValue] | None:
+        return _form(Same(predictor), Same(records))
 
     def split(
         self, text: str, outputs: Sequence[FieldSpec], signature: Signature, *, strict: bool
@@ -69,6 +68,16 @@ class JsonAdapter(Adapter):
         if found is not None:
             return found
         return (_bare(text, outputs[0]) if len(outputs) == 1 else None) or _nothing(text, names)
+
+
+@lru_cache(maxsize=512)
+def _form(same: Same[Predictor], records: Same[Records]) -> dict[str, JsonValue] | None:
+    signature = same.value.signature
+    schema = object_schema(signature.outputs, records.value)
+    if schema is None:
+        return None
+    name = re.sub(r"\W", "_", signature.name, flags=re.ASCII)[:64] or "answer"
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}
 
 
 def _nothing(text: str, names: Sequence[str]) -> SplitAnswer:

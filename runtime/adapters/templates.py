@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from jinja2 import Template
 
-TemplateName = Literal["system", "correction"]
+TemplateName = Literal["system", "free", "correction"]
 
 
 def fill(name: TemplateName, **values: str | bool | list[str]) -> str:

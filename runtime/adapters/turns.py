@@ -14,6 +14,7 @@ from ..schema.types import JsonValue, Row
 from ..values.markers import written
 from ..values.media import MediumKind, is_history, medium, medium_kind
 from ..values.values import at, coerce, inside, short
+from ..values.values import shown as as_text
 
 PARTED = "\n\n"
 LEFT_OUT = "(left out of this example)"
@@ -24,12 +25,21 @@ def header(name: str) -> str:
     return f"[[ ## {name} ## ]]"
 
 
-def sections(fields: Sequence[FieldSpec], row: Row) -> str:
+def sections(fields: Sequence[FieldSpec], row: Row, *, plain: bool = False) -> str:
     """Every field under its header, blocks parted by a blank line."""
-    return "\n\n".join(
-        f"{header(field.name)}\n{written(row[field.name]) if field.name in row else LEFT_OUT}"
+    return PARTED.join(
+        f"{_heading(field, plain)}\n{_text(row[field.name], plain) if field.name in row else LEFT_OUT}"
         for field in fields
     )
+
+
+def _heading(field: FieldSpec, plain: bool) -> str:
+    return f"{field.name}:" if plain else header(field.name)
+
+
+def _text(value: JsonValue, plain: bool) -> str:
+    """A value in its section. Where nothing is read back, nothing need be escaped."""
+    return as_text(value) if plain else written(value)
 
 
 def shown(signature: Signature) -> tuple[FieldSpec, ...]:
@@ -43,28 +53,31 @@ def history(signature: Signature) -> FieldSpec | None:
     return next((one for one in signature.inputs if is_history(one.type)), None)
 
 
-def given(fields: Sequence[FieldSpec], row: Row, tail: str = "") -> Message:
-    """A user's turn: the fields in sections, with media attached, and what follows them."""
+def given(fields: Sequence[FieldSpec], row: Row, tail: str = "", *, plain: bool = False) -> Message:
+    """A user's turn: the fields in sections, with media attached, and what follows them. A `plain` one has their names
+    before them, and is silent of those that the row lacks."""
+    if plain:
+        fields = [one for one in fields if one.name in row]
     if not any(medium_kind(one.type) for one in fields):
-        return Message("user", sections(fields, row) + tail)
+        return Message("user", sections(fields, row, plain=plain) + tail)
     text = ""
     attached: list[Attached] = []
     for place, field in enumerate(fields):
-        text += f"{PARTED if place else ''}{header(field.name)}\n"
+        text += f"{PARTED if place else ''}{_heading(field, plain)}\n"
         kind = medium_kind(field.type)
         if kind is None or field.name not in row:
-            text += written(row[field.name]) if field.name in row else LEFT_OUT
+            text += _text(row[field.name], plain) if field.name in row else LEFT_OUT
             continue
-        text = _with_media(text, row[field.name], kind, attached)
+        text = _with_media(text, row[field.name], kind, attached, plain)
     return Message("user", text + tail, tuple(attached))
 
 
-def _with_media(text: str, value: JsonValue, kind: MediumKind, attached: list[Attached]) -> str:
+def _with_media(text: str, value: JsonValue, kind: MediumKind, attached: list[Attached], plain: bool) -> str:
     """The text with one line for each medium of the value, which is attached there."""
     for place, one in enumerate(value if isinstance(value, list) else [value]):
         text += "\n" if place else ""
         found = medium(one) if isinstance(one, str) else None
-        line = written(one)
+        line = _text(one, plain)
         if found is not None and found.kind == kind:
             line = found.sign
             attached.append(Attached(len(text), len(text) + len(line), found))

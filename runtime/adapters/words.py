@@ -68,5 +68,39 @@ def _spelled(name: str, records: Mapping[str, Record], seen: set[str]) -> str:
     return f"{name} as a JSON object {{{', '.join(parts)}}}"
 
 
+def in_plain_words(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
+    """The type as people say it, where no layout is asked for; `seen` as for `in_words`."""
+    match kind:
+        case Scalar(name="any"):
+            return "anything"
+        case OptionalOf(item=item):
+            return f"{_bracketed(item, records, seen)}, or nothing"
+        case ListOf(item=Scalar(name="image" | "audio" | "file")):
+            return in_words(kind, records, seen)
+        case ListOf(item=item):
+            return f"list of {_bracketed(item, records, seen)}"
+        case DictOf(value=value):
+            return f"names, each with {_bracketed(value, records, seen)}"
+        case RecordRef(name=name) if name in records and name not in seen:
+            seen.add(name)
+            parts: list[str] = []
+            for field in records[name].fields:
+                note = " ".join(field.description.split())
+                optional = isinstance(field.type, OptionalOf)
+                words = (in_plain_words if optional else _bracketed)(field.type, records, seen)
+                part = f"{field.name}: {words}"
+                parts.append(f"{part} ({note})" if note else part)
+            return f"{name} with {'; '.join(parts)}"
+        case RecordRef(name=name):
+            return name
+        case _:
+            return in_words(kind, records, seen)
+
+
+def _bracketed(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
+    words = in_plain_words(kind, records, seen)
+    return f"({words})" if isinstance(kind, OptionalOf | RecordRef) and " " in words else words
+
+
 def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)

@@ -71,3 +71,9 @@ def settings(lm: LM, where: str, program: Program) -> Iterator[str]:
     for other in lm.fallback:
         if other not in program.lms:
             yield f"{where}: there is no lm `{other[:80]}` to fall back to"
+    if lm.extract is not None:
+        reader = program.lms.get(lm.extract)
+        if reader is None:
+            yield f"{where}.extract: there is no lm `{lm.extract[:80]}`"
+        elif lm.adapter != "two_step" or reader.adapter == "two_step":
+            yield f"{where}.extract: a model that answers in a layout takes the outputs from one that answers in two steps"

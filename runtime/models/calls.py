@@ -94,6 +94,8 @@ class Tally(Struct):
     """What providers reported of those; it is in `spent`."""
     reserved: Spent = Spent()
     """What budgets count beyond `spent`, at most: requests of which nobody reported what they took, at their worst."""
+    refitted: int = 0
+    """Requests that were refused for a parameter, and sent again without it."""
     estimated: int = 0
     """Answers of which the provider did not report all that they took."""
     seconds: float = 0.0

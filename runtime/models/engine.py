@@ -38,7 +38,7 @@ from ..errors import (
 from ..schema.program import LM, Record, Tool
 from ..schema.types import Row
 from ..schema.usage import Spent, Usage
-from . import prices
+from . import lanes, prices
 from .calls import CallEvent, Completion, EngineEvent, EventKind, Purse, Reservation, Source, Tally, ToolEvent
 from .endpoints import Endpoint, address, resolve
 from .hedging import first_answer
@@ -430,13 +430,19 @@ class Engine:
         """Whether a refused request is worth another try without the parameter that it was refused for."""
         if not parameter or parameter not in sent.parameters():
             return False
-        if parameter not in lane.refused:
-            lane.refused.add(parameter)
-            name, model = sent.lm.name, sent.lm.model
-            if parameter == "max_tokens":
+        self.tally.refitted += 1
+        name, model = sent.lm.name, sent.lm.model
+        match lane.learns(sent, parameter):
+            case "":
+                pass
+            case "max_tokens":
                 self._note(f"lm {name}: {model} takes `max_tokens` as `max_completion_tokens`; it is sent so")
-            else:
-                self._note(f"lm {name}: {model} does not take `{parameter}` as it was set; it is left out")
+            case lanes.SCHEMA:
+                self._note(
+                    f"lm {name}: {model} does not take its answer's schema; it is asked for a JSON object"
+                )
+            case left_out:
+                self._note(f"lm {name}: {model} does not take `{left_out}` as it was set; it is left out")
         return True
 
     async def _attempt(self, lane: Lane, request: Request, attempt: int, flight: _Flight) -> Answer:
@@ -529,6 +535,7 @@ class Engine:
             RateWindow(lm.rpm) if lm.rpm else None,
             RateWindow(lm.tpm) if lm.tpm else None,
             prices.price(lm),
+            prices.takes_schema(lm),
             self._refused.setdefault((endpoint, lm.model), set()),
         )
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from ..errors import ProviderError
 from ..schema.program import LM
+from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .endpoints import Endpoint
 from .limits import Admission, RateWindow, Stragglers
@@ -17,6 +18,9 @@ from .protocol import Request, Transport
 
 _OPTIONAL = {"temperature", "seed", "response_format"}
 """Parameters without which a request still asks the same."""
+
+SCHEMA = "json_schema"
+"""Kind of a `response_format`, and what of it is left out first: then an object is asked for."""
 
 
 class Lane(Struct):
@@ -30,21 +34,41 @@ class Lane(Struct):
     rpm: RateWindow | None
     tpm: RateWindow | None
     price: Price | None
+    schemas: bool
+    """Whether the model is listed to take schemas."""
     refused: set[str]
     """Parameters that the model was found not to take."""
 
     def fitted(self, request: Request) -> Request:
-        """The request without what the model does not take."""
-        left_out = self.refused & _OPTIONAL
-        if not left_out:
+        """The request as the model takes it: with a schema where it is known to, without what it does not take."""
+        left_out, form = self.refused & _OPTIONAL, self._form(request)
+        if not left_out and form is request.response_format:
             return request
         of_lm = dict.fromkeys(left_out - {"response_format"})
         return replace(
             request,
             lm=request.lm.model_copy(update=of_lm),
             temperature=None if "temperature" in left_out else request.temperature,
-            response_format=None if "response_format" in left_out else request.response_format,
+            response_format=form,
         )
+
+    def _form(self, request: Request) -> dict[str, JsonValue] | None:
+        wanted = request.response_format
+        if wanted is None or "response_format" in self.refused:
+            return None
+        if SCHEMA in self.refused:
+            return {"type": "json_object"} if wanted["type"] == SCHEMA else wanted
+        return request.form if self.schemas and request.form is not None else wanted
+
+    def learns(self, sent: Request, parameter: str) -> str:
+        """Notes that a request as it was sent was refused for a parameter. Returns what is left out from now on, "" where
+        that was known."""
+        kind = (sent.response_format or {}).get("type") if parameter == "response_format" else None
+        left_out = SCHEMA if kind == SCHEMA else parameter
+        if left_out in self.refused:
+            return ""
+        self.refused.add(left_out)
+        return left_out
 
     def unused(self, units: int) -> None:
         """Gives back what a request that was not sent took of the rates; `units` of `tpm`."""

@@ -1,4 +1,4 @@
-"""What a call costs, and what else is listed of a model: its context window, whether it calls tools.
+"""What a call costs, and what else is listed of a model: its context window, whether it calls tools or takes a schema.
 
 The prices in an LM's own settings come first. Then LiteLLM's model map, which ships inside that
 package as one JSON file; importing the package takes seconds, so the file is searched as text for
@@ -65,7 +65,10 @@ def context_window(lm: LM) -> int | None:
 
 
 def native(lm: LM) -> bool:
-    """Whether an agent's model is to call tools by the provider's own means: as it is set, or as it is listed."""
+    """Whether an agent's model is to call tools by the provider's own means: as it is set, or as it is listed. One that
+    answers in two steps names them in its words."""
+    if lm.two_step:
+        return False
     if lm.tool_calls is not None:
         return lm.tool_calls == "native" and split_model(lm.model)[0] != "embedded"
     return _known(lm).get("supports_function_calling") is True
@@ -80,6 +83,11 @@ def takes(lm: LM, medium: MediumKind) -> bool | None:
         "file": "supports_pdf_input",
     }
     return known.get(listed[medium]) is True if known else None
+
+
+def takes_schema(lm: LM) -> bool:
+    """Whether the model is listed to take a JSON schema for its answer."""
+    return _known(lm).get("supports_response_schema") is True
 
 
 def _known(lm: LM) -> dict[str, JsonValue]:

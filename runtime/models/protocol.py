@@ -91,6 +91,9 @@ class Request(Struct, frozen=True):
     temperature: float | None = None
     """Overrides the LM's, for exploring rounds."""
     response_format: dict[str, JsonValue] | None = None
+    form: dict[str, JsonValue] | None = None
+    """Sent in place of `response_format` where the model is listed to take a schema. What the prompt asks for is the same, so
+    it is no part of the identity: which models are listed changes with LiteLLM's version, and no kept answer with it."""
     kind: Literal["chat", "embedding"] = "chat"
     """Of an embedding, the one message is the text, and the answer's text a JSON list of numbers."""
     tools: tuple[ToolShape, ...] = ()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..adapters import Adapter, Reading, adapter
+from ..adapters import Adapter, Reading, adapter_of, extraction
 from ..adapters.base import describe_problems
 from ..errors import (
     CheckFailed,
@@ -190,6 +190,8 @@ class ProgramRun(Struct, frozen=True):
     together: bool = False
     """Whether a predictor's outputs mean something only together, as a tool and its arguments do: then no answer that
     is asked for again is put together from what two answers say of different things."""
+    extracting: bool = False
+    """Whether this is the second of two steps, which takes the outputs from an answer."""
 
 
 class _Said(NamedTuple):
@@ -270,6 +272,8 @@ def _noted(broken: Sequence[Failure]) -> list[str]:
 
 async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked:
     """The next answer, read; with one further call for what could not be read."""
+    if _lm(session.program, predictor.lm).two_step and not session.extracting:
+        return await _in_two_steps(session, predictor, asked)
     layout = _adapter(session, predictor)
     signature = predictor.signature
     (answer, request), notes = await _complete(session, predictor, asked.messages)
@@ -320,6 +324,37 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
     )
     guessed = (*(name for name in reading.guessed if name not in replaced), *second.guessed)
     return Asked(asked.inputs, values, messages, attempts + 1, tuple(notes), guessed, flaws)
+
+
+async def _in_two_steps(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked:
+    """The next answer in the model's own words, and the outputs that a second call takes from it. What that one gives and
+    nobody can read is asked of it again, and not of the first. The exchange is the first one's: an objection is about
+    what was said."""
+    (answer, request), notes = await _complete(session, predictor, asked.messages)
+    said = answer.text.strip() or _EMPTY
+    cut = _cut_by(answer)
+    flaws = asked.flaws + Flaws(cut=1 if cut else 0)
+    reader = extraction(predictor, _lm(session.program, predictor.lm).extract or predictor.lm)
+    inputs: Row = {reader.signature.inputs[0].name: said}
+    reading = replace(session, extracting=True, calling=None)
+    messages = _adapter(reading, reader).render(reader, inputs, session.program.records)
+    try:
+        found = await _answered(reading, reader, Asked(inputs, {}, messages, 0))
+    except ParseError as error:
+        session.engine.unusable(request)
+        error.flaws = flaws + (error.flaws or Flaws())
+        if cut == _TOO_LONG:
+            error.help = error.help or "raise `max_tokens`: the answer was cut off"
+        raise
+    return Asked(
+        asked.inputs,
+        found.outputs,
+        (*asked.messages, Message("assistant", said)),
+        asked.attempts + 1 + found.attempts,
+        (*asked.notes, *notes, *((f"the answer {cut}",) if cut else ()), *found.notes),
+        found.guessed,
+        flaws + found.flaws,
+    )
 
 
 def _read(
@@ -431,7 +466,7 @@ async def _told(
     messages: tuple[Message, ...],
     tools: tuple[ToolShape, ...] = (),
 ) -> _Said:
-    layout = _adapter(session, predictor)
+    layout, records = _adapter(session, predictor), session.program.records
     began = time.perf_counter()
     if session.recording is not None:
         session.recording.said = messages
@@ -441,7 +476,8 @@ async def _told(
         sample=session.sample,
         temperature=session.temperature,
         # Providers take either a form for the answer or tools.
-        response_format=None if tools else layout.response_format(predictor, session.program.records, lm),
+        response_format=None if tools else layout.response_format(predictor, records, lm),
+        form=None if tools else layout.form(predictor, records),
         tools=tools,
     )
     try:
@@ -464,7 +500,7 @@ def _as_it_came(answer: Answer) -> str:
 
 
 def _adapter(session: ProgramRun, predictor: Predictor) -> Adapter:
-    return adapter(_lm(session.program, predictor.lm).adapter)
+    return adapter_of(_lm(session.program, predictor.lm), extracting=session.extracting)
 
 
 def _lm(program: Program, name: str) -> LM:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from ..errors import ConfigurationError
 from ..schema.ensemble import Ensemble, Runnable
 from ..schema.program import (
+    LM,
     BranchStep,
     CallStep,
     EachStep,
@@ -63,8 +65,12 @@ def call_bounds(program: Runnable) -> Times:
             sum(heapq.nsmallest(size, (one.least for one in calls))),
             sum(heapq.nlargest(size, (one.most for one in calls))),
         )
+    return _calls(program)
+
+
+def _calls(program: Program, lms: Mapping[str, LM] = MappingProxyType({})) -> Times:
     embedding = program.neighbours is not None and program.neighbours.lm is not None
-    counts = _Counting(program, by_key=False).steps(program.steps)
+    counts = _Counting(program, by_key=False, lms=lms).steps(program.steps)
     return counts.get(_CALLS, _NEVER) + Times(int(embedding), int(embedding))
 
 
@@ -85,8 +91,12 @@ def excess(program: Program) -> str:
 class _Counting:
     """One count of a program. What a key does is counted once, however often it is called."""
 
-    def __init__(self, program: Program, *, by_key: bool) -> None:
+    def __init__(
+        self, program: Program, *, by_key: bool, lms: Mapping[str, LM] = MappingProxyType({})
+    ) -> None:
+        """`lms` are models that the program may ask besides its own."""
         self.program = program
+        self.lms = {**lms, **program.lms}
         self.by_key = by_key
         self.known: dict[str, Counts] = {}
         self.depth = 0
@@ -148,6 +158,8 @@ class _Counting:
             predictor = program.predictors.get(key)
             strategy = None if predictor is None else STRATEGIES.get(predictor.strategy)
             calls = 0 if predictor is None else strategy.calls if strategy else 1
+            lm = None if predictor is None else self.lms.get(predictor.lm)
+            calls *= 1 if lm is None or not lm.two_step else 2
             return {_CALLS: Times(calls, calls), **({key: _ONCE} if self.by_key else {})}
         total: Counts = {}
         for role, times in times_of(module).items():
@@ -159,7 +171,7 @@ class _Counting:
                 one = {} if module.function is None else self.key(module.function.tool)
             elif role == REWARD:
                 judges = () if module.reward is None else module.reward.judges
-                asked = Times(0, sum(calls_per_run(judge.program) for judge in judges))
+                asked = Times(0, sum(_calls(judge.program, self.lms).most for judge in judges))
                 one = {_CALLS: asked, **({f"{REWARD} {key}": asked} if self.by_key else {})}
             else:
                 address = module.predictors.get(role)

@@ -16,7 +16,11 @@ from pydantic import BaseModel, Field, PrivateAttr
 from .expressions import Expression
 from .types import Frozen, JsonValue, Row, Type
 
-AdapterName = Literal["chat", "json", "xml"]
+AdapterName = Literal["chat", "json", "xml", "two_step"]
+
+
+def _empty(value: object) -> bool:
+    return not value
 
 
 class FieldSpec(Frozen):
@@ -36,6 +40,8 @@ class Check(Frozen):
     condition: Expression
     message: Expression
     """Evaluates to the text that goes back to the model."""
+    told: str = Field(default="", exclude_if=_empty)
+    """What the prompt says of it before the model answers; "" where it says nothing."""
 
 
 class Record(Frozen, defer_build=True):
@@ -81,10 +87,6 @@ class Predictor(Frozen):
     demos: tuple[Demo, ...] = ()
 
 
-def _empty(value: object) -> bool:
-    return not value
-
-
 RETRY = 4
 """Further attempts where nobody says how many."""
 
@@ -120,6 +122,8 @@ class LM(Frozen):
     """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
     parse: Literal["lenient", "strict"] = "lenient"
     adapter: AdapterName = "chat"
+    extract: str | None = Field(default=None, exclude_if=_empty)
+    """Key of the model that takes the outputs from an answer in two steps; None where it is the model itself."""
     tool_calls: Literal["native", "text"] | None = Field(None, exclude_if=_empty)
     """How an agent's model names its tools: by the provider's own calls, or in its text; None goes by the model."""
 
@@ -128,11 +132,23 @@ class LM(Frozen):
         """Whether a request may be sent more often than `retry` says, since nobody said how often."""
         return self.retry == RETRY and not self.retry_said
 
+    @property
+    def two_step(self) -> bool:
+        """Whether it answers in its own words, from which a second call takes the outputs. The built-in learner, which has
+        no words of its own, never does."""
+        return self.adapter == "two_step" and not self.model.startswith("embedded/")
+
+    @property
+    def leads_to(self) -> tuple[str, ...]:
+        """Keys of the models that may be asked besides it: its fallbacks, and the one that takes outputs from its answers."""
+        return self.fallback if self.extract is None else (*self.fallback, self.extract)
+
 
 def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:
-    """The names of models and of all that these may fall back to, each once, nearest first.
+    """The names of models and of all that these may lead to, each once, nearest first.
 
-    `fallback` gives the models that a model names itself; it is a function, since a check asks before any `LM` exists.
+    `fallback` gives the models that a model names itself, its `fallback` alone or all that it `leads_to`; it is a
+    function, since a check asks before any `LM` exists.
     """
     found: dict[str, None] = {}
     waiting = list(names)
@@ -465,6 +481,27 @@ class Program(Graph, defer_build=False):
             return self.with_predictor(address, instruction=text)
         described = tool.model_copy(update={"description": text})
         return self.model_copy(update={"tools": {**self.tools, address: described}})
+
+    def untold(self) -> Program:
+        """The program whose prompts do not say beforehand what its checks demand."""
+
+        def silent(checks: tuple[Check, ...]) -> dict[str, object]:
+            return {"checks": tuple(check.model_copy(update={"told": ""}) for check in checks)}
+
+        def telling(checks: tuple[Check, ...]) -> bool:
+            return any(check.told for check in checks)
+
+        predictors, records = dict(self.predictors), dict(self.records)
+        for address, one in self.predictors.items():
+            if telling(one.signature.checks):
+                signature = one.signature.model_copy(update=silent(one.signature.checks))
+                predictors[address] = one.model_copy(update={"signature": signature})
+        for name, record in self.records.items():
+            if telling(record.checks):
+                records[name] = record.model_copy(update=silent(record.checks))
+        if predictors == self.predictors and records == self.records:
+            return self
+        return self.model_copy(update={"predictors": predictors, "records": records})
 
     def with_lms(self, lms: dict[str, LM]) -> Program:
         """The same program on other models; `lms` replaces the entries of the same names."""

@@ -14,7 +14,9 @@ from every_step import CASES, GEPA, SETS, step, writes_by_question
 from hypothesis import given
 from hypothesis import strategies as st
 from keeping import PRICED, Tokens, keeps
+from programs import binary, const, must, var
 from scripted import Asked, classifier, learner, pipeline
+from two_steps import free, in_two_steps, said
 
 from dspec.compiler import ir
 from dspec.compiler.compile.affording import shortfalls
@@ -34,6 +36,15 @@ from dspec.runtime.schema.usage import Usage
 
 def on_priced(program: Program) -> Program:
     return program.with_lms({"fake": PRICED})
+
+
+def asserting(program: Program) -> Program:
+    """The program with a check that unknown labels break, which prompts tell of."""
+    known = must(binary(var("label"), "!=", const("L?")), "give a label that is known")
+    checks = (known.model_copy(update={"told": "a label is known"}),)
+    ask = program.predictors["ask"]
+    signature = ask.signature.model_copy(update={"checks": checks, "max_retries": 1})
+    return program.model_copy(update={"predictors": {"ask": ask.model_copy(update={"signature": signature})}})
 
 
 def within(tally: Tally, maximum: Bill) -> None:
@@ -65,6 +76,41 @@ async def test_no_compile_takes_more(
     assert expected.calls == needed.calls
     assert expected.tokens == pytest.approx(needed.tokens, abs=8)
     assert expected.usd == pytest.approx(needed.usd, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "name", ["LabeledFewShot", "BootstrapFewShot", "RandomSearch, full", "COPRO, full", "SIMBA"]
+)
+@pytest.mark.parametrize("tokens", ["bytes", "fours"])
+@pytest.mark.parametrize("extract", [None, "reader"])
+@pytest.mark.parametrize("program", [asserting(classifier()), pipeline()], ids=["one", "two"])
+async def test_two_steps_are_two_calls(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    name: str,
+    tokens: Tokens,
+    extract: str | None,
+    program: Program,
+) -> None:
+    """Each is as long as it may, of one model or two."""
+    lm = PRICED.model_copy(update={"adapter": "two_step", "extract": extract})
+    reader = PRICED.model_copy(update={"name": "reader", "max_tokens": 200, "price_output": 9.0})
+    lms = (lm, reader) if extract else (lm,)
+    made = project(
+        tmp_path, CASES[name].step, program=program.with_lms({one.name: one for one in lms}), lms=lms
+    )
+    planned = plan_of(made, "tuned", tmp_path)
+    reply = in_two_steps(writes_by_question(learner), tokens)
+    built, script, tally = await compiled(monkeypatch, tmp_path, made, reply)
+    assert built.status == "complete"
+    within(tally, planned.maximum)
+    first = [asked for asked in script.asked if free(asked)]
+    second = [asked for asked in script.asked if said(asked) is not None]
+    again = [asked for asked in second if "could not be read" in asked.request.messages[-1].content]
+    # Of a program that is given up in the middle, an answer may be read no more.
+    assert 0 < len(second) - len(again) <= len(first)
+    assert again, "some are asked again, and the first step is not"
+    assert {asked.request.lm.name for asked in second} == {extract or "fake"}
 
 
 async def test_long_rows_and_demos_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from requesting import FAST, ask, eventually, fake_lm
 from server import Call, FakeServer
 
@@ -192,6 +193,78 @@ async def test_a_parameter_that_a_model_does_not_take_is_left_out_and_that_is_sa
         "`seed`",
         "`response_format`",
     ]
+
+
+SCHEMA: dict[str, JsonValue] = {
+    "type": "json_schema",
+    "json_schema": {"name": "a", "strict": True, "schema": {}},
+}
+OBJECT: dict[str, JsonValue] = {"type": "json_object"}
+SAID = (
+    "says:Invalid schema for response_format 'a': In context=(), 'required' is required to be supplied",
+    "says:This response_format type is unavailable now",
+    "says:response_schema is too complex to be served",
+    "says:Structured Outputs are not supported here",
+)
+
+
+def forms(server: FakeServer) -> list[str]:
+    return [call.body.get("response_format", {}).get("type", "none") for call in server.calls]
+
+
+@pytest.mark.parametrize("said", SAID)
+@pytest.mark.parametrize(
+    ("takes", "sent"),
+    [
+        (("json_schema", "json_object", "none"), ["json_schema"]),
+        (("json_object", "none"), ["json_schema", "json_object"]),
+        (("none",), ["json_schema", "json_object", "none"]),
+    ],
+)
+async def test_a_form_that_a_model_refuses_falls_back_once(
+    ledger: Ledger, said: str, takes: Sequence[str], sent: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was learned holds for the endpoint's model; the ledger has one key however it was sent."""
+    monkeypatch.setattr("dspec.runtime.models.prices.takes_schema", lambda _: True)
+    notes: list[str] = []
+
+    def fault(call: Call) -> str | None:
+        return None if call.body.get("response_format", {}).get("type", "none") in takes else said
+
+    async with FakeServer(faults=fault) as server:
+        requests = [
+            ask(fake_lm(server.url, retry=0), f"row {i}", response_format=OBJECT, form=SCHEMA)
+            for i in range(3)
+        ]
+        async with Engine(ledger=ledger, on_note=notes.append) as engine:
+            answers = [(await engine.complete(request)).answer.text for request in requests]
+        assert forms(server) == [*sent, sent[-1], sent[-1]]
+        assert (engine.tally.calls, engine.tally.refitted, engine.tally.failed) == (3, len(sent) - 1, 0)
+        assert len(notes) == len(sent) - 1
+        # A later run knows the answers, whatever the list of models says by then, and asks the next one anew.
+        monkeypatch.setattr("dspec.runtime.models.prices.takes_schema", lambda _: False)
+        bare = [replace(request, form=None) for request in requests]
+        async with Engine(ledger=ledger, on_note=notes.append) as engine:
+            again = [await engine.complete(request) for request in (*requests, *bare)]
+        assert [one.source for one in again] == ["ledger"] * 6
+        assert [one.answer.text for one in again] == [*answers, *answers]
+        assert len(server.calls) == len(sent) + 2
+
+
+async def test_a_request_that_is_known_by_its_schema_falls_back_as_well(ledger: Ledger) -> None:
+    def fault(call: Call) -> str | None:
+        return SAID[0] if call.body["response_format"]["type"] == "json_schema" else None
+
+    async with FakeServer(faults=fault) as server, Engine(ledger=ledger, on_note=str) as engine:
+        for row in range(2):
+            await engine.complete(ask(fake_lm(server.url), f"row {row}", response_format=SCHEMA, form=SCHEMA))
+    assert forms(server) == ["json_schema", "json_object", "json_object"]
+
+
+async def test_a_model_that_nothing_is_listed_of_is_asked_for_an_object() -> None:
+    async with FakeServer() as server, Engine() as engine:
+        await engine.complete(ask(fake_lm(server.url), response_format=OBJECT, form=SCHEMA))
+    assert forms(server) == ["json_object"]
 
 
 async def test_another_name_for_max_tokens_is_learned_and_the_bound_kept() -> None:

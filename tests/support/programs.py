@@ -32,7 +32,7 @@ from dspec.runtime.schema.program import (
 from dspec.runtime.schema.types import STR, JsonValue, Row, Type
 from dspec.runtime.schema.usage import Usage
 
-Answering = Callable[[Request], Awaitable[str]]
+Answering = Callable[[Request], Awaitable[str | Answer | DspecError]]
 
 
 class Told:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+from dspec.runtime.schema.program import LM
 from dspec.runtime.schema.types import JsonValue
 
 from ..declarations.metrics import MetricInfo
@@ -48,6 +49,16 @@ def asked_by_runs(session: Session, runs: Sequence[RunnableInfo], block: Symbol 
             if model is not None:
                 found.setdefault(model.key, model)
     return _with_spare(session, found)
+
+
+def _with_extracting(session: Session, answering: Mapping[str, Symbol]) -> dict[str, Symbol]:
+    """These models and those that take the outputs from their answers: they are asked as often."""
+    settings = (session.checked(model) for model in answering.values())
+    keys = [one.extract for one in settings if isinstance(one, LM) and one.extract is not None]
+    return {
+        **answering,
+        **{key: session.lms[key] for key in keys if key in session.lms and key not in answering},
+    }
 
 
 def asked_by_result(
@@ -126,5 +137,6 @@ def declared_programs(session: Session, place: Place, names: Sequence[str]) -> l
 
 
 def _with_spare(session: Session, answering: Mapping[str, Symbol]) -> ModelsAsked:
+    answering = _with_extracting(session, answering)
     others = [key for key in models_with_fallbacks(session, answering) if key not in answering]
     return ModelsAsked(answering, {key: session.lms[key] for key in others if key in session.lms}, {})

@@ -15,7 +15,7 @@ from dspec.runtime.schema.types import JsonValue
 from ...diagnostics import codes
 from ...optimizers.base import Spec
 from ...optimizers.compat.table import COMPAT, Compat
-from ...optimizers.table import ALIASES, FIRST_STEP, NOT_YET, SPECS
+from ...optimizers.table import ALIASES, FIRST_STEP, INSTEAD, NOT_YET, SPECS
 from ...optimizers.table import find as find_optimizer
 from ..session import Place, Session
 from ..shape.attributes import form_of
@@ -70,7 +70,9 @@ def _called(names: Names, bare: StepInfo, call: Call, *, clean: bool = True) -> 
         )
     else:
         session.report(
-            codes.optimizers.UnknownOptimizer(place.at(call.callee), tuple(SPECS), (*ALIASES, *NOT_YET))
+            codes.optimizers.UnknownOptimizer(
+                place.at(call.callee), tuple(SPECS), (*ALIASES, *NOT_YET), INSTEAD.get(optimizer, "")
+            )
         )
     return structs.replace(bare, call=call)
 

@@ -18,6 +18,7 @@ from ..session import Session
 from ..shape.attributes import FromEnvironment, Reader, section, settings
 from ..symbols import FileScope, Symbol
 
+TWO_STEP = "two_step"
 _ADDRESS = r"https?:|//|:\d+(/|$)"
 
 
@@ -66,6 +67,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         price_output=prices.number("output") if prices else None,
         parse="strict" if parse == "strict" else "lenient",
         adapter=cast("AdapterName", adapter or "chat"),
+        extract=_extract(session, read, symbol),
         tool_calls="native" if calls == "native" else "text" if calls == "text" else None,
     )
     read.flag("default")
@@ -76,9 +78,11 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     if isinstance(base, FromEnvironment) and not may_hold_address(base.name):
         session.report(codes.models.NoAddressName(read.place.at(read.found["api_base"].value), base.name))
         return None
-    if model is not None:
-        _known(session, read, values)
-    return values if model is not None else None
+    if model is None:
+        return None
+    _known(session, read, values)
+    _two_steps(session, read, values)
+    return values
 
 
 def _known(session: Session, read: Reader, values: LM) -> None:
@@ -98,6 +102,34 @@ def _known(session: Session, read: Reader, values: LM) -> None:
                 read.place.at(read.found["temperature"].value), values.model, values.temperature, at
             )
         )
+
+
+def _extract(session: Session, read: Reader, symbol: Symbol) -> str | None:
+    """The model that takes the outputs from this one's answers: one that answers in a layout."""
+    node, other = read.found.get("extract"), read.reference("extract")
+    if node is None or other is None:
+        return None
+    written = settings(session.place(other).declaration.items).get("adapter")
+    if written is not None and isinstance(written.value, Literal) and written.value.value == TWO_STEP:
+        way = None if other is symbol else session.place(other).at(written)
+        session.report(codes.models.ExtractsInTwoSteps(read.place.at(node.value), symbol.name, way))
+        return None
+    return other.key
+
+
+def _two_steps(session: Session, read: Reader, values: LM) -> None:
+    """Report settings of answers in two steps that mean nothing, or cannot be kept together."""
+    two = values.adapter == TWO_STEP
+    if "extract" in read.found and not two:
+        found = read.found.get("adapter")
+        where = None if found is None else read.place.at(found.value)
+        session.report(codes.models.NothingToExtract(read.place.at(read.found["extract"]), where))
+    elif two and split_model(values.model)[0] == EMBEDDED:
+        at, model = read.place.at(read.found["adapter"].value), read.place.at(read.found["model"].value)
+        session.report(codes.models.NoWordsOfItsOwn(at, values.model, model))
+    elif two and values.tool_calls == "native":
+        at, calls = read.place.at(read.found["adapter"].value), read.place.at(read.found["tool_calls"])
+        session.report(codes.models.CallsInTwoSteps(at, calls))
 
 
 def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]:

@@ -148,10 +148,22 @@ def _default(session: Session, place: Place, node: Expr, member: NamedValue) -> 
 
 
 def checks(place: Place, scope: Scope) -> tuple[Check, ...]:
-    """The `assert` and `suggest` items of a block, their conditions read in `scope`."""
-    return tuple(
-        check_item(scope, item) for item in place.declaration.items or () if isinstance(item, CheckItem)
-    )
+    """The `assert` and `suggest` items of a block of fields, their conditions read in `scope`.
+
+    A prompt says beforehand what an `assert` demands: its message, or where that depends on the answer or is not given,
+    the condition as it is written.
+    """
+    found: list[Check] = []
+    for item in place.declaration.items or ():
+        if isinstance(item, CheckItem):
+            check = check_item(scope, item)
+            if item.kind == "assert":
+                given = check.message if item.message is not None else None
+                words = given.value if isinstance(given, Constant) else None
+                told = words if isinstance(words, str) else scope.place.text(item.condition)
+                check = check.model_copy(update={"told": " ".join(told.split())})
+            found.append(check)
+    return tuple(found)
 
 
 def check_item(scope: Scope, item: CheckItem) -> Check:

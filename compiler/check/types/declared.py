@@ -70,19 +70,19 @@ def saved(session: Session) -> list[SavedInfo]:
 
 
 def lm_closure(session: Session, model: Symbol) -> dict[str, LM]:
-    """The settings of a model and of every model that it may fall back to, by key."""
+    """The settings of a model and of every model that it may lead to, by key."""
     found = {key: _lm(session, key) for key in models_with_fallbacks(session, [model.key])}
     return {key: settings for key, settings in found.items() if settings is not None}
 
 
 def models_with_fallbacks(session: Session, keys: Iterable[str]) -> list[str]:
-    """The keys of models and of all that these may fall back to. One with a mistake in it falls back to none."""
+    """The keys of models and of all that these may lead to. One with a mistake in it leads to none."""
 
-    def fallback(key: str) -> tuple[str, ...]:
+    def others(key: str) -> tuple[str, ...]:
         settings = _lm(session, key)
-        return settings.fallback if settings is not None else ()
+        return settings.leads_to if settings is not None else ()
 
-    return with_fallbacks(keys, fallback)
+    return with_fallbacks(keys, others)
 
 
 def _lm(session: Session, key: str) -> LM | None:

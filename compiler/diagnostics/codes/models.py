@@ -451,3 +451,119 @@ class MayEnd(Finding, frozen=True):
             "less than is expected" if self.short else "less than it takes at most",
             help="`dspc plan` shows both; at the wall the best program until then is the result, and running again goes on",
         )
+
+
+_STEPS = 'lm mini { model = "openai/gpt-4o-mini"; adapter = "two_step" }\n'
+
+DS0730 = Code(
+    "DS0730",
+    "warning",
+    "nothing to extract",
+    "`extract` names the model that takes the outputs from an answer which is given in its own words, with "
+    '`adapter = "two_step"`. In any other layout the answer itself holds them, and no second call is made.',
+    'dspec 1\n\nlm small { model = "openai/gpt-4o-mini" }\nlm large { model = "openai/gpt-4o"; extract = small }\n',
+    'dspec 1\n\nlm small { model = "openai/gpt-4o-mini" }\n'
+    'lm large { model = "openai/gpt-4o"; adapter = "two_step"; extract = small }\n',
+)
+
+
+class NothingToExtract(Finding, frozen=True):
+    """An `extract` without answers in two steps; `adapter` is the layout that is set instead."""
+
+    code = DS0730
+    adapter: Location | None
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            'without `adapter = "two_step"` there is no second call that takes the outputs from an answer',
+            "does nothing",
+            secondary=() if self.adapter is None else (Label(self.adapter, "the answer holds them already"),),
+            help="" if self.adapter is None else 'write `adapter = "two_step"`, or leave `extract` out',
+        )
+
+
+DS0731 = Code(
+    "DS0731",
+    "error",
+    "extraction in two steps",
+    "The second of two steps takes the outputs from what was said in the first, so whoever makes it answers in a layout. "
+    "Without `extract` the model itself does, in the `chat` layout.",
+    "dspec 1\n\n" + _STEPS + _STEPS.replace("mini {", "large {").replace(" }", "; extract = mini }"),
+    "dspec 1\n\n"
+    + _STEPS.replace('"two_step"', '"json"')
+    + _STEPS.replace("mini {", "large {").replace(" }", "; extract = mini }"),
+)
+
+
+class ExtractsInTwoSteps(Finding, frozen=True):
+    """What `lm` names to extract answers in two steps as well, as its setting at `adapter` says; None where it names itself."""
+
+    code = DS0731
+    lm: str
+    adapter: Location | None
+
+    def told(self) -> Diagnostic:
+        if self.adapter is None:
+            return self.says(
+                f"`{self.lm}` takes the outputs from its own answers where nothing else is said",
+                "itself",
+                help="leave `extract` out",
+            )
+        return self.says(
+            f"`{self.where.text}` answers in two steps itself, so it gives no outputs",
+            "answers in its own words",
+            secondary=(Label(self.adapter, "set here"),),
+            help="name a model that answers in a layout, or leave `extract` out",
+        )
+
+
+DS0732 = Code(
+    "DS0732",
+    "warning",
+    "two steps of the built-in learner",
+    "The built-in learner computes outputs and has no words of its own. It answers in the `chat` layout, in one call, where "
+    "its lm says `two_step`.",
+    'dspec 1\n\nlm icl { model = "embedded/icl"; adapter = "two_step" }\n',
+    'dspec 1\n\nlm icl { model = "embedded/icl" }\n',
+)
+
+
+class NoWordsOfItsOwn(Finding, frozen=True):
+    """Two steps of an embedded model, which is set at `at`."""
+
+    code = DS0732
+    model: str
+    at: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.model}" has no words of its own: it answers in one call, in the `chat` layout',
+            "does nothing",
+            secondary=(Label(self.at, "the built-in learner"),),
+        )
+
+
+DS0733 = Code(
+    "DS0733",
+    "error",
+    "native calls in two steps",
+    "A model that answers in two steps says in its own words which tool it calls, and the second step takes the call from "
+    "that. The provider's own tool calls would answer past it.",
+    "dspec 1\n\n" + _STEPS.replace(" }", '; tool_calls = "native" }'),
+    "dspec 1\n\n" + _STEPS,
+)
+
+
+class CallsInTwoSteps(Finding, frozen=True):
+    """Answers in two steps beside native tool calls, which are set at `calls`."""
+
+    code = DS0733
+    calls: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "answers in two steps name their tools in words, not by the provider's own tool calls",
+            "in two steps",
+            secondary=(Label(self.calls, "asks for native calls"),),
+            help='leave `tool_calls` out, or take `adapter = "chat"`',
+        )

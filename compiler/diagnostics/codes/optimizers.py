@@ -102,18 +102,20 @@ class NotCalled(Finding, frozen=True):
 
 
 class UnknownOptimizer(Finding, frozen=True):
-    """`running` are the optimizers that can run; `more` are further names that may have been meant."""
+    """`running` are the optimizers that can run; `more` are further names that may have been meant; `instead` is what to
+    take in place of one that DSPy has."""
 
     code = DS0601
     running: tuple[str, ...]
     more: tuple[str, ...]
+    instead: str = ""
 
     def told(self) -> Diagnostic:
-        near = closest(self.where.text, (*self.running, *self.more))
+        near = () if self.instead else closest(self.where.text, (*self.running, *self.more))
         return self.says(
             f"there is no optimizer named `{self.where.text}`{did_you_mean(near)}",
             "unknown optimizer",
-            help="" if near else f"those that run are {listed(self.running)}",
+            help=self.instead or ("" if near else f"those that run are {listed(self.running)}"),
             fixes=suggestions(self.where, near),
         )
 

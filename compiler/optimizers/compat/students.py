@@ -10,10 +10,11 @@ from ..frozen import PartlyFrozen, freeze, thaw
 
 
 def as_dspy(program: Program) -> Program:
-    """The program with modules that do as DSPy's do, which an option of each module says in the artifact. Predictors
-    that DSPy does not have are frozen."""
+    """The program with prompts that do not tell beforehand what checks demand, as DSPy's do not, and with modules that do
+    as DSPy's do, which an option of each module says in the artifact. Predictors that DSPy does not have are frozen."""
+    told = program.untold()
     if not program.modules:
-        return program
+        return told
     name, value = COMPAT
     modules = {
         key: module.model_copy(update={"options": {**module.options, name: value}})
@@ -26,4 +27,4 @@ def as_dspy(program: Program) -> Program:
         if not STRATEGIES[module.strategy].roles[role].dspy
     }
     frozen = program.frozen if isinstance(program, PartlyFrozen) else frozenset[str]()
-    return freeze(thaw(program).model_copy(update={"modules": modules}), frozen | unknown)
+    return freeze(thaw(told).model_copy(update={"modules": modules}), frozen | unknown)

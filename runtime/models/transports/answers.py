@@ -48,6 +48,11 @@ _UNSUPPORTED = re.compile(
     r"deprecated|only the default",
     re.IGNORECASE,
 )
+_FORM = re.compile(
+    r"response[ _]?(?:format|schema)|json[ _](?:schema|object|mode)|output[ _]?format|structured[ _]outputs?|guided[ _]",
+    re.IGNORECASE,
+)
+"""What providers call the form of an answer, where they refuse one."""
 _DEEPEST = 10
 """Errors that are looked at underneath one."""
 _LONGEST_TOKEN = 8
@@ -224,6 +229,13 @@ def failure(
     if status in (400, 422) and _UNSUPPORTED.search(message):
         named = (name for name in sent if re.search(rf"\b{name}\b", message))
         refused.parameter = next(named, "")
+    if (
+        status in (400, 422)
+        and not refused.parameter
+        and "response_format" in sent
+        and _FORM.search(message[:4096])
+    ):
+        refused.parameter = "response_format"  # of this prompt's schema, perhaps; the prompt says it all
     return refused
 
 
