@@ -15,6 +15,7 @@ from pydantic import Field
 
 from dspec.runtime.schema.ensemble import Runnable, everywhere
 from dspec.runtime.schema.expressions import Expression
+from dspec.runtime.schema.lms import with_fallbacks
 from dspec.runtime.schema.program import (
     LM,
     FieldSpec,
@@ -24,7 +25,6 @@ from dspec.runtime.schema.program import (
     Record,
     Tool,
     asked_besides,
-    with_fallbacks,
 )
 from dspec.runtime.schema.types import Frozen, JsonValue
 

@@ -13,14 +13,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from dspec.compiler.tables.models import family, plain_name
+from dspec.compiler.tables.models import ALL, family, plain_name
 from dspec.runtime.models.endpoints import split_model
+from dspec.runtime.schema.lms import SENT
 
 TABLE = Path(__file__).resolve().parent.parent / "compiler" / "tables" / "known_models.py"
 
 ASKED = ("anthropic", "azure", "azure_ai", "bedrock", "gemini", "openai", "vertex_ai")
 """Providers whose models are asked about. The rules of some others begin with a request."""
 ANSWERING = ("chat", "responses")
+MAPPED = (*ASKED, "cohere", "deepseek", "groq", "mistral", "xai")
+"""Those whose parameters LiteLLM tells without a request."""
+PARAMETERS = ("seed", *(one for one in SENT if one != "top_k"))
 MANY = 10
 """Names that begin alike, from which more are expected: of such a family any name is taken as known."""
 
@@ -64,6 +68,7 @@ def table() -> str:
         found = _found(name) if one.get("mode") in ANSWERING else None
         if found is not None and found[0] in ASKED and _takes(*found, 0.5):
             fixed.get(found[0], set()).discard(plain_name(found[1]))
+    taken = _not_taken(known)
     parts = [
         HEAD,
         f"PROVIDERS = {names(providers)}",
@@ -75,9 +80,48 @@ def table() -> str:
         "ONE_TEMPERATURE = {",
         *(f'    "{provider}": {names(fixed[provider])},' for provider in sorted(fixed)),
         "}",
-        '"""By provider, the models that take the temperature 1 and no other."""',
+        '"""By provider, the models that take the temperature 1 and no other."""\n',
+        "NOT_TAKEN: dict[str, dict[str, str]] = {",
+        *(line for provider in sorted(taken) for line in _of_provider(provider, taken[provider])),
+        "}",
+        '"""By provider, parameters that some of its models do not take, and those models; `*` are all of them."""',
     ]
     return "\n".join(parts) + "\n"
+
+
+def _not_taken(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, set[str]]]:
+    """By provider and by the parameters that they do not take: names of models; `*` where none of the provider's takes them.
+
+    A date or a region decides nothing: where some of a name take a parameter, nothing is said of it.
+    """
+    import litellm
+
+    refused: dict[str, dict[str, set[str]]] = {}
+    for name, one in known.items():
+        found = _found(name) if one.get("mode") in ANSWERING else None
+        if found is None or found[0] not in MAPPED:
+            continue
+        takes = litellm.get_supported_openai_params(model=found[1], custom_llm_provider=found[0]) or ()
+        lacks = {parameter for parameter in PARAMETERS if parameter not in takes}
+        of = refused.setdefault(found[0], {})
+        plain = plain_name(found[1])
+        of[plain] = of[plain] & lacks if plain in of else lacks
+    table: dict[str, dict[str, set[str]]] = {}
+    for provider, of in refused.items():
+        everywhere = set[str].intersection(*of.values())
+        table[provider] = {" ".join(sorted(everywhere)): {ALL}} if everywhere else {}
+        for plain, lacks in of.items():
+            if more := " ".join(sorted(lacks - everywhere)):
+                table[provider].setdefault(more, set()).add(plain)
+    return table
+
+
+def _of_provider(provider: str, of: dict[str, set[str]]) -> list[str]:
+    rows: list[str] = []
+    for parameters in sorted(of):
+        models = f'"{ALL}"' if of[parameters] == {ALL} else names(of[parameters])
+        rows.append(f'        "{parameters}": {models},')
+    return [f'    "{provider}": {{', *rows, "    },"]
 
 
 def _found(name: str) -> tuple[str, str] | None:

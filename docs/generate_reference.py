@@ -47,6 +47,8 @@ _VALUES: dict[ValueKind, str] = {
     "rows": "a dataset, or a part of one",
     "expression": "expression",
     "amount": "rows, or percent",
+    "header": 'text, or `env("NAME")`',
+    "json": "a literal, a list of such, or a block",
 }
 _OPTIONS: dict[OptionType, str] = {
     "int": "whole number",
@@ -167,6 +169,8 @@ def _attributes(attributes: Iterable[AttributeSpec], sections: Iterable[SectionS
         yield _row(f"`{section.name} {{ … }}`", "block", "", section.doc + later)
         for attribute in section.attributes:
             yield _attribute(attribute, f"{section.name} · ")
+        if section.free in ("header", "json"):
+            yield _row(f"{section.name} · any name", _VALUES[section.free], "", "")
         if section.free == "amount":
             yield _row(f"{section.name} · any other name", _VALUES["amount"], "", "A part of that size.")
 
@@ -182,7 +186,8 @@ def _attribute(attribute: AttributeSpec, lead: str) -> str:
         case kind:
             value = _VALUES[kind] + _bounds(attribute.minimum, attribute.maximum)
     default = "required" if attribute.required else _default(attribute.default)
-    return _row(f"{lead}`{attribute.name}`", value, default, attribute.doc)
+    doc = attribute.doc + " Of one module, too." * attribute.of_module
+    return _row(f"{lead}`{attribute.name}`", value, default, doc)
 
 
 def _articled(kinds: tuple[str, ...]) -> str:

@@ -348,4 +348,5 @@ def _with_model(lm: LM, model: str) -> LM:
     changes: dict[str, object] = {"model": model, "price_input": None, "price_output": None}
     if split_model(model)[0] != split_model(lm.model)[0]:
         changes |= {"api_base": None, "api_base_env": None, "api_key_env": None, "custom_endpoint": False}
+        changes |= {"api_version": None, "headers": {}, "headers_env": {}, "extra": {}}
     return lm.model_copy(update=changes if model != lm.model else {})

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .console import Exit, fail, print_json
+from .console import Exit, fail, print_json, stderr
 
 
 class ExportFormat(StrEnum):
@@ -42,11 +42,14 @@ def export(
     import json
 
     from dspec.runtime.artifact.artifact import read_artifact
-    from dspec.runtime.artifact.dspy_state import dspy_state
+    from dspec.runtime.artifact.dspy_state import dspy_state, left_behind
     from dspec.runtime.artifact.files import write_whole
 
     assert to is ExportFormat.DSPY
-    state = dspy_state(read_artifact(artifact).program, names(predictor or []))
+    program = read_artifact(artifact).program
+    state = dspy_state(program, names(predictor or []))
+    for loss in left_behind(program):
+        stderr().print(f"not exported: {loss}", markup=False)
     text = json.dumps(state, ensure_ascii=False, indent=2) + "\n"
     if output is None:
         print_json(text)

@@ -107,9 +107,15 @@ def draw_program(console: Console, program: Program) -> None:
     outputs = ", ".join(f"{field.name}: {spell(field.type)}" for field in program.outputs)
     console.print(Text.assemble("\n", (program.name, "bold"), f"({inputs}) -> ({outputs})"))
     for address, predictor in program.predictors.items():
-        lm = program.lms.get(predictor.lm)
+        lm = predictor.asks(program.lms)
         model = predictor.lm if lm is None else lm.model
         console.print(Text.assemble("\n", (address, "bold"), f"  {predictor.strategy} on {model}"))
+        if predictor.settings is not None:
+            own = predictor.settings.model_dump(mode="json", exclude_none=True)
+            said = ", ".join(
+                f"{name} = {jsonlib.dumps(value, ensure_ascii=False)}" for name, value in own.items()
+            )
+            console.print(f"  asked with {said}", markup=False)
         console.print(f"  {predictor.signature.instruction}", markup=False)
         for text in predictor.signature.fixed:
             console.print(f"  {text}  (fixed)", markup=False)
@@ -149,9 +155,11 @@ def draw_prompt(console: Console, program: Program, address: str) -> None:
             help=f"there is {', '.join(program.predictors)}",
             code=Exit.USAGE,
         )
-    lm = program.lms.get(predictor.lm)
+    from dspec.runtime.running.thinking import as_asked
+
+    lm = predictor.asks(program.lms)
     layout = adapter("chat") if lm is None else adapter_of(lm)
     blanks = {field.name: f"<{field.name}>" for field in predictor.signature.inputs}
-    for message in layout.render(predictor, dict(blanks), program.records):
+    for message in layout.render(as_asked(predictor, lm), dict(blanks), program.records):
         console.print(Text(f"── {message.role}", "bold"))
         console.print(message.content, markup=False)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from dspec.runtime.schema.ensemble import Ensemble, Runnable, everywhere
-from dspec.runtime.schema.program import LM, Program, asked_besides, with_fallbacks
+from dspec.runtime.schema.lms import with_fallbacks
+from dspec.runtime.schema.program import LM, Program, asked_besides
 
 from .. import ir
 from ..optimizers.base import Nested, OptimizerError, Options, Spec

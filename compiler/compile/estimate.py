@@ -21,7 +21,8 @@ from dspec.runtime.models.limits import FURTHER
 from dspec.runtime.models.prices import context_window, price
 from dspec.runtime.models.transports.answers import FRAME, estimate_text
 from dspec.runtime.schema.ensemble import Runnable, programs
-from dspec.runtime.schema.program import LM, FieldSpec, Program, Tool, canonical, with_fallbacks
+from dspec.runtime.schema.lms import with_fallbacks
+from dspec.runtime.schema.program import LM, FieldSpec, Program, Tool, canonical
 from dspec.runtime.tools.base import Ground
 from dspec.runtime.tools.table import SOURCES
 from dspec.runtime.values.media import dearness, is_history, medium_kind
@@ -190,14 +191,19 @@ def larger(growths: Sequence[Growth]) -> Growth:
     )
 
 
+def histories(project: ir.Project) -> set[str]:
+    """The columns of rows that hold turns."""
+    columns = [column for dataset in project.datasets.values() for column in dataset.inputs]
+    return {column.name for column in columns if is_history(column.type)}
+
+
 class Reckoning:
     """Adds up what the parts of a compile take. `folder` is the one below which tools have their files."""
 
     def __init__(
         self, project: ir.Project, train: Rows, val: Rows, prompt_lm: LM | None, folder: Path
     ) -> None:
-        columns = [column for dataset in project.datasets.values() for column in dataset.inputs]
-        turns = {column.name for column in columns if is_history(column.type)}
+        turns = histories(project)
         self.train = sizes.sized((row.row for row in train), histories=turns)
         self.val = self.train if val is train else sizes.sized((row.row for row in val), histories=turns)
         self._lms = project.lms
@@ -291,7 +297,7 @@ class Reckoning:
             BYTES_WRITTEN * ruler.answer(asked, walks.giving(lm, {**other.program.lms, **self._lms}))
             for other in metric.judges
             for asked in other.program.predictors.values()
-            if (lm := self._lms.get(asked.lm) or other.program.lms.get(asked.lm)) is not None
+            if (lm := asked.asks(self._lms) or asked.asks(other.program.lms)) is not None
         )
         scope: dict[str, Sized] = {
             "score": 32,
@@ -360,7 +366,7 @@ class Reckoning:
         bounds: dict[str, int] = {}
         likely: dict[str, int] = {}
         for address, predictor in tunable(program).items():
-            lm = walk.lms.get(predictor.lm)
+            lm = predictor.asks(walk.lms)
             if lm is None:
                 continue
             frame = walk.demo_frame(predictor, lm)

@@ -29,7 +29,7 @@ from ..evaluate.statistics import Paired, interval, paired
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
 from ..optimizers.demos import shown_rows
-from .prepared import Prepared
+from .prepared import Prepared, check_turns
 
 
 class GateError(DspecError):
@@ -104,13 +104,16 @@ async def evaluate_named(
         engine, store, metric, width=engine.threads, wall=wall, on_error=block.when_unanswered, report=report
     )
     programs = compiled or {}
+    dataset = project.datasets[block.data.dataset]
     subject = _program(prepared, programs, block.program)
+    check_turns(dataset, rows, subject)
     after = await evaluator.evaluate(subject, rows, label=f"eval {name}, {block.program}")
     if known is not None:
         known.append(f"`{block.program}` scored {100 * after.score:.1f} on {plural(len(rows), 'row')}")
     before: Evaluation | None = None
     if block.baseline is not None:
         other = _program(prepared, programs, block.baseline)
+        check_turns(dataset, rows, other)
         before = await evaluator.evaluate(other, rows, label=f"eval {name}, {block.baseline}")
     return EvalResult(
         name=name,

@@ -41,10 +41,10 @@ from .chain import (
     student_of,
     teacher_of,
 )
-from .estimate import Bill, Growth, Guess, Reckoning, Seen, expected, grown, larger
-from .prepared import Prepared, Resolved
+from .estimate import Bill, Growth, Guess, Reckoning, Seen, expected, grown, histories, larger
+from .prepared import Prepared, Resolved, check_turns
 from .sizes import sized
-from .walks import askings
+from .walks import askings, readers
 
 NO_CALLS = Range()
 
@@ -167,10 +167,11 @@ def _plan_eval(
     project, rows = prepared.project, prepared.rows(block.data)
     names = [block.program] if block.baseline is None else [block.program, block.baseline]
     metric = project.metrics[block.metric]
-    sizes, most = sized(row.row for row in rows), 0
+    sizes, most = sized((row.row for row in rows), histories=histories(project)), 0
     reckoning = walked.reckoning
     for program, growth in map(one, names):
         walked.met.append(program)
+        check_turns(project.datasets[block.data.dataset], rows, program)
         calls = len(rows) * calls_per_run(program)
         reckoning.all_rows(program, growth, sizes, Range(0, calls), likely=1.0)
         reckoning.judges(metric, program, growth, sizes, len(rows))
@@ -353,7 +354,7 @@ def _plan(resolved: Resolved, walked: _Walked, evals: tuple[EvalPlan, ...] = ())
     runs = (2 if final.most else 1) * scored + walked.scorings
     judges = _judge_calls(resolved.metric, runs).most + sum(one.judge.most for one in evals)
     most = work + teachers + prompts + judges
-    again = most * (max(askings(one) for met in walked.met for one in each_program(met)) - 1)
+    again = most * (max(askings(one) * readers(one) for met in walked.met for one in each_program(met)) - 1)
     reckoning, val = walked.reckoning, walked.reckoning.val
     emitted, growth = walked.programs[optimize.emit], walked.growths[optimize.emit]
     reckoning.all_rows(student, walked.growths[""], val, baseline)

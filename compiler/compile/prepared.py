@@ -12,11 +12,13 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from dspec.runtime.schema.ensemble import Ensemble, Runnable
+from dspec.runtime.schema.ensemble import Ensemble, Runnable, programs
 from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.values.media import is_history
 
 from .. import ir
-from ..data import Rows, load_rows, part
+from ..data import DataError, DataProblem, Rows, load_rows, part
+from ..diagnostics.wording import plural
 from ..optimizers.base import OptimizerError
 from .estimate import Growth
 
@@ -134,6 +136,8 @@ def resolve(
                 f"`{spell_rows(ref)}` has no rows", help="an optimizer needs at least one row"
             )
     student = project.student(name)
+    for ref, found in ((optimize.train, train), (optimize.val or optimize.train, val)):
+        check_turns(project.datasets[ref.dataset], found, student)
     if isinstance(student, Ensemble):
         raise OptimizerError(
             f"`{optimize.program}` is an ensemble, which `{name}` cannot tune",
@@ -153,6 +157,33 @@ def resolve(
 
 def _prompt_lm(student: Program) -> LM | None:
     return next((student.lms.get(predictor.lm) for predictor in student.predictors.values()), None)
+
+
+def check_turns(dataset: ir.Dataset, rows: Rows, program: Runnable) -> None:
+    """Raises DataError for rows with a history whose turns are none of what the program does with it."""
+    if not any(is_history(column.type) for column in dataset.inputs):
+        return
+    from dspec.runtime.adapters.turns import unfit_turns  # few datasets have such a column
+
+    members = programs(program)
+    broken = [
+        (row, problem)
+        for row in rows
+        if (problem := next(filter(None, (unfit_turns(one, row.inputs) for one in members)), ""))
+    ]
+    if broken:
+        row, problem = broken[0]
+        raise DataError(
+            [
+                DataProblem(
+                    kind="type_broken",
+                    message=f"{plural(len(broken), 'row')} of `{dataset.name}` {'has' if len(broken) == 1 else 'have'} a "
+                    f"history that the program cannot show, the first of them row {row.number or row.index + 1}: {problem}",
+                    help="a turn is an object with inputs and outputs of the signature that takes the history",
+                    count=len(broken),
+                )
+            ]
+        )
 
 
 def spell_rows(ref: ir.RowsRef) -> str:

@@ -24,9 +24,11 @@ from dspec.runtime.models.prices import native, takes_schema
 from dspec.runtime.models.transports.answers import FRAME
 from dspec.runtime.running.strategies.base import REWARD, RUNS, TOOLS, Role, Times
 from dspec.runtime.running.strategies.table import STRATEGIES, strategy_of, times_of
+from dspec.runtime.running.thinking import as_asked, thought_in
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.schema.identity import Same
+from dspec.runtime.schema.lms import asked_as, with_fallbacks
 from dspec.runtime.schema.program import (
     LM,
     BranchStep,
@@ -46,7 +48,6 @@ from dspec.runtime.schema.program import (
     ValueStep,
     reached_from,
     walked,
-    with_fallbacks,
 )
 from dspec.runtime.schema.trace import CODE
 from dspec.runtime.schema.types import JsonValue, OneOf, OptionalOf, Row, Scalar, Type
@@ -282,6 +283,17 @@ def askings(program: Program) -> int:
     return times * (1 + most) ** len(checks)
 
 
+def readers(program: Program) -> int:
+    """How many models may be asked for one answer, one after the other, because nobody could read what came before."""
+    lms = [predictor.asks(program.lms) for predictor in program.predictors.values()]
+    asked = [one for one in lms if one is not None]
+    return max((_readers(lm) * _readers(giving(lm, program.lms)) ** lm.two_step for lm in asked), default=1)
+
+
+def _readers(lm: LM) -> int:
+    return 1 + len(lm.fallback) if lm.on_unreadable else 1
+
+
 class Walk:
     """A program, walked as its runs go. `more` are bytes that each predictor is told beyond what it is told now: demos
     and words that steps may add; `lms` are the models of the project, for those that the program does not have yet;
@@ -326,15 +338,16 @@ class Walk:
         if key not in self._frames:
             layout = adapter_of(lm, extracting=extracting)
             blank: Row = {one.name: _blank(one) for one in predictor.signature.inputs}
-            messages = layout.render(predictor, blank, self.program.records)
+            told = predictor if extracting else as_asked(predictor, lm)
+            messages = layout.render(told, blank, self.program.records)
             size = sum(
                 len(one.content.encode(errors="replace"))
                 + FRAME
                 + sum(each.medium.tokens(lm.model) for each in one.attached)
                 for one in messages
             )
-            form = layout.form(predictor, self.program.records) if takes_schema(lm) else None
-            form = form or layout.response_format(predictor, self.program.records, lm)
+            form = layout.form(told, self.program.records) if takes_schema(lm) else None
+            form = form or layout.response_format(told, self.program.records, lm)
             self._frames[key] = size + (0 if form is None else bytes_of(form))
         return self._frames[key]
 
@@ -462,7 +475,7 @@ class Walk:
         told: Predictor | None = None,
         tools: int = 0,
     ) -> Sized:
-        lms = [self.lms[name] for name in _asked(predictor.lm, self.lms)]
+        lms = [asked_as(self.lms[name], predictor.settings) for name in _asked(predictor.lm, self.lms)]
         if not lms:
             return {one.name: 0 for one in predictor.signature.outputs}
         if content is None:
@@ -474,8 +487,10 @@ class Walk:
             )
         answer = max(self.ruler.answer(predictor, lm) for lm in lms)
         reading = self._reading(lms[0])
+        # What a model thinks by itself, it says beside the answer from which others are taken.
+        gives = [*reading, *lms] if thought_in(predictor, lms[0]) else reading or lms
         outputs: dict[str, Sized] = {
-            one.name: max(self.ruler.written(one, predictor, lm) for lm in reading or lms)
+            one.name: max(self.ruler.written(one, predictor, lm) for lm in gives)
             for one in predictor.signature.outputs
         }
         prompt = content + hint + self.more.get(address, 0)
@@ -490,7 +505,7 @@ class Walk:
             self.ruler.call(one, lms, prompt, answer, self.asked // 2, objection)
             reader = extraction(predictor, reading[0].name)
             shown = BYTES_WRITTEN * answer + max(self.frame(reader, lm, extracting=True) for lm in reading)
-            self.ruler.call(one, reading, shown, giving, self.asked, objection)
+            self.ruler.call(one, reading, shown, giving, _readers(lms[0]) * self.asked, objection)
         one.largest[address] = math.ceil(content)
         load.add(one, times * strategy_of(predictor).calls)
         return outputs
@@ -552,7 +567,7 @@ class Walk:
                     self.frame(predictor, lm)
                     for address in reached_from(program, module.runs)
                     if (predictor := program.predictors.get(address)) is not None
-                    and (lm := self.lms.get(predictor.lm)) is not None
+                    and (lm := predictor.asks(self.lms)) is not None
                 )
         if module.tools and TOOLS in counts:
             called: list[Load] = []

@@ -10,21 +10,15 @@ from functools import lru_cache
 
 from dspec.runtime.schema.ensemble import Ensemble, Runnable
 from dspec.runtime.schema.identity import Same
+from dspec.runtime.schema.lms import SENT
 from dspec.runtime.schema.program import Neighbour, Program, digest, reached
 from dspec.runtime.schema.types import JsonValue
 
 from .. import ir
 
 ANSWERS = {
-    "model",
-    "temperature",
-    "max_tokens",
-    "seed",
-    "fallback",
-    "parse",
-    "adapter",
-    "extract",
-    "tool_calls",
+    *("model", "temperature", "max_tokens", "seed", "fallback", "parse", "adapter", "extract", "tool_calls"),
+    *(*SENT, "reasoning", "on_unreadable", "api_version", "headers", "headers_env", "extra"),
 }
 """What of a judge's settings changes its answers; where it is served is no part of what it is."""
 

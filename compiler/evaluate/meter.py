@@ -13,8 +13,8 @@ from dspec.runtime.errors import AnswerError, EvaluationError, ProviderError
 from dspec.runtime.models.calls import Completion, Purse
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Answering, Request, ToolAnswer
-from dspec.runtime.running.asking import Meter, spent_on
 from dspec.runtime.running.execute import run
+from dspec.runtime.running.metered import Meter, spent_on
 from dspec.runtime.running.siblings import DeterminedAnswers, count_answer
 from dspec.runtime.schema.program import LM, Program, Record, Tool
 from dspec.runtime.schema.types import Row

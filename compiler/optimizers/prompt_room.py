@@ -39,7 +39,7 @@ class PromptRoom(Struct, frozen=True):
         """The demos as the predictor's prompt can hold them, in their order."""
         demos = tuple(demos)
         predictor = program.predictors[address]
-        lm = program.lms.get(predictor.lm)
+        lm = predictor.asks(program.lms)
         most = None if lm is None else context_window(lm)
         if lm is None or most is None or not demos or _surely_fits(demos, most):
             return demos
@@ -58,7 +58,7 @@ class PromptRoom(Struct, frozen=True):
         """The demos of an index, of which a prompt shows `count`: their texts are cut to one length, so that the
         longest ones fit together."""
         predictor = program.predictors[address]
-        lm = program.lms.get(predictor.lm)
+        lm = predictor.asks(program.lms)
         most = None if lm is None else context_window(lm)
         longest = sorted(demos, key=lambda demo: len(canonical(demo)), reverse=True)[:count]
         if lm is None or most is None or not longest or _surely_fits(longest, most):
@@ -77,7 +77,7 @@ class PromptRoom(Struct, frozen=True):
             lost = self.left_out.get(_key(address, predictor.demos), 0)
             parts = [f"long texts of {_demos(cut)} are cut"] if cut else []
             parts += [f"{_demos(lost)} left out"] if lost else []
-            lm = program.lms.get(predictor.lm)
+            lm = predictor.asks(program.lms)
             most = None if lm is None else context_window(lm)
             if parts and most is not None:
                 found.append(f"a prompt of `{address}` holds {most:,} tokens: {', '.join(parts)}")
@@ -146,8 +146,9 @@ def _tokens(program: Program, predictor: Predictor, lm: LM, inputs: Row) -> int:
         adapter_of,  # a check reads the table of optimizers, and renders nothing
     )
     from dspec.runtime.models.transports.answers import estimate_tokens
+    from dspec.runtime.running.thinking import as_asked
 
-    return estimate_tokens(adapter_of(lm).render(predictor, inputs, program.records), lm.model)
+    return estimate_tokens(adapter_of(lm).render(as_asked(predictor, lm), inputs, program.records), lm.model)
 
 
 def _shortened(demo: Demo, most: int) -> Demo:

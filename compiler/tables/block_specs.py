@@ -62,6 +62,8 @@ ValueKind = Literal[
     "rows",  # a dataset or one of its parts
     "expression",  # checked by the block's own rules
     "amount",  # rows or percent
+    "header",  # a string or env("NAME")
+    "json",  # a literal, or a list of such
 ]
 
 Presence = Literal["never", "optional", "required"]
@@ -82,6 +84,8 @@ class AttributeSpec(Struct, frozen=True):
     maximum: float | None = None
     placeholder: str = ""
     """What a fix or a completion writes after `=`."""
+    of_module: bool = False
+    """Whether a module may say it, too, as an option: of an `lm`."""
 
 
 class SectionSpec(Struct, frozen=True):
@@ -91,6 +95,8 @@ class SectionSpec(Struct, frozen=True):
     doc: str
     attributes: tuple[AttributeSpec, ...]
     free: ValueKind | None = None
+    nested: bool = False
+    """Whether blocks may stand in it, whose names are free, too."""
     supported: bool = True
 
     def attribute(self, name: str) -> AttributeSpec | None:

@@ -8,25 +8,9 @@ functions in `dspec.runtime.values.functions`.
 from __future__ import annotations
 
 from .block_specs import AttributeSpec, BlockSpec, ItemKind, SectionSpec
+from .lm_block import LM
 
 A = AttributeSpec
-
-PRICE = SectionSpec(
-    "price",
-    "What the model costs, for budgets, where the price map does not know it.",
-    (
-        A("input", "number", "USD per million input tokens.", required=True, minimum=0, placeholder="0.15"),
-        A("output", "number", "USD per million output tokens.", required=True, minimum=0, placeholder="0.60"),
-    ),
-)
-
-TRAIN = SectionSpec(
-    "train",
-    "Where and how this model can be fine-tuned.",
-    (),
-    free="expression",
-    supported=False,
-)
 
 SPLIT = SectionSpec(
     "split",
@@ -150,110 +134,7 @@ BLOCKS: dict[str, BlockSpec] = {
             "block",
             items=("doc", "field", "assert", "suggest"),
         ),
-        BlockSpec(
-            "lm",
-            "A language model and how to call it.",
-            'lm mini { model = "openai/gpt-4o-mini" }',
-            "block",
-            items=("doc",),
-            attributes=(
-                A(
-                    "model",
-                    "text",
-                    "Any LiteLLM model string, or `embedded/…` for the offline learner.",
-                    required=True,
-                    placeholder='"openai/gpt-4o-mini"',
-                ),
-                A(
-                    "api_base",
-                    "address",
-                    "Endpoint to call instead of the provider's own.",
-                    placeholder='env("LM_URL")',
-                ),
-                A(
-                    "api_key",
-                    "secret",
-                    "Environment variable that holds the key.",
-                    placeholder='env("LM_KEY")',
-                ),
-                A("temperature", "number", "Sampling temperature.", minimum=0, maximum=2, placeholder="0.0"),
-                A("max_tokens", "integer", "Longest answer, in tokens.", minimum=1, placeholder="1000"),
-                A("seed", "integer", "Sampling seed, for providers that take one.", placeholder="1"),
-                A(
-                    "timeout",
-                    "number",
-                    "Seconds for one attempt.",
-                    default=120.0,
-                    minimum=0.1,
-                    placeholder="120",
-                ),
-                A(
-                    "retry",
-                    "integer",
-                    "Further attempts after a failure that may pass; not written, more of them while others are answered.",
-                    default=4,
-                    minimum=0,
-                    maximum=20,
-                    placeholder="4",
-                ),
-                A(
-                    "fallback",
-                    "references",
-                    "Models to ask, in order, when this one fails for good.",
-                    refers=("lm",),
-                    placeholder="[other]",
-                ),
-                A("rpm", "integer", "Most requests per minute.", minimum=1, placeholder="500"),
-                A("tpm", "integer", "Most tokens per minute.", minimum=1, placeholder="200000"),
-                A("max_parallel", "integer", "Most requests in flight.", minimum=1, placeholder="8"),
-                A(
-                    "hedge",
-                    "flag",
-                    "True to ask a straggler a second time and take the first answer; both may be billed.",
-                    default=False,
-                    placeholder="true",
-                ),
-                A(
-                    "parse",
-                    "choice",
-                    "How forgivingly answers are read.",
-                    default="lenient",
-                    choices=("lenient", "strict"),
-                    placeholder='"strict"',
-                ),
-                A(
-                    "adapter",
-                    "choice",
-                    "How prompts and answers are laid out.",
-                    default="chat",
-                    choices=("chat", "json", "xml", "two_step"),
-                    placeholder='"json"',
-                ),
-                A(
-                    "extract",
-                    "reference",
-                    "Model that takes the outputs from an answer in two steps; without it the model itself.",
-                    refers=("lm",),
-                    placeholder="other",
-                ),
-                A(
-                    "tool_calls",
-                    "choice",
-                    "How agents call tools: by the provider's own tool calls, or in the text; `auto` goes by the model.",
-                    default="auto",
-                    choices=("auto", "native", "text"),
-                    placeholder='"text"',
-                ),
-                A(
-                    "default",
-                    "flag",
-                    "True for the model that modules use unless told otherwise.",
-                    default=False,
-                    placeholder="true",
-                ),
-            ),
-            sections=(PRICE, TRAIN),
-        ),
+        LM,
         BlockSpec(
             "signature",
             "What a model is asked: inputs, outputs and an instruction.",

@@ -69,3 +69,214 @@ claude-sonnet-5 claude-sonnet-5-5
 """,
 }
 """By provider, the models that take the temperature 1 and no other."""
+
+NOT_TAKEN: dict[str, dict[str, str]] = {
+    "anthropic": {
+        "frequency_penalty presence_penalty seed verbosity": "*",
+    },
+    "azure": {
+        "frequency_penalty presence_penalty stop": """\
+gpt-5.1 gpt-5.2 gpt-5.3-codex gpt-5.4 gpt-5.4-mini gpt-5.4-nano gpt-5.5 gpt-5.6 gpt-5.6-luna gpt-5.6-sol gpt-5.6-terra
+gpt-6-luna gpt-6-sol
+""",
+        "frequency_penalty presence_penalty stop top_p": """\
+gpt-5 gpt-5-codex gpt-5-mini gpt-5-nano gpt-5-pro gpt-5.1-chat gpt-5.1-codex gpt-5.1-codex-max gpt-5.1-codex-mini
+gpt-5.2-chat gpt-5.2-codex gpt-5.2-pro gpt-5.3-chat gpt-5.4-pro gpt-5.5-pro gpt-6-astra gpt-6.1-sol
+""",
+        "frequency_penalty presence_penalty top_p verbosity": """\
+o1 o1-mini o1-preview o3 o3-deep-research o3-mini o3-pro o4-mini
+""",
+        "reasoning_effort verbosity": """\
+chat codex-mini command-r-plus computer-use-preview container gpt-3.5-turbo gpt-35-turbo gpt-35-turbo-16k
+gpt-35-turbo-16k-0613 gpt-4 gpt-4-0125-preview gpt-4-0613 gpt-4-1106-preview gpt-4-32k gpt-4-32k-0613 gpt-4-turbo
+gpt-4-turbo-vision-preview gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-4.5-preview gpt-4o gpt-4o-audio-preview gpt-4o-mini
+gpt-4o-mini-audio-preview gpt-5-chat gpt-audio gpt-audio-1.5 gpt-audio-mini gpt-chat mistral-large-2402 model-router
+""",
+    },
+    "azure_ai": {
+        "frequency_penalty presence_penalty seed verbosity": """\
+claude-fable-5 claude-fable-5-1 claude-haiku-4-5 claude-haiku-5-5 claude-opus-4-5 claude-opus-4-6 claude-opus-4-7
+claude-opus-4-8 claude-opus-5 claude-opus-5-5 claude-opus-5-5-fast claude-sonnet-4-5 claude-sonnet-4-6 claude-sonnet-5
+claude-sonnet-5-5
+""",
+        "frequency_penalty presence_penalty stop": """\
+gpt-5.4 gpt-5.4-mini gpt-5.4-nano gpt-5.5 gpt-6-luna gpt-6-sol
+""",
+        "frequency_penalty presence_penalty stop top_p": """\
+gpt-5.4-pro gpt-6-astra gpt-6.1-sol
+""",
+        "reasoning_effort stop verbosity": """\
+grok-3-mini grok-4 grok-4-1-fast-non-reasoning grok-4-1-fast-reasoning grok-4-20-non-reasoning grok-4-20-reasoning
+grok-4-fast-non-reasoning grok-4-fast-reasoning grok-4.3 grok-4.6 grok-4.7 grok-code-fast-1
+""",
+        "reasoning_effort verbosity": """\
+Codestral-2501 Cohere-command-a-plus-05-2026 DeepSeek-V4-Flash-0731 FW-DeepSeek-V3.2 FW-DeepSeek-V4-Flash
+FW-DeepSeek-V4-Pro FW-DeepSeek-V4.1-Flash FW-GLM-5 FW-GLM-5.1 FW-GLM-5.2 FW-GLM-5.2-Fast FW-GLM-5.3 FW-GLM-5.3-Flash
+FW-GPT-OSS-120B FW-Inkling FW-Kimi-K2.5 FW-Kimi-K2.6 FW-Kimi-K2.7-Code FW-Kimi-K3 FW-MiniMax-M2.5 FW-MiniMax-M3
+FW-Nemotron-3-Ultra-NVFP4 FW-Nemotron-Lightning-3.5-30B-A3B Llama-3.3-70B-Instruct Llama-4-Maverick-17B-128E-Instruct-FP8
+Llama-4-Scout-17B-16E-Instruct MAI-Cyber-1-Flash MAI-DS-R1 MAI-Thinking-1 Meta-Llama-3-70B-Instruct
+Meta-Llama-3.1-70B-Instruct Phi-3-medium-128k-instruct Phi-3-medium-4k-instruct Phi-3-mini-128k-instruct
+Phi-3-mini-4k-instruct Phi-3-small-128k-instruct Phi-3-small-8k-instruct Phi-3.5-MoE-instruct Phi-3.5-mini-instruct
+Phi-3.5-vision-instruct Phi-4 Phi-4-mini-instruct Phi-4-mini-reasoning Phi-4-multimodal-instruct Phi-4-reasoning
+codex-mini cohere-command-a deepseek deepseek-r1 deepseek-v3-0324 deepseek-v3.1 deepseek-v3.2 deepseek-v3.2-speciale
+deepseek-v4-flash deepseek-v4-pro deepseek-v4.1-flash gpt-chat gpt-oss-120b grok-3 jais-30b-chat jamba-instruct
+kimi-k2-thinking kimi-k2.5 kimi-k2.6 kimi-k2.7-code ministral-3b mistral-large mistral-large-2407 mistral-large-3
+mistral-medium-2505 mistral-medium-3-5 mistral-nemo mistral-small mistral-small-2503 model-router model_router
+""",
+    },
+    "bedrock": {
+        "frequency_penalty presence_penalty reasoning_effort seed": """\
+ai21.jamba-1-5-large ai21.jamba-1-5-mini ai21.jamba-instruct amazon.nova-lite amazon.nova-micro amazon.nova-premier
+amazon.nova-pro amazon.titan-text-express amazon.titan-text-lite amazon.titan-text-premier apac.amazon.nova-lite
+apac.amazon.nova-micro apac.amazon.nova-pro claude claude-3-5-haiku claude-3-5-sonnet claude-3-opus claude-instant
+deepseek.r1 eu.amazon.nova-lite eu.amazon.nova-micro eu.amazon.nova-pro eu.meta.llama3-2-1b-instruct
+eu.meta.llama3-2-3b-instruct eu.mistral.pixtral-large-2502 google.gemma-3-12b-it google.gemma-3-27b-it
+google.gemma-3-4b-it meta.llama3-1-405b-instruct meta.llama3-1-70b-instruct meta.llama3-1-8b-instruct
+meta.llama3-2-11b-instruct meta.llama3-2-1b-instruct meta.llama3-2-3b-instruct meta.llama3-2-90b-instruct
+meta.llama3-3-70b-instruct meta.llama3-70b-instruct meta.llama3-8b-instruct meta.llama4-maverick-17b-instruct
+meta.llama4-scout-17b-instruct minimax.minimax-m2 minimax.minimax-m2.1 minimax.minimax-m2.5 mistral.devstral-2-123b
+mistral.ministral-3-14b-instruct mistral.ministral-3-3b-instruct mistral.ministral-3-8b-instruct
+mistral.mistral-7b-instruct mistral.mistral-large-2402 mistral.mistral-large-2407 mistral.mistral-large-3-675b-instruct
+mistral.mistral-small-2402 mistral.mixtral-8x7b-instruct mistral.pixtral-large-2502 mistral.voxtral-mini-3b-2507
+mistral.voxtral-small-24b-2507 nvidia.nemotron-nano-12b nvidia.nemotron-nano-3-30b nvidia.nemotron-nano-9b
+qwen.qwen3-coder-next qwen.qwen3-next-80b-a3b qwen.qwen3-vl-235b-a22b us-gov.nvidia.nemotron-nano-12b
+us-gov.nvidia.nemotron-nano-3-30b us-gov.nvidia.nemotron-nano-9b us.amazon.nova-lite us.amazon.nova-micro
+us.amazon.nova-pro us.deepseek.r1 us.meta.llama3-1-405b-instruct us.meta.llama3-1-70b-instruct
+us.meta.llama3-1-8b-instruct us.meta.llama3-2-11b-instruct us.meta.llama3-2-1b-instruct us.meta.llama3-2-3b-instruct
+us.meta.llama3-2-90b-instruct us.meta.llama3-3-70b-instruct us.meta.llama4-maverick-17b-instruct
+us.meta.llama4-scout-17b-instruct us.mistral.pixtral-large-2502 us.writer.palmyra-x4 us.writer.palmyra-x5
+writer.palmyra-vision-7b writer.palmyra-x4 writer.palmyra-x5
+""",
+        "frequency_penalty presence_penalty reasoning_effort seed stop": """\
+ai21.j2-mid ai21.j2-ultra meta.llama2-13b-chat meta.llama2-70b-chat
+""",
+        "frequency_penalty presence_penalty reasoning_effort seed stop top_p": """\
+eu.twelvelabs.pegasus-1-2 global.twelvelabs.pegasus-1-2 global.twelvelabs.pegasus-1-5 twelvelabs.pegasus-1-2
+twelvelabs.pegasus-1-5 us.twelvelabs.pegasus-1-2 us.twelvelabs.pegasus-1-5
+""",
+        "frequency_penalty presence_penalty seed": """\
+amazon.nova-2-lite amazon.nova-2-pro-preview apac.amazon.nova-2-lite apac.amazon.nova-2-pro-preview claude-3-7-sonnet
+claude-fable-5 claude-fable-5-1 claude-haiku-4-5 claude-haiku-5-5 claude-mythos-5 claude-mythos-5-1 claude-mythos-preview
+claude-opus-4 claude-opus-4-1 claude-opus-4-5 claude-opus-4-6 claude-opus-4-7 claude-opus-4-8 claude-opus-5
+claude-opus-5-5 claude-sonnet-4 claude-sonnet-4-5 claude-sonnet-4-6 claude-sonnet-5 claude-sonnet-5-5 deepseek.v3
+deepseek.v3.2 eu.amazon.nova-2-lite eu.amazon.nova-2-pro-preview eu.deepseek.v3.2 global.amazon.nova-2-lite
+global.moonshotai.kimi-k3 global.xai.grok-4.6 global.xai.grok-4.7 global.zai.glm-5.3 gpt-oss-120b-1:0 gpt-oss-20b-1:0
+gpt-oss-safeguard-120b gpt-oss-safeguard-20b in.moonshotai.kimi-k3 jp.amazon.nova-2-lite mistral.magistral-small-2509
+moonshot.kimi-k2-thinking moonshotai.kimi-k3 nvidia.nemotron-super-3-120b qwen.qwen3-235b-a22b-2507 qwen.qwen3-32b
+qwen.qwen3-coder-30b-a3b qwen.qwen3-coder-480b-a35b us-gov.nvidia.nemotron-super-3-120b us-gov.xai.grok-4.6
+us.amazon.nova-2-lite us.amazon.nova-2-pro-preview us.deepseek.v3.2 us.moonshotai.kimi-k3 us.xai.grok-4.6 us.xai.grok-4.7
+us.zai.glm-5.3 zai.glm-4.7 zai.glm-4.7-flash zai.glm-5
+""",
+        "frequency_penalty presence_penalty seed top_p": """\
+gpt-5.4 gpt-5.5
+""",
+        "reasoning_effort": """\
+cohere.command-light-text-v14 cohere.command-text-v14 moonshotai.kimi-k2.5
+""",
+        "reasoning_effort stop": """\
+moonshotai.kimi-k2-thinking
+""",
+        "verbosity": "*",
+    },
+    "deepseek": {
+        "verbosity": "*",
+    },
+    "gemini": {
+        "reasoning_effort": """\
+gemini-2.5-computer-use-preview-10-2025 gemini-2.5-pro-preview-tts gemini-exp-1114 gemma-3-27b-it
+""",
+        "verbosity": "*",
+    },
+    "groq": {
+        "reasoning_effort": """\
+llama-guard-3-8b llama-prompt-guard-2-22m llama-prompt-guard-2-86m
+""",
+        "verbosity": "*",
+    },
+    "mistral": {
+        "frequency_penalty presence_penalty verbosity": "*",
+        "reasoning_effort": """\
+codestral codestral-2508 codestral-mamba devstral devstral-medium devstral-small labs-leanstral-1-5 labs-leanstral-1-5-1
+ministral-14b ministral-14b-2512 ministral-3-14b-2512 ministral-3-3b-2512 ministral-3-8b-2512 ministral-3b
+ministral-3b-2512 ministral-8b ministral-8b-2512 mistral-code mistral-code-agent mistral-code-fim mistral-large
+mistral-large-2512 mistral-large-3 mistral-tiny open-mistral-nemo pixtral-large voxtral-small voxtral-small-2507
+""",
+    },
+    "openai": {
+        "frequency_penalty presence_penalty reasoning_effort seed stop top_p": """\
+gpt-5-search-api
+""",
+        "frequency_penalty presence_penalty stop": """\
+gpt-5.1 gpt-5.2 gpt-5.3-codex gpt-5.4 gpt-5.4-mini gpt-5.4-nano gpt-5.5 gpt-5.6 gpt-5.6-luna gpt-5.6-sol gpt-5.6-terra
+gpt-6-luna gpt-6-sol
+""",
+        "frequency_penalty presence_penalty stop top_p": """\
+gpt-5 gpt-5-codex gpt-5-mini gpt-5-nano gpt-5-pro gpt-5.1-chat gpt-5.1-codex gpt-5.1-codex-max gpt-5.1-codex-mini
+gpt-5.2-chat gpt-5.2-codex gpt-5.2-pro gpt-5.3-chat gpt-5.4-pro gpt-5.5-cyber gpt-5.5-cyber-preview gpt-5.5-pro
+gpt-5.6-cyber gpt-6-astra gpt-6.1-sol
+""",
+        "frequency_penalty presence_penalty top_p verbosity": """\
+o1 o1-pro o3 o3-deep-research o3-mini o3-pro o4-mini o4-mini-deep-research
+""",
+        "reasoning_effort verbosity": """\
+chat computer-use-preview daybreak-blue daybreak-red gpt-3.5-turbo gpt-3.5-turbo-0125 gpt-3.5-turbo-1106 gpt-3.5-turbo-16k
+gpt-4 gpt-4-0613 gpt-4-1106-preview gpt-4-turbo gpt-4.1 gpt-4.1-mini gpt-4.1-nano gpt-4o gpt-4o-audio-preview gpt-4o-mini
+gpt-4o-mini-audio-preview gpt-4o-mini-search-preview gpt-4o-search-preview gpt-5-chat gpt-audio gpt-audio-1.5
+gpt-audio-mini gpt-daybreak-blue gpt-daybreak-red gpt-rosalind-discovery gpt-rosalind-research
+""",
+        "verbosity": """\
+container ft:gpt-3.5-turbo ft:gpt-3.5-turbo-0125 ft:gpt-3.5-turbo-0613 ft:gpt-3.5-turbo-1106 ft:gpt-4-0613 ft:gpt-4.1
+ft:gpt-4.1-mini ft:gpt-4.1-nano ft:gpt-4o ft:gpt-4o-mini mistral-large
+""",
+    },
+    "vertex_ai": {
+        "frequency_penalty presence_penalty": """\
+gemini-3-flash-preview gemini-3-pro-preview gemini-3.1-flash-lite gemini-3.1-flash-lite-preview gemini-3.1-pro-preview
+gemini-3.1-pro-preview-customtools gemini-3.5-flash gemini-3.5-flash-lite gemini-3.6-flash gemini-3.7-flash
+gemini-3.8-flash gemini-3.8-flash-cyber gemini-4-argon gemini-4-argon-cyber-permissive gemini-omni-1.1-flash
+gemini-omni-1.1-flash-preview gemini-omni-flash-preview gemini-robotics-er-1.5-preview gemini-robotics-er-2-preview
+""",
+        "frequency_penalty presence_penalty reasoning_effort": """\
+codestral codestral-2 codestral-2501 codestral-2@001 codestral@2405 mistral-large mistral-large-2411 mistral-large@2407
+mistral-large@2411-001 mistral-medium-3 mistral-medium-3@001 mistral-nemo mistral-nemo@2407 mistral-small-2503
+mistral-small-2503@001
+""",
+        "frequency_penalty presence_penalty reasoning_effort seed": """\
+claude-3-5-haiku claude-3-5-sonnet claude-3-haiku claude-3-opus claude-3-sonnet
+""",
+        "frequency_penalty presence_penalty seed": """\
+claude-fable-5 claude-fable-5-1 claude-haiku-4-5 claude-haiku-5-5 claude-opus-4-5 claude-opus-4-6 claude-opus-4-7
+claude-opus-4-8 claude-opus-5 claude-opus-5-5 claude-sonnet-4-5 claude-sonnet-4-6 claude-sonnet-5 claude-sonnet-5-5
+""",
+        "reasoning_effort": """\
+deep-research-pro-preview-12-2025 deepseek-r1-0528-maas deepseek-v3.1-maas deepseek-v3.2-maas deepseek-v4.1-flash-maas
+gemini-2.0-flash gemini-2.0-flash-lite gemini-2.5-computer-use-preview-10-2025 gemini-2.5-pro-preview-tts
+gemma-4-26b-a4b-it gemma-4-26b-a4b-it-maas glm-4.7-maas glm-5-maas glm-5.2-maas grok-4.1-fast-non-reasoning
+grok-4.1-fast-reasoning grok-4.20-non-reasoning grok-4.20-reasoning grok-4.3 grok-4.6 grok-4.7 jamba-1.5 jamba-1.5-large
+jamba-1.5-large@001 jamba-1.5-mini jamba-1.5-mini@001 kimi-k2-thinking-maas llama-3.1-405b-instruct-maas
+llama-3.1-70b-instruct-maas llama-3.1-8b-instruct-maas llama-3.2-90b-vision-instruct-maas llama-3.3-70b-instruct-maas
+llama-4-maverick-17b-128e-instruct-maas llama-4-maverick-17b-16e-instruct-maas llama-4-scout-17b-128e-instruct-maas
+llama-4-scout-17b-16e-instruct-maas llama3-405b-instruct-maas llama3-70b-instruct-maas llama3-8b-instruct-maas medlm-large
+medlm-medium minimax-m2-maas qwen3-235b-a22b-instruct-2507-maas qwen3-coder-480b-a35b-instruct-maas
+qwen3-next-80b-a3b-instruct-maas qwen3-next-80b-a3b-thinking-maas
+""",
+        "verbosity": "*",
+    },
+    "xai": {
+        "frequency_penalty reasoning_effort stop": """\
+grok-4.20-0309-non-reasoning grok-4.20-beta-0309-non-reasoning grok-4.20-beta-latest-non-reasoning
+grok-4.20-beta-non-reasoning grok-4.20-experimental-beta-0304-non-reasoning grok-4.20-experimental-beta-non-reasoning
+grok-4.20-non-reasoning grok-4.20-non-reasoning-gv2
+""",
+        "frequency_penalty stop": """\
+grok-4.20 grok-4.20-0309 grok-4.20-0309-reasoning grok-4.20-beta grok-4.20-beta-0309 grok-4.20-beta-0309-reasoning
+grok-4.20-beta-latest-reasoning grok-4.20-beta-reasoning grok-4.20-experimental-beta grok-4.20-experimental-beta-0304
+grok-4.20-experimental-beta-0304-reasoning grok-4.20-experimental-beta-reasoning grok-4.20-multi-agent
+grok-4.20-multi-agent-0309 grok-4.20-multi-agent-beta grok-4.20-multi-agent-beta-0309
+grok-4.20-multi-agent-experimental-beta grok-4.20-multi-agent-experimental-beta-0304 grok-4.20-reasoning
+grok-4.20-reasoning-gv2 grok-4.3 grok-4.5 grok-4.6 grok-4.7 grok-code-fast grok-code-fast-1 grok-code-fast-1-0825
+""",
+        "verbosity": "*",
+    },
+}
+"""By provider, parameters that some of its models do not take, and those models; `*` are all of them."""

@@ -1,4 +1,4 @@
-"""What is known of models before one is asked: whether there is such a provider, and which take one temperature only.
+"""What is known of models before one is asked: whether there is such a provider, and what they do not take.
 
 The names stand in `known_models.py`, which is generated and imported when a file needs it.
 """
@@ -6,13 +6,16 @@ The names stand in `known_models.py`, which is generated and imported when a fil
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from dspec.runtime.models.endpoints import PROVIDERS, split_model
-from dspec.runtime.schema.program import LM
+from dspec.runtime.schema.lms import LM, SENT
 
 _DATED = r"[-@](?:\d{4}-\d\d-\d\d|\d{8}|latest|default)$|-v\d(?::\d)?$"
 _MAKER = r"^(?:[a-z-]+\.)?(?:anthropic|openai)\."
 EMBEDDED = "embedded"
+ALL = "*"
+"""Stands for every model of a provider, new ones among them."""
 
 
 def plain_name(name: str) -> str:
@@ -67,3 +70,37 @@ def takes_one_temperature(lm: LM) -> bool:
     if (lm.api_base or lm.api_base_env) and not provider.startswith("azure"):
         return False
     return plain_name(name) in ONE_TEMPERATURE.get(provider, "").split()
+
+
+_NO_TOP_K = frozenset({"openai", "azure", "groq", "mistral", "deepseek", "xai"})
+"""Providers whose protocol has no `top_k`, which is none of OpenAI's names and so in no list of LiteLLM's."""
+_THINK_WHEN_TOLD = frozenset({"anthropic", "azure_ai", "bedrock", "gemini", "vertex_ai"})
+"""Providers whose models tell what they thought only where a request says how much they are to think."""
+_VERSIONED = frozenset({"azure", "azure_ai", "azure_text"})
+
+
+def not_taken(lm: LM, names: Iterable[str]) -> list[str]:
+    """Those of the parameters that the model is known not to take. Nothing is known of a server of one's own."""
+    provider, name = split_model(lm.model)
+    asked = [one for one in names if one in SENT or one == "seed"]
+    if not asked or ((lm.api_base or lm.api_base_env) and not provider.startswith("azure")):
+        return []
+    if provider == EMBEDDED:
+        return [one for one in asked if one != "seed"]
+    from .known_models import NOT_TAKEN
+
+    refused = {"top_k"} if provider in _NO_TOP_K else set[str]()
+    for parameters, models in NOT_TAKEN.get(provider, {}).items():
+        if models == ALL or plain_name(name) in models.split():
+            refused |= {*parameters.split()}
+    return [one for one in asked if one in refused]
+
+
+def thinks_when_told(lm: LM) -> bool:
+    """Whether a model of this provider tells what it thinks only where `reasoning_effort` is said."""
+    return split_model(lm.model)[0] in _THINK_WHEN_TOLD
+
+
+def versioned(model: str) -> bool:
+    """Whether the provider's protocol has versions that a request names."""
+    return split_model(model)[0] in _VERSIONED

@@ -12,16 +12,18 @@ from msgspec import Struct
 
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
+from dspec.compiler.tables.block_specs import AttributeSpec
 from dspec.compiler.tables.blocks import BLOCKS
+from dspec.compiler.tables.lm_block import OF_MODULE
 from dspec.runtime.running.strategies.base import ModuleStrategy
 from dspec.runtime.running.strategies.table import STRATEGIES
 
 from . import offers
 from .cursor import Cursor, Spot, find, locate, named, terminal, word
 from .expressions import expression
-from .here import Here, names, source_argument, type_here
+from .here import Here, literals_here, names, source_argument, type_here
 from .items import item, round_item, section
-from .offers import Offer
+from .offers import Offer, attribute_detail
 
 __all__ = ["Completions", "Offer", "complete"]
 
@@ -130,9 +132,12 @@ def _strategy_argument(here: Here) -> Iterable[Offer]:
     spot = here.cursor.inner
     if len(here.cursor.spots) > 2:  # inside `sig(…)` or a list
         return type_here(here) if find(spot.before, "COLON") >= 0 else names(here)
-    if terminal(spot.element, 1) == "ASSIGN" and spot.index >= 2:
-        return names(here)
     strategy = _strategy(here)
+    if terminal(spot.element, 1) == "ASSIGN" and spot.index >= 2:
+        setting = _settings(strategy).get(word(spot.element, 0))
+        if setting is not None and setting.choices:
+            return literals_here(here, setting.choices) if spot.index == 2 else ()
+        return names(here)
     applied = (
         1 if strategy is not None and strategy.function else 0
     )  # the function is written before the signature
@@ -155,9 +160,18 @@ def _strategy_options(here: Here, spot: Spot) -> Iterator[Offer]:
         one for one in (strategy.options if strategy else ()) if one.value != "function" or not spot.number
     ]
     options = [(one.name, one.value, one.doc) for one in known]
-    for name, kind, doc in (*options, *(() if strategy is not None and strategy.function else (lm,))):
+    more = [lm, *((one.name, attribute_detail(one), one.doc) for one in _settings(strategy).values())]
+    for name, kind, doc in (*options, *(() if strategy is not None and strategy.function else more)):
         if name not in present:
             yield Offer(name, "option", kind, doc, name if here.is_label else f"{name} = ", rank=1)
+
+
+def _settings(strategy: ModuleStrategy | None) -> dict[str, AttributeSpec]:
+    """What a module may say of how its model is asked, besides the strategy's own options."""
+    if strategy is not None and strategy.function:
+        return {}
+    own = {option.name for option in strategy.options} if strategy is not None else set[str]()
+    return {name: one for name, one in OF_MODULE.items() if name not in own}
 
 
 def _inline(spot: Spot) -> Iterator[Offer]:

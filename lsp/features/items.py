@@ -58,8 +58,10 @@ def section(here: Here, spot: Spot) -> Iterable[Offer]:
             found += [Offer(name, "attribute", "rows or percent", "", f"{name} = ", 2) for name in free]
         return found
     attribute = section.attribute(word(spot.element, 0))
-    if attribute is None or terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
+    if terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
         return ()
+    if attribute is None:
+        return _environment(spot) if section.free == "header" and not here.cursor.in_string else ()
     if attribute.name == "stratify" and spot.index == 2:
         return names(here)
     return _attribute_value(here, spot, attribute)
@@ -83,10 +85,14 @@ def _attribute_value(here: Here, spot: Spot, attribute: AttributeSpec) -> Iterab
         case "flag":
             return offers.constants("true", "false") if spot.index == 2 else ()
         case "secret" | "address":
-            env = "Reads an environment variable when the program runs."
-            return (Offer("env", "function", 'env("NAME")', env, 'env("', 1),) if spot.index == 2 else ()
+            return _environment(spot)
         case _:
             return ()
+
+
+def _environment(spot: Spot) -> tuple[Offer, ...]:
+    env = "Reads an environment variable when the program runs."
+    return (Offer("env", "function", 'env("NAME")', env, 'env("', 1),) if spot.index == 2 else ()
 
 
 def _block_expression(here: Here, spot: Spot, attribute: str) -> Iterable[Offer]:

@@ -7,7 +7,7 @@ and models is data; no template is ever built from it.
 
 from __future__ import annotations
 
-from ..schema.program import LM, AdapterName
+from ..schema.lms import LM, AdapterName
 from .base import Adapter, Reading, UnreadOutput
 from .chat import ChatAdapter
 from .json_object import JsonAdapter

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..models.protocol import Attached, Message
-from ..schema.program import FieldSpec, Record, Signature
+from ..schema.expressions import Variable
+from ..schema.program import CallStep, FieldSpec, Program, Record, RunStep, Signature, Step, walked
 from ..schema.types import JsonValue, Row
 from ..values.markers import written
 from ..values.media import MediumKind, is_history, medium, medium_kind
@@ -110,3 +111,47 @@ def turns_of(signature: Signature, value: JsonValue, records: Mapping[str, Recor
             raise ValueError(at(where, f"it says nothing of what was {lacking}"))
         turns.append(both)
     return turns
+
+
+def unfit_turns(program: Program, inputs: Row) -> str:
+    """Why a history among a program's inputs is none of the module's that is handed it; empty where all are."""
+    return _unfit(program, program.steps, inputs)
+
+
+def _unfit(program: Program, steps: Sequence[Step], scope: Row) -> str:
+    for step in walked(steps):
+        if not isinstance(step, CallStep | RunStep):
+            continue
+        handed: Row = {
+            name: scope[one.name]
+            for name, one in step.arguments.items()
+            if isinstance(one, Variable) and one.name in scope
+        }
+        key = step.predictor if isinstance(step, CallStep) else step.runs
+        problem = _unfit_at(program, key, handed)
+        if problem:
+            return problem
+    return ""
+
+
+def _unfit_at(program: Program, key: str, handed: Row) -> str:
+    """The same of what is called under a key: a predictor, those of a module, or a program."""
+    if (graph := program.graphs.get(key)) is not None:
+        return _unfit(program, graph.steps, handed)
+    module = program.modules.get(key)
+    if (
+        module is not None
+        and module.runs is not None
+        and (problem := _unfit_at(program, module.runs, handed))
+    ):
+        return problem
+    for address in (key,) if module is None else module.predictors.values():
+        predictor = program.predictors.get(address)
+        field = None if predictor is None else history(predictor.signature)
+        if predictor is None or field is None or field.name not in handed:
+            continue
+        try:
+            turns_of(predictor.signature, handed[field.name], program.records)
+        except ValueError as error:
+            return f"`{field.name}` of {predictor.signature.name}: {error}"
+    return ""

@@ -15,9 +15,11 @@ from typing import cast
 from ..errors import ArtifactError
 from ..running.strategies.base import Role
 from ..running.strategies.table import STRATEGIES, strategy_of
-from ..schema.ensemble import Ensemble, Runnable
+from ..running.thinking import thought_in
+from ..schema.ensemble import Ensemble, Runnable, parts
 from ..schema.program import CallStep, Demo, FieldSpec, Predictor, Program, RunStep, walked
 from ..schema.types import JsonValue, Row
+from ..values.media import is_history, medium_kind
 from ..values.values import coerce
 
 ITSELF = "self"
@@ -44,6 +46,15 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
             "DSPy's format holds the demos of a prompt, and this program chooses its demos per input",
             help="export a program whose demos are the same for every input",
         )
+    for address, predictor in program.predictors.items():
+        beyond = [
+            one.name for one in predictor.signature.inputs if medium_kind(one.type) or is_history(one.type)
+        ]
+        if any(name in demo.inputs for demo in predictor.demos for name in beyond):
+            raise ArtifactError(
+                f"the demos of `{address}` show `{beyond[0]}`, and DSPy's format has no place for what is not text",
+                help="export a program without demos, or whose demos are text",
+            )
     given = dict(names or {})
     unknown = [address for address in given if address not in program.predictors]
     if unknown:
@@ -68,6 +79,25 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
             )
         states[name] = _predictor(program, address)
     return {**states, "metadata": _METADATA}
+
+
+def left_behind(program: Runnable) -> list[str]:
+    """What the program says of how its models are asked, which DSPy's format has no place for."""
+    found: list[str] = []
+    for one in parts(program):
+        for address, predictor in one.predictors.items():
+            lm = predictor.asks(one.lms)
+            if predictor.settings is not None and (said := predictor.settings.said):
+                names = ", ".join(f"`{name}`" for name in said)
+                found.append(
+                    f"{address}: {names}: give `config` to its `dspy.Predict`, or set it on its `dspy.LM`"
+                )
+            if lm is not None and thought_in(predictor, lm):
+                found.append(
+                    f"{address}: its model's own reasoning: DSPy has its model write one, unless the field is a "
+                    "`dspy.Reasoning`"
+                )
+    return found
 
 
 def _usual_names(program: Program) -> dict[str, str]:

@@ -29,6 +29,7 @@ from ..schema.expressions import (
     UnaryOp,
     Variable,
 )
+from ..schema.lms import with_fallbacks
 from ..schema.program import (
     BranchStep,
     CallStep,
@@ -48,12 +49,11 @@ from ..schema.program import (
     Tool,
     ToolStep,
     ValueStep,
-    with_fallbacks,
 )
 from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
 from ..values.functions import FUNCTIONS, misfit
 from .attached import media_faults
-from .naming import plain_names, settings
+from .naming import in_ranges, plain_names, settings
 from .references import in_checks, in_graph, in_reward
 
 _NAME = re.compile(r"[^\W\d]\w{0,99}")
@@ -212,6 +212,8 @@ def _predictor(predictor: Predictor, where: str, program: Program) -> Iterator[s
         yield f"{where}: there is no lm `{predictor.lm}`"
     if strategy_named(predictor.strategy, several=False) is None:
         yield f"{where}.strategy: input should be {' or '.join(map(repr, of_one_call()))}"
+    if predictor.settings is not None:
+        yield from in_ranges(predictor.settings, f"{where}.settings")
     signature = predictor.signature
     yield from _fields((*signature.inputs, *signature.outputs), f"{where}.signature", program)
     if not signature.outputs:

@@ -19,8 +19,9 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from msgspec import Struct
 
 from ..errors import ConfigurationError, NotSet
+from ..schema.lms import LM
 from ..schema.modelnames import is_model_name, may_hold_key
-from ..schema.program import LM
+from ..schema.requests import is_header_value
 
 Kind = Literal["embedded", "lean", "litellm"]
 
@@ -105,6 +106,10 @@ class Endpoint:
     """Base URL, without a trailing slash. None where LiteLLM knows it."""
     key: str | None = field(repr=False)
     kind: Kind
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """Those that the file adds, with the values that are in the environment."""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
+    """Values of headers that came from the environment, which nobody is to see."""
     key_hint: str = field(default="", compare=False)
     """How a user gives this endpoint another key, for error messages."""
 
@@ -115,7 +120,7 @@ class Endpoint:
 
     def scrub(self, text: str) -> str:
         """`text` without this endpoint's key or anything that looks like one, at most 300 characters."""
-        for secret in (self.key, *_secrets_in(self.url or "")):
+        for secret in (self.key, *self.hidden, *_secrets_in(self.url or "")):
             if secret:
                 text = text.replace(secret, "***")
         text = " ".join(re.sub(_KEY_SHAPED, "***", text).split())
@@ -180,6 +185,7 @@ def resolve(lm: LM, environ: Mapping[str, str] = os.environ) -> Endpoint:
             f"lm {lm.name}: {lm.model} has no address",
             help=f"write `api_base` in lm {lm.name}, or set {known.base_env[0]}",
         )
+    hidden = {name: _variable(lm, name, variable, environ) for name, variable in lm.headers_env.items()}
     own_responses = provider == "openai" and url == known.base and re.search(_NOT_CHAT_COMPLETIONS, name)
     return Endpoint(
         provider=provider,
@@ -187,6 +193,8 @@ def resolve(lm: LM, environ: Mapping[str, str] = os.environ) -> Endpoint:
         url=url,
         key=_key(lm, known, environ, required=known.needs_key and not named_by_file, usual=not named_by_file),
         kind="lean" if known.lean and not own_responses else "litellm",
+        headers=(*lm.headers.items(), *hidden.items()),
+        hidden=tuple(hidden.values()),
         key_hint=_key_hint(lm, known, named_by_file=named_by_file),
     )
 
@@ -234,6 +242,22 @@ def _key(lm: LM, known: Provider, environ: Mapping[str, str], *, required: bool,
             help=f'set it, or name another variable with `api_key = env("…")` in lm {lm.name}',
         )
     return None
+
+
+def _variable(lm: LM, header: str, variable: str, environ: Mapping[str, str]) -> str:
+    """The value of a header that is in the environment."""
+    value = environ.get(variable, "").strip()
+    if not value:
+        raise NotSet(
+            f"lm {lm.name} takes the header `{header}` from {variable}, which is not set",
+            help=f"set {variable} in the environment",
+        )
+    if not is_header_value(value):
+        raise ConfigurationError(
+            f"lm {lm.name}: {variable} cannot be the header `{header}`: it has line breaks, other control characters or letters "
+            "beyond ASCII in it, or is too long"
+        )
+    return value
 
 
 def _key_hint(lm: LM, known: Provider, *, named_by_file: bool) -> str:

@@ -42,7 +42,7 @@ from . import lanes, prices
 from .calls import CallEvent, Completion, EngineEvent, EventKind, Purse, Reservation, Source, Tally, ToolEvent
 from .endpoints import Endpoint, address, resolve
 from .hedging import first_answer
-from .lanes import Lane
+from .lanes import Lane, shared_by
 from .ledger import Ledger
 from .limits import FURTHER, PATIENCE, Admission, Backoff, RateWindow, Stragglers
 from .protocol import Answer, Answering, Message, Request, ToolAnswer, Tools, ToolUse, Transport
@@ -98,7 +98,7 @@ class Engine:
         self._backoff = backoff or Backoff()
         self._places = asyncio.Semaphore(threads)
         self._flights: dict[bytes, _Flight] = {}
-        self._lanes: dict[tuple[LM, str], asyncio.Future[Lane]] = {}
+        self._lanes: dict[tuple[object, ...], asyncio.Future[Lane]] = {}
         self._gates: dict[Endpoint, Admission] = {}
         self._transports: dict[Endpoint, Transport] = {}
         self._refused: dict[tuple[Endpoint, str], set[str]] = {}
@@ -500,14 +500,14 @@ class Engine:
 
     async def _lane(self, lm: LM) -> Lane:
         """The lane of `lm`, opened once, however many ask for it at the same time."""
-        name = (lm, address(lm))
+        name = shared_by(lm, address(lm))
         opened = self._lanes.get(name)
         if opened is None:
             opened = self._lanes[name] = asyncio.ensure_future(self._open(lm))
             opened.add_done_callback(lambda lane: self._forget_failed(name, lane))
         return opened.result() if opened.done() else await asyncio.shield(opened)
 
-    def _forget_failed(self, name: tuple[LM, str], lane: asyncio.Future[Lane]) -> None:
+    def _forget_failed(self, name: tuple[object, ...], lane: asyncio.Future[Lane]) -> None:
         if lane.cancelled() or lane.exception() is not None:
             self._lanes.pop(name, None)
 

@@ -15,9 +15,28 @@ from .endpoints import Endpoint
 from .limits import Admission, RateWindow, Stragglers
 from .prices import Price
 from .protocol import Request, Transport
+from .transports.answers import OF_LM, may_be_left_out
 
-_OPTIONAL = {"temperature", "seed", "response_format"}
-"""Parameters without which a request still asks the same."""
+_SHARED = (
+    "name",
+    "model",
+    "api_base",
+    "api_base_env",
+    "api_key_env",
+    "api_version",
+    "price_input",
+    "price_output",
+    "rpm",
+    "tpm",
+    "max_parallel",
+)
+
+
+def shared_by(lm: LM, address: str) -> tuple[object, ...]:
+    """What the LMs of one lane have in common: a module that asks at another temperature keeps to the same limits."""
+    headers = (*lm.headers.items(), *lm.headers_env.items())
+    return (address, *(getattr(lm, name) for name in _SHARED), *headers)
+
 
 SCHEMA = "json_schema"
 """Kind of a `response_format`, and what of it is left out first: then an object is asked for."""
@@ -41,13 +60,19 @@ class Lane(Struct):
 
     def fitted(self, request: Request) -> Request:
         """The request as the model takes it: with a schema where it is known to, without what it does not take."""
-        left_out, form = self.refused & _OPTIONAL, self._form(request)
+        left_out = set[str]()
+        if self.refused:
+            left_out |= self.refused.intersection(may_be_left_out(request.parameters()))
+        form = self._form(request)
         if not left_out and form is request.response_format:
             return request
-        of_lm = dict.fromkeys(left_out - {"response_format"})
+        lm = request.lm
+        of_lm: dict[str, object] = {**dict.fromkeys(left_out.intersection(OF_LM))}
+        if not left_out.isdisjoint(lm.extra):
+            of_lm["extra"] = {name: value for name, value in lm.extra.items() if name not in left_out}
         return replace(
             request,
-            lm=request.lm.model_copy(update=of_lm),
+            lm=lm.model_copy(update=of_lm),
             temperature=None if "temperature" in left_out else request.temperature,
             response_format=form,
         )

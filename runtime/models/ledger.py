@@ -33,6 +33,7 @@ from typing import cast
 from msgspec import Struct
 
 from ..errors import ConfigurationError
+from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .compact import compact
 from .protocol import Answer, ToolCall
@@ -337,14 +338,21 @@ def dump(answer: Answer) -> str:
     """An answer as a row's body holds it."""
     usage = answer.usage
     counts = (usage.input_tokens, usage.output_tokens, usage.estimated)
-    calls = [[[call.name, call.arguments] for call in answer.calls]] if answer.calls else []
-    return compact([answer.text, *counts, answer.cost, answer.finish_reason, *calls]).decode()
+    more: list[JsonValue] = []
+    if answer.calls or answer.reasoning:
+        more.append([[call.name, call.arguments] for call in answer.calls])
+    if answer.reasoning:
+        more.append(answer.reasoning)
+    return compact([answer.text, *counts, answer.cost, answer.finish_reason, *more]).decode()
 
 
 def _load(body: str) -> Answer:
     """Reads what `dump` wrote; the seal vouches for its shape."""
     text, input_tokens, output_tokens, estimated, cost, finish_reason, *more = cast(
-        "tuple[str, int, int, bool, float | None, str, list[list[str]]]", tuple(json.loads(body))
+        "tuple[str, int, int, bool, float | None, str, list[list[str]], str]", tuple(json.loads(body))
     )
-    calls = tuple(ToolCall(name, arguments) for called in more for name, arguments in called)
-    return Answer(text, Usage(input_tokens, output_tokens, estimated), cost, finish_reason, calls)
+    calls = tuple(
+        ToolCall(name, arguments) for name, arguments in cast("list[list[str]]", more[0] if more else [])
+    )
+    thought = cast("str", more[1]) if len(more) > 1 else ""
+    return Answer(text, Usage(input_tokens, output_tokens, estimated), cost, finish_reason, calls, thought)

@@ -19,7 +19,7 @@ from msgspec import Struct
 from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .ledger import Ledger, dump, open_database, seal, unusable
-from .protocol import Answer
+from .protocol import Answer, ToolCall
 from .upgrades import UNREADABLE
 
 _LONGEST_LINE = 8 * 1024 * 1024
@@ -187,9 +187,13 @@ def _row(line: str) -> tuple[bytes, str, bytes, str, int] | None:
 
 
 def _answer(parts: JsonValue) -> Answer | None:
-    if not isinstance(parts, list) or len(parts) != 6:
+    if not isinstance(parts, list) or not 6 <= len(parts) <= 8:
         return None
-    text, asked, answered, estimated, cost, finish = parts
+    text, asked, answered, estimated, cost, finish, *more = parts
+    called = _calls(more[0]) if more else ()
+    thought = more[1] if len(more) > 1 else ""
+    if called is None or not isinstance(thought, str):
+        return None
     counted = [
         n for n in (asked, answered) if isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**40
     ]
@@ -199,4 +203,14 @@ def _answer(parts: JsonValue) -> Answer | None:
         cost is None or (isinstance(cost, int | float) and 0 <= cost < 1e9)
     ):
         return None
-    return Answer(text, Usage(counted[0], counted[1], estimated), cost, finish)
+    return Answer(text, Usage(counted[0], counted[1], estimated), cost, finish, called, thought)
+
+
+def _calls(parts: JsonValue) -> tuple[ToolCall, ...] | None:
+    found: list[ToolCall] = []
+    for part in parts if isinstance(parts, list) else [None]:
+        name, arguments = part if isinstance(part, list) and len(part) == 2 else (None, None)
+        if not isinstance(name, str) or not isinstance(arguments, str):
+            return None
+        found.append(ToolCall(name, arguments))
+    return tuple(found)

@@ -90,10 +90,28 @@ def takes_schema(lm: LM) -> bool:
     return _known(lm).get("supports_response_schema") is True
 
 
+_SILENT = ("openai", "azure")
+"""Providers whose chat completions never tell what a model thought."""
+
+
+def reasons(lm: LM) -> bool:
+    """Whether the model's own reasoning stands for a written one: as it is set, unless the model is known to give none."""
+    provider, _ = split_model(lm.model)
+    if lm.reasoning is None or provider == "embedded":
+        return False
+    if _own_address(lm):
+        return True
+    known = _known(lm)
+    return provider not in _SILENT and (not known or known.get("supports_reasoning") is True)
+
+
+def _own_address(lm: LM) -> bool:
+    return lm.api_base is not None or lm.api_base_env is not None or lm.custom_endpoint
+
+
 def _known(lm: LM) -> dict[str, JsonValue]:
     provider, name = split_model(lm.model)
-    own = lm.api_base is not None or lm.api_base_env is not None or lm.custom_endpoint
-    return {} if own or provider == "embedded" else _entry(provider, name)
+    return {} if _own_address(lm) or provider == "embedded" else _entry(provider, name)
 
 
 def _listed(provider: str, name: str) -> Price | None:

@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
-from ..schema.program import LM, Record, Tool, canonical
+from ..schema.lms import LM, SENT
+from ..schema.program import Record, Tool, canonical
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Usage
 from ..values.media import Medium
@@ -98,6 +99,8 @@ class Request(Struct, frozen=True):
     """Of an embedding, the one message is the text, and the answer's text a JSON list of numbers."""
     tools: tuple[ToolShape, ...] = ()
     """Those that the model may call by itself."""
+    reasoning: bool = False
+    """Whether what the model thought is wanted with its answer."""
 
     def identity(self) -> str:
         """Canonical JSON of what the ledger keys an answer by: never a key, always the real address.
@@ -116,21 +119,32 @@ class Request(Struct, frozen=True):
         }
         if self.kind != "chat":
             parts["kind"] = self.kind
+        if self.reasoning:
+            parts["reasoning"] = True
+        lm = self.lm
+        if lm.api_version is not None:
+            parts["api_version"] = lm.api_version
+        if lm.headers or lm.headers_env:
+            # Gateways choose models by headers, providers turn on what is new. Of a variable only the name counts.
+            parts["headers"] = [dict(lm.headers), dict(lm.headers_env)]
         return parts
 
     def parameters(self) -> dict[str, JsonValue]:
-        """Sampling parameters that are set, by their OpenAI names; an embedding has none."""
+        """Sampling parameters that are set, by their OpenAI names, and what else is sent; an embedding has none."""
         if self.kind == "embedding":
             return {}
         values: dict[str, JsonValue] = {
             "temperature": self.lm.temperature if self.temperature is None else self.temperature,
             "max_tokens": self.lm.max_tokens,
             "seed": self.lm.seed,
+            **{name: getattr(self.lm, name) for name in SENT},
             "response_format": self.response_format,
         }
         if self.tools:
             values["tools"] = [tool.as_json() for tool in self.tools]
-        return {name: value for name, value in values.items() if value is not None}
+        if self.lm.stop is not None:
+            values["stop"] = list(self.lm.stop)
+        return {name: value for name, value in values.items() if value is not None} | self.lm.extra
 
 
 class Answer(Struct, frozen=True):
@@ -141,6 +155,8 @@ class Answer(Struct, frozen=True):
     finish_reason: str = "stop"
     calls: tuple[ToolCall, ...] = ()
     """Tools that the model calls, in its order."""
+    reasoning: str = ""
+    """What the model thought before it answered, where that was asked for and it tells."""
     quotas: Quotas | None = None
     """What the provider says is left of its limits: for the engine, which keeps it no longer than that."""
 

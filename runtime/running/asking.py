@@ -9,9 +9,8 @@ a replayed answer can never stand in for a retry.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,17 +28,19 @@ from ..errors import (
     Unauthorized,
 )
 from ..models.prices import context_window, native
-from ..models.protocol import Answer, Answering, Message, Request, ToolAnswer, ToolCall, ToolShape
+from ..models.protocol import Answer, Message, Request, ToolCall, ToolShape
 from ..models.transports.answers import estimate_tokens
-from ..schema.program import LM, Demo, Predictor, Program, Record, Tool
+from ..schema.lms import LM
+from ..schema.program import Demo, Predictor, Program
 from ..schema.trace import ModelCall
 from ..schema.types import Row
-from ..schema.usage import Flaws, Spent, Usage
+from ..schema.usage import Flaws, Usage
 from ..values.checks import Failure, failures, record_failures
+from .metered import Asks
+from .thinking import as_asked, thought_in
 
 if TYPE_CHECKING:
     from ..models.calls import Source
-    from ..models.engine import Completion
 
 
 _EMPTY = "(no answer)"
@@ -54,72 +55,6 @@ _CUT = {
     "content_filter": "was cut off by the provider's filter",
 }
 """Why a model was stopped in its answer, by the servers' names for it. With any other reason it ended by itself."""
-
-
-class Asks(Protocol):
-    """The part of the engine that running a program needs."""
-
-    async def complete(self, request: Request) -> Completion: ...
-
-    def unusable(self, request: Request) -> None: ...
-
-    async def call(
-        self,
-        tool: Tool,
-        arguments: Row,
-        *,
-        lms: Mapping[str, LM] = MappingProxyType({}),
-        records: Mapping[str, Record] = MappingProxyType({}),
-        answer: Answering | None = None,
-    ) -> ToolAnswer: ...
-
-
-class Meter:
-    """Wraps the engine of one run, and knows what the run `used`, whoever answered, and what of that was `paid` just now."""
-
-    def __init__(self, engine: Asks) -> None:
-        self._engine = engine
-        self._answers: list[Completion] = []
-        """They are added up when somebody asks: most runs have one answer, which several meters see."""
-        self.set_aside = False
-        """Whether nobody could read one of the run's answers, though it was asked for again."""
-
-    @property
-    def used(self) -> Spent:
-        return spent_on(self._answers)
-
-    @property
-    def paid(self) -> Spent:
-        return spent_on([one for one in self._answers if one.source == "model"])
-
-    async def complete(self, request: Request) -> Completion:
-        completion = await self._engine.complete(request)
-        self._answers.append(completion)
-        return completion
-
-    def unusable(self, request: Request) -> None:
-        self.set_aside = True
-        self._engine.unusable(request)
-
-    async def call(
-        self,
-        tool: Tool,
-        arguments: Row,
-        *,
-        lms: Mapping[str, LM] = MappingProxyType({}),
-        records: Mapping[str, Record] = MappingProxyType({}),
-        answer: Answering | None = None,
-    ) -> ToolAnswer:
-        return await self._engine.call(tool, arguments, lms=lms, records=records, answer=answer)
-
-
-def spent_on(completions: Sequence[Completion]) -> Spent:
-    """What the answers took."""
-    spent: Spent | None = None
-    for one in completions:
-        took = Spent.of(one.answer.usage, one.answer.cost)
-        spent = took if spent is None else spent + took
-    return spent or Spent()
 
 
 class Asked(Struct, frozen=True):
@@ -207,7 +142,9 @@ async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     Raises ParseError when an output stays unreadable, CheckFailed when an `assert` stays broken,
     ProviderError when the model does not answer.
     """
-    messages = _adapter(session, predictor).render(predictor, inputs, session.program.records)
+    messages = _adapter(session, predictor).render(
+        _told_of(session, predictor), inputs, session.program.records
+    )
     asked = await _answered(session, predictor, Asked(inputs, {}, messages, 0))
     return await _checked(session, predictor, asked)
 
@@ -215,11 +152,13 @@ async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
 def fits(session: ProgramRun, predictor: Predictor, inputs: Row) -> bool:
     """Whether the prompt for checked inputs is no longer than what the model is known to take; True where nobody
     knows. Tokens are estimated."""
-    lm = _lm(session.program, predictor.lm)
+    lm = _model(session, predictor)
     window = context_window(lm)
     if window is None:
         return True
-    messages = _adapter(session, predictor).render(predictor, inputs, session.program.records)
+    messages = _adapter(session, predictor).render(
+        _told_of(session, predictor), inputs, session.program.records
+    )
     return estimate_tokens(messages) + (lm.max_tokens or 0) <= window
 
 
@@ -227,7 +166,7 @@ async def ask_again(
     session: ProgramRun, predictor: Predictor, asked: Asked, messages: Sequence[str]
 ) -> Asked:
     """The predictor run once more, told what is wrong with its last outputs."""
-    objection = _adapter(session, predictor).objection(predictor, messages)
+    objection = _adapter(session, predictor).objection(_told_of(session, predictor), messages)
     asked = replace(asked, messages=(*asked.messages, objection))
     return await _checked(session, predictor, await _answered(session, predictor, asked))
 
@@ -247,7 +186,7 @@ async def _checked(session: ProgramRun, predictor: Predictor, asked: Asked) -> A
         if retries == 0:
             return replace(asked, notes=(*asked.notes, *given_up(broken, signature.name, asked)))
         retries -= 1
-        objection = _adapter(session, predictor).objection(predictor, _messages(broken))
+        objection = _adapter(session, predictor).objection(_told_of(session, predictor), _messages(broken))
         asked = replace(asked, messages=(*asked.messages, objection), notes=(*asked.notes, *_noted(broken)))
         asked = await _answered(session, predictor, asked)
 
@@ -271,31 +210,82 @@ def _noted(broken: Sequence[Failure]) -> list[str]:
 
 
 async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked:
-    """The next answer, read; with one further call for what could not be read."""
-    if _lm(session.program, predictor.lm).two_step and not session.extracting:
-        return await _in_two_steps(session, predictor, asked)
+    """The next answer, read. Raises ParseError."""
+    found = await _next(session, predictor, asked)
+    if isinstance(found, _Unread):
+        raise found.error
+    return found
+
+
+class _Unread(NamedTuple):
+    """An answer that stayed unreadable, whose it was, and how many calls that took."""
+
+    error: ParseError
+    by: str
+    calls: int
+
+
+async def _next(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked | _Unread:
+    """The next answer; of a fallback where nobody could read what a model answered, and its `on_unreadable` says so."""
+    lm = _model(session, predictor)
+    names = [predictor.lm, *lm.fallback]
+    unread: _Unread | None = None
+    before = asked.attempts
+    while True:
+        try:
+            found = await _answered_by(session, predictor, names, asked)
+        except NotSet:
+            if unread is None:
+                raise
+            return unread
+        if not isinstance(found, _Unread):
+            return found
+        unread = found._replace(calls=asked.attempts - before + found.calls)
+        # Whoever was asked last has had its say: no model is asked the same again.
+        names = names[names.index(found.by) + 1 :] if lm.on_unreadable == "fallback" else []
+        if not names:
+            return unread
+        note = (
+            f"what {found.by} answered could not be read, even when it was asked again: {names[0]} is asked"
+        )
+        asked = replace(
+            asked,
+            attempts=before + unread.calls,
+            notes=(*asked.notes, note),
+            flaws=found.error.flaws or asked.flaws,
+        )
+
+
+async def _answered_by(
+    session: ProgramRun, predictor: Predictor, names: Sequence[str], asked: Asked
+) -> Asked | _Unread:
+    """The next answer, of the first of these models that gives one; with one further call for what could not be read."""
+    if _model(session, predictor).two_step and not session.extracting:
+        return await _in_two_steps(session, predictor, names, asked)
     layout = _adapter(session, predictor)
-    signature = predictor.signature
-    (answer, request), notes = await _complete(session, predictor, asked.messages)
-    reading = _read(session, predictor, answer)
+    told, signature = _told_of(session, predictor), predictor.signature
+    (answer, request), notes = await _complete(session, predictor, names, asked.messages)
+    reading = _read(session, told, answer)
     notes, attempts = [*asked.notes, *notes, *reading.notes, *_remarks(answer, reading)], asked.attempts + 1
     flaws = asked.flaws + _flaws(reading)
+    thought = answer.reasoning
     messages = (*asked.messages, Message("assistant", answer.text.strip() or _EMPTY))
     if not reading.problems:
-        return Asked(asked.inputs, reading.values, messages, attempts, tuple(notes), reading.guessed, flaws)
+        values = _with_thought(session, predictor, reading.values, thought, notes)
+        return Asked(asked.inputs, values, messages, attempts, tuple(notes), reading.guessed, flaws)
 
     notes.append(f"asked again: {describe_problems(reading.problems)}")
-    correction = layout.correction(predictor, reading.problems)
-    (answer, corrected), more = await _complete(session, predictor, (*messages, correction))
+    correction = layout.correction(told, reading.problems)
+    (answer, corrected), more = await _complete(session, predictor, names, (*messages, correction))
     wanted = {problem.field for problem in reading.problems}
-    second = _read(session, predictor, answer, only=wanted)
+    second = _read(session, told, answer, only=wanted)
     flaws += _flaws(second)
     again = layout.said_again(
-        predictor,
+        told,
         answer.text,
         session.program.records,
         asked_for=wanted,
-        strict=_lm(session.program, predictor.lm).parse == "strict",
+        strict=_model(session, predictor).parse == "strict",
         cut=_cut_by(answer),
     )
     problems = (*second.problems, *(again.problems if session.together else ()))
@@ -308,13 +298,13 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
             help="raise `max_tokens`: the answer was cut off" if second.cut and _too_long(answer) else "",
         )
         error.flaws = flaws
-        raise error
+        return _Unread(error, corrected.lm.name, 2)
     otherwise = _otherwise(reading.values, again.values)
     replaced = again.values if otherwise else {}
     values = reading.values | replaced | second.values
-    values = {output.name: values[output.name] for output in signature.outputs}
+    values = {output.name: values[output.name] for output in told.signature.outputs}
     # From here on the exchange shows the answer as it was put together.
-    merged = layout.answer(Demo(inputs={}, outputs=values), signature.outputs)
+    merged = layout.answer(Demo(inputs={}, outputs=values), told.signature.outputs)
     messages = (*messages, correction, Message("assistant", merged))
     notes += (*more, *second.notes, *_remarks(answer, second))
     if otherwise:
@@ -323,35 +313,53 @@ async def _answered(session: ProgramRun, predictor: Predictor, asked: Asked) -> 
         f"{one.field}: said again, but {one.message}; the first answer counts" for one in again.problems
     )
     guessed = (*(name for name in reading.guessed if name not in replaced), *second.guessed)
+    values = _with_thought(session, predictor, values, thought or answer.reasoning, notes)
     return Asked(asked.inputs, values, messages, attempts + 1, tuple(notes), guessed, flaws)
 
 
-async def _in_two_steps(session: ProgramRun, predictor: Predictor, asked: Asked) -> Asked:
+def _with_thought(
+    session: ProgramRun, predictor: Predictor, values: Row, thought: str, notes: list[str]
+) -> Row:
+    """The outputs with the model's own reasoning, where that is one of them."""
+    own = "" if session.extracting else thought_in(predictor, _model(session, predictor))
+    if not own:
+        return values
+    if not thought:
+        notes.append(f"{own}: the model did not tell what it thought")
+    given = {**values, own: thought}
+    return {output.name: given[output.name] for output in predictor.signature.outputs}
+
+
+async def _in_two_steps(
+    session: ProgramRun, predictor: Predictor, names: Sequence[str], asked: Asked
+) -> Asked | _Unread:
     """The next answer in the model's own words, and the outputs that a second call takes from it. What that one gives and
     nobody can read is asked of it again, and not of the first. The exchange is the first one's: an objection is about
     what was said."""
-    (answer, request), notes = await _complete(session, predictor, asked.messages)
+    (answer, request), notes = await _complete(session, predictor, names, asked.messages)
     said = answer.text.strip() or _EMPTY
     cut = _cut_by(answer)
     flaws = asked.flaws + Flaws(cut=1 if cut else 0)
-    reader = extraction(predictor, _lm(session.program, predictor.lm).extract or predictor.lm)
+    reader = extraction(_told_of(session, predictor), _model(session, predictor).extract or predictor.lm)
     inputs: Row = {reader.signature.inputs[0].name: said}
     reading = replace(session, extracting=True, calling=None)
     messages = _adapter(reading, reader).render(reader, inputs, session.program.records)
-    try:
-        found = await _answered(reading, reader, Asked(inputs, {}, messages, 0))
-    except ParseError as error:
+    found = await _next(reading, reader, Asked(inputs, {}, messages, 0))
+    if isinstance(found, _Unread):
         session.engine.unusable(request)
+        error = found.error
         error.flaws = flaws + (error.flaws or Flaws())
         if cut == _TOO_LONG:
             error.help = error.help or "raise `max_tokens`: the answer was cut off"
-        raise
+        return _Unread(error, request.lm.name, 1 + found.calls)
+    notes = [*asked.notes, *notes, *((f"the answer {cut}",) if cut else ()), *found.notes]
+    outputs = _with_thought(session, predictor, found.outputs, answer.reasoning, notes)
     return Asked(
         asked.inputs,
-        found.outputs,
+        outputs,
         (*asked.messages, Message("assistant", said)),
         asked.attempts + 1 + found.attempts,
-        (*asked.notes, *notes, *((f"the answer {cut}",) if cut else ()), *found.notes),
+        tuple(notes),
         found.guessed,
         flaws + found.flaws,
     )
@@ -360,7 +368,7 @@ async def _in_two_steps(session: ProgramRun, predictor: Predictor, asked: Asked)
 def _read(
     session: ProgramRun, predictor: Predictor, answer: Answer, *, only: Collection[str] | None = None
 ) -> Reading:
-    strict = _lm(session.program, predictor.lm).parse == "strict"
+    strict = _model(session, predictor).parse == "strict"
     records = session.program.records
     return _adapter(session, predictor).read(
         predictor,
@@ -407,19 +415,18 @@ def _too_long(answer: Answer) -> bool:
 
 
 async def _complete(
-    session: ProgramRun, predictor: Predictor, messages: tuple[Message, ...]
+    session: ProgramRun, predictor: Predictor, names: Sequence[str], messages: tuple[Message, ...]
 ) -> tuple[_Said, tuple[str, ...]]:
-    """The answer of the predictor's model, or of a fallback where that one fails for good or has no key, with notes.
+    """The answer of the first of these models that neither fails for good nor lacks its key, with notes.
 
     Where every model lacks what it needs to be asked, the error says what the first one needs.
     """
-    lm = _lm(session.program, predictor.lm)
     notes: tuple[str, ...] = ()
     needs: list[NotSet] = []
     failure: ProviderError | None = None
-    for name in (*lm.fallback, None):
+    for place, name in enumerate(names):
         try:
-            return await _answer(session, predictor, lm, messages), notes
+            return await _answer(session, predictor, _model(session, predictor, name), messages), notes
         except Unauthorized:
             raise  # somebody must see to a key or a bill: a fallback would hide that and answer every row
         except NotSet as error:
@@ -427,10 +434,7 @@ async def _complete(
             why = f": {error.message}"
         except ProviderError as error:
             failure, why = error, ""
-        if name is None:
-            break
-        lm = _lm(session.program, name)
-        notes = (f"fell back to {name}{why}",)
+        notes = tuple(f"fell back to {other}{why}" for other in names[place + 1 : place + 2])
     raise needs[0] if failure is None else failure
 
 
@@ -467,6 +471,7 @@ async def _told(
     tools: tuple[ToolShape, ...] = (),
 ) -> _Said:
     layout, records = _adapter(session, predictor), session.program.records
+    asked = _told_of(session, predictor)
     began = time.perf_counter()
     if session.recording is not None:
         session.recording.said = messages
@@ -476,9 +481,10 @@ async def _told(
         sample=session.sample,
         temperature=session.temperature,
         # Providers take either a form for the answer or tools.
-        response_format=None if tools else layout.response_format(predictor, records, lm),
-        form=None if tools else layout.form(predictor, records),
+        response_format=None if tools else layout.response_format(asked, records, lm),
+        form=None if tools else layout.form(asked, records),
         tools=tools,
+        reasoning=asked is not predictor,
     )
     try:
         completion = await session.engine.complete(request)
@@ -500,14 +506,21 @@ def _as_it_came(answer: Answer) -> str:
 
 
 def _adapter(session: ProgramRun, predictor: Predictor) -> Adapter:
-    return adapter_of(_lm(session.program, predictor.lm), extracting=session.extracting)
+    return adapter_of(_model(session, predictor), extracting=session.extracting)
 
 
-def _lm(program: Program, name: str) -> LM:
-    lm = program.lms.get(name)
+def _told_of(session: ProgramRun, predictor: Predictor) -> Predictor:
+    """The predictor as its prompt shows it: without what its model thinks by itself."""
+    return predictor if session.extracting else as_asked(predictor, _model(session, predictor))
+
+
+def _model(session: ProgramRun, predictor: Predictor, name: str | None = None) -> LM:
+    """The predictor's model as its module asks it, or another one in that one's place."""
+    lms = session.program.lms
+    lm = predictor.asks(lms, name)
     if lm is None:
         raise ConfigurationError(
-            f"the program names the model `{name}`, which is not among its models: "
-            f"{', '.join(program.lms) or 'it has none'}"
+            f"the program names the model `{name or predictor.lm}`, which is not among its models: "
+            f"{', '.join(lms) or 'it has none'}"
         )
     return lm

@@ -158,7 +158,7 @@ class _Counting:
             predictor = program.predictors.get(key)
             strategy = None if predictor is None else STRATEGIES.get(predictor.strategy)
             calls = 0 if predictor is None else strategy.calls if strategy else 1
-            lm = None if predictor is None else self.lms.get(predictor.lm)
+            lm = None if predictor is None else predictor.asks(self.lms)
             calls *= 1 if lm is None or not lm.two_step else 2
             return {_CALLS: Times(calls, calls), **({key: _ONCE} if self.by_key else {})}
         total: Counts = {}

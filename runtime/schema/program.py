@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PrivateAttr
 
 from .expressions import Expression
+from .lms import LM, OwnSettings, asked_as
 from .types import Frozen, JsonValue, Row, Type
-
-AdapterName = Literal["chat", "json", "xml", "two_step"]
 
 
 def _empty(value: object) -> bool:
@@ -85,79 +84,13 @@ class Predictor(Frozen):
     lm: str
     """Key into the program's `lms`."""
     demos: tuple[Demo, ...] = ()
+    settings: OwnSettings | None = Field(default=None, exclude_if=_empty)
+    """How its module asks the model otherwise than the LM says."""
 
-
-RETRY = 4
-"""Further attempts where nobody says how many."""
-
-
-class LM(Frozen):
-    """Settings of one model. Secrets are names of environment variables, never values."""
-
-    name: str
-    model: str
-    """Any LiteLLM model string, or `embedded/…`."""
-    api_base: str | None = None
-    api_base_env: str | None = None
-    api_key_env: str | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-    timeout: float = 120.0
-    """Seconds for one attempt, connection and whole answer included."""
-    retry: int = RETRY
-    """Further attempts after a retryable failure."""
-    retry_said: bool = Field(False, exclude_if=_empty)
-    """True where somebody wrote what is the default: then it is exactly that."""
-    fallback: tuple[str, ...] = ()
-    rpm: int | None = None
-    tpm: int | None = None
-    max_parallel: int | None = None
-    hedge: bool = False
-    """Ask a second time when an answer takes longer than any of late, and take the first of the two."""
-    price_input: float | None = None
-    """USD per million tokens."""
-    price_output: float | None = None
-    custom_endpoint: bool = False
-    """True in an artifact whose LM had a literal `api_base`: the application must say where it is now."""
-    parse: Literal["lenient", "strict"] = "lenient"
-    adapter: AdapterName = "chat"
-    extract: str | None = Field(default=None, exclude_if=_empty)
-    """Key of the model that takes the outputs from an answer in two steps; None where it is the model itself."""
-    tool_calls: Literal["native", "text"] | None = Field(None, exclude_if=_empty)
-    """How an agent's model names its tools: by the provider's own calls, or in its text; None goes by the model."""
-
-    @property
-    def insists(self) -> bool:
-        """Whether a request may be sent more often than `retry` says, since nobody said how often."""
-        return self.retry == RETRY and not self.retry_said
-
-    @property
-    def two_step(self) -> bool:
-        """Whether it answers in its own words, from which a second call takes the outputs. The built-in learner, which has
-        no words of its own, never does."""
-        return self.adapter == "two_step" and not self.model.startswith("embedded/")
-
-    @property
-    def leads_to(self) -> tuple[str, ...]:
-        """Keys of the models that may be asked besides it: its fallbacks, and the one that takes outputs from its answers."""
-        return self.fallback if self.extract is None else (*self.fallback, self.extract)
-
-
-def with_fallbacks(names: Iterable[str], fallback: Callable[[str], Sequence[str]]) -> list[str]:
-    """The names of models and of all that these may lead to, each once, nearest first.
-
-    `fallback` gives the models that a model names itself, its `fallback` alone or all that it `leads_to`; it is a
-    function, since a check asks before any `LM` exists.
-    """
-    found: dict[str, None] = {}
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop(0)
-        if name not in found:
-            found[name] = None
-            waiting += fallback(name)
-    return list(found)
+    def asks(self, lms: Mapping[str, LM], name: str | None = None) -> LM | None:
+        """Its model as it is asked, or another one in that one's place; None where there is none of the name."""
+        lm = lms.get(self.lm if name is None else name)
+        return None if lm is None else asked_as(lm, self.settings)
 
 
 class CallStep(Frozen):

@@ -252,3 +252,23 @@ async def test_the_plan_bounds_what_a_compile_with_images_takes(tmp_path: Path) 
     text = json.dumps(json.loads(plan.out))
     most = max(int(number) for number in re.findall(r'"input_tokens": (\d+)', text))
     assert sum(inputs for inputs, _ in server.billed) <= most
+
+
+async def test_a_row_whose_turns_are_no_turns_of_the_program_costs_nothing(tmp_path: Path) -> None:
+    project(tmp_path)
+    path = tmp_path / "data" / "rows.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for number, past in ((3, [{"question": "Hi"}]), (7, [{"q": "Hi", "caption": "x"}])):
+        rows[number]["past"] = past
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    async with FakeServer(answer) as server:
+        for command in ("plan", "compile"):
+            result = await asyncio.to_thread(
+                dspc, command, "main.dspec", cwd=tmp_path, FAKE_URL=server.url, OPENAI_API_KEY="k"
+            )
+            assert result.code
+            assert "history that the program cannot show" in result.text
+            assert re.search(
+                "says nothing of what was answered|there is no field", " ".join(result.text.split())
+            )
+        assert not server.calls

@@ -29,7 +29,8 @@ from dspec.runtime.errors import NoAnswer
 from dspec.runtime.models.engine import Tally
 from dspec.runtime.models.limits import FURTHER
 from dspec.runtime.models.transports.answers import billable
-from dspec.runtime.schema.program import AdapterName, Demo, FieldSpec, Program
+from dspec.runtime.schema.lms import AdapterName
+from dspec.runtime.schema.program import Demo, FieldSpec, Program
 from dspec.runtime.schema.types import ANY, JsonValue
 from dspec.runtime.schema.usage import Usage
 

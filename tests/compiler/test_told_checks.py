@@ -8,7 +8,8 @@ import pytest
 
 from dspec.compiler.check.analysis import analyse
 from dspec.runtime.adapters import adapter
-from dspec.runtime.schema.program import AdapterName, Program, canonical
+from dspec.runtime.schema.lms import AdapterName
+from dspec.runtime.schema.program import Program, canonical
 from dspec.runtime.schema.types import Row
 
 SOURCE = """\

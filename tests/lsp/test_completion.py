@@ -180,7 +180,7 @@ CASES = [
     ("extern f(a: str) -> str = $0", "+bm25"),
     ("module m = Predict(sig(a: $0", "+str +Intent"),
     # Modules
-    ("module m = $0", "= Predict ChainOfThought ReAct MultiChainComparison BestOfN Refine Majority python"),
+    ("module m = $0", "= Predict ChainOfThought ReAct ProgramOfThought CodeAct RLM MultiChainComparison BestOfN Refine Majority python"),
     ("module m = Pr$0", "+Predict"),
     ("module m = Predict($0", "= Route sig"),
     ("module m = Predict($0)", "= Route sig"),

@@ -17,7 +17,8 @@ from snapshot import check_snapshot
 from dspec.runtime.adapters import LEFT_OUT, Adapter, UnreadOutput, adapter
 from dspec.runtime.errors import ParseError
 from dspec.runtime.models.protocol import Message
-from dspec.runtime.schema.program import LM, AdapterName, Demo, FieldSpec, Record
+from dspec.runtime.schema.lms import AdapterName
+from dspec.runtime.schema.program import LM, Demo, FieldSpec, Record
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from programs import fields, predictor
 
 from dspec.runtime.adapters import Reading, adapter
-from dspec.runtime.schema.program import AdapterName, Demo, FieldSpec, Predictor
+from dspec.runtime.schema.lms import AdapterName
+from dspec.runtime.schema.program import Demo, FieldSpec, Predictor
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,

@@ -6,6 +6,7 @@ import base64
 import gc
 import math
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,14 @@ from server import Call, FakeServer
 from dspec.runtime.adapters import adapter
 from dspec.runtime.application import of_program
 from dspec.runtime.errors import ConfigurationError, InputError, Refused
+from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Request
 from dspec.runtime.models.transports.answers import estimate_request
 from dspec.runtime.models.transports.parts import messages_of
 from dspec.runtime.running.bringing import Given, brought
 from dspec.runtime.running.execute import run
 from dspec.runtime.schema.program import LM, Demo, FieldSpec, Program
-from dspec.runtime.schema.types import STR, ListOf, OptionalOf, Row, Scalar
+from dspec.runtime.schema.types import STR, JsonValue, ListOf, OptionalOf, Row, Scalar
 from dspec.runtime.values import media
 from dspec.runtime.values.headers import HEAD, look
 from dspec.runtime.values.media import MAX_BYTES, Medium, MediumKind, medium, of_bytes, of_file, of_text
@@ -281,3 +283,53 @@ def test_an_estimate_counts_what_is_attached() -> None:
     dear = estimate_request(Request(LM(name="m", model="openai/gpt-4o-mini"), messages))
     assert 4 * with_image >= one.tokens()
     assert dear > 5 * with_image
+
+
+@pytest.mark.parametrize(
+    ("past", "said"),
+    [
+        ([{"question": "Who?", "caption": "Ada"}], ""),
+        ([], ""),
+        ([{"question": "Who?"}], "turn 1: it says nothing of what was answered"),
+        ([{"caption": "Ada"}], "turn 1: it says nothing of what was given"),
+        (
+            [{"question": "a", "caption": "b"}, {"question": 1, "caption": "c"}],
+            "turn 2.question: expected text",
+        ),
+        ([{"question": "a", "caption": "b", "past": []}], 'there is no field "past"'),
+        ([{}], "turn 1: expected an object"),
+        (["hi"], "turn 1: expected an object"),
+        ("hi", "expected a list of turns"),
+        ([{"question": "a", "caption": "b"}] * 1_001, "at most 1000 turns"),
+    ],
+)
+async def test_turns_of_a_history_are_the_signatures(past: JsonValue, said: str) -> None:
+    chat = predictor(
+        (FieldSpec(name="past", type=HISTORY), FieldSpec(name="question", type=STR)),
+        (FieldSpec(name="caption", type=STR),),
+    )
+    engine = Told(["[[ ## caption ## ]]\nx\n\n[[ ## completed ## ]]"])
+    if said:
+        with pytest.raises(InputError, match=re.escape(said)):
+            await run(module(chat), {"past": past, "question": "?"}, engine)
+        assert not engine.requests
+    else:
+        await run(module(chat), {"past": past, "question": "?"}, engine)
+        assert len(engine.requests[0].messages) == 2 + 2 * len(past if isinstance(past, list) else ())
+
+
+async def test_both_transports_send_the_same_parts() -> None:
+    one, blob = of_bytes(png(4, 4), "image")
+    bodies: list[object] = []
+
+    def answer(call: Call) -> str:
+        bodies.append(call.body["messages"])
+        return "[[ ## caption ## ]]\nx\n\n[[ ## completed ## ]]"
+
+    async with FakeServer(answer) as server:
+        for mode in ("lean", "litellm"):
+            async with Engine(transport=mode) as engine:  # type: ignore[arg-type]
+                await run(see(api_base=server.url), {"photo": one.sign, "question": "?"}, engine)
+    assert blob.data
+    assert len(bodies) == 2
+    assert bodies[0] == bodies[1]

@@ -22,7 +22,8 @@ from dspec.runtime.adapters import adapter
 from dspec.runtime.models.protocol import Answer, Message, Request, ToolCall
 from dspec.runtime.models.transports.parts import content_of
 from dspec.runtime.running.execute import run
-from dspec.runtime.schema.program import LM, AdapterName, Demo, FieldSpec, Predictor, Program, Record
+from dspec.runtime.schema.lms import AdapterName
+from dspec.runtime.schema.program import LM, Demo, FieldSpec, Predictor, Program, Record
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dspec.runtime.schema.program import AdapterName, FieldSpec, Record
+from dspec.runtime.schema.lms import AdapterName
+from dspec.runtime.schema.program import FieldSpec, Record
 from dspec.runtime.schema.types import (
     ANY,
     BOOL,

@@ -361,11 +361,16 @@ def embedded() -> Callable[[Call], Awaitable[str]]:
     async def answer(call: Call) -> str:
         body = call.body
         lm = LM(name="embedded", model="embedded/icl", seed=body.get("seed"))
-        messages = tuple(Message(message["role"], message["content"]) for message in body["messages"])
+        messages = tuple(Message(message["role"], _text(message["content"])) for message in body["messages"])
         request = Request(lm, messages, temperature=body.get("temperature"))
         return (await transport.complete(request)).text
 
     return answer
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    """What the embedded model reads of a message: the text of its parts."""
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ The declarations alone say so. A model counts even if a step may end before it a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -25,13 +25,20 @@ class ModelsAsked(Struct, frozen=True):
     answering: Mapping[str, Symbol]
     spare: Mapping[str, Symbol]
     embedding: Mapping[str, Symbol]
+    limited: frozenset[str] = frozenset()
+    """Those of which every module that asks them says how long an answer is at most, whatever they say themselves."""
 
     def with_more(self, more: ModelsAsked) -> ModelsAsked:
         return ModelsAsked(
             {**self.answering, **more.answering},
             {**self.spare, **more.spare},
             {**self.embedding, **more.embedding},
+            (self.limited - more._unlimited) | (more.limited - self._unlimited),
         )
+
+    @property
+    def _unlimited(self) -> frozenset[str]:
+        return frozenset({**self.answering, **self.spare}) - self.limited
 
 
 NOTHING = ModelsAsked({}, {}, {})
@@ -40,6 +47,7 @@ NOTHING = ModelsAsked({}, {}, {})
 def asked_by_runs(session: Session, runs: Sequence[RunnableInfo], block: Symbol | None = None) -> ModelsAsked:
     """The models that runs of these programs may ask; `block` is the model of modules that name none."""
     found: dict[str, Symbol] = {}
+    unlimited: set[str] = set()
     for one in runs:
         if one.program is None:
             continue
@@ -48,7 +56,9 @@ def asked_by_runs(session: Session, runs: Sequence[RunnableInfo], block: Symbol 
             model = block if unbound else session.lms.get(predictor.lm)
             if model is not None:
                 found.setdefault(model.key, model)
-    return _with_spare(session, found)
+                if predictor.settings is None or predictor.settings.max_tokens is None:
+                    unlimited.add(model.key)
+    return _with_spare(session, found, unlimited)
 
 
 def _with_extracting(session: Session, answering: Mapping[str, Symbol]) -> dict[str, Symbol]:
@@ -136,7 +146,11 @@ def declared_programs(session: Session, place: Place, names: Sequence[str]) -> l
     return [one for one in found if one is not None]
 
 
-def _with_spare(session: Session, answering: Mapping[str, Symbol]) -> ModelsAsked:
+def _with_spare(
+    session: Session, answering: Mapping[str, Symbol], unlimited: Collection[str] | None = None
+) -> ModelsAsked:
     answering = _with_extracting(session, answering)
     others = [key for key in models_with_fallbacks(session, answering) if key not in answering]
-    return ModelsAsked(answering, {key: session.lms[key] for key in others if key in session.lms}, {})
+    open_ = models_with_fallbacks(session, answering if unlimited is None else unlimited)
+    spare = {key: session.lms[key] for key in others if key in session.lms}
+    return ModelsAsked(answering, spare, {}, frozenset({**answering, **spare}).difference(open_))

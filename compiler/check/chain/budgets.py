@@ -33,7 +33,7 @@ def check_models(session: Session, limits: Reader, asked: ModelsAsked) -> None:
             session.report(codes.models.Unpriced(walls["usd"], settings.model, model.location, own, room))
     for model in {**asked.answering, **asked.spare}.values():
         unit = next((unit for unit in walls if _is_open(session, model, unit)), None)
-        if unit is not None:
+        if unit is not None and model.key not in asked.limited:
             session.report(
                 codes.models.AnyLength(walls[unit], unit, model.location, session.place(model).room)
             )

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import cast
 
 from dspec.grammar.tree import ListLiteral, Literal
 from dspec.runtime.models.endpoints import EMBEDDED_MODELS, may_keep_key, split_model
+from dspec.runtime.schema.lms import RETRY
 from dspec.runtime.schema.modelnames import is_model_name, may_hold_address
-from dspec.runtime.schema.program import LM, RETRY, AdapterName
+from dspec.runtime.schema.program import LM
 
 from ...diagnostics import codes
-from ...tables.blocks import PRICE
-from ...tables.models import EMBEDDED, provider_names, takes_one_temperature, unknown_provider, usual_key
+from ...tables.lm_block import PRICE
+from ...tables.models import EMBEDDED, provider_names, unknown_provider, usual_key
 from ..names.names import find
 from ..session import Session
 from ..shape.attributes import FromEnvironment, Reader, section, settings
 from ..symbols import FileScope, Symbol
+from .lm_parameters import check_known, extra_in, headers_in, of_lm, settings_in
 
 TWO_STEP = "two_step"
 _ADDRESS = r"https?:|//|:\d+(/|$)"
@@ -43,18 +44,18 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     base, key = read.environment("api_base"), read.environment("api_key")
     price = section(items, "price")
     prices = Reader(session, place, price.items, PRICE) if price else None
-    temperature, timeout, retry = read.number("temperature"), read.number("timeout"), read.integer("retry")
-    parse, adapter = read.choice("parse"), read.choice("adapter")
-    calls = read.choice("tool_calls")
+    timeout, retry = read.number("timeout"), read.integer("retry")
+    texts, variables = headers_in(session, place, items, model or "")
     values = LM(
         name=symbol.key,
         model=model or "",
         api_base=base if isinstance(base, str) else None,
         api_base_env=base.name if isinstance(base, FromEnvironment) else None,
         api_key_env=key.name if isinstance(key, FromEnvironment) else None,
-        temperature=temperature,
-        max_tokens=read.integer("max_tokens"),
-        seed=read.integer("seed"),
+        api_version=read.text("api_version"),
+        headers=texts,
+        headers_env=variables,
+        extra=extra_in(session, place, items),
         timeout=120.0 if timeout is None else timeout,
         retry=RETRY if retry is None else retry,
         retry_said=retry == RETRY,
@@ -65,11 +66,9 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
         hedge=read.flag("hedge") is True,
         price_input=prices.number("input") if prices else None,
         price_output=prices.number("output") if prices else None,
-        parse="strict" if parse == "strict" else "lenient",
-        adapter=cast("AdapterName", adapter or "chat"),
         extract=_extract(session, read, symbol),
-        tool_calls="native" if calls == "native" else "text" if calls == "text" else None,
-    )
+        on_unreadable="fallback" if read.choice("on_unreadable") == "fallback" else None,
+    ).model_copy(update=of_lm(settings_in(read)))
     read.flag("default")
     if model is not None and isinstance(key, FromEnvironment) and not may_keep_key(key.name, model):
         at = read.place.at(read.found["api_key"].value)
@@ -78,6 +77,9 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
     if isinstance(base, FromEnvironment) and not may_hold_address(base.name):
         session.report(codes.models.NoAddressName(read.place.at(read.found["api_base"].value), base.name))
         return None
+    if values.on_unreadable and "fallback" not in read.found:
+        at = read.place.at(read.found["on_unreadable"].value)
+        session.report(codes.parameters.NoFallback(at, symbol.name))
     if model is None:
         return None
     _known(session, read, values)
@@ -86,7 +88,7 @@ def _check_lm(session: Session, symbol: Symbol) -> LM | None:
 
 
 def _known(session: Session, read: Reader, values: LM) -> None:
-    """Warn of a provider that nothing is known of, and of a temperature that the model is known to refuse."""
+    """Warn of a provider that nothing is known of, and of what the model is known to refuse."""
     at = read.place.at(read.found["model"].value)
     provider = unknown_provider(values.model)
     named, name = split_model(values.model)
@@ -96,12 +98,7 @@ def _known(session: Session, read: Reader, values: LM) -> None:
         session.report(codes.models.NotEmbedded(at, name, EMBEDDED_MODELS))
     elif provider is not None and values.api_base is None and values.api_base_env is None:
         session.report(codes.models.UnknownProvider(at, values.model, provider, provider_names()))
-    if values.temperature not in (None, 1) and takes_one_temperature(values):
-        session.report(
-            codes.models.OneTemperature(
-                read.place.at(read.found["temperature"].value), values.model, values.temperature, at
-            )
-        )
+    check_known(session, read, values, at)
 
 
 def _extract(session: Session, read: Reader, symbol: Symbol) -> str | None:

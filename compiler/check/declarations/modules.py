@@ -7,14 +7,17 @@ from dspec.runtime.running.strategies.base import ModuleStrategy
 from dspec.runtime.running.strategies.table import STRATEGIES, running
 from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.expressions import Variable
+from dspec.runtime.schema.lms import OwnSettings
 from dspec.runtime.schema.program import CallStep, Predictor, Program
 
 from ...diagnostics import codes
+from ...tables.lm_block import OF_MODULE
 from ..names.names import path_of, resolve
 from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, reachable
 from ..types.kinds import NamedValue
+from .lm_parameters import check_own, own_settings
 from .module_parts import (
     LM_KEY,
     added,
@@ -54,10 +57,14 @@ def _check_module(session: Session, symbol: Symbol) -> RunnableInfo:
         return check_several(session, place, symbol, record, call)
     node = applied_to(session, place, call, record)
     found = signature_of(session, place, node, record.name) if node is not None else None
-    bound = _bound(session, place, options_of(session, place, call), record.name)
+    given = options_of(session, place, call)
+    bound = _bound(session, place, given, record.name)
+    settings = own_settings(session, place, given)
     if found is None:
         return nothing
-    return _runnable(session, place, symbol, record, found, bound)
+    info = _runnable(session, place, symbol, record, found, bound, settings)
+    check_own(session, place, given, info.program)
+    return info
 
 
 def _strategy(session: Session, place: Place, value: Node) -> tuple[ModuleStrategy, Call] | None:
@@ -93,9 +100,12 @@ def _bound(session: Session, place: Place, given: dict[str, Argument], strategy:
     for name, argument in given.items():
         if name == LM_KEY:
             bound = resolve(session, place, argument.value, ("lm",), "`lm`")
-        else:
+        elif name not in OF_MODULE:
+            at = place.at(argument.name or argument)
             session.report(
-                codes.types.UnknownOption(place.at(argument.name or argument), strategy, (LM_KEY,))
+                codes.parameters.SeveralAnswers(at)
+                if name == "n"
+                else codes.types.UnknownOption(at, strategy, (LM_KEY, *OF_MODULE))
             )
     return bound
 
@@ -107,6 +117,7 @@ def _runnable(
     strategy: ModuleStrategy,
     found: SignatureInfo,
     bound: Symbol | None,
+    own: OwnSettings | None,
 ) -> RunnableInfo:
     more = added(strategy, found)
     specs = in_order(strategy, found.inputs, found.signature.outputs)
@@ -124,6 +135,7 @@ def _runnable(
             strategy=strategy.name,
             signature=found.signature.model_copy(update={"outputs": specs}),
             lm=model.key,
+            settings=own,
         )
         program = Program(
             name=symbol.key,
@@ -147,7 +159,7 @@ def _runnable(
 
 def _names_in(session: Session, place: Place, call: Call, strategy: ModuleStrategy) -> None:
     """Check the options and the names in a strategy that cannot run yet."""
-    known = (*(option.name for option in strategy.options), LM_KEY)
+    known = (*(option.name for option in strategy.options), LM_KEY, *OF_MODULE)
     first = call.arguments[0] if call.arguments else None
     if first is not None and first.name is None and path_of(first.value):
         resolve(session, place, first.value, ("signature", "module"), f"`{strategy.name}`")

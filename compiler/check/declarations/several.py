@@ -14,6 +14,7 @@ from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.running.strategies.table import added as added_by_some
 from dspec.runtime.schema.expressions import Expression, Variable
 from dspec.runtime.schema.expressions import Member as MemberOf
+from dspec.runtime.schema.lms import OwnSettings
 from dspec.runtime.schema.program import (
     FieldSpec,
     Graph,
@@ -29,6 +30,7 @@ from dspec.runtime.schema.program import (
 from dspec.runtime.schema.types import JsonValue
 
 from ...diagnostics import codes
+from ...tables.lm_block import OF_MODULE
 from ...tables.models import takes_one_temperature
 from ..names.names import path_of, resolve
 from ..session import Place, Session
@@ -39,6 +41,7 @@ from ..types.kinds import Group, NamedValue, assignable, beyond_text
 from .called import CalledTables
 from .circles import report_circle
 from .externs import check_tool, extern
+from .lm_parameters import check_own, own_settings
 from .metrics import MetricInfo, metric
 from .module_parts import (
     FUNCTION,
@@ -68,6 +71,7 @@ class _Given(Struct):
     named: dict[str, Expr] = field(default_factory=dict[str, Expr])
     """Options that name something, as they were written."""
     bound: Symbol | None = None
+    settings: OwnSettings | None = None
     lms: dict[str, Symbol] = field(default_factory=dict[str, Symbol])
     """Options that name a model of some of the roles."""
     marked: MetricInfo | None = None
@@ -105,6 +109,7 @@ def check_several(
     if given.whole:
         program = _program(session, place, symbol, strategy, applied, given, gathered, more, function)
         _temperature_fits(session, place, strategy, call, given, program)
+        _settings_fit(session, place, strategy, call, given, program)
         if strategy.code is not None:
             from .coding import check_code_runs  # few files run code
 
@@ -146,19 +151,23 @@ def _options(
     """The options, each read by its kind; reports options that are unknown, missing, or do not fit."""
     given = _Given()
     known = {option.name: option for option in strategy.options}
-    usual = () if strategy.function else (LM_KEY,)
+    usual = () if strategy.function else (LM_KEY, *(name for name in OF_MODULE if name not in known))
     mistakes = len(session.findings)
     written = options_of(session, place, call)
     if (function := function_in(call, strategy)) is not None:
         written = {FUNCTION: function, **written}
     for name, argument in written.items():
-        if name in usual:
+        if name == LM_KEY and usual:
             given.bound = resolve(session, place, argument.value, ("lm",), f"`{name}`")
+        elif name in usual:
+            continue
         elif name not in known:
             at = place.at(argument.name or argument)
             session.report(codes.types.UnknownOption(at, strategy.name, (*known, *usual)))
         else:
             _option(session, place, strategy, known[name], argument, given, gathered)
+    own = {name: argument for name, argument in written.items() if name in usual}
+    given.settings = own_settings(session, place, own)
     lacking = [name for name, option in known.items() if option.required and name not in written]
     if strategy.function and given.names and MAX_CALLS not in written:
         lacking.append(MAX_CALLS)
@@ -265,6 +274,28 @@ def _temperature_fits(
                 )
             )
             return
+
+
+def _settings_fit(
+    session: Session,
+    place: Place,
+    strategy: ModuleStrategy,
+    call: Call,
+    given: _Given,
+    program: Program | None,
+) -> None:
+    """Reports settings of a module that asks nothing itself, and warns of those that its model does not take."""
+    if given.settings is None or program is None:
+        return
+    known = {option.name for option in strategy.options}
+    written = {name: one for name, one in options_of(session, place, call).items() if name not in known}
+    if any(one.settings == given.settings for one in program.predictors.values()):
+        check_own(session, place, written, program)
+        return
+    for name, argument in written.items():
+        if name in OF_MODULE:
+            at = place.at(argument.name or argument)
+            session.report(codes.parameters.NothingToAsk(at, name, strategy.name))
 
 
 def _outputs_named(
@@ -445,11 +476,21 @@ def _program(
         asked = applied.signature.signature if applied.signature is not None else None
         base = asked or Signature(name=symbol.key, instruction="", inputs=spec_inputs, outputs=spec_outputs)
         parts = ModuleParts(symbol.key, base, given.values, tuple(given.tools))
-        made = {TRIED: _predictor(PREDICT.name, base, model.key)} if strategy.tries and runs is None else {}
+        own_way = given.settings
+        tried = strategy.tries and runs is None
+        made = {TRIED: _predictor(PREDICT.name, base, model.key, own_way)} if tried else {}
         made |= {
-            role: _predictor(one.strategy, one.signature(parts), given.lms.get(one.lm, model).key)
+            role: _predictor(one.strategy, one.signature(parts), given.lms.get(one.lm, model).key, own_way)
             for role, one in strategy.roles.items()
         }
+        past = next((one.name for one in base.inputs if beyond_text(one.type) == "history"), "")
+        answered = {one.name for one in base.outputs}
+        if past and any(
+            answered.isdisjoint(output.name for output in one.signature.outputs)
+            for one in made.values()
+            if any(each.name == past for each in one.signature.inputs)
+        ):
+            session.report(codes.media.NoHistory(symbol.location, strategy.name, past))
         for other in given.lms.values():
             gathered.lms |= lm_closure(session, other)
         if TRIED in made:
@@ -519,7 +560,8 @@ def _fields(
     return program.inputs, program.outputs
 
 
-def _predictor(strategy: str, asked: Signature, lm: str) -> Predictor:
+def _predictor(strategy: str, asked: Signature, lm: str, settings: OwnSettings | None) -> Predictor:
     """A role's predictor: its signature, with what its strategy adds."""
     outputs = in_order(STRATEGIES[strategy], (one.name for one in asked.inputs), asked.outputs)
-    return Predictor(strategy=strategy, signature=asked.model_copy(update={"outputs": outputs}), lm=lm)
+    told = asked.model_copy(update={"outputs": outputs})
+    return Predictor(strategy=strategy, signature=told, lm=lm, settings=settings)

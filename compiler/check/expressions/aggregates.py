@@ -182,9 +182,8 @@ def _answer_read(scope: Scope, code: Expression) -> str | None:
     measure = scope.measure
     made: dict[str, object] = {}
     if measure is not None:
-        made = {let.name: let.value for let in measure.lets} | {
-            one.name: one.inputs for one in measure.judges
-        }
+        made.update((let.name, let.value) for let in measure.lets)
+        made.update((judge.name, judge.inputs) for judge in measure.judges)
     waiting, seen = [*_variables(code)], set[str]()
     while waiting:
         name = waiting.pop()

@@ -6,6 +6,8 @@ and reads as unset.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from dspec.grammar.tree import (
@@ -25,7 +27,7 @@ from dspec.grammar.tree import (
 
 from ...diagnostics import codes
 from ...diagnostics.wording import Form
-from ...tables.block_specs import AttributeSpec, SectionSpec
+from ...tables.block_specs import AttributeSpec, BlockSpec, SectionSpec
 from ...tables.blocks import BLOCKS
 from ..names.names import resolve
 from ..session import Place, Session
@@ -59,12 +61,25 @@ class Reader:
     """Reads the attributes of one block or section by the table."""
 
     def __init__(
-        self, session: Session, place: Place, items: tuple[Item, ...] | None, spec: SectionSpec | None = None
+        self,
+        session: Session,
+        place: Place,
+        items: tuple[Item, ...] | None,
+        spec: SectionSpec | BlockSpec | None = None,
     ) -> None:
         self.session = session
         self.place = place
         self.spec = spec or BLOCKS[place.declaration.keyword.text]
-        self.found = settings(items)
+        self.found: Mapping[str, Setting | Argument] = settings(items)
+
+    @classmethod
+    def of_arguments(
+        cls, session: Session, place: Place, given: Mapping[str, Argument], spec: BlockSpec
+    ) -> Reader:
+        """Reads the arguments of a call by the table of a block that has attributes of their names."""
+        read = cls(session, place, None, spec)
+        read.found = given
+        return read
 
     def value(self, name: str) -> Expr | None:
         setting = self.found.get(name)

@@ -31,6 +31,7 @@ from ...diagnostics.wording import article
 from ...project.source import Location
 from ...tables.block_specs import AttributeSpec, BlockSpec, Body, ItemKind, SectionSpec
 from ...tables.blocks import BLOCKS, ROUND, holders
+from ...tables.lm_block import LM
 from ..session import Place, Session
 
 TREE_ITEMS: dict[type, ItemKind] = {
@@ -200,6 +201,10 @@ def _section(
 def _section_items(session: Session, place: Place, item: Section, section: SectionSpec) -> None:
     seen: dict[str, Setting | Section] = {}
     for inner in item.items:
+        if isinstance(inner, Section) and section.nested:
+            _twice(session, place, inner, seen)
+            _section_items(session, place, inner, section)
+            continue
         if not isinstance(inner, Setting):
             session.report(codes.syntax.NoSetting(place.at(inner), section.name))
             continue
@@ -222,6 +227,9 @@ def _unknown_attribute(session: Session, place: Place, item: Setting | Section, 
     name = item.name.text
     if place.block.problems and name in spec.items:
         return  # an item in a form that could not be read
+    if spec is LM and name == "n":
+        session.report(codes.parameters.SeveralAnswers(place.at(item.name)))
+        return
     known = (*(each.name for each in spec.attributes), *(each.name for each in spec.sections))
     elsewhere = [
         other.keyword

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, field
 
 from dspec.runtime.schema.ensemble import Runnable
-from dspec.runtime.schema.program import LM, Program, Record, with_fallbacks
+from dspec.runtime.schema.lms import with_fallbacks
+from dspec.runtime.schema.program import LM, Program, Record
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef, Type
 
 from ...project.source import Location

@@ -1,4 +1,5 @@
-"""Names every diagnostic code and what can be found under it, one file per hundred.
+"""Names every diagnostic code and what can be found under it, one file per hundred, or two
+where it is large.
 
 Codes are `DSxxyy` and never reused: 01 syntax, 02 names, 03 types, 04 data, 05 metric, 06 optimizer
 and chain (066: values written out), 07 LM and budget, 08 project and gates. Below the entry of a code stand the findings that are
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         models,
         names,
         optimizers,
+        parameters,
         project,
         syntax,
         types,
@@ -37,6 +39,7 @@ __all__ = [
     "models",
     "names",
     "optimizers",
+    "parameters",
     "project",
     "syntax",
     "types",

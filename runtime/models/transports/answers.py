@@ -28,6 +28,7 @@ from ...errors import (
     Unavailable,
     Untrusted,
 )
+from ...schema.lms import SENT
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ...values.values import characters
@@ -40,6 +41,7 @@ MAX_CALLS = 100
 """Tools that one answer may call."""
 
 _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
+_TAGS = re.compile(r"\s*</?think(?:ing)?>")
 _BILLING = re.compile(
     r"insufficient[ _](?:quota|balance|credit|fund)|billing|exceeded your current quota", re.IGNORECASE
 )
@@ -68,6 +70,9 @@ _TOO_LONG = re.compile(
     r"exceeds the (?:available|maximum) context",
     re.IGNORECASE,
 )
+_NEEDED = frozenset({"max_tokens", "max_completion_tokens", "model", "messages", "tools"})
+OF_LM = frozenset({"temperature", "seed", *SENT})
+"""Parameters that stand in an LM under their own names."""
 _RETRYABLE_4XX = (408, 409, 425)
 
 
@@ -119,8 +124,31 @@ def _chat(data: dict[str, JsonValue], usage: Usage | None, request: Request) -> 
     finish = choice.get("finish_reason")
     text = _content(message.get("content")) or _content(message.get("refusal"))
     calls = read_calls(message.get("tool_calls"), request)
-    thought = _content(message.get("reasoning_content")) or _content(message.get("reasoning"))
-    return checked(text, finish if isinstance(finish, str) else "stop", usage, request, calls, thought)
+    return checked(
+        text, finish if isinstance(finish, str) else "stop", usage, request, calls, thought(message)
+    )
+
+
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "content")
+"""Where servers put what their model thought, the plainest first."""
+
+
+def thought(message: Mapping[str, JsonValue]) -> str:
+    """What a message says that its model thought: a text, or the parts of a list that are thoughts."""
+    for name in _THOUGHTS:
+        said = message.get(name)
+        if isinstance(said, str) and said and name != "content":
+            return said
+        if isinstance(said, list) and (text := "".join(map(_thought_in, said))):
+            return text
+    return ""
+
+
+def _thought_in(part: JsonValue) -> str:
+    if not isinstance(part, dict) or part.get("type") not in ("thinking", "reasoning", "reasoning.text"):
+        return ""
+    said = part.get("thinking") or part.get("text")
+    return said if isinstance(said, str) else _content(said)
 
 
 def read_calls(calls: JsonValue, request: Request) -> tuple[ToolCall, ...]:
@@ -177,8 +205,8 @@ def checked(
     if len(text) > MAX_ANSWER_BYTES:
         raise too_large()
     text = characters(text)
-    thought = _THOUGHT.match(text)
-    said = text[thought.end() :] if thought else text
+    aloud = _THOUGHT.match(text)
+    said = text[aloud.end() :] if aloud else text
     if not said.strip() and finish_reason == "content_filter":
         raise Refused("the provider's content filter withheld the answer")
     if not said.strip() and not calls and finish_reason != "length":
@@ -187,7 +215,10 @@ def checked(
         written = "".join((text, reasoning, *(call.arguments for call in calls)))
         inputs = estimate_request(request) if usage is None else usage.input_tokens
         usage = Usage(inputs, estimate_text(written), estimated=True)
-    return Answer(said, usage, None, finish_reason, calls)
+    if not request.reasoning:
+        return Answer(said, usage, None, finish_reason, calls)
+    own = reasoning or (_TAGS.sub("", aloud[0]) if aloud else "")
+    return Answer(said, usage, None, finish_reason, calls, characters(own[:MAX_ANSWER_BYTES]).strip())
 
 
 def may_be_left_out(parameters: Collection[str]) -> list[str]:
@@ -195,7 +226,7 @@ def may_be_left_out(parameters: Collection[str]) -> list[str]:
 
     Tools are none of them: a model that is not told of them by its provider's means must be told in the prompt.
     """
-    return [name for name in ("temperature", "seed", "response_format") if name in parameters]
+    return [name for name in parameters if name not in _NEEDED]
 
 
 def failure(
@@ -227,8 +258,9 @@ def failure(
     advice = "check `model` and `api_base`" if status == 404 or 300 <= status < 400 else ""
     refused = Refused(f"the request was refused ({status}): {said}", help=advice)
     if status in (400, 422) and _UNSUPPORTED.search(message):
-        named = (name for name in sent if re.search(rf"\b{name}\b", message))
-        refused.parameter = next(named, "")
+        named = {name: re.search(rf"\b{re.escape(name)}\b", message) for name in sent}
+        found = [(place.start(), name) for name, place in named.items() if place is not None]
+        refused.parameter = min(found, default=(0, ""))[1]
     if (
         status in (400, 422)
         and not refused.parameter

@@ -108,7 +108,7 @@ class LeanTransport:
 
 
 def _sends(url: str, endpoint: Endpoint) -> Sends:
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", **dict(endpoint.headers)}
     if endpoint.key:
         headers["Authorization"] = f"Bearer {endpoint.key}"
     proxy = _proxy(url)

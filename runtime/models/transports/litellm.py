@@ -34,6 +34,7 @@ from .answers import (
     read_calls,
     read_quotas,
     read_retry_after,
+    thought,
     untrusted,
     usage_in_error,
     usage_of,
@@ -63,7 +64,7 @@ class LiteLLMTransport:
     async def complete(self, request: Request) -> Answer:
         embedding = request.kind == "embedding"
         options: dict[str, Any] = {
-            **request.parameters(),
+            **_parameters(request),
             "model": request.lm.model,
             "max_retries": 0,
             "timeout": request.lm.timeout,
@@ -77,6 +78,10 @@ class LiteLLMTransport:
         elif self._endpoint.url is not None:
             # without one, LiteLLM would send a key it finds in the environment to whatever address this is
             options["api_key"] = "none"
+        if self._endpoint.headers:
+            options["extra_headers"] = dict(self._endpoint.headers)
+        if request.lm.api_version is not None:
+            options["api_version"] = request.lm.api_version
         if embedding:
             options |= {"input": [request.messages[0].content], "encoding_format": "float"}
         else:
@@ -128,17 +133,29 @@ def _answer(response: Any, request: Request) -> Answer:
     text = next((text for text in texts if isinstance(text, str) and text), "")
     finish = getattr(choices[0], "finish_reason", None)
     calls = read_calls([_plain(call) for call in getattr(message, "tool_calls", None) or ()], request)
-    thought = getattr(message, "reasoning_content", None)
     answer = checked(
         text,
         finish if isinstance(finish, str) else "stop",
         _usage(response, request),
         request,
         calls,
-        thought if isinstance(thought, str) else "",
+        _thought(message),
     )
     quotas = read_quotas(_headers(response))
     return answer if quotas is None else replace(answer, quotas=quotas)
+
+
+def _parameters(request: Request) -> dict[str, Any]:
+    """What is sent besides. LiteLLM takes what it does not know for settings of its own, addresses among them, unless it is
+    said to be for the body."""
+    extra = request.lm.extra
+    named = {name: value for name, value in request.parameters().items() if name not in extra}
+    return {**named, "extra_body": dict(extra)} if extra and request.kind == "chat" else named
+
+
+def _thought(message: Any) -> str:
+    fields = ("reasoning_content", "thinking_blocks")
+    return thought({name: getattr(message, name, None) for name in fields})
 
 
 def _headers(response: Any) -> dict[str, str]:

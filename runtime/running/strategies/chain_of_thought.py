@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...schema.lms import REASONING
 from ...schema.program import FieldSpec
 from ...schema.types import STR
 from .base import ModuleStrategy
@@ -11,7 +12,7 @@ STRATEGY = ModuleStrategy(
     doc="One call that writes its reasoning before the outputs.",
     adds=(
         FieldSpec(
-            name="reasoning", type=STR, description="the thinking that leads to the answer, step by step"
+            name=REASONING, type=STR, description="the thinking that leads to the answer, step by step"
         ),
     ),
     manner="writes down its reasoning before it answers",

@@ -93,7 +93,7 @@ def _agent(program: Same[Program], module: Same[ModuleSpec]) -> Predictor:
     if len(found.signature.outputs) != 3:
         raise ConfigurationError(f"`{address}` has {len(found.signature.outputs)} outputs, and a step has 3")
     more = [listed(program.value, tool_names(module.value.tools))]
-    lm = program.value.lms.get(found.lm)
+    lm = found.asks(program.value.lms)
     if lm is not None and not faithful(module.value) and native(lm):
         more.append(_directly(found.signature.outputs))
     signature = found.signature.model_copy(update={"fixed": (*found.signature.fixed, *more)})
