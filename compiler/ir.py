@@ -84,8 +84,19 @@ class RowsRef(Frozen):
     part: str | None = None
 
 
+class Aggregate(Frozen):
+    """A number over all rows that a metric's `score` reads, as the variable `name`: a `function` of the table of aggregates,
+    and the `inputs` that it reads of each row."""
+
+    name: str
+    function: str
+    inputs: tuple[Expression, ...]
+    percent: float = 0.0
+
+
 class Metric(Frozen):
-    """`score` is a bool or a number in 0..1; `accept` decides which traces become demos."""
+    """`score` is a bool or a number in 0..1; `accept` decides which traces become demos. With `aggregates` it is made of
+    them, once for all rows, and otherwise the mean of what it is for each."""
 
     name: str
     gold: str
@@ -105,6 +116,7 @@ class Metric(Frozen):
     """Computed when an expression first reads them."""
     judges: tuple[Judge, ...] = ()
     """Asked when an expression reads their variable, and not before."""
+    aggregates: tuple[Aggregate, ...] = Field((), exclude_if=lambda aggregates: not aggregates)
     where: str = Field("", exclude_if=lambda where: not where)
     """File and line of its score, for messages. It is no part of what the metric is: hashes and records lack it."""
 

@@ -21,6 +21,7 @@ from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.optimizers.base import Option, OptionType, Spec
 from dspec.compiler.optimizers.compat.table import FAITHFUL
 from dspec.compiler.optimizers.table import ALIASES, SPECS
+from dspec.compiler.tables.aggregates import AGGREGATES
 from dspec.compiler.tables.block_specs import AttributeSpec, SectionSpec, ValueKind
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES
@@ -70,6 +71,8 @@ def filled(page: str) -> str:
                 rows = _functions()
             case "judges":
                 rows = _judges()
+            case "aggregates":
+                rows = _aggregates()
             case "attributes":
                 block = BLOCKS[of]
                 rows = _attributes(block.attributes, block.sections)
@@ -102,6 +105,12 @@ def _functions() -> Iterable[str]:
     yield from _table("function", "gives")
     for function in FUNCTIONS.values():
         yield _row(f"`{_signature(function)}`", function.doc)
+
+
+def _aggregates() -> Iterable[str]:
+    yield from _table("aggregate", "gives")
+    for aggregate in AGGREGATES.values():
+        yield _row(f"`{aggregate.signature}`", aggregate.doc)
 
 
 def _judges() -> Iterable[str]:

@@ -32,6 +32,7 @@ from dspec.runtime.schema.program import LM
 from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OneOfRecords, OptionalOf, RecordRef, Type
 from dspec.runtime.values.functions import FUNCTIONS, Function
 
+from ..tables.aggregates import AGGREGATES, AggregateFunction
 from ..tables.judges import JUDGES, JudgeFunction
 from .analysis import Analysis
 from .declarations.callees import reaches
@@ -66,7 +67,7 @@ class Calling(Struct, frozen=True):
     call's other arguments are for.
     """
 
-    callee: Symbol | Function | JudgeFunction
+    callee: Symbol | Function | JudgeFunction | AggregateFunction
     inputs: Mapping[str, NamedValue]
     given: frozenset[str]
     argument: Argument
@@ -299,6 +300,15 @@ def judges(view: View) -> Iterator[JudgeFunction]:
             yield judge
 
 
+def aggregates(view: View) -> Iterator[AggregateFunction]:
+    """The aggregates over all rows that an expression at the place may have, those left out that have a function's name."""
+    scope = scope_at(view)
+    for name, aggregate in AGGREGATES.items() if scope and scope.aggregates is not None else ():
+        taken = name in FUNCTIONS or (scope and name in scope.names)
+        if not taken and name not in view.place.scope.symbols:
+            yield aggregate
+
+
 def wanted(view: View) -> Type | None:
     """The type that a value at the place should have: the declared one, or that of what it is compared with."""
     way = [node for node in view.way if not isinstance(node, Name)]
@@ -363,7 +373,7 @@ def _calling(view: View, call: Call, argument: Argument) -> Calling | None:
         names = list(inputs)
     else:
         name = call.callee.name.text if isinstance(call.callee, Reference) else ""
-        found = FUNCTIONS.get(name) or JUDGES.get(name)
+        found = FUNCTIONS.get(name) or JUDGES.get(name) or AGGREGATES.get(name)
         if found is None:
             return None
         called = found

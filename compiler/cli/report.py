@@ -120,6 +120,8 @@ def _row(table: Table, what: str, before: Score | None, after: Score | None) -> 
     """One line; of a compile that was cut short before its end, what is known."""
     gain = "" if before is None or after is None else f"{100 * (after.score - before.score):+.1f}"
     known = after or before
+    if known is not None:
+        what += known.over_rows
     table.add_row(what, "" if known is None else str(known.n), _spell(before), _spell(after), gain)
 
 
@@ -336,7 +338,8 @@ def _replaced(score: Score | None) -> JsonValue:
 
 
 def _score(score: Score) -> dict[str, JsonValue]:
-    return {"score": score.score, "low": score.low, "high": score.high, "n": score.n}
+    made: dict[str, JsonValue] = {"aggregates": [*score.aggregates]} if score.aggregates else {}
+    return {"score": score.score, "low": score.low, "high": score.high, "n": score.n, **made}
 
 
 def _paired(pair: Paired | None) -> JsonValue:

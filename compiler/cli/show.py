@@ -64,7 +64,7 @@ def show(
 def draw_artifact(console: Console, artifact: Artifact) -> None:
     for role, score in artifact.scores.items():
         console.print(
-            f"{score.metric} on {role}: {100 * score.score:.1f} "
+            f"{score.metric}{score.over_rows} on {role}: {100 * score.score:.1f} "
             f"({100 * score.low:.1f} to {100 * score.high:.1f}, {score.n} rows)",
             markup=False,
         )

@@ -23,6 +23,7 @@ from dspec.runtime.schema.types import BOOL, JsonValue
 from dspec.runtime.values.functions import FUNCTIONS
 
 from .. import ir
+from ..evaluate.shares import right_or_wrong
 from ..optimizers.advising import MANY, SOME, STANDINGS, Idea, Situation
 from ..optimizers.demos import labels_for
 from ..optimizers.table import SPECS
@@ -81,7 +82,8 @@ def describe(resolved: Resolved, *, prompt_only: bool = False) -> Situation:
         {row.index for row in resolved.train if labels_for(one, (row,))}
         for one in student.predictors.values()
     ]
-    graded = not gives_bool(metric.score)
+    either = right_or_wrong(metric)
+    graded = not (gives_bool(metric.score) if either is None else either)
     return Situation(
         optimize=optimize.name,
         train=len(resolved.train),

@@ -33,7 +33,8 @@ from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import CandidateScored, Held, Report, StepFinished, StepStarted, silent
 from ..evaluate.meter import Account
-from ..evaluate.outcomes import Candidate, perfect
+from ..evaluate.outcomes import Candidate
+from ..evaluate.shares import leaves_something, perfect, said_perfect
 from ..evaluate.statistics import Paired
 from ..evaluate.store import Store
 from ..evaluate.streams import stream
@@ -72,10 +73,9 @@ ahead of time in the order in which places become free, which depends on how fas
 
 
 SETTLED = (
-    "every row scores 100 before any step: nothing can score more, so no step ran, and the program is the one it "
-    "started from"
+    "before any step: nothing can score more, so no step ran, and the program is the one it started from"
 )
-"""The note of a compile whose baseline is perfect."""
+"""The end of the note of a compile whose baseline is perfect."""
 
 
 class StepOutcome(Struct, frozen=True):
@@ -218,7 +218,7 @@ class Ran:
         self._scored.set()
         if self._baseline is not None and perfect(self._baseline.scores) and not self._faithful:
             self._settled, self._final = True, self._baseline
-            self._notes.append(SETTLED)
+            self._notes.append(self._said_settled(self._baseline))
             return
         await self._step(first, early or first.work())
         for index in range(1, len(steps)):
@@ -253,7 +253,7 @@ class Ran:
             if not self._origins[0]:
                 first.context.doubts(place, score)
             # Not before: where no row leaves anything to improve, no step is begun, however fast answers come.
-            if beside and early is None and score < 1.0:
+            if beside and early is None and leaves_something(score):
                 early = asyncio.create_task(first.work())
 
         try:
@@ -270,6 +270,8 @@ class Ran:
                 await asyncio.gather(early, return_exceptions=True)
             raise
         self._best = Candidate("baseline", resolved.student, self._baseline.scores)
+        if not self._origins[0] and not perfect(self._baseline.scores):
+            first.context.start_doubted.set()  # with a percentile no single row tells
         return early
 
     def _begin(self, index: int) -> _Begun:
@@ -472,8 +474,14 @@ class Ran:
             ),
             notes=tuple(self._notes)
             if self._status != "complete"
-            else (*((SETTLED,) if self._settled else ()), *(note for note, _ in self._zeros())),
+            else (
+                *((self._said_settled(final),) if self._settled and final is not None else ()),
+                *(note for note, _ in self._zeros()),
+            ),
         )
+
+    def _said_settled(self, start: Evaluation) -> str:
+        return f"{said_perfect(start.scores)} {SETTLED}"
 
 
 def _with_notes(result: StepResult, context: Context) -> StepResult:

@@ -24,6 +24,7 @@ from ..evaluate.budget import Wall, wall_of
 from ..evaluate.evaluation import Evaluation, Evaluator
 from ..evaluate.events import Report, silent
 from ..evaluate.meter import Account
+from ..evaluate.shares import shares_of
 from ..evaluate.statistics import Paired, interval, paired
 from ..evaluate.store import Store
 from ..evaluate.tasks import Halt
@@ -62,7 +63,8 @@ class EvalResult(Struct, frozen=True):
 
 
 def scored(metric: str, evaluation: Evaluation) -> Score:
-    """An evaluation as artifacts carry it: the mean and its 95 % interval, to six decimals."""
+    """An evaluation as artifacts carry it: its number with its 95 % interval, to six decimals."""
+    shares = shares_of(evaluation.scores)
     low, high = interval(evaluation.scores)
     return Score(
         metric=metric,
@@ -70,6 +72,9 @@ def scored(metric: str, evaluation: Evaluation) -> Score:
         low=round(low, 6),
         high=round(high, 6),
         n=len(evaluation.rows),
+        aggregates=tuple(
+            dict.fromkeys(one.function for share in shares[:1] for one in share.metric.aggregates)
+        ),
     )
 
 

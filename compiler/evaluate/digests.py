@@ -76,7 +76,7 @@ def _rows_digest(of: Same[tuple[Neighbour, ...]]) -> str:
 def metric_digest(metric: ir.Metric) -> str:
     """Hash of how a metric scores: its expressions, and of its judges the words and the models."""
     plain: dict[str, JsonValue] = metric.model_dump(
-        mode="json", include={"score", "accept", "feedback", "feedbacks"}
+        mode="json", include={"score", "accept", "feedback", "feedbacks", "aggregates"}
     )
     if metric.lets:
         plain["lets"] = [let.model_dump(mode="json") for let in metric.lets]

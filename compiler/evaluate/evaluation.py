@@ -54,6 +54,7 @@ from .leaving_out import left_out
 from .meter import Account, PaidMeter, Purpose, metered
 from .outcomes import Attempt, Evaluation, RowResult
 from .scoring import MAX_ERRORS, MetricError, Verdict, score_row
+from .shares import nothing
 from .store import UNANSWERED, ProgramKey, RunResult, Store
 from .tasks import Halt, together
 from .turns import RunUse, Slots, Turn, Turns
@@ -167,7 +168,9 @@ class Evaluator:
         known = self._store.lookup(keys)
         # All at once and before anything is awaited, so that whose runs they are is no matter of time.
         own = [self._claim(key) for key in keys]
-        results = Gathered(rows, self.max_errors, label, self._report, told, must_read=must_read)
+        results = Gathered(
+            rows, self.max_errors, label, self._report, told, must_read=must_read, nothing=self._nothing
+        )
         self._report(ScoringStarted(label, len(rows)))
         for place, key in enumerate(keys):
             if key in known:
@@ -189,7 +192,7 @@ class Evaluator:
         self, ensemble: Ensemble, rows: Sequence[Example], label: str, told: Told | None
     ) -> Evaluation:
         votes = Votes(ensemble)
-        results = Gathered(rows, self.max_errors, label, self._report, told)
+        results = Gathered(rows, self.max_errors, label, self._report, told, nothing=self._nothing)
         self._report(ScoringStarted(label, len(rows)))
 
         async def one(place: int, turn: Turn) -> RowResult | MetricError:
@@ -469,7 +472,7 @@ class Evaluator:
         if result.outputs is None:
             return RowResult(
                 example.index,
-                0.0,
+                self._nothing(example),
                 None,
                 _reason(result),
                 unanswered=result.unanswered,
@@ -496,6 +499,10 @@ class Evaluator:
         """What the metric says; the run of a judge that never answered, where `on_error` makes a result of it."""
         assert self._judges is not None
         return await self._judges.verdict(example, outputs, self._member("judge", 0, None, turn))
+
+    def _nothing(self, example: Example) -> float:
+        """What a row scores that has no answer, or on which the metric failed."""
+        return nothing(self._metric, example.row)
 
     def _claim(self, key: bytes) -> bool:
         """Whether the caller is the one who counts the run: the first who claims it."""

@@ -12,6 +12,7 @@ from ..diagnostics.wording import plural
 from .events import Report, RowScored
 from .outcomes import Evaluation, RowResult
 from .scoring import MetricError
+from .shares import overall, shares_of
 from .turns import RunUse
 
 UNREADABLE_AT_FIRST = 8
@@ -44,6 +45,7 @@ class Gathered:
         told: Told | None = None,
         *,
         must_read: bool = False,
+        nothing: Callable[[Example], float] = lambda row: 0.0,
     ) -> None:
         self.last = len(rows) - 1
         """The last row that is still needed."""
@@ -59,6 +61,7 @@ class Gathered:
         self._label = label
         self._report = report
         self._told = told
+        self._nothing = nothing
         self._unread = min(UNREADABLE_AT_FIRST, len(rows)) if must_read else 0
         """How many of the first rows are still out, or could not be read; 0 once one of them could."""
         self._done = 0
@@ -75,8 +78,9 @@ class Gathered:
         if isinstance(outcome, MetricError):
             self._errors[place] = outcome
             insort(self._failing, place)
+            row = self._examples[place]
             self._scored(
-                place, RowResult(self._examples[place].index, 0.0, None, outcome.message, metric_failed=True)
+                place, RowResult(row.index, self._nothing(row), None, outcome.message, metric_failed=True)
             )
             if len(self._failing) < self._max_errors:
                 return False
@@ -116,9 +120,17 @@ class Gathered:
         self._rows[place] = result
         self._done += 1
         self._sum += result.score
-        self._report(RowScored(self._label, self._done, len(self._rows), self._sum / self._done))
+        self._report(RowScored(self._label, self._done, len(self._rows), self._so_far()))
         if self._told is not None:
             self._told(place, result.score)
+
+    def _so_far(self) -> float:
+        """The mean of the rows that are in; once all are, what aggregates make of them."""
+        if self._done == len(self._rows):
+            scores = [row.score for row in self._rows if row is not None]
+            if shares_of(scores):
+                return overall(scores)
+        return self._sum / self._done
 
     def _too_many(self) -> MetricError:
         first = self._errors[self._failing[0]]

@@ -5,11 +5,11 @@ Values only. `evaluation` makes them; whoever wants them without spending a call
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+
+from .shares import overall
 
 if TYPE_CHECKING:  # read where nothing runs, by the table of optimizers
     from dspec.runtime.schema.program import Program
@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # read where nothing runs, by the table of optimizers
 
 
 class RowResult(Struct, frozen=True):
-    """One row's score. `reason` says why there are no outputs, or why the metric failed."""
+    """One row's score, with aggregates what they make of it alone (`shares`). `reason` says why there are no outputs, or why
+    the metric failed."""
 
     index: int
     score: float
@@ -47,8 +48,8 @@ class Evaluation(Struct, frozen=True):
 
     @property
     def score(self) -> float:
-        """Mean of the scores, correctly rounded; 0.0 without rows."""
-        return math.fsum(row.score for row in self.rows) / len(self.rows) if self.rows else 0.0
+        """The number of all rows (`shares.overall`): the mean of their scores, or what aggregates make of them."""
+        return overall(self.scores)
 
     @property
     def failures(self) -> int:
@@ -83,11 +84,6 @@ class Attempt(Struct, frozen=True):
         return self.verdict is not None and self.verdict.passes(threshold)
 
 
-def perfect(scores: Sequence[float]) -> bool:
-    """Whether nothing can be better: a score of 1 on every row."""
-    return all(score >= 1.0 for score in scores)
-
-
 class Candidate(Struct, frozen=True):
     """A fully evaluated program: `scores` holds one number in 0..1 per validation row."""
 
@@ -97,5 +93,5 @@ class Candidate(Struct, frozen=True):
 
     @property
     def score(self) -> float:
-        """Mean of the scores, correctly rounded: equal for equal scores in any order."""
-        return math.fsum(self.scores) / len(self.scores)
+        """The number of all rows, as in `Evaluation`."""
+        return overall(self.scores)

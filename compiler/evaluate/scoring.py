@@ -13,6 +13,7 @@ costs nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 
 from msgspec import Struct
@@ -25,6 +26,7 @@ from dspec.runtime.values.interpret import evaluate
 from dspec.runtime.values.values import short
 
 from .. import ir
+from .shares import Share, share
 
 MAX_ERRORS = 10
 """Rows on which a metric may fail, where `on_error` makes scores of 0 of them, before the evaluation stops."""
@@ -38,7 +40,8 @@ _NO_FEEDBACKS: Mapping[str, str] = MappingProxyType({})
 
 
 class Verdict(Struct, frozen=True):
-    """`score` lies in 0..1; `accept` is None where the metric does not say."""
+    """`score` lies in 0..1, of a metric with aggregates what it says of the row alone (`shares`); `accept` is None where
+    the metric does not say."""
 
     score: float
     accept: bool | None = None
@@ -77,14 +80,14 @@ def score_row(metric: ir.Metric, gold: Row, pred: Row, row: int, opinions: Opini
     scope: dict[str, JsonValue] = {metric.gold: gold, metric.pred: pred}
     if metric.judges or metric.lets:
         scope = Judged(scope, metric.lets, metric.judges, opinions)
-    value = _value(metric, "score", metric.score, scope, row)
-    score = number_of_score(value)
+    value = _score(metric, scope, row)
+    score = value if isinstance(value, Share) else number_of_score(value)
     if score is None:
         raise MetricError(
             f"{told(metric)} gave {short(value)} on row {row + 1}",
             help="`score` must be true, false, or a number from 0 to 1",
         )
-    scope["score"] = value
+    scope["score"] = float(value) if isinstance(value, Share) else value
     if isinstance(scope, Judged):
         scope.setdefault(REASON, "\n".join(scope.heard))
     accept: bool | None = None
@@ -111,6 +114,15 @@ def _said(value: JsonValue) -> str:
     return value if isinstance(value, str) else short(value)
 
 
+def _score(metric: ir.Metric, scope: dict[str, JsonValue], row: int) -> JsonValue:
+    if not metric.aggregates:
+        return _value(metric, "score", metric.score, scope, row)
+    try:
+        return share(metric, partial(_evaluated, scope))
+    except (EvaluationError, InputError) as error:
+        raise _failed(metric, "score", row, error) from error
+
+
 def told(metric: ir.Metric) -> str:
     """What messages call a metric: its name, and where it is written as far as that is known."""
     return f"metric `{metric.name}`" + (f" ({metric.where})" if metric.where else "")
@@ -120,9 +132,16 @@ def _value(
     metric: ir.Metric, part: str, expression: Expression, scope: dict[str, JsonValue], row: int
 ) -> JsonValue:
     try:
-        return scope.value(expression) if isinstance(scope, Judged) else evaluate(expression, scope)
+        return _evaluated(scope, expression)
     except (EvaluationError, InputError) as error:
-        raise MetricError(
-            f"`{part}` of {told(metric)} failed on row {row + 1}: {error.message}",
-            help=error.help,
-        ) from error
+        raise _failed(metric, part, row, error) from error
+
+
+def _evaluated(scope: dict[str, JsonValue], expression: Expression) -> JsonValue:
+    return scope.value(expression) if isinstance(scope, Judged) else evaluate(expression, scope)
+
+
+def _failed(metric: ir.Metric, part: str, row: int, error: DspecError) -> MetricError:
+    return MetricError(
+        f"`{part}` of {told(metric)} failed on row {row + 1}: {error.message}", help=error.help
+    )

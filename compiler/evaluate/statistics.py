@@ -2,7 +2,8 @@
 
 Everything is computed from the scores alone, with the standard library, and without random draws
 that could differ between runs: the bootstrap's resamples come from a stream seeded by the number of
-rows. All intervals are at 95 %.
+rows. All intervals are at 95 %. What is said of a mean holds for the number of a metric with aggregates, too; there rows are
+drawn again, or swapped (`resampling`), instead of added up.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from statistics import NormalDist
 
 from msgspec import Struct
 
+from .resampling import Swaps, Z, distance, worth
+from .shares import overall, shares_of
 from .streams import stream
-
-Z = 1.959963984540054
-"""The normal quantile of a two-sided 95 % interval."""
 
 RESAMPLES = 2000
 RACES = 1000
@@ -32,7 +32,8 @@ class Paired(Struct, frozen=True):
 
     `difference` is the mean of after − before, `low` and `high` its 95 % interval; the counts say on
     how many rows the score rose, fell or stayed. `p_value` is McNemar's exact test on those counts
-    (a sign test where scores are graded).
+    (a sign test where scores are graded). With aggregates `difference` is that of their numbers, and `p_value` the chance that
+    swapping rows brings one as large.
     """
 
     difference: float
@@ -52,13 +53,18 @@ def interval(scores: Sequence[float]) -> tuple[float, float]:
     """
     if not scores:
         return (0.0, 1.0)
+    if shares := shares_of(scores):
+        number, half = overall(shares), distance(shares)
+        rows = worth(shares)
+        low, high = (number - half, number + half) if half else wilson(number * rows, rows)
+        return (max(0.0, low), min(1.0, high))
     if all(score in (0.0, 1.0) for score in scores):
         return wilson(sum(score == 1.0 for score in scores), len(scores))
     low, high = _mean_interval(scores, low=0.0)
     return (max(0.0, low), min(1.0, high))
 
 
-def wilson(successes: float, n: int) -> tuple[float, float]:
+def wilson(successes: float, n: float) -> tuple[float, float]:
     """Wilson's score interval for a share of successes; `n` is at least 1.
 
     `successes` may be a sum of graded scores: their variance is never above that of a bool, so the
@@ -84,9 +90,16 @@ def paired(before: Sequence[float], after: Sequence[float]) -> Paired:
     differences = [b - a for a, b in zip(before, after, strict=True)]
     better = sum(difference > 0 for difference in differences)
     worse = sum(difference < 0 for difference in differences)
-    binary = all(difference in (-1.0, 0.0, 1.0) for difference in differences)
-    low, high = _matched(better, worse, len(differences)) if binary else _mean_interval(differences, low=-1.0)
-    difference = math.fsum(differences) / len(differences)
+    if (old := shares_of(before)) and (new := shares_of(after)):
+        difference, half = overall(new) - overall(old), distance(old, new)
+        low, high = difference - half, difference + half
+        if not half:
+            low, high = _matched(0, 0, min(worth(old), worth(new)))
+        p_value = Swaps(old, new).chance(sides=2)
+    else:
+        low, high = _of_differences(differences, better, worse)
+        difference = math.fsum(differences) / len(differences)
+        p_value = _sign_test(better, worse)
     return Paired(
         difference=difference,
         low=max(-1.0, min(low, difference)),
@@ -94,8 +107,13 @@ def paired(before: Sequence[float], after: Sequence[float]) -> Paired:
         better=better,
         worse=worse,
         same=len(differences) - better - worse,
-        p_value=_sign_test(better, worse),
+        p_value=p_value,
     )
+
+
+def _of_differences(differences: Sequence[float], better: int, worse: int) -> tuple[float, float]:
+    binary = all(difference in (-1.0, 0.0, 1.0) for difference in differences)
+    return _matched(better, worse, len(differences)) if binary else _mean_interval(differences, low=-1.0)
 
 
 def luck(before: Sequence[float], after: Sequence[float], looks: Sequence[int]) -> float:
@@ -110,8 +128,12 @@ def luck(before: Sequence[float], after: Sequence[float], looks: Sequence[int]) 
     """
     if len(looks) < 2:
         return 0.0
-    squares = math.fsum((b - a) ** 2 for a, b in zip(before, after, strict=True))
     rows = len(before)
+    if (old := shares_of(before)) and (new := shares_of(after)):
+        # Of means, this is the sum below.
+        squares = (rows * Swaps(old, new).spread()) ** 2
+    else:
+        squares = math.fsum((b - a) ** 2 for a, b in zip(before, after, strict=True))
     seen = sorted((min(look, rows) for look in looks), reverse=True)
     return _lead(tuple(seen), rows) * math.sqrt(squares / 2 / rows) / rows
 
@@ -168,7 +190,7 @@ def _mean_interval(values: Sequence[float], *, low: float) -> tuple[float, float
     return (means[cut], means[RESAMPLES - 1 - cut])
 
 
-def _matched(better: int, worse: int, n: int) -> tuple[float, float]:
+def _matched(better: int, worse: int, n: float) -> tuple[float, float]:
     """Interval for the difference of two matched shares (Agresti and Min, 2005)."""
     padded = n + 2
     difference = (better - worse) / padded

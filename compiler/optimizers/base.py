@@ -388,7 +388,9 @@ class Context(Struct, frozen=True):
 
     def doubts(self, place: int, score: float) -> None:
         """Hears of the rows of what the step starts from, as an evaluation tells of them, and sets `start_doubted`."""
-        if score < 1.0:
+        from ..evaluate.shares import leaves_something  # here, since a check reads this file
+
+        if leaves_something(score):
             self.start_doubted.set()
 
 

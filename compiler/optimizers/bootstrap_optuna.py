@@ -81,15 +81,13 @@ SPEC = Spec(
 async def run(student: Program, options: Options, context: Context) -> StepResult:
     import asyncio  # here, since a check reads this file for its SPEC
 
-    from ..search.board import doubted
+    from ..search.board import doubted, score_start
 
     size = pool_size(options)
     teacher = prepare_teacher(student, options, context)
 
     async def scored() -> Candidate:
-        evaluation = await context.evaluator.evaluate(
-            student, context.val, label="as it came", told=context.doubts
-        )
+        evaluation = await score_start(context, student, "as it came")
         return Candidate("as it came", student, evaluation.scores)
 
     start = asyncio.ensure_future(scored())

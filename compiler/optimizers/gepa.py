@@ -24,6 +24,7 @@ from dspec.runtime.schema.trace import counting
 
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
+from ..evaluate.shares import overall, said_perfect
 from ..evaluate.tasks import Halt, together
 from .advising import FEW, Idea, Situation
 from .base import Context, Option, Options, Spec, StepResult, Writes
@@ -31,7 +32,7 @@ from .frozen import tunable
 from .gepa_batches import Batches
 from .gepa_budget import AUTO, CONFLICTS, calls, metric_calls, reflections
 from .gepa_merge import Lineage, Merge, child, find_merge, subsample
-from .gepa_pareto import best, draw_parent, mean, wins
+from .gepa_pareto import best, draw_parent, wins
 from .gepa_scores import Scores
 from .proposing import Proposer
 from .proposing.cases import PredictorRun, feedback_of, listed, runs_listed, score_of
@@ -285,7 +286,7 @@ class _Evolution:
         counts.lost_in_a_row = 0
         label = f"reflection {number}"
         after = await scores.score(rewritten, batch, label)
-        if mean(after) > mean(before):
+        if overall(after) > overall(before):
             counts.better += 1
             await scores.score(rewritten, self._context.val, label)
             self._join(label, rewritten, (parent,), turn)
@@ -410,8 +411,8 @@ class _Evolution:
         places = subsample(first, second, draws)
         label = f"merge {counts.merges}"
         sample = await scores.score(program, [self._context.val[place] for place in places], label)
-        to_beat = max(mean([parent[place] for place in places]) for parent in (first, second))
-        if mean(sample) >= to_beat:
+        to_beat = max(overall([parent[place] for place in places]) for parent in (first, second))
+        if overall(sample) >= to_beat:
             counts.merged += 1
             await scores.score(program, self._context.val, label)
             turn = max(self.pool[merge.first].turn, self.pool[merge.second].turn)
@@ -436,5 +437,5 @@ class _Evolution:
         candidate = Candidate(label, program, self._scores.on_val(program))
         self.pool.append(_Member(candidate, parents, turn))
         if settled([candidate], self._context):
-            self._end = "every row scores 100, and nothing can score more"
+            self._end = f"{said_perfect(candidate.scores)}, and nothing can score more"
         self._context.progress(label, candidate.score)

@@ -4,25 +4,22 @@ Algorithm: the Pareto-based candidate selection of Agrawal et al., 2025 (arXiv:2
 is the best on some row knows something that the others do not, however it does on average.
 
 Everywhere, `scores[c][r]` is the score of candidate c on row r; all candidates have the same rows, at
-least one.
+least one. With aggregates that is the row's share of the credit, and a candidate's mean is what they make of all rows (`shares`).
 """
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Sequence
+
+from ..evaluate.shares import overall
 
 Scores = Sequence[Sequence[float]]
 
 
-def mean(scores: Sequence[float]) -> float:
-    return math.fsum(scores) / len(scores)
-
-
 def best(scores: Scores) -> int:
-    """The candidate with the highest mean, the earliest of equals."""
-    means = [mean(one) for one in scores]
+    """The candidate with the highest number, the earliest of equals."""
+    means = [overall(one) for one in scores]
     return means.index(max(means))
 
 
@@ -43,7 +40,7 @@ def wins(scores: Scores) -> dict[int, int]:
     stays, and of equal ones the earlier.
     """
     fronts = leaders(scores)
-    means = [mean(one) for one in scores]
+    means = [overall(one) for one in scores]
     kept = set[int]().union(*fronts)
     for candidate in sorted(kept, key=lambda place: (means[place], -place)):
         others = kept - {candidate}

@@ -305,15 +305,17 @@ class _Search:
     async def score(self, number: int | None) -> Candidate:
         import asyncio  # here, since a check reads this file for its SPEC
 
+        from ..search.board import score_start
+
         label = _label(number)
         program = await self.propose(number)
         key = program_digest(program)
         async with self._scores.setdefault(key, asyncio.Lock()):
             if key not in self._known:
-                told = self.context.doubts if number is None else None
-                evaluation = await self.context.evaluator.evaluate(
-                    program, self.context.val, label=label, told=told
-                )
+                if number is None:
+                    evaluation = await score_start(self.context, program, label)
+                else:
+                    evaluation = await self.context.evaluator.evaluate(program, self.context.val, label=label)
                 self._known[key] = evaluation.scores
         return Candidate(label, program, self._known[key])
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..evaluate.digests import program_digest
-from ..evaluate.outcomes import Candidate, perfect
+from ..evaluate.outcomes import Candidate
+from ..evaluate.shares import perfect, said_perfect
 from ..evaluate.tasks import Halt
 from .base import Context, StepResult
 
@@ -40,5 +41,6 @@ def ranked(
         notes += (f"{repeats} of {len(scored)} candidates came out like an earlier one",)
     best_first = tuple(sorted(distinct.values(), key=lambda candidate: -candidate.score))
     if ended:
-        notes += (f"ended at `{best_first[0].label}`: every row scores 100, and nothing can score more",)
+        why = said_perfect(best_first[0].scores)
+        notes += (f"ended at `{best_first[0].label}`: {why}, and nothing can score more",)
     return StepResult(best_first[0].program, best_first, notes, cut, looks=looks, ended=ended)

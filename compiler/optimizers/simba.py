@@ -30,11 +30,11 @@ from ..evaluate.counts import Calls, Range
 from ..evaluate.digests import program_digest
 from ..evaluate.outcomes import Candidate
 from ..evaluate.scoring import MetricError
+from ..evaluate.shares import overall
 from ..evaluate.tasks import Halt, together
 from .base import Context, Facts, Option, Options, Shows, Spec, StepResult, Writes
 from .demos import hide, showable
 from .frozen import tunable
-from .gepa_pareto import mean
 from .proposing import Proposer
 from .proposing.cases import score_of
 from .proposing.contrast import advise
@@ -369,7 +369,7 @@ class _Ascent:
             if isinstance(one, Halt):
                 raise one
             scores += one.scores
-        return replace(child, mean=mean(scores))
+        return replace(child, mean=overall(scores))
 
 
 def _hidden(teacher: Runnable, row: Example) -> Runnable:

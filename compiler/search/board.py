@@ -17,15 +17,17 @@ from msgspec import Struct
 from dspec.runtime.schema.program import Program
 
 from ..evaluate.digests import program_digest
-from ..evaluate.outcomes import Candidate, perfect
+from ..evaluate.outcomes import Candidate
+from ..evaluate.shares import at_best, overall, perfect, shares_of
 from ..evaluate.tasks import Halt, pair, together
-from .order import stratified
+from .order import in_turn, weights
 
 if TYPE_CHECKING:
     import asyncio
 
     from ..data.rows import Rows
     from ..evaluate.evaluation import Evaluator
+    from ..evaluate.outcomes import Evaluation
 
 Result = TypeVar("Result")
 
@@ -90,7 +92,7 @@ class Board:
 
     def __init__(self, scoring: Scoring, incumbent: Arm, scores: Sequence[float], rng: random.Random) -> None:
         self._scoring = scoring
-        self._order = stratified(scores, rng)
+        self._order = in_turn(scores, rng)
         self._arms: dict[str, Arm] = {}
         self._scores: dict[str, list[float]] = {}
         self._complete: list[str] = []
@@ -100,6 +102,7 @@ class Board:
         self.incumbent = incumbent
         key = self._register(incumbent)
         self._scores[key] = [scores[place] for place in self._order]
+        self._weights: dict[int, list[float] | None] = {}
         self._completed(key)
 
     @property
@@ -123,6 +126,10 @@ class Board:
         if not self._scoring.settles:
             return True
         scores = self.scores(arm)
+        start = self.scores(self.incumbent)
+        if shares_of(start):
+            best = max(overall(self._scores[key]) for key in self._complete)
+            return overall([*scores, *map(at_best, start[len(scores) :])]) > best
         best = max(math.fsum(self._scores[key]) for key in self._complete)
         return math.fsum([*scores, self.rows - len(scores)]) > best
 
@@ -138,9 +145,15 @@ class Board:
         return self._scores.get(program_digest(arm.program), [])
 
     def mean(self, arm: Arm, rows: int | None = None) -> float:
-        """Mean score on the first `rows` rows, or on all that the arm has seen; 0.0 on none."""
+        """The number of the first `rows` rows, or of all that the arm has seen; 0.0 on none."""
         scores = self.scores(arm)[:rows]
-        return math.fsum(scores) / len(scores) if scores else 0.0
+        return overall(scores, self.weights(len(scores)))
+
+    def weights(self, rows: int) -> list[float] | None:
+        """How much each of the first rows counts, where they do not hold each label in proportion."""
+        if rows not in self._weights:
+            self._weights[rows] = weights(self.scores(self.incumbent), rows)
+        return self._weights[rows]
 
     def estimate(self, arm: Arm) -> float:
         """What the arm would score on all rows, going by how it differs from the incumbent so far.
@@ -156,7 +169,8 @@ class Board:
         return min(1.0, max(0.0, self.mean(self.incumbent) + lead))
 
     def span(self, arm: Arm, rows: int) -> tuple[list[float], list[float]]:
-        """The least and the most that the arm may score on each of the first `rows` rows: 0 and 1 where the row is out."""
+        """The least and the most that the arm may score on each of the first `rows` rows: 0 and 1 where the row is out, and
+        there is no aggregate."""
         key = program_digest(arm.program)
         known = self._scores.get(key, [])[:rows]
         going = self._going.get(key)
@@ -323,7 +337,13 @@ async def open_board(scoring: Scoring, incumbent: Arm, rng: random.Random) -> Bo
     if scoring.start_scored is not None:
         await scoring.start_scored.wait()
 
-    evaluation = await scoring.evaluator.evaluate(
-        incumbent.program, scoring.val, label=incumbent.label, told=scoring.doubts
-    )
+    evaluation = await score_start(scoring, incumbent.program, incumbent.label)
     return Board(scoring, incumbent, evaluation.scores, rng)
+
+
+async def score_start(scoring: Scoring, program: Program, label: str) -> Evaluation:
+    """Scores the incumbent on all rows; `start_doubted` is set as soon as it is known to be less than perfect."""
+    evaluation = await scoring.evaluator.evaluate(program, scoring.val, label=label, told=scoring.doubts)
+    if not perfect(evaluation.scores):
+        scoring.start_doubted.set()  # of some aggregates no single row tells
+    return evaluation

@@ -16,6 +16,8 @@ from itertools import pairwise, zip_longest
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..evaluate.resampling import Swaps
+from ..evaluate.shares import shares_of
 from ..evaluate.tasks import Halt
 from .board import Arm, Board
 from .source import ArmSource
@@ -189,6 +191,8 @@ class Racing(Struct, frozen=True):
         if not through or len(through) == len(arms):
             return []
         incumbent = list(board.scores(board.incumbent)[:rows])
+        if shares_of(incumbent):
+            return []  # what a missing row does to an aggregate depends on all others
         spans = [board.span(arm, rows) for arm in arms]
         if any(score not in (0.0, 1.0) for low, _ in [*spans, (incumbent, incumbent)] for score in low):
             return []
@@ -232,7 +236,7 @@ class Racing(Struct, frozen=True):
         sure = [
             arm
             for arm in ranked[:quota]
-            if board.may_win(arm) and not worse(board.scores(arm)[:rows], best, level)
+            if board.may_win(arm) and not worse(board.scores(arm)[:rows], best, level, board.weights(rows))
         ]
         # One finalist is no more than a promise: where even it is worse than the incumbent, nobody wins.
         return sure if self.finalists == 1 or len(sure) >= self.finalists else ranked[: self.finalists]
@@ -242,13 +246,19 @@ def _mean(scores: Sequence[float]) -> float:
     return math.fsum(scores) / len(scores)
 
 
-def worse(scores: Sequence[float], best: Sequence[float], level: float) -> bool:
+def worse(
+    scores: Sequence[float], best: Sequence[float], level: float, weights: Sequence[float] | None = None
+) -> bool:
     """Whether `scores` are below `best`, row by row on the same rows, at one-sided confidence `level`.
 
     Fisher's randomization test of matched pairs: were both equally good, each difference might as well
     have the other sign. Exact where all differences are equally large (the sign test), else by
-    Hoeffding's bound on the sum, which is on the safe side.
+    Hoeffding's bound on the sum, which is on the safe side. Of aggregates, whose rows count as much as their `weights`, rows are
+    swapped by draws.
     """
+    if (own := shares_of(scores)) and (others := shares_of(best)):
+        swaps = Swaps(own, others, weights)
+        return swaps.seen > 0 and swaps.chance(sides=1, level=1 - level) < 1 - level
     differences = [b - a for a, b in zip(scores, best, strict=True) if a != b]
     lead = math.fsum(differences)
     if lead <= 0:

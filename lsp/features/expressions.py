@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dspec.compiler.check import query
+from dspec.compiler.tables.aggregates import AggregateFunction
 from dspec.compiler.tables.judges import JudgeFunction
 from dspec.grammar.tree import Attribute, Reference
 from dspec.runtime.values.functions import Function
@@ -93,6 +94,7 @@ def _operand(here: Here) -> Iterator[Offer]:
     if here.spec.keyword != "eval":
         yield from (offers.function(one.name) for one in query.functions(view))
     yield from (offers.judge(one.name) for one in query.judges(view))
+    yield from (offers.aggregate(one.name) for one in query.aggregates(view))
     if not called:
         yield from offers.keywords(("if", "not", "true", "false", "none"), rank=9)
 
@@ -101,8 +103,8 @@ def _arguments(here: Here, calling: query.Calling) -> Iterable[Offer]:
     """`name = ` for what the call takes and is not given yet."""
     bare = here.is_label
     callee = calling.callee
-    if isinstance(callee, JudgeFunction):
-        return offers.judge_arguments(callee, calling.given, bare=bare)
+    if isinstance(callee, JudgeFunction | AggregateFunction):
+        return offers.named_arguments(callee, calling.given, bare=bare)
     if isinstance(callee, Function):
         return offers.parameters(callee, calling.given) if bare else ()
     return offers.arguments(calling.inputs, calling.given, "input", bare=bare)

@@ -15,6 +15,7 @@ from dspec.compiler.check.types.kinds import BEYOND_TEXT, NamedValue, spell
 from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.optimizers.base import Option
 from dspec.compiler.optimizers.table import SPECS
+from dspec.compiler.tables.aggregates import AGGREGATES, AggregateFunction
 from dspec.compiler.tables.block_specs import AttributeSpec, BlockSpec, SectionSpec
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES, JudgeFunction
@@ -235,6 +236,12 @@ def judge(name: str) -> Offer:
     return Offer(spec.name, "function", spec.signature, spec.doc, rank=6)
 
 
+@cache
+def aggregate(name: str) -> Offer:
+    spec = AGGREGATES[name]
+    return Offer(spec.name, "function", spec.signature, spec.doc, rank=6)
+
+
 def parameters(function: Function, present: Collection[str]) -> Iterator[Offer]:
     """Names of a function's arguments that are not given yet."""
     for parameter in function.parameters:
@@ -242,12 +249,14 @@ def parameters(function: Function, present: Collection[str]) -> Iterator[Offer]:
             yield Offer(parameter.name, "option", wording(parameter.kind), rank=1)
 
 
-def judge_arguments(judge: JudgeFunction, present: Collection[str], *, bare: bool) -> Iterator[Offer]:
+def named_arguments(
+    called: JudgeFunction | AggregateFunction, present: Collection[str], *, bare: bool
+) -> Iterator[Offer]:
     """`name = ` for what is not given yet."""
-    for rank, name in enumerate(judge.arguments):
+    for rank, name in enumerate(called.arguments):
         if name not in present:
             insert = name if bare else f"{name} = "
-            yield Offer(name, "option", judge.signature, insert=insert, rank=1 + (rank > 0))
+            yield Offer(name, "option", called.signature, insert=insert, rank=1 + (rank > 0))
 
 
 def members(group: Mapping[str, NamedValue]) -> Iterator[Offer]:

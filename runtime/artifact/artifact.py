@@ -41,13 +41,20 @@ FlawName = Literal["cut", "repaired", "unreadable"]
 
 
 class Score(Frozen):
-    """Mean score of `n` rows, with its 95 % confidence interval."""
+    """The score of `n` rows, with its 95 % confidence interval."""
 
     metric: str
     score: float
     low: float
     high: float
     n: int
+    aggregates: tuple[str, ...] = Field((), exclude_if=lambda aggregates: not aggregates)
+    """What the score is made of, once for all rows (`macro_f1`); none where it is the mean of the rows' scores."""
+
+    @property
+    def over_rows(self) -> str:
+        """The aggregates, to be said behind a name; nothing where there are none."""
+        return f" ({', '.join(self.aggregates)})" if self.aggregates else ""
 
 
 class StepRecord(Frozen):
@@ -292,7 +299,7 @@ def _plain_names(artifact: Artifact) -> None:
     shown = [artifact.name, origin.toolchain, *origin.models, *origin.models.values(), *origin.seeds]
     shown += [text for step in origin.steps for text in (step.name, step.optimizer)]
     scores = [*artifact.scores.values(), *(step.score for step in origin.steps if step.score is not None)]
-    shown += [score.metric for score in scores]
+    shown += [text for score in scores for text in (score.metric, *score.aggregates)]
     for text in shown:
         if not text.isprintable():
             raise ArtifactError(f"{text[:80]!r} is not a name", help=REMEDY)

@@ -14,7 +14,7 @@ from stepping import step
 
 from dspec.compiler import ir
 from dspec.compiler.compile.build import SETTLED
-from dspec.compiler.evaluate.outcomes import perfect
+from dspec.compiler.evaluate.shares import perfect
 from dspec.compiler.optimizers.table import SPECS
 from dspec.runtime.artifact.artifact import artifact_text
 
@@ -36,8 +36,9 @@ async def test_a_perfect_baseline_is_all_that_is_paid(
         )
         assert script.calls == tally.calls == built.spent.calls == 20
         assert (built.status, built.steps, built.final) == ("complete", (), built.baseline)
-        assert SETTLED in built.notes
-        assert built.artifact.notes == (SETTLED,)
+        said = f"every row scores 100 {SETTLED}"
+        assert said in built.notes
+        assert built.artifact.notes == (said,)
         assert built.plan.least <= 20
         found.add(artifact_text(built.artifact))
     assert len(found) == 1
@@ -76,7 +77,7 @@ async def test_on_dspys_schedule_every_step_runs(monkeypatch: pytest.MonkeyPatch
     built, _, _ = await compiled(monkeypatch, tmp_path, made, oracle)
     assert built.steps
     assert built.spent.calls > 20
-    assert SETTLED not in built.notes
+    assert not any(SETTLED in note for note in built.notes)
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -127,6 +127,10 @@ def call_metric(scope: Scope, node: Call, callee: MetricInfo) -> Typed:
     given = match_arguments(
         scope.session, scope.place, node, title, names, names, f"{title[:-1]}({', '.join(names)})`"
     )
+    if callee.metric is not None and callee.metric.aggregates:
+        first = callee.metric.aggregates[0].function
+        at = scope.place.at(node.callee)
+        scope.session.report(codes.aggregates.CallsOverRows(at, callee.symbol.name, first, called.location))
     part, measure = callee.part, scope.measure
     fits = part is not None and [*given] == names
     codes_of: list[Expression] = []

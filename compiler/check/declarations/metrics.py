@@ -31,8 +31,10 @@ from dspec.runtime.schema.types import BOOL, STR
 
 from ... import ir
 from ...diagnostics import codes
+from ...tables.aggregates import AGGREGATES
 from ...tables.block_specs import SymbolKind
 from ...tables.judges import JUDGES
+from ..expressions.aggregates import check_made_of_aggregates
 from ..expressions.infer import expect, infer, truth, value
 from ..expressions.ranges import SHARE
 from ..expressions.scope import Binding, Measure, Scope, Typed
@@ -73,6 +75,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
     if "score" in found:
         score_node = found["score"].value
     reads: set[str] = set()
+    aggregates: list[ir.Aggregate] = []
     measure = Measure()
     mistakes = len(session.findings)
     scope = Scope(
@@ -85,19 +88,24 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         measure=measure,
         calls=_call,
         callable=_CALLABLE,
+        one_row="a `let`",
     )
     scope, lets = _lets(scope, declaration.items or ())
     own = scope.names
     kind: Kind = ANY
+    graded: bool | None = None
     score: Expression = Constant(value=None)
     faulty = reasoned = False
     direct = isinstance(score_node, Call) and is_function(scope, score_node)
     if score_node is not None:
-        kind, score = _score(scope, score_node, symbol if direct else None, names)
+        whole = replace(scope, aggregates=aggregates) if alone is None else replace(scope, one_row="a reward")
+        kind, score = _score(whole, score_node, symbol if direct else None, names)
+        if aggregates:
+            graded = _over_rows(whole, score_node, score, mistakes)
         if "score" not in own:
-            graded = is_number(kind)
-            shown: Kind = kind if graded or kind == BOOL else ANY
-            scope = replace(scope, scores=scope.scores | {"score"} if graded else scope.scores)
+            numeric = is_number(kind)
+            shown: Kind = kind if numeric or kind == BOOL else ANY
+            scope = replace(scope, scores=scope.scores | {"score"} if numeric else scope.scores)
             scope = scope.having("score", Binding(shown, Variable(name="score")))
         reasoned = any(judge.gives != "value" for judge in measure.judges) and REASON not in own
         # A judge that is called wrongly gives no reason. A use of the name is then no second mistake.
@@ -107,12 +115,14 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             scope = scope.having(REASON, Binding(STR, Variable(name=REASON), sure=sure))
         if len(session.findings) == mistakes and not place.block.problems:
             _ignores(session, place, nodes, names, reads, score_node)
+    scope = replace(scope, one_row="`accept`")
     if alone is not None and "accept" in found:
         session.report(codes.metrics.AcceptsNothing(place.at(found["accept"])))
     scored = Measure([*measure.judges], [*measure.lets])
     accept = truth(scope, found["accept"].value, "`accept`") if "accept" in found else None
     if accept is not None and "accept" not in own:
         scope = scope.having("accept", Binding(BOOL, Variable(name="accept")))
+    scope = replace(scope, one_row="`feedback`")
     feedback = expect(scope, found["feedback"].value, STR, "`feedback`") if "feedback" in found else None
     items = declaration.items or ()
     student = None if alone is not None or written_for is None else written_for.program
@@ -128,7 +138,8 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             if id(let) not in read:
                 session.report(codes.names.UnusedValue(let.location, "value"))
     built = None
-    parts = (score, accept, feedback, *for_one.values())
+    read_over = (one for aggregate in aggregates for one in aggregate.inputs)
+    parts = (score, accept, feedback, *for_one.values(), *read_over)
     if data and written_for and len(nodes) == 2 and score_node is not None:
         built = ir.Metric(
             name=symbol.key,
@@ -142,6 +153,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             feedbacks=for_one,
             lets=tuple(measure.lets),
             judges=tuple(measure.judges),
+            aggregates=tuple(aggregates),
             where=place.told(score_node),
         )
     reward = None
@@ -155,7 +167,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             judges=tuple(measure.judges),
         )
     part = None
-    if not faulty and (built or reward):
+    if not faulty and not aggregates and (built or reward):
         given = tuple(node.name.text for node in nodes)
         of_score = tuple(members_read((score,), scored, name) for name in given)
         part = part_of(symbol.key, given, of_score, score, scored)
@@ -163,7 +175,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         symbol,
         data,
         written_for,
-        graded=is_number(kind),
+        graded=is_number(kind) if graded is None else graded,
         accepts=accept is not None,
         explains=feedback is not None or bool(for_one),
         judges=reasoned,
@@ -317,6 +329,16 @@ def _calls_judge(node: Node) -> bool:
     return any(_calls_judge(child) for child in children(node))
 
 
+def _over_rows(scope: Scope, node: Expr, code: Expression, mistakes: int) -> bool:
+    """Check a score that is made of aggregates. Returns whether a row by itself may score a number between 0 and 1."""
+    assert scope.aggregates is not None
+    if len(scope.session.findings) == mistakes:
+        bounds = check_made_of_aggregates(scope, node, code)
+        if bounds is not None and not (bounds.low >= 0 and bounds.high <= 1):
+            scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), bounds.low, bounds.high))
+    return not (isinstance(code, Variable) and AGGREGATES[scope.aggregates[0].function].of_labels)
+
+
 def _score(
     scope: Scope, node: Expr, function: Symbol | None, parameters: Mapping[str, Binding]
 ) -> tuple[Kind, Expression]:
@@ -328,7 +350,8 @@ def _score(
     if not (kind == BOOL or is_number(kind) or is_unknown(kind)):
         scope.session.report(codes.metrics.NoScore(scope.place.at(node), spell(kind)))
         return ANY, code
-    _in_range(scope, node, code)
+    if not scope.aggregates:
+        _in_range(scope, node, code)
     return kind, code
 
 

@@ -1,5 +1,5 @@
-"""Calls in expressions: of a module where calls are allowed, of a judge, of a built-in function, of a record, which gives a
-value of it, or a mistake.
+"""Calls in expressions: of a module where calls are allowed, of a judge, of an aggregate, of a built-in function, of a record,
+which gives a value of it, or a mistake.
 
 Module calls are not expressions at run time. A scope with `calls` turns them into steps; any other
 scope refuses them.
@@ -14,6 +14,7 @@ from ...tables.judges import JUDGES
 from ..names.names import find, is_open, unknown
 from ..symbols import Symbol
 from ..types.kinds import ANY, CALLABLE
+from .aggregates import aggregate_called, call_aggregate
 from .functions import call_function
 from .infer import infer, rule
 from .judges import call_judge
@@ -34,6 +35,8 @@ def _call(scope: Scope, node: Call) -> Typed:
         _refuse(scope, node, symbol)
     elif not is_open(scope.place, callee):
         if isinstance(callee, Reference):
+            if (aggregate := aggregate_called(scope, node)) is not None:
+                return call_aggregate(scope, node, aggregate)
             judge = JUDGES.get(callee.name.text)
             return call_judge(scope, node, judge) if judge else call_function(scope, node, callee.name)
         _no_function(scope, node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dspec.grammar.tree import Argument, Call, Literal, Name
+from dspec.grammar.tree import Argument, Call, Expr, Literal, Name
 from dspec.runtime.schema.expressions import Apply, Constant, Expression
 from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf
 from dspec.runtime.values.functions import (
@@ -18,6 +18,7 @@ from dspec.runtime.values.functions import (
 
 from ...diagnostics import codes
 from ...diagnostics.wording import article
+from ...tables.aggregates import AGGREGATES
 from ...tables.judges import JUDGES
 from ..names.names import named
 from ..shape.arguments import match_arguments
@@ -113,22 +114,30 @@ def checked_argument(scope: Scope, function: str, parameter: FunctionParameter, 
     wanted = parameter.kind
     if not isinstance(wanted, Marker):
         return Typed(wanted, expect(scope, argument.value, wanted, what))
-    typed = infer(scope, argument.value)
+    return checked_value(scope, function, parameter, argument.value, infer(scope, argument.value))
+
+
+def checked_value(
+    scope: Scope, function: str, parameter: FunctionParameter, node: Expr, typed: Typed
+) -> Typed:
+    """The same of a value that was inferred already, for a parameter whose kind is a marker."""
+    what, wanted = f"`{parameter.name}` of `{function}`", parameter.kind
+    assert isinstance(wanted, Marker)
     if wanted is not Marker.ANYTHING:
-        needed(scope, argument.value, typed, what)
+        needed(scope, node, typed, what)
     if isinstance(typed.kind, GroupList) and wanted in (Marker.SIZED, Marker.ANY_LIST, Marker.SAME):
         return typed
     if isinstance(typed.kind, Group):
-        not_one_value(scope, argument.value, typed.kind, what)
+        not_one_value(scope, node, typed.kind, what)
     elif (word := beyond_text(typed.kind)) and not (
         isinstance(typed.kind, ListOf) and wanted in (Marker.SIZED, Marker.ANY_LIST, Marker.SAME)
     ):
-        scope.session.report(codes.media.NotReckoned(scope.place.at(argument.value), word, f"`{function}`"))
+        scope.session.report(codes.media.NotReckoned(scope.place.at(node), word, f"`{function}`"))
         return Typed(ANY, typed.code)
     elif not _fits(typed.kind, wanted, parameter.variadic):
         optional = isinstance(typed.kind, OptionalOf) and _fits(typed.kind.item, wanted, parameter.variadic)
         want, remedy = article(wording(wanted)), "decide" if optional else "none"
-        at = scope.place.at(argument.value)
+        at = scope.place.at(node)
         scope.session.report(codes.types.DoesNotFit(at, what, want, spell(typed.kind), remedy))
     return typed
 
@@ -194,7 +203,11 @@ def _unknown(scope: Scope, node: Call, name: Name) -> tuple[str, ...]:
     if scope.measure is not None and _is_source(name.text):
         scope.session.report(codes.names.SourceInMetric(scope.place.at(name)))
         return ()
-    known = [*FUNCTIONS, *(JUDGES if scope.measure is not None else ())]
+    known = [
+        *FUNCTIONS,
+        *(JUDGES if scope.measure is not None else ()),
+        *(AGGREGATES if scope.aggregates is not None else ()),
+    ]
     known += named(scope.callable, scope.place.scope)
     found = codes.names.UnknownFunction(
         scope.place.at(name), tuple(known), len(FUNCTIONS), "module" in scope.callable

@@ -132,6 +132,10 @@ class Scope(Struct, frozen=True):
     measure: Measure | None = None
     times: int | None = None
     endless: Endless | None = None
+    aggregates: list[ir.Aggregate] | None = None
+    """Collects the aggregates over all rows; None where the expression is of one row, or of none."""
+    one_row: str = ""
+    """What the expression is that looks at one row of a metric's, where no aggregate may stand; else the `purpose`."""
     scores: frozenset[str] = frozenset()
     """Names of values that lie in 0..1, such as `baseline.score`."""
     parts: list[tuple[Expr, Expression]] | None = None
@@ -139,7 +143,11 @@ class Scope(Struct, frozen=True):
 
     def range_of(self, code: Expression) -> Bounds:
         """The bounds of the number that an expression of this scope gives."""
-        return range_of(code, self.scores.union(self.measure.shares if self.measure else ()))
+        shares = [
+            *(self.measure.shares if self.measure else ()),
+            *(one.name for one in self.aggregates or ()),
+        ]
+        return range_of(code, self.scores.union(shares))
 
     def having(self, name: str, binding: Binding) -> Scope:
         paths = frozenset(path for path in self.present if name not in names_in(path))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from . import (
+        aggregates,
         data,
         habits,
         media,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "aggregates",
     "data",
     "habits",
     "media",

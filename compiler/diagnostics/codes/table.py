@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    aggregates,
     data,
     media,
     metrics,
@@ -25,6 +26,7 @@ CODES: dict[str, Code] = {
         names,
         types,
         shapes,
+        aggregates,
         media,
         data,
         metrics,

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from ...evaluate.counts import Calls
 from ...evaluate.outcomes import Candidate
+from ...evaluate.shares import overall, shares_of
 from ...evaluate.tasks import Halt
 from ..base import Facts, OptimizerError, Options, Run, StepResult
 
@@ -32,8 +33,8 @@ class Faithful(Struct, frozen=True):
 
 
 def percent(scores: Sequence[float]) -> float:
-    """A mean score as DSPy compares it: of 100, with two decimals."""
-    return round(100 * sum(scores) / len(scores), 2)
+    """A score as DSPy compares it: of 100, with two decimals."""
+    return round(100 * (overall(scores) if shares_of(scores) else sum(scores) / len(scores)), 2)
 
 
 def best_first(
