@@ -91,7 +91,7 @@ def call_aggregate(scope: Scope, node: Call, aggregate: AggregateFunction) -> Ty
             codes.aggregates.AggregateOfOneRow(at, aggregate.name, scope.one_row or scope.purpose)
         )
         return Typed(ANY)
-    if scope.repeated:
+    if scope.times is not None:
         scope.session.report(codes.aggregates.AggregateOfOneRow(at, aggregate.name, "an item of a list"))
         return Typed(ANY)
     if len(typed) < len(aggregate.values) or len(given) < len(aggregate.arguments):
