@@ -21,9 +21,9 @@ from dspec.runtime.errors import (
     Stopped,
 )
 from dspec.runtime.models.engine import Engine
-from dspec.runtime.running.asking import Meter
 from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.running.execute import run
+from dspec.runtime.running.metered import Meter
 from dspec.runtime.running.rewards import Judged, Opinion, Wanted, number_of_score
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.types import JsonValue, Row
