@@ -9,8 +9,8 @@ a replayed answer can never stand in for a retry.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -28,20 +28,15 @@ from ..errors import (
     Unauthorized,
 )
 from ..models.prices import context_window, native
-from ..models.protocol import Answer, Message, Request, ToolCall, ToolShape
+from ..models.protocol import Answer, Message, Request, ToolShape
 from ..models.transports.answers import estimate_tokens
 from ..schema.lms import LM
-from ..schema.program import Demo, Predictor, Program
-from ..schema.trace import ModelCall
+from ..schema.program import Demo, Predictor
 from ..schema.types import Row
 from ..schema.usage import Flaws, Usage
 from ..values.checks import Failure, failures, record_failures
-from .metered import Asks
+from .session import ProgramRun
 from .thinking import as_asked, thought_in
-
-if TYPE_CHECKING:
-    from ..models.calls import Source
-
 
 _EMPTY = "(no answer)"
 """Stands for an empty answer in the exchange: providers refuse empty turns."""
@@ -73,60 +68,6 @@ class Asked(Struct, frozen=True):
     """Outputs whose values might have meant something else as well."""
     flaws: Flaws = Flaws()
     """What was wrong with the answers so far."""
-
-
-class Recording(Struct):
-    """What one run of a predictor says and hears. `origin` is the clock's time when the program's run began."""
-
-    origin: float
-    calls: list[ModelCall]
-    said: tuple[Message, ...] = ()
-    """The messages of its last request."""
-
-    def keep(self, lm: LM, answer: Answer, source: Source, began: float, error: str = "") -> None:
-        """One call, at its end."""
-        self.calls.append(
-            ModelCall(
-                lm.name,
-                lm.model,
-                source,
-                _as_it_came(answer),
-                answer.usage.input_tokens,
-                answer.usage.output_tokens,
-                answer.cost,
-                began - self.origin,
-                time.perf_counter() - began,
-                answer.finish_reason,
-                error,
-            )
-        )
-
-
-class NativeCalls(Struct):
-    """The tools that a predictor's model may call by itself, and how such a call becomes the predictor's outputs."""
-
-    tools: tuple[ToolShape, ...]
-    outputs: Callable[[Row, ToolCall], Row]
-    """Makes the outputs of what the answer's text says, and of the call."""
-    refused: bool = False
-    """True once the model has refused tools: from then on it names them in its text."""
-
-
-class ProgramRun(Struct, frozen=True):
-    """What the calls of one program run have in common."""
-
-    program: Program
-    engine: Asks
-    sample: int = 0
-    temperature: float | None = None
-    recording: Recording | None = None
-    """Collects prompts, answers, costs and times of one predictor's run, where the trace is to keep them."""
-    calling: NativeCalls | None = None
-    together: bool = False
-    """Whether a predictor's outputs mean something only together, as a tool and its arguments do: then no answer that
-    is asked for again is put together from what two answers say of different things."""
-    extracting: bool = False
-    """Whether this is the second of two steps, which takes the outputs from an answer."""
 
 
 class _Said(NamedTuple):
@@ -497,12 +438,6 @@ async def _told(
     if session.recording is not None:
         session.recording.keep(lm, answer, completion.source, began)
     return _Said(answer, request)
-
-
-def _as_it_came(answer: Answer) -> str:
-    """An answer's text, and the tools that it calls."""
-    calls = [f"{call.name}({call.arguments})" for call in answer.calls]
-    return "\n".join([answer.text, *calls] if answer.text else calls)
 
 
 def _adapter(session: ProgramRun, predictor: Predictor) -> Adapter:

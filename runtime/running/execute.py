@@ -16,12 +16,12 @@ from ..schema.trace import TraceStep
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Spent
 from ..values.interpret import SharedWork
-from .asking import ProgramRun, Recording
 from .election import ballot, drawn, elect, reduced
 from .fitting import check_inputs
 from .graph import run_graph
 from .metered import Asks, Meter
 from .neighbours import with_nearest_demos
+from .session import ProgramRun, Recording
 from .vectors import read_vector
 
 

@@ -45,9 +45,10 @@ from ..tools.base import Undeclared, declared
 from ..values.checks import Failure, failures
 from ..values.interpret import evaluate, names, spend
 from ..values.rows import fitting
-from .asking import Asked, NativeCalls, ProgramRun, Recording, ask_again, fits, given_up
+from .asking import Asked, ask_again, fits, given_up
 from .order import order_of
 from .rewards import scored
+from .session import NativeCalls, ProgramRun, Recording
 from .siblings import Siblings
 from .strategies.base import HINT, Scored, free_name
 from .strategies.table import conducted, strategy_of

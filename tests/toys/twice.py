@@ -9,7 +9,8 @@ from ...schema.types import STR, Row
 from .base import ModuleStrategy
 
 if TYPE_CHECKING:
-    from ..asking import Asked, ProgramRun
+    from ..asking import Asked
+    from ..session import ProgramRun
 
 
 async def _run(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:

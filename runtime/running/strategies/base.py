@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from ...models.protocol import Answering
     from ...schema.trace import TraceStep
     from ...tools.sandbox import CodeRan, Sandbox
-    from ..asking import Asked, NativeCalls, ProgramRun
+    from ..asking import Asked
+    from ..session import NativeCalls, ProgramRun
 
 Run = Callable[["ProgramRun", Predictor, Row], Awaitable["Asked"]]
 """One run of a predictor on checked inputs; raises as `asking.ask` does.

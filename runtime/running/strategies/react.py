@@ -38,7 +38,7 @@ from .predict import STRATEGY as PREDICT
 from .trajectory import asked_with, extracting, trajectory
 
 if TYPE_CHECKING:
-    from ..asking import NativeCalls
+    from ..session import NativeCalls
 
 FINISH = "finish"
 _TOOLS = "The tools, with their arguments:"
@@ -222,7 +222,7 @@ async def _conduct(work: Conductor, inputs: Row) -> Row:
 def _calling(program: Program, module: ModuleSpec, agent: Predictor) -> NativeCalls:
     """The tools for a model that calls them by itself, and a call as the outputs of a step."""
     from ...adapters.schema import arguments_schema  # as for `listed`
-    from ..asking import NativeCalls
+    from ..session import NativeCalls
 
     shapes: list[ToolShape] = []
     for key, name in tool_names(module.tools).items():

@@ -10,7 +10,7 @@ from ...schema.types import ANY, JsonValue, ListOf, Row
 from .base import Conductor, ModuleParts, faithful, free_name
 
 if TYPE_CHECKING:
-    from ..asking import NativeCalls
+    from ..session import NativeCalls
 
 _DSPY_TRIES = 3
 """Under `compat`: how often one call is tried with a prompt that is too long."""
