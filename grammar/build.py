@@ -16,6 +16,7 @@ from .lexemes import Lexeme, string_value
 from .tree import Argument, Expr, Item, Name, Parameter, Span, TypeNode
 
 T = TypeVar("T")
+Base = tree.Reference | tree.Attribute
 
 
 class Body(NamedTuple):
@@ -82,10 +83,11 @@ def _with_items(
     name: Name,
     parameters: Parameters | None,
     returns: TypeNode | Parameters | None,
+    base: Base | None,
     body: Body,
 ) -> tree.Declaration:
     span = Span(keyword.start, body.end)
-    return _declaration(span, keyword, name, parameters, returns, items=body.items)
+    return _declaration(span, keyword, name, parameters, returns, items=body.items, base=base)
 
 
 def _with_value(
@@ -104,9 +106,10 @@ def _header_only(
     name: Name,
     parameters: Parameters | None,
     returns: TypeNode | Parameters | None,
+    base: Base | None,
     hole: Lexeme,
 ) -> tree.Declaration:
-    return _declaration(Span(keyword.start, hole.start), keyword, name, parameters, returns)
+    return _declaration(Span(keyword.start, hole.start), keyword, name, parameters, returns, base=base)
 
 
 def _declaration(
@@ -118,6 +121,7 @@ def _declaration(
     *,
     value: Expr | None = None,
     items: tuple[Item, ...] | None = None,
+    base: Base | None = None,
 ) -> tree.Declaration:
     return tree.Declaration(
         span,
@@ -127,7 +131,16 @@ def _declaration(
         returns.parameters if isinstance(returns, Parameters) else returns,
         value,
         items,
+        base,
     )
+
+
+def _plain_base(_: Lexeme, name: Name) -> tree.Reference:
+    return tree.Reference(name.span, name)
+
+
+def _qualified_base(_: Lexeme, qualifier: Name, __: Lexeme, name: Name) -> tree.Attribute:
+    return tree.Attribute(spanning(qualifier, name), tree.Reference(qualifier.span, qualifier), name)
 
 
 def _no_elements(_: Lexeme, closing: Lexeme) -> Parameters:
@@ -265,6 +278,8 @@ BUILDERS: dict[str, Callable[..., Any]] = {
         _with_items,
         _with_value,
         _header_only,
+        _plain_base,
+        _qualified_base,
         _no_elements,
         _elements,
         _second,

@@ -45,8 +45,24 @@ def _dict_type(
     return tree.DictType(Span(word.start, closing.end), key, value)
 
 
+def _tuple_type(word: Lexeme, _: Lexeme, items: list[TypeNode], *closing: Lexeme) -> tree.TupleType:
+    return tree.TupleType(Span(word.start, closing[-1].end), tuple(items))
+
+
 def _literal_type(text: Lexeme) -> tree.LiteralType:
     return tree.LiteralType(Span(text.start, text.end), string_value(text.text))
+
+
+def _described_type(text: Lexeme, note: Lexeme) -> tree.LiteralType:
+    return tree.LiteralType(Span(text.start, note.end), string_value(text.text), string_value(note.text))
+
+
+def _number_type(number: Lexeme) -> tree.LiteralType:
+    return tree.LiteralType(Span(number.start, number.end), number_value(number.text))
+
+
+def _negative_type(sign: Lexeme, number: Lexeme) -> tree.LiteralType:
+    return tree.LiteralType(Span(sign.start, number.end), -number_value(number.text))
 
 
 # Expressions -------------------------------------------------------------------------------------
@@ -165,7 +181,11 @@ VALUES: dict[str, Callable[..., Any]] = {
         _qualified_type,
         _list_type,
         _dict_type,
+        _tuple_type,
         _literal_type,
+        _described_type,
+        _number_type,
+        _negative_type,
         _conditional,
         _binary,
         _not_in,

@@ -40,7 +40,7 @@ def in_words(terminals: Iterable[str]) -> tuple[str, ...]:
         left -= _EXPRESSION_STARTS
     elif {"STRING", "NAME", "LIST"} <= left:
         phrases.append("a type")
-        left -= _NAMES | {"STRING"}
+        left -= _NAMES | {"STRING", "NUMBER", "MINUS"}
     if "NAME" in left:
         left -= _NAMES - {"NAME"}
     if {"LBRACE", "ASSIGN", "FOR"} <= left:
@@ -52,6 +52,6 @@ def in_words(terminals: Iterable[str]) -> tuple[str, ...]:
         if not left:
             phrases.append("an operator")
     elif left - _CONTINUATIONS:
-        left -= {"QUESTION", "BAR", "DOT"}
+        left -= {"QUESTION", "BAR", "DOT", "LSQB", "EXTENDS"}
     phrases += [_PHRASES[name] for name in ("NAME", "STRING", "NUMBER") if name in left]
     return (*phrases, *(_PHRASES.get(name) or _TEXTS[name] for name in _ORDER if name in left))

@@ -56,7 +56,7 @@ RESERVED = ("and", "or", "not", "in", "if", "then", "else", "for", "sig", "true"
 ITEM_WORDS = (
     "input", "output", "field", "assert", "suggest", "let", "until", "return", "step", "given", "expect", "gate",
 )  # fmt: skip
-NAMING_WORDS = ("as", "list", "dict", "repeat", "from")
+NAMING_WORDS = ("as", "list", "dict", "tuple", "extends", "repeat", "from")
 """Words that the grammar knows and that are names wherever their own form is not meant."""
 WORDS = {word: word.upper() for word in (*RESERVED, *NAMING_WORDS)}
 FIRST_WORDS = WORDS | {word: word.upper() for word in ITEM_WORDS}

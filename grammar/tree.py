@@ -49,23 +49,30 @@ class DictType(Node, frozen=True):
     value: TypeNode
 
 
+class TupleType(Node, frozen=True):
+    """`tuple[str, int]`."""
+
+    items: tuple[TypeNode, ...]
+
+
 class OptionalType(Node, frozen=True):
     item: TypeNode
 
 
 class UnionType(Node, frozen=True):
-    """Alternatives joined by `|`; the checker allows string literals only and says so."""
+    """Alternatives joined by `|`; the checker allows literals of one kind, or records, and says so."""
 
     members: tuple[TypeNode, ...]
 
 
 class LiteralType(Node, frozen=True):
-    """One string literal in type position."""
+    """One literal in type position: a string, or a number. `note` is what a `type` says of a string."""
 
-    value: str
+    value: str | int | float
+    note: str | None = None
 
 
-TypeNode = NamedType | ListType | DictType | OptionalType | UnionType | LiteralType
+TypeNode = NamedType | ListType | DictType | TupleType | OptionalType | UnionType | LiteralType
 
 
 # Expressions ------------------------------------------------------------------------------------
@@ -291,7 +298,7 @@ Item = (
 class Declaration(Node, frozen=True):
     """One declaration, in the language's one uniform shape.
 
-    `KEYWORD name [(parameters)] [-> returns] ( { items } | = value )`. Which parts a keyword may
+    `KEYWORD name [(parameters)] [-> returns] [extends base] ( { items } | = value )`. Which parts a keyword may
     have is checked by the compiler, so that the message can name the part. `keyword.text` is one of
     `KEYWORDS`. For `dspec 1`, `value` is the version literal; for `import "p" as n`, `value` is the
     path literal and `name` the alias; for `type`, `value` is a type.
@@ -303,6 +310,7 @@ class Declaration(Node, frozen=True):
     returns: TypeNode | tuple[Parameter, ...] | None = None
     value: Expr | TypeNode | None = None
     items: tuple[Item, ...] | None = None
+    base: Reference | Attribute | None = None
 
 
 KEYWORDS = (

@@ -29,7 +29,7 @@ from dspec.grammar.tree import (
 )
 from dspec.grammar.walk import way_to
 from dspec.runtime.schema.program import LM
-from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
+from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OneOfRecords, OptionalOf, RecordRef, Type
 from dspec.runtime.values.functions import FUNCTIONS, Function
 
 from ..tables.judges import JUDGES, JudgeFunction
@@ -46,7 +46,7 @@ from .session import Place, Session
 from .shape.attributes import settings
 from .symbols import FileScope, Symbol
 from .types.declared import RunnableInfo, TunedInfo, runnable
-from .types.kinds import Group, Kind, NamedValue
+from .types.kinds import Group, Kind, NamedValue, shared_fields
 
 
 class View(Struct, frozen=True):
@@ -157,6 +157,8 @@ def type_of(view: View, node: Node) -> Kind | None:
 def members(view: View, kind: Kind | None) -> Mapping[str, NamedValue]:
     """What a dot behind a value of this kind reaches."""
     inner = kind.item if isinstance(kind, OptionalOf) else kind
+    if isinstance(inner, OneOfRecords):
+        inner = shared_fields(inner, records_lookup(view.session))
     if isinstance(inner, RecordRef):
         inner = records_lookup(view.session)(inner.name)
     return inner.members if isinstance(inner, Group) else {}
@@ -233,6 +235,8 @@ def _untunable(view: View, symbol: Symbol) -> bool:
 def _comes_back(view: View, symbol: Symbol) -> bool:
     """Whether the declaration would lead back to itself by naming `symbol`: through calls, through fallbacks of
     a model, or where the outputs of its answers are taken in two steps again. A record may name itself."""
+    if _extending(view):
+        return _extends(view, symbol, view.symbol)
     if symbol is view.symbol:
         return symbol.kind != "record"
     runs = ("module", "program")
@@ -251,6 +255,26 @@ def _comes_back(view: View, symbol: Symbol) -> bool:
         seen.add(key)
         waiting += settings.leads_to if isinstance(settings, LM) else ()
     return view.symbol.key in seen
+
+
+def _extending(view: View) -> bool:
+    """Whether the place is in what the declaration extends."""
+    base = view.place.declaration.base
+    return base is not None and any(node is base for node in view.way)
+
+
+def _extends(view: View, symbol: Symbol, goal: Symbol) -> bool:
+    """Whether a declaration is `goal`, or extends it at last."""
+    seen: set[str] = set()
+    below: Symbol | None = symbol
+    while below is not None and below.key not in seen:
+        if below.key == goal.key:
+            return True
+        seen.add(below.key)
+        place = view.session.place(below)
+        base = place.declaration.base
+        below = find(view.session, place, base) if base is not None else None
+    return False
 
 
 def callable_kinds(view: View) -> tuple[str, ...]:

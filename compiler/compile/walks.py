@@ -50,7 +50,7 @@ from dspec.runtime.schema.program import (
     walked,
 )
 from dspec.runtime.schema.trace import CODE
-from dspec.runtime.schema.types import JsonValue, OneOf, OptionalOf, Row, Scalar, Type
+from dspec.runtime.schema.types import JsonValue, OneOf, OneOfNumbers, OptionalOf, Row, Scalar, Type
 from dspec.runtime.values.media import dearness, is_history, medium_kind
 
 from .sizes import RowSizes, Sized, Sizes, bytes_of, longer, plus, scaled, size_of, whole
@@ -220,6 +220,8 @@ def _closed(kind: Type) -> int | None:
     match kind:
         case OneOf(values=values):
             return max((bytes_of(one) for one in values), default=2)
+        case OneOfNumbers(values=numbers):
+            return max((len(str(one)) for one in numbers), default=2)
         case Scalar(name="bool"):
             return 5
         case OptionalOf(item=item):

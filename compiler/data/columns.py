@@ -9,8 +9,8 @@ What an absent cell means, in one place:
 | empty csv cell | `str` | the empty text |
 | not there, or an empty csv cell | any other | the row breaks the type |
 
-A text where a list, a dict or a record is declared is JSON, whatever the format; keys that a nested record does not declare
-are left out, as columns are that the dataset does not declare.
+A text where a list, a tuple, a dict or a record is declared is JSON, whatever the format; keys that a nested record does
+not declare are left out, as columns are that the dataset does not declare.
 
 So every row that is read has a value for every declared column. A column that no row has is
 reported as missing even when it is optional, because a misspelt name would read as "all null";
@@ -23,7 +23,19 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from dspec.runtime.schema.program import FieldSpec, Record
-from dspec.runtime.schema.types import STR, DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Row, Type
+from dspec.runtime.schema.types import (
+    STR,
+    DictOf,
+    JsonValue,
+    ListOf,
+    OneOf,
+    OneOfRecords,
+    OptionalOf,
+    RecordRef,
+    Row,
+    TupleOf,
+    Type,
+)
 from dspec.runtime.values import values
 from dspec.runtime.values.media import MediumKind, is_history, medium_kind
 from dspec.runtime.values.repair import strict_json
@@ -116,8 +128,8 @@ def _media(value: JsonValue, kind: Type, medium: MediumKind, media: MediaFiles) 
 
 def _is_nested(kind: Type) -> bool:
     """Whether a text in a cell of this type is JSON: tables of every format have such columns."""
-    kind = kind.item if isinstance(kind, OptionalOf) else kind
-    return isinstance(kind, ListOf | DictOf | RecordRef) or is_history(kind)
+    inner = kind.item if isinstance(kind, OptionalOf) else kind
+    return isinstance(inner, ListOf | DictOf | TupleOf | RecordRef | OneOfRecords) or is_history(inner)
 
 
 def _known(value: JsonValue, kind: Type, records: Mapping[str, Record], depth: int) -> JsonValue:
@@ -129,6 +141,12 @@ def _known(value: JsonValue, kind: Type, records: Mapping[str, Record], depth: i
             return _known(value, item, records, depth)
         case ListOf(item=item), list():
             return [_known(one, item, records, depth + 1) for one in value]
+        case TupleOf(items=items), list() if len(items) == len(value):
+            return [_known(one, item, records, depth + 1) for one, item in zip(value, items, strict=True)]
+        case OneOfRecords(tag=tag, records=names), dict():
+            said = value.get(tag)
+            name = next((name for name in names if said in values.tags_of(name, tag, records)), "")
+            return _known(value, RecordRef(name=name), records, depth)
         case DictOf(value=item), dict():
             return {name: _known(one, item, records, depth + 1) for name, one in value.items()}
         case RecordRef(name=name), dict() if name in records:

@@ -16,5 +16,6 @@ TYPES: dict[str, str] = {
     "history": "Earlier turns of the same signature, as an input; they become messages.",
     "list": "`list[T]`: a list of values of one type.",
     "dict": "`dict[K, V]`: values by key.",
+    "tuple": "`tuple[A, B]`: so many values, each of its own type.",
 }
 """Built-in types."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from dspec.compiler.check.analysis import Analysis
+from dspec.compiler.check.shape.shape import EXTENDING
 from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.tables.block_specs import AttributeSpec
 from dspec.compiler.tables.blocks import BLOCKS
@@ -85,6 +86,11 @@ def header(here: Here) -> Iterable[Offer]:
         return offers.keywords(("as",)) if spot.index == 2 and not here.cursor.in_string else ()
     if keyword == "dspec":
         return offers.constants("1") if spot.index == 1 else ()
+    if keyword in EXTENDING and len(here.cursor.spots) == 1:
+        extending = terminal(spot.element, 2) == "EXTENDS"
+        if spot.index == 2:
+            return offers.keywords(("extends",))
+        return names(here) if extending and not here.cursor.in_string else ()
     at = find(spot.before, "ASSIGN")
     if at >= 0:
         return _declared_value(here, at)

@@ -169,7 +169,8 @@ def types(of_inputs: Collection[str]) -> Iterator[Offer]:
     """The built-in types; of those that only inputs have, the ones that may stand there."""
     for name, doc in TYPES.items():
         if name not in BEYOND_TEXT or name in of_inputs:
-            yield Offer(name, "type", "", doc, f"{name}[" if name in ("list", "dict") else "", rank=2)
+            text = f"{name}[" if name in ("list", "dict", "tuple") else ""
+            yield Offer(name, "type", "", doc, text, rank=2)
 
 
 def strategies() -> Iterator[Offer]:

@@ -10,7 +10,18 @@ import json
 from collections.abc import Mapping
 
 from ..schema.program import Record
-from ..schema.types import DictOf, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+from ..schema.types import (
+    DictOf,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OneOfRecords,
+    OptionalOf,
+    RecordRef,
+    Scalar,
+    TupleOf,
+    Type,
+)
 
 _SCALARS = {
     "str": "text",
@@ -35,14 +46,22 @@ def in_words(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
     match kind:
         case Scalar(name=name):
             return _SCALARS[name]
-        case OneOf(values=values):
-            return "one of " + ", ".join(quoted(value) for value in values)
+        case OneOf(noted=noted):
+            return "one of " + ", ".join(_noted(quoted(value), note) for value, note in noted)
+        case OneOfNumbers(values=numbers):
+            return "one of " + ", ".join(map(str, numbers))
         case OptionalOf(item=item):
             return f"{in_words(item, records, seen)}, or null"
         case ListOf(item=Scalar(name="image" | "audio" | "file" as medium)):
             return _SEVERAL[medium]
         case ListOf(item=item):
             return f"JSON list of {_part(item, records, seen)}"
+        case TupleOf(items=items):
+            parts = ", ".join(f"({in_words(item, records, seen)})" for item in items)
+            return f"JSON list of exactly {len(items)} values: {parts}"
+        case OneOfRecords(tag=tag, records=names):
+            parts = " or ".join(f"({in_words(RecordRef(name=name), records, seen)})" for name in names)
+            return f"as its {quoted(tag)} says, {parts}"
         case DictOf(value=value):
             return f"JSON object, each value {_part(value, records, seen)}"
         case RecordRef(name=name):
@@ -63,8 +82,7 @@ def _spelled(name: str, records: Mapping[str, Record], seen: set[str]) -> str:
     parts: list[str] = []
     for field in record.fields:
         part = f"{quoted(field.name)}: {in_words(field.type, records, seen)}"
-        note = " ".join(field.description.split())
-        parts.append(f"{part} ({note})" if note else part)
+        parts.append(_noted(part, field.description))
     return f"{name} as a JSON object {{{', '.join(parts)}}}"
 
 
@@ -79,17 +97,20 @@ def in_plain_words(kind: Type, records: Mapping[str, Record], seen: set[str]) ->
             return in_words(kind, records, seen)
         case ListOf(item=item):
             return f"list of {_bracketed(item, records, seen)}"
+        case TupleOf(items=items):
+            return f"{len(items)} values: {', '.join(f'({in_plain_words(item, records, seen)})' for item in items)}"
+        case OneOfRecords(tag=tag, records=names):
+            several = [f"({in_plain_words(RecordRef(name=name), records, seen)})" for name in names]
+            return f"as its {tag} says, {' or '.join(several)}"
         case DictOf(value=value):
             return f"names, each with {_bracketed(value, records, seen)}"
         case RecordRef(name=name) if name in records and name not in seen:
             seen.add(name)
             parts: list[str] = []
             for field in records[name].fields:
-                note = " ".join(field.description.split())
                 optional = isinstance(field.type, OptionalOf)
                 words = (in_plain_words if optional else _bracketed)(field.type, records, seen)
-                part = f"{field.name}: {words}"
-                parts.append(f"{part} ({note})" if note else part)
+                parts.append(_noted(f"{field.name}: {words}", field.description))
             return f"{name} with {'; '.join(parts)}"
         case RecordRef(name=name):
             return name
@@ -100,6 +121,11 @@ def in_plain_words(kind: Type, records: Mapping[str, Record], seen: set[str]) ->
 def _bracketed(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
     words = in_plain_words(kind, records, seen)
     return f"({words})" if isinstance(kind, OptionalOf | RecordRef) and " " in words else words
+
+
+def _noted(text: str, note: str) -> str:
+    note = " ".join(note.split())
+    return f"{text} ({note})" if note else text
 
 
 def quoted(text: str) -> str:

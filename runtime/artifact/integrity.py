@@ -50,8 +50,23 @@ from ..schema.program import (
     ToolStep,
     ValueStep,
 )
-from ..schema.types import FLOAT, STR, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Type
+from ..schema.types import (
+    FLOAT,
+    MAX_RECORDS,
+    MAX_TUPLE,
+    STR,
+    DictOf,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OneOfRecords,
+    OptionalOf,
+    RecordRef,
+    TupleOf,
+    Type,
+)
 from ..values.functions import FUNCTIONS, misfit
+from ..values.values import tags_of
 from .attached import media_faults
 from .naming import in_ranges, plain_names, settings
 from .references import in_checks, in_graph, in_reward
@@ -462,10 +477,33 @@ def _type(kind: Type, where: str, program: Runnable) -> Iterator[str]:
             yield from _type(value, where, program)
         case RecordRef(name=name) if name not in program.records:
             yield f"{where}: there is no record `{name}`"
-        case OneOf(values=()):
+        case OneOf(values=()) | OneOfNumbers(values=()):
             yield f"{where}: a union without values"
+        case OneOf(values=values, notes=notes) if len(notes) not in (0, len(values)):
+            yield f"{where}: {len(notes)} notes on {len(values)} values"
+        case TupleOf(items=items):
+            if not 1 <= len(items) <= MAX_TUPLE:
+                yield f"{where}: a tuple has 1 to {MAX_TUPLE} values, and this one {len(items):,}"
+            for index, item in enumerate(items[:MAX_TUPLE]):
+                yield from _type(item, f"{where}[{index}]", program)
+        case OneOfRecords():
+            yield from _union(kind, where, program)
         case _:
             pass
+
+
+def _union(kind: OneOfRecords, where: str, program: Runnable) -> Iterator[str]:
+    if not 1 <= len(kind.records) <= MAX_RECORDS:
+        yield f"{where}: a union has 1 to {MAX_RECORDS} records, and this one {len(kind.records):,}"
+        return
+    seen: set[str] = set()
+    for name in kind.records:
+        own = tags_of(name, kind.tag, program.records)
+        if name not in program.records:
+            yield f"{where}: there is no record `{name[:80]}`"
+        elif not own or not seen.isdisjoint(own):
+            yield f"{where}: `{kind.tag[:80]}` does not tell `{name[:80]}` from the other records"
+        seen.update(own)
 
 
 def _checks(checks: Sequence[Check], where: str) -> Iterator[str]:

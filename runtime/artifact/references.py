@@ -40,7 +40,19 @@ from ..schema.program import (
     ValueStep,
     walked,
 )
-from ..schema.types import ANY, DictOf, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+from ..schema.types import (
+    ANY,
+    DictOf,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OneOfRecords,
+    OptionalOf,
+    RecordRef,
+    Scalar,
+    TupleOf,
+    Type,
+)
 
 MAX_WRITTEN = 2_000
 """Steps of one graph, those inside others counted."""
@@ -202,7 +214,7 @@ class _Found:
                 return self._member(self.shape(target, scope), name)
             case Item(target=target, index=index):
                 self.shape(index, scope)
-                return _item(self.shape(target, scope))
+                return _item(self.shape(target, scope), index)
             case ForEach(element=element, variable=variable, iterable=iterable, of=of):
                 each = _item(self.shape(iterable, scope))
                 inner = {variable: each} if of is None else {variable: None, of: each}
@@ -232,7 +244,16 @@ class _Found:
             fields: Mapping[str, Type] = {field.name: field.type for field in record.fields}
         elif isinstance(target, Mapping):
             fields = target
-        elif isinstance(target, ListOf | OneOf) or (isinstance(target, Scalar) and target != ANY):
+        elif isinstance(target, OneOfRecords):
+            # A condition may have asked which of them it is: the check knows, and here any of them may be meant.
+            fields = {
+                field.name: field.type
+                for name in reversed(target.records)
+                for field in (self._records[name].fields if name in self._records else ())
+            }
+        elif isinstance(target, ListOf | TupleOf | OneOf | OneOfNumbers) or (
+            isinstance(target, Scalar) and target != ANY
+        ):
             self.faults.append(f"`.{name[:80]}` is read of what has no fields")
             return None
         else:
@@ -242,10 +263,14 @@ class _Found:
         return fields.get(name)
 
 
-def _item(target: Shape) -> Shape:
+def _item(target: Shape, index: Expression | None = None) -> Shape:
     while isinstance(target, OptionalOf):
         target = target.item
     match target:
+        case TupleOf(items=items):
+            place = index.value if isinstance(index, Constant) else None
+            known = isinstance(place, int) and -len(items) <= place < len(items)
+            return items[place] if isinstance(place, int) and known else None
         case ListOf(item=item):
             return item
         case DictOf(value=value):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictFloat, StrictInt
 
 ScalarName = Literal[
     "str", "int", "float", "bool", "date", "datetime", "any", "image", "audio", "file", "history"
@@ -53,6 +53,31 @@ class OneOf(Frozen):
 
     kind: Literal["one_of"] = "one_of"
     values: tuple[str, ...]
+    notes: tuple[str, ...] = Field(default_factory=tuple[str, ...], exclude_if=lambda notes: not notes)
+    """What each of the values means, empty where nothing is said of it; none at all where of none."""
+
+    @property
+    def noted(self) -> tuple[tuple[str, str], ...]:
+        """The values, each with what it means."""
+        return tuple(zip(self.values, self.notes or ("",) * len(self.values), strict=False))
+
+
+class OneOfNumbers(Frozen, defer_build=True):
+    """A union of numbers, in the order they were declared: all whole, or all floats."""
+
+    kind: Literal["one_of_numbers"] = "one_of_numbers"
+    values: tuple[StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)], ...]
+
+    @property
+    def whole(self) -> bool:
+        return all(isinstance(value, int) for value in self.values)
+
+
+class TupleOf(Frozen, defer_build=True):
+    """`tuple[A, B]`: a list of so many values, each of its own type."""
+
+    kind: Literal["tuple"] = "tuple"
+    items: tuple[Type, ...]
 
 
 class RecordRef(Frozen):
@@ -62,7 +87,23 @@ class RecordRef(Frozen):
     name: str
 
 
-Type = Annotated[Scalar | ListOf | DictOf | OptionalOf | OneOf | RecordRef, Field(discriminator="kind")]
+class OneOfRecords(Frozen, defer_build=True):
+    """A union of records, told apart by the field `tag`: in each of them a union of literals, and no two share one."""
+
+    kind: Literal["one_of_records"] = "one_of_records"
+    tag: str
+    records: tuple[str, ...]
+
+
+MAX_RECORDS = 64
+"""Records that a union may have, since a value is compared with each of them."""
+MAX_TUPLE = 64
+"""Values that a tuple may have."""
+
+Type = Annotated[
+    Scalar | ListOf | DictOf | TupleOf | OptionalOf | OneOf | OneOfNumbers | OneOfRecords | RecordRef,
+    Field(discriminator="kind"),
+]
 
 ListOf.model_rebuild()
 
@@ -85,9 +126,15 @@ def spell(kind: Type) -> str:
             return f"list[{spell(item)}]"
         case DictOf(key=key, value=value):
             return f"dict[{spell(key)}, {spell(value)}]"
-        case OptionalOf(item=OneOf() as item):
+        case TupleOf(items=items):
+            return f"tuple[{', '.join(map(spell, items))}]"
+        case OptionalOf(item=OneOf() | OneOfNumbers() | OneOfRecords() as item):
             return f"({spell(item)})?"
         case OptionalOf(item=item):
             return f"{spell(item)}?"
         case OneOf(values=values):
             return " | ".join(f'"{value}"' for value in values)
+        case OneOfNumbers(values=values):
+            return " | ".join(map(str, values))
+        case OneOfRecords(records=records):
+            return " | ".join(records)

@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from ..errors import EvaluationError
 from ..schema.program import Check, FieldSpec, Record
-from ..schema.types import DictOf, JsonValue, ListOf, OptionalOf, RecordRef, Row, Type
+from ..schema.types import DictOf, JsonValue, ListOf, OneOfRecords, OptionalOf, RecordRef, Row, TupleOf, Type
 from .interpret import evaluate
-from .values import at, inside, shown
+from .values import at, inside, shown, tags_of
 
 _MAX_FAILURES = 20
 
@@ -62,6 +62,12 @@ def _visit(
         case ListOf(item=item) if isinstance(value, list):
             for index, element in enumerate(value):
                 _visit(element, item, records, f"{where}[{index}]", found)
+        case TupleOf(items=items) if isinstance(value, list):
+            for index, (element, item) in enumerate(zip(value, items, strict=False)):
+                _visit(element, item, records, f"{where}[{index}]", found)
+        case OneOfRecords(tag=tag, records=names) if isinstance(value, dict):
+            name = next((name for name in names if value.get(tag) in tags_of(name, tag, records)), "")
+            _visit(value, RecordRef(name=name), records, where, found)
         case DictOf(value=item) if isinstance(value, dict):
             for name, element in value.items():
                 _visit(element, item, records, inside(where, name), found)

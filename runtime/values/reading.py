@@ -15,7 +15,21 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from ..schema.program import Record
-from ..schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+from ..schema.types import (
+    FLOAT,
+    INT,
+    DictOf,
+    JsonValue,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OneOfRecords,
+    OptionalOf,
+    RecordRef,
+    Scalar,
+    TupleOf,
+    Type,
+)
 from .finding import FoundJson, Search, search
 from .listing import and_so_on, parts
 from .phrases import (
@@ -31,7 +45,7 @@ from .phrases import (
     unmarked,
 )
 from .repair import MAX_TEXT, NotJson, Spelled, exact_json, mend, strict_json
-from .values import MAX_DEPTH, at, coerce, inside, mismatch, short
+from .values import MAX_DEPTH, at, coerce, inside, meant_record, mismatch, short, tags_of
 
 _NOTHING = {"", "null", "none", "nil", "n/a", "na", "not available", "not applicable"}
 _EMPTY = {"nothing", "empty", "(none)"}
@@ -147,9 +161,11 @@ class _Reader:
                 return self._optional(text, item, where, depth)
             case ListOf(item=item):
                 return self._list(text, kind, item, where, depth)
-            case DictOf() | RecordRef():
+            case TupleOf():
+                return self._tuple(text, kind, where, depth)
+            case DictOf() | RecordRef() | OneOfRecords():
                 return self._object(text, kind, where, depth)
-            case Scalar() | OneOf():
+            case Scalar() | OneOf() | OneOfNumbers():
                 return self._single(text, kind, where, depth)
 
     def value(self, value: JsonValue, kind: Type, where: str, depth: int) -> JsonValue:
@@ -174,7 +190,12 @@ class _Reader:
                     self.value(element, item, f"{where}[{index}]", depth + 1)
                     for index, element in enumerate(value)
                 ]
-            case ListOf(item=RecordRef() as item), dict():
+            case TupleOf(items=items), list() if len(value) == len(items):
+                return [
+                    self.value(element, item, f"{where}[{index}]", depth + 1)
+                    for index, (element, item) in enumerate(zip(value, items, strict=True))
+                ]
+            case ListOf(item=RecordRef() | OneOfRecords() as item), dict():
                 self._repaired("took the one object as a list of one")
                 return [self.value(value, item, where, depth + 1)]
             case DictOf(value=item), dict():
@@ -185,6 +206,9 @@ class _Reader:
                 return self._located(members, kind, where)
             case RecordRef(name=name), dict() if name in self._records:
                 return self._record(value, self._records[name], kind, where, depth)
+            case OneOfRecords(), dict():
+                name = self._meant(value, kind, where, depth)
+                return self._record(value, self._records[name], RecordRef(name=name), where, depth)
             case _:
                 return self._located(plain(value), kind, where)
 
@@ -213,6 +237,28 @@ class _Reader:
             raise ValueError(at(where, f"{short(plain(value))} has none of the fields of {record.name}"))
         return self._located(members, kind, where)
 
+    def _meant(self, value: dict[str, JsonValue], kind: OneOfRecords, where: str, depth: int) -> str:
+        """The record that an object says it is. One that has what only another record has is none of them for certain."""
+        said = [(name, one) for name, one in value.items() if fold(name) == fold(kind.tag)]
+        if any(one != said[0][1] for _, one in said[1:]):
+            raise ValueError(at(where, f"has {kind.tag} twice"))
+        tags = tuple(tag for name in kind.records for tag in tags_of(name, kind.tag, self._records))
+        place = inside(where, kind.tag)
+        tag = self.value(said[0][1], OneOf(values=tags), place, depth + 1) if said else None
+        found = meant_record(tag, kind, self._records, where, given=bool(said))
+        own = {fold(field.name) for field in self._records[found].fields}
+        for name in kind.records:
+            others = {fold(field.name) for field in self._records[name].fields} - own
+            for member, one in value.items():
+                if one is not None and fold(member) in others:
+                    raise ValueError(
+                        at(
+                            where,
+                            f"says that its {kind.tag} is {short(tag)}, and has {member[:60]} of {name}",
+                        )
+                    )
+        return found
+
     def _located(self, value: JsonValue, kind: Type, where: str) -> JsonValue:
         try:
             return coerce(value, kind, self._records)
@@ -230,7 +276,7 @@ class _Reader:
         own = isinstance(item, OneOf) and spelled(said, item.values) is not None
         return said.lower() in _NOTHING and not own and not _only_dots(text)
 
-    def _single(self, text: str, kind: Scalar | OneOf, where: str, depth: int) -> JsonValue:
+    def _single(self, text: str, kind: Scalar | OneOf | OneOfNumbers, where: str, depth: int) -> JsonValue:
         """A number, a truth, a date or a label: as it stands, behind a lead-in, or as the one member of an object."""
         simple = _as_it_stands(text, kind)
         if simple is not None:
@@ -252,19 +298,22 @@ class _Reader:
             return found
         if isinstance(kind, OneOf):
             return self._label(stripped, kind, where)
-        if kind.name == "bool":
+        if isinstance(kind, Scalar) and kind.name == "bool":
             word = label_said(bare(stripped), _TRUTH_WORDS, self._name)
             if word is not None:
                 return word in _TRUE
         raise ValueError(at(where, mismatch(kind, text)))
 
-    def _spelled(self, text: str, kind: Scalar | OneOf) -> JsonValue:
+    def _spelled(self, text: str, kind: Scalar | OneOf | OneOfNumbers) -> JsonValue:
         """What the whole text spells; None where it is nothing of that type."""
         if isinstance(kind, OneOf):
             if text in kind.values:
                 return text
             return spelled(bare(text).rstrip("!…"), kind.values)
         text = uncommented(text)
+        if isinstance(kind, OneOfNumbers):
+            number = _number(text, INT if kind.whole else FLOAT, self._name)
+            return number if number in kind.values else None
         if kind.name == "bool":
             word = bare(text).lower()
             return word in _TRUE if word in _TRUE | _FALSE else None
@@ -320,7 +369,26 @@ class _Reader:
             self._repaired(f"{repair} in the JSON", guessed=one.mended.guessed)
         return one.mended.value
 
-    def _object(self, text: str, kind: DictOf | RecordRef, where: str, depth: int) -> JsonValue:
+    def _tuple(self, text: str, kind: TupleOf, where: str, depth: int) -> JsonValue:
+        """A tuple is JSON: what words list may be any number of things."""
+        stripped = self._unheaded(unfenced(text))
+        whole = _whole(stripped, "[")
+        if isinstance(whole, list):
+            return self.value(whole, kind, where, depth)
+        found = search(stripped)
+        if found.lost or not found.found:
+            why = f": {found.lost}" if found.lost else ""
+            raise ValueError(at(where, mismatch(kind, text) + why))
+
+        def as_tuple(value: JsonValue) -> JsonValue:
+            held = self._unwrapped(value, _WRAPPERS_OF_LISTS)
+            return self.value(held if isinstance(held, list) else value, kind, where, depth)
+
+        return self._only(list(found.found), as_tuple, kind, found.text, where)
+
+    def _object(
+        self, text: str, kind: DictOf | RecordRef | OneOfRecords, where: str, depth: int
+    ) -> JsonValue:
         whole = _whole(text.strip(), "{")
         if isinstance(whole, dict):
             return self._as_object(whole, kind, where, depth)
@@ -332,7 +400,9 @@ class _Reader:
             objects, lambda value: self._as_object(value, kind, where, depth), kind, text, where
         )
 
-    def _as_object(self, value: JsonValue, kind: DictOf | RecordRef, where: str, depth: int) -> JsonValue:
+    def _as_object(
+        self, value: JsonValue, kind: DictOf | RecordRef | OneOfRecords, where: str, depth: int
+    ) -> JsonValue:
         if isinstance(value, list):
             if len(value) != 1:
                 raise ValueError(at(where, mismatch(kind, plain(value))))
@@ -342,7 +412,7 @@ class _Reader:
             return self.value(value, kind, where, depth)
         except ValueError:
             record = kind.name if isinstance(kind, RecordRef) else ""
-            held = self._unwrapped(value, _WRAPPERS, record) if record else None
+            held = None if isinstance(kind, DictOf) else self._unwrapped(value, _WRAPPERS, record)
             if not isinstance(held, dict):
                 raise
             return self.value(held, kind, where, depth + 1)
@@ -385,7 +455,7 @@ class _Reader:
                 return None
             found = mended.value if mended.end == len(text) + 2 else None
             return [str(value) for value in found] if isinstance(found, list) else None
-        nested = isinstance(item, ListOf)
+        nested = isinstance(item, ListOf | TupleOf)
         if isinstance(item, Scalar) and item.name == "float" and _DECIMAL_COMMA.fullmatch(text):
             return None
         if prose and "\n" not in text:
@@ -400,7 +470,12 @@ class _Reader:
         values = [one.mended.value for one in found.found]
         if any(one.mended.repairs and _leaves_out(one.mended.value) for one in found.found):
             raise ValueError(at(where, f"{mismatch(kind, found.text)}, which leaves some out"))
-        if len(values) > 1 and isinstance(item, RecordRef) and found.listed and all(map(_is_object, values)):
+        if (
+            len(values) > 1
+            and isinstance(item, RecordRef | OneOfRecords)
+            and found.listed
+            and all(map(_is_object, values))
+        ):
             self._repaired("took objects in a row as a list")
             return [
                 self.value(self._mended(one), item, f"{where}[{index}]", depth + 1)
@@ -472,10 +547,12 @@ def _holds_objects(value: JsonValue) -> bool:
     )
 
 
-def _as_it_stands(text: str, kind: Scalar | OneOf) -> JsonValue:
+def _as_it_stands(text: str, kind: Scalar | OneOf | OneOfNumbers) -> JsonValue:
     """The value of a text, or of a label or number that is spelled as it should be; None for anything else."""
     if isinstance(kind, OneOf):
         return text if text in kind.values else None
+    if isinstance(kind, OneOfNumbers):
+        return next((value for value in kind.values if str(value) == text), None)
     if kind.name == "str":
         return text
     if kind.name == "int":

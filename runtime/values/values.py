@@ -15,7 +15,19 @@ from collections.abc import Mapping
 from datetime import date, datetime
 
 from ..schema.program import Record
-from ..schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, RecordRef, Scalar, Type
+from ..schema.types import (
+    DictOf,
+    JsonValue,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OneOfRecords,
+    OptionalOf,
+    RecordRef,
+    Scalar,
+    TupleOf,
+    Type,
+)
 from .media import KIND_WORDS, KINDS, known
 from .repair import strict_json
 
@@ -45,7 +57,7 @@ def coerce(value: JsonValue, kind: Type, records: Mapping[str, Record]) -> JsonV
 def from_text(text: str, kind: Type, records: Mapping[str, Record]) -> JsonValue:
     """A table's cell as the type has it; an empty cell is None where the type allows None.
 
-    Lists, dicts and records are JSON in their cell. Raises ValueError as `coerce` does.
+    Lists, tuples, dicts and records are JSON in their cell. Raises ValueError as `coerce` does.
     """
     match kind:
         case Scalar(name="str" | "any" | "image" | "audio" | "file"):
@@ -57,11 +69,13 @@ def from_text(text: str, kind: Type, records: Mapping[str, Record]) -> JsonValue
             return found
         case Scalar(name="int" | "float"):
             return _plain_number(text, kind)
+        case OneOfNumbers():
+            return coerce(_plain_number(text, kind), kind, records)
         case Scalar(name="date" | "datetime") | OneOf():
             return coerce(text.strip(), kind, records)
         case OptionalOf(item=item):
             return None if not text.strip() else from_text(text, item, records)
-        case ListOf() | DictOf() | RecordRef() | Scalar():
+        case ListOf() | DictOf() | TupleOf() | RecordRef() | OneOfRecords() | Scalar():
             try:
                 value = strict_json(text)
             except ValueError:
@@ -69,13 +83,15 @@ def from_text(text: str, kind: Type, records: Mapping[str, Record]) -> JsonValue
             return coerce(value, kind, records)
 
 
-def _plain_number(text: str, kind: Scalar) -> JsonValue:
+def _plain_number(text: str, kind: Scalar | OneOfNumbers) -> JsonValue:
     stripped = text.strip()
     if len(stripped) > _MAX_DIGITS or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", stripped):
         raise ValueError(mismatch(kind, text))
-    if kind.name == "int" and re.fullmatch(r"[+-]?\d+", stripped):
+    whole = kind.whole if isinstance(kind, OneOfNumbers) else kind.name == "int"
+    if whole and re.fullmatch(r"[+-]?\d+", stripped):
         return int(stripped)
-    return _scalar(float(stripped), kind)
+    number = float(stripped)
+    return number if isinstance(kind, OneOfNumbers) else _scalar(number, kind)
 
 
 def _coerce(value: JsonValue, kind: Type, records: Mapping[str, Record], where: str, depth: int) -> JsonValue:
@@ -92,6 +108,15 @@ def _coerce(value: JsonValue, kind: Type, records: Mapping[str, Record], where: 
         case OneOf(values=values):
             if isinstance(value, str) and value in values:
                 return value
+        case OneOfNumbers(values=numbers):
+            if isinstance(value, int | float) and not isinstance(value, bool) and value in numbers:
+                return numbers[numbers.index(value)]
+        case TupleOf(items=items):
+            if isinstance(value, list) and len(value) == len(items):
+                return [
+                    _coerce(element, item, records, f"{where}[{index}]", depth + 1)
+                    for index, (element, item) in enumerate(zip(value, items, strict=True))
+                ]
         case ListOf(item=item):
             if isinstance(value, list):
                 return [
@@ -108,6 +133,10 @@ def _coerce(value: JsonValue, kind: Type, records: Mapping[str, Record], where: 
                 }
         case RecordRef(name=name):
             if isinstance(value, dict):
+                return _record(value, name, records, where, depth)
+        case OneOfRecords(tag=tag):
+            if isinstance(value, dict):
+                name = meant_record(value.get(tag), kind, records, where, given=tag in value)
                 return _record(value, name, records, where, depth)
     raise ValueError(at(where, mismatch(kind, value)))
 
@@ -135,6 +164,28 @@ def _record(
         else:
             raise ValueError(at(where, f"{name} lacks the field {field.name}"))
     return out
+
+
+def meant_record(
+    said: JsonValue, kind: OneOfRecords, records: Mapping[str, Record], where: str, *, given: bool
+) -> str:
+    """The record of a union whose literals have what a value says of itself. Raises ValueError where none has."""
+    if not given:
+        raise ValueError(at(where, f"lacks the field {kind.tag}, which says what it is"))
+    tags: list[str] = []
+    for name in kind.records:
+        own = tags_of(name, kind.tag, records)
+        if said in own:
+            return name
+        tags += own
+    raise ValueError(at(inside(where, kind.tag), mismatch(OneOf(values=tuple(tags)), said)))
+
+
+def tags_of(name: str, tag: str, records: Mapping[str, Record]) -> tuple[str, ...]:
+    """The literals of a record's field; none where it has no such field."""
+    record = records.get(name)
+    kinds = () if record is None else (field.type for field in record.fields if field.name == tag)
+    return next((kind.values for kind in kinds if isinstance(kind, OneOf)), ())
 
 
 def _key(name: str, kind: Type, records: Mapping[str, Record], where: str) -> str:
@@ -233,14 +284,23 @@ def expected(kind: Type) -> str:
         case OptionalOf(item=item):
             return f"{expected(item)}, or null"
         case OneOf(values=values):
-            named = ", ".join(short(value) for value in values[:8])
-            return f"one of {named}" + (f", … ({len(values)} in all)" if len(values) > 8 else "")
+            return _choice([short(value) for value in values[:8]], len(values))
+        case OneOfNumbers(values=numbers):
+            return _choice([str(number) for number in numbers[:8]], len(numbers))
         case ListOf():
             return "a JSON list"
+        case TupleOf(items=items):
+            return f"a JSON list of {len(items)} values"
         case DictOf():
             return "a JSON object"
         case RecordRef(name=name):
             return f"a JSON object for {name}"
+        case OneOfRecords(records=names):
+            return f"a JSON object for {' or '.join(names[:8])}"
+
+
+def _choice(shown: list[str], number: int) -> str:
+    return f"one of {', '.join(shown)}" + (f", … ({number} in all)" if number > len(shown) else "")
 
 
 def mismatch(kind: Type, value: JsonValue) -> str:

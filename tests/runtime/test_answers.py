@@ -30,10 +30,13 @@ from dspec.runtime.schema.types import (
     JsonValue,
     ListOf,
     OneOf,
+    OneOfNumbers,
+    OneOfRecords,
     OptionalOf,
     RecordRef,
     Row,
     Scalar,
+    TupleOf,
     Type,
 )
 from dspec.runtime.values.phrases import fold
@@ -104,6 +107,9 @@ KINDS: tuple[Type, ...] = (
     RecordRef(name="Doc"),
     ListOf(item=RecordRef(name="Line")),
     DictOf(key=STR, value=INT),
+    OneOfNumbers(values=(1, 2, 3)),
+    TupleOf(items=(STR, INT)),
+    OneOfRecords(tag="kind", records=("Card", "Cash")),
 )
 PIECES = [case.text for case in ANSWERS if not case.whole and not case.cut]
 BITS = st.sampled_from(

@@ -21,10 +21,13 @@ from dspec.runtime.schema.types import (
     JsonValue,
     ListOf,
     OneOf,
+    OneOfNumbers,
+    OneOfRecords,
     OptionalOf,
     RecordRef,
     Row,
     Scalar,
+    TupleOf,
     Type,
 )
 
@@ -38,7 +41,7 @@ _SCALARS = {
     "date": Scalar(name="date"),
     "datetime": Scalar(name="datetime"),
 }
-_TOKEN = re.compile(r'\s*("[^"]*"|\w+|[\[\]|,?:])')
+_TOKEN = re.compile(r'\s*("[^"]*"|-?\w+|[\[\]|,?:])')
 _LINE = re.compile(r"(.*?)  (=[>~!])(?:  (.*))?")
 
 
@@ -143,6 +146,23 @@ def _type(tokens: list[str]) -> Type:
             tokens.pop(0)
             values.append(tokens.pop(0)[1:-1])
         kind = OneOf(values=tuple(values))
+    elif word.lstrip("-").isdigit():
+        numbers = [int(word)]
+        while tokens and tokens[0] == "|":
+            tokens.pop(0)
+            numbers.append(int(tokens.pop(0)))
+        kind = OneOfNumbers(values=tuple(numbers))
+    elif word[0].isupper() and tokens and tokens[0] == "|":
+        names = [word]
+        while tokens and tokens[0] == "|":
+            tokens.pop(0)
+            names.append(tokens.pop(0))
+        kind = OneOfRecords(tag="kind", records=tuple(names))
+    elif word == "tuple":
+        items: list[Type] = []
+        while tokens.pop(0) != "]":
+            items.append(_type(tokens))
+        kind = TupleOf(items=tuple(items))
     elif word == "list":
         tokens.pop(0)
         kind = ListOf(item=_type(tokens))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 NAMES = (
     "a", "b2", "text", "größe", "_x", "input", "output", "field", "step", "type", "metric", "let", "gate",
-    "program", "test", "list", "dict", "as", "repeat", "from", "until", "train", "a_rather_long_name_for_a_value", "score",
+    "program", "test", "list", "dict", "tuple", "extends", "as", "repeat", "from", "until", "train", "a_rather_long_name_for_a_value", "score",
 )  # fmt: skip
 STRINGS = (
     '""', '"x"', '"a # b"', '"{"', '"\\n \\"q\\" \\\\ \\u00e9"', '"""one"""',
@@ -72,7 +72,7 @@ class Writer:
             self.add("type")
             self.name()
             self.add("=")
-            self.type(3)
+            self.labels() if self.chance(0.3) else self.type(3)
         else:
             self.add(
                 self.random.choice(
@@ -82,6 +82,12 @@ class Writer:
             self.name()
             self.header()
             if kind == "items":
+                if self.chance(0.2):
+                    self.add("extends")
+                    self.name()
+                    if self.chance(0.3):
+                        self.add(".")
+                        self.name()
                 self.body(2)
             else:
                 self.add("=")
@@ -192,7 +198,7 @@ class Writer:
         self.add(self.random.choice(STRINGS))
 
     def type(self, depth: int) -> None:
-        kind = self.random.randint(0, 6 if depth else 1)
+        kind = self.random.randint(0, 8 if depth else 1)
         if kind <= 1:
             self.add(self.random.choice(("str", "int", "Line", "date", '"a"', '"b c"')))
         elif kind == 2:
@@ -210,10 +216,33 @@ class Writer:
         elif kind == 5:
             self.type(0)
             self.add("?")
+        elif kind == 6:
+            self.add("tuple", "[")
+            self.many(lambda: self.type(depth - 1), 1, 3)
+            self.add("]")
+        elif kind == 7:
+            self.number()
+            for _ in range(self.random.randint(0, 4)):
+                self.add("|")
+                self.number()
         else:
             self.add('"first"')
             for _ in range(self.random.randint(1, 6)):
                 self.add("|", self.random.choice(('"second"', '"a third one"', "str")))
+
+    def number(self) -> None:
+        if self.chance(0.3):
+            self.add("-")
+        self.add(self.random.choice(NUMBERS))
+
+    def labels(self) -> None:
+        """What only a `type` may say: labels with what they mean."""
+        for index in range(self.random.randint(1, 4)):
+            if index:
+                self.add("|")
+            self.string()
+            if self.chance(0.7):
+                self.string()
 
     def argument(self, depth: int) -> None:
         if self.chance(0.6):

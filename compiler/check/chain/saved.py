@@ -15,7 +15,7 @@ from dspec.grammar.tree import Literal as LiteralNode
 from dspec.runtime.errors import ArtifactError
 from dspec.runtime.schema.ensemble import Runnable, parts
 from dspec.runtime.schema.program import FieldSpec, Program, Record
-from dspec.runtime.schema.types import ANY, DictOf, ListOf, OptionalOf, RecordRef, Type
+from dspec.runtime.schema.types import ANY, DictOf, ListOf, OneOfRecords, OptionalOf, RecordRef, TupleOf, Type
 
 from ...diagnostics import codes
 from ...project.reads import looked_at
@@ -225,6 +225,10 @@ def _known(session: Session, kind: Type) -> Type:
             return ListOf(item=_known(session, item))
         case OptionalOf(item=item):
             return OptionalOf(item=_known(session, item))
+        case TupleOf(items=items):
+            return TupleOf(items=tuple(_known(session, item) for item in items))
+        case OneOfRecords(records=names):
+            return kind if all(name in session.records for name in names) else ANY
         case DictOf(key=key, value=value):
             return DictOf(key=key, value=_known(session, value))
         case _:

@@ -15,14 +15,17 @@ from ...diagnostics import codes
 from ...tables.block_specs import SymbolKind
 from ..expressions.infer import expect, truth
 from ..expressions.scope import Scope, bindings
+from ..names.names import find
 from ..session import Place, Session
 from ..shape.literals import literal_value
 from ..symbols import Symbol
 from ..types.kinds import ANY, STR, Group, NamedValue, beyond_text, spell
 from ..types.typenames import resolve_type
+from .bases import base_of, report_circle, with_base
 
 Role = Literal["input", "output", "field"]
 NO_MEMBERS: Mapping[str, NamedValue] = MappingProxyType({})
+NO_SPECS: Mapping[str, FieldSpec] = MappingProxyType({})
 
 
 def doc_of(items: tuple[Item, ...] | None) -> str:
@@ -126,10 +129,24 @@ def column_call(node: Expr | None) -> Call | None:
     return None
 
 
-def field_specs(session: Session, place: Place, members: Iterable[NamedValue]) -> tuple[FieldSpec, ...]:
-    """Runtime fields, with their defaults checked."""
+def typeless(place: Place) -> frozenset[str]:
+    """The fields of a block that say no type."""
+    items = place.declaration.items or ()
+    return frozenset(item.name.text for item in items if isinstance(item, FieldItem) and item.type is None)
+
+
+def field_specs(
+    session: Session,
+    place: Place,
+    members: Iterable[NamedValue],
+    known: Mapping[str, FieldSpec] = NO_SPECS,
+    inherited: Mapping[str, NamedValue] = NO_MEMBERS,
+) -> tuple[FieldSpec, ...]:
+    """Runtime fields, with their defaults checked. The `inherited` ones are `known` already."""
     return tuple(
-        FieldSpec(
+        known[member.name]
+        if member.name in known and inherited.get(member.name) is member
+        else FieldSpec(
             name=member.name,
             type=member.type,
             description=member.description,
@@ -184,7 +201,13 @@ def record_fields(session: Session, symbol: Symbol) -> Group | None:
 
 def _read_fields(session: Session, symbol: Symbol) -> Group:
     place = session.place(symbol)
-    return Group(f"the fields of `{symbol.name}`", fields(session, place, "field"), "field")
+    own = fields(session, place, "field")
+    base = base_of(session, place, "record")
+    below = record_fields(session, base) if base is not None else None
+    if base is not None and below is None:
+        report_circle(session, place)
+    found = with_base(session, base, below.members if below else NO_MEMBERS, own, typeless(place))
+    return Group(f"the fields of `{symbol.name}`", found, "field")
 
 
 def records_lookup(session: Session) -> Callable[[str], Group | None]:
@@ -206,17 +229,32 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
     group = record_fields(session, symbol)
     assert group is not None
     members = tuple(group.members.values())
+    parent = _base_record(session, place)
+    inherited = (record_fields(session, parent[0]) if parent else None) or Group("nothing", {})
+    known = {field.name: field for field in parent[1].fields} if parent else {}
     empty = not any(isinstance(item, FieldItem) for item in place.declaration.items or ())
-    if empty and place.declaration.items is not None and not place.block.problems:
+    if (
+        empty
+        and place.declaration.base is None
+        and place.declaration.items is not None
+        and not place.block.problems
+    ):
         session.report(codes.types.Lacks(symbol.location, "field", "record"))
     scope = Scope(session, place, bindings(members), "a record's check", records=records_lookup(session))
     _endless(session, symbol, members)
     return Record(
         name=symbol.key,
-        description=doc_of(place.declaration.items),
-        fields=field_specs(session, place, members),
-        checks=checks(place, scope),
+        description=doc_of(place.declaration.items) or (parent[1].description if parent else ""),
+        fields=field_specs(session, place, members, known, inherited.members),
+        checks=(parent[1].checks if parent else ()) + checks(place, scope),
     )
+
+
+def _base_record(session: Session, place: Place) -> tuple[Symbol, Record] | None:
+    base = place.declaration.base
+    symbol = find(session, place, base) if base is not None else None
+    found = record(session, symbol) if symbol is not None and symbol.kind == "record" else None
+    return None if symbol is None or found is None else (symbol, found)
 
 
 def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) -> None:
@@ -230,9 +268,12 @@ def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) 
         session.circles |= {symbol.key, *way}
         place = session.place(symbol)
         node = next(
-            item.type
-            for item in place.declaration.items or ()
-            if isinstance(item, FieldItem) and item.name.text == member.name
+            (
+                item.type
+                for item in place.declaration.items or ()
+                if isinstance(item, FieldItem) and item.name.text == member.name
+            ),
+            None,
         )
         annotation = place.at(node) if node else None
         at = member.symbol.location

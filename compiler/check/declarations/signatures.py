@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from msgspec import Struct
 
@@ -16,6 +17,7 @@ from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
 from ..types.kinds import NamedValue, beyond_text, spell
+from .bases import base_of, report_circle, with_base, without_other_role
 from .records import (
     checks,
     doc_of,
@@ -25,16 +27,18 @@ from .records import (
     one_history,
     parameters,
     records_lookup,
+    typeless,
 )
 
 
 class SignatureInfo(Struct, frozen=True):
-    """`symbol` is None for `sig(...)`."""
+    """`symbol` is None for `sig(...)`. `doc` is the instruction that is written, here or in a base; empty where none is."""
 
     symbol: Symbol | None
     inputs: Mapping[str, NamedValue]
     outputs: Mapping[str, NamedValue]
     signature: Signature
+    doc: str = ""
 
 
 def default_instruction(inputs: Mapping[str, NamedValue], outputs: Mapping[str, NamedValue]) -> str:
@@ -54,6 +58,10 @@ def _series(names: list[str]) -> str:
     )
 
 
+NOTHING = SignatureInfo(None, {}, {}, Signature(name="", instruction="", inputs=(), outputs=()))
+"""What a signature without a base starts from."""
+
+
 def signature(session: Session, symbol: Symbol) -> SignatureInfo | None:
     return session.once(_check_signature, symbol)
 
@@ -61,19 +69,33 @@ def signature(session: Session, symbol: Symbol) -> SignatureInfo | None:
 def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     place = session.place(symbol)
     items = place.declaration.items
-    inputs = fields(session, place, "input")
-    outputs = fields_beside(session, symbol, "output", inputs)
+    base = base_of(session, place, "signature")
+    parent = signature(session, base) if base is not None else None
+    if base is not None and parent is None:
+        report_circle(session, place)
+    bare = typeless(place)
+    below = parent or NOTHING
+    own = without_other_role(session, base, fields(session, place, "input"), below.outputs, "an output")
+    inputs = with_base(session, base, below.inputs, own, bare)
+    beside = fields_beside(session, symbol, "output", own)
+    beside = without_other_role(session, base, beside, below.inputs, "an input")
+    outputs = with_base(session, base, below.outputs, beside, bare)
     misplaced = any(isinstance(item, FieldItem) and item.role == "field" for item in items or ())
     if items is not None and not place.block.problems and not misplaced:
-        for role in ("input", "output"):
-            if not any(isinstance(item, FieldItem) and item.role == role for item in items):
+        roles: tuple[tuple[Literal["input", "output"], Mapping[str, NamedValue]], ...]
+        roles = (("input", below.inputs), ("output", below.outputs))
+        for role, inherited in roles:
+            written = any(isinstance(item, FieldItem) and item.role == role for item in items)
+            if not (written or inherited or (place.declaration.base is not None and parent is None)):
                 session.report(codes.types.Lacks(symbol.location, role, "signature"))
     one_history(session, inputs.values())
     names = bindings((*inputs.values(), *outputs.values()))
     scope = Scope(session, place, names, "a signature's check", records=records_lookup(session))
     read = Reader(session, place, items)
     retries = read.integer("max_retries")
-    specs = field_specs(session, place, inputs.values())
+    known = {field.name: field for field in below.signature.inputs}
+    specs = field_specs(session, place, inputs.values(), known, below.inputs)
+    doc = doc_of(items).strip() or below.doc
     for member in outputs.values():
         # What stands behind a type that could not be read is taken for a default.
         if member.has_default and member.symbol and not place.block.problems:
@@ -86,15 +108,16 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
         outputs,
         Signature(
             name=symbol.key,
-            instruction=doc_of(items).strip() or default_instruction(inputs, outputs),
-            fixed=read.texts("fixed"),
+            instruction=doc or default_instruction(inputs, outputs),
+            fixed=below.signature.fixed + read.texts("fixed"),
             inputs=specs,
             outputs=tuple(
                 FieldSpec(name=m.name, type=m.type, description=m.description) for m in outputs.values()
             ),
-            checks=checks(place, scope),
-            max_retries=2 if retries is None else retries,
+            checks=below.signature.checks + checks(place, scope),
+            max_retries=below.signature.max_retries if retries is None else retries,
         ),
+        doc,
     )
 
 

@@ -33,7 +33,16 @@ from dspec.runtime.schema.expressions import (
 )
 from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.program import EachStep
-from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef
+from dspec.runtime.schema.types import (
+    DictOf,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OneOfRecords,
+    OptionalOf,
+    RecordRef,
+    TupleOf,
+)
 
 from ...diagnostics import codes
 from ..names.names import find, is_open, unknown
@@ -55,6 +64,8 @@ from ..types.kinds import (
     join,
     joined,
     list_of,
+    plain_number,
+    shared_fields,
     spell,
 )
 from .blocks import Side, calls_in
@@ -142,6 +153,8 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
     if member is None:
         if not group.open:
             at, of = scope.place.at(name), scope.place.text(target)
+            if _of_some(scope, typed.kind, name, of):
+                return Typed(ANY, code)
             members = tuple((each.name, each.location) for each in group.members.values())
             kinds = {
                 "gold": codes.metrics.UnknownColumn,
@@ -160,16 +173,42 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
     return Typed(_known(scope, node, OptionalOf(item=member.type) if optional else member.type), code)
 
 
+def _of_some(scope: Scope, kind: Kind, name: Name, of: str) -> bool:
+    """Report a field that not all records of a union have, or not with types that agree."""
+    union = kind.item if isinstance(kind, OptionalOf) else kind
+    if not isinstance(union, OneOfRecords):
+        return False
+    groups = {key: group for key in union.records if (group := scope.records(key)) is not None}
+    owners = [key for key, group in groups.items() if name.text in group.members]
+    if not owners:
+        return False
+    tag = groups[owners[0]].members.get(union.tag)
+    values = tag.type.values if tag is not None and isinstance(tag.type, OneOf) else ("",)
+    places = tuple((key, groups[key].members[name.text].location) for key in owners)
+    scope.session.report(
+        codes.shapes.OfSomeRecords(
+            scope.place.at(name), of, places, union.tag, values[0], len(owners) == len(union.records)
+        )
+    )
+    return True
+
+
 def _is_extern_call(scope: Scope, node: Expr) -> bool:
     symbol = find(scope.session, scope.place, node.callee) if isinstance(node, Call) else None
     return symbol is not None and symbol.kind == "extern"
 
 
 def _known(scope: Scope, node: Expr, kind: Kind) -> Kind:
-    """The kind without its `?` where a condition has asked whether the value is there."""
+    """The kind without its `?` where a condition has asked whether the value is there; of a union of records those that
+    it may be."""
     if isinstance(kind, OptionalOf) and scope.holds(node):
-        return kind.item
-    return kind
+        kind = kind.item
+    union = kind.item if isinstance(kind, OptionalOf) else kind
+    if not isinstance(union, OneOfRecords) or (told := scope.may_be(node, union)).records == union.records:
+        return kind
+    left = told.records
+    found = RecordRef(name=left[0]) if len(left) == 1 else OneOfRecords(tag=union.tag, records=left)
+    return OptionalOf(item=found) if isinstance(kind, OptionalOf) and not told.there else found
 
 
 def members_of(scope: Scope, kind: Kind) -> Group | None:
@@ -179,6 +218,8 @@ def members_of(scope: Scope, kind: Kind) -> Group | None:
     if isinstance(kind, Group):
         return kind
     inner = kind.item if isinstance(kind, OptionalOf) else kind
+    if isinstance(inner, OneOfRecords):
+        return shared_fields(inner, scope.records)
     return scope.records(inner.name) if isinstance(inner, RecordRef) else None
 
 
@@ -199,6 +240,15 @@ def _index(scope: Scope, node: Index) -> Typed:
         case ListOf(item=item):
             found = Item(target=code, index=expect(scope, index, INT, "a list's index"))
             return Typed(item, found, unsure=None if isinstance(item, OptionalOf) else unsure)
+        case TupleOf(items=items):
+            place = _written_index(index)
+            if place is not None and -len(items) <= place < len(items):
+                return Typed(items[place], Item(target=code, index=expect(scope, index, INT, "an index")))
+            infer(scope, index)
+            scope.session.report(
+                codes.shapes.NotInTuple(scope.place.at(index), len(items), place is not None)
+            )
+            return Typed(ANY)
         case DictOf(key=key, value=found):
             item = Item(target=code, index=expect(scope, index, key, "a dict's key"))
             return Typed(found, item, unsure=None if isinstance(found, OptionalOf) else unsure)
@@ -210,7 +260,17 @@ def _index(scope: Scope, node: Index) -> Typed:
 
 
 def _has_items(kind: Kind) -> bool:
-    return isinstance(kind.item if isinstance(kind, OptionalOf) else kind, ListOf | DictOf)
+    return isinstance(kind.item if isinstance(kind, OptionalOf) else kind, ListOf | DictOf | TupleOf)
+
+
+def _written_index(node: Expr) -> int | None:
+    match node:
+        case Literal(value=int() as place) if not isinstance(place, bool):
+            return place
+        case Unary(operator="-", operand=Literal(value=int() as place)) if not isinstance(place, bool):
+            return -place
+        case _:
+            return None
 
 
 def _is_there(scope: Scope, node: Index, length: Length | None) -> bool:
@@ -247,6 +307,8 @@ def _unary(scope: Scope, node: Unary) -> Typed:
     typed = needed(scope, node.operand, infer(scope, node.operand), "`-`")
     if isinstance(node.operand, Literal) and isinstance(node.operand.value, int | float):
         return Typed(typed.kind, Constant(value=-node.operand.value))
+    if isinstance(typed.kind, OneOfNumbers):
+        return Typed(plain_number(typed.kind), UnaryOp(operator="-", operand=typed.code))
     if not (is_number(typed.kind) or is_unknown(typed.kind)):
         scope.session.report(codes.types.WrongOperand(scope.place.at(node.operand), "-", spell(typed.kind)))
         return Typed(ANY)

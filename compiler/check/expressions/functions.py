@@ -34,6 +34,7 @@ from ..types.kinds import (
     is_number,
     is_text,
     is_unknown,
+    plain_number,
     spell,
 )
 from .infer import expect, infer, needed
@@ -164,7 +165,7 @@ def _result(function: Function, kinds: dict[str, Kind]) -> Kind:
             whole = kinds.get(function.parameters[0].name, ANY)
             return whole.item if isinstance(whole, ListOf) else ANY
         case Marker.NUMBER | Marker.NUMBERS:
-            every = [kind.item if isinstance(kind, ListOf) else kind for kind in kinds.values()]
+            every = [plain_number(kind.item if isinstance(kind, ListOf) else kind) for kind in kinds.values()]
             return INT if every and all(kind in (INT, BOOL) for kind in every) else FLOAT
         case Marker.TEXTS:
             return STR

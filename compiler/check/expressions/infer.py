@@ -12,10 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from dspec.grammar.tree import Call, Conditional, Expr, ListLiteral, Literal, Name, Node, Reference
+from dspec.grammar.tree import Call, Conditional, Expr, ListLiteral, Literal, Name, Node, Reference, Unary
 from dspec.runtime.errors import EvaluationError
 from dspec.runtime.schema.expressions import Constant, Expression, If, ListOfItems
-from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, Scalar, Type
+from dspec.runtime.schema.types import (
+    DictOf,
+    JsonValue,
+    ListOf,
+    OneOf,
+    OneOfNumbers,
+    OptionalOf,
+    Scalar,
+    TupleOf,
+    Type,
+)
 from dspec.runtime.values.interpret import evaluate, names
 from dspec.runtime.values.values import coerce
 
@@ -24,7 +34,7 @@ from ..symbols import Symbol
 from ..types.kinds import ANY, BOOL, STR, Group, assignable, is_number, is_unknown, spell
 from . import presence
 from .blocks import Side, branched, has_steps
-from .mistakes import check_member, mismatch, not_one_value
+from .mistakes import check_member, literal_number, mismatch, not_one_value
 from .presence import present
 from .scope import Scope, Typed
 
@@ -65,6 +75,18 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             return Constant(value=value)
         case Literal(value=str() as value) if (moment := _moment(value, inner)) is not None:
             return Constant(value=moment)
+        case Literal() | Unary(operator="-", operand=Literal()) if (
+            isinstance(inner, OneOfNumbers) and (number := literal_number(node)) is not None
+        ):
+            check_member(scope, node, number, inner, what, declared)
+            return Constant(value=number)
+        case ListLiteral(items=items) if isinstance(inner, TupleOf) and len(items) == len(inner.items):
+            return ListOfItems(
+                items=tuple(
+                    expect(scope, item, kind, f"an item of {what}", declared)
+                    for item, kind in zip(items, inner.items, strict=True)
+                )
+            )
         case ListLiteral(items=items) if isinstance(inner, ListOf):
             return ListOfItems(
                 items=tuple(expect(scope, item, inner.item, f"an item of {what}", declared) for item in items)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from dspec.grammar.tree import Expr, Literal, Reference
-from dspec.runtime.schema.types import ListOf, OneOf, OptionalOf, Type
+from dspec.grammar.tree import Expr, Literal, Reference, Unary
+from dspec.runtime.schema.types import ListOf, OneOf, OneOfNumbers, OptionalOf, Type
 
 from ...diagnostics import codes
 from ..symbols import Symbol
-from ..types.kinds import ANY, BOOL, STR, Group, GroupList, Kind, assignable, beyond_text, spell
+from ..types.kinds import ANY, BOOL, STR, Group, GroupList, Kind, assignable, beyond_text, is_number, spell
 from .scope import Scope
 
 
@@ -22,12 +22,33 @@ def not_one_value(scope: Scope, node: Expr, group: Group, what: str) -> None:
 
 
 def check_member(
-    scope: Scope, node: Expr, text: str, union: OneOf, what: str, declared: Symbol | None = None
+    scope: Scope,
+    node: Expr,
+    value: str | float,
+    union: OneOf | OneOfNumbers,
+    what: str,
+    declared: Symbol | None = None,
 ) -> None:
-    """Report a text that is none of the union's."""
-    if text not in union.values:
+    """Report a text or a number that is none of the union's."""
+    if value not in union.values:
         at = declared.location if declared else None
-        scope.session.report(codes.types.NotInUnion(scope.place.at(node), text, union.values, what, at))
+        values = tuple(map(str, union.values))
+        numbers = isinstance(union, OneOfNumbers)
+        scope.session.report(
+            codes.types.NotInUnion(scope.place.at(node), str(value), values, what, at, numbers)
+        )
+
+
+def literal_number(node: Expr) -> int | float | None:
+    """The number that is written out; None for any other expression."""
+    match node:
+        case Unary(operator="-", operand=Literal() as inner):
+            number = literal_number(inner)
+            return None if number is None else -number
+        case Literal(value=int() | float() as value) if not isinstance(value, bool):
+            return value
+        case _:
+            return None
 
 
 def mismatch(scope: Scope, node: Expr, got: Kind, want: Type, what: str, declared: Symbol | None) -> None:
@@ -51,6 +72,8 @@ def _remedy(scope: Scope, node: Expr, got: Type, want: Type) -> codes.types.Reme
         return "decide"
     if got == STR and isinstance(want, OneOf):
         return "declare"
+    if isinstance(want, OneOfNumbers) and is_number(got):
+        return "declare number"
     if want != STR or isinstance(got, OptionalOf):
         return "none"
     if isinstance(node, Literal):

@@ -6,7 +6,7 @@ from typing import get_args
 
 from dspec.grammar.tree import Binary, BinaryOperator, Expr, Literal, Reference
 from dspec.runtime.schema.expressions import BinaryOp, Constant, Expression
-from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OptionalOf, Type
+from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OneOfNumbers, OptionalOf, Type
 
 from ...diagnostics import codes
 from ..types.kinds import (
@@ -25,11 +25,12 @@ from ..types.kinds import (
     is_unknown,
     join,
     joined,
+    plain_number,
     spell,
 )
 from .blocks import Side, has_steps
 from .infer import decided, infer, needed, one_value, rule, truth
-from .mistakes import check_member
+from .mistakes import check_member, literal_number
 from .presence import present
 from .scope import Scope, Typed
 
@@ -129,8 +130,11 @@ def _two_groups(scope: Scope, node: Binary) -> Typed | None:
 
 
 def _is_limited(scope: Scope, node: Expr, other: Expr, kind: Type) -> bool:
-    """Whether `node` is a literal text and `other` a union of literals; reports a text that the union does not have."""
+    """Whether `node` is a literal and `other` a union of literals of its kind; reports one that the union does not have."""
     union = kind.item if isinstance(kind, OptionalOf) else kind
+    if isinstance(union, OneOfNumbers) and (number := literal_number(node)) is not None:
+        check_member(scope, node, number, union, f"`{scope.place.text(other)}`")
+        return True
     if not (isinstance(node, Literal) and isinstance(node.value, str) and isinstance(union, OneOf)):
         return False
     check_member(scope, node, node.value, union, f"`{scope.place.text(other)}`")
@@ -173,7 +177,7 @@ def _always(scope: Scope, node: Binary, left: Type, right: Type) -> None:
             "false" if node.operator in ("==", "in") else "true",
             scope.operand(node.left, left),
             scope.operand(node.right, right),
-            isinstance(left, OneOf) and isinstance(right, OneOf),
+            isinstance(left, OneOf | OneOfNumbers) and isinstance(right, OneOf | OneOfNumbers),
             holds,
         )
     )
@@ -215,7 +219,7 @@ def _arithmetic(scope: Scope, node: Binary, left: Type, right: Type) -> Type:
     if is_unknown(left) or is_unknown(right):
         return ANY
     if is_number(left) and is_number(right):
-        return FLOAT if node.operator == "/" or FLOAT in (left, right) else INT
+        return FLOAT if node.operator == "/" or FLOAT in (plain_number(left), plain_number(right)) else INT
     if node.operator == "+":
         if is_text(left) and is_text(right):
             return STR

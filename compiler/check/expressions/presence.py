@@ -80,7 +80,8 @@ def never_empty(node: Expr) -> bool:
 
 
 def present(condition: Expr, outcome: bool, meant: Meant = NOTHING_MEANT) -> frozenset[str]:
-    """The paths that are not none where `condition` came out as `outcome`."""
+    """The paths that are not none where `condition` came out as `outcome`; also what paths are or are not then, as in
+    `p.kind=="card"`."""
     match condition:
         case Unary(operator="not", operand=operand):
             return present(operand, not outcome, meant)
@@ -92,6 +93,8 @@ def present(condition: Expr, outcome: bool, meant: Meant = NOTHING_MEANT) -> fro
             return _keyed(right, left, meant) if outcome == (word == "in") else frozenset()
         case Call(callee=Reference(name=function), arguments=[whole, part]) if function.text == "contains":
             return _keyed(whole.value, part.value, meant) if outcome else frozenset()
+        case Binary(operator="==" | "!=" as word) if (told := _told(condition, meant)) is not None:
+            return frozenset((f"{told[0]}{'==' if outcome == (word == '==') else '!='}{told[1]}",))
         case Binary(operator="==" | "!=" as word, left=left, right=right) if outcome == (word == "!="):
             for value, other in ((left, right), (right, left)):
                 if _is_none(other) and (found := path(value, meant)):
@@ -103,6 +106,15 @@ def present(condition: Expr, outcome: bool, meant: Meant = NOTHING_MEANT) -> fro
             return _items_of(condition, outcome, meant)
         case _:
             return frozenset()
+
+
+def _told(condition: Binary, meant: Meant) -> tuple[str, str] | None:
+    """The path that was compared with a text, and the text in quotes: `p.kind == "card"` says which record `p` is."""
+    for value, other in ((condition.left, condition.right), (condition.right, condition.left)):
+        if isinstance(other, Literal) and isinstance(other.value, str) and '"' not in other.value:
+            found = path(value, meant)
+            return None if found is None else (found, f'"{other.value}"')
+    return None
 
 
 def _keyed(whole: Expr, key: Expr, meant: Meant) -> frozenset[str]:

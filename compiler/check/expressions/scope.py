@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from dspec.grammar.tree import Call, Expr
 from dspec.runtime.schema.expressions import Constant, Expression, Variable
+from dspec.runtime.schema.types import OneOf, OneOfRecords
 
 from ... import ir
 from ...diagnostics import codes
@@ -40,6 +41,13 @@ class Length(NamedTuple):
 
     def cut(self, count: int) -> Length:
         return Length(min(self.least, count), min(self.most, count))
+
+
+class Told(NamedTuple):
+    """What conditions say of a value that is one of some records; `there` where one of them says that it is not none."""
+
+    records: tuple[str, ...]
+    there: bool = False
 
 
 class Binding(Struct, frozen=True):
@@ -108,7 +116,7 @@ class Scope(Struct, frozen=True):
     let: tuple[Expr, str] | None = None
     records: Callable[[str], Group | None] = lambda key: None
     present: frozenset[str] = frozenset()
-    """Paths of values that are not none here, since a condition has asked."""
+    """Paths of values that are not none here, and what values are or are not, since a condition has asked."""
     meant: Meant = NOTHING_MEANT
     measure: Measure | None = None
     repeated: bool = False
@@ -136,6 +144,24 @@ class Scope(Struct, frozen=True):
     def holds(self, node: Expr) -> bool:
         """Whether a condition has asked for this value, so that it is not none."""
         return bool(self.present) and path(node, self.meant) in self.present
+
+    def may_be(self, node: Expr, kind: OneOfRecords) -> Told:
+        """The records of a union that a value may be here, as far as conditions have asked for the field that tells."""
+        found = path(node, self.meant) if self.present else None
+        if found is None:
+            return Told(kind.records)
+        left = kind.records
+        for name in kind.records:
+            group = self.records(name)
+            member = group.members.get(kind.tag) if group is not None else None
+            if member is None or not isinstance(member.type, OneOf):
+                return Told(kind.records)  # which is reported
+            said = [value for value in member.type.values if f'{found}.{kind.tag}=="{value}"' in self.present]
+            if said:
+                return Told((name,), there=True)
+            if all(f'{found}.{kind.tag}!="{value}"' in self.present for value in member.type.values):
+                left = tuple(one for one in left if one != name)
+        return Told(left or kind.records)
 
     def knowing(self, paths: frozenset[str]) -> Scope:
         return replace(self, present=self.present | paths) if paths else self

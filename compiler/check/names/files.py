@@ -77,7 +77,8 @@ def declare(session: Session, file: File, scope: FileScope) -> None:
             session.report(codes.names.DeclaredTwice(symbol.location, kind, first.location, first.kind))
             session.doubles.append(symbol)
             continue
-        if name in TYPES and kind in ("type", "record"):
+        # A file that was written before there were tuples may have a type of that name.
+        if name in TYPES and name != "tuple" and kind in ("type", "record"):
             session.report(codes.names.BuiltInName(symbol.location))
             continue
         scope.symbols[name] = symbol

@@ -72,11 +72,17 @@ def check_shape(session: Session, place: Place) -> bool:
     return usable
 
 
+EXTENDING = ("signature", "record")
+"""Kinds of declarations that may extend one of their own kind."""
+
+
 def _header(session: Session, place: Place, declaration: Declaration, spec: BlockSpec) -> bool:
     if spec.named and declaration.name is None:
         return False  # the parser has said so
     if not spec.named:
         return True
+    if declaration.base is not None and spec.keyword not in EXTENDING:
+        session.report(codes.shapes.ExtendsNothing(place.at(declaration.base), spec.keyword))
     wrong = _wrong_shape(declaration, spec, broken=bool(place.block.problems))
     if wrong is not None:
         node = declaration.name or declaration.keyword

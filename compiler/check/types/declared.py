@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.lms import with_fallbacks
 from dspec.runtime.schema.program import LM, Program, Record
-from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf, RecordRef, Type
+from dspec.runtime.schema.types import DictOf, ListOf, OneOfRecords, OptionalOf, RecordRef, TupleOf, Type
 
 from ...project.source import Location
 from ..session import Session
@@ -103,6 +103,10 @@ def reachable(session: Session, kinds: list[Type]) -> dict[str, Record]:
                 waiting.append(item)
             case DictOf(key=key, value=value):
                 waiting += [key, value]
+            case TupleOf(items=items):
+                waiting += items
+            case OneOfRecords(records=names):
+                waiting += [RecordRef(name=name) for name in names]
             case RecordRef(name=name) if name not in found:
                 symbol = session.records.get(name)
                 checked = session.checked(symbol) if symbol else None

@@ -7,7 +7,7 @@ types, itself it is no value. A fan-out gives a list of groups, `GroupList`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -22,9 +22,12 @@ from dspec.runtime.schema.types import (
     DictOf,
     ListOf,
     OneOf,
+    OneOfNumbers,
+    OneOfRecords,
     OptionalOf,
     RecordRef,
     Scalar,
+    TupleOf,
     Type,
 )
 from dspec.runtime.schema.types import spell as spell_type
@@ -109,10 +112,17 @@ def spell(kind: Kind) -> str:
     if isinstance(kind, Group):
         return kind.title
     inner = kind.item if isinstance(kind, OptionalOf) else kind
-    if isinstance(inner, OneOf) and len(inner.values) > 4:
-        shown = " | ".join(f'"{value}"' for value in inner.values[:3])
+    if isinstance(inner, OneOf | OneOfNumbers) and len(inner.values) > (
+        4 if isinstance(inner, OneOf) else 10
+    ):
+        shown = " | ".join(map(written, inner.values[:3]))
         return f"one of {len(inner.values)} literals ({shown} | …)"
     return spell_type(kind)
+
+
+def written(value: str | float) -> str:
+    """A literal as a file writes it."""
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def is_unknown(kind: Kind) -> bool:
@@ -129,12 +139,19 @@ def beyond_text(kind: Kind) -> str:
             return beyond_text(item)
         case DictOf(value=value):
             return beyond_text(value)
+        case TupleOf(items=items):
+            return next((word for item in items if (word := beyond_text(item))), "")
         case _:
             return ""
 
 
 def is_number(kind: Kind) -> bool:
-    return isinstance(kind, Scalar) and kind.name in ("int", "float")
+    return isinstance(kind, OneOfNumbers) or (isinstance(kind, Scalar) and kind.name in ("int", "float"))
+
+
+def plain_number(kind: Kind) -> Kind:
+    """`int` or `float` in place of a union of numbers; any other kind as it is."""
+    return (INT if kind.whole else FLOAT) if isinstance(kind, OneOfNumbers) else kind
 
 
 def is_text(kind: Kind) -> bool:
@@ -159,8 +176,20 @@ def assignable(got: Kind, want: Type) -> bool:
             return assignable(item, wanted)
         case DictOf(value=value), DictOf(value=wanted):
             return assignable(value, wanted)
-        case RecordRef(), DictOf(value=wanted):
+        case TupleOf(items=items), TupleOf(items=wanted):
+            return len(items) == len(wanted) and all(map(assignable, items, wanted))
+        case TupleOf(items=items), ListOf(item=wanted):
+            return all(assignable(item, wanted) for item in items)
+        case RecordRef() | OneOfRecords(), DictOf(value=wanted):
             return wanted == ANY
+        case RecordRef(name=name), OneOfRecords(records=names):
+            return name in names
+        case OneOfRecords(records=names), OneOfRecords(records=wanted):
+            return set(names) <= set(wanted)
+        case OneOfNumbers(values=values), OneOfNumbers(values=wanted):
+            return set(values) <= set(wanted) and got.whole == want.whole
+        case OneOfNumbers(), Scalar(name="int" | "float"):
+            return assignable(plain_number(got), want)
         case OneOf(values=values), OneOf(values=wanted):
             return set(values) <= set(wanted)
         case OneOf(), Scalar(name="str"):
@@ -186,12 +215,32 @@ def comparable(a: Kind, b: Kind) -> bool:
     match a, b:
         case OneOf(values=left), OneOf(values=right):
             return bool(set(left) & set(right))
+        case OneOfNumbers(values=left), OneOfNumbers(values=right):
+            return bool(set(left) & set(right))
         case ListOf(item=left), ListOf(item=right):
             return comparable(left, right)
-        case (ListOf() | DictOf() | RecordRef(), _) | (_, ListOf() | DictOf() | RecordRef()):
+        case TupleOf(items=left), TupleOf(items=right):
+            return len(left) == len(right) and all(map(comparable, left, right))
+        case (TupleOf(items=left), ListOf(item=right)) | (ListOf(item=right), TupleOf(items=left)):
+            return all(comparable(one, right) for one in left)
+        case OneOfRecords() | RecordRef(), OneOfRecords() | RecordRef():
+            return not _names(a).isdisjoint(_names(b))
+        case (OneOfRecords(), DictOf()) | (DictOf(), OneOfRecords()):
+            return True
+        case (ListOf() | DictOf() | TupleOf() | RecordRef() | OneOfRecords(), _) | (
+            _,
+            ListOf() | DictOf() | TupleOf() | RecordRef() | OneOfRecords(),
+        ):
             return type(a) is type(b) or {type(a), type(b)} == {DictOf, RecordRef}
         case _:
             return (is_number(a) and is_number(b)) or (is_text(a) and is_text(b)) or a == b
+
+
+def _names(kind: Type) -> frozenset[str]:
+    """The records that a value may be one of."""
+    if isinstance(kind, OneOfRecords):
+        return frozenset(kind.records)
+    return frozenset((kind.name,) if isinstance(kind, RecordRef) else ())
 
 
 def join(a: Kind, b: Kind) -> Kind | None:
@@ -213,6 +262,8 @@ def join(a: Kind, b: Kind) -> Kind | None:
         return None if inner is None or isinstance(inner, Group) else OptionalOf(item=inner)
     if isinstance(a, OneOf) and isinstance(b, OneOf):
         return OneOf(values=tuple(dict.fromkeys(a.values + b.values)))
+    if isinstance(a, OneOfNumbers) and isinstance(b, OneOfNumbers) and a.whole == b.whole:
+        return OneOfNumbers(values=tuple(dict.fromkeys(a.values + b.values)))
     if isinstance(a, ListOf) and isinstance(b, ListOf):
         inner = join(a.item, b.item)
         return None if inner is None or isinstance(inner, Group) else ListOf(item=inner)
@@ -220,6 +271,8 @@ def join(a: Kind, b: Kind) -> Kind | None:
         return b
     if assignable(b, a):
         return a
+    if is_number(a) and is_number(b):
+        return FLOAT
     return STR if is_text(a) and is_text(b) else None
 
 
@@ -250,6 +303,21 @@ def named_value(name: str, kind: Kind, symbol: Symbol | None) -> NamedValue:
     """A member of a group, which may be a group itself."""
     group = isinstance(kind, Group)
     return NamedValue(name, ANY, symbol, group=kind) if group else NamedValue(name, kind, symbol)
+
+
+def shared_fields(kind: OneOfRecords, records: Callable[[str], Group | None]) -> Group:
+    """What can be read of a value of a union whichever record it is: the fields that all have, with a type for all."""
+    groups = [records(name) for name in kind.records]
+    title = f"the fields that {' and '.join(f'`{name}`' for name in kind.records[:4])} share"
+    if any(group is None or group.open for group in groups):
+        return Group(title, {}, open=True)
+    first, *others = (group.members for group in groups if group is not None)
+    shared = dict(first)
+    for members in others:
+        shared = {
+            name: both for name, one in shared.items() if (both := _both(one, members.get(name))) is not None
+        }
+    return Group(title, shared)
 
 
 def list_of(item: Kind) -> Kind:
@@ -293,5 +361,8 @@ __all__ = [
     "joined",
     "list_of",
     "named_value",
+    "plain_number",
+    "shared_fields",
     "spell",
+    "written",
 ]

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from dspec.grammar.tree import (
     DictType,
+    FieldItem,
     ListType,
     LiteralType,
     NamedType,
     OptionalType,
+    TupleType,
     TypeNode,
     UnionType,
 )
 from dspec.runtime.schema.types import (
     ANY,
+    MAX_RECORDS,
+    MAX_TUPLE,
     DictOf,
     ListOf,
     OneOf,
+    OneOfNumbers,
+    OneOfRecords,
     OptionalOf,
     RecordRef,
     Scalar,
     ScalarName,
+    TupleOf,
     Type,
 )
 
 from ...diagnostics import codes
 from ...diagnostics.wording import article
+from ...project.source import Location
 from ...tables.vocabulary import TYPES
 from ..names.names import find, is_open, path_of, unknown, wrong_kind
 from ..session import Place, Session
 from ..symbols import Symbol
+from .kinds import written
 
 SCALARS: dict[str, ScalarName] = {
     "str": "str",
@@ -60,6 +71,7 @@ HABITS = {
     "array": "list",
     "Dict": "dict",
     "map": "dict",
+    "Tuple": "tuple",
 }
 """Names of types in other languages, and what each is called here."""
 
@@ -79,8 +91,13 @@ def resolve_type(session: Session, place: Place, node: TypeNode) -> Type:
         case OptionalType(item=item):
             inner = resolve_type(session, place, item)
             return inner if isinstance(inner, OptionalOf) else OptionalOf(item=inner)
-        case LiteralType(value=value):
-            return OneOf(values=(value,))
+        case TupleType(items=items):
+            if len(items) > MAX_TUPLE:
+                session.report(codes.shapes.TooManyParts(place.at(node), "a tuple", len(items), MAX_TUPLE))
+                return ANY
+            return TupleOf(items=tuple(resolve_type(session, place, item) for item in items))
+        case LiteralType():
+            return _literals(session, place, (node,))
         case UnionType():
             return _union(session, place, node)
         case NamedType():
@@ -88,18 +105,119 @@ def resolve_type(session: Session, place: Place, node: TypeNode) -> Type:
 
 
 def _union(session: Session, place: Place, node: UnionType) -> Type:
-    values: dict[str, LiteralType] = {}
+    """A union of literals of one kind, or of records."""
+    literals: list[LiteralType] = []
+    records: list[str] = []
+    first = ""
     for member in node.members:
-        if not isinstance(member, LiteralType):
-            session.report(codes.types.TypeInUnion(place.at(member)))
+        if isinstance(member, LiteralType):
+            literals.append(member)
+            sort = "texts" if isinstance(member.value, str) else "numbers"
+        else:
+            if literals:
+                beside = first if isinstance(member, NamedType) else ""
+                session.report(codes.types.TypeInUnion(place.at(member), beside))
+                return ANY
+            kind = resolve_type(session, place, member) if isinstance(member, NamedType) else None
+            session.seek(member, ("record",))
+            if kind == ANY and not (isinstance(member, NamedType) and member.name.text == "any"):
+                return ANY  # said already
+            if not isinstance(kind, RecordRef | OneOfRecords):
+                session.report(codes.types.TypeInUnion(place.at(member)))
+                return ANY
+            records += [kind.name] if isinstance(kind, RecordRef) else kind.records
+            sort = "records"
+        if first not in ("", sort):
+            session.report(codes.types.TypeInUnion(place.at(member), first))
             return ANY
-        if member.value in values:
-            session.report(
-                codes.names.InUnionTwice(place.at(member), member.value, place.at(values[member.value]))
-            )
+        first = sort
+    return _records(session, place, node, records) if records else _literals(session, place, literals)
+
+
+def _literals(session: Session, place: Place, members: Sequence[LiteralType]) -> Type:
+    """A union of texts or of numbers; one of them alone is a union, too."""
+    values: dict[str | float, LiteralType] = {}
+    for member in members:
+        if (before := values.get(member.value)) is not None:
+            again = codes.names.InUnionTwice(place.at(member), written(member.value), place.at(before))
+            session.report(again)
             continue
         values[member.value] = member
-    return OneOf(values=tuple(values))
+    texts = tuple(value for value in values if isinstance(value, str))
+    if texts:
+        notes = tuple(" ".join((member.note or "").split()) for member in values.values())
+        return OneOf(values=texts, notes=notes if any(notes) else ())
+    numbers = tuple(value for value in values if not isinstance(value, str))
+    whole = all(isinstance(value, int) for value in numbers)
+    return OneOfNumbers(values=numbers if whole else tuple(map(float, numbers)))
+
+
+def _records(session: Session, place: Place, node: UnionType, names: Sequence[str]) -> Type:
+    """A union of records, by the literal field that tells them apart."""
+    names = tuple(dict.fromkeys(names))
+    if len(names) > MAX_RECORDS:
+        session.report(
+            codes.shapes.TooManyParts(place.at(node), "a union of records", len(names), MAX_RECORDS)
+        )
+        return ANY
+    symbols = [session.records[name] for name in names if name in session.records]
+    literals = [_literal_fields(session, symbol) for symbol in symbols]
+    fields = tuple(dict.fromkeys(name for own in literals for name in own))
+    faults = {field: _overlap(field, symbols, literals) for field in fields}
+    tag = next((field for field, fault in faults.items() if fault is None), None)
+    if tag is not None:
+        return OneOfRecords(tag=tag, records=names)
+    if not any(symbol.block.problems for symbol in symbols):
+        field, (value, without) = next(
+            ((name, fault) for name, fault in faults.items() if fault is not None),
+            ("kind", ("", tuple((symbol.name, symbol.location) for symbol in symbols))),
+        )
+        session.report(codes.shapes.NothingTellsApart(place.at(node), names, field, value, without))
+    return ANY
+
+
+Fault = tuple[str, tuple[tuple[str, Location], ...]]
+
+
+def _overlap(
+    field: str, symbols: Sequence[Symbol], literals: Sequence[Mapping[str, tuple[str, ...]]]
+) -> Fault | None:
+    """Why the field does not tell the records apart: those that lack it, or a value that two of them share."""
+    lacking = [symbol for symbol, own in zip(symbols, literals, strict=True) if field not in own]
+    if lacking:
+        return "", tuple((symbol.name, symbol.location) for symbol in lacking)
+    owners: dict[str, Symbol] = {}
+    for symbol, own in zip(symbols, literals, strict=True):
+        for value in own[field]:
+            other = owners.setdefault(value, symbol)
+            if other is not symbol:
+                return value, ((other.name, other.location), (symbol.name, symbol.location))
+    return None
+
+
+def _literal_fields(session: Session, symbol: Symbol) -> dict[str, tuple[str, ...]]:
+    """The fields of a record that are written as literals, those of its bases included.
+
+    They are read from what is written, since another field of the record may have the type of the very union.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    seen: set[str] = set()
+    while symbol.key not in seen:
+        seen.add(symbol.key)
+        place = session.place(symbol)
+        for item in place.declaration.items or ():
+            if isinstance(item, FieldItem):
+                members = item.type.members if isinstance(item.type, UnionType) else (item.type,)
+                values = [member.value for member in members if isinstance(member, LiteralType)]
+                texts = tuple(value for value in values if isinstance(value, str))
+                if texts and len(texts) == len(members):
+                    found.setdefault(item.name.text, texts)
+        base = place.declaration.base
+        below = find(session, place, base) if base is not None else None
+        if below is None or below.kind != "record":
+            break
+        symbol = below
+    return found
 
 
 def _named(session: Session, place: Place, node: NamedType) -> Type:
@@ -108,7 +226,7 @@ def _named(session: Session, place: Place, node: NamedType) -> Type:
     if node.qualifier is None:
         if word in SCALARS:
             return Scalar(name=SCALARS[word])
-        if word in ("list", "dict"):
+        if word in ("list", "dict") or (word == "tuple" and word not in place.scope.symbols):
             session.report(codes.types.OfWhat(place.at(node)))
             return ANY
     symbol = find(session, place, node)
@@ -146,6 +264,4 @@ def alias(
 def _check_alias(session: Session, symbol: Symbol) -> Type:
     value = symbol.declaration.value
     place = session.place(symbol)
-    if isinstance(value, NamedType | ListType | DictType | OptionalType | UnionType | LiteralType):
-        return resolve_type(session, place, value)
-    return ANY
+    return resolve_type(session, place, value) if isinstance(value, TypeNode) else ANY

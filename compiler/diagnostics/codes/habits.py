@@ -144,29 +144,29 @@ def _generic(name: str, here: Location, word: Location) -> Habit:
         type_ = rest[0] if len(rest) == 1 else "str"
         return f"a value that may be missing has the type `{type_}?`", meant(f"{type_}?") if rest else ()
     if name in ("Literal", "Enum"):
-        texts = all(re.fullmatch(r'"[^"\\]*"', part) for part in parts)
+        texts = all(re.fullmatch(r'"[^"\\]*"|-?\d+', part) for part in parts)
         written = " | ".join(parts) if parts and texts else '"a" | "b"'
-        return f"one of several texts is written `{written}`", meant(written) if parts and texts else ()
+        return f"one of several values is written `{written}`", meant(written) if parts and texts else ()
     if name == "Union":
-        return (
-            'a value has one type: one of several texts is written `"a" | "b"`, a value that may be missing `str?`, and for '
-            "what has several shapes there is a record with optional fields, or `any`",
-            (),
-        )
-    if name in ("tuple", "Tuple", "NamedTuple"):
-        if len(rest) == 1 or (len(rest) == 2 and rest[1] == "..."):
-            return f"there are no tuples: a list is `list[{rest[0]}]`", meant(f"list[{rest[0]}]")
-        return (
-            "there are no tuples: values that belong together are a record, with a name and a type for each",
-            (),
-        )
+        written = " | ".join(rest)
+        if rest != parts or not all(re.fullmatch(r"[A-Z]\w*", part) for part in parts):
+            return (
+                'one of several texts is written `"a" | "b"`, a value that may be missing `str?`, and one of several records, '
+                "each with a literal field that tells it from the others, `A | B`",
+                (),
+            )
+        return f"one of several records is written `{written}`", meant(written)
+    if name in ("Tuple", "NamedTuple"):
+        if len(rest) == 2 and rest[1] == "...":
+            return f"as many values as there are of one type are `list[{rest[0]}]`", meant(f"list[{rest[0]}]")
+        return f"it is written `tuple[{inner or 'str, int'}]`", meant(f"tuple[{inner}]") if inner else ()
     if name in ("set", "Set", "frozenset", "FrozenSet"):
         return f"there are no sets: a list is `list[{inner or 'str'}]`", meant(
             f"list[{inner}]"
         ) if inner else ()
     if end is not None and not inner:
         return f"a list of them is `list[{name}]`", meant(f"list[{name}]")
-    return f"only `list[…]` and `dict[…]` hold other types, and `{name}` is neither", ()
+    return f"only `list[…]`, `dict[…]` and `tuple[…]` hold other types, and `{name}` is none of them", ()
 
 
 def _bracketed(here: Location) -> tuple[str, int | None]:

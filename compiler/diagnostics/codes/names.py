@@ -316,7 +316,7 @@ class InUnionTwice(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(
-            f'"{self.value}" stands twice in this union',
+            f"{self.value} stands twice in this union",
             "again",
             secondary=(Label(self.first, "first here"),),
         )

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
-from . import data, media, metrics, models, names, optimizers, parameters, project, syntax, types, values
+from . import (
+    data,
+    media,
+    metrics,
+    models,
+    names,
+    optimizers,
+    parameters,
+    project,
+    shapes,
+    syntax,
+    types,
+    values,
+)
 from .base import Code
 
 CODES: dict[str, Code] = {
     entry.name: entry
-    for topic in (syntax, names, types, media, data, metrics, optimizers, values, models, parameters, project)
+    for topic in (
+        syntax,
+        names,
+        types,
+        shapes,
+        media,
+        data,
+        metrics,
+        optimizers,
+        values,
+        models,
+        parameters,
+        project,
+    )
     for entry in vars(topic).values()
     if isinstance(entry, Code)
 }

@@ -72,7 +72,7 @@ class WrongKey(Finding, frozen=True):
         )
 
 
-Remedy = Literal["none", "optional", "decide", "declare", "quote", "say", "join", "str"]
+Remedy = Literal["none", "optional", "decide", "declare", "declare number", "quote", "say", "join", "str"]
 """What makes a value of one type fit another."""
 
 
@@ -93,6 +93,7 @@ class DoesNotFit(Finding, frozen=True):
             "optional": f"write `{self.want}?` for what may be missing",
             "decide": f"it may be none; decide what then: `if {text} == none then … else {text}`",
             "declare": f"text may be anything; declare the value as {self.want} where it comes from",
+            "declare number": f"it may be any number; declare the value as {self.want} where it comes from",
             "quote": f'write `"{text}"`',
             "say": f'say it in words: `if {text} then "…" else "…"`',
             "join": f'join its items: `join({text}, "; ")`',
@@ -551,21 +552,23 @@ DS0306 = Code(
 
 
 class NotInUnion(Finding, frozen=True):
-    """A text given to, or compared with, `what`, which is one of `values`."""
+    """A text, or a number, given to, or compared with, `what`, which is one of `values`."""
 
     code = DS0306
     text: str
     values: tuple[str, ...]
     what: str
     declared: Location | None = None
+    numbers: bool = False
 
     def told(self) -> Diagnostic:
-        near = closest(self.text, self.values)
-        shown = ", ".join(f'"{choice}"' for choice in self.values[:8])
+        near = () if self.numbers else closest(self.text, self.values)
+        quote = "" if self.numbers else '"'
+        shown = ", ".join(f"{quote}{choice}{quote}" for choice in self.values[:8])
         more = f" and {len(self.values) - 8} more" if len(self.values) > 8 else ""
         of = self.what.removeprefix("the default of ")
         return self.says(
-            f'"{self.text}" is not one of the values of {of}{did_you_mean_text(near)}',
+            f"{quote}{self.text}{quote} is not one of the values of {of}{did_you_mean_text(near)}",
             "not in the union",
             secondary=(Label(self.declared, f"`{self.declared.text}` is declared here"),)
             if self.declared
@@ -1005,22 +1008,30 @@ DS0316 = Code(
     "DS0316",
     "error",
     "union of types",
-    "A union lists string literals. A value that may be missing is written `T?`; a value of several "
-    "shapes is a "
-    "record with optional fields.",
+    "A union lists string literals, or numbers, or records that a literal field tells apart. A value that may be missing is "
+    "written `T?`. Any other mixture would leave open what an answer means: text may spell a number.",
     "dspec 1\n\ntype Value = str | int\n",
     'dspec 1\n\ntype Value = "low" | "high"\n',
 )
 
 
 class TypeInUnion(Finding, frozen=True):
+    """A member of a union that is no literal and no record; or, with `beside`, one of another kind than the first is."""
+
     code = DS0316
+    beside: str = ""
 
     def told(self) -> Diagnostic:
         name = self.where.text
+        if self.beside:
+            return self.says(
+                f"a union has members of one kind, and `{name}` stands among {self.beside}",
+                f"not one of {self.beside}",
+                help="for values of several shapes, declare a record for each, with a literal field that tells them apart",
+            )
         if name.startswith('"'):
             return self.says(
-                f"a union lists string literals, and `{name}` may be missing",
+                f"a union lists literals or records, and `{name}` may be missing",
                 "`?` of one literal",
                 help="give the union a name, `type Name = …`, and write `Name?` where it may be missing",
             )
@@ -1030,11 +1041,11 @@ class TypeInUnion(Finding, frozen=True):
             Location(self.where.source, self.where.start, self.where.end + missing.end()) if missing else None
         )
         return self.says(
-            f"a union lists string literals, and `{name}` is a type",
-            "not a string literal",
+            f"a union lists literals or records, and `{name}` is neither",
+            "no literal",
             help=f"a value that may be missing has the type `{name}?`"
             if missing
-            else "a value has one type; for one that may be missing write `T?`, and for structured values a record",
+            else "a value has one type; for one that may be missing write `T?`, and for values of several shapes a record each",
             fixes=(replace(whole, f"{name}?", guess=True),) if whole else (),
         )
 
@@ -1043,20 +1054,20 @@ DS0317 = Code(
     "DS0317",
     "error",
     "list or dict of what",
-    "`list` and `dict` need the type of what they hold, since answers are read and checked by it.",
+    "`list`, `dict` and `tuple` need the types of what they hold, since answers are read and checked by it.",
     "dspec 1\n\nsignature Ask { input question: str; output facts: list }\n",
     "dspec 1\n\nsignature Ask { input question: str; output facts: list[str] }\n",
 )
 
 
 class OfWhat(Finding, frozen=True):
-    """A `list` or a `dict` that does not say what it holds."""
+    """A `list`, a `dict` or a `tuple` that does not say what it holds."""
 
     code = DS0317
 
     def told(self) -> Diagnostic:
         word = self.where.text
-        full = "list[str]" if word == "list" else "dict[str, str]"
+        full = {"list": "list[str]", "tuple": "tuple[str, int]"}.get(word, "dict[str, str]")
         return self.says(
             f"`{word}` needs to know what it holds, as in `{full}`",
             "of what?",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -61,7 +61,7 @@ def _found_in(item: Shape) -> Callable[[Case], bool]:
             return lambda case: bool(numbers(case.text))
         case "date" | "datetime":
             return lambda case: bool(dates(case.text))
-        case "list" | "dict" | "record":
+        case "list" | "dict" | "tuple" | "record" | "records":
             return lambda case: True
         case _:
             return lambda case: bool(case.text.strip())
@@ -89,6 +89,65 @@ def teach_record(field: PromptField, lessons: Lessons, task: str, teach: Teach) 
         ]
         parts.append((part.name, teach(part, own, task)))
     return Records(tuple(parts)) if parts else teach_dict(lessons)
+
+
+class Tuples(Struct, frozen=True):
+    parts: tuple[Answerer, ...]
+
+    def answer(self, case: Case) -> Reply:
+        replies = [part.answer(case) for part in self.parts]
+        values: list[JsonValue] = [reply.choices[0].value for reply in replies]
+        return even_reply([values], tuple(cue for reply in replies for cue in reply.cues)[:3])
+
+
+def teach_tuple(field: PromptField, lessons: Lessons, task: str, teach: Teach) -> Answerer:
+    """Each value by itself."""
+    parts = field.shape.fields
+    own = [
+        [
+            Lesson(lesson.case, lesson.value[place])
+            for lesson in lessons
+            if isinstance(lesson.value, list) and len(lesson.value) == len(parts)
+        ]
+        for place in range(len(parts))
+    ]
+    return Tuples(tuple(teach(part, of, task) for part, of in zip(parts, own, strict=True)))
+
+
+class Either(Struct, frozen=True):
+    """Decides which record it is before saying what is in it."""
+
+    tag: Answerer
+    records: Mapping[str, Answerer]
+    """By the literal that tells them apart."""
+    name: str
+    """The field that has that literal."""
+
+    def answer(self, case: Case) -> Reply:
+        told = self.tag.answer(case)
+        choices: list[JsonValue] = []
+        for choice in told.choices:
+            if (found := self.records.get(str(choice.value))) is not None:
+                value = found.answer(case).choices[0].value
+                choices.append({**value, self.name: choice.value} if isinstance(value, dict) else value)
+        return even_reply(choices or [{}], told.cues)
+
+
+def teach_records(field: PromptField, lessons: Lessons, task: str, teach: Teach) -> Answerer:
+    name = field.shape.tag
+    by_label: dict[str, PromptField] = {}
+    for record in field.shape.fields:
+        tag = next((part for part in record.shape.fields if part.name == name), None)
+        for label in tag.shape.labels if tag is not None else ():
+            by_label[str(label)] = record
+    known = [lesson for lesson in lessons if isinstance(lesson.value, dict)]
+    tags = [Lesson(lesson.case, lesson.value.get(name)) for lesson in known if isinstance(lesson.value, dict)]
+    chooser = teach(PromptField(name, Shape("label", labels=tuple(by_label)), field.note), tags, task)
+    own = {
+        label: teach(record, [one for one, tag in zip(known, tags, strict=True) if tag.value == label], task)
+        for label, record in by_label.items()
+    }
+    return Either(chooser, own, name) if by_label else teach_dict(lessons)
 
 
 class Copies(Struct, frozen=True):

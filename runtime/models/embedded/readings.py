@@ -30,10 +30,10 @@ def read_value(text: str, shape: Shape) -> JsonValue:
             if shape.item is None or stripped.lower() in ("null", "none", ""):
                 return None
             return read_value(text, shape.item)
-        case "list":
+        case "list" | "tuple":
             value = _json(stripped)
             return value if isinstance(value, list) else None
-        case "dict" | "record":
+        case "dict" | "record" | "records":
             value = _json(stripped)
             return value if isinstance(value, dict) else None
         case "any":
@@ -41,11 +41,10 @@ def read_value(text: str, shape: Shape) -> JsonValue:
             return text if value is None else value
 
 
-def _label(text: str, labels: tuple[str, ...]) -> str | None:
+def _label(text: str, labels: tuple[str | int | float, ...]) -> JsonValue:
     bare = text.strip("\"'`").lower()
-    return next((label for label in labels if label == text), None) or next(
-        (label for label in labels if label.lower() == bare), None
-    )
+    exact = next((label for label in labels if str(label) == text), None)
+    return exact if exact is not None else next((one for one in labels if str(one).lower() == bare), None)
 
 
 def _number(text: str, *, whole: bool) -> JsonValue:

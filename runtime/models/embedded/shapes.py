@@ -14,8 +14,9 @@ from typing import Literal
 from msgspec import Struct
 
 Kind = Literal[
-    "text", "label", "bool", "int", "float", "date", "datetime", "any", "list", "dict", "record", "optional"
-]
+    "text", "label", "bool", "int", "float", "date", "datetime", "any", "list", "dict", "tuple", "record", "records",
+    "optional",
+]  # fmt: skip
 
 MAX_DEPTH = 12
 MAX_LABELS = 400
@@ -32,18 +33,23 @@ class PromptField(Struct, frozen=True):
 
 class Shape(Struct, frozen=True):
     kind: Kind
-    labels: tuple[str, ...] = ()
-    """The allowed values, in declared order, of a `label`."""
+    labels: tuple[str | int | float, ...] = ()
+    """The allowed values, in declared order, of a `label`: texts or numbers."""
+    said: str = ""
+    """What the labels mean, as far as it is said behind them."""
     item: Shape | None = None
     """Of a `list` and an `optional`; the values of a `dict`."""
     fields: tuple[PromptField, ...] = ()
-    """Of a `record`."""
+    """Of a `record`; of a `tuple` its values, by their index; of `records` each of them by its name."""
+    tag: str = ""
+    """Of `records`: the field that tells them apart."""
 
 
 TEXT = Shape("text")
 
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_NEXT_LABEL = re.compile(r'\s*(?:,\s*or\s+|,|\||or\b)\s*(?=")')
+_NEXT_LABEL = re.compile(r'\s*(?:,\s*or\s+|,|\||or\b)\s*(?="(?:[^"\\]|\\.)*"(?!\s*:))')
+"""What stands before another label; a text with a colon behind it is the name of a record's next field."""
 _BARE_LABELS = re.compile(r"[\w./+&-]+(?:\s*[,|;]\s*(?:or\s+)?[\w./+&-]+)+")
 _SCALARS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (re.compile(r"true or false|bool(?:ean)?\b", re.IGNORECASE), "bool"),
@@ -60,6 +66,9 @@ _RECORD = re.compile(r"(?:(\w+) as )?(?:a )?JSON object\s*", re.IGNORECASE)
 _ONE_OF = re.compile(r"(?:exactly )?one of:?\s*|literal\[", re.IGNORECASE)
 _OR_NULL = re.compile(r"\)?\s*(?:,?\s*or (?:null|none)\b|\?|\|\s*none\b)", re.IGNORECASE)
 _NULL = re.compile(r",? or null")
+_NUMBERS = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:\s*[,|]\s*-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)*")
+_TUPLE = re.compile(r"JSON list of exactly \d+ values: ", re.IGNORECASE)
+_RECORDS = re.compile(r'as its ("(?:[^"\\]|\\.)*") says, ', re.IGNORECASE)
 _KEY = re.compile(r'\s*("(?:[^"\\]|\\.)*")\s*:\s*')
 
 
@@ -94,6 +103,10 @@ class _Reader:
     def plain(self, depth: int) -> Shape:
         if depth > MAX_DEPTH:
             return TEXT
+        if self.take(_TUPLE):
+            return Shape("tuple", fields=tuple(self.bracketed(", (", depth)))
+        if match := self.take(_RECORDS):
+            return Shape("records", fields=tuple(self.bracketed(" or (", depth)), tag=_unquoted(match[1]))
         for opening, kind in ((_LIST, "list"), (_DICT, "dict")):
             if opened := self.take(opening):
                 # In "list of text, or null" the list may be null, in "list of (text, or null)" its items.
@@ -111,10 +124,12 @@ class _Reader:
         if match := self.take(_RECORD):
             return self.record(match[1] or "", depth)
         asks = self.take(_ONE_OF)
-        labels = self.labels(bare=asks is not None)
+        if asks is not None and (match := self.take(_NUMBERS)):
+            return Shape("label", labels=tuple(map(_number, re.split(r"[,|]", match[0]))))
+        labels, said = self.labels(bare=asks is not None)
         if labels:
             self.close("]")
-            return Shape("label", labels=labels)
+            return Shape("label", labels=labels, said=said)
         for pattern, kind in _SCALARS:
             if self.take(pattern):
                 return Shape(kind)
@@ -124,16 +139,37 @@ class _Reader:
         if self.words.startswith(bracket, self.at):
             self.at += 1
 
-    def labels(self, *, bare: bool) -> tuple[str, ...]:
+    def bracketed(self, between: str, depth: int) -> list[PromptField]:
+        """Shapes in brackets, one after the other; each has its place, or its record's name, as a name."""
+        found: list[PromptField] = []
+        self.close("(")
+        while len(found) < MAX_LABELS:
+            name = re.match(r"\w*", self.words[self.at :])
+            shape = self.plain(depth + 1)
+            # Null is an alternative within the brackets here, and behind them one of the whole.
+            shape = Shape("optional", item=shape) if self.take(_NULL) else shape
+            found.append(PromptField(name[0] if shape.kind == "record" and name else str(len(found)), shape))
+            self.close(")")
+            if not self.words.startswith(between, self.at):
+                break
+            self.at += len(between)
+        return found
+
+    def labels(self, *, bare: bool) -> tuple[tuple[str, ...], str]:
+        """The labels, and what is said of them in brackets behind each."""
         found: dict[str, None] = {}
+        said: list[str] = []
         while (match := self.take(_QUOTED)) and len(found) < MAX_LABELS:
-            found.setdefault(_unquoted(match[0]))
+            label = _unquoted(match[0])
+            found.setdefault(label)
+            if note := self.note():
+                said.append(f"{label}: {note}")
             if not self.take(_NEXT_LABEL):
                 break
         if not found and bare and (match := self.take(_BARE_LABELS)):
             parts = (part.strip().removeprefix("or ") for part in re.split(r"[,|;]", match[0]))
             found = dict.fromkeys(part for part in parts if part)
-        return tuple(found)
+        return tuple(found), "; ".join(said)
 
     def record(self, name: str, depth: int) -> Shape:
         if not self.words.startswith("{", self.at):
@@ -163,6 +199,11 @@ class _Reader:
                 self.at = at + 1
                 return self.words[start:at]
         return ""
+
+
+def _number(text: str) -> int | float:
+    text = text.strip()
+    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def _unquoted(quoted: str) -> str:

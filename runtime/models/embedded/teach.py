@@ -8,7 +8,15 @@ from msgspec import Struct
 
 from ...schema.types import JsonValue
 from .case import Answerer, Case, Choice, Lesson, Lessons, Reply
-from .compound import teach_any, teach_dict, teach_list, teach_optional, teach_record
+from .compound import (
+    teach_any,
+    teach_dict,
+    teach_list,
+    teach_optional,
+    teach_record,
+    teach_records,
+    teach_tuple,
+)
 from .guidance import guidance, name_features
 from .labels import Labels, teach_labels
 from .numbers import teach_dates, teach_numbers
@@ -27,7 +35,9 @@ def teach(field: PromptField, lessons: Lessons, task: str) -> Answerer:
     shape = field.shape
     match shape.kind:
         case "label" if shape.labels:
-            return _among(shape.labels, field, lessons, task)
+            return _among(
+                shape.labels, PromptField(field.name, shape, f"{field.note}\n{shape.said}"), lessons, task
+            )
         case "bool":
             return _yes_or_no(field, lessons, task)
         case "int" | "float" if is_confidence(field):
@@ -42,6 +52,10 @@ def teach(field: PromptField, lessons: Lessons, task: str) -> Answerer:
             return teach_optional(field, lessons, task, teach)
         case "record":
             return teach_record(field, lessons, task, teach)
+        case "tuple":
+            return teach_tuple(field, lessons, task, teach)
+        case "records":
+            return teach_records(field, lessons, task, teach)
         case "dict":
             return teach_dict(lessons)
         case "any":
@@ -65,9 +79,10 @@ class Confidence(Struct, frozen=True):
         return Reply((Choice(value, 1.0),))
 
 
-def _among(labels: Sequence[str], field: PromptField, lessons: Lessons, task: str) -> Labels:
-    said = guidance(labels, f"{task}\n{field.note}")
-    return teach_labels(list(labels), lessons, [name_features(label) for label in labels], said)
+def _among(labels: Sequence[str | int | float], field: PromptField, lessons: Lessons, task: str) -> Labels:
+    names = [str(label) for label in labels]
+    said = guidance(names, f"{task}\n{field.note}")
+    return teach_labels(list(labels), lessons, [name_features(name) for name in names], said)
 
 
 def _yes_or_no(field: PromptField, lessons: Lessons, task: str) -> Labels:
