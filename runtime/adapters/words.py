@@ -102,17 +102,20 @@ def in_plain_words(kind: Type, records: Mapping[str, Record], seen: set[str]) ->
             return in_words(kind, records, seen)
         case ListOf(item=item):
             return f"list of {_bracketed(item, records, seen)}"
+        case TupleOf(items=items):
+            return f"{len(items)} values: {', '.join(f'({in_plain_words(item, records, seen)})' for item in items)}"
+        case OneOfRecords(tag=tag, records=names):
+            several = [f"({in_plain_words(RecordRef(name=name), records, seen)})" for name in names]
+            return f"as its {tag} says, {' or '.join(several)}"
         case DictOf(value=value):
             return f"names, each with {_bracketed(value, records, seen)}"
         case RecordRef(name=name) if name in records and name not in seen:
             seen.add(name)
             parts: list[str] = []
             for field in records[name].fields:
-                note = " ".join(field.description.split())
                 optional = isinstance(field.type, OptionalOf)
                 words = (in_plain_words if optional else _bracketed)(field.type, records, seen)
-                part = f"{field.name}: {words}"
-                parts.append(f"{part} ({note})" if note else part)
+                parts.append(_noted(f"{field.name}: {words}", field.description))
             return f"{name} with {'; '.join(parts)}"
         case RecordRef(name=name):
             return name
@@ -123,6 +126,11 @@ def in_plain_words(kind: Type, records: Mapping[str, Record], seen: set[str]) ->
 def _bracketed(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str:
     words = in_plain_words(kind, records, seen)
     return f"({words})" if isinstance(kind, OptionalOf | RecordRef) and " " in words else words
+
+
+def _noted(text: str, note: str) -> str:
+    note = " ".join(note.split())
+    return f"{text} ({note})" if note else text
 
 
 def quoted(text: str) -> str:
