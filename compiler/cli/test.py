@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .completing import names_of
-from .console import Exit, exit_code, fail, print_error, print_json, stderr, stdout
+from .console import Exit, exit_code, fail, print_json, stderr, stdout
 from .session import ThreadsOption, TransportChoice, TransportOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from dspec.runtime.schema.ensemble import Runnable
+    from dspec.runtime.schema.program import Tool
 
     from .. import ir
-    from ..compile.recorded import AnswersFile
-    from ..compile.testing import Tested
+    from ..compile.testing import Suite, Tested
 
 
 def run_declared(
@@ -116,22 +116,31 @@ def _run(
 ) -> list[Tested]:
     """One file's tests. `whole` says that these are all of its own, so that what none of them needs can go."""
     from ..compile.recorded import AnswersFile
-    from ..compile.testing import most_calls
+    from ..compile.testing import Suite
+    from ..data.media import MediaFiles
     from ..diagnostics.wording import plural
+    from ..project.state import project_root
 
     tests = [project.tests[name] for name in names]
-    programs = _programs(project, tests, source)
-    file = AnswersFile(answers_of(source))
+    media = MediaFiles(source.resolve().parent, project_root(source), glancing=False)
+    suite = Suite(tests, _programs(project, tests, source), AnswersFile(answers_of(source)), media)
+    tools = tuple(project.externs.values())
     if not record:
-        return asyncio.run(_replayed(source, project, tests, programs, file, threads, told))
-    most = most_calls(tests, programs)
-    stderr().print(
-        f"recording into {file.path}: at most {plural(most, 'call')}, and those that correct answers",
-        markup=False,
-    )
-    return asyncio.run(
-        _recorded(source, project, tests, programs, file, threads, transport, told, whole=whole)
-    )
+        return asyncio.run(_replayed(source, tools, suite, threads, told))
+    most = plural(suite.most_calls(), "call")
+    place = suite.file.path
+    stderr().print(f"recording into {place}: at most {most}, and those that correct answers", markup=False)
+    results = asyncio.run(_recorded(source, tools, suite, threads, transport, told))
+    if whole and all(one.status != "unfinished" for one in results) and (gone := suite.file.drop_unneeded()):
+        stderr().print(f"took {plural(gone, 'answer')} out that no test needs any more", markup=False)
+    if suite.file.lines or place.exists():
+        from dspec.runtime.artifact.files import write_whole
+
+        try:
+            write_whole(place, suite.file.content())
+        except OSError as error:
+            fail(f"{place} cannot be written: {error.strerror or error}", code=Exit.ENVIRONMENT)
+    return results
 
 
 def _programs(project: ir.Project, tests: Sequence[ir.Test], source: Path) -> dict[str, Runnable]:
@@ -150,58 +159,33 @@ def _programs(project: ir.Project, tests: Sequence[ir.Test], source: Path) -> di
 
 
 async def _replayed(
-    source: Path,
-    project: ir.Project,
-    tests: Sequence[ir.Test],
-    programs: Mapping[str, Runnable],
-    file: AnswersFile,
-    threads: int,
-    told: Callable[[Tested], None],
+    source: Path, tools: Sequence[Tool], suite: Suite, threads: int, told: Callable[[Tested], None]
 ) -> list[Tested]:
     from dspec.runtime.models.engine import Engine
 
     from ..compile.testing import run_tests
     from .session import project_tools
 
-    tools = tuple(project.externs.values())
     async with (
         project_tools(source, tools, None) if tools else nullcontext() as toolbox,
         Engine(threads=threads, tools=toolbox) as engine,
     ):
-        return await run_tests(tests, programs, engine, file, asking=False, told=told)
+        return await run_tests(suite, engine, asking=False, told=told)
 
 
 async def _recorded(
     source: Path,
-    project: ir.Project,
-    tests: Sequence[ir.Test],
-    programs: Mapping[str, Runnable],
-    file: AnswersFile,
+    tools: Sequence[Tool],
+    suite: Suite,
     threads: int,
     transport: TransportChoice,
     told: Callable[[Tested], None],
-    *,
-    whole: bool,
 ) -> list[Tested]:
-    from dspec.runtime.artifact.files import write_whole
-
     from ..compile.testing import run_tests
-    from ..diagnostics.wording import plural
     from .session import open_session
 
-    tools = tuple(project.externs.values())
     async with open_session(source, threads, transport, attempt="test", tools=tools) as session:
-        results = await run_tests(tests, programs, session.engine, file, asking=True, told=told)
-        finished = all(one.status != "unfinished" for one in results)
-        if finished:
+        results = await run_tests(suite, session.engine, asking=True, told=told)
+        if all(one.status != "unfinished" for one in results):
             session.finished()
-    dropped = file.drop_unneeded() if whole and finished else 0
-    if dropped:
-        stderr().print(f"took {plural(dropped, 'answer')} out that no test needs any more", markup=False)
-    if file.lines or file.path.exists():
-        try:
-            write_whole(file.path, file.content())
-        except OSError as error:
-            print_error(f"{file.path} cannot be written: {error.strerror or error}")
-            raise typer.Exit(Exit.ENVIRONMENT) from None
     return results

@@ -17,6 +17,7 @@ from dspec.runtime.errors import (
     ConfigurationError,
     DspecError,
     EvaluationError,
+    InputError,
     ProviderError,
     Stopped,
 )
@@ -29,9 +30,11 @@ from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.schema.usage import Spent
 from dspec.runtime.values.interpret import SharedWork, evaluate
+from dspec.runtime.values.media import medium_kind
 from dspec.runtime.values.values import short
 
 from .. import ir
+from ..data.media import MediaFiles
 from .recorded import AnswersFile, NotRecorded, Recorded, not_recorded
 
 Status = Literal["passed", "failed", "unfinished"]
@@ -70,54 +73,61 @@ class Tested(Struct, frozen=True):
     """What those of them took that a model gave just now."""
 
 
+class Suite(Struct, frozen=True):
+    """The tests of one file, and what they need."""
+
+    tests: Sequence[ir.Test]
+    programs: Mapping[str, Runnable]
+    """Those that the tests name; a test whose program is not there fails."""
+    file: AnswersFile
+    media: MediaFiles
+    """The files that the tests name."""
+
+    def most_calls(self) -> int:
+        """Model calls at most, judges included, when every answer parses and every check holds."""
+        programs = [self.programs[test.program] for test in self.tests if test.program in self.programs]
+        judges = [judge.program for test in self.tests for one in test.expectations for judge in one.judges]
+        return sum(map(calls_per_run, [*programs, *judges]))
+
+
 async def run_tests(
-    tests: Sequence[ir.Test],
-    programs: Mapping[str, Runnable],
+    suite: Suite,
     engine: Engine,
-    file: AnswersFile,
     *,
     asking: bool,
     told: Callable[[Tested], None] = lambda tested: None,
 ) -> list[Tested]:
     """Every test's result, in their order, which is that in which `told` hears of them.
 
-    `programs` are those that the tests name; a test whose program is not there has failed. With `asking`, what `file`
-    lacks is asked and put into it. At most as many tests are under way as the engine may make calls.
+    With `asking`, what the suite's file lacks is asked and put into it. At most as many tests are under way as the engine may
+    make calls.
     """
     places = asyncio.Semaphore(engine.threads)
 
     async def one(test: ir.Test) -> tuple[Tested, Recorded]:
-        asks = Recorded(engine, file, asking=asking)
+        asks = Recorded(engine, suite.file, asking=asking)
         async with places:
-            return await _tested(test, programs.get(test.program), asks, file), asks
+            return await _tested(suite, test, asks), asks
 
     results: list[Tested] = []
     needed: set[str] = set()
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(test)) for test in tests]
+        tasks = [group.create_task(one(test)) for test in suite.tests]
         for task in tasks:
             tested, asks = await task
             needed |= asks.needed
             kept = asks.found.values()
             if tested.status == "unfinished":  # what failed is asked again
                 kept = [line for line in kept if line.failure is None]
-            file.add(kept)
+            suite.file.add(kept)
             results.append(tested)
             told(tested)
-    file.needed |= needed
+    suite.file.needed |= needed
     return results
 
 
-def most_calls(tests: Sequence[ir.Test], programs: Mapping[str, Runnable]) -> int:
-    """Model calls at most, judges included, when every answer parses and every check holds."""
-    return sum(
-        (calls_per_run(programs[test.program]) if test.program in programs else 0)
-        + sum(calls_per_run(judge.program) for one in test.expectations for judge in one.judges)
-        for test in tests
-    )
-
-
-async def _tested(test: ir.Test, program: Runnable | None, asks: Recorded, file: AnswersFile) -> Tested:
+async def _tested(suite: Suite, test: ir.Test, asks: Recorded) -> Tested:
+    program = suite.programs.get(test.program)
     if program is None:
         missing = ConfigurationError(
             f"`{test.program}` has not been compiled", help="run `dspc compile` first"
@@ -126,11 +136,11 @@ async def _tested(test: ir.Test, program: Runnable | None, asks: Recorded, file:
     meter = Meter(asks)
     try:
         with SharedWork():
-            inputs = {name: evaluate(value, {}) for name, value in test.given.items()}
+            inputs = _inputs(test, program, suite.media)
             outputs = (await run(program, inputs, meter)).outputs
             expected = tuple([await _expected(one, outputs, meter) for one in test.expectations])
         if asks.missed:
-            raise not_recorded(asks.missed[0], file)
+            raise not_recorded(asks.missed[0], suite.file)
     except DspecError as error:
         infrastructure = isinstance(error, _UNFINISHED) and not isinstance(error, NotRecorded)
         return Tested(
@@ -138,6 +148,20 @@ async def _tested(test: ir.Test, program: Runnable | None, asks: Recorded, file:
         )
     passed = all(one.held for one in expected)
     return Tested(test, "passed" if passed else "failed", expected, outputs, None, meter.used, asks.paid)
+
+
+def _inputs(test: ir.Test, program: Runnable, media: MediaFiles) -> Row:
+    """What the test gives, with the files that it names. Raises InputError for one that cannot be sent."""
+    kinds = {one.name: medium_kind(one.type) for one in program.inputs}
+    inputs: Row = {}
+    for name, value in test.given.items():
+        inputs[name] = evaluate(value, {})
+        if (kind := kinds.get(name)) is not None:
+            try:
+                inputs[name] = media.value(inputs[name], kind)
+            except ValueError as error:
+                raise InputError(f"the input `{name}` does not fit: {error}") from None
+    return inputs
 
 
 async def _expected(one: ir.Expectation, outputs: Row, meter: Meter) -> Expected:

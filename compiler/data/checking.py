@@ -16,8 +16,9 @@ from .. import ir
 from ..diagnostics.wording import plural
 from ..project.caches import Cache
 from . import cache as caching
+from . import opening
 from .columns import misfit
-from .media import MediaFiles
+from .media import MediaFiles, beside
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
 from .problem import SHOWN, DataError, DataProblem, listed, quoted
 from .reading import open_table
@@ -82,7 +83,7 @@ def check(
 
 
 def _check(dataset: ir.Dataset, folder: Path, root: Path | None, *, deep: bool) -> Findings:
-    media = MediaFiles(dataset.source, folder, root, glancing=True)
+    media = MediaFiles(beside(dataset.source, folder), root or opening.root_of(folder), glancing=True)
     with open_table(dataset.source, folder, root) as table:
         if is_sampled(table) and not deep:
             collected = collect(dataset, table, media, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
@@ -123,7 +124,7 @@ def unfit_labels(
     """
     try:
         with open_table(dataset.source, folder, root) as table:
-            media = MediaFiles(dataset.source, folder, root, glancing=True)
+            media = MediaFiles(beside(dataset.source, folder), root or opening.root_of(folder), glancing=True)
             found = collect(dataset, table, media, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
     except DataError:
         return None

@@ -15,19 +15,28 @@ from dspec.runtime.values.media import MediumKind, glance, keep, of_file, of_tex
 
 from .. import ir
 from ..project.reads import looked_at
-from . import opening
 from .sources.table import is_fetched
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}:")
 
 
-class MediaFiles:
-    """What the cells of one data file name. With `glancing`, files are only looked at: a path is then its own value."""
+def is_path(cell: str) -> bool:
+    """Whether a cell is a path, and no address."""
+    return not _SCHEME.match(cell)
 
-    def __init__(self, source: ir.DataSource, folder: Path, root: Path | None, *, glancing: bool) -> None:
-        # Fetched rows lie in a folder of ours: their paths count from the source's.
-        self._folder = folder if is_fetched(source) else (folder / source.path).parent
-        self._root = (root or opening.root_of(folder)).resolve()
+
+def beside(source: ir.DataSource, folder: Path) -> Path:
+    """Where paths in rows of this source start. Fetched rows lie in a folder of ours: theirs count from the source's."""
+    return folder if is_fetched(source) else (folder / source.path).parent
+
+
+class MediaFiles:
+    """What paths beside something name, in `folder`. With `glancing`, files are only looked at: a path is then its own
+    value."""
+
+    def __init__(self, folder: Path, root: Path, *, glancing: bool) -> None:
+        self._folder = folder
+        self._root = root.resolve()
         self._glancing = glancing
         self._known: dict[tuple[str, MediumKind], str] = {}
 
@@ -38,7 +47,7 @@ class MediaFiles:
         return self._value(cell.strip(), kind) if isinstance(cell, str) else cell
 
     def _value(self, text: str, kind: MediumKind) -> str:
-        if _SCHEME.match(text):
+        if not is_path(text):
             found, blob = of_text(text, kind)
             if blob is not None and not self._glancing:
                 keep(blob)
@@ -75,7 +84,7 @@ class MediaFiles:
         try:
             real = place.resolve(strict=True)
         except (OSError, RuntimeError):
-            raise ValueError(f"there is no file {shown} beside the data file") from None
+            raise ValueError(f"there is no file {shown} there") from None
         if not real.is_relative_to(self._root):
             raise ValueError(f"{shown} lies outside the project")
         return real

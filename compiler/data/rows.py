@@ -23,7 +23,7 @@ from ..diagnostics.spelling import closest
 from ..diagnostics.wording import plural
 from . import opening
 from .columns import BrokenCell, literals, typed_row
-from .media import MediaFiles
+from .media import MediaFiles, beside
 from .problem import SHOWN, DataError, DataProblem, listed, quoted, unreadable
 from .reading import open_table
 from .tables import MAX_ROWS, BrokenRow, RawRow, RawRows, Table
@@ -82,7 +82,7 @@ def load_rows(dataset: ir.Dataset, folder: Path, *, root: Path | None = None) ->
         if table.size > opening.MAX_FILE_BYTES:
             size = f"{table.size >> 20:,} MiB; at most {opening.MAX_FILE_BYTES >> 20:,} can be read"
             raise unreadable(f"`{table.name}` has {size}", advice)
-        media = MediaFiles(dataset.source, folder, root, glancing=False)
+        media = MediaFiles(beside(dataset.source, folder), root or opening.root_of(folder), glancing=False)
         collected = collect(dataset, table, media, max_rows=MAX_ROWS)
     if collected.problems:
         raise DataError(collected.problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -311,3 +312,31 @@ test all {
     project(tmp_path, values)
     done = dspc("test", cwd=tmp_path)
     assert done.code == 0, done.text
+
+
+def test_a_picture_is_given_by_its_path_and_another_one_is_another_question(tmp_path: Path) -> None:
+    pictures = Path(__file__).parents[1] / "kinds" / "bibliography" / "pages"
+    shutil.copy(pictures / "page1.png", tmp_path / "shown.png")
+    seen = """
+module see = Predict(sig(photo: image, past: history, note -> topic: Topic), lm = real)
+test one {
+  program = see
+  given photo = "shown.png"
+  given past = [dict(note = "once", topic = "billing")]
+  given note = "again"
+  expect topic == "shipping"
+}
+"""
+    project(tmp_path, seen)
+    with spawned("--answer", ANSWER) as url:
+        recorded = dspc("test", "--record", cwd=tmp_path, TEST_URL=url, TEST_KEY="k")
+    assert recorded.code == 0, recorded.text
+    assert dspc("test", cwd=tmp_path).code == 0
+    assert len((tmp_path / "main.answers.jsonl").read_bytes()) < 1000
+    shutil.copy(pictures / "page2.png", tmp_path / "shown.png")
+    other = dspc("test", cwd=tmp_path)
+    assert "has no answer of lm real" in other.out
+    (tmp_path / "shown.png").unlink()
+    lost = dspc("test", cwd=tmp_path)
+    assert lost.code == 1
+    assert "DS0661" in lost.err

@@ -45,8 +45,7 @@ def _check(session: Session, step: StepInfo) -> None:
     faithful = FAITHFUL.get(name)
     if faithful is None:
         node = step.arguments.get("compat", step.call.callee)
-        what = f'`{name}` with `compat = "dspy"`; `compat = none` runs it as it is here'
-        session.report(codes.syntax.NotYet(step.place.at(node), what))
+        session.report(codes.optimizers.WithoutSchedule(step.place.at(node), name))
         return
     for option in faithful.unknown:
         if option in step.arguments:

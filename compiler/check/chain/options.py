@@ -42,8 +42,8 @@ def option_value(
         return True, None
     if option.refers and isinstance(node, Reference | Attribute) and not _is_rule(place, option, node):
         return _named(session, place, spec, option, node)
-    if (beyond := _not_yet(option, node)) is not None:
-        session.report(codes.syntax.NotYet(place.at(node), beyond))
+    if _is_python_rule(option, node):
+        session.report(codes.optimizers.RuleInPython(place.at(node), RULES))
         return False, None
     value = _literal(option, node)
     if value is None:
@@ -71,12 +71,10 @@ def option_value(
     return True, value
 
 
-def _not_yet(option: Option, node: Expr) -> str | None:
-    """What an option's value asks for that cannot run yet."""
+def _is_python_rule(option: Option, node: Expr) -> bool:
+    """Whether a Python function is written where a rule or a program is wanted."""
     callee = node.callee if isinstance(node, Call) else None
-    if option.type == "reducer" and isinstance(callee, Reference) and callee.name.text == "python":
-        return "a rule in Python, whose code nothing runs; a module or program can reduce"
-    return None
+    return option.type == "reducer" and isinstance(callee, Reference) and callee.name.text == "python"
 
 
 def _named(

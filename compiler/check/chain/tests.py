@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dspec.grammar.tree import Attribute, Call, Expect, Expr, Given, Index, Reference
-from dspec.runtime.schema.expressions import Expression
+from dspec.grammar.tree import (
+    Attribute,
+    Call,
+    Expect,
+    Expr,
+    Given,
+    Index,
+    ListLiteral,
+    Literal,
+    Reference,
+)
+from dspec.runtime.schema.expressions import Constant, Expression, ListOfItems
+from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf
+from dspec.runtime.values.media import is_history, medium_kind
 
 from ... import ir
+from ...data.media import MediaFiles, is_path
 from ...diagnostics import codes
 from ..declarations.records import records_lookup
 from ..expressions.infer import expect, infer, truth
 from ..expressions.scope import Measure, Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
+from ..sources.data_files import data_file
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo
-from ..types.kinds import NamedValue
+from ..types.kinds import ANY, STR, NamedValue
 from .fits import referred_program
 
 
@@ -86,7 +100,37 @@ def _given(session: Session, place: Place, item: Given, tested: RunnableInfo | N
             codes.types.UnknownGiven(place.at(item.name), tested.symbol.name, tuple(tested.inputs))
         )
         return infer(scope, node).code
+    if medium_kind(member.type) is not None:
+        return _medium(session, place, node, member)
+    if is_history(member.type):
+        return expect(scope, node, _TURNS, f"`{member.name}`", member.symbol)
     return expect(scope, node, member.type, f"`{member.name}`", member.symbol)
+
+
+_TURNS = OptionalOf(item=ListOf(item=DictOf(key=STR, value=ANY)))
+"""How a history is written out."""
+
+
+def _medium(session: Session, place: Place, node: Expr, member: NamedValue) -> Expression:
+    """What a row would have: paths, which count from the root file's folder then, or addresses."""
+    kind = medium_kind(member.type)
+    assert kind is not None
+    if isinstance(node, ListLiteral) and isinstance(member.type, ListOf):
+        return ListOfItems(items=tuple(_medium(session, place, item, member) for item in node.items))
+    if isinstance(node, Literal) and node.value is None and isinstance(member.type, OptionalOf):
+        return Constant(value=None)
+    if not (isinstance(node, Literal) and isinstance(node.value, str)):
+        session.report(codes.values.NoMedium(place.at(node), member.name, "it is no literal text"))
+        return Constant(value=None)
+    text: str | None = node.value
+    if is_path(node.value):
+        text = data_file(session, place, node.value, node)
+    if text is not None and session.probe:
+        try:
+            MediaFiles(session.folder, session.root, glancing=True).value(text, kind)
+        except ValueError as error:
+            session.report(codes.values.NoMedium(place.at(node), member.name, str(error)))
+    return Constant(value=text)
 
 
 def _expectation(session: Session, place: Place, item: Expect, tested: RunnableInfo) -> ir.Expectation:

@@ -252,6 +252,19 @@ class NotOnSchedule(Finding, frozen=True):
         )
 
 
+class WithoutSchedule(Finding, frozen=True):
+    """`compat = "dspy"` for an optimizer that has no schedule of DSPy's here."""
+
+    code = DS0603
+    optimizer: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'these options of `{self.optimizer}` do not go together: it has no schedule of DSPy\'s, as `compat = "dspy"` asks',
+            help="`compat = none` runs the step as it is here",
+        )
+
+
 class SaidOfWhole(Finding, frozen=True):
     """An option of steps, given to an optimizer inside one."""
 
@@ -760,6 +773,21 @@ class WrongOption(Finding, frozen=True):
 
 class OptionNotAChoice(NotAChoice, frozen=True):
     code = DS0617
+
+
+class RuleInPython(Finding, frozen=True):
+    """A rule of an ensemble that is a Python function."""
+
+    code = DS0617
+    rules: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            "a rule is no Python function",
+            "not a rule",
+            help=f"name a rule ({listed(self.rules)}), or a module or program that takes the answers: "
+            '`module pick = python("votes:pick", …)` may be one',
+        )
 
 
 class MakesNoEmbeddings(Finding, frozen=True):

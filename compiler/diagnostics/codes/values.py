@@ -1,4 +1,4 @@
-"""DS066: values of records and dicts, written out where one is given."""
+"""DS066: values that are written out where one is given."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ def packed(order: str) -> str:
         ORDER
         + f'test one {{ program = pack; given order = {order}; given note = "soon"; expect boxes > 0 }}\n'
     )
+
+
+SEEN = """\
+dspec 1
+
+lm mini { model = "openai/gpt-4o-mini" }
+module see = Predict(sig(photo: image -> caption))
+test one { program = see; given photo = "PHOTO"; expect len(caption) > 0 }
+"""
 
 
 DS0660 = Code(
@@ -55,3 +64,31 @@ class EntryWithoutName(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says("an entry of a dict needs a key", "no key", help="write `dict(key = value)`")
+
+
+DS0661 = Code(
+    "DS0661",
+    "error",
+    "picture, recording or file that cannot be given",
+    "What a test gives to an input of this type is what a row would have: a path beside the source and inside the project, "
+    "a URL, or a `data:` URL, written as a literal text, or a list of such.",
+    SEEN.replace("PHOTO", "lost.png"),
+    SEEN.replace("PHOTO", "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="),
+)
+
+
+class NoMedium(Finding, frozen=True):
+    """What is given to the input `name` is nothing that can be sent: `why`."""
+
+    code = DS0661
+    name: str
+    why: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` cannot be given this: {self.why}",
+            "not a picture, recording or file"
+            if not self.why.startswith("`")
+            else "not found, or of another kind",
+            help="write a path beside this file, or a URL",
+        )
