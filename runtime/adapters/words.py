@@ -128,10 +128,5 @@ def _bracketed(kind: Type, records: Mapping[str, Record], seen: set[str]) -> str
     return f"({words})" if isinstance(kind, OptionalOf | RecordRef) and " " in words else words
 
 
-def _noted(text: str, note: str) -> str:
-    note = " ".join(note.split())
-    return f"{text} ({note})" if note else text
-
-
 def quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)

@@ -87,18 +87,6 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             )
         case Literal(value=str() as value) if (moment := _moment(value, inner)) is not None:
             return Constant(value=moment)
-        case Literal() | Unary(operator="-", operand=Literal()) if (
-            isinstance(inner, OneOfNumbers) and (number := literal_number(node)) is not None
-        ):
-            check_member(scope, node, number, inner, what, declared)
-            return Constant(value=number)
-        case ListLiteral(items=items) if isinstance(inner, TupleOf) and len(items) == len(inner.items):
-            return ListOfItems(
-                items=tuple(
-                    expect(scope, item, kind, f"an item of {what}", declared)
-                    for item, kind in zip(items, inner.items, strict=True)
-                )
-            )
         case ListLiteral(items=items) if isinstance(inner, ListOf):
             return ListOfItems(
                 items=tuple(expect(scope, item, inner.item, f"an item of {what}", declared) for item in items)
