@@ -30,7 +30,7 @@ from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.schema.usage import Spent
 from dspec.runtime.values.interpret import SharedWork, evaluate
-from dspec.runtime.values.media import medium_kind
+from dspec.runtime.values.media import MediumKind, medium_kind
 from dspec.runtime.values.values import short
 
 from .. import ir
@@ -152,7 +152,7 @@ async def _tested(suite: Suite, test: ir.Test, asks: Recorded) -> Tested:
 
 def _inputs(test: ir.Test, program: Runnable, media: MediaFiles) -> Row:
     """What the test gives, with the files that it names. Raises InputError for one that cannot be sent."""
-    kinds = {one.name: medium_kind(one.type) for one in program.inputs}
+    kinds: dict[str, MediumKind | None] = {one.name: medium_kind(one.type) for one in program.inputs}
     inputs: Row = {}
     for name, value in test.given.items():
         inputs[name] = evaluate(value, {})

@@ -140,7 +140,7 @@ def beyond_text(kind: Kind) -> str:
         case DictOf(value=value):
             return beyond_text(value)
         case TupleOf(items=items):
-            return next(filter(None, map(beyond_text, items)), "")
+            return next((found for item in items if (found := beyond_text(item))), "")
         case _:
             return ""
 
