@@ -14,7 +14,8 @@ from dspec.runtime.adapters import adapter
 from dspec.runtime.adapters.schema import arguments_schema, object_schema
 from dspec.runtime.adapters.words import in_words
 from dspec.runtime.models.embedded.shapes import read_shape
-from dspec.runtime.schema.program import AdapterName, Demo, FieldSpec, Record
+from dspec.runtime.schema.lms import AdapterName
+from dspec.runtime.schema.program import Demo, FieldSpec, Record
 from dspec.runtime.schema.types import (
     BOOL,
     FLOAT,
