@@ -107,7 +107,9 @@ def test_what_is_printed_is_read_again_in_every_layout(typed: tuple[Type, JsonVa
     # Beside a text: a text alone is the whole answer in some layouts.
     asked = predictor(fields(question=STR), fields(value=kind, note=STR))
     assert exactly(coerce(value, kind, RECORDS)) == exactly(value)
-    for name in get_args(AdapterName):
+    for name in set(get_args(AdapterName)) - {
+        "two_step"
+    }:  # its words are a person's, and nobody reads values out of them
         layout = adapter(name)
         text = layout.answer(Demo(inputs={}, outputs={"value": value, "note": "n"}), asked.signature.outputs)
         for strict in (False, True):
