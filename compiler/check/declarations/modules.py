@@ -100,7 +100,9 @@ def _bound(session: Session, place: Place, given: dict[str, Argument], strategy:
     for name, argument in given.items():
         if name == LM_KEY:
             bound = resolve(session, place, argument.value, ("lm",), "`lm`")
-        elif name not in OF_MODULE:
+        elif (
+            name not in OF_MODULE and not place.block.problems
+        ):  # a broken signature in place looks like an option
             at = place.at(argument.name or argument)
             session.report(
                 codes.parameters.SeveralAnswers(at)
