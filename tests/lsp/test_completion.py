@@ -113,7 +113,7 @@ CASES = [
     ('lm x { $0; model = "a/b" }', "-model +temperature"),
     ("lm x {\n  te$0", "+temperature +model"),
     ("lm x {\n  price { $0 } }", "= input output"),
-    ("lm x {\n  pr$0 { input = 1 } }", "= price"),
+    ("lm x {\n  pr$0 { input = 1 } }", "price headers extra -model"),
     ("lm x {\n  pr$0 = 1 }", "+model -price"),
     ("lm x {\n  price { input = 1.0; $0 } }", "= output"),
     ("lm x { price { input = 1; output = 2 }; $0", "-price +model"),
@@ -197,14 +197,14 @@ CASES = [
     ("module m = Pr$0", "+Predict"),
     ("module m = Predict($0", "= Route sig"),
     ("module m = Predict($0)", "= Route sig"),
-    ("module m = Predict(Route, $0)", "= lm"),
+    ("module m = Predict(Route, $0)", "lm temperature max_tokens -tools"),
     ("module m = ReAct(Route, tools = [$0])", "= router thinker Flow"),
     ('module m = python("own:f", $0)', "= Route sig"),
     ('module m = python("own:f", Route, $0)', "= uses max_calls timeout max_result max_parallel"),
     ('module m = python("own:f", Route, uses = [$0])', "= router thinker Flow"),
     ("module m = python($0)", "= function uses max_calls timeout max_result max_parallel"),
     ("module m = Predict(Route, lm = $0)", "= mini big"),
-    ("module m = Predict(Route, lm = mini, $0)", "="),
+    ("module m = Predict(Route, lm = mini, $0)", "temperature top_p -lm"),
     # Metrics
     ("metric m($0", "= gold"),
     ("metric m(gold: rows, $0", "= pred"),
@@ -380,12 +380,14 @@ def test_every_word_of_an_example_is_offered_in_its_place(path: Path) -> None:
     tried = 0
     for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False):
         new = before.text in DECLARING and not (before.text == "step" and after.text == "(")
+        line = text[: token.start]
+        new = new or line.rfind("sig(") > line.rfind(")")  # a field of a signature in place
         if token.kind != "name" or new or after.text == ":":
             continue
         tried += 1
         found = labels(f"{text[: token.start]}$0{text[token.end :]}")
         assert token.text in found, (token, text[token.start - 40 : token.start], found)
-    assert tried > 50
+    assert tried > 20
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
