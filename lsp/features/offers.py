@@ -139,6 +139,12 @@ def references(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
             yield reference(name, symbol, rank=3 if "." in name else 2)
 
 
+def calls(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
+    """Declarations that an expression may call; records, whose values are written so, behind the others."""
+    for name, symbol in found:
+        yield reference(name, symbol, rank=5 if symbol.kind == "record" else 3 if "." in name else 2)
+
+
 def reference(name: str, symbol: Symbol, rank: int = 2) -> Offer:
     return Offer(name, "declaration", symbol.kind, symbol.doc, rank=rank)
 
