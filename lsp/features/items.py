@@ -18,7 +18,6 @@ from .here import Here, literals_here, names, rows, source_argument, type_here, 
 from .offers import Offer
 from .steps import addresses, step
 
-
 GOES_ON = {"IF": "then", "THEN": "else"}
 """What a line may begin with that goes on with a choice of the line above."""
 
