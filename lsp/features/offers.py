@@ -20,7 +20,7 @@ from dspec.compiler.tables.block_specs import AttributeSpec, BlockSpec, SectionS
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES, JudgeFunction
 from dspec.compiler.tables.vocabulary import TYPES
-from dspec.runtime.running.strategies.table import running
+from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.values.functions import FUNCTIONS, Function, wording
 
 SuggestionKind = Literal[
@@ -181,7 +181,9 @@ def types(of_inputs: Collection[str]) -> Iterator[Offer]:
 
 
 def strategies() -> Iterator[Offer]:
-    return (Offer(name, "function", "strategy", strategy.doc, rank=1) for name, strategy in running().items())
+    return (
+        Offer(name, "function", "strategy", strategy.doc, rank=1) for name, strategy in STRATEGIES.items()
+    )
 
 
 def sources() -> Iterator[Offer]:
