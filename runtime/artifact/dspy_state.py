@@ -18,7 +18,7 @@ from ..running.strategies.table import STRATEGIES, strategy_of
 from ..running.thinking import thought_in
 from ..schema.ensemble import Ensemble, Runnable, parts
 from ..schema.program import CallStep, Demo, FieldSpec, Predictor, Program, RunStep, walked
-from ..schema.types import JsonValue, Row
+from ..schema.types import DictOf, JsonValue, ListOf, OneOf, OptionalOf, Row, TupleOf, Type
 from ..values.media import is_history, medium_kind
 from ..values.values import coerce
 
@@ -82,7 +82,7 @@ def dspy_state(program: Runnable, names: Mapping[str, str] | None = None) -> dic
 
 
 def left_behind(program: Runnable) -> list[str]:
-    """What the program says of how its models are asked, which DSPy's format has no place for."""
+    """What the program says of how its models are asked, and in its prompts, which DSPy's format has no place for."""
     found: list[str] = []
     for one in parts(program):
         for address, predictor in one.predictors.items():
@@ -97,7 +97,30 @@ def left_behind(program: Runnable) -> list[str]:
                     f"{address}: its model's own reasoning: DSPy has its model write one, unless the field is a "
                     "`dspy.Reasoning`"
                 )
+            signature = predictor.signature
+            found += (
+                f"{address}: what the labels of `{field.name}` mean: say it in the field's `desc`"
+                for field in (*signature.inputs, *signature.outputs)
+                if _meanings(field.type)
+            )
+            if any(check.told for check in signature.checks):
+                found.append(f"{address}: what its `assert`s demand: say it in the signature's docstring")
     return found
+
+
+def _meanings(kind: Type) -> bool:
+    """Whether a type's labels have meanings, which prompts tell."""
+    match kind:
+        case OneOf():
+            return bool(kind.notes)
+        case ListOf() | OptionalOf():
+            return _meanings(kind.item)
+        case DictOf():
+            return _meanings(kind.key) or _meanings(kind.value)
+        case TupleOf():
+            return any(map(_meanings, kind.items))
+        case _:
+            return False
 
 
 def _usual_names(program: Program) -> dict[str, str]:

@@ -17,9 +17,10 @@ from dspec.runtime.errors import ArtifactError, CheckFailed, NotSet, ParseError,
 from dspec.runtime.models.protocol import Answer
 from dspec.runtime.running.execute import run
 from dspec.runtime.running.thinking import as_asked
+from dspec.runtime.schema.expressions import Constant
 from dspec.runtime.schema.lms import LM, OwnSettings
-from dspec.runtime.schema.program import Demo, Predictor, Program
-from dspec.runtime.schema.types import INT, STR, JsonValue, Row
+from dspec.runtime.schema.program import Check, Demo, Predictor, Program
+from dspec.runtime.schema.types import INT, STR, JsonValue, ListOf, OneOf, Row
 from dspec.runtime.schema.usage import Usage
 
 QUESTION: Row = {"question": "Why?"}
@@ -291,3 +292,18 @@ def test_an_export_says_what_stays_behind() -> None:
     assert said.startswith("module: `top_p`, `temperature`: ")
     (said,) = left_behind(thinking())
     assert "its model's own reasoning" in said
+    meant = ListOf(item=OneOf(values=("a", "b"), notes=("first", "")))
+    labelled = module(question(), lms={"mini": MINI})
+    (address,) = labelled.predictors
+    signature = labelled.predictors[address].signature
+    told = Check(
+        kind="assert", condition=Constant(value=True), message=Constant(value="no"), told="It is short."
+    )
+    answer = signature.outputs[0].model_copy(update={"type": meant})
+    signature = signature.model_copy(update={"outputs": (answer,), "checks": (told,)})
+    changed = labelled.predictors[address].model_copy(update={"signature": signature})
+    labelled = labelled.model_copy(update={"predictors": {address: changed}})
+    assert left_behind(labelled) == [
+        f"{address}: what the labels of `answer` mean: say it in the field's `desc`",
+        f"{address}: what its `assert`s demand: say it in the signature's docstring",
+    ]
