@@ -17,7 +17,7 @@ from .opening import resolve_inside
 from .problem import DataError
 from .snapshots import located
 
-VERSION = 4
+VERSION = 5
 """Raise when a result's meaning changes."""
 
 

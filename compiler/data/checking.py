@@ -34,13 +34,15 @@ class Findings(Frozen):
     """What a check found. `rows` is None when the file cannot be read.
 
     `exact` False says that only the first rows were read, and the rest counted. `sizes` holds each
-    part's rows, empty when there is no split or its arithmetic does not hold.
+    part's rows, empty when there is no split or its arithmetic does not hold. `undeclared` are columns of the file that the
+    dataset leaves out.
     """
 
     problems: tuple[DataProblem, ...]
     rows: int | None = None
     exact: bool = True
     sizes: dict[str, int] = Field(default_factory=dict)
+    undeclared: tuple[str, ...] = ()
 
 
 def problems(
@@ -97,7 +99,13 @@ def _check(dataset: ir.Dataset, folder: Path, root: Path | None, *, deep: bool) 
     sizes = part_sizes(dataset.split, rows) if dataset.split and not split else {}
     found += split
     found += _placement(dataset, collected, whole=not split)
-    return Findings(problems=tuple(found), rows=rows, exact=collected.complete, sizes=sizes)
+    return Findings(
+        problems=tuple(found),
+        rows=rows,
+        exact=collected.complete,
+        sizes=sizes,
+        undeclared=collected.undeclared,
+    )
 
 
 def _placement(dataset: ir.Dataset, collected: Collected, *, whole: bool) -> list[DataProblem]:

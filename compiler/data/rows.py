@@ -69,6 +69,8 @@ class Collected(Struct, frozen=True):
     complete: bool
     unit: Literal["line", "row"] = "row"
     """What the examples' numbers count."""
+    undeclared: tuple[str, ...] = ()
+    """Columns of the source that the dataset does not declare, as far as they could be names."""
 
 
 def load_rows(dataset: ir.Dataset, folder: Path, *, root: Path | None = None) -> Rows:
@@ -89,6 +91,10 @@ def load_rows(dataset: ir.Dataset, folder: Path, *, root: Path | None = None) ->
     if not collected.complete:
         raise unreadable(f"`{table.name}` has more than {plural(MAX_ROWS, 'row')}", advice)
     return collected.examples
+
+
+MOST_UNDECLARED = 200
+"""Columns that are kept of those that nobody declares."""
 
 
 def collect(
@@ -146,7 +152,9 @@ def collect(
         *_missing(table, absent, known, dataset.columns),
         *faults.mistyped(absent),
     ]
-    return Collected(tuple(examples), problems, seen, complete, table.unit)
+    declared = {spec.name for spec in specs}
+    undeclared = tuple(name for name in known if name.isidentifier() and name not in declared)
+    return Collected(tuple(examples), problems, seen, complete, table.unit, undeclared[:MOST_UNDECLARED])
 
 
 def _absent_from_header(specs: tuple[FieldSpec, ...], table: Table) -> list[str]:

@@ -419,7 +419,7 @@ _TABLE: tuple[Function, ...] = (
         "str",
         (FunctionParameter("value", Marker.ANYTHING),),
         STR,
-        "The value as text; text stays as it is.",
+        "The value as text: text as it is, anything else as JSON, so `none` is `null`.",
         shown,
         grows=_within_quotes,
     ),

@@ -276,6 +276,19 @@ def test_text_in_the_editor_stands_in_for_the_file(folder: Path) -> None:
     assert codes(found) == ["DS0501"]
 
 
+def test_a_column_of_the_file_that_nobody_declares_is_no_slip_of_the_keyboard(folder: Path) -> None:
+    rows = (folder / "data" / "tickets.csv") if (folder / "data").is_dir() else folder / "tickets.csv"
+    head, _, rest = rows.read_text(encoding="utf-8").partition("\n")
+    lines = [f"{line},x" for line in rest.splitlines()]
+    rows.write_text("\n".join([f"{head},intents", *lines]) + "\n", encoding="utf-8")
+    path = folder / "main.dspec"
+    path.write_text(ROUTER.replace("gold.intent ==", "gold.intents =="), encoding="utf-8")
+    (found,) = analyse(path).diagnostics
+    assert found.code == "DS0501"
+    assert found.help == "its file has that column: declare it in `tickets`, as in `field intents: str`"
+    assert not found.fixes
+
+
 def test_without_probing_no_data_file_is_touched(folder: Path) -> None:
     path = folder / "main.dspec"
     path.write_text(ROUTER.replace("tickets.csv", "gone.csv"), encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.grammar.tree import (
     Call,
@@ -86,6 +87,7 @@ def _check_dataset(session: Session, symbol: Symbol) -> DatasetInfo:
     findings = _look(session, place, found) if found else None
     if findings is None:
         return DatasetInfo(symbol, inputs, columns, parts, found)
+    columns = replace(columns, elsewhere=frozenset(findings.undeclared))
     whole = not any(problem.kind == "column_missing" for problem in findings.problems)
     return DatasetInfo(symbol, inputs, columns, parts, found, findings.rows, findings.sizes, whole)
 

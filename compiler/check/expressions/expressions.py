@@ -162,7 +162,8 @@ def _attribute(scope: Scope, node: Attribute) -> Typed:
                 "baseline": codes.project.UnknownResult,
                 "": codes.types.UnknownField,
             }
-            scope.session.report(kinds[group.role](at, of, group.owner, group.noun, members))
+            there = name.text in group.elsewhere
+            scope.session.report(kinds[group.role](at, of, group.owner, group.noun, members, there))
         return Typed(ANY, code)
     scope.session.use(scope.place, name, member.symbol)
     for reads in group.watched:

@@ -73,6 +73,8 @@ class Group(Struct, frozen=True):
     """Which of these values it is: each has its own code for a member that does not exist."""
     open: bool = False
     """True after a mistake: any member may be asked for."""
+    elsewhere: frozenset[str] = frozenset()
+    """Columns of a dataset's file that the dataset does not declare."""
     watched: tuple[list[MemberRead], ...] = ()
     """Lists that each read of a member is added to."""
 

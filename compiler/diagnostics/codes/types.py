@@ -416,17 +416,20 @@ DS0304 = Code(
 
 
 class UnknownField(Finding, frozen=True):
-    """A member that `of` does not have. The `owner` has these `members`, each with the place of its declaration."""
+    """A member that `of` does not have. The `owner` has these `members`, each with the place of its declaration.
+    `undeclared` is a column that the dataset's file has, and only the dataset leaves out.
+    """
 
     code = DS0304
     of: str
     owner: str
     noun: str
     members: tuple[tuple[str, Location | None], ...]
+    undeclared: bool = False
 
     def told(self) -> Diagnostic:
         name, places = self.where.text, dict(self.members)
-        near = closest(name, places)
+        near = () if self.undeclared else closest(name, places)
         first = next((place for place in places.values() if place), None)
         if near and (place := places[near[0]]):
             secondary = also(place, f"`{near[0]}` is declared here")
@@ -436,7 +439,11 @@ class UnknownField(Finding, frozen=True):
             f"`{self.of}` has no {self.noun} `{name}`{did_you_mean(near)}",
             f"not {article(self.noun)} of {self.owner}",
             secondary=secondary,
-            help=f"{self.owner} has {listed(places)}" if places and not near else "",
+            help=f"its file has that column: declare it in {self.owner}, as in `field {name}: str`"
+            if self.undeclared
+            else f"{self.owner} has {listed(places)}"
+            if places and not near
+            else "",
             fixes=suggestions(self.where, near, declared=True),
         )
 
