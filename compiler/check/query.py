@@ -39,6 +39,7 @@ from .declarations.callees import reaches
 from .declarations.datasets import DatasetInfo
 from .declarations.externs import ExternInfo
 from .declarations.records import records_lookup
+from .declarations.signatures import SignatureInfo
 from .expressions.scope import Binding, Scope
 from .journal import Journal, Sought
 from .names.files import KINDS, symbol_for
@@ -284,6 +285,15 @@ def callable_kinds(view: View) -> tuple[str, ...]:
     return (*scope.callable, "record") if scope is not None else ()
 
 
+def records(view: View) -> Iterator[tuple[str, Symbol]]:
+    """The records whose values may be written out at the place, `Line(sku = "a")`, by the names that the file writes; none
+    whose name is that of a value."""
+    scope = scope_at(view)
+    for name, symbol in declared(view, ("record",)) if scope else ():
+        if scope and name.partition(".")[0] not in scope.names:
+            yield name, symbol
+
+
 def functions(view: View) -> Iterator[Function]:
     """The functions that an expression at the place may call: those whose names no declaration has taken."""
     scope = scope_at(view)
@@ -332,6 +342,13 @@ def wanted(view: View) -> Type | None:
             looked.item if isinstance(looked, ListOf) else looked.key if isinstance(looked, DictOf) else None
         )
     return None
+
+
+def wants_record(view: View) -> bool:
+    """Whether a value at the place should be a record."""
+    kind = wanted(view)
+    inner = kind.item if isinstance(kind, OptionalOf) else kind
+    return isinstance(inner, RecordRef | OneOfRecords)
 
 
 def _plain(kind: Kind | None) -> Type | None:
@@ -384,7 +401,10 @@ def _calling(view: View, call: Call, argument: Argument) -> Calling | None:
 
 
 def taken(view: View, callee: Symbol) -> Mapping[str, NamedValue]:
-    """The inputs of whatever can be called."""
+    """The inputs of whatever can be called; of a record, whose value is written like a call, its fields."""
+    if callee.kind == "record":
+        group = records_lookup(view.session)(callee.key)
+        return group.members if group is not None else {}
     found = view.session.checked(callee)
     return found.inputs if isinstance(found, RunnableInfo | ExternInfo) else {}
 
@@ -394,6 +414,12 @@ def subject(view: View) -> RunnableInfo | None:
     setting = settings(view.place.declaration.items).get("program")
     symbol = find(view.session, view.place, setting.value) if setting else None
     return runnable(view.session, symbol) if symbol else None
+
+
+def fields(view: View) -> Mapping[str, NamedValue]:
+    """The inputs and outputs of the signature around the place."""
+    found = view.session.checked(view.symbol)
+    return {**found.inputs, **found.outputs} if isinstance(found, SignatureInfo) else {}
 
 
 def left_to_return(view: View) -> Mapping[str, NamedValue]:

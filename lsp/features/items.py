@@ -74,6 +74,9 @@ def section(here: Here, spot: Spot) -> Iterable[Offer]:
         return ()
     if spot.index == 0:
         present = named(spot.others)
+        if section.free == "shown":
+            fields = query.fields(here.view) if here.view else {}
+            return offers.arguments(fields, present, "field", bare=here.is_label)
         found = list(offers.attributes(section, present, before=here.following))
         if section.name == "split":
             free = [name for name in ("train", "val", "test") if name not in present]
@@ -82,6 +85,8 @@ def section(here: Here, spot: Spot) -> Iterable[Offer]:
     attribute = section.attribute(word(spot.element, 0))
     if terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
         return ()
+    if section.free == "shown":
+        return _written(here, spot, 2)
     if attribute is None:
         return _environment(spot) if section.free == "header" and not here.cursor.in_string else ()
     if attribute.name == "stratify" and spot.index == 2:
@@ -176,7 +181,23 @@ def _given(here: Here, spot: Spot) -> Iterable[Offer]:
         tested = query.subject(here.view) if here.view else None
         given = {word(element, 1) for element in spot.others if word(element, 0) == "given"}
         return offers.arguments(tested.inputs, given, "input", bare=here.is_label) if tested else ()
-    return wanted_here(here) if spot.index == 3 and terminal(spot.element, 2) == "ASSIGN" else ()
+    return _written(here, spot, 3) if terminal(spot.element, 2) == "ASSIGN" else ()
+
+
+def _written(here: Here, spot: Spot, start: int) -> Iterable[Offer]:
+    """Literals of the type that is wanted in a value that is written out, which begins at index `start` of the item, and the
+    fields that a record in it has not been given yet."""
+    inner = here.cursor.inner
+    named = inner.index == 2 and terminal(inner.element, 1) == "ASSIGN"
+    begins = spot.index == start if inner is spot else named or not inner.index
+    if not begins or here.view is None:
+        return ()
+    calling = query.calling(here.view) if inner.group.opener == "(" and not named else None
+    if calling is not None and not here.cursor.in_string:
+        return offers.arguments(calling.inputs, calling.given, "field", bare=here.is_label)
+    written_like_calls = not here.cursor.in_string and query.wants_record(here.view)
+    records = query.records(here.view) if written_like_calls else ()
+    return [*wanted_here(here), *offers.references(records)]
 
 
 ITEMS: dict[str, Callable[[Here, Spot], Iterable[Offer]]] = {
