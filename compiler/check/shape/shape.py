@@ -226,7 +226,9 @@ def _section_items(session: Session, place: Place, item: Section, section: Secti
         if not isinstance(inner, Setting):
             if place.block.problems:
                 continue  # it may be what is left of a value that could not be read
-            role, named = (inner.role, inner.name.text) if isinstance(inner, FieldItem) else ("", "")
+            role = named = ""
+            if isinstance(inner, FieldItem) and inner.default and not (inner.type or inner.description):
+                role, named = inner.role, inner.name.text
             session.report(codes.syntax.NoSetting(place.at(inner), section.name, role, named))
             continue
         name = inner.name.text

@@ -219,7 +219,7 @@ class SectionAndAttribute(Finding, frozen=True):
 
 
 class NoSetting(Finding, frozen=True):
-    """Something else than `name = value` in a section. `role` is the word before the `name` of a field; empty for other items."""
+    """Something else than `name = value` in a section. `role` is the word before `name = value`; empty for other items."""
 
     code = DS0104
     section: str
