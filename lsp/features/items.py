@@ -75,8 +75,9 @@ def section(here: Here, spot: Spot) -> Iterable[Offer]:
     if spot.index == 0:
         present = named(spot.others)
         if section.free == "shown":
-            fields = query.fields(here.view) if here.view else {}
-            return offers.arguments(fields, present, "field", bare=here.is_label)
+            if here.view is None:
+                return ()
+            return offers.arguments(query.fields(here.view), present, "field", bare=here.is_label)
         found = list(offers.attributes(section, present, before=here.following))
         if section.name == "split":
             free = [name for name in ("train", "val", "test") if name not in present]

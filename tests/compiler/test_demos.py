@@ -20,7 +20,7 @@ from dspec.compiler.compile.prepared import Prepared
 from dspec.compiler.data.needs import compile_needs
 from dspec.compiler.project.caches import FolderCache
 from dspec.compiler.project.reads import journal
-from dspec.runtime.artifact.artifact import read_artifact
+from dspec.runtime.artifact.artifact import Artifact, read_artifact, write_artifact
 from dspec.runtime.artifact.dspy_state import dspy_state
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.running.execute import run
@@ -187,6 +187,19 @@ def test_media_are_files_beside_the_source(tmp_path: Path) -> None:
     (tmp_path / "photos" / "cat.png").write_bytes(png(20, 20, 5))
     (demo,) = program(tmp_path, PHOTOS, probe=True).predictors["router"].demos
     assert demo.inputs["photo"] != before  # by what the file holds
+
+
+def test_a_picture_of_a_demo_goes_with_the_artifact(tmp_path: Path) -> None:
+    photos(tmp_path)
+    made = program(tmp_path, PHOTOS, probe=True)
+    place = tmp_path / "out" / "see.dspc.json"
+    place.parent.mkdir()
+    write_artifact(place, Artifact(name="see", program=made))
+    (tmp_path / "photos" / "cat.png").unlink()
+    read = read_artifact(place).program
+    assert isinstance(read, Program)
+    assert read.predictors["router"].demos == made.predictors["router"].demos
+    assert len(list(place.parent.glob("see.media-*.png"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -374,6 +387,11 @@ def test_records_in_a_demo_hold_what_they_assert(tmp_path: Path) -> None:
 def test_an_assert_of_what_is_left_out_is_not_looked_at(tmp_path: Path) -> None:
     found = program(tmp_path, route('demo { text = "a"; intent = "billing" }'))
     assert found.predictors["router"].demos[0].outputs == {"intent": "billing"}
+
+
+def test_what_is_left_out_on_purpose_is_allowed_by_a_comment(tmp_path: Path) -> None:
+    demo = '# dspc: allow DS0365 -- the model is to judge that\n  demo { text = "a"; intent = "billing" }'
+    assert said(tmp_path, route(demo)) == []
 
 
 def test_demos_of_the_same_inputs(tmp_path: Path) -> None:

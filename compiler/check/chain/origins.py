@@ -46,7 +46,7 @@ DECLARED = Origin()
 
 def declared_origin(info: RunnableInfo, name: str) -> Origin:
     """The origin of a module or program, whose signatures may have demos."""
-    shown = _with_demos(info.program) if info.program is not None else frozenset()
+    shown = _with_demos(info.program) if info.program is not None else frozenset[str]()
     if not shown:
         return DECLARED
     return Origin(
