@@ -285,15 +285,6 @@ def callable_kinds(view: View) -> tuple[str, ...]:
     return (*scope.callable, "record") if scope is not None else ()
 
 
-def records(view: View) -> Iterator[tuple[str, Symbol]]:
-    """The records whose values may be written out at the place, `Line(sku = "a")`, by the names that the file writes; none
-    whose name is that of a value."""
-    scope = scope_at(view)
-    for name, symbol in declared(view, ("record",)) if scope else ():
-        if scope and name.partition(".")[0] not in scope.names:
-            yield name, symbol
-
-
 def functions(view: View) -> Iterator[Function]:
     """The functions that an expression at the place may call: those whose names no declaration has taken."""
     scope = scope_at(view)

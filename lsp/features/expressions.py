@@ -91,7 +91,6 @@ def _operand(here: Here) -> Iterator[Offer]:
         for name, symbol in query.declared(view, query.callable_kinds(view))
         if name.partition(".")[0] not in known
     )
-    yield from offers.references(query.records(view))
     if here.spec.keyword != "eval":
         yield from (offers.function(one.name) for one in query.functions(view))
     yield from (offers.judge(one.name) for one in query.judges(view))

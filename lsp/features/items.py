@@ -197,8 +197,8 @@ def _written(here: Here, spot: Spot, start: int) -> Iterable[Offer]:
     if calling is not None and not here.cursor.in_string:
         return offers.arguments(calling.inputs, calling.given, "field", bare=here.is_label)
     written_like_calls = not here.cursor.in_string and query.wants_record(here.view)
-    records = query.records(here.view) if written_like_calls else ()
-    return [*wanted_here(here), *offers.references(records)]
+    records = query.declared(here.view, ("record",)) if written_like_calls else ()
+    return [*wanted_here(here), *offers.calls(records)]
 
 
 ITEMS: dict[str, Callable[[Here, Spot], Iterable[Offer]]] = {
