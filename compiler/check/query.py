@@ -335,11 +335,11 @@ def wanted(view: View) -> Type | None:
     return None
 
 
-def wants_record(view: View) -> bool:
-    """Whether a value at the place should be a record."""
+def written_like_a_call(view: View) -> bool:
+    """Whether a value that is wanted at the place is written so: a record, or a dict."""
     kind = wanted(view)
     inner = kind.item if isinstance(kind, OptionalOf) else kind
-    return isinstance(inner, RecordRef | OneOfRecords)
+    return isinstance(inner, RecordRef | OneOfRecords | DictOf)
 
 
 def _plain(kind: Kind | None) -> Type | None:

@@ -188,17 +188,20 @@ def _given(here: Here, spot: Spot) -> Iterable[Offer]:
 def _written(here: Here, spot: Spot, start: int) -> Iterable[Offer]:
     """Literals of the type that is wanted in a value that is written out, which begins at index `start` of the item, and the
     fields that a record in it has not been given yet."""
-    inner = here.cursor.inner
-    named = inner.index == 2 and terminal(inner.element, 1) == "ASSIGN"
-    begins = spot.index == start if inner is spot else named or not inner.index
-    if not begins or here.view is None:
+    inner, view = here.cursor.inner, here.view
+    named = inner is not spot and terminal(inner.element, 1) == "ASSIGN"
+    first = start if inner is spot else 2 if named else 0
+    if view is None:
         return ()
-    calling = query.calling(here.view) if inner.group.opener == "(" and not named else None
+    if inner.index == first + 2 and here.qualifier:
+        return offers.calls(query.declared(view, ("record",), here.qualifier))
+    if inner.index != first:
+        return ()
+    calling = query.calling(view) if inner.group.opener == "(" and not named else None
     if calling is not None and not here.cursor.in_string:
         return offers.arguments(calling.inputs, calling.given, "field", bare=here.is_label)
-    written_like_calls = not here.cursor.in_string and query.wants_record(here.view)
-    records = query.declared(here.view, ("record",)) if written_like_calls else ()
-    return [*wanted_here(here), *offers.calls(records)]
+    called = not here.cursor.in_string and (here.following == "(" or query.written_like_a_call(view))
+    return [*wanted_here(here), *offers.calls(query.declared(view, ("record",)) if called else ())]
 
 
 ITEMS: dict[str, Callable[[Here, Spot], Iterable[Offer]]] = {

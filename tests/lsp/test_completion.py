@@ -129,6 +129,7 @@ CASES = [
     ("signature S extends Route { demo { text = $0", "="),
     ("signature S extends Route { demo { lines = [Line($0", "= sku kind ok"),
     ("signature S extends Route { demo { lines = [$0", "= Line"),
+    ("signature S extends Route { demo { lines = [$0(ok = true)] } }", "= Line"),
     ("signature S extends Route { demo { lines = [Line(kind = $0", '= "refund" "bug \\"x\\"" "other"'),
     ("signature S extends Route { demo { lines = [Line(ok = $0", "= true false"),
     ("program P(line: Line) -> (n: str) { return n = line.sku }\ntest t { program = P; given line = Line($0", "= sku kind ok"),
