@@ -49,6 +49,7 @@ _VALUES: dict[ValueKind, str] = {
     "amount": "rows, or percent",
     "header": 'text, or `env("NAME")`',
     "json": "a literal, a list of such, or a block",
+    "shown": "a literal of its type",
 }
 _OPTIONS: dict[OptionType, str] = {
     "int": "whole number",
@@ -170,6 +171,8 @@ def _attributes(attributes: Iterable[AttributeSpec], sections: Iterable[SectionS
             yield _attribute(attribute, f"{section.name} · ")
         if section.free in ("header", "json"):
             yield _row(f"{section.name} · any name", _VALUES[section.free], "", "")
+        if section.free == "shown":
+            yield _row(f"{section.name} · the name of a field", _VALUES["shown"], "", "")
         if section.free == "amount":
             yield _row(f"{section.name} · any other name", _VALUES["amount"], "", "A part of that size.")
 

@@ -39,6 +39,7 @@ from .declarations.callees import reaches
 from .declarations.datasets import DatasetInfo
 from .declarations.externs import ExternInfo
 from .declarations.records import records_lookup
+from .declarations.signatures import SignatureInfo
 from .expressions.scope import Binding, Scope
 from .journal import Journal, Sought
 from .names.files import KINDS, symbol_for
@@ -334,6 +335,13 @@ def wanted(view: View) -> Type | None:
     return None
 
 
+def written_like_a_call(view: View) -> bool:
+    """Whether a value that is wanted at the place is written so: a record, or a dict."""
+    kind = wanted(view)
+    inner = kind.item if isinstance(kind, OptionalOf) else kind
+    return isinstance(inner, RecordRef | OneOfRecords | DictOf)
+
+
 def _plain(kind: Kind | None) -> Type | None:
     return None if isinstance(kind, Group) else kind
 
@@ -384,7 +392,10 @@ def _calling(view: View, call: Call, argument: Argument) -> Calling | None:
 
 
 def taken(view: View, callee: Symbol) -> Mapping[str, NamedValue]:
-    """The inputs of whatever can be called."""
+    """The inputs of whatever can be called; of a record, whose value is written like a call, its fields."""
+    if callee.kind == "record":
+        group = records_lookup(view.session)(callee.key)
+        return group.members if group is not None else {}
     found = view.session.checked(callee)
     return found.inputs if isinstance(found, RunnableInfo | ExternInfo) else {}
 
@@ -394,6 +405,12 @@ def subject(view: View) -> RunnableInfo | None:
     setting = settings(view.place.declaration.items).get("program")
     symbol = find(view.session, view.place, setting.value) if setting else None
     return runnable(view.session, symbol) if symbol else None
+
+
+def fields(view: View) -> Mapping[str, NamedValue]:
+    """The inputs and outputs of the signature around the place."""
+    found = view.session.checked(view.symbol)
+    return {**found.inputs, **found.outputs} if isinstance(found, SignatureInfo) else {}
 
 
 def left_to_return(view: View) -> Mapping[str, NamedValue]:

@@ -64,6 +64,7 @@ ValueKind = Literal[
     "amount",  # rows or percent
     "header",  # a string or env("NAME")
     "json",  # a literal, or a list of such
+    "shown",  # a literal of the type that the signature's field of the name has
 ]
 
 Presence = Literal["never", "optional", "required"]
@@ -99,6 +100,8 @@ class SectionSpec(Struct, frozen=True):
     free: ValueKind | None = None
     nested: bool = False
     """Whether blocks may stand in it, whose names are free, too."""
+    several: bool = False
+    """Whether a block may have more than one."""
     supported: bool = True
 
     def attribute(self, name: str) -> AttributeSpec | None:

@@ -50,6 +50,14 @@ EVAL_BUDGET = SectionSpec(
     BUDGET.attributes,
 )
 
+DEMO = SectionSpec(
+    "demo",
+    "A worked example that prompts show: values of the signature's inputs and outputs.",
+    (),
+    free="shown",
+    several=True,
+)
+
 ON_ERROR = A(
     "on_error",
     "choice",
@@ -158,6 +166,7 @@ BLOCKS: dict[str, BlockSpec] = {
                     placeholder="2",
                 ),
             ),
+            sections=(DEMO,),
         ),
         BlockSpec(
             "module",

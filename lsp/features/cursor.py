@@ -209,7 +209,8 @@ def _lacking(spot: Spot, outer: Spot | None) -> str:
     if outer is not None and terminal(outer.before, outer.index - 1) == "DICT" and not spot.number:
         arrow = f", {HERE}"
     closer = {"(": ")", "[": "]"}.get(spot.group.opener, "")
-    if spot.index == 1 and terminal(spot.element, 0) == "GIVEN":
+    named = outer is not None and outer.group.opener == "{" and spot.group.opener == "{" and not spot.index
+    if named or (spot.index == 1 and terminal(spot.element, 0) == "GIVEN"):
         closer = f" = {HERE}"
     return "".join(rest[word] for word in reversed(words)) + arrow + closer
 

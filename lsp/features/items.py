@@ -74,6 +74,10 @@ def section(here: Here, spot: Spot) -> Iterable[Offer]:
         return ()
     if spot.index == 0:
         present = named(spot.others)
+        if section.free == "shown":
+            if here.view is None:
+                return ()
+            return offers.arguments(query.fields(here.view), present, "field", bare=here.is_label)
         found = list(offers.attributes(section, present, before=here.following))
         if section.name == "split":
             free = [name for name in ("train", "val", "test") if name not in present]
@@ -82,6 +86,8 @@ def section(here: Here, spot: Spot) -> Iterable[Offer]:
     attribute = section.attribute(word(spot.element, 0))
     if terminal(spot.element, 1) != "ASSIGN" or spot.index < 2:
         return ()
+    if section.free == "shown":
+        return _written(here, spot, 2)
     if attribute is None:
         return _environment(spot) if section.free == "header" and not here.cursor.in_string else ()
     if attribute.name == "stratify" and spot.index == 2:
@@ -176,7 +182,26 @@ def _given(here: Here, spot: Spot) -> Iterable[Offer]:
         tested = query.subject(here.view) if here.view else None
         given = {word(element, 1) for element in spot.others if word(element, 0) == "given"}
         return offers.arguments(tested.inputs, given, "input", bare=here.is_label) if tested else ()
-    return wanted_here(here) if spot.index == 3 and terminal(spot.element, 2) == "ASSIGN" else ()
+    return _written(here, spot, 3) if terminal(spot.element, 2) == "ASSIGN" else ()
+
+
+def _written(here: Here, spot: Spot, start: int) -> Iterable[Offer]:
+    """Literals of the type that is wanted in a value that is written out, which begins at index `start` of the item, and the
+    fields that a record in it has not been given yet."""
+    inner, view = here.cursor.inner, here.view
+    named = inner is not spot and terminal(inner.element, 1) == "ASSIGN"
+    first = start if inner is spot else 2 if named else 0
+    if view is None:
+        return ()
+    if inner.index == first + 2 and here.qualifier:
+        return offers.calls(query.declared(view, ("record",), here.qualifier))
+    if inner.index != first:
+        return ()
+    calling = query.calling(view) if inner.group.opener == "(" and not named else None
+    if calling is not None and not here.cursor.in_string:
+        return offers.arguments(calling.inputs, calling.given, "field", bare=here.is_label)
+    called = not here.cursor.in_string and (here.following == "(" or query.written_like_a_call(view))
+    return [*wanted_here(here), *offers.calls(query.declared(view, ("record",)) if called else ())]
 
 
 ITEMS: dict[str, Callable[[Here, Spot], Iterable[Offer]]] = {

@@ -100,7 +100,8 @@ def attributes(spec: BlockSpec | SectionSpec, present: Collection[str], *, befor
                 rank=1 if attribute.required else 3,
             )
     for section in spec.sections if isinstance(spec, BlockSpec) else ():
-        if section.name not in present and section.supported and before != "=":
+        free = section.several or section.name not in present
+        if free and section.supported and before != "=":
             yield Offer(section.name, "attribute", f"{section.name} {{ … }}", section.doc, rank=3)
 
 

@@ -126,6 +126,17 @@ HABITS = (
     ("val = tickets.val\n", "val = tickets.test\n"),
     ("gate score >= 0.6", "gate score >= 60"),
     ("record Note {", "record Note ("),
+    ("assert 0 <=", 'demo(text = "a", topic = "billing", sure = 1)\n  assert 0 <='),
+    ("assert 0 <=", 'demo = { text = "a"; topic = "billing"; sure = 1 }\n  assert 0 <='),
+    ("assert 0 <=", 'demo { text: "a", topic: "billing", sure: 1 }\n  assert 0 <='),
+    ("assert 0 <=", 'demo {\n    text: "a"\n    topic = "billing"\n    sure = 1\n  }\n  assert 0 <='),
+    ("assert 0 <=", 'demo { "text": "a", "topic": "billing", "sure": 1 }\n  assert 0 <='),
+    ("assert 0 <=", 'demo urgent { text = "a"; topic = "billing"; sure = 1 }\n  assert 0 <='),
+    ("assert 0 <=", 'demo: { text = "a"; topic = "billing"; sure = 1 }\n  assert 0 <='),
+    ("assert 0 <=", 'demos = [dict(text = "a", topic = "billing", sure = 1)]\n  assert 0 <='),
+    ("assert 0 <=", 'demo { input text = "a"; topic = "billing"; sure = 1 }\n  assert 0 <='),
+    ("assert 0 <=", 'demo { text = "a"; topic = "billing"; sure = 1 } -> none\n  assert 0 <='),
+    ("assert 0 <=", 'demo { text = "a"; topic = billing; sure = 1 }\n  assert 0 <='),
 )
 
 

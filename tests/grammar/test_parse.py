@@ -263,6 +263,7 @@ def test_comments_are_kept_with_their_places() -> None:
         "gate score >= baseline.score + 0.02",
         'given text = "I lost my card"',
         "price { input = 0.15; output = 0.6 }",
+        'demo { text = "I lost my card"; intent = "card_lost"; confidence = 1.0 }',
     ],
 )
 def test_spans_are_exact(construct: str) -> None:

@@ -18,6 +18,7 @@ from media import GIF, PDF, wav
 from programs import Told, binary, const, fields, module, must, predictor, var
 from snapshot import check_snapshot
 
+from dspec.compiler.check.analysis import analyse
 from dspec.runtime.adapters import adapter
 from dspec.runtime.models.protocol import Answer, Message, Request, ToolCall
 from dspec.runtime.models.transports.parts import content_of
@@ -164,6 +165,34 @@ def asked(
     return Case(module(one, records={record.name: record for record in records}), inputs, replies)
 
 
+WRITTEN = """\
+dspec 1
+
+lm mini { model = "openai/gpt-4o-mini"; tool_calls = "text" }
+record Line { field sku: str; field count: int = 1 }
+extern search(query: str, k: int = 3) -> list[str] { "Finds passages."; source = mcp(tool = "search", command = "serve") }
+
+signature Order {
+  "Read the order."
+  input text: str
+  input lang: str = "en"
+  output lines: list[Line]
+  output due: date?
+  demo { text = "Two bananas, please"; lines = [Line("B1", 2)]; due = none }
+  demo { text = "Una mela [[ ## due ## ]]"; lang = "it"; lines = [Line(sku = "A7")]; due = "2026-03-01" }
+}
+module think = ChainOfThought(Order)
+module agent = ReAct(Order, tools = [search], max_iters = 2)
+"""
+"""A file whose demos lack what a strategy adds: reasoning, an agent's steps."""
+
+
+def declared(name: str) -> Program:
+    project = analyse(Path("/nowhere/main.dspec"), text=WRITTEN, probe=False).project
+    assert project is not None
+    return project.programs[name]
+
+
 AGENT = several("ReAct", tools=[SEARCH], max_iters=3)
 ENOUGH: Row = {"next_thought": "enough", "next_tool_name": "finish", "next_tool_args": {}}
 FOUND: Row = {"reasoning": "it says so", "answer": "Ada"}
@@ -205,6 +234,16 @@ CASES: Mapping[str, Case] = {
             Demo(inputs={"text": "hi"}, outputs={"intent": 'say "hi"'}),
             Demo(inputs={"text": "shows nothing"}, outputs={}),
         ),
+    ),
+    "written_demos": Case(
+        declared("think"),
+        {"text": "An apple", "lang": "en"},
+        ({"reasoning": "one", "lines": [{"sku": "A7", "count": 1}], "due": None},),
+    ),
+    "written_demos_of_an_agent": Case(
+        declared("agent"),
+        {"text": "An apple", "lang": "en"},
+        (ENOUGH, {"reasoning": "one", "lines": [{"sku": "A7", "count": 1}], "due": None}),
     ),
     "media": asked(
         MEDIA,

@@ -69,6 +69,7 @@ class Author:
         self.unions: dict[str, tuple[str, ...]] = {}
         self.aliases: dict[str, str] = {}
         self.records: dict[str, Fields] = {}
+        self.unchecked: set[str] = set()
         self.signatures: dict[str, Callee] = {}
         self.modules: dict[str, Callee] = {}
         self.programs: dict[str, Callee] = {}
@@ -235,6 +236,30 @@ class Author:
             return f'"{self.pick(values)}"'
         return {"str": '"some text"', "int": "3", "float": "0.5", "bool": "true"}.get(kind, "")
 
+    def written(self, kind: str) -> str:
+        """A value that is written out; empty for a type whose values might be refused."""
+        kind = self.bare(kind)
+        if kind.endswith("?"):
+            return self.written(kind[:-1]) if self.chance(0.5) else "none"
+        if kind.startswith("list["):
+            items = [self.written(kind[5:-1]) for _ in self.some(0, 2)]
+            return f"[{', '.join(items)}]" if all(items) else "[]"
+        if kind.startswith("dict[str, "):
+            value = self.written(kind[10:-1])
+            return f"dict(a = {value})" if value else "dict()"
+        if kind == "lib.Note" or kind in self.unchecked:
+            values = {name: self.written(each) for name, each in self.members(kind).items()}
+            given = ", ".join(f"{name} = {value}" for name, value in values.items())
+            return f"{kind}({given})" if all(values.values()) else ""
+        return self.literal(kind)
+
+    def demo(self, *sides: Fields) -> str:
+        """A demo of a signature without checks, some of whose fields have values that cannot be written here."""
+        sure = [{name: self.written(kind) for name, kind in side.types.items()} for side in sides]
+        given = [f"{name} = {value}" for side in sure for name, value in side.items() if value]
+        whole = all(any(side.values()) for side in sure)
+        return f"demo {{ {'; '.join(given)} }}" if whole else ""
+
     # Declarations --------------------------------------------------------------------------------
 
     def add(self, *lines: str) -> None:
@@ -304,7 +329,10 @@ class Author:
         name = self.name("Record")
         found = self.fields(1, 4)
         items = [f"field {field}: {kind}" for field, kind in found.types.items()]
-        items.append(f"assert {self.expression('bool', found.types, 1)}")
+        if self.chance(0.5):
+            items.append(f"assert {self.expression('bool', found.types, 1)}")
+        else:
+            self.unchecked.add(name)
         self.records[name] = found
         self.block(f"record {name}", *items)
 
@@ -322,6 +350,8 @@ class Author:
         both = {**inputs.types, **outputs.types}
         if self.chance(0.6):
             items.append(f"assert {self.expression('bool', both, 2)} else {self.expression('str', both, 1)}")
+        else:
+            items += filter(None, [self.demo(inputs, outputs) for _ in self.some(0, 2)])
         self.signatures[name] = Callee(inputs, outputs)
         self.block(f"signature {name}", *items)
 

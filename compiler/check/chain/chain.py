@@ -45,7 +45,10 @@ def check_chain(
         used |= {name for name in (student, *teachers) if name}
         for what in sorted(step.spec.sets - step.spec.starts_from):
             maker = start.get(what)
-            if maker is not None and step.teacher != maker.key and maker.name == direct.get(student, student):
+            kept = maker is not None and bool(maker.places) and maker.places <= {*step.frozen}
+            if kept or maker is None or step.teacher == maker.key:
+                continue
+            if maker.name == direct.get(student, student):
                 room = _room(step) if maker.named and "teacher" not in step.arguments else None
                 session.report(
                     codes.optimizers.WorkThrownAway(

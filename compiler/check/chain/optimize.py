@@ -14,7 +14,7 @@ from ..declarations.metrics import rows_measure
 from ..session import Place, Session
 from ..shape.attributes import Reader, section
 from ..symbols import Symbol
-from ..types.declared import RunnableInfo, TunedInfo
+from ..types.declared import RunnableInfo, SavedInfo, TunedInfo
 from .advice import check_advice, check_teachers, check_temperatures
 from .asked import NOTHING, ModelsAsked, asked_by_judges, asked_by_result, asked_by_steps
 from .budgets import check_calls, check_models, limited, on_error_of
@@ -25,7 +25,7 @@ from .frozen import with_frozen
 from .indexes import check_indexes
 from .labels import check_labels
 from .members import check_members
-from .origins import DECLARED, Origin, block_origin, saved_origin
+from .origins import DECLARED, Origin, block_origin, declared_origin, saved_origin
 from .rows import RowsInfo
 from .step import StepInfo, named_steps
 from .steps import steps
@@ -149,7 +149,7 @@ def _origins(
 
 def _origin(session: Session, info: RunnableInfo, name: str) -> Origin:
     if info.symbol.kind != "optimize":
-        return saved_origin(info, name)
+        return saved_origin(info, name) if isinstance(info, SavedInfo) else declared_origin(info, name)
     block = optimize(session, info.symbol)
     return DECLARED if block is None else block_origin(block.result, info, name)
 

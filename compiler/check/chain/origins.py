@@ -15,21 +15,23 @@ from ..types.declared import RunnableInfo, SavedInfo
 
 
 class Maker(Struct, frozen=True):
-    """Who made a part of a program: a step, another block or a file. `name` is what a later step would write to name it
-    (if it has a name: `named`), and `key` is the key of the program that this names."""
+    """Who made a part of a program: a step, another block, a file, or who wrote the demos of a signature. `name` is what a later
+    step would write to name it (if it has a name: `named`), and `key` is the key of the program that this names."""
 
     name: str
     key: str
     where: Location
-    kind: Literal["step", "block", "file"] = "step"
+    kind: Literal["step", "block", "file", "written"] = "step"
     named: bool = True
+    places: frozenset[str] = frozenset()
+    """Addresses of the predictors that have the demos, where these are known; empty where they are not."""
 
 
 class Origin(Struct, frozen=True):
     """A program that a chain starts from, by the `name` that is written for it.
 
     `made` has the maker of each part that was made (instructions, demos), `shown` the maker of the index for each
-    predictor whose demos are chosen for each input. Both are empty for a program that was only declared.
+    predictor whose demos are chosen for each input. Both are empty for a program that was only declared, without demos.
     """
 
     name: str = ""
@@ -42,9 +44,19 @@ class Origin(Struct, frozen=True):
 DECLARED = Origin()
 
 
-def saved_origin(info: RunnableInfo, name: str) -> Origin:
+def declared_origin(info: RunnableInfo, name: str) -> Origin:
+    """The origin of a module or program, whose signatures may have demos."""
+    shown = _with_demos(info.program) if info.program is not None else frozenset[str]()
+    if not shown:
+        return DECLARED
+    return Origin(
+        name, made={"demos": Maker(name, info.symbol.key, info.symbol.location, "written", places=shown)}
+    )
+
+
+def saved_origin(info: SavedInfo, name: str) -> Origin:
     """The origin of a program out of a file, which counts as the maker of its demos."""
-    content, where = info.content if isinstance(info, SavedInfo) else None, info.symbol.location
+    content, where = info.content, info.symbol.location
     if content is None:
         return DECLARED
     if isinstance(content, Ensemble):
@@ -53,7 +65,7 @@ def saved_origin(info: RunnableInfo, name: str) -> Origin:
     index = content.neighbours
     rows = index.rows if index is not None else ()
     shown = sorted({address for row in rows for address in (*row.bootstrapped, *row.labelled)})
-    made = {"demos": maker} if shown or _has_demos(content) else {}
+    made = {"demos": maker} if shown or _with_demos(content) else {}
     return Origin(name, where, made=made, shown=dict.fromkeys(shown, maker))
 
 
@@ -65,5 +77,5 @@ def block_origin(result: Origin, info: RunnableInfo, name: str) -> Origin:
     return Origin(name, where, result.ensemble, made, shown)
 
 
-def _has_demos(program: Program) -> bool:
-    return any(predictor.demos for predictor in program.predictors.values())
+def _with_demos(program: Program) -> frozenset[str]:
+    return frozenset(address for address, predictor in program.predictors.items() if predictor.demos)

@@ -11,26 +11,21 @@ from dspec.grammar.tree import (
     Expr,
     Given,
     Index,
-    ListLiteral,
-    Literal,
     Reference,
 )
-from dspec.runtime.schema.expressions import Constant, Expression, ListOfItems
-from dspec.runtime.schema.types import DictOf, ListOf, OptionalOf
-from dspec.runtime.values.media import is_history, medium_kind
+from dspec.runtime.schema.expressions import Expression
 
 from ... import ir
-from ...data.media import MediaFiles, is_path
 from ...diagnostics import codes
 from ..declarations.records import records_lookup
-from ..expressions.infer import expect, infer, truth
+from ..expressions.given import given
+from ..expressions.infer import infer, truth
 from ..expressions.scope import Measure, Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
-from ..sources.data_files import data_file
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo
-from ..types.kinds import ANY, STR, NamedValue
+from ..types.kinds import NamedValue
 from .fits import referred_program
 
 
@@ -44,11 +39,11 @@ def _check_test(session: Session, symbol: Symbol) -> ir.Test | None:
     read = Reader(session, place, declaration.items)
     found = referred_program(session, place, read, "program")
     tested = found if found is not None and found.known else None
-    given: dict[str, Given] = {}
+    written: dict[str, Given] = {}
     values: dict[str, Expression] = {}
     for item in declaration.items or ():
         if isinstance(item, Given):
-            first = given.setdefault(item.name.text, item)
+            first = written.setdefault(item.name.text, item)
             if first is not item:
                 session.report(
                     codes.syntax.GivenTwice(place.at(item.name), item.name.text, place.at(first.name))
@@ -63,7 +58,7 @@ def _check_test(session: Session, symbol: Symbol) -> ir.Test | None:
         if isinstance(item, Expect)
     )
     if not place.block.problems:
-        _complete(session, place, symbol, tested.inputs, given)
+        _complete(session, place, symbol, tested.inputs, written)
     return ir.Test(
         name=symbol.key,
         program=tested.symbol.key,
@@ -78,11 +73,11 @@ def _complete(
     place: Place,
     symbol: Symbol,
     inputs: Mapping[str, NamedValue],
-    given: Mapping[str, Given],
+    written: Mapping[str, Given],
 ) -> None:
     """A test gives every input that has no default, and expects something."""
-    absent = tuple(name for name, member in inputs.items() if name not in given and not member.has_default)
-    if absent and all(name in inputs for name in given):
+    absent = tuple(name for name, member in inputs.items() if name not in written and not member.has_default)
+    if absent and all(name in inputs for name in written):
         places = tuple(at for name in absent if (at := inputs[name].location))
         session.report(codes.types.LacksGiven(symbol.location, absent, places))
     if not any(isinstance(item, Expect) for item in place.declaration.items or ()):
@@ -100,37 +95,7 @@ def _given(session: Session, place: Place, item: Given, tested: RunnableInfo | N
             codes.types.UnknownGiven(place.at(item.name), tested.symbol.name, tuple(tested.inputs))
         )
         return infer(scope, node).code
-    if medium_kind(member.type) is not None:
-        return _medium(session, place, node, member)
-    if is_history(member.type):
-        return expect(scope, node, _TURNS, f"`{member.name}`", member.symbol)
-    return expect(scope, node, member.type, f"`{member.name}`", member.symbol)
-
-
-_TURNS = OptionalOf(item=ListOf(item=DictOf(key=STR, value=ANY)))
-"""How a history is written out."""
-
-
-def _medium(session: Session, place: Place, node: Expr, member: NamedValue) -> Expression:
-    """What a row would have: paths, which count from the root file's folder then, or addresses."""
-    kind = medium_kind(member.type)
-    assert kind is not None
-    if isinstance(node, ListLiteral) and isinstance(member.type, ListOf):
-        return ListOfItems(items=tuple(_medium(session, place, item, member) for item in node.items))
-    if isinstance(node, Literal) and node.value is None and isinstance(member.type, OptionalOf):
-        return Constant(value=None)
-    if not (isinstance(node, Literal) and isinstance(node.value, str)):
-        session.report(codes.values.NoMedium(place.at(node), member.name, "it is no literal text"))
-        return Constant(value=None)
-    text: str | None = node.value
-    if is_path(node.value):
-        text = data_file(session, place, node.value, node)
-    if text is not None and session.probe:
-        try:
-            MediaFiles(session.folder, session.root, glancing=True).value(text, kind)
-        except ValueError as error:
-            session.report(codes.values.NoMedium(place.at(node), member.name, str(error)))
-    return Constant(value=text)
+    return given(scope, node, member)
 
 
 def _expectation(session: Session, place: Place, item: Expect, tested: RunnableInfo) -> ir.Expectation:

@@ -131,6 +131,7 @@ def _runnable(
             strategy=strategy.name,
             signature=found.signature.model_copy(update={"outputs": specs}),
             lm=model.key,
+            demos=found.demos,
             settings=own,
         )
         program = Program(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from msgspec import Struct, field
@@ -16,6 +16,7 @@ from dspec.runtime.schema.expressions import Expression, Variable
 from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.lms import OwnSettings
 from dspec.runtime.schema.program import (
+    Demo,
     FieldSpec,
     Graph,
     ModuleSpec,
@@ -40,6 +41,7 @@ from ..types.declared import RunnableInfo, lm_closure, reachable, runnable
 from ..types.kinds import Group, NamedValue, assignable, beyond_text
 from .called import CalledTables
 from .circles import report_circle
+from .demos import shown_by
 from .externs import check_tool, extern
 from .lm_parameters import check_own, own_settings
 from .metrics import MetricInfo, metric
@@ -478,11 +480,13 @@ def _program(
         parts = ModuleParts(symbol.key, base, given.values, tuple(given.tools))
         own_way = given.settings
         tried = strategy.tries and runs is None
+        demos = applied.signature.demos if applied.signature is not None else ()
         made = {TRIED: _predictor(PREDICT.name, base, model.key, own_way)} if tried else {}
         made |= {
             role: _predictor(one.strategy, one.signature(parts), given.lms.get(one.lm, model).key, own_way)
             for role, one in strategy.roles.items()
         }
+        made = {role: _showing(one, base, demos) for role, one in made.items()}
         for other in given.lms.values():
             gathered.lms |= lm_closure(session, other)
         past = next((one.name for one in base.inputs if beyond_text(one.type) == "history"), "")
@@ -504,6 +508,9 @@ def _program(
                 for role, address in predictors.items()
                 if role not in strategy.roles or strategy.roles[role].lm not in given.lms
             ]
+    _demos_shown(
+        session, symbol, strategy, applied, [gathered.predictors[one] for one in predictors.values()]
+    )
     kinds = [one.type for one in (*applied.inputs.values(), *applied.outputs.values())]
     gathered.records |= reachable(session, kinds)
     gathered.modules[symbol.key] = ModuleSpec(
@@ -532,6 +539,26 @@ def _program(
             returns={one.name: MemberOf(target=Variable(name=step), name=one.name) for one in spec_outputs},
         )
     )
+
+
+def _showing(asked: Predictor, base: Signature, demos: tuple[Demo, ...]) -> Predictor:
+    found = shown_by(asked.signature, base, demos)
+    return asked.model_copy(update={"demos": found}) if found else asked
+
+
+def _demos_shown(
+    session: Session,
+    symbol: Symbol,
+    strategy: ModuleStrategy,
+    applied: _Applied,
+    predictors: Sequence[Predictor],
+) -> None:
+    """Warns of a module whose signature has demos that none of its predictors shows."""
+    found = applied.signature
+    if found is None or not found.demos or any(one.demos for one in predictors):
+        return
+    name, at = (found.symbol.name, found.symbol.location) if found.symbol else ("", None)
+    session.report(codes.demos.NoPromptShows(symbol.location, strategy.name, name, at))
 
 
 def _carried(marked: MetricInfo | None, gathered: CalledTables) -> Reward | None:

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from dspec.grammar.tree import FieldItem, InlineSignature
-from dspec.runtime.schema.program import FieldSpec, Signature
+from dspec.runtime.schema.program import Demo, FieldSpec, Signature
 from dspec.runtime.schema.types import OptionalOf
 
 from ...diagnostics import codes
@@ -18,6 +18,7 @@ from ..shape.attributes import Reader
 from ..symbols import Symbol
 from ..types.kinds import NamedValue, beyond_text, spell
 from .bases import base_of, report_circle, with_base, without_other_role
+from .demos import inherited_demos, sections, written_demos
 from .records import (
     checks,
     doc_of,
@@ -39,6 +40,8 @@ class SignatureInfo(Struct, frozen=True):
     outputs: Mapping[str, NamedValue]
     signature: Signature
     doc: str = ""
+    demos: tuple[Demo, ...] = ()
+    """Those that are written, here or in a base."""
 
 
 def default_instruction(inputs: Mapping[str, NamedValue], outputs: Mapping[str, NamedValue]) -> str:
@@ -102,23 +105,25 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
             session.report(
                 codes.types.OutputDefault(member.symbol.location, spell(OptionalOf(item=member.type)))
             )
-    return SignatureInfo(
-        symbol,
-        inputs,
-        outputs,
-        Signature(
-            name=symbol.key,
-            instruction=doc or default_instruction(inputs, outputs),
-            fixed=below.signature.fixed + read.texts("fixed"),
-            inputs=specs,
-            outputs=tuple(
-                FieldSpec(name=m.name, type=m.type, description=m.description) for m in outputs.values()
-            ),
-            checks=below.signature.checks + checks(place, scope),
-            max_retries=below.signature.max_retries if retries is None else retries,
+    asked = Signature(
+        name=symbol.key,
+        instruction=doc or default_instruction(inputs, outputs),
+        fixed=below.signature.fixed + read.texts("fixed"),
+        inputs=specs,
+        outputs=tuple(
+            FieldSpec(name=m.name, type=m.type, description=m.description) for m in outputs.values()
         ),
-        doc,
+        checks=below.signature.checks + checks(place, scope),
+        max_retries=below.signature.max_retries if retries is None else retries,
     )
+    demos: tuple[Demo, ...] = ()
+    members = {**inputs, **outputs}
+    if sections(items):
+        demos = written_demos(session, place, members, asked)
+    elif base is not None and below.demos:
+        known = {**below.inputs, **below.outputs}
+        demos = inherited_demos(session, symbol, base, below.demos, known, members, asked)
+    return SignatureInfo(symbol, inputs, outputs, asked, doc, demos)
 
 
 def inline(session: Session, place: Place, node: InlineSignature, name: str) -> SignatureInfo:

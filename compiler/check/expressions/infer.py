@@ -73,6 +73,14 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
         case Literal(value=str() as value) if isinstance(inner, OneOf):
             check_member(scope, node, value, inner, what, declared)
             return Constant(value=value)
+        case Reference(name=Name(text=name)) if (
+            isinstance(inner, OneOf)
+            and name in inner.values
+            and name not in scope.names
+            and name not in scope.place.scope.symbols
+        ):
+            scope.session.report(codes.names.UnknownValue(scope.place.at(node), (), (), label=True))
+            return Constant(value=name)
         case Literal() | Unary(operator="-", operand=Literal()) if (
             isinstance(inner, OneOfNumbers) and (number := literal_number(node)) is not None
         ):

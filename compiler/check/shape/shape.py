@@ -206,7 +206,8 @@ def _section(
         else:
             _unknown_attribute(session, place, item, spec)
         return
-    _twice(session, place, item, seen)
+    if not section.several:
+        _twice(session, place, item, seen)
     if not section.supported:
         session.report(
             codes.syntax.NotYet(place.at(item.name), f"`{name} {{ … }}` in {article(spec.keyword)}")
@@ -223,7 +224,12 @@ def _section_items(session: Session, place: Place, item: Section, section: Secti
             _section_items(session, place, inner, section)
             continue
         if not isinstance(inner, Setting):
-            session.report(codes.syntax.NoSetting(place.at(inner), section.name))
+            if place.block.problems:
+                continue  # it may be what is left of a value that could not be read
+            role = named = ""
+            if isinstance(inner, FieldItem) and inner.default and not (inner.type or inner.description):
+                role, named = inner.role, inner.name.text
+            session.report(codes.syntax.NoSetting(place.at(inner), section.name, role, named))
             continue
         name = inner.name.text
         if section.attribute(name) is None and section.free is None:

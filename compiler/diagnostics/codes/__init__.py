@@ -1,5 +1,5 @@
 """Names every diagnostic code and what can be found under it, one file per hundred, or two where it is large: `shapes` has
-what came later of fields and their types (DS022 and DS036).
+what came later of fields and their types (DS022 and DS036), and `demos` what is written in their examples.
 
 Codes are `DSxxyy` and never reused: 01 syntax, 02 names, 03 types, 04 data, 05 metric, 06 optimizer
 and chain (066: values written out), 07 LM and budget, 08 project and gates. Below the entry of a code stand the findings that are
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from . import (
         aggregates,
         data,
+        demos,
         habits,
         media,
         metrics,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = [
     "aggregates",
     "data",
+    "demos",
     "habits",
     "media",
     "metrics",

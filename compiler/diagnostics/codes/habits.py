@@ -66,7 +66,7 @@ def unexpected(found: str, previous: str, expected: tuple[str, ...], keyword: st
     previous = previous.strip()
     wanted = frozenset(word.strip("`") for word in expected)
     stop = Stop(found.strip(), previous, wanted, keyword, here, _before(here, previous))
-    habits = (habit(stop) for habit in (_separators, _types, _operators, _expressions, _items))
+    habits = (habit(stop) for habit in (_demos, _separators, _types, _operators, _expressions, _items))
     return next((known for known in habits if known != NONE), NONE)
 
 
@@ -88,6 +88,24 @@ def _before(here: Location, word: str) -> Location | None:
     end += max(0, here.start - 400)
     start = end - len(word)
     return Location(here.source, start, end) if word and here.source.text[start:end] == word else None
+
+
+def _demos(stop: Stop) -> Habit:
+    """A demo of a signature, as other languages write a call, an object or a list of such."""
+    found, here, word = stop.found, stop.here, stop.before
+    head = here.source.text[max(0, here.start - 4000) : here.start]
+    if stop.keyword != "signature":
+        return NONE
+    if re.search(r"\bdemos? *$", head) or (found == "{" and re.search(r"\bdemos? *= *\[?\s*$", head)):
+        return "a demo is written `demo { name = value; … }`", ()
+    if found == ":" and re.search(r"\bdemo *\{[^{}]*$", head):
+        if stop.previous.startswith('"') and word is not None:
+            name = stop.previous.strip('"')
+            whole = Location(here.source, word.start, here.end)
+            fixes = (replace(whole, f"{name} =", guess=True),) if name.isidentifier() else ()
+            return "the name of a field stands without quotes, and its value behind `=`", fixes
+        return "values are given with `=`", (replace(here, " =", guess=True),)
+    return NONE
 
 
 def _separators(stop: Stop) -> Habit:

@@ -82,14 +82,23 @@ class UnknownAlias(Finding, frozen=True):
 
 
 class UnknownValue(Finding, frozen=True):
-    """`known` are the names in scope, `inside` the paths to a value of that name in a group of values."""
+    """`known` are the names in scope, `inside` the paths to a value of that name in a group of values; `label` says that a text
+    of this name is one of the values that are wanted here."""
 
     code = DS0201
     known: tuple[str, ...]
     inside: tuple[str, ...]
+    label: bool = False
 
     def told(self) -> Diagnostic:
         name = self.where.text
+        if self.label:
+            return self.says(
+                f"there is no value named `{name}` here",
+                "not in scope",
+                help=f'a label is a text: write `"{name}"`',
+                fixes=(replace(self.where, f'"{name}"', guess=True),),
+            )
         habit = habits.LITERALS.get(name)
         near = (habit,) if habit else closest(name, self.known) or self.inside[:3]
         return self.says(

@@ -566,9 +566,8 @@ DS0610 = Code(
     "DS0610",
     "warning",
     "work thrown away",
-    "A step replaces what an earlier one made, so the earlier one was paid for nothing. Passing it as "
-    "the teacher "
-    "keeps its work.",
+    "A step replaces what an earlier one made, so the earlier one was paid for nothing; or it replaces demos that somebody "
+    "wrote. Passing the earlier one, or the program with these demos, as the teacher keeps the work, and so does `freeze`.",
     block("step labels = LabeledFewShot(k = 8)", "step demos = BootstrapFewShot()"),
     block("step labels = LabeledFewShot(k = 8)", "step demos = BootstrapFewShot(teacher = labels)"),
     TICKETS,
@@ -576,15 +575,15 @@ DS0610 = Code(
 
 
 class WorkThrownAway(Finding, frozen=True):
-    """A `step` replaces `what` (instructions or demos) the `maker` made, which is a step, a block or a file, as `kind`
-    says; `room` is where the step could name the maker as its teacher."""
+    """A `step` replaces `what` (instructions or demos) the `maker` made, which is a step, a block or a file, or a program whose
+    demos are `written`, as `kind` says; `room` is where the step could name the maker as its teacher."""
 
     code = DS0610
     step: str
     optimizer: str
     what: str
     maker: str
-    kind: Literal["step", "block", "file"]
+    kind: Literal["step", "block", "file", "written"]
     made: Location
     room: ItemRoom | None
 
@@ -592,8 +591,12 @@ class WorkThrownAway(Finding, frozen=True):
         maker, what = self.maker, self.what
         learn = f"learn from it with `teacher = {maker}`, or " if self.room else ""
         made = f"step `{maker}` made" if self.kind == "step" else f"`{maker}` brings"
-        label = "" if self.kind == "file" else f"`{maker}` makes {what} here"
+        label = {"file": "", "written": "its signatures have demos"}.get(
+            self.kind, f"`{maker}` makes {what} here"
+        )
         rest = f"remove the step `{maker}`" if self.kind == "step" else "start from what has none"
+        if self.kind == "written":
+            rest = "keep them with `freeze`"
         return self.says(
             f"step `{self.step}` throws away the {what} that {made}",
             f"`{self.optimizer}` replaces the {what} of its student",

@@ -219,14 +219,22 @@ class SectionAndAttribute(Finding, frozen=True):
 
 
 class NoSetting(Finding, frozen=True):
-    """Something else than `name = value` in a section."""
+    """Something else than `name = value` in a section. `role` is the word before `name = value`; empty for other items."""
 
     code = DS0104
     section: str
+    role: str = ""
+    name: str = ""
 
     def told(self) -> Diagnostic:
+        gap = self.where.text[len(self.role) :].partition(self.name)[0] if self.role else ""
+        end = self.where.start + len(self.role + gap)
+        word = Location(self.where.source, self.where.start, end)
         return self.says(
-            f"only `name = value` is allowed in `{self.section}`", f"not allowed in `{self.section}`"
+            f"only `name = value` is allowed in `{self.section}`",
+            f"not allowed in `{self.section}`",
+            help=f"write `{self.name} = …`, without `{self.role}`" if self.role else "",
+            fixes=(Fix(f"Delete `{self.role}`", (Edit(word, ""),), "maybe"),) if self.role else (),
         )
 
 

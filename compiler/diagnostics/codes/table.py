@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     aggregates,
     data,
+    demos,
     media,
     metrics,
     models,
@@ -26,6 +27,7 @@ CODES: dict[str, Code] = {
         names,
         types,
         shapes,
+        demos,
         aggregates,
         media,
         data,

@@ -465,6 +465,27 @@ class NotAnOutput(Finding, frozen=True):
         )
 
 
+class NotOfTheSignature(Finding, frozen=True):
+    """A demo that gives a value to a field that the `signature` has not: it has `fields`. `added` says that a strategy adds an
+    output of this name, which a signature may declare."""
+
+    code = DS0304
+    signature: str
+    fields: tuple[str, ...]
+    added: bool
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        near = () if self.added else closest(name, self.fields)
+        known = f"it has {listed(self.fields)}" if self.fields else ""
+        return self.says(
+            f"`{self.signature}` has no field `{name}`{did_you_mean(near)}",
+            "no such field",
+            help=f"declare it to show it: `output {name}: str`" if self.added else "" if near else known,
+            fixes=suggestions(self.where, near, declared=True),
+        )
+
+
 class HasNoFields(Finding, frozen=True):
     """A dot behind a value, `of`, of a type whose values have no fields; `items` says that they have items, `extern` that a
     call of one gave it."""

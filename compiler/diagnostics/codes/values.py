@@ -53,7 +53,7 @@ class NotWrittenOut(Finding, frozen=True):
         return self.says(
             f"`{self.name}` must be a literal, and this is computed",
             "not a literal",
-            help="a record or dict that is written out holds literals only; compare its fields one by one",
+            help="what is written out holds literals only; of a record or dict, compare the fields one by one",
         )
 
 
@@ -70,8 +70,8 @@ DS0661 = Code(
     "DS0661",
     "error",
     "picture, recording or file that cannot be given",
-    "What a test gives to an input of this type is what a row would have: a path beside the source and inside the project, "
-    "a URL, or a `data:` URL, written as a literal text, or a list of such.",
+    "What a test or a demo gives to an input of this type is what a row would have: a path beside the source and inside the "
+    "project, a URL, or a `data:` URL, written as a literal text, or a list of such.",
     SEEN.replace("PHOTO", "lost.png"),
     SEEN.replace("PHOTO", "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw=="),
 )
