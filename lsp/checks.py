@@ -25,6 +25,8 @@ from dspec.compiler.diagnostics.settings import settings_in
 from dspec.compiler.project.source import Location, Source
 
 from .documents import Document, Documents
+from .features.facts import NOTHING as NO_FACTS
+from .features.facts import DataFacts, facts_of
 from .text import Text
 
 logger = logging.getLogger(__name__)
@@ -69,12 +71,21 @@ NOTHING = DataLook()
 class Checks:
     """The latest analysis of every open document, and one running check for each."""
 
-    def __init__(self, documents: Documents, publish: Publish, clear: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        publish: Publish,
+        clear: Callable[[str], None],
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`told` is called when more is known of a document than its text says."""
+        self._told = told
         self._documents = documents
         self._publish = publish
         self._clear = clear
         self._analyses: dict[str, tuple[Document, Analysis]] = {}
         self._looks: dict[str, DataLook] = {}
+        self._facts: dict[str, DataFacts] = {}
         self._settings: dict[str, tuple[Diagnostic, ...]] = {}
         """What is shown in settings files that are not open, by URI."""
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -97,6 +108,7 @@ class Checks:
         """Forget a document that was closed."""
         self._cancel(uri)
         self._looks.pop(uri, None)
+        self._facts.pop(uri, None)
         self._analyses.pop(uri, None)
         self._settings.pop(uri, None)
         self._clear(uri)
@@ -117,6 +129,14 @@ class Checks:
             _log_crashes(known[1])
             self._analyses[document.uri] = known
         return known[1]
+
+    def facts(self, document: Document) -> DataFacts:
+        """What the last look at the data told."""
+        return self._facts.get(document.uri, NO_FACTS)
+
+    def found(self, document: Document) -> list[Diagnostic]:
+        """What there is to say of one version of a document, with what the last look at the data told."""
+        return merged(self.analysis(document), self._looks.get(document.uri, NOTHING))
 
     def _cancel(self, uri: str) -> None:
         if running := self._running.pop(uri, None):
@@ -139,12 +159,14 @@ class Checks:
             self._looks.pop(uri, None)
             return
         work = partial(analyse, document.path, text=document.text.content, cache=self._cache)
-        full = await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        full, facts = await asyncio.get_running_loop().run_in_executor(self._worker, _with_facts, work)
         if not quick.crashes:
             _log_crashes(full)
         if self._documents.get(uri) is document:
             self._looks[uri] = compared(quick, full)
+            self._facts[uri] = facts
             self._publish(document, own(full))
+            self._told()
 
     def _publish_settings(self, analysis: Analysis) -> None:
         """Show what is wrong with the project's settings in that file, which may not be open."""
@@ -158,6 +180,11 @@ class Checks:
             text = found[0].primary.location.source.text if found else ""
             document = Document(uri, path, None, Text(text, self._documents.encoding))
             self._publish(document, list(found))
+
+
+def _with_facts(work: Callable[[], Analysis]) -> tuple[Analysis, DataFacts]:
+    full = work()
+    return full, facts_of(full)
 
 
 def _log_crashes(analysis: Analysis) -> None:

@@ -15,6 +15,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from inspect import isawaitable
 from typing import Any
 
 from lsprotocol import types
@@ -24,12 +25,14 @@ from pygls.lsp.server import LanguageServer
 from dspec.compiler.diagnostics.record import Diagnostic
 
 from .checks import BREATH, Checks
+from .client import Client, client_of
 from .convert import to_diagnostic
 from .documents import Document, Documents
 from .protocol import Protocol
-from .requests.base import EditorFeature, EditorRequest
+from .requests.base import EditorFeature, EditorRequest, Feature, WorkspaceFeature, WorkspaceRequest
 from .requests.table import FEATURES
 from .text import ENCODINGS
+from .workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,8 @@ class Server(LanguageServer):
         super().__init__("dspc", version("dspc"), protocol_cls=Protocol)  # type: ignore[misc]
         self.documents = Documents()
         self.checks = Checks(self.documents, self.publish, self.clear)
+        self.client = Client()
+        self.view = Workspace(self.documents)
         self.exit_code = 1
 
     def publish(self, document: Document, found: list[Diagnostic]) -> None:
@@ -68,6 +73,10 @@ def make_server() -> Server:
     def initialize(params: types.InitializeParams) -> None:
         agreed = str(types.PositionEncodingKind(server.workspace.position_encoding).value)
         server.documents.encoding = next(known for known in ENCODINGS if known == agreed)
+        server.client = client_of(params.capabilities)
+        for feature in FEATURES.values():
+            if not feature.offered(server.client):
+                server.protocol.fm.features.pop(feature.method, None)
         # What was imported stays for good: collecting it again and again costs visible pauses.
         gc.collect()
         gc.freeze()
@@ -83,19 +92,44 @@ def make_server() -> Server:
     return server
 
 
-def _answering(server: Server, feature: EditorFeature) -> Callable[[Any], Awaitable[object]]:
-    """The handler of one request about a document."""
+def _answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[object]]:
+    """The handler of one request."""
 
-    async def handler(params: Any) -> object:
-        document = server.documents.get(params.text_document.uri)
+    async def about_a_document(params: Any) -> object:
+        document = server.documents.get(_uri_of(params))
         await asyncio.sleep(BREATH)
         if document is None or document.has_settings:
             return None
-        if server.documents.get(document.uri) is not document:
-            raise JsonRpcContentModified("the text changed meanwhile")
-        return feature.answer(EditorRequest(params, document.text, server.checks.analysis(document)))
+        _still(server, document)
+        assert isinstance(feature, EditorFeature)
+        analysis = server.checks.analysis(document)
+        facts = server.checks.facts(document)
+        asked = EditorRequest(params, server.view, server.client, document, analysis, facts)
+        answer = feature.answer(asked)
+        if isawaitable(answer):
+            answer = await answer
+            _still(server, document)
+        return answer
 
-    return handler
+    async def about_the_project(params: Any) -> object:
+        await asyncio.sleep(BREATH)
+        assert isinstance(feature, WorkspaceFeature)
+        answer = feature.answer(WorkspaceRequest(params, server.view, server.client))
+        return await answer if isawaitable(answer) else answer
+
+    return about_a_document if isinstance(feature, EditorFeature) else about_the_project
+
+
+def _still(server: Server, document: Document) -> None:
+    """Refuses to answer about a text that is no longer there."""
+    if server.documents.get(document.uri) is not document:
+        raise JsonRpcContentModified("the text changed meanwhile")
+
+
+def _uri_of(params: Any) -> str:
+    """The document that a request is about: it is named, or an item of an earlier answer names it."""
+    named = getattr(params, "text_document", None) or getattr(params, "item", None)
+    return named.uri if named is not None else ""
 
 
 def serve() -> None:

@@ -14,8 +14,10 @@ def _answer(asked: EditorRequest) -> types.CompletionList:
     return to_completions(complete(asked.analysis, offset), asked.text, offset)
 
 
-FEATURE = EditorFeature(
-    method=types.TEXT_DOCUMENT_COMPLETION,
-    answer=_answer,
-    options=types.CompletionOptions(trigger_characters=[".", "=", "(", ",", "|", ":", '"']),
+FEATURES = (
+    EditorFeature(
+        types.TEXT_DOCUMENT_COMPLETION,
+        _answer,
+        types.CompletionOptions(trigger_characters=[".", "=", "(", ",", "|", ":", '"']),
+    ),
 )

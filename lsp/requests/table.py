@@ -1,17 +1,17 @@
-"""The list of requests that the server answers about a document. The server asks here and nowhere else."""
+"""The list of requests that the server answers. The server asks here and nowhere else."""
 
 from __future__ import annotations
 
 from importlib import import_module
 
-from .base import EditorFeature
+from .base import Feature
 
-_FILES = ("completion",)
-
-
-def _record(file: str) -> EditorFeature:
-    return import_module(f".{file}", __package__).FEATURE
+_FILES = ("completion", "hover")
 
 
-FEATURES: dict[str, EditorFeature] = {feature.method: feature for feature in map(_record, _FILES)}
+def _records(file: str) -> tuple[Feature, ...]:
+    return import_module(f".{file}", __package__).FEATURES
+
+
+FEATURES: dict[str, Feature] = {feature.method: feature for file in _FILES for feature in _records(file)}
 """By the protocol's name of the request."""

@@ -100,6 +100,7 @@ def _given(session: Session, place: Place, item: Given, tested: RunnableInfo | N
             codes.types.UnknownGiven(place.at(item.name), tested.symbol.name, tuple(tested.inputs))
         )
         return infer(scope, node).code
+    session.use(place, item.name, member.symbol)
     if medium_kind(member.type) is not None:
         return _medium(session, place, node, member)
     if is_history(member.type):
