@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from lsprotocol import types
 from msgspec import Struct
 
 from dspec.compiler.check.analysis import Analysis, analyse
+from dspec.compiler.diagnostics.record import Edit
 from dspec.compiler.project.loading import read_text
 from dspec.compiler.project.source import Location, Source
 from dspec.compiler.project.state import project_root
 
+from .client import Client
 from .documents import Document, Documents
 from .text import Text
 
@@ -74,11 +77,11 @@ class Workspace:
 
     # What is known of them
 
-    def analysis(self, path: Path) -> Analysis:
-        """A source checked without its data, as the editor has it and all that it imports."""
-        own = self.document(path)
-        texts = {real(one.path): one.text.content for one in self._documents.all() if one is not own}
-        return analyse(path, text=own.text.content if own else None, probe=False, texts=texts)
+    def analysis(self, path: Path, instead: Mapping[Path, str] = MappingProxyType({})) -> Analysis:
+        """A source checked without its data, as the editor has it and all that it imports; some texts `instead`."""
+        texts = {real(one.path): one.text.content for one in self._documents.all()} | dict(instead)
+        own = texts.pop(real(path), None)
+        return analyse(path, text=own, probe=False, texts=texts)
 
     def seeing(self, analysis: Analysis) -> Iterator[Analysis]:
         """The analysis, and those of all files that import its file, directly or through others.
@@ -118,6 +121,34 @@ class Workspace:
 
     def locate(self, place: Location) -> types.Location:
         return types.Location(self.uri(place.source.path), self.range(place.source, place.start, place.end))
+
+    def to_edit(self, edits: Iterable[Edit], client: Client) -> types.WorkspaceEdit:
+        """Edits of several files, for the version of each that is open."""
+        by_file: dict[Path, list[Edit]] = {}
+        for edit in edits:
+            by_file.setdefault(edit.location.source.path, []).append(edit)
+        changes = {
+            path: [
+                types.TextEdit(
+                    self.range(edit.location.source, edit.location.start, edit.location.end), edit.replacement
+                )
+                for edit in found
+            ]
+            for path, found in by_file.items()
+        }
+        if not client.versioned_edits:
+            return types.WorkspaceEdit(changes={self.uri(path): found for path, found in changes.items()})
+        return types.WorkspaceEdit(
+            document_changes=[
+                types.TextDocumentEdit(self._versioned(path), found) for path, found in changes.items()
+            ]
+        )
+
+    def _versioned(self, path: Path) -> types.OptionalVersionedTextDocumentIdentifier:
+        document = self.document(path)
+        return types.OptionalVersionedTextDocumentIdentifier(
+            self.uri(path), document.version if document is not None else None
+        )
 
     def range(self, source: Source, start: int, end: int) -> types.Range:
         text = Text(source.text, self._documents.encoding)

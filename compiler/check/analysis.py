@@ -86,8 +86,9 @@ def analyse(
     """Check the file at `path` and what it imports.
 
     `text` stands in for the file's content on disk, and `texts`, by resolved path, for that of files it imports. With
-    `probe` False no data file is touched; with `deep` all rows of the large ones are read. `cache` remembers what data files hold. `fetch` says which
-    rows of `python` and `huggingface` sources are asked for: with "never", those kept from before are read.
+    `probe` False no data file is touched; with `deep` all rows of the large ones are read. `cache` remembers what data
+    files hold. `fetch` says which rows of `python` and `huggingface` sources are asked for: with "never", those kept from
+    before are read.
     With `only`, no other source is asked. `asked` is the offset that a `query` will be about: the analysis
     keeps a journal of the declaration there. `besides` is what else is checked.
     """

@@ -40,7 +40,7 @@ from .facts import DataFacts
 from .markdown import block, joined
 from .strings import hover_of_string
 from .symbol_docs import of_symbol
-from .words import Word, word_at
+from .words import CursorWord, word_at
 
 
 class Hover(Struct, frozen=True):
@@ -68,7 +68,7 @@ def hover(analysis: Analysis, offset: int, facts: DataFacts) -> Hover | None:
     return Hover(word.start, word.end, text) if text else None
 
 
-def _of_comment(word: Word, offset: int) -> Hover | None:
+def _of_comment(word: CursorWord, offset: int) -> Hover | None:
     """A code that a comment allows."""
     from dspec.compiler.diagnostics.codes.table import CODES  # it imports all of them, and few files name one
 
@@ -82,7 +82,7 @@ def _of_comment(word: Word, offset: int) -> Hover | None:
     return None
 
 
-def _of_name(word: Word, facts: DataFacts) -> str:
+def _of_name(word: CursorWord, facts: DataFacts) -> str:
     if word.symbol is not None:
         return of_symbol(word.analysis, word.symbol, facts)
     return _of_language(word) or _of_value(word) or _of_broken(word)
@@ -91,7 +91,7 @@ def _of_name(word: Word, facts: DataFacts) -> str:
 # Words of the language ----------------------------------------------------------------------------
 
 
-def _of_language(word: Word) -> str:
+def _of_language(word: CursorWord) -> str:
     name, parent = word.text, word.way[-2] if len(word.way) > 1 else None
     spec = BLOCKS.get(word.keyword)
     if name in offers.ITEMS and word.node is not None and not isinstance(word.node, Name):
@@ -121,7 +121,7 @@ def _of_language(word: Word) -> str:
             return ""
 
 
-def _of_callee(word: Word, name: str) -> str:
+def _of_callee(word: CursorWord, name: str) -> str:
     """What is called, where no declaration has its name: a strategy, an optimizer, a source, a function."""
     call = word.above(Call, 2)
     if not (isinstance(call, Call) and call.callee is word.way[-2]):
@@ -140,7 +140,7 @@ def _of_callee(word: Word, name: str) -> str:
     return docs.of_function(found) if found else ""
 
 
-def _of_argument(word: Word, name: str) -> str:
+def _of_argument(word: CursorWord, name: str) -> str:
     """The name of an argument: an option of what is called, or an input of it."""
     call = word.above(Call, 2)
     if not isinstance(call, Call) or not isinstance(call.callee, Reference):
@@ -163,7 +163,7 @@ def _of_argument(word: Word, name: str) -> str:
 # Values -------------------------------------------------------------------------------------------
 
 
-def _of_value(word: Word) -> str:
+def _of_value(word: CursorWord) -> str:
     """The type of a value that no line of the file declares: `pred.reasoning`, `baseline`."""
     view = word.view
     if view is None:
@@ -181,7 +181,7 @@ def _of_value(word: Word) -> str:
     return joined(block(f"{word.text}: {spell(kind)}"), doc)
 
 
-def _of_broken(word: Word) -> str:
+def _of_broken(word: CursorWord) -> str:
     """A word in a stretch that does not parse, by its name alone."""
     if word.node is not None or word.block is None or not word.block.problems:
         return ""

@@ -16,10 +16,10 @@ from dspec.grammar.tree import Argument, Call, Declaration, Literal, Reference, 
 from dspec.runtime.models.endpoints import split_model
 
 from .markdown import block, code, joined, plain
-from .words import Word
+from .words import CursorWord
 
 
-def hover_of_string(word: Word) -> str:
+def hover_of_string(word: CursorWord) -> str:
     role = role_of(word)
     match role:
         case "path":
@@ -37,7 +37,7 @@ def hover_of_string(word: Word) -> str:
             return ""
 
 
-def role_of(word: Word) -> str:
+def role_of(word: CursorWord) -> str:
     """`import`, `path`, `python`, `model` or `environment`; empty for any other text."""
     if not word.way or not isinstance(word.way[-1], Literal):
         return ""
@@ -64,12 +64,12 @@ def role_of(word: Word) -> str:
     return "path" if parameter is not None and parameter.value == "path" else ""
 
 
-def data_file(word: Word) -> Path | None:
+def data_file(word: CursorWord) -> Path | None:
     """The file inside the project that a path names, as its source's own folder counts it."""
     return inside(word.value, word)
 
 
-def inside(path: str, word: Word) -> Path | None:
+def inside(path: str, word: CursorWord) -> Path | None:
     session = word.analysis.session
     try:
         return resolve_inside(path, word.analysis.source.path.parent, session.root)
@@ -77,7 +77,7 @@ def inside(path: str, word: Word) -> Path | None:
         return None
 
 
-def imported(word: Word) -> Path | None:
+def imported(word: CursorWord) -> Path | None:
     """The source that an import names, where it could be read."""
     declaration = word.block.declaration if word.block else None
     name = declaration.name.text if declaration and declaration.name else ""
@@ -85,7 +85,7 @@ def imported(word: Word) -> Path | None:
     return scope.source.path if scope else None
 
 
-def function_place(word: Word) -> tuple[Module, Location | None] | None:
+def function_place(word: CursorWord) -> tuple[Module, Location | None] | None:
     """The module that `module:function` names, read and never imported, and where the function is."""
     found = REFERENCE.fullmatch(word.value)
     if found is None:
@@ -98,7 +98,7 @@ def function_place(word: Word) -> tuple[Module, Location | None] | None:
     return module, module.heading(function) if function is not None else None
 
 
-def _of_function(word: Word) -> str:
+def _of_function(word: CursorWord) -> str:
     place = function_place(word)
     found = REFERENCE.fullmatch(word.value)
     if place is None or found is None:

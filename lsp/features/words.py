@@ -23,7 +23,7 @@ def block_at(tree: SourceTree, offset: int) -> Block | None:
     return tree.blocks[at] if at >= 0 else None
 
 
-class Word:
+class CursorWord:
     """A name, string, number or comment. `start` and `end` are offsets in the file."""
 
     def __init__(self, analysis: Analysis, block: Block | None, token: Token, base: int) -> None:
@@ -81,7 +81,7 @@ class Word:
         return found if isinstance(found, kind) else None
 
 
-def word_at(analysis: Analysis, offset: int) -> Word | None:
+def word_at(analysis: Analysis, offset: int) -> CursorWord | None:
     """The word that holds an offset, or that ends there."""
     block = block_at(analysis.tree, offset)
     base = block.start if block else 0
@@ -93,9 +93,9 @@ def word_at(analysis: Analysis, offset: int) -> Word | None:
         if token.start > local:
             break
         if token.kind in _SHOWN and local < token.end:
-            return Word(analysis, block, token, base)
+            return CursorWord(analysis, block, token, base)
         if token.start < local:
             before = token
     if before is not None and before.end == local and before.kind in _SHOWN:
-        return Word(analysis, block, before, base)
+        return CursorWord(analysis, block, before, base)
     return None

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from .base import Feature
 
-_FILES = ("completion", "hover")
+_FILES = ("completion", "hover", "navigation", "rename", "symbols", "semantic_tokens", "formatting", "ranges")
 
 
 def _records(file: str) -> tuple[Feature, ...]:
