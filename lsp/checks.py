@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.data import MemoryCache
-from dspec.compiler.diagnostics.record import Diagnostic, Label, in_order
+from dspec.compiler.diagnostics.record import Diagnostic, Edit, Label, in_order
 from dspec.compiler.diagnostics.settings import FILE as SETTINGS
 from dspec.compiler.diagnostics.settings import settings_in
 from dspec.compiler.project.source import Location, Source
@@ -250,4 +250,16 @@ def _moved(finding: PlacedDiagnostic, analysis: Analysis, distance: int) -> Diag
         if label.location.source is old.primary.location.source
         and finding.start <= label.location.start <= label.location.end <= end
     )
-    return replace(old, primary=move(old.primary), secondary=near, fixes=())
+    moved = tuple(
+        replace(
+            fix,
+            edits=tuple(Edit(move(Label(edit.location)).location, edit.replacement) for edit in fix.edits),
+        )
+        for fix in old.fixes
+        if all(
+            edit.location.source is old.primary.location.source
+            and finding.start <= edit.location.start <= edit.location.end <= end
+            for edit in fix.edits
+        )
+    )
+    return replace(old, primary=move(old.primary), secondary=near, fixes=moved)

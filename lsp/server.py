@@ -103,8 +103,8 @@ def _answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[ob
         _still(server, document)
         assert isinstance(feature, EditorFeature)
         analysis = server.checks.analysis(document)
-        facts = server.checks.facts(document)
-        asked = EditorRequest(params, server.view, server.client, document, analysis, facts)
+        facts, found = server.checks.facts(document), server.checks.found(document)
+        asked = EditorRequest(params, server.view, server.client, document, analysis, facts, found)
         answer = feature.answer(asked)
         if isawaitable(answer):
             answer = await answer

@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct
-
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.declarations.records import column_call
 from dspec.compiler.check.symbols import Symbol
@@ -35,19 +33,17 @@ class Refused(Exception):
     """Why a name cannot be changed, as a sentence for a person."""
 
 
-class Renamed(Struct, frozen=True):
-    edits: tuple[Edit, ...]
+def by_file(edits: Iterable[Edit]) -> dict[Path, tuple[Source, list[Edit]]]:
+    found: dict[Path, tuple[Source, list[Edit]]] = {}
+    for edit in edits:
+        source = edit.location.source
+        found.setdefault(source.path, (source, []))[1].append(edit)
+    return found
 
-    def texts(self) -> dict[Path, str]:
-        """What the files hold then."""
-        return {path: edited(source.text, found) for path, (source, found) in self.by_file().items()}
 
-    def by_file(self) -> dict[Path, tuple[Source, list[Edit]]]:
-        found: dict[Path, tuple[Source, list[Edit]]] = {}
-        for edit in self.edits:
-            source = edit.location.source
-            found.setdefault(source.path, (source, []))[1].append(edit)
-        return found
+def texts_after(edits: Iterable[Edit]) -> dict[Path, str]:
+    """What the files hold once they are edited."""
+    return {path: edited(source.text, found) for path, (source, found) in by_file(edits).items()}
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
@@ -70,7 +66,9 @@ def renamable(analysis: Analysis, offset: int) -> tuple[Location, Symbol]:
     return location, symbol
 
 
-def rename(analysis: Analysis, offset: int, new: str, seeing: Sequence[Analysis], again: Again) -> Renamed:
+def rename(
+    analysis: Analysis, offset: int, new: str, seeing: Sequence[Analysis], again: Again
+) -> tuple[Edit, ...]:
     """The edits that call it `new`. `seeing` are the analyses of all files that see this one. Raises Refused."""
     _, symbol = renamable(analysis, offset)
     if not _NAME.fullmatch(new):
@@ -82,10 +80,10 @@ def rename(analysis: Analysis, offset: int, new: str, seeing: Sequence[Analysis]
     declared = same(analysis, symbol)
     found = mentions(seeing, declared)
     if new == symbol.name:
-        return Renamed(())
-    renamed = Renamed(tuple(_edit(analysis, one, symbol, new) for one in found))
-    _try(renamed, found, declared, seeing, new, again)
-    return renamed
+        return ()
+    edits = tuple(_edit(analysis, one, symbol, new) for one in found)
+    _try(edits, found, declared, seeing, new, again)
+    return edits
 
 
 def _edit(analysis: Analysis, one: Mention, symbol: Symbol, new: str) -> Edit:
@@ -125,7 +123,7 @@ def _names_output(symbol: Symbol, location: Location) -> bool:
 
 
 def _try(
-    renamed: Renamed,
+    edits: Iterable[Edit],
     before: Sequence[Mention],
     declared: frozenset[Spot],
     seeing: Sequence[Analysis],
@@ -133,9 +131,8 @@ def _try(
     again: Again,
 ) -> None:
     """Raises Refused where the new name changes more than the name."""
-    texts = renamed.texts()
-    files = renamed.by_file()
-    moved = {path: _moved(found) for path, (_, found) in files.items()}
+    texts = texts_after(edits)
+    moved = {path: _moved(found) for path, (_, found) in by_file(edits).items()}
 
     def there(place: Spot) -> Spot:
         path, start = place

@@ -7,13 +7,14 @@ thread; what it gives counts only while the document is the one that was asked a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lsprotocol import types
 from msgspec import Struct
 
 from dspec.compiler.check.analysis import Analysis
+from dspec.compiler.diagnostics.record import Diagnostic
 
 from ..client import Client
 from ..documents import Document
@@ -37,6 +38,8 @@ class EditorRequest(WorkspaceRequest, frozen=True):
     analysis: Analysis
     facts: DataFacts = NOTHING
     """What the data told when it was last read."""
+    found: Sequence[Diagnostic] = ()
+    """What there is to say of the text, with what the data told."""
 
     @property
     def text(self) -> Text:

@@ -26,7 +26,7 @@ def _answer(asked: EditorRequest) -> types.WorkspaceEdit:
         found = rename(asked.analysis, asked.offset, asked.params.new_name, seeing, asked.workspace.analysis)
     except Refused as refused:
         raise _failed(refused) from None
-    return asked.workspace.to_edit(found.edits, asked.client)
+    return asked.workspace.to_edit(found, asked.client)
 
 
 def _failed(refused: Refused) -> JsonRpcException:

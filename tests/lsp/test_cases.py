@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -15,6 +16,7 @@ from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.project.source import Location
 from dspec.grammar import format_text
 from dspec.lsp.documents import Documents
+from dspec.lsp.features.actions import actions
 from dspec.lsp.features.brackets import folds, growing
 from dspec.lsp.features.colours import colours
 from dspec.lsp.features.facts import DataFacts, facts_of
@@ -23,7 +25,7 @@ from dspec.lsp.features.hover import hover
 from dspec.lsp.features.links import links
 from dspec.lsp.features.names import definitions, mentions, named_at, same, type_definitions
 from dspec.lsp.features.outline import Outline, outline
-from dspec.lsp.features.rename import Refused, rename
+from dspec.lsp.features.rename import Refused, edited, rename, texts_after
 from dspec.lsp.workspace import Workspace
 
 
@@ -95,8 +97,8 @@ def _rename(case: Case) -> str:
         except Refused as refused:
             yield f"refused: {refused}"
             return
-        for path, after in found.texts().items():
-            source = next(edit.location.source for edit in found.edits if edit.location.source.path == path)
+        for path, after in texts_after(found).items():
+            source = next(edit.location.source for edit in found if edit.location.source.path == path)
             pairs = zip(source.text.splitlines(), after.splitlines(), strict=True)
             yield from (f"{path.name}: {new.strip()}" for old, new in pairs if old != new)
 
@@ -175,6 +177,25 @@ def _links(case: Case) -> str:
     )
 
 
+def _actions(case: Case) -> str:
+    """Each with what it makes of the text, as lines that go and come."""
+
+    def told(start: int, end: int) -> Iterator[str]:
+        analysis = analysed(case.text)
+        own = [one for one in analysis.diagnostics if one.primary.location.source is analysis.source]
+        for one in actions(analysis, own, start, end, workspace(case.text)):
+            sure = " (sure)" if one.sure else ""
+            yield f"{one.kind}: {one.title}{sure} {' '.join(each.code for each in one.solves)}".rstrip()
+            after = edited(case.text, one.edits)
+            before = case.text.splitlines()
+            for each in difflib.unified_diff(before, after.splitlines(), n=0, lineterm=""):
+                if each[0] in "+-" and each[:3] not in ("+++", "---"):
+                    yield f"  {each}".rstrip()
+
+    spans = [case.selection] if "[" in case.marks else [(offset, offset) for offset in case.cursors]
+    return "\n~~~\n".join("\n".join(told(*span)) or "nothing" for span in spans)
+
+
 SHOWN: dict[str, Callable[[Case], str]] = {
     "hover": _hover,
     "definition": _definition,
@@ -187,6 +208,7 @@ SHOWN: dict[str, Callable[[Case], str]] = {
     "colours": _colours,
     "formatting": _formatting,
     "links": _links,
+    "actions": _actions,
 }
 """How the answers of each feature are written down."""
 

@@ -16,7 +16,7 @@ from program_writer import LIBRARY, write_program
 
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.check.symbols import Symbol
-from dspec.lsp.features.rename import Refused, rename
+from dspec.lsp.features.rename import Refused, rename, texts_after
 from dspec.runtime.schema.types import JsonValue
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -51,7 +51,7 @@ def check_renamed(analysis: Analysis, symbol: Symbol) -> bool:
         found = rename(analysis, symbol.location.start, NEW, [analysis], again)
     except Refused:
         return False
-    texts = found.texts()
+    texts = texts_after(found)
     after = again(analysis.source.path, texts)
     told = [(one.code, one.primary.location.source.name) for one in analysis.diagnostics]
     assert [(one.code, one.primary.location.source.name) for one in after.diagnostics] == told
@@ -69,7 +69,7 @@ def check_renamed(analysis: Analysis, symbol: Symbol) -> bool:
             [after],
             lambda path, more: again(path, {**texts, **more}),
         )
-        assert {**texts, **back.texts()}[analysis.source.path] == analysis.source.text
+        assert {**texts, **texts_after(back)}[analysis.source.path] == analysis.source.text
     return True
 
 
