@@ -12,6 +12,7 @@ import bisect
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 from msgspec import Struct
@@ -36,6 +37,8 @@ BREATH = 0.002
 PAUSE = 0.3
 """Seconds without an edit before data files are read."""
 
+Showing = Callable[[str, Callable[[], None]], AbstractAsyncContextManager[None]]
+"""Shows work under a title while it lasts; what is given with it cancels the work."""
 Publish = Callable[[Document, list[Diagnostic]], None]
 
 
@@ -77,9 +80,11 @@ class Checks:
         publish: Publish,
         clear: Callable[[str], None],
         told: Callable[[], None] = lambda: None,
+        showing: Showing = lambda title, cancel: nullcontext(),
     ) -> None:
-        """`told` is called when more is known of a document than its text says."""
+        """`told` is called when more is known of a document than its text says; `showing` tells of work that takes long."""
         self._told = told
+        self._showing = showing
         self._documents = documents
         self._publish = publish
         self._clear = clear
@@ -159,7 +164,8 @@ class Checks:
             self._looks.pop(uri, None)
             return
         work = partial(analyse, document.path, text=document.text.content, cache=self._cache)
-        full, facts = await asyncio.get_running_loop().run_in_executor(self._worker, _with_facts, work)
+        async with self._showing(f"Reading the data of {document.path.name}", partial(self._cancel, uri)):
+            full, facts = await asyncio.get_running_loop().run_in_executor(self._worker, _with_facts, work)
         if not quick.crashes:
             _log_crashes(full)
         if self._documents.get(uri) is document:

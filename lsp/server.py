@@ -14,6 +14,7 @@ import gc
 import logging
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib.metadata import version
 from inspect import isawaitable
 from typing import Any
@@ -28,6 +29,7 @@ from .checks import BREATH, Checks
 from .client import Client, client_of
 from .convert import to_diagnostic
 from .documents import Document, Documents
+from .progress import shown
 from .protocol import Protocol
 from .requests.base import EditorFeature, EditorRequest, Feature, WorkspaceFeature, WorkspaceRequest
 from .requests.table import FEATURES
@@ -43,18 +45,47 @@ class Server(LanguageServer):
     def __init__(self) -> None:
         super().__init__("dspc", version("dspc"), protocol_cls=Protocol)  # type: ignore[misc]
         self.documents = Documents()
-        self.checks = Checks(self.documents, self.publish, self.clear)
+        self.checks = Checks(self.documents, self.publish, self.clear, self.told, self.showing)
         self.client = Client()
         self.view = Workspace(self.documents)
+        self._published: dict[str, tuple[Document, list[types.Diagnostic]]] = {}
+        """What was found in each document, where it is not pushed."""
         self.exit_code = 1
 
     def publish(self, document: Document, found: list[Diagnostic]) -> None:
         converted = [to_diagnostic(diagnostic, document.text, document.uri) for diagnostic in found]
+        if self.client.pulls and document.version is not None and not document.has_settings:
+            before, self._published[document.uri] = self._published.get(document.uri), (document, converted)
+            # After an edit the editor asks by itself; only what changes without one is told of.
+            if before is not None and before[0] is document and before[1] != converted:
+                self._refresh("diagnostics")
+            return
         self.text_document_publish_diagnostics(
             types.PublishDiagnosticsParams(document.uri, converted, document.version)
         )
 
+    def told(self) -> None:
+        """More is known than the text says: what shows it is to be asked for again."""
+        for what in ("inlay_hint", "code_lens"):
+            self._refresh(what)
+
+    def _refresh(self, what: str) -> None:
+        if what not in self.client.refreshes:
+            return
+        send = {
+            "diagnostics": self.workspace_diagnostic_refresh,
+            "inlay_hint": self.workspace_inlay_hint_refresh,
+            "code_lens": self.workspace_code_lens_refresh,
+        }[what]
+        send(None)
+
+    def showing(self, title: str, cancel: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        """Work that the editor shows where it can, and that may be cancelled there."""
+        return shown(self.work_done_progress, title, cancel) if self.client.progress else nullcontext()
+
     def clear(self, uri: str) -> None:
+        if self._published.pop(uri, None) is not None:
+            return
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
 
     def stop(self, exit_code: int) -> None:
@@ -73,10 +104,11 @@ def make_server() -> Server:
     def initialize(params: types.InitializeParams) -> None:
         agreed = str(types.PositionEncodingKind(server.workspace.position_encoding).value)
         server.documents.encoding = next(known for known in ENCODINGS if known == agreed)
-        server.client = client_of(params.capabilities)
+        server.client = client_of(params)
         for feature in FEATURES.values():
             if not feature.offered(server.client):
-                server.protocol.fm.features.pop(feature.method, None)
+                known: dict[str, object] = server.protocol.fm.features  # pyright: ignore[reportUnknownMemberType]
+                known.pop(feature.method, None)
         # What was imported stays for good: collecting it again and again costs visible pauses.
         gc.collect()
         gc.freeze()
@@ -98,10 +130,10 @@ def _answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[ob
     async def about_a_document(params: Any) -> object:
         document = server.documents.get(_uri_of(params))
         await asyncio.sleep(BREATH)
-        if document is None or document.has_settings:
-            return None
-        _still(server, document)
         assert isinstance(feature, EditorFeature)
+        if document is None or document.has_settings:
+            return feature.nothing
+        _still(server, document)
         analysis = server.checks.analysis(document)
         facts, found = server.checks.facts(document), server.checks.found(document)
         asked = EditorRequest(params, server.view, server.client, document, analysis, facts, found)

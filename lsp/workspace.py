@@ -57,6 +57,12 @@ class Workspace:
         """The `.dspec` files below a project's root, sorted; hidden folders and links to folders are left out."""
         return sorted(_below(root))
 
+    def knows(self, path: Path) -> bool:
+        """Whether a file is open, or a source of a project that is."""
+        if self.document(path) is not None:
+            return True
+        return path.suffix == ".dspec" and any(path.is_relative_to(root) for root in self.folders())
+
     def text(self, path: Path, root: Path) -> str | None:
         """What a source holds: in the editor, else on disk; None where it cannot be read."""
         document = self.document(path)
@@ -150,8 +156,11 @@ class Workspace:
             self.uri(path), document.version if document is not None else None
         )
 
+    def text_of(self, source: Source) -> Text:
+        return Text(source.text, self._documents.encoding)
+
     def range(self, source: Source, start: int, end: int) -> types.Range:
-        text = Text(source.text, self._documents.encoding)
+        text = self.text_of(source)
         first, last = text.place(start), text.place(end)
         return types.Range(types.Position(first.line, first.column), types.Position(last.line, last.column))
 

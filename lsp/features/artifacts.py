@@ -13,6 +13,8 @@ from dspec.runtime.schema.ensemble import parts
 from dspec.runtime.schema.program import Predictor
 
 SUFFIX = ".dspc.json"
+MAX_BYTES = 4 << 20
+"""A larger artifact is not read for an editor, which would wait for it."""
 
 
 def compiled(session: Session, symbol: Symbol) -> Artifact | None:
@@ -23,7 +25,7 @@ def compiled(session: Session, symbol: Symbol) -> Artifact | None:
         status = real.stat()
     except (OSError, RuntimeError):
         return None
-    if not real.is_relative_to(session.root) or "." in symbol.key:
+    if not real.is_relative_to(session.root) or "." in symbol.key or status.st_size > MAX_BYTES:
         return None
     return _read(real, status.st_mtime_ns, status.st_size)
 

@@ -104,7 +104,11 @@ def growing(tree: SourceTree, offset: int) -> list[tuple[int, int]]:
             spans.add((opener.start, closer.end))
     if block.declaration is not None:
         for at in (local, max(local - 1, 0)):
-            spans.update(tuple(node.span) for node in way_to(block.declaration, at) if node.span.end >= local)
+            spans.update(
+                (node.span.start, node.span.end)
+                for node in way_to(block.declaration, at)
+                if node.span.end >= local
+            )
     grown: list[tuple[int, int]] = []
     for start, end in sorted(spans, key=lambda one: (one[1] - one[0], one)):
         if end > start and (not grown or (start <= grown[-1][0] and grown[-1][1] <= end)):

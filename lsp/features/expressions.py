@@ -8,6 +8,7 @@ from dspec.compiler.check import query
 from dspec.compiler.tables.aggregates import AggregateFunction
 from dspec.compiler.tables.judges import JudgeFunction
 from dspec.grammar.tree import Attribute, Reference
+from dspec.runtime.schema.types import ANY, BOOL, OptionalOf, Type
 from dspec.runtime.values.functions import Function
 
 from . import offers
@@ -55,7 +56,7 @@ def _members(here: Here) -> Iterable[Offer]:
         return ()
     alias = _alias(here.view, dotted)
     if alias:
-        return offers.references(query.declared(here.view, query.callable_kinds(here.view), alias))
+        return offers.callables(query.declared(here.view, query.callable_kinds(here.view), alias))
     if here.following == "(":
         return ()  # values have no methods
     return offers.members(query.members(here.view, query.type_of(here.view, dotted.target)))
@@ -86,7 +87,7 @@ def _operand(here: Here) -> Iterator[Offer]:
         if not begins:
             yield from wanted_here(here)
         yield from offers.variables(known, here.spec.keyword)
-    yield from offers.references(
+    yield from offers.callables(
         (name, symbol)
         for name, symbol in query.declared(view, query.callable_kinds(view))
         if name.partition(".")[0] not in known
@@ -96,7 +97,17 @@ def _operand(here: Here) -> Iterator[Offer]:
     yield from (offers.judge(one.name) for one in query.judges(view))
     yield from (offers.aggregate(one.name) for one in query.aggregates(view))
     if not called:
-        yield from offers.keywords(("if", "not", "true", "false", "none"), rank=9)
+        yield from offers.keywords(_words(query.wanted(view) if not begins else None), rank=9)
+
+
+def _words(wanted: Type | None) -> Iterator[str]:
+    """The words that begin an expression, those left out that are none of the wanted type."""
+    yield "if"
+    inner = wanted.item if isinstance(wanted, OptionalOf) else wanted
+    if inner in (None, BOOL, ANY):
+        yield from ("not", "true", "false")
+    if wanted is None or wanted == ANY or isinstance(wanted, OptionalOf):
+        yield "none"
 
 
 def _arguments(here: Here, calling: query.Calling) -> Iterable[Offer]:

@@ -34,6 +34,9 @@ SuggestionKind = Literal[
     "function",
     "optimizer",
     "variable",
+    "callable",
+    "file",
+    "folder",
 ]
 
 
@@ -46,6 +49,8 @@ class Offer(Struct, frozen=True):
     doc: str = ""
     insert: str = ""
     rank: int = 5
+    snippet: str = ""
+    """What is written instead where places to fill in can be marked."""
 
 
 ITEMS = {
@@ -141,6 +146,12 @@ def references(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
 
 def reference(name: str, symbol: Symbol, rank: int = 2) -> Offer:
     return Offer(name, "declaration", symbol.kind, symbol.doc, rank=rank)
+
+
+def callables(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
+    """Declarations that an expression calls, by the names they are written with."""
+    for name, symbol in found:
+        yield Offer(name, "callable", symbol.kind, symbol.doc, rank=3 if "." in name else 2)
 
 
 def own_names(found: Mapping[str, Symbol | None]) -> Iterator[Offer]:

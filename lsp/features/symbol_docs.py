@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.declarations.datasets import DatasetInfo
 from dspec.compiler.check.declarations.externs import ExternInfo
+from dspec.compiler.check.declarations.records import column_call
 from dspec.compiler.check.declarations.signatures import SignatureInfo
 from dspec.compiler.check.symbols import Symbol
 from dspec.compiler.check.types.declared import RunnableInfo, TunedInfo
 from dspec.compiler.check.types.kinds import Group, NamedValue, spell
 from dspec.compiler.optimizers.table import find as find_optimizer
-from dspec.grammar.tree import Call, FieldItem, Reference, Step
+from dspec.grammar.tree import Call, FieldItem, Literal, Reference, Step
 from dspec.runtime.schema.program import LM, Predictor, Record
 from dspec.runtime.schema.types import OneOf
 
@@ -241,9 +242,6 @@ def column_facts(symbol: Symbol, facts: DataFacts) -> ColumnFacts | None:
 
 def column_name(symbol: Symbol) -> str:
     """What the source calls a column: another name where the dataset renames it."""
-    from dspec.compiler.check.declarations.records import column_call
-    from dspec.grammar.tree import Literal
-
     for item in symbol.declaration.items or ():
         if isinstance(item, FieldItem) and item.name.text == symbol.name:
             call = column_call(item.default)

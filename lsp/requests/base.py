@@ -66,6 +66,8 @@ class EditorFeature(Struct, frozen=True):
     """What the editor is told of it beforehand."""
     offered: Callable[[Client], bool] = lambda client: True
     """Whether an editor that can do this much is told of it."""
+    nothing: object = None
+    """The answer where the document is not open, or is no program."""
 
 
 class WorkspaceFeature(Struct, frozen=True):

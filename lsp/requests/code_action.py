@@ -27,7 +27,7 @@ def _action(asked: EditorRequest, one: Action) -> types.CodeAction:
     about = [to_diagnostic(each, asked.text, asked.document.uri) for each in one.solves]
     return types.CodeAction(
         one.title,
-        kind=types.CodeActionKind(one.kind) if one.kind in types.CodeActionKind else one.kind,
+        kind=types.CodeActionKind(one.kind),
         diagnostics=about or None,
         is_preferred=one.sure or None,
         edit=asked.workspace.to_edit(one.edits, asked.client),

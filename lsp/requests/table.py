@@ -6,7 +6,22 @@ from importlib import import_module
 
 from .base import Feature
 
-_FILES = ("completion", "hover", "navigation", "rename", "symbols", "semantic_tokens", "formatting", "ranges")
+_FILES = (
+    "completion",
+    "hover",
+    "navigation",
+    "rename",
+    "symbols",
+    "semantic_tokens",
+    "formatting",
+    "ranges",
+    "code_action",
+    "code_lens",
+    "inlay_hint",
+    "signature_help",
+    "call_hierarchy",
+    "diagnostic",
+)
 
 
 def _records(file: str) -> tuple[Feature, ...]:

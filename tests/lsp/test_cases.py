@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
@@ -18,15 +19,23 @@ from dspec.grammar import format_text
 from dspec.lsp.documents import Documents
 from dspec.lsp.features.actions import actions
 from dspec.lsp.features.brackets import folds, growing
+from dspec.lsp.features.calls import callable_at, incoming, outgoing
 from dspec.lsp.features.colours import colours
+from dspec.lsp.features.completion import complete
 from dspec.lsp.features.facts import DataFacts, facts_of
 from dspec.lsp.features.formatting import applied, format_closed, format_range, format_whole, indent_line
+from dspec.lsp.features.hints import hints
 from dspec.lsp.features.hover import hover
+from dspec.lsp.features.lenses import COMMANDS, lenses
 from dspec.lsp.features.links import links
 from dspec.lsp.features.names import definitions, mentions, named_at, same, type_definitions
 from dspec.lsp.features.outline import Outline, outline
 from dspec.lsp.features.rename import Refused, edited, rename, texts_after
+from dspec.lsp.features.signature_help import signature_help
 from dspec.lsp.workspace import Workspace
+
+LISTED = 12
+"""Completions that a case lists."""
 
 
 @cache
@@ -196,6 +205,72 @@ def _actions(case: Case) -> str:
     return "\n~~~\n".join("\n".join(told(*span)) or "nothing" for span in spans)
 
 
+def _lenses(case: Case) -> str:
+    start = _written_start(case)
+    return "\n".join(
+        f"{case.text[one.start : one.end]}: {one.title}{f' [{one.command}]' if one.command else ''}"
+        for one in lenses(analysed(case.text), facts(case.text), COMMANDS)
+        if one.start >= start
+    )
+
+
+def _hints(case: Case) -> str:
+    """The text with the hints in it."""
+    start = _written_start(case)
+    text = case.text[start:]
+    for one in reversed(hints(analysed(case.text), facts(case.text), start, len(case.text))):
+        at = one.offset - start
+        text = f"{text[:at]}‹{one.text}›{text[at:]}"
+    return text.rstrip("\n")
+
+
+def _signature_help(case: Case) -> str:
+    def told(offset: int) -> Iterator[str]:
+        found = signature_help(analysed(case.text), offset)
+        if found is None:
+            return
+        label = found.label
+        if found.active is not None:
+            start, end = found.span(found.active)
+            label = f"{label[:start]}«{label[start:end]}»{label[end:]}"
+            yield label
+            yield from filter(None, [found.parameters[found.active].doc])
+        else:
+            yield label
+
+    return _each(case, told)
+
+
+def _calls(case: Case) -> str:
+    def told(offset: int) -> Iterator[str]:
+        analysis = analysed(case.text)
+        symbol = callable_at(analysis, offset)
+        if symbol is None:
+            return
+        yield f"{symbol.kind} {symbol.name}"
+        for one in outgoing(analysis, symbol):
+            yield f"  -> {one.symbol.kind} {one.symbol.key} at {' '.join(place(case.text, each.start) for each in one.places)}"
+        for one in incoming(workspace(case.text).seeing(analysis), symbol.location):
+            yield f"  <- {one.symbol.kind} {one.symbol.key} at {' '.join(place(case.text, each.start) for each in one.places)}"
+
+    return _each(case, told)
+
+
+def _completion(case: Case) -> str:
+    """What is offered; behind `+` what is written where that is not the label."""
+
+    def told(offset: int) -> Iterator[str]:
+        found = complete(analysed(case.text), offset, analysed(case.text).diagnostics)
+        for one in found.suggestions[:LISTED]:
+            text = one.snippet or one.insert
+            written = f" +{text!r}" if text not in ("", one.label, f'{one.label}"') else ""
+            yield f"{one.kind} {one.label}{f' ({one.detail})' if one.detail else ''}{written}"
+        if len(found.suggestions) > LISTED:
+            yield "…"
+
+    return _each(case, told)
+
+
 SHOWN: dict[str, Callable[[Case], str]] = {
     "hover": _hover,
     "definition": _definition,
@@ -209,8 +284,22 @@ SHOWN: dict[str, Callable[[Case], str]] = {
     "formatting": _formatting,
     "links": _links,
     "actions": _actions,
+    "lenses": _lenses,
+    "hints": _hints,
+    "signature_help": _signature_help,
+    "calls": _calls,
+    "completion": _completion,
 }
 """How the answers of each feature are written down."""
+
+
+@pytest.fixture(autouse=True)
+def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of the variables of whoever runs the tests are offered, too."""
+    for name in [
+        name for name in os.environ if name.endswith(("_KEY", "_TOKEN", "_BASE", "_URL", "_ENDPOINT"))
+    ]:
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize("path", case_files(), ids=lambda path: f"{path.parent.name}/{path.stem}")
