@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from importlib.metadata import version
 from inspect import isawaitable
-from typing import Any
+from typing import Any, cast
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcContentModified
@@ -107,7 +107,7 @@ def make_server() -> Server:
         server.client = client_of(params)
         for feature in FEATURES.values():
             if not feature.offered(server.client):
-                known: dict[str, object] = server.protocol.fm.features  # pyright: ignore[reportUnknownMemberType]
+                known = cast("dict[str, object]", server.protocol.fm.features)
                 known.pop(feature.method, None)
         # What was imported stays for good: collecting it again and again costs visible pauses.
         gc.collect()

@@ -79,7 +79,12 @@ def rows(here: Here) -> Iterable[Offer]:
     if here.view is None or here.sought is None or here.qualifier:
         return names(here)
     found = query.declared(here.view, here.sought.kinds)
-    return offers.rows((name, symbol, query.parts(here.view, symbol)) for name, symbol in found)
+    dotted = here.cursor.text[here.cursor.word[1] :].startswith(".")  # a part is named already
+    return offers.rows(
+        (name, symbol, () if dotted else query.parts(here.view, symbol))
+        for name, symbol in found
+        if here.view is not None
+    )
 
 
 def type_here(here: Here) -> Iterable[Offer]:
