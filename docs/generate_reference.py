@@ -132,8 +132,7 @@ def _parameter(parameter: FunctionParameter) -> str:
 def _strategies() -> Iterable[str]:
     yield from _table("strategy", "default", "meaning")
     for name, strategy in STRATEGIES.items():
-        later = f" Not supported yet: {strategy.missing}." if strategy.missing else ""
-        yield _row(f"`{name}(…)`", "", strategy.doc + later)
+        yield _row(f"`{name}(…)`", "", strategy.doc)
         for option in strategy.options:
             yield _row(f"{name} · `{option.name}`", _default(option.default), option.doc)
 

@@ -279,9 +279,9 @@ def _extends(view: View, symbol: Symbol, goal: Symbol) -> bool:
 
 
 def callable_kinds(view: View) -> tuple[str, ...]:
-    """The kinds of declarations that an expression at the place may call."""
+    """The kinds of declarations that an expression at the place may call: of a record, it is its value written out."""
     scope = scope_at(view)
-    return scope.callable if scope is not None else ()
+    return (*scope.callable, "record") if scope is not None else ()
 
 
 def functions(view: View) -> Iterator[Function]:

@@ -202,17 +202,7 @@ def _with_word(cursor: Cursor) -> Iterator[str]:
 
 def _lacking(spot: Spot, outer: Spot | None) -> str:
     """What completes the part of a group's element that stands before the cursor, and closes the group."""
-    words: list[str] = []
-    for index in range(spot.index):
-        match terminal(spot.element, index), words[-1:]:
-            case "IF" | "FOR" as word, _:
-                words.append(word)
-            case "THEN", ["IF"]:
-                words[-1] = "THEN"
-            case ("ELSE", ["THEN"]) | ("IN", ["FOR"]):
-                words.pop()
-            case _:
-                pass
+    words = unfinished(spot.before)
     rest = {"IF": f" then {HERE} else {HERE}", "THEN": f" else {HERE}", "FOR": f" in {HERE}"}
     signature = outer is not None and terminal(outer.before, outer.index - 1) == "SIG"
     arrow = f" -> {HERE}" if signature and find(spot.before, "ARROW") < 0 else ""
@@ -222,6 +212,22 @@ def _lacking(spot: Spot, outer: Spot | None) -> str:
     if spot.index == 1 and terminal(spot.element, 0) == "GIVEN":
         closer = f" = {HERE}"
     return "".join(rest[word] for word in reversed(words)) + arrow + closer
+
+
+def unfinished(parts: Sequence[Part]) -> list[str]:
+    """What goes on behind the parts, the innermost last: an `IF` lacks `then`, a `THEN` lacks `else`, a `FOR` lacks `in`."""
+    words: list[str] = []
+    for index in range(len(parts)):
+        match terminal(parts, index), words[-1:]:
+            case "IF" | "FOR" as word, _:
+                words.append(word)
+            case "THEN", ["IF"]:
+                words[-1] = "THEN"
+            case ("ELSE", ["THEN"]) | ("IN", ["FOR"]):
+                words.pop()
+            case _:
+                pass
+    return words
 
 
 def _opens_item(lexemes: Sequence[Lexeme], number: int) -> bool:

@@ -52,7 +52,6 @@ def of_strategy(spec: ModuleStrategy) -> str:
         f"Adds the output {adds}." if adds else "",
         f"{calls}.".capitalize(),
         "\n".join(options),
-        f"Not supported yet: {spec.missing}." if spec.missing else "",
     )
 
 

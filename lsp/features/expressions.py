@@ -57,7 +57,7 @@ def _members(here: Here) -> Iterable[Offer]:
         return ()
     alias = _alias(here.view, dotted)
     if alias:
-        return offers.callables(query.declared(here.view, query.callable_kinds(here.view), alias))
+        return offers.calls(query.declared(here.view, query.callable_kinds(here.view), alias))
     if here.following == "(":
         return ()  # values have no methods
     return offers.members(query.members(here.view, query.type_of(here.view, dotted.target)))
@@ -88,7 +88,7 @@ def _operand(here: Here) -> Iterator[Offer]:
         if not begins:
             yield from wanted_here(here)
         yield from offers.variables(known, here.spec.keyword)
-    yield from offers.callables(
+    yield from offers.calls(
         (name, symbol)
         for name, symbol in query.declared(view, query.callable_kinds(view))
         if name.partition(".")[0] not in known

@@ -13,12 +13,15 @@ from dspec.compiler.tables.blocks import ROUND
 from dspec.grammar.lexemes import ITEM_WORDS
 
 from . import offers
-from .cursor import Spot, find, named, terminal, word
+from .cursor import Spot, find, named, terminal, unfinished, word
 from .expressions import expression
 from .here import Here, literals_here, names, rows, source_argument, type_here, wanted_here
 from .offers import Offer
 from .steps import addresses, step
 from .texts import columns_of
+
+GOES_ON = {"IF": "then", "THEN": "else"}
+"""What a line may begin with that goes on with a choice of the line above."""
 
 
 def item(here: Here, spot: Spot) -> Iterable[Offer]:
@@ -48,16 +51,23 @@ def _for_one(here: Here, spot: Spot) -> Iterable[Offer]:
 
 def _item_start(here: Here, spot: Spot) -> Iterator[Offer]:
     """What stands behind the cursor decides: `=` and `{` follow attributes, a name follows the word of an item."""
+    yield from _going_on(spot)
     if not here.following:
         yield from offers.items(here.spec)
     if not here.names_follow:
         yield from offers.attributes(here.spec, named(spot.others), before=here.following)
 
 
+def _going_on(spot: Spot) -> Iterator[Offer]:
+    """The word that goes on with a choice that the item above leaves open."""
+    above = unfinished(spot.group.elements[spot.number - 1]) if spot.number else []
+    return offers.keywords(GOES_ON[word] for word in above[-1:] if word in GOES_ON)
+
+
 def round_item(here: Here, spot: Spot) -> Iterable[Offer]:
     """An item in the block of a repetition."""
     if spot.index == 0:
-        return () if here.cursor.in_string else offers.items(ROUND)
+        return () if here.cursor.in_string else [*_going_on(spot), *offers.items(ROUND)]
     handler = ITEMS.get(word(spot.element, 0))
     return handler(here, spot) if handler and terminal(spot.element, 1) not in ("ASSIGN", "{") else ()
 

@@ -20,7 +20,7 @@ from dspec.compiler.tables.block_specs import AttributeSpec, BlockSpec, SectionS
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.judges import JUDGES, JudgeFunction
 from dspec.compiler.tables.vocabulary import TYPES
-from dspec.runtime.running.strategies.table import running
+from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.values.functions import FUNCTIONS, Function, wording
 
 SuggestionKind = Literal[
@@ -144,14 +144,15 @@ def references(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
             yield reference(name, symbol, rank=3 if "." in name else 2)
 
 
+def calls(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
+    """Declarations that an expression may call; records, whose values are written so, behind the others."""
+    for name, symbol in found:
+        rank = 5 if symbol.kind == "record" else 3 if "." in name else 2
+        yield Offer(name, "callable", symbol.kind, symbol.doc, rank=rank)
+
+
 def reference(name: str, symbol: Symbol, rank: int = 2) -> Offer:
     return Offer(name, "declaration", symbol.kind, symbol.doc, rank=rank)
-
-
-def callables(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
-    """Declarations that an expression calls, by the names they are written with."""
-    for name, symbol in found:
-        yield Offer(name, "callable", symbol.kind, symbol.doc, rank=3 if "." in name else 2)
 
 
 def own_names(found: Mapping[str, Symbol | None]) -> Iterator[Offer]:
@@ -186,7 +187,9 @@ def types(of_inputs: Collection[str]) -> Iterator[Offer]:
 
 
 def strategies() -> Iterator[Offer]:
-    return (Offer(name, "function", "strategy", strategy.doc, rank=1) for name, strategy in running().items())
+    return (
+        Offer(name, "function", "strategy", strategy.doc, rank=1) for name, strategy in STRATEGIES.items()
+    )
 
 
 def sources() -> Iterator[Offer]:

@@ -30,7 +30,7 @@ PLANTED = {
     "signature": "input planted: {name}",
     "program": "let planted = {name}(1)",
     "dataset": "field planted: {name}",
-    "metric": "feedback = gold.{name}",
+    "metric": "let planted = gold.{name}",
     "optimize": "step planted = LabeledFewShot(k = {name})",
     "eval": "gate {name} > 1",
 }
@@ -52,7 +52,7 @@ def with_mistakes(text: str) -> tuple[str, list[str]]:
             lines.append(f"  {PLANTED[keyword].format(name=name)}\n}}\n")
         elif keyword == "module" and line.startswith("  uses = ["):
             lines.append(line.replace("[", f"[{name}, ", 1))
-        elif word == "module" and line.endswith(")\n"):
+        elif word == "module" and line.endswith(")\n") and " lm = " not in line:
             lines.append(line.rstrip()[:-1] + f", lm = {name})\n")
         elif word == "type" and line.rstrip().endswith('"'):
             lines.append(line.rstrip() + f" | {name}\n")
@@ -60,7 +60,7 @@ def with_mistakes(text: str) -> tuple[str, list[str]]:
             lines.append(line)
             continue
         names.append(name)
-    return "".join(lines).replace("  feedback = if", "  # feedback = if"), names
+    return "".join(lines), names
 
 
 def found(path: Path, text: str, names: list[str]) -> set[str]:

@@ -27,8 +27,8 @@ def lines_of(path: Path) -> int:
     return sum(bool(line) and not line.startswith("#") for line in lines)
 
 
-def test_there_are_nine() -> None:
-    assert len(KINDS) == 9
+def test_there_are_ten() -> None:
+    assert len(KINDS) == 10
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda path: path.name)

@@ -246,6 +246,9 @@ CASES = [
     ("metric m(gold: rows, pred: router) { score = all([l.$0 for l in pred.lines]) }", "= sku kind ok"),
     ("metric m(gold: rows, pred: router) { score = gold.intent $0 }", "= and or in not\\ in"),
     ("metric m(gold: rows, pred: router) { score = if gold.intent $0 }", "+then +else +and"),
+    ("metric m(gold: rows, pred: router) {\n  score = if true\n    $0 1.0 else 0.0\n}", "+then +feedback"),
+    ("metric m(gold: rows, pred: router) {\n  score = if true then 1.0\n    $0\n}", "+else -then +feedback"),
+    ("metric m(gold: rows, pred: router) {\n  score = if true then 1.0 else 0.0\n  $0\n}", "-else -then +feedback"),
     ("metric m(gold: rows, pred: router) { score = 1.0; accept = $0 }", "+score +gold"),
     ("metric m(gold: rows, pred: router) { score = close($0", "+gold +close"),
     ("metric m(gold: rows, pred: router) { score = true # gold.$0", "="),
@@ -369,7 +372,7 @@ EXAMPLES = [
     if "\noptimize " in (text := path.read_text(encoding="utf-8")) and "\nimport " not in text
 ]
 """Whole ones that need no other file: here a text has no folder."""
-DECLARING = {*KEYWORDS, "input", "output", "field", "let", "step"}
+DECLARING = {*KEYWORDS, "input", "output", "field", "for", "let", "step"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -448,7 +451,7 @@ def test_names_behind_an_import_come_with_its_alias(tmp_path: Path) -> None:
         "optimize o { train = lib.rows.$0 }": ["train", "val"],
         "metric m(gold: lib.rows, pred: lib.router) { score = gold.$0 }": ["text", "intent"],
         "metric m(gold: lib.rows, pred: lib.router) { score = pred.lines[0].$0 }": ["sku", "kind", "ok"],
-        "program P(a: str) { let x = lib.$0 }": ["router", "thinker", "Flow"],
+        "program P(a: str) { let x = lib.$0 }": ["router", "thinker", "Flow", "Line"],
         "program P(a: str) { let x = lib.router(text = a)\n let y = x.$0 }": ["intent", "lines"],
         "signature S { input a: lib.$0 }": ["Intent", "Line"],
     }

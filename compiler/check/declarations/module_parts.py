@@ -12,7 +12,7 @@ from dspec.runtime.values.media import MediumKind, medium_kind
 
 from ...diagnostics import codes
 from ...tables.models import EMBEDDED
-from ..names.names import find, path_of, resolve
+from ..names.names import resolve
 from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.declared import lm_closure
@@ -26,21 +26,17 @@ FUNCTION = "function"
 """Name by which the function of a strategy that is one may be given, too."""
 
 
-def applied_to(
-    session: Session, place: Place, call: Call, strategy: ModuleStrategy, *, quiet: bool = False
-) -> Expr | None:
+def applied_to(session: Session, place: Place, call: Call, strategy: ModuleStrategy) -> Expr | None:
     """What a strategy is applied to; reports nothing there, and more than one."""
     named = [one for one in call.arguments if one.name is not None and one.name.text == SIGNATURE]
     function = function_in(call, strategy)
     given = [one for one in call.arguments if one.name is None and one is not function] or named
     if not given:
-        if not quiet:
-            at = place.at(place.declaration.value or place.declaration)
-            session.report(codes.types.LacksSignature(at, strategy.name, bool(strategy.function)))
+        at = place.at(place.declaration.value or place.declaration)
+        session.report(codes.types.LacksSignature(at, strategy.name, bool(strategy.function)))
         return None
     for extra in given[1:]:
-        if not quiet:
-            session.report(codes.types.OneSignature(place.at(extra), strategy.name))
+        session.report(codes.types.OneSignature(place.at(extra), strategy.name))
     return given[0].value
 
 
@@ -54,16 +50,11 @@ def function_in(call: Call, strategy: ModuleStrategy) -> Argument | None:
     return first if others or text else None
 
 
-def signature_of(
-    session: Session, place: Place, node: Expr, strategy: str, *, quiet: bool = False
-) -> SignatureInfo | None:
-    """The signature that a node names or is. With `quiet`, a node that is neither is not reported."""
+def signature_of(session: Session, place: Place, node: Expr, strategy: str) -> SignatureInfo | None:
+    """The signature that a node names or is."""
     assert place.declaration.name is not None
     if isinstance(node, InlineSignature):
         return inline(session, place, node, place.scope.prefix + place.declaration.name.text)
-    if quiet:
-        symbol = find(session, place, node) if path_of(node) else None
-        return signature(session, symbol) if symbol is not None and symbol.kind == "signature" else None
     if is_text(session, place, node, strategy):
         return None
     symbol = resolve(session, place, node, ("signature",), f"`{strategy}`")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dspec.grammar.tree import Argument, Attribute, Call, InlineSignature, ListLiteral, Node, Reference
+from dspec.grammar.tree import Argument, Attribute, Call, InlineSignature, Node, Reference
 from dspec.runtime.running.strategies.base import ModuleStrategy
-from dspec.runtime.running.strategies.table import STRATEGIES, running
+from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.schema.expressions import Member as MemberOf
 from dspec.runtime.schema.expressions import Variable
 from dspec.runtime.schema.lms import OwnSettings
@@ -12,7 +12,7 @@ from dspec.runtime.schema.program import CallStep, Predictor, Program
 
 from ...diagnostics import codes
 from ...tables.lm_block import OF_MODULE
-from ..names.names import path_of, resolve
+from ..names.names import resolve
 from ..session import Place, Session
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, reachable
@@ -45,12 +45,6 @@ def _check_module(session: Session, symbol: Symbol) -> RunnableInfo:
     if strategy is None:
         return nothing
     record, call = strategy
-    if record.missing:
-        _names_in(session, place, call, record)
-        node = applied_to(session, place, call, record, quiet=True)
-        found = signature_of(session, place, node, record.name, quiet=True) if node is not None else None
-        session.report(codes.syntax.NotYet(place.at(call.callee), f"the strategy `{record.name}`"))
-        return RunnableInfo(symbol, found.inputs, found.outputs, None) if found else nothing
     if record.conduct is not None:
         from .several import check_several  # most files have no such module
 
@@ -75,7 +69,7 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[ModuleStrate
             return STRATEGIES[name.text], value
         other = place.scope.symbols.get(name.text)
         kind = other.kind if other else ""
-        session.report(codes.names.UnknownStrategy(place.at(name), tuple(STRATEGIES), tuple(running()), kind))
+        session.report(codes.names.UnknownStrategy(place.at(name), tuple(STRATEGIES), kind))
         return None
     if (
         isinstance(value, Call)
@@ -87,7 +81,7 @@ def _strategy(session: Session, place: Place, value: Node) -> tuple[ModuleStrate
         return None
     # Others do not run without options of their own, tools or a reward, which an example would have to make up.
     plain = tuple(
-        name for name, record in running().items() if not any(one.required for one in record.options)
+        name for name, record in STRATEGIES.items() if not any(one.required for one in record.options)
     )
     wrapping = plain if isinstance(value, Reference | InlineSignature) else ()
     session.report(codes.names.NoStrategy(place.at(value), wrapping))
@@ -157,18 +151,3 @@ def _runnable(
         )
     unbound = () if bound else (symbol.key,)
     return RunnableInfo(symbol, found.inputs, outputs, program, unbound)
-
-
-def _names_in(session: Session, place: Place, call: Call, strategy: ModuleStrategy) -> None:
-    """Check the options and the names in a strategy that cannot run yet."""
-    known = (*(option.name for option in strategy.options), LM_KEY, *OF_MODULE)
-    first = call.arguments[0] if call.arguments else None
-    if first is not None and first.name is None and path_of(first.value):
-        resolve(session, place, first.value, ("signature", "module"), f"`{strategy.name}`")
-    for name, argument in options_of(session, place, call).items():
-        if name not in known:
-            session.report(
-                codes.types.UnknownOption(place.at(argument.name or argument), strategy.name, known)
-            )
-        elif name == LM_KEY and not isinstance(argument.value, ListLiteral):
-            resolve(session, place, argument.value, ("lm",), f"`{name}`")

@@ -704,11 +704,10 @@ DS0211 = Code(
 
 
 class UnknownStrategy(Finding, frozen=True):
-    """`kind` is what has this name instead, if anything has; `running` are the strategies that can run."""
+    """`kind` is what has this name instead, if anything has."""
 
     code = DS0211
     known: tuple[str, ...]
-    running: tuple[str, ...]
     kind: str
 
     def told(self) -> Diagnostic:
@@ -716,7 +715,7 @@ class UnknownStrategy(Finding, frozen=True):
         return self.says(
             f"there is no strategy named `{self.where.text}`{did_you_mean(near)}",
             f"a {self.kind}, not a strategy" if self.kind else "not a strategy",
-            help="" if near else f"a module is {quoted(self.running, 'or')} of a signature",
+            help="" if near else f"a module is {quoted(self.known, 'or')} of a signature",
             fixes=suggestions(self.where, near),
         )
 

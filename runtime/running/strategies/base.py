@@ -255,8 +255,6 @@ class ModuleStrategy(Struct, frozen=True):
     """What a model that writes instructions is told of such a module, as the end of "which …"."""
     dspy: str = ""
     """The attribute of DSPy's module of this name that is its predictor; "" where the module is one itself."""
-    missing: str = ""
-    """Why it does not run yet, a clause that completes "not supported yet: …"; "" of one that runs."""
 
 
 def faithful(module: ModuleSpec) -> bool:

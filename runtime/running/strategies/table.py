@@ -31,25 +31,20 @@ STRATEGIES: Mapping[str, ModuleStrategy] = FileTable[ModuleStrategy](__package__
 """The strategies, by the name that a `module` uses."""
 
 
-def running() -> dict[str, ModuleStrategy]:
-    """The strategies that run."""
-    return {name: strategy for name, strategy in STRATEGIES.items() if not strategy.missing}
-
-
 def of_one_call() -> dict[str, ModuleStrategy]:
-    """The strategies that run and that a predictor can have."""
-    return {name: strategy for name, strategy in running().items() if strategy.conduct is None}
+    """The strategies that a predictor can have."""
+    return {name: strategy for name, strategy in STRATEGIES.items() if strategy.conduct is None}
 
 
 def of_several_calls() -> dict[str, ModuleStrategy]:
-    """The strategies that run and that a `ModuleSpec` can have."""
-    return {name: strategy for name, strategy in running().items() if strategy.conduct is not None}
+    """The strategies that a `ModuleSpec` can have."""
+    return {name: strategy for name, strategy in STRATEGIES.items() if strategy.conduct is not None}
 
 
 def strategy_named(name: str, *, several: bool) -> ModuleStrategy | None:
-    """The strategy of that name, if there is one of one call, or of several, that runs."""
+    """The strategy of that name, if there is one of one call, or of several."""
     one = STRATEGIES.get(name)
-    return None if one is None or one.missing or (one.conduct is not None) != several else one
+    return None if one is None or (one.conduct is not None) != several else one
 
 
 def strategy_of(predictor: Predictor) -> ModuleStrategy:
