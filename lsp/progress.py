@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from typing import cast
 
 from lsprotocol import types
 from pygls.progress import Progress
@@ -37,7 +38,8 @@ async def _tell(progress: Progress, title: str, cancel: Callable[[], None]) -> N
         return
     loop = asyncio.get_running_loop()
 
-    told: Future[None] = progress.tokens[token]  # pyright: ignore[reportUnknownMemberType]
+    kept: object = progress.tokens[token]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    told = cast("Future[None]", kept)
 
     def stopped(future: Future[None]) -> None:
         if future.cancelled():

@@ -15,6 +15,7 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from importlib.metadata import version
 from inspect import isawaitable
 from typing import Any, cast
@@ -107,8 +108,8 @@ def make_server() -> Server:
         server.client = client_of(params)
         for feature in FEATURES.values():
             if not feature.offered(server.client):
-                known = cast("dict[str, object]", server.protocol.fm.features)
-                known.pop(feature.method, None)
+                features: object = server.protocol.fm.features  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+                cast("dict[str, object]", features).pop(feature.method, None)
         # What was imported stays for good: collecting it again and again costs visible pauses.
         gc.collect()
         gc.freeze()
@@ -135,8 +136,8 @@ def _answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[ob
             return feature.nothing
         _still(server, document)
         analysis = server.checks.analysis(document)
-        facts, found = server.checks.facts(document), server.checks.found(document)
-        asked = EditorRequest(params, server.view, server.client, document, analysis, facts, found)
+        facts, find = server.checks.facts(document), partial(server.checks.found, document)
+        asked = EditorRequest(params, server.view, server.client, document, analysis, facts, find)
         answer = feature.answer(asked)
         if isawaitable(answer):
             answer = await answer

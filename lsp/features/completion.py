@@ -52,8 +52,9 @@ def complete(analysis: Analysis, offset: int, found: Sequence[Diagnostic] = ()) 
     best: dict[str, Offer] = {}
     for suggestion in _at(cursor, analysis, offset):
         best.setdefault(suggestion.label, suggestion)
-    rest = cursor.text[cursor.word[1] :].lstrip(" \t")[:1]
-    following = '"' if cursor.in_string else rest if rest in ("(", "=", "{") else ""
+    rest = cursor.text[cursor.word[1] :].lstrip(" \t")
+    opens = rest[:1] in ("(", "=", "{") and rest[:2] != "=="
+    following = '"' if cursor.in_string else rest[:1] if opens else ""
     offered = (_as_written(one, following) for one in best.values())
     return Completions(cursor.start, tuple(sorted(offered, key=lambda one: one.rank)))
 

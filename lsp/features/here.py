@@ -78,13 +78,10 @@ def rows(here: Here) -> Iterable[Offer]:
     """Datasets and their parts."""
     if here.view is None or here.sought is None or here.qualifier:
         return names(here)
-    found = query.declared(here.view, here.sought.kinds)
+    view = here.view
+    found = query.declared(view, here.sought.kinds)
     dotted = here.cursor.text[here.cursor.word[1] :].startswith(".")  # a part is named already
-    return offers.rows(
-        (name, symbol, () if dotted else query.parts(here.view, symbol))
-        for name, symbol in found
-        if here.view is not None
-    )
+    return offers.rows((name, symbol, () if dotted else query.parts(view, symbol)) for name, symbol in found)
 
 
 def type_here(here: Here) -> Iterable[Offer]:

@@ -118,7 +118,7 @@ def _inline(analysis: Analysis, block: Block, offset: int, everywhere: Everywher
         here = next((one for one in used if one.start <= offset <= one.end), None)
         if here is not None:
             yield Refactoring(f"Inline `{symbol.name}` here", "refactor.inline", (Edit(here, shape),))
-    gone = Edit(Location(analysis.source, symbol.block.start, _next_start(analysis, symbol)), "")
+    gone = Edit(Location(analysis.source, symbol.block.start, _goes_to(symbol)), "")
     yield Refactoring(f"Inline signature `{symbol.name}`", "refactor.inline", (*edits, gone))
 
 
@@ -126,7 +126,7 @@ def _in_place(symbol: Symbol) -> str | None:
     """The signature as `sig(…)`; None where it says more than that can."""
     declaration, block = symbol.declaration, symbol.block
     items = declaration.items or ()
-    if block.problems or block.comments or declaration.base is not None or not items:
+    if block.problems or _has_comments(symbol) or declaration.base is not None or not items:
         return None
     fields = [item for item in items if isinstance(item, FieldItem)]
     if len(fields) < len(items) or any(one.description or one.role == "field" for one in fields):
@@ -149,8 +149,18 @@ def _is_of_module(analysis: Analysis, place: Location) -> bool:
     return block is not None and block.declaration is not None and block.declaration.keyword.text == "module"
 
 
-def _next_start(analysis: Analysis, symbol: Symbol) -> int:
-    return symbol.block.start + len(symbol.block.text)
+def _goes_to(symbol: Symbol) -> int:
+    """Where a declaration ends together with the blank lines behind it: the comments there are the next one's."""
+    block, end = symbol.block, symbol.declaration.span.end
+    behind = next((one.span.start for one in block.comments if one.span.start >= end), len(block.text))
+    return block.start + (behind if behind == len(block.text) else block.text.rfind("\n", 0, behind) + 1)
+
+
+def _has_comments(symbol: Symbol) -> bool:
+    """Whether comments stand in a declaration, or behind it on its last line."""
+    block, end = symbol.block, symbol.declaration.span.end
+    line = block.text.find("\n", end)
+    return any(one.span.start < (line if line >= 0 else len(block.text)) for one in block.comments)
 
 
 # Data ---------------------------------------------------------------------------------------------

@@ -38,8 +38,12 @@ class EditorRequest(WorkspaceRequest, frozen=True):
     analysis: Analysis
     facts: DataFacts = NOTHING
     """What the data told when it was last read."""
-    found: Sequence[Diagnostic] = ()
-    """What there is to say of the text, with what the data told."""
+    find: Callable[[], Sequence[Diagnostic]] = tuple
+
+    @property
+    def found(self) -> Sequence[Diagnostic]:
+        """What there is to say of the text, with what the data told."""
+        return self.find()
 
     @property
     def text(self) -> Text:

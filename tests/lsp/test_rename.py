@@ -85,14 +85,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@settings(max_examples=150 if DEEP else 12)
+@settings(max_examples=150 if DEEP else 5)
 @given(st.builds(write_program, st.integers(0, 2**48), st.integers(1, 3)), st.integers(0, 2**32))
 def test_renaming_in_generated_programs(folder: Path, text: str, seed: int) -> None:
     path = folder / "main.dspec"
     path.write_text(text, encoding="utf-8")
     analysis = analyse(path, probe=False)
     found = renamable(analysis)
-    for symbol in random.Random(seed).sample(found, min(6, len(found))):
+    for symbol in random.Random(seed).sample(found, min(3, len(found))):
         done = check_renamed(analysis, symbol)
         whole = symbol.kind not in ("input", "output", "field", "column", "parameter")
         assert done or not whole, f"{symbol.kind} {symbol.name} cannot be renamed"
@@ -102,7 +102,7 @@ def test_renaming_in_generated_programs(folder: Path, text: str, seed: int) -> N
 def test_renaming_in_the_examples(path: Path) -> None:
     analysis = analyse(path, probe=False)
     found = renamable(analysis)
-    for symbol in found if DEEP else random.Random(path.stem).sample(found, min(8, len(found))):
+    for symbol in found if DEEP else random.Random(path.stem).sample(found, min(3, len(found))):
         done = check_renamed(analysis, symbol)
         whole = symbol.kind not in ("input", "output", "field", "column", "parameter")
         assert done or not whole, f"{symbol.kind} {symbol.name} cannot be renamed"
