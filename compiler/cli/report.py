@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from ..compile.build import Built
     from ..compile.pipeline import Compiled
+    from ..compile.selection import LastWord
 
 
 def draw_compiled(console: Console, result: Compiled) -> None:
@@ -42,6 +43,8 @@ def draw_compiled(console: Console, result: Compiled) -> None:
         what = {"val": "val, which chose it", "train": "training rows"}.get(role, "rows to choose by")
         final = None if built.final is None else scored("", built.final)
         _row(table, what, scored("", built.baseline), final)
+        if final is not None and built.verdict is not None and built.verdict.real and built.verdict.lucky:
+            _without_luck(table, final, built.verdict)
     for evaluation in result.evals:
         _row(table, f"eval {evaluation.name}", evaluation.baseline_score, evaluation.score)
     if table.row_count:
@@ -123,6 +126,15 @@ def _row(table: Table, what: str, before: Score | None, after: Score | None) -> 
     if known is not None:
         what += known.over_rows
     table.add_row(what, "" if known is None else str(known.n), _spell(before), _spell(after), gain)
+
+
+def _without_luck(table: Table, final: Score, verdict: LastWord) -> None:
+    """The line below the score of rows that chose the result."""
+    less = verdict.worth.luck
+    left = final.model_copy(
+        update={"score": final.score - less, "low": max(0.0, final.low - less), "high": final.high - less}
+    )
+    table.add_row("  without its luck", "", "", _spell(left), f"{100 * verdict.worth.gained:+.1f}")
 
 
 def _spell(score: Score | None) -> str:
@@ -261,6 +273,7 @@ def _compiled(result: Compiled) -> JsonValue:
         "baseline": None if built.baseline is None else _score(scored(metric, built.baseline)),
         "final": None if built.final is None else _score(scored(metric, built.final)),
         "comparison": _paired(built.comparison),
+        "verdict": None if built.verdict is None else _verdict(built.verdict),
         "steps": [
             {
                 "name": step.name,
@@ -340,6 +353,18 @@ def _replaced(score: Score | None) -> JsonValue:
 def _score(score: Score) -> dict[str, JsonValue]:
     made: dict[str, JsonValue] = {"aggregates": [*score.aggregates]} if score.aggregates else {}
     return {"score": score.score, "low": score.low, "high": score.high, "n": score.n, **made}
+
+
+def _verdict(verdict: LastWord) -> JsonValue:
+    """What the comparison means: where it is not `real`, the start is the result, but for steps on DSPy's schedule."""
+    return {
+        "real": verdict.real,
+        "sure": verdict.sure,
+        "tried": verdict.tried,
+        "chance": verdict.chance,
+        "luck": verdict.worth.luck,
+        "gained": verdict.worth.gained,
+    }
 
 
 def _paired(pair: Paired | None) -> JsonValue:

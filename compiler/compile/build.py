@@ -44,6 +44,7 @@ from ..optimizers.compat.students import as_dspy
 from ..optimizers.compat.table import run_of
 from ..optimizers.demos import shown_rows
 from ..optimizers.frozen import thawed
+from ..optimizers.ranking import chosen_from
 from .chain import (
     finalists_of,
     members_of,
@@ -92,7 +93,7 @@ class Built(Struct, frozen=True):
     """A compile's result. `final` is None when the budget ended before the last scoring, and both scores are None
     where none were asked for.
 
-    `comparison` is what the steps made against the program they started from, on the rows both were scored
+    `verdict` compares what the steps made with the program they started from, on the rows both were scored
     on; where it shows no real improvement, the artifact holds the latter (`selection`), and `final` is its score.
     """
 
@@ -103,8 +104,13 @@ class Built(Struct, frozen=True):
     spent: Account
     baseline: Evaluation | None
     final: Evaluation | None
-    comparison: Paired | None
+    verdict: LastWord | None
     notes: tuple[str, ...]
+
+    @property
+    def comparison(self) -> Paired | None:
+        """What the steps made against the start."""
+        return None if self.verdict is None else self.verdict.comparison
 
     @property
     def ended(self) -> bool:
@@ -380,8 +386,15 @@ class Ran:
         """The result against the start (`selection`). Where the difference is noise, the start is the result."""
         if self._baseline is None or self._final is None or self._settled:
             return None
+        results = [outcome.result for outcome in self._outcomes]
         verdict = last_word(
-            self._baseline.scores, self._final.scores, (outcome.result for outcome in self._outcomes)
+            self._baseline.scores,
+            self._final.scores,
+            [
+                chosen_from(one, self._baseline.scores)
+                for one in results
+                if one.scored_on in (None, self._resolved.val)
+            ],
         )
         same = self._emitted == self._resolved.student
         kept = not (verdict.real or self._faithful)
@@ -409,7 +422,7 @@ class Ran:
             spent=self._spent(),
             baseline=self._baseline,
             final=self._final,
-            comparison=None if verdict is None else verdict.comparison,
+            verdict=verdict,
             notes=tuple(self._notes),
         )
 

@@ -4,7 +4,8 @@ The best of many programs looks better than it is: of equal ones, the luckiest w
 the result is compared with the start on all rows of val, row by row, and its gain with the gain that the best of
 as many equal programs would show by luck (`statistics.luck`). Where it is no larger, the difference is noise:
 the program that the compile started from is kept, which is simpler, and shorter to ask. Where one program was
-made and nothing chosen, there is no luck to discount, and any gain will do.
+made and nothing chosen, there is no luck to discount, and any gain will do. What is told of a gain that is no noise is what is
+left of it without its luck, as far as the programs it was chosen from differ (`winners`).
 
 A step with `compat = "dspy"` promises DSPy's choice: there the verdict is told and nothing is kept back.
 Deciding never costs a call.
@@ -12,34 +13,37 @@ Deciding never costs a call.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
+from ..evaluate.outcomes import Seen
 from ..evaluate.statistics import Paired, luck, paired
-from ..optimizers.base import StepResult
+from ..evaluate.winners import Worth, worth_of_winner
 
 
 class LastWord(Struct, frozen=True):
-    """The result against the start on the rows of val: how they compare, and what luck alone would bring.
+    """The result against the start on the rows of val: how they compare, what luck alone would bring, and what is left.
 
-    `tried` counts the programs that the result was chosen from; `luck` is in the scores' unit, 0..1, and 0 where nothing
-    was gained that might be luck.
+    `tried` counts the programs that the result was chosen from; `chance` is what the best of as many equal ones shows, 0 where
+    nothing was gained. `worth` is what the result's number and its gain are without their luck, by how these programs differ.
+    All are in the scores' unit, 0..1.
     """
 
     comparison: Paired
     tried: int
-    luck: float
+    chance: float
+    worth: Worth
 
     @property
     def real(self) -> bool:
-        """Whether the gain is more than luck."""
-        return self.comparison.difference > self.luck
+        """Whether the gain is more than the best of equal programs shows."""
+        return self.comparison.difference > self.chance
 
     @property
     def sure(self) -> bool:
-        """Whether the gain is real, and its 95 % interval is above 0."""
-        return self.real and self.comparison.low > 0.0
+        """Whether the gain is real, and what is left of it has a 95 % interval above 0."""
+        return self.real and self.comparison.low - self.comparison.difference + self.worth.gained > 0.0
 
     def notes(self, *, kept: bool) -> tuple[str, ...]:
         """What a reader of the score must know; nothing where the result is sure and was not chosen.
@@ -53,31 +57,35 @@ class LastWord(Struct, frozen=True):
             if pair.difference <= 0:
                 return (f"no real improvement: {flips}; {end}",)
             return (
-                f"no real improvement: {100 * pair.difference:+.1f} ({flips}) is no more than "
-                f"{100 * self.luck:.1f}, {self._chance()}; {end}",
+                f"no real improvement: {100 * pair.difference:+.1f} ({flips}) is no more than {100 * self.chance:.1f}, what the "
+                f"best of {self.tried} equal programs shows by luck; {end}",
             )
         notes: tuple[str, ...] = ()
         if not self.sure:
             notes = (f"no sure improvement on the rows it was chosen on: {flips}",)
-        if self.luck > 0:
+        if self.lucky:
             notes += (
-                f"winner's curse: of the gain of {100 * pair.difference:+.1f}, about {100 * self.luck:.1f} is {self._chance()}; "
-                "an eval on other rows tells what is left",
+                f"winner's curse: the best of {self.tried} looks better than it is, here by about {100 * self.worth.luck:.1f}; "
+                f"{100 * self.worth.gained:+.1f} of the gain of {100 * pair.difference:+.1f} is left, and an eval on other rows "
+                "tells for sure",
             )
         return notes
 
-    def _chance(self) -> str:
-        return f"what the best of {self.tried} equal programs shows by luck"
+    @property
+    def lucky(self) -> bool:
+        """Whether a number with one digit tells of luck."""
+        return self.worth.luck >= 0.0005
 
 
-def last_word(before: Sequence[float], after: Sequence[float], results: Iterable[StepResult]) -> LastWord:
-    """Compare the result's scores with the start's on the same rows; `results` are those of all steps."""
-    looks = [rows for result in results for rows in _looks(result, len(before))]
+def last_word(before: Sequence[float], after: Sequence[float], chosen: Sequence[Sequence[Seen]]) -> LastWord:
+    """Compare the result's scores with the start's on the same rows; `chosen` are those that each step chose from, in the
+    steps' order (`ranking.chosen_from`)."""
+    looks = [sum(score is not None for score in scores) for rivals in chosen for scores in rivals]
     comparison = paired(before, after)
-    lucky = luck(before, after, looks) if comparison.difference > 0 else 0.0
-    return LastWord(comparison, max(1, len(looks)), lucky)
-
-
-def _looks(result: StepResult, rows: int) -> Sequence[int]:
-    """On how many rows each program was scored that a step chose from, what it started from not among them."""
-    return result.looks or [rows] * (len(result.candidates) - 1)
+    rivals = next((found for found in reversed(chosen) if tuple(after) in found), ())
+    return LastWord(
+        comparison,
+        tried=max(1, len(looks)),
+        chance=luck(before, after, looks) if comparison.difference > 0 else 0.0,
+        worth=worth_of_winner(before, after, rivals),
+    )

@@ -20,6 +20,10 @@ if TYPE_CHECKING:  # read where nothing runs, by the table of optimizers
     from .scoring import Verdict
 
 
+Seen = tuple[float | None, ...]
+"""A program's score of each row; None where a race ended before it."""
+
+
 class RowResult(Struct, frozen=True):
     """One row's score, with aggregates what they make of it alone (`shares`). `reason` says why there are no outputs, or why
     the metric failed."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..data.rows import Rows
     from ..evaluate.counts import Calls
     from ..evaluate.evaluation import Evaluator
-    from ..evaluate.outcomes import Candidate
+    from ..evaluate.outcomes import Candidate, Seen
     from ..tables.block_specs import DeclarationKind
     from .advising import Idea, Situation
 
@@ -316,9 +316,9 @@ class StepResult(Struct, frozen=True):
     """What ended the step before it was done, if anything did."""
     scored_on: Rows | None = None
     """The rows that the candidates were scored on; None: the context's `val`."""
-    looks: tuple[int, ...] = ()
-    """On how many rows each program was scored among which the result was chosen, the step's start left out. Empty where
-    all `candidates` were scored on all rows."""
+    rivals: tuple[Seen, ...] = ()
+    """What each program scored on each row among which the result was chosen, the step's start left out; None where a race
+    ended before. Empty where these are `candidates`."""
     ended: bool = False
     """Whether the search ended early, since nothing can be better than its best."""
 

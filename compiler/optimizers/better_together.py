@@ -18,7 +18,7 @@ from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.schema.program import Program
 
 from ..evaluate.counts import Calls, Range
-from ..evaluate.outcomes import Candidate
+from ..evaluate.outcomes import Candidate, Seen
 from .base import (
     Context,
     Facts,
@@ -33,7 +33,7 @@ from .base import (
     Writes,
 )
 from .demos import Streams
-from .ranking import ranked, settled
+from .ranking import chosen_from, ranked, settled
 
 if TYPE_CHECKING:
     from ..data.rows import Rows
@@ -176,9 +176,10 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     candidates = [await scored("as it came", student, context)]
     names: tuple[str, ...] = ()
     notes: list[str] = []
+    rivals: list[Seen] = []
     for place, name in enumerate(strategy_of(options)):
         if settled(candidates, context):
-            return replace(ranked(candidates, notes=tuple(notes), ended=True), scored_on=val)
+            return _finished(candidates, rivals, val, notes, ended=True)
         names = (*names, name)
         label = " -> ".join(names)
         rng = _within(context.rng, f"{place}/{name}")
@@ -188,16 +189,18 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
         alone = replace(inner, finalists=1, nested={})
         try:
             result = await stepped(context.nested[name], student, alone, RUNS.__getitem__)
+            if result.scored_on in (None, val):
+                rivals += chosen_from(result, candidates[-1].scores)
             if result.cut is not None:
                 candidates += result.candidates[:1]
-                return _finished(candidates, val, notes, result.cut)
+                return _finished(candidates, rivals, val, notes, cut=result.cut)
             assert isinstance(result.program, Program)
             student = result.program
             candidates.append(await scored(label, student, context))
         except (BudgetExceeded, Stopped) as halt:
-            return _finished(candidates, val, notes, halt)
+            return _finished(candidates, rivals, val, notes, cut=halt)
         notes += [f"{label}: {note}" for note in result.notes]
-    return _finished(candidates, val, notes, None)
+    return _finished(candidates, rivals, val, notes)
 
 
 async def stepped(
@@ -226,9 +229,19 @@ async def scored(label: str, program: Program, context: Context) -> Candidate:
 
 
 def _finished(
-    candidates: list[Candidate], val: Rows, notes: list[str], cut: BudgetExceeded | Stopped | None
+    candidates: list[Candidate],
+    rivals: list[Seen],
+    val: Rows,
+    notes: list[str],
+    *,
+    cut: BudgetExceeded | Stopped | None = None,
+    ended: bool = False,
 ) -> StepResult:
-    return replace(ranked(candidates, cut=cut, notes=tuple(notes)), scored_on=val)
+    """The best of the strategy, which was chosen from all that the optimizers inside chose from."""
+    known = set(rivals)
+    ends = [one.scores for one in candidates[1:] if one.scores not in known]
+    result = ranked(candidates, cut=cut, notes=tuple(notes), rivals=(*rivals, *ends), ended=ended)
+    return replace(result, scored_on=val)
 
 
 def _within(rng: Streams, prefix: str) -> Streams:

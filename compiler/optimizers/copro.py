@@ -124,16 +124,16 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     )
     board, proposals = await open_beside(context, start, context.rng("order"), first)
     if proposals is None:
-        return ranked(board.candidates(), looks=board.looks, ended=True)
+        return ranked(board.candidates(), rivals=board.rivals, ended=True)
     if isinstance(proposals, BudgetExceeded | Stopped):
-        return ranked(board.candidates(), cut=proposals, looks=board.looks)
+        return ranked(board.candidates(), cut=proposals, rivals=board.rivals)
     ascent = _Ascent(options, context, board, start)
     try:
         halt = await ascent.climb(proposals)
     except (BudgetExceeded, Stopped) as raised:
         halt = raised
     return ranked(
-        board.candidates(), cut=halt, notes=tuple(ascent.notes), looks=board.looks, ended=board.settled
+        board.candidates(), cut=halt, notes=tuple(ascent.notes), rivals=board.rivals, ended=board.settled
     )
 
 

@@ -161,9 +161,9 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
     board, pool = await open_beside(context, start, context.rng("order"), making)
     notes: list[str] = []
     if pool is None:
-        return ranked(board.candidates(), looks=board.looks, ended=True)
+        return ranked(board.candidates(), rivals=board.rivals, ended=True)
     if isinstance(pool, BudgetExceeded | Stopped):
-        return ranked(board.candidates(), cut=pool, looks=board.looks)
+        return ranked(board.candidates(), cut=pool, rivals=board.rivals)
     try:
         space, rng = pool.space, context.rng("search")
         further = looks(options, predictors)
@@ -183,7 +183,7 @@ async def run(student: Program, options: Options, context: Context) -> StepResul
             compared = compared.fewer(trials(options, predictors), tried, board.rows)
         halt = await compared.run(board, source, tried)
     except (BudgetExceeded, Stopped) as raised:
-        return ranked(board.candidates(), cut=raised, looks=board.looks)
+        return ranked(board.candidates(), cut=raised, rivals=board.rivals)
     if pool.lost:
         notes.append(f"{pool.lost} proposals could not be used or said what another said")
-    return ranked(board.candidates(), cut=halt, notes=tuple(notes), looks=board.looks, ended=board.settled)
+    return ranked(board.candidates(), cut=halt, notes=tuple(notes), rivals=board.rivals, ended=board.settled)

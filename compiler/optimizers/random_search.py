@@ -210,7 +210,7 @@ async def _race(search: _Search) -> StepResult:
     try:
         if not await doubted(context, opening):
             board = await opening
-            return ranked(board.candidates(), looks=board.looks, ended=True)
+            return ranked(board.candidates(), rivals=board.rivals, ended=True)
         made = await together([entered(number) for number in numbers])
         return await _compared(search, await opening, start, planned, made)
     finally:
@@ -235,7 +235,7 @@ async def _compared(
             arms.setdefault(program_digest(program), Arm(_label(number), program))
     others = list(arms.values())[1:]
     if halt is not None:
-        return ranked(board.candidates(), cut=halt, looks=board.looks)
+        return ranked(board.candidates(), cut=halt, rivals=board.rivals)
     raced = planned.fewer(len(numbers), len(others), board.rows)
     halt = await raced.run(board, Listed(others), len(others))
     if halt is None and not board.settled and (wanted := composed(search.options)):
@@ -243,7 +243,7 @@ async def _compared(
         halt = await board.extend(sets[:wanted], board.rows)
     repeats = len(numbers) - len(others)
     notes = (f"{repeats} of {len(numbers) + 1} candidates came out like an earlier one",) if repeats else ()
-    return ranked(board.candidates(), cut=halt, notes=notes, looks=board.looks, ended=board.settled)
+    return ranked(board.candidates(), cut=halt, notes=notes, rivals=board.rivals, ended=board.settled)
 
 
 async def _all(search: _Search) -> StepResult:

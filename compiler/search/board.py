@@ -110,10 +110,11 @@ class Board:
         return len(self._order)
 
     @property
-    def looks(self) -> tuple[int, ...]:
-        """On how many rows each distinct arm was scored, the incumbent left out, and those that never were."""
+    def rivals(self) -> tuple[tuple[float | None, ...], ...]:
+        """What each distinct arm scored on each row, None where it was not; the incumbent left out, and those that never
+        were scored."""
         own = program_digest(self.incumbent.program)
-        return tuple(len(scores) for key, scores in self._scores.items() if scores and key != own)
+        return tuple(self._by_row(scores) for key, scores in self._scores.items() if scores and key != own)
 
     @property
     def settled(self) -> bool:
@@ -280,8 +281,13 @@ class Board:
 
     def _candidate(self, key: str) -> Candidate:
         arm = self._arms[key]
-        scores = dict(zip(self._order, self._scores[key], strict=True))
-        return Candidate(arm.label, arm.program, tuple(scores[place] for place in range(self.rows)))
+        scores = tuple(score for score in self._by_row(self._scores[key]) if score is not None)
+        return Candidate(arm.label, arm.program, scores)
+
+    def _by_row(self, scores: Sequence[float]) -> tuple[float | None, ...]:
+        """In the rows' order, scores of the first rows of the board's order."""
+        known = dict(zip(self._order, scores, strict=False))
+        return tuple(known.get(place) for place in range(self.rows))
 
 
 async def doubted(scoring: Scoring, opening: asyncio.Future[Any]) -> bool:

@@ -361,7 +361,7 @@ class Engine:
             began = asyncio.get_running_loop().time() - seconds
             lane.gate.pacing.told(answer.quotas, number, began, answer.usage)
             answer = replace(answer, quotas=None)
-        if answer.usage.estimated and lane.endpoint.kind != "embedded":
+        if answer.usage.estimated:
             self._estimates(lane, request.lm)
         if lane.price:
             answer = replace(answer, cost=lane.cost(answer.usage))

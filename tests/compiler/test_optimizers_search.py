@@ -62,7 +62,7 @@ async def test_a_race_finds_as_good_a_set_for_less(monkeypatch: pytest.MonkeyPat
     assert raced.result.candidates[0].program is raced.program
     assert {len(candidate.scores) for candidate in raced.result.candidates} == {100}
     made = len(full.result.candidates)
-    assert made <= len(raced.result.looks) < made + COMPOSED
+    assert made <= len(raced.result.rivals) < made + COMPOSED
     assert raced.result.notes == full.result.notes
     assert raced.spent.calls <= raced.promised.most
 

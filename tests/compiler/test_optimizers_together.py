@@ -68,6 +68,14 @@ async def test_a_searchs_winner_is_not_paid_for_twice(monkeypatch: pytest.Monkey
     assert done.promised.task.most == 20 + 2 * 5 * 20
 
 
+async def test_what_searches_inside_chose_from_counts_as_chosen_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    nested = {"p": SEARCH, "d": LABELS}
+    done = await step(monkeypatch, BOTH, learner, train=TRAIN, val=VAL, nested=nested, strategy="p -> d")
+    known = {candidate.label: candidate.scores for candidate in done.result.candidates}
+    assert len(done.result.rivals) >= 4 > len(known)
+    assert {known["p"], known["p -> d"]} <= {*done.result.rivals}
+
+
 async def test_the_rows_are_in_a_new_order_for_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     first = inner("LabeledFewShot", k=4, sample=False)
 

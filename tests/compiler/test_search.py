@@ -302,7 +302,7 @@ async def test_an_arm_that_began_early_is_not_asked_twice_and_changes_no_order()
     await asyncio.sleep(0)
     assert scores.count == 30 + 10 + 30
     # What came early is not known before its turn.
-    assert found.looks == ()
+    assert found.rivals == ()
     assert not any(found.knows(each.program) for each in (one, other, whole))
     assert await found.extend([one, other, whole], 10) is None
     assert scores.count == 30 + 10 + 30 + 10

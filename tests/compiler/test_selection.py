@@ -14,20 +14,23 @@ from building import DEMOS, SEARCH, compiled, project
 from dspc import dspc
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scripted import Asked, classifier, learner, oracle, wrong
 
 from dspec.compiler.compile.selection import last_word
-from dspec.compiler.evaluate.outcomes import Candidate
+from dspec.compiler.evaluate.outcomes import Candidate, Seen
 from dspec.compiler.evaluate.statistics import luck
 from dspec.compiler.optimizers.base import StepResult
+from dspec.compiler.optimizers.ranking import chosen_from
 from dspec.runtime.artifact.artifact import read_artifact
 from dspec.runtime.schema.program import Program
 
 START = classifier()
 
 
-def searched(looks: Sequence[int]) -> StepResult:
-    return StepResult(START, (Candidate("best", START, (1.0,)),), looks=tuple(looks))
+def searched(looks: Sequence[int], rows: int) -> list[Seen]:
+    """What a step chose from, on how many rows each was seen."""
+    return [(0.5,) * look + (None,) * (rows - look) for look in looks]
 
 
 def flips(better: int, worse: int, same: int) -> tuple[list[float], list[float]]:
@@ -86,9 +89,9 @@ def test_the_luck_of_a_race_is_that_of_its_rows(rounds: Sequence[tuple[int, int]
 def test_one_program_that_nobody_chose_needs_no_luck() -> None:
     before, after = flips(2, 1, 10)
     assert luck(before, after, [len(before)]) == 0.0
-    assert last_word(before, after, [StepResult(START)]).real
-    assert not last_word(*flips(1, 1, 10), [StepResult(START)]).real
-    assert not last_word(*flips(0, 0, 3), [StepResult(START)]).real
+    assert last_word(before, after, [[]]).real
+    assert not last_word(*flips(1, 1, 10), [[]]).real
+    assert not last_word(*flips(0, 0, 3), [[]]).real
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_the_more_programs_were_tried_the_more_a_gain_has_to_be(
     better: int, worse: int, same: int, tried: int, real: bool, sure: bool
 ) -> None:
     before, after = flips(better, worse, same)
-    verdict = last_word(before, after, [searched([len(before)] * tried)])
+    verdict = last_word(before, after, [searched([len(before)] * tried, len(before))])
     assert (verdict.real, verdict.sure) == (real, sure)
     assert verdict.tried == tried
 
@@ -118,28 +121,42 @@ def test_trying_more_never_makes_a_gain_more_real(better: int, worse: int, same:
     fewer, more = sorted((a, b))
     rows = len(before)
     assert luck(before, after, [rows] * fewer) <= luck(before, after, [rows] * more)
-    if last_word(before, after, [searched([rows] * more)]).real:
-        assert last_word(before, after, [searched([rows] * fewer)]).real
+    if last_word(before, after, [searched([rows] * more, rows)]).real:
+        assert last_word(before, after, [searched([rows] * fewer, rows)]).real
 
 
 def test_tries_of_all_steps_count() -> None:
     before, after = flips(8, 2, 20)
-    assert (
-        last_word(before, after, [searched([3, 9, 30, 30]), StepResult(START), searched([30] * 3)]).tried
-        == 4 + 3
-    )
+    steps = [searched([3, 9, 30, 30], 30), [], searched([30] * 3, 30)]
+    assert last_word(before, after, steps).tried == 4 + 3
+
+
+def test_what_a_step_chose_from_is_all_but_the_start() -> None:
+    start, other = (0.0, 1.0), (1.0, 1.0)
+    ranked = StepResult(START, (Candidate("new", START, other), Candidate("as it came", START, start)))
+    assert chosen_from(ranked, start) == (other,)
+    assert chosen_from(replace(ranked, rivals=(other, (0.0, None))), start) == (other, (0.0, None))
+    assert chosen_from(StepResult(START), start) == ()
+
+
+def one_of(after: Sequence[float], others: Sequence[int]) -> list[Seen]:
+    """A choice among the winner and others that are right on so many rows, from the last on."""
+    rows = len(after)
+    return [tuple(after), *((0.0,) * (rows - one) + (1.0,) * one for one in others)]
 
 
 def test_what_is_said() -> None:
-    assert last_word(*flips(40, 2, 58), [StepResult(START)]).notes(kept=False) == ()
-    assert last_word(*flips(40, 2, 58), [searched([100] * 19)]).notes(kept=False) == (
-        "winner's curse: of the gain of +38.0, about 9.0 is what the best of 19 equal programs shows by luck; "
-        "an eval on other rows tells what is left",
+    before, after = flips(40, 2, 58)
+    assert last_word(before, after, [[]]).notes(kept=False) == ()
+    assert last_word(before, after, [searched([100] * 19, 100)]).notes(kept=False) == ()
+    assert last_word(before, after, [one_of(after, range(60, 96, 2))]).notes(kept=False) == (
+        "winner's curse: the best of 19 looks better than it is, here by about 0.3; +37.6 of the gain of +38.0 is left, and an eval on "
+        "other rows tells for sure",
     )
-    assert last_word(*flips(5, 3, 92), [StepResult(START)]).notes(kept=False) == (
+    assert last_word(*flips(5, 3, 92), [[]]).notes(kept=False) == (
         "no sure improvement on the rows it was chosen on: 5 rows better, 3 worse",
     )
-    assert last_word(*flips(8, 5, 87), [searched([100] * 19)]).notes(kept=True) == (
+    assert last_word(*flips(8, 5, 87), [searched([100] * 19, 100)]).notes(kept=True) == (
         "no real improvement: +3.0 (8 rows better, 5 worse) is no more than 5.0, what the best of 19 "
         "equal programs shows by luck; the program it started from is kept",
     )

@@ -1252,7 +1252,7 @@ class CallsNotCounted(Finding, frozen=True):
         text = self.where.text
         bounded = f"first([k for k, v in {text}], 10)" if self.keys else f"first({text}, 10)"
         return self.says(
-            f"nobody knows how often this calls {quoted(self.callees, 'and')}: {'`' + text + '`'} may have any "
+            f"nobody knows how often this calls {quoted(self.callees, 'and')}: `{text}` may have any "
             "number of items",
             "how many items?",
             help=f"go through so many keys at most, as in `for k in {bounded}`"

@@ -98,7 +98,6 @@ def _seed(messages: Sequence[Message], sample: int, seed: int | None) -> bytes:
 
 
 def _usage(messages: Sequence[Message], text: str) -> Usage:
+    """What an answer took. There is no provider to count otherwise, so this is no estimate."""
     asked = sum(len(message.content) for message in messages)
-    return Usage(
-        math.ceil(asked / CHARACTERS_PER_TOKEN), math.ceil(len(text) / CHARACTERS_PER_TOKEN), estimated=True
-    )
+    return Usage(math.ceil(asked / CHARACTERS_PER_TOKEN), math.ceil(len(text) / CHARACTERS_PER_TOKEN))
