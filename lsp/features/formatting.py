@@ -17,7 +17,7 @@ MAX_COMPARED = 4_000
 """Lines that are compared one by one; more are replaced in one piece."""
 
 
-class Change(Struct, frozen=True):
+class LineChange(Struct, frozen=True):
     """The text from `start` to `end` becomes `text`."""
 
     start: int
@@ -25,20 +25,20 @@ class Change(Struct, frozen=True):
     text: str
 
 
-def format_whole(text: str) -> list[Change]:
+def format_whole(text: str) -> list[LineChange]:
     return changes(text, _with_ends_of(text, format_text(text)))
 
 
-def format_range(tree: SourceTree, start: int, end: int) -> list[Change]:
+def format_range(tree: SourceTree, start: int, end: int) -> list[LineChange]:
     """The declarations that the stretch touches, each by itself; broken ones stay."""
-    found: list[Change] = []
+    found: list[LineChange] = []
     for block in tree.blocks:
         if block.start <= end and start <= block.start + len(block.text):
             found += _declaration(tree.text, block)
     return found
 
 
-def format_closed(tree: SourceTree, offset: int) -> list[Change]:
+def format_closed(tree: SourceTree, offset: int) -> list[LineChange]:
     """The declaration that a `}` before the offset ends, if it does and if it parses."""
     block = block_at(tree, offset)
     if block is None or block.declaration is None:
@@ -47,7 +47,7 @@ def format_closed(tree: SourceTree, offset: int) -> list[Change]:
     return _declaration(tree.text, block) if ends else []
 
 
-def indent_line(tree: SourceTree, offset: int) -> list[Change]:
+def indent_line(tree: SourceTree, offset: int) -> list[LineChange]:
     """The indentation of a line that was just begun: a step for each bracket that is open."""
     text = tree.text
     start = text.rfind("\n", 0, offset) + 1
@@ -65,10 +65,10 @@ def indent_line(tree: SourceTree, offset: int) -> list[Change]:
             return []
     depth -= text[end : end + 1] in ("}", "]", ")") and end < len(text)
     wanted = INDENT * max(depth, 0)
-    return [Change(start, end, wanted)] if text[start:end] != wanted else []
+    return [LineChange(start, end, wanted)] if text[start:end] != wanted else []
 
 
-def _declaration(text: str, block: Block) -> list[Change]:
+def _declaration(text: str, block: Block) -> list[LineChange]:
     if block.problems or block.declaration is None:
         return []
     start, end = block.start, block.start + block.declaration.span.end
@@ -76,14 +76,14 @@ def _declaration(text: str, block: Block) -> list[Change]:
         return []  # it shares its line with another one
     old = text[start:end]
     new = _with_ends_of(text, format_text(old)).rstrip("\r\n")
-    return [Change(start + one.start, start + one.end, one.text) for one in changes(old, new)]
+    return [LineChange(start + one.start, start + one.end, one.text) for one in changes(old, new)]
 
 
 def _with_ends_of(text: str, formatted: str) -> str:
     return formatted.replace("\n", "\r\n") if "\r\n" in text[: text.find("\n") + 1] else formatted
 
 
-def changes(old: str, new: str) -> list[Change]:
+def changes(old: str, new: str) -> list[LineChange]:
     """The fewest whole lines that turn one text into the other."""
     if old == new:
         return []
@@ -99,16 +99,16 @@ def changes(old: str, new: str) -> list[Change]:
         starts.append(starts[-1] + len(line))
     middle, wanted = before[head : len(before) - tail], after[head : len(after) - tail]
     if len(middle) + len(wanted) > MAX_COMPARED:
-        return [Change(starts[head], starts[len(before) - tail], "".join(wanted))]
+        return [LineChange(starts[head], starts[len(before) - tail], "".join(wanted))]
     matcher = difflib.SequenceMatcher(None, middle, wanted, autojunk=False)
     return [
-        Change(starts[head + first], starts[head + last], "".join(wanted[start:end]))
+        LineChange(starts[head + first], starts[head + last], "".join(wanted[start:end]))
         for kind, first, last, start, end in matcher.get_opcodes()
         if kind != "equal"
     ]
 
 
-def applied(text: str, found: list[Change]) -> str:
+def applied(text: str, found: list[LineChange]) -> str:
     """The text with the changes, which do not overlap."""
     ordered = sorted(found, key=lambda one: one.start)
     edges = [0, *(each for one in ordered for each in (one.start, one.end)), len(text)]

@@ -29,7 +29,7 @@ Again = Callable[[Path, Mapping[Path, str]], Analysis]
 """Analyses a source again where these texts stand in for files."""
 
 
-class Refused(Exception):
+class RenameRefused(Exception):
     """Why a name cannot be changed, as a sentence for a person."""
 
 
@@ -56,27 +56,29 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
 
 
 def renamable(analysis: Analysis, offset: int) -> tuple[Location, Symbol]:
-    """The name at an offset, and what it stands for. Raises Refused."""
+    """The name at an offset, and what it stands for. Raises RenameRefused."""
     found = named_at(analysis, offset)
     if found is None:
-        raise Refused("there is no name here that the project declares")
+        raise RenameRefused("there is no name here that the project declares")
     location, symbol = found
     if symbol.location.text != symbol.name or location.text != symbol.name:
-        raise Refused(f"`{symbol.name}` is not written here")
+        raise RenameRefused(f"`{symbol.name}` is not written here")
     return location, symbol
 
 
 def rename(
     analysis: Analysis, offset: int, new: str, seeing: Sequence[Analysis], again: Again
 ) -> tuple[Edit, ...]:
-    """The edits that call it `new`. `seeing` are the analyses of all files that see this one. Raises Refused."""
+    """The edits that call it `new`. `seeing` are the analyses of all files that see this one. Raises RenameRefused."""
     _, symbol = renamable(analysis, offset)
     if not _NAME.fullmatch(new):
-        raise Refused(f"`{new[:80]}` is no name: a letter or `_` comes first, then letters, digits and `_`")
+        raise RenameRefused(
+            f"`{new[:80]}` is no name: a letter or `_` comes first, then letters, digits and `_`"
+        )
     if new in RESERVED:
-        raise Refused(f"`{new}` is a word of the language")
+        raise RenameRefused(f"`{new}` is a word of the language")
     if symbol.kind in _FIELDS and (taken := {new, symbol.name} & added()):
-        raise Refused(f"`{taken.pop()}` is what strategies call an output that they add")
+        raise RenameRefused(f"`{taken.pop()}` is what strategies call an output that they add")
     declared = same(analysis, symbol)
     found = mentions(seeing, declared)
     if new == symbol.name:
@@ -130,7 +132,7 @@ def _try(
     new: str,
     again: Again,
 ) -> None:
-    """Raises Refused where the new name changes more than the name."""
+    """Raises RenameRefused where the new name changes more than the name."""
     texts = texts_after(edits)
     moved = {path: _moved(found) for path, (_, found) in by_file(edits).items()}
 
@@ -150,11 +152,11 @@ def _try(
     if worse:
         # What is said of the declaration itself tells more than what follows from it.
         worse.sort(key=lambda one: spot(one.primary.location) not in places)
-        raise Refused(f"`{new}` cannot be the name: {worse[0].message}")
+        raise RenameRefused(f"`{new}` cannot be the name: {worse[0].message}")
     expected = {there(spot(one.location)) for one in before}
     after = {spot(one.location) for one in mentions(results, places)}
     if expected != after:
-        raise Refused(f"`{new}` would stand for something else in some places")
+        raise RenameRefused(f"`{new}` would stand for something else in some places")
 
 
 def _told(diagnostic: Diagnostic) -> tuple[str, str]:

@@ -29,7 +29,7 @@ from .offers import spelled
 from .words import block_at
 
 
-class Taken(Struct, frozen=True):
+class TakenParameter(Struct, frozen=True):
     """One parameter: its name, as the label shows it, and a line of doc."""
 
     name: str
@@ -41,7 +41,7 @@ class Help(Struct, frozen=True):
     """`active` is the parameter that is being written; None where it is none of them."""
 
     callee: str
-    parameters: tuple[Taken, ...]
+    parameters: tuple[TakenParameter, ...]
     result: str = ""
     doc: str = ""
     active: int | None = None
@@ -136,41 +136,52 @@ def _called(analysis: Analysis, keyword: str, callee: tuple[str, ...]) -> Help |
         return None
     if isinstance(function, Function):
         shown = zip(function.parameters, function_parameters(function), strict=True)
-        taken = tuple(Taken(one.name, text) for one, text in shown)
+        taken = tuple(TakenParameter(one.name, text) for one, text in shown)
         return Help(name, taken, f" -> {wording(function.result)}", function.doc)
     more = ("…",) if isinstance(function, JudgeFunction) and function.takes_any else ()
     names = (*function.arguments, *more)
-    return Help(name, tuple(Taken(one, one) for one in names), " -> float", function.doc)
+    return Help(name, tuple(TakenParameter(one, one) for one in names), " -> float", function.doc)
 
 
 def _built_in(keyword: str, name: str) -> Help | None:
     if keyword == "module" and name in STRATEGIES:
         strategy = STRATEGIES[name]
-        head = [Taken("function", "function", "`module:function`, in Python.")] if strategy.function else []
-        head.append(Taken("signature", "signature", "What the model is asked."))
+        head = (
+            [TakenParameter("function", "function", "`module:function`, in Python.")]
+            if strategy.function
+            else []
+        )
+        head.append(TakenParameter("signature", "signature", "What the model is asked."))
         own = [
-            Taken(one.name, strategy_option(one), one.doc)
+            TakenParameter(one.name, strategy_option(one), one.doc)
             for one in strategy.options
             if one.value != "function"
         ]
-        lm = Taken("lm", "lm", "The model that answers; the default one unless said.")
+        lm = TakenParameter("lm", "lm", "The model that answers; the default one unless said.")
         known = {one.name for one in own}
-        settings = [Taken(key, key, one.doc) for key, one in OF_MODULE.items() if key not in known]
+        settings = [TakenParameter(key, key, one.doc) for key, one in OF_MODULE.items() if key not in known]
         return Help(name, (*head, *own, *(() if strategy.function else (lm, *settings))), doc=strategy.doc)
     optimizer = find_optimizer(name) if keyword == "optimize" else None
     if optimizer is not None:
-        head = [Taken("programs", "programs", "The programs that are gathered.")] if optimizer.gathers else []
-        own = [Taken(one.name, f"{one.name} = {spelled(one.default)}", one.doc) for one in optimizer.options]
+        head = (
+            [TakenParameter("programs", "programs", "The programs that are gathered.")]
+            if optimizer.gathers
+            else []
+        )
+        own = [
+            TakenParameter(one.name, f"{one.name} = {spelled(one.default)}", one.doc)
+            for one in optimizer.options
+        ]
         if optimizer.takes_teacher:
-            own.append(Taken("teacher", "teacher", "Whose successful runs become demos."))
+            own.append(TakenParameter("teacher", "teacher", "Whose successful runs become demos."))
         if not optimizer.gathers:
-            own.append(Taken("student", "student", "The program that is tuned."))
+            own.append(TakenParameter("student", "student", "The program that is tuned."))
         return Help(name, (*head, *own), doc=optimizer.doc)
     source: HasParameters | None = SOURCES.get(name) if keyword == "dataset" else None
     if keyword in ("extern", "metric"):
         source = EXTERN_SOURCES.get(name)
     if source is not None:
-        taken = tuple(Taken(one.name, source_parameter(one), one.doc) for one in source.parameters)
+        taken = tuple(TakenParameter(one.name, source_parameter(one), one.doc) for one in source.parameters)
         return Help(name, taken, doc=source.doc)
     return None
 
@@ -196,16 +207,17 @@ def _declared(analysis: Analysis, symbol: Symbol, name: str) -> Help | None:
         )
     if isinstance(found, Record):
         taken = tuple(
-            Taken(one.name, f"{one.name}: {spell_type(one.type)}", one.description) for one in found.fields
+            TakenParameter(one.name, f"{one.name}: {spell_type(one.type)}", one.description)
+            for one in found.fields
         )
         return Help(name, taken, doc=symbol.doc)
     if symbol.kind == "metric":
         names = [one.name.text for one in symbol.declaration.parameters or ()]
-        return Help(name, tuple(Taken(one, one) for one in names), doc=symbol.doc)
+        return Help(name, tuple(TakenParameter(one, one) for one in names), doc=symbol.doc)
     return None
 
 
-def _member(one: NamedValue) -> Taken:
-    return Taken(
+def _member(one: NamedValue) -> TakenParameter:
+    return TakenParameter(
         one.name, f"{one.name}: {spell(one.kind)}{' = …' if one.has_default else ''}", one.description
     )

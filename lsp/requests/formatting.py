@@ -5,7 +5,7 @@ from __future__ import annotations
 from lsprotocol import types
 
 from ..convert import to_range
-from ..features.formatting import Change, format_closed, format_range, format_whole, indent_line
+from ..features.formatting import LineChange, format_closed, format_range, format_whole, indent_line
 from .base import EditorFeature, EditorRequest
 
 
@@ -22,7 +22,7 @@ def _on_type(asked: EditorRequest) -> list[types.TextEdit]:
     return _edits(asked, act(asked.analysis.tree, asked.offset))
 
 
-def _edits(asked: EditorRequest, found: list[Change]) -> list[types.TextEdit]:
+def _edits(asked: EditorRequest, found: list[LineChange]) -> list[types.TextEdit]:
     return [types.TextEdit(to_range(asked.text, one.start, one.end), one.text) for one in found]
 
 

@@ -6,7 +6,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
 from ..convert import to_range
-from ..features.rename import Refused, renamable, rename
+from ..features.rename import RenameRefused, renamable, rename
 from .base import EditorFeature, EditorRequest
 
 REQUEST_FAILED = -32803
@@ -15,7 +15,7 @@ REQUEST_FAILED = -32803
 def _prepare(asked: EditorRequest) -> types.PrepareRenamePlaceholder:
     try:
         location, symbol = renamable(asked.analysis, asked.offset)
-    except Refused as refused:
+    except RenameRefused as refused:
         raise _failed(refused) from None
     return types.PrepareRenamePlaceholder(to_range(asked.text, location.start, location.end), symbol.name)
 
@@ -24,12 +24,12 @@ def _answer(asked: EditorRequest) -> types.WorkspaceEdit:
     seeing = list(asked.workspace.seeing(asked.analysis))
     try:
         found = rename(asked.analysis, asked.offset, asked.params.new_name, seeing, asked.workspace.analysis)
-    except Refused as refused:
+    except RenameRefused as refused:
         raise _failed(refused) from None
     return asked.workspace.to_edit(found, asked.client)
 
 
-def _failed(refused: Refused) -> JsonRpcException:
+def _failed(refused: RenameRefused) -> JsonRpcException:
     return JsonRpcException(str(refused), REQUEST_FAILED)
 
 

@@ -27,7 +27,7 @@ from dspec.lsp.features.lenses import COMMANDS, lenses
 from dspec.lsp.features.links import links
 from dspec.lsp.features.names import definitions, mentions, named_at, same, type_definitions
 from dspec.lsp.features.outline import outline
-from dspec.lsp.features.rename import Refused, rename, texts_after
+from dspec.lsp.features.rename import RenameRefused, rename, texts_after
 from dspec.lsp.features.signature_help import signature_help
 
 DEEP = os.environ.get("DSPEC_DEEP") == "1"
@@ -95,5 +95,5 @@ def test_edits_fit_the_text(text: str, first: float, last: float) -> None:
     for action in actions(analysis, analysis.diagnostics[:2], start, end, Alone()):
         texts_after(action.edits)
     for one in analysis.symbols.declared[:2]:
-        with suppress(Refused):
+        with suppress(RenameRefused):
             rename(analysis, one.location.start, "renamed_here", [analysis], Alone().analysis)

@@ -30,7 +30,7 @@ from dspec.lsp.features.lenses import COMMANDS, lenses
 from dspec.lsp.features.links import links
 from dspec.lsp.features.names import definitions, mentions, named_at, same, type_definitions
 from dspec.lsp.features.outline import Outline, outline
-from dspec.lsp.features.rename import Refused, edited, rename, texts_after
+from dspec.lsp.features.rename import RenameRefused, edited, rename, texts_after
 from dspec.lsp.features.signature_help import signature_help
 from dspec.lsp.workspace import Workspace
 
@@ -103,7 +103,7 @@ def _rename(case: Case) -> str:
         analysis = analysed(case.text)
         try:
             found = rename(analysis, offset, new, list(files.seeing(analysis)), files.analysis)
-        except Refused as refused:
+        except RenameRefused as refused:
             yield f"refused: {refused}"
             return
         for path, after in texts_after(found).items():

@@ -16,7 +16,7 @@ from program_writer import LIBRARY, write_program
 
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.check.symbols import Symbol
-from dspec.lsp.features.rename import Refused, rename, texts_after
+from dspec.lsp.features.rename import RenameRefused, rename, texts_after
 from dspec.runtime.schema.types import JsonValue
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -49,7 +49,7 @@ def check_renamed(analysis: Analysis, symbol: Symbol) -> bool:
     """Whether the name could be changed; fails where that changed more."""
     try:
         found = rename(analysis, symbol.location.start, NEW, [analysis], again)
-    except Refused:
+    except RenameRefused:
         return False
     texts = texts_after(found)
     after = again(analysis.source.path, texts)
