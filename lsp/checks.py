@@ -12,6 +12,7 @@ import bisect
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 
 from msgspec import Struct
@@ -19,12 +20,14 @@ from msgspec.structs import replace
 
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.data import MemoryCache
-from dspec.compiler.diagnostics.record import Diagnostic, Label, in_order
+from dspec.compiler.diagnostics.record import Diagnostic, Edit, Label, in_order
 from dspec.compiler.diagnostics.settings import FILE as SETTINGS
 from dspec.compiler.diagnostics.settings import settings_in
 from dspec.compiler.project.source import Location, Source
 
 from .documents import Document, Documents
+from .features.facts import NOTHING as NO_FACTS
+from .features.facts import DataFacts, facts_of
 from .text import Text
 
 logger = logging.getLogger(__name__)
@@ -34,6 +37,8 @@ BREATH = 0.002
 PAUSE = 0.3
 """Seconds without an edit before data files are read."""
 
+Showing = Callable[[str, Callable[[], None]], AbstractAsyncContextManager[None]]
+"""Shows work under a title while it lasts; what is given with it cancels the work."""
 Publish = Callable[[Document, list[Diagnostic]], None]
 
 
@@ -69,12 +74,23 @@ NOTHING = DataLook()
 class Checks:
     """The latest analysis of every open document, and one running check for each."""
 
-    def __init__(self, documents: Documents, publish: Publish, clear: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        publish: Publish,
+        clear: Callable[[str], None],
+        told: Callable[[], None] = lambda: None,
+        showing: Showing = lambda title, cancel: nullcontext(),
+    ) -> None:
+        """`told` is called when more is known of a document than its text says; `showing` tells of work that takes long."""
+        self._told = told
+        self._showing = showing
         self._documents = documents
         self._publish = publish
         self._clear = clear
         self._analyses: dict[str, tuple[Document, Analysis]] = {}
         self._looks: dict[str, DataLook] = {}
+        self._facts: dict[str, DataFacts] = {}
         self._settings: dict[str, tuple[Diagnostic, ...]] = {}
         """What is shown in settings files that are not open, by URI."""
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -97,6 +113,7 @@ class Checks:
         """Forget a document that was closed."""
         self._cancel(uri)
         self._looks.pop(uri, None)
+        self._facts.pop(uri, None)
         self._analyses.pop(uri, None)
         self._settings.pop(uri, None)
         self._clear(uri)
@@ -117,6 +134,14 @@ class Checks:
             _log_crashes(known[1])
             self._analyses[document.uri] = known
         return known[1]
+
+    def facts(self, document: Document) -> DataFacts:
+        """What the last look at the data told."""
+        return self._facts.get(document.uri, NO_FACTS)
+
+    def found(self, document: Document) -> list[Diagnostic]:
+        """What there is to say of one version of a document, with what the last look at the data told."""
+        return merged(self.analysis(document), self._looks.get(document.uri, NOTHING))
 
     def _cancel(self, uri: str) -> None:
         if running := self._running.pop(uri, None):
@@ -139,12 +164,15 @@ class Checks:
             self._looks.pop(uri, None)
             return
         work = partial(analyse, document.path, text=document.text.content, cache=self._cache)
-        full = await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        async with self._showing(f"Reading the data of {document.path.name}", partial(self._cancel, uri)):
+            full, facts = await asyncio.get_running_loop().run_in_executor(self._worker, _with_facts, work)
         if not quick.crashes:
             _log_crashes(full)
         if self._documents.get(uri) is document:
             self._looks[uri] = compared(quick, full)
+            self._facts[uri] = facts
             self._publish(document, own(full))
+            self._told()
 
     def _publish_settings(self, analysis: Analysis) -> None:
         """Show what is wrong with the project's settings in that file, which may not be open."""
@@ -158,6 +186,11 @@ class Checks:
             text = found[0].primary.location.source.text if found else ""
             document = Document(uri, path, None, Text(text, self._documents.encoding))
             self._publish(document, list(found))
+
+
+def _with_facts(work: Callable[[], Analysis]) -> tuple[Analysis, DataFacts]:
+    full = work()
+    return full, facts_of(full)
 
 
 def _log_crashes(analysis: Analysis) -> None:
@@ -223,4 +256,16 @@ def _moved(finding: PlacedDiagnostic, analysis: Analysis, distance: int) -> Diag
         if label.location.source is old.primary.location.source
         and finding.start <= label.location.start <= label.location.end <= end
     )
-    return replace(old, primary=move(old.primary), secondary=near, fixes=())
+    moved = tuple(
+        replace(
+            fix,
+            edits=tuple(Edit(move(Label(edit.location)).location, edit.replacement) for edit in fix.edits),
+        )
+        for fix in old.fixes
+        if all(
+            edit.location.source is old.primary.location.source
+            and finding.start <= edit.location.start <= edit.location.end <= end
+            for edit in fix.edits
+        )
+    )
+    return replace(old, primary=move(old.primary), secondary=near, fixes=moved)

@@ -6,7 +6,7 @@ from lsprotocol import types
 
 from dspec.compiler.diagnostics.record import Diagnostic, Label
 
-from .features.completion import Completions, Offer
+from .features.offers import SuggestionKind
 from .text import Text
 
 SEVERITIES = {
@@ -15,7 +15,7 @@ SEVERITIES = {
     "hint": types.DiagnosticSeverity.Hint,
 }
 
-KINDS = {
+KINDS: dict[SuggestionKind, types.CompletionItemKind] = {
     "keyword": types.CompletionItemKind.Keyword,
     "declaration": types.CompletionItemKind.Class,
     "attribute": types.CompletionItemKind.Property,
@@ -26,6 +26,9 @@ KINDS = {
     "function": types.CompletionItemKind.Function,
     "optimizer": types.CompletionItemKind.Constructor,
     "variable": types.CompletionItemKind.Variable,
+    "callable": types.CompletionItemKind.Function,
+    "file": types.CompletionItemKind.File,
+    "folder": types.CompletionItemKind.Folder,
 }
 
 
@@ -60,22 +63,4 @@ def to_diagnostic(diagnostic: Diagnostic, text: Text, uri: str) -> types.Diagnos
         source="dspc",
         message="\n".join(lines),
         related_information=[info for label in diagnostic.secondary if (info := related(label))] or None,
-    )
-
-
-def to_completions(found: Completions, text: Text, end: int) -> types.CompletionList:
-    """What was found for the word that ends at the cursor, in our order, whatever the client's taste."""
-    place = to_range(text, found.start, end)
-    items = [to_completion(each, place, number) for number, each in enumerate(found.suggestions)]
-    return types.CompletionList(is_incomplete=False, items=items)
-
-
-def to_completion(suggestion: Offer, place: types.Range, number: int) -> types.CompletionItem:
-    return types.CompletionItem(
-        label=suggestion.label,
-        kind=KINDS[suggestion.kind],
-        detail=suggestion.detail or None,
-        documentation=suggestion.doc or None,
-        text_edit=types.TextEdit(place, suggestion.insert or suggestion.label),
-        sort_text=f"{number:05}",
     )

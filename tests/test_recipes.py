@@ -315,14 +315,15 @@ def test_a_diagnostic(
 
 
 async def test_an_editor_feature(monkeypatch: pytest.MonkeyPatch) -> None:
-    put(monkeypatch, "hover", "dspec.lsp.requests")
-    assert types.TEXT_DOCUMENT_HOVER not in make_server().protocol.fm.features
-    monkeypatch.setitem(requests.FEATURES, types.TEXT_DOCUMENT_HOVER, requests._record("hover"))
+    put(monkeypatch, "moniker", "dspec.lsp.requests")
+    assert types.TEXT_DOCUMENT_MONIKER not in make_server().protocol.fm.features
+    for record in requests._records("moniker"):
+        monkeypatch.setitem(requests.FEATURES, record.method, record)
 
     server = make_server()
     uri = "untitled:one"
     server.documents.open(types.TextDocumentItem(uri, types.LanguageKind.Python, 1, TEXT))
-    params = types.HoverParams(types.TextDocumentIdentifier(uri), types.Position(2, 4))
-    answer = await server.protocol.fm.features[types.TEXT_DOCUMENT_HOVER](params)
-    assert answer == types.Hover("mini has 4 letters")
+    params = types.MonikerParams(types.TextDocumentIdentifier(uri), types.Position(2, 4))
+    (answer,) = await server.protocol.fm.features[types.TEXT_DOCUMENT_MONIKER](params)
+    assert answer.identifier == "mini"
     server.checks.close()

@@ -80,19 +80,24 @@ def analyse(
     fetch: When = "never",
     only: Collection[ir.DataSource] | None = None,
     asked: int | None = None,
+    texts: Mapping[Path, str] | None = None,
     besides: Besides | None = None,
 ) -> Analysis:
     """Check the file at `path` and what it imports.
 
-    `text` stands in for the file's content on disk. With `probe` False no data file is touched; with
-    `deep` all rows of the large ones are read. `cache` remembers what data files hold. `fetch` says which
-    rows of `python` and `huggingface` sources are asked for: with "never", those kept from before are read.
+    `text` stands in for the file's content on disk, and `texts`, by resolved path, for that of files it imports. With
+    `probe` False no data file is touched; with `deep` all rows of the large ones are read. `cache` remembers what data
+    files hold. `fetch` says which rows of `python` and `huggingface` sources are asked for: with "never", those kept from
+    before are read.
     With `only`, no other source is asked. `asked` is the offset that a `query` will be about: the analysis
     keeps a journal of the declaration there. `besides` is what else is checked.
     """
     fetcher = Fetcher(fetch, only)
+    known: dict[tuple[Path, Path], File] = {}
     try:
-        loaded = load(path, text)
+        for place, held in (texts or {}).items():
+            stand_in(place, held, known)
+        loaded = load(path, text, known=known)
         return _analyse(
             loaded, probe=probe, deep=deep, cache=cache, fetcher=fetcher, asked=asked, besides=besides
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
+from collections.abc import Iterator
 
 from msgspec import Struct, field
 
@@ -87,14 +88,17 @@ class SymbolTable:
 
     def at(self, source: Source, offset: int) -> Symbol | None:
         """The symbol named at `offset`, whether declared or used there; the end of a word counts."""
+        return next((symbol for _, symbol in self.named(source, offset)), None)
+
+    def named(self, source: Source, offset: int) -> Iterator[tuple[Location, Symbol]]:
+        """The names around `offset` and what they stand for, the innermost first."""
         found = self._index.get(id(source), [])
         position = bisect.bisect_right(found, offset, key=lambda entry: entry[0]) - 1
         while position >= 0 and found[position][0] >= offset - 256:
             start, end, symbol = found[position]
             if start <= offset <= end:
-                return symbol
+                yield Location(source, start, end), symbol
             position -= 1
-        return None
 
     def uses_of(self, symbol: Symbol) -> tuple[Location, ...]:
         return tuple(use.location for use in self.uses if use.symbol is symbol)

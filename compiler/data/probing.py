@@ -94,16 +94,27 @@ def probe(
     return result
 
 
+def glance(
+    source: ir.DataSource, folder: Path, *, root: Path | None = None, rows: int = SAMPLE_ROWS
+) -> Probe:
+    """The same of the first `rows` alone, which are all that are counted. Raises DataError when it cannot be read."""
+    with open_table(source, folder, root) as table:
+        return _look(table, most=rows)
+
+
 def is_sampled(table: Table) -> bool:
     return table.size > WHOLE_BYTES
 
 
-def _look(table: Table) -> Probe:
+def _look(table: Table, *, most: int | None = None) -> Probe:
+    """Without a number of rows at `most`, a file that is not too large is read to its end."""
     found: dict[str, _Seen] = {name: _Seen(table.text) for name in table.columns or ()}
     rows = broken = 0
     exact = True
     for raw in table.rows:
-        if is_sampled(table) and (rows >= SAMPLE_ROWS or table.consumed() > SAMPLE_BYTES):
+        if (most is not None or is_sampled(table)) and (
+            rows >= (most or SAMPLE_ROWS) or table.consumed() > SAMPLE_BYTES
+        ):
             exact = False
             break
         rows += 1

@@ -54,6 +54,14 @@ def provider_names() -> tuple[str, ...]:
     return tuple(sorted({*PROVIDERS, *OF_LITELLM.split()}))
 
 
+def models_of(provider: str) -> tuple[str, ...]:
+    """Models of a provider that are known by name, without it. There may be others: they change by the week."""
+    from .known_models import NOT_TAKEN, ONE_TEMPERATURE
+
+    listed = [ONE_TEMPERATURE.get(provider, ""), *NOT_TAKEN.get(provider, {}).values()]
+    return tuple(sorted({name for names in listed for name in names.split()} - {ALL}))
+
+
 def usual_key(model: str) -> str:
     """The variable in which a key for the model is usually kept."""
     provider, _ = split_model(model)

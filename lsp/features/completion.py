@@ -6,13 +6,15 @@ offered comes from the tables (`offers`). One function per place in a declaratio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.shape.shape import EXTENDING
 from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
+from dspec.compiler.diagnostics.record import Diagnostic
 from dspec.compiler.tables.block_specs import AttributeSpec
 from dspec.compiler.tables.blocks import BLOCKS
 from dspec.compiler.tables.lm_block import OF_MODULE
@@ -20,11 +22,14 @@ from dspec.runtime.running.strategies.base import ModuleStrategy
 from dspec.runtime.running.strategies.table import STRATEGIES
 
 from . import offers
-from .cursor import Cursor, Spot, find, locate, named, terminal, word
+from .allowing import allow_offers
+from .cursor import Cursor, Part, Spot, find, locate, named, terminal, word
 from .expressions import expression
 from .here import Here, literals_here, names, source_argument, type_here
 from .items import item, round_item, section
 from .offers import Offer, attribute_detail
+from .snippets import is_called, snippet
+from .texts import text_offers
 
 __all__ = ["Completions", "Offer", "complete"]
 
@@ -36,18 +41,31 @@ class Completions(Struct, frozen=True):
     suggestions: tuple[Offer, ...]
 
 
-def complete(analysis: Analysis, offset: int) -> Completions:
-    """What may stand at an offset of the analysed text. Never raises on broken text."""
+def complete(analysis: Analysis, offset: int, found: Sequence[Diagnostic] = ()) -> Completions:
+    """What may stand at an offset of the analysed text, of which this was `found`. Never raises on broken text."""
+    in_comment = allow_offers(analysis, offset, found)
+    if in_comment is not None:
+        return Completions(in_comment[0], tuple(in_comment[1]))
     cursor = locate(analysis.tree, offset)
     if cursor is None:
         return Completions(offset, ())
     best: dict[str, Offer] = {}
-    for suggestion in _at(cursor, analysis):
+    for suggestion in _at(cursor, analysis, offset):
         best.setdefault(suggestion.label, suggestion)
-    return Completions(cursor.start, tuple(sorted(best.values(), key=lambda found: found.rank)))
+    rest = cursor.text[cursor.word[1] :].lstrip(" \t")
+    opens = rest[:1] in ("(", "=", "{") and rest[:2] != "=="
+    following = '"' if cursor.in_string else rest[:1] if opens else ""
+    offered = (_as_written(one, following) for one in best.values())
+    return Completions(cursor.start, tuple(sorted(offered, key=lambda one: one.rank)))
 
 
-def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Offer]:
+def _as_written(one: Offer, following: str) -> Offer:
+    """The offer with its snippet; what is called is written with its parenthesis, if there is none behind the cursor."""
+    insert = f"{one.label}(" if is_called(one) and not following else one.insert
+    return replace(one, snippet=snippet(one, following), insert=insert)
+
+
+def _at(cursor: Cursor, analysis: Analysis, offset: int) -> Iterable[Offer]:
     top = cursor.spots[0]
     if len(cursor.spots) == 1 and (top.number or not top.index):
         if not cursor.at_line_start or cursor.in_string:
@@ -62,7 +80,9 @@ def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Offer]:
     spec = BLOCKS.get(word(top.group.elements[0], 0))
     if spec is None or top.number:
         return ()
-    here = Here(cursor, analysis, spec)
+    here = Here(cursor, analysis, spec, offset)
+    if cursor.in_string and (texts := text_offers(here)) is not None:
+        return (_closed(here, one) for one in texts)
     match len(cursor.braces):
         case 0:
             return header(here)
@@ -74,6 +94,12 @@ def _at(cursor: Cursor, analysis: Analysis) -> Iterable[Offer]:
             return section(here, cursor.braces[1])
         case _:
             return ()
+
+
+def _closed(here: Here, one: Offer) -> Offer:
+    """What is offered within a text closes it, where the line does not; a folder leads on."""
+    opened = one.kind != "folder" and '"' not in here.cursor.rest
+    return replace(one, insert=f'{one.label}"') if opened else one
 
 
 # Headers ----------------------------------------------------------------------------------------
@@ -137,7 +163,10 @@ def _parameter(here: Here, *, is_output: bool) -> Iterable[Offer]:
 def _strategy_argument(here: Here) -> Iterable[Offer]:
     spot = here.cursor.inner
     if len(here.cursor.spots) > 2:  # inside `sig(…)` or a list
-        return type_here(here) if find(spot.before, "COLON") >= 0 else names(here)
+        if find(spot.before, "COLON") >= 0:
+            return type_here(here)
+        present = {_path(element) for element in spot.others} if spot.group.opener == "[" else set[str]()
+        return (one for one in names(here) if one.label not in present)
     strategy = _strategy(here)
     if terminal(spot.element, 1) == "ASSIGN" and spot.index >= 2:
         setting = _settings(strategy).get(word(spot.element, 0))
@@ -150,6 +179,11 @@ def _strategy_argument(here: Here) -> Iterable[Offer]:
     if spot.number == applied and not here.is_label:
         return [*names(here), *_inline(spot)]
     return _strategy_options(here, spot) if spot.index == 0 and not here.cursor.in_string else ()
+
+
+def _path(element: Sequence[Part]) -> str:
+    """A name as a list has it, with its import's."""
+    return "".join(word(element, index) for index in range(len(element)))
 
 
 def _strategy(here: Here) -> ModuleStrategy | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dspec.compiler.check import query
+from dspec.compiler.check.types.kinds import is_number, is_text
 from dspec.compiler.tables.aggregates import AggregateFunction
 from dspec.compiler.tables.judges import JudgeFunction
 from dspec.grammar.tree import Attribute, Reference
-from dspec.runtime.values.functions import Function
+from dspec.runtime.schema.types import ANY, BOOL, OptionalOf, Type
+from dspec.runtime.values.functions import Function, Marker
 
 from . import offers
 from .cursor import Spot, find, terminal, word
@@ -92,11 +94,34 @@ def _operand(here: Here) -> Iterator[Offer]:
         if name.partition(".")[0] not in known
     )
     if here.spec.keyword != "eval":
-        yield from (offers.function(one.name) for one in query.functions(view))
+        wanted = query.wanted(view) if not begins else None
+        yield from (offers.function(one.name) for one in query.functions(view) if _leads_to(one, wanted))
     yield from (offers.judge(one.name) for one in query.judges(view))
     yield from (offers.aggregate(one.name) for one in query.aggregates(view))
     if not called:
-        yield from offers.keywords(("if", "not", "true", "false", "none"), rank=9)
+        yield from offers.keywords(_words(query.wanted(view) if not begins else None), rank=9)
+
+
+def _leads_to(function: Function, wanted: Type | None) -> bool:
+    """Whether an expression that begins with a call of the function can become what is wanted: a number or a truth
+    becomes no text, and a truth no number."""
+    inner = wanted.item if isinstance(wanted, OptionalOf) else wanted
+    result = function.result
+    if inner is None or isinstance(result, Marker):
+        return True
+    if result == BOOL:
+        return inner in (BOOL, ANY)
+    return not (is_text(inner) and is_number(result))
+
+
+def _words(wanted: Type | None) -> Iterator[str]:
+    """The words that begin an expression, those left out that are none of the wanted type."""
+    yield "if"
+    inner = wanted.item if isinstance(wanted, OptionalOf) else wanted
+    if inner in (None, BOOL, ANY):
+        yield from ("not", "true", "false")
+    if wanted is None or wanted == ANY or isinstance(wanted, OptionalOf):
+        yield "none"
 
 
 def _arguments(here: Here, calling: query.Calling) -> Iterable[Offer]:

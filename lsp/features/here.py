@@ -23,15 +23,16 @@ from .offers import Offer
 class Here:
     """What every function of completion needs; the declaration is checked when somebody asks about it."""
 
-    def __init__(self, cursor: Cursor, analysis: Analysis, spec: BlockSpec) -> None:
+    def __init__(self, cursor: Cursor, analysis: Analysis, spec: BlockSpec, offset: int) -> None:
         self.cursor = cursor
         self.spec = spec
-        self._analysis = analysis
+        self.analysis = analysis
+        self.offset = offset
 
     @cached_property
     def view(self) -> query.View | None:
         block = read(self.cursor)
-        return query.view(self._analysis, block, self.cursor.word[0]) if block else None
+        return query.view(self.analysis, block, self.cursor.word[0]) if block else None
 
     @cached_property
     def sought(self) -> Sought | None:
@@ -43,6 +44,12 @@ class Here:
         """The symbol that follows the word, as far as `=`, `{` or `(` go; else empty."""
         rest = self.cursor.text[self.cursor.word[1] :].lstrip(" \t")
         return rest[:1] if rest[:1] in ("=", "{", "(") and rest[:2] != "==" else ""
+
+    @property
+    def names_follow(self) -> bool:
+        """Whether the line goes on with a name, as behind the word of an item."""
+        rest = self.cursor.text[self.cursor.word[1] :].lstrip(" \t")
+        return rest[:1].isidentifier()
 
     @property
     def is_label(self) -> bool:
@@ -71,8 +78,10 @@ def rows(here: Here) -> Iterable[Offer]:
     """Datasets and their parts."""
     if here.view is None or here.sought is None or here.qualifier:
         return names(here)
-    found = query.declared(here.view, here.sought.kinds)
-    return offers.rows((name, symbol, query.parts(here.view, symbol)) for name, symbol in found)
+    view = here.view
+    found = query.declared(view, here.sought.kinds)
+    dotted = here.cursor.text[here.cursor.word[1] :].startswith(".")  # a part is named already
+    return offers.rows((name, symbol, () if dotted else query.parts(view, symbol)) for name, symbol in found)
 
 
 def type_here(here: Here) -> Iterable[Offer]:
@@ -128,7 +137,10 @@ def source_argument(here: Here, spot: Spot, callee: int, table: Mapping[str, _So
         yield from names(here) if word(inner.element, 0) == "lm" else ()
     elif inner.index == 0:
         present = named(inner.others)
-        for one in source.parameters:
+        placed = sum(
+            bool(each) and terminal(each, 1) != "ASSIGN" for each in inner.group.elements[: inner.number]
+        )
+        for one in source.parameters[placed:]:
             if one.name not in present:
                 text = one.name if here.is_label else f"{one.name} = "
                 yield Offer(one.name, "option", one.value, one.doc, text, rank=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from dspec.compiler.check import query
+from dspec.compiler.check.declarations.datasets import TEST_PARTS
 from dspec.compiler.check.sources.externs.table import EXTERN_SOURCES
 from dspec.compiler.data.sources.table import SOURCES
 from dspec.compiler.tables.block_specs import AttributeSpec
@@ -17,6 +18,7 @@ from .expressions import expression
 from .here import Here, literals_here, names, rows, source_argument, type_here, wanted_here
 from .offers import Offer
 from .steps import addresses, step
+from .texts import columns_of
 
 GOES_ON = {"IF": "then", "THEN": "else"}
 """What a line may begin with that goes on with a choice of the line above."""
@@ -48,9 +50,12 @@ def _for_one(here: Here, spot: Spot) -> Iterable[Offer]:
 
 
 def _item_start(here: Here, spot: Spot) -> Iterator[Offer]:
+    """What stands behind the cursor decides: `=` and `{` follow attributes, a name follows the word of an item."""
     yield from _going_on(spot)
-    yield from offers.items(here.spec)
-    yield from offers.attributes(here.spec, named(spot.others), before=here.following)
+    if not here.following:
+        yield from offers.items(here.spec)
+    if not here.names_follow:
+        yield from offers.attributes(here.spec, named(spot.others), before=here.following)
 
 
 def _going_on(spot: Spot) -> Iterator[Offer]:
@@ -109,7 +114,9 @@ def _attribute_value(here: Here, spot: Spot, attribute: AttributeSpec) -> Iterab
         case "references":
             return names(here) if inner.group.opener == "[" else ()
         case "rows":
-            return rows(here) if inner is spot else ()
+            found = rows(here) if inner is spot else ()
+            tuned = attribute.name in ("train", "val")
+            return (one for one in found if not (tuned and one.label.rpartition(".")[2] in TEST_PARTS))
         case "flag":
             return offers.constants("true", "false") if spot.index == 2 else ()
         case "secret" | "address":
@@ -148,10 +155,26 @@ def _field(here: Here, spot: Spot) -> Iterable[Offer]:
     """`input name: type = default "description"`."""
     colon = find(spot.before, "COLON")
     assign = find(spot.before, "ASSIGN")
+    if here.spec.keyword == "dataset" and not here.cursor.in_string:
+        if spot.index == 1:
+            return _columns(here, spot)
+        if colon >= 0 and spot.index == colon + 1:
+            seen = dict(columns_of(here)).get(word(spot.element, 1))
+            typed = [Offer(seen, "type", "in the file", rank=0)] if seen else []
+            return [*typed, *type_here(here)]
     if colon >= 0 and assign < 0:
         return type_here(here)
     at_default = assign >= 0 and here.cursor.inner is spot and spot.index == assign + 1
     return wanted_here(here) if at_default else ()
+
+
+def _columns(here: Here, spot: Spot) -> Iterator[Offer]:
+    """The columns of the file that are not declared yet, with the types that they seem to have."""
+    declared = {word(element, 1) for element in spot.others if word(element, 0) in ("input", "field")}
+    typed = find(spot.element, "COLON") > 0
+    for name, kind in columns_of(here):
+        if name not in declared and name.isidentifier():
+            yield Offer(name, "field", kind, insert=name if typed else f"{name}: {kind}", rank=1)
 
 
 def _check(here: Here, spot: Spot) -> Iterable[Offer]:

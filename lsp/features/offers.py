@@ -34,6 +34,9 @@ SuggestionKind = Literal[
     "function",
     "optimizer",
     "variable",
+    "callable",
+    "file",
+    "folder",
 ]
 
 
@@ -46,6 +49,8 @@ class Offer(Struct, frozen=True):
     doc: str = ""
     insert: str = ""
     rank: int = 5
+    snippet: str = ""
+    """What is written instead where places to fill in can be marked."""
 
 
 ITEMS = {
@@ -143,7 +148,8 @@ def references(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
 def calls(found: Iterable[tuple[str, Symbol]]) -> Iterator[Offer]:
     """Declarations that an expression may call; records, whose values are written so, behind the others."""
     for name, symbol in found:
-        yield reference(name, symbol, rank=5 if symbol.kind == "record" else 3 if "." in name else 2)
+        rank = 5 if symbol.kind == "record" else 3 if "." in name else 2
+        yield Offer(name, "callable", symbol.kind, symbol.doc, rank=rank)
 
 
 def reference(name: str, symbol: Symbol, rank: int = 2) -> Offer:

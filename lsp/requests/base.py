@@ -1,32 +1,64 @@
 """What a request is: a record of its name, of what the server says it can do there, and of its answer.
 
-An answer is a function of a document and its analysis. It computes with `features`, which know nothing of the
-protocol, and gives the protocol's types.
+An answer is a function of a document and its analysis, or of the project alone. It computes with `features`, which
+know nothing of the protocol, and gives the protocol's types. An answer that takes long is a coroutine that works in a
+thread; what it gives counts only while the document is the one that was asked about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from lsprotocol import types
 from msgspec import Struct
 
 from dspec.compiler.check.analysis import Analysis
+from dspec.compiler.diagnostics.record import Diagnostic
 
+from ..client import Client
+from ..documents import Document
+from ..features.facts import NOTHING, DataFacts
 from ..text import ClientPosition, Text
+from ..workspace import Workspace
 
 
-class EditorRequest(Struct, frozen=True):
-    """A request about a document: its parameters as the protocol has them, the text and what is known of it."""
+class WorkspaceRequest(Struct, frozen=True):
+    """A request about the project, or about what an earlier answer gave: its parameters as the protocol has them."""
 
     params: Any
-    text: Text
+    workspace: Workspace
+    client: Client
+
+
+class EditorRequest(WorkspaceRequest, frozen=True):
+    """A request about a document: the text and what is known of it, too."""
+
+    document: Document
     analysis: Analysis
+    facts: DataFacts = NOTHING
+    """What the data told when it was last read."""
+    find: Callable[[], Sequence[Diagnostic]] = tuple
+
+    @property
+    def found(self) -> Sequence[Diagnostic]:
+        """What there is to say of the text, with what the data told."""
+        return self.find()
+
+    @property
+    def text(self) -> Text:
+        return self.document.text
 
     @property
     def offset(self) -> int:
         """Where it was asked, for parameters that have a position."""
-        return self.text.offset(ClientPosition(self.params.position.line, self.params.position.character))
+        return self.at(self.params.position)
+
+    def at(self, position: types.Position) -> int:
+        return self.text.offset(ClientPosition(position.line, position.character))
+
+    def span(self, place: types.Range) -> tuple[int, int]:
+        return self.at(place.start), self.at(place.end)
 
 
 class EditorFeature(Struct, frozen=True):
@@ -36,3 +68,19 @@ class EditorFeature(Struct, frozen=True):
     answer: Callable[[EditorRequest], object]
     options: object | None = None
     """What the editor is told of it beforehand."""
+    offered: Callable[[Client], bool] = lambda client: True
+    """Whether an editor that can do this much is told of it."""
+    nothing: object = None
+    """The answer where the document is not open, or is no program."""
+
+
+class WorkspaceFeature(Struct, frozen=True):
+    """The facts of one request that is about no document that is open."""
+
+    method: str
+    answer: Callable[[WorkspaceRequest], object]
+    options: object | None = None
+    offered: Callable[[Client], bool] = lambda client: True
+
+
+Feature = EditorFeature | WorkspaceFeature

@@ -1,21 +1,84 @@
-"""textDocument/completion: what may be written at the cursor."""
+"""textDocument/completion: what may be written at the cursor; and what is told of one of the offers."""
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
+
 from lsprotocol import types
 
-from ..convert import to_completions
+from ..convert import KINDS, to_range
 from ..features.completion import complete
-from .base import EditorFeature, EditorRequest
+from ..features.offers import Offer
+from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
+
+MAX_KEPT = 8
+"""Answers of which an editor may ask for the docs."""
+_kept: OrderedDict[str, tuple[Offer, ...]] = OrderedDict()
 
 
 def _answer(asked: EditorRequest) -> types.CompletionList:
+    """In our order, whatever the client's taste."""
     offset = asked.offset
-    return to_completions(complete(asked.analysis, offset), asked.text, offset)
+    found = complete(asked.analysis, offset, asked.found)
+    place = to_range(asked.text, found.start, offset)
+    name = _remembered(found.suggestions) if asked.client.resolves_docs else ""
+    items = [_item(asked, one, place, number, name) for number, one in enumerate(found.suggestions)]
+    # What leads on to more is asked about again as it is typed.
+    partial = any(one.kind == "folder" for one in found.suggestions)
+    return types.CompletionList(is_incomplete=partial, items=items)
 
 
-FEATURE = EditorFeature(
-    method=types.TEXT_DOCUMENT_COMPLETION,
-    answer=_answer,
-    options=types.CompletionOptions(trigger_characters=[".", "=", "(", ",", "|", ":", '"']),
+def _item(
+    asked: EditorRequest, one: Offer, place: types.Range, number: int, name: str
+) -> types.CompletionItem:
+    marked = bool(one.snippet) and asked.client.snippets
+    text = one.snippet if marked else one.insert or one.label
+    return types.CompletionItem(
+        label=one.label,
+        kind=KINDS[one.kind],
+        detail=one.detail or None,
+        documentation=None if name else _doc(one, markdown=asked.client.documents_in_markdown),
+        text_edit=types.TextEdit(place, text),
+        insert_text_format=types.InsertTextFormat.Snippet if marked else None,
+        sort_text=f"{number:05}",
+        data=[name, number, asked.client.documents_in_markdown] if name and one.doc else None,
+    )
+
+
+def _doc(one: Offer, *, markdown: bool) -> str | types.MarkupContent | None:
+    if not one.doc:
+        return None
+    return types.MarkupContent(types.MarkupKind.Markdown, one.doc) if markdown else one.doc
+
+
+def _remembered(offers: tuple[Offer, ...]) -> str:
+    """The answer's name: the same for the same answer."""
+    name = hashlib.sha256("\n".join(one.label + one.doc for one in offers).encode()).hexdigest()[:16]
+    _kept[name] = offers
+    _kept.move_to_end(name)
+    while len(_kept) > MAX_KEPT:
+        _kept.popitem(last=False)
+    return name
+
+
+def _resolve(asked: WorkspaceRequest) -> types.CompletionItem:
+    item: types.CompletionItem = asked.params
+    match item.data:
+        case [str() as name, int() as number, markdown] if number < len(_kept.get(name, ())):
+            item.documentation = _doc(_kept[name][number], markdown=bool(markdown))
+        case _:
+            pass
+    return item
+
+
+FEATURES = (
+    EditorFeature(
+        types.TEXT_DOCUMENT_COMPLETION,
+        _answer,
+        types.CompletionOptions(
+            trigger_characters=[".", "=", "(", ",", "|", ":", '"', "/"], resolve_provider=True
+        ),
+    ),
+    WorkspaceFeature(types.COMPLETION_ITEM_RESOLVE, _resolve),
 )

@@ -56,6 +56,26 @@ sys.addaudithook(watch)
 """
 
 
+AT_A_PLACE = (
+    "hover",
+    "definition",
+    "typeDefinition",
+    "documentHighlight",
+    "signatureHelp",
+    "prepareCallHierarchy",
+)
+OF_A_FILE = (
+    "documentSymbol",
+    "semanticTokens/full",
+    "foldingRange",
+    "documentLink",
+    "codeLens",
+    "inlayHint",
+    "codeAction",
+)
+WHOLE = {"start": {"line": 0, "character": 0}, "end": {"line": 999, "character": 0}}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="makes a fifo")
 def test_opening_a_hostile_file_has_no_effects(tmp_path: Path) -> None:
     folder = tmp_path / "project"
@@ -73,7 +93,7 @@ def test_opening_a_hostile_file_has_no_effects(tmp_path: Path) -> None:
     before = sorted(path.name for path in folder.rglob("*"))
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
     with Client(code=WATCHED, cwd=folder, env=environment) as client:
-        client.initialize()
+        client.initialize(can={"textDocument": {"codeAction": {"codeActionLiteralSupport": {}}}})
         client.open(main.as_uri(), HOSTILE)
         quick = client.diagnostics(main.as_uri(), 1)
         full = client.diagnostics(main.as_uri(), 1)
@@ -82,9 +102,13 @@ def test_opening_a_hostile_file_has_no_effects(tmp_path: Path) -> None:
         for line, text in enumerate(HOSTILE.splitlines()):
             for column in range(0, len(text) + 1, 7):
                 place = {"line": line, "character": column}
-                client.ask(
-                    "textDocument/completion", {"textDocument": {"uri": main.as_uri()}, "position": place}
-                )
+                asked = {"textDocument": {"uri": main.as_uri()}, "position": place}
+                client.ask("textDocument/completion", asked)
+                client.ask(f"textDocument/{AT_A_PLACE[(line + column // 7) % len(AT_A_PLACE)]}", asked)
+        whole = {"textDocument": {"uri": main.as_uri()}, "range": WHOLE, "context": {"diagnostics": []}}
+        for method in OF_A_FILE:
+            client.ask(f"textDocument/{method}", whole)
+        assert client.ask("workspace/symbol", {"query": ""})
         client.ask("shutdown", None)
         client.notify("exit", None)
         assert client.process.wait(10) == 0

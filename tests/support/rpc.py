@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 SERVE = "from dspec.lsp.server import serve; serve()"
@@ -32,6 +33,10 @@ class Client:
         )
         self.errors = b""
         self.notifications: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
+        """What the server asked of the editor: each was answered with null."""
+        self.told: dict[str, Any] = {}
+        """What the server answered to `initialize`."""
         self._number = 0
         self._answers: dict[int, dict[str, Any]] = {}
         self._inbox: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -67,12 +72,26 @@ class Client:
         assert "error" not in answer, answer
         return answer["result"]
 
-    def initialize(self, encodings: Sequence[str] = ()) -> dict[str, Any]:
+    def initialize(
+        self,
+        encodings: Sequence[str] = (),
+        can: Mapping[str, Any] = MappingProxyType({}),
+        options: object = None,
+    ) -> dict[str, Any]:
+        """`can` are the editor's further capabilities."""
         general = {"positionEncodings": list(encodings)} if encodings else {}
+        capabilities = {"general": general, **can}
         result = self.ask(
-            "initialize", {"processId": None, "rootUri": None, "capabilities": {"general": general}}
+            "initialize",
+            {
+                "processId": None,
+                "rootUri": None,
+                "capabilities": capabilities,
+                "initializationOptions": options,
+            },
         )
         self.notify("initialized", {})
+        self.told = result
         return result
 
     def open(self, uri: str, text: str, version: int = 1) -> None:
@@ -114,10 +133,21 @@ class Client:
                     return self.notifications.pop(position)
             self._take()
 
+    def asked(self, method: str) -> dict[str, Any]:
+        """The next request of the server by that name."""
+        while True:
+            for position, message in enumerate(self.requests):
+                if message["method"] == method:
+                    return self.requests.pop(position)
+            self._take()
+
     def _take(self) -> None:
         message = self._inbox.get(timeout=PATIENCE)
         assert message is not None, f"the server hung up:\n{self.errors.decode()}"
-        if "method" in message:
+        if "method" in message and "id" in message:
+            self.requests.append(message)
+            self.send_raw(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": None}).encode())
+        elif "method" in message:
             self.notifications.append(message)
         else:
             self._answers[message["id"]] = message

@@ -95,6 +95,7 @@ def _given(session: Session, place: Place, item: Given, tested: RunnableInfo | N
             codes.types.UnknownGiven(place.at(item.name), tested.symbol.name, tuple(tested.inputs))
         )
         return infer(scope, node).code
+    session.use(place, item.name, member.symbol)
     return given(scope, node, member)
 
 

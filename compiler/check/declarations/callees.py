@@ -119,6 +119,9 @@ def arguments_of(
     lowered: dict[str, Expression] = {}
     for name, arguments in given.items():
         member = inputs[name]
+        for argument in arguments:
+            if argument.name is not None:
+                scope.session.use(scope.place, argument.name, member.symbol)
         lowered[name] = expect(
             scope, arguments[0].value, member.type, f"`{name}` of `{callee.name}`", member.symbol
         )

@@ -73,6 +73,8 @@ def returned_values(
             at = place.at(argument.name or argument)
             session.report(codes.types.NotPromised(at, name, symbol.location, tuple(promised)))
             continue
+        if argument.name is not None:
+            session.use(place, argument.name, member.symbol)
         lowered[name] = expect(scope, argument.value, member.type, f"the output `{name}`", member.symbol)
     if promised and lowered.keys() <= promised.keys() and (absent := promised.keys() - lowered.keys()):
         lacking = [member for name, member in promised.items() if name in absent]

@@ -33,6 +33,8 @@ def record_value(scope: Scope, node: Call, symbol: Symbol) -> Typed:
     )
     values: dict[str, JsonValue] = {}
     for name, (argument, *_) in given.items():
+        if argument.name is not None:
+            scope.session.use(scope.place, argument.name, members[name].symbol)
         code = expect(scope, argument.value, members[name].type, f"`{name}`", members[name].symbol)
         values[name] = written_out(scope, argument.value, code, name)
     record = scope.session.checked(symbol)

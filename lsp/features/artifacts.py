@@ -1,0 +1,57 @@
+"""What was compiled before, read from the artifact of an optimize block. Nothing of it runs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from dspec.compiler.check.session import Session
+from dspec.compiler.check.symbols import Symbol
+from dspec.runtime.artifact.artifact import Artifact, read_artifact
+from dspec.runtime.errors import ArtifactError
+from dspec.runtime.schema.ensemble import parts
+from dspec.runtime.schema.program import Predictor
+
+SUFFIX = ".dspc.json"
+MAX_BYTES = 4 << 20
+"""A larger artifact is not read for an editor, which would wait for it."""
+
+
+def compiled(session: Session, symbol: Symbol) -> Artifact | None:
+    """The artifact of a block of the root file, if there is one inside the project that can be read."""
+    place = session.folder / "compiled" / f"{symbol.name}{SUFFIX}"
+    try:
+        real = place.resolve(strict=True)
+        status = real.stat()
+    except (OSError, RuntimeError):
+        return None
+    if not real.is_relative_to(session.root) or "." in symbol.key or status.st_size > MAX_BYTES:
+        return None
+    return _read(real, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, _changed: int, _size: int) -> Artifact | None:
+    try:
+        return read_artifact(path)
+    except ArtifactError:
+        return None
+
+
+def tuned_predictors(artifact: Artifact, name: str) -> list[tuple[str, Predictor]]:
+    """The predictors of a module by their addresses, as they were compiled."""
+    return [
+        (address, predictor)
+        for program in parts(artifact.program)[:1]
+        for address, predictor in program.predictors.items()
+        if address == name or address.startswith(f"{name}.")
+    ]
+
+
+def scores(artifact: Artifact) -> str:
+    """`right 81.0 on val (64 rows)`, or nothing where it was not scored."""
+    role = "val" if "val" in artifact.scores else "train"
+    score = artifact.scores.get(role)
+    if score is None:
+        return ""
+    return f"{score.metric} {100 * score.score:.1f} on {role} ({score.n} rows)"

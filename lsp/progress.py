@@ -1,0 +1,53 @@
+"""Work that takes long is shown in the editor, which may cancel it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+from typing import cast
+
+from lsprotocol import types
+from pygls.progress import Progress
+
+logger = logging.getLogger(__name__)
+PATIENCE = 1.0
+"""Seconds of work that nobody is told of."""
+
+
+@asynccontextmanager
+async def shown(progress: Progress, title: str, cancel: Callable[[], None]) -> AsyncGenerator[None]:
+    """Shows the work in the block once it has taken a while. `cancel` is called where somebody cancels it."""
+    telling = asyncio.ensure_future(_tell(progress, title, cancel))
+    try:
+        yield
+    finally:
+        telling.cancel()
+
+
+async def _tell(progress: Progress, title: str, cancel: Callable[[], None]) -> None:
+    await asyncio.sleep(PATIENCE)
+    token = str(uuid.uuid4())
+    try:
+        await progress.create_async(token)  # pyright: ignore[reportUnknownMemberType]
+    except Exception as error:  # noqa: BLE001 - the editor may refuse, or have gone
+        logger.info("no progress is shown: %s", error)
+        return
+    loop = asyncio.get_running_loop()
+
+    kept: object = progress.tokens[token]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    told = cast("Future[None]", kept)
+
+    def stopped(future: Future[None]) -> None:
+        if future.cancelled():
+            loop.call_soon_threadsafe(cancel)
+
+    told.add_done_callback(stopped)
+    progress.begin(token, types.WorkDoneProgressBegin(title, cancellable=True))
+    try:
+        await asyncio.Event().wait()
+    finally:
+        progress.end(token, types.WorkDoneProgressEnd())

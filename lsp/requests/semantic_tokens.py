@@ -1,0 +1,86 @@
+"""textDocument/semanticTokens: whole, for a range, and as what changed since an earlier answer."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import OrderedDict
+
+from lsprotocol import types
+
+from ..features.colours import MODIFIERS, TOKEN_TYPES, Coloured, colours
+from ..text import Text
+from .base import EditorFeature, EditorRequest
+
+LEGEND = types.SemanticTokensLegend(list(TOKEN_TYPES), list(MODIFIERS))
+_TYPES = {name: number for number, name in enumerate(TOKEN_TYPES)}
+_BITS = {name: 1 << number for number, name in enumerate(MODIFIERS)}
+MAX_KEPT = 32
+"""Answers that an editor may ask about what changed since."""
+_kept: OrderedDict[str, list[int]] = OrderedDict()
+
+
+def _numbers(found: list[Coloured], text: Text) -> list[int]:
+    """Five numbers for each token, line and column as differences."""
+    numbers: list[int] = []
+    line = column = 0
+    for one in found:
+        first, last = text.place(one.start), text.place(one.end)
+        if last.line != first.line or last.column == first.column:
+            continue
+        numbers += (
+            first.line - line,
+            first.column - (column if first.line == line else 0),
+            last.column - first.column,
+            _TYPES[one.type],
+            sum(_BITS[name] for name in one.modifiers),
+        )
+        line, column = first
+    return numbers
+
+
+def _remembered(numbers: list[int]) -> str:
+    """The answer's name: the same for the same answer."""
+    name = hashlib.sha256(array("q", numbers).tobytes()).hexdigest()[:16]
+    _kept[name] = numbers
+    _kept.move_to_end(name)
+    while len(_kept) > MAX_KEPT:
+        _kept.popitem(last=False)
+    return name
+
+
+def _full(asked: EditorRequest) -> types.SemanticTokens:
+    numbers = _numbers(colours(asked.analysis), asked.text)
+    return types.SemanticTokens(numbers, _remembered(numbers))
+
+
+def _range(asked: EditorRequest) -> types.SemanticTokens:
+    start, end = asked.span(asked.params.range)
+    return types.SemanticTokens(_numbers(colours(asked.analysis, start, end), asked.text))
+
+
+def _delta(asked: EditorRequest) -> types.SemanticTokens | types.SemanticTokensDelta:
+    before = _kept.get(asked.params.previous_result_id)
+    numbers = _numbers(colours(asked.analysis), asked.text)
+    name = _remembered(numbers)
+    if before is None:
+        return types.SemanticTokens(numbers, name)
+    return types.SemanticTokensDelta(edits(before, numbers), name)
+
+
+def edits(before: list[int], after: list[int]) -> list[types.SemanticTokensEdit]:
+    """What lies between the beginning and the end that both have."""
+    shorter = min(len(before), len(after))
+    head = next((place for place in range(shorter) if before[place] != after[place]), shorter)
+    left = shorter - head
+    tail = next((place for place in range(left) if before[-1 - place] != after[-1 - place]), left)
+    if head == len(before) == len(after):
+        return []
+    return [types.SemanticTokensEdit(head, len(before) - head - tail, after[head : len(after) - tail])]
+
+
+FEATURES = (
+    EditorFeature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, _full, LEGEND),
+    EditorFeature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL_DELTA, _delta, LEGEND),
+    EditorFeature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_RANGE, _range, LEGEND),
+)

@@ -1,0 +1,93 @@
+"""The outline of a document, and the declarations of the project by name."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+
+from dspec.compiler.project.source import Source
+from dspec.grammar import parse
+
+from ..convert import to_range
+from ..features.outline import Outline, OutlineKind, matches, outline
+from ..text import Text
+from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
+
+MAX_FOUND = 500
+KINDS: dict[OutlineKind, types.SymbolKind] = {
+    "import": types.SymbolKind.Namespace,
+    "extern": types.SymbolKind.Interface,
+    "type": types.SymbolKind.Enum,
+    "record": types.SymbolKind.Struct,
+    "lm": types.SymbolKind.Object,
+    "signature": types.SymbolKind.Class,
+    "module": types.SymbolKind.Function,
+    "program": types.SymbolKind.Function,
+    "dataset": types.SymbolKind.Array,
+    "metric": types.SymbolKind.Operator,
+    "optimize": types.SymbolKind.Constructor,
+    "eval": types.SymbolKind.Event,
+    "test": types.SymbolKind.Event,
+    "field": types.SymbolKind.Field,
+    "let": types.SymbolKind.Variable,
+    "step": types.SymbolKind.Method,
+    "part": types.SymbolKind.Property,
+    "parameter": types.SymbolKind.Variable,
+}
+
+
+def _document(asked: EditorRequest) -> list[types.DocumentSymbol] | list[types.SymbolInformation]:
+    found = outline(asked.analysis.tree)
+    if asked.client.nested_symbols:
+        return [_nested(one, asked.text) for one in found]
+    return [_flat(one, asked.text, asked.document.uri, "") for one in found]
+
+
+def _nested(one: Outline, text: Text) -> types.DocumentSymbol:
+    return types.DocumentSymbol(
+        name=one.name,
+        kind=KINDS[one.kind],
+        range=to_range(text, one.start, one.end),
+        selection_range=to_range(text, one.name_start, one.name_end),
+        detail=" ".join(part for part in (one.kind, one.detail) if part),
+        children=[_nested(each, text) for each in one.inside] or None,
+    )
+
+
+def _flat(one: Outline, text: Text, uri: str, container: str) -> types.SymbolInformation:
+    place = types.Location(uri, to_range(text, one.name_start, one.name_end))
+    return types.SymbolInformation(place, one.name, KINDS[one.kind], container_name=container or None)
+
+
+def _workspace(asked: WorkspaceRequest) -> list[types.SymbolInformation]:
+    """The declarations of all sources of the projects that are open, the best matches first."""
+    query = asked.params.query
+    found: list[tuple[tuple[bool, int], types.SymbolInformation]] = []
+    for root in asked.workspace.folders():
+        for path in asked.workspace.sources(root):
+            text = asked.workspace.text(path, root)
+            if text is None:
+                continue
+            source = Source(path, path.relative_to(root).as_posix(), text)
+            for one in outline(parse(text)):
+                if matches(one.name, query):
+                    place = types.Location(
+                        asked.workspace.uri(path),
+                        asked.workspace.range(source, one.name_start, one.name_end),
+                    )
+                    rank = (not one.name.lower().startswith(query.lower()), len(one.name))
+                    found.append(
+                        (
+                            rank,
+                            types.SymbolInformation(
+                                place, one.name, KINDS[one.kind], container_name=source.name
+                            ),
+                        )
+                    )
+    found.sort(key=lambda each: each[0])
+    return [one for _, one in found[:MAX_FOUND]]
+
+
+FEATURES = (
+    EditorFeature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, _document),
+    WorkspaceFeature(types.WORKSPACE_SYMBOL, _workspace),
+)

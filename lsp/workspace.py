@@ -1,0 +1,186 @@
+"""The project as the editor sees it: each file as it is open there, else as it is on disk.
+
+Only sources inside a project's root are read, links resolved, and no more than so many of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from lsprotocol import types
+from msgspec import Struct
+
+from dspec.compiler.check.analysis import Analysis, analyse
+from dspec.compiler.diagnostics.record import Edit
+from dspec.compiler.project.loading import read_text
+from dspec.compiler.project.source import Location, Source
+from dspec.compiler.project.state import project_root
+
+from .client import Client
+from .documents import Document, Documents
+from .text import Text
+
+MAX_SOURCES = 1_000
+"""Sources of a project that are looked at."""
+MAX_ENTRIES = 50_000
+"""Files and folders of a project that are looked through for sources."""
+_IMPORT = re.compile(r'^import[ \t]*"([^"\n\\]*)"', re.MULTILINE)
+
+
+class _OnDisk(Struct, frozen=True):
+    stamp: tuple[int, int]
+    text: str
+
+
+class Workspace:
+    """Reads the sources of the projects whose documents are open."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._known: dict[Path, _OnDisk] = {}
+
+    # Files
+
+    def document(self, path: Path) -> Document | None:
+        """The open document of a file, whatever links lead to it."""
+        return next((one for one in self._documents.all() if real(one.path) == path), None)
+
+    def folders(self) -> list[Path]:
+        """The roots of the projects of open documents."""
+        return list(dict.fromkeys(project_root(real(one.path)) for one in self._documents.all()))
+
+    def sources(self, root: Path) -> list[Path]:
+        """The `.dspec` files below a project's root, sorted; hidden folders and links to folders are left out."""
+        return sorted(_below(root))
+
+    def knows(self, path: Path) -> bool:
+        """Whether a file is open, or a source of a project that is."""
+        if self.document(path) is not None:
+            return True
+        return path.suffix == ".dspec" and any(path.is_relative_to(root) for root in self.folders())
+
+    def text(self, path: Path, root: Path) -> str | None:
+        """What a source holds: in the editor, else on disk; None where it cannot be read."""
+        document = self.document(path)
+        if document is not None:
+            return document.text.content
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        stamp = status.st_mtime_ns, status.st_size
+        known = self._known.get(path)
+        if known is None or known.stamp != stamp:
+            text = read_text(path, root)
+            if not isinstance(text, str):
+                return None
+            known = self._known[path] = _OnDisk(stamp, text)
+        return known.text
+
+    # What is known of them
+
+    def analysis(self, path: Path, instead: Mapping[Path, str] = MappingProxyType({})) -> Analysis:
+        """A source checked without its data, as the editor has it and all that it imports; some texts `instead`."""
+        texts = {real(one.path): one.text.content for one in self._documents.all()} | dict(instead)
+        own = texts.pop(real(path), None)
+        return analyse(path, text=own, probe=False, texts=texts)
+
+    def seeing(self, analysis: Analysis) -> Iterator[Analysis]:
+        """The analysis, and those of all files that import its file, directly or through others.
+
+        A file that another one of them imports is part of that one's analysis, and is not given by itself.
+        """
+        yield analysis
+        root, path = analysis.session.root, analysis.source.path
+        imports = {source: self._imports(source, root) for source in self.sources(root)}
+        waiting = [path]
+        importers: set[Path] = set()
+        while waiting:
+            target = waiting.pop()
+            for source, named in imports.items():
+                if target in named and source not in importers and source != path:
+                    importers.add(source)
+                    waiting.append(source)
+        covered: set[Path] = set()
+        below = {source: imports[source] & importers for source in importers}
+        # What nobody imports comes first; of files that import each other, the first in the alphabet.
+        for source in sorted(importers, key=lambda one: (any(one in named for named in below.values()), one)):
+            if source not in covered:
+                found = self.analysis(source)
+                covered |= {scope.source.path for scope in found.session.owners.values()}
+                yield found
+
+    def _imports(self, source: Path, root: Path) -> set[Path]:
+        """What a source imports, read from its lines alone: a file is not parsed to find out that it does not matter."""
+        text = self.text(source, root) or ""
+        return {Path(os.path.normpath(source.parent / found[1])) for found in _IMPORT.finditer(text)}
+
+    # In the protocol's words
+
+    def uri(self, path: Path) -> str:
+        document = self.document(path)
+        return document.uri if document is not None else path.as_uri()
+
+    def locate(self, place: Location) -> types.Location:
+        return types.Location(self.uri(place.source.path), self.range(place.source, place.start, place.end))
+
+    def to_edit(self, edits: Iterable[Edit], client: Client) -> types.WorkspaceEdit:
+        """Edits of several files, for the version of each that is open."""
+        by_file: dict[Path, list[Edit]] = {}
+        for edit in edits:
+            by_file.setdefault(edit.location.source.path, []).append(edit)
+        changes = {
+            path: [
+                types.TextEdit(
+                    self.range(edit.location.source, edit.location.start, edit.location.end), edit.replacement
+                )
+                for edit in found
+            ]
+            for path, found in by_file.items()
+        }
+        if not client.versioned_edits:
+            return types.WorkspaceEdit(changes={self.uri(path): found for path, found in changes.items()})
+        return types.WorkspaceEdit(
+            document_changes=[
+                types.TextDocumentEdit(self._versioned(path), found) for path, found in changes.items()
+            ]
+        )
+
+    def _versioned(self, path: Path) -> types.OptionalVersionedTextDocumentIdentifier:
+        document = self.document(path)
+        return types.OptionalVersionedTextDocumentIdentifier(
+            self.uri(path), document.version if document is not None else None
+        )
+
+    def text_of(self, source: Source) -> Text:
+        return Text(source.text, self._documents.encoding)
+
+    def range(self, source: Source, start: int, end: int) -> types.Range:
+        text = self.text_of(source)
+        first, last = text.place(start), text.place(end)
+        return types.Range(types.Position(first.line, first.column), types.Position(last.line, last.column))
+
+
+def real(path: Path) -> Path:
+    """Where a file really lies; the path itself in a loop of links."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path.absolute()
+
+
+def _below(root: Path) -> Iterator[Path]:
+    entries = found = 0
+    for place, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
+        entries += len(folders) + len(names)
+        for name in sorted(names):
+            if name.endswith(".dspec"):
+                found += 1
+                yield Path(place, name)
+        if entries > MAX_ENTRIES or found >= MAX_SOURCES:
+            return
