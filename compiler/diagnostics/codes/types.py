@@ -925,7 +925,7 @@ class ShareOfRows(Finding, frozen=True):
             f"`{self.where.text}` is a share of a dataset's rows and has no value in {self.purpose}",
             "only in a `split`",
             help=f"write {share}",
-            fixes=(replace(self.where, share),),
+            fixes=(replace(self.where, share, guess=True),),
         )
 
 
