@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
@@ -114,9 +114,11 @@ def may_stand(
     return False
 
 
-def one_history(session: Session, inputs: Iterable[NamedValue]) -> None:
-    """Report a second history among a signature's inputs."""
+def one_history(session: Session, inputs: Collection[NamedValue]) -> None:
+    """Report a second history among a signature's inputs, and one without any input beside it."""
     first, *others = [one for one in inputs if beyond_text(one.type) == "history"] or [None]
+    if first is not None and first.symbol and len(inputs) == 1 and not first.symbol.block.problems:
+        session.report(codes.media.HistoryAlone(first.symbol.location, first.name))
     for one in others:
         if one is not None and one.symbol and first is not None:
             session.report(codes.media.SecondHistory(one.symbol.location, first.location))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...project.source import Location
 from ..fixes import replace
-from ..record import Diagnostic, also
+from ..record import Diagnostic, Label, also
 from ..wording import article, listed, quoted
 from .base import Code, Finding
 
@@ -247,6 +247,76 @@ class NoHistory(Finding, frozen=True):
             f"`{self.strategy}` cannot show the turns of `{self.input}`: what its steps answer is not what the turns answer",
             "takes no history",
             help="give it the earlier turns as text, `list[str]`, or ask a `Predict` with the history first",
+        )
+
+
+DS0376 = Code(
+    "DS0376",
+    "error",
+    "turns that the module did not have",
+    "A turn of a history is an object with values of the other inputs and of the outputs of the signature that takes it, and has "
+    "something that was given and something that was answered. So are the turns in the rows of a dataset, and those that a test "
+    "gives.",
+    CHAT + "module chat = Predict(Chat)\n"
+    'test t { program = chat; given past = [dict(role = "user", content = "Who?")]; given question = "When?"; '
+    'expect answer != "" }\n',
+    CHAT + "module chat = Predict(Chat)\n"
+    'test t { program = chat; given past = [dict(question = "Who?", answer = "Ada.")]; given question = "When?"; '
+    'expect answer != "" }\n',
+)
+
+
+class TurnsOfRows(Finding, frozen=True):
+    """Rows with turns that the program at `program` cannot show: `why`."""
+
+    code = DS0376
+    why: str
+    program: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            self.why,
+            "no turns of this program",
+            secondary=(Label(self.program, "is handed them"),),
+            help=_TURN,
+        )
+
+
+class GivenTurns(Finding, frozen=True):
+    """Turns that are written out for the input `name`: `why` they are none."""
+
+    code = DS0376
+    name: str
+    why: str
+
+    def told(self) -> Diagnostic:
+        return self.says(f"these turns cannot be given to `{self.name}`: {self.why.removeprefix(f'`{self.name}` of ')}", "no such turns", help=_TURN)
+
+
+_TURN = "a turn is an object with inputs and outputs of the signature that takes the history"
+
+DS0377 = Code(
+    "DS0377",
+    "warning",
+    "history alone",
+    "A turn of a history has values of the signature's other inputs. A signature without another input has no turns: each "
+    "history but an empty one is an error.",
+    LM + 'signature Chat { "Answer."; input past: history; output answer: str }\n',
+    CHAT,
+)
+
+
+class HistoryAlone(Finding, frozen=True):
+    """A history that is the only input of its signature."""
+
+    code = DS0377
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` can have no turn: a turn says what the other inputs were, and there is no other input",
+            "always empty",
+            help="add what is asked now: `input question: str`",
         )
 
 

@@ -1195,6 +1195,35 @@ class NotAPattern(Finding, frozen=True):
         return self.says(f"`{self.function}` cannot use this pattern: {reason}", "cannot be matched")
 
 
+DS0327 = Code(
+    "DS0327",
+    "error",
+    "number that a function does not take",
+    "Some functions take numbers from a range alone: a rank is counted from 1 on. Another number is refused on every row, so one "
+    "that is written out is refused here.",
+    program(CALL, 'assert len(range(20000)) > 0 else "some"', RETURN),
+    program(CALL, 'assert len(range(2000)) > 0 else "some"', RETURN),
+)
+
+
+class BeyondFunction(Finding, frozen=True):
+    """A number below `low` or above `high` for the parameter `name` of a function."""
+
+    code = DS0327
+    function: str
+    name: str
+    low: float | None
+    high: float | None
+
+    def told(self) -> Diagnostic:
+        low = "" if self.low is None else f"at least {self.low:,g}"
+        high = "" if self.high is None else f"at most {self.high:,g}"
+        return self.says(
+            f"`{self.name}` of `{self.function}` is {' and '.join(filter(None, (low, high)))}, and this is {self.where.text}",
+            "fails on every row",
+        )
+
+
 DS0321 = Code(
     "DS0321",
     "error",
