@@ -31,6 +31,9 @@ def messages():
     yield {"text": "a parcel", "topic": "shipping"}
 
 def price(sku, *, quantity: float, **more): ...
+
+class Marks: ...
+
 """,
     "own.py": """def forward(question: str, call) -> dict:
     return call("ask", question=question)

@@ -333,9 +333,9 @@ class ScoreOutOfRange(Finding, frozen=True):
     def told(self) -> Diagnostic:
         if self.low == self.high:
             found = f"always {self.low:g}"
-        elif self.low > 1:
+        elif self.low >= 1:
             found = f"never less than {self.low:g}"
-        elif self.high < 0:
+        elif self.high <= 0:
             found = f"never more than {self.high:g}"
         else:
             found = f"anything from {self.low:g} to {self.high:g}"
