@@ -27,6 +27,7 @@ from ..expressions.scope import Measure, Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..shape.literals import constant
+from ..shape.shape import has_misplaced
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo
 from ..types.kinds import NamedValue
@@ -61,7 +62,7 @@ def _check_test(session: Session, symbol: Symbol) -> ir.Test | None:
         for item in declaration.items or ()
         if isinstance(item, Expect)
     )
-    if not place.block.problems:
+    if not place.block.problems and not has_misplaced(place):
         _complete(session, place, symbol, tested.inputs, written)
     return ir.Test(
         name=symbol.key,

@@ -201,7 +201,8 @@ def check_known(session: Session, read: Reader, lm: LM, model: Location) -> None
         session.report(codes.models.OneTemperature(at("temperature"), lm.model, lm.temperature, model))
     if lm.stop and "stop" in read.found:
         _in_layout(session, at("stop"), lm, lm.stop)
-    for name in not_taken(lm, read.found):
+    # A value that could not be read is reported as that alone.
+    for name in (one for one in not_taken(lm, read.found) if getattr(lm, one, None) is not None):
         session.report(codes.parameters.ParameterNotTaken(at(name), name, lm.model, model))
     if "api_version" in read.found and not versioned(lm.model):
         session.report(codes.parameters.NoVersions(at("api_version"), lm.model))

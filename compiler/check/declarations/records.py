@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from dspec.grammar.tree import Call, CheckItem, Doc, Expr, FieldItem, Item, Parameter, Reference, TypeNode
+from dspec.grammar.tree import Literal as LiteralNode
 from dspec.runtime.schema.expressions import Constant, Expression
 from dspec.runtime.schema.program import Check, FieldSpec, Record
 from dspec.runtime.schema.types import JsonValue, ListOf, OptionalOf, RecordRef, Scalar, Type
@@ -161,6 +162,10 @@ def field_specs(
 
 def _default(session: Session, place: Place, node: Expr, member: NamedValue) -> JsonValue:
     """A default must be a literal of the field's type."""
+    medium = beyond_text(member.type)
+    if medium and not (isinstance(node, LiteralNode) and node.value is None):
+        session.report(codes.types.NoDefaultOf(place.at(node), member.name, medium))
+        return None
     scope = Scope(session, place, {}, "a default")
     code = expect(scope, node, member.type, f"the default of `{member.name}`", member.symbol)
     return literal_value(session, place, node, code, member.name)

@@ -203,7 +203,7 @@ class EmbeddedReadsText(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(
-            f"the embedded model reads text alone: it does not see {listed([f'`{name}`' for name in self.inputs])}",
+            f"the embedded model reads text alone: it does not see {listed(self.inputs)}",
             "not seen",
             help="use a model of a provider for answers that depend on it",
         )
@@ -342,7 +342,7 @@ class ComparedByText(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         left = listed([f"`{name}`" for name in self.left_out])
-        by = f"by {listed([f'`{name}`' for name in self.texts])} alone" if self.texts else "by nothing at all"
+        by = f"by {listed(self.texts)} alone" if self.texts else "by nothing at all"
         return self.says(
             f"`{self.optimizer}` compares rows by their texts: {left} left out, they are compared {by}",
             "compares texts",

@@ -107,6 +107,40 @@ class DoesNotFit(Finding, frozen=True):
         )
 
 
+class NoSuchMoment(Finding, frozen=True):
+    """A text for `what`, a date or a date and time by its type `want`, that is in no calendar, or in another form."""
+
+    code = DS0301
+    what: str
+    want: str
+    declared: Location | None = None
+
+    def told(self) -> Diagnostic:
+        time = self.want == "datetime"
+        example = "2026-12-24T18:30:00" if time else "2026-12-24"
+        return self.says(
+            f"{self.what} must be a date{' and time' if time else ''}, and there is no {self.where.text}",
+            "in no calendar, or in another form",
+            secondary=also(self.declared, f"declared as {self.want}"),
+            help=f'write it as in "{example}"',
+        )
+
+
+class NoDefaultOf(Finding, frozen=True):
+    """A default of the input `name`, whose type is the `medium`."""
+
+    code = DS0301
+    name: str
+    medium: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` cannot have a default: it is {article(self.medium)}, and a default is written out",
+            "no default",
+            help=f"write `{self.name}: {self.medium}?` for one that may be missing",
+        )
+
+
 class NotOneValue(Finding, frozen=True):
     """A group of values, such as `gold`, for `what`, which needs one of its `members`."""
 
@@ -1544,7 +1578,7 @@ class NotHandedOn(Finding, frozen=True):
     def told(self) -> Diagnostic:
         what = "row" if self.rows else "program's outputs"
         return self.says(
-            f"`{self.metric}` scores a {'row' if self.rows else 'run'}, and `{self.where.text}` is none",
+            f"`{self.metric}` scores a {'row' if self.rows else 'run'}, and `{self.where.text}` is not one",
             f"not the {what}",
             secondary=(Label(self.declared, "declared here"),),
             help=f"hand the {what} on as it is: {quoted(self.own, 'or')}" if self.own else "",
