@@ -15,7 +15,9 @@ from .problem import DataProblem
 from .rows import Example
 
 
-def unfit_rows(dataset: ir.Dataset, rows: Sequence[Example], members: Sequence[Program]) -> DataProblem | None:
+def unfit_rows(
+    dataset: ir.Dataset, rows: Sequence[Example], members: Sequence[Program]
+) -> DataProblem | None:
     """Rows with a history that a program of `members` cannot show, or None."""
     if not _has_history(dataset):
         return None

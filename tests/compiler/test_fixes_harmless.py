@@ -158,7 +158,9 @@ GUESSES = {
     "a rule for another type": block(
         step="BootstrapRS()\n  step vote = Ensemble(s.candidates.top(3), reduce = mean(topic))"
     ),
-    "a percentage where a number is wanted": block().replace("gold.topic == pred.topic", "f1(gold.topic, pred.topic) > 10%"),
+    "a percentage where a number is wanted": block().replace(
+        "gold.topic == pred.topic", "f1(gold.topic, pred.topic) > 10%"
+    ),
     "a key, which would be gone": HEAD.replace(
         '-mini" }', '-mini"; api_key = "sk-proj-0123456789abcdefghij" }'
     ),

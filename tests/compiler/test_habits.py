@@ -142,9 +142,9 @@ HABITS = (
     ('model = "embedded/icl"', 'model = "embedded/icl"; headers = { X_Title = "a" }'),
     ('model = "embedded/icl"', 'model = "embedded/icl"; extra = { think = true }'),
     ("\nrecord Note", "\ntest one { program = sort; given text = {a: 1}; expect sure > 0 }\nrecord Note"),
-    ("\nrecord Note", "\ntest one { program = sort; given { text = \"a\" }; expect sure > 0 }\nrecord Note"),
-    ("\nrecord Note", "\ntest one { program = sort; input text = \"a\"; expect sure > 0 }\nrecord Note"),
-    ("\nrecord Note", "\ntest one { program = sort; given text = \"a\"; assert sure > 0 }\nrecord Note"),
+    ("\nrecord Note", '\ntest one { program = sort; given { text = "a" }; expect sure > 0 }\nrecord Note'),
+    ("\nrecord Note", '\ntest one { program = sort; input text = "a"; expect sure > 0 }\nrecord Note'),
+    ("\nrecord Note", '\ntest one { program = sort; given text = "a"; assert sure > 0 }\nrecord Note'),
     ("\nrecord Note", "\ntype Sure = true | false\nrecord Note"),
     ("\nrecord Note", '\ntype Level = 1 "low" | 2 "high"\nrecord Note'),
     ("field by: str?", "field by: tuple[str, ...]"),
@@ -154,7 +154,10 @@ HABITS = (
     ("input text: str\n", 'input text: str\n  input photo: image = "a.png"\n'),
     ("metric right(gold: tickets, pred: Desk)", "metric right(gold, pred, trace=None)"),
     ("metric right(gold: tickets, pred: Desk)", "metric right(gold, pred)"),
-    ("metric right(gold: tickets, pred: Desk) {\n  score =", "metric right(gold: tickets, pred: Desk) {\n  return"),
+    (
+        "metric right(gold: tickets, pred: Desk) {\n  score =",
+        "metric right(gold: tickets, pred: Desk) {\n  return",
+    ),
     ("metric right(gold: tickets, pred: Desk)", "def right(gold, pred)"),
 )
 

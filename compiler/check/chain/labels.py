@@ -27,11 +27,19 @@ def check_shown(
         return
     for step in chain:
         spec = step.spec
-        if spec is None or step.call is None or "demos" not in spec.sets or spec.bootstraps or spec.needs_metric:
+        if (
+            spec is None
+            or step.call is None
+            or "demos" not in spec.sets
+            or spec.bootstraps
+            or spec.needs_metric
+        ):
             continue
         at = step.place.at(step.call.callee)
         session.report(
-            codes.optimizers.ShowsNothing(at, spec.name, train.location, tuple(labels), tuple(sorted(outputs)))
+            codes.optimizers.ShowsNothing(
+                at, spec.name, train.location, tuple(labels), tuple(sorted(outputs))
+            )
         )
 
 

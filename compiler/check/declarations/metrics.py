@@ -373,7 +373,9 @@ def _in_range(scope: Scope, node: Expr, code: Expression) -> None:
         _in_range(scope, node.alternative, code.alternative)
         return
     found = scope.range_of(code)
-    outside = found.beside(SHARE) or (found.high > 1 and found.low >= 1) or (found.low < 0 and found.high <= 0)
+    outside = (
+        found.beside(SHARE) or (found.high > 1 and found.low >= 1) or (found.low < 0 and found.high <= 0)
+    )
     reached = found.free < 2 and not math.isinf(found.high) and not math.isinf(found.low)
     if outside or (reached and not (found.low >= 0 and found.high <= 1)):
         scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), found.low, found.high))

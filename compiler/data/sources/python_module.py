@@ -165,7 +165,9 @@ def _collect(
             case ast.ClassDef(name=name):
                 names.add(name)
                 functions.pop(name, None)
-                plain = not (statement.bases or statement.keywords or statement.decorator_list or _news(statement))
+                plain = not (
+                    statement.bases or statement.keywords or statement.decorator_list or _news(statement)
+                )
                 (classes.add if plain else classes.discard)(name)
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 unseen = unseen or any(alias.name == "*" for alias in aliases)

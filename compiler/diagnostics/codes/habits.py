@@ -163,7 +163,11 @@ def _separators(stop: Stop) -> Habit:
     )
     if found == ":" and {"{", "("} <= wanted:
         return "what belongs to a declaration stands in braces: `{ … }`", ()
-    if found == "," and "else" in wanted and re.match(r",\s*\"", here.source.text[here.start : here.start + 80]):
+    if (
+        found == ","
+        and "else" in wanted
+        and re.match(r",\s*\"", here.source.text[here.start : here.start + 80])
+    ):
         return "what is said when it does not hold comes behind `else`", (replace(here, " else", guess=True),)
     if found == ":" and "=" in wanted:
         # In a dataset that stands on one line it may be the size of a part.
@@ -193,7 +197,10 @@ def _types(stop: Stop) -> Habit:
     if found == "." and stop.wanted >= {"a type", "]"}:
         return "as many values as there are of one type are `list[…]`; a tuple has as many as are written", ()
     if found[:1] == '"' and re.fullmatch(r"-?[\d.]+", previous) and wanted == frozenset(("a new line",)):
-        return "only texts take meanings, as in `\"low\" \"can wait\"`: say what the numbers mean behind the type", ()
+        return (
+            'only texts take meanings, as in `"low" "can wait"`: say what the numbers mean behind the type',
+            (),
+        )
     if found == "none" and "a type" in wanted:
         return "for a value that may be missing, put `?` behind its type: `str?`", ()
     if found == "[" and word is not None and ({"a new line", "=", "]", "->"} & wanted):

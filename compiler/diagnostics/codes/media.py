@@ -290,7 +290,11 @@ class GivenTurns(Finding, frozen=True):
     why: str
 
     def told(self) -> Diagnostic:
-        return self.says(f"these turns cannot be given to `{self.name}`: {self.why.removeprefix(f'`{self.name}` of ')}", "no such turns", help=_TURN)
+        return self.says(
+            f"these turns cannot be given to `{self.name}`: {self.why.removeprefix(f'`{self.name}` of ')}",
+            "no such turns",
+            help=_TURN,
+        )
 
 
 _TURN = "a turn is an object with inputs and outputs of the signature that takes the history"

@@ -1604,7 +1604,9 @@ DS0637 = Code(
     "labels that no prompt has a place for",
     "A step that shows rows as they are makes a demo of those that have an output's value: of a `field` with the output's name. "
     "Without such a field it shows nothing, and gives back what it was given.",
-    METRIC.replace("field topic: str", 'field subject: str = column("topic")').replace("gold.topic", "gold.subject")
+    METRIC.replace("field topic: str", 'field subject: str = column("topic")').replace(
+        "gold.topic", "gold.subject"
+    )
     + optimize("step shown = LabeledFewShot(k = 2)"),
     METRIC + optimize("step shown = LabeledFewShot(k = 2)"),
     TICKETS,

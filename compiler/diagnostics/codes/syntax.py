@@ -192,7 +192,10 @@ class Misplaced(Finding, frozen=True):
             meant = ("field",) if self.kind == "output" and "field" in roles else roles
             if self.keyword in ("dataset", "record"):
                 hint = f"; in {article(self.keyword)}, use {quoted(roles, 'or')}"
-        meaning = {("return", "metric"): "`score = …` says what a metric gives; ", ("assert", "test"): "a test says `expect …`; "}
+        meaning = {
+            ("return", "metric"): "`score = …` says what a metric gives; ",
+            ("assert", "test"): "a test says `expect …`; ",
+        }
         meaning |= {("input", "test"): "a test says `given name = …`; "}
         instead = meaning.get((self.kind, self.keyword), "")
         allowed = ", ".join(each if " " in each else f"`{each}`" for each in self.allowed) or "nothing"
