@@ -290,8 +290,9 @@ class GivenTurns(Finding, frozen=True):
     why: str
 
     def told(self) -> Diagnostic:
+        why = self.why.removeprefix(f"`{self.name}` of ")
         return self.says(
-            f"these turns cannot be given to `{self.name}`: {self.why.removeprefix(f'`{self.name}` of ')}",
+            f"these turns cannot be given to `{self.name}`: {why}",
             "no such turns",
             help=_TURN,
         )

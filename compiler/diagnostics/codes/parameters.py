@@ -242,8 +242,8 @@ DS0727 = Code(
     "DS0727",
     "warning",
     "stop text that is part of the layout",
-    "An answer has its outputs in a layout, and ends where a stop text comes. One that the layout itself has before the first value "
-    "ends each answer before it says anything.",
+    "An answer has its outputs in a layout, and ends where a stop text comes. One that the layout itself has before the first "
+    "value ends each answer before it says anything.",
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; stop = "[[ ## " }\n',
     'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; stop = "END" }\n',
 )
@@ -257,8 +257,9 @@ class StopsInLayout(Finding, frozen=True):
     layout: str
 
     def told(self) -> Diagnostic:
+        text = json.dumps(self.text, ensure_ascii=False)
         return self.says(
-            f"the {self.layout} layout has {json.dumps(self.text, ensure_ascii=False)} before the first value, so each answer ends there",
+            f"the {self.layout} layout has {text} before the first value, so each answer ends there",
             "cuts each answer",
             help="leave it out, or stop at a text that no answer needs",
         )
