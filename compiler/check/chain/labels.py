@@ -37,7 +37,7 @@ def check_shown(
             continue
         at = step.place.at(step.call.callee)
         session.report(
-            codes.optimizers.ShowsNothing(
+            codes.optimizers.LabelsNowhere(
                 at, spec.name, train.location, tuple(labels), tuple(sorted(outputs))
             )
         )

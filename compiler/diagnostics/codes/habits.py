@@ -68,7 +68,9 @@ def unexpected(found: str, previous: str, expected: tuple[str, ...], keyword: st
     previous = previous.strip()
     wanted = frozenset(word.strip("`") for word in expected)
     stop = Stop(found.strip(), previous, wanted, keyword, here, _before(here, previous))
-    habits = (habit(stop) for habit in (_demos, _names, _separators, _types, _operators, _expressions, _items))
+    habits = (
+        habit(stop) for habit in (_demos, _names, _separators, _types, _operators, _expressions, _items)
+    )
     return next((known for known in habits if known != NONE), NONE)
 
 

@@ -1613,7 +1613,7 @@ DS0637 = Code(
 )
 
 
-class ShowsNothing(Finding, frozen=True):
+class LabelsNowhere(Finding, frozen=True):
     """An `optimizer` that shows rows whose `labels` are none of the `outputs` of any prompt."""
 
     code = DS0637
