@@ -14,11 +14,10 @@ from msgspec import Struct
 
 from dspec.runtime.schema.ensemble import Ensemble, Runnable, programs
 from dspec.runtime.schema.program import LM, Program
-from dspec.runtime.values.media import is_history
 
 from .. import ir
-from ..data import DataError, DataProblem, Rows, load_rows, part
-from ..diagnostics.wording import plural
+from ..data import DataError, Rows, load_rows, part
+from ..data.histories import unfit_rows
 from ..optimizers.base import OptimizerError
 from .estimate import Growth
 
@@ -161,29 +160,9 @@ def _prompt_lm(student: Program) -> LM | None:
 
 def check_turns(dataset: ir.Dataset, rows: Rows, program: Runnable) -> None:
     """Raises DataError for rows with a history whose turns are none of what the program does with it."""
-    if not any(is_history(column.type) for column in dataset.inputs):
-        return
-    from dspec.runtime.adapters.turns import unfit_turns  # few datasets have such a column
-
-    members = programs(program)
-    broken = [
-        (row, problem)
-        for row in rows
-        if (problem := next(filter(None, (unfit_turns(one, row.inputs) for one in members)), ""))
-    ]
-    if broken:
-        row, problem = broken[0]
-        raise DataError(
-            [
-                DataProblem(
-                    kind="type_broken",
-                    message=f"{plural(len(broken), 'row')} of `{dataset.name}` {'has' if len(broken) == 1 else 'have'} a "
-                    f"history that the program cannot show, the first of them row {row.number or row.index + 1}: {problem}",
-                    help="a turn is an object with inputs and outputs of the signature that takes the history",
-                    count=len(broken),
-                )
-            ]
-        )
+    problem = unfit_rows(dataset, rows, programs(program))
+    if problem is not None:
+        raise DataError([problem])
 
 
 def spell_rows(ref: ir.RowsRef) -> str:

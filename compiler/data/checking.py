@@ -117,6 +117,16 @@ def _placement(dataset: ir.Dataset, collected: Collected, *, whole: bool) -> lis
     return strata + duplicates(parts(dataset, collected.examples), collected.unit)
 
 
+def sampled(dataset: ir.Dataset, folder: Path, root: Path | None) -> Collected | None:
+    """As many rows as a check reads of a large file; None of a file that cannot be read."""
+    try:
+        with open_table(dataset.source, folder, root) as table:
+            media = MediaFiles(beside(dataset.source, folder), root or opening.root_of(folder), glancing=True)
+            return collect(dataset, table, media, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
+    except DataError:
+        return None
+
+
 def unfit_labels(
     dataset: ir.Dataset,
     folder: Path,
@@ -130,11 +140,8 @@ def unfit_labels(
 
     Looks at as many rows as a check reads of a large file. Nothing is said of a file that cannot be read.
     """
-    try:
-        with open_table(dataset.source, folder, root) as table:
-            media = MediaFiles(beside(dataset.source, folder), root or opening.root_of(folder), glancing=True)
-            found = collect(dataset, table, media, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
-    except DataError:
+    found = sampled(dataset, folder, root)
+    if found is None:
         return None
     broken = [
         (row, reason) for row in found.examples if (reason := misfit(row.row.get(column), kind, records))

@@ -52,13 +52,16 @@ Kind = Type | Marker
 
 
 class FunctionParameter(Struct, frozen=True):
-    """`default` counts only when `required` is false. A `variadic` parameter takes one or more arguments."""
+    """`default` counts only when `required` is false. A `variadic` parameter takes one or more arguments. A number below
+    `minimum` or above `maximum` makes every call fail."""
 
     name: str
     kind: Kind
     required: bool = True
     default: JsonValue = None
     variadic: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 def _nothing(_size: int) -> int:
@@ -399,7 +402,7 @@ _RELEVANT, _RANKING = (
     FunctionParameter("gold", Marker.ANY_LIST),
     FunctionParameter("ranking", Marker.ANY_LIST),
 )
-_K = FunctionParameter("k", INT)
+_K = FunctionParameter("k", INT, minimum=1)
 _TEXT = FunctionParameter("text", STR)
 _GOLD = FunctionParameter("gold", Marker.TEXTS)
 
@@ -538,7 +541,7 @@ _TABLE: tuple[Function, ...] = (
     ),
     Function(
         "range",
-        (FunctionParameter("count", INT),),
+        (FunctionParameter("count", INT, maximum=MAX_RANGE),),
         ListOf(item=INT),
         "The whole numbers from 0 on, so many.",
         _range,
@@ -667,7 +670,7 @@ _TABLE: tuple[Function, ...] = (
         (
             FunctionParameter("gold", Marker.GAINS),
             _RANKING,
-            FunctionParameter("k", OptionalOf(item=INT), required=False),
+            FunctionParameter("k", OptionalOf(item=INT), required=False, minimum=1),
         ),
         FLOAT,
         "Normalised discounted cumulative gain of the first `k`, or of all: relevant items gain 1, those of a dict what "

@@ -158,6 +158,9 @@ GUESSES = {
     "a rule for another type": block(
         step="BootstrapRS()\n  step vote = Ensemble(s.candidates.top(3), reduce = mean(topic))"
     ),
+    "a percentage where a number is wanted": block().replace(
+        "gold.topic == pred.topic", "f1(gold.topic, pred.topic) > 10%"
+    ),
     "a key, which would be gone": HEAD.replace(
         '-mini" }', '-mini"; api_key = "sk-proj-0123456789abcdefghij" }'
     ),
@@ -196,6 +199,11 @@ WHOLE = (
 @pytest.mark.parametrize("meant", SLIPS)
 def test_a_slip_with_one_reading_is_repaired(meant: str, folder: Path) -> None:
     assert mended(folder / "main.dspec", WHOLE.replace(meant, SLIPS[meant], 1)) == WHOLE
+
+
+def test_a_percentile_written_with_a_percent_sign_stays_that_percentile(folder: Path) -> None:
+    text = block().replace("gold.topic == pred.topic", "percentile(f1(gold.topic, pred.topic), 10%)")
+    assert mended(folder / "main.dspec", text) == text.replace("10%", "10")
 
 
 def test_a_fix_that_uncovers_an_error_is_not_applied_and_not_promised(folder: Path) -> None:

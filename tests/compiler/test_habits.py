@@ -137,6 +137,28 @@ HABITS = (
     ("assert 0 <=", 'demo { input text = "a"; topic = "billing"; sure = 1 }\n  assert 0 <='),
     ("assert 0 <=", 'demo { text = "a"; topic = "billing"; sure = 1 } -> none\n  assert 0 <='),
     ("assert 0 <=", 'demo { text = "a"; topic = billing; sure = 1 }\n  assert 0 <='),
+    ('model = "embedded/icl"', 'model = "embedded/icl"; headers { "X-Title" = "a" }'),
+    ('model = "embedded/icl"', 'model = "embedded/icl"; headers { X-Title = "a" }'),
+    ('model = "embedded/icl"', 'model = "embedded/icl"; headers = { X_Title = "a" }'),
+    ('model = "embedded/icl"', 'model = "embedded/icl"; extra = { think = true }'),
+    ("\nrecord Note", "\ntest one { program = sort; given text = {a: 1}; expect sure > 0 }\nrecord Note"),
+    ("\nrecord Note", '\ntest one { program = sort; given { text = "a" }; expect sure > 0 }\nrecord Note'),
+    ("\nrecord Note", '\ntest one { program = sort; input text = "a"; expect sure > 0 }\nrecord Note'),
+    ("\nrecord Note", '\ntest one { program = sort; given text = "a"; assert sure > 0 }\nrecord Note'),
+    ("\nrecord Note", "\ntype Sure = true | false\nrecord Note"),
+    ("\nrecord Note", '\ntype Level = 1 "low" | 2 "high"\nrecord Note'),
+    ("field by: str?", "field by: tuple[str, ...]"),
+    ("and sure <= 1 else", "and sure <= 1, "),
+    ("\nmodule sort", "\nsignature Other { text: str -> topic: Topic }\nmodule sort"),
+    ("\nmodule sort", "\nsignature Other(Sort) { output more: str }\nmodule sort"),
+    ("input text: str\n", 'input text: str\n  input photo: image = "a.png"\n'),
+    ("metric right(gold: tickets, pred: Desk)", "metric right(gold, pred, trace=None)"),
+    ("metric right(gold: tickets, pred: Desk)", "metric right(gold, pred)"),
+    (
+        "metric right(gold: tickets, pred: Desk) {\n  score =",
+        "metric right(gold: tickets, pred: Desk) {\n  return",
+    ),
+    ("metric right(gold: tickets, pred: Desk)", "def right(gold, pred)"),
 )
 
 

@@ -13,6 +13,8 @@ TOPICS = ("billing", "shipping", "returns")
 BESIDE = {
     "dspec.toml": "",
     "abstracts.jsonl": '{"title": "Owls", "text": "Owls hunt at night."}\n' * 3,
+    "talks.jsonl": '{"past": [{"question": "Who?", "answer": "Ada."}], "question": "When?", "answer": "1842"}\n'
+    '{"past": [{"question": "Who?"}], "question": "Where?", "answer": "Turin"}\n',
     "tools.py": """import datetime
 
 def search(query: str, k: int = 3) -> list[str]:
@@ -29,6 +31,9 @@ def messages():
     yield {"text": "a parcel", "topic": "shipping"}
 
 def price(sku, *, quantity: float, **more): ...
+
+class Marks: ...
+
 """,
     "own.py": """def forward(question: str, call) -> dict:
     return call("ask", question=question)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dspec.runtime.schema.ensemble import programs
+
+from ...data.histories import unfit_turns_of
 from ...diagnostics import codes
 from ...optimizers.base import Spec
 from ...optimizers.table import for_few
@@ -58,6 +61,7 @@ def check_fit(
             continue
         seen.add(info.data.symbol.key)
         _inputs_fit(session, tuned, info)
+        _turns_fit(session, tuned, info)
         if measure and measure.data and measure.data.symbol is not info.data.symbol:
             _columns_fit(session, measure, info)
     program = measure.written_for if measure else None
@@ -128,6 +132,17 @@ def _inputs_fit(session: Session, tuned: RunnableInfo, info: RowsInfo) -> None:
             session.report(
                 codes.data.OtherType(info.location, name, program.name, wanted, rows.name, given, *places)
             )
+
+
+def _turns_fit(session: Session, tuned: RunnableInfo, info: RowsInfo) -> None:
+    """Report rows whose turns are none of the modules that take them."""
+    declared = info.data.dataset
+    made = tuned.content if isinstance(tuned, SavedInfo) else tuned.program
+    if declared is None or made is None or not session.probe:
+        return
+    problem = unfit_turns_of(declared, session.folder, programs(made), root=session.root)
+    if problem is not None:
+        session.report(codes.media.TurnsOfRows(info.location, problem.message, tuned.symbol.location))
 
 
 def _columns_fit(session: Session, measure: MetricInfo, info: RowsInfo) -> None:

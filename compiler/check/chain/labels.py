@@ -13,6 +13,36 @@ from .rows import RowsInfo
 from .step import StepInfo
 
 
+def check_shown(
+    session: Session, chain: Sequence[StepInfo], tuned: RunnableInfo, train: RowsInfo | None
+) -> None:
+    """Warn of a step that shows labels as they are, where no field of the rows is named like an output of a prompt."""
+    if train is None or tuned.program is None or not tuned.known or not train.data.whole:
+        return
+    columns = train.data.columns.members
+    labels = [name for name in columns if name not in train.data.inputs]
+    predictors = tuned.program.predictors.values()
+    outputs = {field.name for predictor in predictors for field in predictor.signature.outputs}
+    if not outputs or not outputs.isdisjoint(labels):
+        return
+    for step in chain:
+        spec = step.spec
+        if (
+            spec is None
+            or step.call is None
+            or "demos" not in spec.sets
+            or spec.bootstraps
+            or spec.needs_metric
+        ):
+            continue
+        at = step.place.at(step.call.callee)
+        session.report(
+            codes.optimizers.LabelsNowhere(
+                at, spec.name, train.location, tuple(labels), tuple(sorted(outputs))
+            )
+        )
+
+
 def check_labels(
     session: Session, chain: Sequence[StepInfo], tuned: RunnableInfo, train: RowsInfo | None
 ) -> None:

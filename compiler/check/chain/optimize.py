@@ -23,7 +23,7 @@ from .compat import with_compat
 from .fits import check_fit, check_steps_fit, check_test_rows, referred_program, referred_rows
 from .frozen import with_frozen
 from .indexes import check_indexes
-from .labels import check_labels
+from .labels import check_labels, check_shown
 from .members import check_members
 from .origins import DECLARED, Origin, block_origin, declared_origin, saved_origin
 from .rows import RowsInfo
@@ -91,6 +91,7 @@ def _check_optimize(session: Session, symbol: Symbol) -> OptimizeInfo:
                 check_calls(session, limits, tuned, val or train, steps=True)
     if tuned is not None:
         check_labels(session, chain, tuned, train)
+        check_shown(session, chain, tuned, train)
     check_steps_fit(
         session, chain, measure, train, val, val_named="val" in read.found, scored=scoring == "all"
     )

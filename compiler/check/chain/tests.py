@@ -13,7 +13,10 @@ from dspec.grammar.tree import (
     Index,
     Reference,
 )
+from dspec.runtime.adapters.turns import unfit_turns
 from dspec.runtime.schema.expressions import Expression
+from dspec.runtime.values.media import is_history
+from dspec.runtime.values.values import coerce
 
 from ... import ir
 from ...diagnostics import codes
@@ -23,6 +26,8 @@ from ..expressions.infer import infer, truth
 from ..expressions.scope import Measure, Scope, bindings
 from ..session import Place, Session
 from ..shape.attributes import Reader
+from ..shape.literals import constant
+from ..shape.shape import has_misplaced
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo
 from ..types.kinds import NamedValue
@@ -57,7 +62,7 @@ def _check_test(session: Session, symbol: Symbol) -> ir.Test | None:
         for item in declaration.items or ()
         if isinstance(item, Expect)
     )
-    if not place.block.problems:
+    if not place.block.problems and not has_misplaced(place):
         _complete(session, place, symbol, tested.inputs, written)
     return ir.Test(
         name=symbol.key,
@@ -96,7 +101,25 @@ def _given(session: Session, place: Place, item: Given, tested: RunnableInfo | N
         )
         return infer(scope, node).code
     session.use(place, item.name, member.symbol)
-    return given(scope, node, member)
+    code = given(scope, node, member)
+    if is_history(member.type):
+        _turns(session, place, node, member, code, tested)
+    return code
+
+
+def _turns(
+    session: Session, place: Place, node: Expr, member: NamedValue, code: Expression, tested: RunnableInfo
+) -> None:
+    """Report turns that are none of the modules that take them."""
+    known, value = constant(code)
+    if not known or value is None or tested.program is None:
+        return
+    try:
+        why = unfit_turns(tested.program, {member.name: coerce(value, member.type, {})})
+    except ValueError as error:
+        why = str(error)
+    if why:
+        session.report(codes.media.GivenTurns(place.at(node), member.name, why))
 
 
 def _expectation(session: Session, place: Place, item: Expect, tested: RunnableInfo) -> ir.Expectation:

@@ -27,6 +27,11 @@ def report_circle(session: Session, place: Place) -> None:
     session.report(codes.shapes.ExtendsItself(place.at(base), name.text if name else ""))
 
 
+def in_circle(session: Session) -> bool:
+    """Whether a declaration was reported that extends itself: what the others of the circle lack is a consequence."""
+    return any(isinstance(found, codes.shapes.ExtendsItself) for found in session.findings)
+
+
 def with_base(
     session: Session,
     base: Symbol | None,

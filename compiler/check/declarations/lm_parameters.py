@@ -11,7 +11,7 @@ from dspec.runtime.models.endpoints import may_keep_key, split_model
 from dspec.runtime.models.prices import reasons
 from dspec.runtime.schema.lms import LM, USUAL, OwnSettings
 from dspec.runtime.schema.modelnames import may_hold_address
-from dspec.runtime.schema.program import Program, canonical
+from dspec.runtime.schema.program import Demo, FieldSpec, Program, canonical
 from dspec.runtime.schema.requests import (
     MAX_EXTRA,
     MAX_HEADERS,
@@ -19,7 +19,7 @@ from dspec.runtime.schema.requests import (
     header_fault,
     header_is_secret,
 )
-from dspec.runtime.schema.types import JsonValue
+from dspec.runtime.schema.types import STR, JsonValue
 
 from ...diagnostics import codes
 from ...project.source import Location
@@ -199,7 +199,10 @@ def check_known(session: Session, read: Reader, lm: LM, model: Location) -> None
     temperature = read.found.get("temperature")
     if temperature is not None and lm.temperature not in (None, 1) and takes_one_temperature(lm):
         session.report(codes.models.OneTemperature(at("temperature"), lm.model, lm.temperature, model))
-    for name in not_taken(lm, read.found):
+    if lm.stop and "stop" in read.found:
+        _in_layout(session, at("stop"), lm, lm.stop)
+    # A value that could not be read is reported as that alone.
+    for name in (one for one in not_taken(lm, read.found) if getattr(lm, one, None) is not None):
         session.report(codes.parameters.ParameterNotTaken(at(name), name, lm.model, model))
     if "api_version" in read.found and not versioned(lm.model):
         session.report(codes.parameters.NoVersions(at("api_version"), lm.model))
@@ -208,3 +211,18 @@ def check_known(session: Session, read: Reader, lm: LM, model: Location) -> None
         if untold or not reasons(lm):
             effort = reasons(lm)
             session.report(codes.parameters.TellsNoThoughts(at("reasoning"), lm.model, model, effort))
+
+
+def _in_layout(session: Session, at: Location, lm: LM, stops: tuple[str, ...]) -> None:
+    """Warn of a text that every answer has before its first value, so that each ends there."""
+    from dspec.runtime.adapters import adapter_of  # few models have such texts
+
+    if split_model(lm.model)[0] == "embedded" or lm.two_step:
+        return
+    mark = "\ufffd"  # as a name and as a value: no text that is written out has it
+    answer = adapter_of(lm).answer(Demo(inputs={}, outputs={mark: mark}), (FieldSpec(name=mark, type=STR),))
+    before = answer.split(mark)[:2]
+    for text in stops:
+        if any(text in piece for piece in before):
+            session.report(codes.parameters.StopsInLayout(at, text, lm.adapter))
+            return

@@ -21,6 +21,7 @@ from dspec.grammar.tree import (
     Parameter,
     Reference,
     SettingOf,
+    Span,
     TypeNode,
 )
 from dspec.grammar.walk import children
@@ -291,12 +292,22 @@ def _parameters(
     names: dict[str, Binding] = {}
     data: DatasetInfo | None = None
     written_for: RunnableInfo | None = None
-    if place.declaration.parameters is not None and len(nodes) != 2 and not place.block.problems:
+    more = tuple(node.name.text for node in nodes[2:])
+    whole = place.declaration.parameters is not None and not place.block.problems
+    if whole and more and all(node.type is None for node in nodes[2:]):
+        at = place.at(Span(nodes[2].span.start, nodes[-1].span.end))
+        session.report(codes.metrics.NoSuchParameters(at, symbol.name, more))
+    elif whole and len(nodes) != 2:
         session.report(codes.metrics.NotTwoParameters(symbol.location, len(nodes)))
+    bare = [] if more else [node for node in nodes if node.type is None]
+    if len(bare) == 2:
+        at = place.at(Span(bare[0].span.start, bare[1].span.end))
+        session.report(codes.metrics.OfNothingAtAll(at, symbol.name, bare[0].name.text, bare[1].name.text))
     for position, node in enumerate(nodes):
         kind: Kind = ANY
         if node.type is None:
-            session.report(codes.metrics.OfNothing(place.at(node), node.name.text, row=position == 0))
+            if len(bare) == 1:
+                session.report(codes.metrics.OfNothing(place.at(node), node.name.text, row=position == 0))
         elif position > 1:
             resolve_type(session, place, node.type)
         elif not isinstance(node.type, NamedType):
@@ -362,7 +373,9 @@ def _in_range(scope: Scope, node: Expr, code: Expression) -> None:
         _in_range(scope, node.alternative, code.alternative)
         return
     found = scope.range_of(code)
-    outside = found.beside(SHARE)
+    outside = (
+        found.beside(SHARE) or (found.high > 1 and found.low >= 1) or (found.low < 0 and found.high <= 0)
+    )
     reached = found.free < 2 and not math.isinf(found.high) and not math.isinf(found.low)
     if outside or (reached and not (found.low >= 0 and found.high <= 1)):
         scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), found.low, found.high))

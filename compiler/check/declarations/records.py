@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
 from dspec.grammar.tree import Call, CheckItem, Doc, Expr, FieldItem, Item, Parameter, Reference, TypeNode
+from dspec.grammar.tree import Literal as LiteralNode
 from dspec.runtime.schema.expressions import Constant, Expression
 from dspec.runtime.schema.program import Check, FieldSpec, Record
 from dspec.runtime.schema.types import JsonValue, ListOf, OptionalOf, RecordRef, Scalar, Type
@@ -114,9 +115,11 @@ def may_stand(
     return False
 
 
-def one_history(session: Session, inputs: Iterable[NamedValue]) -> None:
-    """Report a second history among a signature's inputs."""
+def one_history(session: Session, inputs: Collection[NamedValue]) -> None:
+    """Report a second history among a signature's inputs, and one without any input beside it."""
     first, *others = [one for one in inputs if beyond_text(one.type) == "history"] or [None]
+    if first is not None and first.symbol and len(inputs) == 1 and not first.symbol.block.problems:
+        session.report(codes.media.HistoryAlone(first.symbol.location, first.name))
     for one in others:
         if one is not None and one.symbol and first is not None:
             session.report(codes.media.SecondHistory(one.symbol.location, first.location))
@@ -159,6 +162,10 @@ def field_specs(
 
 def _default(session: Session, place: Place, node: Expr, member: NamedValue) -> JsonValue:
     """A default must be a literal of the field's type."""
+    medium = beyond_text(member.type)
+    if medium and not (isinstance(node, LiteralNode) and node.value is None):
+        session.report(codes.types.NoDefaultOf(place.at(node), member.name, medium))
+        return None
     scope = Scope(session, place, {}, "a default")
     code = expect(scope, node, member.type, f"the default of `{member.name}`", member.symbol)
     return literal_value(session, place, node, code, member.name)

@@ -17,7 +17,7 @@ from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
 from ..types.kinds import NamedValue, beyond_text, spell
-from .bases import base_of, report_circle, with_base, without_other_role
+from .bases import base_of, in_circle, report_circle, with_base, without_other_role
 from .demos import inherited_demos, sections, written_demos
 from .records import (
     checks,
@@ -84,7 +84,9 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     beside = without_other_role(session, base, beside, below.inputs, "an input")
     outputs = with_base(session, base, below.outputs, beside, bare)
     misplaced = any(isinstance(item, FieldItem) and item.role == "field" for item in items or ())
-    if items is not None and not place.block.problems and not misplaced:
+    circle = base is not None and session.place(base).declaration.base is not None and in_circle(session)
+    wrong = misplaced or circle or place.declaration.parameters is not None
+    if items is not None and not place.block.problems and not wrong:
         roles: tuple[tuple[Literal["input", "output"], Mapping[str, NamedValue]], ...]
         roles = (("input", below.inputs), ("output", below.outputs))
         for role, inherited in roles:

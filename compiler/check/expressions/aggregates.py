@@ -11,7 +11,7 @@ from typing import cast
 
 from msgspec.structs import replace
 
-from dspec.grammar.tree import Call, Expr, Node, Reference
+from dspec.grammar.tree import Call, Expr, Node, Percent, Reference
 from dspec.grammar.walk import children
 from dspec.runtime.schema.expressions import Apply, BinaryOp, Constant, Expression, Variable
 from dspec.runtime.schema.types import Frozen, Scalar
@@ -120,6 +120,10 @@ def call_aggregate(scope: Scope, node: Call, aggregate: AggregateFunction) -> Ty
 
 def _percent(scope: Scope, aggregate: AggregateFunction, node: Expr) -> float:
     """The percentage. It says what is computed, so it is known when the file is read."""
+    if isinstance(node, Percent):
+        written = node.value if 0 <= node.value <= 100 else None
+        scope.session.report(codes.aggregates.NoPercentage(scope.place.at(node), aggregate.name, written))
+        return 0.0
     code = infer(scope, node).code
     number = code.value if isinstance(code, Constant) else None
     if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 100:

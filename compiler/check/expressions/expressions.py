@@ -179,6 +179,11 @@ def _of_some(scope: Scope, kind: Kind, name: Name, of: str) -> bool:
     union = kind.item if isinstance(kind, OptionalOf) else kind
     if not isinstance(union, OneOfRecords):
         return False
+    if any(
+        isinstance(found, codes.types.NotInUnion) and found.what == f"`{of}.{union.tag}`"
+        for found in scope.session.findings
+    ):
+        return True  # which record was meant is reported already
     groups = {key: group for key in union.records if (group := scope.records(key)) is not None}
     owners = [key for key, group in groups.items() if name.text in group.members]
     if not owners:

@@ -39,7 +39,7 @@ from ..types.kinds import (
     spell,
 )
 from .infer import expect, infer, needed
-from .mistakes import not_one_value
+from .mistakes import literal_number, not_one_value
 from .scope import Length, Scope, Typed
 
 
@@ -72,6 +72,7 @@ def call_function(scope: Scope, node: Call, name: Name) -> Typed:
         for argument in given.get(parameter.name, ()):
             found = checked_argument(scope, function.name, parameter, argument)
             typed.setdefault(parameter.name, found)
+            _within(scope, function.name, parameter, argument)
             if argument.name is None:
                 positional.append(found.code)
             else:
@@ -182,6 +183,17 @@ def _result(function: Function, kinds: dict[str, Kind]) -> Kind:
             return ANY
         case kind:
             return kind
+
+
+def _within(scope: Scope, function: str, parameter: FunctionParameter, argument: Argument) -> None:
+    """Report a number that is written out and fails on every row."""
+    number = literal_number(argument.value)
+    if number is None:
+        return
+    low, high = parameter.minimum, parameter.maximum
+    if (low is not None and number < low) or (high is not None and number > high):
+        at = scope.place.at(argument.value)
+        scope.session.report(codes.types.BeyondFunction(at, function, parameter.name, low, high))
 
 
 def _pattern(scope: Scope, function: Function, given: dict[str, tuple[Argument, ...]]) -> None:

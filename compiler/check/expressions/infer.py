@@ -95,6 +95,12 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
             )
         case Literal(value=str() as value) if (moment := _moment(value, inner)) is not None:
             return Constant(value=moment)
+        case Literal(value=str()) if _is_moment(inner):
+            at = scope.place.at(node)
+            scope.session.report(
+                codes.types.NoSuchMoment(at, what, spell(inner), declared.location if declared else None)
+            )
+            return Constant(value=None)
         case ListLiteral(items=items) if isinstance(inner, ListOf):
             return ListOfItems(
                 items=tuple(expect(scope, item, inner.item, f"an item of {what}", declared) for item in items)
@@ -123,12 +129,16 @@ def expect(scope: Scope, node: Expr, want: Type, what: str, declared: Symbol | N
 
 def _moment(text: str, want: Type) -> JsonValue:
     """The date, or date and time, that a text is where one is wanted; None for any other."""
-    if not (isinstance(want, Scalar) and want.name in ("date", "datetime")):
+    if not _is_moment(want):
         return None
     try:
         return coerce(text, want, {})
     except ValueError:
         return None
+
+
+def _is_moment(kind: Type) -> bool:
+    return isinstance(kind, Scalar) and kind.name in ("date", "datetime")
 
 
 def _dict(scope: Scope, node: Call, want: DictOf, what: str) -> Expression:

@@ -129,15 +129,27 @@ def _items(session: Session, place: Place, spec: BlockSpec) -> None:
             _section(session, place, item, spec, seen)
         elif isinstance(item, SettingOf):
             _setting_of(session, place, item, spec)
-    for extra in docs[1:] if "doc" in spec.items else ():
+    # Behind what could not be read, a text may be a part of that.
+    for extra in docs[1:] if "doc" in spec.items and not place.block.problems else ():
         session.report(
             codes.syntax.TwoDocStrings(place.at(extra), place.at(docs[0]), spec.keyword, _called(place))
         )
-    misplaced = any((kind := item_kind(item)) is not None and kind not in spec.items for item in items)
-    if place.declaration.items is not None and not place.block.problems and not misplaced:
+    if place.declaration.items is not None and not place.block.problems and not has_misplaced(place):
         for attribute in spec.attributes:
             if attribute.required and attribute.name not in seen:
                 _missing(session, place, attribute, spec)
+
+
+def has_misplaced(place: Place) -> bool:
+    """Whether an item of the block is one of another block, or in braces: it is reported as that, and what is lacking may be
+    what it was meant to be."""
+    spec = BLOCKS[place.declaration.keyword.text]
+    return any(
+        item.name.text in spec.items
+        if isinstance(item, Section)
+        else (kind := item_kind(item)) is not None and kind not in spec.items
+        for item in place.declaration.items or ()
+    )
 
 
 def _called(place: Place) -> str:
@@ -223,6 +235,8 @@ def _section_items(session: Session, place: Place, item: Section, section: Secti
             _twice(session, place, inner, seen)
             _section_items(session, place, inner, section)
             continue
+        if isinstance(inner, Doc) and place.block.problems:
+            continue  # a name in quotes, or what was to be its value: the parser has said so
         if not isinstance(inner, Setting):
             if place.block.problems:
                 continue  # it may be what is left of a value that could not be read
@@ -252,6 +266,9 @@ def _unknown_attribute(
     name = item.name.text
     if place.block.problems and name in spec.items:
         return  # an item in a form that could not be read
+    if isinstance(item, Section) and name in spec.items:
+        session.report(codes.syntax.ItemInBraces(place.at(item.name), spec.keyword))
+        return
     if spec is LM and name == "n":
         session.report(codes.parameters.SeveralAnswers(place.at(item.name)))
         return

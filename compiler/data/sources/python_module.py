@@ -35,7 +35,8 @@ def needed(function: Function) -> list[str]:
 
 
 class Module(Struct, frozen=True, eq=False):
-    """A Python file of the project. `functions` are those at its top level; `names` all it binds there.
+    """A Python file of the project. `functions` are those at its top level; `names` all it binds there, and `classes` those of
+    them that are classes of their own, and make objects that no other language knows.
 
     `open` says that it may bind more than can be seen: it imports `*`, or makes names as it goes.
     """
@@ -43,6 +44,7 @@ class Module(Struct, frozen=True, eq=False):
     source: Source
     functions: dict[str, Function]
     names: frozenset[str]
+    classes: frozenset[str]
     open: bool
 
     def place(self, node: ast.AST) -> Location:
@@ -140,12 +142,15 @@ def _parsed(path: Path, name: str, text: str) -> Module | Missing:
         return Missing(f"`{name}` is not Python that can be read")
     functions: dict[str, Function] = {}
     names: set[str] = set()
-    unseen = _collect(tree.body, functions, names)
+    classes: set[str] = set()
+    unseen = _collect(tree.body, functions, names, classes)
     unseen = unseen or "__getattr__" in functions
-    return Module(Source(path, name, text), functions, frozenset(names), unseen)
+    return Module(Source(path, name, text), functions, frozenset(names), frozenset(classes), unseen)
 
 
-def _collect(body: list[ast.stmt], functions: dict[str, Function], names: set[str]) -> bool:
+def _collect(
+    body: list[ast.stmt], functions: dict[str, Function], names: set[str], classes: set[str]
+) -> bool:
     """What the statements bind, branches included; True when there may be more than can be seen."""
     unseen = False
     for statement in body:
@@ -153,12 +158,17 @@ def _collect(body: list[ast.stmt], functions: dict[str, Function], names: set[st
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 # The last definition of a name is the one that counts; a decorator may change it.
                 names.add(name)
+                classes.discard(name)
                 functions[name] = statement
                 if any(not _keeps(each) for each in statement.decorator_list):
                     del functions[name]
             case ast.ClassDef(name=name):
                 names.add(name)
                 functions.pop(name, None)
+                plain = not (
+                    statement.bases or statement.keywords or statement.decorator_list or _news(statement)
+                )
+                (classes.add if plain else classes.discard)(name)
             case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
                 unseen = unseen or any(alias.name == "*" for alias in aliases)
                 names |= {(alias.asname or alias.name).partition(".")[0] for alias in aliases}
@@ -166,6 +176,7 @@ def _collect(body: list[ast.stmt], functions: dict[str, Function], names: set[st
                 targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
                 bound = {node.id for each in targets for node in ast.walk(each) if isinstance(node, ast.Name)}
                 names |= bound
+                classes -= bound
                 for name in bound:
                     functions.pop(name, None)
             case ast.If() | ast.Try() | ast.With() | ast.For() | ast.While():
@@ -176,10 +187,15 @@ def _collect(body: list[ast.stmt], functions: dict[str, Function], names: set[st
                 ]
                 branches += [handler.body for handler in getattr(statement, "handlers", [])]
                 for branch in branches:
-                    unseen = _collect(branch, functions, names) or unseen
+                    unseen = _collect(branch, functions, names, classes) or unseen
             case _:
                 pass
     return unseen
+
+
+def _news(statement: ast.ClassDef) -> bool:
+    """Whether a class says itself what a call of it makes."""
+    return any(isinstance(one, ast.FunctionDef) and one.name == "__new__" for one in statement.body)
 
 
 def _keeps(decorator: ast.expr) -> bool:

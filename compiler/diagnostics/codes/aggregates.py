@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...project.source import Location
+from ..fixes import replace
 from ..record import Diagnostic, Label
 from .base import Code, Finding
 from .snippets import DATA, TICKETS
@@ -201,16 +202,18 @@ DS0355 = Code(
 
 
 class NoPercentage(Finding, frozen=True):
-    """A percentage that is no number from 0 to 100."""
+    """A percentage that is no number from 0 to 100; `written` is the number where it was written with a `%`."""
 
     code = DS0355
     aggregate: str
+    written: float | None = None
 
     def told(self) -> Diagnostic:
         return self.says(
             f"`p` of `{self.aggregate}` is a number from 0 to 100, written out",
             "not a percentage",
             help="`10` is the value that a tenth of the rows do not pass",
+            fixes=() if self.written is None else (replace(self.where, f"{self.written:g}"),),
         )
 
 

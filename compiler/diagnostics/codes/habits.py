@@ -40,6 +40,8 @@ DECLARATIONS = {
     "use": "import",
 }
 """Declarations under the names they have elsewhere."""
+_SCORES = re.compile(r"def\s+\w+\s*\(\s*(?:gold|example|row)\b[^)\n]*\bpred")
+"""A function of two arguments as other languages score with."""
 FIELDS = {
     "signature": "`input` or `output`",
     "dataset": "`input` or `field`",
@@ -66,8 +68,17 @@ def unexpected(found: str, previous: str, expected: tuple[str, ...], keyword: st
     previous = previous.strip()
     wanted = frozenset(word.strip("`") for word in expected)
     stop = Stop(found.strip(), previous, wanted, keyword, here, _before(here, previous))
-    habits = (habit(stop) for habit in (_demos, _separators, _types, _operators, _expressions, _items))
+    habits = (
+        habit(stop) for habit in (_demos, _names, _separators, _types, _operators, _expressions, _items)
+    )
     return next((known for known in habits if known != NONE), NONE)
+
+
+def declaration(found: str, here: Location) -> str | None:
+    """The declaration that is meant by one that is named as elsewhere."""
+    if found == "def" and _SCORES.match(here.source.text[here.start : here.start + 400]):
+        return "metric"
+    return DECLARATIONS.get(found.lower())
 
 
 def unknown_character(found: str, here: Location) -> Habit:
@@ -108,6 +119,41 @@ def _demos(stop: Stop) -> Habit:
     return NONE
 
 
+def _names(stop: Stop) -> Habit:
+    """Names with hyphens or in quotes, as headers have them, and values in braces."""
+    found, previous, wanted, keyword, here, word = (
+        stop.found,
+        stop.previous,
+        stop.wanted,
+        stop.keyword,
+        stop.here,
+        stop.before,
+    )
+    line = here.source.text[here.start : here.start + 200].partition("\n")[0]
+    if found == "-" and wanted == frozenset(("=", "{")) and word is not None:
+        rest = re.match(r"(?:-\w+)+(?=\s*=)", line)
+        if rest is not None:
+            return _hyphened(Location(here.source, word.start, here.start + rest.end()))
+    if found == "=" and previous[:1] == '"' and keyword == "lm" and word is not None:
+        return _hyphened(word)
+    if found == "{" and previous == "=" and "an expression" in wanted:
+        owner = re.search(r"(\w+)\s*=\s*\Z", here.source.text[max(0, here.start - 80) : here.start])
+        if keyword == "lm" and owner is not None and word is not None:
+            fixes = (Fix("Remove `=`", (Edit(word, ""),), "maybe"),)
+            return f"a section takes braces without `=`: `{owner[1]} {{ … }}`", fixes
+        return "a dict is written `dict(name = value)`, and a record `Order(name = value)`", ()
+    return NONE
+
+
+def _hyphened(where: Location) -> Habit:
+    """What a name is that has `-` elsewhere."""
+    name = re.sub(r"\W+", "_", where.text.strip('"'))
+    return (
+        f"names have no quotes and no `-`: write `{name} = …`; a header is sent with `-` for `_`",
+        (replace(where, name, guess=True),),
+    )
+
+
 def _separators(stop: Stop) -> Habit:
     found, previous, wanted, keyword, here, word = (
         stop.found,
@@ -119,8 +165,15 @@ def _separators(stop: Stop) -> Habit:
     )
     if found == ":" and {"{", "("} <= wanted:
         return "what belongs to a declaration stands in braces: `{ … }`", ()
+    if (
+        found == ","
+        and "else" in wanted
+        and re.match(r",\s*\"", here.source.text[here.start : here.start + 80])
+    ):
+        return "what is said when it does not hold comes behind `else`", (replace(here, " else", guess=True),)
     if found == ":" and "=" in wanted:
-        if keyword in FIELDS and _starts_a_line(word):
+        # In a dataset that stands on one line it may be the size of a part.
+        if keyword in FIELDS and (_starts_a_line(word) or (keyword != "dataset" and _starts_an_item(word))):
             role = "field" if keyword == "record" else "input"
             return f"a field starts with {FIELDS[keyword]}, as in `{role} {previous}: …`", ()
         return "values are given with `=`", (replace(here, " =", guess=True),)
@@ -141,6 +194,15 @@ def _types(stop: Stop) -> Habit:
         return f"it is written `{meant[0]}[…]`", (replace(word, meant[0], guess=True),)
     if previous in ("list", "dict") and found == "<":
         return f"what it holds stands in square brackets: `{previous}[…]`", ()
+    if found in ("true", "false") and "a type" in wanted:
+        return "true or false is the type `bool`", ()
+    if found == "." and stop.wanted >= {"a type", "]"}:
+        return "as many values as there are of one type are `list[…]`; a tuple has as many as are written", ()
+    if found[:1] == '"' and re.fullmatch(r"-?[\d.]+", previous) and wanted == frozenset(("a new line",)):
+        return (
+            'only texts take meanings, as in `"low" "can wait"`: say what the numbers mean behind the type',
+            (),
+        )
     if found == "none" and "a type" in wanted:
         return "for a value that may be missing, put `?` behind its type: `str?`", ()
     if found == "[" and word is not None and ({"a new line", "=", "]", "->"} & wanted):
@@ -253,3 +315,8 @@ def _first_on_line(here: Location) -> bool:
 
 def _starts_a_line(word: Location | None) -> bool:
     return word is not None and _first_on_line(word)
+
+
+def _starts_an_item(word: Location | None) -> bool:
+    before = "" if word is None else word.source.text[max(0, word.start - 80) : word.start].rstrip(" \t")
+    return before.endswith(("{", ";"))

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...project.source import Location
 from ..fixes import replace
-from ..record import Diagnostic, also
+from ..record import Diagnostic, Label, also
 from ..wording import article, listed, quoted
 from .base import Code, Finding
 
@@ -203,7 +203,7 @@ class EmbeddedReadsText(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(
-            f"the embedded model reads text alone: it does not see {listed([f'`{name}`' for name in self.inputs])}",
+            f"the embedded model reads text alone: it does not see {listed(self.inputs)}",
             "not seen",
             help="use a model of a provider for answers that depend on it",
         )
@@ -250,6 +250,81 @@ class NoHistory(Finding, frozen=True):
         )
 
 
+DS0376 = Code(
+    "DS0376",
+    "error",
+    "turns that the module did not have",
+    "A turn of a history is an object with values of the other inputs and of the outputs of the signature that takes it, and has "
+    "something that was given and something that was answered. So are the turns in the rows of a dataset, and those that a test "
+    "gives.",
+    CHAT + "module chat = Predict(Chat)\n"
+    'test t { program = chat; given past = [dict(role = "user", content = "Who?")]; given question = "When?"; '
+    'expect answer != "" }\n',
+    CHAT + "module chat = Predict(Chat)\n"
+    'test t { program = chat; given past = [dict(question = "Who?", answer = "Ada.")]; given question = "When?"; '
+    'expect answer != "" }\n',
+)
+
+
+class TurnsOfRows(Finding, frozen=True):
+    """Rows with turns that the program at `program` cannot show: `why`."""
+
+    code = DS0376
+    why: str
+    program: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            self.why,
+            "no turns of this program",
+            secondary=(Label(self.program, "is handed them"),),
+            help=_TURN,
+        )
+
+
+class GivenTurns(Finding, frozen=True):
+    """Turns that are written out for the input `name`: `why` they are none."""
+
+    code = DS0376
+    name: str
+    why: str
+
+    def told(self) -> Diagnostic:
+        why = self.why.removeprefix(f"`{self.name}` of ")
+        return self.says(
+            f"these turns cannot be given to `{self.name}`: {why}",
+            "no such turns",
+            help=_TURN,
+        )
+
+
+_TURN = "a turn is an object with inputs and outputs of the signature that takes the history"
+
+DS0377 = Code(
+    "DS0377",
+    "warning",
+    "history alone",
+    "A turn of a history has values of the signature's other inputs. A signature without another input has no turns: each "
+    "history but an empty one is an error.",
+    LM + 'signature Chat { "Answer."; input past: history; output answer: str }\n',
+    CHAT,
+)
+
+
+class HistoryAlone(Finding, frozen=True):
+    """A history that is the only input of its signature."""
+
+    code = DS0377
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` can have no turn: a turn says what the other inputs were, and there is no other input",
+            "always empty",
+            help="add what is asked now: `input question: str`",
+        )
+
+
 DS0374 = Code(
     "DS0374",
     "warning",
@@ -272,7 +347,7 @@ class ComparedByText(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         left = listed([f"`{name}`" for name in self.left_out])
-        by = f"by {listed([f'`{name}`' for name in self.texts])} alone" if self.texts else "by nothing at all"
+        by = f"by {listed(self.texts)} alone" if self.texts else "by nothing at all"
         return self.says(
             f"`{self.optimizer}` compares rows by their texts: {left} left out, they are compared {by}",
             "compares texts",

@@ -278,6 +278,37 @@ class NotTwoParameters(Finding, frozen=True):
         )
 
 
+class NoSuchParameters(Finding, frozen=True):
+    """Parameters of a metric beyond its two, `names`, none of which says of what it is."""
+
+    code = DS0508
+    metric: str
+    names: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"a metric has no {quoted(self.names, 'or')}: it takes the dataset's row and the program's outputs",
+            "leave it out",
+            help=f"for example `metric {self.metric}(gold: tickets, pred: router)`",
+        )
+
+
+class OfNothingAtAll(Finding, frozen=True):
+    """Both of a metric's parameters, neither of which says of what it is."""
+
+    code = DS0508
+    metric: str
+    row: str
+    run: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.row}` needs its dataset and `{self.run}` its program after a colon",
+            "a row and outputs, of what?",
+            help=f"for example `metric {self.metric}({self.row}: tickets, {self.run}: router)`",
+        )
+
+
 class OfNothing(Finding, frozen=True):
     """A metric's parameter that does not say whose row, or whose outputs, it is."""
 
@@ -333,10 +364,10 @@ class ScoreOutOfRange(Finding, frozen=True):
     def told(self) -> Diagnostic:
         if self.low == self.high:
             found = f"always {self.low:g}"
-        elif self.low > 1:
+        elif self.low >= 1:
             found = f"never less than {self.low:g}"
-        elif self.high < 0:
-            found = f"never more than {self.high:g}"
+        elif self.high <= 0:
+            found = f"never more than {self.high + 0.0:g}"
         else:
             found = f"anything from {self.low:g} to {self.high:g}"
         return self.says(f"`score` must lie between 0 and 1, and this is {found}", "out of range")

@@ -553,6 +553,21 @@ class NoPythonFunction(Finding, frozen=True):
         )
 
 
+class NamesAClass(Finding, frozen=True):
+    """The name of a class in `file`, where a function is wanted."""
+
+    code = DS0206
+    file: str
+    name: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` of `{self.file}` is a class: a call of it makes an object, and what a function gives is JSON",
+            "a class",
+            help="name a function, which may call the class and give what it answers",
+        )
+
+
 DS0207 = Code(
     "DS0207",
     "error",

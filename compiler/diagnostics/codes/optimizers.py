@@ -1596,3 +1596,40 @@ class WritesNoCode(Finding, frozen=True):
             secondary=(Label(self.lm, "declared here"),),
             help="name a language model as its `lm`, or take another strategy, as `ChainOfThought`",
         )
+
+
+DS0637 = Code(
+    "DS0637",
+    "warning",
+    "labels that no prompt has a place for",
+    "A step that shows rows as they are makes a demo of those that have an output's value: of a `field` with the output's name. "
+    "Without such a field it shows nothing, and gives back what it was given.",
+    METRIC.replace("field topic: str", 'field subject: str = column("topic")').replace(
+        "gold.topic", "gold.subject"
+    )
+    + optimize("step shown = LabeledFewShot(k = 2)"),
+    METRIC + optimize("step shown = LabeledFewShot(k = 2)"),
+    TICKETS,
+)
+
+
+class LabelsNowhere(Finding, frozen=True):
+    """An `optimizer` that shows rows whose `labels` are none of the `outputs` of any prompt."""
+
+    code = DS0637
+    optimizer: str
+    rows: Location
+    labels: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def told(self) -> Diagnostic:
+        has = f"has the labels {quoted(self.labels)}" if self.labels else "has no labels"
+        return self.says(
+            f"`{self.optimizer}` has nothing to show: no field of `{self.rows.text}` is named like an output, and the outputs "
+            f"are {quoted(self.outputs)}",
+            "shows nothing",
+            secondary=(Label(self.rows, has),),
+            help=f'name the field like the output: `field {self.outputs[0]}: … = column("{self.labels[0]}")`'
+            if self.labels
+            else f"declare the column that has the answers: `field {self.outputs[0]}: …`",
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from ...project.source import Location
 from ..record import Diagnostic, Label
 from .base import Code, Finding
@@ -233,4 +235,31 @@ class NoVersions(Finding, frozen=True):
             f'"{self.model}" is asked without a version: only Azure\'s models have one',
             "does nothing",
             help="leave `api_version` out",
+        )
+
+
+DS0727 = Code(
+    "DS0727",
+    "warning",
+    "stop text that is part of the layout",
+    "An answer has its outputs in a layout, and ends where a stop text comes. One that the layout itself has before the first "
+    "value ends each answer before it says anything.",
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; stop = "[[ ## " }\n',
+    'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini"; stop = "END" }\n',
+)
+
+
+class StopsInLayout(Finding, frozen=True):
+    """A stop `text` that each answer in the `layout` begins with."""
+
+    code = DS0727
+    text: str
+    layout: str
+
+    def told(self) -> Diagnostic:
+        text = json.dumps(self.text, ensure_ascii=False)
+        return self.says(
+            f"the {self.layout} layout has {text} before the first value, so each answer ends there",
+            "cuts each answer",
+            help="leave it out, or stop at a text that no answer needs",
         )

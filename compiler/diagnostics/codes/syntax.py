@@ -148,7 +148,7 @@ class UnknownDeclaration(ParserStopped, frozen=True):
     keywords: tuple[str, ...]
 
     def told(self) -> Diagnostic:
-        habit = habits.DECLARATIONS.get(self.found.lower())
+        habit = habits.declaration(self.found, self.where)
         near = (habit,) if habit else closest(self.found, self.keywords)
         return self.says(
             f"{self.shown} is not a kind of declaration{did_you_mean(near)}",
@@ -192,11 +192,17 @@ class Misplaced(Finding, frozen=True):
             meant = ("field",) if self.kind == "output" and "field" in roles else roles
             if self.keyword in ("dataset", "record"):
                 hint = f"; in {article(self.keyword)}, use {quoted(roles, 'or')}"
+        meaning = {
+            ("return", "metric"): "`score = …` says what a metric gives; ",
+            ("assert", "test"): "a test says `expect …`; ",
+        }
+        meaning |= {("input", "test"): "a test says `given name = …`; "}
+        instead = meaning.get((self.kind, self.keyword), "")
         allowed = ", ".join(each if " " in each else f"`{each}`" for each in self.allowed) or "nothing"
         return self.says(
             f"{word} is not allowed in {article(noun(self.keyword))}{hint}",
             f"not allowed in `{self.keyword} {self.name}`",
-            help=f"allowed here: {allowed}; {word} stands in {quoted(self.homes, 'or')}",
+            help=f"{instead}allowed here: {allowed}; {word} stands in {quoted(self.homes, 'or')}",
             fixes=suggestions(self.where, meant),
         )
 
@@ -235,6 +241,31 @@ class NoSetting(Finding, frozen=True):
             f"not allowed in `{self.section}`",
             help=f"write `{self.name} = …`, without `{self.role}`" if self.role else "",
             fixes=(Fix(f"Delete `{self.role}`", (Edit(word, ""),), "maybe"),) if self.role else (),
+        )
+
+
+class ItemInBraces(Finding, frozen=True):
+    """An item of a `keyword`'s block, written as a section."""
+
+    code = DS0104
+    keyword: str
+
+    def told(self) -> Diagnostic:
+        name = self.where.text
+        example = {
+            "given": "given question = …",
+            "expect": 'expect answer != ""',
+            "gate": "gate score >= 0.8",
+            "let": "let answer = …",
+            "return": "return answer = …",
+            "step": "step demos = BootstrapFewShot()",
+            "assert": 'assert len(answer) > 0 else "…"',
+            "suggest": 'suggest len(answer) < 80 else "…"',
+        }.get(name, f"{name} text: str")
+        return self.says(
+            f"`{name}` takes no braces in {article(noun(self.keyword))}",
+            "one item each",
+            help=f"write one item for each, as in `{example}`",
         )
 
 

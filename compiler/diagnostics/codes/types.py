@@ -107,6 +107,40 @@ class DoesNotFit(Finding, frozen=True):
         )
 
 
+class NoSuchMoment(Finding, frozen=True):
+    """A text for `what`, a date or a date and time by its type `want`, that is in no calendar, or in another form."""
+
+    code = DS0301
+    what: str
+    want: str
+    declared: Location | None = None
+
+    def told(self) -> Diagnostic:
+        time = self.want == "datetime"
+        example = "2026-12-24T18:30:00" if time else "2026-12-24"
+        return self.says(
+            f"{self.what} must be a date{' and time' if time else ''}, and there is no {self.where.text}",
+            "in no calendar, or in another form",
+            secondary=also(self.declared, f"declared as {self.want}"),
+            help=f'write it as in "{example}"',
+        )
+
+
+class NoDefaultOf(Finding, frozen=True):
+    """A default of the input `name`, whose type is the `medium`."""
+
+    code = DS0301
+    name: str
+    medium: str
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.name}` cannot have a default: it is {article(self.medium)}, and a default is written out",
+            "no default",
+            help=f"write `{self.name}: {self.medium}?` for one that may be missing",
+        )
+
+
 class NotOneValue(Finding, frozen=True):
     """A group of values, such as `gold`, for `what`, which needs one of its `members`."""
 
@@ -925,7 +959,7 @@ class ShareOfRows(Finding, frozen=True):
             f"`{self.where.text}` is a share of a dataset's rows and has no value in {self.purpose}",
             "only in a `split`",
             help=f"write {share}",
-            fixes=(replace(self.where, share),),
+            fixes=(replace(self.where, share, guess=True),),
         )
 
 
@@ -1193,6 +1227,35 @@ class NotAPattern(Finding, frozen=True):
     def told(self) -> Diagnostic:
         reason = self.reason.removeprefix("not a pattern that can be matched: ")
         return self.says(f"`{self.function}` cannot use this pattern: {reason}", "cannot be matched")
+
+
+DS0327 = Code(
+    "DS0327",
+    "error",
+    "number that a function does not take",
+    "Some functions take numbers from a range alone: a rank is counted from 1 on. Another number is refused on every row, so one "
+    "that is written out is refused here.",
+    program(CALL, 'assert len(range(20000)) > 0 else "some"', RETURN),
+    program(CALL, 'assert len(range(2000)) > 0 else "some"', RETURN),
+)
+
+
+class BeyondFunction(Finding, frozen=True):
+    """A number below `low` or above `high` for the parameter `name` of a function."""
+
+    code = DS0327
+    function: str
+    name: str
+    low: float | None
+    high: float | None
+
+    def told(self) -> Diagnostic:
+        low = "" if self.low is None else f"at least {self.low:,g}"
+        high = "" if self.high is None else f"at most {self.high:,g}"
+        return self.says(
+            f"`{self.name}` of `{self.function}` is {' and '.join(filter(None, (low, high)))}, and this is {self.where.text}",
+            "fails on every row",
+        )
 
 
 DS0321 = Code(
@@ -1515,7 +1578,7 @@ class NotHandedOn(Finding, frozen=True):
     def told(self) -> Diagnostic:
         what = "row" if self.rows else "program's outputs"
         return self.says(
-            f"`{self.metric}` scores a {'row' if self.rows else 'run'}, and `{self.where.text}` is none",
+            f"`{self.metric}` scores a {'row' if self.rows else 'run'}, and `{self.where.text}` is not one",
             f"not the {what}",
             secondary=(Label(self.declared, "declared here"),),
             help=f"hand the {what} on as it is: {quoted(self.own, 'or')}" if self.own else "",

@@ -33,6 +33,9 @@ def _check(session: Session, place: Place, written: ExternCall) -> SourceFound:
         "file": Path(os.path.relpath(module.source.path, session.root)).as_posix(),
         "sha256": hashlib.sha256(module.source.text.encode()).hexdigest(),
     }
+    name = text.partition(":")[2]
+    if function is None and name in module.classes:
+        session.report(codes.names.NamesAClass(place.at(node), module.source.name, name))
     if function is None:
         return SourceFound(options, mistaken=True)
     _compare(session, place, written, module, function)
