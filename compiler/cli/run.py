@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -177,7 +178,7 @@ def read_value(text: str, field: FieldSpec | None, turns: Mapping[str, Type]) ->
     if field is None or isinstance(field.type, OneOf) or field.type == Scalar(name="str"):
         return text
     try:
-        value: Given = jsonlib.loads(text)
+        value: JsonValue = jsonlib.loads(text)
     except ValueError:
         return text
     if not turns or not isinstance(value, list):
@@ -192,12 +193,10 @@ def read_value(text: str, field: FieldSpec | None, turns: Mapping[str, Type]) ->
 
 def read_medium(given: JsonValue) -> Given:
     """An image, audio or a file: `@path`, a URL, or a list of such, which in a text is JSON."""
-    value = given
+    value: JsonValue = given
     if isinstance(given, str):
-        try:
+        with suppress(ValueError):
             value = jsonlib.loads(given)
-        except ValueError:
-            value = given
     if isinstance(value, list):
         return [read_medium(one) for one in value]
     return Path(value[1:]) if isinstance(value, str) and value.startswith("@") else value

@@ -45,7 +45,7 @@ SCHEMA = "json_schema"
 
 def remembered_by(endpoint: Endpoint, lm: LM) -> bytes:
     """What a model at its endpoint is remembered by between commands: a digest, of the names of secret headers alone."""
-    who = {
+    who: dict[str, JsonValue] = {
         "endpoint": endpoint.address,
         "model": lm.model,
         "headers": [dict(lm.headers), dict(lm.headers_env)],
