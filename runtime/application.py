@@ -13,6 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, overload
 
+from .adapters.turns import turn_media
 from .arguments import choice_of, count_of, functions_of, path_of, per_model, some_path, texts_of
 from .artifact.artifact import Artifact, kind_of, read_artifact
 from .errors import ConfigurationError, DspecError
@@ -24,7 +25,7 @@ from .running.bringing import Given, brought
 from .running.execute import run
 from .running.prediction import Prediction
 from .running.strategies.table import check_sandbox
-from .schema.ensemble import Runnable, parts
+from .schema.ensemble import Runnable, parts, programs
 from .schema.program import LM, FieldSpec, asked_besides, embedders
 from .schema.types import Row
 from .tools.given import ToolCalling, ToolFunction, ToolService, tools_of
@@ -224,7 +225,8 @@ class Application:
     async def _brought(self, inputs: Mapping[str, Given]) -> tuple[Row, list[Blob]]:
         """The inputs as values. What may be large is read in a thread."""
         if any(medium_kind(one.type) or is_history(one.type) for one in self.program.inputs):
-            return await asyncio.to_thread(brought, self.program.inputs, inputs)
+            turns = turn_media(programs(self.program))
+            return await asyncio.to_thread(brought, self.program.inputs, inputs, turns)
         return brought(self.program.inputs, inputs)
 
     async def _many(

@@ -143,6 +143,8 @@ class NoAnswer(Unavailable):
 class Refused(ProviderError):
     parameter = ""
     """The parameter of the request that the model does not take, where that is why it was refused."""
+    unexplained = False
+    """Whether the provider gives no reason at all."""
 
 
 class PromptTooLong(Refused):

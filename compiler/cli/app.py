@@ -14,7 +14,7 @@ Exit codes:
   1    errors found, or a gate or a test failed
   2    wrong usage
   3    the budget is spent; the best so far is kept
-  4    a key, a model or a provider is missing
+  4    a key, a model, a provider or room for what was answered is missing
   70   a bug in dspc
   130  interrupted; run it again to go on
 """

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dspec.runtime.errors import ConfigurationError
+
 from .console import Exit, exit_code, fail, print_error, print_json, stdout
 from .observing import EventsOption, SpansOption, observing
 from .session import ThreadsOption, TransportChoice, TransportOption
@@ -63,7 +65,12 @@ def compile_command(
         if len(wanted) != 1:
             fail("a plan is of one optimize block", help="name the one you mean", code=Exit.USAGE)
         refuse_drift(planned, path, prepared, next(job.plan for job in jobs if job.asked))
-    check_places(jobs)
+    try:
+        check_places(jobs)
+    except ConfigurationError as error:
+        if out is None:
+            raise
+        fail(error.message, help=error.help, code=Exit.USAGE)
     with observing(events, otel) as observers:
         results = asyncio.run(compile_all(prepared, jobs, path, threads, transport, observers, quiet=json))
     from . import report

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dspec.runtime.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from ..evaluate.eventlog import Observer
 
@@ -24,13 +26,17 @@ SpansOption = Annotated[
 
 @contextmanager
 def observing(events: Path | None, otel: bool) -> Generator[list[Observer]]:
-    """The observers asked for. Raises ConfigurationError when one of them cannot be had."""
+    """The observers asked for. Leaves where the file cannot be written; raises ConfigurationError where spans cannot be had."""
     with ExitStack() as stack:
         observers: list[Observer] = []
         if events is not None:
             from ..evaluate.eventlog import event_log
+            from .console import Exit, fail
 
-            observers.append(stack.enter_context(event_log(events, say=_warn)))
+            try:
+                observers.append(stack.enter_context(event_log(events, say=_warn)))
+            except ConfigurationError as error:  # no fault of the machine: another file was to be named
+                fail(error.message, help=error.help, code=Exit.USAGE)
         if otel:
             from ..evaluate.spans import spans
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,14 +18,14 @@ from .console import Exit, fail, print_json, stdout
 from .observing import SpansOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dspec.runtime.application import Application
     from dspec.runtime.running.bringing import Given
     from dspec.runtime.running.prediction import Prediction
     from dspec.runtime.schema.program import FieldSpec
     from dspec.runtime.schema.trace import TraceStep
-    from dspec.runtime.schema.types import JsonValue, Row
+    from dspec.runtime.schema.types import JsonValue, Row, Type
 
 
 def run(
@@ -64,9 +65,12 @@ def run(
     otel: SpansOption = False,
 ) -> None:
     """Run a program once. Text values may be written as they are, others as JSON."""
+    from dspec.runtime.adapters.turns import turn_media
+    from dspec.runtime.schema.ensemble import programs
+
     application = open_target(target, name, lm, api_base, tuple(allow or ()))
     with application:
-        row = read_inputs(inputs or [], application.inputs)
+        row = read_inputs(inputs or [], application.inputs, turn_media(programs(application.program)))
         began = time.time_ns()
         try:
             prediction = application(**row)
@@ -131,8 +135,11 @@ def open_target(
     return application
 
 
-def read_inputs(given: Sequence[str], fields: Sequence[FieldSpec]) -> dict[str, Given]:
-    """The inputs named on the command line; the program checks them."""
+def read_inputs(
+    given: Sequence[str], fields: Sequence[FieldSpec], turns: Mapping[str, Mapping[str, Type]]
+) -> dict[str, Given]:
+    """The inputs named on the command line; the program checks them. `turns` are the fields of a history's turns that are
+    media."""
     row: dict[str, Given] = {}
     kinds = {field.name: field for field in fields}
     for text in given:
@@ -147,7 +154,7 @@ def read_inputs(given: Sequence[str], fields: Sequence[FieldSpec]) -> dict[str, 
             name, equals, value = text.partition("=")
             if not equals:
                 fail(f"`{text}` is not an input", help="write --input name=value", code=Exit.USAGE)
-            row[name] = read_value(value, kinds.get(name))
+            row[name] = read_value(value, kinds.get(name), turns.get(name, {}))
     return row
 
 
@@ -161,7 +168,7 @@ def read_object(text: str, where: str) -> Row:
     return value
 
 
-def read_value(text: str, field: FieldSpec | None) -> Given:
+def read_value(text: str, field: FieldSpec | None, turns: Mapping[str, Type]) -> Given:
     """Text for text fields; JSON for others, and the text itself where it is none. `@path` is a file where one is wanted."""
     from dspec.runtime.schema.types import OneOf, Scalar
     from dspec.runtime.values.media import medium_kind
@@ -171,20 +178,28 @@ def read_value(text: str, field: FieldSpec | None) -> Given:
     if field is None or isinstance(field.type, OneOf) or field.type == Scalar(name="str"):
         return text
     try:
-        return jsonlib.loads(text)
-    except ValueError:
-        return text
-
-
-def read_medium(text: str) -> Given:
-    """An image, audio or a file: `@path`, a URL, or a JSON list of such."""
-    try:
         value: JsonValue = jsonlib.loads(text)
     except ValueError:
-        value = text
+        return text
+    if not turns or not isinstance(value, list):
+        return value
+    return [
+        {name: read_medium(one) if name in turns else one for name, one in turn.items()}
+        if isinstance(turn, dict)
+        else turn
+        for turn in value
+    ]
+
+
+def read_medium(given: JsonValue) -> Given:
+    """An image, audio or a file: `@path`, a URL, or a list of such, which in a text is JSON."""
+    value: JsonValue = given
+    if isinstance(given, str):
+        with suppress(ValueError):
+            value = jsonlib.loads(given)
     if isinstance(value, list):
-        return [read_medium(one) if isinstance(one, str) else one for one in value]
-    return Path(text[1:]) if text.startswith("@") else value
+        return [read_medium(one) for one in value]
+    return Path(value[1:]) if isinstance(value, str) and value.startswith("@") else value
 
 
 def draw(prediction: Prediction) -> None:

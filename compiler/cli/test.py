@@ -89,7 +89,7 @@ def run_declared(
         try:
             write_text(junit, junit_text(results))
         except OSError as error:
-            fail(f"{junit} cannot be written: {error.strerror or error}", code=Exit.ENVIRONMENT)
+            fail(f"{junit} cannot be written: {error.strerror or error}", code=Exit.USAGE)
     every = [tested for _, found in results for tested in found]
     unfinished = next((one.error for one in every if one.status == "unfinished"), None)
     if unfinished is not None:

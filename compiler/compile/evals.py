@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from dspec.runtime.artifact.artifact import Score
-from dspec.runtime.errors import BudgetExceeded, ConfigurationError, DspecError, EvaluationError, Stopped
+from dspec.runtime.errors import BudgetExceeded, DspecError, EvaluationError, InputError, Stopped
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.schema.ensemble import Runnable
 from dspec.runtime.schema.types import JsonValue
@@ -93,7 +93,7 @@ async def evaluate_named(
 
     `wall` pays for it (`Walls`). What is known of its programs is added to `known` as soon as it is, in words.
 
-    Raises ConfigurationError when one of those is not there, DataError for rows that cannot be used,
+    Raises InputError when one of those is not there, DataError for rows that cannot be used,
     GateError for a gate that is neither true nor false, and what an evaluation raises.
     """
     project = prepared.project
@@ -189,9 +189,7 @@ class Walls:
 def _program(prepared: Prepared, compiled: Mapping[str, Runnable], name: str) -> Runnable:
     found = compiled.get(name) or prepared.program(name)
     if found is None:
-        raise ConfigurationError(
-            f"`{name}` has not been compiled yet", help=f"run `dspc compile` for {name} first"
-        )
+        raise InputError(f"`{name}` has not been compiled yet", help=f"run `dspc compile` for {name} first")
     return found
 
 

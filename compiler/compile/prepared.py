@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from dspec.runtime.schema.ensemble import Ensemble, Runnable, programs
 from dspec.runtime.schema.program import LM, Program
+from dspec.runtime.schema.types import Type
+from dspec.runtime.values.media import is_history
 
 from .. import ir
 from ..data import DataError, Rows, load_rows, part
@@ -67,7 +69,7 @@ class Prepared:
             return self._rows[ref]
         dataset = self.project.datasets[ref.dataset]
         if ref.dataset not in self._whole:
-            self._whole[ref.dataset] = load_rows(dataset, self.folder)
+            self._whole[ref.dataset] = load_rows(dataset, self.folder, turns=_turns(self.project, dataset))
         found = self._rows[ref] = part(dataset, self._whole[ref.dataset], ref.part)
         self._let_go()
         return found
@@ -110,6 +112,24 @@ class Prepared:
         self._resolved = {
             name: block for name, block in self._resolved.items() if _refs(block.optimize) <= needed
         }
+
+
+def _turns(project: ir.Project, dataset: ir.Dataset) -> Mapping[str, Mapping[str, Type]]:
+    """The media in turns of the dataset's histories, as the programs have them that are run on its rows."""
+    if not any(is_history(column.type) for column in dataset.inputs):
+        return {}
+    from dspec.runtime.adapters.turns import turn_media  # few datasets have such a column
+
+    names = [
+        one.program
+        for one in project.optimizes.values()
+        if dataset.name in (one.train.dataset, one.val and one.val.dataset)
+    ]
+    for one in project.evals.values():
+        if one.data.dataset == dataset.name:
+            names += [one.program] if one.baseline is None else [one.program, one.baseline]
+    found = [each for name in dict.fromkeys(names) for each in programs(project.on_lm(name, None))]
+    return turn_media(found)
 
 
 def _refs(block: ir.Optimize) -> frozenset[ir.RowsRef]:

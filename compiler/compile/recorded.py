@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dspec.runtime.errors import ConfigurationError, PromptTooLong, ProviderError, Refused
+from dspec.runtime.errors import InputError, PromptTooLong, ProviderError, Refused
 from dspec.runtime.models.endpoints import split_model
 from dspec.runtime.models.engine import Completion, Engine
 from dspec.runtime.models.prices import at_price
@@ -67,7 +67,7 @@ class RecordedAnswer(Struct, frozen=True, omit_defaults=True):
 class AnswersFile:
     """The answers in the file at `path`; none where there is no such file.
 
-    Raises ConfigurationError for a file that cannot be read, or that no recording wrote.
+    Raises InputError for a file that cannot be read, or that no recording wrote.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,15 +81,15 @@ class AnswersFile:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
         if len(data) > MAX_BYTES:
-            raise ConfigurationError(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB", help=_AFRESH)
+            raise InputError(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MiB", help=_AFRESH)
         for number, text in enumerate(data.splitlines(), 1):
             if text.strip():
                 try:
                     line = msgspec.convert(json.loads(text), RecordedAnswer)
                 except (ValueError, msgspec.ValidationError, RecursionError) as error:
-                    raise ConfigurationError(
+                    raise InputError(
                         f"{path}, line {number}, is no recorded answer: {error}", help=_AFRESH
                     ) from None
                 self.lines[line.key] = line

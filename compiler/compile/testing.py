@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from dspec.runtime.adapters.turns import turn_media
 from dspec.runtime.errors import (
     BudgetExceeded,
     ConfigurationError,
@@ -26,7 +27,7 @@ from dspec.runtime.running.bounds import calls_per_run
 from dspec.runtime.running.execute import run
 from dspec.runtime.running.metered import Meter
 from dspec.runtime.running.rewards import Judged, Opinion, Wanted, number_of_score
-from dspec.runtime.schema.ensemble import Runnable
+from dspec.runtime.schema.ensemble import Runnable, programs
 from dspec.runtime.schema.types import JsonValue, Row
 from dspec.runtime.schema.usage import Spent
 from dspec.runtime.values.interpret import SharedWork, evaluate
@@ -153,14 +154,17 @@ async def _tested(suite: Suite, test: ir.Test, asks: Recorded) -> Tested:
 def _inputs(test: ir.Test, program: Runnable, media: MediaFiles) -> Row:
     """What the test gives, with the files that it names. Raises InputError for one that cannot be sent."""
     kinds: dict[str, MediumKind | None] = {one.name: medium_kind(one.type) for one in program.inputs}
+    turns = turn_media(programs(program))
     inputs: Row = {}
     for name, value in test.given.items():
         inputs[name] = evaluate(value, {})
-        if (kind := kinds.get(name)) is not None:
-            try:
+        try:
+            if (kind := kinds.get(name)) is not None:
                 inputs[name] = media.value(inputs[name], kind)
-            except ValueError as error:
-                raise InputError(f"the input `{name}` does not fit: {error}") from None
+            elif name in turns:
+                inputs[name] = media.in_turns(inputs[name], turns[name])
+        except ValueError as error:
+            raise InputError(f"the input `{name}` does not fit: {error}") from None
     return inputs
 
 

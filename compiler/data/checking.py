@@ -22,7 +22,7 @@ from .media import MediaFiles, beside
 from .probing import SAMPLE_BYTES, SAMPLE_ROWS, count_rows, is_sampled
 from .problem import SHOWN, DataError, DataProblem, listed, quoted
 from .reading import open_table
-from .rows import Collected, Example, Rows, collect
+from .rows import NO_TURNS, Collected, Example, Rows, collect
 from .splits import arithmetic, part_sizes, parts, stratification
 from .tables import MAX_ROWS
 
@@ -117,12 +117,14 @@ def _placement(dataset: ir.Dataset, collected: Collected, *, whole: bool) -> lis
     return strata + duplicates(parts(dataset, collected.examples), collected.unit)
 
 
-def sampled(dataset: ir.Dataset, folder: Path, root: Path | None) -> Collected | None:
-    """As many rows as a check reads of a large file; None of a file that cannot be read."""
+def sampled(
+    dataset: ir.Dataset, folder: Path, root: Path | None, turns: Mapping[str, Mapping[str, Type]] = NO_TURNS
+) -> Collected | None:
+    """As many rows as a check reads of a large file; None of a file that cannot be read. `turns` are as `load_rows` takes them."""
     try:
         with open_table(dataset.source, folder, root) as table:
             media = MediaFiles(beside(dataset.source, folder), root or opening.root_of(folder), glancing=True)
-            return collect(dataset, table, media, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
+            return collect(dataset, table, media, turns=turns, max_rows=SAMPLE_ROWS, max_bytes=SAMPLE_BYTES)
     except DataError:
         return None
 

@@ -59,15 +59,18 @@ def typed_row(
     specs: Collection[FieldSpec],
     records: Mapping[str, Record],
     media: MediaFiles,
+    turns: Mapping[str, Mapping[str, Type]],
     *,
     text: bool,
 ) -> tuple[Row, list[BrokenCell]]:
-    """One row's declared columns as typed values, and the cells that break their type."""
+    """One row's declared columns as typed values, and the cells that break their type. `turns` are the fields of a history's
+    turns that are media."""
     row: Row = {}
     broken: list[BrokenCell] = []
     for spec in specs:
         try:
-            row[spec.name] = _cell(raw.values, spec, records, media, text=text)
+            value = _cell(raw.values, spec, records, media, text=text)
+            row[spec.name] = media.in_turns(value, turns[spec.name]) if spec.name in turns else value
         except ValueError as error:
             given = raw.values.get(spec.name)
             shown = quoted(given) if spec.name in raw.values else "no value"

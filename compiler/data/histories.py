@@ -46,7 +46,9 @@ def unfit_turns_of(
     """The same of as many rows as a check reads of a large file. Nothing is said of a file that cannot be read."""
     if not _has_history(dataset):
         return None
-    found = sampled(dataset, folder, root)
+    from dspec.runtime.adapters.turns import turn_media  # few datasets have such a column
+
+    found = sampled(dataset, folder, root, turn_media(members))
     return None if found is None else unfit_rows(dataset, found.examples, members)
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from dspec.runtime.schema.types import JsonValue
-from dspec.runtime.values.media import MediumKind, glance, keep, of_file, of_text
+from dspec.runtime.schema.types import JsonValue, Row, Type
+from dspec.runtime.values.media import MediumKind, glance, keep, medium_kind, of_file, of_text
+from dspec.runtime.values.values import at, inside
 
 from .. import ir
 from ..project.reads import looked_at
@@ -45,6 +47,24 @@ class MediaFiles:
         if isinstance(cell, list):
             return [self.value(one, kind) for one in cell]
         return self._value(cell.strip(), kind) if isinstance(cell, str) else cell
+
+    def in_turns(self, turns: JsonValue, kinds: Mapping[str, Type]) -> JsonValue:
+        """A history with the fields of its turns that `kinds` names as values. Raises ValueError as `value` does."""
+        if not isinstance(turns, list) or not kinds:
+            return turns
+        return [self._turn(turn, f"turn {place}", kinds) for place, turn in enumerate(turns, 1)]
+
+    def _turn(self, turn: JsonValue, where: str, kinds: Mapping[str, Type]) -> JsonValue:
+        if not isinstance(turn, dict):
+            return turn
+        found: Row = {}
+        for name, one in turn.items():
+            kind = medium_kind(kinds[name]) if name in kinds else None
+            try:
+                found[name] = one if kind is None or one is None else self.value(one, kind)
+            except ValueError as error:
+                raise ValueError(at(inside(where, name), str(error))) from None
+        return found
 
     def _value(self, text: str, kind: MediumKind) -> str:
         if not is_path(text):

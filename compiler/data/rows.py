@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from dspec.runtime.schema.program import FieldSpec, digest
-from dspec.runtime.schema.types import Row, spell
+from dspec.runtime.schema.types import Row, Type, spell
 
 from .. import ir
 from ..diagnostics.spelling import closest
@@ -73,8 +74,18 @@ class Collected(Struct, frozen=True):
     """Columns of the source that the dataset does not declare, as far as they could be names."""
 
 
-def load_rows(dataset: ir.Dataset, folder: Path, *, root: Path | None = None) -> Rows:
-    """Every row of `dataset`, in file order. `folder` is the declaring file's, `root` the project's.
+NO_TURNS: Mapping[str, Mapping[str, Type]] = MappingProxyType({})
+
+
+def load_rows(
+    dataset: ir.Dataset,
+    folder: Path,
+    *,
+    root: Path | None = None,
+    turns: Mapping[str, Mapping[str, Type]] = NO_TURNS,
+) -> Rows:
+    """Every row of `dataset`, in file order. `folder` is the declaring file's, `root` the project's; `turns` are the fields
+    of a history's turns that are media, as those programs have them that take the rows.
 
     Raises DataError with every problem found: the file cannot be read or is empty, columns are
     missing, rows are broken or break the declared types.
@@ -85,7 +96,7 @@ def load_rows(dataset: ir.Dataset, folder: Path, *, root: Path | None = None) ->
             size = f"{table.size >> 20:,} MiB; at most {opening.MAX_FILE_BYTES >> 20:,} can be read"
             raise unreadable(f"`{table.name}` has {size}", advice)
         media = MediaFiles(beside(dataset.source, folder), root or opening.root_of(folder), glancing=False)
-        collected = collect(dataset, table, media, max_rows=MAX_ROWS)
+        collected = collect(dataset, table, media, turns=turns, max_rows=MAX_ROWS)
     if collected.problems:
         raise DataError(collected.problems)
     if not collected.complete:
@@ -102,6 +113,7 @@ def collect(
     table: Table,
     media: MediaFiles,
     *,
+    turns: Mapping[str, Mapping[str, Type]] = NO_TURNS,
     max_rows: int,
     max_bytes: int = opening.MAX_FILE_BYTES,
 ) -> Collected:
@@ -129,7 +141,7 @@ def collect(
         if table.columns is None:
             present.update(name for name in labels + inputs if name in raw.values)
             _count_keys(keys, raw.values)
-        row, broken = typed_row(raw, usable, dataset.records, media, text=table.text)
+        row, broken = typed_row(raw, usable, dataset.records, media, turns, text=table.text)
         if broken:
             faults.add(raw.number, broken)
         elif not absent:

@@ -84,7 +84,6 @@ _NO_TOP_K = frozenset({"openai", "azure", "groq", "mistral", "deepseek", "xai"})
 """Providers whose protocol has no `top_k`, which is none of OpenAI's names and so in no list of LiteLLM's."""
 _THINK_WHEN_TOLD = frozenset({"anthropic", "azure_ai", "bedrock", "gemini", "vertex_ai"})
 """Providers whose models tell what they thought only where a request says how much they are to think."""
-_VERSIONED = frozenset({"azure", "azure_ai", "azure_text"})
 
 
 def not_taken(lm: LM, names: Iterable[str]) -> list[str]:
@@ -107,8 +106,3 @@ def not_taken(lm: LM, names: Iterable[str]) -> list[str]:
 def thinks_when_told(lm: LM) -> bool:
     """Whether a model of this provider tells what it thinks only where `reasoning_effort` is said."""
     return split_model(lm.model)[0] in _THINK_WHEN_TOLD
-
-
-def versioned(model: str) -> bool:
-    """Whether the provider's protocol has versions that a request names."""
-    return split_model(model)[0] in _VERSIONED

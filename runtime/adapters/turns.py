@@ -6,12 +6,12 @@ the same line is a text. Turns of a history are messages of their own, in the la
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..models.protocol import Attached, Message
 from ..schema.expressions import Variable
 from ..schema.program import CallStep, FieldSpec, Program, Record, RunStep, Signature, Step, walked
-from ..schema.types import JsonValue, Row
+from ..schema.types import JsonValue, Row, Type
 from ..values.markers import written
 from ..values.media import MediumKind, is_history, medium, medium_kind
 from ..values.values import at, coerce, inside, short
@@ -115,43 +115,52 @@ def turns_of(signature: Signature, value: JsonValue, records: Mapping[str, Recor
 
 def unfit_turns(program: Program, inputs: Row) -> str:
     """Why a history among a program's inputs is none of the module's that is handed it; empty where all are."""
-    return _unfit(program, program.steps, inputs)
+    for name, field, signature in _takers(program, program.steps, {one: one for one in inputs}):
+        try:
+            turns_of(signature, inputs[name], program.records)
+        except ValueError as error:
+            return f"`{field}` of {signature.name}: {error}"
+    return ""
 
 
-def _unfit(program: Program, steps: Sequence[Step], scope: Row) -> str:
+def turn_media(programs: Iterable[Program]) -> dict[str, dict[str, Type]]:
+    """By a program's history: the fields of its turns that are images, audio or files, as the modules have them that are
+    handed it."""
+    found: dict[str, dict[str, Type]] = {}
+    for program in programs:
+        names = {one.name: one.name for one in program.inputs if is_history(one.type)}
+        for name, _, signature in _takers(program, program.steps, names) if names else ():
+            media = {one.name: one.type for one in shown(signature) if medium_kind(one.type) is not None}
+            found[name] = {**media, **found.get(name, {})}
+    return found
+
+
+def _takers(
+    program: Program, steps: Sequence[Step], names: Mapping[str, str]
+) -> Iterator[tuple[str, str, Signature]]:
+    """Whose a history is: the program's input, and the field and signature that it is handed to. `names` are the inputs
+    by what `steps` call them."""
     for step in walked(steps):
         if not isinstance(step, CallStep | RunStep):
             continue
-        handed: Row = {
-            name: scope[one.name]
+        handed = {
+            name: names[one.name]
             for name, one in step.arguments.items()
-            if isinstance(one, Variable) and one.name in scope
+            if isinstance(one, Variable) and one.name in names
         }
-        key = step.predictor if isinstance(step, CallStep) else step.runs
-        problem = _unfit_at(program, key, handed)
-        if problem:
-            return problem
-    return ""
+        yield from _takers_at(program, step.predictor if isinstance(step, CallStep) else step.runs, handed)
 
 
-def _unfit_at(program: Program, key: str, handed: Row) -> str:
+def _takers_at(program: Program, key: str, handed: Mapping[str, str]) -> Iterator[tuple[str, str, Signature]]:
     """The same of what is called under a key: a predictor, those of a module, or a program."""
     if (graph := program.graphs.get(key)) is not None:
-        return _unfit(program, graph.steps, handed)
+        yield from _takers(program, graph.steps, handed)
+        return
     module = program.modules.get(key)
-    if (
-        module is not None
-        and module.runs is not None
-        and (problem := _unfit_at(program, module.runs, handed))
-    ):
-        return problem
+    if module is not None and module.runs is not None:
+        yield from _takers_at(program, module.runs, handed)
     for address in (key,) if module is None else module.predictors.values():
         predictor = program.predictors.get(address)
         field = None if predictor is None else history(predictor.signature)
-        if predictor is None or field is None or field.name not in handed:
-            continue
-        try:
-            turns_of(predictor.signature, handed[field.name], program.records)
-        except ValueError as error:
-            return f"`{field.name}` of {predictor.signature.name}: {error}"
-    return ""
+        if predictor is not None and field is not None and field.name in handed:
+            yield handed[field.name], field.name, predictor.signature

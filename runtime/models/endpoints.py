@@ -147,6 +147,14 @@ def split_model(model: str) -> tuple[str, str]:
     return ("anthropic", model) if model.startswith("claude-") else ("", model)
 
 
+_VERSIONED = frozenset({"azure", "azure_ai", "azure_text"})
+
+
+def versioned(model: str) -> bool:
+    """Whether the provider's protocol has versions that a request names."""
+    return split_model(model)[0] in _VERSIONED
+
+
 def may_keep_key(variable: str, model: str) -> bool:
     """Whether a file may say that the key of this model is in the environment's `variable` (`may_hold_key`)."""
     provider, _ = split_model(model)

@@ -42,7 +42,7 @@ from . import lanes, prices
 from .calls import CallEvent, Completion, EngineEvent, EventKind, Purse, Reservation, Source, Tally, ToolEvent
 from .endpoints import Endpoint, address, resolve
 from .hedging import first_answer
-from .lanes import Lane, shared_by
+from .lanes import Lane, Learned, remembered_by, shared_by
 from .ledger import Ledger
 from .limits import FURTHER, PATIENCE, Admission, Backoff, RateWindow, Stragglers
 from .protocol import Answer, Answering, Message, Request, ToolAnswer, Tools, ToolUse, Transport
@@ -101,8 +101,8 @@ class Engine:
         self._lanes: dict[tuple[object, ...], asyncio.Future[Lane]] = {}
         self._gates: dict[Endpoint, Admission] = {}
         self._transports: dict[Endpoint, Transport] = {}
-        self._refused: dict[tuple[Endpoint, str], set[str]] = {}
-        """Parameters that models were found not to take."""
+        self._learned: dict[tuple[Endpoint, str], Learned] = {}
+        """What models were found not to take."""
         self._unreported: set[Endpoint] = set()
         """Those that did not say what an answer took."""
         self._stopped = False
@@ -292,7 +292,7 @@ class Engine:
                         continue
                     flight.on_wire = True
                     sent = lane.fitted(request)
-                    answer = await self._attempt(lane, sent, failures + 1, flight)
+                    answer = await self._answered(lane, sent, failures + 1, flight)
                     if room is not None:
                         told = Spent.of(answer.usage, lane.cost(answer.usage))
                         self._settle(room, lane, flight.requests, answer.usage, told)
@@ -432,7 +432,10 @@ class Engine:
             return False
         self.tally.refitted += 1
         name, model = sent.lm.name, sent.lm.model
-        match lane.learns(sent, parameter):
+        learned = lane.learns(sent, parameter)
+        if learned not in ("", "max_tokens") and self._ledger is not None:
+            self._ledger.refuses(lane.learned.key, model, learned)
+        match learned:
             case "":
                 pass
             case "max_tokens":
@@ -444,6 +447,38 @@ class Engine:
             case left_out:
                 self._note(f"lm {name}: {model} does not take `{left_out}` as it was set; it is left out")
         return True
+
+    async def _answered(self, lane: Lane, sent: Request, attempt: int, flight: _Flight) -> Answer:
+        """One attempt. Where a form is asked for and refused without a word, one call of the model at its endpoint asks once
+        more without it, and the others wait for what comes of that: it says why they were refused."""
+        try:
+            return await self._attempt(lane, sent, attempt, flight)
+        except Refused as error:
+            if not error.unexplained or sent.response_format is None:
+                raise
+            refused = error
+        known = lane.learned
+        while known.formless is not None:
+            matters = await asyncio.shield(known.formless)
+            if matters is not None:
+                refused.parameter = "response_format" if matters else ""
+                raise refused
+        trial = known.formless = asyncio.get_running_loop().create_future()
+        matters = None
+        try:
+            answer = await self._attempt(lane, replace(sent, response_format=None), attempt, flight)
+            matters = True
+        except ProviderError as error:
+            if error.retryable:
+                raise
+            matters = False
+            raise refused from None
+        finally:
+            if matters is None:  # nobody knows yet
+                known.formless = None
+            trial.set_result(matters)
+        self._learns(lane, sent, "response_format")
+        return answer
 
     async def _attempt(self, lane: Lane, request: Request, attempt: int, flight: _Flight) -> Answer:
         self.tally.attempts += 1
@@ -536,8 +571,17 @@ class Engine:
             RateWindow(lm.tpm) if lm.tpm else None,
             prices.price(lm),
             prices.takes_schema(lm),
-            self._refused.setdefault((endpoint, lm.model), set()),
+            self._known(endpoint, lm),
         )
+
+    def _known(self, endpoint: Endpoint, lm: LM) -> Learned:
+        """What is known of the model at its endpoint, by this engine or by those before it that had the same ledger."""
+        known = self._learned.get((endpoint, lm.model))
+        if known is None:
+            key = remembered_by(endpoint, lm)
+            known = Learned(key, set() if self._ledger is None else self._ledger.refused(key))
+            self._learned[endpoint, lm.model] = known
+        return known
 
     def _forget(self, lane: Lane) -> None:
         """Reads the environment again for the next call: the key may have been put right by then."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ProviderError
-from ..schema.program import LM
+from ..schema.program import LM, canonical
 from ..schema.types import JsonValue
 from ..schema.usage import Usage
 from .endpoints import Endpoint
@@ -42,6 +43,28 @@ SCHEMA = "json_schema"
 """Kind of a `response_format`, and what of it is left out first: then an object is asked for."""
 
 
+def remembered_by(endpoint: Endpoint, lm: LM) -> bytes:
+    """What a model at its endpoint is remembered by between commands: a digest, of the names of secret headers alone."""
+    who: dict[str, JsonValue] = {
+        "endpoint": endpoint.address,
+        "model": lm.model,
+        "headers": [dict(lm.headers), dict(lm.headers_env)],
+    }
+    return hashlib.sha256(canonical(who).encode(errors="surrogatepass")).digest()
+
+
+class Learned(Struct):
+    """What was found out about a model at its endpoint."""
+
+    key: bytes
+    """What it is remembered by (`remembered_by`)."""
+    refused: set[str]
+    """Parameters that it does not take."""
+    formless: asyncio.Future[bool | None] | None = None
+    """Whether what it refused without a word is answered where no form is asked for, once somebody tries that; None where
+    that could not be told."""
+
+
 class Lane(Struct):
     """What all calls of one LM share; gates and transports are shared by all LMs of an endpoint."""
 
@@ -55,14 +78,13 @@ class Lane(Struct):
     price: Price | None
     schemas: bool
     """Whether the model is listed to take schemas."""
-    refused: set[str]
-    """Parameters that the model was found not to take."""
+    learned: Learned
 
     def fitted(self, request: Request) -> Request:
         """The request as the model takes it: with a schema where it is known to, without what it does not take."""
         left_out = set[str]()
-        if self.refused:
-            left_out |= self.refused.intersection(may_be_left_out(request.parameters()))
+        if self.learned.refused:
+            left_out |= self.learned.refused.intersection(may_be_left_out(request.parameters()))
         form = self._form(request)
         if not left_out and form is request.response_format:
             return request
@@ -79,9 +101,9 @@ class Lane(Struct):
 
     def _form(self, request: Request) -> dict[str, JsonValue] | None:
         wanted = request.response_format
-        if wanted is None or "response_format" in self.refused:
+        if wanted is None or "response_format" in self.learned.refused:
             return None
-        if SCHEMA in self.refused:
+        if SCHEMA in self.learned.refused:
             return {"type": "json_object"} if wanted["type"] == SCHEMA else wanted
         return request.form if self.schemas and request.form is not None else wanted
 
@@ -90,9 +112,9 @@ class Lane(Struct):
         that was known."""
         kind = (sent.response_format or {}).get("type") if parameter == "response_format" else None
         left_out = SCHEMA if kind == SCHEMA else parameter
-        if left_out in self.refused:
+        if left_out in self.learned.refused:
             return ""
-        self.refused.add(left_out)
+        self.learned.refused.add(left_out)
         return left_out
 
     def unused(self, units: int) -> None:

@@ -11,6 +11,8 @@ is replayed within one attempt at a piece of work, however often that is stopped
 attempt that was begun after one that ended asks again, and the new answer takes its place. Each attempt has a number. The one
 that is open under a name goes on until somebody ends it; without one, as in an application, such answers are never replayed.
 
+What a model was found not to take is kept as well, under a digest of its endpoint.
+
 `synchronous=NORMAL` in WAL mode survives the death of the process at any moment; a power cut may lose
 the last answers but never the file. Writes go through one thread that commits whatever has queued up
 as one statement, so that a slow disk never stops the event loop and a commit is shared under load.
@@ -64,7 +66,14 @@ def _know_unusable(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE attempts (number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE)")
 
 
-STEPS: tuple[Step, ...] = (_create, _know_unusable)
+def _know_refused(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE refused (endpoint BLOB NOT NULL, parameter TEXT NOT NULL, model TEXT NOT NULL, "
+        "PRIMARY KEY (endpoint, parameter)) WITHOUT ROWID"
+    )
+
+
+STEPS: tuple[Step, ...] = (_create, _know_unusable, _know_refused)
 """What led to the schema as it is now (`upgrades`)."""
 
 
@@ -82,6 +91,17 @@ class _Unusable(Struct, frozen=True):
 
     key: bytes
     attempt: int
+
+
+class _Refused(Struct, frozen=True):
+    """A parameter that a model at an endpoint does not take."""
+
+    endpoint: bytes
+    model: str
+    parameter: str
+
+
+_Queued = _Entry | _Unusable | _Refused
 
 
 class Ledger:
@@ -109,7 +129,7 @@ class Ledger:
             raise unusable(path, error) from error
         self._attempt = 0
         """The attempt that is under way; 0, which no attempt has, for none."""
-        self._queue: queue.SimpleQueue[_Entry | _Unusable | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Queued | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -153,7 +173,19 @@ class Ledger:
         if not self._closed:
             self._enqueue(_Unusable(key, self._attempt))
 
-    def _enqueue(self, entry: _Entry | _Unusable) -> None:
+    def refused(self, endpoint: bytes) -> set[str]:
+        """Parameters that the model at an endpoint was found not to take; none where that cannot be read."""
+        with contextlib.suppress(*UNREADABLE):
+            rows = self._reader.execute("SELECT parameter FROM refused WHERE endpoint = ?", (endpoint,))
+            return {name for (name,) in rows if isinstance(name, str)}
+        return set()
+
+    def refuses(self, endpoint: bytes, model: str, parameter: str) -> None:
+        """Notes a parameter that the model does not take. It is written in time, or found out again."""
+        if not self._closed:
+            self._enqueue(_Refused(endpoint, model, parameter))
+
+    def _enqueue(self, entry: _Queued) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._write_all, name="dspec-ledger", daemon=True)
             self._thread.start()
@@ -203,7 +235,7 @@ class Ledger:
     def _write_all(self) -> None:
         more = True
         while more:
-            batch: list[_Entry | _Unusable] = []
+            batch: list[_Queued] = []
             entry = self._queue.get()
             while entry is not None:
                 batch.append(entry)
@@ -212,6 +244,7 @@ class Ledger:
                 entry = self._queue.get()
             more = entry is not None
             self._set_aside([entry for entry in batch if isinstance(entry, _Unusable)])
+            self._note_refused([entry for entry in batch if isinstance(entry, _Refused)])
             if answers := [entry for entry in batch if isinstance(entry, _Entry)]:
                 self._write(answers)
 
@@ -219,6 +252,13 @@ class Ledger:
         rows = [(entry.attempt, entry.key) for entry in batch]
         with contextlib.suppress(*UNREADABLE):  # what matters more is found out by what is written next
             self._writer.executemany("UPDATE answers SET unusable = ? WHERE key = ?", rows)
+
+    def _note_refused(self, batch: list[_Refused]) -> None:
+        rows = [(entry.endpoint, entry.parameter, entry.model) for entry in batch]
+        with contextlib.suppress(*UNREADABLE):
+            self._writer.executemany(
+                "INSERT INTO refused (endpoint, parameter, model) VALUES (?,?,?) ON CONFLICT DO NOTHING", rows
+            )
 
     def _write(self, batch: list[_Entry]) -> None:
         outcomes: list[Answer | Exception | None]

@@ -100,6 +100,8 @@ def prune(path: Path, *, older_than_days: float | None = None, model: str | None
             "DELETE FROM answers WHERE (?1 IS NULL OR written < ?1) AND (?2 IS NULL OR model = ?2)",
             (before, model),
         ).rowcount
+        if before is None:  # and what it was found not to take
+            database.execute("DELETE FROM refused WHERE ?1 IS NULL OR model = ?1", (model,))
         database.execute("VACUUM")
     return dropped
 

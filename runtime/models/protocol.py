@@ -17,7 +17,7 @@ from ..schema.program import Record, Tool, canonical
 from ..schema.types import JsonValue, Row
 from ..schema.usage import Usage
 from ..values.media import Medium
-from .endpoints import address
+from .endpoints import address, versioned
 from .pacing import Quotas
 
 Role = Literal["system", "user", "assistant"]
@@ -122,7 +122,7 @@ class Request(Struct, frozen=True):
         if self.reasoning:
             parts["reasoning"] = True
         lm = self.lm
-        if lm.api_version is not None:
+        if lm.api_version is not None and versioned(lm.model):
             parts["api_version"] = lm.api_version
         if lm.headers or lm.headers_env:
             # Gateways choose models by headers, providers turn on what is new. Of a variable only the name counts.

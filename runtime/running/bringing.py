@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from ..errors import InputError
 from ..schema.program import FieldSpec
-from ..schema.types import JsonValue, Row
+from ..schema.types import JsonValue, Row, Type
 from ..values.media import Blob, MediumKind, is_history, keep, known, medium_kind, of_bytes, of_file, of_text
-from ..values.values import MAX_DEPTH
+from ..values.values import MAX_DEPTH, at, inside
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -26,8 +27,13 @@ _BINARY = (bytes, bytearray, memoryview)
 _LIKELY: tuple[MediumKind, ...] = ("image", "audio", "file")
 
 
-def brought(fields: Sequence[FieldSpec], inputs: Mapping[str, Given]) -> tuple[Row, list[Blob]]:
-    """The inputs as values, and the blobs that are to be held for as long as the run may need them. Raises InputError."""
+def brought(
+    fields: Sequence[FieldSpec],
+    inputs: Mapping[str, Given],
+    turns: Mapping[str, Mapping[str, Type]] = MappingProxyType({}),
+) -> tuple[Row, list[Blob]]:
+    """The inputs as values, and the blobs that are to be held for as long as the run may need them. `turns` are the fields of
+    a history's turns that are media (`turn_media`). Raises InputError."""
     kinds = {field.name: field.type for field in fields}
     held: list[Blob] = []
     row: Row = {}
@@ -38,7 +44,7 @@ def brought(fields: Sequence[FieldSpec], inputs: Mapping[str, Given]) -> tuple[R
             if medium is not None:
                 row[name] = _medium(value, medium, held)
             elif kind is not None and is_history(kind):
-                row[name] = _nested(value, held, _LIKELY, 0)
+                row[name] = _turns(value, turns.get(name), held)
             else:
                 row[name] = _nested(value, held, (), 0)
         except ValueError as error:
@@ -67,6 +73,27 @@ def _medium(value: Given, kind: MediumKind, held: list[Blob]) -> JsonValue:
     if blob is not None:
         held.append(blob)
     return found.sign
+
+
+def _turns(value: Given, kinds: Mapping[str, Type] | None, held: list[Blob]) -> JsonValue:
+    """A history, with the media of its turns as values: of a text only their types say that it is one. Without `kinds` what
+    is no JSON is taken for what it looks like."""
+    if kinds is None or not isinstance(value, list | tuple):
+        return _nested(value, held, _LIKELY, 0)
+    turns: list[JsonValue] = []
+    for place, turn in enumerate(cast("Sequence[Given]", value), 1):
+        if not isinstance(turn, Mapping):
+            turns.append(_nested(turn, held, (), 1))
+            continue
+        fields: Row = {}
+        for name, one in cast("Mapping[str, Given]", turn).items():
+            kind = medium_kind(kinds[name]) if name in kinds else None
+            try:
+                fields[name] = _nested(one, held, (), 2) if kind is None else _medium(one, kind, held)
+            except ValueError as error:
+                raise ValueError(at(inside(f"turn {place}", name), str(error))) from None
+        turns.append(fields)
+    return turns
 
 
 def _nested(value: Given, held: list[Blob], kinds: tuple[MediumKind, ...], depth: int) -> JsonValue:

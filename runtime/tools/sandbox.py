@@ -1,11 +1,11 @@
 """Runs code that a model wrote, in a sandbox: `pydantic-monty`, a Python in a process of its own that has no files, no
 network, no clock and no dice, and is bounded in time, memory and depth.
 
-What the code is given are values, and functions that are answered here; what comes back are values and text. Its clock stands
-still and its dice always fall alike, so the same code on the same values gives the same. One thing is not the code's alone:
-how fast the machine is. The time limit is for what never ends, counts only while the code runs, and only so many codes run
-at once as there are processors. What is said of code that was stopped says nothing of how far it had come, and its variables
-are gone.
+What the code is given are values, and functions that are answered here; what comes back are values and text. Asking for the
+time is an error and its dice always fall alike, so the same code on the same values gives the same. One thing is not the
+code's alone: how fast the machine is. The time limit is for what never ends, counts only while the code runs, and only so
+many codes run at once as there are processors. What is said of code that was stopped says nothing of how far it had come,
+and its variables are gone.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import importlib.util
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -46,12 +46,15 @@ _MAX_TRACE = 2_000
 """Characters of an error's trace."""
 
 _POLICY: OSPolicy = {
-    "datetime": datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC),
+    "datetime": "call_host",
     "timezone": "utc",
-    "sleep": "zero",
+    "sleep": "call_host",
     "process_time": "zero",
     "random_start": {"seed": 0},
 }
+_CLOCKS = frozenset({"datetime.now", "date.today", "time.time", "time.sleep", "asyncio.sleep"})
+"""What the code asks the time of, and waits by: all other names of the clock are told under these."""
+_NO_CLOCK = "there is no clock here: what time it is, and how long something takes, the code cannot know"
 _PLACES = threading.BoundedSemaphore(os.cpu_count() or 1)
 """For code that runs: what waits for an answer from outside has none, so it stands in nobody's way."""
 
@@ -228,7 +231,8 @@ class Sandbox:
         }
         try:
             pool = Monty(min_processes=1, max_processes=1, feed_duration_limit_grace=_GRACE)
-            pool.__enter__()
+            with _unheard():
+                pool.__enter__()
             self._pool = pool
             session = pool.checkout(limits=limits, os_policy=_POLICY)
             session.__enter__()
@@ -259,6 +263,8 @@ class Sandbox:
         from pydantic_monty import FunctionSnapshot, NameLookupSnapshot
 
         if isinstance(asked, FunctionSnapshot):
+            if str(asked.function_name) in _CLOCKS:
+                return asked.resume({"exc_type": "RuntimeError", "message": _NO_CLOCK})
             return asked.resume_not_handled()
         if not isinstance(asked, NameLookupSnapshot):
             return asked.resume({})
@@ -308,6 +314,24 @@ class Sandbox:
         if isinstance(inner, RuntimeError) and "suspension limit" in text:
             return f"it asked for something outside more than {_SUSPENSIONS:,} times"
         return ""
+
+
+@contextmanager
+def _unheard() -> Generator[None]:
+    """What is started here does not write to our standard error: it would say there what the code is told anyway."""
+    if os.name != "posix":
+        yield
+        return
+    try:
+        was = os.get_inheritable(2)
+        os.set_inheritable(2, False)
+    except OSError:  # there is none
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.set_inheritable(2, was)
 
 
 def _named(name: str) -> Callable[..., None]:

@@ -481,7 +481,30 @@ class _Reader:
                 self.value(self._mended(one), item, f"{where}[{index}]", depth + 1)
                 for index, one in enumerate(found.found)
             ]
+        if (
+            isinstance(item, ListOf | TupleOf | DictOf)
+            and found.listed
+            and all(one.before.strip() for one in found.found)
+            and not any(self._fits(value, as_list) for value in values)
+        ):
+            # Each has a bullet of its own: one is an item, and not the list.
+            self._repaired("took values behind bullets as a list")
+            return [
+                self.value(self._mended(one), item, f"{where}[{index}]", depth + 1)
+                for index, one in enumerate(found.found)
+            ]
         return self._only(list(found.found), as_list, kind, found.text, where)
+
+    def _fits(self, value: JsonValue, as_kind: Callable[[JsonValue], JsonValue]) -> bool:
+        """Whether a value can be read so; what would be repaired is not noted."""
+        before = (dict(self._repairs), self._guessed)
+        try:
+            as_kind(value)
+        except ValueError:
+            return False
+        finally:
+            self._repairs, self._guessed = before
+        return True
 
     def _only(
         self,

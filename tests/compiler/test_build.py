@@ -34,7 +34,7 @@ from dspec.compiler.evaluate.events import (
 )
 from dspec.compiler.evaluate.store import Store
 from dspec.runtime.artifact.artifact import artifact_text, parse_artifact
-from dspec.runtime.errors import ConfigurationError, Refused, Stopped
+from dspec.runtime.errors import InputError, Refused, Stopped
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.schema.expressions import BinaryOp, Constant, Expression, Variable
 from dspec.runtime.schema.program import LM, Demo, Program
@@ -354,7 +354,7 @@ async def test_an_eval_compares_on_held_out_rows_and_holds_its_gates(
 
 async def test_an_eval_needs_what_it_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with scripted(monkeypatch, Script(oracle)) as engine:
-        with pytest.raises(ConfigurationError, match="`tuned` has not been compiled yet"):
+        with pytest.raises(InputError, match="`tuned` has not been compiled yet"):
             await evaluated(with_eval(tmp_path), "ship", tmp_path, engine=engine, store=Store())
         alone = with_eval(
             tmp_path, gate(BinaryOp(operator=">", left=SCORE, right=BASELINE)), program="router"

@@ -272,3 +272,76 @@ async def test_a_row_whose_turns_are_no_turns_of_the_program_costs_nothing(tmp_p
                 "says nothing of what was answered|there is no field", " ".join(result.text.split())
             )
         assert not server.calls
+
+
+def encoded(data: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
+
+URL = "https://example.com/a.png"
+
+
+async def test_an_image_in_a_turn_is_given_as_one_beside_it(tmp_path: Path) -> None:
+    project(tmp_path)
+    path = tmp_path / "data" / "rows.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()][:3]
+    for row, photo in zip(rows, ("photos/7.png", encoded(png(23, 12, 7)), URL), strict=True):
+        row["past"] = [{"question": "And?", "photo": photo, "caption": "Bob"}]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    (tmp_path / "main.dspec").write_text(
+        SOURCE[: SOURCE.index("optimize")].replace("  split { train = 12; val = 12 }\n", "")
+        + "eval all { program = see; metric = right; data = rows }\n"
+        + 'test one { program = see; given photo = "data/photos/1.png"; given question = "?"\n'
+        + '  given past = [dict(question = "And?", photo = "data/photos/7.png", caption = "Bob")]\n'
+        + '  expect caption == "L0" }\n',
+        encoding="utf-8",
+    )
+    seen: list[str] = []
+
+    def shown(call: Call) -> str:
+        turn = next(one for one in call.body["messages"] if one["role"] == "user")
+        seen.append(turn["content"][1]["image_url"]["url"])
+        return "[[ ## caption ## ]]\nL0\n\n[[ ## completed ## ]]"
+
+    async with FakeServer(shown) as server:
+
+        async def done(*arguments: str) -> None:
+            result = await asyncio.to_thread(
+                dspc, *arguments, cwd=tmp_path, FAKE_URL=server.url, OPENAI_API_KEY="k"
+            )
+            assert not result.code, result.text
+
+        await done("eval", "main.dspec")
+        assert sorted(seen) == sorted([encoded(png(23, 12, 7))] * 2 + [URL])
+        await done("test", "--record")
+        given = {"question": "And?", "caption": "Bob"}
+        for photo in ("@data/photos/7.png", encoded(png(23, 12, 7)), URL):
+            past = json.dumps([{**given, "photo": photo}])
+            await done(
+                *("run", "main.dspec", "see", "-i", f"past={past}"),
+                *("-i", "photo=@data/photos/1.png", "-i", "question=again?"),
+            )
+    assert seen[3:] == [encoded(png(23, 12, 7))] * 3 + [URL]
+
+
+@pytest.mark.parametrize(
+    ("photo", "said"),
+    [
+        ("../../secret.png", "lies outside the project"),
+        ("/etc/passwd", "lies outside the project"),
+        ("photos/none.png", "there is no file"),
+        ("rows.jsonl", "expected a PNG"),
+        ("<image: https://example.com/a.png>", "there is no file"),
+        ("data:image/png;base64,####", "base64"),
+    ],
+)
+async def test_a_turn_reaches_no_file_that_a_row_does_not(tmp_path: Path, photo: str, said: str) -> None:
+    project(tmp_path)
+    path = tmp_path / "data" / "rows.jsonl"
+    first, *rest = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    first["past"] = [{"question": "And?", "photo": photo, "caption": "Bob"}]
+    path.write_text("\n".join(map(json.dumps, [first, *rest])), encoding="utf-8")
+    result = await asyncio.to_thread(dspc, "plan", "main.dspec", cwd=tmp_path, FAKE_URL="http://x")
+    assert result.code
+    assert said in " ".join(result.text.split())
+    assert "turn 1.photo" in result.text

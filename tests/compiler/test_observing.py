@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import typer
 from dspc import dspc
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -18,6 +19,7 @@ from opentelemetry.trace import StatusCode
 from server import spawned
 
 from dspec.compiler.cli.dotenv import fill_environment, parse
+from dspec.compiler.cli.observing import observing
 from dspec.compiler.evaluate.counts import Calls, Range
 from dspec.compiler.evaluate.eventlog import Observer, both, calls, event_log
 from dspec.compiler.evaluate.events import Event, RowScored, StepFinished, StepStarted
@@ -221,3 +223,12 @@ eval e {{ program = best; metric = ok; data = d.val }}
         ran = dspc("run", "main.dspec", "f", "-i", "text=t", cwd=tmp_path)
         assert (ran.code, ran.out) == (0, "a: x\n")
         assert dspc("eval", "main.dspec", cwd=tmp_path).code == 0
+
+
+def test_a_log_that_cannot_be_written_is_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as left, observing(tmp_path / "no" / "x", otel=False):
+        pass
+    assert left.value.exit_code == 2
+    assert "choose another file for --events" in " ".join(capsys.readouterr().err.split())

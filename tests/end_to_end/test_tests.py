@@ -169,11 +169,23 @@ def test_the_files_of_a_folder_and_named_tests(tmp_path: Path) -> None:
 def test_a_file_that_no_recording_wrote_is_refused(tmp_path: Path) -> None:
     project(tmp_path, case_of("one", "far", 'topic == "shipping"'))
     answers = tmp_path / "main.answers.jsonl"
-    for line in ('{"key": 1}', "[" * 100_000, '{"key": "a", "of": "b", "answer": {"text": 5}}', "\x00"):
+    for line in ('{"key": 1}', "[" * 100_000, '{"key": "a", "of": "b", "answer": {"text": 5}}', "\x00", "[]"):
         answers.write_text(f"\n{line}\n", encoding="utf-8")
         done = dspc("test", cwd=tmp_path)
-        assert done.code == 4, line
+        assert done.code == 1, line
         assert "main.answers.jsonl, line 2, is no recorded answer" in done.err
+    answers.unlink()
+    answers.mkdir()
+    done = dspc("test", cwd=tmp_path)
+    assert done.code == 1
+    assert "main.answers.jsonl cannot be read" in done.err
+
+
+def test_a_report_that_cannot_be_written_is_wrong_usage(tmp_path: Path) -> None:
+    project(tmp_path, case_of("one", "near", "len(topic) > 0"))
+    done = dspc("test", "--junit", "main.dspec/out.xml", cwd=tmp_path)
+    assert done.code == 2
+    assert "main.dspec/out.xml cannot be written" in done.err
 
 
 TOOLS = """

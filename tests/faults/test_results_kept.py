@@ -207,7 +207,7 @@ def test_a_place_that_cannot_be_written_is_said_before_a_call(tmp_path: Path) ->
     with spawned("--answer", "hashed") as url:
         for out in ("main.dspec", "main.dspec/deeper", "/proc/nothing"):
             refused = made.compile(url, "--out", out)
-            assert refused.code == 4, refused.text
+            assert refused.code == 2, refused.text
             assert "cannot be written" in refused.err
             assert "--out" in refused.err
         assert requests(url) == 0

@@ -14,6 +14,7 @@ from server import Call, FakeServer
 from dspec.runtime.errors import ConfigurationError, DspecError, Refused, Stopped, Unauthorized
 from dspec.runtime.models.engine import CallEvent, Engine
 from dspec.runtime.models.ledger import Ledger
+from dspec.runtime.models.ledger_upkeep import prune
 from dspec.runtime.models.protocol import Message, Request
 from dspec.runtime.schema.program import LM
 from dspec.runtime.schema.types import JsonValue
@@ -265,6 +266,83 @@ async def test_a_model_that_nothing_is_listed_of_is_asked_for_an_object() -> Non
     async with FakeServer() as server, Engine() as engine:
         await engine.complete(ask(fake_lm(server.url), response_format=OBJECT, form=SCHEMA))
     assert forms(server) == ["json_object"]
+
+
+NAMED = (
+    "says404:Unknown field: response_format",
+    "says415:response_format not allowed",
+    "says422:Extra inputs are not permitted: response_format",
+    "says500:response_format is not supported",
+    "says501:response_format: not implemented",
+    "says:Bad request",
+    "says415:Unsupported Media Type",
+    "says422:Unprocessable Entity",
+)
+
+
+@pytest.mark.parametrize("said", NAMED)
+async def test_a_form_is_refused_by_any_status_and_remembered_for_the_next_command(
+    ledger: Ledger, said: str
+) -> None:
+    def fault(call: Call) -> str | None:
+        return said if "response_format" in call.body else None
+
+    async with FakeServer(faults=fault, latency=0.02) as server:
+        lm = fake_lm(server.url, retry=0)
+
+        async def command(row: str, number: int) -> Engine:
+            async with Engine(ledger=ledger, on_note=str) as engine:
+                requests = [ask(lm, f"{row} {i}", response_format=OBJECT) for i in range(number)]
+                await asyncio.gather(*map(engine.complete, requests))
+            return engine
+
+        engine = await command("first", 4)
+        assert engine.tally.calls == engine.tally.refitted == 4  # all that were on their way
+        assert forms(server) == ["json_object"] * 4 + ["none"] * 4
+        await command("next", 2)
+        assert forms(server)[8:] == ["none"] * 2
+        prune(ledger.path, model=lm.model)
+        await command("forgotten", 1)
+        assert forms(server)[10:] == ["json_object", "none"]
+
+
+@pytest.mark.parametrize("said", ["says:Bad request", "says422:"])
+async def test_what_is_refused_without_a_word_is_tried_without_a_form_once(said: str) -> None:
+    async with FakeServer(faults={said: 1.0}, latency=0.02) as server:
+        lm = fake_lm(server.url, retry=0)
+        async with Engine(on_note=str) as engine:
+            requests = [ask(lm, f"row {i}", response_format=OBJECT) for i in range(4)]
+            told = await asyncio.gather(*map(engine.complete, requests), return_exceptions=True)
+            with pytest.raises(Refused):
+                await engine.complete(ask(lm, "later", response_format=OBJECT))
+    assert all(isinstance(one, Refused) for one in told)
+    assert forms(server) == ["json_object"] * 4 + ["none", "json_object"]
+    assert engine.tally.refitted == 0
+
+
+async def test_a_refusal_with_a_reason_is_no_refusal_of_the_form() -> None:
+    said = "says:messages[0] has a role that nobody knows"
+    async with FakeServer(faults={said: 1.0}) as server, Engine() as engine:
+        with pytest.raises(Refused, match="a role that nobody knows"):
+            await engine.complete(ask(fake_lm(server.url), response_format=OBJECT))
+    assert forms(server) == ["json_object"]
+
+
+async def test_who_tries_without_a_form_may_be_cancelled(ledger: Ledger) -> None:
+    def fault(call: Call) -> str | None:
+        return "says:Bad request" if "response_format" in call.body else "hang" if call.number == 2 else None
+
+    async with FakeServer(faults=fault) as server, Engine(on_note=str) as engine:
+        lm = fake_lm(server.url)
+        trying = asyncio.create_task(engine.complete(ask(lm, "a", response_format=OBJECT)))
+        while len(server.calls) < 2:
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(engine.complete(ask(lm, "b", response_format=OBJECT)))
+        while len(server.calls) < 3:
+            await asyncio.sleep(0.01)
+        trying.cancel()
+        assert (await waiting).source == "model"
+    assert forms(server) == ["json_object", "none", "json_object", "none"]
 
 
 async def test_another_name_for_max_tokens_is_learned_and_the_bound_kept() -> None:

@@ -318,6 +318,37 @@ async def test_turns_of_a_history_are_the_signatures(past: JsonValue, said: str)
         assert len(engine.requests[0].messages) == 2 + 2 * len(past if isinstance(past, list) else ())
 
 
+async def test_a_turn_takes_an_image_as_the_input_beside_it_does(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(9, 9))
+    data = f"data:image/png;base64,{base64.b64encode(png(9, 9)).decode()}"
+    seen: list[str] = []
+
+    def answer(call: Call) -> str:
+        seen.append(call.body["messages"][1]["content"][1]["image_url"]["url"])
+        return "[[ ## caption ## ]]\na square\n\n[[ ## completed ## ]]"
+
+    looks = predictor(
+        (FieldSpec(name="past", type=HISTORY), *SEE.signature.inputs), (FieldSpec(name="caption", type=STR),)
+    )
+    async with FakeServer(answer) as server:
+        lm = LM(name="mini", model="openai/fake", api_base=server.url)
+        with of_program(module(looks).with_lms({"mini": lm})) as application:
+
+            async def asked(**turn: Given) -> None:
+                past: Given = [{"question": "And?", "caption": "Bob", **turn}]
+                await application.acall(past=past, photo=path, question="?")
+
+            for photo in (path, png(9, 9), data, "https://example.com/a.png"):
+                await asked(photo=photo)
+            with pytest.raises(InputError, match=re.escape("turn 1.photo: a text is a URL")):
+                await asked(photo=str(path))
+            with pytest.raises(InputError, match="expected a value of JSON, got bytes"):
+                await asked(photo=path, question=b"?")
+            application.close()
+    assert seen == [data, data, data, "https://example.com/a.png"]
+
+
 async def test_both_transports_send_the_same_parts() -> None:
     one, blob = of_bytes(png(4, 4), "image")
     bodies: list[object] = []

@@ -37,7 +37,8 @@ CHANGES: list[dict[str, Any]] = [
     {"reasoning_effort": "low"},
     {"verbosity": "low"},
     {"verbosity": "high"},
-    {"api_version": "1"},
+    {"model": "azure/x"},
+    {"model": "azure/x", "api_version": "1"},
     {"headers": {"X-Title": "a"}},
     {"headers": {"X-Title": "b"}},
     {"headers_env": {"X-Title": "GATE_A"}},
@@ -69,7 +70,15 @@ def test_the_key_of_a_request_without_them_is_what_it_was() -> None:
 
 def test_what_only_says_how_an_endpoint_is_reached_is_no_part_of_the_key() -> None:
     """A hash is computed from the model's name and a few numbers; equality looks at everything."""
-    slow = PLAIN.model_copy(update={"timeout": 3.0, "retry": 0, "rpm": 5, "on_unreadable": "fallback"})
+    slow = PLAIN.model_copy(
+        update={
+            "api_version": "2024-10-21",
+            "timeout": 3.0,
+            "retry": 0,
+            "rpm": 5,
+            "on_unreadable": "fallback",
+        }
+    )
     assert ask(slow).identity() == ask(PLAIN).identity()
     assert slow != PLAIN
     assert len({slow, PLAIN}) == 2

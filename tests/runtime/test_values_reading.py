@@ -24,6 +24,7 @@ from dspec.runtime.schema.types import (
     OptionalOf,
     RecordRef,
     Scalar,
+    TupleOf,
     Type,
 )
 from dspec.runtime.values.reading import adapt, read
@@ -210,3 +211,38 @@ LATIN = st.text(st.characters(max_codepoint=0x2FF), max_size=6)
 @given(st.dictionaries(LATIN, LATIN | st.integers() | st.none(), max_size=3))
 def test_python_literals_are_read_like_json(value: dict[str, JsonValue]) -> None:
     assert mend(repr(value)).value == value
+
+
+PAIRS = ListOf(item=TupleOf(items=(INT, INT)))
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("- [1,2]\n- [3,4]", PAIRS, [[1, 2], [3, 4]]),
+        ("1. [1, 2]\n2. [3, 4]", PAIRS, [[1, 2], [3, 4]]),
+        ("The pairs:\n- [1,2]\n- [3,4]", PAIRS, [[1, 2], [3, 4]]),
+        ("- [1,2]", PAIRS, [[1, 2]]),
+        ("- [[1,2],[3,4]]", PAIRS, [[1, 2], [3, 4]]),
+        ("- [1,2]\n- [3]", ListOf(item=ListOf(item=INT)), [[1, 2], [3]]),
+        ('- {"a": 1}\n- {"b": 2}', ListOf(item=DictOf(key=STR, value=INT)), [{"a": 1}, {"b": 2}]),
+    ],
+)
+def test_items_that_are_lists_themselves_may_stand_as_bullets(
+    text: str, kind: Type, value: JsonValue
+) -> None:
+    assert read(text, kind, {}).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("- [1,2]\n- [3]", PAIRS, r"^\[1\]: expected a JSON list of 2 values, got \[3\]"),
+        ("- [1,2]\nor\n- [3,4]", PAIRS, "expected"),
+        ("[[1,2]]\n[[3,4]]", PAIRS, "more than one"),
+        ('- ["a"]\n- ["b"]', ListOf(item=TEXTS), "more than one"),
+    ],
+)
+def test_lists_in_a_row_that_may_be_two_answers_are_none(text: str, kind: Type, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        read(text, kind, {})

@@ -56,7 +56,7 @@ FAULTS = (
     "deep",  # JSON of a hundred thousand brackets
     "redirect",
     "unsupported",  # "unsupported:temperature": that parameter is not taken
-    "says",  # "says:what is wrong": that, as a request that is refused
+    "says",  # "says:what is wrong": that, as a request that is refused; "says404:…" with another status
     "leak",  # an error that repeats the key it was given
 )
 
@@ -225,8 +225,8 @@ class FakeServer:
         if kind == "unsupported":
             error = {"message": f"Unsupported parameter: '{detail}' is not supported with this model."}
             return web.json_response({"error": error}, status=400)
-        if kind == "says":
-            return web.json_response({"error": {"message": detail}}, status=400)
+        if kind.startswith("says"):
+            return web.json_response({"error": {"message": detail}}, status=int(kind[4:] or 400))
         if kind == "quota":
             error = {"message": "You exceeded your current quota", "code": "insufficient_quota"}
             return web.json_response({"error": error}, status=429)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from dspec.grammar.tree import Argument, Expr, Item, ListLiteral, Literal, Section, Setting
-from dspec.runtime.models.endpoints import may_keep_key, split_model
+from dspec.runtime.models.endpoints import may_keep_key, split_model, versioned
 from dspec.runtime.models.prices import reasons
 from dspec.runtime.schema.lms import LM, USUAL, OwnSettings
 from dspec.runtime.schema.modelnames import may_hold_address
@@ -25,7 +25,7 @@ from ...diagnostics import codes
 from ...project.source import Location
 from ...tables.lm_block import EXTRA, HEADERS, OF_MODULE
 from ...tables.lm_block import LM as BLOCK
-from ...tables.models import not_taken, takes_one_temperature, thinks_when_told, versioned
+from ...tables.models import not_taken, takes_one_temperature, thinks_when_told
 from ..session import Place, Session
 from ..shape.attributes import LEAST, MOST, Reader, environment, number_of, section
 

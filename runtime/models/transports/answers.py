@@ -50,11 +50,21 @@ _UNSUPPORTED = re.compile(
     r"deprecated|only the default",
     re.IGNORECASE,
 )
+_NO_FAILURE = re.compile(
+    r"unsupported|not (?:be )?supported|n[o']t support|unknown|not implemented", re.IGNORECASE
+)
+"""What a server that failed by its status says of a parameter that it does not take."""
 _FORM = re.compile(
     r"response[ _]?(?:format|schema)|json[ _](?:schema|object|mode)|output[ _]?format|structured[ _]outputs?|guided[ _]",
     re.IGNORECASE,
 )
 """What providers call the form of an answer, where they refuse one."""
+_SAYS_NOTHING = re.compile(
+    r"[\W\d_]*(?:(?:bad|invalid|malformed|unprocessable|unsupported|request|entity|content|media|error|message|detail|code|type|null|an|html|page)"
+    r"[\W\d_]*)*",
+    re.IGNORECASE,
+)
+"""An error that tells no more than its status."""
 _DEEPEST = 10
 """Errors that are looked at underneath one."""
 _LONGEST_TOKEN = 8
@@ -246,7 +256,9 @@ def failure(
         return Unauthorized(f"the key was not accepted ({status}): {said}", help=endpoint.key_hint)
     if status == 429:
         return RateLimited(f"too many requests (429): {said}", retry_after=retry_after)
-    if status in _RETRYABLE_4XX or status >= 500:
+    says = _UNSUPPORTED if status < 500 else _NO_FAILURE if status in (500, 501) else None
+    unsupported = _parameter(message, sent) if says is not None and says.search(message[:4096]) else ""
+    if status in _RETRYABLE_4XX or (status >= 500 and not unsupported):
         failed = Unavailable(f"the server failed ({status}): {said}")
         failed.retry_after = retry_after
         return failed
@@ -257,18 +269,18 @@ def failure(
         )
     advice = "check `model` and `api_base`" if status == 404 or 300 <= status < 400 else ""
     refused = Refused(f"the request was refused ({status}): {said}", help=advice)
-    if status in (400, 422) and _UNSUPPORTED.search(message):
-        named = {name: re.search(rf"\b{re.escape(name)}\b", message) for name in sent}
-        found = [(place.start(), name) for name, place in named.items() if place is not None]
-        refused.parameter = min(found, default=(0, ""))[1]
-    if (
-        status in (400, 422)
-        and not refused.parameter
-        and "response_format" in sent
-        and _FORM.search(message[:4096])
-    ):
+    refused.parameter = unsupported
+    if not unsupported and "response_format" in sent and _FORM.search(message[:4096]):
         refused.parameter = "response_format"  # of this prompt's schema, perhaps; the prompt says it all
+    refused.unexplained = status in (400, 415, 422) and _SAYS_NOTHING.fullmatch(message[:4096]) is not None
     return refused
+
+
+def _parameter(message: str, sent: Collection[str]) -> str:
+    """The parameter among those `sent` that a message names first; empty where it names none."""
+    named = {name: re.search(rf"\b{re.escape(name)}\b", message) for name in sent}
+    found = [(place.start(), name) for name, place in named.items() if place is not None]
+    return min(found, default=(0, ""))[1]
 
 
 def untrusted(problem: Exception, endpoint: Endpoint) -> Untrusted | None:

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from ...errors import ProviderError, Unavailable
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
-from ..endpoints import Endpoint
+from ..endpoints import Endpoint, versioned
 from ..protocol import Answer, Request
 from .answers import (
     billable,
@@ -80,7 +80,7 @@ class LiteLLMTransport:
             options["api_key"] = "none"
         if self._endpoint.headers:
             options["extra_headers"] = dict(self._endpoint.headers)
-        if request.lm.api_version is not None:
+        if request.lm.api_version is not None and versioned(request.lm.model):
             options["api_version"] = request.lm.api_version
         if embedding:
             options |= {"input": [request.messages[0].content], "encoding_format": "float"}
