@@ -17,7 +17,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -45,9 +45,9 @@ from .hedging import first_answer
 from .lanes import Lane, shared_by
 from .ledger import Ledger
 from .limits import FURTHER, PATIENCE, Admission, Backoff, RateWindow, Stragglers
-from .protocol import Answer, Answering, Message, Request, ToolAnswer, Tools, ToolUse, Transport
+from .protocol import Answer, Answering, Hearing, Message, Request, ToolAnswer, Tools, ToolUse, Transport
 from .transports import Mode, choose, open_transport
-from .transports.answers import estimate_request
+from .transports.answers import STREAMED, estimate_request
 
 __all__ = ["CallEvent", "Completion", "Engine", "EngineEvent", "Tally", "ToolEvent"]
 
@@ -69,6 +69,26 @@ class _Flight(Struct, eq=False):
     urgent: bool = False
     requests: int = 0
     """Requests of the attempt under way that may be billed."""
+    hearing: list[Hearing] = []
+    pieces: list[str] = []
+    """What the attempt under way has said."""
+
+    def joined(self, one: Hearing) -> None:
+        """From now on tells one more what is said, beginning with what was."""
+        self.hearing.append(one)
+        if self.pieces:
+            one.said("".join(self.pieces))
+
+    def said(self, piece: str) -> None:
+        self.pieces.append(piece)
+        for one in self.hearing:
+            one.said(piece)
+
+    def unsaid(self) -> None:
+        if self.pieces:
+            self.pieces.clear()
+            for one in self.hearing:
+                one.unsaid()
 
 
 class Engine:
@@ -143,6 +163,8 @@ class Engine:
             source = "model"
             flight = self._start(key, request, purse, urgent)
         flight.askers += 1
+        if request.heard is not None:
+            flight.joined(request.heard)
         try:
             answer = await asyncio.shield(flight.task)
         except asyncio.CancelledError:
@@ -152,6 +174,8 @@ class Engine:
             raise
         finally:
             flight.askers -= 1
+            if request.heard is not None:
+                flight.hearing = [one for one in flight.hearing if one is not request.heard]
             if not flight.askers and not (flight.on_wire and self._ledger is not None):
                 flight.task.cancel()
         if source == "shared":
@@ -292,6 +316,8 @@ class Engine:
                         continue
                     flight.on_wire = True
                     sent = lane.fitted(request)
+                    if sent.heard is not None:
+                        sent = replace(sent, heard=flight)
                     answer = await self._attempt(lane, sent, failures + 1, flight)
                     if room is not None:
                         told = Spent.of(answer.usage, lane.cost(answer.usage))
@@ -300,6 +326,7 @@ class Engine:
                     seconds = loop.time() - began
                     return await self._kept(key, request, lane, answer, number, units, failures + 1, seconds)
                 except ProviderError as error:
+                    flight.unsaid()
                     if isinstance(error, Refused) and self._learns(lane, sent, error.parameter):
                         again, flight.requests = True, 0
                         continue
@@ -428,7 +455,8 @@ class Engine:
 
     def _learns(self, lane: Lane, sent: Request, parameter: str) -> bool:
         """Whether a refused request is worth another try without the parameter that it was refused for."""
-        if not parameter or parameter not in sent.parameters():
+        streamed = sent.heard is not None and parameter in STREAMED
+        if not parameter or not (streamed or parameter in sent.parameters()):
             return False
         self.tally.refitted += 1
         name, model = sent.lm.name, sent.lm.model
@@ -437,6 +465,8 @@ class Engine:
                 pass
             case "max_tokens":
                 self._note(f"lm {name}: {model} takes `max_tokens` as `max_completion_tokens`; it is sent so")
+            case lanes.STREAM:
+                self._note(f"lm {name}: {model} does not stream its answers; they come whole")
             case lanes.SCHEMA:
                 self._note(
                     f"lm {name}: {model} does not take its answer's schema; it is asked for a JSON object"
@@ -450,8 +480,14 @@ class Engine:
         flight.requests = 1
         self._tell("started", request.lm, attempt)
         seconds = request.lm.timeout
+        asked = request
+
+        def ask() -> Coroutine[Any, Any, Answer]:
+            return lane.transport.complete(asked)
 
         def hedged() -> None:
+            nonlocal asked
+            asked = replace(request, heard=None)  # only the first of two is heard while it answers
             self.tally.attempts += 1
             self.tally.hedged += 1
             flight.requests = 2
@@ -461,7 +497,7 @@ class Engine:
                 straggling = lane.stragglers.after() if request.lm.hedge else None
                 if straggling is None:
                     return await lane.transport.complete(request)
-                return await first_answer(lambda: lane.transport.complete(request), straggling, hedged)
+                return await first_answer(ask, straggling, hedged)
         except TimeoutError:
             raise TimedOut(
                 f"no whole answer within {seconds:.3g} s",

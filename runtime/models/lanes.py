@@ -38,6 +38,8 @@ def shared_by(lm: LM, address: str) -> tuple[object, ...]:
     return (address, *(getattr(lm, name) for name in _SHARED), *headers)
 
 
+STREAM = "stream"
+"""Left out of a request, its answer comes whole."""
 SCHEMA = "json_schema"
 """Kind of a `response_format`, and what of it is left out first: then an object is asked for."""
 
@@ -64,6 +66,8 @@ class Lane(Struct):
         if self.refused:
             left_out |= self.refused.intersection(may_be_left_out(request.parameters()))
         form = self._form(request)
+        if STREAM in self.refused and request.heard is not None:
+            request = replace(request, heard=None)
         if not left_out and form is request.response_format:
             return request
         lm = request.lm
