@@ -55,7 +55,7 @@ class PartialAnswer(ABC):
         """The output that is being read."""
         self._body: list[str] = []
         """All of its text."""
-        self._held = ""
+        self._held: str = ""
         """The end of its text, as long as that may be followed by nothing."""
         self._shown = False
 
@@ -98,7 +98,7 @@ class PartialAnswer(ABC):
         self._body.append(text)
         if field.type != STR:
             return
-        held = self._held + text if self._shown else (self._held + text).lstrip()
+        held: str = self._held + text if self._shown else (self._held + text).lstrip()
         solid = held.rstrip()
         if not self._shown and LEFT_OUT.startswith(solid):
             self._held = held

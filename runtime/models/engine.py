@@ -104,6 +104,7 @@ class Engine:
         on_note: Callable[[str], None] = _LOG.warning,
         backoff: Backoff | None = None,
         tools: Tools | None = None,
+        keys: Callable[[LM], str | None] | None = None,
     ) -> None:
         if threads < 1:
             raise ValueError("threads must be at least 1")
@@ -112,6 +113,8 @@ class Engine:
         self._ledger = ledger
         self._mode: Mode = transport
         self._tools = tools
+        self._keys = keys
+        """Gives a model's key as it is asked, where it is not in the environment."""
         self._on_event = on_event
         self._note = on_note
         """Told once of what the engine does otherwise than the file says."""
@@ -121,6 +124,9 @@ class Engine:
         self._lanes: dict[tuple[object, ...], asyncio.Future[Lane]] = {}
         self._gates: dict[Endpoint, Admission] = {}
         self._transports: dict[Endpoint, Transport] = {}
+        self._retired: list[Transport] = []
+        """With keys that are no longer given, until their calls are over."""
+        self._closing: set[asyncio.Future[None]] = set()
         self._refused: dict[tuple[Endpoint, str], set[str]] = {}
         """Parameters that models were found not to take."""
         self._unreported: set[Endpoint] = set()
@@ -182,6 +188,14 @@ class Engine:
             self.tally.shared += 1
             self._tell("shared", request.lm, answer=answer)
         return Completion(answer, source)
+
+    def widen(self, threads: int) -> None:
+        """From now on as many calls may be in flight, if that is more than before."""
+        for _ in range(threads - self.threads):
+            self._places.release()
+        self.threads = max(threads, self.threads)
+        for gate in self._gates.values():
+            gate.widen(threads)
 
     def unusable(self, request: Request) -> None:
         """Nothing could be read out of the answer to `request`: once the work that it was asked for is done with, it is
@@ -269,7 +283,8 @@ class Engine:
         for future in pending:
             future.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
-        transports, self._transports = list(self._transports.values()), {}
+        transports = [*self._transports.values(), *self._retired]
+        self._transports, self._retired = {}, []
         self._lanes = {}
         for transport in transports:
             await transport.aclose()
@@ -536,10 +551,13 @@ class Engine:
 
     async def _lane(self, lm: LM) -> Lane:
         """The lane of `lm`, opened once, however many ask for it at the same time."""
-        name = shared_by(lm, address(lm))
+        key = None if self._keys is None else self._keys(lm)
+        name = shared_by(lm, address(lm), key)
         opened = self._lanes.get(name)
         if opened is None:
-            opened = self._lanes[name] = asyncio.ensure_future(self._open(lm))
+            if key is not None:
+                self._retire(name[:-1], lm.timeout)
+            opened = self._lanes[name] = asyncio.ensure_future(self._open(lm, key))
             opened.add_done_callback(lambda lane: self._forget_failed(name, lane))
         return opened.result() if opened.done() else await asyncio.shield(opened)
 
@@ -547,8 +565,27 @@ class Engine:
         if lane.cancelled() or lane.exception() is not None:
             self._lanes.pop(name, None)
 
-    async def _open(self, lm: LM) -> Lane:
-        endpoint = resolve(lm)
+    def _retire(self, name: tuple[object, ...], seconds: float) -> None:
+        """Lets go of lanes with an earlier key: of their connections once the calls that they have are over."""
+        for earlier in [one for one in self._lanes if one[:-1] == name]:
+            lane = self._lanes.pop(earlier)
+            if lane.done() and not lane.cancelled() and lane.exception() is None:
+                endpoint = lane.result().endpoint
+                transport = self._transports.pop(endpoint, None)
+                self._gates.pop(endpoint, None)
+                if transport is not None:
+                    self._retired.append(transport)
+                    asyncio.get_running_loop().call_later(seconds, self._let_go, transport)
+
+    def _let_go(self, transport: Transport) -> None:
+        if transport in self._retired:
+            self._retired.remove(transport)
+            closing = asyncio.ensure_future(transport.aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _open(self, lm: LM, key: str | None) -> Lane:
+        endpoint = resolve(lm, key=key)
         kind = choose(endpoint, self._mode)
         if endpoint not in self._transports:
             if kind == "litellm":

@@ -32,10 +32,11 @@ _SHARED = (
 )
 
 
-def shared_by(lm: LM, address: str) -> tuple[object, ...]:
-    """What the LMs of one lane have in common: a module that asks at another temperature keeps to the same limits."""
+def shared_by(lm: LM, address: str, key: str | None = None) -> tuple[object, ...]:
+    """What the LMs of one lane have in common: a module that asks at another temperature keeps to the same limits. The key
+    that an application gives for them is its last part."""
     headers = (*lm.headers.items(), *lm.headers_env.items())
-    return (address, *(getattr(lm, name) for name in _SHARED), *headers)
+    return (address, *(getattr(lm, name) for name in _SHARED), *headers, key)
 
 
 STREAM = "stream"
