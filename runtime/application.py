@@ -25,7 +25,6 @@ from .arguments import (
     texts_of,
 )
 from .artifact.artifact import Artifact, kind_of, read_artifact
-from .artifact.stubs import shape_of
 from .errors import ConfigurationError
 from .models.calls import EngineEvent
 from .running.bringing import Given
@@ -330,6 +329,8 @@ def _typed(program: object, artifact: Artifact) -> type[LoadedProgram[Any, Any, 
             f"`program` is {program!r:.80}, and should be a class that `dspc stubs` wrote",
             help="settings of `load` are named: load(path, lm=…)",
         )
+    from .artifact.stubs import shape_of  # where there is a class that it made
+
     kind = cast("type[LoadedProgram[Any, Any, Any]]", program)
     check_shape(kind, shape_of(artifact.program), artifact.name)
     return kind

@@ -6,7 +6,6 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache, partial
-from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from msgspec import Struct
@@ -134,6 +133,8 @@ class TypedPrediction(Mapping[str, JsonValue]):
 
     def _repr_html_(self) -> str:
         """A table of the outputs, for notebooks."""
+        from html import escape  # a table of all names of characters, which few processes need
+
         rows = "".join(
             f"<tr><th style='text-align:left'>{escape(name)}</th>"
             f"<td style='text-align:left;white-space:pre-wrap'>{escape(_shown(value))}</td></tr>"

@@ -11,7 +11,7 @@ of several answers) the outputs are known at its end, and so told then; its pred
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..adapters import Part, PartialAnswer
 from ..models.protocol import Hearing
@@ -121,12 +121,15 @@ class Voice:
             for one in made:
                 one.withdraw(why)
 
-    def told(self, event: StreamEvent) -> None:
-        """Hands on what a predictor says, as of the program's outputs where it is."""
-        for name in self._outputs.get((event.step, event.field), ()):
-            self._tell(replace(event, field=name, output=True))
-        if not self._outputs.get((event.step, event.field)):
-            self._tell(event)
+    def told(self, step: str, field: str, event: Callable[[str, bool], StreamEvent]) -> None:
+        """Hands on what a predictor says of a field, as of the program's outputs where it is: `event` is made of a name and
+        whether that is an output's."""
+        names = self._outputs.get((step, field))
+        if names is None:
+            self._tell(event(field, False))
+        else:
+            for name in names:
+                self._tell(event(name, True))
 
 
 class StepVoice(Hearing):
@@ -185,16 +188,21 @@ class StepVoice(Hearing):
         told = self.told.get(part.field)
         if told is None:
             told = self.told[part.field] = _Told()
-        about = (part.field, self.step, self.predictor, False)
+        step, predictor = self.step, self.predictor
         if part.whole:
             told.whole, told.value = True, part.value
-            self._voice.told(FieldValue(*about, value=part.value))
+            self._voice.told(
+                step, part.field, lambda name, output: FieldValue(name, step, predictor, output, part.value)
+            )
         else:
             told.text += part.text
-            self._voice.told(TextPiece(*about, text=part.text))
+            self._voice.told(
+                step, part.field, lambda name, output: TextPiece(name, step, predictor, output, part.text)
+            )
 
-    def _withdraw(self, name: str, why: str) -> None:
-        self._voice.told(Withdrawn(name, self.step, self.predictor, output=False, why=why))
+    def _withdraw(self, field: str, why: str) -> None:
+        step, predictor = self.step, self.predictor
+        self._voice.told(step, field, lambda name, output: Withdrawn(name, step, predictor, output, why))
 
 
 def _sources(
