@@ -30,9 +30,7 @@ def parts_of(name: AdapterName, text: str, cuts: list[int], asked: Predictor = A
     reader = partial_answer(LM(name="m", model="openai/m", adapter=name), asked, {})
     assert reader is not None
     places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
-    return [
-        part for begin, end in pairwise(places) for part in reader.feed(text[begin:end])
-    ]
+    return [part for begin, end in pairwise(places) for part in reader.feed(text[begin:end])]
 
 
 def joined(parts: list[Part]) -> tuple[dict[str, str], Row]:
