@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import cast
 
 from .errors import ConfigurationError
+
+KeySource = str | Callable[[], str]
+"""A key, or what gives it whenever a model is asked."""
 
 
 def path_of(name: str, value: object) -> Path:
@@ -27,6 +31,21 @@ def count_of(name: str, value: object) -> int:
     if value < 1:
         raise ConfigurationError(f"`{name}` must be at least 1")
     return value
+
+
+def limit_of(name: str, value: object, *, least: float, whole: bool = False) -> float:
+    """A number that is at least so much."""
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise _wrong(name, value, "a whole number" if whole else "a number")
+    if not least <= value < math.inf:
+        raise ConfigurationError(
+            f"`{name}` must be at least {least:g}" + ("" if value < least else ", and finite")
+        )
+    return value
+
+
+def seconds_of(name: str, value: object) -> float:
+    return limit_of(name, value, least=1e-3)
 
 
 def choice_of(name: str, value: object) -> bool:
@@ -61,6 +80,23 @@ def per_model(name: str, value: object) -> str | dict[str, str] | None:
         if not isinstance(one, str):
             raise _wrong(f"{name}[{key!r}]", one, "a text")
     return cast("dict[str, str]", found)
+
+
+def keys_of(name: str, value: object) -> KeySource | dict[str, KeySource]:
+    """A key or what gives it, or such by the models' names."""
+    if isinstance(value, str) or callable(value):
+        return cast("KeySource", value)
+    found = _table(name, value, "a text, a function that gives one, or a mapping from models' names to such")
+    for key, one in found.items():
+        if not isinstance(one, str) and not callable(one):
+            raise _wrong(f"{name}[{key!r}]", one, "a text, or a function that gives one")
+    return cast("dict[str, KeySource]", found)
+
+
+def function_of(name: str, value: object) -> object:
+    if value is not None and not callable(value):
+        raise _wrong(name, value, "a function")
+    return value
 
 
 def functions_of(name: str, value: object) -> dict[str, object]:

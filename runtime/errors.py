@@ -38,6 +38,8 @@ class DspecError(Exception):
 
     trace: tuple[TraceStep, ...] = ()
     """Of an error that ended a run: what was asked until then, the call that failed last."""
+    row: int | None = None
+    """Of an error in a batch: which of its rows failed, from 0."""
 
     def __init__(self, message: str, *, help: str = "") -> None:  # noqa: A002
         super().__init__(message)

@@ -31,6 +31,7 @@ COMMANDS = {
     "test": "run_declared",
     "show": "show",
     "export": "export",
+    "stubs": "stubs",
     "explain": "explain",
     "lsp": "lsp",
     "cache": "cache",

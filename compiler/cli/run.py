@@ -73,7 +73,7 @@ def run(
         row = read_inputs(inputs or [], application.inputs, turn_media(programs(application.program)))
         began = time.time_ns()
         try:
-            prediction = application(**row)
+            prediction = application.call(row)
         except DspecError as error:
             _tell(application.name, error.trace, began, trace=trace, json=json, otel=otel)
             if isinstance(error, InputError) and not error.help:
@@ -122,12 +122,10 @@ def open_target(
         application = load(target, lm=lm, api_base=api_base, allow=allow, root=root, isolate=True)
     else:
         from .session import project_tools
-        from .sources import checked, own, pick
+        from .sources import checked, pick_program
 
         _, project = checked(target)
-        if name is None and not own(project.programs) and len(project.programs) == 1:
-            (name,) = project.programs
-        chosen = pick(list(project.programs), name, "module or program", target)
+        chosen = pick_program(project, name, target)
         externs = tuple(project.externs.values())
         tools = partial(project_tools, target, externs) if externs else None
         application = of_program(project.programs[chosen], lm=lm, api_base=api_base, tools=tools)

@@ -127,6 +127,13 @@ def pick(names: list[str], given: str | None, kind: str, path: Path) -> str:
     return given
 
 
+def pick_program(project: Project, given: str | None, path: Path) -> str:
+    """The module or program meant; where a file has none of its own, the only one that it imports."""
+    if given is None and not own(project.programs) and len(project.programs) == 1:
+        (given,) = project.programs
+    return pick(list(project.programs), given, "module or program", path)
+
+
 def none_of_its_own(names: Iterable[str], kind: str, path: Path) -> NoReturn:
     """Leaves, since the file itself declares nothing of the kind; `names` are what it imports."""
     imported = ", ".join(names)

@@ -120,7 +120,7 @@ def _placement(dataset: ir.Dataset, collected: Collected, *, whole: bool) -> lis
 def sampled(
     dataset: ir.Dataset, folder: Path, root: Path | None, turns: Mapping[str, Mapping[str, Type]] = NO_TURNS
 ) -> Collected | None:
-    """As many rows as a check reads of a large file; None of a file that cannot be read. `turns` are as `load_rows` takes them."""
+    """As many rows as a check reads of a large file; None of a file that cannot be read. `turns` are as for `load_rows`."""
     try:
         with open_table(dataset.source, folder, root) as table:
             media = MediaFiles(beside(dataset.source, folder), root or opening.root_of(folder), glancing=True)

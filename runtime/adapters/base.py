@@ -171,7 +171,7 @@ class Adapter(ABC):
         notes, guessed = list(split.notes), list[str]()
         for output in outputs:
             try:
-                found = _read_output(output, split, records, strict=strict, cut=cut)
+                found = read_output(output, split, records, strict=strict, cut=cut)
             except ValueError as error:
                 problems.append(UnreadOutput(output.name, str(error)))
                 continue
@@ -209,7 +209,7 @@ class Adapter(ABC):
             if output.name not in split.unclear and isinstance(given, str) and given.strip() == LEFT_OUT:
                 continue
             try:
-                values[output.name] = _read_output(output, split, records, strict=strict, cut=cut).value
+                values[output.name] = read_output(output, split, records, strict=strict, cut=cut).value
             except ValueError as error:
                 problems.append(UnreadOutput(output.name, str(error)))
         return Reading(values, tuple(problems))
@@ -265,7 +265,7 @@ def _has_member(text: str, names: Collection[str]) -> bool:
     )
 
 
-def _read_output(output: FieldSpec, split: SplitAnswer, records: Records, *, strict: bool, cut: str) -> Read:
+def read_output(output: FieldSpec, split: SplitAnswer, records: Records, *, strict: bool, cut: str) -> Read:
     """One output's value. Raises ValueError: what is wrong with it."""
     name, kind = output.name, output.type
     if cut and name == split.last:

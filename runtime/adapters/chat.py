@@ -23,9 +23,9 @@ from .unlaid import without_layout
 
 COMPLETED = "completed"
 _MARK = r"\[\[[ \t]*##[ \t]*(\w{1,200})[ \t]*##[ \t]*\]\]"
-_HEADER = re.compile(rf"[ \t]*{_MARK}[ \t]*(.*)")
-_DRESSED_HEADER = re.compile(rf"[ \t]*+[#>*_]{{0,4}}+[ \t]*+{_MARK}[*_]{{0,3}}(?::(?=\s|$))?[ \t]*(.*)")
-_INLINE = re.compile(rf"(?<!\\){_MARK}")
+HEADER = re.compile(rf"[ \t]*{_MARK}[ \t]*(.*)")
+DRESSED_HEADER = re.compile(rf"[ \t]*+[#>*_]{{0,4}}+[ \t]*+{_MARK}[*_]{{0,3}}(?::(?=\s|$))?[ \t]*(.*)")
+INLINE = re.compile(rf"(?<!\\){_MARK}")
 _BROKEN_LAYOUT = re.compile(r"\[[ \t]*##|##[ \t]*\]|^[ \t]*##[ \t]*\w{1,200}[ \t]*##|\A<think", re.MULTILINE)
 """Signs that an answer was meant to have sections, or that it is thoughts without an end."""
 
@@ -135,7 +135,7 @@ class _Sections:
     def _match(self, line: str) -> re.Match[str] | None:
         if "[[" not in line:
             return None
-        return (_HEADER if self._strict else _DRESSED_HEADER).match(line)
+        return (HEADER if self._strict else DRESSED_HEADER).match(line)
 
     def _name(self, written: str) -> str:
         """The field that a header names, or `completed`; "" for any other name."""
@@ -163,7 +163,7 @@ class _Sections:
     def _inside(self, name: str, rest: str) -> Iterator[tuple[str, str]]:
         """What follows a header of that name on its line, parted by further headers."""
         begin, end = 0, len(rest.rstrip(" \t*_`"))
-        for inside in _INLINE.finditer(rest):
+        for inside in INLINE.finditer(rest):
             other = self._name(inside[1])
             ends = inside.end() >= end
             if not other or (

@@ -14,16 +14,52 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from dspec.runtime import errors
     from dspec.runtime.application import Application, load
-    from dspec.runtime.running.prediction import Prediction
+    from dspec.runtime.running.bringing import Given, GivenMedium
+    from dspec.runtime.running.inspecting import Prompt
+    from dspec.runtime.running.loaded import LoadedProgram
+    from dspec.runtime.running.overriding import PerModel
+    from dspec.runtime.running.prediction import Prediction, TypedPrediction
+    from dspec.runtime.running.records import CallRecord
+    from dspec.runtime.running.streaming import FieldValue, StreamEvent, TextPiece, Withdrawn
+    from dspec.runtime.running.streams import AnswerStream, AsyncAnswerStream
 
     __version__: str
 
-__all__ = ["Application", "Prediction", "__version__", "errors", "load"]
+__all__ = [
+    "AnswerStream",
+    "Application",
+    "AsyncAnswerStream",
+    "CallRecord",
+    "FieldValue",
+    "Given",
+    "GivenMedium",
+    "LoadedProgram",
+    "PerModel",
+    "Prediction",
+    "Prompt",
+    "StreamEvent",
+    "TextPiece",
+    "TypedPrediction",
+    "Withdrawn",
+    "__version__",
+    "errors",
+    "load",
+]
 
+_RUNNING = {
+    "bringing": ("Given", "GivenMedium"),
+    "inspecting": ("Prompt",),
+    "loaded": ("LoadedProgram",),
+    "overriding": ("PerModel",),
+    "prediction": ("Prediction", "TypedPrediction"),
+    "records": ("CallRecord",),
+    "streaming": ("FieldValue", "StreamEvent", "TextPiece", "Withdrawn"),
+    "streams": ("AsyncAnswerStream", "AnswerStream"),
+}
 _HOMES = {
     "Application": "dspec.runtime.application",
-    "Prediction": "dspec.runtime.running.prediction",
     "load": "dspec.runtime.application",
+    **{name: f"dspec.runtime.running.{file}" for file, names in _RUNNING.items() for name in names},
 }
 
 

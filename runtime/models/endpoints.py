@@ -176,8 +176,9 @@ def address(lm: LM, environ: Mapping[str, str] = os.environ) -> str:
     return _shown(url) if url else provider
 
 
-def resolve(lm: LM, environ: Mapping[str, str] = os.environ) -> Endpoint:
-    """The endpoint of `lm` with its key. Raises ConfigurationError before any network is touched."""
+def resolve(lm: LM, environ: Mapping[str, str] = os.environ, *, key: str | None = None) -> Endpoint:
+    """The endpoint of `lm` with its key, which is in the environment unless it is given. Raises ConfigurationError before any
+    network is touched."""
     provider, name = split_model(lm.model)
     if not is_model_name(lm.model):
         raise ConfigurationError(
@@ -199,11 +200,14 @@ def resolve(lm: LM, environ: Mapping[str, str] = os.environ) -> Endpoint:
         provider=provider,
         address=_shown(url) if url else provider,
         url=url,
-        key=_key(lm, known, environ, required=known.needs_key and not named_by_file, usual=not named_by_file),
+        key=key
+        or _key(lm, known, environ, required=known.needs_key and not named_by_file, usual=not named_by_file),
         kind="lean" if known.lean and not own_responses else "litellm",
         headers=(*lm.headers.items(), *hidden.items()),
         hidden=tuple(hidden.values()),
-        key_hint=_key_hint(lm, known, named_by_file=named_by_file),
+        key_hint="check the key that the application gives"
+        if key
+        else _key_hint(lm, known, named_by_file=named_by_file),
     )
 
 

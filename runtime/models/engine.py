@@ -17,7 +17,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any
@@ -45,9 +45,9 @@ from .hedging import first_answer
 from .lanes import Lane, Learned, remembered_by, shared_by
 from .ledger import Ledger
 from .limits import FURTHER, PATIENCE, Admission, Backoff, RateWindow, Stragglers
-from .protocol import Answer, Answering, Message, Request, ToolAnswer, Tools, ToolUse, Transport
+from .protocol import Answer, Answering, Hearing, Message, Request, ToolAnswer, Tools, ToolUse, Transport
 from .transports import Mode, choose, open_transport
-from .transports.answers import estimate_request
+from .transports.answers import STREAMED, estimate_request
 
 __all__ = ["CallEvent", "Completion", "Engine", "EngineEvent", "Tally", "ToolEvent"]
 
@@ -69,6 +69,26 @@ class _Flight(Struct, eq=False):
     urgent: bool = False
     requests: int = 0
     """Requests of the attempt under way that may be billed."""
+    hearing: list[Hearing] = []
+    pieces: list[str] = []
+    """What the attempt under way has said."""
+
+    def joined(self, one: Hearing) -> None:
+        """From now on tells one more what is said, beginning with what was."""
+        self.hearing.append(one)
+        if self.pieces:
+            one.said("".join(self.pieces))
+
+    def said(self, piece: str) -> None:
+        self.pieces.append(piece)
+        for one in self.hearing:
+            one.said(piece)
+
+    def unsaid(self) -> None:
+        if self.pieces:
+            self.pieces.clear()
+            for one in self.hearing:
+                one.unsaid()
 
 
 class Engine:
@@ -84,6 +104,7 @@ class Engine:
         on_note: Callable[[str], None] = _LOG.warning,
         backoff: Backoff | None = None,
         tools: Tools | None = None,
+        keys: Callable[[LM], str | None] | None = None,
     ) -> None:
         if threads < 1:
             raise ValueError("threads must be at least 1")
@@ -92,6 +113,8 @@ class Engine:
         self._ledger = ledger
         self._mode: Mode = transport
         self._tools = tools
+        self._keys = keys
+        """Gives a model's key as it is asked, where it is not in the environment."""
         self._on_event = on_event
         self._note = on_note
         """Told once of what the engine does otherwise than the file says."""
@@ -103,6 +126,9 @@ class Engine:
         self._transports: dict[Endpoint, Transport] = {}
         self._learned: dict[tuple[Endpoint, str], Learned] = {}
         """What models were found not to take."""
+        self._retired: list[Transport] = []
+        """With keys that are no longer given, until their calls are over."""
+        self._closing: set[asyncio.Future[None]] = set()
         self._unreported: set[Endpoint] = set()
         """Those that did not say what an answer took."""
         self._stopped = False
@@ -143,6 +169,8 @@ class Engine:
             source = "model"
             flight = self._start(key, request, purse, urgent)
         flight.askers += 1
+        if request.heard is not None:
+            flight.joined(request.heard)
         try:
             answer = await asyncio.shield(flight.task)
         except asyncio.CancelledError:
@@ -152,12 +180,22 @@ class Engine:
             raise
         finally:
             flight.askers -= 1
+            if request.heard is not None:
+                flight.hearing = [one for one in flight.hearing if one is not request.heard]
             if not flight.askers and not (flight.on_wire and self._ledger is not None):
                 flight.task.cancel()
         if source == "shared":
             self.tally.shared += 1
             self._tell("shared", request.lm, answer=answer)
         return Completion(answer, source)
+
+    def widen(self, threads: int) -> None:
+        """From now on as many calls may be in flight, if that is more than before."""
+        for _ in range(threads - self.threads):
+            self._places.release()
+        self.threads = max(threads, self.threads)
+        for gate in self._gates.values():
+            gate.widen(threads)
 
     def unusable(self, request: Request) -> None:
         """Nothing could be read out of the answer to `request`: once the work that it was asked for is done with, it is
@@ -245,7 +283,8 @@ class Engine:
         for future in pending:
             future.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
-        transports, self._transports = list(self._transports.values()), {}
+        transports = [*self._transports.values(), *self._retired]
+        self._transports, self._retired = {}, []
         self._lanes = {}
         for transport in transports:
             await transport.aclose()
@@ -292,6 +331,8 @@ class Engine:
                         continue
                     flight.on_wire = True
                     sent = lane.fitted(request)
+                    if sent.heard is not None:
+                        sent = replace(sent, heard=flight)
                     answer = await self._answered(lane, sent, failures + 1, flight)
                     if room is not None:
                         told = Spent.of(answer.usage, lane.cost(answer.usage))
@@ -300,6 +341,7 @@ class Engine:
                     seconds = loop.time() - began
                     return await self._kept(key, request, lane, answer, number, units, failures + 1, seconds)
                 except ProviderError as error:
+                    flight.unsaid()
                     if isinstance(error, Refused) and self._learns(lane, sent, error.parameter):
                         again, flight.requests = True, 0
                         continue
@@ -428,7 +470,8 @@ class Engine:
 
     def _learns(self, lane: Lane, sent: Request, parameter: str) -> bool:
         """Whether a refused request is worth another try without the parameter that it was refused for."""
-        if not parameter or parameter not in sent.parameters():
+        streamed = sent.heard is not None and parameter in STREAMED
+        if not parameter or not (streamed or parameter in sent.parameters()):
             return False
         self.tally.refitted += 1
         name, model = sent.lm.name, sent.lm.model
@@ -440,6 +483,8 @@ class Engine:
                 pass
             case "max_tokens":
                 self._note(f"lm {name}: {model} takes `max_tokens` as `max_completion_tokens`; it is sent so")
+            case lanes.STREAM:
+                self._note(f"lm {name}: {model} does not stream its answers; they come whole")
             case lanes.SCHEMA:
                 self._note(
                     f"lm {name}: {model} does not take its answer's schema; it is asked for a JSON object"
@@ -485,8 +530,14 @@ class Engine:
         flight.requests = 1
         self._tell("started", request.lm, attempt)
         seconds = request.lm.timeout
+        asked = request
+
+        def ask() -> Coroutine[Any, Any, Answer]:
+            return lane.transport.complete(asked)
 
         def hedged() -> None:
+            nonlocal asked
+            asked = replace(request, heard=None)  # only the first of two is heard while it answers
             self.tally.attempts += 1
             self.tally.hedged += 1
             flight.requests = 2
@@ -496,7 +547,7 @@ class Engine:
                 straggling = lane.stragglers.after() if request.lm.hedge else None
                 if straggling is None:
                     return await lane.transport.complete(request)
-                return await first_answer(lambda: lane.transport.complete(request), straggling, hedged)
+                return await first_answer(ask, straggling, hedged)
         except TimeoutError:
             raise TimedOut(
                 f"no whole answer within {seconds:.3g} s",
@@ -535,10 +586,13 @@ class Engine:
 
     async def _lane(self, lm: LM) -> Lane:
         """The lane of `lm`, opened once, however many ask for it at the same time."""
-        name = shared_by(lm, address(lm))
+        key = None if self._keys is None else self._keys(lm)
+        name = shared_by(lm, address(lm), key)
         opened = self._lanes.get(name)
         if opened is None:
-            opened = self._lanes[name] = asyncio.ensure_future(self._open(lm))
+            if key is not None:
+                self._retire(name[:-1], lm.timeout)
+            opened = self._lanes[name] = asyncio.ensure_future(self._open(lm, key))
             opened.add_done_callback(lambda lane: self._forget_failed(name, lane))
         return opened.result() if opened.done() else await asyncio.shield(opened)
 
@@ -546,8 +600,27 @@ class Engine:
         if lane.cancelled() or lane.exception() is not None:
             self._lanes.pop(name, None)
 
-    async def _open(self, lm: LM) -> Lane:
-        endpoint = resolve(lm)
+    def _retire(self, name: tuple[object, ...], seconds: float) -> None:
+        """Lets go of lanes with an earlier key: of their connections once the calls that they have are over."""
+        for earlier in [one for one in self._lanes if one[:-1] == name]:
+            lane = self._lanes.pop(earlier)
+            if lane.done() and not lane.cancelled() and lane.exception() is None:
+                endpoint = lane.result().endpoint
+                transport = self._transports.pop(endpoint, None)
+                self._gates.pop(endpoint, None)
+                if transport is not None:
+                    self._retired.append(transport)
+                    asyncio.get_running_loop().call_later(seconds, self._let_go, transport)
+
+    def _let_go(self, transport: Transport) -> None:
+        if transport in self._retired:
+            self._retired.remove(transport)
+            closing = asyncio.ensure_future(transport.aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def _open(self, lm: LM, key: str | None) -> Lane:
+        endpoint = resolve(lm, key=key)
         kind = choose(endpoint, self._mode)
         if endpoint not in self._transports:
             if kind == "litellm":

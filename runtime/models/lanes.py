@@ -33,12 +33,15 @@ _SHARED = (
 )
 
 
-def shared_by(lm: LM, address: str) -> tuple[object, ...]:
-    """What the LMs of one lane have in common: a module that asks at another temperature keeps to the same limits."""
+def shared_by(lm: LM, address: str, key: str | None = None) -> tuple[object, ...]:
+    """What the LMs of one lane have in common: a module that asks at another temperature keeps to the same limits. The key
+    that an application gives for them is its last part."""
     headers = (*lm.headers.items(), *lm.headers_env.items())
-    return (address, *(getattr(lm, name) for name in _SHARED), *headers)
+    return (address, *(getattr(lm, name) for name in _SHARED), *headers, key)
 
 
+STREAM = "stream"
+"""Left out of a request, its answer comes whole."""
 SCHEMA = "json_schema"
 """Kind of a `response_format`, and what of it is left out first: then an object is asked for."""
 
@@ -86,6 +89,8 @@ class Lane(Struct):
         if self.learned.refused:
             left_out |= self.learned.refused.intersection(may_be_left_out(request.parameters()))
         form = self._form(request)
+        if STREAM in self.refused and request.heard is not None:
+            request = replace(request, heard=None)
         if not left_out and form is request.response_format:
             return request
         lm = request.lm

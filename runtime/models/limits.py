@@ -96,6 +96,15 @@ class Admission:
                 self.leave()
             raise
 
+    def widen(self, width: int) -> None:
+        """Lets in as many at once, if that is more than before. Where a limit was met, it climbs there as ever."""
+        if width > self._most:
+            if self.width == self._most:
+                self.width = self._climbs_to = width
+            self._most = width
+            if self._queued():
+                self._admit()
+
     def leave(self) -> None:
         self.inside -= 1
         if self._queued():

@@ -83,8 +83,21 @@ class ToolCall(Struct, frozen=True):
     arguments: str
 
 
+class Hearing(Protocol):
+    """Whoever hears an answer while it comes. Told on the engine's loop; raises nothing."""
+
+    def said(self, piece: str) -> None:
+        """The next piece of the answer's text, as the model writes it."""
+        ...
+
+    def unsaid(self) -> None:
+        """What was said is no answer: the attempt failed. Another one begins from the start."""
+        ...
+
+
 class Request(Struct, frozen=True):
-    """Everything that determines an answer, and nothing else; `sample` tells repeats apart."""
+    """Everything that determines an answer; `sample` tells repeats apart. Two parts are none of its identity: `form`, and who
+    hears it."""
 
     lm: LM
     messages: tuple[Message, ...]
@@ -101,6 +114,9 @@ class Request(Struct, frozen=True):
     """Those that the model may call by itself."""
     reasoning: bool = False
     """Whether what the model thought is wanted with its answer."""
+    heard: Hearing | None = None
+    """Who hears the answer while it comes; where nobody does, it is asked for whole. The answer is the same, and so is what is
+    kept of it."""
 
     def identity(self) -> str:
         """Canonical JSON of what the ledger keys an answer by: never a key, always the real address.
@@ -210,7 +226,8 @@ class Transport(Protocol):
     """Life cycle: made once per endpoint, `complete` called many times at once, closed once."""
 
     async def complete(self, request: Request) -> Answer:
-        """One attempt. Raises `ProviderError`; cancellation closes the attempt's connection."""
+        """One attempt. Raises `ProviderError`; cancellation closes the attempt's connection. Where the request is `heard`, the
+        answer's text is told in pieces as far as the endpoint gives it so; the answer is whole all the same."""
         ...
 
     async def aclose(self) -> None: ...

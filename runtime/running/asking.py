@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..adapters import Adapter, Reading, adapter_of, extraction
+from ..adapters import Adapter, Reading, adapter_of, extraction, partial_answer
 from ..adapters.base import describe_problems
 from ..errors import (
     CheckFailed,
@@ -127,6 +128,8 @@ async def _checked(session: ProgramRun, predictor: Predictor, asked: Asked) -> A
         if retries == 0:
             return replace(asked, notes=(*asked.notes, *given_up(broken, signature.name, asked)))
         retries -= 1
+        if session.speaking is not None:
+            session.speaking.withdraw(_noted(broken)[0])
         objection = _adapter(session, predictor).objection(_told_of(session, predictor), _messages(broken))
         asked = replace(asked, messages=(*asked.messages, objection), notes=(*asked.notes, *_noted(broken)))
         asked = await _answered(session, predictor, asked)
@@ -216,8 +219,11 @@ async def _answered_by(
         return Asked(asked.inputs, values, messages, attempts, tuple(notes), reading.guessed, flaws)
 
     notes.append(f"asked again: {describe_problems(reading.problems)}")
+    if session.speaking is not None:
+        session.speaking.withdraw(notes[-1])
     correction = layout.correction(told, reading.problems)
-    (answer, corrected), more = await _complete(session, predictor, names, (*messages, correction))
+    # What it says is put together with the first answer, and told once that is done.
+    (answer, corrected), more = await _complete(session.quiet, predictor, names, (*messages, correction))
     wanted = {problem.field for problem in reading.problems}
     second = _read(session, told, answer, only=wanted)
     flaws += _flaws(second)
@@ -283,7 +289,7 @@ async def _in_two_steps(
     flaws = asked.flaws + Flaws(cut=1 if cut else 0)
     reader = extraction(_told_of(session, predictor), _model(session, predictor).extract or predictor.lm)
     inputs: Row = {reader.signature.inputs[0].name: said}
-    reading = replace(session, extracting=True, calling=None)
+    reading = replace(session, extracting=True, calling=None, speaking=None)
     messages = _adapter(reading, reader).render(reader, inputs, session.program.records)
     found = await _next(reading, reader, Asked(inputs, {}, messages, 0))
     if isinstance(found, _Unread):
@@ -426,6 +432,9 @@ async def _told(
         form=None if tools else layout.form(asked, records),
         tools=tools,
         reasoning=asked is not predictor,
+        heard=None
+        if session.speaking is None or tools
+        else session.speaking.listening(partial(partial_answer, _model(session, predictor), asked, records)),
     )
     try:
         completion = await session.engine.complete(request)

@@ -1,4 +1,4 @@
-"""Turns what an application or a command passes for images, audio and files into values.
+"""Turns what an application or a command passes into values: images, audio and files, dates, objects of its own classes.
 
 A text is a URL or a `data:` URL and never a path: texts come from anywhere, and none of them opens a file here. A file is
 passed as a `Path`, or as its bytes.
@@ -6,11 +6,16 @@ passed as a `Path`, or as its bytes.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import date
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+
+from pydantic import BaseModel
 
 from ..errors import InputError
 from ..schema.program import FieldSpec
@@ -21,8 +26,21 @@ from ..values.values import MAX_DEPTH, at, inside
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-Given: TypeAlias = "JsonValue | bytes | bytearray | memoryview | Path | Sequence[Given] | Mapping[str, Given]"
-"""A value as it may be passed."""
+GivenMedium: TypeAlias = str | bytes | bytearray | memoryview | Path
+"""An image, audio or a file: its bytes, a `Path`, a URL or a `data:` URL."""
+
+
+class DataclassLike(Protocol):
+    """An instance of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+_Classes: TypeAlias = "date | Enum | BaseModel | DataclassLike"
+Given: TypeAlias = "JsonValue | GivenMedium | _Classes | Sequence[Given] | Mapping[str, Given]"
+"""A value as it may be passed: JSON, what a medium is read from, dates and times, a member of an enumeration that stands for
+its value, and an instance of a dataclass or a Pydantic model that stands for a record."""
+_JSON = (str, int, float, bool)
 _BINARY = (bytes, bytearray, memoryview)
 _LIKELY: tuple[MediumKind, ...] = ("image", "audio", "file")
 
@@ -98,6 +116,8 @@ def _turns(value: Given, kinds: Mapping[str, Type] | None, held: list[Blob]) -> 
 
 def _nested(value: Given, held: list[Blob], kinds: tuple[MediumKind, ...], depth: int) -> JsonValue:
     """A value with whatever is no JSON made into a medium of the first kind that it is one of."""
+    if value is None or type(value) in _JSON:
+        return cast("JsonValue", value)
     if depth > MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
@@ -106,10 +126,28 @@ def _nested(value: Given, held: list[Blob], kinds: tuple[MediumKind, ...], depth
     if isinstance(value, list | tuple):
         return [_nested(one, held, kinds, depth + 1) for one in cast("Sequence[Given]", value)]
     if not isinstance(value, (*_BINARY, Path)):
-        return cast("JsonValue", value)
+        return _plain(value, held, kinds, depth)
     if not kinds:
-        raise ValueError(f"expected a value of JSON, got {type(value).__name__}")
+        hint = "; a text is passed as `value.decode()`" if isinstance(value, _BINARY) else ""
+        raise ValueError(f"expected a value of JSON, got {type(value).__name__}{hint}")
     for kind in kinds[:-1]:
         with suppress(ValueError):
             return _medium(value, kind, held)
     return _medium(value, kinds[-1], held)
+
+
+def _plain(value: object, held: list[Blob], kinds: tuple[MediumKind, ...], depth: int) -> JsonValue:
+    """What a value of a class stands for; the value itself where that is JSON, or nothing that anybody knows."""
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Enum) and not isinstance(value, str | int | float):
+        return _nested(cast("Given", value.value), held, kinds, depth + 1)
+    if isinstance(value, Enum):
+        return cast("JsonValue", value.value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        members = {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    elif isinstance(value, BaseModel):
+        members = {name: getattr(value, name) for name in type(value).model_fields}
+    else:
+        return cast("JsonValue", value)
+    return {name: _nested(cast("Given", one), held, kinds, depth + 1) for name, one in members.items()}

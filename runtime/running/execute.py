@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from ..errors import AnswerError, EvaluationError
+from ..errors import AnswerError, DspecError, EvaluationError
 from ..models.protocol import Message, Request
 from ..schema.ensemble import Ensemble, Runnable
 from ..schema.program import LM
@@ -22,6 +22,7 @@ from .graph import run_graph
 from .metered import Asks, Meter
 from .neighbours import with_nearest_demos
 from .session import ProgramRun, Recording
+from .streaming import Tell, Voice
 from .vectors import read_vector
 
 
@@ -51,9 +52,11 @@ async def run(
     sample: int = 0,
     temperature: float | None = None,
     record: bool = False,
+    tell: Tell | None = None,
 ) -> Outcome:
     """One run of the program. `sample` tells repeats apart; `temperature` overrides every model's.
-    `record` keeps prompts, answers, costs and times in the trace.
+    `record` keeps prompts, answers, costs and times in the trace. `tell` is told what is answered while it is; an
+    ensemble's outputs at their end.
 
     The trace of an ensemble's run is that of the member whose answer was elected; empty where a program
     reduces and says what no member said. A recorded one ends with how the vote went.
@@ -62,11 +65,26 @@ async def run(
     cannot be used, ProviderError when a model does not answer.
     """
     with SharedWork():
-        return await _run(program, inputs, engine, sample, temperature, record)
+        if tell is None:
+            return await _run(program, inputs, engine, sample, temperature, record)
+        voice = Voice(None if isinstance(program, Ensemble) else program, tell)
+        try:
+            outcome = await _run(program, inputs, engine, sample, temperature, record, voice)
+        except DspecError as error:
+            voice.fail(error.message)
+            raise
+        voice.finish(outcome.outputs)
+        return outcome
 
 
 async def _run(
-    program: Runnable, inputs: Row, engine: Asks, sample: int, temperature: float | None, record: bool
+    program: Runnable,
+    inputs: Row,
+    engine: Asks,
+    sample: int,
+    temperature: float | None,
+    record: bool,
+    voice: Voice | None = None,
 ) -> Outcome:
     scope: dict[str, JsonValue] = dict(check_inputs(program, inputs))
     if isinstance(program, Ensemble):
@@ -75,7 +93,12 @@ async def _run(
     program = await with_nearest_demos(program, scope, partial(_embedding, meter))
     ran = await run_graph(
         ProgramRun(
-            program, meter, sample, temperature, Recording(time.perf_counter(), []) if record else None
+            program,
+            meter,
+            sample,
+            temperature,
+            Recording(time.perf_counter(), []) if record else None,
+            voice=voice,
         ),
         program,
         scope,

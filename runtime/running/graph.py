@@ -135,14 +135,20 @@ async def _predict(
 ) -> StepRun:
     row = fitting(predictor.signature.inputs, inputs, session.program.records, step)
     session = _recording(session)
+    if session.voice is not None:
+        session = replace(session, speaking=session.voice.at(step, address))
     try:
         asked = await strategy_of(predictor).run(session, predictor, row)
     except DspecError as error:
+        if session.speaking is not None:
+            session.speaking.withdraw(error.message)
         recording = session.recording
         if recording is not None:
             entry = TraceStep(step, address, row, {}, len(recording.calls), (f"failed: {error.message}",))
             error.trace = (_recorded(session, entry, recording.said),)
         raise
+    if session.speaking is not None:
+        session.speaking.settle(asked.outputs)
     return StepRun(asked.outputs, (_entry(session, step, address, asked),), (), Last(predictor, asked, 0))
 
 
@@ -601,11 +607,14 @@ class _Steps:
         assert not isinstance(step, CheckStep)
         asked = replace(last.asked, notes=(*last.asked.notes, *(f"asked again: {text}" for text in messages)))
         session = _recording(self.session, ran.trace[last.place].calls)
-        self.keep(
-            index,
-            step.name,
-            _answering(session, ran, await ask_again(session, last.predictor, asked, messages)),
-        )
+        speaking = session.voice and session.voice.last(ran.trace[last.place].step)
+        if speaking is not None:
+            speaking.withdraw(asked.notes[-1])
+            session = replace(session, speaking=speaking)
+        answered = await ask_again(session, last.predictor, asked, messages)
+        if speaking is not None:
+            speaking.settle(answered.outputs)
+        self.keep(index, step.name, _answering(session, ran, answered))
 
     async def again(self, index: int, step: CheckStep) -> list[Failure]:
         """Runs the steps again that depend on a new answer. Gives the failures of the checks among them, else of this one."""
@@ -616,6 +625,10 @@ class _Steps:
                 broken.extend(failures([other.check], self.scope))
             elif not any(failure.kind == "assert" for failure in broken):
                 earlier = self.done.get(dependent)
+                if self.session.voice is not None:
+                    self.session.voice.withdraw(
+                        self.place(other.name), "what it follows from was asked again"
+                    )
                 await self.step(dependent)
                 if earlier is not None and earlier.trace:
                     self.done[dependent] = _after(earlier, self.done[dependent])

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 from collections.abc import Iterator, Mapping
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 from msgspec import Struct
 
 from ..schema.trace import TraceStep
 from ..schema.types import JsonValue, Row
 from .execute import Outcome
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+Kind = TypeVar("Kind")
 
 
 class CallUsage(Struct, frozen=True):
@@ -34,34 +43,77 @@ class CallUsage(Struct, frozen=True):
         return cls(outcome.calls, replayed, paid.input_tokens, paid.output_tokens, paid.known_usd)
 
 
-class Prediction(Mapping[str, JsonValue]):
-    """The outputs, as attributes and as items: `p.intent`, `p["intent"]`, `dict(p)`.
+class Fields(dict[str, JsonValue]):
+    """An object among the outputs, whose members are attributes, too: `p.order.lines[0].total`."""
 
-    `outputs`, `usage`, `trace` and `notes` are the prediction's own; an output of such a name is
-    reached as an item.
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return _opened(self[name])
+        except KeyError:
+            raise AttributeError(f"no member `{name}`: there are {', '.join(self)}") from None
+
+
+def _opened(value: JsonValue) -> Any:
+    """A value as it is seen through an attribute."""
+    if isinstance(value, dict):
+        return Fields(value)
+    if isinstance(value, list) and any(isinstance(one, dict | list) for one in value):
+        return [_opened(one) for one in value]
+    return value
+
+
+OWN = frozenset({"outputs", "usage", "trace", "notes"})
+"""Names of a prediction's own: an output of such a name is reached as an item."""
+
+
+class TypedPrediction(Mapping[str, JsonValue]):
+    """The outputs, as attributes and as items: `p.intent`, `p["intent"]`, `dict(p)`. Items are plain JSON; through an
+    attribute, an object's members are attributes, too.
+
+    `outputs`, `usage`, `trace` and `notes` are the prediction's own, and so are a mapping's methods; an output of such a
+    name is reached as an item. `call_id` and `into` are there where no output is called so. A subclass whose annotations
+    name outputs has their values in the annotated types.
     """
 
-    __slots__ = ("notes", "outputs", "trace", "usage")
+    __slots__ = ("_id", "notes", "outputs", "trace", "usage")
 
     outputs: Row
     usage: CallUsage
     trace: tuple[TraceStep, ...]
     notes: tuple[str, ...]
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, call_id: str = "") -> None:
         self.outputs = outcome.outputs
         self.usage = CallUsage.of(outcome)
         self.trace = outcome.trace
         self.notes = outcome.notes
+        self._id = call_id
 
-    def __getattr__(self, name: str) -> JsonValue:
-        # Reached only for what is not an attribute; copying asks for names before `outputs` is set.
-        if name.startswith("__") or name in Prediction.__slots__:
-            raise AttributeError(name)
-        try:
-            return self.outputs[name]
-        except KeyError:
-            raise AttributeError(f"no output `{name}`: the outputs are {', '.join(self.outputs)}") from None
+    if TYPE_CHECKING:
+
+        @property
+        def call_id(self) -> str:
+            """What tells this call from others, as in its `CallRecord`."""
+            return self._id
+
+        def into(self, kind: type[Kind]) -> Kind:
+            """The outputs as a Pydantic model, a dataclass or a TypedDict. Raises Pydantic's ValidationError where they do
+            not fit."""
+            return _into(self.outputs, kind)
+
+    else:
+
+        def __getattr__(self, name: str) -> Any:
+            # Reached only for what is not an attribute; copying asks for names before `outputs` is set.
+            if name.startswith("__") or name in TypedPrediction.__slots__:
+                raise AttributeError(name)
+            if name in self.outputs:
+                return _attribute(self, name)
+            if name == "call_id":
+                return self._id
+            if name == "into":
+                return partial(_into, self.outputs)
+            raise AttributeError(f"no output `{name}`: the outputs are {', '.join(self.outputs)}")
 
     def __getitem__(self, name: str) -> JsonValue:
         return self.outputs[name]
@@ -76,4 +128,68 @@ class Prediction(Mapping[str, JsonValue]):
         return [*super().__dir__(), *self.outputs]
 
     def __repr__(self) -> str:
-        return f"Prediction({', '.join(f'{name}={value!r}' for name, value in self.outputs.items())})"
+        inside = ", ".join(f"{name}={value!r}" for name, value in self.outputs.items())
+        return f"{type(self).__name__}({inside})"
+
+    def _repr_html_(self) -> str:
+        """A table of the outputs, for notebooks."""
+        from html import escape  # a table of all names of characters, which few processes need
+
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th>"
+            f"<td style='text-align:left;white-space:pre-wrap'>{escape(_shown(value))}</td></tr>"
+            for name, value in self.outputs.items()
+        )
+        cost = "" if self.usage.cost is None else f" · ${self.usage.cost:.4f}"
+        told = f"{self.usage.calls} model calls · {self.usage.tokens:,} tokens{cost}"
+        return f"<table>{rows}</table><small>{escape(told)}</small>"
+
+
+class Prediction(TypedPrediction):
+    """One whose outputs are known when it is made: any name may be one."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+def _attribute(prediction: TypedPrediction, name: str) -> Any:
+    """An output's value in the type that the class says it has."""
+    kind = type(prediction)
+    if kind is Prediction:
+        return _opened(prediction.outputs[name])
+    reads = _typed_outputs(kind).get(name)
+    value = prediction.outputs[name]
+    made = _opened(value) if reads is None else reads.validate_python(value)
+    prediction.__dict__[name] = made  # a subclass has one
+    return made
+
+
+def _shown(value: JsonValue) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _into(outputs: Row, kind: type[Kind]) -> Kind:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind).validate_python(outputs)
+
+
+def seen(kind: type[TypedPrediction], name: str, value: JsonValue) -> object:
+    """A value as a partial answer shows it: in the type that the class says it has, plain JSON where it says nothing."""
+    reads = None if kind is Prediction else _typed_outputs(kind).get(name)
+    return value if reads is None else reads.validate_python(value)
+
+
+@cache
+def _typed_outputs(kind: type[TypedPrediction]) -> Mapping[str, TypeAdapter[Any]]:
+    """What reads the outputs that a class of predictions annotates."""
+    from pydantic import TypeAdapter
+
+    own = {
+        name for one in kind.__mro__ if one not in Prediction.__mro__ for name in inspect.get_annotations(one)
+    }
+    hints = get_type_hints(kind)
+    return {name: TypeAdapter(hints[name]) for name in own}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..models.protocol import Answer, Message, ToolCall, ToolShape
 from ..schema.lms import LM
@@ -14,6 +15,7 @@ from ..schema.program import Program
 from ..schema.trace import ModelCall
 from ..schema.types import Row
 from .metered import Asks
+from .streaming import StepVoice, Voice
 
 if TYPE_CHECKING:
     from ..models.calls import Source
@@ -71,6 +73,15 @@ class ProgramRun(Struct, frozen=True):
     is asked for again is put together from what two answers say of different things."""
     extracting: bool = False
     """Whether this is the second of two steps, which takes the outputs from an answer."""
+    voice: Voice | None = None
+    """Tells somebody what is answered while it is."""
+    speaking: StepVoice | None = None
+    """The same, of the predictor that is asked."""
+
+    @property
+    def quiet(self) -> ProgramRun:
+        """The same, for a call that nobody hears."""
+        return self if self.speaking is None else replace(self, speaking=None)
 
 
 def _as_it_came(answer: Answer) -> str:

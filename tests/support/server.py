@@ -22,6 +22,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import re
 import socket
 import struct
 import subprocess
@@ -58,6 +59,10 @@ FAULTS = (
     "unsupported",  # "unsupported:temperature": that parameter is not taken
     "says",  # "says:what is wrong": that, as a request that is refused; "says404:…" with another status
     "leak",  # an error that repeats the key it was given
+    # of streams alone, which `cut`, `reset`, `malformed`, `no_usage` and `hang` befall in the middle:
+    "whole",  # asked for a stream, the server answers whole
+    "held",  # the stream says that it is over, and the message goes on
+    "error",  # a part of the stream tells of an error
 )
 
 
@@ -118,6 +123,7 @@ class FakeServer:
         *,
         faults: Sequence[str | None] | Mapping[str, float] | Callable[[Call], str | None] = (),
         latency: float = 0.0,
+        trickle: float = 0.0,
         dead_from: int | None = None,
         seed: int = 0,
         first_only: bool = False,
@@ -135,6 +141,8 @@ class FakeServer:
         self.key = key
         """The only key that is accepted, if there is one."""
         self.latency = latency
+        self.trickle = trickle
+        """Seconds between the tokens of a stream."""
         self.dead_from = dead_from
         self.seed = seed
         self.url = ""
@@ -253,10 +261,14 @@ class FakeServer:
         if self.reports is not None:
             billed, completion["usage"] = self.reports(call, text)
         self.billed.append(billed)
-        if kind == "hang":
+        if kind == "hang" and not call.body.get("stream"):
             await asyncio.sleep(3600)
-        if kind == "reset":
+        if kind == "reset" and not call.body.get("stream"):
             return self._reset(request)
+        if call.body.get("stream") and kind != "whole":
+            if kind in ("", "no_usage", "zero_usage", "length", "held"):
+                self.answered[call.digest] += 1
+            return await self._stream(request, call, completion, kind)
         body = json.dumps(completion).encode()
         match kind:
             case "malformed":
@@ -274,6 +286,41 @@ class FakeServer:
         if kind in ("", "no_usage", "zero_usage", "length"):
             self.answered[call.digest] += 1
         return web.Response(body=body, content_type="application/json", status=self.status)
+
+    async def _stream(
+        self, request: web.Request, call: Call, completion: dict[str, Any], kind: str
+    ) -> web.StreamResponse:
+        """The completion in pieces, a token each. What a fault does, it does after half of them."""
+        response = web.StreamResponse()
+        response.content_type = "text/event-stream"
+        await response.prepare(request)
+        assert request.transport is not None
+        usage = completion.pop("usage", None)
+        chunks = list(_chunks(completion))
+        for number, chunk in enumerate(chunks):
+            if number and self.trickle:
+                await asyncio.sleep(self.trickle)
+            if number == len(chunks) // 2:
+                if kind == "cut":
+                    request.transport.close()
+                    return response
+                if kind == "reset":
+                    return self._reset(request)
+                if kind == "hang":
+                    await asyncio.sleep(3600)
+                if kind == "malformed":
+                    await response.write(b'data: {"choices": [,]}\n\n')
+                if kind == "error":
+                    await response.write(b'data: {"error": {"message": "overloaded"}}\n\n')
+            await response.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        asked = (call.body.get("stream_options") or {}).get("include_usage")
+        if usage is not None and asked:
+            last = {**completion, "object": "chat.completion.chunk", "choices": [], "usage": usage}
+            await response.write(b"data: " + json.dumps(last).encode() + b"\n\n")
+        await response.write(b"data: [DONE]\n\n")
+        if kind == "held":
+            await asyncio.sleep(3600)
+        return response
 
     def _fault(self, call: Call) -> str | None:
         if self.key is not None and call.headers.get("Authorization") != f"Bearer {self.key}":
@@ -345,6 +392,25 @@ def _completion(call: Call, text: str, kind: str) -> dict[str, Any]:
     return completion
 
 
+_TOKENS = re.compile(r"\s*\S{1,6}|\s+")
+
+
+def _chunks(completion: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A completion in pieces: the role, the tokens of its text or its calls, and why it ends."""
+    rest = {**completion, "object": "chat.completion.chunk"}
+    for choice in completion["choices"]:
+        message = {**choice["message"]}
+        text = message.pop("content") or ""
+        deltas: list[dict[str, Any]] = [{"role": message.pop("role"), "content": ""}]
+        deltas += [{"content": token} for token in _TOKENS.findall(text)]
+        calls = message.pop("tool_calls", ())
+        deltas += [{"tool_calls": [{**one, "index": place}]} for place, one in enumerate(calls)]
+        deltas += [message] if message else []
+        for delta in deltas:
+            yield {**rest, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
+        yield {**rest, "choices": [{"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]}]}
+
+
 @lru_cache(maxsize=4096)
 def _words(text: str) -> int:
     return len(text.split())
@@ -390,6 +456,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--answer", default="echo", help="`echo`, `hashed`, `embedded`, or a fixed text")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--trickle", type=float, default=0.0, help="seconds between the tokens of a stream")
     parser.add_argument("--dead-from", type=int, help="number of the first request that fails with 503")
     parser.add_argument("--key", help="the only key that is accepted")
     parser.add_argument("--seed", type=int, default=0, help="of the faults")
@@ -416,6 +483,7 @@ def main() -> None:
         answer,
         faults=rates,
         latency=flags.latency,
+        trickle=flags.trickle,
         dead_from=flags.dead_from,
         seed=flags.seed,
         key=flags.key,

@@ -80,6 +80,8 @@ _TOO_LONG = re.compile(
     r"exceeds the (?:available|maximum) context",
     re.IGNORECASE,
 )
+STREAMED = ("stream", "stream_options")
+"""Parameters of a request whose answer comes in pieces: that it does, and that it ends with what it took."""
 _NEEDED = frozenset({"max_tokens", "max_completion_tokens", "model", "messages", "tools"})
 OF_LM = frozenset({"temperature", "seed", *SENT})
 """Parameters that stand in an LM under their own names."""
@@ -92,14 +94,31 @@ def read_answer(body: bytes | str, request: Request, quotas: Quotas | None = Non
     Raises Unavailable when the body is cut, malformed, too large or empty, Refused when the provider's
     filter withheld the answer: billable, with the usage if the body says it. `cost` is left to the engine.
     """
-    usage: Usage | None = None
     try:
         data = _object(body)
-        usage = usage_of(data.get("usage"), request)
+    except ProviderError as error:
+        raise billable(error) from None
+    return answer_in(data, request, quotas)
+
+
+def answer_in(data: dict[str, JsonValue], request: Request, quotas: Quotas | None = None) -> Answer:
+    """As `read_answer`, of a chat completion that was read already."""
+    usage = usage_of(data.get("usage"), request)
+    try:
         answer = _chat(data, usage, request)
-        return answer if quotas is None else replace(answer, quotas=quotas)
     except ProviderError as error:
         raise billable(error, usage) from None
+    return answer if quotas is None else replace(answer, quotas=quotas)
+
+
+def content(said: JsonValue) -> str:
+    """A message's text: a string, or the text parts of a list."""
+    if isinstance(said, str):
+        return said
+    if isinstance(said, list):
+        texts = (part.get("text") for part in said if isinstance(part, dict))
+        return "".join(text for text in texts if isinstance(text, str))
+    return ""
 
 
 def billable(error: ProviderError, usage: Usage | None = None) -> ProviderError:
@@ -132,7 +151,7 @@ def _chat(data: dict[str, JsonValue], usage: Usage | None, request: Request) -> 
     if not isinstance(choice, dict) or not isinstance(message, dict):
         raise Unavailable("the answer has no message")
     finish = choice.get("finish_reason")
-    text = _content(message.get("content")) or _content(message.get("refusal"))
+    text = content(message.get("content")) or content(message.get("refusal"))
     calls = read_calls(message.get("tool_calls"), request)
     return checked(
         text, finish if isinstance(finish, str) else "stop", usage, request, calls, thought(message)
@@ -158,7 +177,7 @@ def _thought_in(part: JsonValue) -> str:
     if not isinstance(part, dict) or part.get("type") not in ("thinking", "reasoning", "reasoning.text"):
         return ""
     said = part.get("thinking") or part.get("text")
-    return said if isinstance(said, str) else _content(said)
+    return said if isinstance(said, str) else content(said)
 
 
 def read_calls(calls: JsonValue, request: Request) -> tuple[ToolCall, ...]:
@@ -410,16 +429,6 @@ def estimate_request(request: Request) -> int:
 
 def estimate_text(text: str) -> int:
     return math.ceil(len(text.encode(errors="replace")) / 4)
-
-
-def _content(content: JsonValue) -> str:
-    """A message's text: a string, or the text parts of a list."""
-    if isinstance(content, str):
-        return content
-    if isinstance(content, list):
-        texts = (part.get("text") for part in content if isinstance(part, dict))
-        return "".join(text for text in texts if isinstance(text, str))
-    return ""
 
 
 def usage_of(reported: JsonValue, request: Request) -> Usage | None:

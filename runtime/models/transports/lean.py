@@ -30,7 +30,8 @@ from .answers import (
     usage_in_error,
 )
 from .parts import messages_of
-from .wire import Received, Sends, TooLarge, Wire, WireError
+from .sse import StreamedAnswer
+from .wire import Feed, Received, Sends, TooLarge, Wire, WireError
 
 _NEWER_NAME = "max_completion_tokens"
 _MAX_COMPLETION_TOKENS = re.compile(r"o\d|gpt-[5-9]")
@@ -46,19 +47,31 @@ class LeanTransport:
         self._embeddings: Sends | None = None
         self._renaming: set[str] = set()
         """Models that want `max_tokens` under its newer name."""
+        self._uncounted: set[str] = set()
+        """Models that cannot be asked to say at a stream's end what it took."""
 
     async def complete(self, request: Request) -> Answer:
         if request.kind == "embedding":
             return await self._embed(request)
         payload = await self._payload(request)
+        stream = None if request.heard is None else StreamedAnswer(request, request.heard)
+        if stream is not None:
+            payload["stream"] = True
+            if request.lm.model not in self._uncounted:
+                payload["stream_options"] = {"include_usage": True}
         try:
-            received = await self._post(self._chat, payload, request)
+            received = await self._post(self._chat, payload, request, stream and stream.feed)
         except Refused as error:
             if "max_tokens" in payload and _NEWER_NAME in error.message:
                 self._renaming.add(request.lm.model)
                 error.parameter = "max_tokens"
+            elif error.parameter == "stream_options":
+                self._uncounted.add(request.lm.model)
             raise
-        return read_answer(received.body, request, read_quotas(received.headers))
+        quotas = read_quotas(received.headers)
+        if stream is not None and received.streamed:
+            return stream.answer(quotas)
+        return read_answer(received.body, request, quotas)
 
     async def _embed(self, request: Request) -> Answer:
         if self._embeddings is None:
@@ -72,10 +85,12 @@ class LeanTransport:
         if self._embeddings is not None:
             await self._embeddings.aclose()
 
-    async def _post(self, sends: Sends, payload: dict[str, JsonValue], request: Request) -> Received:
+    async def _post(
+        self, sends: Sends, payload: dict[str, JsonValue], request: Request, feed: Feed | None = None
+    ) -> Received:
         """What came with a status of success; everything else as the error that it stands for."""
         try:
-            received = await sends.post(compact(payload))
+            received = await sends.post(compact(payload), feed)
         except TooLarge:
             raise billable(too_large()) from None
         except (WireError, OSError) as error:

@@ -20,12 +20,13 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from ...errors import ProviderError, Unavailable
+from ...errors import ProviderError, Refused, Unavailable
 from ...schema.types import JsonValue
 from ...schema.usage import Usage
 from ..endpoints import Endpoint, versioned
 from ..protocol import Answer, Request
 from .answers import (
+    STREAMED,
     billable,
     checked,
     checked_embedding,
@@ -40,6 +41,7 @@ from .answers import (
     usage_of,
 )
 from .parts import messages_of
+from .sse import StreamedAnswer
 
 _QUIET_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
 _WRAPPING = re.compile(r"^(?:litellm\.\w+: |\w+Error: |\w+Exception - )+")
@@ -58,6 +60,10 @@ class LiteLLMTransport:
         self._endpoint = endpoint
         self._litellm = _load()
         self._closed = False
+        self._uncounted: set[str] = set()
+        """Models that cannot be asked to say at a stream's end what it took."""
+        self._whole: set[str] = set()
+        """Models of which nothing came that LiteLLM takes for a stream."""
         with _import_lock:
             _open += 1
 
@@ -86,9 +92,20 @@ class LiteLLMTransport:
             options |= {"input": [request.messages[0].content], "encoding_format": "float"}
         else:
             options["messages"] = await messages_of(request)
+        heard = None if embedding or request.lm.model in self._whole else request.heard
+        stream = None if heard is None else StreamedAnswer(request, heard)
+        if stream is not None:
+            options["stream"] = True
+            if request.lm.model not in self._uncounted:
+                options["stream_options"] = {"include_usage": True}
         try:
             ask = self._litellm.aembedding if embedding else self._litellm.acompletion
             response = await ask(**options)
+            if stream is not None:
+                async for chunk in response:
+                    stream.chunk(_chunk(chunk))
+                if not _reports(response):
+                    stream.unreported()
         except Exception as error:  # noqa: BLE001  LiteLLM lets through what its providers' libraries raise
             if (distrust := untrusted(error, self._endpoint)) is not None:
                 raise distrust from None
@@ -98,10 +115,16 @@ class LiteLLMTransport:
                 text = self._endpoint.scrub(message) or type(error).__name__
                 problem: ProviderError = Unavailable(f"the call failed: {text}")
             else:
-                sent = may_be_left_out(request.parameters())
+                sent = may_be_left_out([*request.parameters(), *(STREAMED if stream is not None else ())])
                 problem = failure(status, message, self._endpoint, _retry_after(error), sent)
+                if isinstance(problem, Refused) and problem.parameter == "stream_options":
+                    self._uncounted.add(request.lm.model)
             usage = _usage_of_error(error, request)
             raise billable(problem, usage) if usage or _reached(error) else problem from None
+        if stream is not None:
+            if stream.empty:
+                self._whole.add(request.lm.model)
+            return stream.answer(read_quotas(_headers(response)))
         try:
             return _embedding(response, request) if embedding else _answer(response, request)
         except ProviderError as error:
@@ -118,6 +141,17 @@ class LiteLLMTransport:
         if last:
             await self._litellm.close_litellm_async_clients()
             self._litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def _chunk(chunk: Any) -> JsonValue:
+    """A part of a stream, as the OpenAI protocol has it."""
+    found = chunk.model_dump(warnings=False, exclude_none=True) if hasattr(chunk, "model_dump") else None
+    return cast("JsonValue", found)
+
+
+def _reports(stream: Any) -> bool:
+    """Whether the provider said what a stream took. LiteLLM counts by itself where it did not, and shows no difference."""
+    return any(getattr(chunk, "usage", None) is not None for chunk in getattr(stream, "chunks", ()))
 
 
 def _answer(response: Any, request: Request) -> Answer:

@@ -10,7 +10,8 @@ import io
 
 import aiohttp
 
-from .wire import KEEP_ALIVE, Received, TooLarge, WireError
+from .sse import MAX_STREAM_BYTES
+from .wire import KEEP_ALIVE, Feed, Received, TooLarge, WireError, is_stream
 
 _LARGE = 1024 * 1024
 
@@ -25,7 +26,7 @@ class ProxiedWire:
         self._most = most
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, body: bytes) -> Received:
+    async def post(self, body: bytes, feed: Feed | None = None) -> Received:
         if self._session is None:
             # deadlines and the number of connections are the engine's; cookies are nobody's
             self._session = aiohttp.ClientSession(
@@ -40,6 +41,9 @@ class ProxiedWire:
         try:
             async with self._session.post(self._url, data=data, allow_redirects=False) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
+                if feed is not None and is_stream(response.status, headers):
+                    await self._hand_on(response, feed)
+                    return Received(response.status, headers, b"", streamed=True)
                 return Received(response.status, headers, await self._read(response))
         except aiohttp.ClientConnectorError as error:
             raise OSError(str(error)) from error
@@ -50,6 +54,16 @@ class ProxiedWire:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    async def _hand_on(self, response: aiohttp.ClientResponse, feed: Feed) -> None:
+        size = 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > MAX_STREAM_BYTES:
+                response.close()
+                raise TooLarge
+            if feed(chunk):
+                return
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         """The body, refused as soon as it passes the cap."""

@@ -14,6 +14,7 @@ import asyncio
 import base64
 import ssl
 import zlib
+from collections.abc import Callable
 from typing import Protocol, cast
 from urllib.parse import quote, unquote, urlsplit
 
@@ -21,6 +22,7 @@ import httptools
 from msgspec import Struct
 
 from ...errors import ConfigurationError
+from .sse import EVENT_STREAM, MAX_STREAM_BYTES
 
 MAX_HEAD_BYTES = 64 * 1024
 KEEP_ALIVE = 4.0
@@ -32,6 +34,13 @@ _STAGGER = 0.25
 """Seconds before the next address of a host is tried beside the first (RFC 8305)."""
 
 
+_PATIENCE = 1.0
+"""Seconds that the end of a message may take once a stream has said that it is over."""
+
+Feed = Callable[[bytes], bool]
+"""Takes what comes of a stream, and says whether that is all of it."""
+
+
 class WireError(Exception):
     """The connection ended early, or what came over it is not HTTP."""
 
@@ -41,18 +50,27 @@ class TooLarge(Exception):
 
 
 class Received(Struct, frozen=True):
-    """`headers` have lower-case names; of repeated ones the last."""
+    """`headers` have lower-case names; of repeated ones the last. `streamed` is True where the body was handed on as it came."""
 
     status: int
     headers: dict[str, str]
     body: bytes
+    streamed: bool = False
+
+
+def is_stream(status: int, headers: dict[str, str]) -> bool:
+    """Whether a body is to be handed on as it comes."""
+    coding = headers.get("content-encoding", "identity").lower()
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return 200 <= status < 300 and kind == EVENT_STREAM and coding == "identity"
 
 
 class Sends(Protocol):
     """Life cycle: made once per address, `post` called many times at once, closed once."""
 
-    async def post(self, body: bytes) -> Received:
-        """One request. Raises WireError, TooLarge, OSError; cancellation closes the connection."""
+    async def post(self, body: bytes, feed: Feed | None = None) -> Received:
+        """One request. A stream of events is handed on to `feed` as it comes. Raises WireError, TooLarge, OSError;
+        cancellation closes the connection."""
         ...
 
     async def aclose(self) -> None: ...
@@ -91,12 +109,12 @@ class Wire:
             named["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
         self._head = _head(f"POST {path} HTTP/1.1", named)
 
-    async def post(self, body: bytes) -> Received:
+    async def post(self, body: bytes, feed: Feed | None = None) -> Received:
         loop = asyncio.get_running_loop()
         connection = self._waiting(loop.time()) or await self._open(loop)
         self._used.add(connection)
         try:
-            received = await connection.ask(loop, b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
+            received = await connection.ask(loop, b"%b%d\r\n\r\n%b" % (self._head, len(body), body), feed)
         except BaseException:
             connection.abort()
             raise
@@ -154,9 +172,16 @@ class _Connection(asyncio.Protocol):
         self._framing = 0
         """Bytes that are not the body's: status lines, headers, sizes of chunks and what stands behind them."""
         self._refused: WireError | TooLarge | None = None
+        self._feed: Feed | None = None
+        self._streaming = False
+        self._over: asyncio.TimerHandle | None = None
+        """Set once a stream is over and the message's end has not come."""
 
-    def ask(self, loop: asyncio.AbstractEventLoop, data: bytes) -> asyncio.Future[Received]:
+    def ask(
+        self, loop: asyncio.AbstractEventLoop, data: bytes, feed: Feed | None = None
+    ) -> asyncio.Future[Received]:
         self._answer = answer = loop.create_future()
+        self._feed = feed
         if self._transport is None or not self.reusable:
             answer.set_exception(WireError("the server closed the connection"))
         else:
@@ -176,7 +201,7 @@ class _Connection(asyncio.Protocol):
         answer = self._answer
         if answer is not None and not answer.done():
             framed = "content-length" in self._headers or "transfer-encoding" in self._headers
-            if self._begun and not framed and exc is None:
+            if self._begun and ((not framed and exc is None) or self._over is not None):
                 self._finish()
             else:
                 cause = f": {exc}" if exc else ""
@@ -218,7 +243,8 @@ class _Connection(asyncio.Protocol):
             self._refuse(WireError("the answer is no answer to what was asked"))
         if coding is not None and coding.lower() != "chunked":
             self._refuse(WireError("the answer's transfer encoding is not known"))
-        if length is not None and int(length) > self._most:
+        self._streaming = self._feed is not None and is_stream(status, headers)
+        if length is not None and int(length) > (MAX_STREAM_BYTES if self._streaming else self._most):
             self._refuse(TooLarge())
         self._begun = status >= 200
         if status in (204, 304) and (coding or length):
@@ -229,9 +255,12 @@ class _Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         self._size += len(body)
         self._framing -= len(body)
-        if self._size > self._most:
+        if self._size > (MAX_STREAM_BYTES if self._streaming else self._most):
             self._refuse(TooLarge())
-        self._body.append(body)
+        if not self._streaming:
+            self._body.append(body)
+        elif self._over is None and self._feed is not None and self._feed(body):
+            self._over = asyncio.get_running_loop().call_later(_PATIENCE, self._end)
 
     def on_message_complete(self) -> None:
         if not self._begun:
@@ -242,6 +271,11 @@ class _Connection(asyncio.Protocol):
         whole = self._transport.get_write_buffer_size() == 0
         self.reusable = self.reusable and whole and self._parser.should_keep_alive()
         self._finish()
+
+    def _end(self) -> None:
+        """Of a stream that is over and whose message does not end."""
+        self._finish()
+        self.abort()
 
     def _refuse(self, problem: WireError | TooLarge) -> None:
         """Stops the parser, which does not hand on what is raised while it tells."""
@@ -255,7 +289,11 @@ class _Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         answer, headers, body = self._answer, self._headers, b"".join(self._body)
-        self._answer = None
+        self._answer = self._feed = None
+        streamed, self._streaming = self._streaming, False
+        if self._over is not None:
+            self._over.cancel()
+            self._over = None
         self._headers, self._body = {}, []
         self._size = self._framing = 0
         self._begun = False
@@ -263,7 +301,7 @@ class _Connection(asyncio.Protocol):
             return
         try:
             status = self._parser.get_status_code()
-            received = Received(status, headers, _decoded(body, headers, self._most))
+            received = Received(status, headers, _decoded(body, headers, self._most), streamed)
         except (WireError, TooLarge) as problem:
             answer.set_exception(problem)
         else:

@@ -1,0 +1,84 @@
+"""Keeps what an application's calls were: the last ones whole, what all of them took, and who is told of each."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from ..errors import DspecError
+from ..schema.trace import TraceStep
+from ..schema.types import Row
+from ..schema.usage import Spent
+from .prediction import CallUsage, TypedPrediction
+
+_LOG = logging.getLogger("dspec")
+
+
+class CallRecord(Struct, frozen=True, eq=False):
+    """One call of a program that is over. Inputs, answers and errors may be anybody's data."""
+
+    id: str
+    """Tells calls apart, across processes too."""
+    program: str
+    inputs: Row
+    began: float
+    """Seconds since 1970."""
+    seconds: float
+    prediction: TypedPrediction | None
+    error: DspecError | None
+    """Why there is no prediction."""
+
+    @property
+    def outputs(self) -> Row:
+        """Empty where the call failed."""
+        return {} if self.prediction is None else self.prediction.outputs
+
+    @property
+    def trace(self) -> tuple[TraceStep, ...]:
+        """What was asked, also of a call that failed."""
+        if self.prediction is not None:
+            return self.prediction.trace
+        return () if self.error is None else self.error.trace
+
+
+OnCall = Callable[[CallRecord], None]
+
+
+class CallLog:
+    """The calls of one program. Used on the engine's loop; read from anywhere."""
+
+    def __init__(self, kept: int, on_call: OnCall | None) -> None:
+        self._last: deque[CallRecord] = deque(maxlen=kept)
+        self._on_call = on_call
+        self._warned = False
+        self._calls = self._replayed = 0
+        self._paid = Spent()
+
+    def add(self, record: CallRecord, paid: Spent) -> None:
+        """Notes a call, and what it `paid`. A hook that fails is reported once and changes nothing."""
+        self._last.append(record)
+        self._paid += paid
+        if record.prediction is not None:
+            self._calls += record.prediction.usage.calls
+            self._replayed += record.prediction.usage.replayed
+        if self._on_call is None:
+            return
+        try:
+            self._on_call(record)
+        except Exception:  # noqa: BLE001  # whatever a hook does
+            if not self._warned:
+                self._warned = True
+                _LOG.exception("the function that is told of calls (`on_call`) failed; it is called on")
+
+    def last(self, n: int) -> list[CallRecord]:
+        """The last calls, the latest at the end."""
+        return list(self._last)[-n:] if n > 0 else []
+
+    @property
+    def usage(self) -> CallUsage:
+        """What all calls took that gave a prediction."""
+        paid = self._paid
+        return CallUsage(self._calls, self._replayed, paid.input_tokens, paid.output_tokens, paid.known_usd)
