@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from dspec.runtime.schema.types import JsonValue, Row, Type
-from dspec.runtime.values.media import MediumKind, glance, keep, medium_kind, of_file, of_text
+from dspec.runtime.values.media import Medium, MediumKind, glance, keep, medium_kind, of_file, of_text
 from dspec.runtime.values.values import at, inside
 
 from .. import ir
@@ -61,10 +61,19 @@ class MediaFiles:
         for name, one in turn.items():
             kind = medium_kind(kinds[name]) if name in kinds else None
             try:
-                found[name] = one if kind is None or one is None else self.value(one, kind)
+                found[name] = one if kind is None or one is None else self._in_turn(one, kind)
             except ValueError as error:
                 raise ValueError(at(inside(where, name), str(error))) from None
         return found
+
+    def _in_turn(self, one: JsonValue, kind: MediumKind) -> JsonValue:
+        """The value of a turn's field. A file that is only looked at stands as one at some address: turns are read by the
+        types of their fields, which take no paths."""
+        if isinstance(one, list):
+            return [self._in_turn(each, kind) for each in one]
+        value = self.value(one, kind)
+        looked_at_only = self._glancing and isinstance(one, str) and is_path(one.strip())
+        return Medium(kind, url="https://beside.the.data/").sign if looked_at_only else value
 
     def _value(self, text: str, kind: MediumKind) -> str:
         if not is_path(text):

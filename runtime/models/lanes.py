@@ -89,7 +89,7 @@ class Lane(Struct):
         if self.learned.refused:
             left_out |= self.learned.refused.intersection(may_be_left_out(request.parameters()))
         form = self._form(request)
-        if STREAM in self.refused and request.heard is not None:
+        if STREAM in self.learned.refused and request.heard is not None:
             request = replace(request, heard=None)
         if not left_out and form is request.response_format:
             return request

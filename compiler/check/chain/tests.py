@@ -13,12 +13,13 @@ from dspec.grammar.tree import (
     Index,
     Reference,
 )
-from dspec.runtime.adapters.turns import unfit_turns
+from dspec.runtime.adapters.turns import turn_media, unfit_turns
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.values.media import is_history
 from dspec.runtime.values.values import coerce
 
 from ... import ir
+from ...data.media import MediaFiles
 from ...diagnostics import codes
 from ..declarations.records import records_lookup
 from ..expressions.given import given
@@ -114,7 +115,11 @@ def _turns(
     known, value = constant(code)
     if not known or value is None or tested.program is None:
         return
+    media = turn_media([tested.program]).get(member.name, {})
+    if media and not session.probe:
+        return
     try:
+        value = MediaFiles(session.folder, session.root, glancing=True).in_turns(value, media)
         why = unfit_turns(tested.program, {member.name: coerce(value, member.type, {})})
     except ValueError as error:
         why = str(error)
