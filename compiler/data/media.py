@@ -67,12 +67,12 @@ class MediaFiles:
         return found
 
     def _in_turn(self, one: JsonValue, kind: MediumKind) -> JsonValue:
-        """The value of a turn's field. A file that is only looked at stands as one at some address: turns are read by the
-        types of their fields, which take no paths."""
+        """The value of a turn's field. What is only looked at stands as a medium at some address: turns are read by the types of
+        their fields, which take nothing whose bytes are not there."""
         if isinstance(one, list):
             return [self._in_turn(each, kind) for each in one]
         value = self.value(one, kind)
-        looked_at_only = self._glancing and isinstance(one, str) and is_path(one.strip())
+        looked_at_only = self._glancing and isinstance(one, str)
         return Medium(kind, url="https://beside.the.data/").sign if looked_at_only else value
 
     def _value(self, text: str, kind: MediumKind) -> str:
