@@ -93,7 +93,13 @@ def test_opening_a_hostile_file_has_no_effects(tmp_path: Path) -> None:
     before = sorted(path.name for path in folder.rglob("*"))
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
     with Client(code=WATCHED, cwd=folder, env=environment) as client:
-        client.initialize(can={"textDocument": {"codeAction": {"codeActionLiteralSupport": {}}}})
+        client.initialize(
+            can={
+                "textDocument": {
+                    "codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": []}}}
+                }
+            }
+        )
         client.open(main.as_uri(), HOSTILE)
         quick = client.diagnostics(main.as_uri(), 1)
         full = client.diagnostics(main.as_uri(), 1)
