@@ -286,6 +286,7 @@ def _load() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             litellm.ModelResponse()
+            litellm.ModelResponseStream()
         for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
         return litellm
