@@ -1,14 +1,19 @@
-"""What the checks of one analysis share: the findings, the symbols, and results by declaration.
+"""What the checks of a project share: results by declaration, and the tables of names.
 
 Every declaration is checked once, on first need, so the order in a file does not matter: a module
 asks for its signature and the signature is checked then. A declaration that needs itself gets None
 from `once`, and whoever owns that kind of cycle reports it.
+
+A result has all that its check gave: the value, findings, symbols and uses of names. It also has what the check
+looked up and which other results it needed. So whoever knows what has changed can `drop` the results that follow
+from it, and the rest stays right.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
@@ -20,12 +25,15 @@ from dspec.grammar.tree import Block, Declaration, Node, Span
 from ..data import Fetcher
 from ..diagnostics import codes, fixes
 from ..diagnostics.codes.base import Finding
+from ..diagnostics.record import Diagnostic
 from ..project.caches import Cache
+from ..project.reads import journal
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
 from .journal import Journal
-from .symbols import FileScope, Symbol, Use
+from .symbols import FileScope, Names, Read, Reads, Symbol, Use
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -42,16 +50,11 @@ class Place(Struct, frozen=True):
 
     def at(self, node: Node | Span) -> Location:
         span = node.span if isinstance(node, Node) else node
-        return Location(self.source, self.block.start + span.start, self.block.start + span.end)
+        return Location(self.source, span.start, span.end, self.block)
 
     def text(self, node: Node) -> str:
         """What the user wrote for `node`."""
         return self.block.text[node.span.start : node.span.end]
-
-    def told(self, node: Node) -> str:
-        """File and line of a node, as messages of a run name it."""
-        at = self.at(node)
-        return f"{at.source.name}:{at.source.position(at.start).line}"
 
     @property
     def room(self) -> fixes.ItemRoom | None:
@@ -84,8 +87,32 @@ class Crash(Struct, frozen=True):
 Check = Callable[["Session", Symbol], object]
 
 
+class Result(Struct, eq=False):
+    """What one check gave, and what it looked at."""
+
+    compute: object
+    subject: object
+    """What was checked: a symbol, a block, a file. A result holds it, so that its `id` stays its own."""
+    value: object = _RUNNING
+    steady: bool = True
+    """False where the value depends on what was checked before: the declaration stands in a circle, say."""
+    findings: list[Finding] = field(default_factory=list[Finding])
+    declared: list[Symbol] = field(default_factory=list[Symbol])
+    uses: list[Use] = field(default_factory=list[Use])
+    sampled: tuple[str, ...] = ()
+    """Data files of which only the first rows were looked at."""
+    needed: dict[Result, None] = field(default_factory=dict["Result", None])
+    """Results that it was made from."""
+    needed_by: dict[Result, None] = field(default_factory=dict["Result", None])
+    reads: frozenset[Read] = frozenset()
+    files: Mapping[str, str] | None = None
+    """Files that were looked at, each with its stamp (`project.reads`)."""
+    told: list[Diagnostic | None] | None = None
+    """The findings in words, as far as these are known for good."""
+
+
 class Session(Struct):
-    """The state of one analysis. `folder` holds the root file; `probe` allows reading data files."""
+    """The state of the checks of one project. `folder` holds the root file; `probe` allows reading data files."""
 
     root: Path
     folder: Path
@@ -99,32 +126,35 @@ class Session(Struct):
     """Asks for rows of `python` and `huggingface` sources, if it may: then the user's code runs."""
     checks: Mapping[SymbolKind, Check] = MappingProxyType({})
     """The check of each kind of declaration. Each keeps its results with `once`."""
-    findings: list[Finding] = field(default_factory=list[Finding])
-    declared: list[Symbol] = field(default_factory=list[Symbol])
-    uses: list[Use] = field(default_factory=list[Use])
-    owners: dict[int, FileScope] = field(default_factory=dict[int, FileScope])
-    used: set[int] = field(default_factory=set[int])
-    records: dict[str, Symbol] = field(default_factory=dict[str, Symbol])
+    noting: bool = False
+    """Note what each check looks at, so that its result can be dropped when that has changed."""
+    reads: Reads = field(default_factory=Reads)
+    records: Names = field(default_factory=Names)
     """Records of every file, by key."""
-    lms: dict[str, Symbol] = field(default_factory=dict[str, Symbol])
+    lms: Names = field(default_factory=Names)
     """Models of every file, by key."""
-    doubles: list[Symbol] = field(default_factory=list[Symbol])
-    """Declarations whose names were taken: checked, but never found by name."""
-    default_lms: dict[int, Symbol | None] = field(default_factory=dict[int, Symbol | None])
-    """The model of modules that name none, by the `id` of their file's scope."""
+    results: dict[tuple[object, int], Result] = field(default_factory=dict[tuple[object, int], Result])
+    reporting: dict[Result, None] = field(default_factory=dict[Result, None])
+    """Results with findings."""
+    imports_used: Counter[int] = field(default_factory=Counter[int])
+    """How often each import is named, by the `id` of its symbol."""
+    readers: dict[Read, dict[Result, None]] = field(default_factory=dict[Read, dict[Result, None]])
+    of: dict[int, list[Result]] = field(default_factory=dict[int, list[Result]])
+    """Results by the `id` of their subject."""
+    unsteady: set[Result] = field(default_factory=set[Result])
+    filed: set[Result] = field(default_factory=set[Result])
+    """Results for which files were looked at."""
+    work: list[Result] = field(default_factory=list[Result])
+    """What is being checked, the outermost first."""
+    apart: Result = field(default_factory=lambda: Result(None, None))
+    """What is found outside of any check that is kept."""
+    # From here on: what holds for one round of checks.
     saved: dict[str, object] = field(default_factory=dict[str, object])
     """Programs out of files, by the expression that names them; None for one that cannot be used."""
-    running: list[Symbol] = field(default_factory=list[Symbol])
-    """Declarations whose check is at work, the outermost first."""
     circles: set[str] = field(default_factory=set[str])
     """Keys of declarations in a circle that was reported, so that each circle is reported once."""
-    ending: set[str] = field(default_factory=set[str])
-    """Keys of records that were found to have finite values: they need no second look."""
-    results: dict[tuple[object, int], object] = field(default_factory=dict[tuple[object, int], object])
-    begun: set[int] = field(default_factory=set[int])
-    """Declarations whose check has begun."""
-    sampled: list[str] = field(default_factory=list[str])
-    """Data files of which only the first rows were looked at."""
+    ending: dict[str, Result] = field(default_factory=dict[str, Result])
+    """Records that were found to have finite values, by key, each with the check that found it: they need no second look."""
     fetched: list[str] = field(default_factory=list[str])
     """Sources that were asked for their rows, each with the result."""
     crashes: list[Crash] = field(default_factory=list[Crash])
@@ -136,32 +166,188 @@ class Session(Struct):
     failed: tuple[Exception, Location] | None = None
     """The last exception, and the innermost declaration that was being checked."""
 
-    def once(self, compute: Callable[[Session, Symbol], T], symbol: Symbol) -> T | None:
-        """`compute(self, symbol)`, computed the first time only; None while it is still running."""
-        key = (compute, id(symbol))
-        found = self.results.get(key)
-        if found is None:
-            self.results[key] = _RUNNING
-            self.begun.add(id(symbol))
-            self.running.append(symbol)
-            outer = self.journal
-            if self.asked is not None:
-                self.journal = self.kept if symbol is self.asked else None
-            try:
-                found = self.results[key] = compute(self, symbol)
-            except Exception as error:
-                del self.results[key]  # or the next who asks would take it for a circle
-                if self.failed is None or self.failed[0] is not error:
-                    self.failed = error, symbol.location
-                raise
-            finally:
-                self.journal = outer
-                self.running.pop()
-        return None if found is _RUNNING else cast("T", found)
+    # Results --------------------------------------------------------------------------------------
+
+    def once(self, compute: Callable[[Session, S], T], subject: S) -> T | None:
+        """`compute(self, subject)`, computed the first time only; None while it is still running."""
+        result = self.results.get((compute, id(subject)))
+        if result is None:
+            result = self._made(compute, subject)
+        if result.value is _RUNNING:
+            self.order_matters()
+            return None
+        self._need(result)
+        return cast("T", result.value)
+
+    def _need(self, result: Result) -> None:
+        """Take note that the check at work is made from a result."""
+        if self.work:
+            self.work[-1].needed[result] = None
+            self.work[-1].steady = self.work[-1].steady and result.steady
+
+    def _made(self, compute: Callable[[Session, S], T], subject: S) -> Result:
+        key = (compute, id(subject))
+        result = self.results[key] = Result(compute, subject)
+        self.work.append(result)
+        outer, noted = self.journal, self.reads.noted
+        if self.asked is not None:
+            self.journal = self.kept if subject is self.asked else None
+        try:
+            if self.noting:
+                self.reads.noted = set()
+                with journal() as files:
+                    result.value = compute(self, subject)
+                result.files = files or None
+                result.reads = frozenset(self.reads.noted)
+            else:
+                result.value = compute(self, subject)
+        except Exception as error:
+            del self.results[key]  # or the next who asks would take it for a circle
+            if (self.failed is None or self.failed[0] is not error) and isinstance(subject, Symbol):
+                self.failed = error, subject.location
+            self.apart.findings += result.findings
+            raise
+        finally:
+            self.journal, self.reads.noted = outer, noted
+            self.work.pop()
+        if result.findings:
+            self.reporting[result] = None
+        for use in result.uses:
+            if use.symbol.kind == "import":
+                self.imports_used[id(use.symbol)] += 1
+        self.of.setdefault(id(subject), []).append(result)
+        if self.noting:
+            self._register(result)
+        return result
+
+    def _register(self, result: Result) -> None:
+        for needed in result.needed:
+            needed.needed_by[result] = None
+        for read in result.reads:
+            self.readers.setdefault(read, {})[result] = None
+        if not result.steady:
+            self.unsteady.add(result)
+        if result.files:
+            self.filed.add(result)
+
+    def drop(self, results: Iterable[Result]) -> None:
+        """Forget these results and all that were made from them."""
+        waiting = list(results)
+        while waiting:
+            result = waiting.pop()
+            key = (result.compute, id(result.subject))
+            if self.results.get(key) is not result:
+                continue
+            del self.results[key]
+            waiting += result.needed_by
+            for needed in result.needed:
+                needed.needed_by.pop(result, None)
+            for read in result.reads:
+                readers = self.readers[read]
+                del readers[result]
+                if not readers:
+                    del self.readers[read]
+            known = self.of[id(result.subject)]
+            known.remove(result)
+            if not known:
+                del self.of[id(result.subject)]
+            self.unsteady.discard(result)
+            self.filed.discard(result)
+            self.reporting.pop(result, None)
+            for use in result.uses:
+                if use.symbol.kind == "import":
+                    self.imports_used[id(use.symbol)] -= 1
+                    if not self.imports_used[id(use.symbol)]:
+                        del self.imports_used[id(use.symbol)]
+
+    def begin(self) -> None:
+        """Begin another round: forget what holds for one round alone, with the results that depend on it."""
+        self.drop(list(self.unsteady))
+        self.apart = Result(None, None)
+        self.saved, self.circles, self.ending = {}, set(), {}
+        self.crashes, self.failed, self.fetched = [], None, []
+        self.asked, self.kept = None, Journal[Any, Any]()
+
+    def order_matters(self) -> None:
+        """Say that the check at work depends on what was checked before, so that its result holds for one round."""
+        if self.work:
+            self.work[-1].steady = False
+
+    def in_circle(self, keys: Iterable[str]) -> bool:
+        """Whether one of these declarations is in a circle that was reported."""
+        found = not self.circles.isdisjoint(keys)
+        if found:
+            self.order_matters()
+        return found
+
+    def circle(self, keys: Iterable[str]) -> None:
+        """Take note of a circle that is reported."""
+        self.order_matters()
+        self.circles |= set(keys)
+
+    def ends(self, key: str) -> bool:
+        """Whether an earlier check found that the values of a record are finite."""
+        found = self.ending.get(key)
+        if found is not None and found is not self.at_work:
+            self._need(found)
+        return found is not None
+
+    @property
+    def running(self) -> list[Symbol]:
+        """Declarations whose check is at work, the outermost first."""
+        self.order_matters()
+        return list(dict.fromkeys(one.subject for one in self.work if isinstance(one.subject, Symbol)))
 
     def began(self, symbol: Symbol) -> bool:
         """Whether the check of a declaration has begun, or is done."""
-        return id(symbol) in self.begun
+        return id(symbol) in self.of or any(one.subject is symbol for one in self.work)
+
+    @property
+    def at_work(self) -> Result:
+        """The check at work, which takes what is found."""
+        return self.work[-1] if self.work else self.apart
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the check at work found so far."""
+        return self.at_work.findings
+
+    @property
+    def amiss(self) -> bool:
+        """Whether the check at work, or one that it needed so far, found something."""
+        waiting, seen = [self.at_work], set[Result]()
+        while waiting:
+            result = waiting.pop()
+            if result.findings:
+                return True
+            for one in result.needed:
+                if one not in seen:
+                    seen.add(one)
+                    waiting.append(one)
+        return False
+
+    @property
+    def uses(self) -> list[Use]:
+        """The uses of names in the check at work; outside of any, all that are known."""
+        return self.work[-1].uses if self.work else [use for one in self._all() for use in one.uses]
+
+    @property
+    def reported(self) -> list[Finding]:
+        """All that is found."""
+        return [finding for one in (self.apart, *self.reporting) for finding in one.findings]
+
+    @property
+    def declared(self) -> list[Symbol]:
+        """All symbols inside declarations."""
+        return [symbol for one in self._all() for symbol in one.declared]
+
+    @property
+    def sampled(self) -> list[str]:
+        return [name for one in self._all() for name in one.sampled]
+
+    def _all(self) -> Iterator[Result]:
+        yield self.apart
+        yield from self.results.values()
 
     def checked(self, symbol: Symbol) -> object:
         """What the check of its kind makes of a declaration; None while that check is still running."""
@@ -180,6 +366,8 @@ class Session(Struct):
                 self.crashes.append(crash(error, place))
             return None
 
+    # For the checks -------------------------------------------------------------------------------
+
     def has_lm_mistake(self, place: Place) -> bool:
         """True when a model may stand in an import or a declaration that could not be read."""
         return any(None in scope.imports.values() or scope.unreadable for scope in (place.scope, self.main))
@@ -190,7 +378,7 @@ class Session(Struct):
         return place.scope.symbols.get(name.text) if name else None
 
     def place(self, symbol: Symbol) -> Place:
-        return Place(self.owners[id(symbol)], symbol.block, symbol.declaration)
+        return Place(symbol.scope, symbol.block, symbol.declaration)
 
     def report(self, finding: Finding) -> None:
         self.findings.append(finding)
@@ -211,18 +399,17 @@ class Session(Struct):
             place.at(node),
             place.declaration,
             place.block,
+            place.scope,
             doc,
             detail,
         )
-        self.owners[id(symbol)] = place.scope
-        self.declared.append(symbol)
+        self.at_work.declared.append(symbol)
         return symbol
 
     def use(self, place: Place, node: Node, symbol: Symbol | None) -> None:
         """Record that `node` names `symbol`."""
         if symbol is not None:
-            self.uses.append(Use(place.at(node), symbol))
-            self.used.add(id(symbol))
+            self.at_work.uses.append(Use(place.at(node), symbol))
 
 
 def crash(error: Exception, place: Location) -> Crash:

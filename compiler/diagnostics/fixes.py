@@ -56,12 +56,12 @@ def suggestions(
 
 
 def _said(location: Location, name: str) -> int:
-    return len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", location.source.text))
+    return len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", location.source.searched()))
 
 
 def insert(location: Location, text: str, *, safe: bool = False) -> Fix:
     """The fix that puts `text` before what stands at `location`."""
-    start = Location(location.source, location.start, location.start)
+    start = location.near(location.start, location.start)
     return Fix(f"Insert `{text.strip()}`", (Edit(start, text),), "machine" if safe else "maybe")
 
 

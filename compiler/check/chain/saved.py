@@ -86,8 +86,8 @@ def _made_here(session: Session, place: Place, path: str) -> Symbol | None:
     if (
         block is None
         or block.kind != "optimize"
-        or block in session.running
         or place.scope is not session.main
+        or block in session.running
     ):
         return None
     own = session.folder / "compiled" / f"{name}.dspc.json"
@@ -110,6 +110,7 @@ def _once(
 ) -> RunnableInfo | None:
     """The program under its key; a file is read and complained of once."""
     at = place.at(node)
+    session.order_matters()
     if key in session.saved:
         known = session.saved[key]
         if not isinstance(known, SavedInfo):
@@ -117,8 +118,7 @@ def _once(
         known.places.append(at)
         return known
     session.saved[key] = None
-    symbol = Symbol("program", place.text(node), key, at, place.declaration, place.block)
-    session.owners[id(symbol)] = place.scope
+    symbol = Symbol("program", place.text(node), key, at, place.declaration, place.block, place.scope)
     if not session.probe:
         found = SavedInfo(symbol, {}, {}, None, known=False, places=[at])
     else:

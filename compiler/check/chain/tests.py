@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from dspec.grammar.tree import (
     Attribute,
     Call,
@@ -17,6 +19,7 @@ from dspec.runtime.schema.expressions import Expression
 
 from ... import ir
 from ...diagnostics import codes
+from ...project.source import Location
 from ..declarations.records import records_lookup
 from ..expressions.given import given
 from ..expressions.infer import infer, truth
@@ -29,11 +32,28 @@ from ..types.kinds import NamedValue
 from .fits import referred_program
 
 
-def test(session: Session, symbol: Symbol) -> ir.Test | None:
+class TestInfo(Struct, frozen=True):
+    """A test, without the lines where it and its conditions stand: those are their places."""
+
+    test: ir.Test
+    where: Location
+    conditions: tuple[Location, ...]
+
+    @property
+    def placed(self) -> ir.Test:
+        """The test with the lines."""
+        expectations = tuple(
+            one.model_copy(update={"where": place.told})
+            for one, place in zip(self.test.expectations, self.conditions, strict=True)
+        )
+        return self.test.model_copy(update={"where": self.where.told, "expectations": expectations})
+
+
+def test(session: Session, symbol: Symbol) -> TestInfo | None:
     return session.once(_check_test, symbol)
 
 
-def _check_test(session: Session, symbol: Symbol) -> ir.Test | None:
+def _check_test(session: Session, symbol: Symbol) -> TestInfo | None:
     place = session.place(symbol)
     declaration = place.declaration
     read = Reader(session, place, declaration.items)
@@ -52,20 +72,15 @@ def _check_test(session: Session, symbol: Symbol) -> ir.Test | None:
             values[item.name.text] = _given(session, place, item, tested)
     if tested is None:
         return None
-    expectations = tuple(
-        _expectation(session, place, item, tested)
-        for item in declaration.items or ()
-        if isinstance(item, Expect)
-    )
+    expected = [item for item in declaration.items or () if isinstance(item, Expect)]
+    expectations = tuple(_expectation(session, place, item, tested) for item in expected)
     if not place.block.problems:
         _complete(session, place, symbol, tested.inputs, written)
-    return ir.Test(
-        name=symbol.key,
-        program=tested.symbol.key,
-        given=values,
-        expectations=expectations,
-        where=place.told(declaration.name or declaration.keyword),
+    made = ir.Test(
+        name=symbol.key, program=tested.symbol.key, given=values, expectations=expectations, where=""
     )
+    at = place.at(declaration.name or declaration.keyword)
+    return TestInfo(made, at, tuple(place.at(item.condition) for item in expected))
 
 
 def _complete(
@@ -116,7 +131,7 @@ def _expectation(session: Session, place: Place, item: Expect, tested: RunnableI
         condition=condition,
         parts=_shown(place, item.condition, parts),
         judges=tuple(measure.judges),
-        where=place.told(item.condition),
+        where="",
     )
 
 

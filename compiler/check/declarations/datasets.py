@@ -240,13 +240,13 @@ def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
         _readable(session, found), session.folder, root=session.root, cache=session.cache, deep=session.deep
     )
     if not findings.exact:
-        session.sampled.append(title(found.source))
+        session.at_work.sampled += (title(found.source),)
     places = _places(place)
     other = _other_source(place, found) if findings.problems else None
     if other:
         session.report(other)
     else:
-        session.findings += [diagnose(problem, places) for problem in findings.problems]
+        session.findings.extend(diagnose(problem, places) for problem in findings.problems)
     return findings
 
 

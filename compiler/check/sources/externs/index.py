@@ -60,7 +60,7 @@ def check_index(session: Session, place: Place, written: ExternCall) -> SourceFo
         digest = fingerprint(source, session.folder, root=session.root, cache=session.cache)
     except DataError as error:
         places = Places(source=place.at(node))
-        session.findings += [diagnose(problem, places) for problem in error.problems]
+        session.findings.extend(diagnose(problem, places) for problem in error.problems)
         return SourceFound(None)
     name = COLUMN if column is None else column[0]
     if name not in found.columns:
