@@ -64,6 +64,7 @@ class Checking:
         self.changes = sources.changes
         self.loaded: Loaded = sources.load(path)
         self.names: dict[Path, FileNames] = {}
+        self._by_scope: dict[int, FileNames] = {}
         self._reads = Reads()
         main = self._scope(self.loaded.main, "")
         root, folder = self.loaded.root, self.loaded.main.source.path.parent
@@ -102,11 +103,12 @@ class Checking:
                 if stamps[name] != before:
                     changed.append(result)
                     break
-        session.drop(changed)
+        self._drop(changed)
 
     def _update(self) -> None:
         """Drop what does not hold any more, and bring the tables of names up to date."""
         session = self.session
+        self._drop(list(session.unsteady))
         if self.changes != self.sources.changes:
             self.changes = self.sources.changes
             self.loaded = self.sources.load(self.path)
@@ -125,17 +127,24 @@ class Checking:
                     names.scope.aliases.clear()
                     names.scope.aliases.update(found)
                     changed.add((names.scope.symbols.number, "", "imports"))
-                session.drop(filter(None, [session.results.get((of_files.check_imports, id(names)))]))
+                self._drop(filter(None, [session.results.get((of_files.check_imports, id(names)))]))
             self._drop_of(self)
         if names_changed:
             changed |= session.records.become(self._by_key("record"))
             changed |= session.lms.become(self._by_key("lm"))
         readers = session.readers
-        session.drop([result for read in changed for result in readers.get(read, ())])
+        self._drop([result for read in changed for result in readers.get(read, ())])
         self._graph_changed = False
 
+    def _drop(self, results: Iterable[Result]) -> None:
+        """Drop results, and have the units checked again that had them."""
+        for result in self.session.drop(results):
+            unit = result.subject
+            if isinstance(unit, Unit) and not unit.gone:
+                self._by_scope[id(unit.scope)].waiting[unit] = None
+
     def _drop_of(self, subject: object) -> None:
-        self.session.drop(list(self.session.of.get(id(subject), ())))
+        self._drop(list(self.session.of.get(id(subject), ())))
 
     def _by_key(self, kind: str) -> dict[str, Symbol]:
         return {
@@ -162,9 +171,10 @@ class Checking:
             self.names[path] = names
         for names in before.values():
             self._forget(names)
+        self._by_scope = {id(names.scope): names for names in self.names.values()}
         main = self.names[self.loaded.main.source.path].scope
         if main is not session.main:
-            session.drop(list(session.results.values()))
+            self._drop(list(session.results.values()))
             session.main = main
 
     def _forget(self, names: FileNames) -> None:
@@ -174,6 +184,8 @@ class Checking:
         self._drop_of(names.scope)
 
     def _forget_unit(self, unit: Unit) -> None:
+        unit.gone = True
+        self._by_scope[id(unit.scope)].waiting.pop(unit, None)
         self._drop_of(unit)
         if unit.symbol is not None:
             self._drop_of(unit.symbol)
@@ -190,6 +202,8 @@ class Checking:
         units = [known.pop(id(block), None) or of_files.unit_of(names.scope, block) for block in new]
         for unit in known.values():
             self._forget_unit(unit)
+        before = set(names.units)
+        names.waiting.update((unit, None) for unit in units if unit not in before)
         names.units = units
         self._drop_of(names)
         found = self.session.once(of_files.declare, names)
@@ -217,6 +231,7 @@ class Checking:
             return False
         self._forget_unit(unit)
         names.units[place] = new
+        names.waiting[new] = None
         changed |= scope.symbols.put(after)
         if after.kind == "record":
             changed |= self.session.records.put(after, after.key)

@@ -48,18 +48,18 @@ DECLARATIONS: Mapping[SymbolKind, Check] = {
 
 
 def check_declarations(session: Session, names: FileNames) -> None:
-    """Check the syntax and the shape of every declaration of a file, then what each one means. What has a result is
-    passed over."""
-    known = session.results
-    for unit in names.units:
-        if (check_block, id(unit)) not in known:
-            at = Location(names.scope.source, 0, 0, unit.block)
-            session.guarded(at, partial(session.once, check_block, unit))
+    """Check the syntax and the shape of the declarations of a file that wait for it, then what each one means."""
+    units, declaring = names.in_order()
+    for unit in units:
+        at = Location(names.scope.source, 0, 0, unit.block)
+        session.guarded(at, partial(session.once, check_block, unit))
     start = Location(names.scope.source, 0, 0)
     session.guarded(start, partial(session.once, check_defaults, names.scope))
-    for symbol in (*names.scope.symbols.values(), *names.doubles):
-        if (check_symbol, id(symbol)) not in known:
-            session.guarded(symbol.location, partial(session.once, check_symbol, symbol))
+    for unit in declaring:
+        at = Location(names.scope.source, 0, 0, unit.block)
+        session.guarded(at, partial(session.once, check_declaration, unit))
+    if not session.crashes:  # what failed is tried again
+        names.waiting.clear()
 
 
 def check_block(session: Session, unit: Unit) -> bool:
@@ -70,11 +70,13 @@ def check_block(session: Session, unit: Unit) -> bool:
     return True
 
 
-def check_symbol(session: Session, symbol: Symbol) -> bool:
+def check_declaration(session: Session, unit: Unit) -> bool:
     """What is wrong with a declaration, whatever its kind is."""
-    session.checked(symbol)
-    if symbol.kind == "record":
-        check_endless(session, symbol)
+    symbol = unit.symbol
+    if symbol is not None:
+        session.checked(symbol)
+        if symbol.kind == "record":
+            check_endless(session, symbol)
     return True
 
 

@@ -230,15 +230,16 @@ class Session(Struct):
         if result.files:
             self.filed.add(result)
 
-    def drop(self, results: Iterable[Result]) -> None:
-        """Forget these results and all that were made from them."""
-        waiting = list(results)
+    def drop(self, results: Iterable[Result]) -> list[Result]:
+        """Forget these results and all that were made from them; all that were forgotten."""
+        waiting, gone = list(results), list[Result]()
         while waiting:
             result = waiting.pop()
             key = (result.compute, id(result.subject))
             if self.results.get(key) is not result:
                 continue
             del self.results[key]
+            gone.append(result)
             waiting += result.needed_by
             for needed in result.needed:
                 needed.needed_by.pop(result, None)
@@ -259,10 +260,10 @@ class Session(Struct):
                     self.imports_used[id(use.symbol)] -= 1
                     if not self.imports_used[id(use.symbol)]:
                         del self.imports_used[id(use.symbol)]
+        return gone
 
     def begin(self) -> None:
-        """Begin another round: forget what holds for one round alone, with the results that depend on it."""
-        self.drop(list(self.unsteady))
+        """Begin another round: forget what holds for one round alone."""
         self.apart = Result(None, None)
         self.saved, self.circles, self.ending = {}, set(), {}
         self.crashes, self.failed, self.fetched = [], None, []

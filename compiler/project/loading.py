@@ -55,21 +55,27 @@ class File(Struct, eq=False):
     def become(self, text: str) -> bool:
         """Have another text. Declarations that it leaves as they are keep their blocks. True where the project may
         consist of other files then."""
-        many = len(self.tree.blocks) > MAX_DECLARATIONS
+        old = self.tree.blocks
         self.tree = reparse(self.tree, text) if self.version else parse(text)
         self.source.become(text)
         self.version += 1
-        found = [
-            (declaration.name.text, block, declaration)
-            for block in self.tree.blocks
-            if (declaration := block.declaration) and declaration.keyword.text == "import" and declaration.name
-        ]
-        same = len(found) == len(self.imports) and all(
-            block is entry.block for (_, block, _), entry in zip(found, self.imports, strict=True)
+        known, now = set(map(id, old)), set(map(id, self.tree.blocks))
+        starts = [entry.block.start for entry in self.imports]
+        same = (
+            starts == sorted(starts)
+            and all(id(entry.block) in now for entry in self.imports)
+            and not any(id(block) not in known and _imports(block) for block in self.tree.blocks)
         )
         if not same:
-            self.imports = [Import(*each) for each in found]
-        return not same or many or len(self.tree.blocks) > MAX_DECLARATIONS
+            self.imports = [one for block in self.tree.blocks if (one := _imports(block))]
+        return not same or max(len(old), len(self.tree.blocks)) > MAX_DECLARATIONS
+
+
+def _imports(block: Block) -> Import | None:
+    declaration = block.declaration
+    if declaration is None or declaration.keyword.text != "import" or declaration.name is None:
+        return None
+    return Import(declaration.name.text, block, declaration)
 
 
 class Loaded(Struct, frozen=True):

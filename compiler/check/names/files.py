@@ -45,6 +45,8 @@ class Unit(Struct, eq=False):
     scope: FileScope
     block: Block
     symbol: Symbol | None
+    gone: bool = False
+    """Whether the file has no such block any more."""
 
 
 class FileNames(Struct, eq=False):
@@ -57,6 +59,15 @@ class FileNames(Struct, eq=False):
     blocks: tuple[Block, ...] = ()
     units: list[Unit] = field(default_factory=list[Unit])
     doubles: list[Symbol] = field(default_factory=list[Symbol])
+    waiting: dict[Unit, None] = field(default_factory=dict[Unit, None])
+    """Units to be checked."""
+
+    def in_order(self) -> tuple[list[Unit], list[Unit]]:
+        """The units to be checked, and those of them that declare something: first what is found by name."""
+        units = sorted(self.waiting, key=lambda unit: unit.block.start)
+        doubles = [unit for unit in units if any(unit.symbol is one for one in self.doubles)]
+        found = [unit for unit in units if unit.symbol is not None and self.scope.symbols.has(unit.symbol)]
+        return units, found + doubles
 
 
 def prefixes(loaded: Loaded) -> dict[Path, str]:
