@@ -74,7 +74,7 @@ def make_server() -> Server:
         gc.set_threshold(50_000, 20, 100)
 
     def did_save(params: types.DidSaveTextDocumentParams) -> None:
-        server.checks.schedule_all()
+        server.checks.refresh()
 
     server.feature(types.INITIALIZE)(initialize)
     server.feature(types.TEXT_DOCUMENT_DID_SAVE)(did_save)

@@ -23,6 +23,7 @@ from ..diagnostics import codes
 from ..diagnostics.codes.base import Finding
 from ..diagnostics.echoes import without_echoes
 from ..diagnostics.record import Diagnostic, has_errors, in_order
+from ..diagnostics.settings import FILE as SETTINGS
 from ..diagnostics.settings import Settings, read_settings
 from ..project.caches import Cache
 from ..project.loading import File, Files, Loaded
@@ -104,6 +105,15 @@ class Checking:
                     changed.append(result)
                     break
         self._drop(changed)
+
+    def looked_at(self, path: Path) -> bool:
+        """Whether the file at a resolved path is one of the project's, or an import leads there in vain."""
+        return path in self.loaded.files or any(
+            path == names.file.source.path.parent / str(getattr(entry.declaration.value, "value", ""))
+            for names in self.names.values()
+            for entry in names.file.imports
+            if entry.target is None
+        )
 
     def _update(self) -> None:
         """Drop what does not hold any more, and bring the tables of names up to date."""
@@ -307,7 +317,7 @@ class Checking:
         the codes of the caller's own checks (`besides`) that ran."""
         session = self.session
         if self.settings is None:
-            self.settings = read_settings(session.root)
+            self.settings = read_settings(session.root, self.sources.texts.get(session.root / SETTINGS))
         diagnostics = without_echoes(_told((session.apart, *session.reporting)))
         if len(here) < len(self.names):
             away = {id(names.scope.source) for names in self.names.values()}
