@@ -21,6 +21,7 @@ from dspec.compiler.diagnostics.settings import settings_in
 from dspec.compiler.project.loading import Files
 from dspec.compiler.project.source import Source
 
+from .data import Readers
 from .documents import Document, Documents
 from .text import Text
 
@@ -30,6 +31,8 @@ BREATH = 0.002
 """Seconds without a message before a task begins to work."""
 PATIENCE = 0.1
 """Seconds after which it begins all the same."""
+PAUSE = 0.3
+"""Seconds without an edit before data is read."""
 TIDYING = 1.0
 """Seconds after the last document was closed before memory is given back."""
 
@@ -52,6 +55,8 @@ class Checks:
         """Documents to be checked, the last one first."""
         self._task: asyncio.Task[None] | None = None
         self._tidying: asyncio.TimerHandle | None = None
+        self._readers = Readers(self._seen)
+        self._asking: dict[str, asyncio.TimerHandle] = {}
         self._messages = 0
         self._state = 0
         """Counts everything that may change an analysis."""
@@ -86,6 +91,9 @@ class Checks:
         self._checkings.pop(uri, None)
         self._elsewhere.pop(uri, None)
         self._shown.pop(uri, None)
+        self._readers.stop(uri)
+        if (asking := self._asking.pop(uri, None)) is not None:
+            asking.cancel()
         self._clear(uri)
         if not self._documents.at(path):
             self._files.release(path)
@@ -99,8 +107,10 @@ class Checks:
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
-        if self._tidying is not None:
-            self._tidying.cancel()
+        for timer in (self._tidying, *self._asking.values()):
+            if timer is not None:
+                timer.cancel()
+        self._readers.close()
 
     def analysis(self, document: Document) -> Analysis:
         """The analysis of one version of a document, made once."""
@@ -117,7 +127,8 @@ class Checks:
         try:
             checking = self._checkings.get(document.uri)
             if checking is None:
-                checking = Checking(document.path, self._files, probe=False, noting=True)
+                looks = self._readers.looks
+                checking = Checking(document.path, self._files, probe=True, looks=looks, noting=True)
                 self._checkings[document.uri] = checking
             return analysed(checking, asked=document.edited)
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
@@ -198,6 +209,30 @@ class Checks:
         if elsewhere != self._elsewhere.get(document.uri, {}):
             self._elsewhere[document.uri] = elsewhere
             self._show_elsewhere()
+        self._ask_soon(document.uri)
+
+    # Data -----------------------------------------------------------------------------------------
+
+    def _ask_soon(self, uri: str) -> None:
+        """Have questions about data answered once the typing pauses."""
+        if (asking := self._asking.pop(uri, None)) is not None:
+            asking.cancel()
+        checking = self._checkings.get(uri)
+        if checking is not None:
+            names = checking.questions
+            if names:
+                loop = asyncio.get_running_loop()
+                self._asking[uri] = loop.call_later(PAUSE, self._readers.ask, uri, names)
+            else:
+                self._readers.stop(uri)
+
+    def _seen(self, uri: str) -> None:
+        """Check a document again with what was seen in its data."""
+        checking = self._checkings.get(uri)
+        if checking is not None:
+            self._state += 1
+            checking.answered()
+            self._queue(uri)
 
     # Showing --------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import ir
-from ..data import Fetcher
+from ..data import AtOnce, Fetcher, Looks
 from ..diagnostics import codes
 from ..diagnostics.codes.base import Finding
 from ..diagnostics.echoes import without_echoes
@@ -46,7 +46,9 @@ OF_BESIDES = frozenset({codes.models.DS0714.name})
 class Checking:
     """A root file with all that it imports, and what is known of them.
 
-    With `noting`, `check` may be called again when the files have changed, and makes only what follows from that.
+    `looks` makes what answers questions about data, for paths from a folder and within a root; otherwise they are
+    answered at once, with the help of `cache`. With `noting`, `check` may be called again when the files have changed, and
+    makes only what follows from that.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Checking:
         deep: bool = False,
         cache: Cache | None = None,
         fetcher: Fetcher | None = None,
+        looks: Callable[[Path, Path], Looks] | None = None,
         noting: bool = False,
     ) -> None:
         self.path = path
@@ -75,7 +78,7 @@ class Checking:
             main,
             probe,
             deep,
-            cache,
+            looks(folder, root) if looks else AtOnce(folder, root, cache),
             fetcher or Fetcher(),
             DECLARATIONS,
             noting,
@@ -105,6 +108,15 @@ class Checking:
                     changed.append(result)
                     break
         self._drop(changed)
+
+    @property
+    def questions(self) -> list[str]:
+        """Questions about data that are not answered yet."""
+        return list(dict.fromkeys(name for result in self.session.unseen for name in result.unseen))
+
+    def answered(self) -> None:
+        """Ask again whatever was not answered."""
+        self._drop(list(self.session.unseen))
 
     def looked_at(self, path: Path) -> bool:
         """Whether the file at a resolved path is one of the project's, or an import leads there in vain."""
@@ -324,7 +336,7 @@ class Checking:
             away -= {id(names.scope.source) for names in here}
             diagnostics = [one for one in diagnostics if id(one.primary.location.source) not in away]
         # After an error some checks are left out; without the data, every check of rows is.
-        complete = session.probe and not has_errors(diagnostics) and not session.crashes
+        complete = session.probe and not (has_errors(diagnostics) or session.crashes or session.unseen)
         for names in here:
             diagnostics = without_allowed(
                 names.scope.source,

@@ -22,12 +22,12 @@ from msgspec import Struct, field
 
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
-from ..data import Fetcher
+from ..data import Fetcher, Looks, Question, Seen
+from ..data.looking import file_of
 from ..diagnostics import codes, fixes
 from ..diagnostics.codes.base import Finding
 from ..diagnostics.record import Diagnostic
-from ..project.caches import Cache
-from ..project.reads import journal
+from ..project.reads import journal, looked_at
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
 from .journal import Journal
@@ -105,6 +105,8 @@ class Result(Struct, eq=False):
     """Results that it was made from."""
     needed_by: dict[Result, None] = field(default_factory=dict["Result", None])
     reads: frozenset[Read] = frozenset()
+    unseen: tuple[str, ...] = ()
+    """Questions about data that are not answered yet."""
     files: Mapping[str, str] | None = None
     """Files that were looked at, each with its stamp (`project.reads`)."""
     told: list[Diagnostic | None] | None = None
@@ -120,8 +122,8 @@ class Session(Struct):
     probe: bool
     deep: bool = False
     """Look at all rows of large data files, not at the first ones."""
-    cache: Cache | None = None
-    """Remembers what data files hold."""
+    looks: Looks | None = None
+    """Answers questions about data."""
     fetcher: Fetcher = field(default_factory=Fetcher)
     """Asks for rows of `python` and `huggingface` sources, if it may: then the user's code runs."""
     checks: Mapping[SymbolKind, Check] = MappingProxyType({})
@@ -144,6 +146,10 @@ class Session(Struct):
     unsteady: set[Result] = field(default_factory=set[Result])
     filed: set[Result] = field(default_factory=set[Result])
     """Results for which files were looked at."""
+    unseen: set[Result] = field(default_factory=set[Result])
+    """Results with questions that are not answered yet."""
+    read: dict[tuple[str, str], object] = field(default_factory=dict[tuple[str, str], object])
+    """What programs out of files hold, by the place and the stamp of the file."""
     work: list[Result] = field(default_factory=list[Result])
     """What is being checked, the outermost first."""
     apart: Result = field(default_factory=lambda: Result(None, None))
@@ -229,6 +235,8 @@ class Session(Struct):
             self.unsteady.add(result)
         if result.files:
             self.filed.add(result)
+        if result.unseen:
+            self.unseen.add(result)
 
     def drop(self, results: Iterable[Result]) -> list[Result]:
         """Forget these results and all that were made from them; all that were forgotten."""
@@ -254,6 +262,7 @@ class Session(Struct):
                 del self.of[id(result.subject)]
             self.unsteady.discard(result)
             self.filed.discard(result)
+            self.unseen.discard(result)
             self.reporting.pop(result, None)
             for use in result.uses:
                 if use.symbol.kind == "import":
@@ -368,6 +377,18 @@ class Session(Struct):
             return None
 
     # For the checks -------------------------------------------------------------------------------
+
+    def see(self, question: Question) -> Seen | None:
+        """What is seen in data; None where that is not known yet."""
+        if self.looks is None:
+            return None
+        if self.noting and (path := file_of(question)):
+            looked_at(self.folder / path)
+        found = self.looks.see(question)
+        if isinstance(found, str):
+            self.at_work.unseen += (found,)
+            return None
+        return found
 
     def has_lm_mistake(self, place: Place) -> bool:
         """True when a model may stand in an import or a declaration that could not be read."""

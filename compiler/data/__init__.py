@@ -4,6 +4,16 @@ from ..project.caches import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems
 from .fetching import Fetcher, When, fetch
 from .fingerprint import fingerprint
+from .looking import (
+    AtOnce,
+    IndexQuestion,
+    LabelsQuestion,
+    Looks,
+    MediumQuestion,
+    Question,
+    RowsQuestion,
+    Seen,
+)
 from .probing import Column, Probe, probe
 from .problem import DataError, DataProblem
 from .report import Places, diagnose
@@ -11,6 +21,7 @@ from .rows import Example, Rows, load_rows, rows_digest
 from .splits import part, part_sizes, parts
 
 __all__ = [
+    "AtOnce",
     "Cache",
     "Column",
     "DataError",
@@ -19,10 +30,17 @@ __all__ = [
     "Fetcher",
     "Findings",
     "FolderCache",
+    "IndexQuestion",
+    "LabelsQuestion",
+    "Looks",
+    "MediumQuestion",
     "MemoryCache",
     "Places",
     "Probe",
+    "Question",
     "Rows",
+    "RowsQuestion",
+    "Seen",
     "When",
     "check",
     "diagnose",

@@ -7,8 +7,9 @@ editor's first check touches no file and says nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar, cast
 
 from dspec.grammar.tree import Argument, Call, Expr, Reference, Span
 from dspec.grammar.tree import Literal as LiteralNode
@@ -18,7 +19,7 @@ from dspec.runtime.schema.program import FieldSpec, Program, Record
 from dspec.runtime.schema.types import ANY, DictOf, ListOf, OneOfRecords, OptionalOf, RecordRef, TupleOf, Type
 
 from ...diagnostics import codes
-from ...project.reads import looked_at
+from ...project.reads import looked_at, stamp
 from ...project.source import Location
 from ..names.names import resolve
 from ..session import Place, Session
@@ -28,6 +29,9 @@ from ..sources.data_files import data_file
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, SavedInfo, runnable, saved
 from ..types.kinds import NamedValue
+
+T = TypeVar("T")
+_KEPT = 8
 
 FORMS: Mapping[str, tuple[str, ...]] = {"artifact": ("path",), "dspy_state": ("path", "program")}
 """How such a program is written: the name of the call, with the names of its arguments."""
@@ -157,10 +161,20 @@ def _read(session: Session, path: str, of: RunnableInfo | None) -> Runnable:
         raise ArtifactError(f"`{of.symbol.name}` cannot run, so no state fits it")
     try:
         if of is None or of.program is None:
-            return read_artifact(place).program
-        return with_dspy_state(of.program, read_json(place))
+            return _kept(session, place, lambda: read_artifact(place).program)
+        return with_dspy_state(of.program, _kept(session, place, lambda: read_json(place)))
     except ArtifactError as error:
         raise ArtifactError(error.message.removeprefix(f"{place}: "), help=error.help) from None
+
+
+def _kept(session: Session, place: Path, read: Callable[[], T]) -> T:
+    """What a file holds, read once until it changes. Raises what reading it raises."""
+    key = (str(place), stamp(str(place)))
+    if key not in session.read:
+        session.read[key] = read()
+        while len(session.read) > _KEPT:
+            del session.read[next(iter(session.read))]
+    return cast("T", session.read[key])
 
 
 def _inside(session: Session, path: str) -> Path:
