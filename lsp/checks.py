@@ -104,6 +104,16 @@ class Checks:
         self._show_elsewhere()
         self._tidy_soon()
 
+    def status(self) -> dict[str, object]:
+        """What is open and being done, in numbers."""
+        return {
+            "documents": len(self._documents.all()),
+            "files": len({path for one in self._checkings.values() for path in one.loaded.files}),
+            "results": sum(len(one.session.results) for one in self._checkings.values()),
+            "waiting": len(self._waiting),
+            "reading": self._readers.at_work,
+        }
+
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()

@@ -69,6 +69,11 @@ class Readers:
         self._pool = ThreadPoolExecutor(AT_ONCE, "data")
         self._asked: dict[str, tuple[tuple[str, ...], _Reader]] = {}
 
+    @property
+    def at_work(self) -> int:
+        """How many documents wait for what is seen in data."""
+        return len(self._asked)
+
     def looks(self, folder: Path, root: Path) -> Later:
         return Later(self.answers, folder, root)
 
