@@ -38,7 +38,9 @@ def reparse(tree: SourceTree, text: str) -> SourceTree:
     # Whether a line starts a declaration is a matter of that line alone: lines outside the edit do so as before.
     line = before.rfind("\n", 0, same) + 1
     first = bisect.bisect_left(old, line, key=lambda block: block.start)
-    while first and not (first < len(old) and old[first].start < line and starts_certainly(before, old[first].start)):
+    while first and not (
+        first < len(old) and old[first].start < line and starts_certainly(before, old[first].start)
+    ):
         first -= 1
     whole = before.find("\n", len(before) - behind) + 1 if behind else 0
     last = bisect.bisect_left(old, whole, lo=first, key=lambda block: block.start) if whole else len(old)

@@ -130,7 +130,11 @@ class Server(LanguageServer):
             "process": os.getpid(),
             "watching": self.watching,
             "log": next(
-                (one.baseFilename for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)),
+                (
+                    one.baseFilename
+                    for one in logging.getLogger().handlers
+                    if isinstance(one, logging.FileHandler)
+                ),
                 "",
             ),
             **self.checks.status(),

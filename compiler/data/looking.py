@@ -147,7 +147,11 @@ def _bound() -> None:
         import resource
     except ImportError:  # Windows: whoever started the process ends it
         return
-    for what, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, SECONDS), (resource.RLIMIT_CORE, 0)):
+    for what, most in (
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CPU, SECONDS),
+        (resource.RLIMIT_CORE, 0),
+    ):
         _, hard = resource.getrlimit(what)
         if hard == resource.RLIM_INFINITY or hard > most:
             resource.setrlimit(what, (most, most))

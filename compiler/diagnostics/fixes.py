@@ -59,7 +59,9 @@ def _said(location: Location, name: str) -> int:
     """How often a file says a name. A plain search finds it, so that a long file takes no time."""
     text, found, at = location.source.searched(), 0, -1
     while name and (at := text.find(name, at + 1)) >= 0:
-        found += not _IN_WORD.search(text[max(0, at - 1) : at] + " " + text[at + len(name) : at + len(name) + 1])
+        found += not _IN_WORD.search(
+            text[max(0, at - 1) : at] + " " + text[at + len(name) : at + len(name) + 1]
+        )
     return found
 
 

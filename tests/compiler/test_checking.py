@@ -38,7 +38,9 @@ def corpus() -> list[str]:
     found: list[str] = []
     for path in sorted(CORPUS.glob("*.dspec")):
         text = path.read_text(encoding="utf-8")
-        found += [block.text for block in parse(text).blocks if "dspec" not in block.text.split(maxsplit=1)[:1]]
+        found += [
+            block.text for block in parse(text).blocks if "dspec" not in block.text.split(maxsplit=1)[:1]
+        ]
     return found
 
 
@@ -68,7 +70,8 @@ def known(analysis: Analysis) -> dict[str, object]:
     return {
         "diagnostics": sorted(map(repr, map(plain, analysis.diagnostics))),
         "declared": sorted(
-            repr((one.kind, one.name, one.key, at(one.location), one.doc, one.detail)) for one in symbols.declared
+            repr((one.kind, one.name, one.key, at(one.location), one.doc, one.detail))
+            for one in symbols.declared
         ),
         "uses": sorted(
             repr((at(use.location), use.symbol.key, at(use.symbol.location))) for use in symbols.uses

@@ -144,7 +144,11 @@ def declared_programs(session: Session, place: Place, names: Sequence[str]) -> l
     scopes = [place.scope, *(scope for scope in place.scope.imports.values() if scope is not None)]
     found: list[RunnableInfo | None] = []
     for name in names:
-        behind = (scope.symbols.get(name.removeprefix(scope.prefix)) for scope in scopes if name.startswith(scope.prefix))
+        behind = (
+            scope.symbols.get(name.removeprefix(scope.prefix))
+            for scope in scopes
+            if name.startswith(scope.prefix)
+        )
         symbol = next((one for one in behind if one is not None and one.key == name), None)
         if symbol is not None:
             found.append(runnable(session, symbol))

@@ -26,9 +26,7 @@ def check_labels(
         if column is None or declared is None or name in data.inputs or assignable(column.type, output.type):
             continue
         records = reachable(session, [output.type])
-        seen = session.see(
-            LabelsQuestion(dataset=declared, column=name, type=output.type, records=records)
-        )
+        seen = session.see(LabelsQuestion(dataset=declared, column=name, type=output.type, records=records))
         found = None if seen is None else seen.problem
         if found is not None:
             given, wanted = spell(column.type), spell(output.type)

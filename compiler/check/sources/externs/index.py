@@ -74,7 +74,9 @@ def check_index(session: Session, place: Place, written: ExternCall) -> SourceFo
     if absent or not fits:
         return SourceFound(None)
     real = os.path.relpath(session.folder / relative, session.root)
-    return SourceFound({**written.options, "file": Path(real).as_posix(), "text": name, "sha256": found.digest})
+    return SourceFound(
+        {**written.options, "file": Path(real).as_posix(), "text": name, "sha256": found.digest}
+    )
 
 
 def _wanted(session: Session, written: ExternCall) -> list[str]:
