@@ -114,6 +114,11 @@ class Checks:
             "reading": self._readers.at_work,
         }
 
+    @property
+    def busy(self) -> bool:
+        """Whether a document is being checked, or waits for it."""
+        return self._task is not None and not self._task.done()
+
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
@@ -215,10 +220,10 @@ class Checks:
                 own.append(one)
             else:
                 elsewhere.setdefault(source.path, []).append(one)
-        self._show(document, own)
         if elsewhere != self._elsewhere.get(document.uri, {}):
             self._elsewhere[document.uri] = elsewhere
             self._show_elsewhere()
+        self._show(document, own)
         self._ask_soon(document.uri)
 
     # Data -----------------------------------------------------------------------------------------

@@ -102,8 +102,8 @@ class Editor:
         return analysed(self.checking, lowering=True)
 
     def fresh(self) -> Analysis:
-        texts = {place: text for place, text in self.files.texts.items()}
-        return analysed(Checking(self.folder / MAIN, Files(texts), probe=self.probe), lowering=True)
+        files = Files(self.files.texts)
+        return analysed(Checking(self.folder / MAIN, files, probe=self.probe), lowering=True)
 
     def edit(self) -> str:
         """One edit, in a few words."""
@@ -230,8 +230,7 @@ def test_after_any_edits_the_state_is_that_of_a_check_from_nothing(
     editor = Editor(tmp_path, seed, probe=probe)
     done: list[str] = []
     for _ in range(25):
-        for _ in range(editor.random.choice((1, 1, 1, 2, 4))):
-            done.append(editor.edit())
+        done += [editor.edit() for _ in range(editor.random.choice((1, 1, 1, 2, 4)))]
         if any(len(text) > 20_000 for text in editor.texts.values()):
             editor.put(MAIN, write_program(seed))
             editor.put(OTHER, LIBRARY)
