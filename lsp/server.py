@@ -95,7 +95,8 @@ class Server(LanguageServer):
         if self._ended.is_set():
             return
         try:
-            self.protocol.handle_message(self.protocol.structure_message(json.loads(body)))
+            message: Any = self.protocol.structure_message(json.loads(body))
+            self.protocol.handle_message(message)
         except Exception as error:  # noqa: BLE001 - no message may end the server
             self.report_server_error(error, JsonRpcException)
 

@@ -71,8 +71,8 @@ class Text:
         before = bisect.bisect_left(self._starts, first)
         behind = bisect.bisect_right(self._starts, last + 1)
         around = self._starts[max(0, before - 1)]
-        end = self._starts[behind] + distance if behind < len(self._starts) else len(content)
-        between = [match.end() for match in _LINE_END.finditer(content, around, end)]
+        until = self._starts[behind] + distance if behind < len(self._starts) else len(content)
+        between = [match.end() for match in _LINE_END.finditer(content, around, until)]
         starts = self._starts[: max(1, before)]
         starts += between
         if distance:

@@ -13,7 +13,7 @@ what comments allow), and joining the findings. A command that checks a project 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Collection, Iterable, Set
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from functools import partial
 from pathlib import Path
 
@@ -311,7 +311,7 @@ class Checking:
         return [symbol for symbol in own if symbol is not None] + self.session.declared
 
     @property
-    def uses(self) -> list[Use]:
+    def uses(self) -> Sequence[Use]:
         return self.session.uses
 
     def _ask(self, offset: int | None) -> None:
@@ -358,13 +358,14 @@ def _told(results: Iterable[Result]) -> Iterable[tuple[Finding, Diagnostic]]:
     """Every finding, in words. These are kept, but for a finding that looked through the whole text for them."""
     for result in results:
         if result.told is None or len(result.told) != len(result.findings):
-            result.told = [None] * len(result.findings)
+            result.told = list[Diagnostic | None]([None] * len(result.findings))
+        known = result.told
         for place, finding in enumerate(result.findings):
-            told = result.told[place]
+            told = known[place]
             if told is None:
                 source = finding.where.source
                 searches = source.searches
                 told = finding.told()
                 if source.searches == searches:
-                    result.told[place] = told
+                    known[place] = told
             yield finding, told

@@ -53,6 +53,7 @@ def check_declarations(session: Session, names: FileNames) -> None:
     for unit in units:
         at = Location(names.scope.source, 0, 0, unit.block)
         session.guarded(at, partial(session.once, check_block, unit))
+        session.forget_empty(check_block, unit)
     start = Location(names.scope.source, 0, 0)
     session.guarded(start, partial(session.once, check_defaults, names.scope))
     for unit in declaring:

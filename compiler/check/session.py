@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
@@ -97,14 +97,14 @@ class Result(Struct, eq=False):
     steady: bool = True
     """False where the value depends on what was checked before: the declaration stands in a circle, say."""
     findings: list[Finding] = field(default_factory=list[Finding])
-    declared: list[Symbol] = field(default_factory=list[Symbol])
-    uses: list[Use] = field(default_factory=list[Use])
+    declared: Sequence[Symbol] = field(default_factory=list[Symbol])
+    uses: Sequence[Use] = field(default_factory=list[Use])
     sampled: tuple[str, ...] = ()
     """Data files of which only the first rows were looked at."""
-    needed: dict[Result, None] = field(default_factory=dict["Result", None])
+    needed: Collection[Result] = field(default_factory=dict["Result", None])
     """Results that it was made from."""
-    needed_by: dict[Result, None] = field(default_factory=dict["Result", None])
-    reads: frozenset[Read] = frozenset()
+    needed_by: list[Result] = field(default_factory=list["Result"])
+    reads: tuple[Read, ...] = ()
     unseen: tuple[str, ...] = ()
     """Questions about data that are not answered yet."""
     files: Mapping[str, str] | None = None
@@ -140,7 +140,7 @@ class Session(Struct):
     """Results with findings."""
     imports_used: Counter[int] = field(default_factory=Counter[int])
     """How often each import is named, by the `id` of its symbol."""
-    readers: dict[Read, dict[Result, None]] = field(default_factory=dict[Read, dict[Result, None]])
+    readers: dict[Read, list[Result]] = field(default_factory=dict[Read, list[Result]])
     of: dict[int, list[Result]] = field(default_factory=dict[int, list[Result]])
     """Results by the `id` of their subject."""
     unsteady: set[Result] = field(default_factory=set[Result])
@@ -188,7 +188,7 @@ class Session(Struct):
     def _need(self, result: Result) -> None:
         """Take note that the check at work is made from a result."""
         if self.work:
-            self.work[-1].needed[result] = None
+            cast("dict[Result, None]", self.work[-1].needed)[result] = None
             self.work[-1].steady = self.work[-1].steady and result.steady
 
     def _made(self, compute: Callable[[Session, S], T], subject: S) -> Result:
@@ -204,7 +204,7 @@ class Session(Struct):
                 with journal() as files:
                     result.value = compute(self, subject)
                 result.files = files or None
-                result.reads = frozenset(self.reads.noted)
+                result.reads = tuple(self.reads.noted)
             else:
                 result.value = compute(self, subject)
         except Exception as error:
@@ -227,10 +227,13 @@ class Session(Struct):
         return result
 
     def _register(self, result: Result) -> None:
+        # There are thousands of results, and most are never looked at again: they take little room.
+        result.needed = tuple(result.needed)
+        result.uses, result.declared = tuple(result.uses), tuple(result.declared)
         for needed in result.needed:
-            needed.needed_by[result] = None
+            needed.needed_by.append(result)
         for read in result.reads:
-            self.readers.setdefault(read, {})[result] = None
+            self.readers.setdefault(read, []).append(result)
         if not result.steady:
             self.unsteady.add(result)
         if result.files:
@@ -250,10 +253,11 @@ class Session(Struct):
             gone.append(result)
             waiting += result.needed_by
             for needed in result.needed:
-                needed.needed_by.pop(result, None)
+                if result in needed.needed_by:
+                    needed.needed_by.remove(result)
             for read in result.reads:
                 readers = self.readers[read]
-                del readers[result]
+                readers.remove(result)
                 if not readers:
                     del self.readers[read]
             known = self.of[id(result.subject)]
@@ -270,6 +274,14 @@ class Session(Struct):
                     if not self.imports_used[id(use.symbol)]:
                         del self.imports_used[id(use.symbol)]
         return gone
+
+    def forget_empty(self, compute: Callable[[Session, S], object], subject: S) -> None:
+        """Keep no result that says nothing and depends on its subject alone."""
+        result = self.results.get((compute, id(subject)))
+        if result is not None and not (
+            result.findings or result.needed or result.reads or result.files or result.unseen
+        ):
+            self.drop([result])
 
     def begin(self) -> None:
         """Begin another round: forget what holds for one round alone."""
@@ -337,7 +349,7 @@ class Session(Struct):
         return False
 
     @property
-    def uses(self) -> list[Use]:
+    def uses(self) -> Sequence[Use]:
         """The uses of names in the check at work; outside of any, all that are known."""
         return self.work[-1].uses if self.work else [use for one in self._all() for use in one.uses]
 
@@ -425,13 +437,13 @@ class Session(Struct):
             doc,
             detail,
         )
-        self.at_work.declared.append(symbol)
+        cast("list[Symbol]", self.at_work.declared).append(symbol)
         return symbol
 
     def use(self, place: Place, node: Node, symbol: Symbol | None) -> None:
         """Record that `node` names `symbol`."""
         if symbol is not None:
-            self.at_work.uses.append(Use(place.at(node), symbol))
+            cast("list[Use]", self.at_work.uses).append(Use(place.at(node), symbol))
 
 
 def crash(error: Exception, place: Location) -> Crash:

@@ -11,7 +11,7 @@ else there, and only then.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import Collection, ItemsView, Iterator, Mapping, Sequence, ValuesView
 from itertools import count
 from typing import Protocol
 
@@ -67,16 +67,21 @@ class Reads:
 class Names(Mapping[str, Symbol]):
     """Declarations by name, in the order of the text. A look-up is noted, whether it finds something or not."""
 
-    __slots__ = ("_found", "_reads", "number")
+    __slots__ = ("_found", "_keys", "_reads", "number")
 
     def __init__(self, reads: Reads | None = None, found: Mapping[str, Symbol] | None = None) -> None:
         self.number = next(_NUMBERS)
         self._found: dict[str, Symbol] = dict(found or {})
         self._reads = reads or Reads()
+        self._keys: dict[str, Read] = {}
+        """What is noted of a name, made once: many checks look up the same."""
 
     def get(self, key: str, default: Symbol | None = None) -> Symbol | None:  # type: ignore[override]
         if self._reads.noted is not None:
-            self._reads.noted.add((self.number, key, ""))
+            read = self._keys.get(key)
+            if read is None:
+                read = self._keys[key] = (self.number, key, "")
+            self._reads.noted.add(read)
         return self._found.get(key, default)
 
     def __getitem__(self, key: str) -> Symbol:
@@ -134,6 +139,7 @@ class Names(Mapping[str, Symbol]):
         changed: set[Read] = {
             (number, name, "") for name in {**old, **found} if old.get(name) is not found.get(name)
         }
+        self._keys.clear()
         if changed or list(old) != list(found):
             changed.add((number, "", "all"))
             if [(name, one.kind) for name, one in old.items()] != [
@@ -208,9 +214,9 @@ class Named(Protocol):
     """Whoever knows all that is declared and used."""
 
     @property
-    def declared(self) -> list[Symbol]: ...
+    def declared(self) -> Sequence[Symbol]: ...
     @property
-    def uses(self) -> list[Use]: ...
+    def uses(self) -> Sequence[Use]: ...
 
 
 class SymbolTable:

@@ -51,7 +51,9 @@ def test_a_comment_behind_a_declaration_is_no_change_of_it() -> None:
 def test_a_block_that_is_moved_is_the_same_block() -> None:
     before = parse(THREE)
     a, b = before.blocks[1:3]
-    moved = THREE.replace('lm a { model = "x" }\n\n# note\nlm b { model = "y" }', 'lm b { model = "y" }\n\nlm a { model = "x" }')
+    moved = THREE.replace(
+        'lm a { model = "x" }\n\n# note\nlm b { model = "y" }', 'lm b { model = "y" }\n\nlm a { model = "x" }'
+    )
     after = reparse(before, moved)
     assert after.blocks[1] is b
     assert after.blocks[2] is a

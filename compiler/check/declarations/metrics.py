@@ -154,6 +154,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             lets=tuple(measure.lets),
             judges=tuple(measure.judges),
             aggregates=tuple(aggregates),
+            where="",
         )
     reward = None
     if alone is not None and written_for and score_node is not None:
