@@ -13,6 +13,7 @@ what comments allow), and joining the findings. A command that checks a project 
 from __future__ import annotations
 
 import bisect
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from functools import partial
 from pathlib import Path
@@ -121,7 +122,7 @@ class Checking:
     def looked_at(self, path: Path) -> bool:
         """Whether the file at a resolved path is one of the project's, or an import leads there in vain."""
         return path in self.loaded.files or any(
-            path == names.file.source.path.parent / str(getattr(entry.declaration.value, "value", ""))
+            path == Path(os.path.normpath(names.file.source.path.parent / entry.written))
             for names in self.names.values()
             for entry in names.file.imports
             if entry.target is None

@@ -43,6 +43,12 @@ class Import(Struct, eq=False):
     target: Path | None = None
     problem: ImportProblem | None = None
 
+    @property
+    def written(self) -> str:
+        """The path as the source has it; empty where there is none."""
+        value = self.declaration.value
+        return value.value if isinstance(value, Literal) and isinstance(value.value, str) else ""
+
 
 class File(Struct, eq=False):
     """One source of the project, parsed, with its imports in order. `version` counts its texts."""
@@ -206,7 +212,8 @@ class Files:
         """The file at a resolved path, which is read where it was `written`."""
         file = self._known.get((root, real))
         if file is None:
-            text = self.texts.get(real)
+            # What lies outside is not read, also where somebody has it open.
+            text = self.texts.get(real) if real.is_relative_to(root) else None
             found = read_text(written, root) if text is None else text
             if isinstance(found, ImportProblem):
                 return found
