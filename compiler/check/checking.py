@@ -34,7 +34,7 @@ from .allows import without_allowed
 from .names import files as of_files
 from .names.files import FileNames, Unit
 from .project import DECLARATIONS, check_declarations, lower
-from .session import Result, Session
+from .session import MAX_STEPS, Result, Session
 from .symbols import FileScope, Names, Read, Reads, Symbol, Use
 
 Besides = Callable[[Session, Callable[[], ir.Project]], None]
@@ -292,6 +292,8 @@ class Checking:
             check_declarations(session, names)
         for names in here:
             session.guarded(top, partial(of_files.check_unused, session, names))
+        if session.reads.steps > MAX_STEPS:
+            session.report(codes.project.CheckTooLong(top, MAX_STEPS))
         looked = OF_BESIDES if besides is not None else frozenset[str]()
         diagnostics = self._settled(here, looked)
         if besides is not None and session.probe and not has_errors(diagnostics):
@@ -299,6 +301,7 @@ class Checking:
             session.guarded(top, partial(besides, session, self.lowered))
             if len(session.findings) + len(session.crashes) > before:
                 diagnostics = self._settled(here, looked)
+        session.reads.steps = 0  # of this round; what asks later begins anew
         return diagnostics
 
     def lowered(self) -> ir.Project:

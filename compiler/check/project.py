@@ -23,7 +23,7 @@ from .declarations.programs import program
 from .declarations.records import check_endless, record
 from .declarations.signatures import signature
 from .names.files import FileNames, Unit
-from .session import Check, Place, Session
+from .session import MAX_STEPS, Check, Place, Session
 from .shape.shape import check_shape
 from .shape.syntax import check_syntax
 from .symbols import FileScope, Symbol
@@ -59,7 +59,7 @@ def check_declarations(session: Session, names: FileNames) -> None:
     for unit in declaring:
         at = Location(names.scope.source, 0, 0, unit.block)
         session.guarded(at, partial(session.once, check_declaration, unit))
-    if not session.crashes:  # what failed is tried again
+    if not session.crashes and session.reads.steps <= MAX_STEPS:  # or what failed is tried again
         names.waiting.clear()
 
 

@@ -113,6 +113,15 @@ class Result(Struct, eq=False):
     """The findings in words, as far as these are known for good."""
 
 
+MAX_STEPS = 3_000_000
+"""Of one round of checks: results that are asked for, names that are looked up or made. A file of 10,000 lines takes some
+60,000."""
+
+
+class OutOfSteps(Exception):
+    """The checks of a round have done all that they may."""
+
+
 class Session(Struct):
     """The state of the checks of one project. `folder` holds the root file; `probe` allows reading data files."""
 
@@ -175,7 +184,10 @@ class Session(Struct):
     # Results --------------------------------------------------------------------------------------
 
     def once(self, compute: Callable[[Session, S], T], subject: S) -> T | None:
-        """`compute(self, subject)`, computed the first time only; None while it is still running."""
+        """`compute(self, subject)`, computed the first time only; None while it is still running. Raises OutOfSteps."""
+        self.reads.steps += 1
+        if self.reads.steps > MAX_STEPS:
+            raise OutOfSteps
         result = self.results.get((compute, id(subject)))
         if result is None:
             result = self._made(compute, subject)
@@ -286,6 +298,7 @@ class Session(Struct):
     def begin(self) -> None:
         """Begin another round: forget what holds for one round alone."""
         self.apart = Result(None, None)
+        self.reads.steps = 0
         self.saved, self.circles, self.ending = {}, set(), {}
         self.crashes, self.failed, self.fetched = [], None, []
         self.asked, self.kept = None, Journal[Any, Any]()
@@ -377,9 +390,11 @@ class Session(Struct):
         return check(self, symbol) if check else None
 
     def guarded(self, place: Location, work: Callable[[], T]) -> T | None:
-        """What `work` gives. An exception becomes a DS0000, and everything else is still checked."""
+        """What `work` gives. An exception becomes a DS0000, and everything else is still checked, as far as the steps go."""
         try:
             return work()
+        except OutOfSteps:
+            return None
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
             if self.failed is not None and self.failed[0] is error:
                 place = self.failed[1]

@@ -53,15 +53,19 @@ Read = tuple[int, str, str]
 """Something that a check looked up: the number of a table, and the name; or what was asked of the whole table."""
 
 _NUMBERS = count()
+_NAMES_A_STEP = 100
+"""How many names of a table are looked through in the time of a step."""
 
 
 class Reads:
-    """What the check at work has looked up so far; None while nobody wants to know."""
+    """What the check at work has looked up so far; None while nobody wants to know. `steps` counts what all checks of a
+    round did."""
 
-    __slots__ = ("noted",)
+    __slots__ = ("noted", "steps")
 
     def __init__(self) -> None:
         self.noted: set[Read] | None = None
+        self.steps = 0
 
 
 class Names(Mapping[str, Symbol]):
@@ -77,6 +81,7 @@ class Names(Mapping[str, Symbol]):
         """What is noted of a name, made once: many checks look up the same."""
 
     def get(self, key: str, default: Symbol | None = None) -> Symbol | None:  # type: ignore[override]
+        self._reads.steps += 1
         if self._reads.noted is not None:
             read = self._keys.get(key)
             if read is None:
@@ -165,6 +170,7 @@ class Names(Mapping[str, Symbol]):
         return self._found.get(symbol.name) is symbol
 
     def _note(self, what: str) -> None:
+        self._reads.steps += 1 + len(self._found) // _NAMES_A_STEP
         if self._reads.noted is not None:
             self._reads.noted.add((self.number, "", what))
 

@@ -237,3 +237,20 @@ def test_after_any_edits_the_state_is_that_of_a_check_from_nothing(
         kept, fresh = known(editor.kept()), known(editor.fresh())
         for what, found in fresh.items():
             assert kept[what] == found, (what, done)
+
+
+def test_a_check_ends_after_its_steps_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dspec.toml").touch()
+    text = "dspec 1\n" + "".join(f"signature S{n} {{ input a: str; output b: str }}\n" for n in range(200))
+    files = Files({(tmp_path / MAIN).resolve(): text})
+    checking = Checking(tmp_path / MAIN, files, probe=False, noting=True)
+    monkeypatch.setattr("dspec.compiler.check.session.MAX_STEPS", 50)
+    monkeypatch.setattr("dspec.compiler.check.checking.MAX_STEPS", 50)
+    monkeypatch.setattr("dspec.compiler.check.project.MAX_STEPS", 50)
+    found = analysed(checking)
+    assert [one.message for one in found.diagnostics] == [
+        "`main.dspec` is not checked to its end: that takes more than 50 steps"
+    ]
+    assert not found.crashes
+    monkeypatch.undo()
+    assert analysed(checking).diagnostics == ()
