@@ -181,7 +181,7 @@ def make_server() -> Server:
     server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(did_change_files)
     server.command(STATUS)(status)
     for feature in FEATURES.values():
-        server.feature(feature.method, feature.options)(_answering(server, feature))
+        server.feature(feature.method, feature.options)(answering(server, feature))
     return server
 
 
@@ -203,7 +203,7 @@ def _watchers() -> types.Registration:
     return types.Registration("files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
 
 
-def _answering(server: Server, feature: EditorFeature) -> Callable[[Any], Awaitable[object]]:
+def answering(server: Server, feature: EditorFeature) -> Callable[[Any], Awaitable[object]]:
     """The handler of one request about a document."""
 
     async def handler(params: Any) -> object:

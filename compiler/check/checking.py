@@ -290,6 +290,7 @@ class Checking:
         session.guarded(top, partial(session.once, _check_cycles, self))
         for names in here:
             check_declarations(session, names)
+        session.sweep()
         for names in here:
             session.guarded(top, partial(of_files.check_unused, session, names))
         if session.reads.steps > MAX_STEPS:

@@ -94,6 +94,8 @@ class Result(Struct, eq=False):
     subject: object
     """What was checked: a symbol, a block, a file. A result holds it, so that its `id` stays its own."""
     value: object = _RUNNING
+    wanted: bool = False
+    """Whether it is made for its own sake, not only for checks that need it."""
     steady: bool = True
     """False where the value depends on what was checked before: the declaration stands in a circle, say."""
     findings: list[Finding] = field(default_factory=list[Finding])
@@ -155,6 +157,8 @@ class Session(Struct):
     unsteady: set[Result] = field(default_factory=set[Result])
     filed: set[Result] = field(default_factory=set[Result])
     """Results for which files were looked at."""
+    unneeded: dict[Result, None] = field(default_factory=dict[Result, None])
+    """Results that were needed by what was dropped, and may be by nobody now."""
     unseen: set[Result] = field(default_factory=set[Result])
     """Results with questions that are not answered yet."""
     read: dict[tuple[str, str], object] = field(default_factory=dict[tuple[str, str], object])
@@ -205,7 +209,7 @@ class Session(Struct):
 
     def _made(self, compute: Callable[[Session, S], T], subject: S) -> Result:
         key = (compute, id(subject))
-        result = self.results[key] = Result(compute, subject)
+        result = self.results[key] = Result(compute, subject, wanted=not self.work)
         self.work.append(result)
         outer, noted = self.journal, self.reads.noted
         if self.asked is not None:
@@ -267,6 +271,8 @@ class Session(Struct):
             for needed in result.needed:
                 if result in needed.needed_by:
                     needed.needed_by.remove(result)
+                if not needed.needed_by:
+                    self.unneeded[needed] = None
             for read in result.reads:
                 readers = self.readers[read]
                 readers.remove(result)
@@ -286,6 +292,13 @@ class Session(Struct):
                     if not self.imports_used[id(use.symbol)]:
                         del self.imports_used[id(use.symbol)]
         return gone
+
+    def sweep(self) -> None:
+        """Forget results that no check needs any more: what they found does not count."""
+        while self.unneeded:
+            result, _ = self.unneeded.popitem()
+            if not result.needed_by and not result.wanted:
+                self.drop([result])
 
     def forget_empty(self, compute: Callable[[Session, S], object], subject: S) -> None:
         """Keep no result that says nothing and depends on its subject alone."""

@@ -111,7 +111,15 @@ def test_reading_data_has_no_effects(tmp_path: Path) -> None:
     (folder / "link.csv").symlink_to("/etc/passwd")
     os.mkfifo(folder / "pipe")
     before = sorted(path.name for path in folder.rglob("*"))
-    paths = ("../../../../../../etc/passwd", "/etc/passwd", "link.csv", "pipe", "rows.csv", "missing.csv", "evil.py")
+    paths = (
+        "../../../../../../etc/passwd",
+        "/etc/passwd",
+        "link.csv",
+        "pipe",
+        "rows.csv",
+        "missing.csv",
+        "evil.py",
+    )
     sources = [ir.DataSource(kind="csv", path=path) for path in paths]
     sources += [
         ir.DataSource(kind="python", path="evil.py", options={"module": "evil", "function": "rows"}),
