@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dspec.compiler.check.analysis import Analysis, analysed, failed
-from dspec.compiler.check.checking import Checking
+from dspec.compiler.check.checking import ProjectCheck
 from dspec.compiler.diagnostics.record import Diagnostic
 from dspec.compiler.diagnostics.settings import FILE as SETTINGS
 from dspec.compiler.diagnostics.settings import settings_in
@@ -47,7 +47,7 @@ class Checks:
         self._publish = publish
         self._clear = clear
         self._files = Files()
-        self._checkings: dict[str, Checking] = {}
+        self._checkings: dict[str, ProjectCheck] = {}
         self._analyses: dict[str, tuple[Document, int, Analysis]] = {}
         self._unsent: set[str] = set()
         """Documents with edits that `_files` does not have yet."""
@@ -143,7 +143,7 @@ class Checks:
             checking = self._checkings.get(document.uri)
             if checking is None:
                 looks = self._readers.looks
-                checking = Checking(document.path, self._files, probe=True, looks=looks, noting=True)
+                checking = ProjectCheck(document.path, self._files, probe=True, looks=looks, noting=True)
                 self._checkings[document.uri] = checking
             return analysed(checking, asked=document.edited)
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from dspec.compiler.data import Question, Seen
+from dspec.compiler.data import DataSeen, Question
 from dspec.compiler.data.looking import file_of
 from dspec.compiler.project.reads import stamp
 
@@ -36,12 +36,12 @@ class Answers:
     """What was seen in data, by the name of the question. The oldest make room."""
 
     def __init__(self) -> None:
-        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        self._seen: OrderedDict[str, DataSeen] = OrderedDict()
 
-    def get(self, name: str) -> Seen | None:
+    def get(self, name: str) -> DataSeen | None:
         return self._seen.get(name)
 
-    def keep(self, name: str, seen: Seen) -> None:
+    def keep(self, name: str, seen: DataSeen) -> None:
         self._seen[name] = seen
         while len(self._seen) > KEPT:
             self._seen.popitem(last=False)
@@ -53,7 +53,7 @@ class Later:
     def __init__(self, answers: Answers, folder: Path, root: Path) -> None:
         self._answers, self._folder, self._root = answers, folder, root
 
-    def see(self, question: Question) -> Seen | str:
+    def see(self, question: Question) -> DataSeen | str:
         file = file_of(question)
         about = [str(self._folder), str(self._root), stamp(str(self._folder / file)) if file else ""]
         name = json.dumps([*about, question.model_dump_json()])
@@ -100,7 +100,7 @@ class Readers:
             self.stop(uri)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _done(self, uri: str, reader: _Reader, done: asyncio.Future[list[Seen]]) -> None:
+    def _done(self, uri: str, reader: _Reader, done: asyncio.Future[list[DataSeen]]) -> None:
         known = self._asked.get(uri)
         if known is None or known[1] is not reader or done.cancelled():
             return
@@ -111,7 +111,7 @@ class Readers:
         seen = [] if error is not None else done.result()
         # What was not answered is not asked again until the file changes.
         for place, name in enumerate(reader.names):
-            self.answers.keep(name, seen[place] if place < len(seen) else Seen())
+            self.answers.keep(name, seen[place] if place < len(seen) else DataSeen())
         self._answered(uri)
 
 
@@ -123,7 +123,7 @@ class _Reader:
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
 
-    def run(self) -> list[Seen]:
+    def run(self) -> list[DataSeen]:
         """The answers, those that came in time. Called in a thread."""
         if self._killed:
             return []
@@ -144,7 +144,7 @@ class _Reader:
             self.kill()
             output, _ = self._process.communicate()
         lines = output.decode().split("\n")[:-1]
-        return [Seen.model_validate_json(line) for line in lines]
+        return [DataSeen.model_validate_json(line) for line in lines]
 
     def kill(self) -> None:
         self._killed = True

@@ -20,9 +20,9 @@ from ..diagnostics.record import Diagnostic, has_errors, in_order
 from ..project.caches import Cache
 from ..project.loading import Files, resolved
 from ..project.source import Location, Source
-from .checking import Besides, Checking
+from .checking import Besides, ProjectCheck
 from .session import Crash, Session, crash
-from .symbols import FileScope, Names, SymbolTable
+from .symbols import FileScope, NameTable, SymbolTable
 
 
 class Analysis(Struct, frozen=True):
@@ -79,7 +79,7 @@ def analyse(
     try:
         files = Files() if text is None else Files({resolved(path.absolute()): text})
         fetcher = Fetcher(fetch, only)
-        checking = Checking(path, files, probe=probe, deep=deep, cache=cache, fetcher=fetcher)
+        checking = ProjectCheck(path, files, probe=probe, deep=deep, cache=cache, fetcher=fetcher)
         return analysed(checking, asked=asked, besides=besides, lowering=True)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
         return failed(path, text or "", error)
@@ -105,10 +105,10 @@ def analyse_all(
     files = Files(texts)
     fetcher = Fetcher(fetch)
     analyses: list[Analysis] = []
-    waiting: list[Checking] = []
+    waiting: list[ProjectCheck] = []
     for path in paths:
         try:
-            one = Checking(path, files, probe=True, deep=deep, cache=cache(path), fetcher=fetcher)
+            one = ProjectCheck(path, files, probe=True, deep=deep, cache=cache(path), fetcher=fetcher)
             waiting.append(one)
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
             analyses.append(failed(path, "", error))
@@ -134,7 +134,7 @@ def analyse_all(
 
 
 def analysed(
-    checking: Checking,
+    checking: ProjectCheck,
     *,
     asked: int | None = None,
     settled: Set[Path] | None = None,
@@ -142,7 +142,7 @@ def analysed(
     lowering: bool = False,
 ) -> Analysis:
     """What is known of a file as it is now. The project is made if `lowering` says so; for the rest see
-    `Checking.check`."""
+    `ProjectCheck.check`."""
     diagnostics = checking.check(asked=asked, settled=settled, besides=besides)
     session, main = checking.session, checking.loaded.main
     project = None
@@ -158,7 +158,7 @@ def failed(path: Path, text: str, error: Exception) -> Analysis:
     """The analysis of a file whose check failed as a whole: the crash is its only diagnostic."""
     place = path.absolute()
     source = Source(place, path.name, text)
-    scope = FileScope(source, "", Names())
+    scope = FileScope(source, "", NameTable())
     session = Session(place.parent, place.parent, scope, probe=False)
     session.crashes.append(crash(error, Location(source, 0, 0)))
     found = session.crashes[0].finding.told()

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import ir
-from ..data import AtOnce, Fetcher, Looks
+from ..data import AtOnce, DataLooks, Fetcher
 from ..diagnostics import codes
 from ..diagnostics.codes.base import Finding
 from ..diagnostics.echoes import without_echoes
@@ -34,8 +34,8 @@ from .allows import without_allowed
 from .names import files as of_files
 from .names.files import FileNames, Unit
 from .project import DECLARATIONS, check_declarations, lower
-from .session import MAX_STEPS, Result, Session
-from .symbols import FileScope, Names, Read, Reads, Symbol, Use
+from .session import MAX_STEPS, DeclarationResult, Session
+from .symbols import FileScope, NameTable, Read, Reads, Symbol, Use
 
 Besides = Callable[[Session, Callable[[], ir.Project]], None]
 """A check that needs more than the front end: it reports to the session what it finds in a file without errors, whose
@@ -44,7 +44,7 @@ OF_BESIDES = frozenset({codes.models.DS0714.name})
 """What is found by such a check alone."""
 
 
-class Checking:
+class ProjectCheck:
     """A root file with all that it imports, and what is known of them.
 
     `looks` makes what answers questions about data, for paths from a folder and within a root; otherwise they are
@@ -61,7 +61,7 @@ class Checking:
         deep: bool = False,
         cache: Cache | None = None,
         fetcher: Fetcher | None = None,
-        looks: Callable[[Path, Path], Looks] | None = None,
+        looks: Callable[[Path, Path], DataLooks] | None = None,
         noting: bool = False,
     ) -> None:
         self.path = path
@@ -84,8 +84,8 @@ class Checking:
             DECLARATIONS,
             noting,
             self._reads,
-            Names(self._reads),
-            Names(self._reads),
+            NameTable(self._reads),
+            NameTable(self._reads),
         )
         self.settings: Settings | None = None
         self._graph_changed = True
@@ -93,14 +93,14 @@ class Checking:
     # What has changed -----------------------------------------------------------------------------
 
     def _scope(self, file: File, prefix: str) -> FileScope:
-        return FileScope(file.source, prefix, Names(self._reads), self._reads)
+        return FileScope(file.source, prefix, NameTable(self._reads), self._reads)
 
     def refresh(self) -> None:
         """Look again at all that is on disk beside the sources: data, Python, the settings."""
         session = self.session
         self.settings = None
         stamps: dict[str, str] = {}
-        changed: list[Result] = []
+        changed: list[DeclarationResult] = []
         for result in session.filed:
             for name, before in (result.files or {}).items():
                 if name not in stamps:
@@ -159,7 +159,7 @@ class Checking:
         self._drop([result for read in changed for result in readers.get(read, ())])
         self._graph_changed = False
 
-    def _drop(self, results: Iterable[Result]) -> None:
+    def _drop(self, results: Iterable[DeclarationResult]) -> None:
         """Drop results, and have the units checked again that had them."""
         for result in self.session.drop(results):
             unit = result.subject
@@ -262,7 +262,7 @@ class Checking:
             changed |= self.session.lms.put(after, after.key)
         return True
 
-    # Checking -------------------------------------------------------------------------------------
+    # Checking -----------------------------------------------------------------------------------------
 
     def check(
         self, *, asked: int | None = None, settled: Set[Path] | None = None, besides: Besides | None = None
@@ -354,12 +354,12 @@ class Checking:
         return in_order(found + [crash.finding.told() for crash in session.crashes])
 
 
-def _check_cycles(session: Session, checking: Checking) -> bool:
+def _check_cycles(session: Session, checking: ProjectCheck) -> bool:
     of_files.check_cycles(session, checking.loaded, checking.names)
     return True
 
 
-def _told(results: Iterable[Result]) -> Iterable[tuple[Finding, Diagnostic]]:
+def _told(results: Iterable[DeclarationResult]) -> Iterable[tuple[Finding, Diagnostic]]:
     """Every finding, in words. These are kept, but for a finding that looked through the whole text for them."""
     for result in results:
         if result.told is None or len(result.told) != len(result.findings):

@@ -46,7 +46,7 @@ from .names.files import KINDS, symbol_for
 from .names.names import find
 from .session import Place, Session
 from .shape.attributes import settings
-from .symbols import FileScope, Names, Symbol
+from .symbols import FileScope, NameTable, Symbol
 from .types.declared import RunnableInfo, TunedInfo, runnable
 from .types.kinds import Group, Kind, NamedValue, shared_fields
 
@@ -127,7 +127,7 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
     return View(session, symbol, place, journal, way_to(declaration, offset))
 
 
-def _having(names: Names, symbol: Symbol) -> Names:
+def _having(names: NameTable, symbol: Symbol) -> NameTable:
     found = names.copy()
     found[symbol.key] = symbol
     return found

@@ -22,7 +22,7 @@ from msgspec import Struct, field
 
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
-from ..data import Fetcher, Looks, Question, Seen
+from ..data import DataLooks, DataSeen, Fetcher, Question
 from ..data.looking import file_of
 from ..diagnostics import codes, fixes
 from ..diagnostics.codes.base import Finding
@@ -31,7 +31,7 @@ from ..project.reads import journal, looked_at
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
 from .journal import Journal
-from .symbols import FileScope, Names, Read, Reads, Symbol, Use
+from .symbols import FileScope, NameTable, Read, Reads, Symbol, Use
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class Crash(Struct, frozen=True):
 Check = Callable[["Session", Symbol], object]
 
 
-class Result(Struct, eq=False):
+class DeclarationResult(Struct, eq=False):
     """What one check gave, and what it looked at."""
 
     compute: object
@@ -103,9 +103,9 @@ class Result(Struct, eq=False):
     uses: Sequence[Use] = field(default_factory=list[Use])
     sampled: tuple[str, ...] = ()
     """Data files of which only the first rows were looked at."""
-    needed: Collection[Result] = field(default_factory=dict["Result", None])
+    needed: Collection[DeclarationResult] = field(default_factory=dict["DeclarationResult", None])
     """Results that it was made from."""
-    needed_by: list[Result] = field(default_factory=list["Result"])
+    needed_by: list[DeclarationResult] = field(default_factory=list["DeclarationResult"])
     reads: tuple[Read, ...] = ()
     unseen: tuple[str, ...] = ()
     """Questions about data that are not answered yet."""
@@ -133,7 +133,7 @@ class Session(Struct):
     probe: bool
     deep: bool = False
     """Look at all rows of large data files, not at the first ones."""
-    looks: Looks | None = None
+    looks: DataLooks | None = None
     """Answers questions about data."""
     fetcher: Fetcher = field(default_factory=Fetcher)
     """Asks for rows of `python` and `huggingface` sources, if it may: then the user's code runs."""
@@ -142,37 +142,39 @@ class Session(Struct):
     noting: bool = False
     """Note what each check looks at, so that its result can be dropped when that has changed."""
     reads: Reads = field(default_factory=Reads)
-    records: Names = field(default_factory=Names)
+    records: NameTable = field(default_factory=NameTable)
     """Records of every file, by key."""
-    lms: Names = field(default_factory=Names)
+    lms: NameTable = field(default_factory=NameTable)
     """Models of every file, by key."""
-    results: dict[tuple[object, int], Result] = field(default_factory=dict[tuple[object, int], Result])
-    reporting: dict[Result, None] = field(default_factory=dict[Result, None])
+    results: dict[tuple[object, int], DeclarationResult] = field(
+        default_factory=dict[tuple[object, int], DeclarationResult]
+    )
+    reporting: dict[DeclarationResult, None] = field(default_factory=dict[DeclarationResult, None])
     """Results with findings."""
     imports_used: Counter[int] = field(default_factory=Counter[int])
     """How often each import is named, by the `id` of its symbol."""
-    readers: dict[Read, list[Result]] = field(default_factory=dict[Read, list[Result]])
-    of: dict[int, list[Result]] = field(default_factory=dict[int, list[Result]])
+    readers: dict[Read, list[DeclarationResult]] = field(default_factory=dict[Read, list[DeclarationResult]])
+    of: dict[int, list[DeclarationResult]] = field(default_factory=dict[int, list[DeclarationResult]])
     """Results by the `id` of their subject."""
-    unsteady: set[Result] = field(default_factory=set[Result])
-    filed: set[Result] = field(default_factory=set[Result])
+    unsteady: set[DeclarationResult] = field(default_factory=set[DeclarationResult])
+    filed: set[DeclarationResult] = field(default_factory=set[DeclarationResult])
     """Results for which files were looked at."""
-    unneeded: dict[Result, None] = field(default_factory=dict[Result, None])
+    unneeded: dict[DeclarationResult, None] = field(default_factory=dict[DeclarationResult, None])
     """Results that were needed by what was dropped, and may be by nobody now."""
-    unseen: set[Result] = field(default_factory=set[Result])
+    unseen: set[DeclarationResult] = field(default_factory=set[DeclarationResult])
     """Results with questions that are not answered yet."""
     read: dict[tuple[str, str], object] = field(default_factory=dict[tuple[str, str], object])
     """What programs out of files hold, by the place and the stamp of the file."""
-    work: list[Result] = field(default_factory=list[Result])
+    work: list[DeclarationResult] = field(default_factory=list[DeclarationResult])
     """What is being checked, the outermost first."""
-    apart: Result = field(default_factory=lambda: Result(None, None))
+    apart: DeclarationResult = field(default_factory=lambda: DeclarationResult(None, None))
     """What is found outside of any check that is kept."""
     # From here on: what holds for one round of checks.
     saved: dict[str, object] = field(default_factory=dict[str, object])
     """Programs out of files, by the expression that names them; None for one that cannot be used."""
     circles: set[str] = field(default_factory=set[str])
     """Keys of declarations in a circle that was reported, so that each circle is reported once."""
-    ending: dict[str, Result] = field(default_factory=dict[str, Result])
+    ending: dict[str, DeclarationResult] = field(default_factory=dict[str, DeclarationResult])
     """Records that were found to have finite values, by key, each with the check that found it: they need no second look."""
     fetched: list[str] = field(default_factory=list[str])
     """Sources that were asked for their rows, each with the result."""
@@ -201,15 +203,15 @@ class Session(Struct):
         self._need(result)
         return cast("T", result.value)
 
-    def _need(self, result: Result) -> None:
+    def _need(self, result: DeclarationResult) -> None:
         """Take note that the check at work is made from a result."""
         if self.work:
-            cast("dict[Result, None]", self.work[-1].needed)[result] = None
+            cast("dict[DeclarationResult, None]", self.work[-1].needed)[result] = None
             self.work[-1].steady = self.work[-1].steady and result.steady
 
-    def _made(self, compute: Callable[[Session, S], T], subject: S) -> Result:
+    def _made(self, compute: Callable[[Session, S], T], subject: S) -> DeclarationResult:
         key = (compute, id(subject))
-        result = self.results[key] = Result(compute, subject, wanted=not self.work)
+        result = self.results[key] = DeclarationResult(compute, subject, wanted=not self.work)
         self.work.append(result)
         outer, noted = self.journal, self.reads.noted
         if self.asked is not None:
@@ -242,7 +244,7 @@ class Session(Struct):
             self._register(result)
         return result
 
-    def _register(self, result: Result) -> None:
+    def _register(self, result: DeclarationResult) -> None:
         # There are thousands of results, and most are never looked at again: they take little room.
         result.needed = tuple(result.needed)
         result.uses, result.declared = tuple(result.uses), tuple(result.declared)
@@ -257,9 +259,9 @@ class Session(Struct):
         if result.unseen:
             self.unseen.add(result)
 
-    def drop(self, results: Iterable[Result]) -> list[Result]:
+    def drop(self, results: Iterable[DeclarationResult]) -> list[DeclarationResult]:
         """Forget these results and all that were made from them; all that were forgotten."""
-        waiting, gone = list(results), list[Result]()
+        waiting, gone = list(results), list[DeclarationResult]()
         while waiting:
             result = waiting.pop()
             key = (result.compute, id(result.subject))
@@ -310,7 +312,7 @@ class Session(Struct):
 
     def begin(self) -> None:
         """Begin another round: forget what holds for one round alone."""
-        self.apart = Result(None, None)
+        self.apart = DeclarationResult(None, None)
         self.reads.steps = 0
         self.saved, self.circles, self.ending = {}, set(), {}
         self.crashes, self.failed, self.fetched = [], None, []
@@ -351,7 +353,7 @@ class Session(Struct):
         return id(symbol) in self.of or any(one.subject is symbol for one in self.work)
 
     @property
-    def at_work(self) -> Result:
+    def at_work(self) -> DeclarationResult:
         """The check at work, which takes what is found."""
         return self.work[-1] if self.work else self.apart
 
@@ -363,7 +365,7 @@ class Session(Struct):
     @property
     def amiss(self) -> bool:
         """Whether the check at work, or one that it needed so far, found something."""
-        waiting, seen = [self.at_work], set[Result]()
+        waiting, seen = [self.at_work], set[DeclarationResult]()
         while waiting:
             result = waiting.pop()
             if result.findings:
@@ -393,7 +395,7 @@ class Session(Struct):
     def sampled(self) -> list[str]:
         return [name for one in self._all() for name in one.sampled]
 
-    def _all(self) -> Iterator[Result]:
+    def _all(self) -> Iterator[DeclarationResult]:
         yield self.apart
         yield from self.results.values()
 
@@ -418,7 +420,7 @@ class Session(Struct):
 
     # For the checks -------------------------------------------------------------------------------
 
-    def see(self, question: Question) -> Seen | None:
+    def see(self, question: Question) -> DataSeen | None:
         """What is seen in data; None where that is not known yet."""
         if self.looks is None:
             return None

@@ -68,7 +68,7 @@ class Reads:
         self.steps = 0
 
 
-class Names(Mapping[str, Symbol]):
+class NameTable(Mapping[str, Symbol]):
     """Declarations by name, in the order of the text. A look-up is noted, whether it finds something or not."""
 
     __slots__ = ("_found", "_keys", "_reads", "number")
@@ -124,9 +124,9 @@ class Names(Mapping[str, Symbol]):
         self._note("all")
         return self._found.values()
 
-    def copy(self) -> Names:
+    def copy(self) -> NameTable:
         """The same names in a table of its own, whose reads nobody notes."""
-        return Names(None, self._found)
+        return NameTable(None, self._found)
 
     def __setitem__(self, name: str, symbol: Symbol) -> None:
         self._found[name] = symbol
@@ -181,7 +181,7 @@ class FileScope(Struct, frozen=True, eq=False):
     source: Source
     prefix: str
     """What stands before the file's names in keys: empty for the root file, else `alias.`."""
-    symbols: Names
+    symbols: NameTable
     reads: Reads = field(default_factory=Reads)
     aliases: dict[str, FileScope | None] = field(default_factory=dict[str, "FileScope | None"])
     gaps: Gaps = field(default_factory=lambda: Gaps())
@@ -194,7 +194,7 @@ class FileScope(Struct, frozen=True, eq=False):
 
     @property
     def unreadable(self) -> frozenset[str]:
-        """Names of declarations that could not be read: nothing is said about their uses."""
+        """NameTable of declarations that could not be read: nothing is said about their uses."""
         self._note("gaps")
         return self.gaps.unreadable
 

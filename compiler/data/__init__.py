@@ -6,13 +6,13 @@ from .fetching import Fetcher, When, fetch
 from .fingerprint import fingerprint
 from .looking import (
     AtOnce,
+    DataLooks,
+    DataSeen,
     IndexQuestion,
     LabelsQuestion,
-    Looks,
     MediumQuestion,
     Question,
     RowsQuestion,
-    Seen,
 )
 from .probing import Column, Probe, probe
 from .problem import DataError, DataProblem
@@ -25,14 +25,15 @@ __all__ = [
     "Cache",
     "Column",
     "DataError",
+    "DataLooks",
     "DataProblem",
+    "DataSeen",
     "Example",
     "Fetcher",
     "Findings",
     "FolderCache",
     "IndexQuestion",
     "LabelsQuestion",
-    "Looks",
     "MediumQuestion",
     "MemoryCache",
     "Places",
@@ -40,7 +41,6 @@ __all__ = [
     "Question",
     "Rows",
     "RowsQuestion",
-    "Seen",
     "When",
     "check",
     "diagnose",

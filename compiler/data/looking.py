@@ -68,7 +68,7 @@ class MediumQuestion(Frozen, defer_build=True):
 Question = RowsQuestion | IndexQuestion | LabelsQuestion | MediumQuestion
 
 
-class Seen(Frozen, defer_build=True):
+class DataSeen(Frozen, defer_build=True):
     """What was seen. All is empty where nothing could be: then nothing is said.
 
     `findings` answers for rows, and for an index whose file cannot be read; `columns` and `digest` for an index;
@@ -82,10 +82,10 @@ class Seen(Frozen, defer_build=True):
     fault: str = ""
 
 
-class Looks(Protocol):
+class DataLooks(Protocol):
     """Whoever answers questions: with what is seen, or with the name of the question, which is answered later."""
 
-    def see(self, question: Question) -> Seen | str: ...
+    def see(self, question: Question) -> DataSeen | str: ...
 
 
 class AtOnce:
@@ -94,26 +94,26 @@ class AtOnce:
     def __init__(self, folder: Path, root: Path, cache: Cache | None = None) -> None:
         self._folder, self._root, self._cache = folder, root, cache
 
-    def see(self, question: Question) -> Seen:
+    def see(self, question: Question) -> DataSeen:
         folder, root, cache = self._folder, self._root, self._cache
         match question:
             case RowsQuestion(dataset=dataset, deep=deep):
-                return Seen(findings=check(dataset, folder, root=root, cache=cache, deep=deep))
+                return DataSeen(findings=check(dataset, folder, root=root, cache=cache, deep=deep))
             case IndexQuestion(source=source):
                 try:
                     found = probe(source, folder, root=root, cache=cache)
                     digest = fingerprint(source, folder, root=root, cache=cache)
                 except DataError as error:
-                    return Seen(findings=Findings(problems=error.problems))
-                return Seen(columns=tuple(found.columns), digest=digest)
+                    return DataSeen(findings=Findings(problems=error.problems))
+                return DataSeen(columns=tuple(found.columns), digest=digest)
             case LabelsQuestion(dataset=dataset, column=column, type=kind, records=records):
-                return Seen(problem=unfit_labels(dataset, folder, column, kind, records, root=root))
+                return DataSeen(problem=unfit_labels(dataset, folder, column, kind, records, root=root))
             case MediumQuestion(text=text, kind=kind):
                 try:
                     MediaFiles(folder, root, glancing=True).value(text, kind)
                 except ValueError as error:
-                    return Seen(fault=str(error))
-                return Seen()
+                    return DataSeen(fault=str(error))
+                return DataSeen()
 
 
 def file_of(question: Question) -> str | None:
@@ -137,7 +137,7 @@ def serve() -> None:
         try:
             seen = looks.see(adapter.validate_json(text))
         except (MemoryError, RecursionError):
-            seen = Seen()
+            seen = DataSeen()
         sys.stdout.write(seen.model_dump_json() + "\n")
         sys.stdout.flush()
 

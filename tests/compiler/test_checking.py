@@ -16,7 +16,7 @@ import pytest
 from program_writer import LIBRARY, write_program
 
 from dspec.compiler.check.analysis import Analysis, analysed
-from dspec.compiler.check.checking import Checking
+from dspec.compiler.check.checking import ProjectCheck
 from dspec.compiler.diagnostics.record import Diagnostic, Label
 from dspec.compiler.project.loading import Files
 from dspec.compiler.project.source import Location
@@ -96,14 +96,14 @@ class Editor:
         for name in ("letters.csv", "rows.csv"):
             (folder / name).write_text("text,tone\n" + "".join(f"m{i},calm\n" for i in range(9)))
         self.files = Files()
-        self.checking = Checking(folder / MAIN, self.files, probe=probe, noting=True)
+        self.checking = ProjectCheck(folder / MAIN, self.files, probe=probe, noting=True)
 
     def kept(self) -> Analysis:
         return analysed(self.checking, lowering=True)
 
     def fresh(self) -> Analysis:
         files = Files(self.files.texts)
-        return analysed(Checking(self.folder / MAIN, files, probe=self.probe), lowering=True)
+        return analysed(ProjectCheck(self.folder / MAIN, files, probe=self.probe), lowering=True)
 
     def edit(self) -> str:
         """One edit, in a few words."""
@@ -243,7 +243,7 @@ def test_a_check_ends_after_its_steps_and_says_so(tmp_path: Path, monkeypatch: p
     (tmp_path / "dspec.toml").touch()
     text = "dspec 1\n" + "".join(f"signature S{n} {{ input a: str; output b: str }}\n" for n in range(200))
     files = Files({(tmp_path / MAIN).resolve(): text})
-    checking = Checking(tmp_path / MAIN, files, probe=False, noting=True)
+    checking = ProjectCheck(tmp_path / MAIN, files, probe=False, noting=True)
     monkeypatch.setattr("dspec.compiler.check.session.MAX_STEPS", 50)
     monkeypatch.setattr("dspec.compiler.check.checking.MAX_STEPS", 50)
     monkeypatch.setattr("dspec.compiler.check.project.MAX_STEPS", 50)
