@@ -22,7 +22,7 @@ from msgspec import Struct, field
 
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
-from ..data import DataLooks, DataSeen, Fetcher, Question
+from ..data import AtOnce, DataLooks, DataSeen, Fetcher, Question
 from ..data.looking import file_of
 from ..diagnostics import codes, fixes
 from ..diagnostics.codes.base import Finding
@@ -431,6 +431,11 @@ class Session(Struct):
             self.at_work.unseen += (found,)
             return None
         return found
+
+    @property
+    def reads_now(self) -> bool:
+        """Whether data is read while it is asked for. An editor has it read elsewhere."""
+        return isinstance(self.looks, AtOnce)
 
     def has_lm_mistake(self, place: Place) -> bool:
         """True when a model may stand in an import or a declaration that could not be read."""
