@@ -1,11 +1,18 @@
-"""Children of a syntax node, whatever its class."""
+"""From a place of the text to the declaration and the node there; children of a node, whatever its class."""
 
 from __future__ import annotations
 
+import bisect
 from functools import cache
 from typing import cast
 
-from .tree import Node
+from .tree import Block, Node, SourceTree
+
+
+def block_at(tree: SourceTree, offset: int) -> Block | None:
+    """The declaration around an offset of the text; None before the first one."""
+    at = bisect.bisect_right(tree.blocks, offset, key=lambda block: block.start) - 1
+    return tree.blocks[at] if at >= 0 else None
 
 
 def children(node: Node) -> list[Node]:

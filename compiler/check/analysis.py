@@ -7,7 +7,6 @@ and no network is used, unless the caller asks with `fetch` for rows that are el
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from dspec.grammar.tree import SourceTree
+from dspec.grammar.walk import block_at
 
 from .. import ir
 from ..data import Fetcher, When
@@ -218,10 +218,10 @@ def _analyse(
 
 def _around(tree: SourceTree, file: FileScope, offset: int) -> Symbol | None:
     """The symbol of the declaration around an offset of the file."""
-    at = bisect.bisect_right(tree.blocks, offset, key=lambda block: block.start) - 1
-    declaration = tree.blocks[at].declaration if at >= 0 else None
+    block = block_at(tree, offset)
+    declaration = block.declaration if block else None
     symbol = file.symbols.get(declaration.name.text) if declaration and declaration.name else None
-    return symbol if symbol and symbol.block is tree.blocks[at] else None
+    return symbol if symbol and symbol.block is block else None
 
 
 def _settled(session: Session, loaded: Loaded, here: list[File], looked: Collection[str]) -> list[Diagnostic]:

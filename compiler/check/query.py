@@ -27,7 +27,7 @@ from dspec.grammar.tree import (
     Return,
     Setting,
 )
-from dspec.grammar.walk import way_to
+from dspec.grammar.walk import block_at, way_to
 from dspec.runtime.schema.program import LM
 from dspec.runtime.schema.types import DictOf, ListOf, OneOf, OneOfRecords, OptionalOf, RecordRef, Type
 from dspec.runtime.values.functions import FUNCTIONS, Function
@@ -79,9 +79,8 @@ class Calling(Struct, frozen=True):
 
 def view_at(analysis: Analysis, offset: int) -> View | None:
     """The declaration around an offset of the file, as it stands there."""
-    blocks = analysis.tree.blocks
-    at = bisect.bisect_right(blocks, offset, key=lambda one: one.start) - 1
-    return view(analysis, blocks[at], offset - blocks[at].start) if at >= 0 else None
+    block = block_at(analysis.tree, offset)
+    return view(analysis, block, offset - block.start) if block is not None else None
 
 
 def view(analysis: Analysis, block: Block, offset: int) -> View | None:

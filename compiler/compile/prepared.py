@@ -15,11 +15,10 @@ from msgspec import Struct
 from dspec.runtime.schema.ensemble import Ensemble, Runnable, programs
 from dspec.runtime.schema.program import LM, Program
 from dspec.runtime.schema.types import Type
-from dspec.runtime.values.media import is_history
 
 from .. import ir
 from ..data import DataError, Rows, load_rows, part
-from ..data.histories import unfit_rows
+from ..data.histories import has_history, unfit_rows
 from ..optimizers.base import OptimizerError
 from .estimate import Growth
 
@@ -116,7 +115,7 @@ class Prepared:
 
 def _turns(project: ir.Project, dataset: ir.Dataset) -> Mapping[str, Mapping[str, Type]]:
     """The media in turns of the dataset's histories, as the programs have them that are run on its rows."""
-    if not any(is_history(column.type) for column in dataset.inputs):
+    if not has_history(dataset):
         return {}
     from dspec.runtime.adapters.turns import turn_media  # few datasets have such a column
 

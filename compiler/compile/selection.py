@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ..evaluate.outcomes import Seen
+from ..evaluate.outcomes import Seen, rows_seen
 from ..evaluate.statistics import Paired, luck, paired
 from ..evaluate.winners import Worth, worth_of_winner
 
@@ -80,7 +80,7 @@ class LastWord(Struct, frozen=True):
 def last_word(before: Sequence[float], after: Sequence[float], chosen: Sequence[Sequence[Seen]]) -> LastWord:
     """Compare the result's scores with the start's on the same rows; `chosen` are those that each step chose from, in the
     steps' order (`ranking.chosen_from`)."""
-    looks = [sum(score is not None for score in scores) for rivals in chosen for scores in rivals]
+    looks = [rows_seen(scores) for rivals in chosen for scores in rivals]
     comparison = paired(before, after)
     rivals = next((found for found in reversed(chosen) if tuple(after) in found), ())
     return LastWord(

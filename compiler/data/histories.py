@@ -19,7 +19,7 @@ def unfit_rows(
     dataset: ir.Dataset, rows: Sequence[Example], members: Sequence[Program]
 ) -> DataProblem | None:
     """Rows with a history that a program of `members` cannot show, or None."""
-    if not _has_history(dataset):
+    if not has_history(dataset):
         return None
     from dspec.runtime.adapters.turns import unfit_turns  # few datasets have such a column
 
@@ -44,7 +44,7 @@ def unfit_turns_of(
     dataset: ir.Dataset, folder: Path, members: Sequence[Program], *, root: Path | None = None
 ) -> DataProblem | None:
     """The same of as many rows as a check reads of a large file. Nothing is said of a file that cannot be read."""
-    if not _has_history(dataset):
+    if not has_history(dataset):
         return None
     from dspec.runtime.adapters.turns import turn_media  # few datasets have such a column
 
@@ -52,5 +52,6 @@ def unfit_turns_of(
     return None if found is None else unfit_rows(dataset, found.examples, members)
 
 
-def _has_history(dataset: ir.Dataset) -> bool:
+def has_history(dataset: ir.Dataset) -> bool:
+    """Whether a column of the dataset is one."""
     return any(is_history(column.type) for column in dataset.inputs)

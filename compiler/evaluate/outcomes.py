@@ -24,6 +24,11 @@ Seen = tuple[float | None, ...]
 """A program's score of each row; None where a race ended before it."""
 
 
+def rows_seen(scores: Seen) -> int:
+    """On how many rows a program was scored."""
+    return sum(score is not None for score in scores)
+
+
 class RowResult(Struct, frozen=True):
     """One row's score, with aggregates what they make of it alone (`shares`). `reason` says why there are no outputs, or why
     the metric failed."""

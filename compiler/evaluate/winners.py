@@ -17,7 +17,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from .outcomes import Seen
+from .outcomes import Seen, rows_seen
 from .resampling import Swaps
 from .shares import overall, shares_of
 
@@ -42,7 +42,7 @@ def worth_of_winner(before: Sequence[float], after: Sequence[float], rivals: Seq
         return Worth(0.0, lead)
     leads = [_lead(before, scores) for scores in rivals]
     # The start's own noise is in every lead. It is the same where all rows were seen, and counts where fewer were.
-    chance = [noise * (2 / _count(scores) - 1 / rows) for scores in rivals]
+    chance = [noise * (2 / rows_seen(scores) - 1 / rows) for scores in rivals]
     own = noise / rows
     among, apart = _Spread.of([0.0, *leads], [own, *chance]), _Spread.of(leads, chance)
     near = apart.truth + own + apart.error
@@ -90,10 +90,6 @@ def _density(distance: float, variance: float) -> float:
     return math.exp(-(distance**2) / 2 / variance) / math.sqrt(variance)
 
 
-def _count(scores: Seen) -> int:
-    return sum(score is not None for score in scores)
-
-
 def _lead(before: Sequence[float], scores: Seen) -> float:
     """By how much a program's number exceeds the start's, on the rows that it saw."""
     pairs = [(one, other) for one, other in zip(before, scores, strict=True) if other is not None]
@@ -105,7 +101,7 @@ def _noise(rivals: Sequence[Seen]) -> float:
 
     Two after the other are compared, in the order of how many rows they saw.
     """
-    known = sorted(rivals, key=_count, reverse=True)
+    known = sorted(rivals, key=rows_seen, reverse=True)
     squares = [_of_two(one, other) for one, other in pairwise(known)]
     freedom = sum(count - 1 for count, _ in squares)
     return math.fsum((count - 1) * variance for count, variance in squares) / freedom if freedom > 0 else 0.0

@@ -281,8 +281,8 @@ class Board:
 
     def _candidate(self, key: str) -> Candidate:
         arm = self._arms[key]
-        scores = tuple(score for score in self._by_row(self._scores[key]) if score is not None)
-        return Candidate(arm.label, arm.program, scores)
+        scores = dict(zip(self._order, self._scores[key], strict=True))
+        return Candidate(arm.label, arm.program, tuple(scores[place] for place in range(self.rows)))
 
     def _by_row(self, scores: Sequence[float]) -> tuple[float | None, ...]:
         """In the rows' order, scores of the first rows of the board's order."""

@@ -9,9 +9,9 @@ from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.diagnostics.record import Diagnostic
 from dspec.grammar import tokenize
 from dspec.grammar.tree import SourceTree
+from dspec.grammar.walk import block_at
 
 from .offers import Offer
-from .words import block_at
 
 _BEFORE = re.compile(r"#+[ \t]*dspc[ \t]*:[ \t]*allow[ \t]+(?:DS\d{4}[ \t]*,?[ \t]*)*(\w*)$")
 _BEGUN = re.compile(r"#+[ \t]*(\w*)$|#+[ \t]*dspc[ \t]*:[ \t]*(\w*)$")

@@ -10,9 +10,7 @@ from msgspec import Struct
 from dspec.grammar import tokenize
 from dspec.grammar.tokens import Token
 from dspec.grammar.tree import SourceTree
-from dspec.grammar.walk import way_to
-
-from .words import block_at
+from dspec.grammar.walk import block_at, way_to
 
 CLOSING = {"}": "{", ")": "(", "]": "["}
 

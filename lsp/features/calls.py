@@ -9,9 +9,9 @@ from msgspec import Struct
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.symbols import Symbol
 from dspec.compiler.project.source import Location
+from dspec.grammar.walk import block_at
 
 from .names import Spot, named_at, spot
-from .words import block_at
 
 RUN = ("module", "program", "extern", "metric", "optimize", "eval", "test")
 """Kinds of declarations that run others, or are run."""

@@ -9,8 +9,7 @@ from msgspec import Struct
 
 from dspec.grammar import format_text, tokenize
 from dspec.grammar.tree import Block, SourceTree
-
-from .words import block_at
+from dspec.grammar.walk import block_at
 
 INDENT = "  "
 MAX_COMPARED = 4_000

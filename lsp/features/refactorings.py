@@ -18,11 +18,10 @@ from dspec.compiler.diagnostics.fixes import insert_item
 from dspec.compiler.diagnostics.record import Edit
 from dspec.compiler.project.source import Location
 from dspec.grammar.tree import Block, FieldItem, InlineSignature, Node, Parameter, Section
-from dspec.grammar.walk import way_to
+from dspec.grammar.walk import block_at, way_to
 from dspec.runtime.schema.types import spell
 
 from .names import mentions, same
-from .words import block_at
 
 SPLIT = "split { train = 40%; val = 40%; test = 20%; seed = 7 }"
 """What a dataset without parts is given."""

@@ -19,6 +19,7 @@ from dspec.compiler.tables.judges import JUDGES, JudgeFunction
 from dspec.compiler.tables.lm_block import OF_MODULE
 from dspec.grammar import tokenize
 from dspec.grammar.tokens import Token
+from dspec.grammar.walk import block_at
 from dspec.runtime.running.strategies.table import STRATEGIES
 from dspec.runtime.schema.program import Record
 from dspec.runtime.schema.types import spell as spell_type
@@ -26,7 +27,6 @@ from dspec.runtime.values.functions import FUNCTIONS, Function, wording
 
 from .docs import HasParameters, function_parameters, source_parameter, strategy_option
 from .offers import spelled
-from .words import block_at
 
 
 class TakenParameter(Struct, frozen=True):

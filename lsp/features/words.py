@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 from functools import cached_property
 
 from dspec.compiler.check import query
@@ -11,16 +10,10 @@ from dspec.compiler.check.symbols import Symbol
 from dspec.grammar import tokenize
 from dspec.grammar.lexemes import string_value
 from dspec.grammar.tokens import Token
-from dspec.grammar.tree import Block, Node, SourceTree
-from dspec.grammar.walk import way_to
+from dspec.grammar.tree import Block, Node
+from dspec.grammar.walk import block_at, way_to
 
 _SHOWN = ("name", "string", "broken_string", "number", "percent", "comment")
-
-
-def block_at(tree: SourceTree, offset: int) -> Block | None:
-    """The declaration around an offset; None before the first one."""
-    at = bisect.bisect_right(tree.blocks, offset, key=lambda block: block.start) - 1
-    return tree.blocks[at] if at >= 0 else None
 
 
 class CursorWord:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import OrderedDict
-
 from lsprotocol import types
 
 from ..convert import KINDS, to_range
 from ..features.completion import complete
 from ..features.offers import Offer
 from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
+from .kept import KeptAnswers
 
-MAX_KEPT = 8
+_kept = KeptAnswers[tuple[Offer, ...]](8)
 """Answers of which an editor may ask for the docs."""
-_kept: OrderedDict[str, tuple[Offer, ...]] = OrderedDict()
 
 
 def _answer(asked: EditorRequest) -> types.CompletionList:
@@ -22,7 +19,7 @@ def _answer(asked: EditorRequest) -> types.CompletionList:
     offset = asked.offset
     found = complete(asked.analysis, offset, asked.found)
     place = to_range(asked.text, found.start, offset)
-    name = _remembered(found.suggestions) if asked.client.resolves_docs else ""
+    name = _named(found.suggestions) if asked.client.resolves_docs else ""
     items = [_item(asked, one, place, number, name) for number, one in enumerate(found.suggestions)]
     # What leads on to more is asked about again as it is typed.
     partial = any(one.kind == "folder" for one in found.suggestions)
@@ -52,21 +49,15 @@ def _doc(one: Offer, *, markdown: bool) -> str | types.MarkupContent | None:
     return types.MarkupContent(types.MarkupKind.Markdown, one.doc) if markdown else one.doc
 
 
-def _remembered(offers: tuple[Offer, ...]) -> str:
-    """The answer's name: the same for the same answer."""
-    name = hashlib.sha256("\n".join(one.label + one.doc for one in offers).encode()).hexdigest()[:16]
-    _kept[name] = offers
-    _kept.move_to_end(name)
-    while len(_kept) > MAX_KEPT:
-        _kept.popitem(last=False)
-    return name
+def _named(offers: tuple[Offer, ...]) -> str:
+    return _kept.keep(offers, "\n".join(one.label + one.doc for one in offers).encode())
 
 
 def _resolve(asked: WorkspaceRequest) -> types.CompletionItem:
     item: types.CompletionItem = asked.params
     match item.data:
-        case [str() as name, int() as number, markdown] if number < len(_kept.get(name, ())):
-            item.documentation = _doc(_kept[name][number], markdown=bool(markdown))
+        case [str() as name, int() as number, markdown] if number < len(offers := _kept.get(name) or ()):
+            item.documentation = _doc(offers[number], markdown=bool(markdown))
         case _:
             pass
     return item

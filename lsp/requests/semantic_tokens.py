@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
-from collections import OrderedDict
 
 from lsprotocol import types
 
 from ..features.colours import MODIFIERS, TOKEN_TYPES, Coloured, colours
 from ..text import Text
 from .base import EditorFeature, EditorRequest
+from .kept import KeptAnswers
 
 LEGEND = types.SemanticTokensLegend(list(TOKEN_TYPES), list(MODIFIERS))
 _TYPES = {name: number for number, name in enumerate(TOKEN_TYPES)}
 _BITS = {name: 1 << number for number, name in enumerate(MODIFIERS)}
-MAX_KEPT = 32
+_kept = KeptAnswers[list[int]](32)
 """Answers that an editor may ask about what changed since."""
-_kept: OrderedDict[str, list[int]] = OrderedDict()
 
 
 def _numbers(found: list[Coloured], text: Text) -> list[int]:
@@ -39,19 +37,13 @@ def _numbers(found: list[Coloured], text: Text) -> list[int]:
     return numbers
 
 
-def _remembered(numbers: list[int]) -> str:
-    """The answer's name: the same for the same answer."""
-    name = hashlib.sha256(array("q", numbers).tobytes()).hexdigest()[:16]
-    _kept[name] = numbers
-    _kept.move_to_end(name)
-    while len(_kept) > MAX_KEPT:
-        _kept.popitem(last=False)
-    return name
+def _named(numbers: list[int]) -> str:
+    return _kept.keep(numbers, array("q", numbers).tobytes())
 
 
 def _full(asked: EditorRequest) -> types.SemanticTokens:
     numbers = _numbers(colours(asked.analysis), asked.text)
-    return types.SemanticTokens(numbers, _remembered(numbers))
+    return types.SemanticTokens(numbers, _named(numbers))
 
 
 def _range(asked: EditorRequest) -> types.SemanticTokens:
@@ -62,7 +54,7 @@ def _range(asked: EditorRequest) -> types.SemanticTokens:
 def _delta(asked: EditorRequest) -> types.SemanticTokens | types.SemanticTokensDelta:
     before = _kept.get(asked.params.previous_result_id)
     numbers = _numbers(colours(asked.analysis), asked.text)
-    name = _remembered(numbers)
+    name = _named(numbers)
     if before is None:
         return types.SemanticTokens(numbers, name)
     return types.SemanticTokensDelta(edits(before, numbers), name)

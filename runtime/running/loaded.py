@@ -87,6 +87,7 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
         self._views: dict[object, Runnable] = {}
         self._reads = any(medium_kind(one.type) or is_history(one.type) for one in view.program.inputs)
         """Whether an input may be large."""
+        self._turns = turn_media(programs(view.program))
 
     @property
     def name(self) -> str:
@@ -320,7 +321,7 @@ class LoadedProgram(Generic[Inputs, ResultT, PartialT]):
 
     async def _brought(self, inputs: Mapping[str, Given]) -> tuple[Row, list[Blob]]:
         """The inputs as values, where they may be large: read in a thread."""
-        return await asyncio.to_thread(brought, self.inputs, inputs, turn_media(programs(self._view.program)))
+        return await asyncio.to_thread(brought, self.inputs, inputs, self._turns)
 
     def _inspect(self, inputs: Inputs) -> list[Prompt]:
         view = self._view

@@ -42,24 +42,46 @@ class _Values:
                 self.values.pop(event.field, None)
 
 
-class AnswerStream(Generic[Result, Partial]):
+class _Told(Generic[Result, Partial]):
+    """What both kinds of streams are: a call that is under way, and what was told of it."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._values = _Values(seen)
+        self._over = False
+        self._future: Future[object]
+
+    @property
+    def values(self) -> Partial:
+        """The outputs as far as they were told: texts grow, any other is there once it is whole, what was withdrawn is not."""
+        return cast("Partial", dict(self._values.values))
+
+    def _taken(self, event: StreamEvent | None) -> StreamEvent | None:
+        """Takes what came next; None at the end. Raises there what the call has raised, once."""
+        if event is not None:
+            self._values.take(event)
+        elif not self._over:
+            self._over = True
+            if not self._future.cancelled():
+                self._future.result()
+        return event
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):  # where the run was never begun
+            self._future.cancel()
+
+
+class AnswerStream(_Told[Result, Partial]):
     """A call that tells what is answered while it is: `for event in stream`, then `stream.result`.
 
     Who stops early closes it, as `with` does and as letting go of it does: the call is given up then. For one thread.
     """
 
     def __init__(self, start: Start, seen: Seen) -> None:
+        super().__init__(seen)
         # what the run holds is the queue alone: who lets go of the stream ends it
         self._queue = waiting = queue.SimpleQueue[StreamEvent | None]()
-        self._values = _Values(seen)
-        self._over = False
         self._future = start(waiting.put)
         self._future.add_done_callback(lambda _: waiting.put(None))
-
-    @property
-    def values(self) -> Partial:
-        """The outputs as far as they were told: texts grow, any other is there once it is whole, what was withdrawn is not."""
-        return cast("Partial", dict(self._values.values))
 
     @property
     def result(self) -> Result:
@@ -76,15 +98,10 @@ class AnswerStream(Generic[Result, Partial]):
         return self
 
     def __next__(self) -> StreamEvent:
-        event = None if self._over else self._queue.get()
-        if event is not None:
-            self._values.take(event)
-            return event
-        if not self._over:
-            self._over = True
-            if not self._future.cancelled():
-                self._future.result()
-        raise StopIteration
+        event = self._taken(None if self._over else self._queue.get())
+        if event is None:
+            raise StopIteration
+        return event
 
     def __enter__(self) -> AnswerStream[Result, Partial]:
         return self
@@ -92,19 +109,14 @@ class AnswerStream(Generic[Result, Partial]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError):  # where the run was never begun
-            self.close()
 
-
-class AsyncAnswerStream(Generic[Result, Partial]):
+class AsyncAnswerStream(_Told[Result, Partial]):
     """As `AnswerStream`, for a running event loop: `async for event in stream`, then `await stream.result()`. For one task."""
 
     def __init__(self, start: Start, seen: Seen) -> None:
+        super().__init__(seen)
         loop = asyncio.get_running_loop()
         self._queue = waiting = asyncio.Queue[StreamEvent | None]()
-        self._values = _Values(seen)
-        self._over = False
 
         def put(event: StreamEvent | None) -> None:
             with contextlib.suppress(RuntimeError):  # the caller's loop is gone, and nobody listens
@@ -112,11 +124,6 @@ class AsyncAnswerStream(Generic[Result, Partial]):
 
         self._future = start(put)
         self._future.add_done_callback(lambda _: put(None))
-
-    @property
-    def values(self) -> Partial:
-        """As `AnswerStream.values`."""
-        return cast("Partial", dict(self._values.values))
 
     async def result(self) -> Result:
         """What a plain call gives; waits for the end. Raises what a plain call raises."""
@@ -132,22 +139,13 @@ class AsyncAnswerStream(Generic[Result, Partial]):
         return self
 
     async def __anext__(self) -> StreamEvent:
-        event = None if self._over else await self._queue.get()
-        if event is not None:
-            self._values.take(event)
-            return event
-        if not self._over:
-            self._over = True
-            if not self._future.cancelled():
-                self._future.result()
-        raise StopAsyncIteration
+        event = self._taken(None if self._over else await self._queue.get())
+        if event is None:
+            raise StopAsyncIteration
+        return event
 
     async def __aenter__(self) -> AsyncAnswerStream[Result, Partial]:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-    def __del__(self) -> None:
-        with contextlib.suppress(AttributeError):
-            self._future.cancel()
