@@ -105,10 +105,20 @@ def test_a_module_outside_the_project_is_not_read(tmp_path: Path) -> None:
 
 def test_top_level_names_that_cannot_be_followed_are_not_reported(tmp_path: Path) -> None:
     (tmp_path / "dspec.toml").touch()
-    for text in ("from os import *\n", "find = print\n", "from x import find\n"):
+    (tmp_path / "main.dspec").write_text('dspec 1\n\nextern find(q: str) -> str = python("tools:find")\n')
+
+    def found(text: str) -> list[str]:
         (tmp_path / "tools.py").write_text(text)
-        (tmp_path / "main.dspec").write_text('dspec 1\n\nextern find(q: str) -> str = python("tools:find")\n')
-        assert [each.code for each in analyse(tmp_path / "main.dspec").diagnostics] == [], text
+        return [each.code for each in analyse(tmp_path / "main.dspec").diagnostics]
+
+    for text in (
+        "from os import *\n",
+        "find = print\n",
+        "from x import find\n",
+        "class find(Base): ...\n",
+    ):
+        assert found(text) == [], text
+    assert found("class find: ...\n") == ["DS0206"], "what a plain class is called with can be followed"
 
 
 @pytest.mark.parametrize(
