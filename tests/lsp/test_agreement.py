@@ -65,7 +65,8 @@ class Place(Struct, frozen=True):
 
     @property
     def goes_on(self) -> bool:
-        return re.match(r"\w+[(.]", self.text[self.start :]) is not None
+        """Whether a member, an item or a call follows the word, so that more fits than in its place alone."""
+        return re.match(r"\w+[(.[]", self.text[self.start :]) is not None
 
     @property
     def bare(self) -> bool:
