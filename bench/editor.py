@@ -1,22 +1,42 @@
-"""Latency of the language server: from a key to its diagnostics, and from a request to its completion.
+"""What the language server costs: a key, a completion right after it, opening, many edits at once, and memory.
 
-    python bench/editor.py [--lines 1000 10000] [--keys 60]
+    python bench/editor.py [--lines 1000 10000] [--keys 64] [--without-naive]
 
-A real server process over its standard streams. The file is made of copies of one program; each key is
-typed in a metric halfway down, and the diagnostics of exactly that version are waited for. Data files
-do not exist, so the later look at the data costs nothing here.
+A real server process over its standard streams, beside one that checks the whole file and all its imports with every key,
+as ours did once. The file is made of copies of one program; each key is typed in a metric halfway down, and the diagnostics of
+exactly that version are waited for. CPU is the server process's own, which other work on the machine changes little. Data
+files do not exist.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "support"))
-from rpc import Client
+import rpc
+from rpc import SERVE, Client
+
+rpc.PATIENCE = 600.0
+
+NAIVE = f"""
+from dspec.compiler.check.analysis import analyse
+from dspec.lsp.checks import Checks
+
+def whole(self, document):
+    return analyse(document.path, text=document.text.content, probe=False, asked=document.edited)
+
+Checks._analysed = whole
+{SERVE}
+"""
+"""A server that checks everything anew with every key."""
 
 URI = "untitled:bench"
 BLOCK = """
@@ -58,61 +78,166 @@ def program(lines: int) -> str:
     return head + "".join(BLOCK.format(n=n) for n in range(copies))
 
 
-def measure(lines: int, keys: int) -> None:
-    text = program(lines)
+TYPED = " and gold.intent"
+"""Typed letter by letter, and then taken away at once."""
+
+
+def cpu(client: Client) -> float:
+    """Seconds of CPU that the server process took so far."""
+    fields = Path(f"/proc/{client.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(client: Client) -> float:
+    """MiB that the server process holds."""
+    for line in Path(f"/proc/{client.process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def keys(line: int, column: int, count: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """Edits that a person makes, each with the column of the cursor behind it."""
+    start, at = column, column
+    for number in range(count):
+        letter = TYPED[number % len(TYPED)]
+        begin = start if number % len(TYPED) == 0 else at
+        yield (
+            {
+                "range": {
+                    "start": {"line": line, "character": begin},
+                    "end": {"line": line, "character": at},
+                },
+                "text": letter,
+            },
+            begin + 1,
+        )
+        at = begin + 1
+
+
+def middle_of(text: str) -> tuple[int, int]:
+    """The end of a score, halfway down."""
     rows = text.splitlines()
-    middle = next(n for n in range(len(rows) // 2, len(rows)) if rows[n].startswith("  score"))
-    column = len(rows[middle])
-    typing: list[float] = []
-    asking: list[float] = []
-    with Client() as client:
-        started = time.perf_counter()
-        client.initialize()
-        ready = time.perf_counter()
-        client.open(URI, text, 0)
-        client.diagnostics(URI, 0)
-        opened = time.perf_counter()
-        for version in range(1, keys + 1):
-            # Letters of ` and gold.intent`, typed one by one and then taken away again at once.
-            letter = " and gold.intent"[(version - 1) % 16]
-            place = {"line": middle, "character": column}
-            if (version - 1) % 16 == 0 and version > 1:
-                change = {
-                    "range": {"start": {"line": middle, "character": len(rows[middle])}, "end": place},
-                    "text": "",
-                }
-                column = len(rows[middle])
-                place = {"line": middle, "character": column}
-                client.change(URI, 1_000_000 + version, change)
-                client.diagnostics(URI, 1_000_000 + version)
+    line = next(n for n in range(len(rows) // 2, len(rows)) if rows[n].startswith("  score"))
+    return line, len(rows[line])
+
+
+class Typing:
+    """Times of keys in one file."""
+
+    def __init__(self, code: str, text: str, uri: str, count: int) -> None:
+        line, column = middle_of(text)
+        self.typing: list[float] = []
+        self.asking: list[float] = []
+        with Client(code=code) as client:
+            started = time.perf_counter()
+            client.initialize()
+            self.start, self.start_cpu = time.perf_counter() - started, cpu(client)
+            opened = time.perf_counter()
+            client.open(uri, text, 0)
+            client.diagnostics(uri, 0)
+            self.opened = time.perf_counter() - opened
+            before = cpu(client)
+            for version, (change, _) in enumerate(keys(line, column, count), 1):
+                begin = time.perf_counter()
+                client.change(uri, version, change)
+                client.diagnostics(uri, version)
+                self.typing.append(time.perf_counter() - begin)
+            self.key_cpu = (cpu(client) - before) / count
+            for version, (change, cursor) in enumerate(keys(line, column, count), count + 1):
+                place = {"line": line, "character": cursor}
+                client.change(uri, version, change)
+                begin = time.perf_counter()
+                client.ask("textDocument/completion", {"textDocument": {"uri": uri}, "position": place})
+                self.asking.append(time.perf_counter() - begin)
+                client.diagnostics(uri, version)
             begin = time.perf_counter()
-            client.change(URI, version, {"range": {"start": place, "end": place}, "text": letter})
-            client.diagnostics(URI, version)
-            typing.append(time.perf_counter() - begin)
-            column += 1
-            begin = time.perf_counter()
-            where = {"line": middle, "character": column}
-            client.ask("textDocument/completion", {"textDocument": {"uri": URI}, "position": where})
-            asking.append(time.perf_counter() - begin)
-        client.ask("shutdown", None)
-        client.notify("exit", None)
-    print(
-        f"{len(rows):>6} lines: start {ready - started:.2f} s, open {(opened - ready) * 1000:.0f} ms, "
-        f"key → diagnostics {shown(typing)}, completion {shown(asking)}"
-    )
+            last = 2 * count + 200
+            for version, (change, _) in enumerate(keys(line, column, 200), 2 * count + 1):
+                client.change(uri, version, change)
+            client.diagnostics(uri, last)
+            self.queued = time.perf_counter() - begin
+            goodbye(client)
+
+    def shown(self) -> str:
+        return (
+            f"CPU of a key {self.key_cpu * 1000:.1f} ms, key → diagnostics {shown(self.typing)}, "
+            f"completion {shown(self.asking)}, open {self.opened:.2f} s, 200 edits {self.queued:.2f} s"
+        )
+
+
+def goodbye(client: Client) -> None:
+    client.ask("shutdown", None)
+    client.notify("exit", None)
 
 
 def shown(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds) * 1000:.1f} ms (worst {max(seconds) * 1000:.1f})"
+    ordered = sorted(seconds)
+    return f"{statistics.median(ordered) * 1000:.1f} ms (p95 {ordered[int(len(ordered) * 0.95)] * 1000:.1f})"
+
+
+def importing(folder: Path, count: int) -> tuple[str, str]:
+    """A file with that many imports, each of them used, and its URI."""
+    (folder / "dspec.toml").touch()
+    lines = ["dspec 1"]
+    for number in range(count):
+        (folder / f"part{number}.dspec").write_text(program(60), encoding="utf-8")
+        lines.append(f'import "part{number}.dspec" as p{number}')
+    lines += [
+        f"module own{number} = Predict(p{number}.Route0, lm = p{number}.learner)" for number in range(count)
+    ]
+    text = "\n".join(lines) + BLOCK.format(n=0) + 'lm learner { model = "embedded/icl" }\n'
+    (folder / "main.dspec").write_text(text, encoding="utf-8")
+    return text, (folder / "main.dspec").as_uri()
+
+
+def memory_of(files: int, lines: int) -> str:
+    """What a server holds with many files open, and after opening and closing them all a second time."""
+    text = program(lines)
+    held: list[float] = []
+    with Client() as client:
+        client.initialize()
+        empty = memory(client)
+        for turn in range(2):
+            for number in range(files):
+                client.open(f"untitled:{number}", text, turn)
+                client.diagnostics(f"untitled:{number}", turn)
+            held.append(memory(client))
+            for number in range(files):
+                client.notify("textDocument/didClose", {"textDocument": {"uri": f"untitled:{number}"}})
+            client.ask("workspace/executeCommand", {"command": "dspc.status"})
+            time.sleep(3)  # memory is given back a moment later
+            held.append(memory(client))
+        goodbye(client)
+    return (
+        f"{files} files of {lines} lines: {empty:.0f} MiB empty, {held[0]:.0f} open, {held[1]:.0f} closed, "
+        f"{held[2]:.0f} open again ({(held[2] / held[0] - 1) * 100:+.1f} %), {held[3]:.0f} closed"
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lines", type=int, nargs="+", default=[1_000, 10_000])
-    parser.add_argument("--keys", type=int, default=60)
+    parser.add_argument("--keys", type=int, default=64)
+    parser.add_argument("--imports", type=int, default=100)
+    parser.add_argument("--files", type=int, default=100)
+    parser.add_argument("--without-naive", action="store_true")
     arguments = parser.parse_args()
-    for lines in arguments.lines:
-        measure(lines, arguments.keys)
+    servers = {"ours": SERVE} | ({} if arguments.without_naive else {"naive": NAIVE})
+    with tempfile.TemporaryDirectory() as folder:
+        for lines in arguments.lines:
+            text = program(lines)
+            for name, code in servers.items():
+                count = arguments.keys if name == "ours" else max(4, arguments.keys // 8)
+                found = Typing(code, text, "untitled:bench", count)
+                print(f"{lines:>6} lines, {name}: {found.shown()}", flush=True)
+                print(f"{'':>6} start {found.start:.2f} s, CPU {found.start_cpu:.2f} s", flush=True)
+        text, uri = importing(Path(folder).resolve(), arguments.imports)
+        for name, code in servers.items():
+            count = arguments.keys if name == "ours" else max(4, arguments.keys // 8)
+            found = Typing(code, text, uri, count)
+            print(f"{arguments.imports} imports, {name}: {found.shown()}", flush=True)
+    print(memory_of(arguments.files, 500))
 
 
 if __name__ == "__main__":

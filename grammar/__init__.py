@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .format import format_text
-from .parser import parse
+from .parser import parse, reparse
 from .tokens import Token, TokenKind, tokenize
 from .tree import (
     KEYWORDS,
@@ -114,5 +114,6 @@ __all__ = [
     "Until",
     "format_text",
     "parse",
+    "reparse",
     "tokenize",
 ]

@@ -28,6 +28,11 @@ def certain_starts(text: str) -> list[int]:
     return [match.start() for match in _CERTAIN.finditer(text)]
 
 
+def starts_certainly(text: str, offset: int) -> bool:
+    """Whether one of the `certain_starts` is there."""
+    return _CERTAIN.match(text, offset) is not None
+
+
 def inner_starts(stretch: str) -> list[int]:
     """Offsets of the blocks in a stretch of text that has no certain start but its own.
 

@@ -366,12 +366,14 @@ class Problem(Node, frozen=True):
     opener: Span | None = None
 
 
-class Block(Struct, frozen=True):
+class Block(Struct):
     """One declaration's stretch of text, from its keyword to the next declaration.
 
     `start` is the offset of its first character in the file. `declaration` is None when not even
     the keyword and name could be read; otherwise it holds every item that parsed, also when
     `problems` is not empty.
+
+    `reparse` moves the blocks that an edit leaves as they are, and is the only one that changes a block.
     """
 
     start: int
@@ -379,6 +381,14 @@ class Block(Struct, frozen=True):
     declaration: Declaration | None
     problems: tuple[Problem, ...] = ()
     comments: tuple[Comment, ...] = ()
+
+    @property
+    def declared(self) -> str:
+        """The text that the declaration was read from, without the blanks and comments behind it. All of the text where
+        not everything could be read."""
+        if self.declaration is None or self.problems:
+            return self.text
+        return self.text[: self.declaration.span.end]
 
     def absolute(self, span: Span) -> Span:
         """The span counted from the start of the file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 
 from lsprotocol import types
@@ -12,11 +13,14 @@ from msgspec.structs import replace
 from pygls.uris import to_fs_path
 
 from dspec.compiler.diagnostics.settings import FILE as SETTINGS
+from dspec.compiler.project.loading import resolved
 
 from .text import ClientPosition, Encoding, Text
 
 
 class Document(Struct, frozen=True):
+    """`path` is the file's place, links followed: one file is one place, however it was opened."""
+
     uri: str
     path: Path
     version: int | None
@@ -39,7 +43,8 @@ class Documents:
         self._open: dict[str, Document] = {}
 
     def open(self, item: types.TextDocumentItem) -> Document:
-        document = Document(item.uri, _path(item.uri), item.version, Text(_clean(item.text), self.encoding))
+        text = Text(_clean(item.text), self.encoding)
+        document = Document(item.uri, self._path(item.uri), item.version, text)
         self._open[item.uri] = document
         return document
 
@@ -73,6 +78,20 @@ class Documents:
     def all(self) -> tuple[Document, ...]:
         return tuple(self._open.values())
 
+    def at(self, path: Path) -> tuple[Document, ...]:
+        """The open documents of a file: several where it was opened through links, too."""
+        return tuple(one for one in self._open.values() if one.path == path)
+
+    def _path(self, uri: str) -> Path:
+        """Where the document lies; a name in the working directory for one that no file holds yet."""
+        found = to_fs_path(uri)
+        if found and "\0" not in found:
+            return resolved(Path(found).absolute())
+        taken = {one.path for other, one in self._open.items() if other != uri}
+        names = chain(["untitled.dspec"], (f"untitled-{number}.dspec" for number in count(2)))
+        places = (resolved(Path(name).absolute()) for name in names)
+        return next(place for place in places if place not in taken)
+
 
 _HALVES = re.compile("[\ud800-\udfff]")
 
@@ -80,9 +99,3 @@ _HALVES = re.compile("[\ud800-\udfff]")
 def _clean(text: str) -> str:
     """The text without halves of surrogate pairs, which JSON can carry and no file can hold."""
     return text if text.isascii() else _HALVES.sub("\ufffd", text)
-
-
-def _path(uri: str) -> Path:
-    """Where the document lies; a name in the working directory for one that no file holds yet."""
-    path = to_fs_path(uri)
-    return Path(path) if path and "\0" not in path else Path("untitled.dspec")

@@ -89,5 +89,7 @@ class Protocol(LanguageServerProtocol):
 
     @lsp_method(types.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: types.DidCloseTextDocumentParams) -> None:  # type: ignore[override]
-        self._server.documents.close(params.text_document.uri)
-        self._server.checks.drop(params.text_document.uri)
+        closed = self._server.documents.get(params.text_document.uri)
+        if closed is not None:
+            self._server.documents.close(closed.uri)
+            self._server.checks.drop(closed)

@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
+import os
 import sys
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from importlib.metadata import version
-from inspect import isawaitable
+from pathlib import Path
 from typing import Any, cast
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcContentModified
+from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcInternalError
+from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
 
+from dspec.compiler.data.sources.table import endings
 from dspec.compiler.diagnostics.record import Diagnostic
 
 from .checks import BREATH, Checks
@@ -34,10 +39,18 @@ from .progress import shown
 from .protocol import Protocol
 from .requests.base import EditorFeature, EditorRequest, Feature, WorkspaceFeature, WorkspaceRequest
 from .requests.table import FEATURES
+from .stream import Readable, bodies
 from .text import ENCODINGS
 from .workspace import Workspace
 
 logger = logging.getLogger(__name__)
+
+STATUS = "dspc.status"
+"""The command that says how the server is."""
+ALIVE = 5.0
+"""Seconds between two looks at whether the editor's process is still there."""
+SETTLING = 0.1
+"""Seconds in which changes of files on disk are gathered."""
 
 
 class Server(LanguageServer):
@@ -52,6 +65,10 @@ class Server(LanguageServer):
         self._published: dict[str, tuple[Document, list[types.Diagnostic]]] = {}
         """What was found in each document, where it is not pushed."""
         self.exit_code = 1
+        self.watching = False
+        """Whether the editor tells of files that change on disk."""
+        self._ended = asyncio.Event()
+        self._settling: asyncio.TimerHandle | None = None
 
     def publish(self, document: Document, found: list[Diagnostic]) -> None:
         converted = [to_diagnostic(diagnostic, document.text, document.uri) for diagnostic in found]
@@ -90,10 +107,75 @@ class Server(LanguageServer):
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
 
     def stop(self, exit_code: int) -> None:
-        """End the loop that reads messages."""
+        """End the conversation."""
         self.exit_code = exit_code
-        if self._stop_event is not None:
-            self._stop_event.set()
+        self._ended.set()
+
+    async def converse(self, stream: Readable) -> None:
+        """Serve until the stream ends or the client says goodbye. Messages are read in a thread, so that all that wait
+        there are known before a check begins."""
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            try:
+                for body in bodies(stream):
+                    loop.call_soon_threadsafe(self._handle, body)
+                loop.call_soon_threadsafe(self._ended.set)
+            except (OSError, ValueError, RuntimeError) as error:  # the stream or the loop is closed
+                logger.info("stopped reading: %s", error)
+
+        threading.Thread(target=read, name="messages", daemon=True).start()
+        await self._ended.wait()
+
+    def _handle(self, body: bytes) -> None:
+        if self._ended.is_set():
+            return
+        try:
+            message: Any = self.protocol.structure_message(json.loads(body))
+            self.protocol.handle_message(message)
+        except Exception as error:  # noqa: BLE001 - no message may end the server
+            self.report_server_error(error, JsonRpcException)
+
+    async def watch_editor(self, process: int) -> None:
+        """End when the editor's process has ended without a word."""
+        while True:
+            await asyncio.sleep(ALIVE)
+            try:
+                os.kill(process, 0)
+            except ProcessLookupError:
+                logger.warning("the editor is gone")
+                self.stop(1)
+                return
+            except OSError:
+                pass  # it is somebody else's, so it is there
+
+    def files_changed(self) -> None:
+        """Look again at what is on disk, once for all changes that come together."""
+        if self._settling is None:
+
+            def look() -> None:
+                self._settling = None
+                self.checks.refresh()
+
+            self._settling = asyncio.get_running_loop().call_later(SETTLING, look)
+
+    def status(self) -> dict[str, object]:
+        """How the server is, for people who look for what is wrong."""
+        return {
+            "version": version("dspc"),
+            "python": sys.version.split()[0],
+            "process": os.getpid(),
+            "watching": self.watching,
+            "log": next(
+                (
+                    one.baseFilename
+                    for one in logging.getLogger().handlers
+                    if isinstance(one, logging.FileHandler)
+                ),
+                "",
+            ),
+            **self.checks.status(),
+        }
 
     def report_server_error(self, error: Exception, source: type[Exception]) -> None:  # type: ignore[override]
         logger.error("%s: %s", source.__name__, error)
@@ -114,18 +196,55 @@ def make_server() -> Server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
+        if params.process_id and sys.platform != "win32":
+            _background(server.watch_editor(params.process_id))
+
+    def initialized(params: types.InitializedParams) -> None:
+        workspace = server.protocol.client_capabilities.workspace
+        watched = workspace.did_change_watched_files if workspace else None
+        if watched is not None and watched.dynamic_registration:
+            server.watching = True
+            server.client_register_capability(types.RegistrationParams([_watchers()]))
 
     def did_save(params: types.DidSaveTextDocumentParams) -> None:
-        server.checks.schedule_all()
+        if not server.watching:
+            server.files_changed()
+
+    def did_change_files(params: types.DidChangeWatchedFilesParams) -> None:
+        server.files_changed()
+
+    def status(*_: object) -> dict[str, object]:
+        return server.status()
 
     server.feature(types.INITIALIZE)(initialize)
+    server.feature(types.INITIALIZED)(initialized)
     server.feature(types.TEXT_DOCUMENT_DID_SAVE)(did_save)
+    server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)(did_change_files)
+    server.command(STATUS)(status)
     for feature in FEATURES.values():
-        server.feature(feature.method, feature.options)(_answering(server, feature))
+        server.feature(feature.method, feature.options)(answering(server, feature))
     return server
 
 
-def _answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[object]]:
+_TASKS: set[asyncio.Task[None]] = set()
+"""Held, since a loop holds no task that nobody else does."""
+
+
+def _background(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(work)
+    _TASKS.add(task)
+    task.add_done_callback(_TASKS.discard)
+
+
+def _watchers() -> types.Registration:
+    """What the editor is asked to tell of: sources, settings, data and Python."""
+    names = ",".join(sorted({"dspec", "toml", "py", *endings()}))
+    watcher = types.FileSystemWatcher(f"**/*.{{{names}}}")
+    options = types.DidChangeWatchedFilesRegistrationOptions([watcher])
+    return types.Registration("files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
+
+
+def answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[object]]:
     """The handler of one request."""
 
     async def about_a_document(params: Any) -> object:
@@ -134,29 +253,30 @@ def _answering(server: Server, feature: Feature) -> Callable[[Any], Awaitable[ob
         assert isinstance(feature, EditorFeature)
         if document is None or document.has_settings:
             return feature.nothing
-        _still(server, document)
+        if server.documents.get(document.uri) is not document:
+            raise JsonRpcContentModified("the text changed meanwhile")
         analysis = server.checks.analysis(document)
         facts, find = server.checks.facts(document), partial(server.checks.found, document)
         asked = EditorRequest(params, server.view, server.client, document, analysis, facts, find)
-        answer = feature.answer(asked)
-        if isawaitable(answer):
-            answer = await answer
-            _still(server, document)
-        return answer
+        return feature.answer(asked)
 
     async def about_the_project(params: Any) -> object:
         await asyncio.sleep(BREATH)
         assert isinstance(feature, WorkspaceFeature)
-        answer = feature.answer(WorkspaceRequest(params, server.view, server.client))
-        return await answer if isawaitable(answer) else answer
+        return feature.answer(WorkspaceRequest(params, server.view, server.client))
 
-    return about_a_document if isinstance(feature, EditorFeature) else about_the_project
+    answer = about_a_document if isinstance(feature, EditorFeature) else about_the_project
 
+    async def handler(params: Any) -> object:
+        try:
+            return await answer(params)
+        except JsonRpcException:
+            raise
+        except Exception:  # the answer must not hold a traceback, which has paths of this machine
+            logger.exception("dspc failed to answer %s", feature.method)
+            raise JsonRpcInternalError(f"dspc failed to answer {feature.method}; its log says how") from None
 
-def _still(server: Server, document: Document) -> None:
-    """Refuses to answer about a text that is no longer there."""
-    if server.documents.get(document.uri) is not document:
-        raise JsonRpcContentModified("the text changed meanwhile")
+    return handler
 
 
 def _uri_of(params: Any) -> str:
@@ -165,18 +285,28 @@ def _uri_of(params: Any) -> str:
     return named.uri if named is not None else ""
 
 
-def serve() -> None:
-    """Serve over standard input and output until the client says goodbye or hangs up.
+def serve(log_file: Path | None = None) -> None:
+    """Serve over standard input and output until the client says goodbye or hangs up. What goes wrong is written to
+    standard error, and to `log_file` with all that happens.
 
     Ends the process: with 0 after `shutdown` and `exit`, otherwise with 1.
     """
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    if log_file is not None:
+        handler = logging.FileHandler(log_file, encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.getLogger().addHandler(handler)
+        logging.getLogger("dspec").setLevel(logging.INFO)
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     output = sys.stdout.buffer
     sys.stdout = sys.stderr  # a stray print would break the conversation
     server = make_server()
+    server.protocol.set_writer(StdoutWriter(output))
     try:
-        server.start_io(sys.stdin.buffer, output)
+        asyncio.run(server.converse(sys.stdin.buffer))
+    except KeyboardInterrupt:
+        pass
     finally:
         server.checks.close()
-    sys.exit(server.exit_code)
+    sys.stderr.flush()
+    os._exit(server.exit_code)  # the thread that reads may wait for input for good

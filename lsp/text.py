@@ -27,15 +27,16 @@ class ClientPosition(NamedTuple):
 
 @dataclass(frozen=True)
 class Text:
-    """One version of a document's text with its line table."""
+    """One version of a document's text with its line table, the offsets where lines start. An edit makes the next
+    version's table from this one's."""
 
     content: str
     encoding: Encoding = "utf-16"
-    _starts: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _starts: list[int] = field(default_factory=list[int], repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        starts = (0, *(match.end() for match in _LINE_END.finditer(self.content)))
-        object.__setattr__(self, "_starts", starts)
+        if not self._starts:
+            self._starts.extend((0, *(match.end() for match in _LINE_END.finditer(self.content))))
 
     def offset(self, place: ClientPosition) -> int:
         """The offset of a place. Beyond a line's end means its end; beyond the text, the text's end."""
@@ -64,7 +65,21 @@ class Text:
     def edited(self, start: ClientPosition, end: ClientPosition, replacement: str) -> Text:
         """The next version, with the text between two places replaced."""
         first, last = sorted((self.offset(start), self.offset(end)))
-        return Text(self.content[:first] + replacement + self.content[last:], self.encoding)
+        content = self.content[:first] + replacement + self.content[last:]
+        distance = len(replacement) - (last - first)
+        # Two characters end a line at most, so lines that end well before the edit do so still, and those behind it, too.
+        before = bisect.bisect_left(self._starts, first)
+        behind = bisect.bisect_right(self._starts, last + 1)
+        around = self._starts[max(0, before - 1)]
+        until = self._starts[behind] + distance if behind < len(self._starts) else len(content)
+        between = [match.end() for match in _LINE_END.finditer(content, around, until)]
+        starts = self._starts[: max(1, before)]
+        starts += between
+        if distance:
+            starts += [start + distance for start in self._starts[behind + 1 :]]
+        else:
+            starts += self._starts[behind + 1 :]
+        return Text(content, self.encoding, starts)
 
     def _line_bounds(self, line: int) -> tuple[int, int]:
         start = self._starts[line]

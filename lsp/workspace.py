@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.diagnostics.record import Edit
-from dspec.compiler.project.loading import read_text
+from dspec.compiler.project.loading import read_text, resolved
 from dspec.compiler.project.source import Location, Source
 from dspec.compiler.project.state import project_root
 
@@ -47,11 +47,11 @@ class Workspace:
 
     def document(self, path: Path) -> Document | None:
         """The open document of a file, whatever links lead to it."""
-        return next((one for one in self._documents.all() if real(one.path) == path), None)
+        return next(iter(self._documents.at(path)), None)
 
     def folders(self) -> list[Path]:
         """The roots of the projects of open documents."""
-        return list(dict.fromkeys(project_root(real(one.path)) for one in self._documents.all()))
+        return list(dict.fromkeys(project_root(one.path) for one in self._documents.all()))
 
     def sources(self, root: Path) -> list[Path]:
         """The `.dspec` files below a project's root, sorted; hidden folders and links to folders are left out."""
@@ -85,8 +85,8 @@ class Workspace:
 
     def analysis(self, path: Path, instead: Mapping[Path, str] = MappingProxyType({})) -> Analysis:
         """A source checked without its data, as the editor has it and all that it imports; some texts `instead`."""
-        texts = {real(one.path): one.text.content for one in self._documents.all()} | dict(instead)
-        own = texts.pop(real(path), None)
+        texts = {one.path: one.text.content for one in self._documents.all()} | dict(instead)
+        own = texts.pop(resolved(path), None)
         return analyse(path, text=own, probe=False, texts=texts)
 
     def seeing(self, analysis: Analysis) -> Iterator[Analysis]:
@@ -111,7 +111,7 @@ class Workspace:
         for source in sorted(importers, key=lambda one: (any(one in named for named in below.values()), one)):
             if source not in covered:
                 found = self.analysis(source)
-                covered |= {scope.source.path for scope in found.session.owners.values()}
+                covered |= {symbol.scope.source.path for symbol in found.symbols.declared}
                 yield found
 
     def _imports(self, source: Path, root: Path) -> set[Path]:
@@ -163,14 +163,6 @@ class Workspace:
         text = self.text_of(source)
         first, last = text.place(start), text.place(end)
         return types.Range(types.Position(first.line, first.column), types.Position(last.line, last.column))
-
-
-def real(path: Path) -> Path:
-    """Where a file really lies; the path itself in a loop of links."""
-    try:
-        return path.resolve()
-    except (OSError, RuntimeError):
-        return path.absolute()
 
 
 def _below(root: Path) -> Iterator[Path]:

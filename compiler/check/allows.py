@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal, get_args
 
 from msgspec import Struct
@@ -103,16 +103,32 @@ class _Covers:
 def _read(source: Source, tree: SourceTree) -> tuple[list[Allow], list[Finding]]:
     allows: list[Allow] = []
     problems: list[Finding] = []
-    target: Token | None = None
-    for token in reversed(tokenize(source.text)):
-        if token.kind not in ("space", "newline", "comment"):
-            target = token
-        if token.kind != "comment" or not (directive := DIRECTIVE.match(token.text)):
+    for token, target in _comments(source.text, tree):
+        directive = DIRECTIVE.match(token.text)
+        if directive is not None:
+            found, wrong = _comment(source, token, directive.end(), *_covered(source, tree, token, target))
+            allows += found
+            problems += wrong
+    return allows, problems
+
+
+def _comments(text: str, tree: SourceTree) -> Iterator[tuple[Token, Token | None]]:
+    """The comments that may be directives, each with the next token that is code. Only the blocks that hold the word are
+    read: an editor asks with every key."""
+    starts = [block.start for block in tree.blocks]
+    stretches = [(0, text[: starts[0]] if starts else text)]
+    stretches += [(block.start, block.text) for block in tree.blocks]
+    for number, (start, stretch) in enumerate(stretches):
+        if "dspc" not in stretch:
             continue
-        found, wrong = _comment(source, token, directive.end(), *_covered(source, tree, token, target))
-        allows += reversed(found)
-        problems += wrong
-    return allows[::-1], problems
+        target = Token("name", "", starts[number]) if number < len(starts) else None
+        found: list[tuple[Token, Token | None]] = []
+        for token in reversed(tokenize(stretch)):
+            if token.kind == "comment":
+                found.append((Token(token.kind, token.text, start + token.start), target))
+            elif token.kind not in ("space", "newline"):
+                target = Token(token.kind, token.text, start + token.start)
+        yield from reversed(found)
 
 
 def _covered(source: Source, tree: SourceTree, token: Token, target: Token | None) -> tuple[Kind, int, int]:

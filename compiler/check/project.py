@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from dspec.runtime.schema.program import LM, Program, Tool
 
 from .. import ir
-from ..project.loading import File
 from ..project.source import Location
 from ..tables.block_specs import SymbolKind
 from .chain.evals import evaluation
@@ -22,10 +20,12 @@ from .declarations.lms import check_defaults, lm
 from .declarations.metrics import metric
 from .declarations.modules import module
 from .declarations.programs import program
-from .declarations.records import record
+from .declarations.records import check_endless, record
 from .declarations.signatures import signature
-from .session import Check, Place, Session
+from .names.files import FileNames, Unit
+from .session import MAX_STEPS, Check, Place, Session
 from .shape.shape import check_shape
+from .shape.syntax import check_syntax
 from .symbols import FileScope, Symbol
 from .types.declared import runnable, saved
 from .types.typenames import alias
@@ -47,19 +47,41 @@ DECLARATIONS: Mapping[SymbolKind, Check] = {
 """The check of each kind of declaration. `Session.checked` looks up what it gives."""
 
 
-def check_declarations(session: Session, file: File, scope: FileScope) -> None:
-    """Check the shape of every declaration of a file, then what each one means."""
-    for block in file.tree.blocks:
-        if block.declaration is not None:
-            place = Place(scope, block, block.declaration)
-            session.guarded(place.at(block.declaration.keyword), partial(check_shape, session, place))
-    session.guarded(Location(file.source, 0, 0), partial(check_defaults, session, scope))
-    doubles = [symbol for symbol in session.doubles if session.owners[id(symbol)] is scope]
-    for symbol in (*scope.symbols.values(), *doubles):
-        session.guarded(symbol.location, partial(session.checked, symbol))
+def check_declarations(session: Session, names: FileNames) -> None:
+    """Check the syntax and the shape of the declarations of a file that wait for it, then what each one means."""
+    units, declaring = names.in_order()
+    for unit in units:
+        at = Location(names.scope.source, 0, 0, unit.block)
+        session.guarded(at, partial(session.once, check_block, unit))
+        session.forget_empty(check_block, unit)
+    start = Location(names.scope.source, 0, 0)
+    session.guarded(start, partial(session.once, check_defaults, names.scope))
+    for unit in declaring:
+        at = Location(names.scope.source, 0, 0, unit.block)
+        session.guarded(at, partial(session.once, check_declaration, unit))
+    if not session.crashes and session.reads.steps <= MAX_STEPS:  # or what failed is tried again
+        names.waiting.clear()
 
 
-def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
+def check_block(session: Session, unit: Unit) -> bool:
+    """What is wrong with the syntax and the shape of a block. True: the result is that it was looked at."""
+    check_syntax(session, unit.scope.source, unit.block)
+    if unit.block.declaration is not None:
+        check_shape(session, Place(unit.scope, unit.block, unit.block.declaration))
+    return True
+
+
+def check_declaration(session: Session, unit: Unit) -> bool:
+    """What is wrong with a declaration, whatever its kind is."""
+    symbol = unit.symbol
+    if symbol is not None:
+        session.checked(symbol)
+        if symbol.kind == "record":
+            check_endless(session, symbol)
+    return True
+
+
+def lower(session: Session, found: Iterable[FileScope]) -> ir.Project:
     """The IR of a project that has no errors."""
     lms: dict[str, LM] = {}
     programs: dict[str, Program] = {}
@@ -70,7 +92,7 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
     evals: dict[str, ir.Eval] = {}
     tests: dict[str, ir.Test] = {}
     externs: dict[str, Tool] = {}
-    for scope in found.values():
+    for scope in found:
         for symbol in scope.symbols.values():
             match symbol.kind:
                 case "lm":
@@ -88,7 +110,7 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                     _keep(datasets, symbol, data.dataset if data else None)
                 case "metric":
                     measure = metric(session, symbol)
-                    _keep(metrics, symbol, measure.metric if measure else None)
+                    _keep(metrics, symbol, measure.placed if measure else None)
                     for judge in measure.asked if measure else ():
                         externs |= judge.program.tools
                 case "optimize":
@@ -97,7 +119,8 @@ def lower(session: Session, found: Mapping[Path, FileScope]) -> ir.Project:
                 case "eval":
                     _keep(evals, symbol, evaluation(session, symbol))
                 case "test":
-                    _keep(tests, symbol, test(session, symbol))
+                    tested = test(session, symbol)
+                    _keep(tests, symbol, tested.placed if tested else None)
                 case "extern":
                     declared = extern(session, symbol)
                     _keep(externs, symbol, declared.tool if declared else None)

@@ -46,7 +46,7 @@ from .names.files import KINDS, symbol_for
 from .names.names import find
 from .session import Place, Session
 from .shape.attributes import settings
-from .symbols import FileScope, Symbol
+from .symbols import FileScope, NameTable, Symbol
 from .types.declared import RunnableInfo, TunedInfo, runnable
 from .types.kinds import Group, Kind, NamedValue, shared_fields
 
@@ -92,7 +92,7 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
         return None
     old = analysis.session
     file = analysis.symbols.scope
-    symbols = dict(file.symbols)
+    symbols = file.symbols.copy()
     blocks = analysis.tree.blocks
     at = bisect.bisect_left(blocks, block.start, key=lambda one: one.start)
     before = blocks[at].declaration if at < len(blocks) and blocks[at].start == block.start else None
@@ -104,7 +104,7 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
             del symbols[known.name]
     else:
         known = None
-    scope = FileScope(file.source, file.prefix, symbols, file.imports, file.unreadable, file.nameless)
+    scope = FileScope(file.source, file.prefix, symbols, aliases=file.aliases, gaps=file.gaps)
     place = Place(scope, block, declaration)
     symbol = symbol_for(place, kind, declaration.name)
     if known is not None and known.name == symbol.name:
@@ -117,14 +117,19 @@ def view(analysis: Analysis, block: Block, offset: int) -> View | None:
         scope,
         probe=False,
         checks=old.checks,
-        owners={**old.owners, id(symbol): scope},
-        records={**old.records, symbol.key: symbol} if kind == "record" else old.records,
-        lms={**old.lms, symbol.key: symbol} if kind == "lm" else old.lms,
+        records=_having(old.records, symbol) if kind == "record" else old.records,
+        lms=_having(old.lms, symbol) if kind == "lm" else old.lms,
         results=old.results.copy(),
         journal=journal,
     )
     session.guarded(symbol.location, partial(session.checked, symbol))
     return View(session, symbol, place, journal, way_to(declaration, offset))
+
+
+def _having(names: NameTable, symbol: Symbol) -> NameTable:
+    found = names.copy()
+    found[symbol.key] = symbol
+    return found
 
 
 def _beside(old: Session, file: FileScope) -> Session:
@@ -135,7 +140,6 @@ def _beside(old: Session, file: FileScope) -> Session:
         file,
         probe=False,
         checks=old.checks,
-        owners=old.owners,
         records=old.records,
         lms=old.lms,
         results=old.results,

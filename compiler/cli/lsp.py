@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
 
-def lsp() -> None:
+import typer
+
+
+def lsp(
+    log_file: Annotated[
+        Path | None, typer.Option("--log-file", help="Write what happens to this file, too.")
+    ] = None,
+) -> None:
     """Start the language server. Editors do: it speaks LSP over stdin and stdout."""
     from dspec.lsp.server import serve
 
-    serve()
+    serve(log_file)

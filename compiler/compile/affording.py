@@ -98,7 +98,7 @@ def check_budgets(session: Session, lowered: Callable[[], ir.Project]) -> None:
         expected = made.expected(seen)
         for one in shortfalls(project.optimizes[name].budget, expected, made.maximum):
             place = limits.place.at(limits.found[one.unit].value)
-            if any(isinstance(it, codes.models.SpentAtOnce) and it.where == place for it in session.findings):
+            if any(isinstance(it, codes.models.SpentAtOnce) and it.where == place for it in session.reported):
                 continue  # which says more
             session.report(
                 codes.models.MayEnd(

@@ -4,6 +4,18 @@ from ..project.caches import Cache, FolderCache, MemoryCache
 from .checking import Findings, check, problems
 from .fetching import Fetcher, When, fetch
 from .fingerprint import fingerprint
+from .looking import (
+    AtOnce,
+    DataLooks,
+    DataSeen,
+    HistoryQuestion,
+    IndexQuestion,
+    LabelsQuestion,
+    MediumQuestion,
+    Question,
+    RowsQuestion,
+    TurnsQuestion,
+)
 from .probing import Column, Probe, probe
 from .problem import DataError, DataProblem
 from .report import Places, diagnose
@@ -11,18 +23,28 @@ from .rows import Example, Rows, load_rows, rows_digest
 from .splits import part, part_sizes, parts
 
 __all__ = [
+    "AtOnce",
     "Cache",
     "Column",
     "DataError",
+    "DataLooks",
     "DataProblem",
+    "DataSeen",
     "Example",
     "Fetcher",
     "Findings",
     "FolderCache",
+    "HistoryQuestion",
+    "IndexQuestion",
+    "LabelsQuestion",
+    "MediumQuestion",
     "MemoryCache",
     "Places",
     "Probe",
+    "Question",
     "Rows",
+    "RowsQuestion",
+    "TurnsQuestion",
     "When",
     "check",
     "diagnose",

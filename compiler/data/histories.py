@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from dspec.runtime.schema.program import Program
+from dspec.runtime.schema.types import JsonValue, Type
 from dspec.runtime.values.media import is_history
+from dspec.runtime.values.values import coerce
 
 from .. import ir
 from ..diagnostics.wording import plural
 from .checking import sampled
+from .media import MediaFiles, is_path
 from .problem import DataProblem
 from .rows import Example
 
@@ -50,6 +54,43 @@ def unfit_turns_of(
 
     found = sampled(dataset, folder, root, turn_media(members))
     return None if found is None else unfit_rows(dataset, found.examples, members)
+
+
+class GivenHistory(Protocol):
+    """A history that a file gives for an input of a program."""
+
+    @property
+    def program(self) -> Program: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> Type: ...
+    @property
+    def turns(self) -> JsonValue: ...
+
+
+def unfit_history(given: GivenHistory, media: MediaFiles) -> str:
+    """Why a program cannot show a history; empty where it can."""
+    from dspec.runtime.adapters.turns import turn_media, unfit_turns
+
+    kinds = turn_media([given.program]).get(given.name, {})
+    try:
+        value = media.in_turns(given.turns, kinds)
+        return unfit_turns(given.program, {given.name: coerce(value, given.type, {})})
+    except ValueError as error:
+        return str(error)
+
+
+def paths_in(given: GivenHistory) -> Iterator[str]:
+    """The files that the turns of a history name, by their paths from the folder."""
+    from dspec.runtime.adapters.turns import turn_media
+
+    kinds = turn_media([given.program]).get(given.name, {})
+    for turn in given.turns if isinstance(given.turns, list) else ():
+        for name, value in turn.items() if isinstance(turn, dict) else ():
+            for one in value if isinstance(value, list) else [value]:
+                if name in kinds and isinstance(one, str) and is_path(one.strip()):
+                    yield one.strip()
 
 
 def has_history(dataset: ir.Dataset) -> bool:

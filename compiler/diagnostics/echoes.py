@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -24,11 +24,13 @@ _END = re.compile(r"[\n;}]")
 _WORD = re.compile(r"[^\W\d]\w*[ \t]*\Z")
 
 
-def without_echoes(findings: Sequence[Finding]) -> list[Diagnostic]:
-    """What is told of them: each once, and of text that could not be parsed only that it could not.
+def without_echoes(said: Iterable[tuple[Finding, Diagnostic]]) -> list[Diagnostic]:
+    """What is told of findings: each once, and of text that could not be parsed only that it could not.
 
     Where the parser stopped, the rest of the item is guesswork, and so is the word before.
     """
+    pairs = list(said)
+    findings = [found for found, _ in pairs]
     broken: dict[Path, _Broken] = {}
     unread = [found.where for found in findings if found.code.name in UNREAD]
     for place in sorted(unread, key=lambda place: place.start):
@@ -40,8 +42,7 @@ def without_echoes(findings: Sequence[Finding]) -> list[Diagnostic]:
         for name in found.renamed
     }
     told: dict[Diagnostic, None] = {}
-    for found in findings:
-        diagnostic = found.told()
+    for found, diagnostic in pairs:
         there = broken.get(found.where.source.path)
         guessed = found.code.name >= "DS0120" or found.code.name == "DS0105"
         if guessed and there is not None and there.hides(found, bool(diagnostic.fixes)):

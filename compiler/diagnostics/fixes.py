@@ -56,12 +56,21 @@ def suggestions(
 
 
 def _said(location: Location, name: str) -> int:
-    return len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", location.source.text))
+    """How often a file says a name. A plain search finds it, so that a long file takes no time."""
+    text, found, at = location.source.searched(), 0, -1
+    while name and (at := text.find(name, at + 1)) >= 0:
+        found += not _IN_WORD.search(
+            text[max(0, at - 1) : at] + " " + text[at + len(name) : at + len(name) + 1]
+        )
+    return found
+
+
+_IN_WORD = re.compile(r"\w")
 
 
 def insert(location: Location, text: str, *, safe: bool = False) -> Fix:
     """The fix that puts `text` before what stands at `location`."""
-    start = Location(location.source, location.start, location.start)
+    start = location.near(location.start, location.start)
     return Fix(f"Insert `{text.strip()}`", (Edit(start, text),), "machine" if safe else "maybe")
 
 

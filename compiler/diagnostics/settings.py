@@ -51,16 +51,18 @@ class Settings(Struct, frozen=True):
         return found
 
 
-def read_settings(root: Path) -> Settings:
-    """The settings of the project at `root`; the defaults where it has no such file."""
+def read_settings(root: Path, text: str | None = None) -> Settings:
+    """The settings of the project at `root`; the defaults where it has no such file. `text` stands in for the file's."""
     path = root / FILE
+    if text is not None:
+        return settings_in(Source(path, FILE, text))
     looked_at(path)
     if not path.exists() and not path.is_symlink():
         return Settings()
-    text = read_text(path, root)
-    if isinstance(text, ImportProblem):
-        return _unreadable(Source(path, FILE, ""), 0, 0, text.reason)
-    return settings_in(Source(path, FILE, text))
+    found = read_text(path, root)
+    if isinstance(found, ImportProblem):
+        return _unreadable(Source(path, FILE, ""), 0, 0, found.reason)
+    return settings_in(Source(path, FILE, found))
 
 
 def settings_in(source: Source) -> Settings:

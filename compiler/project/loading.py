@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import stat
 import typing
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from msgspec import Struct, field
 
-from dspec.grammar import parse
+from dspec.grammar import parse, reparse
 from dspec.grammar.tree import Block, Declaration, Literal, SourceTree
 
 from .reads import looked_at
@@ -42,13 +43,45 @@ class Import(Struct, eq=False):
     target: Path | None = None
     problem: ImportProblem | None = None
 
+    @property
+    def written(self) -> str:
+        """The path as the source has it; empty where there is none."""
+        value = self.declaration.value
+        return value.value if isinstance(value, Literal) and isinstance(value.value, str) else ""
+
 
 class File(Struct, eq=False):
-    """One source of the project, parsed, with its imports in order."""
+    """One source of the project, parsed, with its imports in order. `version` counts its texts."""
 
     source: Source
     tree: SourceTree
     imports: list[Import] = field(default_factory=list[Import])
+    version: int = 0
+
+    def become(self, text: str) -> bool:
+        """Have another text. Declarations that it leaves as they are keep their blocks. True where the project may
+        consist of other files then."""
+        old = self.tree.blocks
+        self.tree = reparse(self.tree, text) if self.version else parse(text)
+        self.source.become(text)
+        self.version += 1
+        known, now = set(map(id, old)), set(map(id, self.tree.blocks))
+        starts = [entry.block.start for entry in self.imports]
+        same = (
+            starts == sorted(starts)
+            and all(id(entry.block) in now for entry in self.imports)
+            and not any(id(block) not in known and _imports(block) for block in self.tree.blocks)
+        )
+        if not same:
+            self.imports = [one for block in self.tree.blocks if (one := _imports(block))]
+        return not same or max(len(old), len(self.tree.blocks)) > MAX_DECLARATIONS
+
+
+def _imports(block: Block) -> Import | None:
+    declaration = block.declaration
+    if declaration is None or declaration.keyword.text != "import" or declaration.name is None:
+        return None
+    return Import(declaration.name.text, block, declaration)
 
 
 class Loaded(Struct, frozen=True):
@@ -108,102 +141,131 @@ def _words(error: BaseException) -> str:
     return f"the system says: {reason}" if reason else "it cannot be opened"
 
 
-def load(
-    path: Path, text: str | None = None, *, known: dict[tuple[Path, Path], File] | None = None
-) -> Loaded:
-    """The root file and its imports. `text` stands in for the root file's content on disk.
+class Files:
+    """The sources of projects: what somebody has open, else what is on disk. Each is read and parsed once, until it is
+    another one.
 
-    `known` holds files by project and place: those in it are not read again, and new ones are added.
+    `texts`, by resolved path, stand in for what files hold on disk.
     """
-    known = {} if known is None else known
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - keeps symlinks, which `resolve` would not
-    try:
-        real = path.resolve()
-    except (OSError, RuntimeError):
-        real = path
-    root = project_root(real)
-    problem: str | None = None
-    if text is None and (root, real) in known:
-        text = known[root, real].source.text
-    elif text is None:
-        found = read_text(path, root)
+
+    def __init__(self, texts: Mapping[Path, str] | None = None) -> None:
+        self.texts: dict[Path, str] = dict(texts or {})
+        self.changes = 0
+        """Counts the changes after which a project may consist of other files."""
+        self._known: dict[tuple[Path, Path], File] = {}
+
+    def edit(self, path: Path, text: str) -> None:
+        """Let a text stand in for what the file at a resolved path holds."""
+        new = path not in self.texts
+        self.texts[path] = text
+        changed = [file.become(text) for (_, place), file in self._known.items() if place == path]
+        if any(changed) or (new and not changed):
+            self.changes += 1
+
+    def release(self, path: Path) -> None:
+        """Let the file at a resolved path be again what it is on disk."""
+        if self.texts.pop(path, None) is not None:
+            self._read_again(path)
+
+    def refresh(self) -> None:
+        """Read again whatever is on disk."""
+        for _, path in list(self._known):
+            if path not in self.texts:
+                self._read_again(path)
+        self.changes += 1
+
+    def forget_all_but(self, paths: Collection[Path]) -> None:
+        """Forget the files that nobody needs any more."""
+        self._known = {key: file for key, file in self._known.items() if key[1] in paths}
+
+    def _read_again(self, path: Path) -> None:
+        for (root, place), file in list(self._known.items()):
+            if place != path:
+                continue
+            text = read_text(path, root)
+            if isinstance(text, ImportProblem):
+                del self._known[root, place]
+            elif text != file.source.text:
+                file.become(text)
+        self.changes += 1
+
+    def load(self, path: Path) -> Loaded:
+        """The root file and its imports."""
+        path = Path(os.path.abspath(path))  # noqa: PTH100 - keeps symlinks, which `resolve` would not
+        real = resolved(path)
+        root = project_root(real)
+        problem: str | None = None
+        found = self._file(real, root, path)
         if isinstance(found, ImportProblem):
-            problem, text, known = found.reason, "", {}
-        else:
-            text = found
-    main = _file(real, root, text, known)
-    if isinstance(main, ImportProblem):
-        problem = main.reason
-        main = File(Source(real, _name(real, root), text), SourceTree(text))
-    files = {real: main}
-    waiting = [main]
-    while waiting:
-        file = waiting.pop(0)
-        for entry in file.imports:
-            _follow(entry, file, root, files, waiting, known)
-    return Loaded(root, main, files, problem)
+            problem = found.reason
+            text = self.texts.get(real, "")
+            found = File(Source(real, _name(real, root), text), SourceTree(text))
+        files = {real: found}
+        waiting = [found]
+        while waiting:
+            file = waiting.pop(0)
+            for entry in file.imports:
+                self._follow(entry, file, root, files, waiting)
+        return Loaded(root, found, files, problem)
+
+    def _file(self, real: Path, root: Path, written: Path) -> File | ImportProblem:
+        """The file at a resolved path, which is read where it was `written`."""
+        file = self._known.get((root, real))
+        if file is None:
+            # What lies outside is not read, also where somebody has it open.
+            text = self.texts.get(real) if real.is_relative_to(root) else None
+            found = read_text(written, root) if text is None else text
+            if isinstance(found, ImportProblem):
+                return found
+            file = File(Source(real, _name(real, root), ""), SourceTree(""))
+            file.become(found)
+            self._known[root, real] = file
+        if len(file.tree.blocks) > MAX_DECLARATIONS:
+            return ImportProblem(
+                "unusable",
+                f"it has {len(file.tree.blocks):,} declarations; at most {MAX_DECLARATIONS:,} are read",
+            )
+        return file
+
+    def _follow(
+        self, entry: Import, file: File, root: Path, files: dict[Path, File], waiting: list[File]
+    ) -> None:
+        entry.target = entry.problem = None
+        value = entry.declaration.value
+        if not (isinstance(value, Literal) and isinstance(value.value, str)):
+            return  # the shape check says so
+        written = value.value
+        if written.startswith(("/", "~")) or "\\" in written or ":" in written:
+            entry.problem = ImportProblem("outside", "paths are relative to this file and use `/`")
+            return
+        if "\0" in written or not written.strip():
+            entry.problem = ImportProblem("unusable", "that is not a path")
+            return
+        target = Path(os.path.normpath(file.source.path.parent / written))
+        if not target.is_relative_to(root):
+            entry.problem = ImportProblem("outside", "it lies outside the project's root")
+            return
+        real = resolved(target)
+        if real not in files:
+            if len(files) >= MAX_FILES:
+                entry.problem = ImportProblem("unusable", f"a project reads at most {MAX_FILES} files")
+                return
+            imported = self._file(real, root, target)
+            if isinstance(imported, ImportProblem):
+                entry.problem = imported
+                return
+            files[real] = imported
+            waiting.append(imported)
+        entry.target = real
 
 
-def stand_in(path: Path, text: str, known: dict[tuple[Path, Path], File]) -> None:
-    """Let `text` stand in for what the file at a resolved path holds, for each `load` that is given `known`."""
-    _file(path, project_root(path), text, known)
+def resolved(path: Path) -> Path:
+    """The place that a path leads to, links followed."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):
+        return path
 
 
 def _name(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-
-
-def _file(path: Path, root: Path, text: str, known: dict[tuple[Path, Path], File]) -> File | ImportProblem:
-    if (root, path) in known:
-        return known[root, path]
-    tree = parse(text)
-    if len(tree.blocks) > MAX_DECLARATIONS:
-        return ImportProblem(
-            "unusable", f"it has {len(tree.blocks):,} declarations; at most {MAX_DECLARATIONS:,} are read"
-        )
-    file = known[root, path] = File(Source(path, _name(path, root), text), tree)
-    for block in tree.blocks:
-        declaration = block.declaration
-        if declaration and declaration.keyword.text == "import" and declaration.name:
-            file.imports.append(Import(declaration.name.text, block, declaration))
-    return file
-
-
-def _follow(
-    entry: Import,
-    file: File,
-    root: Path,
-    files: dict[Path, File],
-    waiting: list[File],
-    known: dict[tuple[Path, Path], File],
-) -> None:
-    value = entry.declaration.value
-    if not (isinstance(value, Literal) and isinstance(value.value, str)):
-        return  # the shape check says so
-    written = value.value
-    if written.startswith(("/", "~")) or "\\" in written or ":" in written:
-        entry.problem = ImportProblem("outside", "paths are relative to this file and use `/`")
-        return
-    if "\0" in written or not written.strip():
-        entry.problem = ImportProblem("unusable", "that is not a path")
-        return
-    target = Path(os.path.normpath(file.source.path.parent / written))
-    if not target.is_relative_to(root):
-        entry.problem = ImportProblem("outside", "it lies outside the project's root")
-        return
-    try:
-        real = target.resolve()
-    except (OSError, RuntimeError):
-        real = target
-    if real not in files:
-        if len(files) >= MAX_FILES:
-            entry.problem = ImportProblem("unusable", f"a project reads at most {MAX_FILES} files")
-            return
-        text = known[root, real].source.text if (root, real) in known else read_text(target, root)
-        imported = text if isinstance(text, ImportProblem) else _file(real, root, text, known)
-        if isinstance(imported, ImportProblem):
-            entry.problem = imported
-            return
-        files[real] = imported
-        waiting.append(imported)
-    entry.target = real

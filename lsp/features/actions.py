@@ -21,8 +21,8 @@ _OF_COMMENTS = ("DS0813", "DS0814", "DS0815")
 """Codes about the comments themselves, which cannot be allowed away."""
 
 
-class Files(Protocol):
-    """The project's files: `Workspace` is it."""
+class ProjectView(Protocol):
+    """The project as the editor has it: `Workspace` is it."""
 
     def analysis(self, path: Path, instead: Mapping[Path, str]) -> Analysis: ...
 
@@ -45,7 +45,7 @@ class Action(Struct, frozen=True):
 
 
 def actions(
-    analysis: Analysis, found: Sequence[Diagnostic], start: int, end: int, files: Files
+    analysis: Analysis, found: Sequence[Diagnostic], start: int, end: int, files: ProjectView
 ) -> list[Action]:
     """What can be done about the text from `start` to `end`, where this was `found` in the file.
 
@@ -65,7 +65,10 @@ def actions(
 
 
 def _helps(
-    analysis: Analysis, action: Action, files: Files, severities: Sequence[Severity] = ("error", "warning")
+    analysis: Analysis,
+    action: Action,
+    files: ProjectView,
+    severities: Sequence[Severity] = ("error", "warning"),
 ) -> bool:
     """Whether what it is about is gone then, and nothing new is as severe."""
     before, after = (

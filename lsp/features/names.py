@@ -131,10 +131,7 @@ def _kind_at(analysis: Analysis, offset: int) -> Kind | None:
 
 def _written_types(analysis: Analysis, symbol: Symbol) -> Iterator[Symbol]:
     """The declarations that a field's or parameter's type names."""
-    session = analysis.session
-    if id(symbol) not in session.owners:
-        return
-    place = session.place(symbol)
+    place = analysis.session.place(symbol)
     start = symbol.location.start - symbol.block.start
     for node in _items(symbol.declaration):
         if (

@@ -184,7 +184,7 @@ def _split(analysis: Analysis, block: Block) -> Iterator[Refactoring]:
 
 def _missing(analysis: Analysis, start: int, end: int) -> Iterator[Refactoring]:
     """A field that is read, or needed, and that nobody declares."""
-    for finding in analysis.session.findings:
+    for finding in analysis.session.reported:
         place = finding.where
         if place.source is not analysis.source or place.start > end or start > place.end:
             continue

@@ -289,7 +289,7 @@ def takes(here: Here, text: str, *, whole: bool) -> bool:
     end = start + len(text) + 2
     return not any(
         one.code.severity == "error" and (whole or (one.where.start < end and start < one.where.end))
-        for one in view.session.findings
+        for one in view.session.reported
         if one.where.source is here.analysis.source
     )
 

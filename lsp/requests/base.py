@@ -1,8 +1,8 @@
 """What a request is: a record of its name, of what the server says it can do there, and of its answer.
 
 An answer is a function of a document and its analysis, or of the project alone. It computes with `features`, which
-know nothing of the protocol, and gives the protocol's types. An answer that takes long is a coroutine that works in a
-thread; what it gives counts only while the document is the one that was asked about.
+know nothing of the protocol, and gives the protocol's types. It is made at once, since an edit changes what the analysis
+knows in place.
 """
 
 from __future__ import annotations

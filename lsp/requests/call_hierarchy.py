@@ -9,11 +9,12 @@ from pygls.uris import to_fs_path
 
 from dspec.compiler.check.analysis import Analysis
 from dspec.compiler.check.symbols import Symbol
+from dspec.compiler.project.loading import resolved
 from dspec.compiler.project.source import Location
 
 from ..features.calls import callable_at, incoming, outgoing
 from ..text import ClientPosition
-from ..workspace import Workspace, real
+from ..workspace import Workspace
 from .base import EditorFeature, EditorRequest, WorkspaceFeature, WorkspaceRequest
 from .symbols import KINDS
 
@@ -39,9 +40,9 @@ def _found(asked: WorkspaceRequest) -> tuple[Analysis, Symbol] | None:
     """The declaration that an item of an earlier answer stands for, as it is now."""
     item: types.CallHierarchyItem = asked.params.item
     path = to_fs_path(item.uri)
-    if path is None or not asked.workspace.knows(real(Path(path))):
+    if path is None or not asked.workspace.knows(resolved(Path(path))):
         return None
-    analysis = asked.workspace.analysis(real(Path(path)))
+    analysis = asked.workspace.analysis(resolved(Path(path)))
     text = asked.workspace.text_of(analysis.source)
     start = item.selection_range.start
     symbol = callable_at(analysis, text.offset(ClientPosition(start.line, start.character)))

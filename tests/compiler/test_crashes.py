@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dspec.compiler.check import analysis as front
-from dspec.compiler.check import project
+from dspec.compiler.check import checking, project
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.compiler.check.declarations import metrics
 from dspec.compiler.cli.crash import with_reports
+from dspec.compiler.project import loading
 
 PROGRAM = """\
 dspec 1
@@ -50,11 +50,20 @@ def test_a_check_that_fails_is_told_where_it_failed(tmp_path: Path, monkeypatch:
     assert "in broken" in analysis.crashes[0].traceback
 
 
-@pytest.mark.parametrize("stage", ["check_syntax", "read_settings", "load", "check_declarations", "in_order"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        (project, "check_syntax"),
+        (checking, "read_settings"),
+        (loading.Files, "load"),
+        (checking, "check_declarations"),
+        (checking, "in_order"),
+    ],
+)
 def test_whatever_stage_fails_there_is_a_diagnostic_on_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: tuple[object, str]
 ) -> None:
-    monkeypatch.setattr(front, stage, broken)
+    monkeypatch.setattr(*stage, broken)
     analysis = checked(tmp_path)
     assert "DS0000" in {each.code for each in analysis.diagnostics}
     assert all(each.primary.location.source.name == "main.dspec" for each in analysis.diagnostics)
@@ -62,7 +71,7 @@ def test_whatever_stage_fails_there_is_a_diagnostic_on_the_file(
 
 
 def test_lowering_that_fails_is_a_diagnostic_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "lower", broken)
+    monkeypatch.setattr(checking, "lower", broken)
     (tmp_path / "main.dspec").write_text('dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n')
     analysis = analyse(tmp_path / "main.dspec")
     assert [each.code for each in analysis.diagnostics] == ["DS0000"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from dspec.compiler.check import analysis as front
+from dspec.compiler.check import checking as front
 from dspec.compiler.check.analysis import analyse
 from dspec.compiler.cli.check import Format, check
 from dspec.compiler.data import FolderCache, MemoryCache

@@ -125,14 +125,14 @@ def test_looking_changes_nothing_and_a_check_keeps_no_journal() -> None:
     session = analysis.session
     before = (
         len(session.results),
-        len(session.owners),
+        len(session.declared),
         len(session.uses),
         dict(analysis.symbols.scope.symbols),
     )
     assert query.view_at(analysis, offset) is not None
     assert before == (
         len(session.results),
-        len(session.owners),
+        len(session.declared),
         len(session.uses),
         dict(analysis.symbols.scope.symbols),
     )

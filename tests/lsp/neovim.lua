@@ -9,7 +9,7 @@ end
 
 local function wait(what, code)
   local value
-  local done = vim.wait(15000, function()
+  local done = vim.wait(60000, function()
     value = lua(code)
     return value ~= vim.NIL and value ~= false
   end, 50)

@@ -44,6 +44,7 @@ CIRCLE = "DS0210"
 """Said where the circle ends, wherever that is."""
 LATER = "DS0120"
 NONSENSE = "no_such_name"
+COMPARED = re.compile(r" *(==|!=|<=|>=|<|>|in|not in)(?!\w)")
 FLAGS = {"true", "false"}
 ENDINGS = {"(": ")", "[": "str]", '("': 'X")', "= ": "0", "= [": "]"}
 """What completes an insertion that ends so."""
@@ -292,15 +293,17 @@ def test_what_is_offered_depends_neither_on_the_word_nor_on_the_rest_of_the_line
             continue
         whole = names(checker.offered(place.having(""), place.start))
         end = text.index("\n", place.start)
-        others = [checker.offered(text, place.start + 1)] if not place.goes_on else []
+        others = [(False, checker.offered(text, place.start + 1))] if not place.goes_on else []
         if " for " not in text[place.end : end]:
-            others.append(checker.offered(f"{text[: place.start]}{text[end:]}", place.start))
-        for other in map(names, others):
+            others.append((True, checker.offered(f"{text[: place.start]}{text[end:]}", place.start)))
+        for cut, other in ((cut, names(found)) for cut, found in others):
             # A label is not offered twice, and arguments that follow are given; literals are wanted of whole
             # values.
             behind = {one.label for one in (*whole, *other) if one.kind in ("option", "attribute")}
-            found = [
+            here, there = (
                 {one.label for one in each if one.label not in behind} - FLAGS for each in (whole, other)
-            ]
-            literal = {one for one in found[0] | found[1] if one[0] == '"'}
-            assert found[0] - literal == found[1] - literal, shown(place)
+            )
+            literal = {one for one in here | there if one[0] == '"'}
+            # What a value is compared with says of which type it is.
+            gone = there - here if cut and COMPARED.match(text, place.end) else set[str]()
+            assert here - literal == there - literal - gone, shown(place)

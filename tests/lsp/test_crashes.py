@@ -8,7 +8,7 @@ import logging
 import pytest
 from lsprotocol import types
 
-from dspec.compiler.check import analysis as front
+from dspec.compiler.check import checking as front
 from dspec.compiler.diagnostics.record import Diagnostic
 from dspec.lsp.checks import Checks
 from dspec.lsp.documents import Document, Documents

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NVIM = shutil.which("nvim")
 DSPC = Path(sys.executable).parent / "dspc"
-PATIENCE = 60
+PATIENCE = 240
 """Seconds for the whole visit."""
 
 

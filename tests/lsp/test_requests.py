@@ -214,7 +214,7 @@ def test_code_actions_carry_their_edits(client: Editor, project: Path) -> None:
 def test_lenses_and_hints_come_again_once_the_data_was_read(client: Editor, project: Path) -> None:
     uri = main_of(project)
     client.refreshed.clear()
-    client.check(uri)
+    client.check()
     assert client.refreshed == ["inlay_hint", "code_lens"]
     lenses = client.ask("textDocument/codeLens", at(uri, 0, 0))
     commands = {one["command"]["command"] for one in lenses}
@@ -256,7 +256,7 @@ def test_problems_are_pulled_where_the_editor_can_and_then_not_pushed(project: P
         uri, 'dspec 1\nimport "pulled.dspec" as lib\nmodule ask = Predict(sig(a -> b), lm = lib.fat)\n'
     )
     document = {"textDocument": {"uri": uri}}
-    editor.check(uri)
+    editor.check()
     found = editor.ask("textDocument/diagnostic", document)
     assert [one["code"] for one in found["items"]] == ["DS0208"]
     again = {**document, "previousResultId": found["resultId"]}
@@ -265,8 +265,7 @@ def test_problems_are_pulled_where_the_editor_can_and_then_not_pushed(project: P
         "resultId": found["resultId"],
     }
     lib.write_text('dspec 1\nlm fat { model = "embedded/icl" }\n', encoding="utf-8")
-    editor.server.checks._analyses.clear()
-    editor.check(uri)
+    editor.check()
     assert editor.refreshed[0] == "diagnostics"
     assert editor.ask("textDocument/diagnostic", again)["items"] == []
     assert editor.published == []

@@ -3,18 +3,22 @@
 import asyncio
 import json
 import random
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from lsprotocol import types
-from pygls.exceptions import JsonRpcContentModified
+from pygls.exceptions import JsonRpcContentModified, JsonRpcInternalError
 from rpc import Client
 
 from dspec.compiler.check.analysis import analyse
-from dspec.lsp.server import make_server
+from dspec.lsp.requests.base import EditorFeature, EditorRequest
+from dspec.lsp.server import answering, make_server
 
 TICKETS = Path(__file__).resolve().parents[2] / "examples" / "tickets"
 FINE = 'dspec 1\nlm m { model = "embedded/icl" }\nmodule ask = Predict(sig(question -> answer))\n'
@@ -334,3 +338,67 @@ def test_nonsense_without_an_answer_is_logged_and_shown_to_nobody(client: Client
     client.close()
     assert b"never-opened" in client.errors
     assert b"Traceback" not in client.errors
+
+
+def test_the_server_ends_with_the_process_of_its_editor() -> None:
+    editor = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    code = "import dspec.lsp.server as server; server.ALIVE = 0.05; server.serve()"
+    with Client(code=code) as client:
+        client.ask("initialize", {"processId": editor.pid, "rootUri": None, "capabilities": {}})
+        assert client.process.poll() is None
+        editor.communicate(b"\n")
+        assert client.process.wait(20) == 1
+
+
+def test_changes_on_disk_are_watched_and_the_server_says_how_it_is(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    library, main = tmp_path / "lib.dspec", tmp_path / "main.dspec"
+    library.write_text("dspec 1\n")
+    uri = main.as_uri()
+    with Client(
+        code=f"from pathlib import Path; from dspec.lsp.server import serve; serve(Path({str(log)!r}))"
+    ) as client:
+        watched = {"workspace": {"didChangeWatchedFiles": {"dynamicRegistration": True}}}
+        client.ask("initialize", {"processId": None, "rootUri": None, "capabilities": watched})
+        client.notify("initialized", {})
+        (asked,) = client.asked("client/registerCapability")["params"]["registrations"]
+        (watcher,) = asked["registerOptions"]["watchers"]
+        assert {"dspec", "toml", "py", "csv"} <= set(re.findall(r"\w+", watcher["globPattern"]))
+        client.open(uri, 'dspec 1\nimport "lib.dspec" as lib\nmodule m = Predict(lib.S, lm = lib.mini)\n')
+        assert client.diagnostics(uri, 1)
+        library.write_text(
+            'dspec 1\nlm mini { model = "openai/gpt-4o-mini" }\nsignature S { "Say."; input a: str; output b: str }\n'
+        )
+        changed = {"changes": [{"uri": library.as_uri(), "type": 2}]}
+        client.notify("workspace/didChangeWatchedFiles", changed)
+        assert client.diagnostics(uri, 1) == []
+        status = client.ask("workspace/executeCommand", {"command": "dspc.status"})
+        assert (status["documents"], status["files"], status["watching"], status["log"]) == (
+            1,
+            2,
+            True,
+            str(log),
+        )
+        client.notify(
+            "textDocument/didChange",
+            {"textDocument": {"uri": "untitled:never-opened", "version": 2}, "contentChanges": []},
+        )
+        client.ask("shutdown", None)
+        client.notify("exit", None)
+        assert client.process.wait(20) == 0
+    assert "never-opened" in log.read_text()
+
+
+async def test_a_feature_that_fails_is_told_without_local_paths(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: EditorRequest) -> object:
+        raise RuntimeError("off")
+
+    server = make_server()
+    server.documents.open(types.TextDocumentItem(URI, types.LanguageKind.Python, 1, FINE))
+    handler = answering(server, EditorFeature("textDocument/hover", fail))
+    params = types.HoverParams(types.TextDocumentIdentifier(URI), types.Position(2, 0))
+    with pytest.raises(JsonRpcInternalError) as told:
+        await handler(params)
+    assert told.value.data is None
+    assert "in fail" in caplog.text
+    server.checks.close()

@@ -1,11 +1,17 @@
 """Opening a hostile file runs nothing, connects nowhere and writes nothing."""
 
+import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from rpc import SERVE, Client
+
+from dspec.compiler import ir
+from dspec.compiler.data import IndexQuestion, MediumQuestion, RowsQuestion
+from dspec.lsp.child import command
 
 HOSTILE = """\
 dspec 1
@@ -28,6 +34,9 @@ metric right(gold: own, pred: one) = matches(gold.b, "(a+)+$")
 optimize o { program = one; metric = right; train = own.train; val = own.val; step s = BootstrapFewShot() }
 """
 
+OURS = {command("dspec.compiler.data.looking"), command("dspec.lsp.telling")}
+"""The processes that the server starts. Each is watched by itself below."""
+
 # Everything that Python does is seen by an audit hook, which nothing can take off again.
 WATCHED = f"""
 import os, sys
@@ -39,6 +48,8 @@ EFFECTS = (
 )
 
 def watch(event, arguments):
+    if event == "subprocess.Popen" and tuple(arguments[1]) in {OURS!r}:
+        return
     if event.startswith(EFFECTS):
         print("AUDIT", event, arguments, file=sys.stderr, flush=True)
     if event == "open" and isinstance(arguments[0], str):
@@ -51,6 +62,8 @@ def watch(event, arguments):
         print("AUDIT", event, arguments[0], file=sys.stderr, flush=True)
 
 import dspec.lsp.server
+import dspec.compiler.data.looking
+import dspec.lsp.telling
 sys.addaudithook(watch)
 {SERVE}
 """
@@ -119,6 +132,59 @@ def test_opening_a_hostile_file_has_no_effects(tmp_path: Path) -> None:
         client.notify("exit", None)
         assert client.process.wait(10) == 0
     assert [line for line in client.errors.decode().splitlines() if line.startswith("AUDIT")] == []
+    assert sorted(path.name for path in folder.rglob("*")) == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a fifo")
+def test_reading_data_has_no_effects(tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "dspec.toml").touch()
+    (folder / "evil.py").write_text("open('ran', 'w').close()\ndef rows(): return []\n")
+    (folder / "rows.csv").write_text("a,b\n" + "x,y\n" * 50)
+    (folder / "link.csv").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe")
+    before = sorted(path.name for path in folder.rglob("*"))
+    paths = (
+        "../../../../../../etc/passwd",
+        "/etc/passwd",
+        "link.csv",
+        "pipe",
+        "rows.csv",
+        "missing.csv",
+        "evil.py",
+    )
+    sources = [ir.DataSource(kind="csv", path=path) for path in paths]
+    sources += [
+        ir.DataSource(kind="python", path="evil.py", options={"module": "evil", "function": "rows"}),
+        ir.DataSource(kind="huggingface", path="evil/set"),
+    ]
+    questions = [
+        RowsQuestion(dataset=ir.Dataset(name="d", source=source, inputs=(), fields=())) for source in sources
+    ]
+    asked = {
+        "folder": str(folder),
+        "root": str(folder),
+        "questions": [
+            *(one.model_dump_json() for one in questions),
+            *(IndexQuestion(source=source).model_dump_json() for source in sources[:7]),
+            *(MediumQuestion(text=path, kind="image").model_dump_json() for path in paths),
+        ],
+    }
+    code = WATCHED.replace(SERVE, "dspec.compiler.data.looking.serve()")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        input=json.dumps(asked).encode(),
+        capture_output=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == len(asked["questions"])
+    assert [one["findings"]["rows"] for one in answers[: len(paths)]] == [None, None, None, None, 50, None, 1]
+    assert b"AUDIT" not in done.stderr, done.stderr
     assert sorted(path.name for path in folder.rglob("*")) == before
 
 

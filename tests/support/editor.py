@@ -57,15 +57,29 @@ class Editor:
 
     def open(self, uri: str, text: str, version: int = 1) -> None:
         self.server.documents.open(types.TextDocumentItem(uri, types.LanguageKind.Python, version, text))
+        self._schedule(uri)
+
+    def _schedule(self, uri: str) -> None:
+        async def schedule() -> None:
+            self.server.checks.schedule(uri)
+
+        self._loop.run_until_complete(schedule())
 
     def change(self, uri: str, version: int, change: dict[str, Any]) -> None:
         params = {"textDocument": {"uri": uri, "version": version}, "contentChanges": [change]}
         found = self._converter.structure(params, types.DidChangeTextDocumentParams)
         assert self.server.documents.change(found.text_document, found.content_changes) is not None
+        self._schedule(uri)
 
-    def check(self, uri: str) -> None:
-        """Let the document be checked, its data included."""
-        self._loop.run_until_complete(self.server.checks._check(uri))
+    def check(self) -> None:
+        """Let all documents be checked, with what is on disk, and their data be read."""
+
+        async def settle() -> None:
+            self.server.checks.refresh()
+            while self.server.checks.at_work:
+                await asyncio.sleep(0.01)
+
+        self._loop.run_until_complete(settle())
 
     def ask(self, method: str, params: dict[str, Any]) -> Any:
         """The result of a request. Raises JsonRpcException for one that is refused."""

@@ -142,9 +142,18 @@ def _name(value: JsonValue, kind: str) -> str | None:
 def declared_programs(session: Session, place: Place, names: Sequence[str]) -> list[RunnableInfo]:
     """The programs among these names, which may also be those of steps."""
     scopes = [place.scope, *(scope for scope in place.scope.imports.values() if scope is not None)]
-    symbols = {symbol.key: symbol for scope in scopes for symbol in scope.symbols.values()}
-    found = [runnable(session, symbols[name]) for name in names if name in symbols]
-    found += [one for one in saved(session) if one.symbol.key in names]
+    found: list[RunnableInfo | None] = []
+    for name in names:
+        behind = (
+            scope.symbols.get(name.removeprefix(scope.prefix))
+            for scope in scopes
+            if name.startswith(scope.prefix)
+        )
+        symbol = next((one for one in behind if one is not None and one.key == name), None)
+        if symbol is not None:
+            found.append(runnable(session, symbol))
+    if any("(" in name for name in names):  # no name of a declaration, but an expression
+        found += [one for one in saved(session) if one.symbol.key in names]
     return [one for one in found if one is not None]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dspec.runtime.schema.ensemble import programs
 
-from ...data.histories import unfit_turns_of
+from ...data import TurnsQuestion
+from ...data.histories import has_history
 from ...diagnostics import codes
 from ...optimizers.base import Spec
 from ...optimizers.table import for_few
@@ -140,9 +141,11 @@ def _turns_fit(session: Session, tuned: RunnableInfo, info: RowsInfo) -> None:
     made = tuned.content if isinstance(tuned, SavedInfo) else tuned.program
     if declared is None or made is None or not session.probe:
         return
-    problem = unfit_turns_of(declared, session.folder, programs(made), root=session.root)
-    if problem is not None:
-        session.report(codes.media.TurnsOfRows(info.location, problem.message, tuned.symbol.location))
+    if not has_history(declared):
+        return
+    seen = session.see(TurnsQuestion(dataset=declared, programs=programs(made)))
+    if seen is not None and seen.problem is not None:
+        session.report(codes.media.TurnsOfRows(info.location, seen.problem.message, tuned.symbol.location))
 
 
 def _columns_fit(session: Session, measure: MetricInfo, info: RowsInfo) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...data.checking import unfit_labels
+from ...data import LabelsQuestion
 from ...diagnostics import codes
 from ..session import Session
 from ..types.declared import RunnableInfo, reachable
@@ -56,7 +56,8 @@ def check_labels(
         if column is None or declared is None or name in data.inputs or assignable(column.type, output.type):
             continue
         records = reachable(session, [output.type])
-        found = unfit_labels(declared, session.folder, name, output.type, records, root=session.root)
+        seen = session.see(LabelsQuestion(dataset=declared, column=name, type=output.type, records=records))
+        found = None if seen is None else seen.problem
         if found is not None:
             given, wanted = spell(column.type), spell(output.type)
             session.report(

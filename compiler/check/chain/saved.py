@@ -7,8 +7,9 @@ editor's first check touches no file and says nothing of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar, cast
 
 from dspec.grammar.tree import Argument, Call, Expr, Reference, Span
 from dspec.grammar.tree import Literal as LiteralNode
@@ -18,7 +19,7 @@ from dspec.runtime.schema.program import FieldSpec, Program, Record
 from dspec.runtime.schema.types import ANY, DictOf, ListOf, OneOfRecords, OptionalOf, RecordRef, TupleOf, Type
 
 from ...diagnostics import codes
-from ...project.reads import looked_at
+from ...project.reads import looked_at, stamp
 from ...project.source import Location
 from ..names.names import resolve
 from ..session import Place, Session
@@ -28,6 +29,9 @@ from ..sources.data_files import data_file
 from ..symbols import Symbol
 from ..types.declared import RunnableInfo, SavedInfo, runnable, saved
 from ..types.kinds import NamedValue
+
+T = TypeVar("T")
+_KEPT = 8
 
 FORMS: Mapping[str, tuple[str, ...]] = {"artifact": ("path",), "dspy_state": ("path", "program")}
 """How such a program is written: the name of the call, with the names of its arguments."""
@@ -86,8 +90,8 @@ def _made_here(session: Session, place: Place, path: str) -> Symbol | None:
     if (
         block is None
         or block.kind != "optimize"
-        or block in session.running
         or place.scope is not session.main
+        or block in session.running
     ):
         return None
     own = session.folder / "compiled" / f"{name}.dspc.json"
@@ -110,6 +114,7 @@ def _once(
 ) -> RunnableInfo | None:
     """The program under its key; a file is read and complained of once."""
     at = place.at(node)
+    session.order_matters()
     if key in session.saved:
         known = session.saved[key]
         if not isinstance(known, SavedInfo):
@@ -117,8 +122,7 @@ def _once(
         known.places.append(at)
         return known
     session.saved[key] = None
-    symbol = Symbol("program", place.text(node), key, at, place.declaration, place.block)
-    session.owners[id(symbol)] = place.scope
+    symbol = Symbol("program", place.text(node), key, at, place.declaration, place.block, place.scope)
     if not session.probe:
         found = SavedInfo(symbol, {}, {}, None, known=False, places=[at])
     else:
@@ -157,10 +161,20 @@ def _read(session: Session, path: str, of: RunnableInfo | None) -> Runnable:
         raise ArtifactError(f"`{of.symbol.name}` cannot run, so no state fits it")
     try:
         if of is None or of.program is None:
-            return read_artifact(place).program
-        return with_dspy_state(of.program, read_json(place))
+            return _kept(session, place, lambda: read_artifact(place).program)
+        return with_dspy_state(of.program, _kept(session, place, lambda: read_json(place)))
     except ArtifactError as error:
         raise ArtifactError(error.message.removeprefix(f"{place}: "), help=error.help) from None
+
+
+def _kept(session: Session, place: Path, read: Callable[[], T]) -> T:
+    """What a file holds, read once until it changes. Raises what reading it raises."""
+    key = (str(place), stamp(str(place)))
+    if key not in session.read:
+        session.read[key] = read()
+        while len(session.read) > _KEPT:
+            del session.read[next(iter(session.read))]
+    return cast("T", session.read[key])
 
 
 def _inside(session: Session, path: str) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from dspec.grammar.tree import (
     Attribute,
     Call,
@@ -13,14 +15,15 @@ from dspec.grammar.tree import (
     Index,
     Reference,
 )
-from dspec.runtime.adapters.turns import turn_media, unfit_turns
 from dspec.runtime.schema.expressions import Expression
 from dspec.runtime.values.media import is_history
-from dspec.runtime.values.values import coerce
 
 from ... import ir
+from ...data import HistoryQuestion
+from ...data.histories import paths_in, unfit_history
 from ...data.media import MediaFiles
 from ...diagnostics import codes
+from ...project.source import Location
 from ..declarations.records import records_lookup
 from ..expressions.given import given
 from ..expressions.infer import infer, truth
@@ -35,11 +38,28 @@ from ..types.kinds import NamedValue
 from .fits import referred_program
 
 
-def test(session: Session, symbol: Symbol) -> ir.Test | None:
+class TestInfo(Struct, frozen=True):
+    """A test, without the lines where it and its conditions stand: those are their places."""
+
+    test: ir.Test
+    where: Location
+    conditions: tuple[Location, ...]
+
+    @property
+    def placed(self) -> ir.Test:
+        """The test with the lines."""
+        expectations = tuple(
+            one.model_copy(update={"where": place.told})
+            for one, place in zip(self.test.expectations, self.conditions, strict=True)
+        )
+        return self.test.model_copy(update={"where": self.where.told, "expectations": expectations})
+
+
+def test(session: Session, symbol: Symbol) -> TestInfo | None:
     return session.once(_check_test, symbol)
 
 
-def _check_test(session: Session, symbol: Symbol) -> ir.Test | None:
+def _check_test(session: Session, symbol: Symbol) -> TestInfo | None:
     place = session.place(symbol)
     declaration = place.declaration
     read = Reader(session, place, declaration.items)
@@ -58,20 +78,15 @@ def _check_test(session: Session, symbol: Symbol) -> ir.Test | None:
             values[item.name.text] = _given(session, place, item, tested)
     if tested is None:
         return None
-    expectations = tuple(
-        _expectation(session, place, item, tested)
-        for item in declaration.items or ()
-        if isinstance(item, Expect)
-    )
+    expected = [item for item in declaration.items or () if isinstance(item, Expect)]
+    expectations = tuple(_expectation(session, place, item, tested) for item in expected)
     if not place.block.problems and not has_misplaced(place):
         _complete(session, place, symbol, tested.inputs, written)
-    return ir.Test(
-        name=symbol.key,
-        program=tested.symbol.key,
-        given=values,
-        expectations=expectations,
-        where=place.told(declaration.name or declaration.keyword),
+    made = ir.Test(
+        name=symbol.key, program=tested.symbol.key, given=values, expectations=expectations, where=""
     )
+    at = place.at(declaration.name or declaration.keyword)
+    return TestInfo(made, at, tuple(place.at(item.condition) for item in expected))
 
 
 def _complete(
@@ -115,14 +130,12 @@ def _turns(
     known, value = constant(code)
     if not known or value is None or tested.program is None:
         return
-    media = turn_media([tested.program]).get(member.name, {})
-    if media and not session.probe:
-        return
-    try:
-        value = MediaFiles(session.folder, session.root, glancing=True).in_turns(value, media)
-        why = unfit_turns(tested.program, {member.name: coerce(value, member.type, {})})
-    except ValueError as error:
-        why = str(error)
+    asked = HistoryQuestion(program=tested.program, name=member.name, type=member.type, turns=value)
+    if not any(paths_in(asked)):
+        why = unfit_history(asked, MediaFiles(session.folder, session.root, glancing=True))
+    else:
+        seen = session.see(asked) if session.probe else None
+        why = seen.fault if seen is not None else ""
     if why:
         session.report(codes.media.GivenTurns(place.at(node), member.name, why))
 
@@ -145,7 +158,7 @@ def _expectation(session: Session, place: Place, item: Expect, tested: RunnableI
         condition=condition,
         parts=_shown(place, item.condition, parts),
         judges=tuple(measure.judges),
-        where=place.told(item.condition),
+        where="",
     )
 
 

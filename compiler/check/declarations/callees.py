@@ -148,8 +148,8 @@ def check_called_first(session: Session, symbol: Symbol) -> None:
         on_way = next((place for place, (each, _) in enumerate(way) if each is callee), None)
         if on_way is not None:
             circle = [each for each, _ in way[on_way:]]
-            if len(circle) > 1 and not session.circles & {each.key for each in circle}:
-                session.circles |= {each.key for each in circle}
+            if len(circle) > 1 and not session.in_circle(each.key for each in circle):
+                session.circle(each.key for each in circle)
                 names = tuple(each.key for each in (*circle, callee))
                 of = "metric" if symbol.kind == "metric" else "program"
                 session.report(codes.names.CallsInCircle(session.place(current).at(node.callee), names, of))

@@ -11,13 +11,14 @@ from ..symbols import Symbol
 def report_circle(session: Session, at: Location, symbol: Symbol) -> None:
     """Reports once the circle of modules and programs that leads back to `symbol`, whose check is at work. Circles with
     other kinds of declarations are reported elsewhere."""
-    if symbol not in session.running:
+    running = session.running
+    if symbol not in running:
         return
-    way = session.running[session.running.index(symbol) :]
+    way = running[running.index(symbol) :]
     keys = {each.key for each in way}
-    if any(each.kind not in ("module", "program") for each in way) or session.circles & keys:
+    if any(each.kind not in ("module", "program") for each in way) or session.in_circle(keys):
         return
-    session.circles |= keys
+    session.circle(keys)
     if len(way) == 1:
         session.report(codes.names.CallsItself(at, symbol.location, symbol.kind))
         return

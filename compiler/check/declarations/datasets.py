@@ -22,8 +22,7 @@ from dspec.runtime.schema.program import FieldSpec
 from dspec.runtime.schema.types import JsonValue
 
 from ... import ir
-from ...data import Findings, Places, diagnose
-from ...data import check as check_data
+from ...data import Findings, Places, RowsQuestion, diagnose
 from ...data.sources.base import FetchedSource
 from ...data.sources.table import SOURCES, is_ending, is_fetched, title
 from ...diagnostics import codes
@@ -233,20 +232,23 @@ def _stratify(session: Session, place: Place, read: Reader, columns: Group) -> s
 
 
 def _look(session: Session, place: Place, found: ir.Dataset) -> Findings | None:
-    """Look at the rows, and report the problems. None where data may not be read."""
+    """Look at the rows, and report the problems. None where data may not be read, or was not yet."""
     if not session.probe:
         return None
-    findings = fetched(session, found.source) or check_data(
-        _readable(session, found), session.folder, root=session.root, cache=session.cache, deep=session.deep
-    )
+    findings = fetched(session, found.source)
+    if findings is None:
+        seen = session.see(RowsQuestion(dataset=_readable(session, found), deep=session.deep))
+        findings = None if seen is None else seen.findings
+    if findings is None:
+        return None
     if not findings.exact:
-        session.sampled.append(title(found.source))
+        session.at_work.sampled += (title(found.source),)
     places = _places(place)
     other = _other_source(place, found) if findings.problems else None
     if other:
         session.report(other)
     else:
-        session.findings += [diagnose(problem, places) for problem in findings.problems]
+        session.findings.extend(diagnose(problem, places) for problem in findings.problems)
     return findings
 
 

@@ -140,7 +140,7 @@ def _row(
             continue
         value = written_out(scope, item.value, code, name)
         kind = medium_kind(member.type)
-        if kind is not None and session.probe:
+        if kind is not None and session.probe and session.reads_now:
             try:
                 value = brought(session, value, kind)
             except ValueError as error:

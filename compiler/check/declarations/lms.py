@@ -133,9 +133,9 @@ def _fallback(session: Session, read: Reader, symbol: Symbol) -> tuple[str, ...]
     keys: list[str] = []
     for node, other in read.references("fallback"):
         if other is symbol or _falls_back_to(session, other, symbol, set()):
-            if session.circles & {symbol.key, other.key}:
+            if session.in_circle((symbol.key, other.key)):
                 continue
-            session.circles |= {symbol.key, other.key}
+            session.circle((symbol.key, other.key))
             way = None if other is symbol else other.location
             session.report(codes.models.FallsBackToItself(read.place.at(node), symbol.name, way))
         else:
@@ -171,9 +171,7 @@ def default_lm(session: Session, scope: FileScope) -> Symbol | None:
     The file's own models come first, then those it imports, then the root file's: the one marked
     `default = true`, or the only one.
     """
-    if id(scope) not in session.default_lms:
-        session.default_lms[id(scope)] = _find_default(session, scope)
-    return session.default_lms[id(scope)]
+    return session.once(_find_default, scope)
 
 
 def _find_default(session: Session, scope: FileScope) -> Symbol | None:
@@ -189,10 +187,8 @@ def _find_default(session: Session, scope: FileScope) -> Symbol | None:
 
 def optimize_lm(session: Session, symbol: Symbol) -> Symbol | None:
     """The model of the first optimize block that names one, in the symbol's file or the root file."""
-    for scope in dict.fromkeys((session.owners[id(symbol)], session.main)):
-        for other in scope.symbols.values():
-            if other.kind != "optimize":
-                continue
+    for scope in dict.fromkeys((symbol.scope, session.main)):
+        for other in scope.symbols.of_kind("optimize"):
             place = session.place(other)
             node = settings(place.declaration.items).get("lm")
             found = find(session, place, node.value) if node else None
@@ -202,7 +198,7 @@ def optimize_lm(session: Session, symbol: Symbol) -> Symbol | None:
 
 
 def _own(scope: FileScope) -> list[Symbol]:
-    return [symbol for symbol in scope.symbols.values() if symbol.kind == "lm"]
+    return scope.symbols.of_kind("lm")
 
 
 def _imported(scope: FileScope) -> list[Symbol]:

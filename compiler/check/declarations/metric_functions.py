@@ -63,9 +63,6 @@ def call_function(scope: Scope, node: Call, symbol: Symbol, parameters: Mapping[
     row = DictOf(key=STR, value=ANY)
     inputs = {name: NamedValue(name, row, one.symbol) for name, one in parameters.items()}
     scope.reads.update(parameters)
-    for one in parameters.values():
-        if one.symbol is not None:
-            session.used.add(id(one.symbol))
     made = check_source(session, place, symbol, node, node.callee.name, inputs, ANY)
     if made.options is None:
         return Typed(FLOAT)

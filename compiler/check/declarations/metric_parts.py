@@ -14,6 +14,7 @@ from dspec.runtime.schema.types import Frozen
 
 from ... import ir
 from ...diagnostics import codes
+from ...project.source import Location
 from ..expressions.infer import infer
 from ..expressions.scope import Measure, Scope, Typed
 from ..shape.arguments import match_arguments
@@ -49,6 +50,8 @@ class MetricInfo(Struct, frozen=True):
     judges: bool
     """True when a judge marks the score, so that `reason` says why."""
     metric: ir.Metric | None
+    where: Location | None
+    """The score."""
     columns: frozenset[str] | None
     """The columns of the dataset that the metric reads; None where they are not known, or it reads a row as a whole."""
     outputs: frozenset[str] | None
@@ -60,6 +63,13 @@ class MetricInfo(Struct, frozen=True):
     """What its parameters are."""
     part: CalledMetric | None = None
     """The metric as others call it; None where something is wrong with it."""
+
+    @property
+    def placed(self) -> ir.Metric | None:
+        """The metric with the line of its score. Checks do without it: a metric may move, and is the same metric."""
+        if self.metric is None or self.where is None:
+            return self.metric
+        return self.metric.model_copy(update={"where": self.where.told})
 
     @property
     def asked(self) -> tuple[ir.Judge, ...]:

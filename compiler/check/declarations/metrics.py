@@ -155,7 +155,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
             lets=tuple(measure.lets),
             judges=tuple(measure.judges),
             aggregates=tuple(aggregates),
-            where=place.told(score_node),
+            where="",
         )
     reward = None
     if alone is not None and written_for and score_node is not None:
@@ -181,6 +181,7 @@ def _check_metric(session: Session, symbol: Symbol) -> MetricInfo:
         explains=feedback is not None or bool(for_one),
         judges=reasoned,
         metric=built,
+        where=None if score_node is None else place.at(score_node),
         columns=None if built is None else members_read(parts, measure, built.gold),
         outputs=None if built is None else members_read(parts, measure, built.pred),
         reward=reward,

@@ -248,7 +248,6 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
     ):
         session.report(codes.types.Lacks(symbol.location, "field", "record"))
     scope = Scope(session, place, bindings(members), "a record's check", records=records_lookup(session))
-    _endless(session, symbol, members)
     return Record(
         name=symbol.key,
         description=doc_of(place.declaration.items) or (parent[1].description if parent else ""),
@@ -264,15 +263,21 @@ def _base_record(session: Session, place: Place) -> tuple[Symbol, Record] | None
     return None if symbol is None or found is None else (symbol, found)
 
 
-def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) -> None:
-    """Report a field through which every value of the record would need another one inside."""
-    for member in members:
-        if symbol.key in session.circles:
-            return
+def check_endless(session: Session, symbol: Symbol) -> None:
+    """Report a field through which every value of the record would need another one inside. This looks at other records,
+    which nobody needs who only wants to know what a record is."""
+    session.once(_check_endless, symbol)
+
+
+def _check_endless(session: Session, symbol: Symbol) -> bool:
+    group = record_fields(session, symbol)
+    for member in group.members.values() if group else ():
+        if session.in_circle((symbol.key,)):
+            return False
         way = _required_way(session, member.type, symbol.key)
         if way is None or member.symbol is None:
             continue
-        session.circles |= {symbol.key, *way}
+        session.circle((symbol.key, *way))
         place = session.place(symbol)
         node = next(
             (
@@ -285,14 +290,15 @@ def _endless(session: Session, symbol: Symbol, members: tuple[NamedValue, ...]) 
         annotation = place.at(node) if node else None
         at = member.symbol.location
         session.report(codes.types.ContainsItself(at, symbol.location, way, spell(member.type), annotation))
-        return
+        return False
+    return True
 
 
 def _required_way(session: Session, kind: Type, goal: str) -> tuple[str, ...] | None:
     """The chain of records from a field of this type to `goal`, in which each value needs one of the next record; None
     where there is no such chain. Each record is looked at once, and one found to be finite is in `session.ending`, so
     that no later search looks at it."""
-    if not isinstance(kind, RecordRef) or kind.name in session.ending:
+    if not isinstance(kind, RecordRef) or session.ends(kind.name):
         return None
     if kind.name == goal:
         return ()
@@ -307,15 +313,15 @@ def _required_way(session: Session, kind: Type, goal: str) -> tuple[str, ...] | 
             ahead.pop()
             done = way.pop()
             if done not in endless:
-                session.ending.add(done)
+                session.ending[done] = session.at_work
             elif way:
                 endless.add(way[-1])
         elif name == goal:
             return tuple(way)
         elif name in seen:
-            if name not in session.ending:
+            if not session.ends(name):
                 endless.add(way[-1])
-        elif name not in session.ending:
+        elif not session.ends(name):
             seen.add(name)
             way.append(name)
             ahead.append(_needed(session, name))

@@ -389,7 +389,7 @@ def _comprehension(scope: Scope, node: Comprehension) -> Typed:
         code = ForEach(element=element.code, variable=node.variable.text, iterable=source.code, of=of)
         return Typed(kind, code, source.length)
     assert scope.block is not None
-    if source.length is None and not (is_unknown(source.kind) and scope.session.findings):
+    if source.length is None and not (is_unknown(source.kind) and scope.session.amiss):
         calls = tuple(dict.fromkeys(calls_in(inner.block.steps)))
         at = scope.place.at(node.iterable)
         scope.session.report(codes.types.CallsNotCounted(at, calls, keys=node.of is not None))

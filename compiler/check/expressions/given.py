@@ -7,6 +7,7 @@ from dspec.runtime.schema.expressions import Constant, Expression, ListOfItems
 from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OptionalOf, Type
 from dspec.runtime.values.media import MediumKind, is_history, medium_kind
 
+from ...data import MediumQuestion
 from ...data.media import MediaFiles, is_path
 from ...diagnostics import codes
 from ..session import Place, Session
@@ -51,10 +52,9 @@ def _medium(
     if is_path(node.value):
         text = data_file(session, place, node.value, node)
     if text is not None and session.probe:
-        try:
-            MediaFiles(session.folder, session.root, glancing=True).value(text, kind)
-        except ValueError as error:
-            session.report(codes.values.NoMedium(place.at(node), name, str(error)))
+        seen = session.see(MediumQuestion(text=text, kind=kind))
+        if seen is not None and seen.fault:
+            session.report(codes.values.NoMedium(place.at(node), name, seen.fault))
     return Constant(value=text)
 
 

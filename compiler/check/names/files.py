@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from dspec.grammar.tree import Declaration, Doc, Literal, Name
+from msgspec import Struct, field
+
+from dspec.grammar.tree import Block, Declaration, Doc, Literal, Name
 
 from ...diagnostics import codes
 from ...diagnostics.spelling import closest
@@ -15,7 +18,7 @@ from ...project.source import Location
 from ...tables.block_specs import DeclarationKind
 from ...tables.vocabulary import TYPES
 from ..session import Place, Session
-from ..symbols import FileScope, Symbol
+from ..symbols import FileScope, Gaps, Symbol
 
 LANGUAGE_VERSION = 1
 
@@ -36,111 +39,155 @@ KINDS: dict[str, DeclarationKind] = {
 }
 
 
-def scopes(loaded: Loaded) -> dict[Path, FileScope]:
-    """The names of every file. Keys in imported files carry the aliases that lead to them."""
-    prefixes: dict[Path, str] = {loaded.main.source.path: ""}
+class Unit(Struct, eq=False):
+    """A block of a file, as long as its text stays the same, with the symbol that it declares."""
+
+    scope: FileScope
+    block: Block
+    symbol: Symbol | None
+    gone: bool = False
+    """Whether the file has no such block any more."""
+
+
+class FileNames(Struct, eq=False):
+    """What a file declares. `doubles` are declarations whose names were taken: checked, but never found by name."""
+
+    file: File
+    scope: FileScope
+    version: int = -1
+    """The version of the file that this was read from."""
+    blocks: tuple[Block, ...] = ()
+    units: list[Unit] = field(default_factory=list[Unit])
+    doubles: list[Symbol] = field(default_factory=list[Symbol])
+    waiting: dict[Unit, None] = field(default_factory=dict[Unit, None])
+    """Units to be checked."""
+
+    def in_order(self) -> tuple[list[Unit], list[Unit]]:
+        """The units to be checked, and those of them that declare something: first what is found by name."""
+        units = sorted(self.waiting, key=lambda unit: unit.block.start)
+        doubles = [unit for unit in units if any(unit.symbol is one for one in self.doubles)]
+        found = [unit for unit in units if unit.symbol is not None and self.scope.symbols.has(unit.symbol)]
+        return units, found + doubles
+
+
+def prefixes(loaded: Loaded) -> dict[Path, str]:
+    """What stands before the names of each file in keys: the aliases that lead there."""
+    found: dict[Path, str] = {loaded.main.source.path: ""}
     waiting = [loaded.main]
     while waiting:
         file = waiting.pop(0)
         for entry in file.imports:
-            if entry.target is not None and entry.target not in prefixes:
-                prefixes[entry.target] = f"{prefixes[file.source.path]}{entry.alias}."
+            if entry.target is not None and entry.target not in found:
+                found[entry.target] = f"{found[file.source.path]}{entry.alias}."
                 waiting.append(loaded.files[entry.target])
-    found = {
-        path: FileScope(file.source, prefixes.get(path, ""), {}, {}) for path, file in loaded.files.items()
-    }
-    for path, file in loaded.files.items():
-        for entry in file.imports:
-            found[path].imports.setdefault(entry.alias, found[entry.target] if entry.target else None)
+    return {path: found.get(path, "") for path in loaded.files}
+
+
+def imported(file: File, names: Mapping[Path, FileNames]) -> dict[str, FileScope | None]:
+    """The file behind each alias."""
+    found: dict[str, FileScope | None] = {}
+    for entry in file.imports:
+        found.setdefault(entry.alias, names[entry.target].scope if entry.target else None)
     return found
 
 
-def declare(session: Session, file: File, scope: FileScope) -> None:
-    """Fill a file's scope with its declarations; report names that are declared twice."""
-    for block in file.tree.blocks:
-        declaration = block.declaration
+def unit_of(scope: FileScope, block: Block) -> Unit:
+    declaration = block.declaration
+    kind = KINDS.get(declaration.keyword.text) if declaration is not None else None
+    if declaration is None or declaration.name is None or kind is None:
+        return Unit(scope, block, None)
+    return Unit(scope, block, symbol_for(Place(scope, block, declaration), kind, declaration.name))
+
+
+def gaps_in(units: Iterable[Unit]) -> Gaps:
+    """What may be declared by blocks that could not be read."""
+    unreadable: set[str] = set()
+    nameless: set[DeclarationKind] = set()
+    for unit in units:
+        declaration = unit.block.declaration
         if declaration is None or declaration.name is None:
-            scope.unreadable.update(re.findall(r"[^\W\d]\w*", block.text[:200])[1:2])
-            if (header := re.match(r"([a-z]+)[ \t]*[{(=]", block.text)) and header[1] in KINDS:
-                scope.nameless.add(KINDS[header[1]])
+            text = unit.block.text[:200]
+            unreadable.update(re.findall(r"[^\W\d]\w*", text)[1:2])
+            if (header := re.match(r"([a-z]+)[ \t]*[{(=]", text)) and header[1] in KINDS:
+                nameless.add(KINDS[header[1]])
+    return Gaps(frozenset(unreadable), frozenset(nameless))
+
+
+def declare(session: Session, names: FileNames) -> dict[str, Symbol]:
+    """The file's declarations by name; reports names that are declared twice."""
+    found: dict[str, Symbol] = {}
+    names.doubles = []
+    for unit in names.units:
+        symbol = unit.symbol
+        if symbol is None:
             continue
-        kind = KINDS.get(declaration.keyword.text)
-        if kind is None:
-            continue
-        place = Place(scope, block, declaration)
-        name = declaration.name.text
-        symbol = symbol_for(place, kind, declaration.name)
-        session.owners[id(symbol)] = scope
-        session.declared.append(symbol)
-        first = scope.symbols.get(name)
+        first = found.get(symbol.name)
         if first is not None:
-            session.report(codes.names.DeclaredTwice(symbol.location, kind, first.location, first.kind))
-            session.doubles.append(symbol)
-            continue
+            session.report(
+                codes.names.DeclaredTwice(symbol.location, declared_kind(symbol), first.location, first.kind)
+            )
+            names.doubles.append(symbol)
         # A file that was written before there were tuples may have a type of that name.
-        if name in TYPES and name != "tuple" and kind in ("type", "record"):
+        elif symbol.name in TYPES and symbol.name != "tuple" and symbol.kind in ("type", "record"):
             session.report(codes.names.BuiltInName(symbol.location))
-            continue
-        scope.symbols[name] = symbol
-        if kind == "record":
-            session.records[symbol.key] = symbol
-        elif kind == "lm":
-            session.lms[symbol.key] = symbol
+        else:
+            found[symbol.name] = symbol
+    return found
+
+
+def declared_kind(symbol: Symbol) -> DeclarationKind:
+    return KINDS[symbol.declaration.keyword.text]
 
 
 def symbol_for(place: Place, kind: DeclarationKind, name: Name) -> Symbol:
     """A new symbol for a whole declaration."""
     key, at, doc = place.scope.prefix + name.text, place.at(name), _doc(place.declaration)
-    return Symbol(kind, name.text, key, at, place.declaration, place.block, doc, kind)
+    return Symbol(kind, name.text, key, at, place.declaration, place.block, place.scope, doc, kind)
 
 
 def _doc(declaration: Declaration) -> str:
     return next((item.text for item in declaration.items or () if isinstance(item, Doc)), "")
 
 
-def check_version(session: Session, file: File) -> None:
+def check_version(session: Session, names: FileNames) -> None:
     """`dspec 1` must come first; a newer version cannot be read."""
-    source = file.source
+    source, blocks = names.scope.source, names.blocks
     found = [
         (block, block.declaration)
-        for block in file.tree.blocks
+        for block in blocks
         if block.declaration is not None and block.declaration.keyword.text == "dspec"
     ]
     if not found:
-        if not file.tree.blocks or any(b.declaration is None and b.problems for b in file.tree.blocks[:1]):
+        if not blocks or any(b.declaration is None and b.problems for b in blocks[:1]):
             return
-        start = file.tree.blocks[0].start
-        word = file.tree.blocks[0].declaration
-        end = start + (len(word.keyword.text) if word else 1)
-        session.report(codes.syntax.NoVersion(Location(source, start, end), LANGUAGE_VERSION))
+        word = blocks[0].declaration
+        start = Location(source, 0, len(word.keyword.text) if word else 1, blocks[0])
+        session.report(codes.syntax.NoVersion(start, LANGUAGE_VERSION))
         return
     block, declaration = found[0]
     value = declaration.value
     if isinstance(value, Literal):
-        place = Location(source, block.start + value.span.start, block.start + value.span.end)
+        place = Location(source, value.span.start, value.span.end, block)
         if not isinstance(value.value, int) or isinstance(value.value, bool) or value.value < 1:
             session.report(codes.syntax.UnknownVersion(place, LANGUAGE_VERSION))
         elif value.value > LANGUAGE_VERSION:
             session.report(codes.syntax.UnknownVersion(place, LANGUAGE_VERSION, value.value))
-    first = Location(source, block.start, block.start + len("dspec"))
+    first = Location(source, 0, len("dspec"), block)
     for again, other in found[1:]:
         span = other.keyword.span
-        session.report(
-            codes.syntax.VersionTwice(
-                Location(source, again.start + span.start, again.start + span.end), first
-            )
-        )
+        session.report(codes.syntax.VersionTwice(Location(source, span.start, span.end, again), first))
 
 
-def check_imports(session: Session, loaded: Loaded, file: File, scope: FileScope) -> None:
+def check_imports(session: Session, names: FileNames) -> None:
     """Report imports that lead nowhere."""
+    file = names.file
     for entry in file.imports:
         value = entry.declaration.value
-        place = Place(scope, entry.block, entry.declaration)
+        place = Place(names.scope, entry.block, entry.declaration)
         if entry.problem is None or not isinstance(value, Literal):
             continue
         written, problem = str(value.value), entry.problem
-        near = _near_files(file, written, loaded.root) if problem.kind == "missing" else ()
+        near = _near_files(file, written, session.root) if problem.kind == "missing" else ()
         finding = codes.names.OutsideProject if problem.kind == "outside" else codes.names.CannotImport
         session.report(finding(place.at(value), written, problem.reason, near, problem.kind == "missing"))
 
@@ -157,7 +204,7 @@ def _near_files(file: File, written: str, root: Path) -> tuple[str, ...]:
     return tuple(f"{folder}/{other}" if folder else other for other in near)
 
 
-def check_cycles(session: Session, loaded: Loaded, found: dict[Path, FileScope]) -> None:
+def check_cycles(session: Session, loaded: Loaded, found: Mapping[Path, FileNames]) -> None:
     """Report each circle of imports once, at the import that closes it."""
     done: set[Path] = set()
 
@@ -169,7 +216,7 @@ def check_cycles(session: Session, loaded: Loaded, found: dict[Path, FileScope])
                 continue
             target = loaded.files[entry.target]
             if any(other is target for other in (*way, file)):
-                _cycle(session, found[file.source.path], entry, [*way, file], target)
+                _cycle(session, found[file.source.path].scope, entry, [*way, file], target)
             else:
                 walk(target, [*way, file])
         done.add(file.source.path)
@@ -184,10 +231,11 @@ def _cycle(session: Session, scope: FileScope, entry: Import, way: list[File], t
     session.report(codes.names.ImportsInCircle(place.at(entry.declaration.value or entry.declaration), names))
 
 
-def check_unused(session: Session, scope: FileScope) -> None:
+def check_unused(session: Session, names: FileNames) -> None:
     """Warn of imports that the file does not use."""
-    for symbol in scope.symbols.values():
-        if symbol.kind != "import" or id(symbol) in session.used or scope.imports.get(symbol.name) is None:
+    scope = names.scope
+    for symbol in scope.symbols.of_kind("import"):
+        if session.imports_used[id(symbol)] or scope.imports.get(symbol.name) is None:
             continue
         place = session.place(symbol)
         session.report(codes.names.UnusedImport(symbol.location, place.at(place.declaration.span)))

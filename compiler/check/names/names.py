@@ -22,12 +22,10 @@ def named(kinds: Collection[str], scope: FileScope) -> list[str]:
     """
     if len(scope.symbols) > MAX_KNOWN:
         return []
-    names = [symbol.name for symbol in scope.symbols.values() if symbol.kind in kinds]
+    names = scope.symbols.called(kinds)
     for alias, imported in scope.imports.items():
         if imported is not None:
-            names += [
-                f"{alias}.{symbol.name}" for symbol in imported.symbols.values() if symbol.kind in kinds
-            ]
+            names += [f"{alias}.{name}" for name in imported.symbols.called(kinds)]
     return names
 
 
@@ -126,7 +124,7 @@ def unknown(
         if alias is None or alias.kind != "import" or imported is None:
             _unknown_alias(session, place, qualifier, name)
             return
-        have = tuple(symbol.name for symbol in imported.symbols.values() if symbol.kind in kinds)
+        have = tuple(imported.symbols.called(kinds))
         session.report(
             codes.names.NotInFile(place.at(name), imported.source.name, alias.location, tuple(kinds), have)
         )
@@ -141,5 +139,5 @@ def _unknown_alias(session: Session, place: Place, qualifier: Name, name: Name) 
     if other is not None and other.kind != "import":
         session.report(codes.names.NotAnImport(place.at(qualifier), name.text, other.kind, other.location))
         return
-    aliases = tuple(symbol.name for symbol in place.scope.symbols.values() if symbol.kind == "import")
+    aliases = tuple(place.scope.symbols.called(("import",)))
     session.report(codes.names.UnknownAlias(place.at(qualifier), aliases))

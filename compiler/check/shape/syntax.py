@@ -20,7 +20,7 @@ def check_syntax(session: Session, source: Source, block: Block) -> None:
 def _report(session: Session, source: Source, block: Block, problem: Problem) -> None:
 
     def at(span: Span) -> Location:
-        return Location(source, block.start + span.start, block.start + span.end)
+        return Location(source, span.start, span.end, block)
 
     here, found = at(problem.span), problem.found
     more = bool(block.text[problem.span.start :].strip())

@@ -67,6 +67,7 @@ def runnable(session: Session, symbol: Symbol) -> RunnableInfo | None:
 
 def saved(session: Session) -> list[SavedInfo]:
     """The programs out of files that were written so far and can be used."""
+    session.order_matters()
     return [one for one in session.saved.values() if isinstance(one, SavedInfo)]
 
 

@@ -87,7 +87,7 @@ def unknown_character(found: str, here: Location) -> Habit:
     if found.startswith("'"):
         line = here.source.text[here.start : here.end + 400].partition("\n")[0]
         closed = re.match(r"'([^'\"\\]*)'", line)
-        whole = Location(here.source, here.start, here.start + closed.end()) if closed else None
+        whole = here.near(here.start, here.start + closed.end()) if closed else None
         fixes = (replace(whole, f'"{closed[1]}"', guess=True),) if whole and closed else ()
         return "text stands in double quotes", fixes
     return NONE
@@ -98,7 +98,7 @@ def _before(here: Location, word: str) -> Location | None:
     end = len(here.source.text[max(0, here.start - 400) : here.start].rstrip())
     end += max(0, here.start - 400)
     start = end - len(word)
-    return Location(here.source, start, end) if word and here.source.text[start:end] == word else None
+    return here.near(start, end) if word and here.source.text[start:end] == word else None
 
 
 def _demos(stop: Stop) -> Habit:
@@ -182,7 +182,7 @@ def _separators(stop: Stop) -> Habit:
     if previous in ("field", "input", "output") and {")", ":"} <= wanted:
         return "what belongs to a declaration stands in braces: `{ … }`", ()
     if ":" in wanted and re.fullmatch(r"[^\W\d]\w*", found) and not found.isupper():
-        gap = Location(here.source, word.end, here.start) if word else None
+        gap = here.near(word.end, here.start) if word else None
         return "a type comes after a colon", (Fix("Insert `:`", (Edit(gap, ": "),), "maybe"),) if gap else ()
     return NONE
 
@@ -213,7 +213,7 @@ def _types(stop: Stop) -> Habit:
 def _generic(name: str, here: Location, word: Location) -> Habit:
     """What a type in brackets behind a name is here, `Optional[int]`, as far as a line holds it."""
     inner, end = _bracketed(here)
-    whole = None if end is None else Location(here.source, word.start, end)
+    whole = None if end is None else here.near(word.start, end)
 
     def meant(written: str) -> tuple[Fix, ...]:
         return (replace(whole, written, guess=True),) if whole else ()
@@ -269,7 +269,7 @@ def _operators(stop: Stop) -> Habit:
     if found in COMPARISONS and found not in wanted:
         return "comparisons do not chain: join two of them with `and`", ()
     if found == "/" and here.source.text.startswith("//", here.start):
-        whole = Location(here.source, here.start, here.start + 2)
+        whole = here.near(here.start, here.start + 2)
         return "a comment starts with `#`", (replace(whole, "#", guess=True),)
     if found == "->":
         return "a signature in place is written `sig(question -> answer)`", ()

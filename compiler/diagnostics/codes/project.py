@@ -133,6 +133,7 @@ DS0810 = Code(
     "error",
     "file cannot be read",
     "A source is a regular file of UTF-8 text inside the project's root, of at most 4 MiB. The "
+    "check of all its declarations, and of those that it imports, takes a bounded number of steps. The "
     "message says which "
     "of these does not hold.",
     "",
@@ -148,6 +149,19 @@ class SourceUnreadable(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         return self.says(f"`{self.where.source.name}` cannot be read: {self.reason}")
+
+
+class CheckTooLong(Finding, frozen=True):
+    """The check ended after `steps`, with much of the file unchecked."""
+
+    code = DS0810
+    steps: int
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f"`{self.where.source.name}` is not checked to its end: that takes more than {self.steps:,} steps",
+            help="divide it into files that do not import each other",
+        )
 
 
 DS0811 = Code(

@@ -122,7 +122,7 @@ class NeverClosed(Finding, frozen=True):
         opener = self.where.text or "{"
         closer = {"{": "}", "(": ")", "[": "]"}.get(opener, "}")
         separator = "\n" if opener == "{" and "\n" in self.block.text else ""
-        end = Location(self.block.source, self.block.end, self.block.end)
+        end = self.block.near(self.block.end, self.block.end)
         return self.says(
             f"the `{opener}`{f' of {self.owner}' if self.owner else ''} is never closed",
             "opened here",

@@ -370,7 +370,7 @@ class Nameless(Finding, frozen=True):
 
     def told(self) -> Diagnostic:
         named = f"{self.name} = "
-        before = Location(self.where.source, self.where.start, self.where.start)
+        before = self.where.near(self.where.start, self.where.start)
         return self.says(
             f"`{self.judge}` is given what it looks at by name",
             "has no name",
@@ -669,7 +669,7 @@ class ContainsItself(Finding, frozen=True):
         through = f" by way of {', '.join(f'`{one}`' for one in self.way)}" if self.way else ""
         fixes: tuple[Fix, ...] = ()
         if self.annotation:
-            end = Location(self.annotation.source, self.annotation.end, self.annotation.end)
+            end = self.annotation.near(self.annotation.end, self.annotation.end)
             fixes = (Fix("Make it optional", (Edit(end, "?"),), "maybe"),)
         return self.says(
             f"record `{name}` contains itself{through}: a value of it could never end",
@@ -1099,9 +1099,7 @@ class TypeInUnion(Finding, frozen=True):
             )
         behind = self.where.source.text[self.where.end : self.where.end + 40]
         missing = re.match(r"\s*\|\s*(?:none|None|null)\b(?!\s*\|)", behind)
-        whole = (
-            Location(self.where.source, self.where.start, self.where.end + missing.end()) if missing else None
-        )
+        whole = self.where.near(self.where.start, self.where.end + missing.end()) if missing else None
         return self.says(
             f"a union lists literals or records, and `{name}` is neither",
             "no literal",

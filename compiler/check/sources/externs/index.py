@@ -10,7 +10,7 @@ from dspec.runtime.schema.types import INT, STR, ListOf, OptionalOf, RecordRef, 
 from dspec.runtime.tools.indexed import COLUMN
 
 from .... import ir
-from ....data import DataError, Places, diagnose, fingerprint, probe
+from ....data import IndexQuestion, Places, diagnose
 from ....data.sources.table import endings, is_ending
 from ....diagnostics import codes
 from ...session import Place, Session
@@ -55,12 +55,11 @@ def check_index(session: Session, place: Place, written: ExternCall) -> SourceFo
         session.report(codes.syntax.NotADataFile(place.at(node), path, tuple(endings())))
         return SourceFound(None)
     source = ir.DataSource(kind=ending, path=relative)
-    try:
-        found = probe(source, session.folder, root=session.root, cache=session.cache)
-        digest = fingerprint(source, session.folder, root=session.root, cache=session.cache)
-    except DataError as error:
+    found = session.see(IndexQuestion(source=source))
+    if found is not None and found.findings is not None:
         places = Places(source=place.at(node))
-        session.findings += [diagnose(problem, places) for problem in error.problems]
+        session.findings.extend(diagnose(problem, places) for problem in found.findings.problems)
+    if found is None or not found.digest:
         return SourceFound(None)
     name = COLUMN if column is None else column[0]
     if name not in found.columns:
@@ -75,7 +74,9 @@ def check_index(session: Session, place: Place, written: ExternCall) -> SourceFo
     if absent or not fits:
         return SourceFound(None)
     real = os.path.relpath(session.folder / relative, session.root)
-    return SourceFound({**written.options, "file": Path(real).as_posix(), "text": name, "sha256": digest})
+    return SourceFound(
+        {**written.options, "file": Path(real).as_posix(), "text": name, "sha256": found.digest}
+    )
 
 
 def _wanted(session: Session, written: ExternCall) -> list[str]:

@@ -1,0 +1,165 @@
+"""One graph of projects: importers see what the editor has, else what is on disk, and each list is shown once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from lsprotocol import types
+
+from dspec.compiler.diagnostics.record import Diagnostic
+from dspec.lsp.checks import Checks
+from dspec.lsp.documents import Document, Documents
+
+LIB = 'dspec 1\n\nlm mini { model = "openai/gpt-4o-mini" }\n'
+MAIN = 'dspec 1\n\nimport "lib.dspec" as lib\nmodule ask = Predict(sig(a -> b), lm = lib.mini)\n'
+ROWS = 'dspec 1\n\ndataset rows { source = csv("rows.csv"); input text: str; split { a = 50%; b = 50% } }\n'
+
+
+class Editor:
+    """Documents in a folder with their checks; `shown` has the codes that were published, in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.documents = Documents()
+        self.shown: list[tuple[str, int | None, list[str]]] = []
+        self.checks = Checks(self.documents, self._publish, self._clear)
+
+    def _publish(self, document: Document, found: list[Diagnostic]) -> None:
+        name = document.uri.rpartition("/")[2]
+        self.shown.append((name, document.version, [one.code for one in found]))
+
+    def _clear(self, uri: str) -> None:
+        self.shown.append((uri.rpartition("/")[2], None, []))
+
+    def uri(self, name: str) -> str:
+        return (self.folder / name).as_uri()
+
+    async def open(self, name: str, text: str, version: int = 1) -> None:
+        self.documents.open(types.TextDocumentItem(self.uri(name), "dspec", version, text))
+        self.checks.schedule(self.uri(name))
+        await self.settled()
+
+    async def change(self, name: str, text: str, version: int) -> None:
+        identifier = types.VersionedTextDocumentIdentifier(version, self.uri(name))
+        self.documents.change(identifier, [types.TextDocumentContentChangeWholeDocument(text)])
+        self.checks.schedule(self.uri(name))
+        await self.settled()
+
+    async def close(self, name: str) -> None:
+        document = self.documents.get(self.uri(name))
+        assert document is not None
+        self.documents.close(document.uri)
+        self.checks.drop(document)
+        await self.settled()
+
+    async def settled(self) -> None:
+        while self.checks.busy:
+            await asyncio.sleep(0.005)
+
+    def now(self) -> dict[str, list[str]]:
+        """What is shown of each file."""
+        return {name: codes for name, _, codes in self.shown}
+
+
+@pytest.fixture
+async def editor(tmp_path: Path) -> AsyncIterator[Editor]:
+    (tmp_path / "dspec.toml").touch()
+    (tmp_path / "lib.dspec").write_text(LIB)
+    made = Editor(tmp_path)
+    yield made
+    made.checks.close()
+
+
+async def test_importers_see_a_text_that_is_not_saved(editor: Editor) -> None:
+    await editor.open("main.dspec", MAIN)
+    assert editor.now() == {"main.dspec": []}
+    await editor.open("lib.dspec", LIB.replace("mini", "other"))
+    assert editor.now()["main.dspec"] == ["DS0208"]
+    await editor.change("lib.dspec", LIB, 2)
+    assert editor.now()["main.dspec"] == []
+
+
+async def test_a_closed_document_counts_as_it_is_on_disk(editor: Editor) -> None:
+    await editor.open("main.dspec", MAIN)
+    await editor.open("lib.dspec", LIB.replace("mini", "other"))
+    assert editor.now()["main.dspec"] == ["DS0208"]
+    await editor.close("lib.dspec")
+    assert editor.now() == {"main.dspec": [], "lib.dspec": []}
+
+
+async def test_mistakes_in_files_that_are_not_open_are_shown(editor: Editor) -> None:
+    (editor.folder / "lib.dspec").write_text(LIB + "module wrong = Predict(Unknown)\n")
+    await editor.open("main.dspec", MAIN)
+    assert editor.now() == {"main.dspec": [], "lib.dspec": ["DS0201"]}
+    await editor.open("lib.dspec", LIB)
+    assert editor.now()["lib.dspec"] == [], "the editor's text is another one"
+    await editor.close("main.dspec")
+    await editor.close("lib.dspec")
+    assert editor.now() == {"main.dspec": [], "lib.dspec": []}
+
+
+async def test_a_change_on_disk_is_seen_after_a_look(editor: Editor) -> None:
+    await editor.open("main.dspec", MAIN)
+    (editor.folder / "lib.dspec").write_text(LIB.replace("mini", "other"))
+    editor.checks.refresh()
+    await editor.settled()
+    assert editor.now()["main.dspec"] == ["DS0208"]
+    (editor.folder / "lib.dspec").unlink()
+    editor.checks.refresh()
+    await editor.settled()
+    assert editor.now()["main.dspec"] == ["DS0204"]
+    (editor.folder / "lib.dspec").write_text(LIB)
+    editor.checks.refresh()
+    await editor.settled()
+    assert editor.now()["main.dspec"] == []
+
+
+async def test_what_has_not_changed_is_not_shown_again(editor: Editor) -> None:
+    await editor.open("main.dspec", MAIN)
+    before = len(editor.shown)
+    editor.checks.refresh()
+    await editor.settled()
+    assert len(editor.shown) == before
+
+
+async def test_many_edits_at_once_cost_one_check(editor: Editor) -> None:
+    await editor.open("main.dspec", MAIN)
+    before = len(editor.shown)
+    for version in range(2, 202):
+        identifier = types.VersionedTextDocumentIdentifier(version, editor.uri("main.dspec"))
+        change = types.TextDocumentContentChangeWholeDocument(MAIN + "\n" * version)
+        editor.documents.change(identifier, [change])
+        editor.checks.schedule(editor.uri("main.dspec"))
+    await editor.settled()
+    assert editor.shown[before:] == [("main.dspec", 201, [])]
+
+
+async def test_a_file_that_is_opened_through_a_link_is_the_same_file(editor: Editor) -> None:
+    (editor.folder / "link.dspec").symlink_to(editor.folder / "lib.dspec")
+    await editor.open("main.dspec", MAIN)
+    await editor.open("link.dspec", LIB.replace("mini", "other"))
+    assert editor.now()["main.dspec"] == ["DS0208"]
+    assert "lib.dspec" not in editor.now()
+
+
+async def test_data_is_read_by_a_process_and_what_it_says_stays(editor: Editor) -> None:
+    (editor.folder / "rows.csv").write_text("txt\n" + "a\n" * 4)
+    await editor.open("main.dspec", ROWS)
+    assert editor.now() == {"main.dspec": []}
+    while editor.checks.status()["reading"] or not editor.now()["main.dspec"]:
+        await asyncio.sleep(0.02)
+    assert editor.now() == {"main.dspec": ["DS0402"]}
+    await editor.change("main.dspec", ROWS + "\n# more\n", 2)
+    assert editor.now() == {"main.dspec": ["DS0402"]}, "it is not read again"
+
+
+async def test_closing_a_document_ends_the_reading_of_its_data(editor: Editor) -> None:
+    (editor.folder / "rows.csv").write_text("txt\n" + "a\n" * 4)
+    await editor.open("main.dspec", ROWS)
+    while not editor.checks.status()["reading"]:
+        await asyncio.sleep(0.02)
+    await editor.close("main.dspec")
+    assert editor.checks.status()["reading"] == 0
