@@ -365,16 +365,18 @@ class Session(Struct):
     @property
     def amiss(self) -> bool:
         """Whether the check at work, or one that it needed so far, found something."""
+        return any(True for _ in self.found_so_far())
+
+    def found_so_far(self) -> Iterator[Finding]:
+        """What the check at work found so far, and what those found that it needed."""
         waiting, seen = [self.at_work], set[DeclarationResult]()
         while waiting:
             result = waiting.pop()
-            if result.findings:
-                return True
+            yield from result.findings
             for one in result.needed:
                 if one not in seen:
                     seen.add(one)
                     waiting.append(one)
-        return False
 
     @property
     def uses(self) -> Sequence[Use]:

@@ -28,8 +28,8 @@ def report_circle(session: Session, place: Place) -> None:
 
 
 def in_circle(session: Session) -> bool:
-    """Whether a declaration was reported that extends itself: what the others of the circle lack is a consequence."""
-    return any(isinstance(found, codes.shapes.ExtendsItself) for found in session.findings)
+    """Whether a declaration that this one needs extends itself: what the others of the circle lack is a consequence."""
+    return any(isinstance(found, codes.shapes.ExtendsItself) for found in session.found_so_far())
 
 
 def with_base(
