@@ -36,11 +36,14 @@ SLOWER = (
     "faults",
     "differential",
     "grammar",
+    "compiler/test_arrival.py",
     "compiler/test_deletions.py",
+    "compiler/test_hostile.py",
     "compiler/test_mutations.py",
     "compiler/test_simulated_truth.py",
 )
-"""What `deep` runs: faults, DSPy in an environment of its own, and properties that try harder when asked to."""
+"""What `deep` runs, beside tests that are marked as slow: faults, DSPy in an environment of its own, and properties that try
+harder when asked to."""
 
 
 def run(*command: str | Path, cwd: Path = ROOT) -> None:
@@ -112,6 +115,7 @@ def deep(_: list[str]) -> None:
     made = subprocess.run([str(PYTHON), "tests/differential/environment.py"], cwd=ROOT, check=False)
     os.environ.update(DSPEC_DEEP="1", DSPEC_REQUIRE_DSPY="0" if made.returncode else "1")
     test([f"tests/{part}" for part in SLOWER])
+    test(["-m", "slow", *(f"--ignore=tests/{part}" for part in SLOWER)])
 
 
 def lint(_: list[str]) -> None:

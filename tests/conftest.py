@@ -1,5 +1,7 @@
-"""Makes the shared test tools importable (`from server import FakeServer`), and properties the same on every run."""
+"""Makes the shared test tools importable (`from server import FakeServer`), properties the same on every run, and leaves
+what is slow to `DSPEC_DEEP=1`."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,15 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 # A run that fails for a draw that nobody else sees helps nobody: `DSPEC_DEEP=1` draws more, not other things.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("DSPEC_DEEP") == "1" or config.option.markexpr:
+        return
+    slow = [one for one in items if one.get_closest_marker("slow")]
+    if slow and len(slow) < len(items):  # whoever names slow tests alone means them
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [one for one in items if one not in set(slow)]
 
 
 @pytest.fixture(scope="session", autouse=True)

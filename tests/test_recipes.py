@@ -195,6 +195,7 @@ def named(path: Path, words: re.Pattern[str]) -> set[str]:
     return {found for text in texts for found in words.findall(text)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NAMED)
 def test_a_name_stands_in_its_own_file_and_in_its_table_alone(kind: str) -> None:
     homes = {name: file for name, file in NAMED[kind].items() if name not in ALSO_WORDS}

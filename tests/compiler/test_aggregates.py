@@ -187,6 +187,7 @@ def simulated(draws: random.Random, rows: int, right: Sequence[float]) -> list[t
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["macro_f1", "balanced_accuracy", "weighted_f1", "worst_label"])
 def test_an_interval_holds_the_truth(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from dspec.compiler.evaluate import resampling
@@ -201,6 +202,7 @@ def test_an_interval_holds_the_truth(name: str, monkeypatch: pytest.MonkeyPatch)
     assert FEWEST_HELD <= held / sims <= 1
 
 
+@pytest.mark.slow
 def test_a_gains_interval_holds_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     from dspec.compiler.evaluate import resampling
 

@@ -60,6 +60,7 @@ def measured(made: ir.Project, by: ir.Metric) -> ir.Project:
     return made.model_copy(update={"metrics": {"right": by}})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(WIDE))
 async def test_every_optimizer_takes_one_and_gives_the_same_bytes_at_any_width(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str

@@ -99,6 +99,7 @@ async def tuned(
     return built
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["BootstrapFewShot", "MIPROv2", "GEPA"])
 @pytest.mark.parametrize("strategy", sorted(MODULES))
 async def test_optimizers_tune_what_writes_code_within_their_plan(

@@ -179,6 +179,7 @@ def test_a_large_file_is_sampled_and_counted(tmp_path: Path) -> None:
     assert (looked.rows, looked.exact, list(looked.columns)) == (count + 1, False, ["text", "intent"])
 
 
+@pytest.mark.slow
 def test_a_file_of_1_gb_costs_a_sample_and_a_row_count(tmp_path: Path) -> None:
     count = 100_000
     rows = write(tmp_path, "rows.csv", "text,intent\n" + lines(count).partition("\n")[2])

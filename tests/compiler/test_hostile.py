@@ -20,6 +20,7 @@ SECONDS = 60
 """CPU of the whole process: far above what any case takes, far below what a quadratic one would."""
 
 LARGE = 3 << 20 if os.environ.get("DSPEC_DEEP") else 1 << 20
+MANY = 19_000 if os.environ.get("DSPEC_DEEP") else 3_000
 """Bytes of a text that is large and still read."""
 
 HEAD = 'dspec 1\n\nlm learner { model = "embedded/icl" }\n'
@@ -110,13 +111,13 @@ TEXTS: dict[str, Callable[[], bytes]] = {
     "right to left": lambda: HEAD.encode() + 'lm x { model = "a\u202e\u2066" } } # \u202e\n'.encode(),
     "no line end": lambda: b"lm",
     "too many declarations": lambda: HEAD.encode() + b'lm x { model = "y" }\n' * 100_000,
-    "19,000 unknown names": lambda: (
-        HEAD.encode() + b"".join(b"module m%d = Predict(S%d)\n" % (i, i) for i in range(19_000))
+    f"{MANY:,} unknown names": lambda: (
+        HEAD.encode() + b"".join(b"module m%d = Predict(S%d)\n" % (i, i) for i in range(MANY))
     ),
-    "19,000 calls that stop in the middle": lambda: (
-        HEAD.encode() + b"module m = Predict(-> nowhere, S)\n" * 19_000
+    f"{MANY:,} calls that stop in the middle": lambda: (
+        HEAD.encode() + b"module m = Predict(-> nowhere, S)\n" * MANY
     ),
-    "19,000 declarations of one name": lambda: HEAD.encode() + b'lm x { model = "y" }\n' * 19_000,
+    f"{MANY:,} declarations of one name": lambda: HEAD.encode() + b'lm x { model = "y" }\n' * MANY,
     "100,000 members of a union": lambda: (
         HEAD.encode() + b"type T = " + b" | ".join(b'"v%d"' % i for i in range(100_000)) + b"\n"
     ),

@@ -77,6 +77,7 @@ async def test_a_compile_stops_at_the_wall_and_goes_on_behind_it(
     assert fresh.artifact == whole.artifact
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*CASES, "GEPA"])
 async def test_the_plan_bounds_the_judges_of_every_optimizer(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str

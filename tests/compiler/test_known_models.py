@@ -83,6 +83,7 @@ def test_a_plain_name_is_its_own() -> None:
         assert plain_name(plain_name(name)) == plain_name(name)
 
 
+@pytest.mark.slow
 def test_the_table_is_what_the_installed_list_gives() -> None:
     code = "import generate_models as made; print(made.table() == made.TABLE.read_text(encoding='utf-8'))"
     done = subprocess.run(

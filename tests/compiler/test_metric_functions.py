@@ -197,6 +197,7 @@ async def tuned(
     return built
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["BootstrapFewShot", "MIPROv2", "GEPA"])
 async def test_a_compile_by_a_python_metric_is_the_same_at_any_width(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str

@@ -95,6 +95,7 @@ async def tune(
     return built
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(STEPS))
 async def test_every_optimizer_tunes_what_it_uses_within_its_plan(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
@@ -106,6 +107,7 @@ async def test_every_optimizer_tunes_what_it_uses_within_its_plan(
         await tune(monkeypatch, tmp_path, tools, name, program)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["BootstrapFewShot", "MIPROv2", "GEPA"])
 async def test_they_do_with_the_function_in_processes_of_its_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tools: Toolbox, name: str

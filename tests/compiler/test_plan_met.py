@@ -48,6 +48,7 @@ async def parts(
     return found
 
 
+@pytest.mark.slow
 @every
 @programs
 @pytest.mark.parametrize("reply", [learner, oracle, improves])

@@ -66,6 +66,7 @@ def model(asked: Asked) -> Mapping[str, object]:
 STEPS: dict[str, Case] = {**CASES, "GEPA": GEPA}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(STEPS))
 async def test_every_optimizer_tunes_it_within_its_plan(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str

@@ -317,6 +317,7 @@ async def test_an_arm_that_began_early_is_not_asked_twice_and_changes_no_order()
 SHARES = st.lists(st.lists(st.booleans(), min_size=24, max_size=24), min_size=2, max_size=7)
 
 
+@pytest.mark.slow
 @given(
     start=st.lists(st.booleans(), min_size=24, max_size=24),
     won=SHARES,

@@ -129,6 +129,7 @@ EVERY = [(0.0, False), (0.5, False), (0.5, True)]
 every_kind = pytest.mark.parametrize(("spread", "graded"), EVERY, ids=["equal", "unequal", "graded"])
 
 
+@pytest.mark.slow
 @every_kind
 def test_intervals_hold_the_truth_where_nothing_was_chosen(spread: float, *, graded: bool) -> None:
     found = told(spread, graded=graded)

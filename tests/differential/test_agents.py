@@ -87,6 +87,7 @@ def test_the_plan_bounds_what_was_asked(both: Both) -> None:
     assert both.requests == calls["made"] <= calls["needed"]
 
 
+@pytest.mark.slow
 def test_by_default_the_agent_gets_better_within_its_plan(tmp_path: Path) -> None:
     with beside.served() as url:
         made = beside.ours(beside.project(tmp_path / "own", "ours.s1.0", 1), url)

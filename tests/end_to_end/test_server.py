@@ -23,6 +23,7 @@ def example_on(url: str, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_both_transports_give_the_same_artifact(tmp_path: Path) -> None:
     artifacts: list[bytes] = []
     with spawned("--answer", "embedded") as url:

@@ -68,6 +68,7 @@ def steps(work: Callable[[], object]) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 def test_work_grows_with_length_only(shape: str) -> None:
     small, large = SHAPES[shape](2_000), SHAPES[shape](8_000)

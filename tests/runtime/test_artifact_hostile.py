@@ -539,6 +539,7 @@ def test_what_may_be_left_out_may_be_left_out() -> None:
     parse_artifact(json.dumps(found).encode())
 
 
+@pytest.mark.slow
 def test_many_small_values_are_refused_before_they_are_made() -> None:
     """16 MB of `{},` took 2.3 GB."""
     code = (
@@ -686,6 +687,7 @@ def test_a_run_is_bounded_in_work_and_memory(name: str, tmp_path: Path) -> None:
     assert "bounded:" in done.stdout
 
 
+@pytest.mark.slow
 def test_evaluations_of_one_run_share_what_it_may_do() -> None:
     def much() -> None:
         for _ in range(100):
@@ -735,6 +737,7 @@ def grown(inner: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]
     )
 
 
+@pytest.mark.slow
 @given(st.recursive(leaves, grown, max_leaves=12))
 @settings(deadline=None, max_examples=60)
 def test_whatever_is_computed_ends_with_a_value_or_says_why(expression: Expression) -> None:

@@ -23,6 +23,7 @@ REQUEST = Request(
 )
 
 
+@pytest.mark.slow
 async def test_both_transports_give_the_same_vector() -> None:
     async with FakeServer() as server:
         request = Request(

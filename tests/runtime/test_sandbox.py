@@ -292,6 +292,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="counts in kilobytes")
 def test_the_parent_stays_small() -> None:
     grown = subprocess.run([sys.executable, "-c", HUNGRY], check=True, capture_output=True, text=True).stdout

@@ -62,6 +62,7 @@ async def test_calls_of_one_server_run_at_the_same_time_and_a_late_one_ends_alon
         assert (await call(tools, stdio("echo"), query="c")).value == "c"
 
 
+@pytest.mark.slow
 async def test_a_server_that_dies_in_a_call_is_started_again(tmp_path: Path) -> None:
     mark = str(tmp_path / "mark")
     async with trusting(tmp_path) as tools:

@@ -417,6 +417,7 @@ def test_litellm_and_aiohttp_wait_until_they_are_needed() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_loading_litellm_changes_no_environment_and_reads_no_dotenv(tmp_path: object) -> None:
     code = (
         "import os; open('.env', 'w').write('PLANTED=1'); before = dict(os.environ);"
