@@ -20,8 +20,9 @@ SECONDS = 60
 """CPU of the whole process: far above what any case takes, far below what a quadratic one would."""
 
 LARGE = 3 << 20 if os.environ.get("DSPEC_DEEP") else 1 << 20
-MANY = 19_000 if os.environ.get("DSPEC_DEEP") else 3_000
 """Bytes of a text that is large and still read."""
+MANY = 19_000 if os.environ.get("DSPEC_DEEP") else 3_000
+"""Declarations of a text that has many."""
 
 HEAD = 'dspec 1\n\nlm learner { model = "embedded/icl" }\n'
 
