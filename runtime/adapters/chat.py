@@ -22,13 +22,29 @@ from .turns import header, sections
 from .unlaid import without_layout
 
 COMPLETED = "completed"
-_MARK = r"\[\[[ \t]*##[ \t]*(\w{1,200})[ \t]*##[ \t]*\]\]"
-HEADER = re.compile(rf"[ \t]*{_MARK}[ \t]*(.*)")
-DRESSED_HEADER = re.compile(rf"[ \t]*+[#>*_]{{0,4}}+[ \t]*+{_MARK}[*_]{{0,3}}(?::(?=\s|$))?[ \t]*(.*)")
+_MARK = r"\[\[[ \t]*##[ \t]*(?P<name>\w{1,200})[ \t]*##[ \t]*\]\]"
+HEADER = re.compile(rf"[ \t]*{_MARK}[ \t]*(?P<rest>.*)")
+DRESSED_HEADER = re.compile(
+    r"[ \t]*+(?:(?P<code>`(?!`)|「)|[#>*_]{0,4}+[ \t]*+)"
+    rf"{_MARK}(?(code)[`」]|[*_]{{0,3}})(?::(?=\s|$))?[ \t]*(?P<rest>.*)"
+)
+_END_OF_LIST = re.compile(rf"[ \t]*(?:[-*•–\"'(<「]|\d{{1,3}}[.)])[ \t]*{_MARK}[\"')>」.]?[ \t]*")
+"""A mark of the answer's end that was written as a last item, or in quotes or brackets."""
+_FULL_WIDTH = re.compile(
+    r"^([ \t]*)[\[［]{2}[ \t]*[#＃]{2}[ \t]*(\w{1,200})[ \t]*[#＃]{2}[ \t]*[\]］]{2}", re.MULTILINE
+)
 INLINE = re.compile(rf"(?<!\\){_MARK}")
-_BROKEN_LAYOUT = re.compile(r"\[[ \t]*##|##[ \t]*\]|^[ \t]*##[ \t]*\w{1,200}[ \t]*##|\A<think", re.MULTILINE)
+_BROKEN_LAYOUT = re.compile(
+    r"[\[【［][ \t]*[#＃]{2}|##[ \t]*\]|^[ \t]*##[ \t]*\w{1,200}[ \t]*##|\A<think", re.MULTILINE
+)
 """Signs that an answer was meant to have sections, or that it is thoughts without an end."""
 
+_BROKEN_END = re.compile(
+    r"[ \t>*_`]*(?:\[\[|【【|［［|##[ \t]*(?=\w+[ \t]*##))[ \t]*[#＃]*[ \t]*(?:completed?|end)"
+    r"[ \t]*[#＃]*[ \t]*[\]］】]*[ \t.*_`]*",
+    re.IGNORECASE,
+)
+"""A last line that was meant to mark the answer's end."""
 _CUT_HEADER = re.compile(r"[ \t]*\[{1,2}[ \t]*##[ \t]*(\w{0,200})[ \t]*#{0,2}[ \t]*\]?[ \t]*")
 """A line that is a header without its end."""
 
@@ -53,9 +69,12 @@ class ChatAdapter(Adapter):
         if not strict:
             text = spoken(text)
         names = [field.name for field in (*signature.inputs, *signature.outputs)]
+        if not strict and ("［" in text or "＃" in text):
+            text = _narrow(text, {name.casefold() for name in (*names, COMPLETED)})
         found = _Sections(text, names, strict=strict)
         if not found.texts and not strict:
-            return without_layout("\n".join(found.before), outputs, _BROKEN_LAYOUT, closed=found.closed)
+            before = "\n".join(found.before)
+            return without_layout(before, outputs, _BROKEN_LAYOUT, closed=found.closed)
         texts = {name: unescape(sections[0]) for name, sections in found.texts.items()}
         unclear = differing(found.texts)
         for name in found.torn:
@@ -77,6 +96,15 @@ class ChatAdapter(Adapter):
             guessed = frozenset([first.name])
             return replace(split, texts={first.name: before, **texts}, notes=(note,), guessed=guessed)
         return split
+
+
+def _narrow(text: str, names: set[str]) -> str:
+    """The text with its headers in the brackets that they should have, where they stand in full-width ones."""
+
+    def narrowed(match: re.Match[str]) -> str:
+        return f"{match[1]}[[ ## {match[2]} ## ]]" if match[2].casefold() in names else match[0]
+
+    return _FULL_WIDTH.sub(narrowed, text)
 
 
 class _Sections:
@@ -126,11 +154,15 @@ class _Sections:
             self.last = name
             if any(self._torn(line) for line in body):
                 self.torn.add(name)
+        ending = sections[-1][1]
+        last = next((line for line in reversed(ending) if line.strip()), "")
+        if not strict and self.last and not self.closed and _BROKEN_END.fullmatch(last):
+            self.torn.add(self.last)
 
     @cached_property
     def _starting(self) -> set[str]:
         """The fields whose header begins a line somewhere."""
-        return {self._name(match[1]) for line in self._lines if (match := self._match(line))}
+        return {self._name(match["name"]) for line in self._lines if (match := self._match(line))}
 
     def _match(self, line: str) -> re.Match[str] | None:
         if "[[" not in line:
@@ -156,15 +188,18 @@ class _Sections:
     def _pieces(self, line: str) -> Sequence[tuple[str, str]]:
         """The line in pieces, each with the name of the header before it, "" where there is none."""
         match = self._match(line)
-        name = self._name(match[1]) if match else ""
-        rest = match[2] if match and name else line
+        name = self._name(match["name"]) if match else ""
+        rest = match["rest"] if match and name else line
+        end = None if self._strict or name or self._own_completed else _END_OF_LIST.fullmatch(line)
+        if end is not None and self._name(end["name"]) == COMPLETED:
+            return ((COMPLETED, ""),)
         return ((name, rest),) if self._strict or "[[" not in rest else tuple(self._inside(name, rest))
 
     def _inside(self, name: str, rest: str) -> Iterator[tuple[str, str]]:
         """What follows a header of that name on its line, parted by further headers."""
         begin, end = 0, len(rest.rstrip(" \t*_`"))
         for inside in INLINE.finditer(rest):
-            other = self._name(inside[1])
+            other = self._name(inside["name"])
             ends = inside.end() >= end
             if not other or (
                 other in self._starting if other != COMPLETED or self._own_completed else not ends

@@ -6,20 +6,26 @@ import re
 from collections.abc import Sequence
 
 from ..schema.types import JsonValue
-from ..values.finding import FoundJson, search
+from ..values.finding import REMARKED, FoundJson, search
 from ..values.phrases import fold
 from ..values.repair import exact_json
 from .base import SEVERAL, SplitAnswer
 
 _THOUGHT = re.compile(r"</think(?:ing)?>")
+_END_TOKEN = re.compile(
+    r"(?:\s*+(?:<\|(?:im_end|eot_id|eom_id|end|endoftext|end_of_text)\|>|<end_of_turn>|</s>))+\s*\Z"
+)
 _ANY_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*##", re.MULTILINE)
 
 
 def spoken(text: str) -> str:
-    """The answer without the thoughts before it, even where the endpoint left out the tag that opens them.
+    """The answer without the thoughts before it, even where the endpoint left out the tag that opens them, and without the
+    token that ends a model's turn, which some endpoints leave in.
 
     If a section begins among the thoughts the text stays whole, since nobody knows which of the two is the answer.
     """
+    if text.rstrip()[-1:] == ">" and "<s>" not in text:
+        text = _END_TOKEN.sub("", text)
     end = 0
     for match in _THOUGHT.finditer(text):
         end = match.end()
@@ -61,9 +67,10 @@ def members_of(text: str, names: Sequence[str], note: str, *, quiet: bool = Fals
         return SplitAnswer(unclear=dict.fromkeys(names, "stands in more than one JSON object"))
     if not any(one.stands for one, _ in objects):
         return SplitAnswer(unclear=dict.fromkeys(names, "stands in a JSON object with words around it"))
-    guessed = one.mended.guessed
+    remarked = all(one.remarked for one, _ in objects)
+    guessed = one.mended.guessed or remarked
     plain = text.strip() == found.text and one.mended.end == len(found.text) and one.start == 0
-    repairs = one.mended.repairs
+    repairs = (*one.mended.repairs, *((REMARKED,) if remarked else ()))
     return SplitAnswer(
         values=members,
         notes=()
@@ -71,7 +78,7 @@ def members_of(text: str, names: Sequence[str], note: str, *, quiet: bool = Fals
         else (f"{note}: {', '.join(repairs)}" if repairs else note,),
         guessed=frozenset(names if guessed else ()),
         unclear=dict.fromkeys(twice, SEVERAL),
-        closed=not guessed,
+        closed=not one.mended.guessed,
         last=next(reversed(members), ""),
     )
 

@@ -146,9 +146,9 @@ class PartialSections(PartialAnswer):
 
     def _line(self, line: str) -> None:
         """The rest of a line."""
-        if not self._within and (header := self._header.match(line)) and (name := self._name(header[1])):
+        if not self._within and (header := self._header.match(line)) and (name := self._name(header["name"])):
             self._section(name)
-            line = header[2]
+            line = header["rest"]
         if not self._strict and "[[" in line:
             line = self._inside(line)
         self._add(unescape(line))
@@ -157,7 +157,7 @@ class PartialSections(PartialAnswer):
         """What is left of a line after the headers in it."""
         begin = 0
         for header in INLINE.finditer(line):
-            if name := self._name(header[1]):
+            if name := self._name(header["name"]):
                 self._add(unescape(line[begin : header.start()].rstrip()))
                 self._section(name)
                 begin = header.end()
@@ -171,12 +171,12 @@ class PartialSections(PartialAnswer):
         if not self._within:
             header = self._header.match(line)
             # what may dress a header up stands behind it, too
-            ends = header is not None and (header[1] == COMPLETED or header[2].strip(":*_ \t"))
-            if header and ends and (name := self._name(header[1])):
+            ends = header is not None and (header["name"] == COMPLETED or header["rest"].strip(":*_`」 \t"))
+            if header and ends and (name := self._name(header["name"])):
                 self._section(name)
                 self._within = True
-                line = header[2]
-            elif not (bare := line.lstrip(" \t#>*_")) or bare[:2] in ("[", "[["):
+                line = header["rest"]
+            elif not (bare := line.lstrip(" \t#>*_`「")) or bare[:2] in ("[", "[["):
                 return
         cut = line.find("[[")
         safe = line[:cut] if cut >= 0 else line

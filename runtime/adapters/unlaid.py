@@ -32,7 +32,12 @@ def without_layout(
         texts = {name: labelled[name][0] for name in names if name in labelled}
         notes = ("read labelled lines instead of sections",)
         return SplitAnswer(texts, notes=notes, unclear=unclear, closed=closed, last=next(reversed(labelled)))
-    if len(outputs) == 1 and text and not broken.search(text):
+    if (
+        len(outputs) == 1
+        and text
+        and not broken.search(text)
+        and not (whole and _named(names[0]).match(text))
+    ):
         notes = ("took the whole answer as the only output",)
         return SplitAnswer({names[0]: text}, notes=notes, closed=closed, last=names[0], bare=True)
     # Words that are no answer leave nothing out on purpose.
@@ -77,6 +82,17 @@ def _heading(names: tuple[str, ...]) -> re.Pattern[str]:
     """A name as a heading of Markdown, or bold on a line of its own; the second group is empty."""
     return re.compile(
         rf"[ \t]{{0,8}}(?:#{{1,6}}[ \t]{{1,8}}[*_`]{{0,3}}|\*\*)({_choice(names)})[*_`]{{0,3}}[ \t]*()$",
+        re.IGNORECASE,
+    )
+
+
+@lru_cache(maxsize=512)
+def _named(name: str) -> re.Pattern[str]:
+    """How a text begins that has the output's name around it or before it in another way than any layout: `<name>`."""
+    own = re.escape(name)
+    return re.compile(
+        rf"</?\s{{0,8}}{own}\b[^<>\n]{{0,200}}>|&lt;\s{{0,8}}{own}\s{{0,8}}&gt;|＜{own}＞"
+        rf"|[\[{{【]{{1,2}}\s{{0,8}}{own}\s{{0,8}}[\]}}】]{{1,2}}|[\"']{own}[\"']\s{{0,8}}:|{own}\s{{0,8}}=(?!=)|<\|",
         re.IGNORECASE,
     )
 

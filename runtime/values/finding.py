@@ -11,7 +11,7 @@ import re
 from msgspec import Struct, field
 
 from ..schema.types import JsonValue
-from .phrases import corrects, excludes, last_sentence, unfenced
+from .phrases import corrects, excludes, last_sentence, says_nothing, unfenced
 from .repair import MAX_MENDED, Mended, NotJson, exact_json, mend
 
 _MAX_FOUND = 10_000
@@ -23,7 +23,8 @@ _IN_PROSE = re.compile(r"\{[\w .-]{0,80}\}|\[(?:\d{1,4}|[ xX])\](?=[ \t]+\w)|\[[
 _LEADS_IN = re.compile(r"(?:[:：=]|\b(?:is|are)|```\w*)[ \t*_`]*$")
 _BULLETED = re.compile(r"\s*(?:[-*•–+]|\d{1,4}[.)])\s+")
 _OWN_BULLET = re.compile(r"(?:[-*•–+]|\d{1,4}[.)])[ \t]{1,9}\Z")
-_ENDS = re.compile(r"[\s}\]).!*`]*(?:(?://|#)[^\n]*)?")
+_ENDS = re.compile(r"[\s}\]).!*`]*(?:(?://|#)([^\n]*))?")
+REMARKED = "took JSON that a remark follows"
 _GOES_ON = re.compile(r"[\"'“,:{\[]")
 
 
@@ -52,13 +53,21 @@ class FoundJson(Struct, frozen=True):
     def stands(self) -> bool:
         """Whether nothing around it may give it another meaning."""
         lead = self.before if self.before.strip(" `*_") else self.lead
+        end = _ENDS.fullmatch(self.after)
         return (
             self.led
             and not excludes(last_sentence(lead[-400:]))
-            and _ENDS.fullmatch(self.after) is not None
+            and end is not None
+            and not excludes(end[1] or "")
             and not _GOES_ON.match(self.follow)
             and not corrects(self.follow[:400])
         )
+
+    @property
+    def remarked(self) -> bool:
+        """Whether what stands behind it may say something of it, as `Drop the last one.` does."""
+        end = _ENDS.fullmatch(self.after)
+        return not says_nothing(f"{end[1] or '' if end else self.after} {self.follow}")
 
 
 class Search(Struct, frozen=True):

@@ -6,21 +6,28 @@ import re
 
 from .phrases import excludes, turns
 
-_BULLET = re.compile(r"([ \t]{0,12})(?:([-*•–+‣◦▪●])|(\d{1,4})[.)])\s+(.*)")
+_BULLET = re.compile(r"([ \t]{0,12})(?:([-*•–+‣◦▪●○■·⁃∙▸►])\s|(\d{1,4})[.)]\s|(・))\s*(.*)")
 _BOLD = re.compile(r"\*\*[^*]{1,100}\*\*")
-_MARKED = re.compile(r"[-*•–]\S|\d{1,4}[.)][^\W\d]")
+_MARKED = re.compile(r"[-*•–]\S|\d{1,4}[.)][^\W\d]|[^\w\s]{1,3}\s+\S")
+"""Bullets without a blank after them, or marks of which nobody knows whether they belong to the texts: `> a`, `✗ a`."""
+_ALONE = re.compile(r"[\W_]+|\d{1,4}[.)]|and|or|und|oder", re.IGNORECASE)
+"""A line that is no item, but stands before one or between two."""
+_BROKEN_LINE = re.compile(r"<br\s*/?>|(?<!\\)\\n", re.IGNORECASE)
+"""What stands for a line break elsewhere."""
 _NUMERAL = re.compile(
     r"(?:[IVXLC]{1,7}|[ivxlc]{1,7}|[A-Za-z])[.)]\s|\(\w{1,4}\)\s"
     r"|\d{1,4}(?::\s|[）．、])|[①-⑳]|[一二三四五六七八九十]{1,3}[、．]"
 )
 """Marks of items that may as well belong to the texts."""
 _SEVERAL = re.compile(r"[,;|•\t，、；]|\s(?:and|&|or|/)\s|[」』»]\s*[「『«]")
+_PARTED = re.compile(r"[,;|\t，、；]")
 _COMMAS = (",", "，", "、")
 _OTHER_FORM = re.compile(r"<[A-Za-z][^<>]*>.*</[A-Za-z][^<>]*>|[\w.]+\(\s*[\[{(].*\)", re.DOTALL)
 """A list in tags, or made by a call."""
 _AND_SO_ON = re.compile(r"\.{2,}|…+|(?:etc|usw|and so on|and more)\.?|等等?", re.IGNORECASE)
 _YEARS = 1000
 """A number from here on is no bullet, but rather a year."""
+_HEADING = re.compile(r"#{1,6}\s")
 _ENDS_SENTENCE = (".", "!", "?", "。", "！", "？")
 _GROUPED = re.compile(r"\d,\d")
 _SPACED = re.compile(r"\d,\s")
@@ -39,8 +46,21 @@ def and_so_on(part: str) -> bool:
     return _AND_SO_ON.fullmatch(part) is not None
 
 
+def may_hold_several(text: str, found: list[str]) -> bool:
+    """Whether lines without bullets that are items may hold several each: `Paris, Rome`. Sentences may have commas."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    return (
+        len(found) > 1
+        and not any(map(_BULLET.match, lines))
+        and any(map(_PARTED.search, found))
+        and not all(part.endswith(_ENDS_SENTENCE) for part in found)
+    )
+
+
 def _parts(text: str, *, prose: bool, nested: bool) -> list[str] | None:
     lines = [line for line in text.split("\n") if line.strip()]
+    if prose and len(lines) == 1 and _BROKEN_LINE.search(text):
+        return None
     bullets = [_BULLET.match(line) for line in lines]
     if any(bullets):
         return _bulleted(lines, bullets)
@@ -75,13 +95,13 @@ def _bulleted(lines: list[str], bullets: list[re.Match[str] | None]) -> list[str
             continue
         if abs(_width(bullet) - indent) > 1:
             return None  # a list inside an item
-        marks.add(bullet[2] or "1.")
+        marks.add(bullet[2] or bullet[4] or "1.")
         numbers += [int(bullet[3])] if bullet[3] else []
-        found.append(bullet[4].strip())
+        found.append(bullet[5].strip())
     counted = all(number == numbers[0] for number in numbers) or all(
         number == numbers[0] + place for place, number in enumerate(numbers)
     )
-    if any(" • " in part for part in found):
+    if any(" • " in part for part in found) or (marks == {"・"} and len(found) == 1 and "・" in found[0]):
         return None  # several in one line
     if len(marks) > 1 or not counted or (numbers and numbers[0] >= _YEARS):
         return None
@@ -91,7 +111,11 @@ def _bulleted(lines: list[str], bullets: list[re.Match[str] | None]) -> list[str
 def _leads_in(line: str) -> bool:
     """Whether a line says what comes: it ends in a colon, or is a heading."""
     line = line.strip()
-    return line.rstrip("*_ ").endswith((":", "：")) or line.startswith("#") or bool(_BOLD.fullmatch(line))
+    return (
+        line.rstrip("*_ ").endswith((":", "："))
+        or _HEADING.match(line) is not None
+        or bool(_BOLD.fullmatch(line))
+    )
 
 
 def _width(bullet: re.Match[str] | None) -> int:
@@ -99,12 +123,16 @@ def _width(bullet: re.Match[str] | None) -> int:
 
 
 def _lines(lines: list[str], *, prose: bool) -> list[str] | None:
-    if prose and any(_MARKED.match(line) for line in lines):
-        return None  # bullets without a blank after them, or marks that belong to the texts
+    if _BOLD.fullmatch(lines[0]):
+        return None  # a heading, or the first item
     if _leads_in(lines[0]):
-        if excludes(lines[0]):
+        if excludes(lines[0]) or any(map(_leads_in, lines[1:])):
             return None
         lines = lines[1:]
+    if any(map(_ALONE.fullmatch, lines)) or (prose and any(map(_MARKED.match, lines))):
+        return None
+    if prose and len({line.isdigit() for line in lines}) > 1:
+        return None  # a number may count the line below it
     if prose and (
         any(_of_table(line) for line in lines)
         or _OTHER_FORM.fullmatch("\n".join(lines))
@@ -143,7 +171,7 @@ def _unquoted(found: list[str]) -> list[str]:
 def _parted(text: str) -> list[str] | None:
     """The items between commas or semicolons. An `and` may stand before the last one."""
     if ";" in text or "；" in text:
-        return [part.strip() for part in re.split("[;；]", text)]
+        return _alike([part.strip() for part in re.split("[;；]", text)])
     if _THOUSANDS.search(text) or (_GROUPED.search(text) and _SPACED.search(text)):
         return None  # commas inside numbers, or between them
     found = [part.strip() for part in re.split("[,，、]", text)]
@@ -151,4 +179,9 @@ def _parted(text: str) -> list[str] | None:
     head, _, tail = last.rpartition("and ")
     if tail and ((head == "" and len(found) > 1) or head.endswith(" ")):
         found = [*rest, *([head.strip()] if head.strip() else []), tail.strip()]
-    return found
+    return _alike(found)
+
+
+def _alike(found: list[str]) -> list[str] | None:
+    """The items, unless only some are in brackets: these may be no items for certain."""
+    return None if len({part.startswith(("(", "（")) for part in found}) > 1 else found

@@ -54,7 +54,8 @@ _ENDS_LEAD = ("is", "are", "be", "=")
 _TURNS = _words(
     """
     not no never neither nor none nothing cannot without except excluding but unless if unlike instead rather than wrong
-    incorrect invalid false untrue example sample template draft or either alternatively wait actually correction oops
+    incorrect invalid false untrue example examples sample samples template templates draft
+    or either alternatively wait actually correction oops
     maybe perhaps possibly might could may unsure uncertain unclear doubt doubtful unlikely improbable hardly barely
     scarcely far opposite avoid rejected excluded ruled dismissed although though however despite contrary less fewer lack
     lacks lacking fails failed zero non anti mistake mistaken otherwise besides almost nearly
@@ -74,7 +75,22 @@ _EXCLUDES = _words(
     """
 )
 """Words of a heading over what is not the answer."""
-_CORRECTS = _words("wait actually correction wrong incorrect oops alternatively mistake mistaken")
+_CORRECTS = _words(
+    """
+    wait actually correction wrong incorrect oops alternatively mistake mistaken remove drop replace instead except without
+    """
+)
+_TITLE_OF_ELSE = re.compile(
+    r"[\W_]{0,9}(?:removed|dropped|deleted|missing|absent|bad|format|schema|template|input)\b", re.IGNORECASE
+)
+"""How a heading begins over what is not the answer. Elsewhere in a lead-in such a word says little."""
+_CLOSES = _LEADS | _words(
+    """
+    note notes done end complete and all of let me know if need anything else have any question questions further hope
+    helps help this feel free to ask more information please would like happy assist
+    """
+)
+"""Words of a remark behind an answer, such as `Let me know`, that say nothing of it."""
 
 
 def unfenced(text: str) -> str:
@@ -109,12 +125,22 @@ def turns(text: str) -> bool:
 
 def excludes(text: str) -> bool:
     """Whether a heading or a lead-in may say that what follows is not the answer."""
-    return turns(text) or any(word in _EXCLUDES for word in re.findall(r"[^\W\d_]+", text.casefold()))
+    return (
+        turns(text)
+        or _TITLE_OF_ELSE.match(text) is not None
+        or any(word in _EXCLUDES for word in re.findall(r"[^\W\d_]+", text.casefold()))
+    )
 
 
 def corrects(text: str) -> bool:
     """Whether the text takes back what was said before it."""
     return any(word in _CORRECTS for word in re.findall(r"[^\W\d_]+", text.casefold()))
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a remark behind an answer has only words that leave the answer what it is. No list of those that change it is
+    ever complete: `Drop the last one.`"""
+    return all(word in _CLOSES for word in re.findall(r"\w+", text.casefold()))
 
 
 def last_sentence(text: str) -> str:
@@ -228,6 +254,9 @@ SCALING = _words(
     """
 )
 """Words after a number that scale it."""
+_SCALE_A_COMMENT = (SCALING | {"minus", "plus", "times"}) - _words(
+    "half halves third thirds quarter quarters"
+)
 _SCALES = SCALING | _words(
     """
     or and not to ish odd plus minus less fewer more below above ago before under over max most least about approx
@@ -282,12 +311,14 @@ def _is_unit(word: str, name: str) -> bool:
     return small not in _SCALES and small in (own, f"{own}s")
 
 
-def uncommented(text: str) -> str:
-    """The text without the comment at its end, if the comment cannot change the meaning."""
+def uncommented(text: str) -> tuple[str, str]:
+    """The text without the comment at its end, and the comment; with it, where it turns or scales what stands before it."""
     comment = _COMMENT.search(text) if len(text) <= _LONGEST_PHRASE else None
-    if comment and not turns(comment[1]) and not re.search(r"\d", comment[1]):
-        return text[: comment.start()]
-    return text
+    if comment is None or turns(comment[1]) or re.search(r"[\d%‰]", comment[1]):
+        return text, ""
+    if any(word in _SCALE_A_COMMENT for word in re.findall(r"[^\W\d_]+", comment[1].casefold())):
+        return text, ""
+    return text[: comment.start()], comment[1]
 
 
 def number_said(text: str, name: str, *, whole: bool) -> str | None:

@@ -30,8 +30,8 @@ from ..schema.types import (
     TupleOf,
     Type,
 )
-from .finding import FoundJson, Search, search
-from .listing import and_so_on, parts
+from .finding import REMARKED, FoundJson, Search, search
+from .listing import and_so_on, may_hold_several, parts
 from .phrases import (
     after_lead,
     bare,
@@ -39,6 +39,7 @@ from .phrases import (
     label_explained,
     label_said,
     number_said,
+    says_nothing,
     spelled,
     uncommented,
     unfenced,
@@ -48,7 +49,7 @@ from .repair import MAX_TEXT, NotJson, Spelled, exact_json, mend, strict_json
 from .values import MAX_DEPTH, at, coerce, inside, meant_record, mismatch, short, tags_of
 
 _NOTHING = {"", "null", "none", "nil", "n/a", "na", "not available", "not applicable"}
-_EMPTY = {"nothing", "empty", "(none)"}
+_EMPTY = {"nothing", "empty", "(none)", "(empty)"}
 _TRUE = frozenset(("true", "yes", "y", "1"))
 _FALSE = frozenset(("false", "no", "n", "0"))
 _TRUTH_WORDS = ("true", "yes", "false", "no")
@@ -310,7 +311,13 @@ class _Reader:
             if text in kind.values:
                 return text
             return spelled(bare(text).rstrip("!…"), kind.values)
-        text = uncommented(text)
+        text, comment = uncommented(text)
+        value = self._without_comment(text, kind)
+        if value is not None and not says_nothing(comment):
+            self._repaired("left out a comment behind the value", guessed=True)
+        return value
+
+    def _without_comment(self, text: str, kind: Scalar | OneOfNumbers) -> JsonValue:
         if isinstance(kind, OneOfNumbers):
             number = _number(text, INT if kind.whole else FLOAT, self._name)
             return number if number in kind.values else None
@@ -353,7 +360,7 @@ class _Reader:
         """What the only member of the only object holds, if its name says that it is all there is; else None."""
         if found.lost or len(found.found) != 1 or not found.found[0].stands:
             return None
-        return self._unwrapped(self._mended(found.found[0]), wrappers)
+        return self._unwrapped(self._alone(found.found[0]), wrappers)
 
     def _unwrapped(self, value: JsonValue, wrappers: frozenset[str], own: str = "") -> JsonValue:
         if not isinstance(value, dict) or len(value) != 1:
@@ -368,6 +375,12 @@ class _Reader:
         for repair in one.mended.repairs:
             self._repaired(f"{repair} in the JSON", guessed=one.mended.guessed)
         return one.mended.value
+
+    def _alone(self, one: FoundJson) -> JsonValue:
+        """As `_mended`, of a value that nothing is listed with."""
+        if one.remarked:
+            self._repaired(REMARKED, guessed=True)
+        return self._mended(one)
 
     def _tuple(self, text: str, kind: TupleOf, where: str, depth: int) -> JsonValue:
         """A tuple is JSON: what words list may be any number of things."""
@@ -436,6 +449,8 @@ class _Reader:
             raise ValueError(at(where, mismatch(kind, text)))
         if len(taken) == 1 and taken[0] and (self._nothing(taken[0], item) or taken[0].lower() in _EMPTY):
             return []
+        if prose and may_hold_several(stripped, taken):
+            self._repaired("took each line as one item", guessed=True)
         return [self.text(part, item, f"{where}[{index}]", depth + 1) for index, part in enumerate(taken)]
 
     def _unheaded(self, text: str) -> str:
@@ -470,6 +485,8 @@ class _Reader:
         values = [one.mended.value for one in found.found]
         if any(one.mended.repairs and _leaves_out(one.mended.value) for one in found.found):
             raise ValueError(at(where, f"{mismatch(kind, found.text)}, which leaves some out"))
+        if any(one.mended.repairs and _holds_nothing(one.mended.value) for one in found.found):
+            raise ValueError(at(where, f"{mismatch(kind, found.text)}, which may mean that there is none"))
         if (
             len(values) > 1
             and isinstance(item, RecordRef | OneOfRecords)
@@ -521,7 +538,7 @@ class _Reader:
         for one in found:
             self._repairs, self._guessed = dict(before[0]), before[1]
             try:
-                value = as_kind(self._mended(one))
+                value = as_kind(self._alone(one))
             except ValueError as error:
                 failure = failure or error
                 continue
@@ -552,6 +569,13 @@ def _whole(text: str, opening: str) -> JsonValue:
 def _leaves_out(value: JsonValue) -> bool:
     """Whether a list that is no exact JSON ends in `etc.` or the like."""
     return isinstance(value, list) and bool(value) and isinstance(value[-1], str) and and_so_on(value[-1])
+
+
+def _holds_nothing(value: JsonValue) -> bool:
+    """Whether a list that is no exact JSON holds nothing but `none` or the like."""
+    if not isinstance(value, list) or len(value) != 1 or not isinstance(value[0], str):
+        return False
+    return value[0].lower() in _NOTHING | _EMPTY
 
 
 def _only_dots(text: str) -> bool:

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 from pydantic_core import from_json
 
 from ..schema.types import JsonValue
+from .phrases import turns
 
 MAX_TEXT = 1_000_000
 """Characters; longer text is not read as JSON."""
@@ -24,6 +25,9 @@ MAX_MENDED = 200_000
 """Characters; longer text is not mended."""
 _MAX_DEPTH = 200
 MISSING_END = "supplied the brackets that were missing at the end"
+_DOUBTFUL_COMMENT = "left out a comment that may say something else"
+_QUOTES_INSIDE = "took as one text what other quotes hold together"
+_GUESSES = {MISSING_END, _DOUBTFUL_COMMENT, _QUOTES_INSIDE}
 
 
 def _all(group: str) -> str:
@@ -61,6 +65,8 @@ _PYTHON_WORDS: dict[str, JsonValue] = {"True": True, "False": False, "None": Non
 _NO_VALUES = {"undefined", "nan", "inf", "infinity", "-inf", "-infinity", "+inf", "+infinity"}
 _ODD = r"\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\\.|[\x00-\x1f\"]"
 _ESCAPES = '"\\/bfnrt'
+_SEPARATED = r"\"\s{0,99}[,:\]}]|[,:\[{]\s{0,99}\""
+"""A quote of JSON where a text would begin or end."""
 
 
 class Spelled(float):
@@ -87,8 +93,9 @@ class Mended(Struct, frozen=True):
 
     @property
     def guessed(self) -> bool:
-        """Whether the text may have gone on: its end was supplied."""
-        return MISSING_END in self.repairs
+        """Whether something else may have been meant: the text may have gone on, a comment may take a value back, or one
+        text may be several."""
+        return not _GUESSES.isdisjoint(self.repairs)
 
 
 class NotJson(ValueError):
@@ -172,7 +179,7 @@ class _Mending:
         for match in _compiled(_TOKEN).finditer(self._text, self._start):
             kind, piece = match.lastgroup or "other", match[0]
             if kind == "comment":
-                self._repairs["left out a comment"] = None
+                self._repairs[_DOUBTFUL_COMMENT if turns(piece) else "left out a comment"] = None
                 self._apart = self._apart or "\n" in piece
             elif kind == "space":
                 self._apart = self._apart or "\n" in piece
@@ -279,6 +286,8 @@ class _Mending:
         body = piece[1:-1]
         if kind != "double":
             self._repairs["read other quotes as JSON's"] = None
+        if kind == "curly" and _compiled(_SEPARATED).search(body):
+            self._repairs[_QUOTES_INSIDE] = None
         if kind == "double" and not _compiled(_ODD).search(body):
             return body
         plain = _compiled(_ODD).sub(lambda match: self._escape(match[0]), body)

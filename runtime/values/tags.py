@@ -14,6 +14,7 @@ from functools import lru_cache
 from msgspec import Struct, field
 
 _FOLDED = re.IGNORECASE | re.ASCII
+_CDATA = re.compile(r"<!\[CDATA\[((?:(?!\]\]>).)*)\]\]>", re.DOTALL)
 
 
 class Tagged(Struct):
@@ -49,15 +50,15 @@ def split(text: str, names: Sequence[str], *, strict: bool) -> Tagged:
     ]
     last_closing = {name: at for at, (name, opens, *_) in enumerate(tags) if not opens}
     found = Tagged(before=text[: tags[0][3]] if tags else text)
-    inside, begin = "", 0
+    inside, begin, past = "", 0, 0
     for at, (name, opens, empty, start, end) in enumerate(tags):
         if inside:
             if name == inside and opens:
                 found.twisted.add(name)
             elif name == inside:
-                found.texts.setdefault(name, []).append(text[begin:start].strip())
-                inside = ""
-        elif not opens:
+                found.texts.setdefault(name, []).append(_content(text[begin:start].strip(), strict=strict))
+                inside, past = "", end
+        elif not opens or (not strict and _in_comment(text[past:start])):
             found.twisted.add(name)
         elif empty:
             found.texts.setdefault(name, []).append("")
@@ -70,6 +71,16 @@ def split(text: str, names: Sequence[str], *, strict: bool) -> Tagged:
             found.open.add(name)
             found.last = name
     return found
+
+
+def _in_comment(before: str) -> bool:
+    return before.rfind("<!--") > before.rfind("-->")
+
+
+def _content(text: str, *, strict: bool) -> str:
+    """What a section says: of one that is wholly marked as text, that text."""
+    marked = None if strict else _CDATA.fullmatch(text)
+    return marked[1].strip() if marked else text
 
 
 def escape(text: str, name: str) -> str:

@@ -12,10 +12,10 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Union
 
 import dspy
-from dspy.adapters import ChatAdapter, JSONAdapter
+from dspy.adapters import ChatAdapter, JSONAdapter, XMLAdapter
 from pydantic import BaseModel, create_model
 
 SCALARS: dict[str, Any] = {
@@ -27,14 +27,14 @@ SCALARS: dict[str, Any] = {
     "date": datetime.date,
     "datetime": datetime.datetime,
 }
-ADAPTERS = {"chat": ChatAdapter(), "json": JSONAdapter()}
+ADAPTERS = {"chat": ChatAdapter(), "json": JSONAdapter(), "xml": XMLAdapter()}
 
 
 def python_type(kind: dict[str, Any], records: dict[str, type[BaseModel]]) -> Any:
     match kind["kind"]:
         case "scalar":
             return SCALARS[kind["name"]]
-        case "one_of":
+        case "one_of" | "one_of_numbers":
             return Literal[tuple(kind["values"])]
         case "optional":
             return python_type(kind["item"], records) | None
@@ -42,8 +42,14 @@ def python_type(kind: dict[str, Any], records: dict[str, type[BaseModel]]) -> An
             return list[python_type(kind["item"], records)]
         case "dict":
             return dict[python_type(kind["key"], records), python_type(kind["value"], records)]
-        case _:
+        case "tuple":
+            return tuple[tuple(python_type(item, records) for item in kind["items"])]
+        case "one_of_records":
+            return Union[tuple(records[name] for name in kind["records"])]  # noqa: UP007  # how many, nobody knows
+        case "record":
             return records[kind["name"]]
+        case other:
+            raise ValueError(f"no type of Python for {other}")
 
 
 def models(records: dict[str, dict[str, Any]]) -> dict[str, type[BaseModel]]:
