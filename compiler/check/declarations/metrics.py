@@ -5,14 +5,12 @@ A metric of one parameter has no gold labels. It is a reward: `pred` has what wa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from msgspec.structs import replace
 
 from dspec.grammar.tree import (
     Call,
-    Conditional,
     Expr,
     Item,
     Let,
@@ -26,7 +24,7 @@ from dspec.grammar.tree import (
 )
 from dspec.grammar.walk import children
 from dspec.runtime.running.rewards import REASON
-from dspec.runtime.schema.expressions import Constant, Expression, If, Variable
+from dspec.runtime.schema.expressions import Constant, Expression, Variable
 from dspec.runtime.schema.program import Reward
 from dspec.runtime.schema.types import BOOL, STR
 
@@ -36,8 +34,8 @@ from ...tables.aggregates import AGGREGATES
 from ...tables.block_specs import SymbolKind
 from ...tables.judges import JUDGES
 from ..expressions.aggregates import check_made_of_aggregates
+from ..expressions.in_range import check_in_range
 from ..expressions.infer import expect, infer, truth, value
-from ..expressions.ranges import SHARE
 from ..expressions.scope import Binding, Measure, Scope, Typed
 from ..names.names import find, resolve
 from ..session import Place, Session
@@ -237,6 +235,8 @@ def _lets(scope: Scope, items: tuple[Item, ...]) -> tuple[Scope, list[Symbol]]:
         if scope.range_of(typed.code).is_score:
             scope = replace(scope, scores=scope.scores | {name})
         measure.lets.append(ir.MetricValue(name=name, value=typed.code))
+        measure.written[name] = item.value
+        measure.ranges[name] = scope.range_of(typed.code, lets=True)
         symbols.append(symbol)
         scope = scope.having(name, bound).naming(name, item.value)
     return scope, symbols
@@ -363,23 +363,8 @@ def _score(
         scope.session.report(codes.metrics.NoScore(scope.place.at(node), spell(kind)))
         return ANY, code
     if not scope.aggregates:
-        _in_range(scope, node, code)
+        check_in_range(scope, node, code)
     return kind, code
-
-
-def _in_range(scope: Scope, node: Expr, code: Expression) -> None:
-    """Report a score that cannot lie in 0..1, or is known to leave it; each branch of a condition by itself."""
-    if isinstance(node, Conditional) and isinstance(code, If):
-        _in_range(scope, node.consequence, code.consequence)
-        _in_range(scope, node.alternative, code.alternative)
-        return
-    found = scope.range_of(code)
-    outside = (
-        found.beside(SHARE) or (found.high > 1 and found.low >= 1) or (found.low < 0 and found.high <= 0)
-    )
-    reached = found.free < 2 and not math.isinf(found.high) and not math.isinf(found.low)
-    if outside or (reached and not (found.low >= 0 and found.high <= 1)):
-        scope.session.report(codes.metrics.ScoreOutOfRange(scope.place.at(node), found.low, found.high))
 
 
 def _ignores(

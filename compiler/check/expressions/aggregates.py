@@ -36,6 +36,7 @@ from ..types.kinds import (
     spell,
 )
 from .functions import checked_value
+from .in_range import check_in_range
 from .infer import infer, needed, one_value
 from .ranges import SHARE, Bounds
 from .scope import Scope, Typed
@@ -149,11 +150,8 @@ def _fits(
                 )
             )
             return
-        if not aggregate.of_labels and scope.range_of(one.code).beside(SHARE):
-            found = scope.range_of(one.code)
-            scope.session.report(
-                codes.metrics.ScoreOutOfRange(scope.place.at(nodes[name]), found.low, found.high)
-            )
+        if not aggregate.of_labels:
+            check_in_range(replace(scope, aggregates=None), nodes[name], one.code)
     if not aggregate.of_labels:
         return
     gold, pred = (typed[name].kind for name in aggregate.values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from dspec.runtime.schema.expressions import (
@@ -44,29 +44,37 @@ SHARE = Bounds(0.0, 1.0)
 _SHARES = frozenset({"f1", "json_diff", "reciprocal_rank", "precision_at", "recall_at", "ndcg"})
 
 
-def range_of(code: Expression, scores: Collection[str] = ()) -> Bounds:
-    """The bounds of the number that `code` gives; `scores` are the names of values in 0..1, such as `baseline.score`."""
+_NOTHING_KNOWN: Mapping[str, Bounds] = {}
+
+
+def range_of(
+    code: Expression, scores: Collection[str] = (), known: Mapping[str, Bounds] = _NOTHING_KNOWN
+) -> Bounds:
+    """The bounds of the number that `code` gives; `scores` are the names of values in 0..1, such as `baseline.score`, and
+    `known` has the bounds of others."""
     match code:
         case Constant(value=bool() | int() | float() as value):
             return Bounds(float(value), float(value), 0) if abs(value) < 1e300 else ANY_NUMBER
         case Variable(name=name) if name in scores:
             return SHARE
+        case Variable(name=name) if name in known:
+            return known[name]
         case Member(target=Variable(name=target), name=name) if f"{target}.{name}" in scores:
             return SHARE
         case Apply(function=name, arguments=arguments, named=named):
-            return _of_function(name, [range_of(one, scores) for one in (*arguments, *named.values())])
+            return _of_function(name, [range_of(one, scores, known) for one in (*arguments, *named.values())])
         case UnaryOp(operator="-", operand=operand):
-            inner = range_of(operand, scores)
+            inner = range_of(operand, scores, known)
             return Bounds(-inner.high, -inner.low, inner.free)
         case BinaryOp(operator="+" | "-" | "*" | "/" as operator, left=left, right=right):
-            return _of_two(operator, range_of(left, scores), range_of(right, scores))
+            return _of_two(operator, range_of(left, scores, known), range_of(right, scores, known))
         case ForEach(element=element):
-            return range_of(element, scores)._replace(free=1)  # of each item
+            return range_of(element, scores, known)._replace(free=1)  # of each item
         case ListOfItems(items=items) if items:
-            each = [range_of(item, scores) for item in items]
+            each = [range_of(item, scores, known) for item in items]
             return Bounds(min(one.low for one in each), max(one.high for one in each))
         case If(consequence=consequence, alternative=alternative):
-            one, other = range_of(consequence, scores), range_of(alternative, scores)
+            one, other = range_of(consequence, scores, known), range_of(alternative, scores, known)
             return Bounds(min(one.low, other.low), max(one.high, other.high), 1 + one.free + other.free)
         case _:
             return ANY_NUMBER
@@ -85,8 +93,10 @@ def _of_function(name: str, given: list[Bounds]) -> Bounds:
             return Bounds(min(one.low for one in given), min(one.high for one in given), free)
         case "max" if len(given) > 1:
             return Bounds(max(one.low for one in given), max(one.high for one in given), free)
-        case "mean" if len(given) == 1:
+        case "mean" | "min" | "max" if len(given) == 1:
             return given[0]._replace(free=1)
+        case "round" if len(given) == 1 and not math.isinf(given[0].low) and not math.isinf(given[0].high):
+            return Bounds(round(given[0].low), round(given[0].high), free)
         case _:
             return SHARE if name in _SHARES else ANY_NUMBER
 

@@ -93,6 +93,16 @@ class Measure(Struct, frozen=True):
 
     judges: list[ir.Judge] = field(default_factory=list[ir.Judge])
     lets: list[ir.MetricValue] = field(default_factory=list[ir.MetricValue])
+    written: dict[str, Expr] = field(default_factory=dict[str, Expr])
+    """The expression of each `let`, as it stands in the file."""
+    ranges: dict[str, Bounds] = field(default_factory=dict[str, Bounds])
+    """The bounds of each `let`."""
+
+    def named(self, code: Expression) -> tuple[Expr, Expression] | None:
+        """What a name stands for that a `let` gives, as it is written and what it means; None of anything else."""
+        if not isinstance(code, Variable) or code.name not in self.written:
+            return None
+        return self.written[code.name], next(let.value for let in self.lets if let.name == code.name)
 
     @property
     def shares(self) -> list[str]:
@@ -141,13 +151,14 @@ class Scope(Struct, frozen=True):
     parts: list[tuple[Expr, Expression]] | None = None
     """Collects the parts of the expression, each before what it is a part of; None where nobody asks for them."""
 
-    def range_of(self, code: Expression) -> Bounds:
-        """The bounds of the number that an expression of this scope gives."""
+    def range_of(self, code: Expression, *, lets: bool = False) -> Bounds:
+        """The bounds of the number that an expression of this scope gives; `lets` says whether those of named values count."""
         shares = [
             *(self.measure.shares if self.measure else ()),
             *(one.name for one in self.aggregates or ()),
         ]
-        return range_of(code, self.scores.union(shares))
+        known = self.measure.ranges if lets and self.measure else {}
+        return range_of(code, self.scores.union(shares), known)
 
     def having(self, name: str, binding: Binding) -> Scope:
         paths = frozenset(path for path in self.present if name not in names_in(path))
