@@ -159,6 +159,8 @@ def collect(
     known = Counter(table.columns) if table.columns is not None else keys
     if (other := _other_delimiter(table, specs)) is not None:
         return Collected((), [other], seen, complete)
+    if (headless := _no_header(table, absent, specs, dataset)) is not None:
+        return Collected((), [headless], seen, complete)
     problems = [
         *faults.malformed(),
         *_missing(table, absent, known, dataset.columns),
@@ -222,6 +224,25 @@ def _other_delimiter(table: Table, specs: tuple[FieldSpec, ...]) -> DataProblem 
                 help=f'say so: `csv("{PurePath(table.name).name}", delimiter = "{written}")`',
             )
     return None
+
+
+def _no_header(
+    table: Table, absent: list[str], specs: tuple[FieldSpec, ...], dataset: ir.Dataset
+) -> DataProblem | None:
+    """The problem of a table that seems to begin with a row: its header has none of the columns, but as many cells."""
+    columns = table.columns
+    if not table.text or columns is None or len(absent) < len(specs) or len(columns) != len(specs):
+        return None
+    wanted = [dataset.columns.get(name, name) for name in absent]
+    if "header" in dataset.source.options or any(closest(name, columns) for name in wanted):
+        return None
+    return DataProblem(
+        kind="unreadable",
+        message=f"`{table.name}` has none of the columns declared; its first line names "
+        f"{listed([f'`{name[:60]}`' for name in columns], shown=12)}",
+        help=f'if that is a row, and the file has no header, name the columns in order: `csv("{PurePath(table.name).name}", '
+        f"header = {quoted(','.join(wanted))})`",
+    )
 
 
 def _missing(

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dspec.grammar.tree import (
+    Argument,
     Call,
     Expr,
     FieldItem,
@@ -131,9 +132,15 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         return None
     path: str | None = None
     options: dict[str, JsonValue] = {}
+    given: dict[str, Argument] = {}
     for position, argument in enumerate(node.arguments):
         option = argument.name.text if argument.name else ("path" if position == 0 else "")
         known = tuple(parameter.name for parameter in found.parameters)
+        first = given.setdefault(option, argument) if option in known else argument
+        if first is not argument:
+            at = place.at(argument)
+            session.report(codes.syntax.GivenTwice(at, option, place.at(first), f"`{name.text}`"))
+            return None
         if option not in known:
             if argument.name:
                 session.report(codes.types.UnknownOption(place.at(argument.name), name.text, known))
@@ -152,7 +159,7 @@ def _source(session: Session, place: Place) -> ir.DataSource | None:
         session.report(codes.types.NoPath(place.at(node), name.text))
         return None
     # From here on the path counts from the root file's folder.
-    relative = data_file(session, place, path, node.arguments[0].value)
+    relative = data_file(session, place, path, given["path"].value)
     return None if relative is None else ir.DataSource(kind=found.name, path=relative, options=options)
 
 
