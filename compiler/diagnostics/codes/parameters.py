@@ -270,8 +270,8 @@ DS0728 = Code(
     "warning",
     "no room for an answer behind the thinking",
     "What a model thinks is part of its answer, so `max_tokens` covers both. Anthropic's models are told how much of it they may "
-    "think: by `budget_tokens` in `extra { thinking { … } }`, and many of them by `reasoning_effort`, which LiteLLM sends as such a "
-    "budget. One that is not below `max_tokens` is refused.",
+    "think: by `budget_tokens` in `extra { thinking { … } }`, and many of them by `reasoning_effort`, which LiteLLM sends as "
+    "such a budget. One that is not below `max_tokens` is refused.",
     MODULE.replace(
         'openai/gpt-4o-mini"', 'anthropic/claude-sonnet-4-5"; reasoning_effort = "medium"; max_tokens = 800'
     ),
