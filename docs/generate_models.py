@@ -159,9 +159,13 @@ def _of_provider(provider: str, of: dict[str, set[str]]) -> list[str]:
 
 
 def _found(name: str) -> tuple[str, str] | None:
-    """Provider and the provider's own name; None where LiteLLM does not know."""
+    """Provider and the provider's own name; None where LiteLLM does not know, and of providers that are not asked about: to
+    look up one of them may begin with a request to log in."""
     import litellm
 
+    head, slash, _ = name.partition("/")
+    if slash and head not in MAPPED:
+        return None
     try:
         own, provider, _, _ = litellm.get_llm_provider(name)
     except Exception:  # noqa: BLE001 - whatever it says, it is no answer
