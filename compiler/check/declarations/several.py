@@ -116,7 +116,8 @@ def check_several(
             from .coding import check_code_runs  # few files run code
 
             check_code_runs(session, place, symbol, strategy, call, program)
-    return RunnableInfo(symbol, applied.inputs, outputs, program, tuple(gathered.unbound))
+    whole = applied.signature is None or applied.signature.whole
+    return RunnableInfo(symbol, applied.inputs, outputs, program, tuple(gathered.unbound), whole)
 
 
 def _applied(session: Session, place: Place, node: Expr, strategy: ModuleStrategy) -> _Applied | None:

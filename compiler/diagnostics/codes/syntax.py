@@ -63,7 +63,12 @@ class UnexpectedText(ParserStopped, frozen=True):
         else:
             message = f"{self.shown} cannot stand here{after}"
         said, fixes = habits.unexpected(self.found, self.previous, self.expected, self.keyword, self.where)
-        if not said and len(self.expected) == 1 and not _is_phrase(self.expected[0]):
+        if (
+            not said
+            and self.found.strip() != ","
+            and len(self.expected) == 1
+            and not _is_phrase(self.expected[0])
+        ):
             fixes = (insert(self.where, self.expected[0].strip("`")),)
         return self.says(message, "unexpected", help=said, fixes=fixes)
 
@@ -332,6 +337,8 @@ class UnknownAttribute(Finding, frozen=True):
                 fixes=(insert(self.item, f"{self.lacking} "),),
             )
         extra = f"; `{name}` belongs in {article(self.elsewhere)}" if self.elsewhere else ""
+        if self.block and self.owner == "lm" and not self.elsewhere:
+            extra = "; what only some providers know stands in `extra { … }`"
         everything = (*self.unlike, *self.known) if self.section else (*self.known, *self.unlike)
         known = f"it has {listed(everything)}" if everything else "it has no attributes"
         return self.says(
