@@ -11,11 +11,11 @@ import os
 import textwrap
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from dspec.compiler.tables.models import ALL, family, plain_name
 from dspec.runtime.models.endpoints import split_model
-from dspec.runtime.schema.lms import SENT
+from dspec.runtime.schema.lms import SENT, Effort
 
 TABLE = Path(__file__).resolve().parent.parent / "compiler" / "tables" / "known_models.py"
 
@@ -68,7 +68,7 @@ def table() -> str:
         found = _found(name) if one.get("mode") in ANSWERING else None
         if found is not None and found[0] in ASKED and _takes(*found, 0.5):
             fixed.get(found[0], set()).discard(plain_name(found[1]))
-    taken = _not_taken(known)
+    taken, (efforts, within) = _not_taken(known), _budgets(known)
     parts = [
         HEAD,
         f"PROVIDERS = {names(providers)}",
@@ -84,7 +84,13 @@ def table() -> str:
         "NOT_TAKEN: dict[str, dict[str, str]] = {",
         *(line for provider in sorted(taken) for line in _of_provider(provider, taken[provider])),
         "}",
-        '"""By provider, parameters that some of its models do not take, and those models; `*` are all of them."""',
+        '"""By provider, parameters that some of its models do not take, and those models; `*` are all of them."""\n',
+        f"EFFORTS = {{{', '.join(f'{chr(34)}{effort}{chr(34)}: {budget}' for effort, budget in efforts.items())}}}",
+        '"""Tokens to think with, as `reasoning_effort` is sent to the models below."""\n',
+        "THINK_WITHIN = {",
+        *(f'    "{provider}": {names(within[provider])},' for provider in sorted(within)),
+        "}",
+        '"""By provider, the Claude models that are sent such a budget, which has to be below `max_tokens`."""',
     ]
     return "\n".join(parts) + "\n"
 
@@ -116,6 +122,34 @@ def _not_taken(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, set[str]
     return table
 
 
+def _budgets(known: dict[str, dict[str, Any]]) -> tuple[dict[str, int], dict[str, set[str]]]:
+    """By effort the tokens of Anthropic's `thinking`, and by provider its models that get them."""
+    import litellm
+
+    efforts: dict[str, int] = {}
+    within: dict[str, set[str]] = {}
+    for name, one in known.items():
+        thinks = "claude" in name and one.get("mode") in ANSWERING and one.get("supports_reasoning")
+        found = _found(name) if thinks else None
+        if found is None or found[0] not in ASKED:
+            continue
+        for effort in get_args(Effort):
+            try:
+                sent = litellm.get_optional_params(
+                    model=found[1], custom_llm_provider=found[0], reasoning_effort=effort
+                )
+            except (litellm.UnsupportedParamsError, litellm.BadRequestError):
+                continue
+            thinking = sent.get("thinking")
+            if isinstance(thinking, dict) and isinstance(budget := thinking.get("budget_tokens"), int):
+                if efforts.setdefault(effort, budget) != budget:
+                    raise ValueError(
+                        f"{name} thinks for {budget} tokens with the effort {effort}, others do not"
+                    )
+                within.setdefault(found[0], set()).add(plain_name(found[1]))
+    return efforts, within
+
+
 def _of_provider(provider: str, of: dict[str, set[str]]) -> list[str]:
     rows: list[str] = []
     for parameters in sorted(of):
@@ -125,9 +159,13 @@ def _of_provider(provider: str, of: dict[str, set[str]]) -> list[str]:
 
 
 def _found(name: str) -> tuple[str, str] | None:
-    """Provider and the provider's own name; None where LiteLLM does not know."""
+    """Provider and the provider's own name; None where LiteLLM does not know, and of providers that are not asked about: to
+    look up one of them may begin with a request to log in."""
     import litellm
 
+    head, slash, _ = name.partition("/")
+    if slash and head not in MAPPED:
+        return None
     try:
         own, provider, _, _ = litellm.get_llm_provider(name)
     except Exception:  # noqa: BLE001 - whatever it says, it is no answer

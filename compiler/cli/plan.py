@@ -160,8 +160,8 @@ def draw(seen: Planned) -> None:
     console.print(table)
     estimate = made.estimate
     console.print(
-        f"\none run: about {estimate.input_tokens:,} tokens in, {estimate.output_tokens:,} out, "
-        "before demos are added"
+        f"\none run, before any step: about {estimate.input_tokens:,} tokens in, "
+        f"{estimate.output_tokens:,} out"
     )
     draw_cost(seen)
     for note in made.notes:

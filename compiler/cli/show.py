@@ -140,7 +140,8 @@ def draw_program(console: Console, program: Program) -> None:
 
 
 def draw_demo(console: Console, demo: Demo, before: str) -> None:
-    origin = "bootstrapped" if demo.augmented else "labelled"
+    """`given` is what a row or the file says, which a demo does not tell apart; `bootstrapped` what a model answered."""
+    origin = "bootstrapped" if demo.augmented else "given"
     sides = (jsonlib.dumps(side, ensure_ascii=False) for side in (demo.inputs, demo.outputs))
     console.print(f"{before} ({origin}): {' -> '.join(sides)}", markup=False)
 

@@ -399,6 +399,11 @@ class Reckoning:
         """Models without `max_tokens`: there is no bound on what they answer."""
         return tuple(sorted(self._most.open))
 
+    @property
+    def with_extras(self) -> tuple[str, ...]:
+        """Models whose requests have parameters of which nobody knows what they cost."""
+        return tuple(sorted(lm.name for lm in self._bounds.taken if lm.extra))
+
     def maximum(self, calls: int, *, failing: bool = False) -> Bill:
         """Of at most so many calls; where they are `failing`, each as often as its model is tried, and billed each time."""
         inputs, outputs, usd = 0.0, 0.0, 0.0

@@ -424,6 +424,11 @@ def _notes(
     if unlimited := walked.reckoning.unlimited:
         names = " and ".join(f"`{name}`" for name in unlimited)
         notes.append(f"{names} may answer at any length: `max_tokens` in the lm makes a maximum of tokens")
+    if extras := walked.reckoning.with_extras:
+        names = " and ".join(f"`{name}`" for name in extras)
+        notes.append(
+            f"what the `extra` parameters of {names} cost is not in these numbers, nor in a budget: nobody tells"
+        )
     if optimize.scoring == "none":
         notes.append(
             '`scoring = "none"`: neither the program nor the result is scored; steps score what they need'

@@ -58,6 +58,11 @@ def _is_slip(written: str, meant: str) -> bool:
     return all(min(len(a), len(b)) >= SHORTEST for a, b in zip(here, there, strict=True) if a != b)
 
 
+def _same_words(a: str, b: str) -> bool:
+    """Whether two names are of the same words in another order, as `f1_macro` and `macro_f1`."""
+    return "_" in a and sorted(a.split("_")) == sorted(b.split("_"))
+
+
 def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
     """At most `limit` of `known`, nearest first; ties by spelling. Empty when nothing is near.
 
@@ -72,6 +77,8 @@ def closest(word: str, known: Iterable[str], limit: int = 3) -> tuple[str, ...]:
     for candidate in candidates:
         other = candidate.casefold()[:MAX_WORD]
         away = distance(wanted, other, reach)
+        if away > reach and _same_words(wanted, other):
+            away = reach
         if away > reach and min(len(wanted), len(other)) >= 3 and (wanted in other or other in wanted):
             away = reach
         if away <= reach:

@@ -280,3 +280,23 @@ grok-4.20-reasoning-gv2 grok-4.3 grok-4.5 grok-4.6 grok-4.7 grok-code-fast grok-
     },
 }
 """By provider, parameters that some of its models do not take, and those models; `*` are all of them."""
+
+EFFORTS = {"minimal": 1024, "low": 1024, "medium": 2048, "high": 4096, "xhigh": 8192}
+"""Tokens to think with, as `reasoning_effort` is sent to the models below."""
+
+THINK_WITHIN = {
+    "anthropic": """\
+claude-haiku-4-5 claude-opus-4-5 claude-sonnet-4-5
+""",
+    "azure_ai": """\
+claude-haiku-4-5 claude-opus-4-5 claude-sonnet-4-5
+""",
+    "bedrock": """\
+claude-3-7-sonnet claude-haiku-4-5 claude-mythos-preview claude-opus-4 claude-opus-4-1 claude-opus-4-5 claude-sonnet-4
+claude-sonnet-4-5
+""",
+    "vertex_ai": """\
+claude-haiku-4-5 claude-opus-4-5 claude-sonnet-4-5
+""",
+}
+"""By provider, the Claude models that are sent such a budget, which has to be below `max_tokens`."""

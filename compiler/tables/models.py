@@ -106,3 +106,19 @@ def not_taken(lm: LM, names: Iterable[str]) -> list[str]:
 def thinks_when_told(lm: LM) -> bool:
     """Whether a model of this provider tells what it thinks only where `reasoning_effort` is said."""
     return split_model(lm.model)[0] in _THINK_WHEN_TOLD
+
+
+def thinking_budget(lm: LM) -> tuple[str, int] | None:
+    """The setting by which the model may think for so many tokens of its `max_tokens`, and these; None where none does."""
+    thinking = lm.extra.get("thinking")
+    if isinstance(thinking, dict):
+        given = thinking.get("budget_tokens")
+        return ("budget_tokens", given) if isinstance(given, int) else None
+    if lm.reasoning_effort is None or lm.api_base or lm.api_base_env:
+        return None
+    from .known_models import EFFORTS, THINK_WITHIN
+
+    provider, name = split_model(lm.model)
+    within = plain_name(name) in THINK_WITHIN.get(provider, "").split()
+    budget = EFFORTS.get(lm.reasoning_effort) if within else None
+    return None if budget is None else ("reasoning_effort", budget)

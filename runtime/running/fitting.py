@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ..errors import InputError
-from ..schema.ensemble import Runnable
+from ..schema.ensemble import Runnable, programs
 from ..schema.program import FieldSpec
 from ..schema.types import OptionalOf, Row, spell
 from ..values.checks import record_failures
+from ..values.media import is_history
 from ..values.rows import given
 
 
@@ -31,6 +32,12 @@ def check_inputs(program: Runnable, inputs: Row) -> Row:
     for failure in record_failures(program.inputs, row, program.records):
         if failure.kind == "assert":
             raise InputError(f"the inputs do not hold: {failure.message}")
+    if any(is_history(spec.type) for spec in program.inputs):
+        from ..adapters.turns import unfit_turns  # few programs take a history
+
+        # Before anything is asked: the call that shows the turns may be the last of many.
+        if why := next(filter(None, (unfit_turns(one, row) for one in programs(program))), ""):
+            raise InputError(why)
     return row
 
 

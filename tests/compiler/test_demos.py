@@ -584,7 +584,7 @@ def test_they_are_shown(tmp_path: Path) -> None:
     assert project is not None
     page = io.StringIO()
     draw_runnable(Console(file=page, width=200), project.programs["sorter"])
-    assert 'demo (labelled): {"text": "my parcel is late"} -> {"topic": "shipping"}' in page.getvalue()
+    assert 'demo (given): {"text": "my parcel is late"} -> {"topic": "shipping"}' in page.getvalue()
 
 
 def test_the_ir_has_them(tmp_path: Path) -> None:

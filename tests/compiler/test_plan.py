@@ -124,6 +124,16 @@ def test_a_model_without_a_limit_has_no_maximum_of_tokens(tmp_path: Path) -> Non
     assert any("`fake` may answer at any length" in note for note in found.notes)
 
 
+def test_what_further_parameters_cost_is_said_to_be_left_out(tmp_path: Path) -> None:
+    lm = FAKE.model_copy(update={"model": "hosted_vllm/m", "extra": {"web_search_options": {}}})
+    found = plan_of(project(tmp_path, program=classifier().with_lms({"fake": lm})), "tuned", tmp_path)
+    assert any(
+        "what the `extra` parameters of `fake` cost is not in these numbers" in note for note in found.notes
+    )
+    plain = plan_of(project(tmp_path), "tuned", tmp_path)
+    assert not any("`extra`" in note for note in plain.notes)
+
+
 def test_a_dearer_teacher_and_the_evals_are_in_the_money(tmp_path: Path) -> None:
     cheap = FAKE.model_copy(
         update={"model": "hosted_vllm/m", "price_input": 1.0, "price_output": 1.0, "max_tokens": 50}

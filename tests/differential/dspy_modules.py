@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dspy
+from dspy.primitives import LocalInterpreter
 
 QA = dspy.Signature("question -> answer", "Answer the question.")
 
@@ -57,12 +58,18 @@ class Agreed(dspy.Module):
         return dspy.majority([dict(answer) for answer in answers])
 
 
+HERE = {"interpreter_factory": LocalInterpreter}
+"""Code runs in a process of this Python: DSPy's usual place for it is a WebAssembly runtime, which is no Python package."""
+
 MODULES: dict[str, Callable[..., dspy.Module]] = {
     "ReAct": lambda **given: dspy.ReAct(QA, tools=[search], **given),
     "BestOfN": lambda **given: dspy.BestOfN(dspy.Predict(QA), reward_fn=reward, **given),
     "Refine": lambda **given: dspy.Refine(dspy.Predict(QA), reward_fn=reward, **given),
     "MultiChainComparison": Compared,
     "Majority": Agreed,
+    "ProgramOfThought": lambda **given: dspy.ProgramOfThought(QA, **given, **HERE),
+    "CodeAct": lambda **given: dspy.CodeAct(QA, tools=[search], **given, **HERE),
+    "RLM": lambda **given: dspy.RLM(QA, tools=[search], **given, **HERE),
 }
 
 
@@ -76,8 +83,11 @@ def result(case: dict[str, Any], url: str) -> dict[str, Any]:
             prediction = program(question=case["question"])
         except Exception as error:  # noqa: BLE001 - how it fails is its result
             return {"failed": type(error).__name__}
-    kept = {name: value for name, value in dict(prediction).items() if name != "trajectory"}
-    return {"outputs": kept, "names": [name for name, _ in program.named_predictors()]}
+    found = dict(prediction)
+    trajectory = found.pop("trajectory", None)
+    found.pop("final_reasoning", None)
+    names = [name for name, _ in program.named_predictors()]
+    return {"outputs": found, "names": names, "trajectory": json.loads(json.dumps(trajectory, default=str))}
 
 
 def main() -> None:

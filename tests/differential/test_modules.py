@@ -4,49 +4,17 @@ same questions in the same order, and the same result. How the questions are wor
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
-from agents import QA, SEARCH, several
-from programs import binary, call, chat, const, module, predictor, var
-from prompts import Asked, UnknownLayout, read
-from server import Call, FakeServer
+from programs import chat
+from scripted_modules import Both, Case, asked_of, both_sides, ours
 from test_dspy import available
 
 from dspec.runtime.artifact.dspy_state import dspy_state
-from dspec.runtime.errors import DspecError
-from dspec.runtime.models.engine import Engine
-from dspec.runtime.models.protocol import ToolAnswer
-from dspec.runtime.running.execute import run
-from dspec.runtime.schema.program import LM, Demo, Program, Reward, Tool
-from dspec.runtime.schema.types import STR, JsonValue, Row
-
-HERE = Path(__file__).parent
-TIMEOUT = 240
-KEY = "DIFFERENTIAL_KEY"
-LENGTH = Reward(
-    name="length",
-    pred="pred",
-    score=binary(call("min", call("len", var("pred", "answer")), const(10)), "/", const(10)),
-)
-TOOL = SEARCH.model_copy(update={"inputs": SEARCH.inputs[:1], "output": STR})
-
-
-@dataclass(frozen=True)
-class Case:
-    name: str
-    module: str
-    options: dict[str, Any]
-    script: list[str]
-    ours: dict[str, Any] = field(default_factory=dict[str, Any])
-    loads: bool = False
-    """Whether DSPy's module is given the state of this project's, demos included."""
+from dspec.runtime.schema.program import Demo
+from dspec.runtime.schema.types import JsonValue
 
 
 def step(tool: str, arguments: dict[str, Any]) -> str:
@@ -119,45 +87,6 @@ NAMED = {
 }
 
 
-class Script:
-    """Answers by the name of the model, and what each was asked."""
-
-    def __init__(self) -> None:
-        self.asked: dict[str, list[tuple[Asked | None, float | None]]] = {}
-        self._counts: Counter[str] = Counter()
-
-    def __call__(self, call: Call) -> str:
-        name = call.body["model"]
-        try:
-            asked = read(call.body["messages"])
-        except UnknownLayout:
-            asked = None  # asked again: each in its own words
-        self.asked.setdefault(name, []).append((asked, call.body.get("temperature")))
-        script = next(case for case in CASES if case.name == name.partition(".")[2]).script
-        self._counts[name] += 1
-        return script[min(self._counts[name], len(script)) - 1]
-
-
-class Searching:
-    async def call(self, tool: Tool, arguments: Row, use: Any) -> ToolAnswer:
-        query = arguments["query"]
-        return ToolAnswer(error="no such index") if query == "broken" else ToolAnswer(f"about {query}")
-
-
-def ours(case: Case, url: str) -> Program:
-    model = f"openai/ours.{case.name}"
-    # Strict, since what is read from an answer without any layout is another matter.
-    lm = LM(name="mini", model=model, api_base=url, api_key_env=KEY, temperature=0.0, parse="strict")
-    if case.module == "ReAct":
-        return several("ReAct", tools=[TOOL], lm=lm, compat="dspy", **case.options)
-    if case.module == "MultiChainComparison":
-        return several(case.module, lm=lm, compat="dspy", **case.ours)
-    asked = module(predictor(QA.inputs, QA.outputs), lms={"mini": lm})
-    reward = None if case.module == "Majority" else LENGTH
-    given = case.ours if reward is None else TRY | case.ours
-    return several(case.module, more=asked, runs="module", reward=reward, lm=lm, compat="dspy", **given)
-
-
 TURNS: list[JsonValue] = [
     {"thought": "look", "tool": "search", "arguments": {"query": "eve"}, "observation": "about eve"},
     {"error": "this step could not be read"},
@@ -184,94 +113,18 @@ def state(case: Case) -> dict[str, Any]:
     return {name: one for name, one in found.items() if name != "metadata"}
 
 
-async def answered(case: Case, url: str) -> dict[str, Any]:
-    async with Engine(transport="lean", threads=1, tools=Searching()) as engine:
-        try:
-            outcome = await run(ours(case, url), {"question": "Who?"}, engine)
-        except DspecError:
-            return {"failed": True}
-    return {"outputs": outcome.outputs}
-
-
-class Both:
-    def __init__(self, script: Script, theirs: dict[str, Any], own: dict[str, Any]) -> None:
-        self.script, self.theirs, self.own = script, theirs, own
-
-
-async def _both(python: Path, folder: Path) -> Both:
-    script = Script()
-    server = FakeServer(script)
-    await server.start(0)
-    try:
-        cases = [
-            {
-                "name": case.name,
-                "model": f"dspy.{case.name}",
-                "module": case.module,
-                "options": case.options,
-                "question": "Who?",
-                **({"state": state(case)} if case.loads else {}),
-            }
-            for case in CASES
-        ]
-        (folder / "cases.json").write_text(json.dumps({"url": server.url, "cases": cases}))
-        quiet = {
-            "PATH": os.environ.get("PATH", ""),
-            "HOME": str(folder),
-            "DSPY_CACHEDIR": str(folder / "cache"),
-        }
-        quiet |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "NO_PROXY": "*"}
-        driver = await asyncio.create_subprocess_exec(
-            str(python),
-            str(HERE / "dspy_modules.py"),
-            str(folder / "cases.json"),
-            str(folder / "results.json"),
-            env=quiet,
-            cwd=folder,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                said, _ = await driver.communicate()
-        finally:
-            if driver.returncode is None:
-                driver.kill()
-        assert driver.returncode == 0, said.decode()[-3000:]
-        own = {case.name: await answered(case, server.url) for case in CASES}
-    finally:
-        await server.stop()
-    return Both(script, json.loads((folder / "results.json").read_text()), own)
-
-
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Both:
-    python = available()
-    os.environ[KEY] = "none"
-    return asyncio.run(_both(python, tmp_path_factory.mktemp("modules")))
-
-
-def questions(asked: list[tuple[Asked | None, float | None]]) -> list[Any]:
-    """What was asked, in order: the outputs wanted, whether advice was shown, the question, the temperature."""
-    found: list[Any] = []
-    for one, temperature in asked:
-        advises = one is not None and "advice" in one.outputs
-        if one is None or advises:
-            found.append("again" if one is None else ("advice", temperature))
-            continue
-        found.append((one.outputs, one.inputs.get("question"), temperature))
-    return found
+    return both_sides(available(), tmp_path_factory.mktemp("modules"), CASES, state)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_same_calls_and_the_same_result(both: Both, case: Case) -> None:
     theirs, own = both.theirs[case.name], both.own[case.name]
-    assert ("failed" in own) == ("failed" in theirs), (own, theirs)
-    assert own.get("outputs") == theirs.get("outputs")
-    asked = questions(both.script.asked[f"ours.{case.name}"])
-    assert [one if one == "again" else one[:-1] for one in asked] == [
-        one if one == "again" else one[:-1] for one in questions(both.script.asked[f"dspy.{case.name}"])
-    ]
+    assert (own.outcome is None) == ("failed" in theirs), (own, theirs)
+    assert own.outputs == theirs.get("outputs")
+    here, there = asked_of(both, case)
+    assert here == there
 
 
 def test_a_state_shows_dspy_the_demos(both: Both) -> None:

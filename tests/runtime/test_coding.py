@@ -374,6 +374,37 @@ async def test_without_an_answer_in_time_it_is_extracted() -> None:
     ]
 
 
+HARM = {
+    "while True: pass": "did not come to its end in 0.2 s",
+    "'a' * 10 ** 9": "needs more than the 64 MB of memory",
+    "import os\nos.fork()": "AttributeError",
+    "open('/etc/passwd')": "PermissionError",
+    "import socket": "ModuleNotFoundError",
+}
+"""Code of a step, and what the next one is told."""
+
+
+@pytest.mark.parametrize("strategy", ["CodeAct", "RLM"])
+async def test_harm_is_stopped_and_told_and_the_run_goes_on(strategy: str) -> None:
+    program = several(strategy, max_iters=6, timeout=0.2)
+    written, last = (step, [step("submit(answer='42')")]) if strategy == "RLM" else (acted, [])
+    script = [*(written(code) for code in HARM), *(last or [acted("print(42)", "true"), ANSWER])]
+    outcome = await run(program, INPUTS, Told(script))
+    assert outcome.outputs["answer"] == "42"
+    ran = codes(outcome)
+    assert [code for code, _ in ran[: len(HARM)]] == [*HARM]
+    for (_, gave), error in zip(ran, HARM.values(), strict=False):
+        assert error in gave["error"]
+    asked = [
+        one.inputs["repl_history" if strategy == "RLM" else "trajectory"]
+        for one in outcome.trace
+        if one.predictor
+    ]
+    assert [error in str(told) for told, error in zip(asked[1:], HARM.values(), strict=False)] == [
+        True
+    ] * len(HARM)
+
+
 async def test_a_model_that_does_not_answer_the_code_ends_the_run() -> None:
     with pytest.raises(Unavailable):
         await run(READER, INPUTS, Told([step("try:\n    llm_query('a')\nexcept: pass"), Unavailable("gone")]))

@@ -10,15 +10,17 @@ import re
 from pathlib import Path
 
 import pytest
+from agents import SEARCH, several
 from hypothesis import given
 from hypothesis import strategies as st
 from media import GIF, PDF, jpeg, png, wav, webp
-from programs import Told, module, predictor
+from programs import Told, chat, module, predictor
 from scripted import FAKE
 from server import Call, FakeServer
 
 from dspec.runtime.adapters import adapter
 from dspec.runtime.application import of_program
+from dspec.runtime.artifact.integrity import faults
 from dspec.runtime.errors import ConfigurationError, InputError, Refused
 from dspec.runtime.models.engine import Engine
 from dspec.runtime.models.protocol import Request
@@ -26,7 +28,8 @@ from dspec.runtime.models.transports.answers import estimate_request
 from dspec.runtime.models.transports.parts import messages_of
 from dspec.runtime.running.bringing import Given, brought
 from dspec.runtime.running.execute import run
-from dspec.runtime.schema.program import LM, Demo, FieldSpec, Program
+from dspec.runtime.schema.program import LM, Demo, FieldSpec, Program, Signature
+from dspec.runtime.schema.trace import CODE
 from dspec.runtime.schema.types import STR, JsonValue, ListOf, OptionalOf, Row, Scalar
 from dspec.runtime.values import media
 from dspec.runtime.values.headers import HEAD, look
@@ -304,18 +307,69 @@ def test_an_estimate_counts_what_is_attached() -> None:
     ],
 )
 async def test_turns_of_a_history_are_the_signatures(past: JsonValue, said: str) -> None:
-    chat = predictor(
+    talks = predictor(
         (FieldSpec(name="past", type=HISTORY), FieldSpec(name="question", type=STR)),
         (FieldSpec(name="caption", type=STR),),
     )
     engine = Told(["[[ ## caption ## ]]\nx\n\n[[ ## completed ## ]]"])
     if said:
         with pytest.raises(InputError, match=re.escape(said)):
-            await run(module(chat), {"past": past, "question": "?"}, engine)
+            await run(module(talks), {"past": past, "question": "?"}, engine)
         assert not engine.requests
     else:
-        await run(module(chat), {"past": past, "question": "?"}, engine)
+        await run(module(talks), {"past": past, "question": "?"}, engine)
         assert len(engine.requests[0].messages) == 2 + 2 * len(past if isinstance(past, list) else ())
+
+
+TALK = Signature(
+    name="Talk",
+    instruction="Answer.",
+    inputs=(FieldSpec(name="past", type=OptionalOf(item=HISTORY)), FieldSpec(name="question", type=STR)),
+    outputs=(FieldSpec(name="answer", type=STR),),
+)
+SAID: JsonValue = [{"question": "Who?", "answer": "Ada."}]
+CODED = "past[0]['answer']"
+AGENTS: dict[str, list[str]] = {
+    "ReAct": [
+        chat(next_thought="t", next_tool_name="finish", next_tool_args="{}"),
+        chat(reasoning="r", answer="so"),
+    ],
+    "CodeAct": [chat(generated_code=CODED, finished="true"), chat(reasoning="r", answer="so")],
+    "ProgramOfThought": [chat(reasoning="r", generated_code=CODED), chat(reasoning="r", answer="so")],
+    "RLM": [chat(reasoning="r", code=f"submit(answer={CODED})")],
+}
+
+
+@pytest.mark.parametrize("strategy", AGENTS)
+async def test_steps_read_a_history_and_the_answer_is_given_after_its_turns(strategy: str) -> None:
+    engine = Told(AGENTS[strategy])
+    program = several(strategy, signature=TALK, **({"tools": [SEARCH]} if strategy == "ReAct" else {}))
+    assert not [*faults(program)]
+    outcome = await run(program, {"past": SAID, "question": "When?"}, engine)
+    first, last = engine.requests[0].messages, engine.requests[-1].messages
+    assert '[{"question": "Who?", "answer": "Ada."}]' in first[-1].content
+    if strategy == "RLM":
+        assert outcome.outputs == {"answer": "Ada."}
+        return
+    assert len(first) == 2
+    assert [one.role for one in last] == ["system", "user", "assistant", "user"]
+    assert "Ada." in last[2].content
+    if strategy != "ReAct":
+        assert [one.outputs for one in outcome.trace if one.tool == CODE] == [{"result": "Ada."}]
+    without = Told(AGENTS[strategy])
+    if strategy == "ReAct":
+        await run(program, {"question": "When?"}, without)
+        assert len(without.requests[-1].messages) == 2
+
+
+@pytest.mark.parametrize("strategy", ["ReAct", "CodeAct", "ProgramOfThought"])
+async def test_turns_that_cannot_be_shown_in_the_end_are_refused_before_anything_is_asked(
+    strategy: str,
+) -> None:
+    engine = Told([])
+    with pytest.raises(InputError, match=re.escape('turn 1: there is no field "role"')):
+        await run(several(strategy, signature=TALK), {"past": [{"role": "user"}], "question": "?"}, engine)
+    assert not engine.requests
 
 
 async def test_a_turn_takes_an_image_as_the_input_beside_it_does(tmp_path: Path) -> None:

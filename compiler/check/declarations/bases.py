@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal
 
 from msgspec.structs import replace
+
+from dspec.grammar.tree import FieldItem
 
 from ...diagnostics import codes
 from ..names.names import resolve
@@ -25,6 +27,16 @@ def report_circle(session: Session, place: Place) -> None:
     base, name = place.declaration.base, place.declaration.name
     assert base is not None
     session.report(codes.shapes.ExtendsItself(place.at(base), name.text if name else ""))
+
+
+def is_whole(place: Place, role: Collection[str], *, based: bool) -> bool:
+    """Whether all fields of a signature or a record are known: its header and its items could be read, every field has one of
+    these roles, and the base that it names, if any, is there and whole (`based`). Where not, what is missed of it is a
+    consequence."""
+    items = place.declaration.items
+    misplaced = any(isinstance(item, FieldItem) and item.role not in role for item in items or ())
+    header = place.declaration.parameters is None and items is not None
+    return header and not place.block.problems and not misplaced and (based or place.declaration.base is None)
 
 
 def in_circle(session: Session) -> bool:

@@ -60,7 +60,8 @@ class Callees(CalledTables):
             self.runs = False
             for argument in node.arguments:
                 infer(scope, argument.value)
-            return Typed(Group(f"the outputs of `{callee.name}`", {}, "output", open=True))
+            unknown = Group(f"the outputs of `{callee.name}`", {}, "output", open=True)
+            return Typed(found.results() if found is not None else unknown)
         arguments = arguments_of(scope, node, callee, found.inputs)
         if found.program is None:
             self.runs = False

@@ -37,12 +37,19 @@ def written_demos(
     """The demos that a signature has itself; `members` are its inputs and outputs. Reports those that cannot be shown, that
     leave something out, and that are there already."""
     records = reachable(session, [one.type for one in members.values()])
+    fields_of = records_lookup(session)
+    gaps = any((group := fields_of(key)) is None or group.open for key in records)
     found: list[tuple[Section, Demo]] = []
     for section in sections(place.declaration.items):
         before = len(session.findings)
         row = _row(session, place, section, members, asked)
         wrong = _has_errors(session, before) or any(not isinstance(item, Setting) for item in section.items)
-        if wrong or place.block.problems or not _complete(session, place, section, members, asked, row):
+        if (
+            wrong
+            or gaps
+            or place.block.problems
+            or not _complete(session, place, section, members, asked, row)
+        ):
             continue
         row = _with_defaults(asked, row)
         values = settings(section.items)
@@ -124,6 +131,8 @@ def _row(
     row: Row = {}
     for name, item in settings(section.items).items():
         member = members.get(name)
+        if member is None and place.block.problems:
+            continue  # a field may stand in what could not be read
         if member is None:
             at, called = place.at(item.name), place.declaration.name
             session.report(

@@ -25,7 +25,7 @@ from ...diagnostics import codes
 from ...project.source import Location
 from ...tables.lm_block import EXTRA, HEADERS, OF_MODULE
 from ...tables.lm_block import LM as BLOCK
-from ...tables.models import not_taken, takes_one_temperature, thinks_when_told
+from ...tables.models import not_taken, takes_one_temperature, thinking_budget, thinks_when_told
 from ..session import Place, Session
 from ..shape.attributes import LEAST, MOST, Reader, environment, number_of, section
 
@@ -206,6 +206,12 @@ def check_known(session: Session, read: Reader, lm: LM, model: Location) -> None
         session.report(codes.parameters.ParameterNotTaken(at(name), name, lm.model, model))
     if "api_version" in read.found and not versioned(lm.model):
         session.report(codes.parameters.NoVersions(at("api_version"), lm.model))
+    budget = thinking_budget(lm)
+    said = next((one for one in ("max_tokens", "reasoning_effort") if one in read.found), None)
+    if budget is not None and said is not None and lm.max_tokens is not None and budget[1] >= lm.max_tokens:
+        session.report(
+            codes.parameters.NoRoomBehindThinking(at(said), *budget, lm.max_tokens, lm.model, model)
+        )
     if "reasoning" in read.found and lm.reasoning is not None and split_model(lm.model)[0] != "embedded":
         untold = lm.reasoning_effort is None and "thinking" not in lm.extra and thinks_when_told(lm)
         if untold or not reasons(lm):

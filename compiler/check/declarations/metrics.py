@@ -274,7 +274,9 @@ def _prediction(
     written_for: RunnableInfo | None = None
     if symbol is not None and symbol.kind == "signature":
         asked = signature(session, symbol)
-        written_for = RunnableInfo(symbol, asked.inputs, asked.outputs, None) if asked else None
+        written_for = (
+            RunnableInfo(symbol, asked.inputs, asked.outputs, None, known=asked.whole) if asked else None
+        )
     elif symbol is not None:
         written_for = runnable(session, symbol)
     if written_for is None and symbol is not None:

@@ -151,4 +151,4 @@ def _runnable(
             lms=settings,
         )
     unbound = () if bound else (symbol.key,)
-    return RunnableInfo(symbol, found.inputs, outputs, program, unbound)
+    return RunnableInfo(symbol, found.inputs, outputs, program, unbound, found.whole)

@@ -22,7 +22,7 @@ from ..shape.literals import literal_value
 from ..symbols import Symbol
 from ..types.kinds import ANY, STR, Group, NamedValue, beyond_text, spell
 from ..types.typenames import resolve_type
-from .bases import base_of, report_circle, with_base
+from .bases import base_of, is_whole, report_circle, with_base
 
 Role = Literal["input", "output", "field"]
 NO_MEMBERS: Mapping[str, NamedValue] = MappingProxyType({})
@@ -214,7 +214,8 @@ def _read_fields(session: Session, symbol: Symbol) -> Group:
     if base is not None and below is None:
         report_circle(session, place)
     found = with_base(session, base, below.members if below else NO_MEMBERS, own, typeless(place))
-    return Group(f"the fields of `{symbol.name}`", found, "field")
+    whole = is_whole(place, ("field",), based=below is not None and not below.open)
+    return Group(f"the fields of `{symbol.name}`", found, "field", open=not whole)
 
 
 def records_lookup(session: Session) -> Callable[[str], Group | None]:
@@ -252,7 +253,8 @@ def _check_record(session: Session, symbol: Symbol) -> Record:
         name=symbol.key,
         description=doc_of(place.declaration.items) or (parent[1].description if parent else ""),
         fields=field_specs(session, place, members, known, inherited.members),
-        checks=(parent[1].checks if parent else ()) + checks(place, scope),
+        checks=(parent[1].checks if parent else ())
+        + (checks(place, scope) if place.block.problems or not group.open else ()),
     )
 
 

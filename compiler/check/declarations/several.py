@@ -116,7 +116,8 @@ def check_several(
             from .coding import check_code_runs  # few files run code
 
             check_code_runs(session, place, symbol, strategy, call, program)
-    return RunnableInfo(symbol, applied.inputs, outputs, program, tuple(gathered.unbound))
+    whole = applied.signature is None or applied.signature.whole
+    return RunnableInfo(symbol, applied.inputs, outputs, program, tuple(gathered.unbound), whole)
 
 
 def _applied(session: Session, place: Place, node: Expr, strategy: ModuleStrategy) -> _Applied | None:
@@ -489,14 +490,6 @@ def _program(
         made = {role: _showing(one, base, demos) for role, one in made.items()}
         for other in given.lms.values():
             gathered.lms |= lm_closure(session, other)
-        past = next((one.name for one in base.inputs if beyond_text(one.type) == "history"), "")
-        answered = {one.name for one in base.outputs}
-        if past and any(
-            answered.isdisjoint(output.name for output in one.signature.outputs)
-            for one in made.values()
-            if any(each.name == past for each in one.signature.inputs)
-        ):
-            session.report(codes.media.NoHistory(symbol.location, strategy.name, past))
         if TRIED in made:
             runs = f"{symbol.key}.{TRIED}"
         predictors = {role: f"{symbol.key}.{role}" for role in made}

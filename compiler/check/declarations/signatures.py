@@ -17,7 +17,7 @@ from ..session import Place, Session
 from ..shape.attributes import Reader
 from ..symbols import Symbol
 from ..types.kinds import NamedValue, beyond_text, spell
-from .bases import base_of, in_circle, report_circle, with_base, without_other_role
+from .bases import base_of, in_circle, is_whole, report_circle, with_base, without_other_role
 from .demos import inherited_demos, sections, written_demos
 from .records import (
     checks,
@@ -42,6 +42,8 @@ class SignatureInfo(Struct, frozen=True):
     doc: str = ""
     demos: tuple[Demo, ...] = ()
     """Those that are written, here or in a base."""
+    whole: bool = True
+    """False after a mistake: fields may be missing."""
 
 
 def default_instruction(inputs: Mapping[str, NamedValue], outputs: Mapping[str, NamedValue]) -> str:
@@ -72,6 +74,7 @@ def signature(session: Session, symbol: Symbol) -> SignatureInfo | None:
 def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     place = session.place(symbol)
     items = place.declaration.items
+    mistakes = len(session.findings)
     base = base_of(session, place, "signature")
     parent = signature(session, base) if base is not None else None
     if base is not None and parent is None:
@@ -83,6 +86,15 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
     beside = fields_beside(session, symbol, "output", own)
     beside = without_other_role(session, base, beside, below.inputs, "an input")
     outputs = with_base(session, base, below.outputs, beside, bare)
+    whole = is_whole(place, ("input", "output"), based=parent is not None and parent.whole)
+    # Of this declaration alone: what else is checked on the way depends on who is checked first.
+    here = place.at(place.declaration)
+    whole = whole and not any(
+        found.code.severity == "error"
+        and found.where.source is here.source
+        and here.start <= found.where.start < here.end
+        for found in session.findings[mistakes:]
+    )
     misplaced = any(isinstance(item, FieldItem) and item.role == "field" for item in items or ())
     circle = base is not None and session.place(base).declaration.base is not None and in_circle(session)
     wrong = misplaced or circle or place.declaration.parameters is not None
@@ -107,6 +119,8 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
             session.report(
                 codes.types.OutputDefault(member.symbol.location, spell(OptionalOf(item=member.type)))
             )
+    mistakes = len(session.findings)
+    own_checks = checks(place, scope) if whole or place.block.problems else ()
     asked = Signature(
         name=symbol.key,
         instruction=doc or default_instruction(inputs, outputs),
@@ -115,17 +129,19 @@ def _check_signature(session: Session, symbol: Symbol) -> SignatureInfo:
         outputs=tuple(
             FieldSpec(name=m.name, type=m.type, description=m.description) for m in outputs.values()
         ),
-        checks=below.signature.checks + checks(place, scope),
+        checks=below.signature.checks + own_checks,
         max_retries=below.signature.max_retries if retries is None else retries,
     )
     demos: tuple[Demo, ...] = ()
+    # A check with a mistake in it is broken by every demo.
+    held = asked if len(session.findings) == mistakes else asked.model_copy(update={"checks": ()})
     members = {**inputs, **outputs}
     if sections(items):
-        demos = written_demos(session, place, members, asked)
+        demos = written_demos(session, place, members, held) if whole or place.block.problems else ()
     elif base is not None and below.demos:
         known = {**below.inputs, **below.outputs}
-        demos = inherited_demos(session, symbol, base, below.demos, known, members, asked)
-    return SignatureInfo(symbol, inputs, outputs, asked, doc, demos)
+        demos = inherited_demos(session, symbol, base, below.demos, known, members, held)
+    return SignatureInfo(symbol, inputs, outputs, asked, doc, demos, whole)
 
 
 def inline(session: Session, place: Place, node: InlineSignature, name: str) -> SignatureInfo:

@@ -11,7 +11,7 @@ from dspec.runtime.schema.types import JsonValue, OptionalOf, RecordRef
 
 from ..shape.arguments import match_arguments
 from ..symbols import Symbol
-from ..types.kinds import NamedValue
+from ..types.kinds import ANY, NamedValue
 from .infer import expect, written_out
 from .scope import Scope, Typed
 
@@ -20,6 +20,12 @@ def record_value(scope: Scope, node: Call, symbol: Symbol) -> Typed:
     """The value of a record, from its fields by name or in their order."""
     group = scope.records(symbol.key)
     members: Mapping[str, NamedValue] = group.members if group else {}
+    if group is not None and group.open:  # whether the others are fields, and of which types, is not known
+        for argument in node.arguments:
+            member = members.get(argument.name.text) if argument.name is not None else None
+            if member is not None:
+                expect(scope, argument.value, member.type, f"`{member.name}`", member.symbol)
+        return Typed(ANY)
     absent = [one.name for one in members.values() if one.has_default or isinstance(one.type, OptionalOf)]
     given = match_arguments(
         scope.session,

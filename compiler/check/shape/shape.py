@@ -17,6 +17,8 @@ from dspec.grammar.tree import (
     Given,
     Item,
     Let,
+    ListLiteral,
+    Reference,
     Repeat,
     Return,
     Section,
@@ -28,6 +30,7 @@ from dspec.grammar.tree import (
 )
 
 from ...diagnostics import codes
+from ...diagnostics.spelling import closest
 from ...diagnostics.wording import article
 from ...project.source import Location
 from ...tables.block_specs import AttributeSpec, BlockSpec, Body, ItemKind, SectionSpec
@@ -189,8 +192,16 @@ def _setting(
     session: Session, place: Place, item: Setting, spec: BlockSpec, seen: dict[str, Setting | Section]
 ) -> None:
     name = item.name.text
-    if spec.section(name):
-        session.report(codes.syntax.SectionAndAttribute(place.at(item.name), section=True))
+    section = spec.section(name)
+    if section:
+        session.report(
+            codes.syntax.SectionAndAttribute(
+                place.at(item.name),
+                section=True,
+                item=place.at(item),
+                written=_in_braces(place, item, section),
+            )
+        )
         return
     if spec.attribute(name) is None:
         _unknown_attribute(session, place, item, spec)
@@ -272,9 +283,14 @@ def _unknown_attribute(
     if spec is LM and name == "n":
         session.report(codes.parameters.SeveralAnswers(place.at(item.name)))
         return
-    known = (*(each.name for each in spec.attributes), *(each.name for each in spec.sections))
-    if isinstance(item, SettingOf):
+    known = tuple(each.name for each in spec.attributes)
+    unlike = tuple(each.name for each in spec.sections)
+    if isinstance(item, Section):
+        known, unlike = unlike, known
+    elif isinstance(item, SettingOf):
         known = tuple(each.name for each in spec.attributes if each.addressed) or known
+    near = closest(name, unlike)
+    meant = spec.section(near[0]) if near else None
     elsewhere = [
         other.keyword
         for other in BLOCKS.values()
@@ -289,8 +305,31 @@ def _unknown_attribute(
             elsewhere=elsewhere[0] if elsewhere else "",
             lacking=_lacking(place, item, spec),
             item=place.at(item),
+            unlike=unlike,
+            section=isinstance(item, Section),
+            written=_in_braces(place, item, meant) if meant and isinstance(item, Setting) else "",
         )
     )
+
+
+def _in_braces(place: Place, item: Setting, section: SectionSpec) -> str:
+    """The item as sections: of `demo = dict(a = 1)`, or of a list of such where there may be several. Else empty."""
+    values = item.value.items if isinstance(item.value, ListLiteral) and section.several else (item.value,)
+    blocks: list[str] = []
+    for value in values:
+        if not (
+            isinstance(value, Call)
+            and isinstance(value.callee, Reference)
+            and value.callee.name.text == "dict"
+        ):
+            return ""
+        if not all(argument.name for argument in value.arguments):
+            return ""
+        blocks.append(
+            f"{section.name} {{ {'; '.join(place.text(argument) for argument in value.arguments)} }}"
+        )
+    line = place.block.text[: item.span.start].rpartition("\n")[2]
+    return ("; " if line.strip() else f"\n{line}").join(blocks)
 
 
 def _lacking(place: Place, item: Setting | Section | SettingOf, spec: BlockSpec) -> str:

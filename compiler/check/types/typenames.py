@@ -264,4 +264,6 @@ def alias(
 def _check_alias(session: Session, symbol: Symbol) -> Type:
     value = symbol.declaration.value
     place = session.place(symbol)
-    return resolve_type(session, place, value) if isinstance(value, TypeNode) else ANY
+    found = resolve_type(session, place, value) if isinstance(value, TypeNode) else ANY
+    # What could be read of a union may lack its other members.
+    return ANY if place.block.problems else found

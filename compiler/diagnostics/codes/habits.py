@@ -69,7 +69,18 @@ def unexpected(found: str, previous: str, expected: tuple[str, ...], keyword: st
     wanted = frozenset(word.strip("`") for word in expected)
     stop = Stop(found.strip(), previous, wanted, keyword, here, _before(here, previous))
     habits = (
-        habit(stop) for habit in (_demos, _names, _separators, _types, _operators, _expressions, _items)
+        habit(stop)
+        for habit in (
+            _demos,
+            _bases,
+            _names,
+            _brackets,
+            _separators,
+            _types,
+            _operators,
+            _expressions,
+            _items,
+        )
     )
     return next((known for known in habits if known != NONE), NONE)
 
@@ -116,6 +127,54 @@ def _demos(stop: Stop) -> Habit:
             fixes = (replace(whole, f"{name} =", guess=True),) if name.isidentifier() else ()
             return "the name of a field stands without quotes, and its value behind `=`", fixes
         return "values are given with `=`", (replace(here, " =", guess=True),)
+    return NONE
+
+
+def _bases(stop: Stop) -> Habit:
+    """A declaration that has the fields of another, as other languages say it, or of several."""
+    if stop.keyword not in ("record", "signature"):
+        return NONE
+    head = stop.here.source.text[max(0, stop.here.start - 200) : stop.here.start]
+    if stop.found == "," and re.search(r"\bextends\s+[\w.]+\s*$", head):
+        return f"a {stop.keyword} extends one other, which may extend a further one", ()
+    known = re.search(rf"\b{stop.keyword}\s+(\w+)\s*$", head)
+    line = stop.here.source.text[stop.here.start :].partition("\n")[0]
+    base = re.match(r"(?::|<|[Ee]xten\w*|inherits|is|from)\s*([A-Z][\w.]*)", line)
+    if known is not None and base is not None:
+        whole = Location(stop.here.source, stop.here.start, stop.here.start + base.end())
+        meant = f"extends {base[1]}"
+        help_ = (
+            f"the fields of another {stop.keyword} are had with `{stop.keyword} {known[1]} {meant} {{ … }}`"
+        )
+        return help_, (replace(whole, meant, guess=True),)
+    return NONE
+
+
+def _brackets(stop: Stop) -> Habit:
+    """Values and types in parentheses, and an index behind a dot."""
+    found, previous, wanted, here, word = stop.found, stop.previous, stop.wanted, stop.here, stop.before
+    text = here.source.text
+    if found == "," and wanted == frozenset((")",)):
+        open_ = re.search(r"(?<![\w\])])\(([^()\[\]\n]*)$", text[max(0, here.start - 200) : here.start])
+        inner = re.match(r"[^()\[\]\n]*\)", text[here.start : here.start + 400])
+        if open_ is not None:
+            fixes: tuple[Fix, ...] = ()
+            if inner is not None:
+                whole = Location(here.source, here.start - len(open_[0]), here.start + inner.end())
+                fixes = (replace(whole, f"[{whole.text[1:-1]}]", guess=True),)
+            return "a list or a tuple stands in square brackets: `[0, 16]`", fixes
+    if found == "(" and "a type" in wanted:
+        whole = re.match(r"\([\w\s,?.\[\]]*\)", text[here.start : here.start + 400])
+        fixes = ()
+        if whole is not None and "," in whole[0]:
+            at = Location(here.source, here.start, here.start + whole.end())
+            fixes = (replace(at, f"tuple[{whole[0][1:-1].strip().rstrip(',')}]", guess=True),)
+        return "a tuple is of the type `tuple[int, str]`", fixes
+    if previous == "." and re.fullmatch(r"\d+", found) and "a name" in wanted and word is not None:
+        at = Location(here.source, word.start, here.end)
+        return f"an index stands in brackets: `[{found}]`", (replace(at, f"[{found}]", guess=True),)
+    if found == "." and stop.keyword == "type" and re.fullmatch(r"-?\d+", previous):
+        return "the values are written out: `1 | 2 | 3`", ()
     return NONE
 
 

@@ -222,34 +222,6 @@ ROWS = "".join(
     for n in range(60)
 )
 
-DS0375 = Code(
-    "DS0375",
-    "error",
-    "strategy takes no history",
-    "The steps of an agent are answered with tools and their arguments, and not with the outputs that turns of a history have. "
-    "A module of one call can be shown the turns, and the agent what it makes of them.",
-    LM + "module find = Predict(sig(query -> text))\n"
-    "module agent = ReAct(sig(past: history, question -> answer), tools = [find], max_iters = 3)\n",
-    LM + "module find = Predict(sig(query -> text))\n"
-    "module agent = ReAct(sig(past: list[str], question -> answer), tools = [find], max_iters = 3)\n",
-)
-
-
-class NoHistory(Finding, frozen=True):
-    """A history for a strategy whose calls have other outputs than the signature."""
-
-    code = DS0375
-    strategy: str
-    input: str
-
-    def told(self) -> Diagnostic:
-        return self.says(
-            f"`{self.strategy}` cannot show the turns of `{self.input}`: what its steps answer is not what the turns answer",
-            "takes no history",
-            help="give it the earlier turns as text, `list[str]`, or ask a `Predict` with the history first",
-        )
-
-
 DS0376 = Code(
     "DS0376",
     "error",

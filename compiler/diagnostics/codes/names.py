@@ -821,16 +821,30 @@ class UnknownFunction(Finding, frozen=True):
     def told(self) -> Diagnostic:
         what = "function or module" if self.modules else "function"
         near = self.near
+        written = _WRITTEN.get(self.where.text, "")
         return self.says(
             f"there is no {what} named `{self.where.text}`{did_you_mean(near)}",
             "not declared",
             help=""
             if near
+            else written
+            if written
             else f"there are {plural(self.count, 'function')}, among them `len`, `contains` and `f1`",
             fixes=suggestions(
                 self.where, near, declared=bool(near) and near[0] not in self.known[: self.count]
             ),
         )
+
+
+_WRITTEN = {
+    "dict": "`dict(name = value)` stands where a dict is wanted; a record is written `Order(name = value)`",
+    "tuple": "a tuple is written as a list: `[0, 16]`",
+    "set": "a list is written `[1, 2]`, and `unique(…)` leaves out what it has twice",
+    "list": "a list is written `[1, 2]`",
+    "date": 'a date is written as its text: `"2026-11-29"`',
+    "datetime": 'a time is written as its text: `"2026-11-29T08:30:00"`',
+}
+"""What is called elsewhere to make a value, and how that value is written here."""
 
 
 class SourceInMetric(Finding, frozen=True):

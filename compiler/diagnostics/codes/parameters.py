@@ -263,3 +263,38 @@ class StopsInLayout(Finding, frozen=True):
             "cuts each answer",
             help="leave it out, or stop at a text that no answer needs",
         )
+
+
+DS0728 = Code(
+    "DS0728",
+    "warning",
+    "no room for an answer behind the thinking",
+    "What a model thinks is part of its answer, so `max_tokens` covers both. Anthropic's models are told how much of it they may "
+    "think: by `budget_tokens` in `extra { thinking { … } }`, and many of them by `reasoning_effort`, which LiteLLM sends as "
+    "such a budget. One that is not below `max_tokens` is refused.",
+    MODULE.replace(
+        'openai/gpt-4o-mini"', 'anthropic/claude-sonnet-4-5"; reasoning_effort = "medium"; max_tokens = 800'
+    ),
+    MODULE.replace(
+        'openai/gpt-4o-mini"', 'anthropic/claude-sonnet-4-5"; reasoning_effort = "medium"; max_tokens = 3000'
+    ),
+)
+
+
+class NoRoomBehindThinking(Finding, frozen=True):
+    """A `setting` by which a model may think for `budget` tokens, where thoughts and answer have `most` in all."""
+
+    code = DS0728
+    setting: str
+    budget: int
+    most: int
+    model: str
+    lm: Location
+
+    def told(self) -> Diagnostic:
+        return self.says(
+            f'"{self.model}" may think for {self.budget:,} tokens by its `{self.setting}`, of {self.most:,} in all',
+            "no room for an answer",
+            secondary=(Label(self.lm, "the model"),),
+            help=f"raise `max_tokens` well above {self.budget:,}, or have it think less: a provider refuses such requests",
+        )

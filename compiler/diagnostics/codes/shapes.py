@@ -141,10 +141,11 @@ class OfSomeRecords(Finding, frozen=True):
         name = self.where.text
         first = next((place for _, place in self.owners if place), None)
         only = quoted(owner for owner, _ in self.owners)
+        have = "has" if len(self.owners) == 1 else "have"
         return self.says(
             f"`{name}` of `{self.of}` has another type in each record"
             if self.differs
-            else f"only {only} has the field `{name}`, and `{self.of}` may be another record",
+            else f"only {only} {have} the field `{name}`, and `{self.of}` may be another record",
             "not the same in all" if self.differs else "not in all",
             secondary=also(first, f"`{name}` is declared here"),
             help=f'ask first: `if {self.of}.{self.tag} == "{self.value}" then {self.of}.{name} else …`',

@@ -63,7 +63,12 @@ class UnexpectedText(ParserStopped, frozen=True):
         else:
             message = f"{self.shown} cannot stand here{after}"
         said, fixes = habits.unexpected(self.found, self.previous, self.expected, self.keyword, self.where)
-        if not said and len(self.expected) == 1 and not _is_phrase(self.expected[0]):
+        if (
+            not said
+            and self.found.strip() != ","
+            and len(self.expected) == 1
+            and not _is_phrase(self.expected[0])
+        ):
             fixes = (insert(self.where, self.expected[0].strip("`")),)
         return self.says(message, "unexpected", help=said, fixes=fixes)
 
@@ -208,20 +213,30 @@ class Misplaced(Finding, frozen=True):
 
 
 class SectionAndAttribute(Finding, frozen=True):
-    """A section written as an attribute, or the other way round; `section` says which it is."""
+    """A section written as an attribute, or the other way round; `section` says which it is. `written` is the
+    item, at `item`, as sections, where its value says what stands in them; else empty.
+    """
 
     code = DS0104
     section: bool
+    item: Location | None = None
+    written: str = ""
 
     def told(self) -> Diagnostic:
         name = self.where.text
         if self.section:
             return self.says(
-                f"`{name}` is a section: write `{name} {{ … }}` without `=`", "a section takes braces"
+                f"`{name}` is a section: write `{name} {{ … }}` without `=`",
+                "a section takes braces",
+                fixes=_in_braces(name, self.item, self.written),
             )
         return self.says(
             f"`{name}` is an attribute: write `{name} = …` without braces", "an attribute takes `=`"
         )
+
+
+def _in_braces(name: str, item: Location | None, written: str) -> tuple[Fix, ...]:
+    return (Fix(f"Write `{name} {{ … }}`", (Edit(item, written),), "maybe"),) if item and written else ()
 
 
 class NoSetting(Finding, frozen=True):
@@ -284,6 +299,8 @@ DS0105 = Code(
 class UnknownAttribute(Finding, frozen=True):
     """`owner` is a section's name or, if it is a `block`, its keyword; `elsewhere` is a keyword whose blocks have the
     attribute. `lacking` is the keyword that the item, at `item`, seems to lack; empty where nothing suggests one.
+    `unlike` are names that are known in the other form: sections where an attribute is written, or the other way round.
+    `written` is the item as sections of the nearest name, where its value says what stands in them; else empty.
     """
 
     code = DS0105
@@ -293,11 +310,25 @@ class UnknownAttribute(Finding, frozen=True):
     elsewhere: str = ""
     lacking: str = ""
     item: Location | None = None
+    unlike: tuple[str, ...] = ()
+    section: bool = False
+    """Whether it is written as a section."""
+    written: str = ""
 
     def told(self) -> Diagnostic:
         name = self.where.text
         owner = article(noun(self.owner)) if self.block else f"`{self.owner}`"
-        near = closest(name, self.known)
+        near = closest(name, (*self.known, *self.unlike))
+        if near and near[0] in self.unlike:
+            meant = f"{near[0]} = …" if self.section else f"{near[0]} {{ … }}"
+            form = "an attribute takes `=`" if self.section else "a section takes braces"
+            return self.says(
+                f"{owner} has no attribute `{name}`{did_you_mean((meant,))}",
+                "unknown attribute",
+                help=f"{form}: write `{meant}`",
+                fixes=_in_braces(near[0], self.item, self.written),
+            )
+        near = tuple(each for each in near if each in self.known)
         if self.lacking and self.item and not near:
             return self.says(
                 f"{owner} has no attribute `{name}`",
@@ -306,7 +337,10 @@ class UnknownAttribute(Finding, frozen=True):
                 fixes=(insert(self.item, f"{self.lacking} "),),
             )
         extra = f"; `{name}` belongs in {article(self.elsewhere)}" if self.elsewhere else ""
-        known = f"it has {listed(self.known)}" if self.known else "it has no attributes"
+        if self.block and self.owner == "lm" and not self.elsewhere:
+            extra = "; what only some providers know stands in `extra { … }`"
+        everything = (*self.unlike, *self.known) if self.section else (*self.known, *self.unlike)
+        known = f"it has {listed(everything)}" if everything else "it has no attributes"
         return self.says(
             f"{owner} has no attribute `{name}`{did_you_mean(near)}",
             "unknown attribute",

@@ -635,7 +635,7 @@ class NotInUnion(Finding, frozen=True):
             secondary=(Label(self.declared, f"`{self.declared.text}` is declared here"),)
             if self.declared
             else (),
-            help=f"the values are {shown}{more}",
+            help=f"the values are {shown}{more}" if len(self.values) > 1 else f"the only value is {shown}",
             fixes=suggestions(self.where, tuple(f'"{choice}"' for choice in near), declared=True),
         )
 

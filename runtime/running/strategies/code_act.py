@@ -15,7 +15,7 @@ from .coded_calls import LIMITS as CALL_LIMITS
 from .coded_calls import CodeCalls, functions_told
 from .coding import WORLD, Coding, code_bytes, coded_step, fields_of, limits, listed, told_of, untold
 from .predict import STRATEGY as PREDICT
-from .trajectory import asked_with, extracting, trajectory
+from .trajectory import asked_with, extracting, inputs_of_step, trajectory
 
 ACT, EXTRACT = "act", "extract"
 
@@ -34,7 +34,7 @@ def _act(parts: ModuleParts) -> Signature:
         name=f"{parts.name}.{ACT}",
         instruction=signature.instruction,
         fixed=(*signature.fixed, how),
-        inputs=(*signature.inputs, trajectory(history)),
+        inputs=(*inputs_of_step(signature), trajectory(history)),
         outputs=(
             FieldSpec(name=code, type=STR, description="Python code"),
             FieldSpec(name=finished, type=BOOL, description="whether nothing is missing once it has run"),

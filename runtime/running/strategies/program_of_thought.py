@@ -30,6 +30,7 @@ from .coding import (
     told_of,
     untold,
 )
+from .trajectory import inputs_of_step
 
 GENERATE, REGENERATE, ANSWER = "generate", "regenerate", "answer"
 _ADDED = tuple(field.name for field in CHAIN_OF_THOUGHT.adds)
@@ -51,7 +52,7 @@ def _generate(parts: ModuleParts) -> Signature:
         name=f"{parts.name}.{GENERATE}",
         instruction=signature.instruction,
         fixed=(*signature.fixed, _how(signature, code)),
-        inputs=signature.inputs,
+        inputs=inputs_of_step(signature),
         outputs=(FieldSpec(name=code, type=STR, description="Python code"),),
         max_retries=signature.max_retries,
     )

@@ -35,7 +35,7 @@ from .base import (
 from .chain_of_thought import STRATEGY as CHAIN_OF_THOUGHT
 from .offering import around, offered, sentences, unknown_argument
 from .predict import STRATEGY as PREDICT
-from .trajectory import asked_with, extracting, trajectory
+from .trajectory import asked_with, extracting, inputs_of_step, trajectory
 
 if TYPE_CHECKING:
     from ..session import NativeCalls
@@ -63,7 +63,7 @@ def _react(parts: ModuleParts) -> Signature:
         name=f"{parts.name}.react",
         instruction=signature.instruction,
         fixed=(*signature.fixed, how),
-        inputs=(*signature.inputs, trajectory(history)),
+        inputs=(*inputs_of_step(signature), trajectory(history)),
         outputs=(
             FieldSpec(name=thought, type=STR),
             FieldSpec(name=name, type=OneOf(values=(*tool_names(parts.tools).values(), FINISH))),
@@ -176,7 +176,7 @@ def _renamed(demo: Row, names: Mapping[str, str], fields: Sequence[FieldSpec]) -
     if (tool := fields[1].name) in found:
         found[tool] = name(found[tool])
     for key, value in found.items():
-        if key.rstrip("_") == "trajectory" and isinstance(value, list):
+        if _is_trajectory(key) and isinstance(value, list):
             found[key] = [
                 {**one, "tool": name(one["tool"])} if isinstance(one, dict) and "tool" in one else one
                 for one in value
@@ -264,8 +264,13 @@ def _told(program: Program, module: ModuleSpec) -> Predictor:
 def _as_text(inputs: Row) -> Row:
     """A demo's inputs with the trajectory as DSPy has it: a text of sections that are numbered by the turn."""
     return {
-        name: _sections(one) if isinstance(one, list) and _turns(one) else one for name, one in inputs.items()
+        name: _sections(one) if _is_trajectory(name) and isinstance(one, list) and _turns(one) else one
+        for name, one in inputs.items()
     }
+
+
+def _is_trajectory(name: str) -> bool:
+    return name.rstrip("_") == "trajectory"
 
 
 def _turns(value: list[JsonValue]) -> bool:
@@ -296,11 +301,7 @@ def _from_text(demo: Row) -> Row:
     """A demo with the trajectory as turns, where it is a text of DSPy's sections or an empty one."""
     found = dict(demo)
     for name, text in demo.items():
-        if (
-            name.rstrip("_") == "trajectory"
-            and isinstance(text, str)
-            and (not text.strip() or _SECTION.search(text))
-        ):
+        if _is_trajectory(name) and isinstance(text, str) and (not text.strip() or _SECTION.search(text)):
             found[name] = _read_sections(text)
     return found
 

@@ -1,4 +1,4 @@
-"""The list of strategies: those that run, and those that are checked and do not run yet.
+"""The list of strategies, by the name that a module uses.
 
 Check, plan, running, prompts, editor and docs ask here and nowhere else.
 """
@@ -25,7 +25,7 @@ _FILES: dict[str, str] = {
     "Majority": "majority",
     "python": "python_function",
 }
-"""Strategies that run come first, the simplest at the top."""
+"""The simplest at the top."""
 
 STRATEGIES: Mapping[str, ModuleStrategy] = FileTable[ModuleStrategy](__package__, _FILES, "STRATEGY")
 """The strategies, by the name that a `module` uses."""

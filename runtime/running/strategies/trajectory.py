@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import PromptTooLong
 from ...schema.program import FieldSpec, Predictor, Signature
-from ...schema.types import ANY, JsonValue, ListOf, Row
+from ...schema.types import ANY, STR, DictOf, JsonValue, ListOf, OptionalOf, Row
+from ...values.media import is_history
 from .base import Conductor, ModuleParts, faithful, free_name
 
 if TYPE_CHECKING:
@@ -26,6 +27,21 @@ def trajectory(name: str) -> FieldSpec:
         has_default=True,
         default=[],
     )
+
+
+def inputs_of_step(signature: Signature) -> tuple[FieldSpec, ...]:
+    """A signature's inputs, for a call that answers with something else than its outputs: earlier turns have those, so here
+    they are a value to be read, and no turns."""
+    return tuple(_as_value(field) if is_history(field.type) else field for field in signature.inputs)
+
+
+_TURNS = ListOf(item=DictOf(key=STR, value=ANY))
+
+
+def _as_value(field: FieldSpec) -> FieldSpec:
+    kind = OptionalOf(item=_TURNS) if isinstance(field.type, OptionalOf) else _TURNS
+    said = field.description or "earlier turns, each with what was given and what was answered"
+    return field.model_copy(update={"type": kind, "description": said})
 
 
 def extracting(parts: ModuleParts) -> Signature:
