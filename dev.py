@@ -9,6 +9,7 @@
     python3 dev.py types           pyright, strict
     python3 dev.py bench [NAME]    the benchmarks in bench/
     python3 dev.py build           wheel and sdist into dist/
+    python3 dev.py vsix            the extension for VS Code into dist/ (needs Node.js 20 or newer and npm)
     python3 dev.py generate        rebuild the checked-in generated files
     python3 dev.py pins            refresh constraints.txt from the environment
     python3 dev.py shell CMD …     any command inside the environment
@@ -30,7 +31,8 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 ROOMS = ("grammar", "compiler", "runtime", "lsp")
-PAGES = ("diagnostics", "reference", "models", "map", "schema")
+EXTENSION = ROOT / "lsp" / "editors" / "vscode"
+PAGES = ("diagnostics", "reference", "models", "map", "schema", "editors")
 """What `docs/generate_….py` rewrites."""
 SLOWER = (
     "faults",
@@ -144,6 +146,24 @@ def build(_: list[str]) -> None:
     run(PYTHON, "-m", "build", "--outdir", ROOT / "dist", ROOT)
 
 
+def vsix(_: list[str]) -> None:
+    """The extension as one file, from the packages that its lock names: equal sources give equal bytes.
+
+    npm fetches what it has not kept from an earlier time; with everything kept, or `node_modules` in place, nothing is.
+    """
+    npm = shutil.which("npm") or sys.exit("the extension is built with Node.js, and `npm` is not installed")
+    lock, installed = EXTENSION / "package-lock.json", EXTENSION / "node_modules" / ".package-lock.json"
+    if not installed.is_file() or installed.stat().st_mtime < lock.stat().st_mtime:
+        run(npm, "ci", "--prefer-offline", cwd=EXTENSION)
+    shutil.copy(ROOT / "LICENSE", EXTENSION)
+    os.environ["SOURCE_DATE_EPOCH"] = "1700000000"
+    target = ROOT / "dist" / "dspec.vsix"
+    target.parent.mkdir(exist_ok=True)
+    run(
+        npm, "exec", "--offline", "--", "vsce", "package", "--no-dependencies", "--out", target, cwd=EXTENSION
+    )
+
+
 def generate(_: list[str]) -> None:
     run(PYTHON, "-P", "-m", "dspec.grammar.table")
     for page in PAGES:
@@ -172,7 +192,7 @@ def shell(arguments: list[str]) -> None:
 
 COMMANDS = {
     command.__name__: command
-    for command in (demo, test, deep, lint, fix, types, bench, build, generate, pins, shell)
+    for command in (demo, test, deep, lint, fix, types, bench, build, vsix, generate, pins, shell)
 }
 
 

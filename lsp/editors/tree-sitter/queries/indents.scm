@@ -1,0 +1,2 @@
+[(block) (parameters) (call) (list) (parenthesised) (inline_signature)] @indent
+["}" ")" "]"] @outdent

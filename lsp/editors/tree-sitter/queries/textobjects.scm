@@ -1,0 +1,3 @@
+(declaration) @class.around
+(block) @class.inside
+(comment) @comment.inside
