@@ -126,7 +126,7 @@ def _block(block: Block, names: dict[int, Coloured]) -> Iterator[Coloured]:
             case "name" if at in names:
                 if names[at].end == block.start + token.end:
                     yield names[at]
-            case "name" if token.start in words:
+            case "name" if token.start in words and roles.get(token.start) != ("property",):
                 yield Coloured(at, block.start + token.end, "keyword")
             case "name" if token.start in roles:
                 kind, *more = roles[token.start]
