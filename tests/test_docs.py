@@ -69,6 +69,18 @@ def test_every_snippet_checks_clean(place: str, snippet: str, tmp_path: Path) ->
     assert not found, [(d.code, d.message) for d in found]
 
 
+def test_pictures_are_shown_and_small() -> None:
+    """`docs/screenshots.py` takes them; all together they weigh less than 150 kB."""
+    pictures = sorted((ROOT / "docs" / "pictures").iterdir())
+    shown = {
+        match[1]
+        for page in PAGES
+        for match in re.finditer(r"!\[.+\]\((\S+)\)", page.read_text(encoding="utf-8"))
+    }
+    assert {f"pictures/{picture.name}" for picture in pictures} == shown
+    assert sum(picture.stat().st_size for picture in pictures) < 150_000
+
+
 async def test_the_module_in_python_runs(tmp_path: Path) -> None:
     """Out of the page: three searches at most, and a conclusion."""
     page = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")

@@ -195,7 +195,7 @@ try {
   for (let tries = 0; ; tries++) {
     const answer = await fetch(url).catch(() => undefined);
     if (answer?.ok) break;
-    if (tries > 100) throw new Error("code-server does not answer");
+    if (tries > 600) throw new Error("code-server does not answer");
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   await untrusted(url);
