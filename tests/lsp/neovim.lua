@@ -24,6 +24,22 @@ local function wait(what, code, ...)
   return value
 end
 
+-- Asks again where no answer came: a server refuses what is asked of a text that changes meanwhile.
+local function ask(what, request, code)
+  local value
+  for _ = 1, 12 do
+    lua(request)
+    local done = vim.wait(5000, function()
+      value = lua(code)
+      return value ~= vim.NIL and value ~= false
+    end, 20)
+    if done then
+      return value
+    end
+  end
+  error("asked in vain for " .. what)
+end
+
 local found = {}
 
 local function main()
@@ -49,8 +65,7 @@ local function main()
   -- Hover, and to the definition of what is under the cursor.
   type_in("gg/Predict(Route<CR>f(l")
   wait("the word", [[return vim.fn.expand("<cword>") == "Route"]])
-  lua("vim.lsp.buf.hover()")
-  found.hover = wait("a hover", [[
+  found.hover = ask("a hover", "vim.lsp.buf.hover()", [[
     for _, window in ipairs(vim.api.nvim_list_wins()) do
       if vim.api.nvim_win_get_config(window).relative ~= "" then
         return table.concat(vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, -1, false), "\n")
@@ -58,8 +73,7 @@ local function main()
     end
     return false
   ]])
-  lua("vim.lsp.buf.definition()")
-  found.definition = wait("the definition", [[
+  found.definition = ask("the definition", "vim.lsp.buf.definition()", [[
     local line = vim.api.nvim_get_current_line()
     return line:find("^signature") and line or false
   ]])
@@ -100,8 +114,7 @@ local function main()
   found.renamed = lua([[return vim.fn.getline(vim.fn.search("= Predict", "nw"))]])
 
   -- What can be run stands above the declarations; a plan opens in a terminal.
-  lua("vim.lsp.codelens.refresh()")
-  found.lenses = wait("lenses", [[
+  found.lenses = ask("lenses", "vim.lsp.codelens.refresh()", [[
     local lenses = vim.lsp.codelens.get(0)
     if #lenses == 0 then return false end
     return vim.tbl_map(function(each) return each.command.title end, lenses)
