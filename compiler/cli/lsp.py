@@ -12,6 +12,9 @@ def lsp(
     log_file: Annotated[
         Path | None, typer.Option("--log-file", help="Write what happens to this file, too.")
     ] = None,
+    stdio: Annotated[
+        bool, typer.Option("--stdio", help="Changes nothing: many editors say so to every server.")
+    ] = False,
 ) -> None:
     """Start the language server. Editors do: it speaks LSP over stdin and stdout."""
     from dspec.lsp.server import serve

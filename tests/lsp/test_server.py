@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dspc import dspc
 from lsprotocol import types
 from pygls.exceptions import JsonRpcContentModified, JsonRpcInternalError
 from rpc import Client
@@ -284,6 +285,12 @@ def test_goodbye_in_order_ends_with_0(client: Client) -> None:
     assert late["error"]["code"] == -32600
     client.notify("exit", None)
     assert client.process.wait(10) == 0
+
+
+def test_a_client_may_say_that_it_speaks_over_standard_streams(tmp_path: Path) -> None:
+    done = dspc("lsp", "--stdio", cwd=tmp_path)
+    assert (done.code, done.text) == (1, "")
+
 
 
 def test_exit_without_shutdown_ends_with_1(client: Client) -> None:
