@@ -7,9 +7,11 @@ the same line is a text. Turns of a history are messages of their own, in the la
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from ..models.protocol import Attached, Message
 from ..schema.expressions import Variable
+from ..schema.identity import Same
 from ..schema.program import CallStep, FieldSpec, Program, Record, RunStep, Signature, Step, walked
 from ..schema.types import JsonValue, Row, Type
 from ..values.markers import written
@@ -45,13 +47,19 @@ def _text(value: JsonValue, plain: bool) -> str:
 
 def shown(signature: Signature) -> tuple[FieldSpec, ...]:
     """The inputs that stand in sections: all but a history."""
-    fields = signature.inputs
-    return tuple(one for one in fields if not is_history(one.type)) if history(signature) else fields
+    return _parted(Same(signature))[0]
 
 
 def history(signature: Signature) -> FieldSpec | None:
     """The input that holds earlier turns."""
-    return next((one for one in signature.inputs if is_history(one.type)), None)
+    return _parted(Same(signature))[1]
+
+
+@lru_cache(maxsize=256)
+def _parted(signature: Same[Signature]) -> tuple[tuple[FieldSpec, ...], FieldSpec | None]:
+    fields = signature.value.inputs
+    past = next((one for one in fields if is_history(one.type)), None)
+    return (fields if past is None else tuple(one for one in fields if not is_history(one.type))), past
 
 
 def given(fields: Sequence[FieldSpec], row: Row, tail: str = "", *, plain: bool = False) -> Message:

@@ -134,7 +134,7 @@ class Engine:
         self._stopped = False
         self._unkept: ConfigurationError | None = None
         """Why an answer could not be kept, until one can be again."""
-        self._unkept_until = 0.0
+        self._unkept_since = self._unkept_until = 0.0
         self._hits = 0
 
     async def __aenter__(self) -> Engine:
@@ -398,9 +398,9 @@ class Engine:
         seconds: float,
     ) -> Answer:
         """The answer, counted and on disk."""
+        began = asyncio.get_running_loop().time() - seconds
         lane.stragglers.answered(seconds)
         if answer.quotas is not None:
-            began = asyncio.get_running_loop().time() - seconds
             lane.gate.pacing.told(answer.quotas, number, began, answer.usage)
             answer = replace(answer, quotas=None)
         if answer.usage.estimated:
@@ -415,10 +415,13 @@ class Engine:
                 answer = await self._ledger.put(key, request.lm.model, answer)
             except ConfigurationError as problem:
                 # What cannot be kept is not asked for: at no endpoint, and by nobody who has a place already.
-                self._unkept, self._unkept_until = problem, asyncio.get_running_loop().time() + _UNKEPT
+                self._unkept, self._unkept_since = problem, asyncio.get_running_loop().time()
+                self._unkept_until = self._unkept_since + _UNKEPT
                 lane.gate.close(problem)
                 raise
-            self._unkept = None
+            # A small answer to what was sent before says nothing: there may be room for it alone.
+            if began > self._unkept_since:
+                self._unkept = None
         # Not before: an answer that cannot be kept opens no gate.
         lane.gate.succeeded(number)
         self._tell("answered", request.lm, attempt, seconds, answer)

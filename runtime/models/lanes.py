@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ProviderError
+from ..schema.identity import Same
 from ..schema.program import LM, canonical
 from ..schema.types import JsonValue
 from ..schema.usage import Usage
@@ -36,8 +38,13 @@ _SHARED = (
 def shared_by(lm: LM, address: str, key: str | None = None) -> tuple[object, ...]:
     """What the LMs of one lane have in common: a module that asks at another temperature keeps to the same limits. The key
     that an application gives for them is its last part."""
-    headers = (*lm.headers.items(), *lm.headers_env.items())
-    return (address, *(getattr(lm, name) for name in _SHARED), *headers, key)
+    return (address, *_shared(Same(lm)), key)
+
+
+@lru_cache(maxsize=256)
+def _shared(lm: Same[LM]) -> tuple[object, ...]:
+    headers = (*lm.value.headers.items(), *lm.value.headers_env.items())
+    return (*(getattr(lm.value, name) for name in _SHARED), *headers)
 
 
 STREAM = "stream"

@@ -8,10 +8,12 @@ error's text.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, Protocol
 
 from msgspec import Struct, field
 
+from ..schema.identity import Same
 from ..schema.lms import LM, SENT
 from ..schema.program import Record, Tool, canonical
 from ..schema.types import JsonValue, Row
@@ -149,18 +151,25 @@ class Request(Struct, frozen=True):
         """Sampling parameters that are set, by their OpenAI names, and what else is sent; an embedding has none."""
         if self.kind == "embedding":
             return {}
-        values: dict[str, JsonValue] = {
-            "temperature": self.lm.temperature if self.temperature is None else self.temperature,
-            "max_tokens": self.lm.max_tokens,
-            "seed": self.lm.seed,
-            **{name: getattr(self.lm, name) for name in SENT},
-            "response_format": self.response_format,
-        }
+        values: dict[str, JsonValue] = {}
+        temperature = self.lm.temperature if self.temperature is None else self.temperature
+        if temperature is not None:
+            values["temperature"] = temperature
+        values.update(_set_in(Same(self.lm)))
+        if self.response_format is not None:
+            values["response_format"] = self.response_format
         if self.tools:
             values["tools"] = [tool.as_json() for tool in self.tools]
         if self.lm.stop is not None:
             values["stop"] = list(self.lm.stop)
-        return {name: value for name, value in values.items() if value is not None} | self.lm.extra
+        return values | self.lm.extra
+
+
+@lru_cache(maxsize=256)
+def _set_in(lm: Same[LM]) -> Mapping[str, JsonValue]:
+    """What a model's declaration sets of the parameters that every request has."""
+    named = {name: getattr(lm.value, name) for name in ("max_tokens", "seed", *SENT)}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 class Answer(Struct, frozen=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -31,6 +31,7 @@ from ..errors import (
 from ..models.prices import context_window, native
 from ..models.protocol import Answer, Message, Request, ToolShape
 from ..models.transports.answers import estimate_tokens
+from ..schema.identity import Same
 from ..schema.lms import LM
 from ..schema.program import Demo, Predictor
 from ..schema.types import Row
@@ -84,9 +85,8 @@ async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
     Raises ParseError when an output stays unreadable, CheckFailed when an `assert` stays broken,
     ProviderError when the model does not answer.
     """
-    messages = _adapter(session, predictor).render(
-        _told_of(session, predictor), inputs, session.program.records
-    )
+    manner = _manner(session, predictor)
+    messages = manner.layout.render(manner.told, inputs, session.program.records)
     asked = await _answered(session, predictor, Asked(inputs, {}, messages, 0))
     return await _checked(session, predictor, asked)
 
@@ -94,21 +94,20 @@ async def ask(session: ProgramRun, predictor: Predictor, inputs: Row) -> Asked:
 def fits(session: ProgramRun, predictor: Predictor, inputs: Row) -> bool:
     """Whether the prompt for checked inputs is no longer than what the model is known to take; True where nobody
     knows. Tokens are estimated."""
-    lm = _model(session, predictor)
-    window = context_window(lm)
+    manner = _manner(session, predictor)
+    window = context_window(manner.lm)
     if window is None:
         return True
-    messages = _adapter(session, predictor).render(
-        _told_of(session, predictor), inputs, session.program.records
-    )
-    return estimate_tokens(messages) + (lm.max_tokens or 0) <= window
+    messages = manner.layout.render(manner.told, inputs, session.program.records)
+    return estimate_tokens(messages) + (manner.lm.max_tokens or 0) <= window
 
 
 async def ask_again(
     session: ProgramRun, predictor: Predictor, asked: Asked, messages: Sequence[str]
 ) -> Asked:
     """The predictor run once more, told what is wrong with its last outputs."""
-    objection = _adapter(session, predictor).objection(_told_of(session, predictor), messages)
+    manner = _manner(session, predictor)
+    objection = manner.layout.objection(manner.told, messages)
     asked = replace(asked, messages=(*asked.messages, objection))
     return await _checked(session, predictor, await _answered(session, predictor, asked))
 
@@ -130,7 +129,8 @@ async def _checked(session: ProgramRun, predictor: Predictor, asked: Asked) -> A
         retries -= 1
         if session.speaking is not None:
             session.speaking.withdraw(_noted(broken)[0])
-        objection = _adapter(session, predictor).objection(_told_of(session, predictor), _messages(broken))
+        manner = _manner(session, predictor)
+        objection = manner.layout.objection(manner.told, _messages(broken))
         asked = replace(asked, messages=(*asked.messages, objection), notes=(*asked.notes, *_noted(broken)))
         asked = await _answered(session, predictor, asked)
 
@@ -204,18 +204,18 @@ async def _answered_by(
     session: ProgramRun, predictor: Predictor, names: Sequence[str], asked: Asked
 ) -> Asked | _Unread:
     """The next answer, of the first of these models that gives one; with one further call for what could not be read."""
-    if _model(session, predictor).two_step and not session.extracting:
+    manner = _manner(session, predictor)
+    if manner.lm.two_step and not session.extracting:
         return await _in_two_steps(session, predictor, names, asked)
-    layout = _adapter(session, predictor)
-    told, signature = _told_of(session, predictor), predictor.signature
+    layout, told, signature = manner.layout, manner.told, predictor.signature
     (answer, request), notes = await _complete(session, predictor, names, asked.messages)
-    reading = _read(session, told, answer)
+    reading = _read(session, manner, answer)
     notes, attempts = [*asked.notes, *notes, *reading.notes, *_remarks(answer, reading)], asked.attempts + 1
     flaws = asked.flaws + _flaws(reading)
     thought = answer.reasoning
     messages = (*asked.messages, Message("assistant", answer.text.strip() or _EMPTY))
     if not reading.problems:
-        values = _with_thought(session, predictor, reading.values, thought, notes)
+        values = _with_thought(predictor, manner, reading.values, thought, notes)
         return Asked(asked.inputs, values, messages, attempts, tuple(notes), reading.guessed, flaws)
 
     notes.append(f"asked again: {describe_problems(reading.problems)}")
@@ -225,14 +225,14 @@ async def _answered_by(
     # What it says is put together with the first answer, and told once that is done.
     (answer, corrected), more = await _complete(session.quiet, predictor, names, (*messages, correction))
     wanted = {problem.field for problem in reading.problems}
-    second = _read(session, told, answer, only=wanted)
+    second = _read(session, manner, answer, only=wanted)
     flaws += _flaws(second)
     again = layout.said_again(
         told,
         answer.text,
         session.program.records,
         asked_for=wanted,
-        strict=_model(session, predictor).parse == "strict",
+        strict=manner.lm.parse == "strict",
         cut=_cut_by(answer),
     )
     problems = (*second.problems, *(again.problems if session.together else ()))
@@ -260,20 +260,17 @@ async def _answered_by(
         f"{one.field}: said again, but {one.message}; the first answer counts" for one in again.problems
     )
     guessed = (*(name for name in reading.guessed if name not in replaced), *second.guessed)
-    values = _with_thought(session, predictor, values, thought or answer.reasoning, notes)
+    values = _with_thought(predictor, manner, values, thought or answer.reasoning, notes)
     return Asked(asked.inputs, values, messages, attempts + 1, tuple(notes), guessed, flaws)
 
 
-def _with_thought(
-    session: ProgramRun, predictor: Predictor, values: Row, thought: str, notes: list[str]
-) -> Row:
+def _with_thought(predictor: Predictor, manner: _Manner, values: Row, thought: str, notes: list[str]) -> Row:
     """The outputs with the model's own reasoning, where that is one of them."""
-    own = "" if session.extracting else thought_in(predictor, _model(session, predictor))
-    if not own:
+    if not manner.thought:
         return values
     if not thought:
-        notes.append(f"{own}: the model did not tell what it thought")
-    given = {**values, own: thought}
+        notes.append(f"{manner.thought}: the model did not tell what it thought")
+    given = {**values, manner.thought: thought}
     return {output.name: given[output.name] for output in predictor.signature.outputs}
 
 
@@ -287,10 +284,11 @@ async def _in_two_steps(
     said = answer.text.strip() or _EMPTY
     cut = _cut_by(answer)
     flaws = asked.flaws + Flaws(cut=1 if cut else 0)
-    reader = extraction(_told_of(session, predictor), _model(session, predictor).extract or predictor.lm)
+    manner = _manner(session, predictor)
+    reader = extraction(manner.told, manner.lm.extract or predictor.lm)
     inputs: Row = {reader.signature.inputs[0].name: said}
     reading = replace(session, extracting=True, calling=None, speaking=None)
-    messages = _adapter(reading, reader).render(reader, inputs, session.program.records)
+    messages = _manner(reading, reader).layout.render(reader, inputs, session.program.records)
     found = await _next(reading, reader, Asked(inputs, {}, messages, 0))
     if isinstance(found, _Unread):
         session.engine.unusable(request)
@@ -300,7 +298,7 @@ async def _in_two_steps(
             error.help = error.help or "raise `max_tokens`: the answer was cut off"
         return _Unread(error, request.lm.name, 1 + found.calls)
     notes = [*asked.notes, *notes, *((f"the answer {cut}",) if cut else ()), *found.notes]
-    outputs = _with_thought(session, predictor, found.outputs, answer.reasoning, notes)
+    outputs = _with_thought(predictor, manner, found.outputs, answer.reasoning, notes)
     return Asked(
         asked.inputs,
         outputs,
@@ -313,15 +311,13 @@ async def _in_two_steps(
 
 
 def _read(
-    session: ProgramRun, predictor: Predictor, answer: Answer, *, only: Collection[str] | None = None
+    session: ProgramRun, manner: _Manner, answer: Answer, *, only: Collection[str] | None = None
 ) -> Reading:
-    strict = _model(session, predictor).parse == "strict"
-    records = session.program.records
-    return _adapter(session, predictor).read(
-        predictor,
+    return manner.layout.read(
+        manner.told,
         answer.text,
-        records,
-        strict=strict,
+        session.program.records,
+        strict=manner.lm.parse == "strict",
         only=only,
         again=only is not None,
         cut=_cut_by(answer),
@@ -403,7 +399,7 @@ async def _answer(session: ProgramRun, predictor: Predictor, lm: LM, messages: t
     answer = said.answer
     if not answer.calls:
         return said
-    layout, signature = _adapter(session, predictor), predictor.signature
+    layout, signature = _manner(session, predictor).layout, predictor.signature
     first = layout.read(predictor, answer.text, session.program.records, only={signature.outputs[0].name})
     outputs = calling.outputs(first.values, answer.calls[0])
     text = layout.answer(Demo(inputs={}, outputs=outputs), signature.outputs)
@@ -417,8 +413,8 @@ async def _told(
     messages: tuple[Message, ...],
     tools: tuple[ToolShape, ...] = (),
 ) -> _Said:
-    layout, records = _adapter(session, predictor), session.program.records
-    asked = _told_of(session, predictor)
+    manner, records = _manner(session, predictor), session.program.records
+    layout, asked = manner.layout, manner.told
     began = time.perf_counter()
     if session.recording is not None:
         session.recording.said = messages
@@ -434,7 +430,7 @@ async def _told(
         reasoning=asked is not predictor,
         heard=None
         if session.speaking is None or tools
-        else session.speaking.listening(partial(partial_answer, _model(session, predictor), asked, records)),
+        else session.speaking.listening(partial(partial_answer, manner.lm, asked, records)),
     )
     try:
         completion = await session.engine.complete(request)
@@ -449,13 +445,27 @@ async def _told(
     return _Said(answer, request)
 
 
-def _adapter(session: ProgramRun, predictor: Predictor) -> Adapter:
-    return adapter_of(_model(session, predictor), extracting=session.extracting)
+class _Manner(NamedTuple):
+    """How a predictor asks: its model, the layout of the prompts, the predictor as these show it, without what the model
+    thinks by itself, and the name of the output that is that; "" where none is."""
+
+    lm: LM
+    layout: Adapter
+    told: Predictor
+    thought: str
 
 
-def _told_of(session: ProgramRun, predictor: Predictor) -> Predictor:
-    """The predictor as its prompt shows it: without what its model thinks by itself."""
-    return predictor if session.extracting else as_asked(predictor, _model(session, predictor))
+def _manner(session: ProgramRun, predictor: Predictor) -> _Manner:
+    return _manner_of(Same(_model(session, predictor)), Same(predictor), session.extracting)
+
+
+@lru_cache(maxsize=256)
+def _manner_of(lm: Same[LM], predictor: Same[Predictor], extracting: bool) -> _Manner:
+    layout = adapter_of(lm.value, extracting=extracting)
+    if extracting:
+        return _Manner(lm.value, layout, predictor.value, "")
+    told = as_asked(predictor.value, lm.value)
+    return _Manner(lm.value, layout, told, thought_in(predictor.value, lm.value))
 
 
 def _model(session: ProgramRun, predictor: Predictor, name: str | None = None) -> LM:

@@ -26,6 +26,7 @@ from dspec.runtime.models import engine as engine_module
 from dspec.runtime.models.engine import CallEvent, Engine
 from dspec.runtime.models.ledger import Ledger
 from dspec.runtime.models.limits import FURTHER, Backoff
+from dspec.runtime.models.protocol import Answer
 
 PASSING = [
     "429",
@@ -252,6 +253,34 @@ async def test_once_an_answer_cannot_be_kept_nothing_is_sent_to_any_endpoint(tmp
                 *(keeps_asking(engine, server.url, name) for server in (one, other) for name in range(24))
             )
             assert 0 < ledger.count() < len(one.calls) + len(other.calls) <= ledger.count() + 8
+
+
+async def test_a_small_answer_that_was_on_its_way_does_not_open_what_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(call: Call) -> str:
+        await asyncio.sleep(0.1 if "small" in call.prompt else 0.0)
+        return "small" if "small" in call.prompt else "large"
+
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        keep = ledger.put
+
+        async def put(key: bytes, model: str, answer: Answer) -> Answer:
+            if answer.text == "large":
+                raise ConfigurationError("the disk is full")
+            return await keep(key, model, answer)
+
+        monkeypatch.setattr(ledger, "put", put)
+        async with FakeServer(answer) as server, Engine(threads=2, ledger=ledger) as engine:
+            lm = fake_lm(server.url)
+            first, second = await asyncio.gather(
+                engine.complete(ask(lm, "large")), engine.complete(ask(lm, "small")), return_exceptions=True
+            )
+            assert isinstance(first, ConfigurationError)
+            assert not isinstance(second, BaseException)
+            with pytest.raises(ConfigurationError, match="full"):
+                await engine.complete(ask(lm, "later"))
+            assert len(server.calls) == 2
 
 
 async def test_once_there_is_room_again_asking_goes_on(
