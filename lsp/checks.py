@@ -98,6 +98,7 @@ class Checks:
         self._disk += 1
         self._state += 1
         self._files.refresh()
+        self._readers.answers.refresh()
         for checking in self._checkings.values():
             checking.refresh()
         for document in self._documents.all():
@@ -118,7 +119,9 @@ class Checks:
         if (asking := self._asking.pop(uri, None)) is not None:
             asking.cancel()
         self._clear(uri)
-        if not self._documents.at(path):
+        if same := self._documents.at(path):
+            self._files.edit(path, same[-1].text.content)
+        else:
             self._files.release(path)
         for other in self._documents.all():
             if document.has_settings or self._imports(other.uri, path):
@@ -159,6 +162,7 @@ class Checks:
     def analysis(self, document: Document) -> Analysis:
         """The analysis of one version of a document, made once."""
         self._send_edits()
+        self._choose_texts(document)
         known = self._analyses.get(document.uri)
         if known is None or known[0] is not document or known[1] != self._state:
             known = document, self._state, self._analysed(document)
@@ -193,9 +197,22 @@ class Checks:
         for uri in self._unsent:
             document = self._documents.get(uri)
             if document is not None:
-                self._files.edit(document.path, document.text.content)
+                last = self._documents.at(document.path)[-1]
+                self._files.edit(document.path, last.text.content)
                 self._forget_settings(document)
         self._unsent.clear()
+
+    def _choose_texts(self, asked: Document) -> None:
+        """Where several documents are one file, have it as the one that is asked about; for others, as the one edited
+        last."""
+        documents = self._documents.all()
+        by_path = {one.path: one for one in documents}
+        if len(by_path) == len(documents):
+            return
+        for document in {**by_path, asked.path: asked}.values():
+            if self._files.texts.get(document.path) != document.text.content:
+                self._files.edit(document.path, document.text.content)
+                self._state += 1
 
     def _forget_settings(self, document: Document) -> None:
         if document.has_settings:

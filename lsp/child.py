@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,9 @@ SECONDS = 60.0
 
 
 def command(module: str) -> tuple[str, ...]:
-    """What runs the `serve` of a module of ours; no module of the folder that it runs in comes before."""
-    return sys.executable, "-P", "-c", f"from {module} import serve; serve()"
+    """What runs the `serve` of a module of ours; no module of the folder that it runs in comes before. It
+    ends when this process does."""
+    return sys.executable, "-P", "-c", f"from {module} import serve; serve({os.getpid()})"
 
 
 class Child:

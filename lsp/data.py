@@ -38,6 +38,17 @@ class Answers:
     def get(self, name: str) -> DataSeen | None:
         return self._seen.get(name)
 
+    def refresh(self) -> None:
+        """Forget what was seen in files that have changed. A question tells of those that it names."""
+        stamps: dict[str, str] = {}
+        for name, seen in list(self._seen.items()):
+            for file, before in seen.files:
+                if file not in stamps:
+                    stamps[file] = stamp(file)
+                if stamps[file] != before:
+                    del self._seen[name]
+                    break
+
     def keep(self, name: str, seen: DataSeen) -> None:
         self._seen[name] = seen
         while len(self._seen) > KEPT:

@@ -36,7 +36,8 @@ class Document(Struct, frozen=True):
 
 
 class Documents:
-    """Open documents by URI. An edit to a document that is not open is ignored: it is the client's slip."""
+    """Open documents by URI, in the order of their last edits. An edit to a document that is not open is ignored: it is the
+    client's slip."""
 
     def __init__(self) -> None:
         self.encoding: Encoding = "utf-16"
@@ -45,7 +46,7 @@ class Documents:
     def open(self, item: types.TextDocumentItem) -> Document:
         text = Text(_clean(item.text), self.encoding)
         document = Document(item.uri, self._path(item.uri), item.version, text)
-        self._open[item.uri] = document
+        self._keep(document)
         return document
 
     def change(
@@ -66,8 +67,12 @@ class Documents:
             else:
                 text, edited = Text(_clean(change.text), self.encoding), None
         document = replace(document, version=identifier.version, text=text, edited=edited)
-        self._open[identifier.uri] = document
+        self._keep(document)
         return document
+
+    def _keep(self, document: Document) -> None:
+        self._open.pop(document.uri, None)
+        self._open[document.uri] = document
 
     def close(self, uri: str) -> None:
         self._open.pop(uri, None)
@@ -79,7 +84,7 @@ class Documents:
         return tuple(self._open.values())
 
     def at(self, path: Path) -> tuple[Document, ...]:
-        """The open documents of a file: several where it was opened through links, too."""
+        """The open documents of a file, the one edited last at the end: several where it was opened through links, too."""
         return tuple(one for one in self._open.values() if one.path == path)
 
     def _path(self, uri: str) -> Path:

@@ -7,6 +7,7 @@ Nothing here knows what a document means.
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
@@ -69,6 +70,25 @@ class Protocol(LanguageServerProtocol):
                 error = JsonRpcInvalidParams(f"the parameters of {str(method)[:80]} make no sense")
                 self._send_response(number, error=error.to_response_error())
             raise
+
+    def _send_data(self, data: Any) -> None:
+        """Writes a message. An answer that cannot be written, say one that nests too deep, becomes an error, so that whoever
+        asked does not wait for good."""
+        if not data or self.writer is None:
+            return
+        try:
+            body = json.dumps(data, default=self._serialize_message).encode()
+        except (RecursionError, TypeError, ValueError) as error:
+            logger.error("a message cannot be written: %s", error)
+            if (number := getattr(data, "id", None)) is not None and hasattr(data, "result"):
+                refusal = JsonRpcInternalError("the answer cannot be written")
+                self._send_response(number, error=refusal.to_response_error())
+            return
+        try:
+            self.writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        except (OSError, ValueError) as error:  # nobody reads any more
+            logger.info("nothing more can be written: %s", error)
+            self._server.stop(1)
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *args: Any) -> None:  # type: ignore[override]

@@ -28,6 +28,7 @@ from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcIn
 from pygls.io_ import StdoutWriter
 from pygls.lsp.server import LanguageServer
 
+from dspec.compiler.data.media import ENDINGS as MEDIA_ENDINGS
 from dspec.compiler.data.sources.table import endings
 from dspec.compiler.diagnostics.record import Diagnostic
 
@@ -237,8 +238,8 @@ def _background(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _watchers() -> types.Registration:
-    """What the editor is asked to tell of: sources, settings, data and Python."""
-    names = ",".join(sorted({"dspec", "toml", "py", *endings()}))
+    """What the editor is asked to tell of: sources, settings, data, media and Python."""
+    names = ",".join(sorted({"dspec", "toml", "py", *endings(), *MEDIA_ENDINGS}))
     watcher = types.FileSystemWatcher(f"**/*.{{{names}}}")
     options = types.DidChangeWatchedFilesRegistrationOptions([watcher])
     return types.Registration("files", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)

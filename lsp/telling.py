@@ -93,8 +93,9 @@ class Telling:
         self._told()
 
 
-def serve() -> None:
-    """Tell of the document that standard input names, within bounds of memory and time."""
+def serve(parent: int = 0) -> None:
+    """Tell of the document that standard input names, within bounds of memory and time, and no longer than the process
+    `parent` lives."""
     from dspec.compiler.check.analysis import analyse  # the server itself needs none of these here
     from dspec.compiler.data.looking import bound
 
@@ -102,7 +103,7 @@ def serve() -> None:
 
     if hasattr(os, "nice"):
         os.nice(NICENESS)
-    bound()
+    bound(parent)
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=ProjectTexts)
     analysis = analyse(Path(asked.path), texts={Path(path): text for path, text in asked.texts.items()})
     sys.stdout.buffer.write(msgspec.json.encode(facts_of(analysis)))

@@ -46,8 +46,8 @@ class Workspace:
     # Files
 
     def document(self, path: Path) -> Document | None:
-        """The open document of a file, whatever links lead to it."""
-        return next(iter(self._documents.at(path)), None)
+        """The open document of a file, whatever links lead to it; of several, the one edited last."""
+        return next(reversed(self._documents.at(path)), None)
 
     def folders(self) -> list[Path]:
         """The roots of the projects of open documents."""

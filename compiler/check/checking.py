@@ -66,6 +66,7 @@ class ProjectCheck:
     ) -> None:
         self.path = path
         self.sources = sources
+        self._looks = looks or partial(AtOnce, cache=cache)
         self.changes = sources.changes
         self.loaded: Loaded = sources.load(path)
         self.names: dict[Path, FileNames] = {}
@@ -79,7 +80,7 @@ class ProjectCheck:
             main,
             probe,
             deep,
-            looks(folder, root) if looks else AtOnce(folder, root, cache),
+            self._looks(folder, root),
             fetcher or Fetcher(),
             DECLARATIONS,
             noting,
@@ -145,6 +146,11 @@ class ProjectCheck:
             self.changes = self.sources.changes
             self.loaded = self.sources.load(self.path)
             self._graph_changed = True
+            if self.loaded.root != session.root:
+                session.root = self.loaded.root
+                session.looks = self._looks(session.folder, session.root)
+                self.settings = None
+                self._drop(list(session.results.values()))
         changed: set[Read] = set()
         if self._graph_changed:
             self._regroup()

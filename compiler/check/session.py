@@ -22,12 +22,12 @@ from msgspec import Struct, field
 
 from dspec.grammar.tree import Block, Declaration, Node, Span
 
-from ..data import AtOnce, DataLooks, DataSeen, Fetcher, Question
+from ..data import DataLooks, DataSeen, Fetcher, Question
 from ..data.looking import files_of
 from ..diagnostics import codes, fixes
 from ..diagnostics.codes.base import Finding
 from ..diagnostics.record import Diagnostic
-from ..project.reads import journal, looked_at
+from ..project.reads import journal, looked_at, looked_at_before
 from ..project.source import Location, Source
 from ..tables.block_specs import SymbolKind
 from .journal import Journal
@@ -432,12 +432,8 @@ class Session(Struct):
         if isinstance(found, str):
             self.at_work.unseen += (found,)
             return None
+        looked_at_before(dict(found.files))
         return found
-
-    @property
-    def reads_now(self) -> bool:
-        """Whether data is read while it is asked for. An editor has it read elsewhere."""
-        return isinstance(self.looks, AtOnce)
 
     def has_lm_mistake(self, place: Place) -> bool:
         """True when a model may stand in an import or a declaration that could not be read."""

@@ -6,6 +6,7 @@ from .fetching import Fetcher, When, fetch
 from .fingerprint import fingerprint
 from .looking import (
     AtOnce,
+    BroughtQuestion,
     DataLooks,
     DataSeen,
     HistoryQuestion,
@@ -24,6 +25,7 @@ from .splits import part, part_sizes, parts
 
 __all__ = [
     "AtOnce",
+    "BroughtQuestion",
     "Cache",
     "Column",
     "DataError",

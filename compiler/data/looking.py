@@ -8,7 +8,11 @@ by a process of their own (`serve`), which may be killed, and goes on without un
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
+import time
+from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,6 +24,7 @@ from dspec.runtime.values.media import MediumKind
 
 from .. import ir
 from ..project.caches import Cache
+from ..project.reads import journal
 from .checking import Findings, check, unfit_labels
 from .fingerprint import fingerprint
 from .histories import paths_in, unfit_history, unfit_turns_of
@@ -31,6 +36,10 @@ MEMORY = 4 << 30
 """Bytes of address space that a process may have which answers questions."""
 SECONDS = 60
 """And of its time."""
+_LOOK = 0.2
+"""Seconds between two looks at whether the parent is still there."""
+MAX_FILES = 1_000
+"""Files that one answer is known to depend on: those that were looked at first."""
 
 
 class RowsQuestion(Frozen, defer_build=True):
@@ -66,6 +75,14 @@ class MediumQuestion(Frozen, defer_build=True):
     kind: MediumKind
 
 
+class BroughtQuestion(Frozen, defer_build=True):
+    """What prompts have for a path or an address of a medium, or for a list of such."""
+
+    about: Literal["brought"] = "brought"
+    value: JsonValue
+    kind: MediumKind
+
+
 class TurnsQuestion(Frozen, defer_build=True):
     """Whether the histories of a dataset's rows can be shown by programs that take them."""
 
@@ -84,14 +101,23 @@ class HistoryQuestion(Frozen, defer_build=True):
     turns: JsonValue
 
 
-Question = RowsQuestion | IndexQuestion | LabelsQuestion | MediumQuestion | TurnsQuestion | HistoryQuestion
+Question = (
+    RowsQuestion
+    | IndexQuestion
+    | LabelsQuestion
+    | MediumQuestion
+    | BroughtQuestion
+    | TurnsQuestion
+    | HistoryQuestion
+)
 
 
 class DataSeen(Frozen, defer_build=True):
     """What was seen. All is empty where nothing could be: then nothing is said.
 
     `findings` answers for rows, and for an index whose file cannot be read; `columns` and `digest` for an index;
-    `problem` for labels and turns that do not fit; `fault` for a medium that is none, and a history that is not shown.
+    `problem` for labels and turns that do not fit; `fault` for a medium that is none, and a history that is not shown;
+    `value` for a medium that was brought.
     """
 
     findings: Findings | None = None
@@ -99,6 +125,9 @@ class DataSeen(Frozen, defer_build=True):
     digest: str = ""
     problem: DataProblem | None = None
     fault: str = ""
+    value: JsonValue = None
+    files: tuple[tuple[str, str], ...] = ()
+    """What another process looked at for it, such as the pictures of rows: paths and their stamps (`project.reads`)."""
 
 
 class DataLooks(Protocol):
@@ -133,6 +162,11 @@ class AtOnce:
                 except ValueError as error:
                     return DataSeen(fault=str(error))
                 return DataSeen()
+            case BroughtQuestion(value=value, kind=kind):
+                try:
+                    return DataSeen(value=MediaFiles(folder, root, glancing=False).value(value, kind))
+                except ValueError as error:
+                    return DataSeen(fault=str(error))
             case TurnsQuestion(dataset=dataset, programs=programs):
                 return DataSeen(problem=unfit_turns_of(dataset, folder, programs, root=root))
             case HistoryQuestion():
@@ -148,27 +182,35 @@ def files_of(question: Question) -> tuple[str, ...]:
             return (source.path,)
         case MediumQuestion(text=text):
             return (text,)
+        case BroughtQuestion(value=value):
+            texts = value if isinstance(value, list) else [value]
+            return tuple(one for one in texts if isinstance(one, str))
         case HistoryQuestion():
             return tuple(paths_in(question))
 
 
-def serve() -> None:
-    """Answer the questions on standard input, a line of JSON for each, within bounds of memory and time."""
-    bound()
+def serve(parent: int = 0) -> None:
+    """Answer the questions on standard input, a line of JSON for each, within bounds of memory and time, and no longer than
+    the process `parent` lives."""
+    bound(parent)
     adapter: TypeAdapter[Question] = TypeAdapter(Question)
     asked = json.loads(sys.stdin.read())
     looks = AtOnce(Path(asked["folder"]), Path(asked["root"]))
     for text in asked["questions"]:
         try:
-            seen = looks.see(adapter.validate_json(text))
+            with journal() as files:
+                seen = looks.see(adapter.validate_json(text))
+            seen = seen.model_copy(update={"files": tuple(islice(files.items(), MAX_FILES))})
         except (MemoryError, RecursionError):
             seen = DataSeen()
         sys.stdout.write(seen.model_dump_json() + "\n")
         sys.stdout.flush()
 
 
-def bound() -> None:
-    """Bound what this process may take, so that no data makes it take more."""
+def bound(parent: int = 0) -> None:
+    """Bound what this process may take, so that no data makes it take more, and end it when its parent has ended."""
+    if parent and sys.platform != "win32":
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     try:
         import resource
     except ImportError:  # Windows: whoever started the process ends it
@@ -181,3 +223,9 @@ def bound() -> None:
         _, hard = resource.getrlimit(what)
         if hard == resource.RLIM_INFINITY or hard > most:
             resource.setrlimit(what, (most, most))
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK)
+    os._exit(1)

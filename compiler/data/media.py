@@ -6,6 +6,7 @@ column's type. A compile reads each file once, for its digest, and keeps its pla
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from .. import ir
 from ..project.reads import looked_at
 from .sources.table import is_fetched
 
+ENDINGS = ("png", "jpg", "jpeg", "gif", "webp", "wav", "mp3", "flac", "ogg", "m4a", "pdf", "txt")
+"""How the names of media mostly end. What a file is, its content tells."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,30}:")
 
 
@@ -30,6 +33,11 @@ def is_path(cell: str) -> bool:
 def beside(source: ir.DataSource, folder: Path) -> Path:
     """Where paths in rows of this source start. Fetched rows lie in a folder of ours: theirs count from the source's."""
     return folder if is_fetched(source) else (folder / source.path).parent
+
+
+def stand_in(text: str, kind: MediumKind) -> str:
+    """A medium at some address, where the one that `text` leads to is not there: another one for each text."""
+    return Medium(kind, url=f"https://beside.the.data/{hashlib.sha256(text.encode()).hexdigest()}").sign
 
 
 class MediaFiles:
@@ -72,8 +80,7 @@ class MediaFiles:
         if isinstance(one, list):
             return [self._in_turn(each, kind) for each in one]
         value = self.value(one, kind)
-        looked_at_only = self._glancing and isinstance(one, str)
-        return Medium(kind, url="https://beside.the.data/").sign if looked_at_only else value
+        return stand_in(one, kind) if self._glancing and isinstance(one, str) else value
 
     def _value(self, text: str, kind: MediumKind) -> str:
         if not is_path(text):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -39,6 +39,13 @@ def looked_at(path: Path) -> None:
     found = _journal.get()
     if found is not None and (name := os.path.abspath(path)) not in found:  # noqa: PTH100 - keeps links
         found[name] = stamp(name)
+
+
+def looked_at_before(files: Mapping[str, str]) -> None:
+    """Say that what somebody else looked at matters to the result, by the stamps that it had then."""
+    found = _journal.get()
+    if found is not None:
+        found.update({name: was for name, was in files.items() if name not in found})
 
 
 def listed(folder: Path) -> None:

@@ -79,6 +79,10 @@ def _comments(tokens: list[Token]) -> Iterator[Fold]:
         alone, breaks = False, 0
 
 
+MAX_GROWN = 100
+"""Stretches that a selection grows through before it is the whole file: nobody presses a key more often."""
+
+
 def growing(tree: SourceTree, offset: int) -> list[tuple[int, int]]:
     """The stretches that a selection at an offset grows to, the smallest first: word, expression, item, declaration."""
     block = block_at(tree, offset)
@@ -111,5 +115,5 @@ def growing(tree: SourceTree, offset: int) -> list[tuple[int, int]]:
     for start, end in sorted(spans, key=lambda one: (one[1] - one[0], one)):
         if end > start and (not grown or (start <= grown[-1][0] and grown[-1][1] <= end)):
             grown.append((start, end))
-    shifted = [(block.start + start, block.start + end) for start, end in grown]
+    shifted = [(block.start + start, block.start + end) for start, end in grown[:MAX_GROWN]]
     return [*shifted, *([whole] if not shifted or shifted[-1] != whole else [])]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from lsprotocol import types
+from media import png
 
 from dspec.compiler.diagnostics.record import Diagnostic
 from dspec.lsp.checks import Checks
@@ -58,6 +60,12 @@ class Editor:
     async def settled(self) -> None:
         while self.checks.busy:
             await asyncio.sleep(0.005)
+
+    async def read(self) -> None:
+        """Wait until all that checks ask of data is answered."""
+        await self.settled()
+        while self.checks.busy or any(one.questions for one in self.checks._checkings.values()):
+            await asyncio.sleep(0.01)
 
     def now(self) -> dict[str, list[str]]:
         """What is shown of each file."""
@@ -145,6 +153,38 @@ async def test_a_file_that_is_opened_through_a_link_is_the_same_file(editor: Edi
     assert "lib.dspec" not in editor.now()
 
 
+async def test_of_several_documents_of_a_file_each_has_its_own_text_and_others_see_the_last(
+    editor: Editor,
+) -> None:
+    (editor.folder / "link.dspec").symlink_to(editor.folder / "lib.dspec")
+    wrong = LIB.replace("mini", "other") + "module wrong = Predict(Unknown)\n"
+    await editor.open("main.dspec", MAIN)
+    await editor.open("lib.dspec", LIB)
+    await editor.open("link.dspec", wrong)
+    assert editor.now() == {"main.dspec": ["DS0208"], "lib.dspec": [], "link.dspec": ["DS0201"]}
+    await editor.change("lib.dspec", LIB + "# more\n", 2)
+    assert editor.now() == {"main.dspec": [], "lib.dspec": [], "link.dspec": ["DS0201"]}
+    await editor.change("link.dspec", wrong + "# more\n", 2)
+    assert editor.now()["main.dspec"] == ["DS0208"]
+    await editor.close("link.dspec")
+    assert editor.now() == {"main.dspec": [], "lib.dspec": [], "link.dspec": []}
+
+
+async def test_a_project_root_that_appears_is_the_root_of_what_is_read(editor: Editor) -> None:
+    (editor.folder / "part").mkdir()
+    (editor.folder / "rows.csv").write_text("text\n" + "a\n" * 4)
+    (editor.folder / "part" / "dspec.toml").touch()
+    await editor.open("part/main.dspec", ROWS.replace("rows.csv", "../rows.csv"))
+    assert editor.now() == {"main.dspec": ["DS0413"]}
+    (editor.folder / "part" / "dspec.toml").unlink()
+    editor.checks.refresh()
+    await editor.settled()
+    checking = editor.checks._checkings[editor.uri("part/main.dspec")]
+    assert editor.now() == {"main.dspec": []}
+    assert checking.session.root == editor.folder
+    assert json.loads(checking.questions[0])[1] == str(editor.folder)
+
+
 async def test_data_is_read_by_a_process_and_what_it_says_stays(editor: Editor) -> None:
     (editor.folder / "rows.csv").write_text("txt\n" + "a\n" * 4)
     await editor.open("main.dspec", ROWS)
@@ -154,6 +194,26 @@ async def test_data_is_read_by_a_process_and_what_it_says_stays(editor: Editor) 
     assert editor.now() == {"main.dspec": ["DS0402"]}
     await editor.change("main.dspec", ROWS + "\n# more\n", 2)
     assert editor.now() == {"main.dspec": ["DS0402"]}, "it is not read again"
+
+
+async def test_pictures_of_demos_and_rows_are_looked_at_again_when_they_change(editor: Editor) -> None:
+    (editor.folder / "rows.jsonl").write_text('{"photo": "b.png", "kind": "x"}\n' * 4)
+    (editor.folder / "a.png").write_bytes(png(2, 2))
+    text = (
+        "dspec 1\nsignature S { input photo: image; output kind: str"
+        '; demo { photo = "a.png"; kind = "x" } }\n'
+        'dataset rows { source = jsonl("rows.jsonl"); input photo: image; field kind: str }\n'
+    )
+    await editor.open("main.dspec", text)
+    assert editor.now() == {"main.dspec": []}, "nothing is said of what nobody has read"
+    await editor.read()
+    assert "DS0661" not in editor.now()["main.dspec"]
+    assert editor.now()["main.dspec"], "rows name a picture that is not there"
+    (editor.folder / "b.png").write_bytes(png(2, 2))
+    (editor.folder / "a.png").unlink()
+    editor.checks.refresh()
+    await editor.read()
+    assert editor.now() == {"main.dspec": ["DS0661"]}
 
 
 async def test_closing_a_document_ends_the_reading_of_its_data(editor: Editor) -> None:

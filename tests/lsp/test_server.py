@@ -409,3 +409,41 @@ async def test_a_feature_that_fails_is_told_without_local_paths(caplog: pytest.L
     assert told.value.data is None
     assert "in fail" in caplog.text
     server.checks.close()
+
+
+def test_an_answer_that_cannot_be_written_is_an_error() -> None:
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    written: list[bytes] = []
+
+    class Writer:
+        def write(self, data: bytes) -> None:
+            written.append(data)
+
+    protocol = make_server().protocol
+    protocol.set_writer(Writer())  # type: ignore[arg-type]
+    protocol._send_response(7, nested)
+    (message,) = written
+    head, _, body = message.partition(b"\r\n\r\n")
+    assert int(head.rpartition(b" ")[2]) == len(body)
+    answer = json.loads(body)
+    assert (answer["id"], answer["error"]["code"]) == (7, JsonRpcInternalError.CODE)
+
+
+def test_a_selection_grows_through_few_of_many_brackets(client: Client) -> None:
+    client.open(URI, "dspec 1\nmetric m(gold: a, pred: b) = " + "(" * 5_000 + "1" + ")" * 5_000)
+    places = [{"line": 1, "character": 4_000}]
+    found = client.ask("textDocument/selectionRange", {"textDocument": {"uri": URI}, "positions": places})[0]
+    depth = 0
+    while (found := found.get("parent")) is not None:
+        depth += 1
+    assert 50 < depth < 200
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there nobody can tell")
+@pytest.mark.parametrize("module", ["dspec.compiler.data.looking", "dspec.lsp.telling"])
+def test_a_process_that_works_for_the_server_ends_with_it(module: str) -> None:
+    code = f"from {module} import serve; serve(1)"  # its parent is another one
+    with subprocess.Popen([sys.executable, "-P", "-c", code], stdin=subprocess.PIPE) as process:
+        assert process.wait(20) == 1, "though its input has not ended"

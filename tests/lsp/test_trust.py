@@ -11,7 +11,6 @@ from rpc import SERVE, Client
 
 from dspec.compiler import ir
 from dspec.compiler.data import IndexQuestion, MediumQuestion, RowsQuestion
-from dspec.lsp.child import command
 
 HOSTILE = """\
 dspec 1
@@ -34,9 +33,6 @@ metric right(gold: own, pred: one) = matches(gold.b, "(a+)+$")
 optimize o { program = one; metric = right; train = own.train; val = own.val; step s = BootstrapFewShot() }
 """
 
-OURS = {command("dspec.compiler.data.looking"), command("dspec.lsp.telling")}
-"""The processes that the server starts. Each is watched by itself below."""
-
 # Everything that Python does is seen by an audit hook, which nothing can take off again.
 WATCHED = f"""
 import os, sys
@@ -48,7 +44,7 @@ EFFECTS = (
 )
 
 def watch(event, arguments):
-    if event == "subprocess.Popen" and tuple(arguments[1]) in {OURS!r}:
+    if event == "subprocess.Popen" and tuple(arguments[1]) in OURS:
         return
     if event.startswith(EFFECTS):
         print("AUDIT", event, arguments, file=sys.stderr, flush=True)
@@ -64,6 +60,10 @@ def watch(event, arguments):
 import dspec.lsp.server
 import dspec.compiler.data.looking
 import dspec.lsp.telling
+from dspec.lsp.child import command
+
+# The processes that the server starts. Each is watched by itself below.
+OURS = [command(module) for module in ("dspec.compiler.data.looking", "dspec.lsp.telling")]
 sys.addaudithook(watch)
 {SERVE}
 """

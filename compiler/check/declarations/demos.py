@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 
 from dspec.grammar.tree import Item, Section, Setting
 from dspec.runtime.running.strategies.table import added
 from dspec.runtime.schema.program import Demo, Record, Signature
-from dspec.runtime.schema.types import JsonValue, Row
+from dspec.runtime.schema.types import JsonValue, Row, Type
 from dspec.runtime.values.checks import failures, record_failures
 from dspec.runtime.values.interpret import names
-from dspec.runtime.values.media import is_history, medium_kind
+from dspec.runtime.values.media import is_history, medium, medium_kind
 from dspec.runtime.values.values import coerce
 
+from ...data.media import stand_in
 from ...diagnostics import codes
 from ...tables.blocks import DEMO
 from ..expressions.given import brought, given
@@ -149,7 +151,7 @@ def _row(
             continue
         value = written_out(scope, item.value, code, name)
         kind = medium_kind(member.type)
-        if kind is not None and session.probe and session.reads_now:
+        if kind is not None and value is not None and session.probe:
             try:
                 value = brought(session, value, kind)
             except ValueError as error:
@@ -205,12 +207,35 @@ def _misfits(session: Session, asked: Signature, records: Mapping[str, Record], 
         if field.name not in row or (medium_kind(field.type) is not None and not session.probe):
             continue
         try:
-            row[field.name] = coerce(row[field.name], field.type, records)
+            row[field.name] = _as_type(row[field.name], field.type, records)
             if is_history(field.type):
                 _turns(asked, row[field.name], records)
         except ValueError as error:
             wrong[field.name] = str(error)
     return wrong
+
+
+def _as_type(value: JsonValue, kind: Type, records: Mapping[str, Record]) -> JsonValue:
+    """A value as its type has it. Raises ValueError for one that is none. A medium whose bytes another process has read is
+    one, too."""
+    try:
+        return coerce(value, kind, records)
+    except ValueError:
+        elsewhere = _elsewhere(value) if medium_kind(kind) is not None else value
+        if elsewhere == value:
+            raise
+        with suppress(ValueError):
+            coerce(elsewhere, kind, records)
+            return value
+        raise
+
+
+def _elsewhere(value: JsonValue) -> JsonValue:
+    """Media with others in their places whose bytes nobody needs."""
+    if isinstance(value, list):
+        return [_elsewhere(one) for one in value]
+    known = medium(value) if isinstance(value, str) else None
+    return value if known is None else stand_in(known.sign, known.kind)
 
 
 def _turns(asked: Signature, value: JsonValue, records: Mapping[str, Record]) -> None:

@@ -7,8 +7,8 @@ from dspec.runtime.schema.expressions import Constant, Expression, ListOfItems
 from dspec.runtime.schema.types import DictOf, JsonValue, ListOf, OptionalOf, Type
 from dspec.runtime.values.media import MediumKind, is_history, medium_kind
 
-from ...data import MediumQuestion
-from ...data.media import MediaFiles, is_path
+from ...data import BroughtQuestion, MediumQuestion
+from ...data.media import is_path, stand_in
 from ...diagnostics import codes
 from ..session import Place, Session
 from ..sources.data_files import data_file
@@ -59,6 +59,13 @@ def _medium(
 
 
 def brought(session: Session, value: JsonValue, kind: MediumKind) -> JsonValue:
-    """A medium's path or address, or a list of such, as prompts have it: the files are read. Raises ValueError for what
-    cannot be sent."""
-    return MediaFiles(session.folder, session.root, glancing=False).value(value, kind)
+    """A medium's path or address, or a list of such, as prompts have it. Where its files are not read yet, another medium
+    stands for each. Raises ValueError for what cannot be sent."""
+    seen = session.see(BroughtQuestion(value=value, kind=kind))
+    if seen is not None and seen.fault:
+        raise ValueError(seen.fault)
+    if seen is not None and seen.value is not None:
+        return seen.value
+    if isinstance(value, list):
+        return [stand_in(one, kind) if isinstance(one, str) else one for one in value]
+    return stand_in(value, kind) if isinstance(value, str) else value
