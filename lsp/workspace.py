@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
 from lsprotocol import types
 from msgspec import Struct
 
-from dspec.compiler.check.analysis import Analysis, analyse
-from dspec.compiler.diagnostics.record import Edit
-from dspec.compiler.project.loading import read_text, resolved
+from dspec.compiler.check.analysis import Analysis, analyse, analysed, failed
+from dspec.compiler.check.checking import ProjectCheck
+from dspec.compiler.diagnostics.record import Diagnostic, Edit
+from dspec.compiler.project.loading import Files, read_text, resolved
 from dspec.compiler.project.source import Location, Source
 from dspec.compiler.project.state import project_root
 
@@ -34,6 +35,34 @@ _IMPORT = re.compile(r'^import[ \t]*"([^"\n\\]*)"', re.MULTILINE)
 class _OnDisk(Struct, frozen=True):
     stamp: tuple[int, int]
     text: str
+
+
+class Trial:
+    """A source without its data, as the editor has it and all that it imports: kept checked while edits are tried in it."""
+
+    def __init__(self, path: Path, texts: Mapping[Path, str]) -> None:
+        self._path, self._texts = path, texts
+        self._files = Files(texts)
+        self._changed: set[Path] = set()
+        self._checking: ProjectCheck | None = None
+
+    def found(self, instead: Mapping[Path, str]) -> Sequence[Diagnostic]:
+        """What is found with some texts `instead`."""
+        for path in self._changed.difference(instead):
+            if path in self._texts:
+                self._files.edit(path, self._texts[path])
+            else:
+                self._files.release(path)
+        for path, text in instead.items():
+            self._files.edit(path, text)
+        self._changed = set(instead)
+        try:
+            if self._checking is None:
+                self._checking = ProjectCheck(self._path, self._files, probe=False, noting=True)
+            return analysed(self._checking).diagnostics
+        except Exception as error:  # noqa: BLE001 - the boundary: a bug must not become a traceback
+            self._checking = None
+            return failed(self._path, instead.get(self._path, ""), error).diagnostics
 
 
 class Workspace:
@@ -88,6 +117,10 @@ class Workspace:
         texts = {one.path: one.text.content for one in self._documents.all()} | dict(instead)
         own = texts.pop(resolved(path), None)
         return analyse(path, text=own, probe=False, texts=texts)
+
+    def trial(self, path: Path) -> Trial:
+        """A source in which edits are tried."""
+        return Trial(path, {one.path: one.text.content for one in self._documents.all()})
 
     def seeing(self, analysis: Analysis) -> Iterator[Analysis]:
         """The analysis, and those of all files that import its file, directly or through others.

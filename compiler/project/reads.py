@@ -66,7 +66,8 @@ def stamp(name: str) -> str:
         status = os.stat(real)  # noqa: PTH116 - a Path for each of hundreds costs more than the look
         if not stat.S_ISREG(status.st_mode):
             return f"mode {status.st_mode} {real}"
-        if name.endswith(HASHED) and status.st_size <= _MAX_HASHED:
+        # What a link leads to may lie outside the project, where nothing is read.
+        if name.endswith(HASHED) and real == name and status.st_size <= _MAX_HASHED:
             return f"text {_digest(real)} {status.st_mode} {real}"
         return f"file {status.st_size} {status.st_mtime_ns} {status.st_ino} {status.st_mode} {real}"
     except FileNotFoundError:

@@ -21,10 +21,22 @@ _OF_COMMENTS = ("DS0813", "DS0814", "DS0815")
 """Codes about the comments themselves, which cannot be allowed away."""
 
 
+MAX_TRIED = 50
+"""Edits that are tried for one answer. Whoever asks about a large part of a file is offered no more that may be wrong."""
+
+
+class Trial(Protocol):
+    """A file and all that it imports, in which edits are tried."""
+
+    def found(self, instead: Mapping[Path, str]) -> Sequence[Diagnostic]:
+        """What is found with some texts `instead` of those that the editor has."""
+        ...
+
+
 class ProjectView(Protocol):
     """The project as the editor has it: `Workspace` is it."""
 
-    def analysis(self, path: Path, instead: Mapping[Path, str]) -> Analysis: ...
+    def trial(self, path: Path) -> Trial: ...
 
     def seeing(self, analysis: Analysis) -> Iterator[Analysis]: ...
 
@@ -52,36 +64,41 @@ def actions(
     A fix that may be a wrong guess is tried first: it is not offered where it brings another error or warning.
     """
     here = [one for one in found if _touches(one.primary.location, start, end)]
-    listed = [*_fixes(here), *_allowing(here)]
-    listed = [one for one in listed if one.sure or _helps(analysis, one, files)]
+    tries = _Tries(analysis, files)
+    listed = [one for one in (*_fixes(here), *_allowing(here)) if one.sure or tries.help(one)]
     done = set[str]()
     for one in refactorings(analysis, start, end, lambda: files.seeing(analysis)):
         action = Action(one.title, one.kind, one.edits)
-        if one.way_of not in done and (not one.way_of or _helps(analysis, action, files, ("error",))):
+        if one.way_of not in done and (not one.way_of or tries.help(action, ("error",))):
             done.update([one.way_of] if one.way_of else [])
             listed.append(action)
     everything = fix_all(analysis, found)
     return [*listed, *([everything] if everything else [])]
 
 
-def _helps(
-    analysis: Analysis,
-    action: Action,
-    files: ProjectView,
-    severities: Sequence[Severity] = ("error", "warning"),
-) -> bool:
-    """Whether what it is about is gone then, and nothing new is as severe."""
-    before, after = (
-        analysis.diagnostics,
-        files.analysis(analysis.source.path, texts_after(action.edits)).diagnostics,
-    )
-    worse = _weighed(after, severities) - _weighed(before, severities)
-    told = (
-        Counter((one.code, one.message) for one in before),
-        Counter((one.code, one.message) for one in after),
-    )
-    gone = all(told[1][one.code, one.message] < told[0][one.code, one.message] for one in action.solves)
-    return not worse and (gone or any(one not in before for one in action.solves))
+class _Tries:
+    """Tries edits of a file, one after the other. The first costs a whole check, each other one what it changes."""
+
+    def __init__(self, analysis: Analysis, files: ProjectView) -> None:
+        self._analysis, self._files = analysis, files
+        self._trial: Trial | None = None
+        self._left = MAX_TRIED
+
+    def help(self, action: Action, severities: Sequence[Severity] = ("error", "warning")) -> bool:
+        """Whether what an action is about is gone then, and nothing new is as severe."""
+        if not self._left:
+            return False
+        self._left -= 1
+        if self._trial is None:
+            self._trial = self._files.trial(self._analysis.source.path)
+        before, after = self._analysis.diagnostics, self._trial.found(texts_after(action.edits))
+        worse = _weighed(after, severities) - _weighed(before, severities)
+        told = (
+            Counter((one.code, one.message) for one in before),
+            Counter((one.code, one.message) for one in after),
+        )
+        gone = all(told[1][one.code, one.message] < told[0][one.code, one.message] for one in action.solves)
+        return not worse and (gone or any(one not in before for one in action.solves))
 
 
 def _weighed(found: Iterable[Diagnostic], severities: Sequence[Severity]) -> Counter[str]:

@@ -6,21 +6,28 @@ of the corpus of wrong ones, so that most findings come and go.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
+from media import png
 from program_writer import LIBRARY, write_program
+from pydantic import TypeAdapter
 
 from dspec.compiler.check.analysis import Analysis, analysed
 from dspec.compiler.check.checking import ProjectCheck
+from dspec.compiler.data import AtOnce, DataSeen, Question
 from dspec.compiler.diagnostics.record import Diagnostic, Label
 from dspec.compiler.project.loading import Files
+from dspec.compiler.project.reads import journal
 from dspec.compiler.project.source import Location
 from dspec.grammar import parse
+from dspec.lsp.data import Answers, Later
 
 DEEP = os.environ.get("DSPEC_DEEP") == "1"
 CORPUS = Path(__file__).parent / "corpus"
@@ -44,6 +51,27 @@ def corpus() -> list[str]:
     return found
 
 
+DATA = (
+    'signature Seen { input photo: image; input more: list[image]; output kind: str; demo { photo = "a.png"; more = ["b.png"]; kind = "x" } }\n',
+    'signature Twice { input photo: image; output kind: str; demo { photo = "a.png"; kind = "x" }; demo { photo = "b.png"; kind = "x" } }\n',
+    "signature Wider extends Seen { output sure: bool = true }\n",
+    "module look = Predict(Seen)\n",
+    "module chat = Predict(sig(past: history, question -> answer))\n",
+    "module chat = Predict(sig(past: history, photo: image, question -> answer))\n",
+    'dataset talks { source = jsonl("talks.jsonl"); input past: history; input question: str; field answer: str }\n',
+    'dataset photos { source = jsonl("photos.jsonl"); input photo: image; field kind: str }\n',
+    "metric same(gold: talks, pred: chat) = gold.answer == pred.answer\n",
+    "eval talked { program = chat; metric = same; data = talks }\n",
+    'test told { program = chat; given past = [dict(question = "Who?", answer = "Ada.")]; given question = "When?"; expect answer != "" }\n',
+    'test shown { program = chat; given past = [dict(photo = "a.png", question = "Who?", answer = "Ada.")]; given question = "?"; given photo = "b.png"; expect answer != "" }\n',
+    'test seen { program = look; given photo = "a.png"; given more = ["b.png"]; expect kind != "" }\n',
+)  # fmt: skip
+"""Blocks that ask about rows, pictures and histories."""
+TALKS = (
+    '{"past": [{"question": "Who?", "answer": "Ada."}], "question": "When?", "answer": "1815"}\n',
+    '{"past": [{"question": "Who?"}], "question": "When?", "answer": "1815"}\n',
+    '{"past": [{"photo": "a.png", "question": "Who?", "answer": "Ada."}], "question": "When?", "answer": "1815"}\n',
+)
 BLOCKS = corpus()
 
 
@@ -82,10 +110,19 @@ def known(analysis: Analysis) -> dict[str, object]:
     }
 
 
+def seen(name: str) -> DataSeen:
+    """What a question's process answers."""
+    folder, root, _, question = json.loads(name)
+    with journal() as files:
+        found = AtOnce(Path(folder), Path(root)).see(TypeAdapter(Question).validate_json(question))
+    return found.model_copy(update={"files": tuple(files.items())})
+
+
 class Editor:
     """A folder of sources that are edited at random, kept checked, and checked from nothing."""
 
-    def __init__(self, folder: Path, seed: int, *, probe: bool) -> None:
+    def __init__(self, folder: Path, seed: int, *, probe: bool, later: bool = False) -> None:
+        """With `later`, questions about data are answered after the check that asks them, as an editor has it."""
         self.random = random.Random(seed)
         self.folder = folder
         self.probe = probe
@@ -96,10 +133,18 @@ class Editor:
         for name in ("letters.csv", "rows.csv"):
             (folder / name).write_text("text,tone\n" + "".join(f"m{i},calm\n" for i in range(9)))
         self.files = Files()
-        self.checking = ProjectCheck(folder / MAIN, self.files, probe=probe, noting=True)
+        self.answers = Answers()
+        looks = partial(Later, self.answers) if later else None
+        self.checking = ProjectCheck(folder / MAIN, self.files, probe=probe, looks=looks, noting=True)
 
     def kept(self) -> Analysis:
-        return analysed(self.checking, lowering=True)
+        found = analysed(self.checking, lowering=True)
+        while questions := self.checking.questions:
+            for name in questions:
+                self.answers.keep(name, seen(name))
+            self.checking.answered()
+            found = analysed(self.checking, lowering=True)
+        return found
 
     def fresh(self) -> Analysis:
         files = Files(self.files.texts)
@@ -109,11 +154,15 @@ class Editor:
         """One edit, in a few words."""
         edits: Sequence[Callable[[str], str]] = (
             self.type, self.type, self.type, self.word, self.word, self.word, self.move, self.drop, self.copy,
-            self.splice, self.splice, self.undo, self.disk, self.data, self.settings, self.comment,
+            self.splice, self.splice, self.undo, self.disk, self.data, self.settings, self.comment, self.ask, self.beside,
         )  # fmt: skip
         name = self.random.choice((MAIN, MAIN, MAIN, LIB, OTHER))
         edit = self.random.choice(edits)
         return f"{edit.__name__} {name}: {edit(name)}"
+
+    def refresh(self) -> None:
+        self.answers.refresh()
+        self.checking.refresh()
 
     def put(self, name: str, text: str) -> None:
         self.texts[name] = text
@@ -171,6 +220,30 @@ class Editor:
         self.put(name, "".join(blocks))
         return block[:20]
 
+    def ask(self, name: str) -> str:
+        """A block that asks about data, before the others or after them."""
+        block = self.random.choice(DATA)
+        self.put(name, self.texts[name].rstrip() + "\n\n" + block)
+        return block
+
+    def beside(self, _: str) -> str:
+        """What rows and demos name appears, vanishes or becomes another one."""
+        name = self.random.choice(("a.png", "b.png", "talks.jsonl", "photos.jsonl"))
+        place = self.folder / name
+        if place.exists() and self.random.random() < 0.4:
+            place.unlink()
+        elif name.endswith("png"):
+            place.write_bytes(
+                png(2, 2, self.random.randrange(2)) if self.random.random() < 0.8 else b"no picture"
+            )
+        elif name == "talks.jsonl":
+            place.write_text(self.random.choice(TALKS) * self.random.randrange(1, 5))
+        else:
+            picture = self.random.choice(("a.png", "b.png"))
+            place.write_text(f'{{"photo": "{picture}", "kind": "x"}}\n' * self.random.randrange(1, 5))
+        self.refresh()
+        return name
+
     def undo(self, name: str) -> str:
         """The file as it is on disk; now and then another program."""
         if self.random.random() < 0.5:
@@ -190,7 +263,7 @@ class Editor:
         else:
             place.write_text(self.texts[name], encoding="utf-8")
         self.files.refresh()
-        self.checking.refresh()
+        self.refresh()
         return "turned"
 
     def data(self, _: str) -> str:
@@ -202,13 +275,13 @@ class Editor:
             column = self.random.choice(("text", "tone", "kind"))
             rows = "".join(f"m{i},calm\n" for i in range(self.random.randrange(12)))
             place.write_text(f"{column},tone\n{rows}")
-        self.checking.refresh()
+        self.refresh()
         return "rows"
 
     def settings(self, _: str) -> str:
         level = self.random.choice(("off", "hint", "error"))
         (self.folder / "dspec.toml").write_text(f'[severity]\nDS0205 = "{level}"\n')
-        self.checking.refresh()
+        self.refresh()
         return level
 
     def comment(self, name: str) -> str:
@@ -222,12 +295,12 @@ class Editor:
         return "a note"
 
 
-@pytest.mark.parametrize("probe", [False, True])
+@pytest.mark.parametrize("data", ["left alone", "read", "read later"])
 @pytest.mark.parametrize("seed", range(1_000 if DEEP else 3))
 def test_after_any_edits_the_state_is_that_of_a_check_from_nothing(
-    tmp_path: Path, seed: int, probe: bool
+    tmp_path: Path, seed: int, data: str
 ) -> None:
-    editor = Editor(tmp_path, seed, probe=probe)
+    editor = Editor(tmp_path, seed, probe=data != "left alone", later=data == "read later")
     done: list[str] = []
     for _ in range(25):
         done += [editor.edit() for _ in range(editor.random.choice((1, 1, 1, 2, 4)))]

@@ -29,6 +29,7 @@ from dspec.lsp.features.names import definitions, mentions, named_at, same, type
 from dspec.lsp.features.outline import outline
 from dspec.lsp.features.rename import RenameRefused, rename, texts_after
 from dspec.lsp.features.signature_help import signature_help
+from dspec.lsp.workspace import Trial
 
 DEEP = os.environ.get("DSPEC_DEEP") == "1"
 PATH = Path("/nowhere/main.dspec")
@@ -36,6 +37,9 @@ PATH = Path("/nowhere/main.dspec")
 
 class Alone:
     """A project of one file."""
+
+    def trial(self, path: Path) -> Trial:
+        return Trial(path, {})
 
     def analysis(self, path: Path, instead: Mapping[Path, str]) -> Analysis:
         return analyse(path, text=instead[path], probe=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from dspec.compiler.check.analysis import Analysis, analyse
 from dspec.lsp.features.actions import actions
 from dspec.lsp.features.rename import texts_after
+from dspec.lsp.workspace import Trial
 from dspec.runtime.schema.types import JsonValue
 
 PATH = Path("/nowhere/main.dspec")
@@ -20,8 +21,8 @@ HEAD = 'dspec 1\nlm m { model = "embedded/icl" }\ntype T = "a" | "b"\n'
 class Alone:
     """A project of one file."""
 
-    def analysis(self, path: Path, instead: Mapping[Path, str]) -> Analysis:
-        return analyse(path, text=instead[path], probe=False)
+    def trial(self, path: Path) -> Trial:
+        return Trial(path, {})
 
     def seeing(self, analysis: Analysis) -> Iterator[Analysis]:
         yield analysis
