@@ -23,6 +23,8 @@ _OF_COMMENTS = ("DS0813", "DS0814", "DS0815")
 
 MAX_TRIED = 50
 """Edits that are tried for one answer. Whoever asks about a large part of a file is offered no more that may be wrong."""
+_A_TRY = 50_000
+"""Characters of a text that count as one more try."""
 
 
 class Trial(Protocol):
@@ -86,9 +88,9 @@ class _Tries:
 
     def help(self, action: Action, severities: Sequence[Severity] = ("error", "warning")) -> bool:
         """Whether what an action is about is gone then, and nothing new is as severe."""
-        if not self._left:
+        if self._left <= 0:
             return False
-        self._left -= 1
+        self._left -= 1 + len(self._analysis.source.text) // _A_TRY
         if self._trial is None:
             self._trial = self._files.trial(self._analysis.source.path)
         before, after = self._analysis.diagnostics, self._trial.found(texts_after(action.edits))

@@ -207,7 +207,7 @@ def secrets(at: Workspace) -> None:
 
 def circles(at: Workspace) -> None:
     """Declarations and files that need themselves."""
-    count = at.random.randrange(2, 40)
+    count = at.random.randrange(2, 20)
     for n in range(count):
         after = (n + 1) % count
         at.text += f'record R{n} {{ field r: R{after} }}\ntype T{n} = T{after} | "x"\n'
@@ -222,7 +222,7 @@ def circles(at: Workspace) -> None:
 
 def depth(at: Workspace) -> None:
     """Nesting that no parser should follow."""
-    many = at.random.choice((300, 5_000, 60_000))
+    many = at.random.choice((300, 3_000))
     for opener, inner, closer in at.random.sample(
         (
             ("(", "1", ")"),
@@ -238,7 +238,7 @@ def depth(at: Workspace) -> None:
             f"metric deep{at.number()}(gold: rows, pred: one) = {opener * many}{inner}{closer * many}\n"
         )
     at.text += f"type Deep = {'list[' * many}str{']' * many}\n"
-    at.place("deep.json").write_text("[" * 200_000)
+    at.place("deep.json").write_text("[" * 100_000)
     at.place("deep.jsonl").write_text(('{"a":' * 50_000 + "1" + "}" * 50_000 + "\n") * 3)
     at.dataset('json("deep.json")')
     at.dataset('jsonl("deep.jsonl")')
@@ -279,23 +279,23 @@ def many(at: Workspace) -> None:
     """Very many of something, or a very large number."""
     at.text += at.random.choice(
         (
-            "".join(f'type N{n} = "a"\n' for n in range(4_000)),
+            "".join(f'type N{n} = "a"\n' for n in range(1_500)),
             "".join(f'type D = "{n}"\n' for n in range(1_500)),
             "signature W { "
-            + "; ".join(f"input i{n}: str" for n in range(3_000))
+            + "; ".join(f"input i{n}: str" for n in range(500))
             + "; output o: str }\nmodule w = Predict(W)\n",
             "type U = "
-            + " | ".join(f'"{n}"' for n in range(4_000))
+            + " | ".join(f'"{n}"' for n in range(1_500))
             + "\nsignature V { input a: U; output b: U }\nmodule v = Predict(V)\n",
             f"program Rep(a: str) -> (b: str) {{\n  let r = [one(a = a) for i in range({10**9})]\n  return b = str(r)\n}}\n",
             'dataset s { source = csv("rows.csv"); input a: str; split { train = 99999999999999999999%; val = 1e308% } }\n',
         )
     )
-    at.place("rows.csv").write_text(",".join(f"c{n}" for n in range(3_000)) + "\n" + "x," * 100_000)
+    at.place("rows.csv").write_text(",".join(f"c{n}" for n in range(500)) + "\n" + "x," * 20_000)
     at.dataset('csv("rows.csv")')
-    for n in range(300):
+    for n in range(60):
         at.place(f"many/f{n}.dspec").write_text(HEAD)
-    at.text += "".join(f'import "many/f{n}.dspec" as f{n}\n' for n in range(0, 300, 3))
+    at.text += "".join(f'import "many/f{n}.dspec" as f{n}\n' for n in range(0, 60, 2))
 
 
 def artifacts(at: Workspace) -> None:
