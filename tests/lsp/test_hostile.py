@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hostile import OUTSIDE, SECRET, write_workspace
 
-TOGETHER = 20
+TOGETHER = 8
 """Workspaces that one process opens, one after the other."""
 SECONDS = 60
 """Of CPU for one workspace, on a slow machine."""
@@ -105,7 +105,7 @@ def found_in(folder: Path) -> Iterator[str]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="makes pipes")
 @pytest.mark.parametrize(
-    "first", [0, 20, *(pytest.param(n, marks=pytest.mark.slow) for n in range(40, 500, TOGETHER))]
+    "first", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in range(TOGETHER, 500, TOGETHER))]
 )
 def test_opening_hostile_workspaces_has_no_effects(tmp_path: Path, first: int) -> None:
     kinds: dict[str, str] = {}

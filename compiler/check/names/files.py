@@ -65,7 +65,8 @@ class FileNames(Struct, eq=False):
     def in_order(self) -> tuple[list[Unit], list[Unit]]:
         """The units to be checked, and those of them that declare something: first what is found by name."""
         units = sorted(self.waiting, key=lambda unit: unit.block.start)
-        doubles = [unit for unit in units if any(unit.symbol is one for one in self.doubles)]
+        taken = {id(one) for one in self.doubles}
+        doubles = [unit for unit in units if id(unit.symbol) in taken]
         found = [unit for unit in units if unit.symbol is not None and self.scope.symbols.has(unit.symbol)]
         return units, found + doubles
 
