@@ -292,7 +292,6 @@ def test_a_client_may_say_that_it_speaks_over_standard_streams(tmp_path: Path) -
     assert (done.code, done.text) == (1, "")
 
 
-
 def test_exit_without_shutdown_ends_with_1(client: Client) -> None:
     client.notify("exit", None)
     assert client.process.wait(10) == 1
