@@ -27,7 +27,7 @@ _A_TRY = 50_000
 """Characters of a text that count as one more try."""
 
 
-class Trial(Protocol):
+class Trying(Protocol):
     """A file and all that it imports, in which edits are tried."""
 
     def found(self, instead: Mapping[Path, str]) -> Sequence[Diagnostic]:
@@ -38,7 +38,7 @@ class Trial(Protocol):
 class ProjectView(Protocol):
     """The project as the editor has it: `Workspace` is it."""
 
-    def trial(self, path: Path) -> Trial: ...
+    def trial(self, path: Path) -> Trying: ...
 
     def seeing(self, analysis: Analysis) -> Iterator[Analysis]: ...
 
@@ -83,7 +83,7 @@ class _Tries:
 
     def __init__(self, analysis: Analysis, files: ProjectView) -> None:
         self._analysis, self._files = analysis, files
-        self._trial: Trial | None = None
+        self._trial: Trying | None = None
         self._left = MAX_TRIED
 
     def help(self, action: Action, severities: Sequence[Severity] = ("error", "warning")) -> bool:

@@ -48,9 +48,13 @@ def test_two_compiles_in_one_project_pay_once(clean: tuple[Project, dict[str, in
     with spawned("--answer", "hashed", "--latency", "0.01") as url:
         first = made.start(url)
         until_asked(url, 50)
+        os.kill(first.pid, signal.SIGSTOP)  # or it might be done before the second has begun
         second = made.start(url)
+        assert second.stderr is not None
+        second_said = second.stderr.readline()
+        os.kill(first.pid, signal.SIGCONT)
         _, first_said = first.communicate(timeout=60)
-        _, second_said = second.communicate(timeout=60)
+        second_said += second.communicate(timeout=60)[1]
         assert (first.returncode, second.returncode) == (0, 0), first_said + second_said
         assert_paid_once(stats(url)["asked"], clean[1])
     assert f"waiting for process {first.pid}" in second_said

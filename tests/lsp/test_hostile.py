@@ -33,6 +33,11 @@ from dspec.lsp.requests.table import FEATURES
 from pygls.exceptions import JsonRpcException
 import dspec.lsp.telling
 
+try:
+    import polars  # loads a library when the first Parquet file is read
+except ImportError:
+    pass
+
 OURS = [command(module) for module in ("dspec.compiler.data.looking", "dspec.lsp.telling")]
 EFFECTS = (
     "socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "subprocess.", "os.system", "os.exec",
